@@ -1,0 +1,165 @@
+"""What a caller declares of one call, and what the provider reports of it afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from math import isfinite
+
+from agentrm_plugins.errors import ConfigError
+
+__all__ = ["Call", "Outcome", "Priority", "Usage"]
+
+
+class Priority(StrEnum):
+    """A hint: where an agent starts. It is no promise, for service received decides later."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+    BACKGROUND = "background"
+
+
+class Outcome(StrEnum):
+    """How a call ended, in the eyes of its caller."""
+
+    OK = "ok"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call, as counted by the provider.
+
+    Args:
+        input_tokens: Tokens of the prompt, cached ones included; 0 or more.
+        output_tokens: Tokens generated; 0 or more.
+        cached_input_tokens: The part of `input_tokens` that the provider read from its cache.
+
+    Raises:
+        ConfigError: A count is negative or not a whole number.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no provider can have counted."""
+        if (
+            self.input_tokens.__class__ is int
+            and self.output_tokens.__class__ is int
+            and self.cached_input_tokens.__class__ is int
+            and self.input_tokens >= 0
+            and self.output_tokens >= 0
+            and self.cached_input_tokens >= 0
+        ):
+            return
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise ConfigError(field.name, value, "give a whole number of tokens, 0 or more")
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
+
+
+_NOTHING = Usage()
+_HINTS = {None: None, **{str(hint): hint for hint in Priority}}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One model call or node execution, as its caller declares it.
+
+    Only `agent` is needed; each further field makes the scheduling better.
+
+    Args:
+        agent: Whose service this is: a thread id, a run id, a name. Not empty.
+        tenant: Who pays; tenants share the lanes by their dominant share.
+        priority: "interactive", "batch" or "background": where the agent starts. None is interactive.
+        group: The group of lanes that the call needs.
+        endpoint: Which provider and model it goes to; None if that is not known.
+        estimate: Tokens that it will probably use.
+        parent_agent: The agent on whose behalf this one works.
+        streaming: Whether it beats while it runs. Until the first beat the reaper waits
+            `first_token_timeout_s` for a streaming call and `response_timeout_s` for another.
+        wait_timeout_s: Seconds it may wait in the queue; 0 means now or never; None: the configured.
+        first_token_timeout_s: Seconds of silence before the first beat; None: the configured.
+        silence_timeout_s: Seconds of silence between two beats; None: the configured.
+        total_timeout_s: Seconds for which it may hold a lane in all; None: the configured.
+        label: For people: what the call is for.
+
+    Raises:
+        ConfigError: A field has a value that it cannot have.
+    """
+
+    agent: str
+    tenant: str = "default"
+    priority: Priority | None = None
+    group: str = "model"
+    endpoint: str | None = None
+    estimate: Usage = _NOTHING
+    parent_agent: str | None = None
+    streaming: bool = False
+    wait_timeout_s: float | None = None
+    first_token_timeout_s: float | None = None
+    silence_timeout_s: float | None = None
+    total_timeout_s: float | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        """Check each field once, so that nothing behind this has to."""
+        if self.agent.__class__ is not str or not self.agent:
+            raise ConfigError("agent", self.agent, "give a name that is a string and not empty")
+        if self.tenant.__class__ is not str or not self.tenant:
+            raise ConfigError("tenant", self.tenant, "give a name that is a string and not empty")
+        if self.priority.__class__ is not Priority and self.priority is not None:
+            object.__setattr__(self, "priority", parse_priority(self.priority))
+        if self.estimate.__class__ is not Usage:
+            raise ConfigError("estimate", self.estimate, "give a Usage(...)")
+        if self.parent_agent == self.agent:
+            raise ConfigError("parent_agent", self.parent_agent, "an agent is not its own parent")
+        if not (
+            self.wait_timeout_s
+            is self.first_token_timeout_s
+            is self.silence_timeout_s
+            is self.total_timeout_s
+            is None
+        ):
+            self._check_seconds()
+
+    def _check_seconds(self) -> None:
+        for name in ("first_token_timeout_s", "silence_timeout_s", "total_timeout_s"):
+            check_seconds(name, getattr(self, name))
+        check_seconds("wait_timeout_s", self.wait_timeout_s, zero=True)
+
+
+def parse_priority(value: object, field: str = "priority") -> Priority | None:
+    """Turn a word into a `Priority`; None stays None.
+
+    Raises:
+        ConfigError: The word is not one of the three.
+    """
+    try:
+        return _HINTS[value]  # type: ignore[index]
+    except (KeyError, TypeError):
+        words = ", ".join(repr(str(hint)) for hint in Priority)
+        raise ConfigError(field, value, f"use one of {words}, or leave it out") from None
+
+
+def check_seconds(field: str, value: float | None, *, zero: bool = False) -> None:
+    """Accept None and a finite positive number of seconds (and 0, if `zero`).
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if value is None:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and isfinite(value) and (value > 0 or (zero and value == 0)):
+        return
+    least = "0 or more" if zero else "more than 0"
+    raise ConfigError(field, value, f"give seconds as a finite number, {least}, or None")
