@@ -1,0 +1,91 @@
+# `make` alone lists the targets. Everything lives in .venv and .venvs; nothing else is touched.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# The first supported Python that runs; PYTHON=/path/to/python overrides it.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& command -v $$name && break; done)
+VENV ?= .venv
+LOWEST_VENV ?= .venvs/lowest
+WORKERS ?= 2
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOWEST_STAMP := $(LOWEST_VENV)/.installed
+PIP_FLAGS := --quiet --disable-pip-version-check --no-input
+LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
+LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai redis telemetry cli testing)
+
+.PHONY: help setup test demo lint types test-lowest pytest coverage format lock clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+# $(call install,venv,lock): a virtual environment with a complete lock and this project, editable.
+define install
+	@test -n '$(PYTHON)' || { \
+		echo 'No Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python'; \
+		exit 1; }
+	@echo 'Setting up $(1) from $(2) (about half a minute)'
+	@rm -rf $(1)
+	@'$(PYTHON)' -m venv $(1) || { \
+		echo 'No virtual environment could be made: on Debian and Ubuntu, install python3-venv.'; exit 1; }
+	@$(1)/bin/python -m pip install $(PIP_FLAGS) --no-deps -r $(2)
+	@$(1)/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation --editable .
+	@touch $@
+endef
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	$(call install,$(VENV),requirements/dev.txt)
+
+$(LOWEST_STAMP): requirements/lowest.txt pyproject.toml
+	$(call install,$(LOWEST_VENV),requirements/lowest.txt)
+
+setup: $(STAMP) ## Make .venv: the locked tools and this project, editable.
+
+test: $(STAMP) $(LOWEST_STAMP) ## Set up, then run all checks.
+	@$(MAKE) lint
+	@$(MAKE) types
+	@$(MAKE) test-lowest
+	@$(MAKE) pytest
+
+demo: $(STAMP) ## Set up, then run some twenty agents unmanaged and managed.
+	@$(BIN)/agentrm demo $(DEMO_ARGS)
+
+lint: $(STAMP) ## Check style and formatting.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP) ## Check the types, strictly.
+	@$(BIN)/mypy
+
+test-lowest: $(LOWEST_STAMP) ## Run the tests marked `lowest` on the oldest versions supported.
+	@$(LOWEST_VENV)/bin/python -m pytest -m lowest -n $(WORKERS) -q -p no:cacheprovider
+
+pytest: $(STAMP) ## Run the tests.
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+
+coverage: $(STAMP) ## Require every line and branch of policy/ and kernel/ to be tested.
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov=agentrm_plugins.policy \
+		--cov=agentrm_plugins.kernel --cov-branch --cov-fail-under=100 $(PYTEST_ARGS)
+
+format: $(STAMP) ## Format, and fix what can be fixed.
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+lock: $(STAMP) ## Choose new exact versions (needs the package index).
+	@$(BIN)/python -m pip install $(PIP_FLAGS) uv
+	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --upgrade $(LOCK_FLAGS) \
+		-o requirements/dev.txt
+	@$(BIN)/uv pip compile pyproject.toml requirements/lowest.in $(LOWEST_EXTRAS) \
+		--resolution lowest-direct --upgrade $(LOCK_FLAGS) -o requirements/lowest.txt
+
+clean: ## Remove what these targets made.
+	@rm -rf $(VENV) .venvs build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,63 @@
+"""What every test shares: only loopback is reachable, no tracing, no key, no thread left behind."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Must stand before any test module imports a framework that reads its environment.
+for name in list(os.environ):
+    if name.startswith(("LANGSMITH_", "LANGCHAIN_", "OPENAI_")) or name.lower().endswith("_proxy"):
+        del os.environ[name]
+os.environ["LANGSMITH_TRACING"] = "false"
+
+LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None}  # noqa: S104 - names only
+THREADS_END_WITHIN_S = 5.0
+
+
+class NetworkBlockedError(RuntimeError):
+    """A test tried to reach something beyond this machine."""
+
+
+def _is_loopback(host: Any) -> bool:
+    if isinstance(host, bytes):
+        host = host.decode()
+    return host in LOOPBACK_NAMES or str(host).startswith("127.")
+
+
+def _guard_network(event: str, args: tuple[Any, ...]) -> None:
+    if event == "socket.getaddrinfo":
+        host = args[0]
+    elif event in {"socket.connect", "socket.sendto"} and isinstance(args[1], tuple):
+        host = args[1][0]
+    else:
+        return
+    if not _is_loopback(host):
+        raise NetworkBlockedError(f"host={host!r}: tests reach loopback only; use the simulator")
+
+
+sys.addaudithook(_guard_network)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Under `-m lowest`, do not even import files without such tests: they may need newer tools."""
+    if config.option.markexpr == "lowest" and collection_path.suffix == ".py":
+        return "mark.lowest" not in collection_path.read_text(encoding="utf-8") or None
+    return None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_thread_of_ours_survives() -> Iterator[None]:
+    """Our threads carry `agentrm` in their names; all must end when their owners are closed."""
+    yield
+    ours = [thread for thread in threading.enumerate() if "agentrm" in thread.name.lower()]
+    for thread in ours:
+        thread.join(THREADS_END_WITHIN_S)
+    left = sorted(thread.name for thread in ours if thread.is_alive())
+    assert not left, f"threads left behind: {left}"
