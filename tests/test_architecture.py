@@ -23,6 +23,7 @@ FLOORS = {
     "accounts": 3,
     "events": 3,
     "effects": 3,
+    "report": 3,
     "config": 4,
     "policy": 5,
     "context": 5,

@@ -126,7 +126,7 @@ def test_editable_install_imports_this_tree(fresh_python: Path, tmp_path: Path) 
     assert all(Path(place).is_relative_to(ROOT) for place in found.values()), found
 
 
-@pytest.mark.parametrize("name", ["dev.txt", "lowest.txt"])
+@pytest.mark.parametrize("name", ["dev.txt", "lowest.txt", "bench.txt"])
 def test_locks_are_exact_and_name_no_index(name: str) -> None:
     """A lock is a list of exact versions: any index may serve it, none is written in it."""
     lines = (ROOT / "requirements" / name).read_text(encoding="utf-8").splitlines()
