@@ -48,7 +48,7 @@ class EndAgent:
     """An agent is done or gone: its waiting calls, and its children's, are withdrawn."""
 
     agent: str
-    cause: str = "ended"
+    tenant: str = "default"
 
 
 @dataclass(frozen=True, slots=True)

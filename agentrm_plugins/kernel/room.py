@@ -1,0 +1,244 @@
+"""The waiting room: who waits for which kind of lane, and who of them goes next.
+
+A line is one kind of lane: calls in it are held up by the same things. Each agent has at most one bid
+in a line, for the first of its calls there. Bids of agents at their ceiling are parked until a lane
+comes back. So the choice looks at each line once, and at no waiting call but the best.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.accounts import Bid
+
+if TYPE_CHECKING:
+    from agentrm_plugins.accounts import Account, RunQueue, Scheduler, Tenant
+    from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.policy.lanes import Group, LanePool
+
+__all__ = ["Line", "WaitingRoom"]
+
+
+class Line:
+    """One kind of lane: a group, and the tenant where tenants have ceilings of their own."""
+
+    __slots__ = ("bids", "group", "key", "oldest", "ready", "tenant")
+
+    def __init__(
+        self, key: tuple[str, str | None], group: Group, tenant: Tenant | None, ready: RunQueue
+    ) -> None:
+        self.key = key
+        self.group = group
+        self.tenant = tenant
+        self.ready = ready
+        self.bids = 0
+        self.oldest: list[tuple[int, int, Bid]] = []
+
+
+class WaitingRoom:
+    """All waiting calls.
+
+    Args:
+        scheduler: The order.
+        pool: The lanes.
+        relief_interval: Every so many grants in a group, the bid that has waited longest goes.
+    """
+
+    def __init__(self, scheduler: Scheduler, pool: LanePool, relief_interval: int) -> None:
+        self._scheduler = scheduler
+        self._pool = pool
+        self._relief_interval = relief_interval
+        self._turn = 0
+        self._grants: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
+        self.ready: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
+        self.lines: dict[tuple[str, str | None], Line] = {}
+        self.waiting: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
+        self.count = 0
+
+    def put(self, ticket: Ticket, now_s: float) -> None:
+        """A call begins to wait."""
+        account = ticket.account
+        line = self._line(ticket.group, account.tenant)
+        bid = account.bids.get(line)
+        if bid is None:
+            self._turn += 1
+            bid = account.bids[line] = Bid(account, line, self._turn)
+            line.bids += 1
+        ticket.bid = bid
+        bid.queue.append(ticket)
+        bid.live += 1
+        account.waiting += 1
+        account.tenant.waiting += 1
+        self.waiting[ticket.group] += 1
+        self.count += 1
+        if bid.live == 1:
+            self._offer(bid, now_s)
+
+    def remove(self, ticket: Ticket, now_s: float) -> None:
+        """A call waits no longer, wherever it stands; its agent keeps its turn."""
+        bid = ticket.bid
+        assert bid is not None  # noqa: S101 - every queued ticket has one
+        queue = bid.queue
+        first = queue[0] is ticket
+        ticket.bid = None
+        bid.live -= 1
+        self._uncount(ticket)
+        if not bid.live:
+            self._close(bid)
+        elif first:
+            if bid.ready:
+                self._withhold(bid)
+            queue.popleft()
+            while queue[0].bid is None:
+                queue.popleft()
+            self._offer(bid, now_s)
+        elif len(queue) > 2 * bid.live + 16:
+            bid.queue = deque(waiter for waiter in queue if waiter.bid is not None)
+
+    def take(self, bid: Bid, now_s: float) -> Ticket:
+        """The call on offer in `bid` is granted; its agent goes behind the others."""
+        ticket: Ticket = bid.queue[0]  # type: ignore[assignment]
+        line = bid.line
+        self._grants[line.group] += 1
+        ticket.bid = None
+        bid.live -= 1
+        self._uncount(ticket)
+        if not bid.live:
+            self._close(bid)
+            return ticket
+        self._withhold(bid)
+        queue = bid.queue
+        queue.popleft()
+        while queue[0].bid is None:
+            queue.popleft()
+        self._turn += 1
+        bid.turn = self._turn
+        self._offer(bid, now_s)
+        return ticket
+
+    def choose(self, now_s: float) -> tuple[Bid, str] | None:
+        """Who goes next and by which rule, or None: nobody waits, or nobody may go."""
+        pool = self._pool
+        if pool.in_use >= pool.lanes:
+            return None
+        open_lines = [line for line in self.lines.values() if line.ready and self._is_open(line)]
+        if not open_lines:
+            return None
+        if len(open_lines) == 1:
+            line = open_lines[0]
+            bid = line.ready.best(now_s)
+        else:
+            line, bid = self._best_of(open_lines, now_s)
+        if bid is None:
+            return None
+        if self._scheduler.prevents_starvation:
+            interval = self._relief_interval
+            if self._grants[line.group] % interval == interval - 1:
+                return self._longest_waiting(line.group, open_lines), "oldest"
+        return bid, "order"
+
+    def reprice(self, tenant: Tenant) -> None:
+        """The tenant holds less than before."""
+        for line in self.lines.values():
+            if line.ready:
+                line.ready.reprice(tenant)
+
+    def recharged(self, account: Account, now_s: float) -> None:
+        """The agent's level changed: its bids move."""
+        for bid in account.bids.values():
+            if bid.ready:
+                bid.line.ready.remove(bid)
+                bid.line.ready.add(bid, now_s)
+
+    def seated(self, account: Account, group: Group) -> None:
+        """The agent got a lane: park its bids if that was its last."""
+        if group.agent_full(account):
+            for line, bid in account.bids.items():
+                if bid.ready and line.group is group:
+                    self._withhold(bid)
+
+    def unseated(self, account: Account, group: Group, now_s: float) -> None:
+        """The agent gave back a lane: its parked bids are on offer again."""
+        if group.per_agent is not None and not group.agent_full(account):
+            for line, bid in account.bids.items():
+                if not bid.ready and line.group is group:
+                    self._offer(bid, now_s)
+
+    def _line(self, group: Group, tenant: Tenant) -> Line:
+        own = group.per_tenant is not None
+        key = (group.name, tenant.name if own else None)
+        line = self.lines.get(key)
+        if line is None:
+            ready = self._scheduler.queue()
+            line = self.lines[key] = Line(key, group, tenant if own else None, ready)
+        return line
+
+    def _is_open(self, line: Line) -> bool:
+        group = line.group
+        if group.in_use >= group.capacity:
+            return False
+        return line.tenant is None or not group.tenant_full(line.tenant)
+
+    def _best_of(self, lines: list[Line], now_s: float) -> tuple[Line, Bid | None]:
+        best: tuple[tuple[float, ...], Line, Bid] | None = None
+        for line in lines:
+            bid = line.ready.best(now_s)
+            if bid is None:
+                continue
+            owed = 0 if line.group.in_use < line.group.guaranteed else 1
+            rank = (owed, *line.ready.rank(bid, now_s))
+            if best is None or rank < best[0]:
+                best = rank, line, bid
+        return (lines[0], None) if best is None else best[1:]
+
+    def _longest_waiting(self, group: Group, lines: list[Line]) -> Bid:
+        heads = []
+        for line in lines:
+            oldest = line.oldest
+            while oldest and not _offered(oldest[0]):
+                heappop(oldest)
+            if line.group is group and oldest:
+                heads.append(oldest[0])
+        return min(heads)[2]
+
+    def _offer(self, bid: Bid, now_s: float) -> None:
+        line = bid.line
+        if line.group.agent_full(bid.account):
+            return
+        bid.ready = True
+        line.ready.add(bid, now_s)
+        self.ready[line.group] += 1
+        heappush(line.oldest, (bid.turn, id(bid), bid))
+        if len(line.oldest) > 2 * len(line.ready) + 32:
+            line.oldest = [entry for entry in line.oldest if _offered(entry)]
+            heapify(line.oldest)
+
+    def _withhold(self, bid: Bid) -> None:
+        bid.ready = False
+        bid.line.ready.remove(bid)
+        self.ready[bid.line.group] -= 1
+
+    def _close(self, bid: Bid) -> None:
+        if bid.ready:
+            self._withhold(bid)
+        line = bid.line
+        del bid.account.bids[line]
+        bid.turn = -1
+        line.bids -= 1
+        if not line.bids and line.tenant is not None:
+            del self.lines[line.key]
+
+    def _uncount(self, ticket: Ticket) -> None:
+        account = ticket.account
+        account.waiting -= 1
+        account.tenant.waiting -= 1
+        self.waiting[ticket.group] -= 1
+        self.count -= 1
+
+
+
+def _offered(entry: tuple[int, int, Bid]) -> bool:
+    turn, _, bid = entry
+    return bid.ready and bid.turn == turn
