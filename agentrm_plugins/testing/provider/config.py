@@ -19,7 +19,7 @@ from agentrm_plugins.testing.provider.limits import Quota
 from agentrm_plugins.testing.provider.seeding import Distribution, as_distribution
 
 if TYPE_CHECKING:
-    from agentrm_plugins.testing.provider.replies import ProviderRequest
+    from agentrm_plugins.testing.provider.requests import ProviderRequest
 
 __all__ = ["Change", "ModelConfig", "ProviderConfig", "key_fingerprint"]
 
@@ -37,9 +37,7 @@ def key_fingerprint(key: str) -> str:
 
 
 def _positive(name: str, value: float | None) -> None:
-    if value is not None and not (
-        isinstance(value, int | float) and isfinite(value) and value > 0
-    ):
+    if value is not None and not (isinstance(value, int | float) and isfinite(value) and value > 0):
         raise ConfigError(name, value, "give a number above 0, or None for no limit")
 
 

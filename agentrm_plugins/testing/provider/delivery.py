@@ -60,7 +60,7 @@ class Delivery:
         "_start_s",
     )
 
-    def __init__(  # noqa: PLR0913  everything that one answer needs
+    def __init__(
         self,
         config: ProviderConfig,
         connection: Connection,
@@ -132,9 +132,7 @@ class Delivery:
             headers += retry_headers(step.retry_after, self._config.retry_after)
         self._exchange.status = step.status
         self._exchange.first_byte_s = self._now_s()
-        self._connection.respond(
-            step.status, headers, status_body(step, self._config.header_style)
-        )
+        self._connection.respond(step.status, headers, status_body(step, self._config.header_style))
 
     def _usage(self, reply: Reply) -> Usage:
         request = self._request

@@ -35,7 +35,7 @@ _PER = {
     "output_tokens": "output tokens per min",
 }
 
-# status: (type, code, message)
+# The type, the code and the message of each status.
 _ERRORS: dict[int, tuple[str, str | None, str]] = {
     400: ("invalid_request_error", None, "Your request was malformed."),
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
@@ -146,7 +146,7 @@ def rejection(verdict: Admission, model: str, style: HeaderStyle) -> bytes:
         text += f"Limit {int(verdict.limit)}, Requested {int(verdict.requested)}."
     else:
         text = f"Rate limit reached for {model} in organization org-simulated on {_PER[resource]}: "
-        text += f"Limit {int(verdict.limit)}, Used {max(0, int(verdict.used))}, "
+        text += f"Limit {int(verdict.limit)}, Used {max(0, ceil(verdict.used - 1e-9))}, "
         text += f"Requested {int(verdict.requested)}. "
         text += f"Please try again in {go_duration(verdict.wait_s)}."
     return error_body(text, resource, "rate_limit_exceeded", None, style)

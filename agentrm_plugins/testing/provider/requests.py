@@ -22,7 +22,7 @@ _MESSAGE_TOKENS = 4
 _IMAGE_TOKENS = 85  # OpenAI's base price of an image at low detail
 
 
-class BadRequest(Exception):  # noqa: N818  a verdict on a request, not an error of ours
+class BadRequest(Exception):
     """The body cannot be served: answered 400 with this message and parameter."""
 
     def __init__(self, message: str, param: str | None = None) -> None:

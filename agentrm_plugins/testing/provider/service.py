@@ -13,7 +13,7 @@ from collections import Counter, deque
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.testing.provider.config import ProviderConfig, key_fingerprint
+from agentrm_plugins.testing.provider.config import Change, ProviderConfig, key_fingerprint
 from agentrm_plugins.testing.provider.delivery import Delivery
 from agentrm_plugins.testing.provider.faults import draw_fault, draw_slowness
 from agentrm_plugins.testing.provider.headers import (
@@ -50,10 +50,12 @@ _ROUTES: tuple[tuple[str, Api], ...] = (
 )
 
 
-class _Turned(Exception):  # noqa: N818  a verdict, not an error of ours
+class _Turned(Exception):
     """A request is turned away with this answer."""
 
-    def __init__(self, status: int, body: bytes, cause: str, headers: Headers | None = None) -> None:
+    def __init__(
+        self, status: int, body: bytes, cause: str, headers: Headers | None = None
+    ) -> None:
         super().__init__(cause)
         self.status = status
         self.body = body
@@ -123,8 +125,8 @@ class Service:
                 for change in self.config.schedule
             ]
 
-    def _change(self, change: object) -> None:
-        self.reconfigure(self.config.changed(change.changes))  # type: ignore[attr-defined]
+    def _change(self, change: Change) -> None:
+        self.reconfigure(self.config.changed(change.changes))
 
     # -- one request
 
@@ -146,16 +148,14 @@ class Service:
             except _Turned as turned:
                 exchange.status, exchange.cause = turned.status, turned.cause
                 exchange.first_byte_s = self.now_s()
-                connection.respond(
-                    turned.status, _common(exchange) + turned.headers, turned.body
-                )
+                connection.respond(turned.status, _common(exchange) + turned.headers, turned.body)
         except asyncio.CancelledError:
             exchange.client_gone = not connection.closed_by_server
             raise
         finally:
             self.journal.finished(exchange, self.now_s())
 
-    async def _answer(  # noqa: PLR0913  a request has that many parts
+    async def _answer(
         self,
         connection: Connection,
         exchange: Exchange,
@@ -165,7 +165,10 @@ class Service:
         body: bytes,
     ) -> None:
         config = self.config
-        if config.accepted_keys is not None and exchange.key_fingerprint not in config.accepted_keys:
+        if (
+            config.accepted_keys is not None
+            and exchange.key_fingerprint not in config.accepted_keys
+        ):
             raise _Turned(401, status_body(Status(401), config.header_style), "key")
         if method == b"GET" and path.endswith("/models"):
             exchange.api = "models"
@@ -181,10 +184,12 @@ class Service:
         self._start_schedule()
         agent = headers.get(config.agent_header.encode(), b"").decode("utf-8", "replace")
         try:
-            request = parse_request(api, body, agent=agent, key_fingerprint=exchange.key_fingerprint)
+            request = parse_request(
+                api, body, agent=agent, key_fingerprint=exchange.key_fingerprint
+            )
         except BadRequest as error:
-            text = error_body(str(error), "invalid_request_error", None, error.param)
-            raise _Turned(400, text, "body") from error
+            answer = error_body(str(error), "invalid_request_error", None, error.param)
+            raise _Turned(400, answer, "body") from error
         exchange.request = request
         self._check_model(request)
         await self._run(connection, exchange, request)
@@ -269,9 +274,7 @@ class Service:
                     return steps.popleft()
         return None
 
-    def _admit(
-        self, request: ProviderRequest, limits: LimitSet, now_s: float
-    ) -> tuple[int, int]:
+    def _admit(self, request: ProviderRequest, limits: LimitSet, now_s: float) -> tuple[int, int]:
         """The tokens taken up front (input, output), or `_Turned`."""
         config, style = self.config, self.config.header_style
         capacity = config.of(request.model, "capacity")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from threading import Event, Thread
+from contextlib import suppress
+from threading import Event, Thread, current_thread
 from typing import TYPE_CHECKING, Any, Self
 
 from agentrm_plugins.errors import ClosedError, ConfigError
@@ -188,14 +189,29 @@ class SimulatedProvider:
 
     # -- what it saw
 
+    def _catch_up(self) -> Service:
+        """Let the server finish its present step.
+
+        The last byte of an answer leaves a moment before its record is written; without this a
+        client that has its answer could look at counts that do not have it yet.
+        """
+        service, loop, thread = self._running(), self._loop, self._thread
+        if loop is None or thread is None or thread is current_thread() or self._closed:
+            return service
+        caught_up = Event()
+        with suppress(RuntimeError):  # the loop closed in between: its records are complete
+            loop.call_soon_threadsafe(caught_up.set)
+            caught_up.wait(1.0)
+        return service
+
     def statistics(self) -> ProviderStatistics:
         """Frozen counts since the start; also after `close()`."""
-        return self._running().journal.statistics()
+        return self._catch_up().journal.statistics()
 
     @property
     def log(self) -> list[RequestRecord]:
         """A record of each finished request, in the order in which they ended."""
-        return self._running().journal.log()
+        return self._catch_up().journal.log()
 
     @property
     def errors(self) -> list[BaseException]:

@@ -55,7 +55,7 @@ def _items(request: ProviderRequest, reply: Reply) -> list[dict[str, Any]]:
     return items
 
 
-def _response(  # noqa: PLR0913  the parts of an answer are that many
+def _response(
     request: ProviderRequest,
     *,
     id_: str,
@@ -134,7 +134,7 @@ def _call_events(item: dict[str, Any], at: int, per_chunk: int) -> Iterator[tupl
     yield {"type": f"{kind}.done", **where, **done}, 0
 
 
-def responses_chunks(  # noqa: PLR0913  the parts of a stream are that many
+def responses_chunks(
     request: ProviderRequest,
     reply: Reply,
     usage: Usage,
