@@ -21,6 +21,7 @@ FLOORS = {
     "errors": 1,
     "calls": 2,
     "accounts": 3,
+    "ambient": 3,
     "events": 3,
     "effects": 3,
     "report": 3,
@@ -32,12 +33,13 @@ FLOORS = {
     "stores": 7,
     "telemetry": 7,
     "sim": 7,
-    "manager": 8,
-    "integration": 9,
-    "": 10,
-    "testing": 11,
-    "demo": 12,
-    "cli": 13,
+    "slot": 8,
+    "manager": 9,
+    "integration": 10,
+    "": 11,
+    "testing": 12,
+    "demo": 13,
+    "cli": 14,
 }
 PURE = ("policy", "context", "kernel")
 IMPURE_MODULES = {

@@ -109,7 +109,7 @@ class Kernel:
         return boost_s if boost_s < alarm_s and self.room.count else alarm_s
 
     def statistics(self, *, agents: bool = True) -> Statistics:
-        """The state for people, frozen. Costs a look at each agent; without `agents`, it does not."""
+        """The state for people, frozen. Costs a look at each agent."""
         return observe(self, agents=agents)
 
     def validate(self) -> None:
@@ -198,7 +198,9 @@ class Kernel:
         if ticket is None:
             return
         if ticket.state is State.QUEUED:
-            raise KernelBug(f"ticket {event.ticket} waits and was settled: {self.story(event.ticket)}")
+            raise KernelBug(
+                f"ticket {event.ticket} waits and was settled: {self.story(event.ticket)}"
+            )
         self._end(ticket, event.usage, event.outcome)
 
     def _end_agent(self, event: ev.EndAgent) -> None:

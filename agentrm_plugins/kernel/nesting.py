@@ -5,7 +5,8 @@ A call that waits for a call of its own does nothing meanwhile, so
 1. its clocks stand still: it receives no service and cannot be reaped;
 2. one nested call of the same group at a time sits on its lane (a ride);
 3. a nested call of another group needs no further lane of the total;
-4. if every lane of the group that a nested call needs is held by calls that only wait, they wait for
+4. if every lane of the group that a nested call needs is held by calls that only wait, they wait
+   for
    each other in a circle, and one nested call may start although no lane is free.
 
 Only rule 4 can put more calls than lanes at work, for as long as such a circle is being untied.
@@ -86,9 +87,7 @@ class Nesting:
             parent.lent_slot = parent.lent_slot or within is not None
             kernel.room.remove(ticket, kernel.now_s)
             self.untied += 1
-            kernel.grant(
-                ticket, "nested", kernel.pool.take(ticket.group, ticket.account, within)
-            )
+            kernel.grant(ticket, "nested", kernel.pool.take(ticket.group, ticket.account, within))
 
     def _leave(self, ticket: Ticket, parent: Ticket) -> None:
         kernel = self._kernel

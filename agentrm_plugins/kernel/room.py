@@ -1,8 +1,8 @@
 """The waiting room: who waits for which kind of lane, and who of them goes next.
 
-A line is one kind of lane: calls in it are held up by the same things. Each agent has at most one bid
-in a line, for the first of its calls there. Bids of agents at their ceiling are parked until a lane
-comes back. So the choice looks at each line once, and at no waiting call but the best.
+A line is one kind of lane: calls in it are held up by the same things. Each agent has at most one
+bid in a line, for the first of its calls there. Bids of agents at their ceiling are parked until a
+lane comes back. So the choice looks at each line once, and at no waiting call but the best.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class WaitingRoom:
 
     def take(self, bid: Bid, now_s: float) -> Ticket:
         """The call on offer in `bid` is granted; its agent goes behind the others."""
-        ticket: Ticket = bid.queue[0]  # type: ignore[assignment]
+        ticket: Ticket = bid.queue[0]
         line = bid.line
         self._grants[line.group] += 1
         ticket.bid = None
@@ -236,7 +236,6 @@ class WaitingRoom:
         account.tenant.waiting -= 1
         self.waiting[ticket.group] -= 1
         self.count -= 1
-
 
 
 def _offered(entry: tuple[int, int, Bid]) -> bool:

@@ -1,8 +1,8 @@
 """Execution lanes: bulkheads with guarantees and ceilings, work-conserving.
 
 Law: a call may start when its group is below its capacity, all groups together are below `lanes`,
-and its agent and its tenant are below their ceilings in that group. A free lane goes first to groups
-below their guarantee. Nothing idle is kept back, nothing running is taken away.
+and its agent and its tenant are below their ceilings in that group. A free lane goes first to
+groups below their guarantee. Nothing idle is kept back, nothing running is taken away.
 
 A seat is a lane in use. A call nested in another one sits on its parent's seat while the parent
 waits for it (`share`); the seat is free when the last of them has left. A nested call in another

@@ -2,8 +2,8 @@
 
 Law: a running call is hung when ``now - last_progress > allowed``, where allowed is the first-token
 timeout before its first beat (the response timeout for a call that does not stream) and the silence
-timeout after it; or when it held its lane for longer than the total timeout. The clock starts with the
-lane, never with the queue, and stands still while the call waits for a call nested in it.
+timeout after it; or when it held its lane for longer than the total timeout. The clock starts with
+the lane, never with the queue, and stands still while the call waits for a call nested in it.
 
 `Alarms` moves a deadline back in constant time: the heap keeps the earliest date that was ever set
 and looks again when that comes.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["NEVER", "Alarmed", "Alarms", "Terms", "terms"]
 
 NEVER = float("inf")
+_TOLERATED = 64  # dead entries, before their share is looked at
 
 
 class Terms(NamedTuple):
@@ -76,7 +77,7 @@ class Alarms:
         """Do not ring for `item`; its entry goes when it surfaces, or when too many are dead."""
         item.alarm_s = NEVER
         self._cleared += 1
-        if self._cleared > 64 and 2 * self._cleared > len(self._heap):
+        if self._cleared > _TOLERATED and 2 * self._cleared > len(self._heap):
             self._cleared = 0
             live = {}
             for _, count, other in self._heap:

@@ -1,7 +1,7 @@
 """Rates over the last 1, 10 and 60 seconds.
 
-Law: ``rate(w) = amount counted in the last w seconds / w``. Amounts are kept in bins of a tenth of a
-second, so a rate is exact to one bin and the memory is 600 bins at most.
+Law: ``rate(w) = amount counted in the last w seconds / w``. Amounts are kept in bins of a tenth of
+    a second, so a rate is exact to one bin and the memory is 600 bins at most.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Weighted dominant resource fairness over lanes and tokens (Ghodsi et al., NSDI 2011).
 
 Law: ``share(t) = max(lanes_t / lanes, tokens_t / tokens) / weight_t``; the tenant with the smallest
-goes first. `tokens` are those charged lately: each counts half after a half-life. All tenants' tokens
-fade alike, so instead of fading the old ones the new ones are inflated by ``2 ** (now / half_life)``:
-a charge touches one tenant only. Limits: the total moves every share a little; `generation` says when
-it moved by a tenth, so whoever keeps shares sorted is at most that far off.
+goes first. `tokens` are those charged lately: each counts half after a half-life. All tenants'
+tokens fade alike, so instead of fading the old ones the new ones are inflated by ``2 ** (now /
+half_life)``: a charge touches one tenant only. Limits: the total moves every share a little;
+`generation` says when it moved by a tenth, so whoever keeps shares sorted is at most that far off.
 """
 
 from __future__ import annotations

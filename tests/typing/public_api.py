@@ -62,7 +62,7 @@ async def work_async(rm: AgentRM) -> None:
 
 def observe(rm: AgentRM) -> Statistics:
     """Readers get frozen copies."""
-    rm.end_agent("writer", cause="user left")
+    rm.end_agent("writer")
     stream = rm.events(capacity=100)
     assert_type(stream.dropped, int)
     stream.close()

@@ -1,0 +1,36 @@
+"""Who is asking: what travels with the caller through threads' contexts, tasks and callbacks."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentrm_plugins.calls import Priority
+
+__all__ = ["ACTIVE", "IDENTITY", "Active", "Identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """For whom the calls below here are made; None where nothing was declared."""
+
+    agent: str | None = None
+    tenant: str | None = None
+    priority: Priority | None = None
+    parent_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The managed call inside which the code below here runs. `core` tells cores apart."""
+
+    core: int
+    ticket: int
+    agent: str
+    tenant: str
+
+
+IDENTITY: ContextVar[Identity] = ContextVar("agentrm_identity", default=Identity())  # noqa: B039
+ACTIVE: ContextVar[Active | None] = ContextVar("agentrm_active", default=None)
