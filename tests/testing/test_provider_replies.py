@@ -93,7 +93,7 @@ def test_parallel_tool_calls_plain_and_streamed(start, chat, responses):
 
 
 def test_tool_choice_is_obeyed(start, chat):
-    """none answers, a name calls that tool, required calls even when it is time to answer."""
+    """A choice of none answers, a name calls that tool, required calls even at the end."""
     provider = start(agent_rounds=0)
     model = chat(provider)
     tools = [look_up, book]

@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from functools import cache
+from http import HTTPStatus
 from socket import IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_NODELAY
 from typing import TYPE_CHECKING, Any, cast
 
-import h11
+try:
+    import h11
+except ImportError as error:  # pragma: no cover  the development set has it
+    raise ImportError(
+        "the simulated provider needs h11: pip install 'agentrm-plugins[testing]'"
+    ) from error
 
 if TYPE_CHECKING:
     from agentrm_plugins.testing.provider.service import Service
@@ -20,6 +27,14 @@ __all__ = ["Connection"]
 
 _MAX_BODY = 32 * 1024 * 1024
 _MAX_HEAD = 64 * 1024  # as node.js and h11's own list of precedents: below 80 KiB
+
+
+@cache
+def _reason(status: int) -> bytes:
+    try:
+        return HTTPStatus(status).phrase.encode()
+    except ValueError:  # 529 and the like are no official statuses
+        return b""
 
 
 class Connection(asyncio.Protocol):
@@ -141,7 +156,7 @@ class Connection(asyncio.Protocol):
         """A whole answer in one write."""
         length = (b"content-length", str(len(body)).encode())
         self._send(
-            h11.Response(status_code=status, headers=[*headers, length]),
+            h11.Response(status_code=status, headers=[*headers, length], reason=_reason(status)),
             h11.Data(data=body),
             h11.EndOfMessage(),
         )
@@ -154,7 +169,7 @@ class Connection(asyncio.Protocol):
             how = (b"transfer-encoding", b"chunked")
         else:
             how = (b"content-length", str(length).encode())
-        head = h11.Response(status_code=200, headers=[*headers, how])
+        head = h11.Response(status_code=200, headers=[*headers, how], reason=b"OK")
         self._send(head, *([h11.Data(data=first)] if first else []))
 
     def more(self, data: bytes) -> None:

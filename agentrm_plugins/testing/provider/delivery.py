@@ -86,7 +86,7 @@ class Delivery:
             exchange.fault = "hang"
             await self._silence()
         elif isinstance(step, Status):
-            exchange.fault = "error" if step.status >= 500 else ""  # noqa: PLR2004
+            exchange.fault = "error" if step.status >= 500 else ""
             await self._sleep_until_first(slow)
             self._error(step)
         elif isinstance(step, Reply):

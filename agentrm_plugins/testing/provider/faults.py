@@ -49,7 +49,7 @@ def _fault(index: int, u: float, config: ProviderConfig) -> Step:
         Stall(after_tokens=1 + int(u * 12)),
         Reset(),
         Status(statuses[int(u * len(statuses))]),
-        Garbage("json" if u < 0.5 else "cut"),  # noqa: PLR2004
+        Garbage("json" if u < 0.5 else "cut"),
     )
     return faults[index]
 

@@ -72,7 +72,7 @@ def go_duration(seconds: float) -> str:
     if isinf(seconds):
         return "0s"
     milliseconds = max(0, ceil(seconds * 1000 - 1e-6))
-    if milliseconds < 1000:  # noqa: PLR2004
+    if milliseconds < 1000:
         return f"{milliseconds}ms"
     whole, rest = divmod(milliseconds, 1000)
     hours, minutes, left = whole // 3600, whole // 60 % 60, whole % 60
@@ -154,7 +154,7 @@ def rejection(verdict: Admission, model: str, style: HeaderStyle) -> bytes:
 
 def status_body(step: Status, style: HeaderStyle) -> bytes:
     """The body of an error that was scripted or drawn."""
-    fallback = ("server_error" if step.status >= 500 else "invalid_request_error", None, "Error.")  # noqa: PLR2004
+    fallback = ("server_error" if step.status >= 500 else "invalid_request_error", None, "Error.")
     kind, code, message = _ERRORS.get(step.status, fallback)
     if step.code is not None:
         kind, code = _CODE_TYPES.get(step.code, kind), step.code

@@ -85,7 +85,7 @@ class Bucket:
         self._refill(now_s)
         # A float's rounding must not turn an exact refill into one more rejection.
         missing = amount - self._level
-        return missing / self._rate if missing > 1e-9 else 0.0  # noqa: PLR2004
+        return missing / self._rate if missing > 1e-9 else 0.0
 
     def charge(self, amount: float, now_s: float, *, floor_at: float = -inf) -> None:
         """Take `amount`, or give it back if negative; never above the size."""

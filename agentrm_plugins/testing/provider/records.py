@@ -227,9 +227,9 @@ class Journal:
             counts[_FAULT_COUNTS[record.fault]] += 1
         if record.status:
             self._status[record.status] += 1
-        if record.status == 200 and not record.client_gone and record.fault in ("", "slow"):  # noqa: PLR2004
+        if record.status == 200 and not record.client_gone and record.fault in ("", "slow"):
             counts["ok"] += 1
-        counts["rejected"] += record.status == 429  # noqa: PLR2004
+        counts["rejected"] += record.status == 429
         counts["overloaded"] += record.cause == "capacity"
         if record.cause:
             self._cause[record.cause] += 1

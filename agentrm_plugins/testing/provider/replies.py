@@ -84,7 +84,7 @@ class Status:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.status, bool) or not 400 <= self.status <= 599:  # noqa: PLR2004
+        if isinstance(self.status, bool) or not 400 <= self.status <= 599:
             raise ConfigError("Status.status", self.status, "give a status from 400 to 599")
         if self.retry_after is not None and not self.retry_after >= 0:
             raise ConfigError("Status.retry_after", self.retry_after, "give seconds >= 0, or None")

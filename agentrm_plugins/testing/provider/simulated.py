@@ -46,7 +46,7 @@ class SimulatedProvider:
         for name, value in changes.items():
             if name not in known:
                 raise ConfigError(name, value, f"give a field of ProviderConfig: {sorted(known)}")
-        if not 0 <= port <= 65535:  # noqa: PLR2004
+        if not 0 <= port <= 65535:
             raise ConfigError("port", port, "give 0 to 65535")
         self._config = _merged(config, changes)
         self._wanted_port = port
