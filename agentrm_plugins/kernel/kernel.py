@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins import effects as fx
 from agentrm_plugins import events as ev
-from agentrm_plugins.accounts import Account, Tenant
 from agentrm_plugins.calls import Outcome, Usage
 from agentrm_plugins.config import Config, Order
 from agentrm_plugins.errors import ConfigError, KernelBug
+from agentrm_plugins.kernel.agents import Agents
 from agentrm_plugins.kernel.check import check
 from agentrm_plugins.kernel.nesting import Nesting
 from agentrm_plugins.kernel.observe import Counters, observe
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.accounts import Scheduler
-    from agentrm_plugins.calls import Call
     from agentrm_plugins.policy.lanes import Group, Seat
     from agentrm_plugins.report import Statistics
 
@@ -61,14 +60,14 @@ class Kernel:
         self.room = WaitingRoom(self.scheduler, self.pool, config.scheduler.boost_interval)
         self.alarms = Alarms()
         self.tickets: dict[int, Ticket] = {}
-        self.accounts: dict[tuple[str, str], Account] = {}
-        self.tenants: dict[str, Tenant] = {}
+        self.agents = Agents(config, self.scheduler, self.shares)
+        self.accounts = self.agents.accounts
+        self.tenants = self.agents.tenants
         self.counters = Counters()
         self.nesting = Nesting(self)
         self.closed = False
         self.zombies = 0
         self._seq = 0
-        self._idle: dict[tuple[str, str], None] = {}
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._out: list[fx.Effect] = []
         self._token_service_s = config.scheduler.service_s_per_1k_tokens / 1000.0
@@ -140,10 +139,9 @@ class Kernel:
         if group is None:
             names = ", ".join(map(repr, self.pool.groups))
             raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
-        account = self._account(call)
+        account = self.agents.enter(call, now_s)
         self._seq += 1
         ticket = self.tickets[number] = Ticket(number, self._seq, call, account, group, now_s)
-        account.tickets += 1
         if event.parent is not None and self.nesting.attach(ticket, event.parent):
             return
         if not self.room.ready[group] and self._may_start(ticket):
@@ -204,14 +202,7 @@ class Kernel:
         self._end(ticket, event.usage, event.outcome)
 
     def _end_agent(self, event: ev.EndAgent) -> None:
-        names, seen = [event.agent], set()
-        while names:
-            name = names.pop()
-            account = self.accounts.get((event.tenant, name))
-            if account is None or name in seen:
-                continue
-            seen.add(name)
-            names.extend(account.children)
+        for account in self.agents.family(event.agent, event.tenant):
             for bid in list(account.bids.values()):
                 for ticket in [waiter for waiter in bid.queue if waiter.bid is bid]:
                     self.room.remove(ticket, self.now_s)
@@ -351,15 +342,11 @@ class Kernel:
 
     def _forget(self, ticket: Ticket) -> None:
         """The ticket is done; see to what hung on it."""
-        account = ticket.account
         del self.tickets[ticket.number]
         self.alarms.clear(ticket)
         if ticket.parent is not None or ticket.kids is not None:
             self.nesting.detach(ticket)
-        account.tickets -= 1
-        if not account.tickets:
-            account.idle_since_s = self.now_s
-            self._idle[account.key] = None
+        self.agents.leave(ticket.account, self.now_s)
 
     def _dispatch(self) -> None:
         """Grant until nobody who waits may start."""
@@ -427,64 +414,7 @@ class Kernel:
         self.counters.boosts += 1
         self._out.append(fx.Boosted(self.now_s, 0, "", cause))
 
-    # -- agents -----------------------------------------------------------------------------
-
-    def _account(self, call: Call) -> Account:
-        account = self.accounts.get((call.tenant, call.agent))
-        if account is None:
-            account = self._new_account(call.agent, call)
-        elif not account.tickets:
-            self._idle.pop(account.key, None)
-        if call.parent_agent is not None and account.parent != call.parent_agent:
-            self._adopt(account, call)
-        return account
-
-    def _new_account(self, name: str, call: Call) -> Account:
-        self._drop_idle()
-        tenant = self.tenants.get(call.tenant)
-        if tenant is None:
-            own = self.config.tenants.get(call.tenant)
-            tenant = Tenant(call.tenant, own.weight if own else 1.0)
-            self.tenants[call.tenant] = tenant
-        tenant.accounts += 1
-        account = Account(name, tenant, call.priority, self.now_s)
-        self.accounts[account.key] = account
-        self.scheduler.enter(account)
-        return account
-
-    def _adopt(self, account: Account, call: Call) -> None:
-        """The account works for another from now on, which may be new here too."""
-        name = call.parent_agent
-        assert name is not None  # noqa: S101 - the caller checked
-        self._orphan(account)
-        account.parent = name
-        parent = self.accounts.get((call.tenant, name))
-        if parent is None:
-            parent = self._new_account(name, call)
-            self._idle[parent.key] = None
-        parent.children.add(account.name)
-
-    def _orphan(self, account: Account) -> None:
-        if account.parent is not None:
-            old = self.accounts.get((account.tenant.name, account.parent))
-            if old is not None:
-                old.children.discard(account.name)
-
-    def _drop_idle(self) -> None:
-        """Forget agents that have had no call for long; looked at whenever a new one comes."""
-        oldest_s = self.now_s - self.config.agent_idle_s
-        while self._idle:
-            key = next(iter(self._idle))
-            account = self.accounts[key]
-            if account.idle_since_s > oldest_s:
-                return
-            del self._idle[key], self.accounts[key]
-            self._orphan(account)
-            tenant = account.tenant
-            tenant.accounts -= 1
-            if not tenant.accounts:
-                self.shares.forget(tenant)
-                del self.tenants[tenant.name]
+    # -- helpers ----------------------------------------------------------------------------
 
     def _may_start(self, ticket: Ticket) -> bool:
         group: Group = ticket.group

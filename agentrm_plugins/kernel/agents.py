@@ -1,0 +1,116 @@
+"""The agents and tenants that the kernel knows: whom it meets, and whom it forgets again.
+
+An agent is known from its first call on. One without any call for `agent_idle_s` is forgotten, and
+a tenant with its last agent. Idle agents stand in the order in which they became idle, so looking
+for those to forget costs a look at one that stays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.accounts import Account, Tenant
+
+if TYPE_CHECKING:
+    from agentrm_plugins.accounts import Scheduler
+    from agentrm_plugins.calls import Call
+    from agentrm_plugins.config import Config
+    from agentrm_plugins.policy.shares import DominantShares
+
+__all__ = ["Agents"]
+
+
+class Agents:
+    """Who has called.
+
+    Args:
+        config: Weights of tenants, and for how long idle agents are remembered.
+        scheduler: Told of each new agent.
+        shares: Told of each tenant that is forgotten.
+    """
+
+    def __init__(self, config: Config, scheduler: Scheduler, shares: DominantShares) -> None:
+        self._config = config
+        self._scheduler = scheduler
+        self._shares = shares
+        self.accounts: dict[tuple[str, str], Account] = {}
+        self.tenants: dict[str, Tenant] = {}
+        self._idle: dict[tuple[str, str], None] = {}
+
+    def enter(self, call: Call, now_s: float) -> Account:
+        """The account of the agent that makes `call`, which has one ticket more now."""
+        account = self.accounts.get((call.tenant, call.agent))
+        if account is None:
+            account = self._meet(call.agent, call, now_s)
+        elif not account.tickets:
+            self._idle.pop(account.key, None)
+        if call.parent_agent is not None and account.parent != call.parent_agent:
+            self._adopt(account, call, now_s)
+        account.tickets += 1
+        return account
+
+    def leave(self, account: Account, now_s: float) -> None:
+        """The account has one ticket less."""
+        account.tickets -= 1
+        if not account.tickets:
+            account.idle_since_s = now_s
+            self._idle[account.key] = None
+
+    def family(self, name: str, tenant: str) -> list[Account]:
+        """An agent, its children and theirs; none if nobody knows it."""
+        names: list[str] = [name]
+        found: dict[str, Account] = {}
+        while names:
+            name = names.pop()
+            account = self.accounts.get((tenant, name))
+            if account is not None and name not in found:
+                found[name] = account
+                names.extend(account.children)
+        return list(found.values())
+
+    def _meet(self, name: str, call: Call, now_s: float) -> Account:
+        self._drop_idle(now_s)
+        tenant = self.tenants.get(call.tenant)
+        if tenant is None:
+            own = self._config.tenants.get(call.tenant)
+            tenant = Tenant(call.tenant, own.weight if own else 1.0)
+            self.tenants[call.tenant] = tenant
+        tenant.accounts += 1
+        account = Account(name, tenant, call.priority, now_s)
+        self.accounts[account.key] = account
+        self._scheduler.enter(account)
+        return account
+
+    def _adopt(self, account: Account, call: Call, now_s: float) -> None:
+        """The account works for another from now on, which may be new here too."""
+        name = call.parent_agent
+        assert name is not None  # noqa: S101 - the caller checked
+        self._orphan(account)
+        account.parent = name
+        parent = self.accounts.get((call.tenant, name))
+        if parent is None:
+            parent = self._meet(name, call, now_s)
+            self._idle[parent.key] = None
+        parent.children.add(account.name)
+
+    def _orphan(self, account: Account) -> None:
+        if account.parent is not None:
+            old = self.accounts.get((account.tenant.name, account.parent))
+            if old is not None:
+                old.children.discard(account.name)
+
+    def _drop_idle(self, now_s: float) -> None:
+        """Forget agents that have had no call for long; looked at whenever a new one comes."""
+        oldest_s = now_s - self._config.agent_idle_s
+        while self._idle:
+            key = next(iter(self._idle))
+            account = self.accounts[key]
+            if account.idle_since_s > oldest_s:
+                return
+            del self._idle[key], self.accounts[key]
+            self._orphan(account)
+            tenant = account.tenant
+            tenant.accounts -= 1
+            if not tenant.accounts:
+                self._shares.forget(tenant)
+                del self.tenants[tenant.name]
