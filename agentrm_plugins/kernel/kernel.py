@@ -68,6 +68,7 @@ class Kernel:
         self.closed = False
         self.zombies = 0
         self._seq = 0
+        self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._out: list[fx.Effect] = []
         self._token_service_s = config.scheduler.service_s_per_1k_tokens / 1000.0
@@ -92,20 +93,23 @@ class Kernel:
         Raises:
             KernelBug: A host did the impossible, for instance settled a call that still waits.
         """
-        self.now_s = now_s = max(now_s, self.now_s)
+        self.now_s = max(self.now_s, now_s)
         out = self._out = []
-        if self.next_deadline() <= now_s:
-            self._expire()
-        for event in events:
-            self._handlers[event.__class__](event)
+        try:
+            if self._deadline_s <= self.now_s:
+                self._expire()
+            for event in events:
+                self._handlers[event.__class__](event)
+        finally:
+            boost_s = self.scheduler.next_boost_s
+            alarm_s = self.alarms.next_s()
+            self._deadline_s = boost_s if boost_s < alarm_s and self.room.count else alarm_s
         self._history.extend(out)
         return out
 
     def next_deadline(self) -> float:
         """When `handle` must be called again at the latest, in seconds; infinite for never."""
-        boost_s = self.scheduler.next_boost_s
-        alarm_s = self.alarms.next_s()
-        return boost_s if boost_s < alarm_s and self.room.count else alarm_s
+        return self._deadline_s
 
     def statistics(self, *, agents: bool = True) -> Statistics:
         """The state for people, frozen. Costs a look at each agent."""

@@ -22,6 +22,8 @@ class State(Enum):
     DONE = "done"
     GONE = "gone"
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and each step looks a state up twice
+
 
 TRANSITIONS: dict[State, dict[State, str]] = {
     State.QUEUED: {

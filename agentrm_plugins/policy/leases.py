@@ -77,6 +77,8 @@ class Alarms:
 
     def clear(self, item: Alarmed) -> None:
         """Do not ring for `item`; its entry goes when it surfaces, or when too many are dead."""
+        if item.alarm_s == NEVER:
+            return
         item.alarm_s = NEVER
         self._cleared += 1
         if self._cleared > _TOLERATED and 2 * self._cleared > len(self._heap):
