@@ -5,7 +5,6 @@ They lie below the policies so that no policy needs another one.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,8 +26,8 @@ class Waiter(Protocol):
 class Tenant:
     """One payer: its weight, what it holds now and what it has used.
 
-    `recent_tokens` is kept in inflated units (see `policy.shares`), all else in plain ones. `number`
-    tells apart two that once had one name, and breaks ties.
+    `recent_tokens` is kept in inflated units (see `policy.shares`), all else in plain ones.
+    `number` tells apart two that once had one name, and breaks ties.
     """
 
     __slots__ = (
@@ -125,16 +124,29 @@ class Bid:
     """One agent's waiting calls for one kind of lane, of which the first is on offer.
 
     `turn` is its place among the agents: a new one each time its first call is granted.
-    `version` lets heaps drop stale entries; `level` and `slot` belong to the policy.
+    `version` lets heaps drop stale entries; `level` and `slot` belong to the policy. The calls are
+    chained by their `before` and `after`: any can leave at once, and one alone needs no container.
     """
 
-    __slots__ = ("account", "level", "line", "live", "queue", "ready", "slot", "turn", "version")
+    __slots__ = (
+        "_last",
+        "account",
+        "head",
+        "level",
+        "line",
+        "live",
+        "ready",
+        "slot",
+        "turn",
+        "version",
+    )
 
     def __init__(self, account: Account, line: Any, turn: int) -> None:
         self.account = account
         self.line = line
         self.turn = turn
-        self.queue: deque[Any] = deque()
+        self.head: Any = None
+        self._last: Any = None
         self.live = 0
         self.ready = False
         self.version = 0
@@ -142,10 +154,37 @@ class Bid:
         self.slot = 0
 
     @property
-    def head(self) -> Waiter:
-        """The call on offer."""
-        waiter: Waiter = self.queue[0]
-        return waiter
+    def queue(self) -> Iterator[Any]:
+        """The waiting calls, the first one first. None may leave while this goes on."""
+        waiter = self.head
+        while waiter is not None:
+            yield waiter
+            waiter = waiter.after
+
+    def append(self, waiter: Any) -> None:
+        """A call joins behind the others."""
+        last = self._last
+        waiter.before = last
+        if last is None:
+            self.head = waiter
+        else:
+            last.after = waiter
+        self._last = waiter
+        self.live += 1
+
+    def discard(self, waiter: Any) -> None:
+        """A call leaves, wherever it stands."""
+        before, after = waiter.before, waiter.after
+        waiter.before = waiter.after = None
+        if before is None:
+            self.head = after
+        else:
+            before.after = after
+        if after is None:
+            self._last = before
+        else:
+            after.before = before
+        self.live -= 1
 
 
 class LazyHeap:
@@ -208,6 +247,9 @@ class RunQueue(Protocol):
 
     def add(self, bid: Bid, now_s: float) -> None:
         """Offer a bid."""
+
+    def restore(self, bid: Bid) -> None:
+        """Offer a bid in the place where its `level` and `slot` say."""
 
     def remove(self, bid: Bid) -> None:
         """Take back a bid that was offered."""

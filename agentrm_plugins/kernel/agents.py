@@ -35,8 +35,8 @@ class Agents:
         self._shares = shares
         self.accounts: dict[tuple[str, str], Account] = {}
         self.tenants: dict[str, Tenant] = {}
-        self._idle: dict[tuple[str, str], None] = {}
-        self._met = 0
+        self.idle: dict[tuple[str, str], None] = {}
+        self.met = 0
 
     def enter(self, call: Call, now_s: float) -> Account:
         """The account of the agent that makes `call`, which has one ticket more now."""
@@ -44,7 +44,7 @@ class Agents:
         if account is None:
             account = self._meet(call.agent, call, now_s)
         elif not account.tickets:
-            self._idle.pop(account.key, None)
+            self.idle.pop(account.key, None)
         if call.parent_agent is not None and account.parent != call.parent_agent:
             self._adopt(account, call, now_s)
         account.tickets += 1
@@ -55,7 +55,7 @@ class Agents:
         account.tickets -= 1
         if not account.tickets:
             account.idle_since_s = now_s
-            self._idle[account.key] = None
+            self.idle[account.key] = None
 
     def family(self, name: str, tenant: str) -> list[Account]:
         """An agent, its children and theirs; none if nobody knows it."""
@@ -70,8 +70,8 @@ class Agents:
         tenant = self.tenants.get(call.tenant)
         if tenant is None:
             own = self._config.tenants.get(call.tenant)
-            self._met += 1
-            tenant = Tenant(call.tenant, own.weight if own else 1.0, self._met)
+            self.met += 1
+            tenant = Tenant(call.tenant, own.weight if own else 1.0, self.met)
             self.tenants[call.tenant] = tenant
         tenant.accounts += 1
         account = Account(name, tenant, call.priority, now_s)
@@ -87,7 +87,7 @@ class Agents:
         parent = self.accounts.get((call.tenant, name))
         if parent is None:
             parent = self._meet(name, call, now_s)
-            self._idle[parent.key] = None
+            self.idle[parent.key] = None
         above: str | None = name
         while above is not None:  # A circle is cut where it would close.
             elder = self.accounts[call.tenant, above]
@@ -106,15 +106,15 @@ class Agents:
     def _drop_idle(self, now_s: float) -> None:
         """Forget agents that have had no call for long; looked at whenever a new one comes."""
         oldest_s = now_s - self._config.agent_idle_s
-        while self._idle:
-            key = next(iter(self._idle))
+        while self.idle:
+            key = next(iter(self.idle))
             account = self.accounts[key]
             if account.idle_since_s > oldest_s:
                 return
-            del self._idle[key]
+            del self.idle[key]
             if account.children:  # They may have calls: whoever ends it must find them.
                 account.idle_since_s = now_s
-                self._idle[key] = None
+                self.idle[key] = None
                 continue
             del self.accounts[key]
             self._orphan(account)

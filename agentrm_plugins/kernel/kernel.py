@@ -67,7 +67,7 @@ class Kernel:
         self.nesting = Nesting(self)
         self.closed = False
         self.zombies = 0
-        self._seq = 0
+        self.seq = 0
         self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._out: list[fx.Effect] = []
@@ -144,8 +144,8 @@ class Kernel:
             self._out.append(fx.Refused(now_s, number, call.agent, "closed", 0.0))
             return
         account = self.agents.enter(call, now_s)
-        self._seq += 1
-        ticket = self.tickets[number] = Ticket(number, self._seq, call, account, group, now_s)
+        self.seq += 1
+        ticket = self.tickets[number] = Ticket(number, self.seq, call, account, group, now_s)
         if event.parent is not None and self.nesting.attach(ticket, event.parent):
             return
         if self._may_start(ticket):  # Nobody who waits may, so nobody is overtaken.

@@ -51,8 +51,8 @@ class WaitingRoom:
         self._scheduler = scheduler
         self._pool = pool
         self._relief_interval = relief_interval
-        self._turn = 0
-        self._passed: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
+        self.turn = 0
+        self.passed: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.lines: dict[tuple[str, str | None], Line] = {}
         self.waiting: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.count = 0
@@ -63,16 +63,10 @@ class WaitingRoom:
         line = self._line(ticket.group, account.tenant)
         bid = account.bids.get(line)
         if bid is None:
-            self._turn += 1
-            bid = account.bids[line] = Bid(account, line, self._turn)
+            self.turn += 1
+            bid = account.bids[line] = Bid(account, line, self.turn)
             line.bids += 1
-        ticket.bid = bid
-        bid.queue.append(ticket)
-        bid.live += 1
-        account.waiting += 1
-        account.tenant.waiting += 1
-        self.waiting[ticket.group] += 1
-        self.count += 1
+        self._enqueue(ticket, bid)
         if bid.live == 1:
             self._offer(bid, now_s)
 
@@ -111,8 +105,8 @@ class WaitingRoom:
         queue.popleft()
         while queue[0].bid is None:
             queue.popleft()
-        self._turn += 1
-        bid.turn = self._turn
+        self.turn += 1
+        bid.turn = self.turn
         self._offer(bid, now_s)
         return ticket
 
@@ -125,10 +119,11 @@ class WaitingRoom:
         if not open_lines:
             return None
         if len(open_lines) == 1:
-            line = open_lines[0]
-            bid = line.ready.best(now_s)
+            bid = open_lines[0].ready.best(now_s)
         else:
-            line, bid = self._best_of(open_lines, now_s)
+            owed = [line for line in open_lines if line.group.in_use < line.group.guaranteed]
+            open_lines = owed or open_lines
+            bid = self._best_of(open_lines, now_s)
         if bid is None:
             return None
         if self._scheduler.prevents_starvation:
@@ -136,6 +131,21 @@ class WaitingRoom:
             if due is not None:
                 return self._longest_waiting(due, open_lines), "oldest"
         return bid, "order"
+
+    def restore(self, account: Account, tickets: list[Ticket], turn: int) -> Bid:
+        """Make a bid as it was when the kernel was dumped; it is not on offer yet."""
+        line = self._line(tickets[0].group, account.tenant)
+        bid = account.bids[line] = Bid(account, line, turn)
+        line.bids += 1
+        for ticket in tickets:
+            self._enqueue(ticket, bid)
+        return bid
+
+    def put_back(self, bid: Bid) -> None:
+        """Offer a restored bid again, in the place where its level and slot say."""
+        bid.ready = True
+        bid.line.ready.restore(bid)
+        self._note(bid)
 
     def reprice(self, tenant: Tenant) -> None:
         """The tenant holds less than before."""
@@ -179,25 +189,17 @@ class WaitingRoom:
             return False
         return line.tenant is None or not group.tenant_full(line.tenant)
 
-    def _best_of(self, lines: list[Line], now_s: float) -> tuple[Line, Bid | None]:
-        best: tuple[tuple[float, ...], Line, Bid] | None = None
-        for line in lines:
-            bid = line.ready.best(now_s)
-            if bid is None:
-                continue
-            owed = 0 if line.group.in_use < line.group.guaranteed else 1
-            rank = (owed, *line.ready.rank(bid, now_s))
-            if best is None or rank < best[0]:
-                best = rank, line, bid
-        return (lines[0], None) if best is None else best[1:]
+    def _best_of(self, lines: list[Line], now_s: float) -> Bid | None:
+        heads = [bid for line in lines if (bid := line.ready.best(now_s)) is not None]
+        return min(heads, key=lambda bid: bid.line.ready.rank(bid, now_s), default=None)
 
     def _due(self, lines: list[Line]) -> Group | None:
         """Count a grant for each group that could have it; the group that is due for relief."""
-        passed = self._passed
-        groups = dict.fromkeys(line.group for line in lines)
+        passed = self.passed
+        groups = {line.group for line in lines}
         for group in groups:
             passed[group] += 1
-        due = max(groups, key=passed.__getitem__)
+        due = max((group for group in passed if group in groups), key=passed.__getitem__)
         if passed[due] < self._relief_interval:
             return None
         passed[due] = 0
@@ -207,7 +209,7 @@ class WaitingRoom:
         heads = []
         for line in lines:
             oldest = line.oldest
-            while oldest and not _offered(oldest[0]):
+            while oldest and not _on_offer(oldest[0]):
                 heappop(oldest)
             if line.group is group and oldest:
                 heads.append(oldest[0])
@@ -219,9 +221,13 @@ class WaitingRoom:
             return
         bid.ready = True
         line.ready.add(bid, now_s)
+        self._note(bid)
+
+    def _note(self, bid: Bid) -> None:
+        line = bid.line
         heappush(line.oldest, (bid.turn, id(bid), bid))
         if len(line.oldest) > 2 * len(line.ready) + 32:
-            line.oldest = [entry for entry in line.oldest if _offered(entry)]
+            line.oldest = [entry for entry in line.oldest if _on_offer(entry)]
             heapify(line.oldest)
 
     def _withhold(self, bid: Bid) -> None:
@@ -238,6 +244,16 @@ class WaitingRoom:
         if not line.bids and line.tenant is not None:
             del self.lines[line.key]
 
+    def _enqueue(self, ticket: Ticket, bid: Bid) -> None:
+        ticket.bid = bid
+        bid.queue.append(ticket)
+        bid.live += 1
+        account = ticket.account
+        account.waiting += 1
+        account.tenant.waiting += 1
+        self.waiting[ticket.group] += 1
+        self.count += 1
+
     def _uncount(self, ticket: Ticket) -> None:
         account = ticket.account
         account.waiting -= 1
@@ -246,6 +262,6 @@ class WaitingRoom:
         self.count -= 1
 
 
-def _offered(entry: tuple[int, int, Bid]) -> bool:
+def _on_offer(entry: tuple[int, int, Bid]) -> bool:
     turn, _, bid = entry
     return bid.ready and bid.turn == turn

@@ -27,10 +27,12 @@ class Ticket:
 
     __slots__ = (
         "account",
+        "after",
         "alarm_s",
         "armed_s",
         "beaten_tokens",
         "beats",
+        "before",
         "bid",
         "call",
         "deadline_s",
@@ -77,6 +79,8 @@ class Ticket:
         self.nested = 0
         self.terms: Terms | None = None
         self.bid: Bid | None = None
+        self.before: Ticket | None = None
+        self.after: Ticket | None = None
         self.seat: Seat | None = None
         self.parent: Ticket | None = None
         self.rider: Ticket | None = None

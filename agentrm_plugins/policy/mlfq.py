@@ -10,11 +10,13 @@ Service in flight counts as well: it is looked at when the agent is about to be 
 needs to be visited while he runs. A boost merges the levels' heaps, the smaller into the larger, so
 its cost is amortised over the calls that were queued since the last; it visits no agent.
 
-Starvation bound: of every `boost_interval` dispatches that a group of lanes could have had, one goes
-to the agent there whose turn has waited longest, whatever its level and tenant. So where r agents
-stand before an agent by turn, its first waiting call is granted after at most ``(r + 1) *
-boost_interval`` dispatches for which it was eligible: a lane of its group was free, and neither it
-nor its tenant was at a ceiling. With g groups, read ``max(boost_interval, g) + g`` for the interval.
+Starvation bound: of every `boost_interval` dispatches that a group of lanes could have had, one
+goes to the agent there whose turn has waited longest, whatever its level and tenant. So where r
+agents stand before an agent by turn, its first waiting call is granted after at most ``(r + 1) *
+boost_interval`` dispatches for which it was eligible: its group had a lane free and was not behind
+another's guarantee, and its agent was not at a ceiling. With g groups that compete, relief comes
+to each after at most ``max(boost_interval, g) + g`` of them. Ceilings per tenant weaken this: a
+relief may come just while its tenant is at its ceiling.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class Mlfq:
         self._quanta_s = config.time_quanta_s
         self._last = config.num_queues - 1
         self._shares = shares
-        self._dispatches = 0
+        self.dispatches = 0
         self.epoch = 0
         self.demoted: list[tuple[Account, int]] = []
         self.next_boost_s = float("inf")
@@ -98,8 +100,8 @@ class Mlfq:
 
     def dispatched(self, now_s: float) -> str | None:
         """Count a dispatch; boost when it is time. The cause of the boost, or None."""
-        self._dispatches += 1
-        if self._dispatches < self._config.boost_interval:
+        self.dispatches += 1
+        if self.dispatches < self._config.boost_interval:
             return None
         self.boost(now_s)
         return "dispatches"
@@ -111,7 +113,7 @@ class Mlfq:
 
     def boost(self, now_s: float) -> None:
         """All agents go up to the top level; each run queue notices when it is next used."""
-        self._dispatches = 0
+        self.dispatches = 0
         self.epoch += 1
         if self._config.boost_every_s is not None:
             self.next_boost_s = now_s + self._config.boost_every_s
@@ -218,6 +220,10 @@ class _MlfqQueue:
         bid.level = bid.account.level
         bid.slot = self._mlfq.epoch
         self._levels[bid.level].add(bid)
+        self._live += 1
+
+    def restore(self, bid: Bid) -> None:
+        self._levels[self._level_of(bid)].add(bid)
         self._live += 1
 
     def remove(self, bid: Bid) -> None:

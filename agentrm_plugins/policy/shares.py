@@ -9,9 +9,11 @@ half_life)``: a charge touches one tenant only. Limits: the total moves every sh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentrm_plugins.accounts import Tenant
 
 __all__ = ["DominantShares"]
@@ -68,6 +70,15 @@ class DominantShares:
             self._total = max(self._total - tenant.recent_tokens, 0.0)
             self._next_generation = self._total * _DRIFT
             self.generation += 1
+
+    def dump(self) -> list[Any]:
+        """The state beside the tenants' own, for `load`."""
+        return [self._origin_s, self._total, self._next_generation, list(self._known)]
+
+    def load(self, state: list[Any], tenants: Mapping[str, Tenant]) -> None:
+        """Go on from what `dump` gave."""
+        self._origin_s, self._total, self._next_generation, names = state
+        self._known = {name: tenants[name] for name in names}
 
     def share(self, tenant: Tenant) -> float:
         """The weighted dominant share: 0 for a tenant that uses nothing, else more than 0."""
