@@ -27,13 +27,15 @@ class Waiter(Protocol):
 class Tenant:
     """One payer: its weight, what it holds now and what it has used.
 
-    `recent_tokens` is kept in inflated units (see `policy.shares`), all else in plain ones.
+    `recent_tokens` is kept in inflated units (see `policy.shares`), all else in plain ones. `number`
+    tells apart two that once had one name, and breaks ties.
     """
 
     __slots__ = (
         "accounts",
         "lanes",
         "name",
+        "number",
         "recent_tokens",
         "refused",
         "service_s",
@@ -43,8 +45,9 @@ class Tenant:
         "weight",
     )
 
-    def __init__(self, name: str, weight: float = 1.0) -> None:
+    def __init__(self, name: str, weight: float = 1.0, number: int = 0) -> None:
         self.name = name
+        self.number = number
         self.weight = weight
         self.accounts = 0
         self.lanes = 0
@@ -91,7 +94,7 @@ class Account:
         self.tenant = tenant
         self.hint = hint
         self.parent: str | None = None
-        self.children: set[str] = set()
+        self.children: dict[str, None] = {}
         self.level = 0
         self.epoch = 0
         self.level_base_s = 0.0
@@ -190,12 +193,12 @@ class LazyHeap:
 
     def absorb(self, other: LazyHeap) -> None:
         """Move all of `other` in here, at a cost in its size alone."""
-        for entry in other._heap:  # noqa: SLF001 - the same class
+        for entry in other._heap:
             if entry[2].version == entry[1]:
                 heappush(self._heap, entry)
                 self._live += 1
-        other._heap = []  # noqa: SLF001
-        other._live = 0  # noqa: SLF001
+        other._heap = []
+        other._live = 0
 
 
 class RunQueue(Protocol):
@@ -242,7 +245,7 @@ class Scheduler(Protocol):
         """The time for a boost has come (`next_boost_s`)."""
 
     def start_clock(self, now_s: float) -> None:
-        """The first call came."""
+        """A call begins to wait."""
 
     def dispatched(self, now_s: float) -> str | None:
         """A call was granted. The cause of the boost that this brought about, or None."""

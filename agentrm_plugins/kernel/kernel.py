@@ -129,22 +129,22 @@ class Kernel:
         now_s, call, number = self.now_s, event.call, event.ticket
         if number in self.tickets:
             raise KernelBug(f"ticket {number} was submitted twice: {self.story(number)}")
+        group = self.pool.groups.get(call.group)
+        if group is None:
+            names = ", ".join(map(repr, self.pool.groups))
+            raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
         self.counters.submitted += 1
         self._out.append(fx.Submitted(now_s, number, call.agent, call.label))
         if self.closed:
             self.counters.refused["closed"] += 1
             self._out.append(fx.Refused(now_s, number, call.agent, "closed", 0.0))
             return
-        group = self.pool.groups.get(call.group)
-        if group is None:
-            names = ", ".join(map(repr, self.pool.groups))
-            raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
         account = self.agents.enter(call, now_s)
         self._seq += 1
         ticket = self.tickets[number] = Ticket(number, self._seq, call, account, group, now_s)
         if event.parent is not None and self.nesting.attach(ticket, event.parent):
             return
-        if not self.room.ready[group] and self._may_start(ticket):
+        if self._may_start(ticket):  # Nobody who waits may, so nobody is overtaken.
             self.grant(ticket, "free", self.pool.take(group, account))
         else:
             self._queue(ticket)
@@ -218,6 +218,7 @@ class Kernel:
             if ticket.state is State.QUEUED:
                 self.room.remove(ticket, self.now_s)
                 self.refuse(ticket, event.cause)
+        self._dispatch()
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -353,7 +354,8 @@ class Kernel:
         while self.room.count and (choice := self.room.choose(self.now_s)) is not None:
             bid, cause = choice
             ticket = self.room.take(bid, self.now_s)
-            self.grant(ticket, cause, self.pool.take(ticket.group, ticket.account))
+            within = self.nesting.within(ticket)
+            self.grant(ticket, cause, self.pool.take(ticket.group, ticket.account, within))
         if self.nesting.waiting:
             self.nesting.relieve()
         if self.scheduler.demoted:
@@ -375,7 +377,7 @@ class Kernel:
                 self._reap(ticket)
             else:
                 self._lose(ticket)
-        if self.scheduler.next_boost_s <= now_s:
+        if self.room.count and self.scheduler.next_boost_s <= now_s:
             self.scheduler.boost(now_s)
             self._boosted("time")
         self._dispatch()

@@ -43,7 +43,8 @@ class WaitingRoom:
     Args:
         scheduler: The order.
         pool: The lanes.
-        relief_interval: Every so many grants in a group, the bid that has waited longest goes.
+        relief_interval: Every so many grants that a group could have had, its bid that has waited
+            longest goes.
     """
 
     def __init__(self, scheduler: Scheduler, pool: LanePool, relief_interval: int) -> None:
@@ -51,8 +52,7 @@ class WaitingRoom:
         self._pool = pool
         self._relief_interval = relief_interval
         self._turn = 0
-        self._grants: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
-        self.ready: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
+        self._passed: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.lines: dict[tuple[str, str | None], Line] = {}
         self.waiting: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.count = 0
@@ -100,8 +100,6 @@ class WaitingRoom:
     def take(self, bid: Bid, now_s: float) -> Ticket:
         """The call on offer in `bid` is granted; its agent goes behind the others."""
         ticket: Ticket = bid.queue[0]
-        line = bid.line
-        self._grants[line.group] += 1
         ticket.bid = None
         bid.live -= 1
         self._uncount(ticket)
@@ -119,7 +117,7 @@ class WaitingRoom:
         return ticket
 
     def choose(self, now_s: float) -> tuple[Bid, str] | None:
-        """Who goes next and by which rule, or None: nobody waits, or nobody may go."""
+        """Who is to be granted now and by which rule, or None: nobody waits, or nobody may go."""
         pool = self._pool
         if pool.in_use >= pool.lanes:
             return None
@@ -134,9 +132,9 @@ class WaitingRoom:
         if bid is None:
             return None
         if self._scheduler.prevents_starvation:
-            interval = self._relief_interval
-            if self._grants[line.group] % interval == interval - 1:
-                return self._longest_waiting(line.group, open_lines), "oldest"
+            due = self._due(open_lines)
+            if due is not None:
+                return self._longest_waiting(due, open_lines), "oldest"
         return bid, "order"
 
     def reprice(self, tenant: Tenant) -> None:
@@ -193,6 +191,18 @@ class WaitingRoom:
                 best = rank, line, bid
         return (lines[0], None) if best is None else best[1:]
 
+    def _due(self, lines: list[Line]) -> Group | None:
+        """Count a grant for each group that could have it; the group that is due for relief."""
+        passed = self._passed
+        groups = dict.fromkeys(line.group for line in lines)
+        for group in groups:
+            passed[group] += 1
+        due = max(groups, key=passed.__getitem__)
+        if passed[due] < self._relief_interval:
+            return None
+        passed[due] = 0
+        return due
+
     def _longest_waiting(self, group: Group, lines: list[Line]) -> Bid:
         heads = []
         for line in lines:
@@ -209,7 +219,6 @@ class WaitingRoom:
             return
         bid.ready = True
         line.ready.add(bid, now_s)
-        self.ready[line.group] += 1
         heappush(line.oldest, (bid.turn, id(bid), bid))
         if len(line.oldest) > 2 * len(line.ready) + 32:
             line.oldest = [entry for entry in line.oldest if _offered(entry)]
@@ -218,7 +227,6 @@ class WaitingRoom:
     def _withhold(self, bid: Bid) -> None:
         bid.ready = False
         bid.line.ready.remove(bid)
-        self.ready[bid.line.group] -= 1
 
     def _close(self, bid: Bid) -> None:
         if bid.ready:

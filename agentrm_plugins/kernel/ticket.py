@@ -21,7 +21,8 @@ class Ticket:
     """A call, from its submission to its end.
 
     `started_s` begins the stretch of service that is being counted; `granted_s` the lease.
-    A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still.
+    A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
+    is lent to one of them, its `rider`.
     """
 
     __slots__ = (
@@ -36,7 +37,6 @@ class Ticket:
         "granted_s",
         "group",
         "kids",
-        "lent_slot",
         "nested",
         "number",
         "parent",
@@ -81,4 +81,3 @@ class Ticket:
         self.parent: Ticket | None = None
         self.rider: Ticket | None = None
         self.kids: dict[int, Ticket] | None = None
-        self.lent_slot = False

@@ -59,13 +59,15 @@ class DominantShares:
         for tenant in self._known.values():
             tenant.recent_tokens *= scale
         self._total = sum(tenant.recent_tokens for tenant in self._known.values())
-        self._next_generation = self._total * _DRIFT
+        self._next_generation = 0.0
         self._origin_s = now_s
 
     def forget(self, tenant: Tenant) -> None:
         """The tenant is gone; what it used no longer counts."""
         if self._known.pop(tenant.name, None) is not None:
             self._total = max(self._total - tenant.recent_tokens, 0.0)
+            self._next_generation = self._total * _DRIFT
+            self.generation += 1
 
     def share(self, tenant: Tenant) -> float:
         """The weighted dominant share: 0 for a tenant that uses nothing, else more than 0."""
