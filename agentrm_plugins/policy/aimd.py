@@ -1,0 +1,261 @@
+"""AIMD: how fast one resource of one endpoint may be used, found out from its refusals.
+
+Law: ``rate += alpha * limit`` per interval without a limit hit, and only if the rate held somebody
+back in it (app-limited guard); ``rate *= beta`` on a hit, once per congestion event: a refusal of a
+call that was sent before the last cut belongs to the same event, however many there are.
+
+Regimes:
+
+- *unknown*: slow start from a safe rate, doubling per interval; or no bound until the first hit.
+- *after a hit*: a token bucket that refuses is empty, so between two hits it let through just
+  what flowed in: ``limit = delivered / time``. The rate is cut by beta for a moment (the
+  saw-tooth), and then returns at once to just under that limit.
+- *no time for a measurement*: ``limit <= (delivered + refused) / time`` still holds, and brings a
+  rate that is 20 times too high down in five hits instead of nine.
+- *above the last known limit without a hit*: the limit has risen; the step doubles each interval.
+- *told* (by the user) or *server* (by headers): the rate begins there and never grows above it;
+  what the server says only in its refusals is a measurement, for when the limit rises there is
+  none.
+
+Limits: a policer without a queue is assumed, as providers are; where calls queue up at the server
+there is no hit, and the concurrency limit is what helps. It is blind to what other processes take
+from the same limit, and then finds the share that is left.
+
+Sources: beta 0.7 is that of CUBIC (RFC 9438), used for the same purpose by botocore's adaptive
+mode. Alpha, the interval and the margin were measured in the simulation of
+`tests/policy/test_aimd_sim.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import inf
+
+__all__ = ["RateController", "RateSettings", "Source"]
+
+_MEASURE_CALLS = 6  # fewer refusals' sizes than this, and the bucket's rest blurs the measurement
+_RECOVERY = 0.25  # share of an interval for which the cut lasts
+_MEMORY = 0.2  # weight of the newest call in the mean size
+_MAX_STEP = 16.0
+
+
+class Source(StrEnum):
+    """Who says what the limit is."""
+
+    UNKNOWN = "unknown"
+    TOLD = "told"
+    SERVER = "server"
+    PROBED = "probed"
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """How to search.
+
+    Args:
+        alpha: Share of the limit by which the rate grows per interval; 0 to 1.
+        beta: What is left of the rate after a hit; between 0 and 1.
+        interval_s: Seconds of an interval, at least.
+        interval_calls: Calls of mean size that fit into an interval, at least.
+        margin: Share of a measured limit to which the rate returns.
+        floor_s: The rate never falls below one refused call in so many seconds.
+    """
+
+    alpha: float = 0.02
+    beta: float = 0.7
+    interval_s: float = 1.0
+    interval_calls: float = 4.0
+    margin: float = 0.97
+    floor_s: float = 60.0
+
+
+class RateController:
+    """The rate of one resource.
+
+    Args:
+        settings: How to search.
+        told_per_s: What the user says the limit is, units per second; None if he does not.
+        start_per_s: Where slow start begins; None: no bound until the first hit.
+        now_s: When it begins.
+    """
+
+    __slots__ = (
+        "_anchor_s",
+        "_anchored",
+        "_app_limited",
+        "_bound",
+        "_ceiling_per_s",
+        "_cut_s",
+        "_delivered",
+        "_interval_end_s",
+        "_known_per_s",
+        "_mean",
+        "_recovering",
+        "_server_per_s",
+        "_settings",
+        "_step",
+        "_told_per_s",
+        "cuts",
+        "rate_per_s",
+    )
+
+    def __init__(
+        self,
+        settings: RateSettings,
+        *,
+        told_per_s: float | None = None,
+        start_per_s: float | None = None,
+        now_s: float = 0.0,
+    ) -> None:
+        self._settings = settings
+        self._told_per_s = told_per_s
+        self._server_per_s: float | None = None
+        self._ceiling_per_s = inf if told_per_s is None else told_per_s
+        self._known_per_s: float | None = None
+        start = inf if start_per_s is None else start_per_s
+        self.rate_per_s = start if told_per_s is None else told_per_s
+        self.cuts = 0
+        self._mean = 0.0
+        self._delivered = 0.0
+        self._anchor_s = now_s
+        self._anchored = False
+        self._app_limited = False
+        self._bound = False
+        self._cut_s = -inf
+        self._recovering = False
+        self._step = 1.0
+        self._interval_end_s = now_s + settings.interval_s
+
+    # -- what is known ------------------------------------------------------------------------
+
+    @property
+    def limit_per_s(self) -> float | None:
+        """The limit as far as it is known, units per second."""
+        if self._known_per_s is not None:
+            return self._known_per_s
+        return None if self._ceiling_per_s == inf else self._ceiling_per_s
+
+    @property
+    def source(self) -> Source:
+        """Who says so."""
+        limit = self.limit_per_s
+        if limit is None:
+            return Source.UNKNOWN
+        if limit == self._server_per_s:
+            return Source.SERVER
+        return Source.PROBED if self._known_per_s is not None else Source.TOLD
+
+    def next_s(self) -> float:
+        """When `advance` may change the rate; infinite while nothing would."""
+        growing = self._recovering or (self._bound and self.rate_per_s < self._ceiling_per_s)
+        return self._interval_end_s if growing else inf
+
+    # -- what happens -------------------------------------------------------------------------
+
+    def sent(self, amount: float) -> None:
+        """A call of `amount` was let go."""
+        self._delivered += amount
+        self._mean = amount if not self._mean else self._mean + _MEMORY * (amount - self._mean)
+
+    def corrected(self, difference: float) -> None:
+        """A call really used `difference` more (negative: less) than was reserved."""
+        self._delivered += difference
+
+    def held_back(self) -> None:
+        """This rate makes somebody wait: it is the one that binds."""
+        self._bound = True
+
+    def advance(self, now_s: float) -> bool:
+        """Let time pass: grow if the interval earned it. Says whether the rate changed."""
+        if now_s < self._interval_end_s:
+            return False
+        before = self.rate_per_s
+        if self._recovering:
+            self._recovering = False
+            self._return()
+        elif self._bound:
+            self._grow()
+        else:
+            self._app_limited = True
+        self._bound = False
+        self._begin_interval(now_s)
+        return self.rate_per_s != before
+
+    def hit(self, amount: float, sent_s: float, now_s: float) -> bool:
+        """A call of `amount`, sent at `sent_s`, was refused. Says whether that cut the rate."""
+        self._delivered -= amount
+        if sent_s <= self._cut_s:
+            return False
+        seconds = max(now_s - self._anchor_s, 1e-3)
+        most = max(self._delivered, 0.0) + amount
+        # Without an empty bucket at the anchor, or with one that ran over since, nothing is proved.
+        proof = self._anchored and not self._app_limited
+        bound = most / seconds if proof or self.rate_per_s == inf else inf
+        if proof and self._delivered >= _MEASURE_CALLS * amount:
+            self._known_per_s = self._delivered / seconds
+        else:
+            self._known_per_s = min(self.rate_per_s, bound)
+        floor = amount / self._settings.floor_s
+        self._known_per_s = max(floor, min(self._known_per_s, self._ceiling_per_s))
+        self.rate_per_s = max(floor, self._settings.beta * min(self.rate_per_s, bound))
+        self.cuts += 1
+        self._cut_s = self._anchor_s = now_s
+        self._anchored = True
+        self._delivered = 0.0
+        self._app_limited = self._bound = False
+        self._step = 1.0
+        self._recovering = True
+        pause_s = max(_RECOVERY * self._settings.interval_s, amount / self.rate_per_s)
+        self._interval_end_s = now_s + pause_s
+        return True
+
+    def learn(self, limit_per_s: float, now_s: float, *, firm: bool = True) -> bool:
+        """The server says what its limit is. A new value counts at once, up as well as down.
+
+        `firm` is False for what only refusals say: when the limit rises there is none, so the rate
+        goes on growing beyond it.
+
+        Returns:
+            Whether that is news.
+        """
+        if limit_per_s == (self._server_per_s if firm else self._known_per_s):
+            return False
+        told = inf if self._told_per_s is None else self._told_per_s
+        self._server_per_s = limit_per_s
+        self._ceiling_per_s = min(limit_per_s, told) if firm else told
+        self._known_per_s = None if firm else min(limit_per_s, told)
+        self.rate_per_s = min(limit_per_s, told)
+        self._recovering = self._bound = False
+        self._step = 1.0
+        self._begin_interval(now_s)
+        return True
+
+    # -- steps --------------------------------------------------------------------------------
+
+    def _begin_interval(self, now_s: float) -> None:
+        settings = self._settings
+        calls_s = settings.interval_calls * self._mean / self.rate_per_s
+        self._interval_end_s = now_s + max(settings.interval_s, calls_s)
+
+    def _return(self) -> None:
+        known = self._known_per_s
+        assert known is not None  # noqa: S101 - a hit came before
+        self.rate_per_s = max(self.rate_per_s, self._settings.margin * known)
+
+    def _grow(self) -> None:
+        known = self._known_per_s
+        if known is None:
+            # Slow start; at a ceiling it changes nothing.
+            self.rate_per_s = min(2.0 * self.rate_per_s, self._ceiling_per_s)
+            return
+        if self.rate_per_s > known:
+            # An interval above the limit without a hit: the limit is not there any more.
+            self._known_per_s = known = self.rate_per_s
+            self._step = min(2.0 * self._step, _MAX_STEP)
+        grown = self.rate_per_s + self._settings.alpha * self._step * known
+        if grown >= self._ceiling_per_s:
+            # Nothing was refused up to what the user or the server says: their word stands again.
+            grown = self._ceiling_per_s
+            self._known_per_s = None
+        self.rate_per_s = grown

@@ -1,0 +1,114 @@
+"""Token bucket: one resource of one endpoint (requests, tokens, input or output tokens).
+
+Law: ``level(t) = min(capacity, level + rate * dt)``. A call of ``n`` may go when ``level >= n``;
+otherwise in ``(n - level) / rate`` seconds; never, if ``n > capacity``.
+
+Regimes: *reserve* takes an estimate before the call; *settle* gives back what was not used, or
+takes more: the level may fall below zero, and that debt is paid from the refill. *Observe* takes
+the server's word: its ``remaining`` counts every call that has reached it, ours also those on the
+way, so the truth lies in ``[remaining - outstanding, remaining]`` and the level is moved into
+that range. A fixed window is a rate of 0 and one refill at a known time.
+
+Limits: the level is a belief. Other processes that share the key are seen only through `observe`.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+__all__ = ["Bucket"]
+
+# A float's rounding must not make an exact refill wait once more.
+_ROUNDING = 1e-9
+
+
+class Bucket:
+    """A level that refills.
+
+    Args:
+        rate_per_s: Units per second, finite, 0 or more.
+        capacity: The most that it may hold, above 0; infinite for no bound.
+        level: Where it begins; None is full.
+        now_s: When it begins.
+
+    Raises:
+        ValueError: A rate or capacity that no bucket can have.
+    """
+
+    __slots__ = ("_at_s", "_level", "_refill_at_s", "_refill_to", "capacity", "rate_per_s")
+
+    def __init__(
+        self, rate_per_s: float, capacity: float, *, level: float | None = None, now_s: float = 0.0
+    ) -> None:
+        _check(rate_per_s, capacity)
+        self.rate_per_s = rate_per_s
+        self.capacity = capacity
+        self._level = capacity if level is None else min(level, capacity)
+        self._at_s = now_s
+        self._refill_at_s = inf
+        self._refill_to = 0.0
+
+    def level(self, now_s: float) -> float:
+        """What is there now; negative in debt. A time before the last one counts as that."""
+        if now_s > self._at_s:
+            grown = self._level + self.rate_per_s * (now_s - self._at_s)
+            self._level = min(self.capacity, grown)
+            self._at_s = now_s
+        if self._refill_at_s <= now_s:
+            self._level = max(self._level, min(self._refill_to, self.capacity))
+            self._refill_at_s = inf
+        return self._level
+
+    def time_until(self, amount: float, now_s: float) -> float:
+        """Seconds until `amount` is there: 0 is now, infinite is never (larger than the bucket)."""
+        if amount > self.capacity + _ROUNDING * self.capacity:
+            return inf
+        missing = min(amount, self.capacity) - self.level(now_s)
+        if missing <= _ROUNDING * max(1.0, amount):
+            return 0.0
+        wait_s = missing / self.rate_per_s if self.rate_per_s else inf
+        if self._refill_to >= amount:
+            wait_s = min(wait_s, self._refill_at_s - now_s)
+        return wait_s
+
+    def take(self, amount: float, now_s: float) -> None:
+        """Reserve `amount`, whether it is there or not."""
+        self._level = self.level(now_s) - amount
+
+    def settle(self, reserved: float, used: float, now_s: float) -> None:
+        """The call that reserved `reserved` really used `used`."""
+        self._level = min(self.capacity, self.level(now_s) + reserved - used)
+
+    def drain(self, now_s: float) -> None:
+        """The server said no: nothing is there, whatever we believed."""
+        self._level = min(self.level(now_s), 0.0)
+
+    def set_rate(self, rate_per_s: float, capacity: float, now_s: float) -> None:
+        """From now on another rate and size; what has come until now came at the old rate.
+
+        Raises:
+            ValueError: As at construction.
+        """
+        _check(rate_per_s, capacity)
+        self.level(now_s)
+        self.rate_per_s = rate_per_s
+        self.capacity = capacity
+        self._level = min(self._level, capacity)
+
+    def observe(self, remaining: float, outstanding: float, now_s: float) -> None:
+        """The server has `remaining` left; `outstanding` of ours may not have reached it yet."""
+        least = remaining - max(0.0, outstanding)
+        level = max(least, min(self.level(now_s), remaining))
+        self._level = min(level, self.capacity)
+
+    def expect_refill(self, at_s: float, level: float) -> None:
+        """A fixed window: at `at_s` the level rises to `level` at once."""
+        self._refill_at_s = at_s
+        self._refill_to = level
+
+
+def _check(rate_per_s: float, capacity: float) -> None:
+    if not 0 <= rate_per_s < inf:
+        raise ValueError(f"rate_per_s={rate_per_s!r}: give a finite number, 0 or more")
+    if not capacity > 0:
+        raise ValueError(f"capacity={capacity!r}: give a number above 0")

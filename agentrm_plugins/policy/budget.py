@@ -1,0 +1,153 @@
+"""Budgets: how much an agent or a tenant may use, over a window or in all.
+
+Law: ``spent = settled + reserved``; a call of estimate ``n`` is refused when ``spent + n >
+hard``, and slowed when ``spent + n > soft * hard``: with ``x = over / (hard - soft * hard)``, its
+delay is ``x * n * window / hard`` (at ``x = 1`` just the pace that the window allows) or ``x *
+most_delay`` where there is no window; at most `most_delay_s`. A call that was reserved is settled
+with what it really used, once; overdraft is possible that way and counts against the next call.
+
+Regimes: *total* (no window): what is spent stays spent. *Windowed*: what was spent longer ago
+than `window_s` is free again, exact to a sixtieth of the window. A share of a rate is a windowed
+budget of ``share * limit * window``. Children are charged to their parents: reserve in the
+child's ledger and in each ledger above it, all or nothing (`first_refusal`).
+
+Limits: a hard windowed budget says when there is room again (`time_until`); a total one never.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from enum import StrEnum
+from math import inf
+
+__all__ = ["Budget", "Resource", "first_refusal"]
+
+_SLICES = 60
+_ROUNDING = 1e-9
+
+
+class Resource(StrEnum):
+    """What a budget counts."""
+
+    TOKENS = "tokens"
+    CALLS = "calls"
+    COST = "cost"
+
+
+class Budget:
+    """One ledger: one resource of one agent or tenant.
+
+    Args:
+        name: For people: whose budget this is and of what.
+        resource: What is counted: tokens, calls, or cost in the unit of the prices given.
+        hard: The most that may be spent, 0 or more.
+        soft: Share of `hard` from which calls are slowed; 1 for never, 0 to 1.
+        window_s: Seconds after which what was spent is free again; None for a total budget.
+        most_delay_s: The longest delay of one call.
+    """
+
+    __slots__ = (
+        "_most_delay_s",
+        "_slices",
+        "_window_s",
+        "hard",
+        "name",
+        "reserved",
+        "resource",
+        "settled",
+        "soft",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        resource: Resource,
+        hard: float,
+        *,
+        soft: float = 1.0,
+        window_s: float | None = None,
+        most_delay_s: float = 30.0,
+    ) -> None:
+        self.name = name
+        self.resource = resource
+        self.hard = hard
+        self.soft = soft
+        self.reserved = 0.0
+        self.settled = 0.0
+        self._window_s = window_s
+        self._most_delay_s = most_delay_s
+        self._slices: deque[list[float]] = deque()
+
+    def spent(self, now_s: float) -> float:
+        """Settled and reserved together."""
+        self._roll(now_s)
+        return self.settled + self.reserved
+
+    def allows(self, amount: float, now_s: float) -> bool:
+        """Whether a call of `amount` fits."""
+        return self.spent(now_s) + amount <= self.hard
+
+    def time_until(self, amount: float, now_s: float) -> float:
+        """Seconds until a call of `amount` would fit, were all reserved calls to use all of it."""
+        missing = self.spent(now_s) + amount - self.hard
+        if missing <= 0:
+            return 0.0
+        if self._window_s is not None:
+            for at_s, part in self._slices:
+                missing -= part
+                if missing <= 0:
+                    return max(0.0, at_s + self._window_s - now_s)
+        return inf
+
+    def delay_s(self, amount: float, now_s: float) -> float:
+        """For how long a call of `amount` is slowed; 0 below the soft mark, and never too long."""
+        mark = self.soft * self.hard
+        over = self.spent(now_s) + amount - mark
+        if over <= 0 or mark >= self.hard:
+            return 0.0
+        share = min(1.0, over / (self.hard - mark))
+        if self._window_s is None:
+            return share * self._most_delay_s
+        return min(self._most_delay_s, share * amount * self._window_s / self.hard)
+
+    def reserve(self, amount: float) -> None:
+        """A call of `amount` goes."""
+        self.reserved += amount
+
+    def settle(self, reserved: float, used: float, now_s: float) -> None:
+        """The call that reserved `reserved` really used `used`."""
+        self._roll(now_s)
+        self.reserved -= reserved
+        if abs(self.reserved) < _ROUNDING:
+            self.reserved = 0.0  # no rounding error survives
+        self.settled += used
+        if self._window_s is None or not used:
+            return
+        slice_s = self._window_s / _SLICES
+        # Each slice carries its end, so that nothing is free before its time.
+        end_s = (now_s // slice_s + 1) * slice_s
+        if self._slices and self._slices[-1][0] == end_s:
+            self._slices[-1][1] += used
+        else:
+            self._slices.append([end_s, used])
+
+    def _roll(self, now_s: float) -> None:
+        while self._slices and self._window_s is not None:
+            end_s, used = self._slices[0]
+            if end_s + self._window_s > now_s:
+                return
+            self._slices.popleft()
+            self.settled -= used
+        if self._window_s is not None:
+            self.settled = 0.0  # no rounding error survives an empty window
+
+
+def first_refusal(
+    ledgers: Iterable[Budget], amounts: dict[Resource, float], now_s: float
+) -> Budget | None:
+    """The first ledger (child before parent) that has no room for the call; None if all have."""
+    for ledger in ledgers:
+        if not ledger.allows(amounts.get(ledger.resource, 0.0), now_s):
+            return ledger
+    return None

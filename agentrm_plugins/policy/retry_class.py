@@ -1,0 +1,180 @@
+"""What became of a call: does it pay to send it again, and what does it say of the endpoint?
+
+Law: the error's code decides, then the HTTP status, then the exception's kind; unknown is
+*permanent*, for to repeat what is not understood is how storms begin.
+
+- *limit*: 429 and its kin. Retry at the server's time; the rate is cut; no failure of the endpoint.
+- *overloaded*: 503, 529. Retry later; the number of calls in flight is cut.
+- *transient*: 408, 409, 425, 5xx, broken connections, timeouts, reaped calls. Retry.
+- *permanent*: other 4xx, insufficient quota, content policy, context overflow, refusals of our own.
+- *neutral*: not the provider's doing: cancelled, interrupted, ended by the caller. Never a failure.
+
+It reads plain attributes (``status_code``, ``code``, ``body``, ``response``, ``is_retryable``)
+and the names of the classes an exception derives from, so no framework is imported and any is
+understood.
+
+Limits: a 429 without a code from a provider that also sends 429 for an empty account cannot be told
+apart by status; its text is searched for the few words that all of them use.
+
+Sources: OpenAI's and Anthropic's pages of error codes; `openai._base_client._should_retry`;
+`langchain_core.exceptions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Kind", "Verdict", "classify", "classify_status"]
+
+_PERMANENT_CODES = frozenset({
+    "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated",
+    "content_filter", "content_policy_violation", "context_length_exceeded", "invalid_api_key",
+    "model_not_found", "string_above_max_length", "request_too_large",
+    "authentication_error", "permission_error", "not_found_error", "unsupported_value",
+    "billing_error", "credit_balance_too_low",
+})  # fmt: skip
+_LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests"})
+_OVERLOAD_CODES = frozenset({"overloaded_error", "overloaded", "engine_overloaded", "slow_down"})
+_QUOTA_WORDS = ("exceeded your current quota", "check your plan and billing", "insufficient quota")
+_TOO_LARGE_WORDS = ("request too large",)
+
+_TOO_MANY, _CLIENT_FAULT, _SERVER_FAULT = 429, 400, 500
+
+_NEUTRAL_NAMES = frozenset({
+    "CancelledError", "GraphBubbleUp", "GeneratorExit", "KeyboardInterrupt", "SystemExit",
+})  # fmt: skip
+_PERMANENT_NAMES = frozenset({
+    "ContextOverflowError", "ModelRefusalError", "CallRefused", "ClosedError", "ConfigError",
+    "ModelAuthenticationError", "ModelInvalidRequestError", "ContentFilterFinishReasonError",
+})  # fmt: skip
+_LIMIT_NAMES = frozenset({"ModelRateLimitError", "RateLimitError"})
+_TRANSIENT_NAMES = frozenset({
+    "CallReaped", "ModelTimeoutError", "ModelConnectionError", "APIConnectionError",
+    "APITimeoutError", "TimeoutError", "ConnectionError", "TransportError",
+    "StreamChunkTimeoutError",
+})  # fmt: skip
+
+
+class Kind(StrEnum):
+    """The five fates of a call that did not end well."""
+
+    LIMIT = "limit"
+    OVERLOADED = "overloaded"
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+    NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to think of an error.
+
+    Args:
+        kind: Its fate.
+        status: The HTTP status, or None where there was no answer.
+        code: The provider's own word for it, "" if it had none.
+    """
+
+    kind: Kind
+    status: int | None = None
+    code: str = ""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether sending it again may help."""
+        return self.kind in {Kind.LIMIT, Kind.OVERLOADED, Kind.TRANSIENT}
+
+    @property
+    def failed(self) -> bool | None:
+        """For the breaker: True if the endpoint failed, False if it answered, None if unknown."""
+        if self.kind in {Kind.OVERLOADED, Kind.TRANSIENT}:
+            return True
+        return None if self.status is None else False
+
+
+def classify_status(
+    status: int, code: str = "", text: str = "", should_retry: bool | None = None
+) -> Verdict:
+    """Judge a response that is an error.
+
+    Args:
+        status: The HTTP status, 400 or more.
+        code: The error's ``code``, or its ``type``.
+        text: Its message, searched for a few words and not kept.
+        should_retry: The server's own opinion, if it sent one.
+    """
+    lower = text.lower()
+    kind = _kind_of_status(status)
+    if code in _PERMANENT_CODES or any(
+        word in lower for word in (*_QUOTA_WORDS, *_TOO_LARGE_WORDS)
+    ):
+        kind = Kind.PERMANENT
+    elif code in _LIMIT_CODES:
+        kind = Kind.LIMIT
+    elif code in _OVERLOAD_CODES:
+        kind = Kind.OVERLOADED
+    elif should_retry is not None and kind is not Kind.LIMIT:
+        kind = (
+            (Kind.TRANSIENT if kind is Kind.PERMANENT else kind) if should_retry else Kind.PERMANENT
+        )
+    return Verdict(kind, status, code)
+
+
+def classify(error: BaseException) -> Verdict:
+    """Judge an exception of any framework."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & _NEUTRAL_NAMES:
+        return Verdict(Kind.NEUTRAL)
+    status = _status(error)
+    code = _code(error)
+    if names & _PERMANENT_NAMES:
+        return Verdict(Kind.PERMANENT, status, code)
+    if status is not None:
+        return classify_status(status, code, str(error), _should_retry(error))
+    if code in _PERMANENT_CODES:
+        return Verdict(Kind.PERMANENT, None, code)
+    if code in _LIMIT_CODES or names & _LIMIT_NAMES:
+        return Verdict(Kind.LIMIT, None, code)
+    if code in _OVERLOAD_CODES:
+        return Verdict(Kind.OVERLOADED, None, code)
+    if names & _TRANSIENT_NAMES or getattr(error, "is_retryable", None) is True:
+        return Verdict(Kind.TRANSIENT, None, code)
+    return Verdict(Kind.PERMANENT, None, code)
+
+
+def _kind_of_status(status: int) -> Kind:
+    if status == _TOO_MANY:
+        return Kind.LIMIT
+    if status in {503, 529}:
+        return Kind.OVERLOADED
+    if status in {408, 409, 425} or status >= _SERVER_FAULT:
+        return Kind.TRANSIENT
+    return Kind.PERMANENT
+
+
+def _status(error: BaseException) -> int | None:
+    for holder in (error, getattr(error, "response", None)):
+        status = getattr(holder, "status_code", None)
+        if isinstance(status, int) and not isinstance(status, bool) and status >= _CLIENT_FAULT:
+            return status
+    return None
+
+
+def _code(error: BaseException) -> str:
+    body = getattr(error, "body", None)
+    inner = body.get("error", body) if isinstance(body, Mapping) else None
+    holders: list[Any] = [getattr(error, "code", None), getattr(error, "type", None)]
+    if isinstance(inner, Mapping):
+        holders = [holders[0], inner.get("code"), holders[1], inner.get("type")]
+    words = [word for word in holders if isinstance(word, str) and word]
+    known = _PERMANENT_CODES | _LIMIT_CODES | _OVERLOAD_CODES
+    return next((word for word in words if word in known), words[0] if words else "")
+
+
+def _should_retry(error: BaseException) -> bool | None:
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    value = headers.get("x-should-retry") if isinstance(headers, Mapping) else None
+    return {"true": True, "false": False}.get(str(value).lower())

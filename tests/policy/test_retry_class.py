@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from agentrm_plugins.errors import CallReaped, QueueFull
+from agentrm_plugins.policy.retry_class import Kind, classify, classify_status
+
+
+class Foreign(Exception):
+    """An exception of some framework, with plain attributes."""
+
+    def __init__(self, text="", **attributes):
+        super().__init__(text)
+        self.__dict__.update(attributes)
+
+
+class ModelRateLimitError(Foreign):
+    pass
+
+
+class ContextOverflowError(Foreign):
+    status_code = 400
+
+
+class ReadTimeout(Foreign, TimeoutError):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, Kind.PERMANENT),
+        (401, Kind.PERMANENT),
+        (403, Kind.PERMANENT),
+        (404, Kind.PERMANENT),
+        (408, Kind.TRANSIENT),
+        (409, Kind.TRANSIENT),
+        (422, Kind.PERMANENT),
+        (429, Kind.LIMIT),
+        (500, Kind.TRANSIENT),
+        (502, Kind.TRANSIENT),
+        (503, Kind.OVERLOADED),
+        (529, Kind.OVERLOADED),
+    ],
+)
+def test_the_status_decides(status, kind):
+    """The fate of each status that providers send."""
+    verdict = classify_status(status)
+    assert (verdict.kind, verdict.status) == (kind, status)
+    assert verdict.retryable is (kind is not Kind.PERMANENT)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "text", "kind"),
+    [
+        (429, "insufficient_quota", "", Kind.PERMANENT),
+        (429, "", "You exceeded your current quota, please check", Kind.PERMANENT),
+        (429, "rate_limit_exceeded", "Request too large for m on tokens", Kind.PERMANENT),
+        (400, "content_policy_violation", "", Kind.PERMANENT),
+        (400, "context_length_exceeded", "", Kind.PERMANENT),
+        (200, "rate_limit_exceeded", "", Kind.LIMIT),
+        (200, "overloaded_error", "", Kind.OVERLOADED),
+    ],
+)
+def test_the_code_overrides_the_status(status, code, text, kind):
+    """What cannot be cured is not retried whatever its status; an error inside a stream counts."""
+    assert classify_status(status, code, text).kind is kind
+
+
+def test_the_servers_opinion_counts():
+    """`x-should-retry` makes a 400 worth another try and a 500 not; a limit stays one."""
+    assert classify_status(400, should_retry=True).kind is Kind.TRANSIENT
+    assert classify_status(503, should_retry=True).kind is Kind.OVERLOADED
+    assert classify_status(500, should_retry=False).kind is Kind.PERMANENT
+    assert classify_status(429, should_retry=False).kind is Kind.LIMIT
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (asyncio.CancelledError(), Kind.NEUTRAL),
+        (KeyboardInterrupt(), Kind.NEUTRAL),
+        (CallReaped("silent"), Kind.TRANSIENT),
+        (QueueFull("full"), Kind.PERMANENT),
+        (ContextOverflowError(), Kind.PERMANENT),
+        (ModelRateLimitError(), Kind.LIMIT),
+        (ReadTimeout(), Kind.TRANSIENT),
+        (ConnectionResetError(), Kind.TRANSIENT),
+        (ValueError("broken JSON"), Kind.PERMANENT),
+        (Foreign(is_retryable=True), Kind.TRANSIENT),
+        (Foreign(is_retryable=False), Kind.PERMANENT),
+        (Foreign(status_code=429), Kind.LIMIT),
+        (Foreign(status_code=True), Kind.PERMANENT),
+        (Foreign(status_code=200), Kind.PERMANENT),
+        (Foreign(response=SimpleNamespace(status_code=503)), Kind.OVERLOADED),
+        (Foreign(status_code=429, body={"code": "insufficient_quota"}), Kind.PERMANENT),
+        (Foreign(status_code=429, body={"error": {"type": "insufficient_quota"}}), Kind.PERMANENT),
+        (Foreign(status_code=429, body={"error": "text"}), Kind.LIMIT),
+        (Foreign(code="content_filter"), Kind.PERMANENT),
+        (Foreign(code="rate_limit_exceeded"), Kind.LIMIT),
+        (Foreign(body={"error": {"type": "overloaded_error"}}), Kind.OVERLOADED),
+        (
+            Foreign(
+                status_code=400,
+                response=SimpleNamespace(headers={"x-should-retry": "true"}),
+            ),
+            Kind.TRANSIENT,
+        ),
+    ],
+)
+def test_judges_exceptions_of_any_framework(error, kind):
+    """By plain attributes and by the names of the classes it derives from."""
+    assert classify(error).kind is kind
+
+
+def test_the_breaker_hears_of_failures_of_the_endpoint_only():
+    """5xx and broken connections are failures; 429 and 4xx are answers; cancelling says nothing."""
+    assert classify_status(500).failed is True
+    assert classify_status(503).failed is True
+    assert classify(ConnectionResetError()).failed is True
+    assert classify_status(429).failed is False
+    assert classify_status(400).failed is False
+    assert classify(asyncio.CancelledError()).failed is None
+    assert classify(ValueError()).failed is None
+
+
+def test_agrees_with_the_openai_sdk_and_langchain():
+    """The real exceptions of the installed libraries are understood."""
+    httpx2 = pytest.importorskip("httpx2")
+    openai = pytest.importorskip("openai")
+    exceptions = pytest.importorskip("langchain_core.exceptions")
+    request = httpx2.Request("POST", "http://localhost/v1/chat/completions")
+
+    def status_error(kind, status, code=None, text="no"):
+        response = httpx2.Response(status, request=request)
+        return kind(text, response=response, body={"code": code, "message": text})
+
+    assert classify(status_error(openai.RateLimitError, 429)).kind is Kind.LIMIT
+    quota = status_error(openai.RateLimitError, 429, "insufficient_quota")
+    assert classify(quota).kind is Kind.PERMANENT
+    assert classify(status_error(openai.BadRequestError, 400)).kind is Kind.PERMANENT
+    assert classify(status_error(openai.InternalServerError, 503)).kind is Kind.OVERLOADED
+    assert classify(openai.APIConnectionError(request=request)).kind is Kind.TRANSIENT
+    assert classify(openai.APITimeoutError(request=request)).kind is Kind.TRANSIENT
+    assert classify(httpx2.ReadTimeout("slow")).kind is Kind.TRANSIENT
+    assert classify(exceptions.ContextOverflowError("long")).kind is Kind.PERMANENT
+    assert classify(exceptions.ModelRateLimitError("slow down")).kind is Kind.LIMIT
