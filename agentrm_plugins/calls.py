@@ -84,6 +84,7 @@ class Call:
         group: The group of lanes that the call needs.
         endpoint: Which provider and model it goes to; None if that is not known.
         estimate: Tokens that it will probably use.
+        max_output_tokens: The most that it may put out; None if it names no maximum.
         parent_agent: The agent on whose behalf this one works.
         streaming: Whether it beats while it runs. Until the first beat the reaper waits
             `first_token_timeout_s` for a streaming call and `response_timeout_s` for another.
@@ -104,6 +105,7 @@ class Call:
     group: str = "model"
     endpoint: str | None = None
     estimate: Usage = _NOTHING
+    max_output_tokens: int | None = None
     parent_agent: str | None = None
     streaming: bool = False
     wait_timeout_s: float | None = None
@@ -122,6 +124,11 @@ class Call:
             object.__setattr__(self, "priority", parse_priority(self.priority))
         if self.estimate.__class__ is not Usage:
             raise ConfigError("estimate", self.estimate, "give a Usage(...)")
+        if self.max_output_tokens is not None:
+            most = self.max_output_tokens
+            if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+                way = "give a whole number of tokens, 1 or more, or None"
+                raise ConfigError("max_output_tokens", most, way)
         if self.parent_agent == self.agent:
             raise ConfigError("parent_agent", self.parent_agent, "an agent is not its own parent")
         if not (

@@ -11,6 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from agentrm_plugins.calls import Priority, check_seconds, parse_priority
+from agentrm_plugins.config_endpoints import BreakerConfig, BudgetConfig, EndpointConfig, Price
 from agentrm_plugins.errors import ConfigError
 
 __all__ = ["Config", "LaneGroup", "LeaseConfig", "Order", "SchedulerConfig", "TenantConfig"]
@@ -193,6 +194,11 @@ class Config:
         max_waiting: Calls that may wait at once; a further one is refused with `QueueFull`.
         max_waiting_per_agent: The same for one agent; None for no bound of its own.
         wait_timeout_s: Seconds that a call may wait unless it says otherwise; None: for ever.
+        endpoints: What is known of endpoints, by shell pattern over "host/model" (the first that
+            fits); an endpoint that none fits is found out.
+        breaker: When an endpoint counts as dead.
+        budgets: How much agents and tenants may use.
+        prices: What models cost, by shell pattern over "host/model"; needed for budgets of cost.
         agent_idle_s: Seconds after which an agent without a call is forgotten, its service with it.
     """
 
@@ -205,6 +211,10 @@ class Config:
     max_waiting_per_agent: int | None = None
     wait_timeout_s: float | None = None
     agent_idle_s: float = 3600.0
+    endpoints: Mapping[str, EndpointConfig] = field(default_factory=lambda: MappingProxyType({}))
+    breaker: BreakerConfig = field(default_factory=BreakerConfig)
+    budgets: tuple[BudgetConfig, ...] = ()
+    prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         """Check the whole, and the parts against each other."""
@@ -213,15 +223,34 @@ class Config:
         _whole("max_waiting_per_agent", self.max_waiting_per_agent, 1, none=True)
         check_seconds("wait_timeout_s", self.wait_timeout_s, zero=True)
         check_seconds("agent_idle_s", self.agent_idle_s)
-        kinds = (("scheduler", SchedulerConfig), ("leases", LeaseConfig))
+        kinds = (
+            ("scheduler", SchedulerConfig),
+            ("leases", LeaseConfig),
+            ("breaker", BreakerConfig),
+        )
         for name, kind in kinds:
             if not isinstance(getattr(self, name), kind):
                 raise ConfigError(name, getattr(self, name), f"give a {kind.__name__}(...)")
         self._check_groups()
-        for name, tenant in self.tenants.items():
-            if not isinstance(tenant, TenantConfig):
-                raise ConfigError(f"tenants[{name}]", tenant, "give a TenantConfig(...)")
-        object.__setattr__(self, "tenants", MappingProxyType(dict(self.tenants)))
+        self._check_mapping("tenants", TenantConfig)
+        self._check_mapping("endpoints", EndpointConfig)
+        self._check_mapping("prices", Price)
+        object.__setattr__(self, "budgets", tuple(self.budgets))
+        for budget in self.budgets:
+            if not isinstance(budget, BudgetConfig):
+                raise ConfigError("budgets", budget, "give BudgetConfig(...) objects")
+            if budget.resource == "cost" and not self.prices:
+                raise ConfigError("prices", {}, "a budget of cost needs the prices of the models")
+
+    def _check_mapping(self, name: str, kind: type) -> None:
+        values = getattr(self, name)
+        if not isinstance(values, Mapping):
+            way = f"give a mapping of names to {kind.__name__}(...)"
+            raise ConfigError(name, values, way)
+        for key, value in values.items():
+            if not isinstance(value, kind):
+                raise ConfigError(f"{name}[{key}]", value, f"give a {kind.__name__}(...)")
+        object.__setattr__(self, name, MappingProxyType(dict(values)))
 
     def _check_groups(self) -> None:
         groups = tuple(self.groups) or (LaneGroup("model", self.lanes),)

@@ -5,6 +5,9 @@ people and the resource monitor read.
 
 They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
 four times as long to make.
+
+They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
+four times as long to make.
 """
 
 from __future__ import annotations
@@ -16,11 +19,15 @@ from agentrm_plugins.calls import Outcome, Usage
 __all__ = [
     "Beaten",
     "Boosted",
+    "BreakerChanged",
     "Demoted",
     "Effect",
+    "EndpointClosed",
     "Granted",
+    "LimitChanged",
     "Reaped",
     "Refused",
+    "Requeued",
     "Settled",
     "Submitted",
 ]
@@ -47,13 +54,17 @@ class Granted(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A call will not run: "queue_full", "wait_timeout", "agent_ended", "closed" or withdrawn."""
+    """A call will not run: "queue_full", "wait_timeout", "agent_ended", "closed" or withdrawn.
+
+    Also "too_large", "budget" and "endpoint_unavailable"; `detail` has the numbers, if any.
+    """
 
     at_s: float
     ticket: int
     agent: str
     cause: str
     waited_s: float
+    detail: str = ""
 
 
 class Demoted(NamedTuple):
@@ -107,4 +118,70 @@ class Reaped(NamedTuple):
     held_s: float
 
 
-Effect = Submitted | Granted | Refused | Demoted | Boosted | Beaten | Settled | Reaped
+class Requeued(NamedTuple):
+    """A running call failed and waits again: "limit", "overloaded", "transient". Its lane is free.
+
+    `until_s` is the earliest time at which it may go, as far as the call itself is concerned.
+    """
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    held_s: float
+    until_s: float
+
+
+class LimitChanged(NamedTuple):
+    """An endpoint's rate changed: "cut", "grown", "learnt" or "told".
+
+    `per_s` is what is allowed now, `limit_per_s` the limit as far as it is known (None: it is not)
+    and `source` who says so. `ticket` is that of the call that brought it about, or 0.
+    """
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    endpoint: str
+    resource: str
+    per_s: float
+    limit_per_s: float | None
+    source: str
+
+
+class EndpointClosed(NamedTuple):
+    """An endpoint asked everybody to stay away until `until_s`; then its queue drips out."""
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    endpoint: str
+    until_s: float
+
+
+class BreakerChanged(NamedTuple):
+    """An endpoint's circuit breaker is now "closed", "open" or "half_open" (the `cause`)."""
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    endpoint: str
+
+
+Effect = (
+    Submitted
+    | Granted
+    | Refused
+    | Demoted
+    | Boosted
+    | Beaten
+    | Settled
+    | Reaped
+    | Requeued
+    | LimitChanged
+    | EndpointClosed
+    | BreakerChanged
+)

@@ -10,7 +10,10 @@
     |   `-- CallRefused(RuntimeError)
     |       |-- QueueFull                too many calls wait already
     |       |-- WaitTimeout              the call's own deadline for waiting passed
-    |       `-- AgentEnded               its agent, or a parent of it, was ended
+    |       |-- AgentEnded               its agent, or a parent of it, was ended
+    |       |-- CallTooLarge             it needs more than the endpoint's whole limit
+    |       |-- BudgetExceeded           its agent's or tenant's budget is used up
+    |       `-- EndpointUnavailable      the endpoint's circuit breaker is open
     |-- the provider's fault
     |   `-- CallReaped                   the call held a lane and made no progress
     `-- ours
@@ -28,10 +31,13 @@ from typing import Any
 __all__ = [
     "AgentEnded",
     "AgentRMError",
+    "BudgetExceeded",
     "CallReaped",
     "CallRefused",
+    "CallTooLarge",
     "ClosedError",
     "ConfigError",
+    "EndpointUnavailable",
     "KernelBug",
     "QueueFull",
     "WaitTimeout",
@@ -98,6 +104,18 @@ class WaitTimeout(CallRefused):
 
 class AgentEnded(CallRefused):
     """The agent, or a parent of it, was ended while this call waited."""
+
+
+class CallTooLarge(CallRefused):
+    """The call needs more than the endpoint's whole limit, so it could never go."""
+
+
+class BudgetExceeded(CallRefused):
+    """A budget of the agent, of a parent of it, or of the tenant has no room for the call."""
+
+
+class EndpointUnavailable(CallRefused):
+    """The endpoint's circuit breaker is open: calls to it fail fast until a probe succeeds."""
 
 
 class CallReaped(AgentRMError):

@@ -5,16 +5,33 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agentrm_plugins.calls import Call, Outcome, Usage
+from agentrm_plugins.verdicts import LimitReport, Verdict
 
-__all__ = ["Beat", "Close", "EndAgent", "Event", "Settle", "Submit", "Tick", "Withdraw"]
+__all__ = [
+    "Beat",
+    "Close",
+    "EndAgent",
+    "Event",
+    "Observe",
+    "Requeue",
+    "Settle",
+    "Submit",
+    "Tick",
+    "Withdraw",
+]
 
 
 class Submit(NamedTuple):
-    """A caller wants a lane. `parent` is the running ticket inside which it asks, if any."""
+    """A caller wants a lane. `parent` is the running ticket inside which it asks, if any.
+
+    `place_of` is the ticket of a reaped call that goes again: it takes that one's place in the
+    queue.
+    """
 
     ticket: int
     call: Call
     parent: int | None = None
+    place_of: int | None = None
 
 
 class Withdraw(NamedTuple):
@@ -32,11 +49,42 @@ class Beat(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """A running call ended. `usage` is what it really used, or None if nobody knows."""
+    """A running call ended. `usage` is what it really used, or None if nobody knows.
+
+    `verdict` says what the provider made of it, where that was not well; `report` what it said of
+    its limits.
+    """
 
     ticket: int
     usage: Usage | None = None
     outcome: Outcome = Outcome.OK
+    verdict: Verdict | None = None
+    report: LimitReport | None = None
+
+
+class Requeue(NamedTuple):
+    """A running call failed and goes again: its lane is free, it waits at its own place.
+
+    Not before `wait_s` seconds from now; the endpoint may have it wait for longer.
+    """
+
+    ticket: int
+    verdict: Verdict
+    wait_s: float = 0.0
+    report: LimitReport | None = None
+
+
+class Observe(NamedTuple):
+    """A response of `endpoint` was seen: what it says of the limits.
+
+    `verdict` is given only where no managed call will tell of the same response: it counts here.
+    `sent_s` is when its request went, on the kernel's clock.
+    """
+
+    endpoint: str
+    report: LimitReport
+    verdict: Verdict | None = None
+    sent_s: float | None = None
 
 
 class EndAgent(NamedTuple):
@@ -56,4 +104,4 @@ class Close(NamedTuple):
     cause: str = "closed"
 
 
-Event = Submit | Withdraw | Beat | Settle | EndAgent | Tick | Close
+Event = Submit | Withdraw | Beat | Settle | Requeue | Observe | EndAgent | Tick | Close

@@ -43,7 +43,8 @@ def _check_tickets(kernel: Kernel) -> None:
     for ticket in kernel.tickets.values():
         queued = ticket.state is State.QUEUED
         running = ticket.state is State.RUNNING
-        _demand(queued == (ticket.bid is not None), "a bid for each waiting call", ticket.number)
+        waits = ticket.bid is not None or ticket.number in kernel.room.asleep
+        _demand(queued == waits, "a place for each waiting call", ticket.number)
         _demand(running == (ticket.seat is not None), "a seat for each running", ticket.number)
         kids = ticket.kids or {}
         _demand(ticket.nested == len(kids), "nested calls counted", ticket.number, len(kids))

@@ -16,6 +16,7 @@ from agentrm_plugins.config import Config, Order
 from agentrm_plugins.errors import ConfigError, KernelBug
 from agentrm_plugins.kernel.agents import Agents
 from agentrm_plugins.kernel.check import check
+from agentrm_plugins.kernel.congestion import Congestion
 from agentrm_plugins.kernel.nesting import Nesting
 from agentrm_plugins.kernel.observe import Counters, observe
 from agentrm_plugins.kernel.room import WaitingRoom
@@ -65,6 +66,7 @@ class Kernel:
         self.tenants = self.agents.tenants
         self.counters = Counters()
         self.nesting = Nesting(self)
+        self.congestion = Congestion(self)
         self.closed = False
         self.zombies = 0
         self.seq = 0
@@ -77,6 +79,8 @@ class Kernel:
             ev.Withdraw: self._withdraw,
             ev.Beat: self._beat,
             ev.Settle: self._settle,
+            ev.Requeue: self.congestion.requeue,
+            ev.Observe: self.congestion.observe,
             ev.EndAgent: self._end_agent,
             ev.Tick: self._tick,
             ev.Close: self._close,
@@ -101,9 +105,11 @@ class Kernel:
             for event in events:
                 self._handlers[event.__class__](event)
         finally:
-            boost_s = self.scheduler.next_boost_s
-            alarm_s = self.alarms.next_s()
-            self._deadline_s = boost_s if boost_s < alarm_s and self.room.count else alarm_s
+            self._deadline_s = min(
+                self.alarms.next_s(),
+                self.scheduler.next_boost_s if self.room.count else NEVER,
+                self.room.look_s,
+            )
         self._history.extend(out)
         return out
 
@@ -146,6 +152,14 @@ class Kernel:
         account = self.agents.enter(call, now_s)
         self.seq += 1
         ticket = self.tickets[number] = Ticket(number, self.seq, call, account, group, now_s)
+        refusal = self.congestion.enter(ticket, event.place_of)
+        if refusal is not None:
+            self.refuse(ticket, *refusal)
+            return
+        if ticket.hold_s:
+            self.room.sleep(ticket)
+            self.alarms.set(ticket, now_s + ticket.hold_s)
+            return
         if event.parent is not None and self.nesting.attach(ticket, event.parent):
             return
         if self._may_start(ticket):  # Nobody who waits may, so nobody is overtaken.
@@ -165,11 +179,15 @@ class Kernel:
         elif own is not None and ticket.account.waiting >= own:
             self.refuse(ticket, "agent_queue_full")
         else:
-            self.room.put(ticket, self.now_s)
+            if ticket.turn:
+                self.room.put_at_place(ticket, self.now_s)
+            else:
+                self.room.put(ticket, self.now_s)
             if wait_s is not None:
-                self.alarms.set(ticket, self.now_s + wait_s)
+                ticket.deadline_s = self.now_s + wait_s
+                self.alarms.set(ticket, ticket.deadline_s)
             self.scheduler.start_clock(self.now_s)
-            self._dispatch()
+            self.dispatch()
 
     def _withdraw(self, event: ev.Withdraw) -> None:
         ticket = self.tickets.get(event.ticket)
@@ -178,7 +196,7 @@ class Kernel:
         if ticket.state is State.QUEUED:
             self.room.remove(ticket, self.now_s)
             self.refuse(ticket, event.cause)
-            self._dispatch()
+            self.dispatch()
         else:
             self._end(ticket, None, Outcome.CANCELLED)
 
@@ -191,6 +209,7 @@ class Kernel:
         if tokens:
             ticket.beaten_tokens += tokens
             self.counters.token_rate.add(tokens, self.now_s)
+        self.congestion.beat(ticket)
         if not ticket.nested:
             self._arm(ticket)
         self._out.append(fx.Beaten(self.now_s, ticket.number, ticket.call.agent, "", tokens))
@@ -203,7 +222,7 @@ class Kernel:
             raise KernelBug(
                 f"ticket {event.ticket} waits and was settled: {self.story(event.ticket)}"
             )
-        self._end(ticket, event.usage, event.outcome)
+        self._end(ticket, event.usage, event.outcome, event)
 
     def _end_agent(self, event: ev.EndAgent) -> None:
         for account in self.agents.family(event.agent, event.tenant):
@@ -211,7 +230,11 @@ class Kernel:
                 for ticket in [waiter for waiter in bid.queue if waiter.bid is bid]:
                     self.room.remove(ticket, self.now_s)
                     self.refuse(ticket, "agent_ended")
-        self._dispatch()
+            for ticket in list(self.room.asleep.values()):
+                if ticket.account is account:
+                    self.room.remove(ticket, self.now_s)
+                    self.refuse(ticket, "agent_ended")
+        self.dispatch()
 
     def _tick(self, event: ev.Tick) -> None:
         """What was due has been done already."""
@@ -222,7 +245,7 @@ class Kernel:
             if ticket.state is State.QUEUED:
                 self.room.remove(ticket, self.now_s)
                 self.refuse(ticket, event.cause)
-        self._dispatch()
+        self.dispatch()
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -232,9 +255,9 @@ class Kernel:
         move(ticket, State.RUNNING)
         ticket.seat = seat
         ticket.granted_s = now_s
-        ticket.terms = terms(ticket.call, self.config.leases)
+        ticket.terms = self.congestion.terms(ticket, terms(ticket.call, self.config.leases))
         ticket.deadline_s = now_s + ticket.terms.total_s
-        waited_s = now_s - ticket.submitted_s
+        waited_s = now_s - ticket.queued_s
         account.waited_s += waited_s
         account.tenant.waited_s += waited_s
         counters = self.counters
@@ -245,6 +268,7 @@ class Kernel:
             self.room.seated(account, seat.group)
         if ticket.parent is not None:
             self.nesting.granted(ticket)
+        self.congestion.go(ticket)
         self.start(ticket)
         number, agent = ticket.number, ticket.call.agent
         self._out.append(fx.Granted(now_s, number, agent, cause, ticket.group.name, waited_s))
@@ -252,7 +276,7 @@ class Kernel:
         if boost is not None:
             self._boosted(boost)
 
-    def refuse(self, ticket: Ticket, cause: str) -> None:
+    def refuse(self, ticket: Ticket, cause: str, detail: str = "") -> None:
         """A call that does not wait (any more) will not run."""
         move(ticket, State.GONE)
         waited_s = self.now_s - ticket.submitted_s
@@ -261,7 +285,8 @@ class Kernel:
         account.tenant.refused += 1
         self.counters.refused[cause] += 1
         number, agent = ticket.number, ticket.call.agent
-        self._out.append(fx.Refused(self.now_s, number, agent, cause, waited_s))
+        self._out.append(fx.Refused(self.now_s, number, agent, cause, waited_s, detail))
+        self.congestion.ledgers.settle(ticket, None, ran=ticket.attempts > 0)
         self._forget(ticket)
 
     def start(self, ticket: Ticket) -> None:
@@ -294,19 +319,39 @@ class Kernel:
     def _arm(self, ticket: Ticket) -> None:
         limits = ticket.terms
         assert limits is not None  # noqa: S101 - set when it was granted
+        ticket.progress_s = self.now_s
         allowed_s = limits.silence_s if ticket.beats else limits.first_s
         self.alarms.set(ticket, min(self.now_s + allowed_s, ticket.deadline_s))
 
-    def _end(self, ticket: Ticket, usage: Usage | None, outcome: Outcome) -> None:
+    def rearm(self, ticket: Ticket) -> None:
+        """What is allowed to a running call has changed: its endpoint is known better."""
+        if ticket.nested:
+            return
+        limits = self.congestion.terms(ticket, terms(ticket.call, self.config.leases))
+        ticket.terms = limits
+        allowed_s = limits.silence_s if ticket.beats else limits.first_s
+        self.alarms.set(ticket, min(ticket.progress_s + allowed_s, ticket.deadline_s))
+
+    def _end(
+        self,
+        ticket: Ticket,
+        usage: Usage | None,
+        outcome: Outcome,
+        settle: ev.Settle | None = None,
+    ) -> None:
         late = ticket.state is State.ZOMBIE
         move(ticket, State.DONE)
         if late:
             self.zombies -= 1
         else:
-            self._vacate(ticket)
+            self.vacate(ticket)
         account = ticket.account
         account.calls += 1
         self._charge(ticket, usage)
+        if settle is None or outcome is Outcome.CANCELLED:
+            self.congestion.given_up(ticket, usage)
+        else:
+            self.congestion.ended(ticket, usage, settle.verdict, settle.report)
         self.counters.settled += 1
         cause = "late" if late else outcome.value
         held_s = self.now_s - ticket.granted_s
@@ -315,9 +360,9 @@ class Kernel:
         self._forget(ticket)
         if self.scheduler.charged(account, self.now_s):
             self.room.recharged(account, self.now_s)
-        self._dispatch()
+        self.dispatch()
 
-    def _vacate(self, ticket: Ticket) -> None:
+    def vacate(self, ticket: Ticket) -> None:
         """The call leaves its lane."""
         self.stop(ticket)
         self.counters.running -= 1
@@ -353,8 +398,9 @@ class Kernel:
             self.nesting.detach(ticket)
         self.agents.leave(ticket.account, self.now_s)
 
-    def _dispatch(self) -> None:
+    def dispatch(self) -> None:
         """Grant until nobody who waits may start."""
+        self.room.look_s = NEVER
         while self.room.count and (choice := self.room.choose(self.now_s)) is not None:
             bid, cause = choice
             ticket = self.room.take(bid, self.now_s)
@@ -375,8 +421,7 @@ class Kernel:
         while (item := self.alarms.due(now_s)) is not None:
             ticket: Ticket = item  # type: ignore[assignment]
             if ticket.state is State.QUEUED:
-                self.room.remove(ticket, now_s)
-                self.refuse(ticket, "wait_timeout")
+                self._rung(ticket)
             elif ticket.state is State.RUNNING:
                 self._reap(ticket)
             else:
@@ -384,7 +429,7 @@ class Kernel:
         if self.room.count and self.scheduler.next_boost_s <= now_s:
             self.scheduler.boost(now_s)
             self._boosted("time")
-        self._dispatch()
+        self.dispatch()
 
     def _reap(self, ticket: Ticket) -> None:
         limits = ticket.terms
@@ -395,7 +440,7 @@ class Kernel:
             cause = "silence" if ticket.beats else limits.first_cause
         held_s = self.now_s - ticket.granted_s
         move(ticket, State.ZOMBIE)
-        self._vacate(ticket)
+        self.vacate(ticket)
         self.zombies += 1
         ticket.account.zombies += 1
         self.counters.reaped += 1
@@ -416,6 +461,18 @@ class Kernel:
         self.counters.lost += 1
         self._forget(ticket)
 
+    def _rung(self, ticket: Ticket) -> None:
+        """A waiting call's alarm: it sleeps no longer, or waits no longer."""
+        if ticket.number in self.room.asleep:
+            self.room.wake(ticket, self.now_s)
+        else:
+            self.room.remove(ticket, self.now_s)
+            self.refuse(ticket, "wait_timeout")
+
+    def emit(self, effect: fx.Effect) -> None:
+        """Tell of something."""
+        self._out.append(effect)
+
     def _boosted(self, cause: str) -> None:
         self.counters.boosts += 1
         self._out.append(fx.Boosted(self.now_s, 0, "", cause))
@@ -429,6 +486,7 @@ class Kernel:
             self.pool.free(group)
             and not group.agent_full(account)
             and not group.tenant_full(account.tenant)
+            and self.congestion.may_start(ticket)
         )
 
 

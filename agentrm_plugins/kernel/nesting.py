@@ -57,7 +57,8 @@ class Nesting:
         if parent.nested == 1:
             kernel.stop(parent)
             parent.paused_s = kernel.now_s
-        if parent.rider is None and self._lend(ticket, parent):
+        free = parent.rider is None and kernel.congestion.may_start(ticket)
+        if free and self._lend(ticket, parent):
             return True
         self.waiting.setdefault(ticket.group, {})[ticket.number] = ticket
         return False
@@ -79,6 +80,19 @@ class Nesting:
             if parent.rider is ticket:
                 parent.rider = rider
             self._left(parent)
+
+    def requeued(self, ticket: Ticket) -> None:
+        """`ticket` failed and waits again: its nested calls go on alone, it is nested still."""
+        kids, ticket.kids, ticket.rider, ticket.nested = ticket.kids or {}, None, None, 0
+        for kid in kids.values():
+            kid.parent = None
+            self.granted(kid)
+        parent = ticket.parent
+        if parent is not None:
+            self.waiting.setdefault(ticket.group, {})[ticket.number] = ticket
+            if parent.rider is ticket:
+                parent.rider = None
+                self._left(parent)
 
     def granted(self, ticket: Ticket) -> None:
         """`ticket` does not wait (any more)."""
@@ -111,7 +125,8 @@ class Nesting:
         elif parent.rider is None:
             assert parent.kids is not None  # noqa: S101 - there are some
             for kid in parent.kids.values():
-                if kid.state is State.QUEUED and self._lend(kid, parent):
+                may_go = kid.bid is not None and kernel.congestion.passable(kid)
+                if may_go and self._lend(kid, parent):
                     break
 
     def _lend(self, ticket: Ticket, parent: Ticket) -> bool:
@@ -135,10 +150,15 @@ class Nesting:
         return True
 
     def _stuck(self) -> Ticket | None:
+        congestion = self._kernel.congestion
         for kids in self.waiting.values():
+            closed = set()  # Endpoints that hold up an earlier call: nobody overtakes it.
             for _, ticket in zip(range(_LOOKED_AT), kids.values(), strict=False):
-                if self._may_pass(ticket):
+                if ticket.bid is None or ticket.endpoint in closed or not self._may_pass(ticket):
+                    continue
+                if congestion.passable(ticket):
                     return ticket
+                closed.add(ticket.endpoint)
         return None
 
     def _may_pass(self, ticket: Ticket) -> bool:
@@ -146,6 +166,9 @@ class Nesting:
         pool, group, account = self._kernel.pool, ticket.group, ticket.account
         parent = ticket.parent
         assert parent is not None  # noqa: S101 - only nested calls are in `waiting`
+        full = group.in_use >= group.capacity or pool.in_use >= pool.lanes
+        if not (full or group.agent_full(account) or group.tenant_full(account.tenant)):
+            return False  # It is no lane that it waits for.
         if group.in_use >= group.capacity and group.busy:
             return False
         if group.agent_full(account) and any(

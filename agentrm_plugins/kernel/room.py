@@ -12,27 +12,44 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.accounts import Bid
+from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
     from agentrm_plugins.accounts import Account, RunQueue, Scheduler, Tenant
+    from agentrm_plugins.kernel.endpoint import Endpoint
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.lanes import Group, LanePool
 
 __all__ = ["Line", "WaitingRoom"]
 
 
-class Line:
-    """One kind of lane: a group, and the tenant where tenants have ceilings of their own."""
+_Key = tuple[str, str | None, str | None]
+_LOOKED_AT = 4  # bids behind a head that waits for its endpoint
+_OVERTAKEN = 0.25  # share of the head's own need that others may take before it
 
-    __slots__ = ("bids", "group", "key", "oldest", "ready", "tenant")
+
+class Line:
+    """One kind of lane: a group, an endpoint, and the tenant where tenants have ceilings.
+
+    `first` is a bid that has waited longest and goes next, whatever the order says.
+    """
+
+    __slots__ = ("bids", "endpoint", "first", "group", "key", "oldest", "ready", "tenant")
 
     def __init__(
-        self, key: tuple[str, str | None], group: Group, tenant: Tenant | None, ready: RunQueue
+        self,
+        key: _Key,
+        group: Group,
+        endpoint: Endpoint | None,
+        tenant: Tenant | None,
+        ready: RunQueue,
     ) -> None:
         self.key = key
         self.group = group
+        self.endpoint = endpoint
         self.tenant = tenant
         self.ready = ready
+        self.first: Bid | None = None
         self.bids = 0
         self.oldest: list[tuple[int, int, Bid]] = []
 
@@ -53,25 +70,57 @@ class WaitingRoom:
         self._relief_interval = relief_interval
         self.turn = 0
         self.passed: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
-        self.lines: dict[tuple[str, str | None], Line] = {}
+        self.lines: dict[_Key, Line] = {}
+        self.asleep: dict[int, Ticket] = {}
+        self.look_s = NEVER
         self.waiting: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.count = 0
 
     def put(self, ticket: Ticket, now_s: float) -> None:
         """A call begins to wait."""
-        account = ticket.account
-        line = self._line(ticket.group, account.tenant)
-        bid = account.bids.get(line)
-        if bid is None:
-            self.turn += 1
-            bid = account.bids[line] = Bid(account, line, self.turn)
-            line.bids += 1
+        bid = self._bid(ticket)
+        bid.queue.append(ticket)
         self._enqueue(ticket, bid)
         if bid.live == 1:
             self._offer(bid, now_s)
 
+    def put_at_place(self, ticket: Ticket, now_s: float) -> None:
+        """A call goes again: before its agent's later calls, at the turn that it had."""
+        bid = self._bid(ticket)
+        queue = bid.queue
+        place = 0
+        while place < len(queue) and (queue[place].bid is None or queue[place].seq < ticket.seq):
+            place += 1
+        if bid.ready:
+            self._withhold(bid)
+        queue.insert(place, ticket)
+        self._enqueue(ticket, bid)
+        if ticket.turn:
+            bid.turn = min(bid.turn, ticket.turn)
+        self._offer(bid, now_s)
+
+    def sleep(self, ticket: Ticket) -> None:
+        """A call waits, and may not go before its alarm rings."""
+        self.asleep[ticket.number] = ticket
+        self._count(ticket)
+
+    def wake(self, ticket: Ticket, now_s: float) -> None:
+        """Its alarm rang."""
+        del self.asleep[ticket.number]
+        self._uncount(ticket)
+        self.put_at_place(ticket, now_s)
+
+    def anybody_before(self, ticket: Ticket) -> bool:
+        """Whether somebody waits in the line in which this call would wait."""
+        line = self.lines.get(_key(ticket))
+        return line is not None and line.bids > 0
+
     def remove(self, ticket: Ticket, now_s: float) -> None:
         """A call waits no longer, wherever it stands; its agent keeps its turn."""
+        if ticket.number in self.asleep:
+            del self.asleep[ticket.number]
+            self._uncount(ticket)
+            return
         bid = ticket.bid
         assert bid is not None  # noqa: S101 - every queued ticket has one
         queue = bid.queue
@@ -95,8 +144,11 @@ class WaitingRoom:
         """The call on offer in `bid` is granted; its agent goes behind the others."""
         ticket: Ticket = bid.queue[0]
         ticket.bid = None
+        ticket.turn = bid.turn
         bid.live -= 1
         self._uncount(ticket)
+        if bid.line.first is bid:
+            bid.line.first = None
         if not bid.live:
             self._close(bid)
             return ticket
@@ -113,31 +165,40 @@ class WaitingRoom:
     def choose(self, now_s: float) -> tuple[Bid, str] | None:
         """Who is to be granted now and by which rule, or None: nobody waits, or nobody may go."""
         pool = self._pool
+        self.look_s = NEVER
         if pool.in_use >= pool.lanes:
             return None
-        open_lines = [line for line in self.lines.values() if line.ready and self._is_open(line)]
-        if not open_lines:
+        heads = [
+            bid
+            for line in self.lines.values()
+            if line.ready and self._is_open(line) and (bid := self._candidate(line, now_s))
+        ]
+        if not heads:
             return None
-        if len(open_lines) == 1:
-            bid = open_lines[0].ready.best(now_s)
-        else:
-            owed = [line for line in open_lines if line.group.in_use < line.group.guaranteed]
-            open_lines = owed or open_lines
-            bid = self._best_of(open_lines, now_s)
-        if bid is None:
-            return None
+        if len(heads) > 1:
+            owed = [bid for bid in heads if bid.line.group.in_use < bid.line.group.guaranteed]
+            heads = owed or heads
         if self._scheduler.prevents_starvation:
-            due = self._due(open_lines)
+            lines = [bid.line for bid in heads]
+            due = self._due(lines)
             if due is not None:
-                return self._longest_waiting(due, open_lines), "oldest"
-        return bid, "order"
+                oldest = self._longest_waiting(due, lines)
+                if self._blocked_s(oldest, now_s) == 0:
+                    return oldest, "oldest"
+                if oldest.line.first is None:
+                    oldest.line.first = oldest  # Nobody else is to take what it waits for.
+                    return self.choose(now_s)
+        if len(heads) == 1:
+            return heads[0], "oldest" if heads[0].line.first is heads[0] else "order"
+        return min(heads, key=lambda bid: bid.line.ready.rank(bid, now_s)), "order"
 
     def restore(self, account: Account, tickets: list[Ticket], turn: int) -> Bid:
         """Make a bid as it was when the kernel was dumped; it is not on offer yet."""
-        line = self._line(tickets[0].group, account.tenant)
+        line = self._line(tickets[0])
         bid = account.bids[line] = Bid(account, line, turn)
         line.bids += 1
         for ticket in tickets:
+            bid.queue.append(ticket)
             self._enqueue(ticket, bid)
         return bid
 
@@ -174,24 +235,72 @@ class WaitingRoom:
                 if not bid.ready and line.group is group:
                     self._offer(bid, now_s)
 
-    def _line(self, group: Group, tenant: Tenant) -> Line:
-        own = group.per_tenant is not None
-        key = (group.name, tenant.name if own else None)
+    def _bid(self, ticket: Ticket) -> Bid:
+        account, line = ticket.account, self._line(ticket)
+        bid = account.bids.get(line)
+        if bid is None:
+            self.turn += 1
+            bid = account.bids[line] = Bid(account, line, self.turn)
+            line.bids += 1
+        return bid
+
+    def _line(self, ticket: Ticket) -> Line:
+        key = _key(ticket)
         line = self.lines.get(key)
         if line is None:
-            ready = self._scheduler.queue()
-            line = self.lines[key] = Line(key, group, tenant if own else None, ready)
+            group = ticket.group
+            tenant = ticket.account.tenant if group.per_tenant is not None else None
+            line = Line(key, group, ticket.endpoint, tenant, self._scheduler.queue())
+            self.lines[key] = line
         return line
+
+    def _candidate(self, line: Line, now_s: float) -> Bid | None:
+        """Who of the line may go now: its head, or somebody small behind a head that waits."""
+        head = line.first or line.ready.best(now_s)
+        if head is None or line.endpoint is None:
+            return head
+        wait_s = self._blocked_s(head, now_s)
+        if wait_s == 0:
+            return head
+        if wait_s < NEVER:
+            look_s = min(now_s + wait_s, line.endpoint.next_look_s())
+            self.look_s = min(self.look_s, look_s)
+            return self._overtaker(line, head, now_s)
+        return None
+
+    def _blocked_s(self, bid: Bid, now_s: float) -> float:
+        endpoint = bid.line.endpoint
+        return 0.0 if endpoint is None else endpoint.blocked_s(bid.queue[0].need, now_s)
+
+    def _overtaker(self, line: Line, head: Bid, now_s: float) -> Bid | None:
+        """Backfill: somebody behind the head whom the head's reservation has room for."""
+        first: Ticket = head.queue[0]
+        assert first.need is not None  # noqa: S101 - every call to an endpoint has one
+        room = _OVERTAKEN * first.need.tokens - first.overtaken
+        if room < 1 or len(line.ready) == 1:
+            return None
+        passed, found = [head], None
+        line.ready.remove(head)
+        while found is None and len(passed) <= _LOOKED_AT:
+            bid = line.ready.best(now_s)
+            if bid is None:
+                break
+            need = bid.queue[0].need
+            if need.tokens <= room and self._blocked_s(bid, now_s) == 0:
+                found = bid
+                first.overtaken += need.tokens
+            else:
+                passed.append(bid)
+                line.ready.remove(bid)
+        for bid in passed:
+            line.ready.add(bid, now_s)
+        return found
 
     def _is_open(self, line: Line) -> bool:
         group = line.group
         if group.in_use >= group.capacity:
             return False
         return line.tenant is None or not group.tenant_full(line.tenant)
-
-    def _best_of(self, lines: list[Line], now_s: float) -> Bid | None:
-        heads = [bid for line in lines if (bid := line.ready.best(now_s)) is not None]
-        return min(heads, key=lambda bid: bid.line.ready.rank(bid, now_s), default=None)
 
     def _due(self, lines: list[Line]) -> Group | None:
         """Count a grant for each group that could have it; the group that is due for relief."""
@@ -232,6 +341,8 @@ class WaitingRoom:
 
     def _withhold(self, bid: Bid) -> None:
         bid.ready = False
+        if bid.line.first is bid:
+            bid.line.first = None
         bid.line.ready.remove(bid)
 
     def _close(self, bid: Bid) -> None:
@@ -241,13 +352,15 @@ class WaitingRoom:
         del bid.account.bids[line]
         bid.turn = -1
         line.bids -= 1
-        if not line.bids and line.tenant is not None:
+        if not line.bids and (line.tenant is not None or line.endpoint is not None):
             del self.lines[line.key]
 
     def _enqueue(self, ticket: Ticket, bid: Bid) -> None:
         ticket.bid = bid
-        bid.queue.append(ticket)
         bid.live += 1
+        self._count(ticket)
+
+    def _count(self, ticket: Ticket) -> None:
         account = ticket.account
         account.waiting += 1
         account.tenant.waiting += 1
@@ -260,6 +373,12 @@ class WaitingRoom:
         account.tenant.waiting -= 1
         self.waiting[ticket.group] -= 1
         self.count -= 1
+
+
+def _key(ticket: Ticket) -> _Key:
+    group, endpoint = ticket.group, ticket.endpoint
+    tenant = ticket.account.tenant.name if group.per_tenant is not None else None
+    return group.name, endpoint.name if endpoint is not None else None, tenant
 
 
 def _on_offer(entry: tuple[int, int, Bid]) -> bool:

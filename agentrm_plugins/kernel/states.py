@@ -33,6 +33,7 @@ TRANSITIONS: dict[State, dict[State, str]] = {
     State.RUNNING: {
         State.DONE: "settled",
         State.ZOMBIE: "its lease expired: the lane is free again",
+        State.QUEUED: "it failed and goes again: it waits at its own place, without a lane",
     },
     State.ZOMBIE: {State.DONE: "settled late: tokens are charged, no lane is returned"},
     State.DONE: {},

@@ -9,6 +9,8 @@ from agentrm_plugins.kernel.states import State
 if TYPE_CHECKING:
     from agentrm_plugins.accounts import Account, Bid
     from agentrm_plugins.calls import Call
+    from agentrm_plugins.kernel.endpoint import Endpoint, Need
+    from agentrm_plugins.policy.budget import Budget
     from agentrm_plugins.policy.lanes import Group, Seat
     from agentrm_plugins.policy.leases import Terms
 
@@ -20,7 +22,8 @@ _NEVER = float("inf")
 class Ticket:
     """A call, from its submission to its end.
 
-    `started_s` begins the stretch of service that is being counted; `granted_s` the lease.
+    `started_s` begins the stretch of service that is being counted, `granted_s` the lease,
+    `queued_s` the wait that is over with the next grant, `progress_s` the silence.
     A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
     is lent to one of them, its `rider`.
     """
@@ -30,19 +33,27 @@ class Ticket:
         "after",
         "alarm_s",
         "armed_s",
+        "attempts",
         "beaten_tokens",
         "beats",
         "before",
         "bid",
         "call",
         "deadline_s",
+        "endpoint",
         "granted_s",
         "group",
+        "hold_s",
         "kids",
+        "need",
         "nested",
         "number",
+        "overtaken",
         "parent",
         "paused_s",
+        "progress_s",
+        "queued_s",
+        "reserved",
         "rider",
         "seat",
         "seq",
@@ -50,6 +61,7 @@ class Ticket:
         "state",
         "submitted_s",
         "terms",
+        "turn",
     )
 
     def __init__(
@@ -67,7 +79,13 @@ class Ticket:
         self.account = account
         self.group = group
         self.state = State.QUEUED
+        self.turn = 0
+        self.attempts = 0
+        self.overtaken = 0.0
+        self.hold_s = 0.0
         self.submitted_s = now_s
+        self.queued_s = now_s
+        self.progress_s = now_s
         self.granted_s = _NEVER
         self.started_s = _NEVER
         self.deadline_s = _NEVER
@@ -78,6 +96,9 @@ class Ticket:
         self.beaten_tokens = 0
         self.nested = 0
         self.terms: Terms | None = None
+        self.endpoint: Endpoint | None = None
+        self.need: Need | None = None
+        self.reserved: list[tuple[Budget, float]] | None = None
         self.bid: Bid | None = None
         self.before: Ticket | None = None
         self.after: Ticket | None = None

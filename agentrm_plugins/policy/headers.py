@@ -26,14 +26,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 from math import isfinite
 
-__all__ = ["LimitReport", "ServerLimit", "parse_duration_s", "parse_report"]
+from agentrm_plugins.verdicts import RESOURCES, LimitReport, ServerLimit
 
-_RESOURCES = ("requests", "tokens", "input_tokens", "output_tokens")
-_USUAL_WINDOWS_S = (1.0, 60.0, 3600.0, 86400.0)
+__all__ = ["parse_duration_s", "parse_report"]
+
 _DURATION = re.compile(
     r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
@@ -54,64 +53,6 @@ _TEXT_BYTES = 4096
 _EPOCH_S = 1e9
 _LONGEST_TEXT = 40
 _LONGEST_NUMBER = 18
-_ROUNDING_UNITS, _ROUNDING_S = 2.0, 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class ServerLimit:
-    """One limit as the server reports it. None: not said.
-
-    Args:
-        limit: Units per window.
-        remaining: Units left.
-        reset_s: Seconds until the limit is whole again.
-    """
-
-    limit: float | None = None
-    remaining: float | None = None
-    reset_s: float | None = None
-
-    def window_s(self, default_s: float = 60.0) -> float:
-        """Seconds in which the whole limit flows in."""
-        if not self.limit or self.remaining is None or not self.reset_s:
-            return default_s
-        gone = self.limit - self.remaining
-        # Less than two units, or less than 50 ms, is mostly rounding.
-        if gone < _ROUNDING_UNITS or self.reset_s < _ROUNDING_S:
-            return default_s
-        window_s = self.limit * self.reset_s / gone
-        for usual_s in _USUAL_WINDOWS_S:
-            if abs(window_s - usual_s) <= 0.15 * usual_s:
-                return usual_s
-        return window_s
-
-
-@dataclass(frozen=True, slots=True)
-class LimitReport:
-    """What one response said about limits; empty if nothing.
-
-    Args:
-        retry_after_s: Seconds that the server asks to stay away.
-        requests: The limit of requests.
-        tokens: The limit of tokens, input and output together.
-        input_tokens: The limit of input tokens alone.
-        output_tokens: The limit of output tokens alone.
-        resource: Which of them refused, if the error says so.
-        should_retry: The server's own opinion (``x-should-retry``).
-    """
-
-    retry_after_s: float | None = None
-    requests: ServerLimit | None = None
-    tokens: ServerLimit | None = None
-    input_tokens: ServerLimit | None = None
-    output_tokens: ServerLimit | None = None
-    resource: str | None = None
-    should_retry: bool | None = None
-
-    def limits(self) -> dict[str, ServerLimit]:
-        """The limits that were named, by resource."""
-        found = ((name, getattr(self, name)) for name in _RESOURCES)
-        return {name: limit for name, limit in found if limit is not None}
 
 
 def parse_duration_s(text: str) -> float | None:
@@ -135,7 +76,7 @@ def parse_report(headers: Mapping[str, str], wall_s: float, text: str = "") -> L
         text: The message of the error, or its body; at most its first 4 kB are read.
     """
     lower = {str(name).lower(): str(value) for name, value in headers.items()}
-    found = {name: _limit(lower, name, wall_s) for name in _RESOURCES}
+    found = {name: _limit(lower, name, wall_s) for name in RESOURCES}
     if found["input_tokens"] or found["output_tokens"]:
         found["tokens"] = None
     report = LimitReport(

@@ -23,11 +23,11 @@ Sources: OpenAI's and Anthropic's pages of error codes; `openai._base_client._sh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-__all__ = ["Kind", "Verdict", "classify", "classify_status"]
+from agentrm_plugins.verdicts import Kind, Verdict
+
+__all__ = ["classify", "classify_status"]
 
 _PERMANENT_CODES = frozenset({
     "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated",
@@ -56,43 +56,6 @@ _TRANSIENT_NAMES = frozenset({
     "APITimeoutError", "TimeoutError", "ConnectionError", "TransportError",
     "StreamChunkTimeoutError",
 })  # fmt: skip
-
-
-class Kind(StrEnum):
-    """The five fates of a call that did not end well."""
-
-    LIMIT = "limit"
-    OVERLOADED = "overloaded"
-    TRANSIENT = "transient"
-    PERMANENT = "permanent"
-    NEUTRAL = "neutral"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What to think of an error.
-
-    Args:
-        kind: Its fate.
-        status: The HTTP status, or None where there was no answer.
-        code: The provider's own word for it, "" if it had none.
-    """
-
-    kind: Kind
-    status: int | None = None
-    code: str = ""
-
-    @property
-    def retryable(self) -> bool:
-        """Whether sending it again may help."""
-        return self.kind in {Kind.LIMIT, Kind.OVERLOADED, Kind.TRANSIENT}
-
-    @property
-    def failed(self) -> bool | None:
-        """For the breaker: True if the endpoint failed, False if it answered, None if unknown."""
-        if self.kind in {Kind.OVERLOADED, Kind.TRANSIENT}:
-            return True
-        return None if self.status is None else False
 
 
 def classify_status(

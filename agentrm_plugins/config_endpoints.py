@@ -1,0 +1,154 @@
+"""What a user may say of endpoints, retries, budgets and prices. All of it may be left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+from agentrm_plugins.calls import check_seconds
+from agentrm_plugins.errors import ConfigError
+
+__all__ = ["BreakerConfig", "BudgetConfig", "EndpointConfig", "Price"]
+
+
+def check_number(field: str, value: object, *, least: float = 0.0, none: bool = True) -> None:
+    """Accept a finite number above `least` (and None, if `none`).
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if value is None and none:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not isfinite(value) or value <= least:
+        way = f"give a finite number above {least:g}" + (", or None" if none else "")
+        raise ConfigError(field, value, way)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerConfig:
+    """When an endpoint counts as dead, so that calls to it fail fast.
+
+    Args:
+        share: Share of failed calls at which it opens; above 0, at most 1. 0.9 was chosen so that
+            an endpoint of which 40 % of the calls hang stays in use.
+        least_calls: Calls that must have ended in the window before the share counts.
+        window_s: Seconds over which calls count.
+        cool_down_s: Seconds before one probe goes; doubles with each probe that fails.
+    """
+
+    share: float = 0.9
+    least_calls: int = 20
+    window_s: float = 60.0
+    cool_down_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would never open or always be open."""
+        check_number("share", self.share, none=False)
+        if self.share > 1:
+            raise ConfigError("share", self.share, "give a share, above 0 and at most 1")
+        if not isinstance(self.least_calls, int) or self.least_calls < 1:
+            raise ConfigError("least_calls", self.least_calls, "give a whole number, 1 or more")
+        check_number("window_s", self.window_s, none=False)
+        check_number("cool_down_s", self.cool_down_s, none=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """What is known of one endpoint beforehand. What is left out is found out.
+
+    Args:
+        rpm: Requests per minute.
+        tpm: Tokens per minute, input and output together.
+        input_tpm: Input tokens per minute, where the provider limits them apart (Anthropic).
+        output_tpm: Output tokens per minute, likewise.
+        concurrency: Calls that it can serve at once.
+        reserve: What is taken from the token limit before a call: its own maximum ("max", as
+            OpenAI counts) or what such calls used lately ("usage").
+        cached_input_counts: Whether input that the provider read from its cache counts.
+        learn: Whether headers and refusals may correct what is said here.
+        burst_s: Seconds of rate that may be used at once after a pause.
+    """
+
+    rpm: float | None = None
+    tpm: float | None = None
+    input_tpm: float | None = None
+    output_tpm: float | None = None
+    concurrency: int | None = None
+    reserve: str = "max"
+    cached_input_counts: bool = True
+    learn: bool = True
+    burst_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check each field."""
+        for name in ("rpm", "tpm", "input_tpm", "output_tpm"):
+            check_number(name, getattr(self, name))
+        check_number("burst_s", self.burst_s, none=False)
+        if self.concurrency is not None and (
+            not isinstance(self.concurrency, int) or self.concurrency < 1
+        ):
+            raise ConfigError("concurrency", self.concurrency, "give a whole number, 1 or more")
+        if self.reserve not in {"max", "usage"}:
+            raise ConfigError("reserve", self.reserve, "use 'max' or 'usage'")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs, in any currency, per million tokens.
+
+    Args:
+        input_per_1m: Input tokens that were not cached.
+        output_per_1m: Output tokens.
+        cached_input_per_1m: Cached input tokens; None: as the others.
+    """
+
+    input_per_1m: float
+    output_per_1m: float
+    cached_input_per_1m: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse negative prices."""
+        for name in ("input_per_1m", "output_per_1m", "cached_input_per_1m"):
+            value = getattr(self, name)
+            if value is not None:
+                check_number(name, value, least=-1e-12, none=False)
+
+    def cost(self, input_tokens: int, output_tokens: int, cached_input_tokens: int = 0) -> float:
+        """The cost of a call, in the prices' currency."""
+        cached = self.input_per_1m if self.cached_input_per_1m is None else self.cached_input_per_1m
+        fresh = input_tokens - cached_input_tokens
+        total = fresh * self.input_per_1m + cached_input_tokens * cached
+        return (total + output_tokens * self.output_per_1m) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetConfig:
+    """How much an agent or a tenant may use. Children are charged to their parents as well.
+
+    Args:
+        limit: The most, in `resource`'s unit; above 0.
+        resource: "tokens", "calls" or "cost" (needs prices).
+        agent: Whose, by name or shell pattern; each agent that fits has a ledger of its own.
+        tenant: Whose, likewise. Give one of the two.
+        window_s: Seconds after which what was spent is free again; None: it stays spent.
+        soft: Share of the limit from which calls are slowed down; 1 for never.
+    """
+
+    limit: float
+    resource: str = "tokens"
+    agent: str | None = None
+    tenant: str | None = None
+    window_s: float | None = None
+    soft: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check each field, and that it is clear whose budget this is."""
+        check_number("limit", self.limit, none=False)
+        if self.resource not in {"tokens", "calls", "cost"}:
+            raise ConfigError("resource", self.resource, "use 'tokens', 'calls' or 'cost'")
+        if (self.agent is None) == (self.tenant is None):
+            raise ConfigError("agent", self.agent, "give either agent= or tenant=, not both")
+        check_seconds("window_s", self.window_s)
+        if not 0 < self.soft <= 1:
+            raise ConfigError("soft", self.soft, "give a share of the limit, above 0, at most 1")

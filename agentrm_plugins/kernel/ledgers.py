@@ -1,0 +1,124 @@
+"""Budgets of agents and tenants: reserved when a call comes, settled when it ends.
+
+A call is charged to each budget that fits its agent, every agent above that, or its tenant. One
+with no room refuses it; one above its soft mark slows it down (`policy.budget`).
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.policy.budget import Budget, Resource
+
+if TYPE_CHECKING:
+    from agentrm_plugins.accounts import Account
+    from agentrm_plugins.calls import Usage
+    from agentrm_plugins.config_endpoints import BudgetConfig, Price
+    from agentrm_plugins.kernel.kernel import Kernel
+    from agentrm_plugins.kernel.ticket import Ticket
+
+__all__ = ["Ledgers"]
+
+
+class Ledgers:
+    """All budgets of one kernel, each made when somebody whom it fits first calls.
+
+    Args:
+        kernel: The kernel that they belong to.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._budgets = kernel.config.budgets
+        self.ledgers: dict[tuple[int, str], Budget] = {}
+
+    def enter(self, ticket: Ticket) -> str | None:
+        """Reserve for a call that comes. What refuses it, in words; None if nothing does."""
+        if not self._budgets:
+            return None
+        now_s = self._kernel.now_s
+        amounts = self._amounts(ticket)
+        ledgers = self._of(ticket.account)
+        for ledger in ledgers:
+            amount = amounts[ledger.resource]
+            if not ledger.allows(amount, now_s):
+                rest = max(0.0, ledger.hard - ledger.spent(now_s))
+                again_s = ledger.time_until(amount, now_s)
+                room = f"; room again in {again_s:.0f} s" if again_s < float("inf") else ""
+                return f"{ledger.name}: needs {amount:g}, has {rest:g} of {ledger.hard:g}{room}"
+        ticket.reserved = [(ledger, amounts[ledger.resource]) for ledger in ledgers]
+        for ledger, amount in ticket.reserved:
+            ticket.hold_s = max(ticket.hold_s, ledger.delay_s(amount, now_s))
+            ledger.reserve(amount)
+        return None
+
+    def settle(self, ticket: Ticket, usage: Usage | None, *, ran: bool = True) -> None:
+        """The call is over: charge what it used; what nobody knows counts as what was seen."""
+        if ticket.reserved is None:
+            return
+        used = self._used(ticket, usage) if ran else dict.fromkeys(Resource, 0.0)
+        for ledger, amount in ticket.reserved:
+            ledger.settle(amount, used[ledger.resource], self._kernel.now_s)
+        ticket.reserved = None
+
+    def price(self, endpoint: str | None) -> Price | None:
+        """What the endpoint's model costs, if the user said so."""
+        if endpoint is None:
+            return None
+        plain = endpoint.partition("#")[0]
+        prices = self._kernel.config.prices
+        return next((prices[key] for key in prices if fnmatchcase(plain, key)), None)
+
+    def _amounts(self, ticket: Ticket) -> dict[Resource, float]:
+        need, estimate = ticket.need, ticket.call.estimate
+        output = int(need.output_tokens) if need is not None else estimate.output_tokens
+        price = self.price(ticket.call.endpoint)
+        tokens = estimate.input_tokens + output
+        cost = 0.0
+        if price is not None:
+            cached = estimate.cached_input_tokens
+            cost = price.cost(estimate.input_tokens, output, cached)
+        return {Resource.TOKENS: tokens, Resource.CALLS: 1.0, Resource.COST: cost}
+
+    def _used(self, ticket: Ticket, usage: Usage | None) -> dict[Resource, float]:
+        read = ticket.call.estimate.input_tokens if ticket.beats else 0
+        inputs = usage.input_tokens if usage is not None else read
+        outputs = usage.output_tokens if usage is not None else ticket.beaten_tokens
+        cached = usage.cached_input_tokens if usage is not None else 0
+        price = self.price(ticket.call.endpoint)
+        cost = price.cost(inputs, outputs, cached) if price is not None else 0.0
+        return {Resource.TOKENS: inputs + outputs, Resource.CALLS: 1.0, Resource.COST: cost}
+
+    def _of(self, account: Account) -> list[Budget]:
+        """The ledgers that a call of this agent is charged to, its own first."""
+        found: list[Budget] = []
+        tenant = account.tenant.name
+        name: str | None = account.name
+        while name is not None:
+            found += [
+                self._ledger(place, config, f"agent {tenant}/{name}")
+                for place, config in enumerate(self._budgets)
+                if config.agent is not None and fnmatchcase(name, config.agent)
+            ]
+            above = self._kernel.accounts.get((tenant, name))
+            name = above.parent if above is not None else None
+        return found + [
+            self._ledger(place, config, f"tenant {tenant}")
+            for place, config in enumerate(self._budgets)
+            if config.tenant is not None and fnmatchcase(tenant, config.tenant)
+        ]
+
+    def _ledger(self, place: int, config: BudgetConfig, owner: str) -> Budget:
+        ledger = self.ledgers.get((place, owner))
+        if ledger is None:
+            name = f"budget of {config.resource} of {owner}"
+            ledger = Budget(
+                name,
+                Resource(config.resource),
+                config.limit,
+                soft=config.soft,
+                window_s=config.window_s,
+            )
+            self.ledgers[place, owner] = ledger
+        return ledger

@@ -1,0 +1,69 @@
+"""An endpoint's pulse: how long its healthy calls are silent, and from when one counts as hung.
+
+The configured timeouts are the prior: they hold until the endpoint has been seen to answer some ten
+times, and are the most that is ever allowed. From there the timeout moves, in the logarithm, to
+three times the 99th percentile of what the endpoint itself does (`policy.latency`). Reaped calls
+are no samples, else one hung call would excuse the next. Yet an endpoint that became slow for all
+its calls must not be reaped for ever: each reap in a row without an answer between, from the third
+on, doubles what is allowed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.policy.latency import LatencySketch, TimeoutRule
+from agentrm_plugins.policy.leases import Terms
+
+if TYPE_CHECKING:
+    from agentrm_plugins.calls import Call
+
+__all__ = ["Pulse"]
+
+_RULE = TimeoutRule(least=10, settled=30)
+_LOOK_EVERY = 8  # samples; a quantile costs a look at each bin
+_PATIENCE = 2  # reaps in a row that change nothing
+
+
+class Pulse:
+    """Times of silence of one endpoint's calls."""
+
+    __slots__ = ("_allowed", "_looked", "_reaps", "first", "gap", "response")
+
+    def __init__(self) -> None:
+        self.first = LatencySketch()
+        self.gap = LatencySketch()
+        self.response = LatencySketch()
+        self._reaps = 0
+        self._looked: dict[str, int] = {}
+        self._allowed: dict[str, float] = {}
+
+    def answered(self) -> None:
+        """A call made progress or ended well."""
+        self._reaps = 0
+
+    def reaped(self) -> None:
+        """A call was silent for too long."""
+        self._reaps += 1
+
+    def terms(self, call: Call, prior: Terms) -> Terms:
+        """The timeouts of a call to this endpoint; what the call itself declares stands."""
+        first_s, silence_s = prior.first_s, prior.silence_s
+        if call.first_token_timeout_s is None:
+            first_s = self._allow("first" if call.streaming else "response", first_s)
+        if call.silence_timeout_s is None:
+            silence_s = self._allow("gap", silence_s)
+        return prior._replace(first_s=first_s, silence_s=silence_s)
+
+    def is_news(self, name: str) -> bool:
+        """Whether enough was seen since the last look to look again."""
+        sketch: LatencySketch = getattr(self, name)
+        return sketch.count >= self._looked.get(name, 0) + _LOOK_EVERY
+
+    def _allow(self, name: str, prior_s: float) -> float:
+        sketch: LatencySketch = getattr(self, name)
+        if name not in self._allowed or self.is_news(name):
+            self._looked[name] = sketch.count
+            self._allowed[name] = _RULE.timeout_s(sketch, prior_s)
+        patience = 2.0 ** min(max(0, self._reaps - _PATIENCE), 30)
+        return min(prior_s, self._allowed[name] * patience)

@@ -1,0 +1,106 @@
+"""What became of a call at the provider, and what the provider said of its limits: plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["RESOURCES", "Kind", "LimitReport", "ServerLimit", "Verdict"]
+
+RESOURCES = ("requests", "tokens", "input_tokens", "output_tokens")
+_USUAL_WINDOWS_S = (1.0, 60.0, 3600.0, 86400.0)
+_ROUNDING_UNITS, _ROUNDING_S = 2.0, 0.05
+
+
+class Kind(StrEnum):
+    """The five fates of a call that did not end well."""
+
+    LIMIT = "limit"
+    OVERLOADED = "overloaded"
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+    NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to think of an error.
+
+    Args:
+        kind: Its fate.
+        status: The HTTP status, or None where there was no answer.
+        code: The provider's own word for it, "" if it had none.
+    """
+
+    kind: Kind
+    status: int | None = None
+    code: str = ""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether sending it again may help."""
+        return self.kind in {Kind.LIMIT, Kind.OVERLOADED, Kind.TRANSIENT}
+
+    @property
+    def failed(self) -> bool | None:
+        """For the breaker: True if the endpoint failed, False if it answered, None if unknown."""
+        if self.kind in {Kind.OVERLOADED, Kind.TRANSIENT}:
+            return True
+        return None if self.status is None else False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimit:
+    """One limit as the server reports it. None: not said.
+
+    Args:
+        limit: Units per window.
+        remaining: Units left.
+        reset_s: Seconds until the limit is whole again.
+    """
+
+    limit: float | None = None
+    remaining: float | None = None
+    reset_s: float | None = None
+
+    def window_s(self, default_s: float = 60.0) -> float:
+        """Seconds in which the whole limit flows in."""
+        if not self.limit or self.remaining is None or not self.reset_s:
+            return default_s
+        gone = self.limit - self.remaining
+        # Less than two units, or less than 50 ms, is mostly rounding.
+        if gone < _ROUNDING_UNITS or self.reset_s < _ROUNDING_S:
+            return default_s
+        window_s = self.limit * self.reset_s / gone
+        for usual_s in _USUAL_WINDOWS_S:
+            if abs(window_s - usual_s) <= 0.15 * usual_s:
+                return usual_s
+        return window_s
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReport:
+    """What one response said about limits; empty if nothing.
+
+    Args:
+        retry_after_s: Seconds that the server asks to stay away.
+        requests: The limit of requests.
+        tokens: The limit of tokens, input and output together.
+        input_tokens: The limit of input tokens alone.
+        output_tokens: The limit of output tokens alone.
+        resource: Which of them refused, if the error says so.
+        should_retry: The server's own opinion (``x-should-retry``).
+    """
+
+    retry_after_s: float | None = None
+    requests: ServerLimit | None = None
+    tokens: ServerLimit | None = None
+    input_tokens: ServerLimit | None = None
+    output_tokens: ServerLimit | None = None
+    resource: str | None = None
+    should_retry: bool | None = None
+
+    def limits(self) -> dict[str, ServerLimit]:
+        """The limits that were named, by resource."""
+        found = ((name, getattr(self, name)) for name in RESOURCES)
+        return {name: limit for name, limit in found if limit is not None}
