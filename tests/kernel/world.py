@@ -17,8 +17,12 @@ FINAL = (fx.Settled, fx.Refused)
 
 
 def config(lanes: int = 1, order: str = "mlfq", *groups: LaneGroup, **more: Any) -> Config:
-    """A configuration; what belongs to the scheduler or the leases finds its place."""
-    parts: dict[str, dict[str, Any]] = {"scheduler": {"order": order}, "leases": {}, "top": {}}
+    """A configuration; what belongs to the scheduler or the leases finds its place.
+
+    Quanta are long, so that only tests of demotion meet any.
+    """
+    scheduler = {"order": order, "time_quanta_s": (1e6, 2e6, 4e6, 8e6)}
+    parts: dict[str, dict[str, Any]] = {"scheduler": scheduler, "leases": {}, "top": {}}
     for name, value in more.items():
         if name in SchedulerConfig.__dataclass_fields__:
             parts["scheduler"][name] = value
@@ -26,9 +30,13 @@ def config(lanes: int = 1, order: str = "mlfq", *groups: LaneGroup, **more: Any)
             parts["leases"][name] = value
         else:
             parts["top"][name] = value
-    scheduler = SchedulerConfig(**parts["scheduler"])
-    leases = LeaseConfig(**parts["leases"])
-    return Config(lanes=lanes, groups=groups, scheduler=scheduler, leases=leases, **parts["top"])
+    return Config(
+        lanes=lanes,
+        groups=groups,
+        scheduler=SchedulerConfig(**parts["scheduler"]),
+        leases=LeaseConfig(**parts["leases"]),
+        **parts["top"],
+    )
 
 
 class World:
