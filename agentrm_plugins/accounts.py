@@ -172,6 +172,23 @@ class Bid:
         self._last = waiter
         self.live += 1
 
+    def insert(self, waiter: Any) -> None:
+        """A call goes again: it joins before those that came after it (by `seq`)."""
+        after = self.head
+        while after is not None and after.seq < waiter.seq:
+            after = after.after
+        if after is None:
+            self.append(waiter)
+            return
+        before = after.before
+        waiter.before, waiter.after = before, after
+        after.before = waiter
+        if before is None:
+            self.head = waiter
+        else:
+            before.after = waiter
+        self.live += 1
+
     def discard(self, waiter: Any) -> None:
         """A call leaves, wherever it stands."""
         before, after = waiter.before, waiter.after

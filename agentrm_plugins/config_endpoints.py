@@ -11,7 +11,7 @@ from agentrm_plugins.errors import ConfigError
 __all__ = ["BreakerConfig", "BudgetConfig", "EndpointConfig", "Price"]
 
 
-def check_number(field: str, value: object, *, least: float = 0.0, none: bool = True) -> None:
+def check_number(field: str, value: float | None, *, least: float = 0.0, none: bool = True) -> None:
     """Accept a finite number above `least` (and None, if `none`).
 
     Raises:
@@ -20,7 +20,7 @@ def check_number(field: str, value: object, *, least: float = 0.0, none: bool = 
     if value is None and none:
         return
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not isfinite(value) or value <= least:
+    if value is None or not number or not isfinite(value) or value <= least:
         way = f"give a finite number above {least:g}" + (", or None" if none else "")
         raise ConfigError(field, value, way)
 

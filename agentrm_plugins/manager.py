@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -15,6 +14,7 @@ from agentrm_plugins.config import Config, SchedulerConfig
 from agentrm_plugins.errors import CallRefused, ClosedError, ConfigError
 from agentrm_plugins.events import EndAgent
 from agentrm_plugins.hosts import Host, MonotonicClock, drive, drive_async
+from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.drive import admission
 from agentrm_plugins.slot import Slot
 
@@ -108,27 +108,36 @@ class AgentRM:
         self._check(call)
         return Slot(self, call)
 
-    def admit(self, call: Call) -> Lease:
+    def admit(self, call: Call, *, parent: int | None = None) -> Lease:
         """Wait for a lane, blocking this thread. The caller settles the lease.
 
+        Args:
+            call: What it is for.
+            parent: The ticket of the managed call on whose lane this one may ride; None: that of
+                the call inside which this code runs, if any.
+
         Raises:
             CallRefused: The core said no.
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
         self._check(call)
-        return drive(admission(self._host, call, self._parent()))
+        return drive(admission(self._host, call, self._parent(parent)))
 
-    async def admit_async(self, call: Call) -> Lease:
+    async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
         """Wait for a lane, suspending this task. The caller settles the lease.
 
+        Args:
+            call: What it is for.
+            parent: As in `admit`.
+
         Raises:
             CallRefused: The core said no.
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
         self._check(call)
-        return await drive_async(admission(self._host, call, self._parent()))
+        return await drive_async(admission(self._host, call, self._parent(parent)))
 
     def admit_nowait(self, call: Call) -> Lease | None:
         """A lane now, or None. The caller settles the lease.
@@ -139,7 +148,8 @@ class AgentRM:
         """
         self._check(call)
         try:
-            return drive(admission(self._host, replace(call, wait_timeout_s=0.0), self._parent()))
+            call = replace(call, wait_timeout_s=0.0)
+            return drive(admission(self._host, call, self._parent(None)))
         except CallRefused:
             return None
 
@@ -226,8 +236,8 @@ class AgentRM:
         if not self.closed:
             self._host.close()
         if drain_s > 0:
-            idle = threading.Event()
-            self._host.on_idle(idle.set)
+            idle = Bell()
+            self._host.on_idle(idle.ring)
             idle.wait(drain_s)
         self._host.stop()
 
@@ -267,7 +277,9 @@ class AgentRM:
             tenant = outer.tenant or (active.tenant if active else "default")
         return agent, tenant
 
-    def _parent(self) -> int | None:
+    def _parent(self, given: int | None) -> int | None:
+        if given is not None:
+            return given
         active = ACTIVE.get()
         return active.ticket if active is not None and active.core == self.core else None
 

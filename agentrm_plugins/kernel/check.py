@@ -89,6 +89,7 @@ def _check_accounts(kernel: Kernel) -> None:
         _demand(account.key == key, "an account's key", key)
         _demand(account.tickets == tickets[account], "an agent's tickets", name, account.tickets)
         waiting = sum(bid.live for bid in account.bids.values())
+        waiting += sum(ticket.account is account for ticket in kernel.room.asleep.values())
         _demand(account.waiting == waiting, "an agent's waiting calls", name, account.waiting)
         at_work = [
             ticket
@@ -104,5 +105,7 @@ def _check_accounts(kernel: Kernel) -> None:
 
 def _check_progress(kernel: Kernel) -> None:
     """Work conservation: nobody waits who could start; nothing due is left over."""
+    look_s = kernel.room.look_s
     _demand(kernel.room.choose(kernel.now_s) is None, "somebody waits who could start")
+    kernel.room.look_s = look_s
     _demand(kernel.next_deadline() > kernel.now_s, "something due was left over")

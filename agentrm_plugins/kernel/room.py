@@ -7,7 +7,6 @@ lane comes back. So the choice looks at each line once, and at no waiting call b
 
 from __future__ import annotations
 
-from collections import deque
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -31,10 +30,21 @@ _OVERTAKEN = 0.25  # share of the head's own need that others may take before it
 class Line:
     """One kind of lane: a group, an endpoint, and the tenant where tenants have ceilings.
 
-    `first` is a bid that has waited longest and goes next, whatever the order says.
+    `first` is a bid that has waited longest and goes next, whatever the order says; `overtaker` one
+    that may go before a head that waits for its endpoint, with that head's call.
     """
 
-    __slots__ = ("bids", "endpoint", "first", "group", "key", "oldest", "ready", "tenant")
+    __slots__ = (
+        "bids",
+        "endpoint",
+        "first",
+        "group",
+        "key",
+        "oldest",
+        "overtaker",
+        "ready",
+        "tenant",
+    )
 
     def __init__(
         self,
@@ -50,8 +60,9 @@ class Line:
         self.tenant = tenant
         self.ready = ready
         self.first: Bid | None = None
+        self.overtaker: tuple[Bid, Ticket] | None = None
         self.bids = 0
-        self.oldest: list[tuple[int, int, Bid]] = []
+        self.oldest: list[tuple[int, Bid]] = []
 
 
 class WaitingRoom:
@@ -79,7 +90,7 @@ class WaitingRoom:
     def put(self, ticket: Ticket, now_s: float) -> None:
         """A call begins to wait."""
         bid = self._bid(ticket)
-        bid.queue.append(ticket)
+        bid.append(ticket)
         self._enqueue(ticket, bid)
         if bid.live == 1:
             self._offer(bid, now_s)
@@ -87,13 +98,9 @@ class WaitingRoom:
     def put_at_place(self, ticket: Ticket, now_s: float) -> None:
         """A call goes again: before its agent's later calls, at the turn that it had."""
         bid = self._bid(ticket)
-        queue = bid.queue
-        place = 0
-        while place < len(queue) and (queue[place].bid is None or queue[place].seq < ticket.seq):
-            place += 1
         if bid.ready:
             self._withhold(bid)
-        queue.insert(place, ticket)
+        bid.insert(ticket)
         self._enqueue(ticket, bid)
         if ticket.turn:
             bid.turn = min(bid.turn, ticket.turn)
@@ -123,40 +130,35 @@ class WaitingRoom:
             return
         bid = ticket.bid
         assert bid is not None  # noqa: S101 - every queued ticket has one
-        queue = bid.queue
-        first = queue[0] is ticket
+        first = bid.head is ticket
         ticket.bid = None
-        bid.live -= 1
+        bid.discard(ticket)
         self._uncount(ticket)
         if not bid.live:
             self._close(bid)
         elif first:
             if bid.ready:
                 self._withhold(bid)
-            queue.popleft()
-            while queue[0].bid is None:
-                queue.popleft()
             self._offer(bid, now_s)
-        elif len(queue) > 2 * bid.live + 16:
-            bid.queue = deque(waiter for waiter in queue if waiter.bid is not None)
 
     def take(self, bid: Bid, now_s: float) -> Ticket:
         """The call on offer in `bid` is granted; its agent goes behind the others."""
-        ticket: Ticket = bid.queue[0]
+        ticket: Ticket = bid.head
         ticket.bid = None
         ticket.turn = bid.turn
-        bid.live -= 1
+        bid.discard(ticket)
         self._uncount(ticket)
-        if bid.line.first is bid:
-            bid.line.first = None
+        line = bid.line
+        if line.overtaker is not None and line.overtaker[0] is bid:
+            assert ticket.need is not None  # noqa: S101 - every call to an endpoint has one
+            line.overtaker[1].overtaken += ticket.need.tokens
+        line.overtaker = None
+        if line.first is bid:
+            line.first = None
         if not bid.live:
             self._close(bid)
             return ticket
         self._withhold(bid)
-        queue = bid.queue
-        queue.popleft()
-        while queue[0].bid is None:
-            queue.popleft()
         self.turn += 1
         bid.turn = self.turn
         self._offer(bid, now_s)
@@ -198,7 +200,7 @@ class WaitingRoom:
         bid = account.bids[line] = Bid(account, line, turn)
         line.bids += 1
         for ticket in tickets:
-            bid.queue.append(ticket)
+            bid.append(ticket)
             self._enqueue(ticket, bid)
         return bid
 
@@ -270,11 +272,11 @@ class WaitingRoom:
 
     def _blocked_s(self, bid: Bid, now_s: float) -> float:
         endpoint = bid.line.endpoint
-        return 0.0 if endpoint is None else endpoint.blocked_s(bid.queue[0].need, now_s)
+        return 0.0 if endpoint is None else endpoint.blocked_s(bid.head.need, now_s)
 
     def _overtaker(self, line: Line, head: Bid, now_s: float) -> Bid | None:
         """Backfill: somebody behind the head whom the head's reservation has room for."""
-        first: Ticket = head.queue[0]
+        first: Ticket = head.head
         assert first.need is not None  # noqa: S101 - every call to an endpoint has one
         room = _OVERTAKEN * first.need.tokens - first.overtaken
         if room < 1 or len(line.ready) == 1:
@@ -285,10 +287,10 @@ class WaitingRoom:
             bid = line.ready.best(now_s)
             if bid is None:
                 break
-            need = bid.queue[0].need
+            need = bid.head.need
             if need.tokens <= room and self._blocked_s(bid, now_s) == 0:
                 found = bid
-                first.overtaken += need.tokens
+                line.overtaker = bid, first
             else:
                 passed.append(bid)
                 line.ready.remove(bid)
@@ -322,7 +324,7 @@ class WaitingRoom:
                 heappop(oldest)
             if line.group is group and oldest:
                 heads.append(oldest[0])
-        return min(heads)[2]
+        return min(heads)[1]
 
     def _offer(self, bid: Bid, now_s: float) -> None:
         line = bid.line
@@ -333,8 +335,10 @@ class WaitingRoom:
         self._note(bid)
 
     def _note(self, bid: Bid) -> None:
+        if not self._scheduler.prevents_starvation:
+            return  # nobody will ask who has waited longest
         line = bid.line
-        heappush(line.oldest, (bid.turn, id(bid), bid))
+        heappush(line.oldest, (bid.turn, bid))
         if len(line.oldest) > 2 * len(line.ready) + 32:
             line.oldest = [entry for entry in line.oldest if _on_offer(entry)]
             heapify(line.oldest)
@@ -357,7 +361,6 @@ class WaitingRoom:
 
     def _enqueue(self, ticket: Ticket, bid: Bid) -> None:
         ticket.bid = bid
-        bid.live += 1
         self._count(ticket)
 
     def _count(self, ticket: Ticket) -> None:
@@ -381,6 +384,6 @@ def _key(ticket: Ticket) -> _Key:
     return group.name, endpoint.name if endpoint is not None else None, tenant
 
 
-def _on_offer(entry: tuple[int, int, Bid]) -> bool:
-    turn, _, bid = entry
+def _on_offer(entry: tuple[int, Bid]) -> bool:
+    turn, bid = entry
     return bid.ready and bid.turn == turn
