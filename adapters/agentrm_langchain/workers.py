@@ -38,7 +38,17 @@ class Job:
         done: Called once, by whoever ends the wait; by default the caller is woken.
     """
 
-    __slots__ = ("_done", "_turn", "_wake", "abandoned", "context", "error", "late", "result", "work")
+    __slots__ = (
+        "_done",
+        "_turn",
+        "_wake",
+        "abandoned",
+        "context",
+        "error",
+        "late",
+        "result",
+        "work",
+    )
 
     def __init__(
         self,
