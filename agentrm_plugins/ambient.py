@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from agentrm_plugins.calls import Priority
@@ -22,8 +22,7 @@ class Identity:
     parent_agent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Active:
+class Active(NamedTuple):
     """The managed call inside which the code below here runs. `core` tells cores apart."""
 
     core: int

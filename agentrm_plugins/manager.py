@@ -91,13 +91,14 @@ class AgentRM:
                 is cancelled at that moment, in sync code it runs to its end.
             ClosedError: On entering: the core is closed.
         """
+        outer = IDENTITY.get()
         call = Call(
-            *self._who(agent, tenant),
-            priority=parse_priority(priority) or IDENTITY.get().priority,
+            *self._who(outer, agent, tenant),
+            priority=parse_priority(priority) or outer.priority,
             group=group,
             endpoint=endpoint,
             estimate=estimate,
-            parent_agent=parent_agent or IDENTITY.get().parent_agent,
+            parent_agent=parent_agent or outer.parent_agent,
             streaming=streaming,
             wait_timeout_s=wait_timeout_s,
             first_token_timeout_s=first_token_timeout_s,
@@ -267,8 +268,8 @@ class AgentRM:
 
     # -- helpers ----------------------------------------------------------------------------
 
-    def _who(self, agent: str | None, tenant: str | None) -> tuple[str, str]:
-        outer, active = IDENTITY.get(), ACTIVE.get()
+    def _who(self, outer: Identity, agent: str | None, tenant: str | None) -> tuple[str, str]:
+        active = ACTIVE.get()
         if active is not None and active.core != self.core:
             active = None
         if agent is None:
