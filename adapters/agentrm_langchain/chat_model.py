@@ -433,7 +433,7 @@ def _joined(ledger: Ledger, key: int) -> Lease | None:
 
 def _endpoint(model: BaseChatModel, metadata: Any, kwargs: Any) -> str | None:
     provider, name = metadata.get("ls_provider"), metadata.get("ls_model_name")
-    if name is None:
+    if provider is None and name is None:  # a stream: its metadata is the config's alone
         params = model._get_ls_params(**kwargs)
         provider, name = params.get("ls_provider"), params.get("ls_model_name")
     return f"{provider}/{name}" if name else provider

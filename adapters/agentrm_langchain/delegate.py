@@ -220,18 +220,16 @@ class Delegate(BaseChatModel):
         return super()._streaming_disabled(**kwargs) or self.inner._streaming_disabled(**kwargs)
 
     def _should_stream(self, *, async_api: bool, run_manager: Any = None, **kwargs: Any) -> bool:
-        if self._streaming_disabled(**kwargs):
-            return False
-        return self.inner._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
+        asked = self.inner._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
+        return asked and not self._streaming_disabled(**kwargs)
 
     def _should_use_protocol_streaming(
         self, *, async_api: bool, run_manager: Any = None, **kwargs: Any
     ) -> bool:
-        if self._streaming_disabled(**kwargs):
-            return False
-        return self.inner._should_use_protocol_streaming(
+        asked = self.inner._should_use_protocol_streaming(
             async_api=async_api, run_manager=run_manager, **kwargs
         )
+        return asked and not self._streaming_disabled(**kwargs)
 
     # -- models built from this one ---------------------------------------------------------
 
