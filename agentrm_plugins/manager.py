@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from agentrm_plugins.ambient import ACTIVE, IDENTITY, Identity
+from agentrm_plugins.ambient import ACTIVE, IDENTITY, Identity, restore
 from agentrm_plugins.calls import Call, Usage, parse_priority
 from agentrm_plugins.config import Config, SchedulerConfig
 from agentrm_plugins.errors import CallRefused, ClosedError, ConfigError
@@ -179,7 +179,7 @@ class AgentRM:
         try:
             yield
         finally:
-            IDENTITY.reset(token)
+            restore(IDENTITY, token)
 
     def end_agent(self, agent: str, *, tenant: str = "default") -> None:
         """An agent is done or gone: withdraw its waiting calls and those of its children.
