@@ -11,5 +11,6 @@
 
 from agentrm_langchain.callbacks import AgentRMCallbackHandler
 from agentrm_langchain.chat_model import AgentRMChatModel, wrap_chat_model
+from agentrm_langchain.runs import ChainRun
 
 __all__ = ["AgentRMCallbackHandler", "AgentRMChatModel", "ChainRun", "wrap_chat_model"]

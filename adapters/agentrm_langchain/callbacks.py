@@ -21,20 +21,19 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from agentrm_plugins import AgentRM, ConfigError, Lease
-from agentrm_plugins.integration import Call, outcome_of
-
 from agentrm_langchain.identity import agent_of, check_core, declared, identify
 from agentrm_langchain.ledger import Held, Hint, ledger_of, watch
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
 from agentrm_langchain.starts import Batches, Start, endpoint_of, is_streaming
 from agentrm_langchain.usage import Tally, guess, usage_of_generations
+from agentrm_plugins import AgentRM, ConfigError, Lease
+from agentrm_plugins.integration import Call, outcome_of
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from agentrm_plugins.integration import Priority
     from agentrm_langchain.runs import Kind
+    from agentrm_plugins.integration import Priority
 
 __all__ = ["AgentRMCallbackHandler"]
 
@@ -111,12 +110,12 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
     # -- a model call begins ----------------------------------------------------------------
 
     @property
-    def on_chat_model_start(self) -> Any:  # type: ignore[override]
+    def on_chat_model_start(self) -> Any:
         """Wait for a lane: awaited in async code, blocking in sync code."""
         return self._begin_async if _asked_by_coroutine() else self._begin
 
     @property
-    def on_llm_start(self) -> Any:  # type: ignore[override]
+    def on_llm_start(self) -> Any:
         """The same for the older models of text in, text out."""
         return self._begin_async if _asked_by_coroutine() else self._begin
 
@@ -249,9 +248,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
 
     # -- chains, nodes, tools and retrievers ------------------------------------------------
 
-    def on_chain_start(
-        self, serialized: Any, inputs: Any, *, run_id: UUID, **kwargs: Any
-    ) -> None:
+    def on_chain_start(self, serialized: Any, inputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Note who called it."""
         self._open(run_id, kwargs, "chain", serialized, kwargs.get("metadata") or {})
 
@@ -293,15 +290,13 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
 
     # -- helpers ----------------------------------------------------------------------------
 
-    def _open(
-        self, run_id: UUID, kwargs: Any, kind: Kind, serialized: Any, metadata: Any
-    ) -> Node:
+    def _open(self, run_id: UUID, kwargs: Any, kind: Kind, serialized: Any, metadata: Any) -> Node:
         name = kwargs.get("name")
         if not name and serialized:
             name = serialized.get("name") or (serialized.get("id") or [kind])[-1]
         node = self._runs.open(run_id, kwargs.get("parent_run_id"), kind, name or kind)
         node.agent = agent_of(metadata) or node.agent or as_text(node.root)
-        if asyncio._get_running_loop() is not None:  # noqa: SLF001 - documented, and quick
+        if asyncio._get_running_loop() is not None:
             task = asyncio.current_task()
             node.task = None if task is None else weakref.ref(task)
         return node
@@ -343,4 +338,4 @@ def _forget(hints: dict[int, Any], key: int) -> None:
 
 def _asked_by_coroutine() -> bool:
     """Whether a coroutine asked for the property: whoever can await what it gets."""
-    return bool(sys._getframe(2).f_code.co_flags & inspect.CO_COROUTINE)  # noqa: SLF001
+    return bool(sys._getframe(2).f_code.co_flags & inspect.CO_COROUTINE)

@@ -13,7 +13,7 @@ that ``isinstance(model, ChatOpenAI)`` is False; ask ``model.inner``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,14 +22,13 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.uuid import uuid7
 from pydantic import Field, SkipValidation
 
-from agentrm_plugins import AgentRM, ConfigError, Lease
-from agentrm_plugins.integration import Call, Priority
-
 from agentrm_langchain import gate
 from agentrm_langchain.delegate import Delegate
 from agentrm_langchain.identity import check_core, declared, identify
 from agentrm_langchain.ledger import RUN, Ledger, Run, ledger_of
 from agentrm_langchain.usage import guess, max_tokens_of
+from agentrm_plugins import AgentRM, ConfigError, Lease
+from agentrm_plugins.integration import Call, Priority
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -83,9 +82,7 @@ class AgentRMChatModel(Delegate):
     def __init__(self, inner: Any = None, rm: Any = None, **fields: Any) -> None:
         check_model(inner)
         check_core(rm, fields.get("group", "model"))
-        who = declared(
-            fields.get("agent"), fields.get("tenant"), fields.get("priority"), "model"
-        )
+        who = declared(fields.get("agent"), fields.get("tenant"), fields.get("priority"), "model")
         fields["priority"] = who.priority
         seconds = {name: fields[name] for name in _SECONDS if name in fields}
         Call(agent="check", **seconds)
@@ -156,9 +153,7 @@ class AgentRMChatModel(Delegate):
         work = partial(hook, messages, stop=stop, **_passed(hook, run_manager), **kwargs)
         if key in ledger.running:
             return await self.inner._agenerate(messages, stop, run_manager, **kwargs)
-        lease = _joined(ledger, key) or await self.rm.admit_async(
-            self._call(run, messages, kwargs)
-        )
+        lease = _joined(ledger, key) or await self.rm.admit_async(self._call(run, messages, kwargs))
         ledger.running[key] = lease
         try:
             enter = gate.call_in_thread if threaded else gate.call_async
@@ -209,7 +204,7 @@ class AgentRMChatModel(Delegate):
 
     async def _astream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         work = partial(hook, messages, stop=stop, **_passed(hook, run_manager), **kwargs)
         run = _run_of(run_manager)
         ledger, key = self._place(run)
@@ -232,11 +227,9 @@ class AgentRMChatModel(Delegate):
 
     def _place(self, run: Run) -> tuple[Ledger, int]:
         """Where the call is noted while it runs; one of no known run gets a number of its own."""
-        return ledger_of(self.rm), (run.run_id or uuid7()).int
+        return ledger_of(self.rm), (uuid7() if run.run_id is None else run.run_id).int
 
-    def _call(
-        self, run: Run, messages: Any, kwargs: Any, streaming: bool = False
-    ) -> Call:
+    def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata = run
         hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
         above = parent or run_id
@@ -414,9 +407,7 @@ def check_model(model: Any) -> None:
 
 def _settings(model: AgentRMChatModel) -> dict[str, Any]:
     return {
-        name: getattr(model, name)
-        for name in model.model_fields_set
-        if name not in {"inner", "rm"}
+        name: getattr(model, name) for name in model.model_fields_set if name not in {"inner", "rm"}
     }
 
 
@@ -442,7 +433,7 @@ def _joined(ledger: Ledger, key: int) -> Lease | None:
 
 def _endpoint(model: BaseChatModel, metadata: Any, kwargs: Any) -> str | None:
     provider, name = metadata.get("ls_provider"), metadata.get("ls_model_name")
-    if name is None:
+    if provider is None and name is None:  # a stream: its metadata is the config's alone
         params = model._get_ls_params(**kwargs)
         provider, name = params.get("ls_provider"), params.get("ls_model_name")
     return f"{provider}/{name}" if name else provider

@@ -8,15 +8,13 @@ can slip past.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import Field, SkipValidation
 
-from agentrm_plugins import ConfigError
-
 from agentrm_langchain.swap import swap
+from agentrm_plugins import ConfigError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -30,38 +28,63 @@ __all__ = ["FORWARDED", "GATED", "INHERITED", "Delegate"]
 GATED = frozenset({"_generate", "_agenerate", "_stream", "_astream"})
 
 # The inner model answers, or its answer is used.
-FORWARDED = frozenset({
-    *("_llm_type", "_identifying_params", "_get_ls_params", "_get_ls_params_with_defaults"),
-    *("_get_invocation_params", "_get_llm_string", "_combine_llm_outputs", "_convert_input"),
-    *("_convert_cached_generations", "_resolve_model_profile", "_should_stream"),
-    *("_should_use_protocol_streaming", "_streaming_disabled", "_dict_for_compat", "asdict"),
-    *("bind_tools", "with_structured_output", "configurable_fields", "get_name"),
-    *("get_token_ids", "get_num_tokens", "get_num_tokens_from_messages"),
-    *("_serialized", "is_lc_serializable"),
-})
+FORWARDED = frozenset(
+    {
+        *("_llm_type", "_identifying_params", "_get_ls_params", "_get_ls_params_with_defaults"),
+        *("_get_invocation_params", "_get_llm_string", "_combine_llm_outputs", "_convert_input"),
+        *("_convert_cached_generations", "_resolve_model_profile", "_should_stream"),
+        *("_should_use_protocol_streaming", "_streaming_disabled", "_dict_for_compat", "asdict"),
+        *("bind_tools", "with_structured_output", "configurable_fields", "get_name"),
+        *("get_token_ids", "get_num_tokens", "get_num_tokens_from_messages"),
+        *("_serialized", "is_lc_serializable"),
+    }
+)
 
 # LangChain's own code runs on the managed model and ends in the gated hooks, or touches only
 # fields. `stream`, `astream` and the `_with_cache` pair note the run on the way and change nothing.
-INHERITED = frozenset({
-    *("invoke", "ainvoke", "stream", "astream", "stream_events", "astream_events", "astream_log"),
-    *("batch", "abatch", "batch_as_completed", "abatch_as_completed", "transform", "atransform"),
-    *("generate", "agenerate", "generate_prompt", "agenerate_prompt", "_call_async"),
-    *("_generate_with_cache", "_agenerate_with_cache", "_iter_v2_events", "_aiter_v2_events"),
-    *("_chat_model_stream_v3", "_achat_model_stream_v3", "_replay_v2_events_for_cache_hit"),
-    *("_areplay_v2_events_for_cache_hit", "dict", "bind", "set_verbose", "model_post_init"),
-    *("_set_model_profile", "_check_profile_keys", "_add_version", "InputType", "OutputType"),
-    # Runnable's combinators, which hold the managed model itself.
-    *("pipe", "pick", "assign", "map", "with_config", "with_listeners", "with_alisteners"),
-    *("with_types", "with_retry", "with_fallbacks", "configurable_alternatives", "as_tool"),
-    *("input_schema", "output_schema", "get_input_schema", "get_output_schema", "config_schema"),
-    *("get_input_jsonschema", "get_output_jsonschema", "get_config_jsonschema", "config_specs"),
-    *("get_graph", "get_prompts", "_call_with_config", "_acall_with_config"),
-    *("_batch_with_config", "_abatch_with_config", "_transform_stream_with_config"),
-    *("_atransform_stream_with_config",),
-    # Serializable's: a managed model dumps as "not implemented", without any field.
-    *("to_json", "to_json_not_implemented", "lc_id", "get_lc_namespace", "lc_secrets"),
-    *("lc_attributes", "_is_field_useful"),
-})
+INHERITED = frozenset(
+    {
+        *(
+            "invoke",
+            "ainvoke",
+            "stream",
+            "astream",
+            "stream_events",
+            "astream_events",
+            "astream_log",
+        ),
+        *(
+            "batch",
+            "abatch",
+            "batch_as_completed",
+            "abatch_as_completed",
+            "transform",
+            "atransform",
+        ),
+        *("generate", "agenerate", "generate_prompt", "agenerate_prompt", "_call_async"),
+        *("_generate_with_cache", "_agenerate_with_cache", "_iter_v2_events", "_aiter_v2_events"),
+        *("_chat_model_stream_v3", "_achat_model_stream_v3", "_replay_v2_events_for_cache_hit"),
+        *("_areplay_v2_events_for_cache_hit", "dict", "bind", "set_verbose", "model_post_init"),
+        *("_set_model_profile", "_check_profile_keys", "_add_version", "InputType", "OutputType"),
+        # Runnable's combinators, which hold the managed model itself.
+        *("pipe", "pick", "assign", "map", "with_config", "with_listeners", "with_alisteners"),
+        *("with_types", "with_retry", "with_fallbacks", "configurable_alternatives", "as_tool"),
+        *(
+            "input_schema",
+            "output_schema",
+            "get_input_schema",
+            "get_output_schema",
+            "config_schema",
+        ),
+        *("get_input_jsonschema", "get_output_jsonschema", "get_config_jsonschema", "config_specs"),
+        *("get_graph", "get_prompts", "_call_with_config", "_acall_with_config"),
+        *("_batch_with_config", "_abatch_with_config", "_transform_stream_with_config"),
+        *("_atransform_stream_with_config",),
+        # Serializable's: a managed model dumps as "not implemented", without any field.
+        *("to_json", "to_json_not_implemented", "lc_id", "get_lc_namespace", "lc_secrets"),
+        *("lc_attributes", "_is_field_useful"),
+    }
+)
 
 _BASE_FIELDS = frozenset(BaseChatModel.model_fields)
 
@@ -87,7 +110,7 @@ class Delegate(BaseChatModel):
             fields[name] = dict(value) if name == "metadata" and value is not None else value
         if fields["output_version"] != inner.output_version:  # providers read their own as well
             inner = inner.model_copy(update={"output_version": fields["output_version"]})
-        super().__init__(inner=inner, **fields)
+        super().__init__(**{"inner": inner, **fields})
 
     # -- attributes -------------------------------------------------------------------------
 
@@ -197,18 +220,16 @@ class Delegate(BaseChatModel):
         return super()._streaming_disabled(**kwargs) or self.inner._streaming_disabled(**kwargs)
 
     def _should_stream(self, *, async_api: bool, run_manager: Any = None, **kwargs: Any) -> bool:
-        if self._streaming_disabled(**kwargs):
-            return False
-        return self.inner._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
+        asked = self.inner._should_stream(async_api=async_api, run_manager=run_manager, **kwargs)
+        return asked and not self._streaming_disabled(**kwargs)
 
     def _should_use_protocol_streaming(
         self, *, async_api: bool, run_manager: Any = None, **kwargs: Any
     ) -> bool:
-        if self._streaming_disabled(**kwargs):
-            return False
-        return self.inner._should_use_protocol_streaming(
+        asked = self.inner._should_use_protocol_streaming(
             async_api=async_api, run_manager=run_manager, **kwargs
         )
+        return asked and not self._streaming_disabled(**kwargs)
 
     # -- models built from this one ---------------------------------------------------------
 

@@ -12,13 +12,13 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.integration import ReapGuard, activated, outcome_of
-
 from agentrm_langchain.usage import Tally, usage_of_generations
 from agentrm_langchain.workers import Job, hand_off
+from agentrm_plugins.integration import ReapGuard, activated, outcome_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+    from types import TracebackType
 
     from agentrm_plugins import AgentRM, CallReaped, Lease, Usage
 
@@ -61,7 +61,7 @@ def _wait(lease: Lease, job: Job) -> Any:
 
 def _late(lease: Lease, result: Any, error: BaseException | None) -> None:
     """A worker is back after its caller went: charge what it brings."""
-    lease.settle(_usage(result), outcome=outcome_of(error and error.__class__))
+    lease.settle(_usage(result), outcome=outcome_of(None if error is None else error.__class__))
 
 
 async def call_async(
@@ -207,7 +207,7 @@ class _Pull:
         """The worker is back after the caller went: charge what came, and stop the rest."""
         if error is None and chunk is not _END:
             self.tally.add(chunk)
-        self.close(outcome_of(error and error.__class__))
+        self.close(outcome_of(None if error is None else error.__class__))
 
     def close(self, outcome: Any) -> None:
         """End the inner stream early."""
@@ -219,7 +219,7 @@ class _Pull:
 
 async def stream_async(
     rm: AgentRM, lease: Lease, work: Callable[[], AsyncIterator[Any]]
-) -> AsyncIterator[Any]:
+) -> AsyncGenerator[Any, None]:
     """The same in async code. An abandoned generator is closed by its loop, or by its lease.
 
     Raises:
@@ -285,7 +285,12 @@ class _Reaper:
         self._task = task
         self._cancelling = task.cancelling() if task is not None else 0
 
-    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: Any) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         task, self._task = self._task, None
         if not self._ours or task is None:
             return

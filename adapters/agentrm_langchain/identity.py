@@ -14,7 +14,7 @@ The first of these that says something wins:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from agentrm_plugins import AgentRM, ClosedError, ConfigError
@@ -28,15 +28,35 @@ from agentrm_plugins.integration import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Declared", "Who", "agent_of", "check_core", "declared", "identify"]
+__all__ = ["Declared", "Options", "Who", "agent_of", "check_core", "declared", "identify"]
 
 _AGENT = ("agentrm_agent", "agentrm_agent_id", "agent")
 _TENANT = ("agentrm_tenant", "tenant")
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Protocol):
     """What the handler or the wrapped model was given for all its calls."""
+
+    @property
+    def agent(self) -> str | None:
+        """Whose calls they are."""
+
+    @property
+    def tenant(self) -> str | None:
+        """Who pays for them."""
+
+    @property
+    def priority(self) -> Priority | None:
+        """Where the agent starts."""
+
+    @property
+    def group(self) -> str:
+        """The group of lanes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a handler was given."""
 
     agent: str | None = None
     tenant: str | None = None
@@ -63,7 +83,9 @@ def check_core(rm: Any, group: str) -> None:
         ClosedError: It is closed.
     """
     if not isinstance(rm, AgentRM):
-        raise ConfigError("rm", rm, "give the AgentRM core that manages the calls: AgentRM(lanes=8)")
+        raise ConfigError(
+            "rm", rm, "give the AgentRM core that manages the calls: AgentRM(lanes=8)"
+        )
     if rm.closed:
         raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
     names = [lanes.name for lanes in rm.config.groups]
@@ -72,7 +94,7 @@ def check_core(rm: Any, group: str) -> None:
         raise ConfigError("group", group, f"use one of the configured groups: {known}")
 
 
-def declared(agent: Any, tenant: Any, priority: Any, group: str) -> Declared:
+def declared(agent: Any, tenant: Any, priority: Any, group: str) -> Options:
     """Check what a user declares for a handler or a model.
 
     Raises:
@@ -81,7 +103,7 @@ def declared(agent: Any, tenant: Any, priority: Any, group: str) -> Declared:
     for name, value in (("agent", agent), ("tenant", tenant)):
         if value is not None and (not isinstance(value, str) or not value):
             raise ConfigError(name, value, "give a name that is not empty, or leave it out")
-    return Declared(agent, tenant, parse_priority(priority), group)
+    return Options(agent, tenant, parse_priority(priority), group)
 
 
 def agent_of(metadata: Mapping[str, Any]) -> str | None:

@@ -23,7 +23,7 @@ __all__ = ["RUN", "Held", "Hint", "Ledger", "Run", "ledger_of", "watch"]
 class Run(NamedTuple):
     """The LangChain run that a call belongs to, as far as it is known."""
 
-    run_id: UUID
+    run_id: UUID | None
     parent_run_id: UUID | None
     metadata: Mapping[str, Any]
 

@@ -109,7 +109,7 @@ def max_tokens_of(model: Any, kwargs: Mapping[str, Any]) -> Any:
     for name in ("max_tokens", "max_completion_tokens"):
         if name in kwargs:
             return kwargs[name]
-    return getattr(model, "max_tokens", None)
+    return model.__dict__.get("max_tokens")
 
 
 def _count(value: Any) -> int:

@@ -38,7 +38,17 @@ class Job:
         done: Called once, by whoever ends the wait; by default the caller is woken.
     """
 
-    __slots__ = ("_done", "_turn", "_wake", "abandoned", "context", "error", "late", "result", "work")
+    __slots__ = (
+        "_turn",
+        "_wake",
+        "abandoned",
+        "context",
+        "done",
+        "error",
+        "late",
+        "result",
+        "work",
+    )
 
     def __init__(
         self,
@@ -58,7 +68,7 @@ class Job:
             self._wake = allocate_lock()
             self._wake.acquire()
             done = self._wake.release
-        self._done = done
+        self.done = done
 
     def wait(self) -> None:
         """Block until the work is done or given up. An interrupt gives it up."""
@@ -75,7 +85,7 @@ class Job:
         except IndexError:
             return
         self.abandoned = True
-        self._done()
+        self.done()
 
     def take(self) -> Any:
         """The result, or the error raised; once, so that no frame keeps its own error alive."""
@@ -87,8 +97,8 @@ class Job:
         finally:
             del error
 
-    def run(self) -> None:
-        """Do the work; called by a worker."""
+    def run(self) -> bool:
+        """Do the work; called by a worker. True if the caller waits: then call `done`."""
         try:
             self.result = self.context.run(self.work)
         except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
@@ -97,8 +107,8 @@ class Job:
             self._turn.pop()
         except IndexError:
             self.late(self.result, self.error)
-        else:
-            self._done()
+            return False
+        return True
 
 
 class _Worker:
@@ -122,9 +132,11 @@ class _Worker:
         while True:
             job, self._job = self._job, None
             assert job is not None  # noqa: S101 - it was woken for one
-            job.run()
+            waited_for = job.run()
+            _idle.append(self)  # before the caller wakes: it may come with the next job at once
+            if waited_for:
+                job.done()
             del job  # an idle worker keeps nothing alive
-            _idle.append(self)
             if not self._go.acquire(timeout=_IDLE_S):
                 try:
                     _idle.remove(self)
