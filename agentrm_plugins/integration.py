@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.ambient import ACTIVE, IDENTITY, Active, Identity
 from agentrm_plugins.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.hosts.lease import Lease
+from agentrm_plugins.policy.headers import LimitReport, ServerLimit, parse_report
+from agentrm_plugins.policy.retry_class import Kind, Verdict, classify, classify_status
 from agentrm_plugins.slot import ReapGuard, outcome_of
 
 if TYPE_CHECKING:
@@ -23,16 +25,23 @@ if TYPE_CHECKING:
 __all__ = [
     "Call",
     "Identity",
+    "Kind",
     "Lease",
+    "LimitReport",
     "Outcome",
     "Priority",
     "ReapGuard",
+    "ServerLimit",
     "Usage",
+    "Verdict",
     "activated",
+    "classify",
+    "classify_status",
     "current_identity",
     "current_ticket",
     "outcome_of",
     "parse_priority",
+    "parse_report",
 ]
 
 
