@@ -3,9 +3,18 @@ from __future__ import annotations
 import contextlib
 import threading
 
+import httpx
+import httpx2
+import openai
 import pytest
 
+from agentrm_openai import observe_client
 from agentrm_plugins.testing.provider import SimulatedProvider
+
+CLIENTS = {
+    "httpx2": (httpx2.Client, httpx2.AsyncClient),
+    "httpx": (httpx.Client, httpx.AsyncClient),
+}
 
 
 class Recorder:
@@ -54,3 +63,29 @@ def start():
     """Start a provider with these settings; all are closed at the end of the test."""
     with contextlib.ExitStack() as stack:
         yield lambda **settings: stack.enter_context(SimulatedProvider(**settings))
+
+
+@pytest.fixture(params=["httpx2", "httpx"])
+def sync_ai(request, recorder):
+    """The real SDK over an observed client of either library."""
+    made = []
+
+    def build(provider, **options):
+        client = observe_client(CLIENTS[request.param][0](timeout=20), recorder)
+        made.append(client)
+        defaults = {"api_key": "test-key", "max_retries": 0, "http_client": client}
+        return openai.OpenAI(base_url=provider.base_url, **{**defaults, **options})
+
+    yield build
+    for client in made:
+        client.close()
+
+
+@pytest.fixture(params=["httpx2", "httpx"])
+def async_ai(request, recorder):
+    def build(provider, **options):
+        client = observe_client(CLIENTS[request.param][1](timeout=20), recorder)
+        defaults = {"api_key": "test-key", "max_retries": 0, "http_client": client}
+        return openai.AsyncOpenAI(base_url=provider.base_url, **{**defaults, **options})
+
+    return build
