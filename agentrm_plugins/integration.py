@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.ambient import ACTIVE, IDENTITY, Active, Identity, restore
 from agentrm_plugins.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.hosts.lease import Lease
+from agentrm_plugins.policy.headers import parse_report
+from agentrm_plugins.policy.retry_class import classify, classify_status
 from agentrm_plugins.slot import ReapGuard, outcome_of
+from agentrm_plugins.verdicts import Kind, LimitReport, ServerLimit, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,17 +27,24 @@ __all__ = [
     "Active",
     "Call",
     "Identity",
+    "Kind",
     "Lease",
+    "LimitReport",
     "Outcome",
     "Priority",
     "ReapGuard",
+    "ServerLimit",
     "Usage",
+    "Verdict",
     "activated",
     "active_call",
+    "classify",
+    "classify_status",
     "current_identity",
     "current_ticket",
     "outcome_of",
     "parse_priority",
+    "parse_report",
 ]
 
 

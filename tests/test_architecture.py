@@ -19,12 +19,14 @@ ADAPTERS = ROOT / "adapters"
 # agentrm_plugins; "" is the front door, agentrm_plugins/__init__.py itself.
 FLOORS = {
     "errors": 1,
+    "verdicts": 1,
     "calls": 2,
     "accounts": 3,
     "ambient": 3,
     "events": 3,
     "effects": 3,
     "report": 3,
+    "config_endpoints": 3,
     "config": 4,
     "policy": 5,
     "context": 5,

@@ -1,0 +1,92 @@
+"""HTTP clients whose transports show the core what passes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TypeVar
+
+import httpx2
+from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
+
+from agentrm_openai.exchange import ResponseObserver
+from agentrm_openai.transport import ManagedAsyncTransport, ManagedTransport, TransportBase
+from agentrm_plugins import ConfigError
+
+__all__ = ["managed_async_http_client", "managed_http_client", "observe_client"]
+
+_Client = TypeVar("_Client")
+
+
+def managed_http_client(
+    observer: ResponseObserver, *, sdk_retries: bool = True, **options: Any
+) -> httpx2.Client:
+    """A client for `OpenAI(http_client=...)` and `ChatOpenAI(http_client=...)`.
+
+    Args:
+        observer: Who is shown what passes.
+        sdk_retries: Whether the SDK may retry what the server refused.
+        options: As for `httpx2.Client`; timeout, limits and redirects are the SDK's unless given.
+    """
+    client: httpx2.Client = DefaultHttpxClient(**options)
+    return observe_client(client, observer, sdk_retries=sdk_retries)
+
+
+def managed_async_http_client(
+    observer: ResponseObserver, *, sdk_retries: bool = True, **options: Any
+) -> httpx2.AsyncClient:
+    """A client for `AsyncOpenAI(http_client=...)` and `ChatOpenAI(http_async_client=...)`.
+
+    Args:
+        observer: Who is shown what passes.
+        sdk_retries: Whether the SDK may retry what the server refused.
+        options: As for `httpx2.AsyncClient`; defaults are the SDK's.
+    """
+    client: httpx2.AsyncClient = DefaultAsyncHttpxClient(**options)
+    return observe_client(client, observer, sdk_retries=sdk_retries)
+
+
+def observe_client(
+    client: _Client, observer: ResponseObserver, *, sdk_retries: bool = True
+) -> _Client:
+    """Let an existing client of httpx2 or httpx show what passes; its proxies included.
+
+    Doing it twice does it once, with the last observer.
+
+    Raises:
+        ConfigError: It is no client of either library.
+    """
+    kind = _transport_kind(client)
+    options = {"sdk_retries": sdk_retries}
+    # A client takes its transport at construction only, and then ignores the proxies of the
+    # environment; so the transports that it made are wrapped where they are.
+    holder: Any = client
+    holder._transport = _wrapped(holder._transport, kind, observer, options)  # noqa: SLF001
+    mounts = holder._mounts  # noqa: SLF001
+    for pattern, transport in mounts.items():
+        if transport is not None:
+            mounts[pattern] = _wrapped(transport, kind, observer, options)
+    return client
+
+
+def _wrapped(
+    transport: Any, kind: type[TransportBase], observer: ResponseObserver, options: dict[str, Any]
+) -> TransportBase:
+    inner = transport.inner if isinstance(transport, TransportBase) else transport
+    return kind(observer, inner, **options)
+
+
+def _transport_kind(client: object) -> type[TransportBase]:
+    if isinstance(client, httpx2.Client):
+        return ManagedTransport
+    if isinstance(client, httpx2.AsyncClient):
+        return ManagedAsyncTransport
+    # Who hands over a client of the older library has imported it.
+    httpx = sys.modules.get("httpx")
+    if httpx is not None and isinstance(client, httpx.Client | httpx.AsyncClient):
+        from agentrm_openai import transport_legacy as legacy
+
+        if isinstance(client, httpx.Client):
+            return legacy.LegacyManagedTransport
+        return legacy.LegacyManagedAsyncTransport
+    way = "give an httpx2.Client, an httpx2.AsyncClient, or one of httpx's"
+    raise ConfigError("client", type(client).__name__, way)

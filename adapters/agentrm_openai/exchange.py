@@ -1,0 +1,235 @@
+"""One request and its response, as the core sees them, whatever HTTP library carries them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agentrm_openai.endpoint import Endpoint, endpoint_of
+from agentrm_plugins.integration import LimitReport, Verdict, classify_status, parse_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["CURRENT", "Answer", "Exchange", "ResponseObserver", "open_exchange"]
+
+_LEAST_ERROR = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The head of a response. Nothing of a body is kept.
+
+    Args:
+        status: The HTTP status.
+        report: What it said about limits.
+        verdict: What to think of it, if it is an error.
+        after_s: Seconds from the request to the headers.
+    """
+
+    status: int
+    report: LimitReport
+    verdict: Verdict | None
+    after_s: float
+
+
+class ResponseObserver(Protocol):
+    """Who wants to see what passes. Called in the caller's thread or task; must not block.
+
+    All times are on the clock given to the transport.
+    """
+
+    def on_request(self, exchange: Exchange, now_s: float) -> None:
+        """A request is about to be sent: set timeouts on it, keep `exchange.abort`, or raise."""
+        ...
+
+    def on_response(self, exchange: Exchange, answer: Answer, now_s: float) -> None:
+        """Its headers came; of an error also the body, so that its code is known."""
+        ...
+
+    def on_bytes(self, exchange: Exchange, size: int, now_s: float) -> None:
+        """A piece of its body came."""
+        ...
+
+    def on_error(self, exchange: Exchange, error: BaseException, now_s: float) -> None:
+        """It broke: connection, timeout, cancellation. Also when `abort` broke it."""
+        ...
+
+    def on_end(self, exchange: Exchange, now_s: float) -> None:
+        """It is over, whole or given up; always the last word, once."""
+        ...
+
+
+class Stream(Protocol):
+    """A connection that another thread can wake a reader of."""
+
+    def wake(self) -> None:
+        """Make a read that blocks end at once."""
+        ...
+
+
+CURRENT: ContextVar[Exchange | None] = ContextVar("agentrm_exchange", default=None)
+
+
+class Exchange:
+    """One request on its way.
+
+    Attributes:
+        endpoint: Where it goes.
+        sent_s: When it was sent, on the transport's clock.
+        first_byte_s: When the first byte of its body came; None before.
+        first_timeout_s: Seconds of silence allowed until the headers; None leaves the client's.
+        silence_timeout_s: The same between two pieces of the body.
+        token: Free for the observer.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, observer: ResponseObserver, clock: Callable[[], float]
+    ) -> None:
+        self.endpoint = endpoint
+        self.sent_s = clock()
+        self.first_byte_s: float | None = None
+        self.first_timeout_s: float | None = None
+        self.silence_timeout_s: float | None = None
+        self.token: Any = None
+        self._observer = observer
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._stream: Stream | None = None
+        self._error: BaseException | None = None
+        self._over = False
+        self._timeouts: dict[str, float | None] = {}
+        self._given_read_s: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<Exchange with {self.endpoint.name}>"
+
+    # -- for the observer ---------------------------------------------------------------------
+
+    def abort(self, error: BaseException) -> None:
+        """Give the request up, from any thread: whoever waits for it gets `error`.
+
+        A thread that blocks in a read is woken (its socket is shut down); an async caller gets it
+        at its next piece. On a connection shared by several requests (HTTP/2) nothing is shut down
+        and the read timeout ends the wait. Does nothing when the request is over.
+        """
+        with self._lock:
+            if self._over or self._error is not None:
+                return
+            self._error = error
+            if self._stream is not None:
+                self._stream.wake()
+
+    # -- for the transports -------------------------------------------------------------------
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Connections used in this block belong to this exchange."""
+        token = CURRENT.set(self)
+        try:
+            yield
+        finally:
+            CURRENT.reset(token)
+
+    def attach(self, stream: Stream) -> None:
+        """This connection carries the exchange; raises what it was aborted with before."""
+        with self._lock:
+            self._raise_if_aborted()
+            self._stream = stream
+
+    def timeouts(self, given: Mapping[str, float | None]) -> dict[str, float | None]:
+        """The client's timeouts, with ours where those are shorter. Changes with the phases."""
+        self._timeouts = dict(given)
+        self._given_read_s = given.get("read")
+        self._limit_read(self.first_timeout_s)
+        return self._timeouts
+
+    def answered(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
+        """The headers came, and for an error its body."""
+        self._limit_read(self.silence_timeout_s)
+        now_s = self._clock()
+        verdict, text = None, ""
+        if status >= _LEAST_ERROR:
+            code, text = _error_of(body)
+        report = parse_report(headers, time.time(), text)
+        if status >= _LEAST_ERROR:
+            verdict = classify_status(status, code, text, report.should_retry)
+        answer = Answer(status, report, verdict, now_s - self.sent_s)
+        self._observer.on_response(self, answer, now_s)
+
+    def piece(self, size: int) -> None:
+        """A piece of the body came."""
+        now_s = self._clock()
+        if self.first_byte_s is None:
+            self.first_byte_s = now_s
+        self._observer.on_bytes(self, size, now_s)
+
+    def detach(self) -> None:
+        """All has been read: its connection belongs to somebody else from now on."""
+        with self._lock:
+            self._stream = None
+
+    def raise_if_aborted(self) -> None:
+        """Raise what it was aborted with."""
+        with self._lock:
+            self._raise_if_aborted()
+
+    def broken(self, error: BaseException) -> BaseException:
+        """It broke with `error`: tell the observer; gives the error for the caller."""
+        with self._lock:
+            cause = self._error or error
+        self._observer.on_error(self, cause, self._clock())
+        self.over()
+        return cause
+
+    def over(self) -> None:
+        """It is over: its connection belongs to somebody else from now on."""
+        with self._lock:
+            if self._over:
+                return
+            self._over = True
+            self._stream = None
+        self._observer.on_end(self, self._clock())
+
+    def _raise_if_aborted(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _limit_read(self, ours_s: float | None) -> None:
+        known = [seconds for seconds in (ours_s, self._given_read_s) if seconds is not None]
+        # The HTTP libraries look into this very mapping when a phase begins.
+        self._timeouts["read"] = min(known, default=None)
+
+
+def open_exchange(
+    observer: ResponseObserver, request: Any, clock: Callable[[], float], body: bytes
+) -> Exchange | None:
+    """Begin an exchange for an HTTP library's request; None if it asks no model anything."""
+    endpoint = endpoint_of(str(request.url), request.headers, body)
+    if endpoint is None:
+        return None
+    exchange = Exchange(endpoint, observer, clock)
+    observer.on_request(exchange, exchange.sent_s)
+    given = request.extensions.get("timeout", {})
+    request.extensions = {**request.extensions, "timeout": exchange.timeouts(given)}
+    return exchange
+
+
+def _error_of(body: bytes) -> tuple[str, str]:
+    """The code (or type) and the message of an error's body; neither is kept."""
+    try:
+        content: Any = json.loads(body)
+    except ValueError:
+        return "", body[:4096].decode("utf-8", "replace")
+    inner = content.get("error", content) if isinstance(content, dict) else None
+    if not isinstance(inner, dict):
+        return "", str(inner or "")
+    code = inner.get("code") or inner.get("type")
+    message = inner.get("message")
+    return (code if isinstance(code, str) else ""), (message if isinstance(message, str) else "")

@@ -1,0 +1,227 @@
+"""Transports that show the core every response's headers and every failure (httpx2).
+
+They sit where each attempt passes, the SDK's own retries included, and see a success's headers too.
+What they add to a request is one JSON parse of its body, to know the model.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx2
+
+from agentrm_openai.abortable import make_abortable
+from agentrm_openai.exchange import Exchange, ResponseObserver, open_exchange
+
+__all__ = ["ManagedAsyncTransport", "ManagedTransport"]
+
+_LEAST_ERROR = 400
+_NO_RETRY = "x-should-retry"
+
+
+class ObservedPieces:
+    """The body of a response, seen passing (sync). `close` is what ends it."""
+
+    def __init__(self, inner: Any, exchange: Exchange) -> None:
+        self._inner = inner
+        self._exchange = exchange
+
+    def __iter__(self) -> Iterator[bytes]:
+        exchange = self._exchange
+        pieces = iter(self._inner)
+        while True:
+            try:
+                exchange.raise_if_aborted()
+                piece: bytes | None = next(pieces, None)
+                exchange.raise_if_aborted()
+            except BaseException as error:
+                cause = exchange.broken(error)
+                self._inner.close()
+                if cause is error:
+                    raise
+                raise cause from error
+            if piece is None:
+                return
+            exchange.piece(len(piece))
+            yield piece
+
+    def close(self) -> None:
+        """The caller wants no more."""
+        self._exchange.over()
+        self._inner.close()
+
+
+class ObservedAsyncPieces:
+    """The body of a response, seen passing (async). `aclose` is what ends it."""
+
+    def __init__(self, inner: Any, exchange: Exchange) -> None:
+        self._inner = inner
+        self._exchange = exchange
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        exchange = self._exchange
+        pieces = aiter(self._inner)
+        while True:
+            try:
+                exchange.raise_if_aborted()
+                piece: bytes | None = await anext(pieces, None)
+                exchange.raise_if_aborted()
+            except BaseException as error:
+                cause = exchange.broken(error)
+                await self._inner.aclose()
+                if cause is error:
+                    raise
+                raise cause from error
+            if piece is None:
+                return
+            exchange.piece(len(piece))
+            yield piece
+
+    async def aclose(self) -> None:
+        """The caller wants no more."""
+        self._exchange.over()
+        await self._inner.aclose()
+
+
+class TransportBase:
+    """What the sync and the async transport of either library share.
+
+    Args:
+        observer: Who is shown what passes.
+        inner: The transport that does the work.
+        sdk_retries: False tells the OpenAI SDK not to retry what the server refused, by a header
+            (``x-should-retry``) that it obeys.
+        clock: Seconds, for all times that the observer is told.
+    """
+
+    def __init__(
+        self,
+        observer: ResponseObserver,
+        inner: Any,
+        *,
+        sdk_retries: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.observer = observer
+        self.inner = inner
+        self.sdk_retries = sdk_retries
+        self.clock = clock
+
+    def _open(self, request: Any) -> Exchange | None:
+        # A request whose body is streamed (an upload) has no content that could be looked at.
+        body = getattr(request, "_content", None)
+        if not isinstance(body, bytes):
+            return None
+        return open_exchange(self.observer, request, self.clock, body)
+
+    def _refused(self, exchange: Exchange, response: Any, raw: bytes, stream: Any) -> Any:
+        """An error's response, its body read: shown to the observer and made readable again."""
+        kind = type(response)
+        try:
+            content = kind(response.status_code, headers=response.headers, content=raw).content
+        except Exception:  # noqa: BLE001 - a broken encoding of an error text is not worth another
+            content = b""
+        exchange.answered(response.status_code, response.headers, content)
+        exchange.over()
+        headers = response.headers.copy()
+        if not self.sdk_retries:
+            headers[_NO_RETRY] = "false"
+        return kind(
+            response.status_code,
+            headers=headers,
+            stream=stream(raw),
+            extensions=response.extensions,
+        )
+
+
+class SyncTransport(TransportBase):
+    """How a sync transport of either library works."""
+
+    byte_stream: Any
+    observed: Callable[[Any, Exchange], Any]
+
+    def __init__(self, observer: ResponseObserver, inner: Any, **options: Any) -> None:
+        super().__init__(observer, inner, **options)
+        make_abortable(inner)
+
+    def handle_request(self, request: Any) -> Any:
+        """Send a request, in full view of the observer."""
+        exchange = self._open(request)
+        if exchange is None:
+            return self.inner.handle_request(request)
+        try:
+            with exchange.current():
+                response = self.inner.handle_request(request)
+                if response.status_code >= _LEAST_ERROR:
+                    raw = b"".join(response.stream)
+                    exchange.detach()
+                    response.stream.close()
+                    return self._refused(exchange, response, raw, self.byte_stream)
+                exchange.answered(response.status_code, response.headers)
+        except BaseException as error:
+            cause = exchange.broken(error)
+            if cause is error:
+                raise
+            raise cause from error
+        response.stream = self.observed(response.stream, exchange)
+        return response
+
+    def close(self) -> None:
+        """Close the inner transport."""
+        self.inner.close()
+
+
+class AsyncTransport(TransportBase):
+    """How an async transport of either library works."""
+
+    byte_stream: Any
+    observed: Callable[[Any, Exchange], Any]
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Send a request, in full view of the observer."""
+        exchange = self._open(request)
+        if exchange is None:
+            return await self.inner.handle_async_request(request)
+        try:
+            response = await self.inner.handle_async_request(request)
+            if response.status_code >= _LEAST_ERROR:
+                raw = b"".join([piece async for piece in response.stream])
+                exchange.detach()
+                await response.stream.aclose()
+                return self._refused(exchange, response, raw, self.byte_stream)
+            exchange.answered(response.status_code, response.headers)
+        except BaseException as error:
+            cause = exchange.broken(error)
+            if cause is error:
+                raise
+            raise cause from error
+        response.stream = self.observed(response.stream, exchange)
+        return response
+
+    async def aclose(self) -> None:
+        """Close the inner transport."""
+        await self.inner.aclose()
+
+
+class _Pieces(ObservedPieces, httpx2.SyncByteStream):
+    pass
+
+
+class _AsyncPieces(ObservedAsyncPieces, httpx2.AsyncByteStream):
+    pass
+
+
+class ManagedTransport(SyncTransport, httpx2.BaseTransport):
+    """A sync transport for `httpx2.Client`, and so for `OpenAI(http_client=...)`."""
+
+    byte_stream = httpx2.ByteStream
+    observed = _Pieces
+
+
+class ManagedAsyncTransport(AsyncTransport, httpx2.AsyncBaseTransport):
+    """An async transport for `httpx2.AsyncClient`, and so for `AsyncOpenAI(http_client=...)`."""
+
+    byte_stream = httpx2.ByteStream
+    observed = _AsyncPieces
