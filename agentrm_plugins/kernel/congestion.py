@@ -311,7 +311,7 @@ class Congestion:
         """The pulse is known better: whoever runs in silence may not do so for longer than that."""
         if endpoint.pulse.is_news(name):
             for ticket in endpoint.running.values():
-                self._kernel.rearm(ticket)
+                self._kernel.clocks.rearm(ticket)
 
 
 _NO = Need(0.0, 0.0, 0.0, 0.0)

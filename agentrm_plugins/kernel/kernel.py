@@ -12,29 +12,25 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins import effects as fx
 from agentrm_plugins import events as ev
 from agentrm_plugins.calls import Outcome, Usage
-from agentrm_plugins.config import Config, Order
 from agentrm_plugins.errors import ConfigError, KernelBug
 from agentrm_plugins.kernel.agents import Agents
 from agentrm_plugins.kernel.check import check
+from agentrm_plugins.kernel.clocks import Clocks
 from agentrm_plugins.kernel.congestion import Congestion
 from agentrm_plugins.kernel.nesting import Nesting
 from agentrm_plugins.kernel.observe import Counters, observe
+from agentrm_plugins.kernel.orders import make_scheduler
 from agentrm_plugins.kernel.room import WaitingRoom
 from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.kernel.ticket import Ticket
-from agentrm_plugins.policy.fifo import Fifo
-from agentrm_plugins.policy.hrrn import Hrrn
 from agentrm_plugins.policy.lanes import LanePool
 from agentrm_plugins.policy.leases import NEVER, Alarms, terms
-from agentrm_plugins.policy.mlfq import Mlfq
-from agentrm_plugins.policy.priority import StaticPriority
-from agentrm_plugins.policy.round_robin import RoundRobin
 from agentrm_plugins.policy.shares import DominantShares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agentrm_plugins.accounts import Scheduler
+    from agentrm_plugins.config import Config
     from agentrm_plugins.policy.lanes import Group, Seat
     from agentrm_plugins.report import Statistics
 
@@ -57,7 +53,7 @@ class Kernel:
         self.now_s = now_s
         self.pool = LanePool(config.lanes, config.groups)
         self.shares = DominantShares(config.lanes, config.scheduler.share_half_life_s)
-        self.scheduler = _scheduler(config, self.shares)
+        self.scheduler = make_scheduler(config, self.shares)
         self.room = WaitingRoom(self.scheduler, self.pool, config.scheduler.boost_interval)
         self.alarms = Alarms()
         self.tickets: dict[int, Ticket] = {}
@@ -65,6 +61,7 @@ class Kernel:
         self.accounts = self.agents.accounts
         self.tenants = self.agents.tenants
         self.counters = Counters()
+        self.clocks = Clocks(self)
         self.nesting = Nesting(self)
         self.congestion = Congestion(self)
         self.closed = False
@@ -211,7 +208,7 @@ class Kernel:
             self.counters.token_rate.add(tokens, self.now_s)
         self.congestion.beat(ticket)
         if not ticket.nested:
-            self._arm(ticket)
+            self.clocks.arm(ticket)
         self._out.append(fx.Beaten(self.now_s, ticket.number, ticket.call.agent, "", tokens))
 
     def _settle(self, event: ev.Settle) -> None:
@@ -269,7 +266,7 @@ class Kernel:
         if ticket.parent is not None:
             self.nesting.granted(ticket)
         self.congestion.go(ticket)
-        self.start(ticket)
+        self.clocks.start(ticket)
         number, agent = ticket.number, ticket.call.agent
         self._out.append(fx.Granted(now_s, number, agent, cause, ticket.group.name, waited_s))
         boost = self.scheduler.dispatched(now_s)
@@ -288,49 +285,6 @@ class Kernel:
         self._out.append(fx.Refused(self.now_s, number, agent, cause, waited_s, detail))
         self.congestion.ledgers.settle(ticket, None, ran=ticket.attempts > 0)
         self._forget(ticket)
-
-    def start(self, ticket: Ticket) -> None:
-        """Let the call's clocks run."""
-        ticket.started_s = self.now_s
-        assert ticket.seat is not None  # noqa: S101 - it runs
-        ticket.seat.begin()
-        account = ticket.account
-        account.running += 1
-        account.since_sum_s += self.now_s
-        self._arm(ticket)
-
-    def stop(self, ticket: Ticket) -> None:
-        """Let the call's clocks stand still, and count the service since they ran."""
-        if ticket.started_s == NEVER:
-            return
-        account = ticket.account
-        assert ticket.seat is not None  # noqa: S101 - it runs
-        ticket.seat.pause()
-        seconds = self.now_s - ticket.started_s
-        account.running -= 1
-        account.since_sum_s -= ticket.started_s
-        if not account.running:
-            account.since_sum_s = 0.0  # no rounding error survives
-        account.attained_s += seconds
-        account.tenant.service_s += seconds
-        ticket.started_s = NEVER
-        self.alarms.clear(ticket)
-
-    def _arm(self, ticket: Ticket) -> None:
-        limits = ticket.terms
-        assert limits is not None  # noqa: S101 - set when it was granted
-        ticket.progress_s = self.now_s
-        allowed_s = limits.silence_s if ticket.beats else limits.first_s
-        self.alarms.set(ticket, min(self.now_s + allowed_s, ticket.deadline_s))
-
-    def rearm(self, ticket: Ticket) -> None:
-        """What is allowed to a running call has changed: its endpoint is known better."""
-        if ticket.nested:
-            return
-        limits = self.congestion.terms(ticket, terms(ticket.call, self.config.leases))
-        ticket.terms = limits
-        allowed_s = limits.silence_s if ticket.beats else limits.first_s
-        self.alarms.set(ticket, min(ticket.progress_s + allowed_s, ticket.deadline_s))
 
     def _end(
         self,
@@ -364,7 +318,7 @@ class Kernel:
 
     def vacate(self, ticket: Ticket) -> None:
         """The call leaves its lane."""
-        self.stop(ticket)
+        self.clocks.stop(ticket)
         self.counters.running -= 1
         seat = ticket.seat
         assert seat is not None  # noqa: S101 - every running ticket has one
@@ -488,16 +442,3 @@ class Kernel:
             and not group.tenant_full(account.tenant)
             and self.congestion.may_start(ticket)
         )
-
-
-def _scheduler(config: Config, shares: DominantShares) -> Scheduler:
-    settings = config.scheduler
-    if settings.order is Order.MLFQ:
-        return Mlfq(settings, shares)
-    simple: dict[Order | str, Callable[[], Scheduler]] = {
-        Order.FIFO: Fifo,
-        Order.ROUND_ROBIN: RoundRobin,
-        Order.PRIORITY: StaticPriority,
-        Order.HRRN: Hrrn,
-    }
-    return simple[settings.order]()

@@ -55,7 +55,7 @@ class Nesting:
         parent.kids[ticket.number] = ticket
         parent.nested += 1
         if parent.nested == 1:
-            kernel.stop(parent)
+            kernel.clocks.stop(parent)
             parent.paused_s = kernel.now_s
         free = parent.rider is None and kernel.congestion.may_start(ticket)
         if free and self._lend(ticket, parent):
@@ -121,7 +121,7 @@ class Nesting:
         kernel = self._kernel
         if not parent.nested:
             parent.deadline_s += kernel.now_s - parent.paused_s
-            kernel.start(parent)
+            kernel.clocks.start(parent)
         elif parent.rider is None:
             assert parent.kids is not None  # noqa: S101 - there are some
             for kid in parent.kids.values():

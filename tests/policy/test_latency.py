@@ -49,7 +49,7 @@ def test_the_prior_holds_until_there_are_samples():
     assert rule.timeout_s(sketch, 60.0) == 60.0
     for _ in range(21):
         sketch.add(1.0)
-    assert rule.timeout_s(sketch, 60.0) == pytest.approx(31.5, rel=0.01)
+    assert rule.timeout_s(sketch, 60.0) == pytest.approx((3.0 * 60.0) ** 0.5, rel=0.03)
     for _ in range(30):
         sketch.add(1.0)
     assert rule.timeout_s(sketch, 60.0) == pytest.approx(3.0, rel=0.03)

@@ -1,0 +1,70 @@
+"""A running call's clocks: the service that its agent receives, and the silence that is allowed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.policy.leases import NEVER, terms
+
+if TYPE_CHECKING:
+    from agentrm_plugins.kernel.kernel import Kernel
+    from agentrm_plugins.kernel.ticket import Ticket
+
+__all__ = ["Clocks"]
+
+
+class Clocks:
+    """Starts and stops them.
+
+    Args:
+        kernel: The kernel whose calls they time.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+
+    def start(self, ticket: Ticket) -> None:
+        """Let the call's clocks run."""
+        ticket.started_s = self._kernel.now_s
+        assert ticket.seat is not None  # noqa: S101 - it runs
+        ticket.seat.begin()
+        account = ticket.account
+        account.running += 1
+        account.since_sum_s += self._kernel.now_s
+        self.arm(ticket)
+
+    def stop(self, ticket: Ticket) -> None:
+        """Let the call's clocks stand still, and count the service since they ran."""
+        if ticket.started_s == NEVER:
+            return
+        account = ticket.account
+        assert ticket.seat is not None  # noqa: S101 - it runs
+        ticket.seat.pause()
+        seconds = self._kernel.now_s - ticket.started_s
+        account.running -= 1
+        account.since_sum_s -= ticket.started_s
+        if not account.running:
+            account.since_sum_s = 0.0  # no rounding error survives
+        account.attained_s += seconds
+        account.tenant.service_s += seconds
+        ticket.started_s = NEVER
+        self._kernel.alarms.clear(ticket)
+
+    def arm(self, ticket: Ticket) -> None:
+        """The call made progress: its silence begins now."""
+        limits = ticket.terms
+        assert limits is not None  # noqa: S101 - set when it was granted
+        ticket.progress_s = self._kernel.now_s
+        allowed_s = limits.silence_s if ticket.beats else limits.first_s
+        self._kernel.alarms.set(ticket, min(self._kernel.now_s + allowed_s, ticket.deadline_s))
+
+    def rearm(self, ticket: Ticket) -> None:
+        """What is allowed to a running call has changed: its endpoint is known better."""
+        if ticket.nested:
+            return
+        limits = self._kernel.congestion.terms(
+            ticket, terms(ticket.call, self._kernel.config.leases)
+        )
+        ticket.terms = limits
+        allowed_s = limits.silence_s if ticket.beats else limits.first_s
+        self._kernel.alarms.set(ticket, min(ticket.progress_s + allowed_s, ticket.deadline_s))
