@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.ambient import ACTIVE, IDENTITY, Active, Identity, restore
 from agentrm_plugins.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.hosts.lease import Lease
+from agentrm_plugins.hosts.retry import RetryPolicy
 from agentrm_plugins.policy.headers import parse_report
 from agentrm_plugins.policy.retry_class import classify, classify_status
 from agentrm_plugins.slot import ReapGuard, outcome_of
@@ -33,6 +34,7 @@ __all__ = [
     "Outcome",
     "Priority",
     "ReapGuard",
+    "RetryPolicy",
     "ServerLimit",
     "Usage",
     "Verdict",

@@ -6,27 +6,31 @@ import asyncio
 import itertools
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from agentrm_plugins.ambient import ACTIVE, IDENTITY, Identity, restore
 from agentrm_plugins.calls import Call, Usage, parse_priority
 from agentrm_plugins.config import Config, SchedulerConfig
 from agentrm_plugins.errors import CallRefused, ClosedError, ConfigError
-from agentrm_plugins.events import EndAgent
+from agentrm_plugins.events import EndAgent, Observe
 from agentrm_plugins.hosts import Host, MonotonicClock, drive, drive_async
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.drive import admission
+from agentrm_plugins.hosts.flow import managed_call, run, run_async
 from agentrm_plugins.slot import Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from agentrm_plugins.calls import Priority
     from agentrm_plugins.hosts import Clock, EventStream, Lease
+    from agentrm_plugins.hosts.retry import RetryPolicy
     from agentrm_plugins.report import Statistics
+    from agentrm_plugins.verdicts import LimitReport, Verdict
 
 __all__ = ["AgentRM"]
 
+T = TypeVar("T")
 _CORES = itertools.count(1)
 _TOP = {field.name for field in fields(Config)}
 _SCHEDULER = {field.name for field in fields(SchedulerConfig)}
@@ -139,6 +143,66 @@ class AgentRM:
         """
         self._check(call)
         return await drive_async(admission(self._host, call, self._parent(parent)))
+
+    def call(
+        self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
+    ) -> T:
+        """Make a call in a lane of its own, and again after failures that `retry` would have cured.
+
+        A call that goes again holds nothing meanwhile: its lane is free, it waits at its own place
+        in the queue, and its endpoint's limits say when it may go.
+
+        Args:
+            call: What is declared of it.
+            make: Makes one attempt. It settles the lease if that went well (or the lease was
+                reaped); if it raises, the core does.
+            retry: Which failures go again; None: none does.
+
+        Raises:
+            CallRefused: The core said no.
+            ClosedError: The core is closed.
+            Exception: What the last attempt raised.
+        """
+        self._check(call)
+        given: T = run(managed_call(self._host, call, self._parent(None), retry), make)
+        return given
+
+    async def call_async(
+        self, call: Call, make: Callable[[Lease], Awaitable[T]], *, retry: RetryPolicy | None = None
+    ) -> T:
+        """The same in a task.
+
+        Raises:
+            CallRefused: The core said no.
+            ClosedError: The core is closed.
+            Exception: What the last attempt raised.
+        """
+        self._check(call)
+        flow = managed_call(self._host, call, self._parent(None), retry)
+        given: T = await run_async(flow, make)
+        return given
+
+    def observe(
+        self,
+        endpoint: str,
+        report: LimitReport,
+        verdict: Verdict | None = None,
+        sent_s: float | None = None,
+    ) -> None:
+        """For transports: a response of `endpoint` was seen, and what it says of the limits.
+
+        Args:
+            endpoint: "host/model#fingerprint of the key".
+            report: What its headers say.
+            verdict: What became of the request, if no managed call will tell: else it counts twice.
+            sent_s: When the request went, on this core's clock (`now_s`); None: just now.
+        """
+        self._host.feed(Observe(endpoint, report, verdict, sent_s))
+
+    @property
+    def now_s(self) -> float:
+        """The time on this core's clock, seconds."""
+        return self._host.clock.now()
 
     def admit_nowait(self, call: Call) -> Lease | None:
         """A lane now, or None. The caller settles the lease.

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["AgentStatistics", "GroupStatistics", "Statistics", "TenantStatistics", "TokenRates"]
+__all__ = [
+    "AgentStatistics",
+    "EndpointStatistics",
+    "GroupStatistics",
+    "RateStatistics",
+    "Statistics",
+    "TenantStatistics",
+    "TokenRates",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,45 @@ class TenantStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class RateStatistics:
+    """One limited resource of an endpoint.
+
+    Attributes:
+        allowed_per_min: What the core lets through; infinite while no limit is known.
+        limit_per_min: The limit as far as it is known, or None.
+        source: Who says so: "unknown", "told", "server" or "probed".
+        proximity: Share of what may be used at once that is in use now; 0 (far) to 1 (it binds).
+        binds_in_s: Seconds until it binds if use goes on as in the last 10 s; None: it will not.
+        cuts: How often a refusal cut the rate.
+    """
+
+    allowed_per_min: float
+    limit_per_min: float | None
+    source: str
+    proximity: float
+    binds_in_s: float | None
+    cuts: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointStatistics:
+    """One endpoint: its limits, what goes on there, and what went wrong. Times in seconds."""
+
+    rates: Mapping[str, RateStatistics]
+    concurrency: float | None
+    in_flight: int
+    waiting: int
+    sent: int
+    limit_hits: int
+    requeues: int
+    failures: int
+    breaker: str
+    closed_for_s: float
+    first_token_timeout_s: float | None
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """The whole core at one moment.
 
@@ -91,6 +138,7 @@ class Statistics:
     groups: Mapping[str, GroupStatistics]
     agents: Mapping[str, AgentStatistics]
     tenants: Mapping[str, TenantStatistics]
+    endpoints: Mapping[str, EndpointStatistics]
     submitted: int
     granted: int
     settled: int

@@ -87,8 +87,10 @@ class Host:
 
     # -- calls ------------------------------------------------------------------------------
 
-    def submit(self, call: Call, parent: int | None = None) -> Lease:
+    def submit(self, call: Call, parent: int | None = None, place_of: int | None = None) -> Lease:
         """Ask for a lane. The lease may be decided at once, or later.
+
+        `place_of` is the ticket of a reaped call that goes again, at its old place.
 
         Raises:
             ClosedError: The core is closed.
@@ -98,7 +100,7 @@ class Host:
         number = next(self._numbers)
         lease = Lease(self, number, call)
         self._leases[number] = weakref.ref(lease)
-        self.feed(Submit(number, call, parent))
+        self.feed(Submit(number, call, parent, place_of))
         return lease
 
     def feed(self, event: Event | _Read) -> None:

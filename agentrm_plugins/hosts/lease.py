@@ -16,13 +16,18 @@ from agentrm_plugins.calls import Outcome
 from agentrm_plugins.effects import Granted, Reaped, Refused
 from agentrm_plugins.errors import (
     AgentEnded,
+    BudgetExceeded,
     CallReaped,
     CallRefused,
+    CallTooLarge,
     ClosedError,
+    EndpointUnavailable,
     QueueFull,
     WaitTimeout,
 )
-from agentrm_plugins.events import Beat, Settle, Withdraw
+from agentrm_plugins.events import Beat, Requeue, Settle, Withdraw
+from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.verdicts import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +104,28 @@ class Lease:
         """Report progress: the call is alive, and `tokens` more came out."""
         if not self._ended:
             self._host.feed(Beat(self.ticket, tokens))
+
+    def fail(self, error: BaseException) -> None:
+        """End the call with an error: its lane is free, and its endpoint learns from it."""
+        if not self._ended:
+            verdict, report = judge(error)
+            outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
+            self._ended = True
+            self._host.feed(Settle(self.ticket, None, outcome, verdict, report))
+
+    def requeue(self, error: BaseException, wait_s: float = 0.0) -> None:
+        """Go again after an error: the lane is free, the call waits at its own place.
+
+        Afterwards the lease is undecided: wait for it as in the beginning.
+
+        Args:
+            error: What became of the attempt.
+            wait_s: Seconds before which it must not go; its endpoint may have it wait for longer.
+        """
+        if not self._ended:
+            verdict, report = judge(error)
+            self._outcome = None
+            self._host.feed(Requeue(self.ticket, verdict, wait_s, report))
 
     def settle(self, usage: Usage | None = None, *, outcome: Outcome | str = Outcome.OK) -> None:
         """End the call: its lane is free and its usage charged. A second time does nothing.
@@ -244,6 +271,8 @@ def refusal(effect: Refused, call: Call) -> CallRefused | ClosedError:
     if cause == "closed":
         return ClosedError(f"{who} was refused: the AgentRM is closed; make a new one")
     kind, why = _REFUSALS.get(cause, (CallRefused, f"was withdrawn ({cause})"))
+    if effect.detail:
+        why = f"{why} [{effect.detail}]"
     return kind(
         f"{who} {why} (waited {effect.waited_s:.1f} s)",
         ticket=effect.ticket,
@@ -264,6 +293,18 @@ _REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
     "wait_timeout": (
         WaitTimeout,
         "was refused: no lane within its wait_timeout_s; raise it, or add lanes",
+    ),
+    "too_large": (
+        CallTooLarge,
+        "was refused: it needs more than the endpoint's whole limit; send less, or ask for less",
+    ),
+    "budget": (
+        BudgetExceeded,
+        "was refused: a budget has no room for it; raise the budget, or wait for its window",
+    ),
+    "endpoint_unavailable": (
+        EndpointUnavailable,
+        "was refused: its endpoint fails, and is left alone until a probe succeeds",
     ),
     "agent_ended": (
         AgentEnded,

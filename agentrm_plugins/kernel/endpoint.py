@@ -18,6 +18,7 @@ from agentrm_plugins.policy.bucket import Bucket
 from agentrm_plugins.policy.concurrency import ConcurrencyController
 from agentrm_plugins.policy.gate import Gate
 from agentrm_plugins.policy.output_estimate import OutputEstimator
+from agentrm_plugins.policy.rates import Rates
 from agentrm_plugins.verdicts import Kind
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Change(NamedTuple):
 class Resource:
     """One limited resource of the endpoint: how fast it may be used, and what is there now."""
 
-    __slots__ = ("bucket", "burst_s", "controller", "name", "seen", "window")
+    __slots__ = ("bucket", "burst_s", "controller", "name", "seen", "used", "window")
 
     def __init__(self, name: str, per_min: float | None, burst_s: float, now_s: float) -> None:
         told = None if per_min is None else per_min / _PER_MIN
@@ -62,6 +63,7 @@ class Resource:
         self.seen = 0.0  # the most that the server ever said was left: so much its bucket holds
         self.controller = RateController(_SETTINGS, told_per_s=told, now_s=now_s)
         self.bucket: Bucket | None = None
+        self.used = Rates()
         self.pace(now_s)
 
     def pace(self, now_s: float) -> None:
@@ -181,6 +183,7 @@ class Endpoint:
         for name, resource in self.resources.items():
             amount = getattr(need, name)
             resource.controller.sent(amount)
+            resource.used.add(amount, now_s)
             if resource.bucket is not None:
                 resource.bucket.take(amount, now_s)
                 gap_s = max(gap_s, amount / resource.bucket.rate_per_s)

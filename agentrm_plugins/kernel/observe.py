@@ -6,6 +6,7 @@ from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.kernel.observe_endpoints import observe_endpoints
 from agentrm_plugins.policy.rates import Rates
 from agentrm_plugins.report import (
     AgentStatistics,
@@ -68,6 +69,7 @@ def observe(kernel: Kernel, *, agents: bool) -> Statistics:
         groups=MappingProxyType(groups),
         agents=MappingProxyType(_agents(kernel) if agents else {}),
         tenants=MappingProxyType(_tenants(kernel)),
+        endpoints=MappingProxyType(observe_endpoints(kernel)),
         submitted=counters.submitted,
         granted=counters.granted,
         settled=counters.settled,

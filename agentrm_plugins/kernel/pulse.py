@@ -55,6 +55,10 @@ class Pulse:
             silence_s = self._allow("gap", silence_s)
         return prior._replace(first_s=first_s, silence_s=silence_s)
 
+    def allowed(self, name: str) -> float | None:
+        """Seconds of silence allowed to healthy calls as it was last looked at, or None."""
+        return self._allowed.get(name)
+
     def is_news(self, name: str) -> bool:
         """Whether enough was seen since the last look to look again."""
         sketch: LatencySketch = getattr(self, name)

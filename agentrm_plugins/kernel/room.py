@@ -44,6 +44,7 @@ class Line:
         "overtaker",
         "ready",
         "tenant",
+        "waiting",
     )
 
     def __init__(
@@ -62,6 +63,7 @@ class Line:
         self.first: Bid | None = None
         self.overtaker: tuple[Bid, Ticket] | None = None
         self.bids = 0
+        self.waiting = 0
         self.oldest: list[tuple[int, Bid]] = []
 
 
@@ -133,6 +135,7 @@ class WaitingRoom:
         first = bid.head is ticket
         ticket.bid = None
         bid.discard(ticket)
+        bid.line.waiting -= 1
         self._uncount(ticket)
         if not bid.live:
             self._close(bid)
@@ -147,6 +150,7 @@ class WaitingRoom:
         ticket.bid = None
         ticket.turn = bid.turn
         bid.discard(ticket)
+        bid.line.waiting -= 1
         self._uncount(ticket)
         line = bid.line
         if line.overtaker is not None and line.overtaker[0] is bid:
@@ -361,6 +365,7 @@ class WaitingRoom:
 
     def _enqueue(self, ticket: Ticket, bid: Bid) -> None:
         ticket.bid = bid
+        bid.line.waiting += 1
         self._count(ticket)
 
     def _count(self, ticket: Ticket) -> None:

@@ -1,0 +1,108 @@
+"""When a failed call goes again: tenacity's policies, asked without tenacity's sleep.
+
+A user's `stop=`, `wait=` and `retry=` objects see a `tenacity.RetryCallState` as they would under
+`tenacity.Retrying`. What they say is carried out by the core: the call gives its lane back and
+waits in the queue at its own place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import tenacity
+
+from agentrm_plugins.errors import CallReaped, ConfigError
+from agentrm_plugins.policy.retry_class import classify
+from agentrm_plugins.verdicts import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["RetryPolicy"]
+
+_ATTEMPTS = 16
+_TOTAL_S = 600.0
+
+
+def _is_curable(error: BaseException) -> bool:
+    return classify(error).retryable
+
+
+def _default_stop() -> Any:
+    return tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_after_delay(_TOTAL_S)
+
+
+def _default_wait() -> Any:
+    return tenacity.wait_exponential_jitter(initial=0.25, max=8.0, jitter=0.25)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Which failures go again, how often, and after how long at least.
+
+    Args:
+        stop: tenacity's; default: 16 attempts or 600 s, whichever is first. Sixteen, because
+            of endpoints that hang 40 % of their calls only 2 in 10 million calls hang so often.
+        wait: tenacity's; default: 0.25 s doubling to 8 s with jitter, between the OpenAI SDK's
+            0.5 s and none. It is not asked after a rate limit or a hang at a known endpoint: there
+            the core knows better when the call may go.
+        retry: tenacity's; default: what `classify` calls curable (429, 503, 529, 5xx, resets,
+            timeouts, hangs; never 400, 401, insufficient quota or content policy).
+
+    Raises:
+        ConfigError: One of them cannot be called.
+    """
+
+    stop: Any = field(default_factory=_default_stop)
+    wait: Any = field(default_factory=_default_wait)
+    retry: Any = field(default_factory=lambda: tenacity.retry_if_exception(_is_curable))
+
+    def __post_init__(self) -> None:
+        """Refuse what is no policy, before the first failure."""
+        for name in ("stop", "wait", "retry"):
+            if not callable(getattr(self, name)):
+                way = f"give a tenacity {name} object, for example tenacity.{_EXAMPLES[name]}"
+                raise ConfigError(name, getattr(self, name), way)
+
+    def wait_s(
+        self, error: BaseException, attempt: int, begun_s: float, now_s: float, *, paced: bool
+    ) -> float | None:
+        """Seconds before the next attempt, or None: give up.
+
+        Args:
+            error: What the attempt met.
+            attempt: Its number, from 1.
+            begun_s: When the first attempt was asked for.
+            now_s: The time.
+            paced: Whether the core knows the endpoint, and so when the call may go.
+        """
+        if not isinstance(error, Exception):
+            return None
+        state = _state(error, attempt, begun_s, now_s)
+        if not self.retry(state) or self.stop(state):
+            return None
+        if paced and (isinstance(error, CallReaped) or classify(error).kind is Kind.LIMIT):
+            return 0.0
+        return max(0.0, float(self.wait(state)))
+
+
+_EXAMPLES = {
+    "stop": "stop_after_attempt(5)",
+    "wait": "wait_exponential_jitter()",
+    "retry": "retry_if_exception_type(TimeoutError)",
+}
+
+
+def _nothing() -> None:
+    return None
+
+
+def _state(error: Exception, attempt: int, begun_s: float, now_s: float) -> tenacity.RetryCallState:
+    function: Callable[[], None] = _nothing
+    state = tenacity.RetryCallState(tenacity.Retrying(), function, (), {})
+    state.attempt_number = attempt
+    state.start_time = begun_s
+    state.set_exception((type(error), error, error.__traceback__))
+    state.outcome_timestamp = now_s
+    return state
