@@ -84,7 +84,6 @@ class Call:
         group: The group of lanes that the call needs.
         endpoint: Which provider and model it goes to; None if that is not known.
         estimate: Tokens that it will probably use.
-        max_output_tokens: The most that it may put out; None if it names no maximum.
         parent_agent: The agent on whose behalf this one works.
         streaming: Whether it beats while it runs. Until the first beat the reaper waits
             `first_token_timeout_s` for a streaming call and `response_timeout_s` for another.
@@ -94,6 +93,7 @@ class Call:
         silence_timeout_s: Seconds of silence between two beats; None: the configured.
         total_timeout_s: Seconds for which it may hold a lane in all; None: the configured.
         label: For people: what the call is for.
+        max_output_tokens: The most that it may put out; None if it names no maximum.
 
     Raises:
         ConfigError: A field has a value that it cannot have.
@@ -105,7 +105,6 @@ class Call:
     group: str = "model"
     endpoint: str | None = None
     estimate: Usage = _NOTHING
-    max_output_tokens: int | None = None
     parent_agent: str | None = None
     streaming: bool = False
     wait_timeout_s: float | None = None
@@ -113,6 +112,7 @@ class Call:
     silence_timeout_s: float | None = None
     total_timeout_s: float | None = None
     label: str = ""
+    max_output_tokens: int | None = None
 
     def __post_init__(self) -> None:
         """Check each field once, so that nothing behind this has to."""
