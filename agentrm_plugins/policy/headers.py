@@ -65,11 +65,14 @@ class ServerLimit:
         limit: Units per window.
         remaining: Units left.
         reset_s: Seconds until the limit is whole again.
+        firm: Whether it comes with good answers too. What only refusals say is not heard when the
+            limit rises.
     """
 
     limit: float | None = None
     remaining: float | None = None
     reset_s: float | None = None
+    firm: bool = True
 
     def window_s(self, default_s: float = 60.0) -> float:
         """Seconds in which the whole limit flows in."""
@@ -249,10 +252,10 @@ def _text_limit(text: str, wait_s: float | None) -> ServerLimit | None:
     if not most:
         return None
     if used is None:
-        return ServerLimit(most)
+        return ServerLimit(most, firm=False)
     requested = _text_number(_TEXT_REQUESTED, text)
     missing = (requested or 0.0) + used - most
     reset_s = None
     if wait_s and missing > 0:
         reset_s = used * wait_s / missing
-    return ServerLimit(most, max(0.0, most - used), reset_s)
+    return ServerLimit(most, max(0.0, most - used), reset_s, firm=False)
