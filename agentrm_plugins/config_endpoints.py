@@ -30,14 +30,14 @@ class BreakerConfig:
     """When an endpoint counts as dead, so that calls to it fail fast.
 
     Args:
-        share: Share of failed calls at which it opens; above 0, at most 1. 0.9 was chosen so that
-            an endpoint of which 40 % of the calls hang stays in use.
+        share: Share of failed calls at which it opens; above 0, at most 1. Calls that hang or are
+            turned away while others are served do not count as failed.
         least_calls: Calls that must have ended in the window before the share counts.
         window_s: Seconds over which calls count.
         cool_down_s: Seconds before one probe goes; doubles with each probe that fails.
     """
 
-    share: float = 0.9
+    share: float = 0.5
     least_calls: int = 20
     window_s: float = 60.0
     cool_down_s: float = 10.0
@@ -78,7 +78,7 @@ class EndpointConfig:
     reserve: str = "max"
     cached_input_counts: bool = True
     learn: bool = True
-    burst_s: float = 1.0
+    burst_s: float = 2.0
 
     def __post_init__(self) -> None:
         """Check each field."""

@@ -57,11 +57,14 @@ class ServerLimit:
         limit: Units per window.
         remaining: Units left.
         reset_s: Seconds until the limit is whole again.
+        firm: Whether it comes with good answers too. What only refusals say is not heard when the
+            limit rises.
     """
 
     limit: float | None = None
     remaining: float | None = None
     reset_s: float | None = None
+    firm: bool = True
 
     def window_s(self, default_s: float = 60.0) -> float:
         """Seconds in which the whole limit flows in."""

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins import effects as fx
 from agentrm_plugins.config_endpoints import EndpointConfig
-from agentrm_plugins.kernel.endpoint import Endpoint, Need
 from agentrm_plugins.kernel.ledgers import Ledgers
+from agentrm_plugins.kernel.site import Site
 from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agentrm_plugins import events as ev
     from agentrm_plugins.calls import Usage
-    from agentrm_plugins.kernel.endpoint import Change
     from agentrm_plugins.kernel.kernel import Kernel
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.leases import Terms
@@ -42,7 +43,7 @@ class Congestion:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self.endpoints: dict[str, Endpoint] = {}
+        self.sites: dict[str, Site] = {}
         self.ledgers = Ledgers(kernel)
         self.places: OrderedDict[int, tuple[int, int]] = OrderedDict()
 
@@ -56,68 +57,60 @@ class Congestion:
             if place is not None:
                 ticket.seq, ticket.turn = place
         if call.endpoint is not None:
-            endpoint = ticket.endpoint = self._endpoint(call.endpoint)
-            ticket.need = endpoint.need(call)
-            if endpoint.is_down and endpoint.breaker.time_until(self._kernel.now_s) > 0:
-                return "endpoint_unavailable", endpoint.name
-            large = endpoint.too_large(ticket.need)
+            site = ticket.site = self.site(call.endpoint)
+            ticket.need = site.need(call)
+            if site.is_down(self._kernel.now_s):
+                return "endpoint_unavailable", site.name
+            large = site.too_large(ticket.need)
             if large is not None:
-                most = endpoint.resources[large].window
-                return "too_large", f"{getattr(ticket.need, large):g} {large}, limit {most:g}"
+                return "too_large", large
         spent = self.ledgers.enter(ticket)
         return None if spent is None else ("budget", spent)
 
     def may_start(self, ticket: Ticket) -> bool:
         """Whether a call that nobody precedes may go now."""
-        endpoint = ticket.endpoint
-        if endpoint is None:
+        site, kernel = ticket.site, self._kernel
+        if site is None:
             return True
-        kernel = self._kernel
         if kernel.room.anybody_before(ticket):
             return False
-        assert ticket.need is not None  # noqa: S101 - every call to an endpoint has one
-        return endpoint.blocked_s(ticket.need, kernel.now_s) == 0
-
-    def terms(self, ticket: Ticket, prior: Terms) -> Terms:
-        """How long the call may be silent, by its endpoint's own pulse."""
-        endpoint = ticket.endpoint
-        return prior if endpoint is None else endpoint.pulse.terms(ticket.call, prior)
+        return site.blocked_s(ticket.need, kernel.now_s) == 0
 
     def passable(self, ticket: Ticket) -> bool:
         """Whether the call's endpoint lets it go; if it will by itself, look again then."""
-        endpoint, kernel = ticket.endpoint, self._kernel
-        if endpoint is None:
+        site, kernel = ticket.site, self._kernel
+        if site is None:
             return True
-        assert ticket.need is not None  # noqa: S101 - every call to an endpoint has one
-        wait_s = endpoint.blocked_s(ticket.need, kernel.now_s)
+        wait_s = site.blocked_s(ticket.need, kernel.now_s)
         if 0 < wait_s < NEVER:
-            look_s = min(kernel.now_s + wait_s, endpoint.next_look_s())
-            kernel.room.look_s = min(kernel.room.look_s, look_s)
+            kernel.room.look_at(site, kernel.now_s + wait_s)
         return wait_s == 0
+
+    def terms(self, ticket: Ticket, prior: Terms) -> Terms:
+        """How long the call may be silent, by its endpoint's own pulse."""
+        site = ticket.site
+        return prior if site is None else site.pulse.terms(ticket.call, prior)
 
     # -- going and ending -------------------------------------------------------------------
 
     def go(self, ticket: Ticket) -> None:
         """The call got its lane: take what it needs."""
-        endpoint, now_s = ticket.endpoint, self._kernel.now_s
         ticket.attempts += 1
-        if endpoint is None:
+        site = ticket.site
+        if site is None:
             return
-        assert ticket.need is not None  # noqa: S101 - every call to an endpoint has one
-        endpoint.running[ticket.number] = ticket
-        if endpoint.go(ticket.number, ticket.need, now_s):
-            self._breaker_changed(endpoint, ticket)
+        before = site.breaker
+        site.go(ticket, ticket.need, self._kernel.now_s)
+        self._tell(site, ticket, NEVER, before)
 
     def beat(self, ticket: Ticket) -> None:
         """The call made progress."""
-        endpoint, now_s = ticket.endpoint, self._kernel.now_s
-        if endpoint is None:
+        site, now_s = ticket.site, self._kernel.now_s
+        if site is None:
             return
-        pulse = endpoint.pulse
         name = "gap" if ticket.beats > 1 else "first"
-        getattr(pulse, name).add(now_s - ticket.progress_s)
-        pulse.answered()
-        self._look_again(endpoint, name)
+        getattr(site.pulse, name).add(now_s - ticket.progress_s)
+        self._look_again(site, name)
 
     def ended(
         self,
@@ -128,38 +121,23 @@ class Congestion:
     ) -> None:
         """The call ended, well (no verdict) or not."""
         self.ledgers.settle(ticket, usage)
-        endpoint, now_s = ticket.endpoint, self._kernel.now_s
-        if endpoint is None or endpoint.running.pop(ticket.number, None) is None:
-            return
-        need = ticket.need
-        assert need is not None  # noqa: S101 - every call to an endpoint has one
-        if verdict is not None and verdict.retryable:
-            self._failed(endpoint, ticket, verdict, report)
-        else:
-            endpoint.answered(need, usage, ticket.call.agent, now_s)
-            price = self.ledgers.price(endpoint.name)
-            if price is not None and usage is not None:
-                cached = usage.cached_input_tokens
-                endpoint.cost += price.cost(usage.input_tokens, usage.output_tokens, cached)
-            if verdict is None and not ticket.beats:
-                endpoint.pulse.response.add(now_s - ticket.granted_s)
-                endpoint.pulse.answered()
-                self._look_again(endpoint, "response")
-        if report is not None:
-            self._learn(endpoint, report, ticket)
-        if endpoint.judge(ticket.number, verdict, now_s):
-            self._breaker_changed(endpoint, ticket)
+        for site in self._leaving(ticket):
+            now_s, number = self._kernel.now_s, ticket.number
+            if verdict is None:
+                site.answered(number, usage, ticket.call.agent, now_s)
+                self._well(site, ticket, usage)
+            elif verdict.retryable:
+                site.failed(number, verdict, report, now_s)
+            else:
+                site.given_up(number, usage, now_s)
+            if report is not None:
+                site.reported(report, now_s)
 
     def given_up(self, ticket: Ticket, usage: Usage | None) -> None:
         """The call was cancelled: what came out of it was used."""
         self.ledgers.settle(ticket, usage)
-        endpoint, need = ticket.endpoint, ticket.need
-        if endpoint is None or endpoint.running.pop(ticket.number, None) is None:
-            return
-        assert need is not None  # noqa: S101 - every call to an endpoint has one
-        endpoint.dropped(need, None, self._kernel.now_s)
-        if endpoint.breaker.ended(ticket.number, failed=None, now_s=self._kernel.now_s):
-            self._breaker_changed(endpoint, ticket)
+        for site in self._leaving(ticket):
+            site.given_up(ticket.number, usage, self._kernel.now_s)
 
     def reaped(self, ticket: Ticket) -> None:
         """The call hung: its endpoint failed it; if it goes again, then at its old place."""
@@ -167,15 +145,8 @@ class Congestion:
         if len(self.places) > _PLACES:
             self.places.popitem(last=False)
         self.ledgers.settle(ticket, None)
-        endpoint, need = ticket.endpoint, ticket.need
-        if endpoint is None or endpoint.running.pop(ticket.number, None) is None:
-            return
-        assert need is not None  # noqa: S101 - every call to an endpoint has one
-        endpoint.pulse.reaped()
-        endpoint.failures += 1
-        endpoint.dropped(need, None, self._kernel.now_s)
-        if endpoint.breaker.ended(ticket.number, failed=True, now_s=self._kernel.now_s):
-            self._breaker_changed(endpoint, ticket)
+        for site in self._leaving(ticket):
+            site.reaped(ticket.number, self._kernel.now_s)
 
     # -- going again ------------------------------------------------------------------------
 
@@ -189,11 +160,11 @@ class Congestion:
         kernel.vacate(ticket)
         move(ticket, State.QUEUED)
         kernel.nesting.requeued(ticket)
-        endpoint = ticket.endpoint
-        if endpoint is not None:
-            endpoint.requeues += 1
-        # Its budget stays reserved: the call is not over.
-        self._attempt_failed(ticket, event.verdict, event.report)
+        for site in self._leaving(ticket):  # Its budget stays reserved: the call is not over.
+            site.requeues += 1
+            site.failed(ticket.number, event.verdict, event.report, now_s)
+            if event.report is not None:
+                site.reported(event.report, now_s)
         ticket.beats = ticket.beaten_tokens = 0
         ticket.queued_s = now_s
         number, agent = ticket.number, ticket.call.agent
@@ -201,8 +172,8 @@ class Congestion:
         kernel.emit(fx.Requeued(now_s, number, agent, event.verdict.kind.value, held_s, until_s))
         if kernel.closed:
             kernel.refuse(ticket, "closed")
-        elif endpoint is not None and endpoint.is_down:
-            kernel.refuse(ticket, "endpoint_unavailable", endpoint.name)
+        elif ticket.site is not None and ticket.site.is_down(now_s):
+            kernel.refuse(ticket, "endpoint_unavailable", ticket.site.name)
         elif event.wait_s > 0:
             kernel.room.sleep(ticket)
             kernel.alarms.set(ticket, until_s)
@@ -212,106 +183,97 @@ class Congestion:
 
     def observe(self, event: ev.Observe) -> None:
         """A response was seen, of a managed call or of any other."""
-        endpoint = self._endpoint(event.endpoint)
-        now_s = self._kernel.now_s
+        site, now_s = self.site(event.endpoint), self._kernel.now_s
+        closed_s, before = site.closed_until_s, site.breaker
         if event.verdict is not None and event.verdict.retryable:
-            sent_s = now_s if event.sent_s is None else event.sent_s
-            need = Need(1.0, 0.0, 0.0, 0.0)
-            closed_s = endpoint.gate.closed_until_s
-            changes = endpoint.failed(
-                need, event.verdict, event.report, sent_s, now_s, in_flight=False
-            )
-            self._tell(endpoint, None, changes, closed_s)
-        self._learn(endpoint, event.report, None)
+            site.foreign(event.verdict, event.report, now_s)
+        site.reported(event.report, now_s)
+        self._tell(site, None, closed_s, before)
         self._kernel.dispatch()
 
     # -- helpers ----------------------------------------------------------------------------
 
-    def _endpoint(self, name: str) -> Endpoint:
-        endpoint = self.endpoints.get(name)
-        if endpoint is None:
+    def site(self, name: str) -> Site:
+        """The endpoint of that name, new or known."""
+        site = self.sites.get(name)
+        if site is None:
             config, plain = self._kernel.config, name.partition("#")[0]
             fits = (
                 given
                 for pattern, given in config.endpoints.items()
                 if fnmatchcase(plain, pattern) or fnmatchcase(name, pattern)
             )
-            given = next(fits, _UNKNOWN)
-            endpoint = Endpoint(name, given, config.breaker, self._kernel.now_s)
-            self.endpoints[name] = endpoint
-        return endpoint
+            site = Site(name, next(fits, _UNKNOWN), config.breaker, self._kernel.now_s)
+            self.sites[name] = site
+        return site
 
-    def _attempt_failed(self, ticket: Ticket, verdict: Verdict, report: LimitReport | None) -> None:
-        endpoint = ticket.endpoint
-        if endpoint is None or endpoint.running.pop(ticket.number, None) is None:
+    def _leaving(self, ticket: Ticket) -> Iterator[Site]:
+        """The site that the call was at, while it is told how that ended; none if at none."""
+        site = ticket.site
+        if site is None or site.running.pop(ticket.number, None) is None:
             return
-        self._failed(endpoint, ticket, verdict, report)
-        if report is not None:
-            self._learn(endpoint, report, ticket)
-        if endpoint.judge(ticket.number, verdict, self._kernel.now_s):
-            self._breaker_changed(endpoint, ticket)
+        closed_s, before = site.closed_until_s, site.breaker
+        yield site
+        self._tell(site, ticket, closed_s, before)
 
-    def _failed(
-        self, endpoint: Endpoint, ticket: Ticket, verdict: Verdict, report: LimitReport | None
-    ) -> None:
-        need, now_s = ticket.need, self._kernel.now_s
-        assert need is not None  # noqa: S101 - every call to an endpoint has one
-        closed_s = endpoint.gate.closed_until_s
-        changes = endpoint.failed(need, verdict, report, ticket.granted_s, now_s)
-        self._tell(endpoint, ticket, changes, closed_s)
+    def _well(self, site: Site, ticket: Ticket, usage: Usage | None) -> None:
+        site.pulse.answered()
+        if not ticket.beats:
+            site.pulse.response.add(self._kernel.now_s - ticket.granted_s)
+            self._look_again(site, "response")
+        price = self.ledgers.price(site.name)
+        if price is not None and usage is not None:
+            site.cost += price.cost(
+                usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
+            )
 
-    def _learn(self, endpoint: Endpoint, report: LimitReport, ticket: Ticket | None) -> None:
-        others = [other.need for other in endpoint.running.values() if other is not ticket]
-        outstanding = Need(*(sum(parts) for parts in zip(*others, strict=True))) if others else _NO
-        closed_s = endpoint.gate.closed_until_s
-        changes = endpoint.observe(report, outstanding, self._kernel.now_s)
-        self._tell(endpoint, ticket, changes, closed_s)
+    def tell_growth(self, site: Site) -> None:
+        """Tell of rates that grew by themselves."""
+        if site.changes:
+            self._tell(site, None, NEVER, site.breaker)
 
-    def _tell(
-        self, endpoint: Endpoint, ticket: Ticket | None, changes: list[Change], closed_s: float
-    ) -> None:
+    def _tell(self, site: Site, ticket: Ticket | None, closed_s: float, before: object) -> None:
         kernel = self._kernel
         number = ticket.number if ticket is not None else 0
         agent = ticket.call.agent if ticket is not None else ""
+        changes, site.changes = site.changes, []
         for name, cause in changes:
-            rate = endpoint.resources[name].controller
+            rate = site.endpoint.meters[name].controller
             kernel.emit(
                 fx.LimitChanged(
                     kernel.now_s,
                     number,
                     agent,
                     cause,
-                    endpoint.name,
+                    site.name,
                     name,
                     rate.rate_per_s,
                     rate.limit_per_s,
                     rate.source.value,
                 )
             )
-        until_s = endpoint.gate.closed_until_s
-        if until_s > closed_s:
-            cause = "retry_after"
+        until_s = site.closed_until_s
+        if until_s > max(closed_s, kernel.now_s):
             kernel.emit(
-                fx.EndpointClosed(kernel.now_s, number, agent, cause, endpoint.name, until_s)
+                fx.EndpointClosed(kernel.now_s, number, agent, "retry_after", site.name, until_s)
             )
+        if site.breaker is not before:
+            state = site.breaker.value
+            kernel.emit(fx.BreakerChanged(kernel.now_s, number, agent, state, site.name))
+            if site.is_down(kernel.now_s):
+                self._turn_away(site)
 
-    def _breaker_changed(self, endpoint: Endpoint, ticket: Ticket) -> None:
+    def _turn_away(self, site: Site) -> None:
+        """The breaker opened: whoever waits for the endpoint is told so."""
         kernel = self._kernel
-        state = endpoint.breaker.state.value
-        number, agent = ticket.number, ticket.call.agent
-        kernel.emit(fx.BreakerChanged(kernel.now_s, number, agent, state, endpoint.name))
-        if endpoint.is_down:
-            for other in list(kernel.tickets.values()):
-                waits = other.bid is not None or other.number in kernel.room.asleep
-                if other.endpoint is endpoint and waits:
-                    kernel.room.remove(other, kernel.now_s)
-                    kernel.refuse(other, "endpoint_unavailable", endpoint.name)
+        for ticket in list(kernel.tickets.values()):
+            waits = ticket.bid is not None or ticket.number in kernel.room.asleep
+            if ticket.site is site and waits:
+                kernel.room.remove(ticket, kernel.now_s)
+                kernel.refuse(ticket, "endpoint_unavailable", site.name)
 
-    def _look_again(self, endpoint: Endpoint, name: str) -> None:
-        """The pulse is known better: whoever runs in silence may not do so for longer than that."""
-        if endpoint.pulse.is_news(name):
-            for ticket in endpoint.running.values():
+    def _look_again(self, site: Site, name: str) -> None:
+        """The pulse is known better: whoever is silent now may not be so for longer than that."""
+        if site.pulse.is_news(name):
+            for ticket in site.running.values():
                 self._kernel.clocks.rearm(ticket)
-
-
-_NO = Need(0.0, 0.0, 0.0, 0.0)

@@ -1,323 +1,396 @@
-"""One endpoint: composes what is known of its limits, and says when a call may go there.
+"""One endpoint: buckets, rates, gate, concurrency limit and breaker, composed.
 
-A call may go when the breaker lets it, the endpoint is not closed (`retry-after`) or dripping,
-there is room for it (concurrency), and each bucket holds what it needs. What it needs is reserved
-when it goes and corrected when it ends. Until the first answer has said anything about limits, the
-number of calls in flight grows with the answers, as TCP's window does (slow start).
+``wait`` says whether a call may go; whatever becomes of it comes back through ``limited``,
+``overloaded`` or ``ended``. Nothing here knows of tickets' states, lanes or agents.
+
+Law: a call may go when the breaker and the gate let it, a place is free, and each bucket holds its
+amount. A refusal is laid at the door of the resource that the server names, or else of the one that
+its figures show as empty, or else of all that are counted.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from agentrm_plugins.kernel.pulse import Pulse
 from agentrm_plugins.policy.aimd import RateController, RateSettings, Source
-from agentrm_plugins.policy.breaker import Breaker, BreakerState
+from agentrm_plugins.policy.breaker import Breaker
 from agentrm_plugins.policy.bucket import Bucket
 from agentrm_plugins.policy.concurrency import ConcurrencyController
 from agentrm_plugins.policy.gate import Gate
-from agentrm_plugins.policy.output_estimate import OutputEstimator
-from agentrm_plugins.policy.rates import Rates
-from agentrm_plugins.verdicts import Kind
+from agentrm_plugins.policy.refill import RefillEstimator
 
 if TYPE_CHECKING:
-    from agentrm_plugins.calls import Call, Usage
-    from agentrm_plugins.config_endpoints import BreakerConfig, EndpointConfig
-    from agentrm_plugins.kernel.ticket import Ticket
-    from agentrm_plugins.verdicts import LimitReport, Verdict
+    from collections.abc import Mapping
 
-__all__ = ["Change", "Endpoint", "Need", "Resource"]
+    from agentrm_plugins.verdicts import LimitReport, ServerLimit
 
-_SLOW_START = 4.0  # calls in flight; RFC 6928 starts TCP with ten segments, a call is worth more
-_PER_MIN = 60.0
-_SETTINGS = RateSettings()
+__all__ = ["RESOURCES", "Endpoint", "Quota", "Wait", "amounts_of"]
 
-
-class Need(NamedTuple):
-    """What one call takes from each resource."""
-
-    requests: float
-    tokens: float
-    input_tokens: float
-    output_tokens: float
+RESOURCES = ("requests", "tokens", "input_tokens", "output_tokens")
+_MINUTE_S = 60.0
+_START_PER_S = 40.0  # guessed: forty agents that start at once are under way in a second
+_SAME_WINDOW = 0.01
+_NEAR = 0.8  # guessed: shares of use closer than this cannot be told apart
+_BURST_S = 10.0  # guessed: a bucket found by probing lets so many seconds' worth through at once
 
 
-class Change(NamedTuple):
-    """A rate changed: for the event stream."""
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What the user says an endpoint allows; None for not known.
 
-    resource: str
+    Args:
+        rpm: Requests per window.
+        tpm: Tokens per window, input and output together.
+        input_tpm: Input tokens per window.
+        output_tpm: Output tokens per window.
+        concurrency: Calls in flight.
+        window_s: Seconds of a window: a minute.
+        burst: Share of a window's quota that may go at once.
+    """
+
+    rpm: float | None = None
+    tpm: float | None = None
+    input_tpm: float | None = None
+    output_tpm: float | None = None
+    concurrency: int | None = None
+    window_s: float = _MINUTE_S
+    burst: float = 1.0
+
+
+class Wait(NamedTuple):
+    """How long a call must wait, and for what; 0 is now, infinite until something happens."""
+
+    seconds: float
     cause: str
 
 
-class Resource:
-    """One limited resource of the endpoint: how fast it may be used, and what is there now."""
+class _Sent(NamedTuple):
+    amounts: Mapping[str, float]
+    at_s: float
 
-    __slots__ = ("bucket", "burst_s", "controller", "name", "seen", "used", "window")
 
-    def __init__(self, name: str, per_min: float | None, burst_s: float, now_s: float) -> None:
-        told = None if per_min is None else per_min / _PER_MIN
-        self.name = name
-        self.burst_s = burst_s
-        self.window = inf if told is None else told * _PER_MIN
-        self.seen = 0.0  # the most that the server ever said was left: so much its bucket holds
-        self.controller = RateController(_SETTINGS, told_per_s=told, now_s=now_s)
+def amounts_of(input_tokens: float, output_tokens: float, cached: float = 0.0) -> dict[str, float]:
+    """What a call takes of each resource. Cached input counts only where both are one limit."""
+    return {
+        "requests": 1.0,
+        "tokens": input_tokens + output_tokens,
+        "input_tokens": input_tokens - cached,
+        "output_tokens": output_tokens,
+    }
+
+
+class Meter:
+    """One resource: the controller says how fast, the bucket keeps account."""
+
+    __slots__ = ("_refill", "_size", "bucket", "burst", "controller", "window_s")
+
+    def __init__(self, controller: RateController, window_s: float, burst: float) -> None:
+        self.controller = controller
+        self.window_s = window_s
+        self.burst = burst
         self.bucket: Bucket | None = None
-        self.used = Rates()
-        self.pace(now_s)
+        self._refill = RefillEstimator()
+        self._size: float | None = None
 
-    def pace(self, now_s: float) -> None:
-        """Let the bucket follow the controller."""
+    def apply(self, now_s: float) -> None:
+        """The controller's rate is another: the bucket follows."""
         rate = self.controller.rate_per_s
         if rate == inf:
-            self.bucket = None
             return
-        capacity = max(rate * self.burst_s, self.seen, 1.0)
+        capacity = self._capacity(rate)
         if self.bucket is None:
             self.bucket = Bucket(rate, capacity, now_s=now_s)
-        elif self.bucket.rate_per_s != rate or self.bucket.capacity != capacity:
+        else:
             self.bucket.set_rate(rate, capacity, now_s)
 
-    def time_until(self, amount: float, now_s: float) -> float:
-        """Seconds until `amount` may be taken. More than the bucket holds goes when it is full."""
-        bucket = self.bucket
-        if bucket is None or amount <= 0:
+    def empty(self, now_s: float) -> None:
+        """The server says that nothing is left, and the controller has cut the rate."""
+        self.apply(now_s)
+        assert self.bucket is not None  # noqa: S101 - a rate that was cut is finite
+        self.bucket.drain(now_s)
+
+    def wait_s(self, amount: float, now_s: float) -> float:
+        """Seconds until `amount` is there; a size that is only believed keeps nothing out."""
+        if self.bucket is None:
             return 0.0
-        return bucket.time_until(min(amount, bucket.capacity), now_s)
+        wait_s = self.bucket.time_until(min(amount, self.bucket.capacity), now_s)
+        if wait_s > 0:
+            self.controller.held_back()
+        return wait_s
+
+    def too_large(self, amount: float) -> bool:
+        """Whether `amount` will never fit, by the word of the user or of the server."""
+        if self.bucket is None or self.controller.source not in {Source.TOLD, Source.SERVER}:
+            return False
+        limit = self.controller.limit_per_s
+        return limit is not None and amount > limit * self.window_s
+
+    def learn(self, limit: ServerLimit, outstanding: float, now_s: float) -> bool:
+        """The server reports this resource. Says whether its limit is news."""
+        most, left, reset_s = limit.limit, limit.remaining, limit.reset_s
+        news = fixed = False
+        if most is not None:
+            known = None
+            if not limit.firm:
+                # A refusal's text names what is missing and for how long: that is the rate itself.
+                # Where it names less, what was measured is worth more than "per minute".
+                if reset_s is None:
+                    return False
+                self.window_s = limit.window_s(self.window_s)
+            elif left is not None and reset_s is not None:
+                known = self._refill.observe(most, left, reset_s)
+            if known is not None:
+                fixed = known.fixed
+                self._size = None if fixed else known.size
+                self._take_window(known.window_s)
+            news = self.controller.learn(most / self.window_s, now_s, firm=limit.firm)
+            if news:
+                self.apply(now_s)
+        if left is not None and self.bucket is not None:
+            self.bucket.observe(left, outstanding, now_s)
+            if fixed and reset_s is not None and most is not None:
+                self.bucket.expect_refill(now_s + reset_s, most)
+        return news
+
+    def _take_window(self, window_s: float) -> None:
+        # Measured windows tremble; only a real difference is a new rate.
+        if abs(window_s - self.window_s) > _SAME_WINDOW * self.window_s:
+            self.window_s = window_s
+
+    def _capacity(self, rate: float) -> float:
+        source = self.controller.source
+        if source is Source.SERVER and self._size is not None:
+            return max(1.0, self._size)
+        if source is Source.UNKNOWN:
+            return max(1.0, rate / _START_PER_S)  # slow start lets one go at a time
+        window_s = self.burst * self.window_s
+        return max(1.0, rate * (min(window_s, _BURST_S) if source is Source.PROBED else window_s))
 
 
 class Endpoint:
-    """The state of one provider's model under one key.
+    """The state of one endpoint.
 
     Args:
-        name: "host/model#fingerprint".
-        config: What the user says of it.
-        breaker: When it counts as dead.
-        now_s: When it is first seen.
+        name: Host, model and the key's fingerprint in one word.
+        quota: What the user says it allows.
+        settings: How rates are searched.
+        now_s: When it begins.
+        breaker: When it counts as dead; None: the usual figures.
     """
 
     def __init__(
-        self, name: str, config: EndpointConfig, breaker: BreakerConfig, now_s: float
+        self,
+        name: str,
+        quota: Quota,
+        settings: RateSettings | None = None,
+        now_s: float = 0.0,
+        breaker: Breaker | None = None,
     ) -> None:
+        settings = settings or RateSettings()
         self.name = name
-        self.config = config
-        per_min = {"requests": config.rpm, "tokens": config.tpm}
-        if config.input_tpm is not None or config.output_tpm is not None:
-            per_min |= {"input_tokens": config.input_tpm, "output_tokens": config.output_tpm}
-        self.resources = {
-            resource: Resource(resource, rate, config.burst_s, now_s)
-            for resource, rate in per_min.items()
+        told = {
+            "requests": quota.rpm,
+            "tokens": quota.tpm,
+            "input_tokens": quota.input_tpm,
+            "output_tokens": quota.output_tpm,
         }
-        told = any(rate is not None for rate in per_min.values())
-        self.window = inf if told or config.concurrency is not None else _SLOW_START
-        self.concurrency = ConcurrencyController(told=config.concurrency)
+        self.meters: dict[str, Meter] = {}
+        for resource in RESOURCES:
+            limit = told[resource]
+            controller = RateController(
+                settings,
+                told_per_s=None if limit is None else limit / quota.window_s,
+                start_per_s=_START_PER_S if resource == "requests" else None,
+                now_s=now_s,
+            )
+            meter = self.meters[resource] = Meter(controller, quota.window_s, quota.burst)
+            meter.apply(now_s)
         self.gate = Gate()
-        self.breaker = Breaker(
-            share=breaker.share,
-            least_calls=breaker.least_calls,
-            window_s=breaker.window_s,
-            cool_down_s=breaker.cool_down_s,
-        )
-        self.outputs = OutputEstimator()
-        self.pulse = Pulse()
-        self.running: dict[int, Ticket] = {}
-        self.in_flight = 0
-        self.sent = 0
-        self.limit_hits = 0
-        self.failures = 0
-        self.requeues = 0
-        self.cost = 0.0
+        self.breaker = breaker or Breaker()
+        self.concurrency = ConcurrencyController(told=quota.concurrency)
+        self.in_flight: dict[int, _Sent] = {}
+        self._outstanding = dict.fromkeys(RESOURCES, 0.0)
+        self._answered_s = -inf
+        self._last_blamed: list[str] = []
+        self._began_s = now_s
+        self._epoch_s = -inf
+        self._epoch = dict.fromkeys(RESOURCES, 0.0)
 
-    # -- before a call ----------------------------------------------------------------------
+    # -- may it go? ---------------------------------------------------------------------------
 
-    def need(self, call: Call) -> Need:
-        """What the call will probably take."""
-        given, config = call.estimate, self.config
-        most = call.max_output_tokens
-        if most is None and given.output_tokens:
-            output = float(given.output_tokens)
-        else:
-            output = float(self.outputs.output_tokens(call.agent, most, reserve=config.reserve))
-        counted = given.input_tokens
-        if not config.cached_input_counts:
-            cached = given.cached_input_tokens or self.outputs.cached_tokens(call.agent, counted)
-            counted -= min(cached, counted)
-        return Need(1.0, counted + output, float(counted), output)
-
-    def too_large(self, need: Need) -> str | None:
-        """The resource of which the call needs more than a whole window, or None."""
-        for name, resource in self.resources.items():
-            known = resource.controller.source in {Source.TOLD, Source.SERVER}
-            if known and getattr(need, name) > resource.window:
-                return name
+    def too_large(self, amounts: Mapping[str, float]) -> str | None:
+        """The resource of which a call takes more than there ever is; None if it fits."""
+        for resource, meter in self.meters.items():
+            if meter.too_large(amounts[resource]):
+                return resource
         return None
 
-    def blocked_s(self, need: Need, now_s: float) -> float:
-        """Seconds until such a call may go: 0 is now, infinite until something else happens."""
-        wait_s = max(self.breaker.time_until(now_s), self.gate.time_until(now_s))
-        if self.in_flight >= self.window or not self.concurrency.allows(self.in_flight):
-            return inf
-        for name, resource in self.resources.items():
-            if resource.bucket is None:
-                continue
-            if resource.controller.advance(now_s):
-                resource.pace(now_s)
-            bound_s = resource.time_until(getattr(need, name), now_s)
-            if bound_s > 0:
-                resource.controller.held_back()
-                wait_s = max(wait_s, bound_s)
-        return wait_s
+    def wait(self, amounts: Mapping[str, float], now_s: float) -> Wait:
+        """How long a call of `amounts` must wait now, and for what."""
+        wait_s = self.breaker.time_until(now_s)
+        if wait_s > 0:
+            return Wait(wait_s, "breaker")
+        wait_s = self.gate.time_until(now_s)
+        if wait_s > 0:
+            return Wait(wait_s, "closed")
+        if not self.concurrency.allows(len(self.in_flight)):
+            return Wait(inf, "concurrency")
+        longest = Wait(0.0, "")
+        for resource, meter in self.meters.items():
+            wait_s = meter.wait_s(amounts[resource], now_s)
+            if wait_s > longest.seconds:
+                longest = Wait(wait_s, resource)
+        return longest
 
-    def next_look_s(self) -> float:
-        """When a rate may grow by itself; infinite for never."""
-        looks = (r.controller.next_s() for r in self.resources.values() if r.bucket is not None)
-        return min(looks, default=inf)
+    def next_s(self) -> float:
+        """When `advance` may change something."""
+        return min(meter.controller.next_s() for meter in self.meters.values())
 
-    # -- a call goes and ends ---------------------------------------------------------------
+    def advance(self, now_s: float) -> list[str]:
+        """Let time pass; gives the resources of which the rate changed."""
+        changed = []
+        for resource, meter in self.meters.items():
+            if meter.controller.advance(now_s):
+                meter.apply(now_s)
+                changed.append(resource)
+        return changed
 
-    def go(self, ticket: int, need: Need, now_s: float) -> bool:
-        """A call goes: take what it needs. Says whether it is the breaker's probe."""
-        self.in_flight += 1
-        self.sent += 1
+    # -- what becomes of it -------------------------------------------------------------------
+
+    def sent(self, ticket: int, amounts: Mapping[str, float], now_s: float) -> None:
+        """A call goes."""
         gap_s = 0.0
-        for name, resource in self.resources.items():
-            amount = getattr(need, name)
-            resource.controller.sent(amount)
-            resource.used.add(amount, now_s)
-            if resource.bucket is not None:
-                resource.bucket.take(amount, now_s)
-                gap_s = max(gap_s, amount / resource.bucket.rate_per_s)
+        for resource, meter in self.meters.items():
+            amount = amounts[resource]
+            meter.controller.sent(amount)
+            self._outstanding[resource] += amount
+            self._epoch[resource] += amount
+            if meter.bucket is not None:
+                meter.bucket.take(amount, now_s)
+                gap_s = max(gap_s, amount / meter.controller.rate_per_s)
+        self.in_flight[ticket] = _Sent(amounts, now_s)
         self.gate.sent(gap_s, now_s)
-        return self.breaker.sent(ticket, now_s)
+        self.breaker.sent(ticket, now_s)
 
-    def answered(self, need: Need, usage: Usage | None, agent: str, now_s: float) -> None:
-        """A call ended well, or gave up: correct what it took."""
-        self.in_flight -= 1
-        self.gate.accepted()
-        self.concurrency.answered()
-        if self.window < inf:
-            self.window += 1.0
-        if usage is None:
-            return
-        counted = usage.input_tokens
-        if not self.config.cached_input_counts:
-            counted -= usage.cached_input_tokens
-        used = Need(1.0, counted + usage.output_tokens, counted, usage.output_tokens)
-        self._correct(need, used, now_s)
-        if usage.total_tokens:
-            self.outputs.used(
-                agent, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
-            )
+    def reported(self, report: LimitReport, now_s: float) -> list[str]:
+        """The server named its limits; gives the resources whose limit is news."""
+        news = []
+        for resource, limit in report.limits().items():
+            if self.meters[resource].learn(limit, self._outstanding[resource], now_s):
+                news.append(resource)
+        return news
 
-    def dropped(self, need: Need, used: Need | None, now_s: float) -> None:
-        """A call was given up on: what it took is spent, unless it is known what it used."""
-        self.in_flight -= 1
-        if used is not None:
-            self._correct(need, used, now_s)
+    def limited(self, ticket: int, report: LimitReport, now_s: float) -> list[str]:
+        """The server refused a call for its limits (429); gives the resources that were cut."""
+        sent = self._back(ticket, now_s)
+        if sent is None:
+            return []
+        blamed = self._blamed(report, sent, now_s)
+        cut = []
+        for resource, meter in self.meters.items():
+            if resource not in blamed:
+                meter.controller.taken_back(sent.amounts[resource], sent.at_s)
+            elif meter.controller.hit(sent.amounts[resource], sent.at_s, now_s):
+                cut.append(resource)
+                meter.empty(now_s)
+        if cut:
+            self._last_blamed = blamed
+            self._epoch_s = now_s
+            self._epoch = dict.fromkeys(RESOURCES, 0.0)
+        self.reported(report, now_s)
+        if report.retry_after_s is not None:
+            self.gate.close(report.retry_after_s, now_s)
+        self.breaker.ended(ticket, failed=False, now_s=now_s)
+        return cut
 
-    def failed(
+    def overloaded(self, ticket: int, report: LimitReport, now_s: float) -> bool:
+        """The server had no room (503, 529). Says whether that cut the concurrency limit."""
+        sent = self._back(ticket, now_s)
+        if sent is None:
+            return False
+        for resource in RESOURCES:
+            self.meters[resource].controller.taken_back(sent.amounts[resource], sent.at_s)
+        accepted = len(self.in_flight)
+        cut = self.concurrency.refused(accepted, sent.at_s, now_s)
+        if report.retry_after_s is not None or not accepted:
+            self.gate.close(report.retry_after_s, now_s)
+        # Full is not dead: it is a failure only if nobody was served since this call was sent.
+        alive = accepted > 0 or self._answered_s > sent.at_s
+        self.breaker.ended(ticket, failed=None if alive else True, now_s=now_s)
+        return cut
+
+    def ended(
         self,
-        need: Need,
-        verdict: Verdict,
-        report: LimitReport | None,
-        sent_s: float,
+        ticket: int,
+        used: Mapping[str, float] | None,
         now_s: float,
         *,
-        in_flight: bool = True,
-    ) -> list[Change]:
-        """A call met an error. Gives the rates that changed by it."""
-        if in_flight:
-            self.in_flight -= 1
-        # A refused call still cost a request; its tokens were not taken.
-        self._correct(need, Need(1.0, 0.0, 0.0, 0.0), now_s)
-        if verdict.kind is Kind.LIMIT:
-            return self._hit(need, report, sent_s, now_s)
-        if verdict.kind is Kind.OVERLOADED:
-            self.window = inf
-            self.concurrency.refused(self.in_flight, sent_s, now_s)
-            if report is not None and report.retry_after_s is not None:
-                self.gate.close(report.retry_after_s, now_s)
-        if verdict.failed:
-            self.failures += 1
-        return []
+        failed: bool | None = False,
+        hung: bool = False,
+    ) -> bool:
+        """A call ended; `used` is what it really took, None if nobody knows.
 
-    def _hit(
-        self, need: Need, report: LimitReport | None, sent_s: float, now_s: float
-    ) -> list[Change]:
-        self.limit_hits += 1
-        self.window = inf
-        name = self._culprit(need, report)
-        resource = self.resources[name]
-        changes = []
-        if resource.controller.hit(getattr(need, name), sent_s, now_s):
-            changes.append(Change(name, "cut"))
-        resource.pace(now_s)
-        if resource.bucket is not None:
-            resource.bucket.drain(now_s)
-        if report is not None and report.retry_after_s is not None:
-            self.gate.close(report.retry_after_s, now_s)
-        return changes
-
-    def _culprit(self, need: Need, report: LimitReport | None) -> str:
-        """Which resource refused: what the server says, or else what is nearest to its limit."""
-        if report is not None:
-            if report.resource in self.resources:
-                return str(report.resource)
-            shares = {
-                name: limit.remaining - getattr(need, name)
-                for name, limit in report.limits().items()
-                if limit.remaining is not None and name in self.resources
-            }
-            short = {name: left for name, left in shares.items() if left < 0}
-            if short:
-                return min(short, key=lambda name: short[name])
-        paced = [name for name, resource in self.resources.items() if resource.bucket is not None]
-        if len(paced) == 1:
-            return paced[0]
-        return "tokens" if need.tokens > need.requests else "requests"
-
-    def _correct(self, need: Need, used: Need, now_s: float) -> None:
-        for name, resource in self.resources.items():
-            reserved, real = getattr(need, name), getattr(used, name)
-            if reserved != real:
-                resource.controller.corrected(real - reserved)
-                if resource.bucket is not None:
-                    resource.bucket.settle(reserved, real, now_s)
-
-    # -- the server's word ------------------------------------------------------------------
-
-    def observe(self, report: LimitReport, outstanding: Need, now_s: float) -> list[Change]:
-        """A response said something of the limits; `outstanding` may not have reached it yet."""
-        changes: list[Change] = []
-        if not self.config.learn:
-            return changes
-        for name, limit in report.limits().items():
-            resource = self.resources.get(name)
-            if resource is None:
-                resource = Resource(name, None, self.config.burst_s, now_s)
-                self.resources[name] = resource
-            if limit.limit:
-                resource.window = limit.limit
-                if resource.controller.learn(limit.limit / limit.window_s(), now_s):
-                    resource.seen = 0.0
-                    changes.append(Change(name, "learnt"))
-                self.window = inf
-                resource.pace(now_s)
-            if limit.remaining is not None and limit.remaining > resource.seen:
-                resource.seen = limit.remaining
-                resource.pace(now_s)
-            if resource.bucket is not None and limit.remaining is not None:
-                resource.bucket.observe(limit.remaining, getattr(outstanding, name), now_s)
-        return changes
-
-    # -- the breaker ------------------------------------------------------------------------
-
-    def judge(self, ticket: int, verdict: Verdict | None, now_s: float) -> bool:
-        """A call ended with this verdict (None: well). Says whether the breaker changed."""
-        failed = False if verdict is None else verdict.failed
+        Returns:
+            Whether the breaker's state changed.
+        """
+        sent = self.in_flight.pop(ticket, None)
+        if sent is None:
+            return False
+        for resource, meter in self.meters.items():
+            reserved = sent.amounts[resource]
+            self._outstanding[resource] -= reserved
+            if used is not None:
+                meter.controller.corrected(used[resource] - reserved)
+                self._epoch[resource] += used[resource] - reserved
+                if meter.bucket is not None:
+                    meter.bucket.settle(reserved, used[resource], now_s)
+        if failed is False:
+            self._answered_s = now_s
+            self.concurrency.answered()
+            self.gate.accepted()
+        if hung and self._answered_s > sent.at_s:
+            failed = None  # others were served meanwhile: this one is lost, the endpoint lives
         return self.breaker.ended(ticket, failed=failed, now_s=now_s)
 
-    @property
-    def is_down(self) -> bool:
-        """Whether calls to it fail fast."""
-        return self.breaker.state is BreakerState.OPEN
+    # -- steps --------------------------------------------------------------------------------
+
+    def _back(self, ticket: int, now_s: float) -> _Sent | None:
+        """A refused call took nothing; only the request itself may have counted."""
+        sent = self.in_flight.pop(ticket, None)
+        if sent is not None:
+            for resource, meter in self.meters.items():
+                amount = sent.amounts[resource]
+                self._outstanding[resource] -= amount
+                if sent.at_s > self._epoch_s:
+                    self._epoch[resource] -= amount
+                if meter.bucket is not None and resource != "requests":
+                    meter.bucket.settle(amount, 0.0, now_s)
+        return sent
+
+    def _blamed(self, report: LimitReport, sent: _Sent, now_s: float) -> list[str]:
+        if report.resource is not None:
+            return [report.resource]
+        empty = [
+            resource
+            for resource, limit in report.limits().items()
+            if limit.remaining is not None and limit.remaining < sent.amounts[resource]
+        ]
+        return empty or self._most_used(sent.at_s, now_s)
+
+    def _most_used(self, sent_s: float, now_s: float) -> list[str]:
+        """The server does not say: which of requests and tokens came near to its limit lately?"""
+        if sent_s <= self._epoch_s:
+            return self._last_blamed
+        seconds = max(now_s - max(self._epoch_s, self._began_s), 1e-3)
+        use = {}
+        for resource in ("requests", "tokens"):
+            limit = self.meters[resource].controller.limit_per_s
+            if limit is None:
+                return ["requests", "tokens"]
+            use[resource] = self._epoch[resource] / seconds / limit
+        most = max(use.values())
+        if most <= 0 and self._last_blamed:
+            return self._last_blamed  # nothing went through since: it is the same trouble
+        return [resource for resource, share in use.items() if share >= _NEAR * most]

@@ -362,6 +362,8 @@ class Kernel:
             self.grant(ticket, cause, self.pool.take(ticket.group, ticket.account, within))
         if self.nesting.waiting:
             self.nesting.relieve()
+        for site in self.congestion.sites.values():
+            self.congestion.tell_growth(site)
         if self.scheduler.demoted:
             for account, level in self.scheduler.demoted:
                 self.counters.demotions += 1
@@ -395,6 +397,7 @@ class Kernel:
         held_s = self.now_s - ticket.granted_s
         move(ticket, State.ZOMBIE)
         self.vacate(ticket)
+        self.congestion.reaped(ticket)
         self.zombies += 1
         ticket.account.zombies += 1
         self.counters.reaped += 1

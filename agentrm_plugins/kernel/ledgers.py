@@ -72,7 +72,7 @@ class Ledgers:
 
     def _amounts(self, ticket: Ticket) -> dict[Resource, float]:
         need, estimate = ticket.need, ticket.call.estimate
-        output = int(need.output_tokens) if need is not None else estimate.output_tokens
+        output = int(need["output_tokens"]) if need else estimate.output_tokens
         price = self.price(ticket.call.endpoint)
         tokens = estimate.input_tokens + output
         cost = 0.0

@@ -154,11 +154,11 @@ class Nesting:
         for kids in self.waiting.values():
             closed = set()  # Endpoints that hold up an earlier call: nobody overtakes it.
             for _, ticket in zip(range(_LOOKED_AT), kids.values(), strict=False):
-                if ticket.bid is None or ticket.endpoint in closed or not self._may_pass(ticket):
+                if ticket.bid is None or ticket.site in closed or not self._may_pass(ticket):
                     continue
                 if congestion.passable(ticket):
                     return ticket
-                closed.add(ticket.endpoint)
+                closed.add(ticket.site)
         return None
 
     def _may_pass(self, ticket: Ticket) -> bool:

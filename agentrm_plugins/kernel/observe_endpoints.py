@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.report import EndpointStatistics, RateStatistics
 
 if TYPE_CHECKING:
-    from agentrm_plugins.kernel.endpoint import Endpoint, Resource
     from agentrm_plugins.kernel.kernel import Kernel
+    from agentrm_plugins.kernel.site import Site
 
 __all__ = ["observe_endpoints"]
 
@@ -19,46 +19,47 @@ _PER_MIN = 60.0
 
 def observe_endpoints(kernel: Kernel) -> dict[str, EndpointStatistics]:
     """Every endpoint that was ever called."""
-    waiting = dict.fromkeys(kernel.congestion.endpoints, 0)
+    waiting = dict.fromkeys(kernel.congestion.sites, 0)
     for line in kernel.room.lines.values():
-        if line.endpoint is not None:
-            waiting[line.endpoint.name] += line.waiting
+        if line.site is not None:
+            waiting[line.site.name] += line.waiting
     for ticket in kernel.room.asleep.values():
-        if ticket.endpoint is not None:
-            waiting[ticket.endpoint.name] += 1
+        if ticket.site is not None:
+            waiting[ticket.site.name] += 1
     return {
-        name: _endpoint(endpoint, waiting[name], kernel.now_s)
-        for name, endpoint in kernel.congestion.endpoints.items()
+        name: _endpoint(site, waiting[name], kernel.now_s)
+        for name, site in kernel.congestion.sites.items()
     }
 
 
-def _endpoint(endpoint: Endpoint, waiting: int, now_s: float) -> EndpointStatistics:
-    concurrency = min(endpoint.concurrency.limit, endpoint.window)
-    rates = {name: _rate(part, now_s) for name, part in endpoint.resources.items()}
+def _endpoint(site: Site, waiting: int, now_s: float) -> EndpointStatistics:
+    endpoint = site.endpoint
+    concurrency = endpoint.concurrency.limit
     return EndpointStatistics(
-        rates=MappingProxyType(rates),
+        rates=MappingProxyType({name: _rate(site, name, now_s) for name in endpoint.meters}),
         concurrency=None if concurrency == inf else concurrency,
-        in_flight=endpoint.in_flight,
+        in_flight=len(endpoint.in_flight),
         waiting=waiting,
-        sent=endpoint.sent,
-        limit_hits=endpoint.limit_hits,
-        requeues=endpoint.requeues,
-        failures=endpoint.failures,
-        breaker=endpoint.breaker.state.value,
-        closed_for_s=max(0.0, endpoint.gate.closed_until_s - now_s),
-        first_token_timeout_s=endpoint.pulse.allowed("first"),
-        cost=endpoint.cost,
+        sent=site.sent,
+        limit_hits=site.limit_hits,
+        requeues=site.requeues,
+        failures=site.failures,
+        breaker=site.breaker.value,
+        closed_for_s=max(0.0, site.closed_until_s - now_s),
+        first_token_timeout_s=site.pulse.allowed("first"),
+        cost=site.cost,
     )
 
 
-def _rate(resource: Resource, now_s: float) -> RateStatistics:
-    controller, bucket = resource.controller, resource.bucket
+def _rate(site: Site, name: str, now_s: float) -> RateStatistics:
+    meter = site.endpoint.meters[name]
+    controller, bucket = meter.controller, meter.bucket
     limit = controller.limit_per_s
     proximity, binds_in_s = 0.0, None
     if bucket is not None:
         left = bucket.level(now_s)
         proximity = min(1.0, max(0.0, 1.0 - left / bucket.capacity))
-        drain_per_s = resource.used.per_s(now_s)[1] - bucket.rate_per_s
+        drain_per_s = site.used[name].per_s(now_s)[1] - bucket.rate_per_s
         if drain_per_s > 0:
             binds_in_s = max(0.0, left) / drain_per_s
     return RateStatistics(

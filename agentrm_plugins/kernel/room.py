@@ -15,7 +15,7 @@ from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
     from agentrm_plugins.accounts import Account, RunQueue, Scheduler, Tenant
-    from agentrm_plugins.kernel.endpoint import Endpoint
+    from agentrm_plugins.kernel.site import Site
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.lanes import Group, LanePool
 
@@ -36,13 +36,13 @@ class Line:
 
     __slots__ = (
         "bids",
-        "endpoint",
         "first",
         "group",
         "key",
         "oldest",
         "overtaker",
         "ready",
+        "site",
         "tenant",
         "waiting",
     )
@@ -51,13 +51,13 @@ class Line:
         self,
         key: _Key,
         group: Group,
-        endpoint: Endpoint | None,
+        site: Site | None,
         tenant: Tenant | None,
         ready: RunQueue,
     ) -> None:
         self.key = key
         self.group = group
-        self.endpoint = endpoint
+        self.site = site
         self.tenant = tenant
         self.ready = ready
         self.first: Bid | None = None
@@ -154,8 +154,7 @@ class WaitingRoom:
         self._uncount(ticket)
         line = bid.line
         if line.overtaker is not None and line.overtaker[0] is bid:
-            assert ticket.need is not None  # noqa: S101 - every call to an endpoint has one
-            line.overtaker[1].overtaken += ticket.need.tokens
+            line.overtaker[1].overtaken += ticket.need["tokens"]
         line.overtaker = None
         if line.first is bid:
             line.first = None
@@ -256,33 +255,35 @@ class WaitingRoom:
         if line is None:
             group = ticket.group
             tenant = ticket.account.tenant if group.per_tenant is not None else None
-            line = Line(key, group, ticket.endpoint, tenant, self._scheduler.queue())
+            line = Line(key, group, ticket.site, tenant, self._scheduler.queue())
             self.lines[key] = line
         return line
+
+    def look_at(self, site: Site, at_s: float) -> None:
+        """Somebody may go then, or when a rate grows before."""
+        self.look_s = min(self.look_s, at_s, site.endpoint.next_s())
 
     def _candidate(self, line: Line, now_s: float) -> Bid | None:
         """Who of the line may go now: its head, or somebody small behind a head that waits."""
         head = line.first or line.ready.best(now_s)
-        if head is None or line.endpoint is None:
+        if head is None or line.site is None:
             return head
         wait_s = self._blocked_s(head, now_s)
         if wait_s == 0:
             return head
         if wait_s < NEVER:
-            look_s = min(now_s + wait_s, line.endpoint.next_look_s())
-            self.look_s = min(self.look_s, look_s)
+            self.look_at(line.site, now_s + wait_s)
             return self._overtaker(line, head, now_s)
         return None
 
     def _blocked_s(self, bid: Bid, now_s: float) -> float:
-        endpoint = bid.line.endpoint
+        endpoint = bid.line.site
         return 0.0 if endpoint is None else endpoint.blocked_s(bid.head.need, now_s)
 
     def _overtaker(self, line: Line, head: Bid, now_s: float) -> Bid | None:
         """Backfill: somebody behind the head whom the head's reservation has room for."""
         first: Ticket = head.head
-        assert first.need is not None  # noqa: S101 - every call to an endpoint has one
-        room = _OVERTAKEN * first.need.tokens - first.overtaken
+        room = _OVERTAKEN * first.need["tokens"] - first.overtaken
         if room < 1 or len(line.ready) == 1:
             return None
         passed, found = [head], None
@@ -292,7 +293,7 @@ class WaitingRoom:
             if bid is None:
                 break
             need = bid.head.need
-            if need.tokens <= room and self._blocked_s(bid, now_s) == 0:
+            if need["tokens"] <= room and self._blocked_s(bid, now_s) == 0:
                 found = bid
                 line.overtaker = bid, first
             else:
@@ -360,7 +361,7 @@ class WaitingRoom:
         del bid.account.bids[line]
         bid.turn = -1
         line.bids -= 1
-        if not line.bids and (line.tenant is not None or line.endpoint is not None):
+        if not line.bids and (line.tenant is not None or line.site is not None):
             del self.lines[line.key]
 
     def _enqueue(self, ticket: Ticket, bid: Bid) -> None:
@@ -384,9 +385,9 @@ class WaitingRoom:
 
 
 def _key(ticket: Ticket) -> _Key:
-    group, endpoint = ticket.group, ticket.endpoint
+    group, site = ticket.group, ticket.site
     tenant = ticket.account.tenant.name if group.per_tenant is not None else None
-    return group.name, endpoint.name if endpoint is not None else None, tenant
+    return group.name, site.name if site is not None else None, tenant
 
 
 def _on_offer(entry: tuple[int, Bid]) -> bool:

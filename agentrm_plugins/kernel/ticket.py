@@ -9,7 +9,7 @@ from agentrm_plugins.kernel.states import State
 if TYPE_CHECKING:
     from agentrm_plugins.accounts import Account, Bid
     from agentrm_plugins.calls import Call
-    from agentrm_plugins.kernel.endpoint import Endpoint, Need
+    from agentrm_plugins.kernel.site import Site
     from agentrm_plugins.policy.budget import Budget
     from agentrm_plugins.policy.lanes import Group, Seat
     from agentrm_plugins.policy.leases import Terms
@@ -40,7 +40,6 @@ class Ticket:
         "bid",
         "call",
         "deadline_s",
-        "endpoint",
         "granted_s",
         "group",
         "hold_s",
@@ -57,6 +56,7 @@ class Ticket:
         "rider",
         "seat",
         "seq",
+        "site",
         "started_s",
         "state",
         "submitted_s",
@@ -96,8 +96,8 @@ class Ticket:
         self.beaten_tokens = 0
         self.nested = 0
         self.terms: Terms | None = None
-        self.endpoint: Endpoint | None = None
-        self.need: Need | None = None
+        self.site: Site | None = None
+        self.need: dict[str, float] = {}
         self.reserved: list[tuple[Budget, float]] | None = None
         self.bid: Bid | None = None
         self.before: Ticket | None = None

@@ -23,7 +23,7 @@ from the same limit, and then finds the share that is left.
 
 Sources: beta 0.7 is that of CUBIC (RFC 9438), used for the same purpose by botocore's adaptive
 mode. Alpha, the interval and the margin were measured in the simulation of
-`tests/policy/test_aimd_sim.py`.
+`tests/kernel/test_endpoint_sim.py`.
 """
 
 from __future__ import annotations
@@ -162,6 +162,11 @@ class RateController:
         """A call really used `difference` more (negative: less) than was reserved."""
         self._delivered += difference
 
+    def taken_back(self, amount: float, sent_s: float) -> None:
+        """A call of `amount`, sent at `sent_s`, was refused, for whatever reason."""
+        if sent_s > self._cut_s:  # else it is forgotten already
+            self._delivered -= amount
+
     def held_back(self) -> None:
         """This rate makes somebody wait: it is the one that binds."""
         self._bound = True
@@ -184,7 +189,7 @@ class RateController:
 
     def hit(self, amount: float, sent_s: float, now_s: float) -> bool:
         """A call of `amount`, sent at `sent_s`, was refused. Says whether that cut the rate."""
-        self._delivered -= amount
+        self.taken_back(amount, sent_s)
         if sent_s <= self._cut_s:
             return False
         seconds = max(now_s - self._anchor_s, 1e-3)

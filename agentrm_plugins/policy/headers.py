@@ -190,10 +190,10 @@ def _text_limit(text: str, wait_s: float | None) -> ServerLimit | None:
     if not most:
         return None
     if used is None:
-        return ServerLimit(most)
+        return ServerLimit(most, firm=False)
     requested = _text_number(_TEXT_REQUESTED, text)
     missing = (requested or 0.0) + used - most
     reset_s = None
     if wait_s and missing > 0:
         reset_s = used * wait_s / missing
-    return ServerLimit(most, max(0.0, most - used), reset_s)
+    return ServerLimit(most, max(0.0, most - used), reset_s, firm=False)

@@ -135,7 +135,7 @@ def test_reads_openais_refusal():
     report = parse_report({}, WALL_S, text)
     assert report.resource == "tokens"
     assert report.retry_after_s == 1.0
-    assert report.tokens == ServerLimit(30000.0, 500.0, 59.0)
+    assert report.tokens == ServerLimit(30000.0, 500.0, 59.0, firm=False)
     assert report.tokens.window_s() == 60.0
     headers = {"x-ratelimit-limit-tokens": "5", "retry-after": "3"}
     beside = parse_report(headers, WALL_S, text)
@@ -153,11 +153,11 @@ def test_reads_openais_refusal():
         ("on requests per min: Limit ,", LimitReport(resource="requests")),
         (
             "on requests per min: Limit 5",
-            LimitReport(resource="requests", requests=ServerLimit(5.0)),
+            LimitReport(resource="requests", requests=ServerLimit(5.0, firm=False)),
         ),
         (
             "on requests per min: Limit 5, Used 5",
-            LimitReport(resource="requests", requests=ServerLimit(5.0, 0.0)),
+            LimitReport(resource="requests", requests=ServerLimit(5.0, 0.0, firm=False)),
         ),
         ("on input tokens per day: Limit 5", LimitReport(resource="input_tokens")),
     ],

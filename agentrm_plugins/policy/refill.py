@@ -1,0 +1,123 @@
+"""How fast a server's bucket refills and how large it is, from its remaining and reset headers.
+
+Law: the reset is the time until the bucket is full, ``reset = (size - remaining) / rate``,
+whenever the report was made; so over all reports of one limit ``rate = spread(remaining) /
+spread(reset)`` (standard deviations) and ``size = mean(remaining) + rate * mean(reset)``. That
+holds for buckets smaller than a window's quota too, and tells a limit per day from one per
+minute, which the headers' names do not. Rounding adds a twelfth of its step squared to a
+variance; that is taken off again.
+
+Regimes: one report says nothing yet, nor do reports that are nearly alike. In a *fixed window*
+less remaining goes with a *shorter* reset: the two rise and fall together, and the bucket is
+whole again when the reset is over.
+
+Limits: a change of the limit starts afresh. A window within 15 % of a usual one (1 s, 1 min, 1 h,
+1 day) is taken for it. What the spreads must exceed is guessed: twice the step of the rounding.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import NamedTuple
+
+__all__ = ["Refill", "RefillEstimator"]
+
+_USUAL_WINDOWS_S = (1.0, 60.0, 3600.0, 86400.0)
+_SNAP = 0.15
+_FINE_S = 0.001  # OpenAI's resets are in milliseconds
+_COARSE_S = 1.0  # Anthropic's in seconds, rounded up
+_CLEAR = 2.0
+
+
+class Refill(NamedTuple):
+    """What was found out.
+
+    Args:
+        window_s: Seconds in which a whole limit flows in.
+        size: The most that the bucket holds.
+        fixed: Whether it is refilled at once at the end of a window; `window_s` is then the longest
+            reset that was seen.
+    """
+
+    window_s: float
+    size: float
+    fixed: bool
+
+
+class RefillEstimator:
+    """The refill of one limit."""
+
+    __slots__ = (
+        "_both",
+        "_count",
+        "_limit",
+        "_longest_s",
+        "_mean_left",
+        "_mean_reset_s",
+        "_step_s",
+        "_var_left",
+        "_var_reset",
+        "known",
+    )
+
+    _limit: float
+    _count: int
+    _step_s: float
+    _longest_s: float
+    _mean_left: float
+    _mean_reset_s: float
+    _var_left: float
+    _var_reset: float
+    _both: float
+    known: Refill | None
+
+    def __init__(self) -> None:
+        self._begin(0.0)
+
+    def observe(self, limit: float, remaining: float, reset_s: float) -> Refill | None:
+        """A report came; gives what is known by now."""
+        if limit != self._limit:
+            self._begin(limit)
+        if reset_s % _COARSE_S:
+            self._step_s = _FINE_S
+        self._longest_s = max(self._longest_s, reset_s)
+        self._count += 1
+        off_left, off_reset = remaining - self._mean_left, reset_s - self._mean_reset_s
+        self._mean_left += off_left / self._count
+        self._mean_reset_s += off_reset / self._count
+        self._var_left += off_left * (remaining - self._mean_left)
+        self._var_reset += off_reset * (reset_s - self._mean_reset_s)
+        self._both += off_left * (reset_s - self._mean_reset_s)
+        self._estimate()
+        return self.known
+
+    def _begin(self, limit: float) -> None:
+        self._limit = limit
+        self._count = 0
+        self._step_s = _COARSE_S
+        self._longest_s = 0.0
+        self._mean_left = 0.0
+        self._mean_reset_s = 0.0
+        self._var_left = 0.0
+        self._var_reset = 0.0
+        self._both = 0.0
+        self.known = None
+
+    def _estimate(self) -> None:
+        left, reset = self._var_left / self._count, self._var_reset / self._count
+        if left < _CLEAR**2 or reset < (_CLEAR * self._step_s) ** 2:
+            return
+        if self._both > 0:
+            self.known = Refill(_usual(self._longest_s), self._limit, fixed=True)
+            return
+        rate = sqrt((left - 1 / 12) / (reset - self._step_s**2 / 12))
+        # Remaining is rounded down and the reset up: the middle lies half a step off.
+        size = self._mean_left + 0.5 + rate * (self._mean_reset_s - self._step_s / 2)
+        self.known = Refill(_usual(self._limit / rate), size, fixed=False)
+
+
+def _usual(window_s: float) -> float:
+    for usual_s in _USUAL_WINDOWS_S:
+        if abs(window_s - usual_s) <= _SNAP * usual_s:
+            return usual_s
+    return window_s

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from agentrm_plugins.kernel.endpoint import Endpoint, Quota, Wait, amounts_of
+from agentrm_plugins.policy.breaker import BreakerState
+from agentrm_plugins.policy.headers import LimitReport, ServerLimit
+
+SMALL = amounts_of(50, 50)
+NOTHING = LimitReport()
+
+
+def test_a_call_takes_of_each_resource():
+    """One request, its tokens, and where input is limited apart only what is not cached."""
+    assert amounts_of(100, 20, cached=60) == {
+        "requests": 1.0,
+        "tokens": 120,
+        "input_tokens": 40,
+        "output_tokens": 20,
+    }
+
+
+def test_reserves_and_settles():
+    """What was reserved is not there for others; what was not used comes back."""
+    endpoint = Endpoint("e", Quota(tpm=600))
+    assert endpoint.wait(amounts_of(500, 100), 0.0) == Wait(0.0, "")
+    endpoint.sent(1, amounts_of(500, 100), 0.0)
+    assert endpoint.wait(SMALL, 0.0) == Wait(10.0, "tokens")
+    endpoint.ended(1, amounts_of(200, 0), 0.0)
+    assert endpoint.wait(SMALL, 0.025).seconds == 0.0
+    endpoint.sent(2, SMALL, 0.025)
+    endpoint.ended(2, None, 0.025)
+    assert endpoint.wait(amounts_of(301, 0), 0.05).cause == "tokens"
+    assert endpoint.ended(99, None, 0.0) is False
+
+
+def test_a_call_larger_than_the_limit_is_named():
+    """By the user's word or the server's; a limit found by probing refuses nothing."""
+    endpoint = Endpoint("e", Quota(tpm=600))
+    assert endpoint.too_large(amounts_of(601, 0)) == "tokens"
+    assert endpoint.too_large(amounts_of(600, 0)) is None
+    endpoint.sent(1, SMALL, 0.0)
+    endpoint.limited(1, LimitReport(resource="tokens"), 0.1)
+    assert endpoint.too_large(amounts_of(601, 0)) is None
+    assert endpoint.wait(amounts_of(5000, 0), 0.1).seconds < inf
+
+
+def test_one_storm_is_one_cut():
+    """Of five calls refused in one window the first cuts the rate, the others do not."""
+    endpoint = Endpoint("e", Quota(tpm=60_000, rpm=600))
+    for ticket in range(5):
+        endpoint.sent(ticket, SMALL, 0.0)
+    report = LimitReport(resource="requests", retry_after_s=2.0)
+    cuts = [endpoint.limited(ticket, report, 0.1) for ticket in range(5)]
+    assert cuts == [["requests"], [], [], [], []]
+    assert endpoint.meters["requests"].controller.rate_per_s == pytest.approx(7.0)
+    assert endpoint.wait(SMALL, 0.2) == Wait(pytest.approx(1.9), "closed")
+    assert endpoint.limited(1, report, 0.3) == []
+
+
+def test_a_closed_endpoint_drips():
+    """After its time calls go one by one at the paced rate."""
+    endpoint = Endpoint("e", Quota(rpm=600))
+    endpoint.sent(1, SMALL, 0.0)
+    endpoint.limited(1, LimitReport(retry_after_s=5.0, resource="requests"), 0.0)
+    now_s, gone = 5.0, []
+    for ticket in range(2, 6):
+        now_s += endpoint.wait(SMALL, now_s).seconds
+        endpoint.sent(ticket, SMALL, now_s)
+        gone.append(now_s)
+    assert gone == pytest.approx([5.0, 5.0 + 1 / 7, 5.0 + 2 / 7, 5.0 + 3 / 7])
+
+
+def test_the_servers_figures_say_which_limit_refused():
+    """Headers that show too few tokens left put the blame on tokens."""
+    endpoint = Endpoint("e", Quota(tpm=60_000, rpm=600))
+    endpoint.sent(1, SMALL, 0.0)
+    report = LimitReport(requests=ServerLimit(600, 500, 10.0), tokens=ServerLimit(60_000, 3, 60.0))
+    assert endpoint.limited(1, report, 0.1) == ["tokens"]
+
+
+def test_without_a_word_the_resource_most_used_is_blamed():
+    """Of two known limits the one that came nearer to being used up; of unknown ones both."""
+    endpoint = Endpoint("e", Quota(tpm=6_000_000, rpm=600))
+    for ticket in range(20):
+        endpoint.sent(ticket, SMALL, ticket / 20)
+    assert endpoint.limited(19, NOTHING, 1.0) == ["requests"]
+    assert endpoint.limited(18, NOTHING, 1.1) == []
+    endpoint.sent(30, SMALL, 1.2)
+    assert endpoint.limited(30, NOTHING, 1.3) == ["requests"]
+    unknown = Endpoint("e", Quota())
+    unknown.sent(1, SMALL, 0.0)
+    assert unknown.limited(1, NOTHING, 0.1) == ["requests", "tokens"]
+
+
+def test_headers_set_the_rate_and_the_level():
+    """The limit is the rate at once, and what remains is the level."""
+    endpoint = Endpoint("e", Quota())
+    report = LimitReport(requests=ServerLimit(60, 60, 0.0), tokens=ServerLimit(600, 50, None))
+    assert endpoint.reported(report, 0.0) == ["requests", "tokens"]
+    assert endpoint.reported(report, 0.0) == []
+    assert endpoint.meters["tokens"].controller.rate_per_s == 10.0
+    assert endpoint.wait(SMALL, 0.0) == Wait(5.0, "tokens")
+    assert endpoint.reported(LimitReport(tokens=ServerLimit(None, 200)), 0.0) == []
+    assert endpoint.wait(SMALL, 0.0).seconds == 0.0
+    assert endpoint.reported(LimitReport(output_tokens=ServerLimit(None, 5)), 0.0) == []
+
+
+def test_a_measured_refill_replaces_the_minute():
+    """From remaining and reset the window and the size of the bucket are found."""
+    endpoint = Endpoint("e", Quota())
+    for left in range(120, 0, -10):
+        limit = ServerLimit(600, left, (120 - left) / 60 + 0.0001)
+        endpoint.reported(LimitReport(tokens=limit), 0.0)
+    meter = endpoint.meters["tokens"]
+    assert meter.window_s == pytest.approx(10.0, rel=0.01)
+    assert meter.controller.rate_per_s == pytest.approx(60.0, rel=0.01)
+    assert meter.bucket.capacity == pytest.approx(120.0, rel=0.05)
+
+
+def test_a_fixed_window_is_waited_for():
+    """Where all comes back at once at the end of the window, that is when the next call goes."""
+    endpoint = Endpoint("e", Quota())
+    for passed_s in range(50):
+        limit = ServerLimit(100, max(0, 100 - 2 * passed_s), 60 - passed_s)
+        endpoint.reported(LimitReport(requests=limit), float(passed_s))
+    assert endpoint.wait(SMALL, 50.0).seconds < 10.0
+    assert endpoint.meters["requests"].bucket.level(60.5) == 100.0
+
+
+def test_what_only_a_text_says_counts_if_it_gives_the_rate():
+    """A limit "per min" without what is missing is less than what was measured."""
+    endpoint = Endpoint("e", Quota())
+    bare = ServerLimit(60, 0, None, firm=False)
+    assert endpoint.reported(LimitReport(requests=bare), 0.0) == []
+    full = ServerLimit(6000, 0, 10.0, firm=False)
+    assert endpoint.reported(LimitReport(tokens=full), 0.0) == ["tokens"]
+    assert endpoint.meters["tokens"].controller.rate_per_s == 600.0
+
+
+def test_a_full_endpoint_lets_as_many_in_as_fitted():
+    """A 503 while three of ours are served means three; the next goes when one is done."""
+    endpoint = Endpoint("e", Quota(rpm=60_000))
+    for ticket in range(4):
+        endpoint.sent(ticket, SMALL, 0.0)
+    assert endpoint.overloaded(3, NOTHING, 0.1) is True
+    assert endpoint.overloaded(3, NOTHING, 0.1) is False
+    assert endpoint.wait(SMALL, 0.2) == Wait(inf, "concurrency")
+    endpoint.ended(0, SMALL, 0.3)
+    assert endpoint.wait(SMALL, 0.3).seconds == 0.0
+
+
+def test_an_endpoint_that_serves_nobody_is_backed_off_from_and_breaks():
+    """503 with none of ours inside: wait, longer each time, and at last open the breaker."""
+    endpoint = Endpoint("e", Quota())
+    now_s, waits = 0.0, []
+    for ticket in range(20):
+        wait_s = endpoint.wait(SMALL, now_s).seconds
+        waits.append(wait_s)
+        now_s += wait_s
+        endpoint.sent(ticket, SMALL, now_s)
+        endpoint.overloaded(ticket, NOTHING, now_s + 0.01)
+        now_s += 0.01
+    assert waits[1] == pytest.approx(0.5)
+    assert max(waits) == pytest.approx(8.0)
+    endpoint.sent(50, SMALL, now_s)
+    endpoint.overloaded(50, LimitReport(retry_after_s=1.0), now_s)
+
+
+def test_hung_calls_open_the_breaker_only_if_nobody_was_served():
+    """A fifth of the calls hanging is no dead endpoint; all of them are."""
+    alive, dead = Endpoint("a", Quota()), Endpoint("d", Quota())
+    for ticket in range(100):
+        now_s = ticket / 10
+        alive.sent(ticket, SMALL, now_s)
+        alive.sent(ticket + 1000, SMALL, now_s)
+        alive.ended(ticket + 1000, SMALL, now_s + 0.05)
+        alive.ended(ticket, None, now_s + 0.06, failed=True, hung=True)
+        dead.sent(ticket, SMALL, now_s)
+        if dead.ended(ticket, None, now_s + 0.06, failed=True, hung=True):
+            break
+    assert alive.breaker.state is BreakerState.CLOSED
+    assert dead.breaker.state is BreakerState.OPEN
+    assert dead.wait(SMALL, 2.0).cause == "breaker"
+
+
+def test_time_passing_lets_a_rate_grow():
+    """`next_s` says when, and `advance` says which."""
+    endpoint = Endpoint("e", Quota())
+    assert endpoint.next_s() == inf
+    endpoint.sent(1, SMALL, 0.0)
+    endpoint.sent(2, SMALL, 0.0)
+    assert endpoint.wait(SMALL, 0.0).cause == "requests"
+    at_s = endpoint.next_s()
+    assert endpoint.advance(at_s) == ["requests"]
+    assert endpoint.advance(at_s) == []
