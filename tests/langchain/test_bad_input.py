@@ -6,6 +6,7 @@ import asyncio
 import copy
 import gc
 import pickle
+from typing import Any
 
 import pytest
 from langchain_core.language_models import FakeListLLM
@@ -108,7 +109,7 @@ async def test_a_refusal_aborts_in_a_running_loop(way, managed, core):
 
 class Secretive(FakeChat):
     api_key: SecretStr = SecretStr("a-very-secret-value")
-    default_headers: dict[str, str] = {"Authorization": "a-very-secret-value"}
+    default_headers: Any = (("Authorization", "a-very-secret-value"),)
 
 
 def test_no_form_of_the_model_shows_a_secret(rm):
