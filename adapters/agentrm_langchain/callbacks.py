@@ -333,10 +333,11 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
 
 
 def _if_broken(gone: Callable[[], None], task: asyncio.Task[Any]) -> None:
-    """The task that made the call has ended. One that ended well was only a part of the way:
+    """The task that made the call has ended; if it ended badly, so has the call.
 
-    LangChain pulls each chunk of a stream within a chain in a task of its own. (`exception()` would
-    mark the error as seen, and hide it from asyncio's own report.)
+    If it ended well it was only a part of the way: LangChain pulls each chunk of a stream within a
+    chain in a task of its own. (`exception()` would mark the error as seen, and hide it from
+    asyncio's own report.)
     """
     if task.cancelled() or getattr(task, "_exception", None) is not None:
         gone()

@@ -6,6 +6,8 @@ import asyncio
 import copy
 import gc
 import pickle
+import threading
+from typing import Any
 
 import pytest
 from langchain_core.language_models import FakeListLLM
@@ -108,7 +110,7 @@ async def test_a_refusal_aborts_in_a_running_loop(way, managed, core):
 
 class Secretive(FakeChat):
     api_key: SecretStr = SecretStr("a-very-secret-value")
-    default_headers: dict[str, str] = {"Authorization": "a-very-secret-value"}
+    default_headers: Any = (("Authorization", "a-very-secret-value"),)
 
 
 def test_no_form_of_the_model_shows_a_secret(rm):
@@ -198,3 +200,32 @@ async def test_hundreds_of_concurrent_calls(managed, core):
     statistics = rm.statistics()
     assert (statistics.settled, statistics.lanes_peak) == (400, 3)
     assert asyncio.get_running_loop()._default_executor is None
+
+
+def test_loops_in_threads_share_the_lanes(managed, core):
+    """Two loops and a thread at once over two lanes: never more than two calls run."""
+    rm = core(lanes=2)
+    this = managed(rm)
+
+    async def many():
+        await asyncio.gather(*(this.model.ainvoke("go", this.config) for _ in range(40)))
+
+    work = [lambda: asyncio.run(many()), lambda: asyncio.run(many())]
+    work.append(lambda: this.model.batch(["go"] * 40, this.config))
+    threads = [threading.Thread(target=each) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    statistics = rm.statistics()
+    assert (statistics.settled, statistics.lanes_peak) == (120, 2)
+
+
+def test_older_text_models_are_gated_by_the_callback(rm):
+    """`on_llm_start`: two prompts, one lane, each counted; streaming and async as well."""
+    config = {"callbacks": [AgentRMCallbackHandler(rm)]}
+    model = FakeListLLM(responses=["x"])
+    model.invoke("go", config)
+    model.generate(["a", "b"], callbacks=config["callbacks"])
+    asyncio.run(model.ainvoke("go", config))
+    assert (rm.statistics().settled, rm.statistics().running) == (4, 0)

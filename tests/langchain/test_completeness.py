@@ -31,9 +31,12 @@ def methods():
                 continue
             if name.startswith("_abc"):
                 continue
-            if callable(member) or isinstance(member, (property, classmethod, staticmethod)):
-                found.add(name)
-            elif inspect.isdatadescriptor(member) or hasattr(member, "func"):
+            if (
+                callable(member)
+                or isinstance(member, (property, classmethod, staticmethod))
+                or inspect.isdatadescriptor(member)
+                or hasattr(member, "func")
+            ):
                 found.add(name)
     return found
 

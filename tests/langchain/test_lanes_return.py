@@ -249,7 +249,7 @@ def test_an_error_of_the_provider(way, managed, rm):
 
 
 async def test_a_child_that_outlives_its_parent_keeps_its_lane(core, empty):
-    """A chain that leaves a call running in a task of its own: the call runs, so it holds a lane."""
+    """A chain may leave a call running in a task of its own: while it runs it holds a lane."""
     rm = core()
     bare = FakeChat(hang=True)
     handler = AgentRMCallbackHandler(rm)
