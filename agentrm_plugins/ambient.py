@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentrm_plugins.calls import Priority
 
-__all__ = ["ACTIVE", "IDENTITY", "Active", "Identity"]
+__all__ = ["ACTIVE", "IDENTITY", "WAITING", "Active", "Identity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +36,7 @@ class Active:
 
 IDENTITY: ContextVar[Identity] = ContextVar("agentrm_identity", default=Identity())  # noqa: B039
 ACTIVE: ContextVar[Active | None] = ContextVar("agentrm_active", default=None)
+
+# Called now and then while a managed call in async code waits: a sign of life for frameworks whose
+# own timers do not know that waiting is no idleness.
+WAITING: ContextVar[Callable[[], None] | None] = ContextVar("agentrm_waiting", default=None)
