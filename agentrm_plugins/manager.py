@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -15,6 +14,7 @@ from agentrm_plugins.config import Config, SchedulerConfig
 from agentrm_plugins.errors import CallRefused, ClosedError, ConfigError
 from agentrm_plugins.events import EndAgent
 from agentrm_plugins.hosts import Host, MonotonicClock, drive, drive_async
+from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.drive import admission
 from agentrm_plugins.slot import Slot
 
@@ -236,8 +236,8 @@ class AgentRM:
         if not self.closed:
             self._host.close()
         if drain_s > 0:
-            idle = threading.Event()
-            self._host.on_idle(idle.set)
+            idle = Bell()
+            self._host.on_idle(idle.ring)
             idle.wait(drain_s)
         self._host.stop()
 

@@ -172,11 +172,11 @@ class Lease:
                 future.set_result(None)
 
         def wake() -> None:
-            if threading.get_ident() == home:
-                ring()
-                return
             try:
-                loop.call_soon_threadsafe(ring)
+                if threading.get_ident() == home:
+                    ring()
+                else:
+                    loop.call_soon_threadsafe(ring)
             except RuntimeError:  # the loop is closed, and its task with it
                 self.withdraw("abandoned")
 

@@ -104,6 +104,7 @@ def load(config: Config, state: dict[str, Any]) -> Kernel:
         _load_ticket(kernel, row, seats)
     _tie(kernel, state)
     _load_room(kernel, state)
+    kernel.handle(kernel.now_s)  # Nothing is due, but when something will be is to be known.
     return kernel
 
 
@@ -146,7 +147,7 @@ def _dump_account(account: Account) -> dict[str, Any]:
         "bids": [
             {
                 "place": [bid.turn, bid.ready, bid.level, bid.slot],
-                "tickets": [ticket.number for ticket in bid.queue if ticket.bid is bid],
+                "tickets": [ticket.number for ticket in bid.queue],
             }
             for bid in account.bids.values()
         ],

@@ -208,7 +208,7 @@ class Kernel:
     def _end_agent(self, event: ev.EndAgent) -> None:
         for account in self.agents.family(event.agent, event.tenant):
             for bid in list(account.bids.values()):
-                for ticket in [waiter for waiter in bid.queue if waiter.bid is bid]:
+                for ticket in list(bid.queue):
                     self.room.remove(ticket, self.now_s)
                     self.refuse(ticket, "agent_ended")
         self._dispatch()

@@ -7,7 +7,6 @@ lane comes back. So the choice looks at each line once, and at no waiting call b
 
 from __future__ import annotations
 
-from collections import deque
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ class Line:
         self.tenant = tenant
         self.ready = ready
         self.bids = 0
-        self.oldest: list[tuple[int, int, Bid]] = []
+        self.oldest: list[tuple[int, Bid]] = []
 
 
 class WaitingRoom:
@@ -74,37 +73,27 @@ class WaitingRoom:
         """A call waits no longer, wherever it stands; its agent keeps its turn."""
         bid = ticket.bid
         assert bid is not None  # noqa: S101 - every queued ticket has one
-        queue = bid.queue
-        first = queue[0] is ticket
+        first = bid.head is ticket
         ticket.bid = None
-        bid.live -= 1
+        bid.discard(ticket)
         self._uncount(ticket)
         if not bid.live:
             self._close(bid)
         elif first:
             if bid.ready:
                 self._withhold(bid)
-            queue.popleft()
-            while queue[0].bid is None:
-                queue.popleft()
             self._offer(bid, now_s)
-        elif len(queue) > 2 * bid.live + 16:
-            bid.queue = deque(waiter for waiter in queue if waiter.bid is not None)
 
     def take(self, bid: Bid, now_s: float) -> Ticket:
         """The call on offer in `bid` is granted; its agent goes behind the others."""
-        ticket: Ticket = bid.queue[0]
+        ticket: Ticket = bid.head
         ticket.bid = None
-        bid.live -= 1
+        bid.discard(ticket)
         self._uncount(ticket)
         if not bid.live:
             self._close(bid)
             return ticket
         self._withhold(bid)
-        queue = bid.queue
-        queue.popleft()
-        while queue[0].bid is None:
-            queue.popleft()
         self.turn += 1
         bid.turn = self.turn
         self._offer(bid, now_s)
@@ -213,7 +202,7 @@ class WaitingRoom:
                 heappop(oldest)
             if line.group is group and oldest:
                 heads.append(oldest[0])
-        return min(heads)[2]
+        return min(heads)[1]
 
     def _offer(self, bid: Bid, now_s: float) -> None:
         line = bid.line
@@ -224,8 +213,10 @@ class WaitingRoom:
         self._note(bid)
 
     def _note(self, bid: Bid) -> None:
+        if not self._scheduler.prevents_starvation:
+            return  # nobody will ask who has waited longest
         line = bid.line
-        heappush(line.oldest, (bid.turn, id(bid), bid))
+        heappush(line.oldest, (bid.turn, bid))
         if len(line.oldest) > 2 * len(line.ready) + 32:
             line.oldest = [entry for entry in line.oldest if _on_offer(entry)]
             heapify(line.oldest)
@@ -246,8 +237,7 @@ class WaitingRoom:
 
     def _enqueue(self, ticket: Ticket, bid: Bid) -> None:
         ticket.bid = bid
-        bid.queue.append(ticket)
-        bid.live += 1
+        bid.append(ticket)
         account = ticket.account
         account.waiting += 1
         account.tenant.waiting += 1
@@ -262,6 +252,6 @@ class WaitingRoom:
         self.count -= 1
 
 
-def _on_offer(entry: tuple[int, int, Bid]) -> bool:
-    turn, _, bid = entry
+def _on_offer(entry: tuple[int, Bid]) -> bool:
+    turn, bid = entry
     return bid.ready and bid.turn == turn
