@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.runnables.config import merge_configs
 from langgraph._internal._constants import (
     CONFIG_KEY_CALL,
     CONFIG_KEY_RUNTIME,
@@ -78,9 +77,9 @@ class Guard:
                     stream_writer=self._while_open(runtime.stream_writer),
                     heartbeat=self._while_open(runtime.heartbeat),
                 )
-        wrapped = cast("RunnableConfig", {**config, "configurable": {**conf, **patch}})
+        wrapped = {**config, "configurable": {**conf, **patch}}
         if lease is not None:
-            return merge_configs(wrapped, {"callbacks": [_Beats(lease)]})
+            wrapped["callbacks"] = _with_handler(config.get("callbacks"), _Beats(lease))
         return wrapped
 
     def _while_open(self, inner: Callable[..., Any]) -> Callable[..., None]:
@@ -111,6 +110,17 @@ class Guard:
             return call(func, task_input, **options)
 
         return managed_call
+
+
+def _with_handler(callbacks: Any, handler: BaseCallbackHandler) -> Any:
+    """Not LangChain's `merge_configs`: that one also merges in the config of the caller's node."""
+    if callbacks is None:
+        return [handler]
+    if isinstance(callbacks, list):
+        return [*callbacks, handler]
+    manager = callbacks.copy()
+    manager.add_handler(handler, inherit=True)
+    return manager
 
 
 class _Beats(BaseCallbackHandler):
