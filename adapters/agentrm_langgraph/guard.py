@@ -6,8 +6,10 @@ reach neither the stream nor the channels, where a second attempt may be at work
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, cast
 
+from agentrm_langgraph import workers
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph._internal._constants import (
     CONFIG_KEY_CALL,
@@ -99,6 +101,8 @@ class Guard:
         from agentrm_langgraph.hoist import gate_of
 
         lease, gate = self._lease, self._gate
+        if isinstance(call, functools.partial) and not _in_async(call):
+            call = functools.partial(call, submit=lambda: workers.submit)
 
         def managed_call(func: Any, task_input: Any, **options: Any) -> Any:
             if lease is not None:
@@ -110,6 +114,11 @@ class Guard:
             return call(func, task_input, **options)
 
         return managed_call
+
+
+def _in_async(call: functools.partial[Any]) -> bool:
+    """Whether tasks go to an event loop, which has no threads to run out of."""
+    return "loop" in call.keywords or "submit" not in call.keywords
 
 
 def _with_handler(callbacks: Any, handler: BaseCallbackHandler) -> Any:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from _thread import allocate_lock
 from collections import deque
+from concurrent.futures import Future
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins import CallReaped, Lease
 
-__all__ = ["run"]
+__all__ = ["run", "submit"]
 
 T = TypeVar("T")
 _IDLE_S = 1.0  # guessed: keeps a busy graph's threads, and leaves none behind
@@ -28,7 +30,7 @@ _NUMBERS = itertools.count(1)
 
 
 class _Job:
-    """One node's work: it ends with a result, an error, or because it was reaped."""
+    """One piece of work: it ends with a result, an error, or because it was reaped."""
 
     __slots__ = ("_bell", "_call", "_ringers", "error", "reaped", "result")
 
@@ -64,6 +66,8 @@ class _Job:
 
 
 class _Worker:
+    """A thread that does one job after the other."""
+
     __slots__ = ("_bell", "_job", "_thread")
 
     def __init__(self, job: _Job) -> None:
@@ -114,15 +118,51 @@ def run(lease: Lease, body: Callable[[Any], T], argument: Any) -> T:
     context = copy_context()
     job = _Job(lambda: context.run(body, argument))
     lease.on_reap(job.give_up)
-    try:
-        worker = _IDLE.pop()
-    except IndexError:
-        _Worker(job)
-    else:
-        worker.take(job)
+    _start(job)
     job.wait()
     if job.reaped is not None:
         raise job.reaped
     if job.error is not None:
         raise job.error
     return cast("T", job.result)
+
+
+def submit(
+    call: Callable[..., T],
+    *args: Any,
+    __name__: str | None = None,
+    __cancel_on_exit__: bool = False,
+    __reraise_on_exit__: bool = True,
+    __next_tick__: bool = False,
+    **kwargs: Any,
+) -> Future[T]:
+    """What LangGraph's own executor does for a sync task, with as many threads as there are tasks.
+
+    In that executor nodes that wait for a lane sit on all threads, and the one that has the lane
+    would wait for ever for a task of its own.
+    """
+    context, future = copy_context(), Future[T]()
+
+    def work() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        if __next_tick__:
+            time.sleep(0)  # what was done so far is streamed first
+        try:
+            result = context.run(call, *args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - the future's reader gets it
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    _start(_Job(work))
+    return future
+
+
+def _start(job: _Job) -> None:
+    try:
+        worker = _IDLE.pop()
+    except IndexError:
+        _Worker(job)
+    else:
+        worker.take(job)
