@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.calls import Priority
 
-__all__ = ["ACTIVE", "IDENTITY", "WAITING", "Active", "Identity"]
+__all__ = ["ACTIVE", "IDENTITY", "WAITING", "Active", "Identity", "restore"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +26,7 @@ class Identity:
     parent_agent: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Active:
+class Active(NamedTuple):
     """The managed call inside which the code below here runs. `core` tells cores apart."""
 
     core: int
@@ -40,3 +41,13 @@ ACTIVE: ContextVar[Active | None] = ContextVar("agentrm_active", default=None)
 # Called now and then while a managed call in async code waits: a sign of life for frameworks whose
 # own timers do not know that waiting is no idleness.
 WAITING: ContextVar[Callable[[], None] | None] = ContextVar("agentrm_waiting", default=None)
+
+def restore(variable: ContextVar[T], token: Token[T]) -> None:
+    """Undo a `set`, if this is the context that it was done in.
+
+    An async generator that was left half way ends in another one, where there is nothing to undo.
+    """
+    try:
+        variable.reset(token)
+    except ValueError:
+        return

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.ambient import ACTIVE, IDENTITY, WAITING, Active, Identity
+from agentrm_plugins.ambient import ACTIVE, IDENTITY, WAITING, Active, Identity, restore
 from agentrm_plugins.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.slot import ReapGuard, outcome_of
@@ -47,7 +47,7 @@ def activated(rm: AgentRM, lease: Lease) -> Iterator[Lease]:
     try:
         yield lease
     finally:
-        ACTIVE.reset(token)
+        restore(ACTIVE, token)
 
 
 def current_identity() -> Identity:
@@ -78,4 +78,4 @@ def while_waiting(sign: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        WAITING.reset(token)
+        restore(WAITING, token)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from agentrm_plugins.ambient import ACTIVE, IDENTITY, Identity
+from agentrm_plugins.ambient import ACTIVE, IDENTITY, Identity, restore
 from agentrm_plugins.calls import Call, Usage, parse_priority
 from agentrm_plugins.config import Config, SchedulerConfig
 from agentrm_plugins.errors import CallRefused, ClosedError, ConfigError
@@ -91,13 +91,14 @@ class AgentRM:
                 is cancelled at that moment, in sync code it runs to its end.
             ClosedError: On entering: the core is closed.
         """
+        outer = IDENTITY.get()
         call = Call(
-            *self._who(agent, tenant),
-            priority=parse_priority(priority) or IDENTITY.get().priority,
+            *self._who(outer, agent, tenant),
+            priority=parse_priority(priority) or outer.priority,
             group=group,
             endpoint=endpoint,
             estimate=estimate,
-            parent_agent=parent_agent or IDENTITY.get().parent_agent,
+            parent_agent=parent_agent or outer.parent_agent,
             streaming=streaming,
             wait_timeout_s=wait_timeout_s,
             first_token_timeout_s=first_token_timeout_s,
@@ -178,7 +179,7 @@ class AgentRM:
         try:
             yield
         finally:
-            IDENTITY.reset(token)
+            restore(IDENTITY, token)
 
     def end_agent(self, agent: str, *, tenant: str = "default") -> None:
         """An agent is done or gone: withdraw its waiting calls and those of its children.
@@ -267,8 +268,8 @@ class AgentRM:
 
     # -- helpers ----------------------------------------------------------------------------
 
-    def _who(self, agent: str | None, tenant: str | None) -> tuple[str, str]:
-        outer, active = IDENTITY.get(), ACTIVE.get()
+    def _who(self, outer: Identity, agent: str | None, tenant: str | None) -> tuple[str, str]:
+        active = ACTIVE.get()
         if active is not None and active.core != self.core:
             active = None
         if agent is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -17,6 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
 from agentrm_plugins import AgentRM
 from benchmarks.micro.timing import Effort, Sample, race, timed
 
@@ -81,13 +81,11 @@ def measure(effort: Effort) -> dict[str, dict[str, Sample]]:
             "bare": bare,
             "one async handler": bare.with_config(callbacks=[AsyncHandler()]),
             "one sync inline handler": bare.with_config(callbacks=[InlineHandler()]),
+            "managed model": wrap_chat_model(bare, rm),
+            "managed by our callback handler": bare.with_config(
+                callbacks=[AgentRMCallbackHandler(rm)]
+            ),
         }
-        with suppress(ImportError):
-            from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
-
-            handler = AgentRMCallbackHandler(rm)
-            models["managed model"] = wrap_chat_model(bare, rm)
-            models["managed by our callback handler"] = bare.with_config(callbacks=[handler])
         few = max(effort.operations // 20, 10)
         return {
             "invoke": _race(effort, few, _sync(models, lambda model: model.invoke(PROMPT))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import platform
 import statistics
 from collections.abc import Callable, Mapping
@@ -97,4 +98,6 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
+    if hasattr(os, "getloadavg"):
+        found["other work"] = f"load average {os.getloadavg()[0]:.1f} at the end"
     return found | {name: version(name) for name in PACKAGES}
