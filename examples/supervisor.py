@@ -1,62 +1,60 @@
-"""A supervisor with workers: each worker has a thread of its own, and the supervisor is its parent.
+"""A supervisor with workers: each worker is an agent of its own, with the supervisor as parent.
 
-Who waits is served by the service its agent has received, so a new question to the supervisor is
-not held up by workers that have been busy for long.
+`python examples/supervisor.py BASE_URL`, against any OpenAI-compatible API.
 """
 
 from __future__ import annotations
 
 import asyncio
 import operator
+import sys
 from typing import Annotated
 
+from agentrm_langchain import wrap_chat_model
 from agentrm_langgraph import manage_graph
-from agentrm_plugins import AgentRM, LaneGroup
+from agentrm_plugins import AgentRM
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send
 from typing_extensions import TypedDict
 
-WORKERS = ("research", "writing", "review")
+ROLES = ("research", "writing", "review")
 
 
-class Team(TypedDict):
-    question: str
+class Team(TypedDict, total=False):
+    role: str
     findings: Annotated[list[str], operator.add]
     answer: str
 
 
-def team(rm: AgentRM, model: ChatOpenAI):
-    async def work(state):
-        async with rm.slot(label=state["role"]) as lease:
-            said = await model.ainvoke(f"{state['role']}: {state['question']}")
-            lease.beat()
-        return {"text": f"{state['role']}: {said.text}"}
+def team(rm: AgentRM, base_url: str):
+    model = wrap_chat_model(ChatOpenAI(model="demo", base_url=base_url, api_key="test-key"), rm)
 
-    worker = StateGraph(dict).add_node("work", work).add_edge(START, "work")
-    worker = manage_graph(worker.compile(), rm)
+    async def work(state):
+        said = await model.ainvoke(f"You do the {state['role']}. Why?")
+        return {"findings": [f"{state['role']}: {said.text}"]}
+
+    worker = manage_graph(StateGraph(Team).add_node(work).add_edge(START, "work"), rm).compile()
 
     async def delegate(state):
-        thread = {"configurable": {"thread_id": f"worker-{state['role']}"}}
-        return {"findings": [(await worker.ainvoke(state, thread))["text"]]}
+        thread = {"configurable": {"thread_id": f"worker {state['role']}"}}
+        return {"findings": (await worker.ainvoke(state, thread))["findings"]}
 
-    async def conclude(state: Team):
-        async with rm.slot(label="conclude"):
-            said = await model.ainvoke(f"Sum up: {state['findings']}")
-        return {"answer": said.text}
+    async def conclude(state):
+        return {"answer": (await model.ainvoke(f"Sum up: {state['findings']}")).text}
 
-    builder = StateGraph(Team).add_node("delegate", delegate)
-    builder.add_node("conclude", conclude, defer=True).add_edge("delegate", "conclude")
-    builder.add_conditional_edges(
-        START, lambda s: [Send("delegate", {**s, "role": role}) for role in WORKERS], ["delegate"]
-    )
-    return manage_graph(builder, rm).compile()
+    builder = StateGraph(Team).add_node("delegate", delegate).add_node("conclude", conclude)
+    jobs = [Send("delegate", {"role": role}) for role in ROLES]
+    builder.add_conditional_edges(START, lambda _: jobs, ["delegate"])
+    return manage_graph(builder.add_edge("delegate", "conclude"), rm).compile()
 
 
 async def main(base_url: str) -> dict:
-    model = ChatOpenAI(model="demo", base_url=base_url, api_key="test-key", max_tokens=20)
-    async with AgentRM(lanes=4, groups=(LaneGroup("model", 2), LaneGroup("node", 4))) as rm:
+    async with AgentRM(lanes=2) as rm:
         thread = {"configurable": {"thread_id": "supervisor"}}
-        result = await team(rm, model).ainvoke({"question": "Why?"}, thread)
-        agents = rm.statistics().agents
-        return {"answer": result["answer"], "parents": {n: a.parent for n, a in agents.items()}}
+        result = await team(rm, base_url).ainvoke({}, thread)
+        return {**result, "agents": rm.statistics().agents}
+
+
+if __name__ == "__main__":
+    print(asyncio.run(main(sys.argv[1])))
