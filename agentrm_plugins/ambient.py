@@ -42,6 +42,7 @@ ACTIVE: ContextVar[Active | None] = ContextVar("agentrm_active", default=None)
 # own timers do not know that waiting is no idleness.
 WAITING: ContextVar[Callable[[], None] | None] = ContextVar("agentrm_waiting", default=None)
 
+
 def restore(variable: ContextVar[T], token: Token[T]) -> None:
     """Undo a `set`, if this is the context that it was done in.
 

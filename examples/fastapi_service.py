@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from agentrm_langchain import wrap_chat_model
-from agentrm_langgraph import manage_graph
-from agentrm_plugins import AgentRM
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
+
+from agentrm_langchain import wrap_chat_model
+from agentrm_langgraph import manage_graph
+from agentrm_plugins import AgentRM
 
 
 def chat(rm: AgentRM) -> Any:

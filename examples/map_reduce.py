@@ -10,13 +10,14 @@ import operator
 import sys
 from typing import Annotated
 
-from agentrm_langchain import wrap_chat_model
-from agentrm_langgraph import manage_graph
-from agentrm_plugins import AgentRM
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, StateGraph
 from langgraph.types import RetryPolicy, Send
 from typing_extensions import TypedDict
+
+from agentrm_langchain import wrap_chat_model
+from agentrm_langgraph import manage_graph
+from agentrm_plugins import AgentRM
 
 BRANCHES = 300
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.runnables import Runnable
 from langchain_core.runnables.config import var_child_runnable_config
@@ -70,7 +70,7 @@ def managed_node(
     if known is not None and known.rm is rm:
         return fn
     gate = Gate(rm, lane, name, options)
-    return _manage(fn, gate)
+    return cast("F", _manage(fn, gate))
 
 
 def _manage(fn: Any, gate: Gate) -> Any:
@@ -105,10 +105,8 @@ def manage_function(fn: Any, gate: Gate) -> Any:
     """
     if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
         raise ConfigError("fn", fn, "a generator has no one end: give its graph to manage_graph")
-    if is_async_callable(fn):
-        managed = _managed_async(fn, gate)
-    else:
-        managed = _managed_sync(fn, gate)
+    wrap = _managed_async if is_async_callable(fn) else _managed_sync
+    managed = wrap(fn, gate)
     inner = getattr(fn, "__func__", fn)
     functools.update_wrapper(managed, fn)
     # LangGraph looks one step down for subgraphs. What it would have found, it still finds.

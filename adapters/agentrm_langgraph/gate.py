@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from langgraph.errors import GraphBubbleUp
+
 from agentrm_langgraph import workers
 from agentrm_langgraph.guard import Guard, idle_heartbeat
 from agentrm_langgraph.runs import RUN
@@ -25,7 +27,6 @@ from agentrm_plugins.integration import (
     parse_priority,
     while_waiting,
 )
-from langgraph.errors import GraphBubbleUp
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -205,11 +206,12 @@ class Gate:
                     else:
                         result = body(guard.wrap(config))
                         lease.raise_if_reaped()
-                outcome = Outcome.OK
-                return result
             except BaseException as error:
                 outcome = _outcome(error)
                 raise
+            else:
+                outcome = Outcome.OK
+                return result
             finally:
                 guard.close()
                 lease.settle(outcome=outcome)

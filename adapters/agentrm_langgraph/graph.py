@@ -115,7 +115,7 @@ class _Manager:
         """Refuse a lane for a node that is not there."""
         names = set(graph.nodes)
         for _, inner in graph.get_subgraphs(recurse=True):
-            names |= set(inner.nodes)
+            names |= set(getattr(inner, "nodes", ()))
         functional = _PREVIOUS in graph.channels
         for name in self._named:
             if name not in names and not functional:  # a functional graph's tasks show up later
@@ -236,7 +236,7 @@ def _managed_builder(builder: StateGraph[Any, Any, Any, Any], manager: _Manager)
     for name, value in vars(builder).items():
         if isinstance(value, dict | set | list):
             setattr(managed, name, copy.copy(value))
-    managed.__class__ = _managed_builder_class(builder.__class__)
+    managed.__class__ = _managed_builder_class(cast("Any", builder.__class__))
     cast("Any", managed).agentrm_manager = manager
     return managed
 

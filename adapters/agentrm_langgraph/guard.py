@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, cast
 
-from agentrm_langgraph import workers
 from langchain_core.callbacks import BaseCallbackHandler
 from langgraph._internal._constants import (
     CONFIG_KEY_CALL,
@@ -17,6 +16,8 @@ from langgraph._internal._constants import (
     CONFIG_KEY_SEND,
 )
 from langgraph.runtime import DEFAULT_RUNTIME, Runtime
+
+from agentrm_langgraph import workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,7 +73,7 @@ class Guard:
             patch[CONFIG_KEY_CALL] = self._calls(call)
         if lease is not None:
             if (send := conf.get(CONFIG_KEY_SEND)) is not None:
-                patch[CONFIG_KEY_SEND] = self._while_open(send)
+                patch[CONFIG_KEY_SEND] = self._while_open(send, beat=False)
             runtime = conf.get(CONFIG_KEY_RUNTIME)
             if isinstance(runtime, Runtime):
                 patch[CONFIG_KEY_RUNTIME] = runtime.override(
@@ -84,13 +85,14 @@ class Guard:
             wrapped["callbacks"] = _with_handler(config.get("callbacks"), _Beats(lease))
         return wrapped
 
-    def _while_open(self, inner: Callable[..., Any]) -> Callable[..., None]:
-        """`inner`, beating, for as long as the attempt lasts."""
+    def _while_open(self, inner: Callable[..., Any], *, beat: bool = True) -> Callable[..., None]:
+        """`inner` for as long as the attempt lasts; each use is a sign of life."""
         lease = self._lease
 
         def guarded(*args: Any) -> None:
             if self._open and lease is not None and not lease.reaped:
-                lease.beat()
+                if beat:
+                    lease.beat()
                 inner(*args)
 
         return guarded
@@ -136,7 +138,7 @@ class _Beats(BaseCallbackHandler):
     """Each event of a model, tool or retriever below the node is a sign of life."""
 
     run_inline = True
-    ignore_chain = True  # type: ignore[assignment] # a class attribute costs less than a property
+    ignore_chain = True
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease

@@ -18,13 +18,15 @@ from langgraph.pregel._read import PregelNode
 from agentrm_langgraph.hoist import hoisted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from langchain_core.runnables import RunnableConfig
 
     from agentrm_langgraph.gate import Gate
 
 __all__ = ["GatedRunnable", "ManagedNode"]
+
+_node_of: Callable[[PregelNode], Runnable[Any, Any] | None] = vars(PregelNode)["node"].func
 
 
 class ManagedNode(PregelNode):
@@ -56,7 +58,7 @@ class ManagedNode(PregelNode):
     @cached_property
     def node(self) -> Runnable[Any, Any] | None:
         """What LangGraph runs."""
-        inner = PregelNode.node.func(self)
+        inner = _node_of(self)
         if inner is None:
             return None
         if isinstance(inner, RunnableSeq):
@@ -71,13 +73,13 @@ class _GatedSequence(RunnableSeq):
         self.__dict__.update(sequence.__dict__)
         self._gate = gate
 
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The node in sync code."""
         inner = super().invoke
         with hoisted(self._gate):
             return self._gate.run(config, lambda own: inner(input, own, **kwargs))
 
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The node in async code."""
         inner = super().ainvoke
         with hoisted(self._gate):
@@ -85,7 +87,7 @@ class _GatedSequence(RunnableSeq):
 
     def stream(
         self,
-        input: Any,  # noqa: A002
+        input: Any,
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Iterator[Any]:
@@ -97,7 +99,7 @@ class _GatedSequence(RunnableSeq):
 
     async def astream(
         self,
-        input: Any,  # noqa: A002
+        input: Any,
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
@@ -138,11 +140,11 @@ class GatedRunnable(Runnable[Any, Any]):
         """The output of the runnable within."""
         return self.bound.get_output_schema(config)
 
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run it in sync code."""
         return self.agentrm_gate.run(config, lambda own: self.bound.invoke(input, own, **kwargs))
 
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """Run it in async code."""
         return await self.agentrm_gate.arun(
             config, lambda own: self.bound.ainvoke(input, own, **kwargs)

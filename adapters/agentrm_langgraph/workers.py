@@ -26,6 +26,7 @@ __all__ = ["run", "submit"]
 
 T = TypeVar("T")
 _IDLE_S = 1.0  # guessed: keeps a busy graph's threads, and leaves none behind
+_EXECUTORS_OWN = {"__name__", "__cancel_on_exit__", "__reraise_on_exit__"}
 _NUMBERS = itertools.count(1)
 
 
@@ -130,11 +131,8 @@ def run(lease: Lease, body: Callable[[Any], T], argument: Any) -> T:
 def submit(
     call: Callable[..., T],
     *args: Any,
-    __name__: str | None = None,
-    __cancel_on_exit__: bool = False,
-    __reraise_on_exit__: bool = True,
     __next_tick__: bool = False,
-    **kwargs: Any,
+    **options: Any,
 ) -> Future[T]:
     """What LangGraph's own executor does for a sync task, with as many threads as there are tasks.
 
@@ -142,6 +140,7 @@ def submit(
     would wait for ever for a task of its own.
     """
     context, future = copy_context(), Future[T]()
+    kwargs = {name: value for name, value in options.items() if name not in _EXECUTORS_OWN}
 
     def work() -> None:
         if not future.set_running_or_notify_cancel():

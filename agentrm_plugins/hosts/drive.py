@@ -78,16 +78,15 @@ async def _park(lease: Lease) -> None:
         await lease.park_task()
         return
     loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
 
     def ring() -> None:
-        nonlocal timer
-        timer = loop.call_later(_SIGN_OF_LIFE_S, ring)
+        timers[:] = [loop.call_later(_SIGN_OF_LIFE_S, ring)]
         sign()
 
-    sign()
-    timer = loop.call_later(_SIGN_OF_LIFE_S, ring)
+    ring()
     try:
         await lease.park_task()
     finally:
-        timer.cancel()
+        timers[0].cancel()
         sign()

@@ -1,7 +1,8 @@
 """What a managed node and a managed model call cost, as a share of what LangGraph takes anyway.
 
 Each figure is the median of rounds in which the managed and the unmanaged graph take turns, so that
-a slow moment of the machine hits both.
+a slow moment of the machine hits both. Times are of the processor: nothing here waits, and other
+programs on the machine do not count.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import statistics
 import time
 from collections.abc import Callable
 
-from agentrm_langchain import wrap_chat_model
-from agentrm_langgraph import manage_graph
-from agentrm_plugins import AgentRM, LaneGroup
 from langchain_core.language_models import FakeListChatModel
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
+
+from agentrm_langchain import wrap_chat_model
+from agentrm_langgraph import manage_graph
+from agentrm_plugins import AgentRM, LaneGroup
 
 STEPS = 20
 
@@ -54,9 +56,9 @@ def _calling(model):
 
 
 def per_step_us(run: Callable[[], None]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     run()
-    return (time.perf_counter() - started) / STEPS * 1e6
+    return (time.process_time() - started) / STEPS * 1e6
 
 
 def pair(plain, managed, *, asynchronous: bool, rounds: int) -> dict[str, float]:
@@ -82,9 +84,7 @@ def pair(plain, managed, *, asynchronous: bool, rounds: int) -> dict[str, float]
         gc.enable()
         loop.close()
     ours, theirs = statistics.median(taken["managed"]), statistics.median(taken["plain"])
-    added = statistics.median(
-        m - p for m, p in zip(taken["managed"], taken["plain"], strict=True)
-    )
+    added = statistics.median(m - p for m, p in zip(taken["managed"], taken["plain"], strict=True))
     return {"plain_us": theirs, "managed_us": ours, "added_us": added, "share": added / theirs}
 
 

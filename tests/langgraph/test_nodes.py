@@ -161,7 +161,9 @@ def test_one_lane_in_all_is_enough() -> None:
                 return {"log": [call(state["n"]).result()]}
 
         builder = StateGraph(Log).add_node("branch", branch)
-        builder.add_conditional_edges(START, lambda _: [Send("branch", {"n": i}) for i in range(40)])
+        builder.add_conditional_edges(
+            START, lambda _: [Send("branch", {"n": i}) for i in range(40)]
+        )
         graph = manage_graph(builder.compile(), rm)
         expected = sorted(map(str, range(40)))
         assert sorted(graph.invoke(EMPTY, thread("t"))["log"]) == expected
@@ -252,7 +254,9 @@ async def test_a_node_that_gives_signs_of_life_is_not_reaped() -> None:
             for _ in range(3):
                 writer("still here")
                 await steps.get()
-            async with rm.slot(total_timeout_s=1e4, silence_timeout_s=1e4, first_token_timeout_s=1e4):
+            async with rm.slot(
+                total_timeout_s=1e4, silence_timeout_s=1e4, first_token_timeout_s=1e4
+            ):
                 await steps.get()  # a long call: the node only waits for it
             await steps.get()
             return {"log": ["done"]}

@@ -18,7 +18,16 @@ from agentrm_plugins import AgentRM
 pytestmark = pytest.mark.lowest
 
 MODES = ["values", "updates", "messages", "custom", "debug", "checkpoints", "tasks"]
-VOLATILE = {"id", "run_id", "ts", "timestamp", "created_at", "task_id", "checkpoint_id", "interrupt_id"}
+VOLATILE = {
+    "id",
+    "run_id",
+    "ts",
+    "timestamp",
+    "created_at",
+    "task_id",
+    "checkpoint_id",
+    "interrupt_id",
+}
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}|[0-9a-f]{24,}")
 
 
@@ -161,5 +170,7 @@ def test_time_travel_and_edited_states_are_the_same(rm: AgentRM) -> None:
         old = [state for state in graph.get_state_history(config) if state.next == ("step",)]
         again = graph.invoke(None, old[-1].config)
         edited = graph.update_state(old[0].config, {"count": 9}, as_node="step")
-        found.append((again, graph.invoke(None, edited), len(list(graph.get_state_history(config)))))
+        found.append(
+            (again, graph.invoke(None, edited), len(list(graph.get_state_history(config))))
+        )
     assert found[0] == found[1]

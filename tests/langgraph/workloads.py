@@ -271,7 +271,7 @@ def parallel(mk):
 
 
 def functional(mk):
-    """`@entrypoint` and `@task`: futures, a retried task, a cached one, an interrupt, `previous`."""
+    """`@entrypoint` and `@task`: futures, a task tried again, an interrupt, `previous`."""
     tries = {"n": 0}
 
     @task(retry_policy=RetryPolicy(initial_interval=0.001, jitter=False))
