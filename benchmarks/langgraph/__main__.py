@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.langgraph import fan_out, overhead
+from benchmarks.langgraph import fan_out, hint, overhead
 
 RESULTS = Path(__file__).parent.parent / "results" / "langgraph.json"
 PACKAGES = ("langgraph", "langchain-core", "langchain-openai")
@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         "machine": f"{os.cpu_count()} cores, CPython {platform.python_version()}",
         "versions": {name: version(name) for name in PACKAGES},
         "overhead": overhead.measure(rounds),
+        "hint": hint.measure(3 if options.quick else 9),
         "within the rate": fan_out.measure(branches, latency_s, None),
         "above the rate": fan_out.measure(branches, latency_s, 40 if not options.quick else None),
     }
@@ -60,6 +61,10 @@ def render(found: dict[str, Any]) -> str:
         lines.append(f"| {row} | {cells} | {seen['share']:.0%} |")
     for title in ("within the rate", "above the rate"):
         lines += _table(title, found[title])
+    lines += ["", "## A mark on a background branch", ""]
+    lines += ["Seconds to an answer of six calls, beside a node with two hundred calls; medians.", ""]
+    lines += ["| mark | to the answer, s |", "| --- | ---: |"]
+    lines += [f"| {mark} | {seconds:.2f} |" for mark, seconds in found["hint"].items()]
     return "\n".join(lines) + "\n"
 
 
