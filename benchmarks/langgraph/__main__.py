@@ -62,7 +62,10 @@ def render(found: dict[str, Any]) -> str:
     for title in ("within the rate", "above the rate"):
         lines += _table(title, found[title])
     lines += ["", "## A mark on a background branch", ""]
-    lines += ["Seconds to an answer of six calls, beside a node with two hundred calls; medians.", ""]
+    lines += [
+        "Seconds to an answer of six calls, beside a node with two hundred calls; medians.",
+        "",
+    ]
     lines += ["| mark | to the answer, s |", "| --- | ---: |"]
     lines += [f"| {mark} | {seconds:.2f} |" for mark, seconds in found["hint"].items()]
     return "\n".join(lines) + "\n"

@@ -23,11 +23,11 @@ from typing_extensions import TypedDict
 from agentrm_langchain import wrap_chat_model
 from agentrm_langgraph import manage_graph
 from agentrm_plugins import AgentRM
-from agentrm_plugins.testing.provider import ProviderConfig, SimulatedProvider
+from agentrm_plugins.testing.provider import Distribution, ProviderConfig, SimulatedProvider
 
 LANES = 8
 VARIANTS = ("plain, max_concurrency=8", "plain, semaphore of 8", "managed, 8 lanes")
-POLICY = RetryPolicy(max_attempts=50, initial_interval=0.2, max_interval=1.0)
+POLICY = RetryPolicy(max_attempts=50, max_interval=8.0)
 
 
 class Work(TypedDict, total=False):
@@ -66,7 +66,7 @@ async def variant(name: str, branches: int, latency_s: float, rpm: float | None)
     """One variant: everything at once, and the person asking five times while it runs."""
     settings = ProviderConfig(
         seed=11,
-        time_to_first_token_s=latency_s,
+        time_to_first_token_s=Distribution.uniform(0.5 * latency_s, 1.5 * latency_s),
         token_time_s=0.0,
         rpm=rpm,
         window_s=2.0,

@@ -10,10 +10,11 @@ import asyncio
 import statistics
 import time
 
-from agentrm_langgraph import manage_graph
-from agentrm_plugins import AgentRM
 from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
+
+from agentrm_langgraph import manage_graph
+from agentrm_plugins import AgentRM
 
 CALL_S, CALLS, AUDITS, LANES = 0.02, 6, 200, 4
 
