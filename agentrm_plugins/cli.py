@@ -1,9 +1,10 @@
-"""The `agentrm` command: `demo` and `simulate`."""
+"""The `agentrm` command: `demo`, `simulate` and `provider`."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,6 @@ __all__ = ["app"]
 
 T = TypeVar("T")
 _INTERRUPTED = 130  # the shell's code for a program ended by Ctrl-C
-_NEEDED = ("rich", "h11", "langchain", "langchain_openai")
 _MOST_SEEDS = 1000
 
 app = typer.Typer(
@@ -38,6 +38,15 @@ def _checked(make: Callable[[], T]) -> T:
         raise typer.BadParameter(
             f"{error.value!r}: {error.remedy}", param_hint=error.field
         ) from error
+
+
+def _need(extra: str, *modules: str) -> None:
+    """End with the way out if an optional requirement is not there."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        way = f"pip install 'agentrm-plugins[{extra}]'"
+        typer.echo(f"This needs {', '.join(missing)}: {way}", err=True)
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -65,12 +74,7 @@ def demo(
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file too.")] = None,
 ) -> None:
     """Run real LangChain agents unmanaged, then managed, against a simulated provider."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        typer.echo(
-            f"The demo needs {', '.join(missing)}: pip install 'agentrm-plugins[demo]'", err=True
-        )
-        raise typer.Exit(1)
+    _need("demo", "rich", "h11", "langchain", "langchain_openai")
     if json is not None and not json.absolute().parent.is_dir():
         raise typer.BadParameter(
             f"{str(json)!r}: its folder does not exist; make it, or give another path",
@@ -129,6 +133,39 @@ def simulate(
             typer.echo(f"  {words}")
     else:
         typer.echo(f"\n{order} loses nowhere by more than 2 %.")
+
+
+@app.command()
+def provider(
+    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0 for any.")] = 8089,
+    seed: Annotated[int, typer.Option(help="Of lengths, latencies and faults.")] = 0,
+    hang_rate: Annotated[float, typer.Option(help="Share of requests that hang.")] = 0.0,
+    first_token: Annotated[float, typer.Option(help="Seconds to the first token.")] = 0.3,
+) -> None:
+    """Run the simulated OpenAI-compatible provider until Ctrl-C."""
+    _need("testing", "h11")
+    from agentrm_plugins.testing.provider import ProviderConfig, SimulatedProvider
+
+    made = _checked(
+        lambda: SimulatedProvider(
+            ProviderConfig(seed=seed, hang_rate=hang_rate, time_to_first_token_s=first_token),
+            port=port,
+        )
+    )
+    try:
+        made.start()
+    except OSError as error:
+        raise typer.BadParameter(
+            f"{port}: {error.strerror}; give another port, or 0 for any", param_hint="--port"
+        ) from error
+    with made:
+        typer.echo(f"export OPENAI_BASE_URL={made.base_url}")
+        typer.echo("export OPENAI_API_KEY=test-key")
+        typer.echo("Any key will do. Ctrl-C ends it.", err=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            typer.echo(f"Served {made.statistics().requests} requests.", err=True)
 
 
 if __name__ == "__main__":

@@ -12,22 +12,33 @@ that ``isinstance(model, ChatOpenAI)`` is False; ask ``model.inner``.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
-from langchain_core.language_models import BaseChatModel, SimpleChatModel
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.uuid import uuid7
 from pydantic import Field, SkipValidation
 
 from agentrm_langchain import gate
 from agentrm_langchain.delegate import Delegate
+from agentrm_langchain.hooks import (
+    SECONDS,
+    Serialized,
+    check_model,
+    endpoint_of,
+    is_sync_only,
+    joined,
+    passed,
+    reporting_usage,
+    run_of,
+    settings,
+)
 from agentrm_langchain.identity import check_core, declared, identify
 from agentrm_langchain.ledger import RUN, Ledger, Run, ledger_of
 from agentrm_langchain.usage import guess, max_tokens_of
-from agentrm_plugins import AgentRM, ConfigError, Lease
+from agentrm_plugins import AgentRM
 from agentrm_plugins.integration import Call, Priority
 
 if TYPE_CHECKING:
@@ -37,8 +48,6 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
 __all__ = ["AgentRMChatModel", "wrap_chat_model"]
-
-_NOWHERE = Run(None, None, {})
 
 
 class AgentRMChatModel(Delegate):
@@ -84,12 +93,12 @@ class AgentRMChatModel(Delegate):
         check_core(rm, fields.get("group", "model"))
         who = declared(fields.get("agent"), fields.get("tenant"), fields.get("priority"), "model")
         fields["priority"] = who.priority
-        seconds = {name: fields[name] for name in _SECONDS if name in fields}
+        seconds = {name: fields[name] for name in SECONDS if name in fields}
         Call(agent="check", **seconds)
         if isinstance(inner, AgentRMChatModel) and inner.rm is rm:
-            fields = {**_settings(inner), **fields}
+            fields = {**settings(inner), **fields}
             inner = inner.inner  # managed twice is managed once
-        super().__init__(inner=_reporting_usage(inner), rm=rm, **fields)
+        super().__init__(inner=reporting_usage(inner), rm=rm, **fields)
 
     def __deepcopy__(self, memo: Any = None) -> Self:
         """A copy shares the core: it is one for all."""
@@ -112,7 +121,7 @@ class AgentRMChatModel(Delegate):
     @cached_property
     def _serialized(self) -> Any:
         """What handlers get; ours sees in it that the call is managed already."""
-        return _Serialized(super()._serialized, self.rm.core)
+        return Serialized(super()._serialized, self.rm.core)
 
     # -- the gate ---------------------------------------------------------------------------
 
@@ -124,12 +133,12 @@ class AgentRMChatModel(Delegate):
         **kwargs: Any,
     ) -> ChatResult:
         hook = self.inner._generate
-        work = partial(hook, messages, stop=stop, **_passed(hook, run_manager), **kwargs)
-        run = _run_of(run_manager)
+        work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
+        run = run_of(run_manager)
         ledger, key = self._place(run)
         if key in ledger.running:
             return work()
-        lease = _joined(ledger, key) or self.rm.admit(self._call(run, messages, kwargs))
+        lease = joined(ledger, key) or self.rm.admit(self._call(run, messages, kwargs))
         ledger.running[key] = lease
         try:
             result: ChatResult = gate.call(self.rm, lease, work, abandon=self.abandon_hung)
@@ -144,16 +153,16 @@ class AgentRMChatModel(Delegate):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> ChatResult:
-        run = _run_of(run_manager)
+        run = run_of(run_manager)
         ledger, key = self._place(run)
-        threaded = self.abandon_hung and _is_sync_only(type(self.inner))
+        threaded = self.abandon_hung and is_sync_only(type(self.inner))
         hook: Any = self.inner._generate if threaded else self.inner._agenerate
         if threaded and run_manager is not None:
             run_manager = run_manager.get_sync()
-        work = partial(hook, messages, stop=stop, **_passed(hook, run_manager), **kwargs)
+        work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         if key in ledger.running:
             return await self.inner._agenerate(messages, stop, run_manager, **kwargs)
-        lease = _joined(ledger, key) or await self.rm.admit_async(self._call(run, messages, kwargs))
+        lease = joined(ledger, key) or await self.rm.admit_async(self._call(run, messages, kwargs))
         ledger.running[key] = lease
         try:
             enter = gate.call_in_thread if threaded else gate.call_async
@@ -189,13 +198,13 @@ class AgentRMChatModel(Delegate):
     def _stream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> Iterator[Any]:
-        work = partial(hook, messages, stop=stop, **_passed(hook, run_manager), **kwargs)
-        run = _run_of(run_manager)
+        work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
+        run = run_of(run_manager)
         ledger, key = self._place(run)
         if key in ledger.running:
             yield from work()
             return
-        lease = _joined(ledger, key) or self.rm.admit(self._call(run, messages, kwargs, True))
+        lease = joined(ledger, key) or self.rm.admit(self._call(run, messages, kwargs, True))
         ledger.running[key] = lease
         try:
             yield from gate.stream(self.rm, lease, work, abandon=self.abandon_hung)
@@ -205,13 +214,13 @@ class AgentRMChatModel(Delegate):
     async def _astream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> AsyncGenerator[Any, None]:
-        work = partial(hook, messages, stop=stop, **_passed(hook, run_manager), **kwargs)
-        run = _run_of(run_manager)
+        work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
+        run = run_of(run_manager)
         ledger, key = self._place(run)
         if key in ledger.running:
             chunks = work()
         else:
-            lease = _joined(ledger, key) or await self.rm.admit_async(
+            lease = joined(ledger, key) or await self.rm.admit_async(
                 self._call(run, messages, kwargs, True)
             )
             ledger.running[key] = lease
@@ -246,7 +255,7 @@ class AgentRMChatModel(Delegate):
             who.tenant,
             who.priority,
             who.group,
-            _endpoint(self.inner, metadata, kwargs),
+            endpoint_of(self.inner, metadata, kwargs),
             guess(messages, max_tokens_of(self.inner, kwargs)),
             who.parent_agent,
             streaming,
@@ -319,7 +328,7 @@ class AgentRMChatModel(Delegate):
     def _generate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        token = RUN.set(_run_of(run_manager))
+        token = RUN.set(run_of(run_manager))
         try:
             return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
         finally:
@@ -328,7 +337,7 @@ class AgentRMChatModel(Delegate):
     async def _agenerate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        token = RUN.set(_run_of(run_manager))
+        token = RUN.set(run_of(run_manager))
         try:
             return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
         finally:
@@ -377,81 +386,3 @@ def wrap_chat_model(model: BaseChatModel, rm: AgentRM, **options: Any) -> AgentR
         ('hello', 1)
     """
     return AgentRMChatModel(model, rm, **options)
-
-
-class _Serialized(dict[str, Any]):
-    """A model's serialised form that remembers by which core it is managed."""
-
-    def __init__(self, fields: Any, core: int) -> None:
-        super().__init__(fields)
-        self.agentrm_core = core
-
-
-_SECONDS = ("wait_timeout_s", "first_token_timeout_s", "silence_timeout_s", "total_timeout_s")
-
-
-def check_model(model: Any) -> None:
-    """Refuse what is no chat model.
-
-    Raises:
-        ConfigError: It is not; the message says what to wrap instead.
-    """
-    if isinstance(model, BaseChatModel):
-        return
-    way = "give a LangChain chat model (a BaseChatModel)"
-    if isinstance(getattr(model, "bound", None), BaseChatModel):
-        way += "; wrap the model first, then call bind_tools, bind or with_config on the result"
-    # Only the type is shown: a client's repr may hold a key.
-    raise ConfigError("model", type(model).__name__, way)
-
-
-def _settings(model: AgentRMChatModel) -> dict[str, Any]:
-    return {
-        name: getattr(model, name) for name in model.model_fields_set if name not in {"inner", "rm"}
-    }
-
-
-def _reporting_usage(model: BaseChatModel) -> BaseChatModel:
-    """OpenAI models with a base URL or a client of their own are silent about streamed usage."""
-    asks = hasattr(type(model), "_should_stream_usage")
-    if not asks or getattr(model, "stream_usage", False) is not None:
-        return model
-    return model.model_copy(update={"stream_usage": True})
-
-
-def _run_of(run_manager: Any) -> Run:
-    if run_manager is None:
-        return RUN.get() or _NOWHERE
-    return Run(run_manager.run_id, run_manager.parent_run_id, run_manager.metadata)
-
-
-def _joined(ledger: Ledger, key: int) -> Lease | None:
-    """The lease that a callback took for this very call, if one did."""
-    held = ledger.held.get(key)
-    return None if held is None else held.lease
-
-
-def _endpoint(model: BaseChatModel, metadata: Any, kwargs: Any) -> str | None:
-    provider, name = metadata.get("ls_provider"), metadata.get("ls_model_name")
-    if provider is None and name is None:  # a stream: its metadata is the config's alone
-        params = model._get_ls_params(**kwargs)
-        provider, name = params.get("ls_provider"), params.get("ls_model_name")
-    return f"{provider}/{name}" if name else provider
-
-
-def _passed(hook: Any, run_manager: Any) -> dict[str, Any]:
-    if run_manager is None or not _takes_run_manager(getattr(hook, "__func__", hook)):
-        return {}
-    return {"run_manager": run_manager}
-
-
-@lru_cache(maxsize=256)
-def _takes_run_manager(function: Any) -> bool:
-    kinds = inspect.signature(function).parameters
-    return "run_manager" in kinds or any(
-        kind.kind is inspect.Parameter.VAR_KEYWORD for kind in kinds.values()
-    )
-
-
-def _is_sync_only(kind: type[BaseChatModel]) -> bool:
-    return kind._agenerate in {BaseChatModel._agenerate, SimpleChatModel._agenerate}

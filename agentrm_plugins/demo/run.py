@@ -136,9 +136,13 @@ def _verdict(before: Side, after: Side, settings: DemoSettings) -> str:
             parts.append(f"{kind} p95 {old[1]:.2f} -> {new[1]:.2f} s")
     parts.append(f"lane waste {before.waste_s:.1f} -> {after.waste_s:.1f} s")
     parts.append(f"failed {before.failed} -> {after.failed}")
-    return (
-        f"What differed: {'; '.join(parts)}. The waste follows from the shorter bound on silence "
-        f"({settings.first_token_timeout_s:g} s against {settings.timeout_s:g} s: try --timeout "
-        f"{settings.first_token_timeout_s:g}), the interactive turns mostly from the order (try "
-        "--order fifo); one run of a simulation."
-    )
+    bounds = f"{settings.first_token_timeout_s:g} s against {settings.timeout_s:g} s"
+    if settings.first_token_timeout_s < settings.timeout_s:
+        why = (
+            f"The waste follows from the shorter bound on silence ({bounds}); the turns gain from "
+            "that and from the order. --order fifo shows the first alone, "
+            f"--timeout {settings.first_token_timeout_s:g} the second."
+        )
+    else:
+        why = f"Silent calls are not given up sooner ({bounds}), so this is what the order does."
+    return f"What differed: {'; '.join(parts)}. {why} One run of a simulation."

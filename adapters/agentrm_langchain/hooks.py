@@ -1,0 +1,113 @@
+"""Small questions that the managed model asks of the model it manages, and of a run."""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models import BaseChatModel, SimpleChatModel
+
+from agentrm_langchain.ledger import RUN, Ledger, Run
+from agentrm_plugins import ConfigError
+
+if TYPE_CHECKING:
+    from agentrm_plugins import Lease
+
+__all__ = [
+    "SECONDS",
+    "Serialized",
+    "check_model",
+    "endpoint_of",
+    "is_sync_only",
+    "joined",
+    "passed",
+    "reporting_usage",
+    "run_of",
+    "settings",
+]
+
+_NOWHERE = Run(None, None, {})
+
+
+class Serialized(dict[str, Any]):
+    """A model's serialised form that remembers by which core it is managed."""
+
+    def __init__(self, fields: Any, core: int) -> None:
+        super().__init__(fields)
+        self.agentrm_core = core
+
+
+SECONDS = ("wait_timeout_s", "first_token_timeout_s", "silence_timeout_s", "total_timeout_s")
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no chat model.
+
+    Raises:
+        ConfigError: It is not; the message says what to wrap instead.
+    """
+    if isinstance(model, BaseChatModel):
+        return
+    way = "give a LangChain chat model (a BaseChatModel)"
+    if isinstance(getattr(model, "bound", None), BaseChatModel):
+        way += "; wrap the model first, then call bind_tools, bind or with_config on the result"
+    # Only the type is shown: a client's repr may hold a key.
+    raise ConfigError("model", type(model).__name__, way)
+
+
+def settings(model: BaseChatModel) -> dict[str, Any]:
+    """What the user gave for this model."""
+    return {
+        name: getattr(model, name) for name in model.model_fields_set if name not in {"inner", "rm"}
+    }
+
+
+def reporting_usage(model: BaseChatModel) -> BaseChatModel:
+    """OpenAI models with a base URL or a client of their own are silent about streamed usage."""
+    asks = hasattr(type(model), "_should_stream_usage")
+    if not asks or getattr(model, "stream_usage", False) is not None:
+        return model
+    return model.model_copy(update={"stream_usage": True})
+
+
+def run_of(run_manager: Any) -> Run:
+    """The run of this call: its manager's, or what was noted on the way in."""
+    if run_manager is None:
+        return RUN.get() or _NOWHERE
+    return Run(run_manager.run_id, run_manager.parent_run_id, run_manager.metadata)
+
+
+def joined(ledger: Ledger, key: int) -> Lease | None:
+    """The lease that a callback took for this very call, if one did."""
+    held = ledger.held.get(key)
+    return None if held is None else held.lease
+
+
+def endpoint_of(model: BaseChatModel, metadata: Any, kwargs: Any) -> str | None:
+    """Provider and model: from the metadata, where a stream has them not, from the model."""
+    provider, name = metadata.get("ls_provider"), metadata.get("ls_model_name")
+    if provider is None and name is None:  # a stream: its metadata is the config's alone
+        params = model._get_ls_params(**kwargs)
+        provider, name = params.get("ls_provider"), params.get("ls_model_name")
+    return f"{provider}/{name}" if name else provider
+
+
+def passed(hook: Any, run_manager: Any) -> dict[str, Any]:
+    """The run manager as a hook's keyword, for hooks that take one."""
+    if run_manager is None or not _takes_run_manager(getattr(hook, "__func__", hook)):
+        return {}
+    return {"run_manager": run_manager}
+
+
+@lru_cache(maxsize=256)
+def _takes_run_manager(function: Any) -> bool:
+    kinds = inspect.signature(function).parameters
+    return "run_manager" in kinds or any(
+        kind.kind is inspect.Parameter.VAR_KEYWORD for kind in kinds.values()
+    )
+
+
+def is_sync_only(kind: type[BaseChatModel]) -> bool:
+    """Whether its async way is only a thread of the loop's executor."""
+    return kind._agenerate in {BaseChatModel._agenerate, SimpleChatModel._agenerate}
