@@ -32,8 +32,7 @@ def team(rm: AgentRM, base_url: str):
     model = wrap_chat_model(ChatOpenAI(model="demo", base_url=base_url, api_key="test-key"), rm)
 
     async def work(state):
-        said = await model.ainvoke(f"You do the {state['role']}. Why?")
-        return {"findings": [f"{state['role']}: {said.text}"]}
+        return {"findings": [(await model.ainvoke(f"You do the {state['role']}. Why?")).text]}
 
     worker = manage_graph(StateGraph(Team).add_node(work).add_edge(START, "work"), rm).compile()
 
@@ -51,10 +50,9 @@ def team(rm: AgentRM, base_url: str):
 
 
 async def main(base_url: str) -> dict:
+    thread = {"configurable": {"thread_id": "supervisor"}}
     async with AgentRM(lanes=2) as rm:
-        thread = {"configurable": {"thread_id": "supervisor"}}
-        result = await team(rm, base_url).ainvoke({}, thread)
-        return {**result, "agents": rm.statistics().agents}
+        return {**await team(rm, base_url).ainvoke({}, thread), "agents": rm.statistics().agents}
 
 
 if __name__ == "__main__":
