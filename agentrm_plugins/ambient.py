@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentrm_plugins.calls import Priority
 
-__all__ = ["ACTIVE", "IDENTITY", "Active", "Identity", "restore"]
+__all__ = ["ACTIVE", "IDENTITY", "WAITING", "Active", "Identity", "restore"]
 
 T = TypeVar("T")
 
@@ -35,6 +37,10 @@ class Active(NamedTuple):
 
 IDENTITY: ContextVar[Identity] = ContextVar("agentrm_identity", default=Identity())  # noqa: B039
 ACTIVE: ContextVar[Active | None] = ContextVar("agentrm_active", default=None)
+
+# Called now and then while a managed call in async code waits: a sign of life for frameworks whose
+# own timers do not know that waiting is no idleness.
+WAITING: ContextVar[Callable[[], None] | None] = ContextVar("agentrm_waiting", default=None)
 
 
 def restore(variable: ContextVar[T], token: Token[T]) -> None:

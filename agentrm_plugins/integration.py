@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.ambient import ACTIVE, IDENTITY, Active, Identity, restore
+from agentrm_plugins.ambient import ACTIVE, IDENTITY, WAITING, Active, Identity, restore
 from agentrm_plugins.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy
@@ -20,7 +20,7 @@ from agentrm_plugins.slot import ReapGuard, outcome_of
 from agentrm_plugins.verdicts import Kind, LimitReport, ServerLimit, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from agentrm_plugins.manager import AgentRM
 
@@ -47,6 +47,7 @@ __all__ = [
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "while_waiting",
 ]
 
 
@@ -76,3 +77,17 @@ def current_ticket(rm: AgentRM) -> int | None:
     """The ticket of the managed call inside which the code that runs now is, or None."""
     active = ACTIVE.get()
     return active.ticket if active is not None and active.core == rm.core else None
+
+
+@contextmanager
+def while_waiting(sign: Callable[[], None]) -> Iterator[None]:
+    """Call `sign` every 50 ms while a managed call of this block's async code waits for its turn.
+
+    For a framework that stops what seems idle. `sign` is called in the event loop and must be
+    quick.
+    """
+    token = WAITING.set(sign)
+    try:
+        yield
+    finally:
+        restore(WAITING, token)

@@ -5,8 +5,11 @@ A flow yields a `Lease` to wait until it is decided, and returns its result.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeVar
+
+from agentrm_plugins.ambient import WAITING
 
 if TYPE_CHECKING:
     from agentrm_plugins.calls import Call
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["admission", "drive", "drive_async"]
 
 T = TypeVar("T")
+_SIGN_OF_LIFE_S = 0.05  # guessed: well below any idle timeout that leaves a model time to answer
 
 
 def admission(host: Host, call: Call, parent: int | None) -> Generator[Lease, None, Lease]:
@@ -57,7 +61,7 @@ async def drive_async(flow: Generator[Lease, None, T]) -> T:
         lease = next(flow)
         while True:
             try:
-                await lease.park_task()
+                await _park(lease)
             except BaseException as error:  # noqa: BLE001 - the flow decides, cancellation included
                 lease = flow.throw(error)
             else:
@@ -65,3 +69,24 @@ async def drive_async(flow: Generator[Lease, None, T]) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
+
+
+async def _park(lease: Lease) -> None:
+    """Wait for a decision; whoever watches this task hears meanwhile that it is not idle."""
+    sign = WAITING.get()
+    if sign is None:
+        await lease.park_task()
+        return
+    loop = asyncio.get_running_loop()
+    timers: list[asyncio.TimerHandle] = []
+
+    def ring() -> None:
+        timers[:] = [loop.call_later(_SIGN_OF_LIFE_S, ring)]
+        sign()
+
+    ring()
+    try:
+        await lease.park_task()
+    finally:
+        timers[0].cancel()
+        sign()

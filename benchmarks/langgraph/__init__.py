@@ -1,0 +1,1 @@
+"""What managing a graph costs, and what it buys: `python -m benchmarks.langgraph`."""
