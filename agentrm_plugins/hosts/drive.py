@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.lease import Lease
 
-__all__ = ["admission", "drive", "drive_async"]
+__all__ = ["admission", "drive", "drive_async", "park"]
 
 T = TypeVar("T")
 _SIGN_OF_LIFE_S = 0.05  # guessed: well below any idle timeout that leaves a model time to answer
@@ -61,7 +61,7 @@ async def drive_async(flow: Generator[Lease, None, T]) -> T:
         lease = next(flow)
         while True:
             try:
-                await _park(lease)
+                await park(lease)
             except BaseException as error:  # noqa: BLE001 - the flow decides, cancellation included
                 lease = flow.throw(error)
             else:
@@ -71,7 +71,7 @@ async def drive_async(flow: Generator[Lease, None, T]) -> T:
         return result
 
 
-async def _park(lease: Lease) -> None:
+async def park(lease: Lease) -> None:
     """Wait for a decision; whoever watches this task hears meanwhile that it is not idle."""
     sign = WAITING.get()
     if sign is None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentrm_plugins.hosts.drive import park
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
@@ -98,7 +100,7 @@ async def run_async(
                 if isinstance(step, Go):
                     given = await make(step.lease)
                 else:
-                    await step.park_task()
+                    await park(step)
             except BaseException as error:  # noqa: BLE001 - the flow decides, cancellation included
                 step = flow.throw(error)
             else:
