@@ -16,12 +16,12 @@ from benchmarks.congestion.measure import combine, measure
 from benchmarks.congestion.peers import PEERS
 from benchmarks.congestion.plot import series_of, write_html, write_svg
 from benchmarks.congestion.pool import LITELLM_PYTHON, Job, prepare_litellm, run_all
-from benchmarks.congestion.scenarios import QUICK, SCENARIOS, SUITE, Variant
+from benchmarks.congestion.scenarios import MORE, QUICK, SCENARIOS, SUITE, Variant
 from benchmarks.congestion.table import report, variant_table
 from benchmarks.congestion.workload import make_agents
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
-_CAP_S = 30.0  # some four times what the oracle needs
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "congestion.json"
+_CAP_S = 30.0  # seconds, some four times what the oracle needs
 _QUIET_S = 9.0  # longer than the longest wait of the libraries' own retries, 8 s
 _VERSIONS = (
     "agentrm-plugins",
@@ -39,7 +39,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.congestion", description=__doc__.partition(":")[2].strip()
     )
-    parser.add_argument("--quick", action="store_true", help="two variants, few agents, one run")
+    parser.add_argument(
+        "--quick", action="store_true", help="one variant, half the agents, one run"
+    )
+    parser.add_argument("--all", action="store_true", help="more variants, twice the time")
     parser.add_argument(
         "--scenario",
         action="append",
@@ -49,20 +52,24 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--peer", action="append", metavar="NAME", choices=list(PEERS))
     parser.add_argument("--runs", type=int, help="runs of each peer (3; with --quick 1)")
     parser.add_argument("--seeds", help="the seeds, as 1,2,3; their number is that of the runs")
-    parser.add_argument("--jobs", type=int, default=3, help="runs at a time (3)")
-    parser.add_argument("--json", action="store_true", help="print the document, not the tables")
-    parser.add_argument("--out", type=Path, help=f"where to write ({RESULTS}; --quick: nowhere)")
+    parser.add_argument("--jobs", type=int, default=4, help="runs at a time (4)")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="PATH",
+        help=f"where to write, with .md, .svg and .html beside it (a full run: {RESULTS})",
+    )
     parser.add_argument("--list", action="store_true", help="list scenarios, suite and peers")
     return parser.parse_args(argv)
 
 
 def _variants(options: argparse.Namespace) -> list[Variant]:
-    suite = QUICK if options.quick else SUITE
+    suite = QUICK if options.quick else SUITE + (MORE if options.all else ())
     if not options.scenario:
         return list(suite)
     chosen: list[Variant] = []
     for name in options.scenario:
-        listed = [variant for variant in SUITE if variant.scenario == name]
+        listed = [v for v in SUITE + (MORE if options.all else ()) if v.scenario == name]
         if options.quick:
             listed = listed[:1]
         chosen += listed or [Variant.parse(name)]
@@ -119,79 +126,92 @@ def _plan(options: argparse.Namespace, seeds: list[int], peers: list[str]) -> li
     ]
 
 
+class Collector:
+    """Takes the results in as they come."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.numbers: dict[str, dict[str, dict[int, dict[str, Any]]]] = {}
+        self.plots: dict[str, tuple[str, Any]] = {}
+        for job in jobs:  # in the order of the plan, not in that of the ends
+            self.numbers.setdefault(job.variant.name, {}).setdefault(job.peer, {})
+        self._first_seed = jobs[0].seed
+        self._progress = Progress(len(jobs))
+
+    def done(self, job: Job, result: dict[str, Any]) -> None:
+        """One run has ended, or was skipped."""
+        self.numbers[job.variant.name][job.peer][job.seed] = measure(job, result)
+        if job.peer == "ours" and job.seed == self._first_seed and "skipped" not in result:
+            self.plots[job.variant.name] = series_of(job.variant, result, job.crowd)
+        self._progress.step(job)
+
+    def document(self, about: dict[str, Any]) -> dict[str, Any]:
+        """All that is written down."""
+        return {
+            "about": about,
+            "variants": {name: combine(runs) for name, runs in self.numbers.items()},
+            "runs": {
+                name: {peer: {str(seed): m for seed, m in by.items()} for peer, by in runs.items()}
+                for name, runs in self.numbers.items()
+            },
+        }
+
+
+def _list() -> None:
+    print("scenarios:", *(f"  {name}: {s.title}" for name, s in SCENARIOS.items()), sep="\n")
+    print("suite:", *(f"  {variant.name}" for variant in SUITE), sep="\n")
+    print("more, with --all:", *(f"  {variant.name}" for variant in MORE), sep="\n")
+    print("peers:", *(f"  {name}" for name in PEERS), sep="\n")
+
+
 def main(argv: list[str] | None = None) -> int:
     options = _arguments(argv)
     if options.list:
-        print("scenarios:", *(f"  {name}: {s.title}" for name, s in SCENARIOS.items()), sep="\n")
-        print("suite:", *(f"  {variant.name}" for variant in SUITE), sep="\n")
-        print("peers:", *(f"  {name}" for name in PEERS), sep="\n")
+        _list()
         return 0
     seeds = _seeds(options)
-    peers = options.peer or list(PEERS)
-    if "oracle" not in peers:
-        peers = ["oracle", *peers]
+    peers = list(dict.fromkeys(["oracle", *(options.peer or PEERS)]))
     missing = prepare_litellm() if any(PEERS[name].litellm for name in peers) else None
     jobs = _plan(options, seeds, peers)
-    numbers: dict[str, dict[str, dict[int, dict[str, Any]]]] = {
-        job.variant.name: {peer: {} for peer in peers} for job in jobs
-    }
-    plots: dict[str, tuple[str, Any]] = {}
-    progress = Progress(len(jobs))
-
-    def done(job: Job, result: dict[str, Any]) -> None:
-        numbers[job.variant.name][job.peer][job.seed] = measure(job, result)
-        if job.peer == "ours" and job.seed == seeds[0] and "skipped" not in result:
-            plots[job.variant.name] = series_of(job.variant, result, job.crowd)
-        progress.step(job)
-
+    collector = Collector(jobs)
     if missing:
-        skipped = [job for job in jobs if PEERS[job.peer].litellm]
-        jobs = [job for job in jobs if not PEERS[job.peer].litellm]
-        for job in skipped:
-            numbers[job.variant.name][job.peer][job.seed] = {"skipped": missing}
+        for job in [job for job in jobs if PEERS[job.peer].litellm]:
+            jobs.remove(job)
+            collector.done(job, {"skipped": missing})
     started_s = time.monotonic()
-    run_all(jobs, max(1, min(options.jobs, len(jobs))), done)
-    document = {
-        "about": {
-            "when": time.strftime("%Y-%m-%d", time.gmtime()),
-            "took_s": round(time.monotonic() - started_s),
-            "machine": _machine(),
-            "python": platform.python_version(),
-            "versions": _versions(),
-            "seeds": seeds,
-            "runs": len(seeds),
-            "jobs": options.jobs,
-            "agents": len(make_agents(1, ("m",), crowd=0.5 if options.quick else 1.0)),
-        },
-        "variants": {name: combine(runs) for name, runs in numbers.items()},
-        "runs": {
-            name: {peer: {str(seed): m for seed, m in by.items()} for peer, by in runs.items()}
-            for name, runs in numbers.items()
-        },
+    run_all(jobs, max(1, min(options.jobs, len(jobs))), collector.done)
+    about = {
+        "when": time.strftime("%Y-%m-%d", time.gmtime()),
+        "took_s": round(time.monotonic() - started_s),
+        "machine": _machine(),
+        "python": platform.python_version(),
+        "versions": _versions(),
+        "seeds": seeds,
+        "runs": len(seeds),
+        "jobs": options.jobs,
+        "agents": len(make_agents(1, ("m",), crowd=jobs[0].crowd)),
     }
+    document = collector.document(about)
     if sys.stderr.isatty():
         print(file=sys.stderr)
-    if options.json:
-        print(json.dumps(document, indent=1))
-    else:
-        for name, rows in document["variants"].items():
-            print(variant_table(name, rows))
-    out = options.out or (None if options.quick or options.scenario else RESULTS)
-    if out is not None:
-        _write(out, document, plots)
+    for name, rows in document["variants"].items():
+        print(variant_table(name, rows))
+    partial = options.quick or options.scenario or options.peer
+    path = options.json or (None if partial else RESULTS)
+    if path is not None:
+        _write(path, document, collector.plots)
     return 0
 
 
-def _write(out: Path, document: dict[str, Any], plots: dict[str, tuple[str, Any]]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "congestion.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    (out / "congestion.md").write_text(report(document), encoding="utf-8")
+def _write(path: Path, document: dict[str, Any], plots: dict[str, tuple[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    path.with_suffix(".md").write_text(report(document), encoding="utf-8")
     shown = next((n for n in plots if n.startswith("falling")), next(iter(plots), None))
     if shown is not None:
         unit, series = plots[shown]
-        write_svg(out / "congestion.svg", f"ours, {shown}", unit, series)
-        write_html(out / "congestion.html", f"ours, {shown}", unit, series)
-    print(f"written to {out}", file=sys.stderr)
+        write_svg(path.with_suffix(".svg"), f"ours, {shown}", unit, series)
+        write_html(path.with_suffix(".html"), f"ours, {shown}", unit, series)
+    print(f"written to {path.parent}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The clients of one run, in a process of their own: a JSON line in, a JSON line out.
 
     {"peer": "ours", "variant": "tokens/told/async/own", "seed": 1, "crowd": 1.0,
-     "turn_share": 1.0, "url": "http://...", "warm_url": "http://...", "cap_s": 30, "quiet_s": 10} -> {"turns": [...], ...}
+     "turn_share": 1.0, "url": "http://...", "warm_url": "http://...", "cap_s": 30, "quiet_s": 9}
+    -> {"agents": [{"name": "long-03", "state": "finished", "turns": [...], ...}, ...], ...}
 
 It measures from outside: when a turn was asked, when it was answered, what the process cost.
 """
@@ -75,7 +76,7 @@ async def _ask_turn(run: _Run, book: Book, turn: Turn) -> None:
         tokens: list[None] = []
         try:
             text = await run.asker.ask(book.agent, turn, lambda seen=tokens: seen.append(None))
-        except Exception:
+        except Exception:  # whatever it was, it broke in the middle or it did not
             if not tokens or not left:
                 raise
             book.reasked += 1
@@ -96,7 +97,7 @@ async def _agent(run: _Run, book: Book) -> None:
     workers = [asyncio.ensure_future(work()) for _ in range(book.agent.kind.width)]
     try:
         await asyncio.gather(*workers)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  the agent dies of anything, and we note of what
         run.ended(book, error)
     else:
         run.ended(book, None)
@@ -135,7 +136,7 @@ def _ask_turn_sync(run: _Run, book: Book, turn: Turn) -> None:
         tokens: list[None] = []
         try:
             text = run.asker.ask_sync(book.agent, turn, lambda seen=tokens: seen.append(None))
-        except Exception:
+        except Exception:  # whatever it was, it broke in the middle or it did not
             if not tokens or not left:
                 raise
             book.reasked += 1
@@ -161,7 +162,7 @@ def _agent_sync(run: _Run, book: Book) -> list[threading.Thread]:
         try:
             while (turn := next_turn()) is not None:
                 _ask_turn_sync(run, book, turn)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the agent dies of anything, and we note of what
             failed.append(error)
         with lock:
             running[0] -= 1

@@ -62,9 +62,7 @@ def storms(log: list[list[Any]]) -> int:
     """How many separate bursts of 429s the server sent."""
     times = sorted(row[STARTED] for row in log if row[STATUS] == 429)
     return sum(
-        1
-        for index, at_s in enumerate(times)
-        if not index or at_s - times[index - 1] > _STORM_GAP_S
+        1 for index, at_s in enumerate(times) if not index or at_s - times[index - 1] > _STORM_GAP_S
     )
 
 
@@ -161,9 +159,7 @@ def combine(runs: dict[str, dict[int, dict[str, Any]]]) -> dict[str, dict[str, A
             row[name] = median(numbers) if numbers else None
         row["least_finished"] = min(m["finished"] for m in good.values())
         for name, of in _RATIOS:
-            pairs = [
-                (m[of], oracle[seed].get(of)) for seed, m in good.items() if seed in oracle
-            ]
+            pairs = [(m[of], oracle[seed].get(of)) for seed, m in good.items() if seed in oracle]
             ratios = [mine / theirs for mine, theirs in pairs if mine and theirs]
             row[name] = median(ratios) if ratios else None
         rows[peer] = row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from agentrm_plugins import AgentRM, Config
@@ -73,9 +72,9 @@ class Ours(Plain):
         """What the core did to its limits: the events that change them, with their times."""
         names = {"LimitChanged", "EndpointClosed", "EndpointOpened", "BreakerChanged"}
         return [
-            {"event": type(event).__name__, **{k: _plain(v) for k, v in asdict(event).items()}}
+            {"event": type(event).__name__, **{k: _plain(v) for k, v in event._asdict().items()}}
             for event in self._events.drain()
-            if is_dataclass(event) and type(event).__name__ in names
+            if type(event).__name__ in names
         ]
 
 

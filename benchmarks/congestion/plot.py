@@ -96,9 +96,9 @@ def write_svg(path: Path, title: str, unit: str, series: Series) -> None:
     def place(x: float, y: float) -> str:
         return f"{_LEFT + wide * x / end_s:.1f},{_TOP + high * (1 - min(y, top) / top):.1f}"
 
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        'font-family="sans-serif" font-size="12">',
+        f'{head} font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
         f'<text x="{_LEFT}" y="16" font-size="14">{title}</text>',
     ]

@@ -205,18 +205,35 @@ SUITE = tuple(
         "tokens/untold/async",
         "tokens/told/async",
         "tokens/tripled/threads",
-        "requests/untold/threads",
         "requests/told/async",
         "third/told/node",
         "falling/untold/async",
         "hangs/untold/async/own",
         "hangs/told/async/5s",
         "capacity/untold/async",
-        "capacity/told/async",
         "faults/untold/node",
         "two/untold/async",
-        "streams/untold/async",
         "stalls/told/async/5s",
     )
 )
-QUICK = (Variant.parse("tokens/untold/async"), Variant.parse("capacity/told/async"))
+# With --all.
+MORE = tuple(
+    Variant.parse(name)
+    for name in (
+        "tokens/untold/threads",
+        "requests/untold/threads",
+        "requests/untold/async",
+        "requests/tripled/node",
+        "third/untold/async",
+        "falling/tripled/async",
+        "hangs/untold/threads/5s",
+        "capacity/told/threads",
+        "capacity/tripled/async",
+        "faults/told/threads",
+        "two/untold/threads",
+        "streams/untold/async",
+        "streams/told/threads",
+        "stalls/untold/async/own",
+    )
+)
+QUICK = (Variant.parse("requests/told/async"),)

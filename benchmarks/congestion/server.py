@@ -1,7 +1,9 @@
 """The server of one run, in a process of its own: JSON lines in, JSON lines out.
 
-    {"do": "start", "variant": "tokens/told/async/own", "seed": 1, "crowd": 1.0} -> {"url": ..., "warm_url": ...}
-    {"do": "stop"}                                      -> {"log": [...], "started_s": ...}
+{"do": "start", "variant": "tokens/told/async/own", "seed": 1, "crowd": 1.0}
+-> {"url": "http://...", "warm_url": "http://..."}
+{"do": "stop"}
+-> {"log": [...], "started_s": 12.3, "errors": []}
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def _number(value: float | None, form: str = ".2f") -> str:
 
 def _row(name: str, row: dict[str, Any], closed: bool) -> list[str]:
     if "skipped" in row:
-        return [name, *[""] * (len(_COLUMNS) - 2), f"— {row['skipped']}"]
+        return [f"{name}: {row['skipped']}", *["—"] * (len(_COLUMNS) - 1)]
     whole = row["dead"] == 0 and row["stuck"] == 0
     cuts = "" if row.get("cuts") is None else f"{row['cuts']:g}"
     p95 = "p95_open_ratio" if closed else "p95_ratio"
@@ -129,7 +129,7 @@ def _verdict_lines(variant: Variant, rows: dict[str, dict[str, Any]]) -> list[st
     total = row["finished"] + row["dead"] + row["stuck"]
     row = {**row, "lost": max(0.0, total - row["least_finished"] - row["dead"] - row["stuck"])}
     parts = [
-        f"{what} {'–' if value is None else format(value, '.3g')} "
+        f"{what} {'-' if value is None else format(value, '.3g')} "
         f"(target {bound:g}: {'met' if met else 'MISSED'})"
         for what, value, bound, met in verdicts(variant, row)
     ]
@@ -142,8 +142,8 @@ def report(document: dict[str, Any]) -> str:
     text = [
         "# Congestion",
         "",
-        f"{about['runs']} runs each, medians; seeds {about['seeds']}; "
-        f"{about['agents']} agents; {about['when']}.",
+        f"{about['runs']} runs each, medians; seeds {about['seeds']}; {about['agents']} agents.",
+        f"{about['when']}, {about['took_s'] / 60:.0f} minutes.",
         f"{about['machine']}; Python {about['python']}; {about['jobs']} runs at a time.",
         "",
         ", ".join(f"{name} {version}" for name, version in about["versions"].items()) + ".",

@@ -85,7 +85,12 @@ def _agent(kind: Kind, index: int, model: str, seed: int, turn_share: float) -> 
 
 
 def make_agents(
-    seed: int, models: tuple[str, ...], *, crowd: float = 1.0, turn_share: float = 1.0, most: float = 1.0
+    seed: int,
+    models: tuple[str, ...],
+    *,
+    crowd: float = 1.0,
+    turn_share: float = 1.0,
+    most: float = 1.0,
 ) -> list[Agent]:
     """All the agents of one run; they are dealt out to `models` in turn.
 
@@ -100,9 +105,7 @@ def make_agents(
 
 def reserved_tokens(agents: list[Agent]) -> tuple[int, int]:
     """Requests in all, and the tokens that a server reserves for them."""
-    sizes = [
-        turn.input_tokens + agent.kind.max_tokens for agent in agents for turn in agent.turns
-    ]
+    sizes = [turn.input_tokens + agent.kind.max_tokens for agent in agents for turn in agent.turns]
     return len(sizes), sum(sizes)
 
 

@@ -8,6 +8,7 @@ from benchmarks.congestion.peers.base import (
     ATTEMPTS,
     BACKOFF_CAP_S,
     BACKOFF_S,
+    BUCKET_SHARE,
     NotForThis,
     Plain,
     Seen,
@@ -32,8 +33,9 @@ def sdk_10(setting: Setting) -> Plain:
 def rate_limiter(setting: Setting) -> Plain:
     """`ChatOpenAI(rate_limiter=InMemoryRateLimiter(...))`, tuned to the limit.
 
-    Its rate is that of the limit that binds, with the true mean size of a call; its bucket is the
-    server's. Polling is set to 10 ms (the default of 100 ms delivers a tenth of such a rate).
+    Its rate is that of the limit that binds, with the true mean size of a call; its bucket is
+    nearly the server's. Polling is set to 10 ms (with the default of 100 ms it delivers a tenth of
+    such a rate).
     """
     from langchain_core.rate_limiters import InMemoryRateLimiter
 
@@ -44,7 +46,7 @@ def rate_limiter(setting: Setting) -> Plain:
         model: InMemoryRateLimiter(
             requests_per_second=rate,
             check_every_n_seconds=0.01,
-            max_bucket_size=max(1.0, rate * setting.limits.bucket_s),
+            max_bucket_size=max(1.0, rate * setting.limits.bucket_s * BUCKET_SHARE),
         )
         for model in setting.scenario.models
     }

@@ -10,6 +10,7 @@ from benchmarks.congestion.peers.base import (
     ATTEMPTS,
     BACKOFF_CAP_S,
     BACKOFF_S,
+    BUCKET_SHARE,
     NotForThis,
     Plain,
     Seen,
@@ -69,7 +70,7 @@ class Semaphore(Plain):
 
 
 class AioLimiter(Plain):
-    """aiolimiter, one bucket of requests and one of tokens, each sized as the server's.
+    """aiolimiter, one bucket of requests and one of tokens, each nearly the size of the server's.
 
     A call takes its exact input and its `max_tokens` before it goes. Nothing is given back
     afterwards, because aiolimiter cannot.
@@ -86,7 +87,8 @@ class AioLimiter(Plain):
 
         def bucket(per_min: float | None) -> Any:
             # AsyncLimiter(n, period) holds n and regains n in a period.
-            return per_min and AsyncLimiter(per_min / 60.0 * limits.bucket_s, limits.bucket_s)
+            period_s = limits.bucket_s * BUCKET_SHARE
+            return per_min and AsyncLimiter(per_min / 60.0 * period_s, period_s)
 
         self._buckets = {
             model: (bucket(limits.rpm), bucket(limits.tpm)) for model in setting.scenario.models

@@ -1,8 +1,9 @@
 """The oracle: a client that knows the server's limits, buckets, changes and latencies.
 
 It keeps a mirror of the server's own meters, lets calls go at the very moment at which the server
-will take them, interactive ones first, then the long chains, then batch work, and gives up a call
-as soon as no healthy one could still be silent. It does not know which calls will fail.
+will take them, interactive ones first and then whoever has the most left to do (which is near the
+shortest schedule there is), and gives up a call as soon as no healthy one could still be silent.
+It does not know which calls will fail.
 
 It is not the optimum (a schedule that knew the future could be a little shorter), but nothing that
 only sees the client's side can be expected to beat it by much.
@@ -20,9 +21,8 @@ from typing import Any
 
 from agentrm_plugins.testing.provider.limits import LimitSet, Quota
 from benchmarks.congestion.peers.base import Plain, Seen, Setting, chat_models
-from benchmarks.congestion.workload import Agent, Turn, worst_s
+from benchmarks.congestion.workload import Agent, Turn, service_s, worst_s
 
-_RANK = {"interactive": 0, "long": 1, "batch": 2}
 _MARGIN_S = 0.03  # covers the way to the server, whose clock starts at the first arrival
 _OVERDUE_S = 0.25  # after the longest silence of a healthy call
 _OVERHEAD_TOKENS = 7  # that the server counts for a single message
@@ -37,7 +37,7 @@ class _Endpoint:
     def __init__(self, quota: Quota, capacity: int | None, now_s: float) -> None:
         self.quota, self.capacity, self.busy = quota, capacity, 0
         self.limits = LimitSet(quota, now_s)
-        self.waiting: list[tuple[int, int, int, int, Future[None]]] = []
+        self.waiting: list[tuple[float, int, int, int, Future[None]]] = []
 
     def wait_s(self, input_tokens: int, output_tokens: int, now_s: float) -> float:
         """Seconds until the server would take this call; infinity until somebody leaves."""
@@ -103,12 +103,11 @@ class Oracle(Plain):
             if new is None:
                 continue
             # Early when they fall, late when they rise.
-            at_s += -_MARGIN_S if new < factor else _MARGIN_S
-            if at_s <= passed_s:
-                factor = new
-            else:
-                next_s = min(next_s, at_s - passed_s)
+            left_s = at_s - passed_s + (-_MARGIN_S if new < factor else _MARGIN_S)
+            if left_s > 0:
+                next_s = left_s
                 break
+            factor = new
         for endpoint in self._endpoints.values():
             old = endpoint.quota
             quota = Quota(
@@ -177,10 +176,20 @@ class Oracle(Plain):
         sizes = (turn.input_tokens + _OVERHEAD_TOKENS, agent.kind.max_tokens)
         with self._changed:
             endpoint = self._endpoint(agent.model, time.monotonic())
-            rank = _RANK[agent.kind.name]
+            rank = self._rank(agent, turn)
             heapq.heappush(endpoint.waiting, (rank, number, *sizes, future))
             self._changed.notify()
         return future
+
+    def _rank(self, agent: Agent, turn: Turn) -> float:
+        """The lower, the sooner: interactive first, then by the seconds that are left to do."""
+        if agent.kind.name == "interactive":
+            return -1e9
+        scenario = self.setting.scenario
+        left = len(agent.turns) - agent.turns.index(turn)
+        each_s = service_s(agent.kind, sum(scenario.usage) / 2, scenario.latency)
+        each_s += sum(agent.kind.pause_s) / 2
+        return -each_s * -(-left // agent.kind.width)
 
     def _slipped(self, agent: Agent, turn: Turn) -> None:
         """The server had less than the mirror: empty the mirror to just below this call."""
@@ -214,7 +223,7 @@ class Oracle(Plain):
             text: str | None = None
             try:
                 text = await super().ask(agent, turn, seen)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  sorted out by its status
                 self._check(error, attempt, agent, turn)
             finally:
                 self._leave(agent, turn, text)
@@ -229,7 +238,7 @@ class Oracle(Plain):
             text: str | None = None
             try:
                 text = super().ask_sync(agent, turn, seen)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  sorted out by its status
                 self._check(error, attempt, agent, turn)
             finally:
                 self._leave(agent, turn, text)
