@@ -23,7 +23,7 @@ PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
 LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai redis telemetry cli testing)
 
-.PHONY: help setup test demo lint types test-lowest pytest coverage format lock clean
+.PHONY: help setup test demo lint types test-lowest pytest coverage bench-micro format lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -86,6 +86,9 @@ pytest: $(STAMP) ## Run the tests.
 coverage: $(STAMP) ## Require every line and branch of policy/ and kernel/ to be tested.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov=agentrm_plugins.policy \
 		--cov=agentrm_plugins.kernel --cov-branch --cov-fail-under=100 $(PYTEST_ARGS)
+
+bench-micro: $(STAMP) ## Measure what the core costs, beside its peers (some minutes).
+	@$(BIN)/python -m benchmarks.micro
 
 format: $(STAMP) ## Format, and fix what can be fixed.
 	@$(BIN)/ruff check --fix-only --quiet .

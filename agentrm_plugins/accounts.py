@@ -5,7 +5,6 @@ They lie below the policies so that no policy needs another one.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,12 +27,14 @@ class Tenant:
     """One payer: its weight, what it holds now and what it has used.
 
     `recent_tokens` is kept in inflated units (see `policy.shares`), all else in plain ones.
+    `number` tells apart two that once had one name, and breaks ties.
     """
 
     __slots__ = (
         "accounts",
         "lanes",
         "name",
+        "number",
         "recent_tokens",
         "refused",
         "service_s",
@@ -43,8 +44,9 @@ class Tenant:
         "weight",
     )
 
-    def __init__(self, name: str, weight: float = 1.0) -> None:
+    def __init__(self, name: str, weight: float = 1.0, number: int = 0) -> None:
         self.name = name
+        self.number = number
         self.weight = weight
         self.accounts = 0
         self.lanes = 0
@@ -91,7 +93,7 @@ class Account:
         self.tenant = tenant
         self.hint = hint
         self.parent: str | None = None
-        self.children: set[str] = set()
+        self.children: dict[str, None] = {}
         self.level = 0
         self.epoch = 0
         self.level_base_s = 0.0
@@ -122,16 +124,29 @@ class Bid:
     """One agent's waiting calls for one kind of lane, of which the first is on offer.
 
     `turn` is its place among the agents: a new one each time its first call is granted.
-    `version` lets heaps drop stale entries; `level` and `slot` belong to the policy.
+    `version` lets heaps drop stale entries; `level` and `slot` belong to the policy. The calls are
+    chained by their `before` and `after`: any can leave at once, and one alone needs no container.
     """
 
-    __slots__ = ("account", "level", "line", "live", "queue", "ready", "slot", "turn", "version")
+    __slots__ = (
+        "_last",
+        "account",
+        "head",
+        "level",
+        "line",
+        "live",
+        "ready",
+        "slot",
+        "turn",
+        "version",
+    )
 
     def __init__(self, account: Account, line: Any, turn: int) -> None:
         self.account = account
         self.line = line
         self.turn = turn
-        self.queue: deque[Any] = deque()
+        self.head: Any = None
+        self._last: Any = None
         self.live = 0
         self.ready = False
         self.version = 0
@@ -139,10 +154,37 @@ class Bid:
         self.slot = 0
 
     @property
-    def head(self) -> Waiter:
-        """The call on offer."""
-        waiter: Waiter = self.queue[0]
-        return waiter
+    def queue(self) -> Iterator[Any]:
+        """The waiting calls, the first one first. None may leave while this goes on."""
+        waiter = self.head
+        while waiter is not None:
+            yield waiter
+            waiter = waiter.after
+
+    def append(self, waiter: Any) -> None:
+        """A call joins behind the others."""
+        last = self._last
+        waiter.before = last
+        if last is None:
+            self.head = waiter
+        else:
+            last.after = waiter
+        self._last = waiter
+        self.live += 1
+
+    def discard(self, waiter: Any) -> None:
+        """A call leaves, wherever it stands."""
+        before, after = waiter.before, waiter.after
+        waiter.before = waiter.after = None
+        if before is None:
+            self.head = after
+        else:
+            before.after = after
+        if after is None:
+            self._last = before
+        else:
+            after.before = before
+        self.live -= 1
 
 
 class LazyHeap:
@@ -159,9 +201,6 @@ class LazyHeap:
 
     def __len__(self) -> int:
         return self._live
-
-    def __iter__(self) -> Iterator[Bid]:
-        return (bid for _, version, bid in self._heap if bid.version == version)
 
     def push(self, key: Any, bid: Bid) -> None:
         """Add `bid` under `key`."""
@@ -190,12 +229,12 @@ class LazyHeap:
 
     def absorb(self, other: LazyHeap) -> None:
         """Move all of `other` in here, at a cost in its size alone."""
-        for entry in other._heap:  # noqa: SLF001 - the same class
+        for entry in other._heap:
             if entry[2].version == entry[1]:
                 heappush(self._heap, entry)
                 self._live += 1
-        other._heap = []  # noqa: SLF001
-        other._live = 0  # noqa: SLF001
+        other._heap = []
+        other._live = 0
 
 
 class RunQueue(Protocol):
@@ -205,6 +244,9 @@ class RunQueue(Protocol):
 
     def add(self, bid: Bid, now_s: float) -> None:
         """Offer a bid."""
+
+    def restore(self, bid: Bid) -> None:
+        """Offer a bid in the place where its `level` and `slot` say."""
 
     def remove(self, bid: Bid) -> None:
         """Take back a bid that was offered."""
@@ -242,7 +284,7 @@ class Scheduler(Protocol):
         """The time for a boost has come (`next_boost_s`)."""
 
     def start_clock(self, now_s: float) -> None:
-        """The first call came."""
+        """A call begins to wait."""
 
     def dispatched(self, now_s: float) -> str | None:
         """A call was granted. The cause of the boost that this brought about, or None."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.ambient import ACTIVE, IDENTITY, Active, Identity
+from agentrm_plugins.ambient import ACTIVE, IDENTITY, Active, Identity, restore
 from agentrm_plugins.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.slot import ReapGuard, outcome_of
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.manager import AgentRM
 
 __all__ = [
+    "Active",
     "Call",
     "Identity",
     "Lease",
@@ -29,6 +30,7 @@ __all__ = [
     "ReapGuard",
     "Usage",
     "activated",
+    "active_call",
     "current_identity",
     "current_ticket",
     "outcome_of",
@@ -44,12 +46,18 @@ def activated(rm: AgentRM, lease: Lease) -> Iterator[Lease]:
     try:
         yield lease
     finally:
-        ACTIVE.reset(token)
+        restore(ACTIVE, token)
 
 
 def current_identity() -> Identity:
     """What `AgentRM.identity` has declared for the code that runs now."""
     return IDENTITY.get()
+
+
+def active_call(rm: AgentRM) -> Active | None:
+    """The managed call of this core inside which the code that runs now is, or None."""
+    active = ACTIVE.get()
+    return active if active is not None and active.core == rm.core else None
 
 
 def current_ticket(rm: AgentRM) -> int | None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from agentrm_plugins.ambient import ACTIVE, IDENTITY, Identity
+from agentrm_plugins.ambient import ACTIVE, IDENTITY, Identity, restore
 from agentrm_plugins.calls import Call, Usage, parse_priority
 from agentrm_plugins.config import Config, SchedulerConfig
 from agentrm_plugins.errors import CallRefused, ClosedError, ConfigError
 from agentrm_plugins.events import EndAgent
 from agentrm_plugins.hosts import Host, MonotonicClock, drive, drive_async
+from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.drive import admission
 from agentrm_plugins.slot import Slot
 
@@ -91,13 +91,14 @@ class AgentRM:
                 is cancelled at that moment, in sync code it runs to its end.
             ClosedError: On entering: the core is closed.
         """
+        outer = IDENTITY.get()
         call = Call(
-            *self._who(agent, tenant),
-            priority=parse_priority(priority) or IDENTITY.get().priority,
+            *self._who(outer, agent, tenant),
+            priority=parse_priority(priority) or outer.priority,
             group=group,
             endpoint=endpoint,
             estimate=estimate,
-            parent_agent=parent_agent or IDENTITY.get().parent_agent,
+            parent_agent=parent_agent or outer.parent_agent,
             streaming=streaming,
             wait_timeout_s=wait_timeout_s,
             first_token_timeout_s=first_token_timeout_s,
@@ -108,27 +109,36 @@ class AgentRM:
         self._check(call)
         return Slot(self, call)
 
-    def admit(self, call: Call) -> Lease:
+    def admit(self, call: Call, *, parent: int | None = None) -> Lease:
         """Wait for a lane, blocking this thread. The caller settles the lease.
 
+        Args:
+            call: What it is for.
+            parent: The ticket of the managed call on whose lane this one may ride; None: that of
+                the call inside which this code runs, if any.
+
         Raises:
             CallRefused: The core said no.
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
         self._check(call)
-        return drive(admission(self._host, call, self._parent()))
+        return drive(admission(self._host, call, self._parent(parent)))
 
-    async def admit_async(self, call: Call) -> Lease:
+    async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
         """Wait for a lane, suspending this task. The caller settles the lease.
 
+        Args:
+            call: What it is for.
+            parent: As in `admit`.
+
         Raises:
             CallRefused: The core said no.
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
         self._check(call)
-        return await drive_async(admission(self._host, call, self._parent()))
+        return await drive_async(admission(self._host, call, self._parent(parent)))
 
     def admit_nowait(self, call: Call) -> Lease | None:
         """A lane now, or None. The caller settles the lease.
@@ -139,7 +149,8 @@ class AgentRM:
         """
         self._check(call)
         try:
-            return drive(admission(self._host, replace(call, wait_timeout_s=0.0), self._parent()))
+            call = replace(call, wait_timeout_s=0.0)
+            return drive(admission(self._host, call, self._parent(None)))
         except CallRefused:
             return None
 
@@ -168,7 +179,7 @@ class AgentRM:
         try:
             yield
         finally:
-            IDENTITY.reset(token)
+            restore(IDENTITY, token)
 
     def end_agent(self, agent: str, *, tenant: str = "default") -> None:
         """An agent is done or gone: withdraw its waiting calls and those of its children.
@@ -226,8 +237,8 @@ class AgentRM:
         if not self.closed:
             self._host.close()
         if drain_s > 0:
-            idle = threading.Event()
-            self._host.on_idle(idle.set)
+            idle = Bell()
+            self._host.on_idle(idle.ring)
             idle.wait(drain_s)
         self._host.stop()
 
@@ -257,8 +268,8 @@ class AgentRM:
 
     # -- helpers ----------------------------------------------------------------------------
 
-    def _who(self, agent: str | None, tenant: str | None) -> tuple[str, str]:
-        outer, active = IDENTITY.get(), ACTIVE.get()
+    def _who(self, outer: Identity, agent: str | None, tenant: str | None) -> tuple[str, str]:
+        active = ACTIVE.get()
         if active is not None and active.core != self.core:
             active = None
         if agent is None:
@@ -267,7 +278,9 @@ class AgentRM:
             tenant = outer.tenant or (active.tenant if active else "default")
         return agent, tenant
 
-    def _parent(self) -> int | None:
+    def _parent(self, given: int | None) -> int | None:
+        if given is not None:
+            return given
         active = ACTIVE.get()
         return active.ticket if active is not None and active.core == self.core else None
 

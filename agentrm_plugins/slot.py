@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from agentrm_plugins.ambient import ACTIVE, Active
+from agentrm_plugins.ambient import ACTIVE, Active, restore
 from agentrm_plugins.calls import Outcome
 from agentrm_plugins.errors import AgentRMError, CallReaped
 
@@ -137,8 +137,8 @@ class Slot:
         lease, token = self.lease, self._token
         assert lease is not None  # noqa: S101 - it was entered
         assert token is not None  # noqa: S101 - it was entered
-        ACTIVE.reset(token)
         lease.settle(outcome=outcome_of(kind))
+        restore(ACTIVE, token)
         return lease
 
 

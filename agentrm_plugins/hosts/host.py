@@ -20,6 +20,7 @@ from agentrm_plugins.config import Config
 from agentrm_plugins.effects import Granted, Reaped, Refused, Settled
 from agentrm_plugins.errors import ClosedError
 from agentrm_plugins.events import Close, Submit, Tick
+from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
@@ -49,7 +50,7 @@ class _Read:
         self.look = look
         self.value: Any = None
         self.error: Exception | None = None
-        self.done = threading.Event()
+        self.done = Bell()
 
 
 class Host:
@@ -77,7 +78,7 @@ class Host:
         self.kernel = Kernel(self.config, self._now())
         self.deadline_s = float("inf")
         self._inbox: deque[Event | _Read] = deque()
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
         self._inside = 0
         self._leases: dict[int, weakref.ref[Lease]] = {}
         self._callbacks: deque[Lease] = deque()
@@ -105,6 +106,9 @@ class Host:
         inbox, mutex = self._inbox, self._mutex
         inbox.append(event)
         while inbox and mutex.acquire(blocking=False):
+            if self._inside:  # by this very thread: we are a finaliser or a signal's handler
+                mutex.release()
+                return
             self._inside = threading.get_ident()
             try:
                 self._drain(inbox)
@@ -130,9 +134,9 @@ class Host:
             except Exception as error:  # noqa: BLE001 - a bug of ours, told to whom it concerns
                 self._report(event, error)
                 continue
-            self._deliver(effects)
-            for stream in self._streams:
+            for stream in self._streams:  # first, so that who is woken finds its own grant there
                 stream.push(effects)
+            self._deliver(effects)
         if self._on_idle and not kernel.counters.running:
             while self._on_idle:
                 self._on_idle.popleft()()
@@ -205,7 +209,7 @@ class Host:
             request.value = request.look(self.kernel)
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             request.error = error
-        request.done.set()
+        request.done.ring()
 
     def subscribe(self, capacity: int) -> EventStream:
         """A new stream of all that happens from here on."""

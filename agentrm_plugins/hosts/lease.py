@@ -77,8 +77,9 @@ class Lease:
 
     def __del__(self) -> None:
         # A caller that vanished (a loop that died, a frame that was dropped) gives its lane back.
-        # This may run anywhere, even inside the kernel: `feed` never blocks.
-        if not self._ended:
+        # This may run anywhere, even inside the kernel: `feed` never blocks. A lease that was
+        # interrupted before it was whole has never been submitted.
+        if not getattr(self, "_ended", True):
             self._ended = True
             self._host.feed(Withdraw(self.ticket, "abandoned"))
 
@@ -107,8 +108,8 @@ class Lease:
             outcome: "ok", "error" or "cancelled".
         """
         if not self._ended:
-            self._ended = True
             self._host.feed(Settle(self.ticket, usage, _OUTCOMES[outcome]))
+            self._ended = True  # after it: a Ctrl-C in between must not lose the lane
 
     def raise_if_reaped(self) -> None:
         """Raise `CallReaped` if the call lost its lane."""
@@ -149,8 +150,8 @@ class Lease:
     def withdraw(self, cause: str = "cancelled") -> None:
         """Give up, whatever has become of the call meanwhile."""
         if not self._ended:
-            self._ended = True
             self._host.feed(Withdraw(self.ticket, cause))
+            self._ended = True
 
     def park_thread(self) -> None:
         """Block this thread until the call is granted or refused."""
@@ -172,11 +173,11 @@ class Lease:
                 future.set_result(None)
 
         def wake() -> None:
-            if threading.get_ident() == home:
-                ring()
-                return
             try:
-                loop.call_soon_threadsafe(ring)
+                if threading.get_ident() == home:
+                    ring()
+                else:
+                    loop.call_soon_threadsafe(ring)
             except RuntimeError:  # the loop is closed, and its task with it
                 self.withdraw("abandoned")
 

@@ -10,6 +10,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.hosts.bell import Bell
+
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.host import Host
 
@@ -26,9 +28,9 @@ class Pump:
     """
 
     def __init__(self, host: Host) -> None:
-        self._bell = bell = threading.Event()
+        self._bell = bell = Bell()
         self._state = {"at_s": float("inf"), "stopped": False}
-        reference = weakref.ref(host, lambda _: bell.set())
+        reference = weakref.ref(host, lambda _: bell.ring())
         self._thread = threading.Thread(
             target=_run, args=(reference, bell, self._state), name="agentrm-pump", daemon=True
         )
@@ -37,19 +39,17 @@ class Pump:
     def ring_at(self, deadline_s: float) -> None:
         """The deadline is sooner than the thread knew."""
         if deadline_s < self._state["at_s"]:
-            self._bell.set()
+            self._bell.ring()
 
     def stop(self) -> None:
         """End the thread; waits for it unless it is the caller."""
         self._state["stopped"] = True
-        self._bell.set()
+        self._bell.ring()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=5.0)
 
 
-def _run(
-    reference: weakref.ref[Host], bell: threading.Event, state: dict[str, float | bool]
-) -> None:
+def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool]) -> None:
     while not state["stopped"]:
         host = reference()
         if host is None:
@@ -63,4 +63,3 @@ def _run(
         del host
         state["at_s"] = at_s
         bell.wait(min(max(at_s - now_s, 0.0), _LONGEST_S))
-        bell.clear()

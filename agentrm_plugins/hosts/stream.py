@@ -22,7 +22,7 @@ class EventStream:
     """
 
     def __init__(self, capacity: int, unsubscribe: Callable[[EventStream], None]) -> None:
-        self._events: deque[Effect] = deque(maxlen=capacity)
+        self._events: deque[Effect] = deque()
         self._capacity = capacity
         self._unsubscribe = unsubscribe
         self.dropped = 0
@@ -44,10 +44,14 @@ class EventStream:
 
     def push(self, effects: Sequence[Effect]) -> None:
         """For the host: more has happened."""
-        over = len(self._events) + len(effects) - self._capacity
-        if over > 0:
-            self.dropped += over
-        self._events.extend(effects)
+        events = self._events
+        events.extend(effects)
+        while len(events) > self._capacity:
+            try:
+                events.popleft()
+            except IndexError:  # a reader was quicker
+                return
+            self.dropped += 1
 
     def close(self) -> None:
         """End the subscription; what is in it can still be read."""

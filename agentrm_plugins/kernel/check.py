@@ -47,6 +47,7 @@ def _check_tickets(kernel: Kernel) -> None:
         _demand(running == (ticket.seat is not None), "a seat for each running", ticket.number)
         kids = ticket.kids or {}
         _demand(ticket.nested == len(kids), "nested calls counted", ticket.number, len(kids))
+        _demand(ticket.rider is None or ticket.rider.number in kids, "a rider is nested")
         for kid in kids.values():
             _demand(kid.parent is ticket, "a nested call knows its parent", kid.number)
     counters = kernel.counters
@@ -58,15 +59,21 @@ def _check_tickets(kernel: Kernel) -> None:
 def _check_lanes(kernel: Kernel) -> None:
     pool = kernel.pool
     seats = [seat for group in pool.groups.values() for seat in group.seats]
-    slots = {id(seat.slot) for seat in seats}
+    slots = {id(seat.slot): seat.slot for seat in seats}
     _demand(pool.in_use == len(slots), "lanes in use", pool.in_use, len(slots))
-    _demand(pool.in_use <= pool.lanes + kernel.nesting.untied, "lanes", pool.in_use, pool.lanes)
+    _demand(pool.in_use <= pool.lanes + pool.extra, "lanes", pool.in_use, pool.lanes, pool.extra)
+    extra = sum(slot.extra for slot in slots.values())
+    _demand(pool.extra == extra, "lanes beyond the bound", pool.extra, extra)
+    at_work = Counter(id(seat.slot) for seat in seats for _ in range(seat.busy))
+    _demand(all(count == 1 for count in at_work.values()), "two at work on one lane", at_work)
     users = sum(seat.users for seat in seats)
     _demand(users == kernel.counters.running, "seats taken", users, kernel.counters.running)
     for group in pool.groups.values():
         _demand(group.in_use == len(group.seats), "group", group.name, group.in_use)
-        bound = group.capacity + kernel.nesting.untied
+        bound = group.capacity + group.extra
         _demand(group.in_use <= bound, "group over its capacity", group.name, group.in_use)
+        extra = sum(seat.extra for seat in group.seats)
+        _demand(group.extra == extra, "lanes beyond the group's", group.name, group.extra)
         busy = sum(1 for seat in group.seats if seat.busy)
         _demand(group.busy == busy, "lanes at work", group.name, group.busy, busy)
         for account, count in group.agents.items():

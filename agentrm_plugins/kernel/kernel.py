@@ -67,7 +67,8 @@ class Kernel:
         self.nesting = Nesting(self)
         self.closed = False
         self.zombies = 0
-        self._seq = 0
+        self.seq = 0
+        self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._out: list[fx.Effect] = []
         self._token_service_s = config.scheduler.service_s_per_1k_tokens / 1000.0
@@ -92,20 +93,23 @@ class Kernel:
         Raises:
             KernelBug: A host did the impossible, for instance settled a call that still waits.
         """
-        self.now_s = now_s = max(now_s, self.now_s)
+        self.now_s = max(self.now_s, now_s)
         out = self._out = []
-        if self.next_deadline() <= now_s:
-            self._expire()
-        for event in events:
-            self._handlers[event.__class__](event)
+        try:
+            if self._deadline_s <= self.now_s:
+                self._expire()
+            for event in events:
+                self._handlers[event.__class__](event)
+        finally:
+            boost_s = self.scheduler.next_boost_s
+            alarm_s = self.alarms.next_s()
+            self._deadline_s = boost_s if boost_s < alarm_s and self.room.count else alarm_s
         self._history.extend(out)
         return out
 
     def next_deadline(self) -> float:
         """When `handle` must be called again at the latest, in seconds; infinite for never."""
-        boost_s = self.scheduler.next_boost_s
-        alarm_s = self.alarms.next_s()
-        return boost_s if boost_s < alarm_s and self.room.count else alarm_s
+        return self._deadline_s
 
     def statistics(self, *, agents: bool = True) -> Statistics:
         """The state for people, frozen. Costs a look at each agent."""
@@ -129,22 +133,22 @@ class Kernel:
         now_s, call, number = self.now_s, event.call, event.ticket
         if number in self.tickets:
             raise KernelBug(f"ticket {number} was submitted twice: {self.story(number)}")
+        group = self.pool.groups.get(call.group)
+        if group is None:
+            names = ", ".join(map(repr, self.pool.groups))
+            raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
         self.counters.submitted += 1
         self._out.append(fx.Submitted(now_s, number, call.agent, call.label))
         if self.closed:
             self.counters.refused["closed"] += 1
             self._out.append(fx.Refused(now_s, number, call.agent, "closed", 0.0))
             return
-        group = self.pool.groups.get(call.group)
-        if group is None:
-            names = ", ".join(map(repr, self.pool.groups))
-            raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
         account = self.agents.enter(call, now_s)
-        self._seq += 1
-        ticket = self.tickets[number] = Ticket(number, self._seq, call, account, group, now_s)
+        self.seq += 1
+        ticket = self.tickets[number] = Ticket(number, self.seq, call, account, group, now_s)
         if event.parent is not None and self.nesting.attach(ticket, event.parent):
             return
-        if not self.room.ready[group] and self._may_start(ticket):
+        if self._may_start(ticket):  # Nobody who waits may, so nobody is overtaken.
             self.grant(ticket, "free", self.pool.take(group, account))
         else:
             self._queue(ticket)
@@ -204,7 +208,7 @@ class Kernel:
     def _end_agent(self, event: ev.EndAgent) -> None:
         for account in self.agents.family(event.agent, event.tenant):
             for bid in list(account.bids.values()):
-                for ticket in [waiter for waiter in bid.queue if waiter.bid is bid]:
+                for ticket in list(bid.queue):
                     self.room.remove(ticket, self.now_s)
                     self.refuse(ticket, "agent_ended")
         self._dispatch()
@@ -218,6 +222,7 @@ class Kernel:
             if ticket.state is State.QUEUED:
                 self.room.remove(ticket, self.now_s)
                 self.refuse(ticket, event.cause)
+        self._dispatch()
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -353,7 +358,8 @@ class Kernel:
         while self.room.count and (choice := self.room.choose(self.now_s)) is not None:
             bid, cause = choice
             ticket = self.room.take(bid, self.now_s)
-            self.grant(ticket, cause, self.pool.take(ticket.group, ticket.account))
+            within = self.nesting.within(ticket)
+            self.grant(ticket, cause, self.pool.take(ticket.group, ticket.account, within))
         if self.nesting.waiting:
             self.nesting.relieve()
         if self.scheduler.demoted:
@@ -375,7 +381,7 @@ class Kernel:
                 self._reap(ticket)
             else:
                 self._lose(ticket)
-        if self.scheduler.next_boost_s <= now_s:
+        if self.room.count and self.scheduler.next_boost_s <= now_s:
             self.scheduler.boost(now_s)
             self._boosted("time")
         self._dispatch()

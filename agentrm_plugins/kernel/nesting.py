@@ -3,13 +3,17 @@
 A call that waits for a call of its own does nothing meanwhile, so
 
 1. its clocks stand still: it receives no service and cannot be reaped;
-2. one nested call of the same group at a time sits on its lane (a ride);
-3. a nested call of another group needs no further lane of the total;
-4. if every lane of the group that a nested call needs is held by calls that only wait, they wait
-   for
-   each other in a circle, and one nested call may start although no lane is free.
+2. it lends its lane to one nested call at a time: one of the same group sits down on its seat, one
+   of another group takes a seat there but needs no further lane of the total;
+3. what it has lent stays in the family: if it ends before its nested calls do (they were left
+   running), they become its parent's, which goes on waiting for them; without a parent they go on
+   as calls of their own;
+4. if each bound that holds up a nested call (its group's capacity, its agent's or tenant's ceiling,
+   the lanes in all) is used up by calls that only wait, they wait for each other in a circle, and
+   the nested call may start beyond these bounds.
 
-Only rule 4 can put more calls than lanes at work, for as long as such a circle is being untied.
+So of the calls on one lane at most one is at work, and only rule 4 can put more calls to work than
+there are lanes: as many as circles had to be untied (`LanePool.extra`), until those have ended.
 """
 
 from __future__ import annotations
@@ -38,7 +42,6 @@ class Nesting:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self.waiting: dict[Group, dict[int, Ticket]] = {}
-        self.untied = 0
 
     def attach(self, ticket: Ticket, parent_number: int) -> bool:
         """`ticket` is asked for inside another call. True if it has a seat already."""
@@ -54,8 +57,7 @@ class Nesting:
         if parent.nested == 1:
             kernel.stop(parent)
             parent.paused_s = kernel.now_s
-        if parent.group is ticket.group and parent.rider is None:
-            self._ride(ticket, parent)
+        if parent.rider is None and self._lend(ticket, parent):
             return True
         self.waiting.setdefault(ticket.group, {})[ticket.number] = ticket
         return False
@@ -63,14 +65,20 @@ class Nesting:
     def detach(self, ticket: Ticket) -> None:
         """`ticket` ended, was refused or reaped: free its parent and its nested calls from it."""
         self.granted(ticket)
-        if ticket.kids is not None:
-            for kid in ticket.kids.values():
-                kid.parent = None
+        parent, kids, rider = ticket.parent, ticket.kids or {}, ticket.rider
+        ticket.parent, ticket.kids, ticket.rider, ticket.nested = None, None, None, 0
+        for kid in kids.values():
+            kid.parent = parent
+            if parent is None:
                 self.granted(kid)
-            ticket.kids, ticket.rider, ticket.nested = None, None, 0
-        parent, ticket.parent = ticket.parent, None
         if parent is not None:
-            self._leave(ticket, parent)
+            assert parent.kids is not None  # noqa: S101 - ticket was one of them
+            del parent.kids[ticket.number]
+            parent.kids.update(kids)
+            parent.nested = len(parent.kids)
+            if parent.rider is ticket:
+                parent.rider = rider
+            self._left(parent)
 
     def granted(self, ticket: Ticket) -> None:
         """`ticket` does not wait (any more)."""
@@ -78,62 +86,75 @@ class Nesting:
         if kids is not None and kids.pop(ticket.number, None) is not None and not kids:
             del self.waiting[ticket.group]
 
-    def relieve(self) -> None:
-        """Let nested calls start that only other nested calls' parents hold up."""
-        while (found := self._stuck()) is not None:
-            ticket, within = found
-            kernel, parent = self._kernel, ticket.parent
-            assert parent is not None  # noqa: S101 - only nested calls are in `waiting`
-            parent.lent_slot = parent.lent_slot or within is not None
-            kernel.room.remove(ticket, kernel.now_s)
-            self.untied += 1
-            kernel.grant(ticket, "nested", kernel.pool.take(ticket.group, ticket.account, within))
+    def within(self, ticket: Ticket) -> Seat | None:
+        """The seat whose lane `ticket` is lent as it is granted one, or None."""
+        parent = ticket.parent
+        if parent is None or parent.rider is not None:
+            return None
+        parent.rider = ticket
+        return parent.seat
 
-    def _leave(self, ticket: Ticket, parent: Ticket) -> None:
+    def relieve(self) -> None:
+        """Let nested calls start that only waiting parents hold up."""
+        while (ticket := self._stuck()) is not None:
+            kernel = self._kernel
+            kernel.room.remove(ticket, kernel.now_s)
+            seat = kernel.pool.take(ticket.group, ticket.account, self.within(ticket))
+            kernel.grant(ticket, "nested", seat)
+
+    def _left(self, parent: Ticket) -> None:
+        """A nested call left `parent`: it goes on, or lends its lane to the next."""
         kernel = self._kernel
-        assert parent.kids is not None  # noqa: S101 - ticket was one of them
-        del parent.kids[ticket.number]
-        parent.nested -= 1
-        parent.lent_slot = False
-        was_rider = parent.rider is ticket
-        if was_rider:
-            parent.rider = None
         if not parent.nested:
             parent.deadline_s += kernel.now_s - parent.paused_s
             kernel.start(parent)
-        elif was_rider:
+        elif parent.rider is None:
+            assert parent.kids is not None  # noqa: S101 - there are some
             for kid in parent.kids.values():
-                if kid.state is State.QUEUED and kid.group is parent.group:
-                    kernel.room.remove(kid, kernel.now_s)
-                    self._ride(kid, parent)
+                if kid.state is State.QUEUED and self._lend(kid, parent):
                     break
 
-    def _ride(self, ticket: Ticket, parent: Ticket) -> None:
-        kernel = self._kernel
-        parent.rider = ticket
+    def _lend(self, ticket: Ticket, parent: Ticket) -> bool:
+        """Let `ticket` have its parent's lane, if there is a seat for it. True if so."""
+        kernel, group, account = self._kernel, ticket.group, ticket.account
         assert parent.seat is not None  # noqa: S101 - it runs
-        kernel.grant(ticket, "nested", kernel.pool.share(parent.seat))
+        if parent.group is group:
+            seat = kernel.pool.share(parent.seat)
+        elif (
+            group.in_use < group.capacity
+            and not group.agent_full(account)
+            and not group.tenant_full(account.tenant)
+        ):
+            seat = kernel.pool.take(group, account, parent.seat)
+        else:
+            return False
+        parent.rider = ticket
+        if ticket.bid is not None:
+            kernel.room.remove(ticket, kernel.now_s)
+        kernel.grant(ticket, "nested", seat)
+        return True
 
-    def _stuck(self) -> tuple[Ticket, Seat | None] | None:
+    def _stuck(self) -> Ticket | None:
         for kids in self.waiting.values():
             for _, ticket in zip(range(_LOOKED_AT), kids.values(), strict=False):
-                if ticket.state is State.QUEUED and (found := self._may_pass(ticket)) is not None:
-                    return found
+                if self._may_pass(ticket):
+                    return ticket
         return None
 
-    def _may_pass(self, ticket: Ticket) -> tuple[Ticket, Seat | None] | None:
-        """Whether only waiting parents hold it up; if so, the seat whose slot it uses along."""
+    def _may_pass(self, ticket: Ticket) -> bool:
+        """Whether each bound that is reached is used up by calls that only wait."""
         pool, group, account = self._kernel.pool, ticket.group, ticket.account
         parent = ticket.parent
         assert parent is not None  # noqa: S101 - only nested calls are in `waiting`
-        within = None if parent.lent_slot else parent.seat
-        if group.agent_full(account):
-            idle = all(not s.busy for s in group.seats if s.account is account)
-        elif group.tenant_full(account.tenant):
-            tenant = account.tenant
-            idle = all(not s.busy for s in group.seats if s.account.tenant is tenant)
-        elif group.in_use >= group.capacity:
-            idle = not group.busy
-        else:
-            idle = within is not None or all(not other.busy for other in pool.groups.values())
-        return (ticket, within) if idle else None
+        if group.in_use >= group.capacity and group.busy:
+            return False
+        if group.agent_full(account) and any(
+            seat.busy for seat in group.seats if seat.account is account
+        ):
+            return False
+        if group.tenant_full(account.tenant) and any(
+            seat.busy for seat in group.seats if seat.account.tenant is account.tenant
+        ):
+            return False
+        lent = parent.rider is None  # It needs no further lane of the total.
+        return lent or pool.in_use < pool.lanes or not any(g.busy for g in pool.groups.values())

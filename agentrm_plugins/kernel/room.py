@@ -7,7 +7,6 @@ lane comes back. So the choice looks at each line once, and at no waiting call b
 
 from __future__ import annotations
 
-from collections import deque
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,7 @@ class Line:
         self.tenant = tenant
         self.ready = ready
         self.bids = 0
-        self.oldest: list[tuple[int, int, Bid]] = []
+        self.oldest: list[tuple[int, Bid]] = []
 
 
 class WaitingRoom:
@@ -43,16 +42,16 @@ class WaitingRoom:
     Args:
         scheduler: The order.
         pool: The lanes.
-        relief_interval: Every so many grants in a group, the bid that has waited longest goes.
+        relief_interval: Every so many grants that a group could have had, its bid that has waited
+            longest goes.
     """
 
     def __init__(self, scheduler: Scheduler, pool: LanePool, relief_interval: int) -> None:
         self._scheduler = scheduler
         self._pool = pool
         self._relief_interval = relief_interval
-        self._turn = 0
-        self._grants: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
-        self.ready: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
+        self.turn = 0
+        self.passed: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.lines: dict[tuple[str, str | None], Line] = {}
         self.waiting: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.count = 0
@@ -63,16 +62,10 @@ class WaitingRoom:
         line = self._line(ticket.group, account.tenant)
         bid = account.bids.get(line)
         if bid is None:
-            self._turn += 1
-            bid = account.bids[line] = Bid(account, line, self._turn)
+            self.turn += 1
+            bid = account.bids[line] = Bid(account, line, self.turn)
             line.bids += 1
-        ticket.bid = bid
-        bid.queue.append(ticket)
-        bid.live += 1
-        account.waiting += 1
-        account.tenant.waiting += 1
-        self.waiting[ticket.group] += 1
-        self.count += 1
+        self._enqueue(ticket, bid)
         if bid.live == 1:
             self._offer(bid, now_s)
 
@@ -80,46 +73,34 @@ class WaitingRoom:
         """A call waits no longer, wherever it stands; its agent keeps its turn."""
         bid = ticket.bid
         assert bid is not None  # noqa: S101 - every queued ticket has one
-        queue = bid.queue
-        first = queue[0] is ticket
+        first = bid.head is ticket
         ticket.bid = None
-        bid.live -= 1
+        bid.discard(ticket)
         self._uncount(ticket)
         if not bid.live:
             self._close(bid)
         elif first:
             if bid.ready:
                 self._withhold(bid)
-            queue.popleft()
-            while queue[0].bid is None:
-                queue.popleft()
             self._offer(bid, now_s)
-        elif len(queue) > 2 * bid.live + 16:
-            bid.queue = deque(waiter for waiter in queue if waiter.bid is not None)
 
     def take(self, bid: Bid, now_s: float) -> Ticket:
         """The call on offer in `bid` is granted; its agent goes behind the others."""
-        ticket: Ticket = bid.queue[0]
-        line = bid.line
-        self._grants[line.group] += 1
+        ticket: Ticket = bid.head
         ticket.bid = None
-        bid.live -= 1
+        bid.discard(ticket)
         self._uncount(ticket)
         if not bid.live:
             self._close(bid)
             return ticket
         self._withhold(bid)
-        queue = bid.queue
-        queue.popleft()
-        while queue[0].bid is None:
-            queue.popleft()
-        self._turn += 1
-        bid.turn = self._turn
+        self.turn += 1
+        bid.turn = self.turn
         self._offer(bid, now_s)
         return ticket
 
     def choose(self, now_s: float) -> tuple[Bid, str] | None:
-        """Who goes next and by which rule, or None: nobody waits, or nobody may go."""
+        """Who is to be granted now and by which rule, or None: nobody waits, or nobody may go."""
         pool = self._pool
         if pool.in_use >= pool.lanes:
             return None
@@ -127,17 +108,33 @@ class WaitingRoom:
         if not open_lines:
             return None
         if len(open_lines) == 1:
-            line = open_lines[0]
-            bid = line.ready.best(now_s)
+            bid = open_lines[0].ready.best(now_s)
         else:
-            line, bid = self._best_of(open_lines, now_s)
+            owed = [line for line in open_lines if line.group.in_use < line.group.guaranteed]
+            open_lines = owed or open_lines
+            bid = self._best_of(open_lines, now_s)
         if bid is None:
             return None
         if self._scheduler.prevents_starvation:
-            interval = self._relief_interval
-            if self._grants[line.group] % interval == interval - 1:
-                return self._longest_waiting(line.group, open_lines), "oldest"
+            due = self._due(open_lines)
+            if due is not None:
+                return self._longest_waiting(due, open_lines), "oldest"
         return bid, "order"
+
+    def restore(self, account: Account, tickets: list[Ticket], turn: int) -> Bid:
+        """Make a bid as it was when the kernel was dumped; it is not on offer yet."""
+        line = self._line(tickets[0].group, account.tenant)
+        bid = account.bids[line] = Bid(account, line, turn)
+        line.bids += 1
+        for ticket in tickets:
+            self._enqueue(ticket, bid)
+        return bid
+
+    def put_back(self, bid: Bid) -> None:
+        """Offer a restored bid again, in the place where its level and slot say."""
+        bid.ready = True
+        bid.line.ready.restore(bid)
+        self._note(bid)
 
     def reprice(self, tenant: Tenant) -> None:
         """The tenant holds less than before."""
@@ -181,27 +178,31 @@ class WaitingRoom:
             return False
         return line.tenant is None or not group.tenant_full(line.tenant)
 
-    def _best_of(self, lines: list[Line], now_s: float) -> tuple[Line, Bid | None]:
-        best: tuple[tuple[float, ...], Line, Bid] | None = None
-        for line in lines:
-            bid = line.ready.best(now_s)
-            if bid is None:
-                continue
-            owed = 0 if line.group.in_use < line.group.guaranteed else 1
-            rank = (owed, *line.ready.rank(bid, now_s))
-            if best is None or rank < best[0]:
-                best = rank, line, bid
-        return (lines[0], None) if best is None else best[1:]
+    def _best_of(self, lines: list[Line], now_s: float) -> Bid | None:
+        heads = [bid for line in lines if (bid := line.ready.best(now_s)) is not None]
+        return min(heads, key=lambda bid: bid.line.ready.rank(bid, now_s), default=None)
+
+    def _due(self, lines: list[Line]) -> Group | None:
+        """Count a grant for each group that could have it; the group that is due for relief."""
+        passed = self.passed
+        groups = {line.group for line in lines}
+        for group in groups:
+            passed[group] += 1
+        due = max((group for group in passed if group in groups), key=passed.__getitem__)
+        if passed[due] < self._relief_interval:
+            return None
+        passed[due] = 0
+        return due
 
     def _longest_waiting(self, group: Group, lines: list[Line]) -> Bid:
         heads = []
         for line in lines:
             oldest = line.oldest
-            while oldest and not _offered(oldest[0]):
+            while oldest and not _on_offer(oldest[0]):
                 heappop(oldest)
             if line.group is group and oldest:
                 heads.append(oldest[0])
-        return min(heads)[2]
+        return min(heads)[1]
 
     def _offer(self, bid: Bid, now_s: float) -> None:
         line = bid.line
@@ -209,16 +210,20 @@ class WaitingRoom:
             return
         bid.ready = True
         line.ready.add(bid, now_s)
-        self.ready[line.group] += 1
-        heappush(line.oldest, (bid.turn, id(bid), bid))
+        self._note(bid)
+
+    def _note(self, bid: Bid) -> None:
+        if not self._scheduler.prevents_starvation:
+            return  # nobody will ask who has waited longest
+        line = bid.line
+        heappush(line.oldest, (bid.turn, bid))
         if len(line.oldest) > 2 * len(line.ready) + 32:
-            line.oldest = [entry for entry in line.oldest if _offered(entry)]
+            line.oldest = [entry for entry in line.oldest if _on_offer(entry)]
             heapify(line.oldest)
 
     def _withhold(self, bid: Bid) -> None:
         bid.ready = False
         bid.line.ready.remove(bid)
-        self.ready[bid.line.group] -= 1
 
     def _close(self, bid: Bid) -> None:
         if bid.ready:
@@ -230,6 +235,15 @@ class WaitingRoom:
         if not line.bids and line.tenant is not None:
             del self.lines[line.key]
 
+    def _enqueue(self, ticket: Ticket, bid: Bid) -> None:
+        ticket.bid = bid
+        bid.append(ticket)
+        account = ticket.account
+        account.waiting += 1
+        account.tenant.waiting += 1
+        self.waiting[ticket.group] += 1
+        self.count += 1
+
     def _uncount(self, ticket: Ticket) -> None:
         account = ticket.account
         account.waiting -= 1
@@ -238,6 +252,6 @@ class WaitingRoom:
         self.count -= 1
 
 
-def _offered(entry: tuple[int, int, Bid]) -> bool:
-    turn, _, bid = entry
+def _on_offer(entry: tuple[int, Bid]) -> bool:
+    turn, bid = entry
     return bid.ready and bid.turn == turn

@@ -21,22 +21,24 @@ class Ticket:
     """A call, from its submission to its end.
 
     `started_s` begins the stretch of service that is being counted; `granted_s` the lease.
-    A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still.
+    A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
+    is lent to one of them, its `rider`.
     """
 
     __slots__ = (
         "account",
+        "after",
         "alarm_s",
         "armed_s",
         "beaten_tokens",
         "beats",
+        "before",
         "bid",
         "call",
         "deadline_s",
         "granted_s",
         "group",
         "kids",
-        "lent_slot",
         "nested",
         "number",
         "parent",
@@ -77,8 +79,9 @@ class Ticket:
         self.nested = 0
         self.terms: Terms | None = None
         self.bid: Bid | None = None
+        self.before: Ticket | None = None
+        self.after: Ticket | None = None
         self.seat: Seat | None = None
         self.parent: Ticket | None = None
         self.rider: Ticket | None = None
         self.kids: dict[int, Ticket] | None = None
-        self.lent_slot = False

@@ -60,6 +60,9 @@ class _FifoQueue:
     def add(self, bid: Bid, now_s: float) -> None:  # noqa: ARG002
         self._heap.push(bid.head.seq, bid)
 
+    def restore(self, bid: Bid) -> None:
+        self._heap.push(bid.head.seq, bid)
+
     def remove(self, bid: Bid) -> None:
         self._heap.discard(bid)
 

@@ -73,6 +73,9 @@ class _HrrnQueue:
 
     def add(self, bid: Bid, now_s: float) -> None:  # noqa: ARG002
         bid.slot = _bucket(bid.account)
+        self.restore(bid)
+
+    def restore(self, bid: Bid) -> None:
         heap = self._buckets.get(bid.slot)
         if heap is None:
             heap = self._buckets[bid.slot] = LazyHeap()

@@ -6,7 +6,8 @@ groups below their guarantee. Nothing idle is kept back, nothing running is take
 
 A seat is a lane in use. A call nested in another one sits on its parent's seat while the parent
 waits for it (`share`); the seat is free when the last of them has left. A nested call in another
-group needs a lane there, but no further one of the total.
+group needs a lane there, but no further one of the total. Who takes a lane beyond a bound, to untie
+calls that wait for each other, is counted in `extra` until that lane is free again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Group:
         "agents",
         "busy",
         "capacity",
+        "extra",
         "guaranteed",
         "in_use",
         "name",
@@ -45,6 +47,7 @@ class Group:
         self.per_tenant = config.per_tenant
         self.in_use = 0
         self.busy = 0
+        self.extra = 0
         self.peak = 0
         self.agents: dict[Account, int] = {}
         self.tenants: dict[Tenant, int] = {}
@@ -62,21 +65,26 @@ class Group:
 class _Slot:
     """One of the lanes in all; several seats share one while their calls are nested."""
 
-    __slots__ = ("users",)
+    __slots__ = ("extra", "users")
 
     def __init__(self) -> None:
         self.users = 1
+        self.extra = False
 
 
 class Seat:
-    """One lane in use: by `users` calls, of which `busy` (0 or 1) do not wait for another."""
+    """One lane in use: by `users` calls, of which `busy` (0 or 1) do not wait for another.
 
-    __slots__ = ("account", "busy", "group", "slot", "users")
+    `extra` marks one beyond the capacity of its group.
+    """
+
+    __slots__ = ("account", "busy", "extra", "group", "slot", "users")
 
     def __init__(self, group: Group, account: Account, slot: _Slot) -> None:
         self.group = group
         self.account = account
         self.slot = slot
+        self.extra = False
         self.users = 1
         self.busy = 0
 
@@ -104,6 +112,7 @@ class LanePool:
     def __init__(self, lanes: int, groups: tuple[LaneGroup, ...]) -> None:
         self.lanes = lanes
         self.in_use = 0
+        self.extra = 0
         self.peak = 0
         self.groups = {config.name: Group(config) for config in groups}
 
@@ -116,6 +125,9 @@ class LanePool:
         if within is None:
             slot = _Slot()
             self.in_use += 1
+            if self.in_use > self.lanes:
+                slot.extra = True
+                self.extra += 1
             self.peak = max(self.peak, self.in_use)
         else:
             slot = within.slot
@@ -123,6 +135,9 @@ class LanePool:
         seat = Seat(group, account, slot)
         group.seats[seat] = None
         group.in_use += 1
+        if group.in_use > group.capacity:
+            seat.extra = True
+            group.extra += 1
         group.peak = max(group.peak, group.in_use)
         if group.per_agent is not None:
             group.agents[account] = group.agents.get(account, 0) + 1
@@ -144,9 +159,14 @@ class LanePool:
         group, account = seat.group, seat.account
         del group.seats[seat]
         group.in_use -= 1
-        seat.slot.users -= 1
-        if not seat.slot.users:
+        if seat.extra:
+            group.extra -= 1
+        slot = seat.slot
+        slot.users -= 1
+        if not slot.users:
             self.in_use -= 1
+            if slot.extra:
+                self.extra -= 1
         if group.per_agent is not None:
             _decrement(group.agents, account)
         if group.per_tenant is not None:

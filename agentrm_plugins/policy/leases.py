@@ -51,8 +51,12 @@ def terms(call: Call, config: LeaseConfig) -> Terms:
 
 
 class Alarmed(Protocol):
-    """Something with a date (`alarm_s`, never: infinite) and the earliest one in the heap."""
+    """Something with a date (`alarm_s`, never: infinite) and the earliest one in the heap.
 
+    `seq` differs for each: of two with one date the smaller goes first.
+    """
+
+    seq: int
     alarm_s: float
     armed_s: float
 
@@ -62,7 +66,6 @@ class Alarms:
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Alarmed]] = []
-        self._count = 0
         self._cleared = 0
 
     def set(self, item: Alarmed, at_s: float) -> None:
@@ -70,19 +73,20 @@ class Alarms:
         item.alarm_s = at_s
         if at_s < item.armed_s:
             item.armed_s = at_s
-            self._count += 1
-            heappush(self._heap, (at_s, self._count, item))
+            heappush(self._heap, (at_s, item.seq, item))
 
     def clear(self, item: Alarmed) -> None:
         """Do not ring for `item`; its entry goes when it surfaces, or when too many are dead."""
+        if item.alarm_s == NEVER:
+            return
         item.alarm_s = NEVER
         self._cleared += 1
         if self._cleared > _TOLERATED and 2 * self._cleared > len(self._heap):
             self._cleared = 0
             live = {}
-            for _, count, other in self._heap:
+            for _, seq, other in self._heap:
                 if other.alarm_s < NEVER:
-                    live[id(other)] = (other.alarm_s, count, other)
+                    live[seq] = (other.alarm_s, seq, other)
                     other.armed_s = other.alarm_s
                 else:
                     other.armed_s = NEVER
@@ -90,13 +94,13 @@ class Alarms:
             heapify(self._heap)
 
     def due(self, now_s: float) -> Alarmed | None:
-        """One item whose date has come, its alarm cleared; None if there is none."""
+        """The item with the earliest date of those that have come, its alarm cleared; or None."""
         heap = self._heap
         while heap and heap[0][0] <= now_s:
             at_s, _, item = heappop(heap)
             if at_s == item.armed_s:
                 item.armed_s = NEVER
-            if item.alarm_s <= now_s:
+            if item.alarm_s <= at_s:
                 item.alarm_s = NEVER
                 return item
             if item.alarm_s < NEVER:

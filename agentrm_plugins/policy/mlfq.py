@@ -10,9 +10,13 @@ Service in flight counts as well: it is looked at when the agent is about to be 
 needs to be visited while he runs. A boost merges the levels' heaps, the smaller into the larger, so
 its cost is amortised over the calls that were queued since the last; it visits no agent.
 
-Starvation bound: at each boost the kernel grants the call that has waited longest, whatever its
-level and tenant. So a call that r agents' calls precede by turn is granted after at most
-``(r + 1) * boost_interval`` dispatches of its group of lanes.
+Starvation bound: of every `boost_interval` dispatches that a group of lanes could have had, one
+goes to the agent there whose turn has waited longest, whatever its level and tenant. So where r
+agents stand before an agent by turn, its first waiting call is granted after at most ``(r + 1) *
+boost_interval`` dispatches for which it was eligible: its group had a lane free and was not behind
+another's guarantee, and its agent was not at a ceiling. With g groups that compete, relief comes
+to each after at most ``max(boost_interval, g) + g`` of them. Ceilings per tenant weaken this: a
+relief may come just while its tenant is at its ceiling.
 """
 
 from __future__ import annotations
@@ -50,7 +54,7 @@ class Mlfq:
         self._quanta_s = config.time_quanta_s
         self._last = config.num_queues - 1
         self._shares = shares
-        self._dispatches = 0
+        self.dispatches = 0
         self.epoch = 0
         self.demoted: list[tuple[Account, int]] = []
         self.next_boost_s = float("inf")
@@ -96,20 +100,20 @@ class Mlfq:
 
     def dispatched(self, now_s: float) -> str | None:
         """Count a dispatch; boost when it is time. The cause of the boost, or None."""
-        self._dispatches += 1
-        if self._dispatches < self._config.boost_interval:
+        self.dispatches += 1
+        if self.dispatches < self._config.boost_interval:
             return None
         self.boost(now_s)
         return "dispatches"
 
     def start_clock(self, now_s: float) -> None:
-        """The first call came: `boost_every_s` counts from here."""
-        if self._config.boost_every_s is not None and self.next_boost_s == float("inf"):
+        """A call begins to wait: `boost_every_s` counts from here, unless it does already."""
+        if self._config.boost_every_s is not None and not now_s < self.next_boost_s < float("inf"):
             self.next_boost_s = now_s + self._config.boost_every_s
 
     def boost(self, now_s: float) -> None:
         """All agents go up to the top level; each run queue notices when it is next used."""
-        self._dispatches = 0
+        self.dispatches = 0
         self.epoch += 1
         if self._config.boost_every_s is not None:
             self.next_boost_s = now_s + self._config.boost_every_s
@@ -130,6 +134,8 @@ class _Level:
         tenant = bid.account.tenant
         heap = self.tenants.get(tenant)
         if heap is None:
+            if len(self.tenants) == 1:
+                self._generation = -1  # The other one, alone so far, had no price.
             heap = self.tenants[tenant] = LazyHeap()
             self.reprice(tenant)
         heap.push(bid.turn, bid)
@@ -144,7 +150,7 @@ class _Level:
     def reprice(self, tenant: Tenant) -> None:
         """Note a share that may be smaller now; larger ones are noticed when they surface."""
         if len(self.tenants) > 1 and tenant in self.tenants:
-            heappush(self._prices, (self._shares.share(tenant), id(tenant), tenant))
+            heappush(self._prices, (self._shares.share(tenant), tenant.number, tenant))
 
     def best(self) -> Bid | None:
         tenants = self.tenants
@@ -168,8 +174,8 @@ class _Level:
             now = shares.share(tenant)
             if now <= price:
                 return tenant
-            heapreplace(prices, (now, id(tenant), tenant))
-        prices = [(shares.share(tenant), id(tenant), tenant) for tenant in self.tenants]
+            heapreplace(prices, (now, tenant.number, tenant))
+        prices = [(shares.share(tenant), tenant.number, tenant) for tenant in self.tenants]
         heapify(prices)
         self._prices = prices
         self._generation = shares.generation
@@ -199,11 +205,6 @@ class _MlfqQueue:
     def __len__(self) -> int:
         return self._live
 
-    def level_counts(self) -> tuple[int, ...]:
-        """Bids waiting in each level."""
-        self._notice_boost()
-        return tuple(sum(len(heap) for heap in level.tenants.values()) for level in self._levels)
-
     def _level_of(self, bid: Bid) -> int:
         # A bid queued before the last boost lies in the top level by now.
         return bid.level if bid.slot == self._mlfq.epoch else 0
@@ -216,6 +217,10 @@ class _MlfqQueue:
         self._levels[bid.level].add(bid)
         self._live += 1
 
+    def restore(self, bid: Bid) -> None:
+        self._levels[self._level_of(bid)].add(bid)
+        self._live += 1
+
     def remove(self, bid: Bid) -> None:
         self._notice_boost()
         self._levels[self._level_of(bid)].remove(bid)
@@ -223,9 +228,10 @@ class _MlfqQueue:
 
     def best(self, now_s: float) -> Bid | None:
         self._notice_boost()
-        for level in self._levels:
+        for number, level in enumerate(self._levels):
             while (bid := level.best()) is not None:
-                if not self._mlfq.charged(bid.account, now_s):
+                self._mlfq.charged(bid.account, now_s)
+                if bid.account.level == number:
                     return bid
                 self.remove(bid)
                 self.add(bid, now_s)

@@ -70,6 +70,9 @@ class _StaticPriorityQueue:
     def add(self, bid: Bid, now_s: float) -> None:  # noqa: ARG002
         self._heap.push(_key(bid), bid)
 
+    def restore(self, bid: Bid) -> None:
+        self._heap.push(_key(bid), bid)
+
     def remove(self, bid: Bid) -> None:
         self._heap.discard(bid)
 

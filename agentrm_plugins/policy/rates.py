@@ -17,15 +17,15 @@ _BIN_S = 0.1
 class Rates:
     """Counts something over sliding windows."""
 
-    __slots__ = ("_bins",)
+    __slots__ = ("bins",)
 
     def __init__(self) -> None:
-        self._bins: deque[list[float]] = deque(maxlen=int(WINDOWS_S[-1] / _BIN_S) + 1)
+        self.bins: deque[list[float]] = deque(maxlen=int(WINDOWS_S[-1] / _BIN_S) + 1)
 
     def add(self, amount: float, now_s: float) -> None:
         """Count `amount` now. Times never run backwards."""
         number = now_s // _BIN_S
-        bins = self._bins
+        bins = self.bins
         if bins and bins[-1][0] >= number:
             bins[-1][1] += amount
         else:
@@ -34,7 +34,7 @@ class Rates:
     def per_s(self, now_s: float) -> tuple[float, float, float]:
         """Amounts per second over 1, 10 and 60 s."""
         sums = [0.0] * len(WINDOWS_S)
-        for number, amount in reversed(self._bins):
+        for number, amount in reversed(self.bins):
             age_s = now_s - number * _BIN_S
             for index, window_s in enumerate(WINDOWS_S):
                 if age_s <= window_s:

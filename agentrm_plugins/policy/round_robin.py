@@ -61,6 +61,9 @@ class _RoundRobinQueue:
     def add(self, bid: Bid, now_s: float) -> None:  # noqa: ARG002
         self._heap.push(bid.turn, bid)
 
+    def restore(self, bid: Bid) -> None:
+        self._heap.push(bid.turn, bid)
+
     def remove(self, bid: Bid) -> None:
         self._heap.discard(bid)
 

@@ -9,15 +9,18 @@ half_life)``: a charge touches one tenant only. Limits: the total moves every sh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentrm_plugins.accounts import Tenant
 
 __all__ = ["DominantShares"]
 
 _TOO_MANY_HALF_LIVES = 256.0
 _DRIFT = 1.1
+_GREAT = 0.1
 
 
 class DominantShares:
@@ -59,13 +62,27 @@ class DominantShares:
         for tenant in self._known.values():
             tenant.recent_tokens *= scale
         self._total = sum(tenant.recent_tokens for tenant in self._known.values())
-        self._next_generation = self._total * _DRIFT
+        self._next_generation = 0.0
         self._origin_s = now_s
 
     def forget(self, tenant: Tenant) -> None:
         """The tenant is gone; what it used no longer counts."""
         if self._known.pop(tenant.name, None) is not None:
-            self._total = max(self._total - tenant.recent_tokens, 0.0)
+            if tenant.recent_tokens > _GREAT * self._total:  # A difference would be imprecise.
+                self._total = sum(other.recent_tokens for other in self._known.values())
+            else:
+                self._total -= tenant.recent_tokens
+            self._next_generation = self._total * _DRIFT
+            self.generation += 1
+
+    def dump(self) -> list[Any]:
+        """The state beside the tenants' own, for `load`."""
+        return [self._origin_s, self._total, self._next_generation, list(self._known)]
+
+    def load(self, state: list[Any], tenants: Mapping[str, Tenant]) -> None:
+        """Go on from what `dump` gave."""
+        self._origin_s, self._total, self._next_generation, names = state
+        self._known = {name: tenants[name] for name in names}
 
     def share(self, tenant: Tenant) -> float:
         """The weighted dominant share: 0 for a tenant that uses nothing, else more than 0."""

@@ -216,7 +216,7 @@ def test_limits_fall_and_come_back_by_schedule(start, post):
             seen.append(limit)
     assert seen == [1000, 400, 1000]
     times = [record.started_s for record in provider.log if record.limit_requests == 400]
-    assert 0.19 < times[0] - provider.log[0].started_s < 0.6
+    assert 0.19 < times[0] - provider.log[0].started_s < 2
 
 
 def test_fixed_windows(start, post):
