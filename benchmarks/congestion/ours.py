@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agentrm_langchain import wrap_chat_model
 from agentrm_plugins import AgentRM, Config
 from benchmarks.congestion.peers.base import ATTEMPTS, Plain, Seen, Setting, chat_models
 from benchmarks.congestion.scenarios import LANES
@@ -35,16 +36,9 @@ class Ours(Plain):
         self._hints = hints
         self._rm = AgentRM(_config(setting))
         self._events = self._rm.events(capacity=200_000)
-        try:
-            from agentrm_langchain import wrap_chat_model
-        except ImportError:
-            self._wrapped = False
-            super().__init__(setting, chat_models(setting, ATTEMPTS - 1))
-        else:
-            self._wrapped = True
-            models = chat_models(setting, 2)
-            wrapped = {key: wrap_chat_model(model, self._rm) for key, model in models.items()}
-            super().__init__(setting, wrapped)
+        models = chat_models(setting, ATTEMPTS - 1)
+        wrapped = {key: wrap_chat_model(model, self._rm) for key, model in models.items()}
+        super().__init__(setting, wrapped)
 
     def close(self) -> None:
         """End the core."""
@@ -56,17 +50,11 @@ class Ours(Plain):
 
     async def ask(self, agent: Agent, turn: Turn, seen: Seen) -> str:
         with self._who(agent):
-            if self._wrapped:
-                return await super().ask(agent, turn, seen)
-            async with self._rm.slot(streaming=self.streaming):
-                return await super().ask(agent, turn, seen)
+            return await super().ask(agent, turn, seen)
 
     def ask_sync(self, agent: Agent, turn: Turn, seen: Seen) -> str:
         with self._who(agent):
-            if self._wrapped:
-                return super().ask_sync(agent, turn, seen)
-            with self._rm.slot(streaming=self.streaming):
-                return super().ask_sync(agent, turn, seen)
+            return super().ask_sync(agent, turn, seen)
 
     def report(self) -> list[dict[str, Any]]:
         """What the core did to its limits: the events that change them, with their times."""
