@@ -10,6 +10,7 @@ import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.congestion.measure import combine, measure
@@ -17,7 +18,7 @@ from benchmarks.congestion.peers import PEERS
 from benchmarks.congestion.plot import series_of, write_html, write_svg
 from benchmarks.congestion.pool import LITELLM_PYTHON, Job, prepare_litellm, run_all
 from benchmarks.congestion.scenarios import MORE, QUICK, SCENARIOS, SUITE, Variant
-from benchmarks.congestion.table import report, variant_table
+from benchmarks.congestion.table import disturbance, report, variant_table
 from benchmarks.congestion.workload import make_agents
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "congestion.json"
@@ -52,7 +53,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--peer", action="append", metavar="NAME", choices=list(PEERS))
     parser.add_argument("--runs", type=int, help="runs of each peer (3; with --quick 1)")
     parser.add_argument("--seeds", help="the seeds, as 1,2,3; their number is that of the runs")
-    parser.add_argument("--jobs", type=int, default=4, help="runs at a time (4)")
+    parser.add_argument("--jobs", type=int, default=5, help="runs at a time (5)")
     parser.add_argument(
         "--json",
         type=Path,
@@ -146,8 +147,15 @@ class Collector:
 
     def document(self, about: dict[str, Any]) -> dict[str, Any]:
         """All that is written down."""
+        lags = [
+            found["lag_ms"]
+            for runs in self.numbers.values()
+            for by_seed in runs.values()
+            for found in by_seed.values()
+            if "lag_ms" in found
+        ]
         return {
-            "about": about,
+            "about": {**about, "lag_ms": round(median(lags), 1) if lags else None},
             "variants": {name: combine(runs) for name, runs in self.numbers.items()},
             "runs": {
                 name: {peer: {str(seed): m for seed, m in by.items()} for peer, by in runs.items()}
@@ -193,6 +201,7 @@ def main(argv: list[str] | None = None) -> int:
     document = collector.document(about)
     if sys.stderr.isatty():
         print(file=sys.stderr)
+    print(disturbance(document["about"]["lag_ms"]))
     for name, rows in document["variants"].items():
         print(variant_table(name, rows))
     partial = options.quick or options.scenario or options.peer

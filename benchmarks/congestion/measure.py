@@ -13,6 +13,7 @@ from benchmarks.congestion.workload import Agent, alone_s, make_agents
 # Columns of the server's log, as server.py writes them.
 STARTED, FINISHED, MODEL, STATUS, FAULT, CAUSE, GONE, TOKENS_IN, TOKENS_OUT, RESERVED = range(10)
 
+_CUT_CAUSES = {"hit", "cut", "limit_hit"}  # of our LimitChanged events
 _STORM_GAP_S = 1.0  # 429s with less between them belong to one storm
 
 
@@ -120,6 +121,7 @@ def measure(job: Job, result: dict[str, Any]) -> dict[str, Any]:
         "storms": storms(log),
         "reasked": sum(line["reasked"] for line in lines),
         "cpu_ms_per_turn": 1000 * result["cpu_s"] / turns_done if turns_done else None,
+        "lag_ms": 1000 * result["lag_s"],
         "errors": sorted({line["error"] for line in lines if line["error"]}),
     }
 
@@ -129,7 +131,7 @@ def _cuts(events: list[dict[str, Any]]) -> int | None:
     changes = [event for event in events if event["event"] == "LimitChanged"]
     if not changes:
         return None
-    return sum(1 for event in changes if event.get("cause") in {"hit", "limit_hit", "429", "cut"})
+    return sum(1 for event in changes if str(event.get("cause")) in _CUT_CAUSES)
 
 
 _COUNTED = ("finished", "dead", "stuck")

@@ -148,7 +148,12 @@ class Slot:
         if result.get("tainted"):
             self._drop(who)
         seen = server.ask({"do": "stop"}, 30.0)
-        return {**result, "log": seen["log"], "server_started_s": seen["started_s"]}
+        return {
+            **result,
+            "log": seen["log"],
+            "server_started_s": seen["started_s"],
+            "lag_s": seen["lag_s"],
+        }
 
     def close(self) -> None:
         """End all its processes."""

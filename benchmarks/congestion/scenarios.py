@@ -204,14 +204,13 @@ SUITE = tuple(
     for name in (
         "tokens/untold/async",
         "tokens/told/async",
-        "tokens/tripled/threads",
         "requests/told/async",
         "third/told/node",
         "falling/untold/async",
         "hangs/untold/async/own",
         "hangs/told/async/5s",
         "capacity/untold/async",
-        "faults/untold/node",
+        "faults/tripled/threads",
         "two/untold/async",
         "stalls/told/async/5s",
     )
@@ -221,6 +220,7 @@ MORE = tuple(
     Variant.parse(name)
     for name in (
         "tokens/untold/threads",
+        "tokens/tripled/async",
         "requests/untold/threads",
         "requests/untold/async",
         "requests/tripled/node",
@@ -229,7 +229,7 @@ MORE = tuple(
         "hangs/untold/threads/5s",
         "capacity/told/threads",
         "capacity/tripled/async",
-        "faults/told/threads",
+        "faults/untold/node",
         "two/untold/threads",
         "streams/untold/async",
         "streams/told/threads",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from typing import Any
 
@@ -24,6 +25,7 @@ from agentrm_plugins.testing.provider import (
 from benchmarks.congestion.scenarios import SCENARIOS, Scenario, Variant
 from benchmarks.congestion.workload import PACE_S, TTFT_CAP_S, TTFT_MEDIAN_S, TTFT_SIGMA
 
+_WATCH_S = 0.01
 _LOGGED = (
     "started_s",
     "finished_s",
@@ -36,6 +38,25 @@ _LOGGED = (
     "output_tokens",
     "reserved_tokens",
 )
+
+
+class Lag:
+    """How late a thread of this process, which has little to do, wakes up: is the machine busy?"""
+
+    def __init__(self) -> None:
+        self._late_s: list[float] = []
+        threading.Thread(target=self._watch, name="bench-lag", daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            before_s = time.monotonic()
+            time.sleep(_WATCH_S)
+            self._late_s.append(time.monotonic() - before_s - _WATCH_S)
+
+    def take_s(self) -> float:
+        """The 95th percentile since the last time, seconds."""
+        late, self._late_s = sorted(self._late_s), []
+        return late[int(0.95 * len(late))] if late else 0.0
 
 
 class Closed:
@@ -80,6 +101,7 @@ def provider_config(scenario: Scenario, seed: int, crowd: float) -> ProviderConf
 
 def main() -> None:
     warm = SimulatedProvider().start()  # for warming up: answers at once, has no limits
+    lag = Lag()
     provider: SimulatedProvider | None = None
     for line in sys.stdin:
         order: dict[str, Any] = json.loads(line)
@@ -88,10 +110,13 @@ def main() -> None:
             scenario = SCENARIOS[Variant.parse(order["variant"]).scenario]
             config = provider_config(scenario, order["seed"], order["crowd"])
             provider = SimulatedProvider(config).start()
+            lag.take_s()
             answer = {"url": provider.base_url, "warm_url": warm.base_url}
         elif provider is not None:
+            late_s = lag.take_s()
             provider.close()
             answer = {
+                "lag_s": late_s,
                 "log": [[getattr(record, name) for name in _LOGGED] for record in provider.log],
                 "started_s": provider.started_s,
                 "errors": [repr(error) for error in provider.errors],

@@ -27,6 +27,10 @@ _COLUMNS = (
 )
 
 
+# Guessed: an idle machine shows about one millisecond.
+_BUSY_MS = 10.0
+
+
 def _number(value: float | None, form: str = ".2f") -> str:
     return "" if value is None else format(value, form)
 
@@ -136,6 +140,17 @@ def _verdict_lines(variant: Variant, rows: dict[str, dict[str, Any]]) -> list[st
     return ["Ours: " + "; ".join(parts) + ".", ""]
 
 
+def disturbance(lag_ms: float | None) -> str:
+    """A line on how busy the machine was meanwhile, with a warning if that spoils the figures."""
+    if lag_ms is None:
+        return ""
+    text = f"Threads of the idle server process woke up {lag_ms:g} ms late (95th percentile)."
+    if lag_ms > _BUSY_MS:
+        text += " THE MACHINE WAS BUSY: waits for the processor hide the effects of the limits;"
+        text += " do not trust these figures, run again on an idle machine or with --jobs 1."
+    return text
+
+
 def report(document: dict[str, Any]) -> str:
     """The whole report in Markdown."""
     about = document["about"]
@@ -145,6 +160,7 @@ def report(document: dict[str, Any]) -> str:
         f"{about['runs']} runs each, medians; seeds {about['seeds']}; {about['agents']} agents.",
         f"{about['when']}, {about['took_s'] / 60:.0f} minutes.",
         f"{about['machine']}; Python {about['python']}; {about['jobs']} runs at a time.",
+        disturbance(about["lag_ms"]),
         "",
         ", ".join(f"{name} {version}" for name, version in about["versions"].items()) + ".",
         "",
