@@ -107,7 +107,7 @@ def write_svg(path: Path, title: str, unit: str, series: Series) -> None:
         left, right = place(0, y), place(end_s, y)
         (x1, y1), (x2, _) = left.split(","), right.split(",")
         parts.append(f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y1}" stroke="#e4e4e4"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{y1}" text-anchor="end">{y:.4g}</text>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y1}" text-anchor="end">{y:,.0f}</text>')
     for second in range(int(end_s) + 1):
         x = place(second, 0).split(",")[0]
         parts.append(f'<text x="{x}" y="{_HEIGHT - 28}" text-anchor="middle">{second}</text>')
