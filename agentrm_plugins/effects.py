@@ -98,7 +98,7 @@ class Settled(NamedTuple):
 
 
 class Reaped(NamedTuple):
-    """A running call lost its lane: "first_token", "silence" or "deadline"."""
+    """A running call lost its lane: "first_token", "response", "silence" or "deadline"."""
 
     at_s: float
     ticket: int

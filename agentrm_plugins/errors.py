@@ -107,7 +107,7 @@ class CallReaped(AgentRMError):
         message: What happened, and the way out.
         ticket: The call's number in this core.
         agent: The agent that asked.
-        cause: "first_token", "silence" or "deadline".
+        cause: "first_token", "response", "silence" or "deadline".
         held_s: Seconds for which the call held its lane.
     """
 

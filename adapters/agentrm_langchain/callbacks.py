@@ -30,6 +30,7 @@ from agentrm_plugins import AgentRM, ConfigError, Lease
 from agentrm_plugins.integration import Call, outcome_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     from agentrm_langchain.runs import Kind
@@ -180,13 +181,13 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         return None
 
     def _hold(self, start: Start, lease: Lease, run_id: UUID, task: Any) -> None:
-        held = Held(lease, start.parent, Tally(start.call.estimate))
+        held = Held(lease, id(self), Tally(start.call.estimate))
         start.batch.granted(lease.ticket)
         gone = partial(self._lost, start.key)
         held.alive = watch(run_id, gone)
         self._ledger.held[start.key] = held
         if task is not None:
-            held.follow(task, lambda _: gone())
+            held.follow(task, partial(_if_broken, gone))
 
     # -- it goes on, and ends ---------------------------------------------------------------
 
@@ -197,7 +198,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             CallReaped: The call had lost its lane.
         """
         held = self._ledger.held.get(run_id.int)
-        if held is not None:
+        if held is not None and held.owner == id(self):
             held.lease.raise_if_reaped()
             held.tally.add(chunk)
             held.lease.beat(1)
@@ -209,7 +210,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             CallReaped: The call had lost its lane.
         """
         held = self._ledger.held.get(run_id.int)
-        if held is None:
+        if held is None or held.owner != id(self):
             return
         held.lease.raise_if_reaped()
         held.lease.beat(1)
@@ -219,8 +220,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             except RuntimeError:  # told from a thread
                 return
             if task is not held.task:
-                gone = partial(self._lost, run_id.int)
-                held.follow(task, lambda _: gone())
+                held.follow(task, partial(_if_broken, partial(self._lost, run_id.int)))
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
         """The call is over: charge what it used.
@@ -330,6 +330,16 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         held = self._ledger.held.pop(key, None)
         if held is not None:
             held.end(outcome)
+
+
+def _if_broken(gone: Callable[[], None], task: asyncio.Task[Any]) -> None:
+    """The task that made the call has ended. One that ended well was only a part of the way:
+
+    LangChain pulls each chunk of a stream within a chain in a task of its own. (`exception()` would
+    mark the error as seen, and hide it from asyncio's own report.)
+    """
+    if task.cancelled() or getattr(task, "_exception", None) is not None:
+        gone()
 
 
 def _forget(hints: dict[int, Any], key: int) -> None:

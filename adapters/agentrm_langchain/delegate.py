@@ -64,7 +64,8 @@ INHERITED = frozenset(
         *("generate", "agenerate", "generate_prompt", "agenerate_prompt", "_call_async"),
         *("_generate_with_cache", "_agenerate_with_cache", "_iter_v2_events", "_aiter_v2_events"),
         *("_chat_model_stream_v3", "_achat_model_stream_v3", "_replay_v2_events_for_cache_hit"),
-        *("_areplay_v2_events_for_cache_hit", "dict", "bind", "set_verbose", "model_post_init"),
+        *("_astream_events_v1_v2", "_astream_events_v3_unsupported"),
+    *("_areplay_v2_events_for_cache_hit", "dict", "bind", "set_verbose", "model_post_init"),
         *("_set_model_profile", "_check_profile_keys", "_add_version", "InputType", "OutputType"),
         # Runnable's combinators, which hold the managed model itself.
         *("pipe", "pick", "assign", "map", "with_config", "with_listeners", "with_alisteners"),

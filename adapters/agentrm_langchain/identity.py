@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
+from langchain_core.runnables.config import var_child_runnable_config
+
 from agentrm_plugins import AgentRM, ClosedError, ConfigError
 from agentrm_plugins.integration import (
     Priority,
@@ -110,7 +112,7 @@ def agent_of(metadata: Mapping[str, Any]) -> str | None:
     """The agent that this metadata names, or None."""
     found = _first(metadata, _AGENT)
     if found is None:
-        found = metadata.get("thread_id")
+        found = _thread(metadata)
     return str(found) if found else None
 
 
@@ -137,7 +139,7 @@ def identify(
     outer, active = current_identity(), active_call(rm)
     agent = _first(metadata, _AGENT) or own.agent or outer.agent
     if not agent:
-        agent = active.agent if active else metadata.get("thread_id") or root or "main"
+        agent = active.agent if active else _thread(metadata) or root or "main"
     agent = str(agent)
     tenant = _first(metadata, _TENANT) or own.tenant or outer.tenant
     if not tenant:
@@ -160,6 +162,15 @@ def _first(metadata: Mapping[str, Any], names: tuple[str, ...]) -> Any:
         if value and isinstance(value, str | int | UUID):
             return value
     return None
+
+
+def _thread(metadata: Mapping[str, Any]) -> Any:
+    """The thread id: LangGraph copies it into the metadata, a plain chain's config has it only."""
+    thread = metadata.get("thread_id")
+    if thread is None:
+        config = var_child_runnable_config.get()
+        thread = (config.get("configurable") or {}).get("thread_id") if config else None
+    return thread
 
 
 def _priority(metadata: Mapping[str, Any]) -> Priority | None:

@@ -43,11 +43,11 @@ class Hint(NamedTuple):
 class Held:
     """A call that a callback holds a lane for."""
 
-    __slots__ = ("_done", "alive", "lease", "parent", "tally", "task")
+    __slots__ = ("_done", "alive", "lease", "owner", "tally", "task")
 
-    def __init__(self, lease: Lease, parent: int | None, tally: Any) -> None:
+    def __init__(self, lease: Lease, owner: int, tally: Any) -> None:
         self.lease = lease
-        self.parent = parent
+        self.owner = owner  # the id of the handler that took it: it alone counts the tokens
         self.tally = tally
         self.task: Any = None
         self._done: Any = None

@@ -102,9 +102,9 @@ class Runs:
         return node
 
     def above(self, node: Node) -> Node | None:
-        """The nearest run above that works for another agent."""
+        """The nearest run above that was said to work for another agent."""
         found = self.live.get(node.parent) if node.parent is not None else None
-        while found is not None and found.agent in {node.agent, ""}:
+        while found is not None and found.agent in {node.agent, as_text(found.root)}:
             found = self.live.get(found.parent) if found.parent is not None else None
         return found
 

@@ -10,6 +10,7 @@ from agentrm_plugins.errors import KernelBug
 from agentrm_plugins.kernel.states import State
 
 if TYPE_CHECKING:
+    from agentrm_plugins.accounts import Account
     from agentrm_plugins.kernel.kernel import Kernel
 
 __all__ = ["check"]
@@ -83,19 +84,19 @@ def _check_lanes(kernel: Kernel) -> None:
 
 def _check_accounts(kernel: Kernel) -> None:
     tickets = Counter(ticket.account for ticket in kernel.tickets.values())
+    working: dict[Account, list[float]] = {}
+    for ticket in kernel.tickets.values():
+        if ticket.state is State.RUNNING and not ticket.nested:
+            working.setdefault(ticket.account, []).append(ticket.started_s)
     for key, account in kernel.accounts.items():
         name = account.name
         _demand(account.key == key, "an account's key", key)
         _demand(account.tickets == tickets[account], "an agent's tickets", name, account.tickets)
         waiting = sum(bid.live for bid in account.bids.values())
         _demand(account.waiting == waiting, "an agent's waiting calls", name, account.waiting)
-        at_work = [
-            ticket
-            for ticket in kernel.tickets.values()
-            if ticket.account is account and ticket.state is State.RUNNING and not ticket.nested
-        ]
+        at_work = working.get(account, [])
         _demand(account.running == len(at_work), "an agent's running calls", name)
-        since_s = sum(ticket.started_s for ticket in at_work)
+        since_s = sum(at_work)
         close = isclose(account.since_sum_s, since_s, rel_tol=1e-9, abs_tol=1e-6)
         _demand(close, "an agent's service in flight", name, account.since_sum_s, since_s)
     _demand(not set(tickets) - set(kernel.accounts.values()), "an account for each ticket")

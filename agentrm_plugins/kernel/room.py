@@ -113,8 +113,7 @@ class WaitingRoom:
             owed = [line for line in open_lines if line.group.in_use < line.group.guaranteed]
             open_lines = owed or open_lines
             bid = self._best_of(open_lines, now_s)
-        if bid is None:
-            return None
+        assert bid is not None  # noqa: S101 - each of these lines has a bid on offer
         if self._scheduler.prevents_starvation:
             due = self._due(open_lines)
             if due is not None:

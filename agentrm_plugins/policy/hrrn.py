@@ -2,9 +2,12 @@
 
 Law: ``next = argmax((waited + service) / service)`` where `service` is the expected service of the
 agent's next call: the mean of its calls so far, 1 s for a new agent. Regime: short calls go first,
-yet a long one's ratio grows while it waits, so none starves. Agents whose expected service lies
-within 10 % of each other share a bucket, in which the longest wait has the highest ratio; so the
-choice costs one look at each bucket, of which seconds to hours need about a hundred.
+yet a long one's ratio grows while it waits: where at most n others wait at once, it goes once it
+has waited n times its service. Where the queue grows without end, it may wait as well.
+
+Agents whose expected service lies within 10 % of each other share a bucket, in which the longest
+wait has the highest ratio; so the choice costs one look at each bucket, of which seconds to hours
+need about a hundred.
 """
 
 from __future__ import annotations

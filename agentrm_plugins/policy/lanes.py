@@ -91,14 +91,12 @@ class Seat:
     def begin(self) -> None:
         """A call on this seat is at work."""
         self.busy += 1
-        if self.busy == 1:
-            self.group.busy += 1
+        self.group.busy += 1
 
     def pause(self) -> None:
         """A call on this seat waits for another, or leaves."""
         self.busy -= 1
-        if not self.busy:
-            self.group.busy -= 1
+        self.group.busy -= 1
 
 
 class LanePool:

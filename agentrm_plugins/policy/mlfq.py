@@ -151,20 +151,22 @@ class _Level:
         """Note a share that may be smaller now; larger ones are noticed when they surface."""
         if len(self.tenants) > 1 and tenant in self.tenants:
             heappush(self._prices, (self._shares.share(tenant), tenant.number, tenant))
+            if len(self._prices) > 4 * len(self.tenants) + 64:
+                self._prices.clear()
+                self._generation = -1
 
     def best(self) -> Bid | None:
         tenants = self.tenants
-        if len(tenants) == 1:
-            for heap in tenants.values():
-                return heap.peek()
         if not tenants:
             return None
+        if len(tenants) == 1:
+            return next(iter(tenants.values())).peek()
         return tenants[self._cheapest()].peek()
 
     def _cheapest(self) -> Tenant:
         prices = self._prices
         shares = self._shares
-        if self._generation != shares.generation or len(prices) > 4 * len(self.tenants) + 64:
+        if self._generation != shares.generation:
             prices = []
         while prices:
             price, _, tenant = prices[0]

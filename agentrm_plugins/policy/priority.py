@@ -1,8 +1,9 @@
 """Priority Queue: the declared class first, the order of arrival within it.
 
 Law: ``next = argmin(class, arrival)`` with interactive 0 (also when nothing was declared), batch 1
-and background 2. Regime: right while declarations are honest and the upper classes leave room; a
-steady stream above starves everything below. A baseline.
+and background 2; an agent's own calls stay in the order of their arrival. Regime: right while
+declarations are honest and the upper classes leave room; a steady stream above starves everything
+below. A baseline.
 """
 
 from __future__ import annotations

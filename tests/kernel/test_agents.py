@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentrm_plugins.config import LaneGroup
 from tests.kernel.world import World, config, said
 
 
@@ -86,3 +87,15 @@ def test_parents_are_remembered_while_they_have_children() -> None:
         world.wait(11.0)
         world.settle(world.submit("x" + str(world.now_s)))
     assert not {"boss", "child"} & set(world.kernel.statistics().agents)
+
+
+def test_demoted_agent_at_its_ceiling_stays_aside() -> None:
+    """An agent that is sent down while its calls wait aside goes on waiting aside."""
+    groups = (LaneGroup("model", 3, per_agent=1), LaneGroup("node", 1))
+    world = World(config(4, "mlfq", *groups, time_quanta_s=(1.0, 2.0, 4.0, 8.0)))
+    world.submit("a")
+    aside, node = world.submit("a"), world.submit("a", group="node")
+    world.wait(2.0)
+    world.settle(node)
+    assert world.kernel.statistics().agents["a"].level == 2
+    assert world.waiting == [aside]

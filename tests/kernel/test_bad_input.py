@@ -15,7 +15,10 @@ from agentrm_plugins.kernel.dump import dump, load
 SECONDS = [0, -1.0, float("nan"), float("inf"), "5", True]
 BAD = [
     *((LaneGroup, {"name": value, "capacity": 1}, "name") for value in ["", None, 3]),
-    *((LaneGroup, {"name": "g", "capacity": value}, "capacity") for value in [0, -1, 1.5, True, None]),
+    *(
+        (LaneGroup, {"name": "g", "capacity": value}, "capacity")
+        for value in [0, -1, 1.5, True, None]
+    ),
     (LaneGroup, {"name": "g", "capacity": 1, "guaranteed": -1}, "guaranteed"),
     (LaneGroup, {"name": "g", "capacity": 1, "guaranteed": 2}, "guaranteed"),
     (LaneGroup, {"name": "g", "capacity": 1, "per_agent": 0}, "per_agent"),
@@ -36,7 +39,10 @@ BAD = [
     (SchedulerConfig, {"start_levels": {"urgent": 0}}, "start_levels"),
     (SchedulerConfig, {"start_levels": {"batch": -1}}, "start_levels[batch]"),
     *((LeaseConfig, {"total_timeout_s": value}, "total_timeout_s") for value in SECONDS),
-    *((LeaseConfig, {"silence_timeout_s": value}, "silence_timeout_s") for value in [*SECONDS, None]),
+    *(
+        (LeaseConfig, {"silence_timeout_s": value}, "silence_timeout_s")
+        for value in [*SECONDS, None]
+    ),
     (LeaseConfig, {"first_token_timeout_s": None}, "first_token_timeout_s"),
     (LeaseConfig, {"response_timeout_s": 0}, "response_timeout_s"),
     *((TenantConfig, {"weight": value}, "weight") for value in [0, -1, float("inf"), "1", True]),

@@ -130,9 +130,9 @@ def test_impossible_events_tell_the_story() -> None:
     world = World(config(1))
     world.submit("a")
     number = world.submit("b")
-    with pytest.raises(KernelBug, match="waits and was settled.*Submitted"):
+    with pytest.raises(KernelBug, match=r"waits and was settled.*Submitted"):
         world.kernel.handle(0.0, ev.Settle(number))
-    with pytest.raises(KernelBug, match="submitted twice.*Submitted"):
+    with pytest.raises(KernelBug, match=r"submitted twice.*Submitted"):
         world.kernel.handle(0.0, ev.Submit(number, Call("b")))
     assert said(world.kernel.story(number)) == [("Submitted", number, "")]
     world.kernel.validate()

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from agentrm_plugins import accounts
+from agentrm_plugins import effects as fx
 from agentrm_plugins import events as ev
 from agentrm_plugins.calls import Call
 from agentrm_plugins.config import Order
@@ -22,9 +23,17 @@ def steps_per_dispatch(order: Order, waiting: int, monkeypatch: pytest.MonkeyPat
     """Heap operations for each settle and the grant that follows it; heapify counts its size."""
     settings = config(4, order, time_quanta_s=(1.0, 2.0, 4.0, 8.0), wait_timeout_s=1e6)
     kernel = Kernel(settings)
+    running: list[int] = []
+
+    def feed(at_s: float, event: ev.Event) -> None:
+        effects = kernel.handle(at_s, event)
+        running.extend(effect.ticket for effect in effects if isinstance(effect, fx.Granted))
+
+    def submit(number: int, at_s: float) -> None:
+        feed(at_s, ev.Submit(number, Call(f"agent{number}", tenant=f"tenant{number % 3}")))
+
     for number in range(waiting + 4):
-        call = Call(f"agent{number}", tenant=f"tenant{number % 3}")
-        kernel.handle(0.0, ev.Submit(number, call))
+        submit(number, 0.0)
     steps: Counter[str] = Counter()
 
     def counted(name: str):
@@ -41,20 +50,11 @@ def steps_per_dispatch(order: Order, waiting: int, monkeypatch: pytest.MonkeyPat
             for name in ("heappush", "heappop", "heapreplace", "heapify"):
                 if hasattr(module, name):
                     patch.setattr(module, name, counted(name))
-        number = waiting + 4
         for turn in range(DISPATCHES):
-            kernel.handle(0.01 * turn, ev.Settle(min(kernel_running(kernel))))
-            number += 1
-            call = Call(f"agent{number}", tenant=f"tenant{number % 3}")
-            kernel.handle(0.01 * turn, ev.Submit(number, call))
+            feed(0.01 * turn, ev.Settle(running.pop(0)))
+            submit(waiting + 4 + turn, 0.01 * turn)
     kernel.validate()
     return sum(steps.values()) / DISPATCHES
-
-
-def kernel_running(kernel: Kernel) -> list[int]:
-    seats = [seat for group in kernel.pool.groups.values() for seat in group.seats]
-    assert len(seats) == 4
-    return [n for n, ticket in kernel.tickets.items() if ticket.seat is not None]
 
 
 @pytest.mark.parametrize("order", list(Order))

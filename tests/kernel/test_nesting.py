@@ -175,7 +175,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
 @given(
     order=st.sampled_from(list(Order)),
     lanes=st.integers(1, 2),

@@ -71,7 +71,9 @@ def test_bid_is_a_list(operations) -> None:
 @FAST
 @given(
     operations=st.lists(
-        st.tuples(st.sampled_from(["set", "clear", "wait"]), st.integers(0, 40), st.integers(1, 50)),
+        st.tuples(
+            st.sampled_from(["set", "clear", "wait"]), st.integers(0, 40), st.integers(1, 50)
+        ),
         max_size=400,
     )
 )
