@@ -23,7 +23,7 @@ PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
 LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai redis telemetry cli testing)
 
-.PHONY: help setup test demo lint types test-lowest pytest coverage bench-micro format lock clean
+.PHONY: help setup test demo lint types test-lowest pytest coverage bench-micro bench-congestion format lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -90,6 +90,9 @@ coverage: $(STAMP) ## Require every line and branch of policy/ and kernel/ to be
 bench-micro: $(STAMP) ## Measure what the core costs, beside its peers (some minutes).
 	@$(BIN)/python -m benchmarks.micro
 
+bench-congestion: $(STAMP) ## Forty agents against limits, beside peers and an oracle (a quarter of an hour).
+	@$(BIN)/python -m benchmarks.congestion
+
 format: $(STAMP) ## Format, and fix what can be fixed.
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
@@ -102,6 +105,7 @@ lock: $(STAMP) ## Choose new exact versions (needs the package index).
 		--resolution lowest-direct --upgrade $(LOCK_FLAGS) -o requirements/lowest.txt
 	@$(BIN)/uv pip compile requirements/bench.in -c requirements/dev.txt --upgrade $(LOCK_FLAGS) \
 		-o requirements/bench.txt
+	@$(BIN)/uv pip compile requirements/litellm.in --upgrade $(LOCK_FLAGS) -o requirements/litellm.txt
 
 clean: ## Remove what these targets made.
 	@rm -rf $(VENV) .venvs build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

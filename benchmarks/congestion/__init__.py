@@ -1,0 +1,1 @@
+"""Forty agents against a server with limits: ours, what users pick today, and an oracle."""
