@@ -1,0 +1,291 @@
+"""The ledger of notes: what was said, by whom, and what has replaced it.
+
+Law: of two notes about one subject, the later one supersedes the earlier when it announces a
+correction (or restates the same sentence) with another value of the same kind, or when it names the
+earlier value and says that it no longer holds. Regime: subjects are compared by their words, so
+"the port is 80" and "the port is now 81" meet. Limit: a correction that shares no word and no value
+with what it corrects is not seen; recall still shows both in their order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentrm_plugins.context.facts import DISTINCT, Finding, Value, values_of
+from agentrm_plugins.context.text import terms
+
+__all__ = ["Ledger", "Note"]
+
+MAX_NOTES = 4000
+"""Notes kept in memory for one session; beyond it those with the lowest score go. They are in the
+archive word for word in any case."""
+
+_NEGATED = re.compile(
+    r"(?:\b(?:not|no longer|instead of|rather than|from|was|were|formerly|previously|replac\w+|old"
+    r"|supersed\w+|in place of|over|than|forget|ignore|disregard|drop(?:ped)?|statt|nicht(?: mehr)?"
+    r"|von|au lieu de?|pas|remplac\w+|no|en (?:lugar|vez) de|ya no|não|em vez de|non|invece di|вместо"
+    r"|не)\b|不是|不再|从|ではなく|から)\W{0,3}(?:\w{1,12}\W{1,2}){0,2}$",
+    re.IGNORECASE,
+)
+_CUE_TERMS = frozenset(
+    term
+    for word in (
+        "correction corrected actually longer instead rather scratch change changed moved switched "
+        "replaced update updated revised wrong mistake new now renamed forget disregard ignore note "
+        "remember important confirm confirmed decided agreed use used set sorry today old previous"
+    ).split()
+    for term in terms(word)
+)
+_WEAK_OVERLAP, _CUE_OVERLAP = 0.8, 0.6
+
+
+@dataclass(slots=True)
+class Note:
+    """One sentence kept from one message."""
+
+    id: int
+    seq: int
+    role: str
+    text: str
+    score: float
+    corrects: bool
+    states: bool
+    values: tuple[Value, ...]
+    subject: frozenset[str]
+    superseded_by: int | None = None
+    repeats: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether it still holds and is not just said again."""
+        return self.superseded_by is None and self.repeats is None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All notes of one session, with their values and subjects indexed."""
+
+    notes: dict[int, Note] = field(default_factory=dict)
+    next_id: int = 1
+    _by_value: dict[str, list[int]] = field(default_factory=dict)
+    _by_term: dict[str, list[int]] = field(default_factory=dict)
+    _stale: dict[int, set[int]] = field(default_factory=dict)
+
+    def add(self, seq: int, role: str, findings: Iterable[Finding]) -> list[Note]:
+        """Enter one message's findings; give the notes that they supersede."""
+        replaced: list[Note] = []
+        for found in findings:
+            note = self._make(seq, role, found)
+            for other in self._related(note):
+                old, new = (other, note) if other.seq <= note.seq else (note, other)
+                if old.superseded_by is None and _supersedes(new, old):
+                    self._retire(old, new)
+                    replaced.append(old)
+                elif note.live and other.live and _restates(new, old):
+                    new.repeats = old.id
+            self._enter(note)
+        if len(self.notes) > MAX_NOTES:
+            self._shed()
+        return replaced
+
+    def stale_in(self, seq: int, text: str) -> Note | None:
+        """Give the note that supersedes something in this text of message `seq`, or None."""
+        folded = re.sub(r"[\s,'’\"“”«»`「」]+", "", text).casefold()
+        for identity in self._stale.get(seq, ()):
+            old = self.notes.get(identity)
+            if old is None or old.superseded_by is None:
+                continue
+            new = self.notes.get(old.superseded_by)
+            kept = {value.norm for value in new.values} if new else set()
+            if new and any(v.norm in folded and v.norm not in kept for v in old.values):
+                return new
+        return None
+
+    def latest(self, note: Note) -> Note:
+        """Follow the corrections from a note to the one that holds now."""
+        while note.superseded_by is not None and note.superseded_by in self.notes:
+            note = self.notes[note.superseded_by]
+        return note
+
+    def drop_from(self, seq: int) -> None:
+        """Forget notes of messages from `seq` on: the conversation was taken back to there."""
+        for note in [n for n in self.notes.values() if n.seq >= seq]:
+            self._remove(note)
+        for note in self.notes.values():
+            if note.superseded_by is not None and note.superseded_by not in self.notes:
+                note.superseded_by = None
+                self._stale.get(note.seq, set()).discard(note.id)
+            if note.repeats is not None and note.repeats not in self.notes:
+                note.repeats = None
+
+    def _make(self, seq: int, role: str, found: Finding) -> Note:
+        note = Note(
+            self.next_id, seq, role, found.text, round(found.score, 3), found.corrects,
+            found.states, found.values, _subject(found.text, found.values),
+        )  # fmt: skip
+        self.next_id += 1
+        return note
+
+    def _related(self, note: Note) -> list[Note]:
+        wanted: dict[int, int] = {}
+        for value in note.values:
+            for identity in self._by_value.get(value.norm, ())[-64:]:
+                wanted[identity] = wanted.get(identity, 0) + 1
+        for term in note.subject:
+            for identity in self._by_term.get(term, ())[-64:]:
+                wanted[identity] = wanted.get(identity, 0) + 1
+        return [self.notes[i] for i in sorted(wanted) if i in self.notes]
+
+    def _enter(self, note: Note) -> None:
+        self.notes[note.id] = note
+        for value in note.values:
+            self._by_value.setdefault(value.norm, []).append(note.id)
+        for term in note.subject:
+            self._by_term.setdefault(term, []).append(note.id)
+        if note.superseded_by is not None:
+            self._stale.setdefault(note.seq, set()).add(note.id)
+
+    def _retire(self, old: Note, new: Note) -> None:
+        old.superseded_by = new.id
+        if new.repeats == old.id:
+            new.repeats = None
+        self._stale.setdefault(old.seq, set()).add(old.id)
+
+    def _remove(self, note: Note) -> None:
+        del self.notes[note.id]
+        self._stale.get(note.seq, set()).discard(note.id)
+        for value in note.values:
+            _take(self._by_value, value.norm, note.id)
+        for term in note.subject:
+            _take(self._by_term, term, note.id)
+
+    def _shed(self) -> None:
+        by_worth = sorted(self.notes.values(), key=lambda n: (n.live, n.score, n.id))
+        for note in by_worth[: MAX_NOTES // 8]:
+            self._remove(note)
+
+    def dump(self) -> list[list[Any]]:
+        """Give all notes as plain lists."""
+        return [
+            [n.id, n.seq, n.role, n.text, n.score, int(n.corrects), int(n.states),
+             [[v.kind, v.text, v.start] for v in n.values], n.superseded_by, n.repeats]
+            for n in self.notes.values()
+        ]  # fmt: skip
+
+    @classmethod
+    def load(cls, next_id: int, rows: Iterable[list[Any]]) -> Ledger:
+        """Rebuild from `dump`."""
+        ledger = cls(next_id=next_id)
+        for identity, seq, role, text, score, corrects, states, values, by, repeats in rows:
+            found = tuple(Value(*value) for value in values)
+            ledger._enter(
+                Note(identity, seq, role, text, score, bool(corrects), bool(states), found,
+                     _subject(text, found), by, repeats)
+            )  # fmt: skip
+        return ledger
+
+
+def _take(index: dict[str, list[int]], key: str, identity: int) -> None:
+    kept = [i for i in index.get(key, ()) if i != identity]
+    if kept:
+        index[key] = kept
+    else:
+        index.pop(key, None)
+
+
+def _subject(text: str, values: tuple[Value, ...]) -> frozenset[str]:
+    """Give the words that a sentence is about: its terms without those of its values and cues."""
+    inside: set[str] = set()
+    for value in values:
+        if value.kind != "name":
+            inside.update(terms(value.text))
+    return frozenset(t for t in terms(text) if t not in inside and t not in _CUE_TERMS)
+
+
+def _norms(values: Iterable[Value]) -> set[str]:
+    return {value.norm for value in values}
+
+
+def _primary(note: Note) -> Value | None:
+    """Pick the value that a sentence is there to tell: the first one after what it speaks of."""
+    solid = [v for v in note.values if v.kind not in {"name", "date", "time"}]
+    return (solid or list(note.values) or [None])[-1 if not solid else 0]
+
+
+def _supersedes(new: Note, old: Note) -> bool:
+    if new.seq == old.seq or not new.values or not old.values:
+        return False
+    shared = new.subject & old.subject
+    fresh = [v for v in new.values if v.norm not in _norms(old.values)]
+    if new.corrects and fresh and _names_old(new, old, fresh, shared):
+        return True
+    if _norms(new.values) & _norms(v for v in old.values if v.kind != "name"):
+        # They agree on a value: one speaks of the same thing in other words.
+        return new.corrects and len(shared) >= 2 and _differs_by_kind(new, old, shared)  # noqa: PLR2004
+    return _differs_by_kind(new, old, shared)
+
+
+def _names_old(new: Note, old: Note, fresh: list[Value], shared: frozenset[str]) -> bool:
+    """Whether `new` mentions a value of `old` as no longer true, beside one that replaces it."""
+    for value in old.values:
+        at = next((v.start for v in new.values if v.norm == value.norm), None)
+        if at is None:
+            continue
+        distinct = value.kind in DISTINCT or value.kind in {"money", "date"}
+        if not shared and not distinct:
+            continue
+        kind_matches = any(v.kind == value.kind for v in fresh)
+        if kind_matches and _NEGATED.search(_before(new, value.norm)):
+            return True
+    return False
+
+
+def _before(note: Note, norm: str) -> str:
+    for value in values_of(note.text):
+        if value.norm == norm:
+            return note.text[max(0, value.start - 40) : value.start]
+    return ""
+
+
+def _differs_by_kind(new: Note, old: Note, shared: frozenset[str]) -> bool:
+    if not shared or not new.subject or not old.subject:
+        return False
+    one, other = _primary(new), _primary(old)
+    if one is None or other is None:
+        return False
+    kinds_new = {v.kind for v in new.values if v.norm not in _norms(old.values)}
+    kinds_old = {v.kind for v in old.values if v.norm not in _norms(new.values)}
+    if not kinds_new & kinds_old:
+        return False
+    if _qualified(new, one) and _qualified(old, other):
+        if not _qualified(new, one) & _qualified(old, other):
+            return False
+    inside = len(shared) / min(len(new.subject), len(old.subject))
+    if new.corrects:
+        enough = len(shared) >= 2 or min(len(new.subject), len(old.subject)) == 1  # noqa: PLR2004
+        return enough and inside >= _CUE_OVERLAP
+    together = len(shared) / len(new.subject | old.subject)
+    said = new.role not in {"tool", "function"} and old.role not in {"tool", "function"}
+    same_kind = one.kind == other.kind and one.norm != other.norm
+    states = new.states and old.states and not new.text.endswith("?")
+    return said and states and same_kind and len(shared) >= 2 and together >= _WEAK_OVERLAP  # noqa: PLR2004
+
+
+def _qualified(note: Note, primary: Value) -> set[str]:
+    """Give the exact strings that stand before the primary value: what the sentence is about."""
+    return {v.norm for v in note.values if v.kind in DISTINCT and v.start < primary.start}
+
+
+def _restates(new: Note, old: Note) -> bool:
+    if new.seq < old.seq or new.corrects:
+        return False
+    if new.text.casefold() == old.text.casefold():
+        return True
+    solid_new = _norms(v for v in new.values if v.kind != "name")
+    solid_old = _norms(v for v in old.values if v.kind != "name")
+    if not solid_new or not solid_new <= solid_old:
+        return False
+    return len(new.subject & old.subject) >= 0.7 * max(1, len(new.subject))
