@@ -57,11 +57,30 @@ class Note:
     subject: frozenset[str]
     superseded_by: int | None = None
     repeats: int | None = None
+    struck: tuple[str, ...] = ()
+
+    @property
+    def dead(self) -> bool:
+        """Whether nothing that it tells holds any more."""
+        return bool(self.struck) and not self.left
+
+    @property
+    def left(self) -> list[Value]:
+        """Its values that still hold."""
+        return [value for value in self.values if value.text not in self.struck]
 
     @property
     def live(self) -> bool:
-        """Whether it still holds and is not just said again."""
-        return self.superseded_by is None and self.repeats is None
+        """Whether it still tells something, and is not just said again."""
+        return not self.dead and self.repeats is None
+
+    @property
+    def shown(self) -> str:
+        """Its text without what was corrected."""
+        text = self.text
+        for value in self.struck:
+            text = text.replace(value, "[corrected later]")
+        return text
 
 
 @dataclass(slots=True)
@@ -81,8 +100,9 @@ class Ledger:
             note = self._make(seq, role, found)
             for other in self._related(note):
                 old, new = (other, note) if other.seq <= note.seq else (note, other)
-                if old.superseded_by is None and _supersedes(new, old):
-                    self._retire(old, new)
+                gone = [] if old.dead else _supersedes(new, old)
+                if gone:
+                    self._retire(old, new, gone)
                     replaced.append(old)
                 elif note.live and other.live and _restates(new, old):
                     new.repeats = old.id
@@ -93,14 +113,11 @@ class Ledger:
 
     def stale_in(self, seq: int, text: str) -> Note | None:
         """Give the note that supersedes something in this text of message `seq`, or None."""
-        folded = re.sub(r"[\s,'’\"“”«»`「」]+", "", text).casefold()
-        for identity in self._stale.get(seq, ()):
+        folded = squeezed(text)
+        for identity in sorted(self._stale.get(seq, ())):
             old = self.notes.get(identity)
-            if old is None or old.superseded_by is None:
-                continue
-            new = self.notes.get(old.superseded_by)
-            kept = {value.norm for value in new.values} if new else set()
-            if new and any(v.norm in folded and v.norm not in kept for v in old.values):
+            new = self.notes.get(old.superseded_by or 0) if old is not None else None
+            if old and new and any(squeezed(value) in folded for value in old.struck):
                 return new
         return None
 
@@ -116,7 +133,7 @@ class Ledger:
             self._remove(note)
         for note in self.notes.values():
             if note.superseded_by is not None and note.superseded_by not in self.notes:
-                note.superseded_by = None
+                note.superseded_by, note.struck = None, ()
                 self._stale.get(note.seq, set()).discard(note.id)
             if note.repeats is not None and note.repeats not in self.notes:
                 note.repeats = None
@@ -148,8 +165,13 @@ class Ledger:
         if note.superseded_by is not None:
             self._stale.setdefault(note.seq, set()).add(note.id)
 
-    def _retire(self, old: Note, new: Note) -> None:
+    def _retire(self, old: Note, new: Note, gone: list[Value]) -> None:
         old.superseded_by = new.id
+        old.struck = tuple(dict.fromkeys((*old.struck, *(value.text for value in gone))))
+        told = squeezed(new.text)
+        if all(value.norm in told for value in old.left):
+            # What is left of it stands in the correction too.
+            old.struck = tuple(value.text for value in old.values)
         if new.repeats == old.id:
             new.repeats = None
         self._stale.setdefault(old.seq, set()).add(old.id)
@@ -171,7 +193,8 @@ class Ledger:
         """Give all notes as plain lists."""
         return [
             [n.id, n.seq, n.role, n.text, n.score, int(n.corrects), int(n.states),
-             [[v.kind, v.text, v.start] for v in n.values], n.superseded_by, n.repeats]
+             [[v.kind, v.text, v.start] for v in n.values], n.superseded_by, n.repeats,
+             list(n.struck)]
             for n in self.notes.values()
         ]  # fmt: skip
 
@@ -179,13 +202,18 @@ class Ledger:
     def load(cls, next_id: int, rows: Iterable[list[Any]]) -> Ledger:
         """Rebuild from `dump`."""
         ledger = cls(next_id=next_id)
-        for identity, seq, role, text, score, corrects, states, values, by, repeats in rows:
+        for identity, seq, role, text, score, corrects, states, values, by, repeats, struck in rows:
             found = tuple(Value(*value) for value in values)
             ledger._enter(
                 Note(identity, seq, role, text, score, bool(corrects), bool(states), found,
-                     _subject(text, found), by, repeats)
+                     _subject(text, found), by, repeats, tuple(struck))
             )  # fmt: skip
         return ledger
+
+
+def squeezed(text: str) -> str:
+    """Fold a text as values are folded, so that one can be looked for in the other."""
+    return re.sub(r"[\s,'’\"“”«»`「」]+", "", text).casefold()
 
 
 def _take(index: dict[str, list[int]], key: str, identity: int) -> None:
@@ -215,32 +243,36 @@ def _primary(note: Note) -> Value | None:
     return (solid or list(note.values) or [None])[-1 if not solid else 0]
 
 
-def _supersedes(new: Note, old: Note) -> bool:
+def _supersedes(new: Note, old: Note) -> list[Value]:
+    """Give the values of `old` that `new` replaces; none when it replaces nothing."""
     if new.seq == old.seq or not new.values or not old.values:
-        return False
+        return []
     shared = new.subject & old.subject
     fresh = [v for v in new.values if v.norm not in _norms(old.values)]
-    if new.corrects and fresh and _names_old(new, old, fresh, shared):
-        return True
-    if _norms(new.values) & _norms(v for v in old.values if v.kind != "name"):
-        # They agree on a value: one speaks of the same thing in other words.
-        return new.corrects and len(shared) >= 2 and _differs_by_kind(new, old, shared)  # noqa: PLR2004
-    return _differs_by_kind(new, old, shared)
+    if new.corrects and fresh:
+        named = _named_old(new, old, fresh, shared)
+        if named:
+            return named
+    if _norms(new.values) & _norms(v for v in old.values if v.kind != "name") and (
+        not new.corrects or len(shared) < 2  # noqa: PLR2004 - a subject, not one word
+    ):
+        return []
+    return _replaced_by_kind(new, old, shared)
 
 
-def _names_old(new: Note, old: Note, fresh: list[Value], shared: frozenset[str]) -> bool:
-    """Whether `new` mentions a value of `old` as no longer true, beside one that replaces it."""
-    for value in old.values:
-        at = next((v.start for v in new.values if v.norm == value.norm), None)
-        if at is None:
+def _named_old(
+    new: Note, old: Note, fresh: list[Value], shared: frozenset[str]
+) -> list[Value]:
+    """Give the values of `old` that `new` calls no longer true, beside one that replaces them."""
+    found = []
+    for value in old.left:
+        if not any(v.norm == value.norm for v in new.values):
             continue
         distinct = value.kind in DISTINCT or value.kind in {"money", "date"}
-        if not shared and not distinct:
-            continue
         kind_matches = any(v.kind == value.kind for v in fresh)
-        if kind_matches and _NEGATED.search(_before(new, value.norm)):
-            return True
-    return False
+        if (shared or distinct) and kind_matches and _NEGATED.search(_before(new, value.norm)):
+            found.append(value)
+    return found
 
 
 def _before(note: Note, norm: str) -> str:
@@ -250,28 +282,28 @@ def _before(note: Note, norm: str) -> str:
     return ""
 
 
-def _differs_by_kind(new: Note, old: Note, shared: frozenset[str]) -> bool:
-    if not shared or not new.subject or not old.subject:
-        return False
+def _replaced_by_kind(new: Note, old: Note, shared: frozenset[str]) -> list[Value]:
+    """Give the values of `old` in whose place `new` puts others of their kind."""
     one, other = _primary(new), _primary(old)
-    if one is None or other is None:
-        return False
-    kinds_new = {v.kind for v in new.values if v.norm not in _norms(old.values)}
-    kinds_old = {v.kind for v in old.values if v.norm not in _norms(new.values)}
-    if not kinds_new & kinds_old:
-        return False
-    if _qualified(new, one) and _qualified(old, other):
-        if not _qualified(new, one) & _qualified(old, other):
-            return False
+    if not shared or one is None or other is None:
+        return []
+    kinds = {v.kind for v in new.values if v.norm not in _norms(old.values)}
+    gone = [v for v in old.left if v.kind in kinds and v.norm not in _norms(new.values)]
+    if any(v.kind != "name" for v in gone):
+        gone = [v for v in gone if v.kind != "name"]
+    qualified = _qualified(new, one), _qualified(old, other)
+    if not gone or (all(qualified) and not qualified[0] & qualified[1]):
+        return []
     inside = len(shared) / min(len(new.subject), len(old.subject))
     if new.corrects:
         enough = len(shared) >= 2 or min(len(new.subject), len(old.subject)) == 1  # noqa: PLR2004
-        return enough and inside >= _CUE_OVERLAP
+        return gone if enough and inside >= _CUE_OVERLAP else []
     together = len(shared) / len(new.subject | old.subject)
-    said = new.role not in {"tool", "function"} and old.role not in {"tool", "function"}
+    said = {new.role, old.role}.isdisjoint({"tool", "function"})
     same_kind = one.kind == other.kind and one.norm != other.norm
     states = new.states and old.states and not new.text.endswith("?")
-    return said and states and same_kind and len(shared) >= 2 and together >= _WEAK_OVERLAP  # noqa: PLR2004
+    alike = len(shared) >= 2 and together >= _WEAK_OVERLAP  # noqa: PLR2004 - a subject, not one word
+    return gone if said and states and same_kind and alike else []
 
 
 def _qualified(note: Note, primary: Value) -> set[str]:
