@@ -1,16 +1,15 @@
-"""What can happen to the kernel: the only way in. Each is a frozen value and carries no clock."""
+"""What can happen to the kernel: the only way in. Each is an immutable value without a clock."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agentrm_plugins.calls import Call, Outcome, Usage
 
 __all__ = ["Beat", "Close", "EndAgent", "Event", "Settle", "Submit", "Tick", "Withdraw"]
 
 
-@dataclass(frozen=True, slots=True)
-class Submit:
+class Submit(NamedTuple):
     """A caller wants a lane. `parent` is the running ticket inside which it asks, if any."""
 
     ticket: int
@@ -18,24 +17,21 @@ class Submit:
     parent: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Withdraw:
+class Withdraw(NamedTuple):
     """The caller does not want the call any more, whatever has become of it meanwhile."""
 
     ticket: int
     cause: str = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(NamedTuple):
     """A running call made progress: `tokens` more came out."""
 
     ticket: int
     tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """A running call ended. `usage` is what it really used, or None if nobody knows."""
 
     ticket: int
@@ -43,21 +39,18 @@ class Settle:
     outcome: Outcome = Outcome.OK
 
 
-@dataclass(frozen=True, slots=True)
-class EndAgent:
+class EndAgent(NamedTuple):
     """An agent is done or gone: its waiting calls, and its children's, are withdrawn."""
 
     agent: str
     cause: str = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """Time has passed: see what is due."""
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(NamedTuple):
     """The core closes: waiting calls are refused, running ones may still settle."""
 
     cause: str = "closed"

@@ -42,13 +42,19 @@ def mark_of(source: Mapping[str, Any] | Message) -> int:
         content = source.content
         inner: Any = content if isinstance(content, str) else json.dumps(content, default=str)
         return hash((source.role, inner, source.name, source.tool_calls, source.tool_call_id))
-    content = source.get("content")
-    if (content is None or isinstance(content, str)) and not source.get("tool_calls"):
-        get = source.get
-        return hash(
-            (get("role"), content, get("name"), get("tool_call_id"), str(get("function_call")))
-        )
-    return hash(json.dumps(source, default=str, sort_keys=True))
+    return hash(tuple(map(_frozen, source.items())))
+
+
+def _frozen(item: Any) -> Any:
+    """Turn JSON-like data into something that can be hashed, quickly: this runs on each turn."""
+    kind = type(item)
+    if kind is str or item is None:
+        return item
+    if kind is tuple or kind is list:
+        return tuple(map(_frozen, item))
+    if kind is dict:
+        return tuple(map(_frozen, item.items()))
+    return str(item)
 
 
 def digest_of(body: str) -> str:

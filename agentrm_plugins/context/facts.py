@@ -102,6 +102,9 @@ _FILLER = re.compile(
     re.IGNORECASE,
 )
 _ROLE_WORTH = {"user": 1.0, "system": 1.0, "developer": 1.0, "assistant": 0.3}
+_KEYED = re.compile(r"[\w .\-\"']{1,40}\s*[:=]\s")
+_WORD = re.compile(r"[^\W\d_]+")
+_CALL = re.compile(r"\w\(|[{};]\s*$|=>|\bdef |\breturn\b")
 _NUMBERISH = re.compile(r"[0-9a-f]*\d[0-9a-f]*", re.IGNORECASE)
 
 
@@ -145,8 +148,15 @@ def values_of(text: str) -> tuple[Value, ...]:
 
 
 def skeleton(line: str) -> str:
-    """Give the shape of a line: numbers and ids masked, so that log lines of one kind agree."""
-    return _NUMBERISH.sub("0", line)[:80]
+    """Give the shape of a line: numbers, ids and words masked, so that lines of one kind agree.
+
+    The key of a line ``key: value`` or ``key = value`` stays, so the lines of a settings file
+    differ, while the rows of a table or a log do not.
+    """
+    match = _KEYED.match(line)
+    key = match.group() if match and "(" not in line else ""
+    shape = _NUMBERISH.sub("0", line[len(key) :])
+    return (key + _WORD.sub("w", shape))[:80]
 
 
 def flattened(text: str) -> str:
@@ -213,13 +223,18 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
         return None
     kinds: dict[str, float] = {}
     for value in values:
-        kinds[value.kind] = kinds.get(value.kind, 0.0) * 0.3 + _WORTH[value.kind]
+        exact = value.kind != "ident" or any(char.isdigit() for char in value.text)
+        kinds[value.kind] = kinds.get(value.kind, 0.0) * 0.3 + _WORTH[value.kind] * (
+            1.0 if exact else 0.4
+        )
     states = _STATES.search(piece) is not None
     score = min(3.0, sum(kinds.values())) + 0.5 * min(2, announces) + 0.6 * corrects
     score += 0.4 * states + _ROLE_WORTH.get(role, 0.0)
     if piece.endswith(("?", "？")):
         score -= 2.0
     score -= 0.8 * repeats
+    if role in {"tool", "function"} and _CALL.search(piece):
+        score -= 1.2
     text = _shortened(_FILLER.sub("", piece), values)
     if len(set(terms(text))) < 2:  # noqa: PLR2004 - one word says nothing
         return None

@@ -39,7 +39,13 @@ _CUE_TERMS = frozenset(
     ).split()
     for term in terms(word)
 )
-_WEAK_OVERLAP, _CUE_OVERLAP = 0.8, 0.6
+_CUE_OVERLAP = 0.6
+_CLASS = {
+    "ident": "exact", "uuid": "exact", "code": "exact", "path": "exact", "number": "exact",
+    "ip": "exact", "money": "exact", "quoted": "exact", "url": "url", "email": "email",
+    "date": "date", "time": "date", "name": "name",
+}  # fmt: skip
+"""Kinds that may stand for each other: an id may look like a number once and like a path later."""
 
 
 @dataclass(slots=True)
@@ -98,18 +104,32 @@ class Ledger:
         replaced: list[Note] = []
         for found in findings:
             note = self._make(seq, role, found)
-            for other in self._related(note):
-                old, new = (other, note) if other.seq <= note.seq else (note, other)
-                gone = [] if old.dead else _supersedes(new, old)
-                if gone:
-                    self._retire(old, new, gone)
-                    replaced.append(old)
-                elif note.live and other.live and _restates(new, old):
-                    new.repeats = old.id
+            replaced += self._settle(note)
             self._enter(note)
         if len(self.notes) > MAX_NOTES:
             self._shed()
         return replaced
+
+    def _settle(self, note: Note) -> list[Note]:
+        """Compare a note with those on its subject; the closest of them give way to each other."""
+        struck: list[Note] = []
+        rivals: list[tuple[float, Note, Note, list[Value]]] = []
+        for other in self._related(note):
+            old, new = (other, note) if other.seq <= note.seq else (note, other)
+            named, gone = ([], []) if old.dead else _supersedes(new, old)
+            if named:
+                self._retire(old, new, named)
+                struck.append(old)
+            elif gone:
+                rivals.append((_alike(new, old), old, new, gone))
+            elif note.live and other.live and _restates(new, old):
+                new.repeats = old.id
+        closest = max((alike for alike, *_ in rivals), default=0.0)
+        for alike, old, new, gone in rivals:
+            if alike >= closest and not (struck and alike < 1.0):
+                self._retire(old, new, gone)
+                struck.append(old)
+        return struck
 
     def stale_in(self, seq: int, text: str) -> Note | None:
         """Give the note that supersedes something in this text of message `seq`, or None."""
@@ -169,7 +189,9 @@ class Ledger:
         old.superseded_by = new.id
         old.struck = tuple(dict.fromkeys((*old.struck, *(value.text for value in gone))))
         told = squeezed(new.text)
-        if all(value.norm in told for value in old.left):
+        if all(
+            value.norm in told or _NEGATED.search(_before(old, value.norm)) for value in old.left
+        ):
             # What is left of it stands in the correction too.
             old.struck = tuple(value.text for value in old.values)
         if new.repeats == old.id:
@@ -243,21 +265,27 @@ def _primary(note: Note) -> Value | None:
     return (solid or list(note.values) or [None])[-1 if not solid else 0]
 
 
-def _supersedes(new: Note, old: Note) -> list[Value]:
-    """Give the values of `old` that `new` replaces; none when it replaces nothing."""
+def _alike(one: Note, other: Note) -> float:
+    return len(one.subject & other.subject) / max(1, len(one.subject | other.subject))
+
+
+def _supersedes(new: Note, old: Note) -> tuple[list[Value], list[Value]]:
+    """Give the values of `old` that `new` names as replaced, or else those in whose place it puts
+    others; both empty when it replaces nothing.
+    """
     if new.seq == old.seq or not new.values or not old.values:
-        return []
+        return [], []
     shared = new.subject & old.subject
     fresh = [v for v in new.values if v.norm not in _norms(old.values)]
     if new.corrects and fresh:
         named = _named_old(new, old, fresh, shared)
         if named:
-            return named
+            return named, []
     if _norms(new.values) & _norms(v for v in old.values if v.kind != "name") and (
         not new.corrects or len(shared) < 2  # noqa: PLR2004 - a subject, not one word
     ):
-        return []
-    return _replaced_by_kind(new, old, shared)
+        return [], []
+    return [], _replaced_by_kind(new, old, shared)
 
 
 def _named_old(
@@ -287,10 +315,13 @@ def _replaced_by_kind(new: Note, old: Note, shared: frozenset[str]) -> list[Valu
     one, other = _primary(new), _primary(old)
     if not shared or one is None or other is None:
         return []
-    kinds = {v.kind for v in new.values if v.norm not in _norms(old.values)}
-    gone = [v for v in old.left if v.kind in kinds and v.norm not in _norms(new.values)]
-    if any(v.kind != "name" for v in gone):
-        gone = [v for v in gone if v.kind != "name"]
+    fresh = {v.kind for v in new.values if v.norm not in _norms(old.values)}
+    gone = [v for v in old.left if v.norm not in _norms(new.values)]
+    if _CLASS.get(one.kind) == _CLASS.get(other.kind):
+        gone = [v for v in gone if v is other]
+    else:
+        named_only = all(v.kind == "name" for v in (*new.values, *old.values))
+        gone = [v for v in gone if v.kind in fresh and (named_only or v.kind != "name")]
     qualified = _qualified(new, one), _qualified(old, other)
     if not gone or (all(qualified) and not qualified[0] & qualified[1]):
         return []
@@ -298,11 +329,10 @@ def _replaced_by_kind(new: Note, old: Note, shared: frozenset[str]) -> list[Valu
     if new.corrects:
         enough = len(shared) >= 2 or min(len(new.subject), len(old.subject)) == 1  # noqa: PLR2004
         return gone if enough and inside >= _CUE_OVERLAP else []
-    together = len(shared) / len(new.subject | old.subject)
     said = {new.role, old.role}.isdisjoint({"tool", "function"})
     same_kind = one.kind == other.kind and one.norm != other.norm
     states = new.states and old.states and not new.text.endswith("?")
-    alike = len(shared) >= 2 and together >= _WEAK_OVERLAP  # noqa: PLR2004 - a subject, not one word
+    alike = len(shared) >= 2 and new.subject == old.subject  # noqa: PLR2004 - not one word
     return gone if said and states and same_kind and alike else []
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from agentrm_plugins.context.errors import BadMessage
 
-__all__ = ["KNOWN_BLOCKS", "ROLES", "Message", "ToolCall", "copied", "from_openai", "plain_text"]
+__all__ = ["KNOWN_BLOCKS", "ROLES", "Message", "ToolCall", "copied", "from_openai", "plain_text", "said_text"]
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 SYSTEM_ROLES = frozenset({"system", "developer"})
@@ -191,13 +191,15 @@ def _answered(raw: Mapping[str, Any], where: str) -> str | None:
 
 def plain_text(message: Message) -> str:
     """Give all that can be read in a message: texts of its blocks, then its calls."""
-    parts: list[str] = []
+    calls = [f"{call.name}({call.arguments})" for call in message.tool_calls]
+    return "\n".join(part for part in (said_text(message), *calls) if part)
+
+
+def said_text(message: Message) -> str:
+    """Give what is said in a message: the texts of its blocks, without its calls."""
     if isinstance(message.content, str):
-        parts.append(message.content)
-    else:
-        parts.extend(filter(None, map(_block_text, message.content)))
-    parts.extend(f"{call.name}({call.arguments})" for call in message.tool_calls)
-    return "\n".join(part for part in parts if part)
+        return message.content
+    return "\n".join(filter(None, map(_block_text, message.content)))
 
 
 def _block_text(block: Mapping[str, Any]) -> str:

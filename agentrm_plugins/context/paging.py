@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from agentrm_plugins.context.facts import values_of
 from agentrm_plugins.context.ledger import Note
 from agentrm_plugins.context.messages import Message, plain_text
 from agentrm_plugins.context.recall import Hit, Query
 from agentrm_plugins.context.session import Entry, Recalled, Session
+from agentrm_plugins.context.text import sentences, terms
 
 __all__ = ["Found", "assembled", "visible"]
 
@@ -22,7 +24,7 @@ HEADER = (
     "[Recalled from earlier in this conversation, word for word, oldest first. For reference; not "
     "a new request. If two disagree, the later one holds.]"
 )
-LEAST_OF_BEST = 0.25
+LEAST_OF_BEST = 0.4
 """A passage that scores less than this share of the best one is left out. Measured: 0.15 to 0.35
 found the same facts on `benchmarks/context`."""
 LEAST_COVERED = 0.12
@@ -112,10 +114,27 @@ def _line(
     if corrected is not None and not query.history:
         now = session.ledger.latest(corrected)
         return (now.seq, 0), f"{_label(session, now.seq, texts)}: {now.shown}"
-    line = f"{_label(session, place.seq, texts)}: {' '.join(one.text.split())}"
+    line = f"{_label(session, place.seq, texts)}: {excerpt(one.text, query)}"
     if corrected is not None:
         line += _superseded(session.ledger.latest(corrected))
     return (place.seq, place.start), line
+
+
+def excerpt(text: str, query: Query) -> str:
+    """Give the sentences of a passage that share a word with the question, and what follows one
+    that ends openly or holds no value where the next one does.
+    """
+    pieces = [piece for _, piece in sentences(text)]
+    asked = set(query.terms)
+    kept: set[int] = set()
+    for at, piece in enumerate(pieces):
+        if asked.isdisjoint(terms(piece)):
+            continue
+        kept.add(at)
+        if at + 1 < len(pieces) and (piece[-1] in "?？:：" or not values_of(piece)):
+            kept.add(at + 1)
+    listed = [piece for at, piece in enumerate(pieces) if at in kept] or pieces
+    return " ".join(" ".join(listed).split())
 
 
 def _superseded(now: Note) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentrm_plugins.context.align import Alignment, align, digest_of, mark_of
@@ -24,12 +24,14 @@ from agentrm_plugins.context.messages import (
     Message,
     from_openai,
     plain_text,
+    said_text,
 )
 from agentrm_plugins.context.tokens import TokenCounter
 
 __all__ = ["Entry", "Episode", "Recalled", "Replacement", "Session", "body_of", "message_of"]
 
 Source = Mapping[str, Any] | Message
+_ARGUMENT_KINDS = frozenset({"path", "url", "email", "uuid"})
 SHORT_CHARS = 4_000
 """Messages up to this size are read for notes at once, so that a correction counts in the same
 turn; longer ones in the background. About 0.5 ms at most."""
@@ -258,7 +260,7 @@ class Session:
         """Read one message for notes. Pure but for the memory of line shapes."""
         if entry.message is None:
             return []
-        return find(plain_text(entry.message), entry.role, self.shapes)
+        return findings_of(entry.message, self.shapes)
 
     def note(self, entry: Entry, findings: list[Finding]) -> None:
         """Enter a message's notes, and strike what they correct from the episodes."""
@@ -280,7 +282,17 @@ class Session:
         if message is not None and entry.role not in {"tool", "function"}:
             text = plain_text(message)
             if len(text) <= SHORT_CHARS:
-                self.note(entry, find(text, entry.role, None))
+                self.note(entry, findings_of(message, None))
+
+
+def findings_of(message: Message, shapes: Counter[str] | None) -> list[Finding]:
+    """Read a message for notes: its text, and the exact strings in the arguments of its calls."""
+    found = find(said_text(message), message.role, shapes)
+    for call in message.tool_calls:
+        for finding in find(call.arguments, "tool", shapes):
+            if any(value.kind in _ARGUMENT_KINDS for value in finding.values):
+                found.append(replace(finding, score=finding.score - 1.0))
+    return found
 
 
 def _time_of(message: Message, now_s: float) -> float:

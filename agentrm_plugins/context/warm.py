@@ -8,6 +8,7 @@ struck from its episode at once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
@@ -20,9 +21,11 @@ __all__ = ["chosen", "extractive_summary", "made_episode", "rendered", "warm_tok
 
 LEAST_SCORE = {"user": 1.6, "system": 1.6, "assistant": 1.6}
 LEAST_TOOL_SCORE = 1.8
+MOST_OF_A_RESULT = 4
+"""Notes of one tool result; guessed. What else it holds is found by recall."""
 HEADER_TOKENS = 28
 _SHORT = {"user": "user", "assistant": "you", "tool": "tool", "function": "tool"}
-CONSOLIDATED_SHARE = 0.75
+CONSOLIDATED_SHARE = 0.85
 """Of the room, after all episodes were made anew: leaves space for the next ones to be appended."""
 
 
@@ -46,7 +49,11 @@ def chosen(
     keep = [note for note in notes if _keeps(note)]
     keep.sort(key=lambda n: (-(n.score + 0.5 * n.seq / max(1, newest)), n.id))
     taken, used = [], 0
+    per_message: Counter[int] = Counter()
     for note in keep:
+        per_message[note.seq] += note.role in {"tool", "function"}
+        if per_message[note.seq] > MOST_OF_A_RESULT:
+            continue
         size = count(line_of(note)) + 1
         if used + size <= room_tokens:
             taken.append(note)
@@ -93,6 +100,11 @@ def refresh(session: Session) -> None:
             role = session.config.summary_role
             episode.tokens = session.counter.message(Message(role, episode.text or "-"))
             episode.tokens *= bool(episode.text)
+    last = session.episodes[-1] if session.episodes else None
+    if last is not None and not any(episode.text for episode in session.episodes):
+        # Something stands for what was compacted, and the transcript begins with the user.
+        last.text = f"[Messages {session.episodes[0].first}-{last.last} are archived; recall finds them.]"
+        last.tokens = session.counter.message(Message(session.config.summary_role, last.text))
 
 
 def warm_tokens(session: Session) -> int:
