@@ -14,7 +14,7 @@ from agentrm_plugins.stores.base import ColdStore, Row, SessionKey
 
 __all__ = ["Recaller"]
 
-COARSE, READ = 40, 16
+COARSE, READ = 24, 14
 _NEIGHBOUR_CHARS = 300
 
 

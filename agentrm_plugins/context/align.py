@@ -42,7 +42,10 @@ def mark_of(source: Mapping[str, Any] | Message) -> int:
         content = source.content
         inner: Any = content if isinstance(content, str) else json.dumps(content, default=str)
         return hash((source.role, inner, source.name, source.tool_calls, source.tool_call_id))
-    return hash(tuple(map(_frozen, source.items())))
+    try:
+        return hash((*source, *source.values()))
+    except TypeError:
+        return hash(tuple(map(_frozen, source.items())))
 
 
 def _frozen(item: Any) -> Any:
@@ -53,6 +56,13 @@ def _frozen(item: Any) -> Any:
     if kind is tuple or kind is list:
         return tuple(map(_frozen, item))
     if kind is dict:
+        try:
+            values = tuple(item.values())
+            hash(values)
+        except TypeError:
+            pass
+        else:
+            return (*item, *values)
         return tuple(map(_frozen, item.items()))
     return str(item)
 

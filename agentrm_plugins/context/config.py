@@ -44,8 +44,8 @@ class ContextConfig:
 
     budget_tokens: int = 16_000
     model: str = "gpt-4o"
-    soft_mark: float = 0.9
-    low_mark: float = 0.6
+    soft_mark: float = 0.95
+    low_mark: float = 0.5
     warm_share: float = 0.42
     recall_share: float = 0.2
     tool_result_keep: int = 2

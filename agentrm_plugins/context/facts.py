@@ -67,7 +67,7 @@ DISTINCT = frozenset({"url", "email", "uuid", "code", "path", "quoted", "ip", "i
 
 CORRECTS = re.compile(
     r"\b(?:correct(?:ion|ed|ing)|actually|no longer|not anymore|any ?more|instead|rather than|scratch"
-    r"|chang(?:e|ed|es|ing)|moved?|switch(?:ed)?|replac(?:e|es|ed|ing)|supersed\w+|revis\w+|updated?"
+    r"|chang(?:e|ed|es)|moved?|switched|replace[sd]|supersed\w+|revis\w+|updated?"
     r"|now|wrong|mistake\w*|mistyped|typo|misspoke|outdated|obsolete|overrid\w+|renamed?|reassigned"
     r"|postponed|rescheduled|bumped|raised|lowered|takes? over|turns out|forget (?:that|what|the)"
     r"|disregard|ignore (?:that|what|the)|i meant|new (?!york)|from now on|as of|korrektur|eigentlich"
@@ -200,6 +200,7 @@ def find(text: str, role: str, seen: Counter[str] | None = None) -> list[Finding
     if bulky:
         shapes.update(skeleton(piece) for _, piece in pieces)
     found = []
+    before = ""
     for _, piece in pieces:
         repeats = 0
         if bulky:
@@ -208,11 +209,27 @@ def find(text: str, role: str, seen: Counter[str] | None = None) -> list[Finding
             if repeats >= _NOISE_REPEATS:
                 continue
         finding = _judge(piece, role, repeats)
+        if finding is not None and before and not bulky and _leans(finding, before):
+            finding = _judge(f"{before} {piece}", role, repeats)
         if finding is not None:
             found.append(finding)
+        before = piece
     if bulky and seen is not None:
         seen.update(shapes)
     return found
+
+
+def _leans(finding: Finding, before: str) -> bool:
+    """Whether a sentence tells a value of something that only the one before it names, or is the
+    second half of a correction ("Wrong one. The id is 7.").
+    """
+    if len(before) > NOTE_CHARS or not finding.values:
+        return False
+    inside = {term for value in finding.values for term in terms(value.text)}
+    about = [term for term in terms(finding.text) if term not in inside]
+    short = len(set(about)) < 2  # noqa: PLR2004 - one word is no subject
+    cue = not finding.corrects and not values_of(before) and CORRECTS.search(before) is not None
+    return short or (cue and len(before) <= 60)  # noqa: PLR2004 - an exclamation, not a topic
 
 
 def _judge(piece: str, role: str, repeats: int) -> Finding | None:

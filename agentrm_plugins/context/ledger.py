@@ -61,6 +61,7 @@ class Note:
     states: bool
     values: tuple[Value, ...]
     subject: frozenset[str]
+    before: dict[str, str]
     superseded_by: int | None = None
     repeats: int | None = None
     struck: tuple[str, ...] = ()
@@ -124,7 +125,7 @@ class Ledger:
                 rivals.append((_alike(new, old), old, new, gone))
             elif note.live and other.live and _restates(new, old):
                 new.repeats = old.id
-        closest = max((alike for alike, *_ in rivals), default=0.0)
+        closest = max((alike for alike, *_ in rivals), default=-1.0)
         for alike, old, new, gone in rivals:
             if alike >= closest and not (struck and alike < 1.0):
                 self._retire(old, new, gone)
@@ -161,7 +162,7 @@ class Ledger:
     def _make(self, seq: int, role: str, found: Finding) -> Note:
         note = Note(
             self.next_id, seq, role, found.text, round(found.score, 3), found.corrects,
-            found.states, found.values, _subject(found.text, found.values),
+            found.states, found.values, *_subject(found.text, found.values),
         )  # fmt: skip
         self.next_id += 1
         return note
@@ -228,7 +229,7 @@ class Ledger:
             found = tuple(Value(*value) for value in values)
             ledger._enter(
                 Note(identity, seq, role, text, score, bool(corrects), bool(states), found,
-                     _subject(text, found), by, repeats, tuple(struck))
+                     *_subject(text, found), by, repeats, tuple(struck))
             )  # fmt: skip
         return ledger
 
@@ -246,13 +247,30 @@ def _take(index: dict[str, list[int]], key: str, identity: int) -> None:
         index.pop(key, None)
 
 
-def _subject(text: str, values: tuple[Value, ...]) -> frozenset[str]:
-    """Give the words that a sentence is about: its terms without those of its values and cues."""
+def _subject(text: str, values: tuple[Value, ...]) -> tuple[frozenset[str], dict[str, str]]:
+    """Give the words that a sentence is about, its terms without those of its values and cues, and
+    for each the word right before it: what tells "the second gateway" from "the gateway".
+    """
     inside: set[str] = set()
     for value in values:
         if value.kind != "name":
             inside.update(terms(value.text))
-    return frozenset(t for t in terms(text) if t not in inside and t not in _CUE_TERMS)
+    about = frozenset(t for t in terms(text) if t not in inside and t not in _CUE_TERMS)
+    ordered = terms(text, drop_stopwords=False)
+    before = {b: a for a, b in zip(ordered, ordered[1:], strict=False) if a in about and b in about}
+    return about, before
+
+
+def _apart(new: Note, old: Note, shared: frozenset[str]) -> int:
+    """Tell whether a shared word is qualified differently: 2 both ways, 1 on one side, 0 not."""
+    most = 0
+    for term in shared:
+        one, other = new.before.get(term, ""), old.before.get(term, "")
+        one = "" if one in old.subject else one
+        other = "" if other in new.subject else other
+        if one != other:
+            most = max(most, bool(one) + bool(other))
+    return most
 
 
 def _norms(values: Iterable[Value]) -> set[str]:
@@ -266,7 +284,8 @@ def _primary(note: Note) -> Value | None:
 
 
 def _alike(one: Note, other: Note) -> float:
-    return len(one.subject & other.subject) / max(1, len(one.subject | other.subject))
+    shared = one.subject & other.subject
+    return len(shared) / max(1, len(one.subject | other.subject)) - 0.3 * _apart(one, other, shared)
 
 
 def _supersedes(new: Note, old: Note) -> tuple[list[Value], list[Value]]:
@@ -313,7 +332,7 @@ def _before(note: Note, norm: str) -> str:
 def _replaced_by_kind(new: Note, old: Note, shared: frozenset[str]) -> list[Value]:
     """Give the values of `old` in whose place `new` puts others of their kind."""
     one, other = _primary(new), _primary(old)
-    if not shared or one is None or other is None:
+    if not shared or one is None or other is None or _apart(new, old, shared) > 1:
         return []
     fresh = {v.kind for v in new.values if v.norm not in _norms(old.values)}
     gone = [v for v in old.left if v.norm not in _norms(new.values)]

@@ -27,7 +27,9 @@ HEADER = (
 LEAST_OF_BEST = 0.4
 """A passage that scores less than this share of the best one is left out. Measured: 0.15 to 0.35
 found the same facts on `benchmarks/context`."""
-LEAST_COVERED = 0.12
+LEAST_COVERED, LEAST_COVERED_UNASKED = 0.12, 0.45
+"""A message that asks for nothing pages in only what shares nearly half of its words' weight, so
+that small talk does not move the prompt. Guessed."""
 _SOURCE_CHARS = 80
 
 
@@ -82,7 +84,8 @@ def assembled(
     best = found[0].hit.score if found else 0.0
     for one in found:
         hit = one.hit
-        if hit.score < LEAST_OF_BEST * best or hit.covered < LEAST_COVERED:
+        least = LEAST_COVERED if query.asks else LEAST_COVERED_UNASKED
+        if hit.score < LEAST_OF_BEST * best or hit.covered < least:
             continue
         key, line = _line(session, query, one, texts)
         if not line or key in lines or any(one.text in other for other in lines.values()):

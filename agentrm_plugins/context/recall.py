@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agentrm_plugins.context.facts import values_of
 from agentrm_plugins.context.text import STOPWORDS, terms
 
-__all__ = ["Candidate", "Corpus", "Hit", "Query", "bm25", "fused", "idf", "query_of", "ranked"]
+__all__ = ["Candidate", "Corpus", "Hit", "Query", "bm25", "fused", "idf", "query_of", "ranked", "weights_of"]
 
 K1, B = 1.2, 0.75
 RRF_K = 60
-_MOST_TERMS = 24
+_MOST_TERMS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,7 @@ class Query:
     role: str | None = None
     history: bool = False
     asks: bool = False
+    text: str = ""
 
 
 _ROLE_ASKED = (
@@ -116,7 +116,7 @@ def query_of(text: str) -> Query:
             kinds |= asked
     role = next((role for role, pattern in _ROLE_ASKED_RE if pattern.search(text)), None)
     asks = _ASKS.search(text) is not None
-    return Query(kept, frozenset(kinds), role, _HISTORY.search(text) is not None, asks)
+    return Query(kept, frozenset(kinds), role, _HISTORY.search(text) is not None, asks, text.casefold())
 
 
 def idf(corpus: Corpus, term: str) -> float:
@@ -125,28 +125,31 @@ def idf(corpus: Corpus, term: str) -> float:
     return max(0.05, math.log(1 + (corpus.passages - n + 0.5) / (n + 0.5)))
 
 
-def bm25(query_terms: Sequence[str], candidate: Candidate, corpus: Corpus) -> tuple[float, float]:
+def weights_of(query_terms: Sequence[str], corpus: Corpus) -> dict[str, float]:
+    """Weigh the terms that occur in the session at all."""
+    return {term: idf(corpus, term) for term in query_terms if corpus.containing.get(term)}
+
+
+def bm25(
+    weights: Mapping[str, float], candidate: Candidate, mean_terms: float
+) -> tuple[float, float]:
     """Score one passage; give the score and the share of the question's weight that it covers."""
-    counts = Counter(candidate.terms)
-    length = len(candidate.terms) / max(1.0, corpus.mean_terms)
-    score = covered = whole = 0.0
-    for term in query_terms:
-        if not corpus.containing.get(term):
-            continue
-        weight = idf(corpus, term)
-        whole += weight
-        often = counts.get(term, 0)
-        if often:
-            covered += weight
-            score += weight * often * (K1 + 1) / (often + K1 * (1 - B + B * length))
-    return score, covered / whole if whole else 0.0
+    counts: dict[str, int] = {}
+    for term in candidate.terms:
+        if term in weights:
+            counts[term] = counts.get(term, 0) + 1
+    base = K1 * (1 - B + B * len(candidate.terms) / max(1.0, mean_terms))
+    score = sum(weights[t] * n * (K1 + 1) / (n + base) for t, n in counts.items())
+    whole = sum(weights.values())
+    return score, sum(weights[term] for term in counts) / whole if whole else 0.0
 
 
 def ranked(query: Query, candidates: Sequence[Candidate], corpus: Corpus) -> list[Hit]:
     """Rank passages for a question, best first; ties go to the newer."""
     hits = []
+    weights = weights_of(query.terms, corpus)
     for candidate in candidates:
-        score, covered = bm25(query.terms, candidate, corpus)
+        score, covered = bm25(weights, candidate, corpus.mean_terms)
         if score <= 0:
             continue
         boost = 1.0 + 0.6 * covered
@@ -161,9 +164,8 @@ def ranked(query: Query, candidates: Sequence[Candidate], corpus: Corpus) -> lis
 
 def _answers(query: Query, candidate: Candidate) -> float:
     """Boost what holds a value that the question does not, above all of the kind asked for."""
-    asked = set(query.terms)
     found = values_of(candidate.text)
-    new = {value.kind for value in found if not set(terms(value.text)) <= asked}
+    new = {value.kind for value in found if value.text.casefold() not in query.text}
     boost = 1.0
     if new:
         boost *= 1.15

@@ -158,8 +158,8 @@ def _word_terms(token: str, *, drop_stopwords: bool) -> Iterator[str]:
 
 
 _ENDS = re.compile(
-    rf"(?<=[.!?;])(?<!\d\.)\s+(?=\S)|(?<=\d\.)\s+(?=[^\W\da-z_])(?!(?i:{_MONTH})\b)"
-    r"|(?<=[。！？；])|\n+",
+    rf"(?<=[.!?])(?<!\d\.)\s+(?=\S)|(?<=\d\.)\s+(?=[^\W\da-z_])(?!(?i:{_MONTH})\b)"
+    r"|(?<=[。！？])|\n+",
 )
 
 

@@ -19,8 +19,8 @@ from agentrm_plugins.context.session import Episode, Session
 
 __all__ = ["chosen", "extractive_summary", "made_episode", "rendered", "warm_tokens"]
 
-LEAST_SCORE = {"user": 1.6, "system": 1.6, "assistant": 1.6}
-LEAST_TOOL_SCORE = 1.8
+LEAST_SCORE = {"user": 1.3, "system": 1.3, "assistant": 1.3}
+LEAST_TOOL_SCORE = 1.4
 MOST_OF_A_RESULT = 4
 """Notes of one tool result; guessed. What else it holds is found by recall."""
 HEADER_TOKENS = 28

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agentrm_plugins.context.recall import Candidate, Corpus, bm25
+from agentrm_plugins.context.recall import Candidate, Corpus, bm25, weights_of
 from agentrm_plugins.context.text import Passage
 from agentrm_plugins.stores.base import Row, SessionKey
 
@@ -97,7 +97,8 @@ class MemoryStore:
                     piece = session.passages[seq][place]
                     role = session.rows[seq].role
                     found.append(Candidate(seq, piece.start, piece.stop, role, piece.terms))
-        found.sort(key=lambda c: (-bm25(wanted, c, corpus)[0], -c.seq, c.start))
+        weights = weights_of(wanted, corpus)
+        found.sort(key=lambda c: (-bm25(weights, c, mean)[0], -c.seq, c.start))
         return found[:limit], corpus
 
     def rewind(self, key: SessionKey, seq: int) -> None:

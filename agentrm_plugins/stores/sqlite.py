@@ -26,7 +26,7 @@ from agentrm_plugins.context.errors import (
     StoreLocked,
     StoreReadOnly,
 )
-from agentrm_plugins.context.recall import Candidate, Corpus, bm25
+from agentrm_plugins.context.recall import Candidate, Corpus, bm25, weights_of
 from agentrm_plugins.context.text import Passage
 from agentrm_plugins.errors import ClosedError, ConfigError
 from agentrm_plugins.stores.base import Row, SessionKey
@@ -307,7 +307,8 @@ class SqliteStore:
                 for seq, start, stop, role, text in coarse
                 if seq not in skip
             ]
-            found.sort(key=lambda c: (-bm25(wanted, c, corpus)[0], -c.seq, c.start))
+            weights, mean = weights_of(wanted, corpus), corpus.mean_terms
+            found.sort(key=lambda c: (-bm25(weights, c, mean)[0], -c.seq, c.start))
             return found[:limit], corpus
 
         return self._read("search", work)

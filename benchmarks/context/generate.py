@@ -120,6 +120,8 @@ class _Maker:
     def turn(self, size: int) -> None:
         rng = self.rng
         left = size - len(self.messages)
+        if len(self.facts) > 3 and rng.random() < 0.12 and left > 4:
+            self.asking()
         texts = []
         if rng.random() < 0.35:
             texts.append(self.plant())
@@ -128,8 +130,6 @@ class _Maker:
         texts = [text for text in texts if text] or [rng.choice(SMALL_TALK)]
         if rng.random() < 0.4:
             texts.append(rng.choice(SMALL_TALK))
-        if len(self.facts) > 3 and rng.random() < 0.12 and left > 4:
-            self.asking()
         self.messages.append({"role": "user", "content": " ".join(texts)})
         for _ in range(rng.choice([0, 0, 1, 2, 3]) if not self.long_loops else rng.choice([2, 40])):
             self.tool_step()
