@@ -257,6 +257,4 @@ def fit(
     base = config or ContextConfig(model=model)
     settings = replace(base, budget_tokens=budget_tokens)
     with ContextManager(settings, submit=lambda _: None, clock=lambda: now_s) as manager:
-        session = manager.session("fit")
-        session.prepare(messages, tools=tools)
-        return session.prepare(messages, tools=tools)
+        return manager.session("fit").prepare(messages, tools=tools)

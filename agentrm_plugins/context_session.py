@@ -141,14 +141,18 @@ class ContextSession:
             fresh = state.take(messages, now)
             self._archive(fresh)
             tools_tokens = self._count_tools(tools)
+            self._fit(tools_tokens)
             self._recall_for_task(tools_tokens)
-            budget = state.config.budget_tokens
-            if total_tokens(state, tools_tokens) > budget:
-                fit_now(state, tools_tokens, int(state.config.low_mark * budget))
+            self._fit(tools_tokens)
             view = self._view(messages, tools_tokens)
             self._release_bodies()
             self._last_tokens = view.tokens
             return view
+
+    def _fit(self, tools_tokens: int) -> None:
+        config = self._state.config
+        if total_tokens(self._state, tools_tokens) > config.budget_tokens:
+            fit_now(self._state, tools_tokens, int(config.low_mark * config.budget_tokens))
 
     def _view(self, messages: Sequence[Source], tools_tokens: int) -> View:
         state = self._state

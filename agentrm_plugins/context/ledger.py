@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentrm_plugins.context.facts import DISTINCT, Finding, Value, values_of
+from agentrm_plugins.context.facts import CORRECTS, DISTINCT, Finding, Value, values_of
 from agentrm_plugins.context.text import terms
 
 __all__ = ["Ledger", "Note"]
@@ -255,6 +255,8 @@ def _subject(text: str, values: tuple[Value, ...]) -> tuple[frozenset[str], dict
     for value in values:
         if value.kind != "name":
             inside.update(terms(value.text))
+    for cue in CORRECTS.finditer(text):
+        inside.update(terms(cue.group()))
     about = frozenset(t for t in terms(text) if t not in inside and t not in _CUE_TERMS)
     ordered = terms(text, drop_stopwords=False)
     before = {b: a for a, b in zip(ordered, ordered[1:], strict=False) if a in about and b in about}
@@ -262,14 +264,16 @@ def _subject(text: str, values: tuple[Value, ...]) -> tuple[frozenset[str], dict
 
 
 def _apart(new: Note, old: Note, shared: frozenset[str]) -> int:
-    """Tell whether a shared word is qualified differently: 2 both ways, 1 on one side, 0 not."""
+    """Tell whether a shared word is qualified differently: 2 when `new` speaks of something more
+    special than `old` or of another one, 1 when it only leaves a qualifier out, 0 when alike.
+    """
     most = 0
     for term in shared:
         one, other = new.before.get(term, ""), old.before.get(term, "")
         one = "" if one in old.subject else one
         other = "" if other in new.subject else other
         if one != other:
-            most = max(most, bool(one) + bool(other))
+            most = max(most, 2 if one else 1)
     return most
 
 

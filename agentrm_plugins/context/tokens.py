@@ -35,14 +35,14 @@ has about 2,700 characters a second, so this errs on the high side tenfold."""
 _FILE_CHARS_PER_TOKEN = 4
 
 _CLASSES = re.compile(
-    r"(?P<word>[A-Za-z]+)|(?P<digits>\d+)|(?P<blank>\s+)|(?P<other>[^\sA-Za-z\d])"
+    r"(?P<word>[A-Z]?[a-z]+)|(?P<upper>[A-Z]+)|(?P<digits>\d+)|(?P<blank>\s+)|(?P<other>[^\sA-Za-z\d])"
 )
 
 
 def estimate_text(text: str) -> int:
     """Estimate without any encoding, on the high side: for when a rank file cannot be read.
 
-    A word costs one token for each 4 letters begun, digits one for each 2, any other character one
+    A word costs one token for each 4 letters begun, capitals two for 3, digits one for 2, any other character one
     for each 2 bytes of UTF-8 begun.
     """
     total = 0
@@ -50,6 +50,8 @@ def estimate_text(text: str) -> int:
         kind, size = match.lastgroup, match.end() - match.start()
         if kind == "word":
             total += (size + 3) // 4
+        elif kind == "upper":
+            total += (2 * size + 2) // 3
         elif kind == "digits":
             total += (size + 1) // 2
         elif kind == "other":
