@@ -1,8 +1,10 @@
 """Sessions by tenant and id: made, woken, put to sleep. The door to the context lifecycle.
 
-    manager = ContextManager(ContextConfig(budget_tokens=8_000), store=SqliteStore("agent.db"))
-    view = manager.session("thread-1").prepare(history, tools=tools)
-    answer = client.chat.completions.create(messages=view.messages, ...)
+```python
+manager = ContextManager(ContextConfig(budget_tokens=8_000), store=SqliteStore("agent.db"))
+view = manager.session("thread-1").prepare(history, tools=tools)
+answer = client.chat.completions.create(messages=view.messages, ...)
+```
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from agentrm_plugins.context.config import ContextConfig
 from agentrm_plugins.context.errors import StoreError
@@ -85,7 +87,7 @@ class ContextManager:
             config: Its own settings; they count when it is not live yet.
         """
         for name, value in (("session", session), ("tenant", tenant)):
-            if not isinstance(value, str) or not value:
+            if not value:
                 raise ConfigError(name, value, "give a name that is not empty")
         key = SessionKey(tenant, session)
         with self._lock:
@@ -209,7 +211,7 @@ class ContextManager:
         if failed is not None:
             raise failed
 
-    def __enter__(self) -> ContextManager:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from agentrm_plugins.context.messages import plain_text
 from agentrm_plugins.context.paging import Found, assembled, source_turn, visible
-from agentrm_plugins.context.recall import Candidate, Corpus, Hit, Query, fused, query_of, ranked
+from agentrm_plugins.context.recall import Candidate, Hit, Query, fused, query_of, ranked
 from agentrm_plugins.context.session import Recalled, Session, message_of
 from agentrm_plugins.stores.base import ColdStore, Row, SessionKey
 
@@ -66,7 +66,7 @@ class Recaller:
         texts = {seq: plain_text(message_of(row.body)) for seq, row in rows.items()}
         hits = ranked(query, [_with_text(hit.candidate, texts) for hit in first], corpus)
         if self._semantic is not None:
-            hits = self._with_semantic(query, text, hits, corpus, (end, skip, texts))
+            hits = self._with_semantic(text, hits, (end, skip, texts))
         found = self._found(state, hits, texts, skip)
         return assembled(state, query, found, room_tokens, anchor, texts)
 
@@ -84,10 +84,8 @@ class Recaller:
 
     def _with_semantic(
         self,
-        query: Query,
         text: str,
         hits: list[Hit],
-        corpus: Corpus,
         bounds: tuple[int, frozenset[int], dict[int, str]],
     ) -> list[Hit]:
         end, skip, texts = bounds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 from tiktoken.model import MODEL_PREFIX_TO_ENCODING, MODEL_TO_ENCODING
 
@@ -40,7 +40,7 @@ def counter_for(model: str) -> TokenCounter:
     return TokenCounter(model, _lazy(name or "o200k_base"), exact=name is not None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _lazy(encoding: str) -> Callable[[str], int]:
     def count(text: str) -> int:
         try:

@@ -51,9 +51,7 @@ def tokens_of(session: Session, entry: Entry) -> int:
 def group_tokens(session: Session, group: Group) -> int:
     """Count a group as it is sent, with the results that are made up for unanswered calls."""
     size = sum(tokens_of(session, entry) for entry in group.members)
-    return size + sum(
-        _UNANSWERED_TOKENS + session.counter.text(call) for call in group.unanswered
-    )
+    return size + sum(_UNANSWERED_TOKENS + session.counter.text(call) for call in group.unanswered)
 
 
 def hot_tokens(session: Session) -> int:
@@ -103,9 +101,7 @@ def planned(session: Session, tools_tokens: int, target: int) -> Plan:
     return Plan(session.generation, tuple(stubs), border, before, total)
 
 
-def _stubs(
-    session: Session, groups: list[Group], total: int, target: int
-) -> tuple[list[int], int]:
+def _stubs(session: Session, groups: list[Group], total: int, target: int) -> tuple[list[int], int]:
     config = session.config
     steps = [group for group in groups if group.is_tool_step]
     stale = steps[: max(0, len(steps) - max(1, config.tool_result_keep))]

@@ -79,7 +79,7 @@ class ContextConfig:
         if self.warm_share + self.recall_share > 0.9:  # noqa: PLR2004 - a tenth for the turn
             way = "warm_share and recall_share together at most 0.9"
             raise ConfigError("warm_share", self.warm_share, way)
-        if not isinstance(self.model, str) or not self.model:
+        if not self.model:
             raise ConfigError("model", self.model, "give the model's name")
         for name, words in (
             ("summary_role", ("user", "system")),
@@ -102,5 +102,7 @@ class ContextConfig:
         known = set(cls.__dataclass_fields__)
         for name, value in settings.items():
             if name not in known:
-                raise ConfigError(name, value, f"no such setting; known: {', '.join(sorted(known))}")
+                raise ConfigError(
+                    name, value, f"no such setting; known: {', '.join(sorted(known))}"
+                )
         return cls(**settings)

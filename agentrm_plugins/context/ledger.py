@@ -9,6 +9,7 @@ with what it corrects is not seen; recall still shows both in their order.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -259,7 +260,7 @@ def _subject(text: str, values: tuple[Value, ...]) -> tuple[frozenset[str], dict
         inside.update(terms(cue.group()))
     about = frozenset(t for t in terms(text) if t not in inside and t not in _CUE_TERMS)
     ordered = terms(text, drop_stopwords=False)
-    before = {b: a for a, b in zip(ordered, ordered[1:], strict=False) if a in about and b in about}
+    before = {b: a for a, b in itertools.pairwise(ordered) if a in about and b in about}
     return about, before
 
 
@@ -284,7 +285,9 @@ def _norms(values: Iterable[Value]) -> set[str]:
 def _primary(note: Note) -> Value | None:
     """Pick the value that a sentence is there to tell: the first one after what it speaks of."""
     solid = [v for v in note.values if v.kind not in {"name", "date", "time"}]
-    return (solid or list(note.values) or [None])[-1 if not solid else 0]
+    if solid:
+        return solid[0]
+    return note.values[-1] if note.values else None
 
 
 def _alike(one: Note, other: Note) -> float:
@@ -311,9 +314,7 @@ def _supersedes(new: Note, old: Note) -> tuple[list[Value], list[Value]]:
     return [], _replaced_by_kind(new, old, shared)
 
 
-def _named_old(
-    new: Note, old: Note, fresh: list[Value], shared: frozenset[str]
-) -> list[Value]:
+def _named_old(new: Note, old: Note, fresh: list[Value], shared: frozenset[str]) -> list[Value]:
     """Give the values of `old` that `new` calls no longer true, beside one that replaces them."""
     found = []
     for value in old.left:

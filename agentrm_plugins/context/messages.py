@@ -15,7 +15,16 @@ from typing import Any
 
 from agentrm_plugins.context.errors import BadMessage
 
-__all__ = ["KNOWN_BLOCKS", "ROLES", "Message", "ToolCall", "copied", "from_openai", "plain_text", "said_text"]
+__all__ = [
+    "KNOWN_BLOCKS",
+    "ROLES",
+    "Message",
+    "ToolCall",
+    "copied",
+    "from_openai",
+    "plain_text",
+    "said_text",
+]
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 SYSTEM_ROLES = frozenset({"system", "developer"})

@@ -124,8 +124,9 @@ def _line(
 
 
 def excerpt(text: str, query: Query) -> str:
-    """Give the sentences of a passage that share a word with the question, and what follows one
-    that ends openly or holds no value where the next one does.
+    """Give the sentences of a passage that share a word with the question.
+
+    What follows one that ends openly or holds no value belongs to it.
     """
     pieces = [piece for _, piece in sentences(text)]
     asked = set(query.terms)

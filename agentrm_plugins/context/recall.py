@@ -16,7 +16,18 @@ from dataclasses import dataclass
 from agentrm_plugins.context.facts import values_of
 from agentrm_plugins.context.text import STOPWORDS, terms
 
-__all__ = ["Candidate", "Corpus", "Hit", "Query", "bm25", "fused", "idf", "query_of", "ranked", "weights_of"]
+__all__ = [
+    "Candidate",
+    "Corpus",
+    "Hit",
+    "Query",
+    "bm25",
+    "fused",
+    "idf",
+    "query_of",
+    "ranked",
+    "weights_of",
+]
 
 K1, B = 1.2, 0.75
 RRF_K = 60
@@ -66,24 +77,24 @@ class Query:
 
 
 _ROLE_ASKED = (
-    ("user", r"\b(?:did|do|have|had) i\b|\bi (?:said|told|asked|mentioned|gave|wrote)\b|\bmy own\b"
-             r"|\b(?:habe ich|ai-je|he dicho|dije)\b|我说"),
-    ("assistant", r"\b(?:did|have|had) you\b|\byou (?:said|told|suggested|proposed|recommended)\b"
-                  r"|\byour (?:answer|suggestion|recommendation|proposal)\b|你说|hast du"),
-    ("tool", r"\b(?:tool|command|script|log|output|search|query|api|test run)\b.{0,30}"
-             r"\b(?:return|report|print|show|say|said|output|find|found|give|gave)"),
+    ("user", (r"\b(?:did|do|have|had) i\b|\bi (?:said|told|asked|mentioned|gave|wrote)\b|\bmy own\b"
+             r"|\b(?:habe ich|ai-je|he dicho|dije)\b|我说")),
+    ("assistant", (r"\b(?:did|have|had) you\b|\byou (?:said|told|suggested|proposed|recommended)\b"
+                  r"|\byour (?:answer|suggestion|recommendation|proposal)\b|你说|hast du")),
+    ("tool", (r"\b(?:tool|command|script|log|output|search|query|api|test run)\b.{0,30}"
+             r"\b(?:return|report|print|show|say|said|output|find|found|give|gave)")),
 )  # fmt: skip
 _KIND_ASKED = (
-    ({"date", "time"}, r"\b(?:when|what (?:date|day|time)|deadline|due|wann|quand|cu[áa]ndo)\b"
-                       r"|什么时候|几点|いつ|何時|когда|日期"),
-    ({"money", "number"}, r"\b(?:how (?:much|many|long|big|often)|price|cost|budget|amount|port"
-                          r"|limit|wie ?viele?|combien|cu[áa]nto)\b|多少|几个|いくら|сколько"),
+    ({"date", "time"}, (r"\b(?:when|what (?:date|day|time)|deadline|due|wann|quand|cu[áa]ndo)\b"
+                       r"|什么时候|几点|いつ|何時|когда|日期")),
+    ({"money", "number"}, (r"\b(?:how (?:much|many|long|big|often)|price|cost|budget|amount|port"
+                          r"|limit|wie ?viele?|combien|cu[áa]nto)\b|多少|几个|いくら|сколько")),
     ({"name"}, r"\b(?:who|whom|whose|name|named|called|wer|wem|qui|qui[ée]n)\b|谁|誰|кто"),
     ({"url"}, r"\b(?:url|link|address|endpoint|site|website|where)\b|网址"),
     ({"email"}, r"\b(?:e-?mail|mail|contact|address)\b|邮箱"),
     ({"path"}, r"\b(?:path|file|folder|directory|where|datei|fichier|archivo|pfad)\b|文件|路径"),
-    ({"ident", "uuid", "code"}, r"\b(?:id|identifier|code|number|ticket|key|token|version|branch"
-                                r"|commit|hash|ref(?:erence)?|nummer|num[ée]ro|n[úu]mero)\b|编号|番号"),
+    ({"ident", "uuid", "code"}, (r"\b(?:id|identifier|code|number|ticket|key|token|version|branch"
+                                r"|commit|hash|ref(?:erence)?|nummer|num[ée]ro|n[úu]mero)\b|编号|番号")),
 )  # fmt: skip
 _ROLE_ASKED_RE = [(role, re.compile(pattern, re.IGNORECASE)) for role, pattern in _ROLE_ASKED]
 _KIND_ASKED_RE = [(kinds, re.compile(pattern, re.IGNORECASE)) for kinds, pattern in _KIND_ASKED]
@@ -116,7 +127,9 @@ def query_of(text: str) -> Query:
             kinds |= asked
     role = next((role for role, pattern in _ROLE_ASKED_RE if pattern.search(text)), None)
     asks = _ASKS.search(text) is not None
-    return Query(kept, frozenset(kinds), role, _HISTORY.search(text) is not None, asks, text.casefold())
+    return Query(
+        kept, frozenset(kinds), role, _HISTORY.search(text) is not None, asks, text.casefold()
+    )
 
 
 def idf(corpus: Corpus, term: str) -> float:

@@ -37,22 +37,22 @@ _ENDINGS = (
 
 STOPWORDS = frozenset(
     """
-    a an the this that these those it its is are was were be been being am do does did done have has
-    had having i you he she we they me him her us them my your his our their mine yours and or but
-    if then else so of in on at by for with from to into onto about as than too very can could will
-    would shall should may might must not no nor s t re ve ll d m what which who whom whose when
-    where why how there here again just also please tell say said says ask asked remind know let
-    get got give gave any some all each both more most other such only own same up down out over
-    under now ever earlier later before after during still yet been one once us need want like
-    der die das den dem des ein eine einen einem einer und oder aber ist sind war waren wird werden
-    hat haben ich du er sie es wir ihr mein dein unser euer nicht kein keine von vom zu zum zur im am
-    auf für mit bei nach aus über unter was wer wie wo wann warum welche welcher welches welchen noch
-    auch nur schon bitte le la les un une des du de et ou mais est sont était être je tu il elle nous
-    vous ils ce cette ces mon ma ton son notre votre leur ne pas que qui quoi quel quelle quels
-    quelles où quand comment pourquoi dans sur avec pour par el los las una unos unas y o pero es son
-    era ser yo nosotros mi su sus no qué quién cuál cuáles cuándo dónde cómo por para con en al del
-    o os as um uma e é são foi ser eu ele ela nós meu seu não qual quais quando onde como por para
-    com em no na nos nas do da dos das il lo gli uno di che chi cosa quale dove sono era
+    a an the this that these those it its is are was were be been being am do does did done have
+    has had having i you he she we they me him her us them my your his our their mine yours and
+    or but if then else so of in on at by for with from to into onto about as than too very can
+    could will would shall should may might must not no nor s t re ve ll d m what which who whom
+    whose when where why how there here again just also please tell say said says ask asked
+    remind know let get got give gave any some all each both more most other such only own same
+    up down out over under now ever earlier later before after during still yet one once need
+    want like der die das den dem des ein eine einen einem einer und oder aber ist sind war
+    waren wird werden hat haben ich du er sie es wir ihr mein dein unser euer nicht kein keine
+    von vom zu zum zur im auf für mit bei nach aus über unter wer wie wo wann warum welche
+    welcher welches welchen noch auch nur schon bitte le la les un une de et ou mais est sont
+    était être je tu il elle nous vous ils ce cette ces mon ma ton son notre votre leur ne pas
+    que qui quoi quel quelle quels quelles où quand comment pourquoi dans sur avec pour par el
+    los las una unos unas y o pero era ser yo nosotros mi su sus qué quién cuál cuáles cuándo
+    dónde cómo por para con en al del os um uma e é são foi eu ele ela nós meu seu não qual
+    quais quando onde como com em na nos nas da dos lo gli uno di che chi cosa quale dove sono
     """.split()
 )
 
@@ -92,7 +92,7 @@ DATE = re.compile(
 
 def date_terms(text: str) -> list[str]:
     """Give the dates of a text as terms: ``d20260304`` with a year, ``e0304`` in any case."""
-    found = []
+    found: list[str] = []
     if not any(char.isdigit() for char in text):
         return found
     for match in DATE.finditer(text):

@@ -74,8 +74,8 @@ def _tool_formula(tool: Mapping[str, Any], count: Callable[[str], int]) -> int:
     function = tool.get("function", tool)
     total = 7 + count(f"{function.get('name')}:{function.get('description') or ''}")
     parameters = function.get("parameters") or function.get("input_schema") or {}
-    for key, field in (parameters.get("properties") or {}).items():
-        field = field if isinstance(field, Mapping) else {}
+    for key, given in (parameters.get("properties") or {}).items():
+        field = given if isinstance(given, Mapping) else {}
         total += 3 + 3 + count(f"{key}:{field.get('type')}:{field.get('description') or ''}")
         total += sum(3 + count(str(item)) for item in field.get("enum") or ())
     return total

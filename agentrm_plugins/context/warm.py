@@ -103,7 +103,8 @@ def refresh(session: Session) -> None:
     last = session.episodes[-1] if session.episodes else None
     if last is not None and not any(episode.text for episode in session.episodes):
         # Something stands for what was compacted, and the transcript begins with the user.
-        last.text = f"[Messages {session.episodes[0].first}-{last.last} are archived; recall finds them.]"
+        first = session.episodes[0].first
+        last.text = f"[Messages {first}-{last.last} are archived; recall finds them.]"
         last.tokens = session.counter.message(Message(session.config.summary_role, last.text))
 
 

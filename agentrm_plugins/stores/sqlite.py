@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import getpid
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from agentrm_plugins.context.errors import (
     StoreCorrupt,
@@ -331,7 +331,8 @@ class SqliteStore:
     def sessions(self, tenant: str) -> list[str]:
         """Name a tenant's sessions."""
         sql = "SELECT session FROM sessions WHERE tenant=? ORDER BY session"
-        return [row[0] for row in self._read("read", lambda c: c.execute(sql, (tenant,)).fetchall())]
+        rows = self._read("read", lambda c: c.execute(sql, (tenant,)).fetchall())
+        return [row[0] for row in rows]
 
     def forget(self, key: SessionKey) -> None:
         """Delete a session for good."""
@@ -357,7 +358,7 @@ class SqliteStore:
                         connection.close()
             self._readers, self._writer = [], None
 
-    def __enter__(self) -> SqliteStore:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

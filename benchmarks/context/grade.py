@@ -9,7 +9,15 @@ from functools import lru_cache
 from agentrm_plugins.data.tiktoken import load_encoding
 from benchmarks.context.generate import Fact
 
-STRUCK = ("superseded", "corrected later", "not ", "instead of", "rather than", "statt", "took over")
+STRUCK = (
+    "superseded",
+    "corrected later",
+    "not ",
+    "instead of",
+    "rather than",
+    "statt",
+    "took over",
+)
 
 
 @lru_cache(maxsize=200_000)

@@ -68,7 +68,7 @@ def _grade(
         tally.prefix_tokens += common_tokens(before, view)
         tally.last_tokens += sum(map(tokens_of, before))
     asked = session.asks.get(place - 1)
-    checkpoint = place % 50 == 1 or asked is not None  # noqa: PLR2004
+    checkpoint = place % 50 == 1 or asked is not None
     text = text_of(view) if checkpoint else ""
     if asked is not None:
         fact = session.facts[asked]

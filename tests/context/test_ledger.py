@@ -20,7 +20,10 @@ def shown(ledger: Ledger) -> str:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("the id is 8b59d65c-bac9-2cab-0978-3db0951fb595 today", "8b59d65c-bac9-2cab-0978-3db0951fb595"),
+        (
+            "the id is 8b59d65c-bac9-2cab-0978-3db0951fb595 today",
+            "8b59d65c-bac9-2cab-0978-3db0951fb595",
+        ),
         ("see https://example.org/a?b=1 for it", "https://example.org/a?b=1"),
         ("it is in /srv/app/main.py now", "/srv/app/main.py"),
         ("端口是8080，谢谢", "8080"),
@@ -41,7 +44,12 @@ def test_exact_strings_are_found(text, value):
     [
         ("The staging port is 8443.", "Actually, the staging port is now 9443.", "8443", "9443"),
         ("Use invoice INV-2231.", "Use invoice INV-7 instead of INV-2231.", "INV-2231 ", "INV-7"),
-        ("Die Nummer von Lindner ist 4711.", "Korrektur: die Nummer von Lindner ist 4812.", "4711", "4812"),
+        (
+            "Die Nummer von Lindner ist 4711.",
+            "Korrektur: die Nummer von Lindner ist 4812.",
+            "4711",
+            "4812",
+        ),
         ("深圳仓库的订单编号是AB-1。", "更正：深圳仓库的订单编号改为CD-2。", "AB-1", "CD-2"),
         ("The id of the parcel is A-1.", "Wrong one. The id of the parcel is B-2.", "A-1", "B-2"),
     ],
@@ -57,16 +65,21 @@ def test_a_correction_strikes_the_earlier_value(first, second, old, new):
 
 def test_only_the_corrected_half_of_a_sentence_goes():
     """The owner, told in the same sentence as the corrected port, stays."""
-    ledger = told("The port of staging is 8443 and its owner is Priya Nair.",
-                  "Actually the port of staging is 9443.")
+    ledger = told(
+        "The port of staging is 8443 and its owner is Priya Nair.",
+        "Actually the port of staging is 9443.",
+    )
     assert "Priya Nair" in shown(ledger)
     assert "8443" not in shown(ledger)
 
 
 def test_things_told_apart_by_one_word_do_not_correct_each_other():
     """The second gateway's port says nothing of the north gateway's."""
-    ledger = told("The second gateway listens on port 8001.", "The north gateway listens on port 8002.",
-                  "Actually, the north gateway moved to port 8003.")
+    ledger = told(
+        "The second gateway listens on port 8001.",
+        "The north gateway listens on port 8002.",
+        "Actually, the north gateway moved to port 8003.",
+    )
     assert "8001" in shown(ledger)
     assert "8002" not in shown(ledger)
 

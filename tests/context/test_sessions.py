@@ -48,8 +48,9 @@ def talk(turns, first="Please work on the report."):
 
 @pytest.fixture
 def manager():
-    with ContextManager(ContextConfig(budget_tokens=1500), submit=lambda job: job(),
-                        clock=lambda: 0.0) as made:
+    with ContextManager(
+        ContextConfig(budget_tokens=1500), submit=lambda job: job(), clock=lambda: 0.0
+    ) as made:
         yield made
 
 
@@ -96,7 +97,13 @@ def test_a_budget_below_system_prompt_and_task_is_an_error(manager):
 
 def test_a_result_larger_than_the_window_is_shortened_and_archived(manager):
     """The newest result keeps its head and tail, the rest is found by recall."""
-    big = "first words " + "filler " * 4000 + " the build id is BLD-9921. " + "filler " * 4000 + "last words"
+    big = (
+        "first words "
+        + "filler " * 4000
+        + " the build id is BLD-9921. "
+        + "filler " * 4000
+        + "last words"
+    )
     history = [SYSTEM, user("read the log"), *step(1, big)]
     session = manager.session("s")
     view = session.prepare(history)
@@ -108,8 +115,10 @@ def test_a_result_larger_than_the_window_is_shortened_and_archived(manager):
 
 def test_parallel_calls_stay_with_their_results(manager):
     """Three calls and their results leave together or stay together."""
-    calls = [{"id": f"p{n}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-             for n in range(3)]
+    calls = [
+        {"id": f"p{n}", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for n in range(3)
+    ]
     history = talk(2)
     history.append({"role": "assistant", "content": None, "tool_calls": calls})
     history += [{"role": "tool", "tool_call_id": f"p{n}", "content": "x " * 900} for n in (2, 0, 1)]
@@ -146,8 +155,12 @@ def test_an_unknown_block_is_kept_or_refused():
 
 def test_messages_come_back_as_they_were():
     """An OpenAI dict with keys that we do not know survives the round trip."""
-    data = {"role": "assistant", "content": [{"type": "odd", "x": [1, {"y": None}]}], "refusal": None,
-            "tool_calls": [{"id": "a", "type": "custom", "custom": {"name": "n", "input": "i"}}]}
+    data = {
+        "role": "assistant",
+        "content": [{"type": "odd", "x": [1, {"y": None}]}],
+        "refusal": None,
+        "tool_calls": [{"id": "a", "type": "custom", "custom": {"name": "n", "input": "i"}}],
+    }
     message = from_openai(data)
     assert message.to_openai() == data
     assert message.tool_calls[0].name == "n"
@@ -296,6 +309,7 @@ def test_tenants_are_apart():
 
 def test_a_failing_summariser_never_ends_the_turn():
     """The notes stand in for a model that raises; a working one's text is added to them."""
+
     def broken(prompt):
         raise RuntimeError("no model today")
 
@@ -319,7 +333,10 @@ def test_a_summarisers_input_is_split_to_fit():
     count = counter_for("gpt-4o").text
     seen = []
     made = LLMSummariser(lambda p: seen.append(p) or "x", count=count, max_input_tokens=600)
-    lines = tuple(f"{n} user: mark-{n} " + "word " * 200 for n in range(9)) + ("9 tool: " + "z " * 5000,)
+    lines = (
+        *tuple(f"{n} user: mark-{n} " + "word " * 200 for n in range(9)),
+        "9 tool: " + "z " * 5000,
+    )
     made.summarise(SummaryRequest(lines, 100))
     assert all(count(prompt) <= 620 for prompt in seen)
     assert all(any(f"mark-{n} " in prompt for prompt in seen) for n in range(9))
@@ -327,6 +344,7 @@ def test_a_summarisers_input_is_split_to_fit():
 
 async def test_async_turns_and_background_work():
     """The same views on an event loop; an asynchronous summariser runs in the background."""
+
     async def tell(prompt):
         await asyncio.sleep(0)
         return "narrative QQ-9"
@@ -348,6 +366,7 @@ async def test_async_turns_and_background_work():
 
 def test_embeddings_find_what_words_do_not():
     """A semantic index is fused with the words: another word for the same thing is found."""
+
     def embed(texts):
         return [[float("car" in t or "automobile" in t), float("tree" in t), 0.01] for t in texts]
 
@@ -360,8 +379,9 @@ def test_embeddings_find_what_words_do_not():
 
 def test_memory_is_bounded_and_idle_sessions_sleep():
     """Bodies leave memory once archived; beyond max_live the oldest session hibernates."""
-    with ContextManager(ContextConfig(budget_tokens=1500), submit=lambda j: j(), max_live=2,
-                        clock=lambda: 9.0) as manager:
+    with ContextManager(
+        ContextConfig(budget_tokens=1500), submit=lambda j: j(), max_live=2, clock=lambda: 9.0
+    ) as manager:
         session = manager.session("s")
         history = [SYSTEM, user("go")]
         for n in range(60):
@@ -390,8 +410,15 @@ def test_the_pressure_line_is_one_line_within_the_budget():
 
 def test_settings_are_checked_when_made():
     """A bad setting names its field, its value and the way out."""
-    for bad in ({"budget_tokens": 10}, {"soft_mark": 2.0}, {"low_mark": 0.99}, {"model": ""},
-                {"summary_role": "tool"}, {"recall_share": "x"}, {"warm_share": 0.8}):
+    for bad in (
+        {"budget_tokens": 10},
+        {"soft_mark": 2.0},
+        {"low_mark": 0.99},
+        {"model": ""},
+        {"summary_role": "tool"},
+        {"recall_share": "x"},
+        {"warm_share": 0.8},
+    ):
         with pytest.raises(ConfigError, match=next(iter(bad))):
             ContextConfig(**bad)
     with pytest.raises(ConfigError, match="no such setting"):

@@ -62,8 +62,17 @@ def test_calls_ids_names_and_tools_are_counted():
     call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
     full = from_openai({"role": "assistant", "content": "hi", "tool_calls": [call]})
     assert counter.message(full) > bare + 8
-    tool = {"type": "function", "function": {"name": "f", "description": "does it", "parameters": {
-        "type": "object", "properties": {"a": {"type": "integer", "description": "what"}}}}}
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "f",
+            "description": "does it",
+            "parameters": {
+                "type": "object",
+                "properties": {"a": {"type": "integer", "description": "what"}},
+            },
+        },
+    }
     assert counter.tools([tool]) >= counter.text(json.dumps(tool))
     assert counter.tools([]) == 0
 

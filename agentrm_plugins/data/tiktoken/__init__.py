@@ -13,7 +13,7 @@ import base64
 import gzip
 import hashlib
 import importlib.util
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -53,7 +53,7 @@ def _ranks(url: str, expected_hash: str | None = None) -> dict[bytes, int]:
     return {base64.b64decode(token): int(rank) for token, rank in pairs}
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_encoding(name: str) -> tiktoken.Encoding:
     """Load one of `SHIPPED`, once per process.
 
