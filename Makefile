@@ -19,17 +19,17 @@ DEMO_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOWEST_STAMP := $(LOWEST_VENV)/.installed
-PIP_FLAGS := --quiet --disable-pip-version-check --no-input
+PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
 LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai redis telemetry cli testing)
 
-.PHONY: help setup test demo lint types test-lowest pytest coverage format lock clean
+.PHONY: help setup test demo lint types test-lowest pytest coverage bench-micro format lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-# $(call install,venv,lock): a virtual environment with a complete lock and this project, editable.
-define install
+# $(call environment,folder,lock): a virtual environment that holds exactly what the lock says.
+define environment
 	@test -n '$(PYTHON)' || { \
 		echo 'No Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python'; \
 		exit 1; }
@@ -38,15 +38,26 @@ define install
 	@'$(PYTHON)' -m venv $(1) || { \
 		echo 'No virtual environment could be made: on Debian and Ubuntu, install python3-venv.'; exit 1; }
 	@$(1)/bin/python -m pip install $(PIP_FLAGS) --no-deps -r $(2)
+	@touch $@
+endef
+
+# $(call editable,folder): this project in that environment, without its requirements.
+define editable
 	@$(1)/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation --editable .
 	@touch $@
 endef
 
-$(STAMP): requirements/dev.txt pyproject.toml
-	$(call install,$(VENV),requirements/dev.txt)
+$(VENV)/.locked: requirements/dev.txt
+	$(call environment,$(VENV),requirements/dev.txt)
 
-$(LOWEST_STAMP): requirements/lowest.txt pyproject.toml
-	$(call install,$(LOWEST_VENV),requirements/lowest.txt)
+$(LOWEST_VENV)/.locked: requirements/lowest.txt
+	$(call environment,$(LOWEST_VENV),requirements/lowest.txt)
+
+$(STAMP): $(VENV)/.locked pyproject.toml
+	$(call editable,$(VENV))
+
+$(LOWEST_STAMP): $(LOWEST_VENV)/.locked pyproject.toml
+	$(call editable,$(LOWEST_VENV))
 
 setup: $(STAMP) ## Make .venv: the locked tools and this project, editable.
 
@@ -76,6 +87,9 @@ coverage: $(STAMP) ## Require every line and branch of policy/ and kernel/ to be
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov=agentrm_plugins.policy \
 		--cov=agentrm_plugins.kernel --cov-branch --cov-fail-under=100 $(PYTEST_ARGS)
 
+bench-micro: $(STAMP) ## Measure what the core costs, beside its peers (some minutes).
+	@$(BIN)/python -m benchmarks.micro
+
 format: $(STAMP) ## Format, and fix what can be fixed.
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
@@ -86,6 +100,8 @@ lock: $(STAMP) ## Choose new exact versions (needs the package index).
 		-o requirements/dev.txt
 	@$(BIN)/uv pip compile pyproject.toml requirements/lowest.in $(LOWEST_EXTRAS) \
 		--resolution lowest-direct --upgrade $(LOCK_FLAGS) -o requirements/lowest.txt
+	@$(BIN)/uv pip compile requirements/bench.in -c requirements/dev.txt --upgrade $(LOCK_FLAGS) \
+		-o requirements/bench.txt
 
 clean: ## Remove what these targets made.
 	@rm -rf $(VENV) .venvs build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

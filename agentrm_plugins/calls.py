@@ -67,7 +67,7 @@ class Usage:
 
 
 _NOTHING = Usage()
-_HINTS = {None: None, **{str(hint): hint for hint in Priority}}
+_HINTS: dict[object, Priority | None] = {None: None, **{str(hint): hint for hint in Priority}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,16 @@ class Call:
     Args:
         agent: Whose service this is: a thread id, a run id, a name. Not empty.
         tenant: Who pays; tenants share the lanes by their dominant share.
-        priority: "interactive", "batch" or "background": where the agent starts. None is interactive.
+        priority: "interactive", "batch" or "background": where the agent starts. None counts as
+            interactive.
         group: The group of lanes that the call needs.
         endpoint: Which provider and model it goes to; None if that is not known.
         estimate: Tokens that it will probably use.
         parent_agent: The agent on whose behalf this one works.
         streaming: Whether it beats while it runs. Until the first beat the reaper waits
             `first_token_timeout_s` for a streaming call and `response_timeout_s` for another.
-        wait_timeout_s: Seconds it may wait in the queue; 0 means now or never; None: the configured.
+        wait_timeout_s: Seconds it may wait in the queue; 0 means now or never; None: the
+            configured.
         first_token_timeout_s: Seconds of silence before the first beat; None: the configured.
         silence_timeout_s: Seconds of silence between two beats; None: the configured.
         total_timeout_s: Seconds for which it may hold a lane in all; None: the configured.
@@ -144,7 +146,7 @@ def parse_priority(value: object, field: str = "priority") -> Priority | None:
         ConfigError: The word is not one of the three.
     """
     try:
-        return _HINTS[value]  # type: ignore[index]
+        return _HINTS[value]
     except (KeyError, TypeError):
         words = ", ".join(repr(str(hint)) for hint in Priority)
         raise ConfigError(field, value, f"use one of {words}, or leave it out") from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,44 @@ from agentrm_plugins.context.recall import Candidate, Hit, Query, fused, query_o
 from agentrm_plugins.context.session import Recalled, Session, message_of
 from agentrm_plugins.stores.base import ColdStore, Row, SessionKey
 
-__all__ = ["Recaller"]
+__all__ = ["RECALL_TOOL", "Recaller", "asked_for"]
 
 COARSE, READ = 24, 14
 _NEIGHBOUR_CHARS = 300
+
+
+RECALL_TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "recall",
+        "description": (
+            "Search the archive of this conversation, which holds every earlier message word for "
+            "word. Use it when something said, decided or returned by a tool earlier is not in "
+            "view. Give the words, names, numbers or dates to look for, or the number of a message."
+        ),
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "query": {"type": "string", "description": "What to look for."},
+                "message": {"type": "integer", "description": "Number of a message to read."},
+            },
+            "required": [],
+        },
+    },
+}
+
+
+def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
+    """Read a call's arguments as the model wrote them: what to look for, or which message."""
+    try:
+        given = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
+    except ValueError:
+        given = {"query": arguments}
+    if not isinstance(given, dict):
+        given = {"query": str(given)}
+    place = given.get("message")
+    whole = isinstance(place, int) and not isinstance(place, bool)
+    return str(given.get("query") or ""), place if whole else None
 
 
 class Recaller:

@@ -9,7 +9,6 @@ messages for notes, indexing, compaction above the soft mark, a model's narrativ
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -24,34 +23,15 @@ from agentrm_plugins.context.compaction import (
 from agentrm_plugins.context.errors import StoreError
 from agentrm_plugins.context.freeze import dumped
 from agentrm_plugins.context.messages import Message, plain_text
-from agentrm_plugins.context.session import Entry, Session, Source, body_of
+from agentrm_plugins.context.session import Entry, Session, Source, body_of, cut_up
 from agentrm_plugins.context.summaries import SummaryRequest
-from agentrm_plugins.context.text import Passage, passages, terms
-from agentrm_plugins.context.view import Pressure, View, composed
-from agentrm_plugins.context_recall import Recaller
+from agentrm_plugins.context.text import Passage
+from agentrm_plugins.context.view import Pressure, View, composed, with_line
+from agentrm_plugins.context_recall import Recaller, asked_for
 from agentrm_plugins.stores.base import ColdStore, Row, SessionKey
 
-__all__ = ["RECALL_TOOL", "ContextSession"]
+__all__ = ["ContextSession"]
 
-RECALL_TOOL: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "recall",
-        "description": (
-            "Search the archive of this conversation, which holds every earlier message word for "
-            "word. Use it when something said, decided or returned by a tool earlier is not in "
-            "view. Give the words, names, numbers or dates to look for, or the number of a message."
-        ),
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "query": {"type": "string", "description": "What to look for."},
-                "message": {"type": "integer", "description": "Number of a message to read."},
-            },
-            "required": [],
-        },
-    },
-}
 _BATCH = 16
 
 
@@ -163,7 +143,7 @@ class ContextSession:
             line = Message(state.config.summary_role, pressure.line())
             size = state.counter.message(line)
             if total + size <= state.config.budget_tokens:
-                items = _with_line(items, line)
+                items = with_line(items, line)
                 total += size
         recalled = sum(r.tokens for r in state.recalls)
         repairs = (*state.repairs, *mended)
@@ -261,16 +241,9 @@ class ContextSession:
 
     def call_recall(self, arguments: str | Mapping[str, Any]) -> str:
         """Answer a call of the tool `RECALL_TOOL`; arguments as the model wrote them."""
-        try:
-            given = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
-        except ValueError:
-            given = {"query": arguments}
-        if not isinstance(given, dict):
-            given = {"query": str(given)}
-        place = given.get("message")
-        if isinstance(place, int) and not isinstance(place, bool):
+        query, place = asked_for(arguments)
+        if place is not None:
             return self.read(place)
-        query = str(given.get("query") or "")
         return self.recall(query) if query.strip() else "Give a query or the number of a message."
 
     # -- background ---------------------------------------------------------------------------
@@ -476,15 +449,6 @@ class ContextSession:
             self._store.save_state(self.key, dumped(self._state))
 
 
-def cut_up(entry: Entry) -> list[Passage]:
-    """Cut a message into passages; the speaker's name and the tool's are findable in each."""
-    message = entry.message
-    if message is None:
-        return []
-    extra = tuple(terms(message.name)) if message.name else ()
-    return passages(plain_text(message), extra)
-
-
 def _row(entry: Entry) -> Row:
     if entry.message is None:  # pragma: no cover - bodies are kept until they are archived
         raise AssertionError(f"message {entry.seq} left memory before it was archived")
@@ -494,16 +458,3 @@ def _row(entry: Entry) -> Row:
 
 def _is_there(state: Session, entry: Entry) -> bool:
     return entry.seq < len(state.entries) and state.entries[entry.seq] is entry
-
-
-def _with_line(items: Sequence[Any], line: Message) -> list[Any]:
-    """Put the pressure line before the newest user message, where it moves with each task."""
-    from agentrm_plugins.context.view import Item
-
-    listed = list(items)
-    for at in range(len(listed) - 1, -1, -1):
-        message = listed[at].message
-        if listed[at].kind == "hot" and message is not None and message.role == "user":
-            listed.insert(at, Item(line, None, None, "pressure"))
-            return listed
-    return listed

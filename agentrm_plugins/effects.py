@@ -5,66 +5,6 @@ people and the resource monitor read.
 
 They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
 four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
 """
 
 from __future__ import annotations
@@ -167,6 +107,4 @@ class Reaped(NamedTuple):
     held_s: float
 
 
-Effect = (
-    Submitted | Granted | Refused | Demoted | Boosted | Beaten | Settled | Reaped
-)
+Effect = Submitted | Granted | Refused | Demoted | Boosted | Beaten | Settled | Reaped

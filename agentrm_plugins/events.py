@@ -43,7 +43,7 @@ class EndAgent(NamedTuple):
     """An agent is done or gone: its waiting calls, and its children's, are withdrawn."""
 
     agent: str
-    cause: str = "ended"
+    tenant: str = "default"
 
 
 class Tick(NamedTuple):

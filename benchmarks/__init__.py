@@ -1,1 +1,1 @@
-"""Programs that measure. Each folder runs with `python -m benchmarks.<name>`."""
+"""Measurements. See README.md beside this file."""

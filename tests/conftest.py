@@ -17,7 +17,7 @@ for name in list(os.environ):
         del os.environ[name]
 os.environ["LANGSMITH_TRACING"] = "false"
 
-LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None}  # noqa: S104 - names only
+LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", "", None}
 THREADS_END_WITHIN_S = 5.0
 
 

@@ -37,7 +37,7 @@ class Alignment:
 
 
 def mark_of(source: Mapping[str, Any] | Message) -> int:
-    """Fingerprint a message for comparison within this process; cheap, and blind to its identity."""
+    """Fingerprint a message for comparison within this process; cheap, by its content alone."""
     if isinstance(source, Message):
         content = source.content
         inner: Any = content if isinstance(content, str) else json.dumps(content, default=str)

@@ -1,4 +1,4 @@
-"""A second opinion for recall: passages near in meaning, fused with the words by reciprocal rank."""
+"""A second opinion for recall: passages near in meaning, fused with those near in words."""
 
 from __future__ import annotations
 

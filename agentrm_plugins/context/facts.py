@@ -66,11 +66,13 @@ _WORTH = {
 DISTINCT = frozenset({"url", "email", "uuid", "code", "path", "quoted", "ip", "ident"})
 
 CORRECTS = re.compile(
-    r"\b(?:correct(?:ion|ed|ing)|actually|no longer|not anymore|any ?more|instead|rather than|scratch"
+    r"\b(?:correct(?:ion|ed|ing)|actually|no longer|not anymore|any ?more|instead|rather than"
+    r"|scratch"
     r"|chang(?:e|ed|es)|moved?|switched|replace[sd]|supersed\w+|revis\w+|updated?"
     r"|now|wrong|mistake\w*|mistyped|typo|misspoke|outdated|obsolete|overrid\w+|renamed?|reassigned"
     r"|postponed|rescheduled|bumped|raised|lowered|takes? over|turns out|forget (?:that|what|the)"
-    r"|disregard|ignore (?:that|what|the)|i meant|new (?!york)|from now on|as of|korrektur|eigentlich"
+    r"|disregard|ignore (?:that|what|the)|i meant|new (?!york)|from now on|as of|korrektur"
+    r"|eigentlich"
     r"|statt(?:dessen)?|nicht mehr|ge[äa]ndert|jetzt|verschoben|neue[rsn]?|doch|en fait|plut[ôo]t"
     r"|d[ée]sormais|chang[ée]e?|au lieu|remplac\w+|correcci[óo]n|en realidad|ahora|ya no|cambi\w+"
     r"|en (?:lugar|vez) de|na verdade|agora|mudou|alterado|em vez|correzione|adesso|invece)\b"
@@ -80,9 +82,11 @@ CORRECTS = re.compile(
 )
 ANNOUNCES = re.compile(
     r"\b(?:decid\w+|decision|agree[ds]?|agreement|approv\w+|chos\w+|choose|settled?|confirm\w*|must"
-    r"|never|always|require[ds]?|requirement|deadline|due|prefer\w*|polic(?:y|ies)|rules?|don'?t|do not"
+    r"|never|always|require[ds]?|requirement|deadline|due|prefer\w*|polic(?:y|ies)|rules?|don'?t"
+    r"|do not"
     r"|remember|important|critical|note|promise\w*|owner|owns|responsib\w+|in charge|assigned|limit"
-    r"|budget|only|avoid|allergic|constraint|goal|task|will use|we use|go(?:ing)? with|stick with|root"
+    r"|budget|only|avoid|allergic|constraint|goal|task|will use|we use|go(?:ing)? with|stick with"
+    r"|root"
     r"|cause|caused|because|result|found|fixed|password|secret|codename|called|named|contact|lives?"
     r"|born|favou?rite|reservation|booking|entschied\w*|beschlossen|muss|m[üu]ssen|niemals|immer|frist"
     r"|wichtig|verantwortlich|d[ée]cid\w+|doit|jamais|toujours|important|responsable|d[ée]lai|decidi\w+"
@@ -91,7 +95,8 @@ ANNOUNCES = re.compile(
     re.IGNORECASE,
 )
 _STATES = re.compile(
-    r"[:=→]|->|\b(?:is|are|was|were|will be|be|becomes?|equals|set to|has|have|uses?|goes? to|ist|sind"
+    r"[:=→]|->|\b(?:is|are|was|were|will be|be|becomes?|equals|set to|has|have|uses?|goes? to|ist"
+    r"|sind"
     r"|war|heißt|est|sont|sera|es|son|está|será|é|são|è|uses)\b|是|为|為|は|が|—|-\s",
     re.IGNORECASE,
 )
@@ -220,8 +225,10 @@ def find(text: str, role: str, seen: Counter[str] | None = None) -> list[Finding
 
 
 def _leans(finding: Finding, before: str) -> bool:
-    """Whether a sentence tells a value of something that only the one before it names, or is the
-    second half of a correction ("Wrong one. The id is 7.").
+    """Whether a sentence needs the one before it to be understood.
+
+    It tells a value of something that only that one names, or is the second half of a correction
+    ("Wrong one. The id is 7.").
     """
     if len(before) > NOTE_CHARS or not finding.values:
         return False

@@ -35,7 +35,9 @@ def dumped(session: Session) -> bytes:
         "notes": session.ledger.dump(),
         "next_note": session.ledger.next_id,
         "episodes": [asdict(episode) for episode in session.episodes],
-        "replaced": [[seq, r.kind, r.text, r.tokens] for seq, r in sorted(session.replaced.items())],
+        "replaced": [
+            [seq, r.kind, r.text, r.tokens] for seq, r in sorted(session.replaced.items())
+        ],
         "recalls": [asdict(recalled) for recalled in session.recalls],
         "first_hot": session.first_hot,
         "shown_from": session.shown_from,

@@ -27,7 +27,8 @@ archive word for word in any case."""
 _NEGATED = re.compile(
     r"(?:\b(?:not|no longer|instead of|rather than|from|was|were|formerly|previously|replac\w+|old"
     r"|supersed\w+|in place of|over|than|forget|ignore|disregard|drop(?:ped)?|statt|nicht(?: mehr)?"
-    r"|von|au lieu de?|pas|remplac\w+|no|en (?:lugar|vez) de|ya no|não|em vez de|non|invece di|вместо"
+    r"|von|au lieu de?|pas|remplac\w+|no|en (?:lugar|vez) de|ya no|não|em vez de|non|invece di"
+    r"|вместо"
     r"|не)\b|不是|不再|从|ではなく|から)\W{0,3}(?:\w{1,12}\W{1,2}){0,2}$",
     re.IGNORECASE,
 )
@@ -35,8 +36,8 @@ _CUE_TERMS = frozenset(
     term
     for word in (
         "correction corrected actually longer instead rather scratch change changed moved switched "
-        "replaced update updated revised wrong mistake new now renamed forget disregard ignore note "
-        "remember important confirm confirmed decided agreed use used set sorry today old previous"
+        "replaced update updated revised wrong mistake new now renamed forget disregard ignore "
+        "note remember important confirm confirmed decided agreed use used set sorry today old previous"
     ).split()
     for term in terms(word)
 )
@@ -249,8 +250,9 @@ def _take(index: dict[str, list[int]], key: str, identity: int) -> None:
 
 
 def _subject(text: str, values: tuple[Value, ...]) -> tuple[frozenset[str], dict[str, str]]:
-    """Give the words that a sentence is about, its terms without those of its values and cues, and
-    for each the word right before it: what tells "the second gateway" from "the gateway".
+    """Give the words that a sentence is about, and for each the word right before it.
+
+    Its values and cues are left out. The word before tells "the second gateway" from "the gateway".
     """
     inside: set[str] = set()
     for value in values:
@@ -265,8 +267,10 @@ def _subject(text: str, values: tuple[Value, ...]) -> tuple[frozenset[str], dict
 
 
 def _apart(new: Note, old: Note, shared: frozenset[str]) -> int:
-    """Tell whether a shared word is qualified differently: 2 when `new` speaks of something more
-    special than `old` or of another one, 1 when it only leaves a qualifier out, 0 when alike.
+    """Tell whether a shared word is qualified differently.
+
+    2 when `new` speaks of something more special than `old` or of another one, 1 when it only
+    leaves a qualifier out, 0 when alike.
     """
     most = 0
     for term in shared:
@@ -296,8 +300,9 @@ def _alike(one: Note, other: Note) -> float:
 
 
 def _supersedes(new: Note, old: Note) -> tuple[list[Value], list[Value]]:
-    """Give the values of `old` that `new` names as replaced, or else those in whose place it puts
-    others; both empty when it replaces nothing.
+    """Give the values of `old` that `new` names as replaced, or else those that it puts others for.
+
+    Both are empty when it replaces nothing.
     """
     if new.seq == old.seq or not new.values or not old.values:
         return [], []

@@ -26,9 +26,19 @@ from agentrm_plugins.context.messages import (
     plain_text,
     said_text,
 )
+from agentrm_plugins.context.text import Passage, passages, terms
 from agentrm_plugins.context.tokens import TokenCounter
 
-__all__ = ["Entry", "Episode", "Recalled", "Replacement", "Session", "body_of", "message_of"]
+__all__ = [
+    "Entry",
+    "Episode",
+    "Recalled",
+    "Replacement",
+    "Session",
+    "body_of",
+    "cut_up",
+    "message_of",
+]
 
 Source = Mapping[str, Any] | Message
 _ARGUMENT_KINDS = frozenset({"path", "url", "email", "uuid"})
@@ -301,3 +311,12 @@ def _time_of(message: Message, now_s: float) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
     return now_s
+
+
+def cut_up(entry: Entry) -> list[Passage]:
+    """Cut a message into passages; the speaker's name and the tool's are findable in each."""
+    message = entry.message
+    if message is None:
+        return []
+    extra = tuple(terms(message.name)) if message.name else ()
+    return passages(plain_text(message), extra)

@@ -42,8 +42,8 @@ _CLASSES = re.compile(
 def estimate_text(text: str) -> int:
     """Estimate without any encoding, on the high side: for when a rank file cannot be read.
 
-    A word costs one token for each 4 letters begun, capitals two for 3, digits one for 2, any other character one
-    for each 2 bytes of UTF-8 begun.
+    A word costs one token for each 4 letters begun, capitals two for 3, digits one for 2, any other
+    character one for each 2 bytes of UTF-8 begun.
     """
     total = 0
     for match in _CLASSES.finditer(text):

@@ -16,7 +16,7 @@ from agentrm_plugins.context.messages import Message
 from agentrm_plugins.context.session import Entry, Session, Source
 from agentrm_plugins.context.warm import refresh
 
-__all__ = ["Pressure", "View", "composed"]
+__all__ = ["Pressure", "View", "composed", "with_line"]
 
 NO_RESULT = "[no result was recorded for this call]"
 
@@ -152,3 +152,14 @@ def _no_result(asking: Entry, call: str) -> Item:
         name = call.partition(":")[2]
         return Item(Message("function", NO_RESULT, name), None, None, "repair")
     return Item(Message("tool", NO_RESULT, None, (), call), None, None, "repair")
+
+
+def with_line(items: Sequence[Item], line: Message) -> list[Item]:
+    """Put the pressure line before the newest user message, where it moves with each task."""
+    listed = list(items)
+    for at in range(len(listed) - 1, -1, -1):
+        message = listed[at].message
+        if listed[at].kind == "hot" and message is not None and message.role == "user":
+            listed.insert(at, Item(line, None, None, "pressure"))
+            return listed
+    return listed

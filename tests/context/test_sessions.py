@@ -435,8 +435,11 @@ def test_random_histories_never_break_a_rule():
         for _ in range(rng.randint(1, 25)):
             n += 1
             history += rng.choice([
-                [user(rng.choice(["", "go", "x " * 300]))], [said(rng.choice(["", "ok", "y " * 200]))],
-                step(n, "z " * rng.randint(0, 2000)), step(n, "q")[:1], step(rng.randint(1, n), "r")[1:],
+                [user(rng.choice(["", "go", "x " * 300]))],
+                [said(rng.choice(["", "ok", "y " * 200]))],
+                step(n, "z " * rng.randint(0, 2000)),
+                step(n, "q")[:1],
+                step(rng.randint(1, n), "r")[1:],
             ])  # fmt: skip
         try:
             view = fit(history, 900)

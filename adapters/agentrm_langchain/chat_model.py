@@ -1,0 +1,457 @@
+"""The managed chat model: a `BaseChatModel` around another one.
+
+It delegates by an explicit list, for `__getattr__` would silently skip whatever the base class
+defines. Gated are the four hooks through which every call must go, `_generate`, `_agenerate`,
+`_stream` and `_astream`; what describes the model is the inner one's; what runs around the hooks
+(callbacks, cache, rate limiter, tracing, retries) is LangChain's own and runs once, out here.
+
+Composition, not a generated subclass of the provider's class: it wraps any chat model, its own
+methods cannot reach the bare hooks, and it never serialises to an unmanaged model. The price is
+that ``isinstance(model, ChatOpenAI)`` is False; ask ``model.inner``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from functools import cached_property, lru_cache, partial
+from typing import TYPE_CHECKING, Any, Self
+
+from langchain_core.language_models import BaseChatModel, SimpleChatModel
+from langchain_core.runnables.config import ensure_config
+from langchain_core.utils.uuid import uuid7
+from pydantic import Field, SkipValidation
+
+from agentrm_langchain import gate
+from agentrm_langchain.delegate import Delegate
+from agentrm_langchain.identity import check_core, declared, identify
+from agentrm_langchain.ledger import RUN, Ledger, Run, ledger_of
+from agentrm_langchain.usage import guess, max_tokens_of
+from agentrm_plugins import AgentRM, ConfigError, Lease
+from agentrm_plugins.integration import Call, Priority
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import LanguageModelInput
+    from langchain_core.messages import AIMessageChunk, BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk, ChatResult
+    from langchain_core.runnables import RunnableConfig
+
+__all__ = ["AgentRMChatModel", "wrap_chat_model"]
+
+_NOWHERE = Run(None, None, {})
+
+
+class AgentRMChatModel(Delegate):
+    """A chat model whose every call passes the core, and which is the inner one in all else.
+
+    A call waits for a lane, beats with each streamed chunk and settles with the provider's usage.
+    A cache hit needs no lane. When the core gives a call up, its caller gets `CallReaped` at once.
+
+    Args:
+        inner: The chat model to manage. It is not changed.
+        rm: The core that manages it.
+        agent: For whom all its calls are made; None: see `agentrm_langchain.identity`.
+        tenant: Who pays for them.
+        priority: "interactive", "batch" or "background": where the agent starts.
+        group: The group of lanes.
+        wait_timeout_s: Seconds that a call may wait for a lane; None: the core's setting.
+        first_token_timeout_s: Seconds of silence before the first chunk (or, without streaming,
+            before the answer); None: the core's setting.
+        silence_timeout_s: Seconds of silence between two chunks; None: the core's setting.
+        total_timeout_s: Seconds for which a call may hold a lane; None: the core's setting.
+        abandon_hung: Whether sync calls run on a worker thread that is left behind when the core
+            gives the call up. Without it the caller learns of that only when the call returns.
+        fields: Any field of `BaseChatModel` or of the inner model, to change it on a copy.
+
+    Raises:
+        ConfigError: `inner` is no chat model, `rm` is no core, or an argument has a bad value.
+        ClosedError: The core is closed.
+    """
+
+    rm: SkipValidation[AgentRM] = Field(exclude=True, repr=False)
+    agent: str | None = None
+    tenant: str | None = None
+    priority: Priority | None = None
+    group: str = "model"
+    wait_timeout_s: float | None = None
+    first_token_timeout_s: float | None = None
+    silence_timeout_s: float | None = None
+    total_timeout_s: float | None = None
+    abandon_hung: bool = True
+
+    def __init__(self, inner: Any = None, rm: Any = None, **fields: Any) -> None:
+        check_model(inner)
+        check_core(rm, fields.get("group", "model"))
+        who = declared(fields.get("agent"), fields.get("tenant"), fields.get("priority"), "model")
+        fields["priority"] = who.priority
+        seconds = {name: fields[name] for name in _SECONDS if name in fields}
+        Call(agent="check", **seconds)
+        if isinstance(inner, AgentRMChatModel) and inner.rm is rm:
+            fields = {**_settings(inner), **fields}
+            inner = inner.inner  # managed twice is managed once
+        super().__init__(inner=_reporting_usage(inner), rm=rm, **fields)
+
+    def __deepcopy__(self, memo: Any = None) -> Self:
+        """A copy shares the core: it is one for all."""
+        memo = {} if memo is None else memo
+        memo[id(self.rm)] = self.rm
+        return super().__deepcopy__(memo)
+
+    def __reduce__(self) -> Any:
+        """Refuse to be pickled: the core is this process's."""
+        msg = (
+            "an AgentRMChatModel cannot be pickled, for its core lives in this process; "
+            "pickle the inner model and wrap it there with a core of its own"
+        )
+        raise TypeError(msg)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """The same, where pickle asks first."""
+        return self.__reduce__()
+
+    @cached_property
+    def _serialized(self) -> Any:
+        """What handlers get; ours sees in it that the call is managed already."""
+        return _Serialized(super()._serialized, self.rm.core)
+
+    # -- the gate ---------------------------------------------------------------------------
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        hook = self.inner._generate
+        work = partial(hook, messages, stop=stop, **_passed(hook, run_manager), **kwargs)
+        run = _run_of(run_manager)
+        ledger, key = self._place(run)
+        if key in ledger.running:
+            return work()
+        lease = _joined(ledger, key) or self.rm.admit(self._call(run, messages, kwargs))
+        ledger.running[key] = lease
+        try:
+            result: ChatResult = gate.call(self.rm, lease, work, abandon=self.abandon_hung)
+        finally:
+            del ledger.running[key]
+        return result
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        run = _run_of(run_manager)
+        ledger, key = self._place(run)
+        threaded = self.abandon_hung and _is_sync_only(type(self.inner))
+        hook: Any = self.inner._generate if threaded else self.inner._agenerate
+        if threaded and run_manager is not None:
+            run_manager = run_manager.get_sync()
+        work = partial(hook, messages, stop=stop, **_passed(hook, run_manager), **kwargs)
+        if key in ledger.running:
+            return await self.inner._agenerate(messages, stop, run_manager, **kwargs)
+        lease = _joined(ledger, key) or await self.rm.admit_async(self._call(run, messages, kwargs))
+        ledger.running[key] = lease
+        try:
+            enter = gate.call_in_thread if threaded else gate.call_async
+            result: ChatResult = await enter(self.rm, lease, work)
+        finally:
+            del ledger.running[key]
+        return result
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        hook = self.inner._stream
+        yield from self._stream_of(hook, messages, stop, run_manager, kwargs)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        chunks = self._astream_of(self.inner._astream, messages, stop, run_manager, kwargs)
+        try:
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            await chunks.aclose()
+
+    def _stream_of(
+        self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
+    ) -> Iterator[Any]:
+        work = partial(hook, messages, stop=stop, **_passed(hook, run_manager), **kwargs)
+        run = _run_of(run_manager)
+        ledger, key = self._place(run)
+        if key in ledger.running:
+            yield from work()
+            return
+        lease = _joined(ledger, key) or self.rm.admit(self._call(run, messages, kwargs, True))
+        ledger.running[key] = lease
+        try:
+            yield from gate.stream(self.rm, lease, work, abandon=self.abandon_hung)
+        finally:
+            del ledger.running[key]
+
+    async def _astream_of(
+        self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
+    ) -> AsyncGenerator[Any, None]:
+        work = partial(hook, messages, stop=stop, **_passed(hook, run_manager), **kwargs)
+        run = _run_of(run_manager)
+        ledger, key = self._place(run)
+        if key in ledger.running:
+            chunks = work()
+        else:
+            lease = _joined(ledger, key) or await self.rm.admit_async(
+                self._call(run, messages, kwargs, True)
+            )
+            ledger.running[key] = lease
+            chunks = gate.stream_async(self.rm, lease, work)
+        try:
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            ledger.running.pop(key, None)
+            await chunks.aclose()
+
+    # -- what the call is -------------------------------------------------------------------
+
+    def _place(self, run: Run) -> tuple[Ledger, int]:
+        """Where the call is noted while it runs; one of no known run gets a number of its own."""
+        return ledger_of(self.rm), (uuid7() if run.run_id is None else run.run_id).int
+
+    def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
+        run_id, parent, metadata = run
+        hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
+        above = parent or run_id
+        root = hint.root if hint is not None else str(above) if above is not None else None
+        who = identify(
+            self.rm,
+            self,
+            metadata,
+            root=root,
+            parent_agent=None if hint is None else hint.parent_agent,
+        )
+        return Call(
+            who.agent,
+            who.tenant,
+            who.priority,
+            who.group,
+            _endpoint(self.inner, metadata, kwargs),
+            guess(messages, max_tokens_of(self.inner, kwargs)),
+            who.parent_agent,
+            streaming,
+            self.wait_timeout_s,
+            self.first_token_timeout_s,
+            self.silence_timeout_s,
+            self.total_timeout_s,
+        )
+
+    # -- noting the run, where LangChain hands none to the hook -----------------------------
+
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """Stream the answer; see `BaseChatModel.stream`."""
+        config, run = self._noted(config)
+        chunks = super().stream(input, config, stop=stop, **kwargs)
+        try:
+            token = RUN.set(run)  # only while the hook is entered: between chunks the user runs
+            try:
+                first = next(chunks)
+            finally:
+                RUN.reset(token)
+            yield first
+            yield from chunks
+        except StopIteration:
+            return
+        finally:
+            chunks.close()  # type: ignore[attr-defined]
+
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Stream the answer; see `BaseChatModel.astream`."""
+        config, run = self._noted(config)
+        chunks = super().astream(input, config, stop=stop, **kwargs)
+        try:
+            token = RUN.set(run)
+            try:
+                first = await anext(chunks)
+            finally:
+                RUN.reset(token)
+            yield first
+            async for chunk in chunks:
+                yield chunk
+        except StopAsyncIteration:
+            return
+        finally:
+            await chunks.aclose()  # type: ignore[attr-defined]
+
+    def _noted(self, config: RunnableConfig | None) -> tuple[RunnableConfig, Run]:
+        config = ensure_config(config)
+        run_id = config.get("run_id")
+        if run_id is None:
+            run_id = config["run_id"] = uuid7()
+        metadata = {**(config.get("metadata") or {}), **(self.metadata or {})}
+        parent = getattr(config.get("callbacks"), "parent_run_id", None)
+        return config, Run(run_id, parent, metadata)
+
+    def _generate_with_cache(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        token = RUN.set(_run_of(run_manager))
+        try:
+            return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+        finally:
+            RUN.reset(token)
+
+    async def _agenerate_with_cache(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        token = RUN.set(_run_of(run_manager))
+        try:
+            return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
+        finally:
+            RUN.reset(token)
+
+    # -- native protocol events, where the inner model has them -----------------------------
+
+    @property
+    def _stream_chat_model_events(self) -> Any:
+        hook = getattr(self.inner, "_stream_chat_model_events", None)
+        if hook is None:
+            raise AttributeError("_stream_chat_model_events")
+        return lambda messages, stop=None, run_manager=None, **kwargs: self._stream_of(
+            hook, messages, stop, run_manager, kwargs
+        )
+
+    @property
+    def _astream_chat_model_events(self) -> Any:
+        hook = getattr(self.inner, "_astream_chat_model_events", None)
+        if hook is None:
+            raise AttributeError("_astream_chat_model_events")
+        return lambda messages, stop=None, run_manager=None, **kwargs: self._astream_of(
+            hook, messages, stop, run_manager, kwargs
+        )
+
+
+def wrap_chat_model(model: BaseChatModel, rm: AgentRM, **options: Any) -> AgentRMChatModel:
+    """Manage a chat model: the same model to everybody, but every call passes the core.
+
+    Args:
+        model: Any chat model. It is not changed. Wrap it before `bind_tools` and the like.
+        rm: The core.
+        options: The other arguments of `AgentRMChatModel`: ``agent=``, ``tenant=``,
+            ``priority=``, ``group=``, timeouts, ``abandon_hung=``.
+
+    Raises:
+        ConfigError: `model` is no chat model, `rm` is no core, or an option has a bad value.
+        ClosedError: The core is closed.
+
+    Example:
+        >>> from langchain_core.language_models import FakeListChatModel
+        >>> from agentrm_plugins import AgentRM
+        >>> with AgentRM(lanes=2) as rm:
+        ...     model = wrap_chat_model(FakeListChatModel(responses=["hello"]), rm, agent="me")
+        ...     model.invoke("hi").content, rm.statistics().settled
+        ('hello', 1)
+    """
+    return AgentRMChatModel(model, rm, **options)
+
+
+class _Serialized(dict[str, Any]):
+    """A model's serialised form that remembers by which core it is managed."""
+
+    def __init__(self, fields: Any, core: int) -> None:
+        super().__init__(fields)
+        self.agentrm_core = core
+
+
+_SECONDS = ("wait_timeout_s", "first_token_timeout_s", "silence_timeout_s", "total_timeout_s")
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no chat model.
+
+    Raises:
+        ConfigError: It is not; the message says what to wrap instead.
+    """
+    if isinstance(model, BaseChatModel):
+        return
+    way = "give a LangChain chat model (a BaseChatModel)"
+    if isinstance(getattr(model, "bound", None), BaseChatModel):
+        way += "; wrap the model first, then call bind_tools, bind or with_config on the result"
+    # Only the type is shown: a client's repr may hold a key.
+    raise ConfigError("model", type(model).__name__, way)
+
+
+def _settings(model: AgentRMChatModel) -> dict[str, Any]:
+    return {
+        name: getattr(model, name) for name in model.model_fields_set if name not in {"inner", "rm"}
+    }
+
+
+def _reporting_usage(model: BaseChatModel) -> BaseChatModel:
+    """OpenAI models with a base URL or a client of their own are silent about streamed usage."""
+    asks = hasattr(type(model), "_should_stream_usage")
+    if not asks or getattr(model, "stream_usage", False) is not None:
+        return model
+    return model.model_copy(update={"stream_usage": True})
+
+
+def _run_of(run_manager: Any) -> Run:
+    if run_manager is None:
+        return RUN.get() or _NOWHERE
+    return Run(run_manager.run_id, run_manager.parent_run_id, run_manager.metadata)
+
+
+def _joined(ledger: Ledger, key: int) -> Lease | None:
+    """The lease that a callback took for this very call, if one did."""
+    held = ledger.held.get(key)
+    return None if held is None else held.lease
+
+
+def _endpoint(model: BaseChatModel, metadata: Any, kwargs: Any) -> str | None:
+    provider, name = metadata.get("ls_provider"), metadata.get("ls_model_name")
+    if provider is None and name is None:  # a stream: its metadata is the config's alone
+        params = model._get_ls_params(**kwargs)
+        provider, name = params.get("ls_provider"), params.get("ls_model_name")
+    return f"{provider}/{name}" if name else provider
+
+
+def _passed(hook: Any, run_manager: Any) -> dict[str, Any]:
+    if run_manager is None or not _takes_run_manager(getattr(hook, "__func__", hook)):
+        return {}
+    return {"run_manager": run_manager}
+
+
+@lru_cache(maxsize=256)
+def _takes_run_manager(function: Any) -> bool:
+    kinds = inspect.signature(function).parameters
+    return "run_manager" in kinds or any(
+        kind.kind is inspect.Parameter.VAR_KEYWORD for kind in kinds.values()
+    )
+
+
+def _is_sync_only(kind: type[BaseChatModel]) -> bool:
+    return kind._agenerate in {BaseChatModel._agenerate, SimpleChatModel._agenerate}

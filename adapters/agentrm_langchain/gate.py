@@ -1,0 +1,307 @@
+"""A lane around a model's own hooks: one function for each of sync, async, call and stream.
+
+The lease is settled in every way out. What the provider reports is charged; a stream that was cut
+is charged by its chunks. `CancelledError` is never born inside the model (LangChain's `agenerate`
+would stumble over it): a reaped call ends with the ordinary error `CallReaped`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from agentrm_langchain.usage import Tally, usage_of_generations
+from agentrm_langchain.workers import Job, hand_off
+from agentrm_plugins.integration import ReapGuard, activated, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+    from types import TracebackType
+
+    from agentrm_plugins import AgentRM, CallReaped, Lease, Usage
+
+__all__ = ["call", "call_async", "call_in_thread", "stream", "stream_async"]
+
+_END: Any = object()
+
+
+def call(rm: AgentRM, lease: Lease, work: Callable[[], Any], *, abandon: bool) -> Any:
+    """Run `work`, which gives a `ChatResult`, in the lease's lane.
+
+    Raises:
+        CallReaped: The lane was lost. With `abandon` at that moment, else when `work` ends.
+    """
+
+    def inside() -> Any:
+        with activated(rm, lease):
+            return work()
+
+    job = Job(copy_context(), inside, partial(_late, lease)) if abandon else None
+    try:
+        result = inside() if job is None else _wait(lease, job)
+    except BaseException as error:
+        if job is None or not (job.abandoned and lease.reaped):  # else the worker settles
+            lease.settle(outcome=outcome_of(error.__class__))
+        raise
+    lease.settle(_usage(result))
+    lease.raise_if_reaped()
+    return result
+
+
+def _wait(lease: Lease, job: Job) -> Any:
+    lease.on_reap(lambda _: job.abandon())
+    hand_off(job)
+    job.wait()
+    if job.abandoned:
+        lease.raise_if_reaped()
+    return job.take()
+
+
+def _late(lease: Lease, result: Any, error: BaseException | None) -> None:
+    """A worker is back after its caller went: charge what it brings."""
+    lease.settle(_usage(result), outcome=outcome_of(None if error is None else error.__class__))
+
+
+async def call_async(
+    rm: AgentRM, lease: Lease, work: Callable[[], Coroutine[Any, Any, Any]]
+) -> Any:
+    """Await `work()` in the lease's lane.
+
+    Raises:
+        CallReaped: The lane was lost; the work was cancelled at that moment.
+    """
+    guard = ReapGuard(lease)
+    try:
+        with activated(rm, lease):
+            result = await work()
+    except BaseException as error:
+        reaped = guard.convert(error)
+        lease.settle(outcome=outcome_of((reaped or error).__class__))
+        if reaped is not None:
+            raise reaped from error
+        raise
+    lease.settle(_usage(result))
+    reaped = guard.convert(None)
+    if reaped is not None:
+        raise reaped
+    return result
+
+
+async def call_in_thread(rm: AgentRM, lease: Lease, work: Callable[[], Any]) -> Any:
+    """The same for a model that has no async way: a worker runs it, this task waits.
+
+    The loop's own executor has few threads, and one that hangs there is lost to everybody.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+
+    def inside() -> Any:
+        with activated(rm, lease):
+            return work()
+
+    def done() -> None:
+        try:
+            loop.call_soon_threadsafe(_ring, future)
+        except RuntimeError:  # the loop is closed: nobody waits
+            lease.settle(outcome="cancelled")
+
+    job = Job(copy_context(), inside, partial(_late, lease), done)
+    lease.on_reap(lambda _: job.abandon())
+    hand_off(job)
+    try:
+        await future
+    except BaseException:
+        job.abandon()
+        lease.settle(outcome="cancelled")
+        raise
+    if job.abandoned:
+        lease.raise_if_reaped()
+    try:
+        result = job.take()
+    except BaseException as error:
+        lease.settle(outcome=outcome_of(error.__class__))
+        raise
+    lease.settle(_usage(result))
+    lease.raise_if_reaped()
+    return result
+
+
+def _ring(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def stream(
+    rm: AgentRM, lease: Lease, work: Callable[[], Iterator[Any]], *, abandon: bool
+) -> Iterator[Any]:
+    """Yield what `work()` yields, holding the lane from the first chunk's request to the end.
+
+    Raises:
+        CallReaped: The lane was lost; at once while waiting for a chunk, or at the next one.
+    """
+    pull = _Pull(rm, lease, work)
+    tally, beat = pull.tally, lease.beat
+    try:
+        while (chunk := pull.wait() if abandon else pull.here()) is not _END:
+            tally.add(chunk)
+            beat(1)
+            yield chunk
+    except BaseException as error:
+        if not pull.away:
+            pull.close(outcome_of(error.__class__))
+        elif not lease.reaped:  # interrupted: nobody counts this call as a zombie
+            lease.settle(tally.cut(), outcome=outcome_of(error.__class__))
+        raise
+    lease.settle(tally.usage() or tally.cut())
+
+
+class _Pull:
+    """Takes one chunk after the other, all in one copy of the caller's context."""
+
+    __slots__ = ("_context", "_job", "_lease", "_rm", "_source", "_work", "away", "tally")
+
+    def __init__(self, rm: AgentRM, lease: Lease, work: Callable[[], Iterator[Any]]) -> None:
+        self._rm = rm
+        self._lease = lease
+        self._work = work
+        self._job: Job | None = None
+        self._context = copy_context()
+        self._source: Iterator[Any] | None = None
+        self.tally = Tally(lease.call.estimate)
+        self.away = False
+        lease.on_reap(self._reaped)
+
+    def _reaped(self, _: CallReaped) -> None:
+        job = self._job
+        if job is not None:
+            job.abandon()
+
+    def _next(self) -> Any:
+        with activated(self._rm, self._lease):
+            if self._source is None:  # a hook may ask the provider before it gives its iterator
+                self._source = iter(self._work())
+            return next(self._source, _END)
+
+    def here(self) -> Any:
+        """The next chunk, fetched by this thread."""
+        self._lease.raise_if_reaped()
+        return self._context.run(self._next)
+
+    def wait(self) -> Any:
+        """The next chunk, fetched by a worker that can be left behind."""
+        self._job = job = Job(self._context, self._next, self._late)
+        self._lease.raise_if_reaped()
+        hand_off(job)
+        try:
+            job.wait()
+        finally:
+            self.away = job.abandoned
+            self._job = None
+        if job.abandoned:
+            self._lease.raise_if_reaped()
+        return job.take()
+
+    def _late(self, chunk: Any, error: BaseException | None) -> None:
+        """The worker is back after the caller went: charge what came, and stop the rest."""
+        if error is None and chunk is not _END:
+            self.tally.add(chunk)
+        self.close(outcome_of(None if error is None else error.__class__))
+
+    def close(self, outcome: Any) -> None:
+        """End the inner stream early."""
+        self._lease.settle(self.tally.cut(), outcome=outcome)
+        shut = getattr(self._source, "close", None)
+        if shut is not None:
+            self._context.run(shut)
+
+
+async def stream_async(
+    rm: AgentRM, lease: Lease, work: Callable[[], AsyncIterator[Any]]
+) -> AsyncGenerator[Any, None]:
+    """The same in async code. An abandoned generator is closed by its loop, or by its lease.
+
+    Raises:
+        CallReaped: The lane was lost; at once while waiting for a chunk, or at the next one.
+    """
+    tally, beat = Tally(lease.call.estimate), lease.beat
+    source, reaper = work(), _Reaper(lease)
+    try:
+        while True:
+            with reaper, activated(rm, lease):
+                chunk = await anext(source, _END)
+            if chunk is _END:
+                break
+            tally.add(chunk)
+            beat(1)
+            yield chunk
+    except BaseException as error:
+        lease.settle(tally.cut(), outcome=outcome_of(error.__class__))
+        raise
+    else:
+        lease.settle(tally.usage() or tally.cut())
+    finally:
+        shut = getattr(source, "aclose", None)
+        if shut is not None:
+            await shut()
+
+
+class _Reaper:
+    """`ReapGuard` for a stream, whose chunks different tasks may wait for, one after the other.
+
+    Enter it for each wait: if the lease is reaped meanwhile, that task is cancelled, and its
+    cancellation turned into `CallReaped` on the way out.
+    """
+
+    __slots__ = ("_cancelling", "_error", "_lease", "_loop", "_ours", "_task")
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+        self._ours = False
+        self._error: CallReaped | None = None
+        lease.on_reap(self._reaped)
+
+    def _reaped(self, error: CallReaped) -> None:
+        self._error = error
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:  # the loop is closed: there is nobody left to tell
+            self._task = None
+
+    def _cancel(self) -> None:
+        task = self._task
+        if task is not None and not task.done():
+            self._ours = True
+            task.cancel()
+
+    def __enter__(self) -> None:
+        if self._error is not None:
+            raise self._error
+        task = asyncio.current_task()
+        self._task = task
+        self._cancelling = task.cancelling() if task is not None else 0
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        task, self._task = self._task, None
+        if not self._ours or task is None:
+            return
+        self._ours = False
+        mine = task.uncancel() <= self._cancelling
+        if mine and (kind is None or kind is asyncio.CancelledError):
+            assert self._error is not None  # noqa: S101 - that is why it was cancelled
+            raise self._error from error
+
+
+def _usage(result: Any) -> Usage | None:
+    if result is None:
+        return None
+    return usage_of_generations(result.generations, result.llm_output)

@@ -1,0 +1,110 @@
+"""What is managed already, one ledger for each core: a call managed twice is managed once.
+
+The callback and the wrapped model may meet on the same call, and so may two callbacks. The run id
+tells: it is the same for all of them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from agentrm_plugins import AgentRM, Lease
+    from agentrm_plugins.integration import Outcome
+
+__all__ = ["RUN", "Held", "Hint", "Ledger", "Run", "ledger_of", "watch"]
+
+
+class Run(NamedTuple):
+    """The LangChain run that a call belongs to, as far as it is known."""
+
+    run_id: UUID | None
+    parent_run_id: UUID | None
+    metadata: Mapping[str, Any]
+
+
+# LangChain hands no run manager to `_stream`; the wrapped model notes the run here on the way in.
+RUN: ContextVar[Run | None] = ContextVar("agentrm_langchain_run", default=None)
+
+
+class Hint(NamedTuple):
+    """What a callback knows of a run that the wrapped model will manage."""
+
+    root: str
+    parent_agent: str | None
+    alive: Any
+
+
+class Held:
+    """A call that a callback holds a lane for."""
+
+    __slots__ = ("_done", "alive", "lease", "parent", "tally", "task")
+
+    def __init__(self, lease: Lease, parent: int | None, tally: Any) -> None:
+        self.lease = lease
+        self.parent = parent
+        self.tally = tally
+        self.task: Any = None
+        self._done: Any = None
+        self.alive: Any = None
+
+    def follow(self, task: Any, gone: Any) -> None:
+        """Call `gone` if this task ends first: a cancelled `ainvoke` fires no event at all."""
+        if self.task is not None:
+            self.task.remove_done_callback(self._done)
+        self.task, self._done = task, gone
+        if task is not None:
+            task.add_done_callback(gone)
+
+    def let_go(self) -> None:
+        """Its end came: nobody needs to watch for it any more."""
+        self.alive = None
+        task, self.task = self.task, None
+        if task is not None:
+            task.remove_done_callback(self._done)
+        self._done = None
+
+    def end(self, outcome: Outcome | str) -> None:
+        """Its end will not come, or not to us."""
+        self.let_go()
+        self.lease.settle(self.tally.cut(), outcome=outcome)
+
+
+class Ledger:
+    """One core's managed LangChain calls, by the number of their run id.
+
+    Attributes:
+        held: Calls that a callback holds a lane for.
+        running: Calls that a wrapped model manages.
+        hints: What a callback has seen of a call before the wrapped model got it.
+    """
+
+    __slots__ = ("__weakref__", "held", "hints", "running")
+
+    def __init__(self) -> None:
+        self.held: dict[int, Held] = {}
+        self.running: dict[int, Lease] = {}
+        self.hints: dict[int, Hint] = {}
+
+
+_LEDGERS: weakref.WeakKeyDictionary[AgentRM, Ledger] = weakref.WeakKeyDictionary()
+
+
+def ledger_of(rm: AgentRM) -> Ledger:
+    """The one ledger of this core."""
+    ledger = _LEDGERS.get(rm)
+    return _LEDGERS.setdefault(rm, Ledger()) if ledger is None else ledger
+
+
+def watch(run_id: UUID, gone: Any) -> Any:
+    """Call `gone` when nobody knows of this run any more; keep what is returned.
+
+    A run whose end event never fires (a cancelled `ainvoke`, the second prompt of a failed
+    `generate`) still ends: its run manager, which holds the id, is dropped.
+    """
+    return weakref.ref(run_id, lambda _: gone())

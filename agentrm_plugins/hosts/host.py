@@ -1,0 +1,267 @@
+"""The host: one thread-safe door into one kernel, for threads and any number of event loops.
+
+``feed`` appends an event to the inbox and, if nobody else is inside, empties it. It never blocks: a
+thread that finds the kernel taken leaves its event to the one inside, who looks again before
+leaving. So a finaliser that the garbage collector runs in the middle of `handle` may feed as well,
+where a plain lock would deadlock. No code of a user runs inside; callbacks run after it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import threading
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from agentrm_plugins.config import Config
+from agentrm_plugins.effects import Granted, Reaped, Refused, Settled
+from agentrm_plugins.errors import ClosedError
+from agentrm_plugins.events import Close, Submit, Tick
+from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.hosts.lease import Lease
+from agentrm_plugins.hosts.pump import Pump
+from agentrm_plugins.hosts.stream import EventStream
+from agentrm_plugins.kernel import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentrm_plugins.calls import Call
+    from agentrm_plugins.effects import Effect
+    from agentrm_plugins.events import Event
+    from agentrm_plugins.hosts.clock import Clock
+
+__all__ = ["Host"]
+
+T = TypeVar("T")
+_LOG = logging.getLogger("agentrm")
+_HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
+
+
+class _Read:
+    """A look at the kernel, taken where nothing changes meanwhile."""
+
+    __slots__ = ("done", "error", "look", "value")
+
+    def __init__(self, look: Callable[[Kernel], Any]) -> None:
+        self.look = look
+        self.value: Any = None
+        self.error: Exception | None = None
+        self.done = Bell()
+
+
+class Host:
+    """One kernel and its callers.
+
+    Args:
+        config: The configuration.
+        clock: The clock that all of it goes by.
+    """
+
+    def __init__(self, config: Config, clock: Clock) -> None:
+        self.config = config
+        self.clock = clock
+        self._now = clock.now
+        self._numbers = itertools.count(1)
+        self.closed = False
+        self._streams: tuple[EventStream, ...] = ()
+        self._events_dropped = 0
+        self._reset()
+        clock.attach(self)
+        _HOSTS.add(self)
+
+    def _reset(self) -> None:
+        """A fresh kernel: at the beginning, and in the child after a fork."""
+        self.kernel = Kernel(self.config, self._now())
+        self.deadline_s = float("inf")
+        self._inbox: deque[Event | _Read] = deque()
+        self._mutex = threading.RLock()
+        self._inside = 0
+        self._leases: dict[int, weakref.ref[Lease]] = {}
+        self._callbacks: deque[Lease] = deque()
+        self._pump: Pump | None = None
+        self._on_idle: deque[Callable[[], None]] = deque()
+
+    # -- calls ------------------------------------------------------------------------------
+
+    def submit(self, call: Call, parent: int | None = None) -> Lease:
+        """Ask for a lane. The lease may be decided at once, or later.
+
+        Raises:
+            ClosedError: The core is closed.
+        """
+        if self.closed:
+            raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
+        number = next(self._numbers)
+        lease = Lease(self, number, call)
+        self._leases[number] = weakref.ref(lease)
+        self.feed(Submit(number, call, parent))
+        return lease
+
+    def feed(self, event: Event | _Read) -> None:
+        """Let an event happen, here and now or by whoever is inside. Never blocks."""
+        inbox, mutex = self._inbox, self._mutex
+        inbox.append(event)
+        while inbox and mutex.acquire(blocking=False):
+            if self._inside:  # by this very thread: we are a finaliser or a signal's handler
+                mutex.release()
+                return
+            self._inside = threading.get_ident()
+            try:
+                self._drain(inbox)
+            finally:
+                self._inside = 0
+                mutex.release()
+            if self._callbacks:
+                self._run_callbacks()
+
+    def tick(self) -> None:
+        """A date has come."""
+        self.feed(Tick())
+
+    def _drain(self, inbox: deque[Event | _Read]) -> None:
+        kernel, now = self.kernel, self._now
+        while inbox:
+            event = inbox.popleft()
+            if isinstance(event, _Read):
+                self._look(event)
+                continue
+            try:
+                effects = kernel.handle(now(), event)
+            except Exception as error:  # noqa: BLE001 - a bug of ours, told to whom it concerns
+                self._report(event, error)
+                continue
+            for stream in self._streams:  # first, so that who is woken finds its own grant there
+                stream.push(effects)
+            self._deliver(effects)
+        if self._on_idle and not kernel.counters.running:
+            while self._on_idle:
+                self._on_idle.popleft()()
+        deadline_s = kernel.next_deadline()
+        if deadline_s != self.deadline_s:
+            sooner = deadline_s < self.deadline_s
+            self.deadline_s = deadline_s
+            if sooner and self.clock.real:
+                self._ring_at(deadline_s)
+
+    def _deliver(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            kind = effect.__class__
+            if kind is Granted or kind is Refused:
+                self._decide(effect)
+            elif kind is Settled:
+                self._leases.pop(effect.ticket, None)
+            elif kind is Reaped:
+                self._reap(effect)
+
+    def _decide(self, effect: Effect) -> None:
+        reference = self._leases.get(effect.ticket)
+        lease = reference() if reference is not None else None
+        if lease is not None:
+            lease.decide(effect)  # type: ignore[arg-type]
+        if effect.__class__ is Refused:
+            self._leases.pop(effect.ticket, None)
+
+    def _reap(self, effect: Effect) -> None:
+        reference = self._leases.pop(effect.ticket, None)
+        lease = reference() if reference is not None else None
+        if lease is not None and lease.note_reaped(effect):  # type: ignore[arg-type]
+            self._callbacks.append(lease)
+
+    def _report(self, event: Event | _Read, error: Exception) -> None:
+        _LOG.error("the kernel failed on %r: %s", event.__class__.__name__, error, exc_info=error)
+        ticket = getattr(event, "ticket", 0)
+        reference = self._leases.pop(ticket, None)
+        lease = reference() if reference is not None else None
+        if lease is not None and not lease.decided:
+            lease.decide(error)
+
+    def _run_callbacks(self) -> None:
+        while self._callbacks:
+            try:
+                lease = self._callbacks.popleft()
+            except IndexError:  # another thread took it
+                return
+            try:
+                lease.run_callbacks()
+            except Exception:  # noqa: BLE001 - the caller here has nothing to do with it
+                _LOG.exception("a callback of reaped call %d failed", lease.ticket)
+
+    # -- looks ------------------------------------------------------------------------------
+
+    def read(self, look: Callable[[Kernel], T]) -> T:
+        """Look at the kernel while nothing changes. `look` must be quick and must not feed."""
+        if self._inside == threading.get_ident():
+            return look(self.kernel)  # a finaliser or a logger, inside already
+        request = _Read(look)
+        self.feed(request)
+        request.done.wait()
+        if request.error is not None:
+            raise request.error
+        value: T = request.value
+        return value
+
+    def _look(self, request: _Read) -> None:
+        try:
+            request.value = request.look(self.kernel)
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+            request.error = error
+        request.done.ring()
+
+    def subscribe(self, capacity: int) -> EventStream:
+        """A new stream of all that happens from here on."""
+        stream = EventStream(capacity, self._unsubscribe)
+        self._streams = (*self._streams, stream)
+        return stream
+
+    def _unsubscribe(self, stream: EventStream) -> None:
+        if stream in self._streams:
+            self._events_dropped += stream.dropped
+            self._streams = tuple(other for other in self._streams if other is not stream)
+
+    @property
+    def events_dropped(self) -> int:
+        """Events that readers of any stream lost."""
+        return self._events_dropped + sum(stream.dropped for stream in self._streams)
+
+    # -- time and end -----------------------------------------------------------------------
+
+    def _ring_at(self, deadline_s: float) -> None:
+        if self._pump is None:
+            if self.closed:
+                return
+            self._pump = Pump(self)
+        self._pump.ring_at(deadline_s)
+
+    def close(self) -> None:
+        """Refuse whoever waits and whoever comes; running calls may still settle."""
+        self.closed = True
+        self.feed(Close())
+
+    def on_idle(self, ring: Callable[[], None]) -> None:
+        """Call `ring` (quick, and ours: it runs inside) once, as soon as no call runs."""
+        self._on_idle.append(ring)
+        self.tick()
+
+    def stop(self) -> None:
+        """No date will be kept any more."""
+        pump, self._pump = self._pump, None
+        if pump is not None:
+            pump.stop()
+
+    def after_fork(self) -> None:
+        """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
+        self._reset()
+        self._streams = ()
+
+
+def _after_fork() -> None:
+    for host in list(_HOSTS):
+        host.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,272 @@
+"""A call's lease, from the wait to the end, and the parkers that let its caller wait.
+
+A parker belongs to the caller's world: a lock that a thread blocks on, or a future of a running
+loop. Whoever delivers stores the outcome first and then looks for a parker; whoever waits stores
+the parker first and then looks for an outcome. So one of the two always sees the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from _thread import allocate_lock
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.calls import Outcome
+from agentrm_plugins.effects import Granted, Reaped, Refused
+from agentrm_plugins.errors import (
+    AgentEnded,
+    CallReaped,
+    CallRefused,
+    ClosedError,
+    QueueFull,
+    WaitTimeout,
+)
+from agentrm_plugins.events import Beat, Settle, Withdraw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentrm_plugins.calls import Call, Usage
+    from agentrm_plugins.hosts.host import Host
+
+__all__ = ["Lease", "refusal"]
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+
+
+class Lease:
+    """One call's right to a lane. Every method is plain, thread-safe and never blocks.
+
+    Attributes:
+        ticket: The call's number in this core.
+        call: What was declared of it.
+        granted_at_s: When it got its lane, on the core's clock; None while it waits.
+        waited_s: Seconds that it waited.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_callbacks",
+        "_ended",
+        "_host",
+        "_outcome",
+        "_reaped",
+        "_wake",
+        "call",
+        "granted_at_s",
+        "ticket",
+        "waited_s",
+    )
+
+    def __init__(self, host: Host, ticket: int, call: Call) -> None:
+        self._host = host
+        self.ticket = ticket
+        self.call = call
+        self.granted_at_s: float | None = None
+        self.waited_s = 0.0
+        self._outcome: Granted | Refused | BaseException | None = None
+        self._reaped: Reaped | None = None
+        self._wake: Callable[[], None] | None = None
+        self._callbacks: list[Callable[[CallReaped], None]] | None = None
+        self._ended = False
+
+    def __repr__(self) -> str:
+        state = "waiting" if self._outcome is None else "ended" if self._ended else "running"
+        return f"<Lease {self.ticket} of {self.call.agent!r}: {state}>"
+
+    def __del__(self) -> None:
+        # A caller that vanished (a loop that died, a frame that was dropped) gives its lane back.
+        # This may run anywhere, even inside the kernel: `feed` never blocks. A lease that was
+        # interrupted before it was whole has never been submitted.
+        if not getattr(self, "_ended", True):
+            self._ended = True
+            self._host.feed(Withdraw(self.ticket, "abandoned"))
+
+    # -- for the caller ---------------------------------------------------------------------
+
+    @property
+    def reaped(self) -> bool:
+        """Whether the call lost its lane for want of progress."""
+        return self._reaped is not None
+
+    @property
+    def reap_cause(self) -> str | None:
+        """Why: "first_token", "response", "silence" or "deadline"; None if it was not reaped."""
+        return None if self._reaped is None else self._reaped.cause
+
+    def beat(self, tokens: int = 0) -> None:
+        """Report progress: the call is alive, and `tokens` more came out."""
+        if not self._ended:
+            self._host.feed(Beat(self.ticket, tokens))
+
+    def settle(self, usage: Usage | None = None, *, outcome: Outcome | str = Outcome.OK) -> None:
+        """End the call: its lane is free and its usage charged. A second time does nothing.
+
+        Args:
+            usage: What the provider counted; None if nobody knows.
+            outcome: "ok", "error" or "cancelled".
+        """
+        if not self._ended:
+            self._host.feed(Settle(self.ticket, usage, _OUTCOMES[outcome]))
+            self._ended = True  # after it: a Ctrl-C in between must not lose the lane
+
+    def raise_if_reaped(self) -> None:
+        """Raise `CallReaped` if the call lost its lane."""
+        if self._reaped is not None:
+            raise self._error(self._reaped)
+
+    def on_reap(self, callback: Callable[[CallReaped], None]) -> None:
+        """Call `callback` once when the call is reaped, from any thread; at once if it was."""
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
+        if self._reaped is not None:
+            self.run_callbacks()
+
+    # -- for the flows ----------------------------------------------------------------------
+
+    @property
+    def decided(self) -> bool:
+        """Whether it was granted or refused."""
+        return self._outcome is not None
+
+    def result(self) -> Lease:
+        """This lease if it was granted.
+
+        Raises:
+            CallRefused: It was refused.
+            ClosedError: The core was closed.
+        """
+        outcome = self._outcome
+        if outcome.__class__ is Granted:
+            return self
+        self._ended = True
+        if isinstance(outcome, Refused):
+            raise refusal(outcome, self.call)
+        assert isinstance(outcome, BaseException)  # noqa: S101 - decided, and nothing else is left
+        raise outcome
+
+    def withdraw(self, cause: str = "cancelled") -> None:
+        """Give up, whatever has become of the call meanwhile."""
+        if not self._ended:
+            self._host.feed(Withdraw(self.ticket, cause))
+            self._ended = True
+
+    def park_thread(self) -> None:
+        """Block this thread until the call is granted or refused."""
+        lock = allocate_lock()
+        lock.acquire()
+        self._wake = lock.release
+        if self._outcome is None:
+            lock.acquire()
+        self._wake = None
+
+    async def park_task(self) -> None:
+        """Suspend this task until the call is granted or refused."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        home = threading.get_ident()
+
+        def ring() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def wake() -> None:
+            try:
+                if threading.get_ident() == home:
+                    ring()
+                else:
+                    loop.call_soon_threadsafe(ring)
+            except RuntimeError:  # the loop is closed, and its task with it
+                self.withdraw("abandoned")
+
+        self._wake = wake
+        if self._outcome is None:
+            await future
+        self._wake = None
+
+    # -- for the host -----------------------------------------------------------------------
+
+    def decide(self, outcome: Granted | Refused | BaseException) -> None:
+        """The kernel has answered: tell the caller."""
+        if outcome.__class__ is Granted:
+            self.granted_at_s = outcome.at_s
+            self.waited_s = outcome.waited_s
+        self._outcome = outcome
+        wake = self._wake
+        if wake is not None:
+            wake()
+
+    def note_reaped(self, effect: Reaped) -> bool:
+        """The lane is lost. True if somebody wants to be called."""
+        self._reaped = effect
+        return self._callbacks is not None
+
+    def run_callbacks(self) -> None:
+        """Call whoever wanted to be called; each once, even if two threads come here at once."""
+        assert self._reaped is not None  # noqa: S101 - the callers looked
+        callbacks = self._callbacks
+        while callbacks:
+            try:
+                callback = callbacks.pop()
+            except IndexError:  # another thread took the last
+                return
+            callback(self._error(self._reaped))
+
+    def _error(self, effect: Reaped) -> CallReaped:
+        message = (
+            f"call {self.ticket} of agent {self.call.agent!r} was reaped after "
+            f"{effect.held_s:.1f} s on a lane ({_WHY[effect.cause]}); raise that timeout if the "
+            "call was healthy, or try it again"
+        )
+        return CallReaped(
+            message,
+            ticket=self.ticket,
+            agent=self.call.agent,
+            cause=effect.cause,
+            held_s=effect.held_s,
+        )
+
+
+_WHY = {
+    "first_token": "no token within first_token_timeout_s",
+    "response": "no answer within response_timeout_s",
+    "silence": "no progress within silence_timeout_s",
+    "deadline": "longer than total_timeout_s",
+}
+
+
+def refusal(effect: Refused, call: Call) -> CallRefused | ClosedError:
+    """The error for a refused call, naming the way out."""
+    cause = effect.cause
+    who = f"call {effect.ticket} of agent {call.agent!r}"
+    if cause == "closed":
+        return ClosedError(f"{who} was refused: the AgentRM is closed; make a new one")
+    kind, why = _REFUSALS.get(cause, (CallRefused, f"was withdrawn ({cause})"))
+    return kind(
+        f"{who} {why} (waited {effect.waited_s:.1f} s)",
+        ticket=effect.ticket,
+        agent=call.agent,
+        cause=cause,
+    )
+
+
+_REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
+    "queue_full": (
+        QueueFull,
+        "was refused: max_waiting calls wait already; raise it, add lanes, or ask for less",
+    ),
+    "agent_queue_full": (
+        QueueFull,
+        "was refused: max_waiting_per_agent calls of it wait already; raise it, or ask for less",
+    ),
+    "wait_timeout": (
+        WaitTimeout,
+        "was refused: no lane within its wait_timeout_s; raise it, or add lanes",
+    ),
+    "agent_ended": (
+        AgentEnded,
+        "was withdrawn: the agent, or a parent of it, was ended",
+    ),
+}

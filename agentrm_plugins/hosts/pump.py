@@ -1,0 +1,65 @@
+"""The pump: one thread that rings when a date comes. It starts with the first date.
+
+It holds its host weakly, so that a core that nobody closed is collected, and its thread ends.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.hosts.bell import Bell
+
+if TYPE_CHECKING:
+    from agentrm_plugins.hosts.host import Host
+
+__all__ = ["Pump"]
+
+_LONGEST_S = 60.0
+
+
+class Pump:
+    """Rings `host.tick()` at the host's deadline.
+
+    Args:
+        host: Whom to ring.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._bell = bell = Bell()
+        self._state = {"at_s": float("inf"), "stopped": False}
+        reference = weakref.ref(host, lambda _: bell.ring())
+        self._thread = threading.Thread(
+            target=_run, args=(reference, bell, self._state), name="agentrm-pump", daemon=True
+        )
+        self._thread.start()
+
+    def ring_at(self, deadline_s: float) -> None:
+        """The deadline is sooner than the thread knew."""
+        if deadline_s < self._state["at_s"]:
+            self._bell.ring()
+
+    def stop(self) -> None:
+        """End the thread; waits for it unless it is the caller."""
+        self._state["stopped"] = True
+        self._bell.ring()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=5.0)
+
+
+def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool]) -> None:
+    while not state["stopped"]:
+        host = reference()
+        if host is None:
+            return
+        state["at_s"] = float("inf")  # whoever sets a date from here on rings the bell
+        now_s = time.monotonic()
+        at_s = host.deadline_s
+        if at_s <= now_s:
+            host.tick()
+            at_s = host.deadline_s
+        del host
+        state["at_s"] = at_s
+        bell.wait(min(max(at_s - now_s, 0.0), _LONGEST_S))

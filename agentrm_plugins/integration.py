@@ -1,0 +1,66 @@
+"""For authors of adapters: what the facade is made of, and stable as the facade is.
+
+An adapter admits a `Call`, keeps the `Lease` until the model's work is over, beats on progress and
+settles with the provider's usage. `activated` marks code as running inside a lease, so that managed
+calls in there count as nested; `ReapGuard` turns a reaped lease into `CallReaped` in async code.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.ambient import ACTIVE, IDENTITY, Active, Identity, restore
+from agentrm_plugins.calls import Call, Outcome, Priority, Usage, parse_priority
+from agentrm_plugins.hosts.lease import Lease
+from agentrm_plugins.slot import ReapGuard, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agentrm_plugins.manager import AgentRM
+
+__all__ = [
+    "Active",
+    "Call",
+    "Identity",
+    "Lease",
+    "Outcome",
+    "Priority",
+    "ReapGuard",
+    "Usage",
+    "activated",
+    "active_call",
+    "current_identity",
+    "current_ticket",
+    "outcome_of",
+    "parse_priority",
+]
+
+
+@contextmanager
+def activated(rm: AgentRM, lease: Lease) -> Iterator[Lease]:
+    """Code in this block runs inside `lease`: managed calls in it are nested in that call."""
+    call = lease.call
+    token = ACTIVE.set(Active(rm.core, lease.ticket, call.agent, call.tenant))
+    try:
+        yield lease
+    finally:
+        restore(ACTIVE, token)
+
+
+def current_identity() -> Identity:
+    """What `AgentRM.identity` has declared for the code that runs now."""
+    return IDENTITY.get()
+
+
+def active_call(rm: AgentRM) -> Active | None:
+    """The managed call of this core inside which the code that runs now is, or None."""
+    active = ACTIVE.get()
+    return active if active is not None and active.core == rm.core else None
+
+
+def current_ticket(rm: AgentRM) -> int | None:
+    """The ticket of the managed call inside which the code that runs now is, or None."""
+    active = ACTIVE.get()
+    return active.ticket if active is not None and active.core == rm.core else None

@@ -1,0 +1,125 @@
+"""The agents and tenants that the kernel knows: whom it meets, and whom it forgets again.
+
+An agent is known from its first call on. One without any call for `agent_idle_s` is forgotten, yet
+not before its children, and a tenant with its last agent. Idle agents stand in the order in which
+they became idle, so looking for those to forget costs a look at one that stays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.accounts import Account, Tenant
+
+if TYPE_CHECKING:
+    from agentrm_plugins.accounts import Scheduler
+    from agentrm_plugins.calls import Call
+    from agentrm_plugins.config import Config
+    from agentrm_plugins.policy.shares import DominantShares
+
+__all__ = ["Agents"]
+
+
+class Agents:
+    """Who has called.
+
+    Args:
+        config: Weights of tenants, and for how long idle agents are remembered.
+        scheduler: Told of each new agent.
+        shares: Told of each tenant that is forgotten.
+    """
+
+    def __init__(self, config: Config, scheduler: Scheduler, shares: DominantShares) -> None:
+        self._config = config
+        self._scheduler = scheduler
+        self._shares = shares
+        self.accounts: dict[tuple[str, str], Account] = {}
+        self.tenants: dict[str, Tenant] = {}
+        self.idle: dict[tuple[str, str], None] = {}
+        self.met = 0
+
+    def enter(self, call: Call, now_s: float) -> Account:
+        """The account of the agent that makes `call`, which has one ticket more now."""
+        account = self.accounts.get((call.tenant, call.agent))
+        if account is None:
+            account = self._meet(call.agent, call, now_s)
+        elif not account.tickets:
+            self.idle.pop(account.key, None)
+        if call.parent_agent is not None and account.parent != call.parent_agent:
+            self._adopt(account, call, now_s)
+        account.tickets += 1
+        return account
+
+    def leave(self, account: Account, now_s: float) -> None:
+        """The account has one ticket less."""
+        account.tickets -= 1
+        if not account.tickets:
+            account.idle_since_s = now_s
+            self.idle[account.key] = None
+
+    def family(self, name: str, tenant: str) -> list[Account]:
+        """An agent, its children and theirs; none if nobody knows it."""
+        first = self.accounts.get((tenant, name))
+        found = [] if first is None else [first]
+        for account in found:  # Grows as it goes; there are no circles.
+            found.extend(self.accounts[tenant, child] for child in account.children)
+        return found
+
+    def _meet(self, name: str, call: Call, now_s: float) -> Account:
+        self._drop_idle(now_s)
+        tenant = self.tenants.get(call.tenant)
+        if tenant is None:
+            own = self._config.tenants.get(call.tenant)
+            self.met += 1
+            tenant = Tenant(call.tenant, own.weight if own else 1.0, self.met)
+            self.tenants[call.tenant] = tenant
+        tenant.accounts += 1
+        account = Account(name, tenant, call.priority, now_s)
+        self.accounts[account.key] = account
+        self._scheduler.enter(account)
+        return account
+
+    def _adopt(self, account: Account, call: Call, now_s: float) -> None:
+        """The account works for another from now on, which may be new here too."""
+        name = call.parent_agent
+        assert name is not None  # noqa: S101 - the caller checked
+        self._orphan(account)
+        parent = self.accounts.get((call.tenant, name))
+        if parent is None:
+            parent = self._meet(name, call, now_s)
+            self.idle[parent.key] = None
+        above: str | None = name
+        while above is not None:  # A circle is cut where it would close.
+            elder = self.accounts[call.tenant, above]
+            above = elder.parent
+            if above == account.name:
+                self._orphan(elder)
+                break
+        account.parent = name
+        parent.children[account.name] = None
+
+    def _orphan(self, account: Account) -> None:
+        name, account.parent = account.parent, None
+        if name is not None:  # Nobody is forgotten before the last of its children.
+            del self.accounts[account.tenant.name, name].children[account.name]
+
+    def _drop_idle(self, now_s: float) -> None:
+        """Forget agents that have had no call for long; looked at whenever a new one comes."""
+        oldest_s = now_s - self._config.agent_idle_s
+        while self.idle:
+            key = next(iter(self.idle))
+            account = self.accounts[key]
+            if account.idle_since_s > oldest_s:
+                return
+            del self.idle[key]
+            if account.children:  # They may have calls: whoever ends it must find them.
+                account.idle_since_s = now_s
+                self.idle[key] = None
+                continue
+            del self.accounts[key]
+            self._orphan(account)
+            tenant = account.tenant
+            tenant.accounts -= 1
+            if not tenant.accounts:
+                self._shares.forget(tenant)
+                del self.tenants[tenant.name]

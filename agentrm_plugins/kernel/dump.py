@@ -1,0 +1,289 @@
+"""The kernel as a plain value: for a store, another process, or tomorrow.
+
+`dump` gives numbers, words, lists and dicts, as JSON has them (no infinity: None stands for never).
+`load` makes a kernel of it that answers all that follows as the first one would have. Left out is
+what changes no answer: the history behind `story`, and dead entries of heaps.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins.accounts import Account, Tenant
+from agentrm_plugins.calls import Call, Priority, Usage
+from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.kernel.kernel import Kernel
+from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import Ticket
+from agentrm_plugins.policy.leases import NEVER, terms
+from agentrm_plugins.policy.mlfq import Mlfq
+
+if TYPE_CHECKING:
+    from agentrm_plugins.config import Config
+    from agentrm_plugins.policy.lanes import Seat
+
+__all__ = ["dump", "load"]
+
+_FORMAT = 1
+_TENANT = ("recent_tokens", "tokens", "service_s", "waited_s", "refused")
+_ACCOUNT = (
+    *("level", "epoch", "level_base_s", "attained_s", "running", "since_sum_s", "calls", "tokens"),
+    *("waited_s", "refused", "zombies", "idle_since_s", "parent"),
+)
+_TICKET = (
+    *("submitted_s", "granted_s", "started_s", "deadline_s", "alarm_s", "paused_s"),
+    *("beats", "beaten_tokens"),
+)
+_COUNTERS = (
+    *("submitted", "granted", "settled", "reaped", "lost", "running", "demotions", "boosts"),
+    *("waited_s", "zombie_lane_s", "input_tokens", "output_tokens"),
+)
+_CALL = tuple((field.name, field.default) for field in fields(Call))
+
+
+def dump(kernel: Kernel) -> dict[str, Any]:
+    """The kernel's state, for `load` with the same configuration.
+
+    The kernel goes on as the loaded one would: tenants' shares that it had sorted, it sorts anew.
+    """
+    kernel.shares.generation += 1
+    seats = [seat for group in kernel.pool.groups.values() for seat in group.seats]
+    places = {seat: place for place, seat in enumerate(seats)}
+    return {
+        "format": _FORMAT,
+        "now_s": kernel.now_s,
+        "closed": kernel.closed,
+        "seq": kernel.seq,
+        "met": kernel.agents.met,
+        "counters": _row(kernel.counters, _COUNTERS),
+        "refused": dict(kernel.counters.refused),
+        "token_rate": [list(pair) for pair in kernel.counters.token_rate.bins],
+        "scheduler": _dump_scheduler(kernel),
+        "shares": kernel.shares.dump(),
+        "tenants": [
+            [tenant.name, tenant.weight, tenant.number, *_row(tenant, _TENANT)]
+            for tenant in kernel.tenants.values()
+        ],
+        "accounts": [_dump_account(account) for account in kernel.accounts.values()],
+        "idle": [list(key) for key in kernel.agents.idle],
+        "seats": _dump_seats(seats),
+        "peaks": [kernel.pool.peak, *(group.peak for group in kernel.pool.groups.values())],
+        "tickets": [_dump_ticket(ticket, places) for ticket in kernel.tickets.values()],
+        "turn": kernel.room.turn,
+        "passed": [kernel.room.passed[group] for group in kernel.pool.groups.values()],
+        "nested": [[group.name, list(kids)] for group, kids in kernel.nesting.waiting.items()],
+    }
+
+
+def load(config: Config, state: dict[str, Any]) -> Kernel:
+    """A kernel that goes on where the dumped one was.
+
+    Args:
+        config: The configuration with which the dumped kernel was made.
+        state: What `dump` gave.
+
+    Raises:
+        ConfigError: The state was written in a format that this version does not read.
+    """
+    if state.get("format") != _FORMAT:
+        way = f"this version reads format {_FORMAT}; dump with the version that loads"
+        raise ConfigError("format", state.get("format"), way)
+    kernel = Kernel(config, state["now_s"])
+    kernel.closed = state["closed"]
+    kernel.seq = state["seq"]
+    _set(kernel.counters, _COUNTERS, state["counters"])
+    kernel.counters.refused = Counter(state["refused"])
+    kernel.counters.token_rate.bins.extend(list(pair) for pair in state["token_rate"])
+    _load_scheduler(kernel, state["scheduler"])
+    _load_agents(kernel, state)
+    kernel.shares.load(state["shares"], kernel.tenants)
+    seats = _load_seats(kernel, state)
+    for row in state["tickets"]:
+        _load_ticket(kernel, row, seats)
+    _tie(kernel, state)
+    _load_room(kernel, state)
+    kernel.handle(kernel.now_s)  # Nothing is due, but when something will be is to be known.
+    return kernel
+
+
+def _row(thing: object, names: tuple[str, ...]) -> list[Any]:
+    values = [getattr(thing, name) for name in names]
+    return [None if value == NEVER else value for value in values]
+
+
+def _set(thing: object, names: tuple[str, ...], values: list[Any]) -> None:
+    for name, value in zip(names, values, strict=True):
+        never = value is None and name.endswith("_s")
+        setattr(thing, name, NEVER if never else value)
+
+
+# -- the order ------------------------------------------------------------------------------
+
+
+def _dump_scheduler(kernel: Kernel) -> list[Any]:
+    scheduler = kernel.scheduler
+    if not isinstance(scheduler, Mlfq):
+        return []
+    return _row(scheduler, ("dispatches", "epoch", "next_boost_s"))
+
+
+def _load_scheduler(kernel: Kernel, row: list[Any]) -> None:
+    if row:
+        _set(kernel.scheduler, ("dispatches", "epoch", "next_boost_s"), row)
+
+
+# -- agents and tenants ---------------------------------------------------------------------
+
+
+def _dump_account(account: Account) -> dict[str, Any]:
+    return {
+        "agent": account.name,
+        "tenant": account.tenant.name,
+        "hint": None if account.hint is None else str(account.hint),
+        "children": list(account.children),
+        "row": _row(account, _ACCOUNT),
+        "bids": [
+            {
+                "place": [bid.turn, bid.ready, bid.level, bid.slot],
+                "tickets": [ticket.number for ticket in bid.queue],
+            }
+            for bid in account.bids.values()
+        ],
+    }
+
+
+def _load_agents(kernel: Kernel, state: dict[str, Any]) -> None:
+    for name, weight, number, *row in state["tenants"]:
+        tenant = kernel.tenants[name] = Tenant(name, weight, number)
+        _set(tenant, _TENANT, row)
+    for entry in state["accounts"]:
+        tenant = kernel.tenants[entry["tenant"]]
+        tenant.accounts += 1
+        hint = None if entry["hint"] is None else Priority(entry["hint"])
+        account = Account(entry["agent"], tenant, hint, kernel.now_s)
+        _set(account, _ACCOUNT, entry["row"])
+        account.children = dict.fromkeys(entry["children"])
+        kernel.accounts[account.key] = account
+    kernel.agents.met = state["met"]
+    kernel.agents.idle.update(dict.fromkeys((tenant, name) for tenant, name in state["idle"]))
+
+
+# -- lanes ----------------------------------------------------------------------------------
+
+
+def _dump_seats(seats: list[Seat]) -> list[list[Any]]:
+    slots: dict[int, int] = {}
+    return [
+        [
+            seat.group.name,
+            *seat.account.key,
+            slots.setdefault(id(seat.slot), len(slots)),
+            seat.users,
+            seat.busy,
+            seat.extra,
+            seat.slot.extra,
+        ]
+        for seat in seats
+    ]
+
+
+def _load_seats(kernel: Kernel, state: dict[str, Any]) -> list[Seat]:
+    pool = kernel.pool
+    first: dict[int, Seat] = {}
+    seats = []
+    for name, tenant, agent, slot, users, busy, extra, slot_extra in state["seats"]:
+        group = pool.groups[name]
+        seat = pool.take(group, kernel.accounts[tenant, agent], first.get(slot))
+        first.setdefault(slot, seat)
+        seat.users, seat.busy = users, busy
+        seat.extra, seat.slot.extra = extra, slot_extra
+        group.busy += 1 if busy else 0
+        seats.append(seat)
+    pool.extra = sum(seat.slot.extra for seat in first.values())
+    pool.peak, *peaks = state["peaks"]
+    for group, peak in zip(pool.groups.values(), peaks, strict=True):
+        group.peak = peak
+        group.extra = sum(seat.extra for seat in group.seats)
+    return seats
+
+
+# -- tickets --------------------------------------------------------------------------------
+
+
+def _dump_ticket(ticket: Ticket, places: dict[Seat, int]) -> dict[str, Any]:
+    return {
+        "number": [ticket.number, ticket.seq],
+        "state": ticket.state.value,
+        "call": _dump_call(ticket.call),
+        "row": _row(ticket, _TICKET),
+        "seat": None if ticket.seat is None else places[ticket.seat],
+        "kids": list(ticket.kids or ()),
+        "rider": None if ticket.rider is None else ticket.rider.number,
+    }
+
+
+def _dump_call(call: Call) -> dict[str, Any]:
+    given = {name: getattr(call, name) for name, _ in _CALL}
+    given = {name: given[name] for name, default in _CALL if given[name] != default}
+    if "priority" in given:
+        given["priority"] = str(given["priority"])
+    if "estimate" in given:
+        usage = given["estimate"]
+        given["estimate"] = [usage.input_tokens, usage.output_tokens, usage.cached_input_tokens]
+    return given
+
+
+def _load_ticket(kernel: Kernel, entry: dict[str, Any], seats: list[Seat]) -> None:
+    given = dict(entry["call"])
+    if "estimate" in given:
+        given["estimate"] = Usage(*given["estimate"])
+    call = Call(**given)
+    account = kernel.accounts[call.tenant, call.agent]
+    number, seq = entry["number"]
+    ticket = Ticket(number, seq, call, account, kernel.pool.groups[call.group], 0.0)
+    _set(ticket, _TICKET, entry["row"])
+    account.tickets += 1
+    ticket.state = State(entry["state"])
+    if ticket.state is not State.QUEUED:
+        ticket.terms = terms(call, kernel.config.leases)
+    kernel.zombies += ticket.state is State.ZOMBIE
+    if entry["seat"] is not None:
+        ticket.seat = seats[entry["seat"]]
+    kernel.tickets[number] = ticket
+    kernel.alarms.set(ticket, ticket.alarm_s)
+
+
+def _tie(kernel: Kernel, state: dict[str, Any]) -> None:
+    """Nested calls and those in which they are nested."""
+    tickets = kernel.tickets
+    for entry in state["tickets"]:
+        ticket = tickets[entry["number"][0]]
+        if entry["kids"]:
+            ticket.kids = {number: tickets[number] for number in entry["kids"]}
+            ticket.nested = len(ticket.kids)
+            for kid in ticket.kids.values():
+                kid.parent = ticket
+        if entry["rider"] is not None:
+            ticket.rider = tickets[entry["rider"]]
+    for name, numbers in state["nested"]:
+        group = kernel.pool.groups[name]
+        kernel.nesting.waiting[group] = {number: tickets[number] for number in numbers}
+
+
+# -- who waits ------------------------------------------------------------------------------
+
+
+def _load_room(kernel: Kernel, state: dict[str, Any]) -> None:
+    room = kernel.room
+    for account, entry in zip(kernel.accounts.values(), state["accounts"], strict=True):
+        for offer in entry["bids"]:
+            turn, ready, level, slot = offer["place"]
+            tickets = [kernel.tickets[number] for number in offer["tickets"]]
+            bid = room.restore(account, tickets, turn)
+            bid.level, bid.slot = level, slot
+            if ready:
+                room.put_back(bid)
+    room.turn = state["turn"]
+    room.passed.update(zip(kernel.pool.groups.values(), state["passed"], strict=True))

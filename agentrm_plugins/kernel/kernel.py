@@ -1,0 +1,445 @@
+"""The kernel: composes the policies. Events in, effects out; it never waits and knows no clock.
+
+``handle(now_s, *events)`` is the only mutator. After it, nothing that could run is waiting, nothing
+that is due is left over, and ``next_deadline()`` says when to call again at the latest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins import effects as fx
+from agentrm_plugins import events as ev
+from agentrm_plugins.calls import Outcome, Usage
+from agentrm_plugins.config import Config, Order
+from agentrm_plugins.errors import ConfigError, KernelBug
+from agentrm_plugins.kernel.agents import Agents
+from agentrm_plugins.kernel.check import check
+from agentrm_plugins.kernel.nesting import Nesting
+from agentrm_plugins.kernel.observe import Counters, observe
+from agentrm_plugins.kernel.room import WaitingRoom
+from agentrm_plugins.kernel.states import State, move
+from agentrm_plugins.kernel.ticket import Ticket
+from agentrm_plugins.policy.fifo import Fifo
+from agentrm_plugins.policy.hrrn import Hrrn
+from agentrm_plugins.policy.lanes import LanePool
+from agentrm_plugins.policy.leases import NEVER, Alarms, terms
+from agentrm_plugins.policy.mlfq import Mlfq
+from agentrm_plugins.policy.priority import StaticPriority
+from agentrm_plugins.policy.round_robin import RoundRobin
+from agentrm_plugins.policy.shares import DominantShares
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentrm_plugins.accounts import Scheduler
+    from agentrm_plugins.policy.lanes import Group, Seat
+    from agentrm_plugins.report import Statistics
+
+__all__ = ["Kernel"]
+
+_HISTORY = 4096
+_UNUSED = Usage()
+
+
+class Kernel:
+    """The state of one core.
+
+    Args:
+        config: The configuration.
+        now_s: The time at which it begins.
+    """
+
+    def __init__(self, config: Config, now_s: float = 0.0) -> None:
+        self.config = config
+        self.now_s = now_s
+        self.pool = LanePool(config.lanes, config.groups)
+        self.shares = DominantShares(config.lanes, config.scheduler.share_half_life_s)
+        self.scheduler = _scheduler(config, self.shares)
+        self.room = WaitingRoom(self.scheduler, self.pool, config.scheduler.boost_interval)
+        self.alarms = Alarms()
+        self.tickets: dict[int, Ticket] = {}
+        self.agents = Agents(config, self.scheduler, self.shares)
+        self.accounts = self.agents.accounts
+        self.tenants = self.agents.tenants
+        self.counters = Counters()
+        self.nesting = Nesting(self)
+        self.closed = False
+        self.zombies = 0
+        self.seq = 0
+        self._deadline_s = NEVER
+        self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
+        self._out: list[fx.Effect] = []
+        self._token_service_s = config.scheduler.service_s_per_1k_tokens / 1000.0
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            ev.Submit: self._submit,
+            ev.Withdraw: self._withdraw,
+            ev.Beat: self._beat,
+            ev.Settle: self._settle,
+            ev.EndAgent: self._end_agent,
+            ev.Tick: self._tick,
+            ev.Close: self._close,
+        }
+
+    # -- the door ---------------------------------------------------------------------------
+
+    def handle(self, now_s: float, *events: ev.Event) -> list[fx.Effect]:
+        """Let `events` happen at `now_s` (seconds; a time before the last one counts as that).
+
+        Returns:
+            The effects, in order.
+
+        Raises:
+            KernelBug: A host did the impossible, for instance settled a call that still waits.
+        """
+        self.now_s = max(self.now_s, now_s)
+        out = self._out = []
+        try:
+            if self._deadline_s <= self.now_s:
+                self._expire()
+            for event in events:
+                self._handlers[event.__class__](event)
+        finally:
+            boost_s = self.scheduler.next_boost_s
+            alarm_s = self.alarms.next_s()
+            self._deadline_s = boost_s if boost_s < alarm_s and self.room.count else alarm_s
+        self._history.extend(out)
+        return out
+
+    def next_deadline(self) -> float:
+        """When `handle` must be called again at the latest, in seconds; infinite for never."""
+        return self._deadline_s
+
+    def statistics(self, *, agents: bool = True) -> Statistics:
+        """The state for people, frozen. Costs a look at each agent."""
+        return observe(self, agents=agents)
+
+    def validate(self) -> None:
+        """Check every invariant.
+
+        Raises:
+            KernelBug: One does not hold.
+        """
+        check(self)
+
+    def story(self, ticket: int) -> list[fx.Effect]:
+        """What has lately happened to a ticket, the oldest first."""
+        return [effect for effect in self._history if effect.ticket == ticket]
+
+    # -- events -----------------------------------------------------------------------------
+
+    def _submit(self, event: ev.Submit) -> None:
+        now_s, call, number = self.now_s, event.call, event.ticket
+        if number in self.tickets:
+            raise KernelBug(f"ticket {number} was submitted twice: {self.story(number)}")
+        group = self.pool.groups.get(call.group)
+        if group is None:
+            names = ", ".join(map(repr, self.pool.groups))
+            raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
+        self.counters.submitted += 1
+        self._out.append(fx.Submitted(now_s, number, call.agent, call.label))
+        if self.closed:
+            self.counters.refused["closed"] += 1
+            self._out.append(fx.Refused(now_s, number, call.agent, "closed", 0.0))
+            return
+        account = self.agents.enter(call, now_s)
+        self.seq += 1
+        ticket = self.tickets[number] = Ticket(number, self.seq, call, account, group, now_s)
+        if event.parent is not None and self.nesting.attach(ticket, event.parent):
+            return
+        if self._may_start(ticket):  # Nobody who waits may, so nobody is overtaken.
+            self.grant(ticket, "free", self.pool.take(group, account))
+        else:
+            self._queue(ticket)
+
+    def _queue(self, ticket: Ticket) -> None:
+        wait_s = ticket.call.wait_timeout_s
+        if wait_s is None:
+            wait_s = self.config.wait_timeout_s
+        own = self.config.max_waiting_per_agent
+        if wait_s == 0:
+            self.refuse(ticket, "wait_timeout")
+        elif self.room.count >= self.config.max_waiting:
+            self.refuse(ticket, "queue_full")
+        elif own is not None and ticket.account.waiting >= own:
+            self.refuse(ticket, "agent_queue_full")
+        else:
+            self.room.put(ticket, self.now_s)
+            if wait_s is not None:
+                self.alarms.set(ticket, self.now_s + wait_s)
+            self.scheduler.start_clock(self.now_s)
+            self._dispatch()
+
+    def _withdraw(self, event: ev.Withdraw) -> None:
+        ticket = self.tickets.get(event.ticket)
+        if ticket is None:
+            return
+        if ticket.state is State.QUEUED:
+            self.room.remove(ticket, self.now_s)
+            self.refuse(ticket, event.cause)
+            self._dispatch()
+        else:
+            self._end(ticket, None, Outcome.CANCELLED)
+
+    def _beat(self, event: ev.Beat) -> None:
+        ticket = self.tickets.get(event.ticket)
+        if ticket is None or ticket.state is not State.RUNNING:
+            return
+        ticket.beats += 1
+        tokens = event.tokens
+        if tokens:
+            ticket.beaten_tokens += tokens
+            self.counters.token_rate.add(tokens, self.now_s)
+        if not ticket.nested:
+            self._arm(ticket)
+        self._out.append(fx.Beaten(self.now_s, ticket.number, ticket.call.agent, "", tokens))
+
+    def _settle(self, event: ev.Settle) -> None:
+        ticket = self.tickets.get(event.ticket)
+        if ticket is None:
+            return
+        if ticket.state is State.QUEUED:
+            raise KernelBug(
+                f"ticket {event.ticket} waits and was settled: {self.story(event.ticket)}"
+            )
+        self._end(ticket, event.usage, event.outcome)
+
+    def _end_agent(self, event: ev.EndAgent) -> None:
+        for account in self.agents.family(event.agent, event.tenant):
+            for bid in list(account.bids.values()):
+                for ticket in list(bid.queue):
+                    self.room.remove(ticket, self.now_s)
+                    self.refuse(ticket, "agent_ended")
+        self._dispatch()
+
+    def _tick(self, event: ev.Tick) -> None:
+        """What was due has been done already."""
+
+    def _close(self, event: ev.Close) -> None:
+        self.closed = True
+        for ticket in list(self.tickets.values()):
+            if ticket.state is State.QUEUED:
+                self.room.remove(ticket, self.now_s)
+                self.refuse(ticket, event.cause)
+        self._dispatch()
+
+    # -- steps ------------------------------------------------------------------------------
+
+    def grant(self, ticket: Ticket, cause: str, seat: Seat) -> None:
+        """Give `ticket` its seat."""
+        now_s, account = self.now_s, ticket.account
+        move(ticket, State.RUNNING)
+        ticket.seat = seat
+        ticket.granted_s = now_s
+        ticket.terms = terms(ticket.call, self.config.leases)
+        ticket.deadline_s = now_s + ticket.terms.total_s
+        waited_s = now_s - ticket.submitted_s
+        account.waited_s += waited_s
+        account.tenant.waited_s += waited_s
+        counters = self.counters
+        counters.granted += 1
+        counters.waited_s += waited_s
+        counters.running += 1
+        if seat.group.per_agent is not None:
+            self.room.seated(account, seat.group)
+        if ticket.parent is not None:
+            self.nesting.granted(ticket)
+        self.start(ticket)
+        number, agent = ticket.number, ticket.call.agent
+        self._out.append(fx.Granted(now_s, number, agent, cause, ticket.group.name, waited_s))
+        boost = self.scheduler.dispatched(now_s)
+        if boost is not None:
+            self._boosted(boost)
+
+    def refuse(self, ticket: Ticket, cause: str) -> None:
+        """A call that does not wait (any more) will not run."""
+        move(ticket, State.GONE)
+        waited_s = self.now_s - ticket.submitted_s
+        account = ticket.account
+        account.refused += 1
+        account.tenant.refused += 1
+        self.counters.refused[cause] += 1
+        number, agent = ticket.number, ticket.call.agent
+        self._out.append(fx.Refused(self.now_s, number, agent, cause, waited_s))
+        self._forget(ticket)
+
+    def start(self, ticket: Ticket) -> None:
+        """Let the call's clocks run."""
+        ticket.started_s = self.now_s
+        assert ticket.seat is not None  # noqa: S101 - it runs
+        ticket.seat.begin()
+        account = ticket.account
+        account.running += 1
+        account.since_sum_s += self.now_s
+        self._arm(ticket)
+
+    def stop(self, ticket: Ticket) -> None:
+        """Let the call's clocks stand still, and count the service since they ran."""
+        if ticket.started_s == NEVER:
+            return
+        account = ticket.account
+        assert ticket.seat is not None  # noqa: S101 - it runs
+        ticket.seat.pause()
+        seconds = self.now_s - ticket.started_s
+        account.running -= 1
+        account.since_sum_s -= ticket.started_s
+        if not account.running:
+            account.since_sum_s = 0.0  # no rounding error survives
+        account.attained_s += seconds
+        account.tenant.service_s += seconds
+        ticket.started_s = NEVER
+        self.alarms.clear(ticket)
+
+    def _arm(self, ticket: Ticket) -> None:
+        limits = ticket.terms
+        assert limits is not None  # noqa: S101 - set when it was granted
+        allowed_s = limits.silence_s if ticket.beats else limits.first_s
+        self.alarms.set(ticket, min(self.now_s + allowed_s, ticket.deadline_s))
+
+    def _end(self, ticket: Ticket, usage: Usage | None, outcome: Outcome) -> None:
+        late = ticket.state is State.ZOMBIE
+        move(ticket, State.DONE)
+        if late:
+            self.zombies -= 1
+        else:
+            self._vacate(ticket)
+        account = ticket.account
+        account.calls += 1
+        self._charge(ticket, usage)
+        self.counters.settled += 1
+        cause = "late" if late else outcome.value
+        held_s = self.now_s - ticket.granted_s
+        number, agent = ticket.number, ticket.call.agent
+        self._out.append(fx.Settled(self.now_s, number, agent, cause, outcome, held_s, usage))
+        self._forget(ticket)
+        if self.scheduler.charged(account, self.now_s):
+            self.room.recharged(account, self.now_s)
+        self._dispatch()
+
+    def _vacate(self, ticket: Ticket) -> None:
+        """The call leaves its lane."""
+        self.stop(ticket)
+        self.counters.running -= 1
+        seat = ticket.seat
+        assert seat is not None  # noqa: S101 - every running ticket has one
+        ticket.seat = None
+        if self.pool.leave(seat):
+            self.room.unseated(seat.account, seat.group, self.now_s)
+            self.room.reprice(seat.account.tenant)
+
+    def _charge(self, ticket: Ticket, usage: Usage | None) -> None:
+        if usage is None:
+            # Nobody knows what it cost; what came out did cost.
+            usage = Usage(0, ticket.beaten_tokens) if ticket.beaten_tokens else _UNUSED
+        tokens = usage.input_tokens + usage.output_tokens
+        if not tokens:
+            return
+        account, tenant, counters = ticket.account, ticket.account.tenant, self.counters
+        account.tokens += tokens
+        tenant.tokens += tokens
+        account.attained_s += tokens * self._token_service_s
+        self.shares.charge(tenant, tokens, self.now_s)
+        counters.input_tokens += usage.input_tokens
+        counters.output_tokens += usage.output_tokens
+        if tokens > ticket.beaten_tokens:
+            counters.token_rate.add(tokens - ticket.beaten_tokens, self.now_s)
+
+    def _forget(self, ticket: Ticket) -> None:
+        """The ticket is done; see to what hung on it."""
+        del self.tickets[ticket.number]
+        self.alarms.clear(ticket)
+        if ticket.parent is not None or ticket.kids is not None:
+            self.nesting.detach(ticket)
+        self.agents.leave(ticket.account, self.now_s)
+
+    def _dispatch(self) -> None:
+        """Grant until nobody who waits may start."""
+        while self.room.count and (choice := self.room.choose(self.now_s)) is not None:
+            bid, cause = choice
+            ticket = self.room.take(bid, self.now_s)
+            within = self.nesting.within(ticket)
+            self.grant(ticket, cause, self.pool.take(ticket.group, ticket.account, within))
+        if self.nesting.waiting:
+            self.nesting.relieve()
+        if self.scheduler.demoted:
+            for account, level in self.scheduler.demoted:
+                self.counters.demotions += 1
+                self._out.append(fx.Demoted(self.now_s, 0, account.name, "quantum", level))
+            self.scheduler.demoted.clear()
+
+    # -- time -------------------------------------------------------------------------------
+
+    def _expire(self) -> None:
+        now_s = self.now_s
+        while (item := self.alarms.due(now_s)) is not None:
+            ticket: Ticket = item  # type: ignore[assignment]
+            if ticket.state is State.QUEUED:
+                self.room.remove(ticket, now_s)
+                self.refuse(ticket, "wait_timeout")
+            elif ticket.state is State.RUNNING:
+                self._reap(ticket)
+            else:
+                self._lose(ticket)
+        if self.room.count and self.scheduler.next_boost_s <= now_s:
+            self.scheduler.boost(now_s)
+            self._boosted("time")
+        self._dispatch()
+
+    def _reap(self, ticket: Ticket) -> None:
+        limits = ticket.terms
+        assert limits is not None  # noqa: S101 - set when it was granted
+        if self.now_s >= ticket.deadline_s:
+            cause = "deadline"
+        else:
+            cause = "silence" if ticket.beats else limits.first_cause
+        held_s = self.now_s - ticket.granted_s
+        move(ticket, State.ZOMBIE)
+        self._vacate(ticket)
+        self.zombies += 1
+        ticket.account.zombies += 1
+        self.counters.reaped += 1
+        self.counters.zombie_lane_s += held_s
+        number, agent = ticket.number, ticket.call.agent
+        self._out.append(fx.Reaped(self.now_s, number, agent, cause, held_s))
+        if ticket.parent is not None or ticket.kids is not None:
+            self.nesting.detach(ticket)
+        if self.scheduler.charged(ticket.account, self.now_s):
+            self.room.recharged(ticket.account, self.now_s)
+        # Its caller may never come back: remember it for as long as an idle agent.
+        self.alarms.set(ticket, self.now_s + self.config.agent_idle_s)
+
+    def _lose(self, ticket: Ticket) -> None:
+        """A zombie's caller was never heard of again."""
+        move(ticket, State.DONE)
+        self.zombies -= 1
+        self.counters.lost += 1
+        self._forget(ticket)
+
+    def _boosted(self, cause: str) -> None:
+        self.counters.boosts += 1
+        self._out.append(fx.Boosted(self.now_s, 0, "", cause))
+
+    # -- helpers ----------------------------------------------------------------------------
+
+    def _may_start(self, ticket: Ticket) -> bool:
+        group: Group = ticket.group
+        account = ticket.account
+        return (
+            self.pool.free(group)
+            and not group.agent_full(account)
+            and not group.tenant_full(account.tenant)
+        )
+
+
+def _scheduler(config: Config, shares: DominantShares) -> Scheduler:
+    settings = config.scheduler
+    if settings.order is Order.MLFQ:
+        return Mlfq(settings, shares)
+    simple: dict[Order | str, Callable[[], Scheduler]] = {
+        Order.FIFO: Fifo,
+        Order.ROUND_ROBIN: RoundRobin,
+        Order.PRIORITY: StaticPriority,
+        Order.HRRN: Hrrn,
+    }
+    return simple[settings.order]()

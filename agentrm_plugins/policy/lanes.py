@@ -1,0 +1,181 @@
+"""Execution lanes: bulkheads with guarantees and ceilings, work-conserving.
+
+Law: a call may start when its group is below its capacity, all groups together are below `lanes`,
+and its agent and its tenant are below their ceilings in that group. A free lane goes first to
+groups below their guarantee. Nothing idle is kept back, nothing running is taken away.
+
+A seat is a lane in use. A call nested in another one sits on its parent's seat while the parent
+waits for it (`share`); the seat is free when the last of them has left. A nested call in another
+group needs a lane there, but no further one of the total. Who takes a lane beyond a bound, to untie
+calls that wait for each other, is counted in `extra` until that lane is free again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentrm_plugins.accounts import Account, Tenant
+    from agentrm_plugins.config import LaneGroup
+
+__all__ = ["Group", "LanePool", "Seat"]
+
+
+class Group:
+    """One lane group: its bounds, what is in use, and the most that ever was."""
+
+    __slots__ = (
+        "agents",
+        "busy",
+        "capacity",
+        "extra",
+        "guaranteed",
+        "in_use",
+        "name",
+        "peak",
+        "per_agent",
+        "per_tenant",
+        "seats",
+        "tenants",
+    )
+
+    def __init__(self, config: LaneGroup) -> None:
+        self.name = config.name
+        self.capacity = config.capacity
+        self.guaranteed = config.guaranteed
+        self.per_agent = config.per_agent
+        self.per_tenant = config.per_tenant
+        self.in_use = 0
+        self.busy = 0
+        self.extra = 0
+        self.peak = 0
+        self.agents: dict[Account, int] = {}
+        self.tenants: dict[Tenant, int] = {}
+        self.seats: dict[Seat, None] = {}
+
+    def agent_full(self, account: Account) -> bool:
+        """Whether the agent holds as many lanes here as it may."""
+        return self.per_agent is not None and self.agents.get(account, 0) >= self.per_agent
+
+    def tenant_full(self, tenant: Tenant) -> bool:
+        """Whether the tenant holds as many lanes here as it may."""
+        return self.per_tenant is not None and self.tenants.get(tenant, 0) >= self.per_tenant
+
+
+class _Slot:
+    """One of the lanes in all; several seats share one while their calls are nested."""
+
+    __slots__ = ("extra", "users")
+
+    def __init__(self) -> None:
+        self.users = 1
+        self.extra = False
+
+
+class Seat:
+    """One lane in use: by `users` calls, of which `busy` (0 or 1) do not wait for another.
+
+    `extra` marks one beyond the capacity of its group.
+    """
+
+    __slots__ = ("account", "busy", "extra", "group", "slot", "users")
+
+    def __init__(self, group: Group, account: Account, slot: _Slot) -> None:
+        self.group = group
+        self.account = account
+        self.slot = slot
+        self.extra = False
+        self.users = 1
+        self.busy = 0
+
+    def begin(self) -> None:
+        """A call on this seat is at work."""
+        self.busy += 1
+        if self.busy == 1:
+            self.group.busy += 1
+
+    def pause(self) -> None:
+        """A call on this seat waits for another, or leaves."""
+        self.busy -= 1
+        if not self.busy:
+            self.group.busy -= 1
+
+
+class LanePool:
+    """All lanes.
+
+    Args:
+        lanes: Lanes in all.
+        groups: The lane groups.
+    """
+
+    def __init__(self, lanes: int, groups: tuple[LaneGroup, ...]) -> None:
+        self.lanes = lanes
+        self.in_use = 0
+        self.extra = 0
+        self.peak = 0
+        self.groups = {config.name: Group(config) for config in groups}
+
+    def free(self, group: Group) -> bool:
+        """Whether a call of the group could start, ceilings aside."""
+        return group.in_use < group.capacity and self.in_use < self.lanes
+
+    def take(self, group: Group, account: Account, within: Seat | None = None) -> Seat:
+        """Take a lane; `within` is the seat of a waiting parent whose slot is used along."""
+        if within is None:
+            slot = _Slot()
+            self.in_use += 1
+            if self.in_use > self.lanes:
+                slot.extra = True
+                self.extra += 1
+            self.peak = max(self.peak, self.in_use)
+        else:
+            slot = within.slot
+            slot.users += 1
+        seat = Seat(group, account, slot)
+        group.seats[seat] = None
+        group.in_use += 1
+        if group.in_use > group.capacity:
+            seat.extra = True
+            group.extra += 1
+        group.peak = max(group.peak, group.in_use)
+        if group.per_agent is not None:
+            group.agents[account] = group.agents.get(account, 0) + 1
+        if group.per_tenant is not None:
+            group.tenants[account.tenant] = group.tenants.get(account.tenant, 0) + 1
+        account.tenant.lanes += 1
+        return seat
+
+    def share(self, seat: Seat) -> Seat:
+        """A nested call sits down on its parent's seat."""
+        seat.users += 1
+        return seat
+
+    def leave(self, seat: Seat) -> bool:
+        """A call leaves its seat. True if the lane is free now."""
+        seat.users -= 1
+        if seat.users:
+            return False
+        group, account = seat.group, seat.account
+        del group.seats[seat]
+        group.in_use -= 1
+        if seat.extra:
+            group.extra -= 1
+        slot = seat.slot
+        slot.users -= 1
+        if not slot.users:
+            self.in_use -= 1
+            if slot.extra:
+                self.extra -= 1
+        if group.per_agent is not None:
+            _decrement(group.agents, account)
+        if group.per_tenant is not None:
+            _decrement(group.tenants, account.tenant)
+        account.tenant.lanes -= 1
+        return True
+
+
+def _decrement(counts: dict[Any, int], key: object) -> None:
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]

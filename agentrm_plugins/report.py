@@ -1,0 +1,106 @@
+"""What `statistics()` gives: frozen values, counted since the core was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["AgentStatistics", "GroupStatistics", "Statistics", "TenantStatistics", "TokenRates"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRates:
+    """Tokens per second over the last 1, 10 and 60 seconds."""
+
+    last_1_s: float
+    last_10_s: float
+    last_60_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatistics:
+    """One lane group: its bounds, the lanes in use now, the most ever, and who waits for one."""
+
+    capacity: int
+    guaranteed: int
+    in_use: int
+    peak: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStatistics:
+    """One agent: where it stands and what it received. Times in seconds."""
+
+    tenant: str
+    parent: str | None
+    level: int
+    waiting: int
+    running: int
+    calls: int
+    refused: int
+    zombies: int
+    service_s: float
+    waited_s: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class TenantStatistics:
+    """One tenant: its weight, its dominant share now, and what it received. Times in seconds."""
+
+    weight: float
+    share: float
+    waiting: int
+    lanes: int
+    refused: int
+    service_s: float
+    waited_s: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """The whole core at one moment.
+
+    Attributes:
+        at_s: When, on the core's own clock.
+        order: Who goes next: "mlfq", "fifo", ...
+        queue_depth: Waiting calls in each level, the top one first.
+        waiting: Calls that wait for a lane.
+        running: Calls that hold one or sit on a parent's.
+        zombies: Calls that were reaped and have not been heard of since.
+        lanes: Lanes in all; `lanes_in_use` of them now, `lanes_peak` at most ever.
+        submitted: Calls so far; of these `granted` got a lane, `settled` ended, `reaped` lost
+            their lane, and `refused` never ran, by cause.
+        zombie_lane_s: Lane seconds that reaped calls held for nothing.
+        waited_s: Seconds that granted calls waited, in all.
+        tokens_per_s: Rate of tokens, input and output.
+        events_dropped: Events that a reader of the event stream was too slow for.
+    """
+
+    at_s: float
+    order: str
+    queue_depth: tuple[int, ...]
+    waiting: int
+    running: int
+    zombies: int
+    lanes: int
+    lanes_in_use: int
+    lanes_peak: int
+    groups: Mapping[str, GroupStatistics]
+    agents: Mapping[str, AgentStatistics]
+    tenants: Mapping[str, TenantStatistics]
+    submitted: int
+    granted: int
+    settled: int
+    reaped: int
+    refused: Mapping[str, int]
+    demotions: int
+    boosts: int
+    zombie_lane_s: float
+    waited_s: float
+    input_tokens: int
+    output_tokens: int
+    tokens_per_s: TokenRates
+    events_dropped: int = 0

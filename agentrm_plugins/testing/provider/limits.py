@@ -1,0 +1,297 @@
+"""Rate limits as a provider enforces them. Pure: time comes in as `now_s`, nothing is read.
+
+Law of the continuous bucket: `level = min(size, level + rate * dt)`; a request of `n` passes when
+`level >= n`, otherwise it may come back after `(n - level) / rate` seconds. A level below zero is
+a debt, made by a reply that was larger than what was reserved for it.
+
+Law of the fixed window: at each multiple of `window_s` the whole quota returns; between two of
+them nothing does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import floor, inf
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Admission", "Bucket", "LimitSet", "Meter", "Quota", "Window"]
+
+Resource = Literal["requests", "tokens", "input_tokens", "output_tokens"]
+
+
+class Meter(Protocol):
+    """What both kinds of limit can do. `limit` is the quota of one window."""
+
+    limit: float
+
+    def wait_s(self, amount: float, now_s: float) -> float:
+        """Seconds until `amount` would pass; 0 is now, infinity is never."""
+        ...
+
+    def charge(self, amount: float, now_s: float, *, floor_at: float = -inf) -> None:
+        """Take `amount` (a negative one gives back), never going below `floor_at`."""
+        ...
+
+    def remaining(self, now_s: float) -> float:
+        """What is left at this moment."""
+        ...
+
+    def reset_s(self, now_s: float) -> float:
+        """Seconds until the whole quota is there again."""
+        ...
+
+    def resize(self, limit: float, now_s: float) -> None:
+        """Change the quota in mid-run; what was taken stays taken."""
+        ...
+
+
+class Bucket:
+    """A token bucket with continuous refill.
+
+    Args:
+        limit: The quota of one window.
+        window_s: The length of the window, seconds.
+        burst: The bucket's size as a share of the quota, 0 < burst <= 1.
+        now_s: The time at which it starts, full.
+    """
+
+    __slots__ = ("_burst", "_level", "_rate", "_size", "_stamp_s", "_window_s", "limit")
+
+    def __init__(self, limit: float, window_s: float, burst: float, now_s: float) -> None:
+        self._window_s = window_s
+        self._burst = burst
+        self._stamp_s = now_s
+        self._set(limit)
+        self._level = self._size
+
+    def _set(self, limit: float) -> None:
+        self.limit = limit
+        self._rate = limit / self._window_s
+        # A bucket smaller than one unit would never let anything pass.
+        self._size = max(1.0, limit * self._burst)
+
+    def _refill(self, now_s: float) -> None:
+        if now_s > self._stamp_s:
+            self._level = min(self._size, self._level + self._rate * (now_s - self._stamp_s))
+            self._stamp_s = now_s
+
+    def wait_s(self, amount: float, now_s: float) -> float:
+        """Seconds until `amount` would pass; infinity if it is larger than the bucket."""
+        if amount > self._size:
+            return inf
+        self._refill(now_s)
+        # A float's rounding must not turn an exact refill into one more rejection.
+        missing = amount - self._level
+        return missing / self._rate if missing > 1e-9 else 0.0
+
+    def charge(self, amount: float, now_s: float, *, floor_at: float = -inf) -> None:
+        """Take `amount`, or give it back if negative; never above the size."""
+        self._refill(now_s)
+        level = self._level - amount
+        if amount > 0:
+            level = max(level, min(floor_at, self._level))
+        self._level = min(self._size, level)
+
+    def remaining(self, now_s: float) -> float:
+        """The level after the refill; negative while in debt."""
+        self._refill(now_s)
+        return self._level
+
+    def reset_s(self, now_s: float) -> float:
+        """Seconds until the bucket is full."""
+        self._refill(now_s)
+        return (self._size - self._level) / self._rate
+
+    def resize(self, limit: float, now_s: float) -> None:
+        """Change rate and size; a level above the new size is cut to it."""
+        self._refill(now_s)
+        self._set(limit)
+        self._level = min(self._level, self._size)
+
+
+class Window:
+    """A fixed window: the quota returns whole at each multiple of `window_s`."""
+
+    __slots__ = ("_start_s", "_used", "_window_s", "limit")
+
+    def __init__(self, limit: float, window_s: float, now_s: float) -> None:
+        self.limit = limit
+        self._window_s = window_s
+        self._start_s = now_s
+        self._used = 0.0
+
+    def _roll(self, now_s: float) -> None:
+        passed = floor((now_s - self._start_s) / self._window_s)
+        if passed > 0:
+            self._start_s += passed * self._window_s
+            # What went over the quota is a debt, paid from the windows that follow.
+            self._used = max(0.0, self._used - passed * self.limit)
+
+    def wait_s(self, amount: float, now_s: float) -> float:
+        """Seconds until `amount` would pass; infinity if it exceeds the whole quota."""
+        if amount > self.limit:
+            return inf
+        self._roll(now_s)
+        return 0.0 if self._used + amount <= self.limit else self.reset_s(now_s)
+
+    def charge(self, amount: float, now_s: float, *, floor_at: float = -inf) -> None:
+        """Take `amount`, or give it back if negative."""
+        self._roll(now_s)
+        used = self._used + amount
+        if amount > 0:
+            used = min(used, max(self.limit - floor_at, self._used))
+        self._used = max(0.0, used)
+
+    def remaining(self, now_s: float) -> float:
+        """What is left of this window; negative while in debt."""
+        self._roll(now_s)
+        return self.limit - self._used
+
+    def reset_s(self, now_s: float) -> float:
+        """Seconds until the next window."""
+        self._roll(now_s)
+        return max(0.0, self._start_s + self._window_s - now_s)
+
+    def resize(self, limit: float, now_s: float) -> None:
+        """Change the quota; what was used in this window stays used."""
+        self._roll(now_s)
+        self.limit = limit
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The quotas of one scope for one window; None is no limit.
+
+    `window_s` is the length of "a minute", `burst` the bucket's share of the quota, `fixed`
+    chooses fixed windows instead of continuous refill.
+    """
+
+    requests: float | None = None
+    tokens: float | None = None
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+    window_s: float = 60.0
+    burst: float = 1.0
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The verdict on one request: admitted, or which limit binds and for how long.
+
+    `wait_s` is infinite when the request is larger than the limit itself.
+    """
+
+    admitted: bool
+    resource: Resource | None = None
+    wait_s: float = 0.0
+    limit: float = 0.0
+    used: float = 0.0
+    requested: float = 0.0
+
+
+_ADMITTED = Admission(admitted=True)
+
+
+class LimitSet:
+    """All the limits of one scope (a model, a key, or both)."""
+
+    __slots__ = ("_meters", "_quota")
+
+    def __init__(self, quota: Quota, now_s: float) -> None:
+        self._quota = quota
+        self._meters: dict[Resource, Meter] = {}
+        for resource, limit in self._limits(quota):
+            self._meters[resource] = self._new(limit, now_s)
+
+    @staticmethod
+    def _limits(quota: Quota) -> Iterator[tuple[Resource, float]]:
+        pairs: tuple[tuple[Resource, float | None], ...] = (
+            ("requests", quota.requests),
+            ("tokens", quota.tokens),
+            ("input_tokens", quota.input_tokens),
+            ("output_tokens", quota.output_tokens),
+        )
+        return ((resource, limit) for resource, limit in pairs if limit is not None)
+
+    def _new(self, limit: float, now_s: float) -> Meter:
+        if self._quota.fixed:
+            return Window(limit, self._quota.window_s, now_s)
+        return Bucket(limit, self._quota.window_s, self._quota.burst, now_s)
+
+    def apply(self, quota: Quota, now_s: float) -> None:
+        """Follow new quotas in mid-run. A new kind of window starts afresh."""
+        same_kind = (quota.window_s, quota.burst, quota.fixed) == (
+            self._quota.window_s,
+            self._quota.burst,
+            self._quota.fixed,
+        )
+        self._quota = quota
+        old, self._meters = self._meters, {}
+        for resource, limit in self._limits(quota):
+            meter = old.get(resource) if same_kind else None
+            if meter is None:
+                meter = self._new(limit, now_s)
+            else:
+                meter.resize(limit, now_s)
+            self._meters[resource] = meter
+
+    def admit(
+        self, now_s: float, *, input_tokens: float, output_tokens: float, rejection_cost: float
+    ) -> Admission:
+        """Take one request and its tokens, all or nothing.
+
+        `rejection_cost` requests are charged when it is rejected, down to an empty bucket and
+        not below it.
+        """
+        meters = self._meters
+        if not meters:
+            return _ADMITTED
+        amounts: dict[Resource, float] = {
+            "requests": 1.0,
+            "tokens": input_tokens + output_tokens,
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+        }
+        worst: Resource | None = None
+        longest = 0.0
+        for resource, meter in meters.items():
+            wait = meter.wait_s(amounts[resource], now_s)
+            if wait > longest:
+                worst, longest = resource, wait
+        if worst is None:
+            for resource, meter in meters.items():
+                meter.charge(amounts[resource], now_s)
+            return _ADMITTED
+        binding = meters[worst]
+        used = binding.limit - binding.remaining(now_s)
+        if rejection_cost and "requests" in meters:
+            meters["requests"].charge(rejection_cost, now_s, floor_at=0.0)
+            if worst == "requests":
+                longest = binding.wait_s(1.0, now_s)
+        return Admission(
+            admitted=False,
+            resource=worst,
+            wait_s=longest,
+            limit=binding.limit,
+            used=used,
+            requested=amounts[worst],
+        )
+
+    def settle(self, now_s: float, *, input_tokens: float, output_tokens: float) -> None:
+        """Correct the charge by these differences (real minus reserved)."""
+        for resource, amount in (
+            ("tokens", input_tokens + output_tokens),
+            ("input_tokens", input_tokens),
+            ("output_tokens", output_tokens),
+        ):
+            meter = self._meters.get(resource)  # type: ignore[call-overload]
+            if meter is not None and amount:
+                meter.charge(amount, now_s)
+
+    def meters(self) -> Iterator[tuple[Resource, Meter]]:
+        """Each limited resource with its meter, for the headers."""
+        return iter(self._meters.items())

@@ -1,0 +1,1 @@
+"""The benchmark of the scheduler in virtual time."""

@@ -1,0 +1,290 @@
+"""Finalisers, signals and Ctrl-C at every line of the host: nothing hangs, no lane is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import agentrm_plugins
+from agentrm_plugins import AgentRM, Call, CallReaped
+from agentrm_plugins.hosts import MonotonicClock, VirtualClock
+from tests.hosts.worlds import wait_until
+
+pytestmark = pytest.mark.lowest
+CORE = Path(agentrm_plugins.__file__).parent
+CALLERS = tuple(
+    str(CORE / name) for name in ("hosts/lease.py", "hosts/drive.py", "slot.py", "manager.py")
+)
+ALL = (str(CORE),)
+
+
+@contextmanager
+def at_each_line(action, where=ALL):
+    """Call `action(n)` before the n-th line that this thread runs in those files."""
+    count = 0
+
+    def trace(frame, event, _):
+        nonlocal count
+        if not frame.f_code.co_filename.startswith(where):
+            return None
+        if event == "line":
+            count += 1
+            action(count)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def use(rm):
+    """A bit of everything that enters the core."""
+    with rm.slot(agent="a", streaming=True) as lease:
+        lease.beat(2)
+        nested = rm.admit_nowait(Call("b"))
+        rm.statistics()
+        nested.settle()
+    rm.end_agent("a")
+    rm.statistics()
+
+
+def test_the_core_may_be_entered_again_at_every_line():
+    """A finaliser (or a signal's handler) may look and settle in the middle of anything.
+
+    With `threading.Event` and a plain lock inside, some of these lines would wait for ever.
+    """
+    line, lines, inside = 0, 1, 0
+    while line < lines:
+        line += 1
+        with AgentRM(lanes=1, clock=VirtualClock()) as rm, AgentRM(lanes=1) as other:
+
+            def finaliser(count, line=line):
+                nonlocal inside, lines
+                lines = max(lines, count)
+                if count != line:
+                    return
+                inside += rm._host._inside != 0
+                left = rm._host.submit(Call("left"))  # waits or runs, and is dropped at once
+                left.beat()
+                del left
+                assert rm.statistics(agents=False).lanes == 1
+                other.admit(Call("c")).settle()
+
+            with at_each_line(finaliser):
+                use(rm)
+            end = rm.statistics()
+            assert (end.running, end.waiting, end.lanes_in_use) == (0, 0, 0), line
+            rm._host.read(lambda kernel: kernel.validate())
+    assert inside > 100
+
+
+def test_garbage_collected_inside_the_core():
+    """Abandoned streams, finalised by the collector inside the core, give their lanes back."""
+    finalised_inside, calls = 0, 0
+
+    class Stream:
+        def __init__(self, rm):
+            self.me = self  # a cycle: only the collector ends it
+            self.rm = rm
+            self.lease = rm.admit_nowait(Call("stream"))
+
+        def __del__(self):
+            nonlocal finalised_inside
+            finalised_inside += self.rm._host._inside == threading.get_ident()
+            assert self.rm.statistics(agents=False).lanes == 2
+            if self.lease is not None:
+                self.lease.beat(1)
+                self.lease.settle()
+
+    class CollectingClock(MonotonicClock):
+        def now_(self):
+            nonlocal calls
+            calls += 1
+            if calls % 7 == 0:
+                gc.collect()
+            return time.monotonic()
+
+        def __init__(self):
+            self.now = self.now_
+
+    def work(rm):
+        for _ in range(100):
+            Stream(rm)
+            lease = rm.admit_nowait(Call("user"))
+            if lease is not None:
+                lease.settle()
+
+    gc.collect()
+    gc.freeze()  # the collections below look at the new objects only
+    try:
+        with AgentRM(lanes=2, clock=CollectingClock()) as rm:
+            threads = [threading.Thread(target=work, args=(rm,), daemon=True) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
+            assert not any(thread.is_alive() for thread in threads), "the core is deadlocked"
+            gc.collect()
+            wait_until(lambda: rm.statistics(agents=False).running == 0)
+            assert rm.statistics().granted > 100
+    finally:
+        gc.unfreeze()
+    assert finalised_inside > 10
+
+
+def test_an_interrupt_at_any_line_of_a_call_loses_no_lane():
+    """Ctrl-C may hit between any two lines of waiting, holding and leaving; the lane comes back.
+
+    (Not inside `feed` and below: no Python code can make its own state changes atomic to it.)
+    """
+    line, finished = 0, False
+    while not finished:
+        line += 1
+        rest = line
+
+        def interrupt(_):
+            nonlocal rest
+            if rm._host._inside == 0:
+                rest -= 1
+                if rest == 0:
+                    raise KeyboardInterrupt
+
+        with AgentRM(lanes=1, clock=VirtualClock()) as rm:
+            try:
+                with at_each_line(interrupt, CALLERS):
+                    with rm.slot(agent="a") as lease:
+                        lease.beat()
+                    finished = True
+            except KeyboardInterrupt:
+                pass
+            lease = None
+            rm._host.tick()
+            end = rm.statistics()
+            assert (end.running, end.waiting) == (0, 0), line
+            rm.admit(Call("next")).settle()
+    assert line > 30
+
+
+def test_ctrl_c_while_a_thread_waits():
+    """A real SIGINT ends the wait of the main thread; the call has left the queue."""
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signals come to the main thread")
+    with AgentRM(lanes=1) as rm:
+        held = rm.admit(Call("holder"))
+
+        def press():
+            wait_until(lambda: rm.statistics().waiting == 1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=press)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            thread.start()
+            with pytest.raises(KeyboardInterrupt), rm.slot(agent="impatient"):
+                raise AssertionError("there was no lane")
+        finally:
+            thread.join()
+            signal.signal(signal.SIGINT, before)
+        assert rm.statistics().waiting == 0
+        assert rm.statistics().lanes_in_use == 1
+        held.settle()
+
+
+def test_an_abandoned_async_generator_gives_its_lane_back():
+    """A stream left half read is finalised by the loop, or by the collector after it."""
+
+    async def stream(rm):
+        async with rm.slot(agent="a", streaming=True) as lease:
+            for token in range(10):
+                lease.beat(1)
+                yield token
+
+    async def leave_early(rm):
+        async for _ in stream(rm):
+            break
+        gc.collect()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert rm.statistics().running == 0
+
+    with AgentRM(lanes=1) as rm:
+        asyncio.run(leave_early(rm))
+
+
+def test_a_loop_closed_while_a_task_waits():
+    """The lane that would have been that task's goes to the next, in the same thread too."""
+    with AgentRM(lanes=1, order="fifo") as rm:
+        held = rm.admit(Call("holder"))
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(rm.admit_async(Call("ghost")))
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(asyncio.sleep(0))
+        assert rm.statistics().waiting == 1
+        loop.close()
+        next_one = rm._host.submit(Call("next"))
+        held.settle()
+        assert next_one.decided
+        assert rm.statistics().waiting == 0
+        assert rm.statistics().running == 1
+        next_one.settle()
+        task._log_destroy_pending = False
+        task.get_coro().close()
+        del task
+        gc.collect()
+        assert rm.statistics().running == 0
+
+
+def test_cancellation_and_grant_at_the_same_moment():
+    """A lane granted to a task that is cancelled before it wakes is not lost."""
+
+    async def main(rm):
+        held = await rm.admit_async(Call("holder"))
+        waiter = asyncio.create_task(rm.admit_async(Call("waiter")))
+        await asyncio.sleep(0)
+        held.settle()
+        assert rm.statistics().running == 1
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+        assert rm.statistics().running == 0
+
+    with AgentRM(lanes=1) as rm:
+        asyncio.run(main(rm))
+
+
+def test_a_reaped_task_is_cancelled_with_our_error_and_not_with_theirs():
+    """The block ends as CallReaped; a cancellation from outside stays a cancellation."""
+
+    async def main(rm, clock):
+        async def hang():
+            async with rm.slot(agent="hung"):
+                await asyncio.get_running_loop().create_future()
+
+        reaped = asyncio.create_task(hang())
+        await asyncio.sleep(0)
+        clock.advance(121)
+        with pytest.raises(CallReaped, match="response_timeout_s"):
+            await reaped
+        assert reaped.cancelling() == 0
+        cancelled = asyncio.create_task(hang())
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+
+    clock = VirtualClock()
+    with AgentRM(lanes=1, clock=clock) as rm:
+        asyncio.run(main(rm, clock))
+        assert rm.statistics().running == 0

@@ -1,0 +1,289 @@
+"""The shape of the code: floors, purity, public names, size; and each rule can fail."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CORE = ROOT / "agentrm_plugins"
+ADAPTERS = ROOT / "adapters"
+
+# A file imports only from lower floors, or from its own package. The key is the first name below
+# agentrm_plugins; "" is the front door, agentrm_plugins/__init__.py itself.
+FLOORS = {
+    "errors": 1,
+    "calls": 2,
+    "accounts": 3,
+    "ambient": 3,
+    "events": 3,
+    "effects": 3,
+    "report": 3,
+    "config": 4,
+    "policy": 5,
+    "context": 5,
+    "kernel": 6,
+    "hosts": 7,
+    "stores": 7,
+    "telemetry": 7,
+    "sim": 7,
+    "slot": 8,
+    "manager": 9,
+    "integration": 10,
+    "": 11,
+    "testing": 12,
+    "demo": 13,
+    "cli": 14,
+}
+PURE = ("policy", "context", "kernel")
+IMPURE_MODULES = {
+    *("asyncio", "concurrent", "contextvars", "datetime", "gc", "http", "io", "logging"),
+    *("multiprocessing", "os", "pathlib", "queue", "random", "sched", "secrets", "select"),
+    *("selectors", "signal", "socket", "sqlite3", "subprocess", "sys", "tempfile", "threading"),
+    *("time", "urllib", "uuid", "warnings", "weakref"),
+}
+FRAMEWORKS = re.compile(r"(lang(chain|graph|smith)\w*|openai|anthropic|httpx2?)(\.|$)")
+ADAPTER_PACKAGES = {"agentrm_langchain", "agentrm_langgraph", "agentrm_openai"}
+PUBLIC_CORE = {"agentrm_plugins", "agentrm_plugins.integration"}
+MAX_FILE_LINES = 450
+MAX_FUNCTION_LINES = 60
+MAX_PUBLIC_NAMES = 15
+SECRET = re.compile(
+    r"(?<![A-Za-z0-9])sk-(?:proj-|ant-)?[A-Za-z0-9_]{16,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}"
+    r"|AIza[0-9A-Za-z_-]{35}|-----BEGIN [A-Z ]*PRIVATE KEY"
+)
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|work)/[A-Za-z][\w.-]*/|[A-Z]:\\\\?Users")
+
+
+def python_files(*folders: Path) -> list[Path]:
+    return sorted(
+        path
+        for folder in folders
+        for path in folder.rglob("*.py")
+        if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    )
+
+
+def tracked_files() -> list[Path]:
+    """The files that git would ship, or all of them where this is no clone."""
+    listing = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listing.returncode:  # An unpacked source distribution.
+        return [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
+    return [ROOT / name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def module_name(path: Path, source_root: Path = ROOT) -> str:
+    parts = path.relative_to(source_root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(tree: ast.AST, package: str = "") -> Iterator[tuple[int, str]]:
+    """Each imported name with its line: `from a.b import c` gives `a.b.c`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, base] if base else above)
+            for alias in node.names:
+                yield node.lineno, f"{base}.{alias.name}"
+
+
+def package_of(path: Path, source_root: Path = ROOT) -> str:
+    name = module_name(path, source_root)
+    return name if path.name == "__init__.py" else name.rpartition(".")[0]
+
+
+def section(name: str) -> str:
+    """The key in FLOORS of a dotted name below agentrm_plugins; a front door's name is ""."""
+    first = name.split(".")[1] if "." in name else ""
+    exists = (CORE / first).is_dir() or (CORE / f"{first}.py").is_file()
+    return first if first and (exists or first in FLOORS) else ""
+
+
+def floor_faults(source: str, name: str, package: str) -> list[str]:
+    here = section(name)
+    faults = []
+    for line, target in imports(ast.parse(source), package):
+        if target.partition(".")[0] != "agentrm_plugins":
+            continue
+        there = section(target)
+        if here == there == "policy" and name != "agentrm_plugins.policy":
+            faults.append(f"{name}:{line}: a policy imports its sibling {target}")
+        elif here != there and FLOORS[there] >= FLOORS[here]:
+            faults.append(f"{name}:{line}: floor {FLOORS[here]} imports {target}")
+    return faults
+
+
+def purity_faults(source: str, name: str) -> list[str]:
+    return [
+        f"{name}:{line}: pure code imports {target}"
+        for line, target in imports(ast.parse(source))
+        if target.partition(".")[0] in IMPURE_MODULES
+    ]
+
+
+def adapter_faults(source: str, name: str, own: str) -> list[str]:
+    """An adapter may import a name of the front door or of `integration`, and nothing below."""
+    faults = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules = [node.module or ""]
+        else:
+            continue
+        for module in modules:
+            top = module.partition(".")[0]
+            private = top == "agentrm_plugins" and module not in PUBLIC_CORE
+            if private or (top in ADAPTER_PACKAGES - {own} and "." in module):
+                faults.append(f"{name}:{node.lineno}: {own} imports {module}")
+    return faults
+
+
+def size_faults(source: str, name: str) -> list[str]:
+    lines = source.count("\n")
+    faults = [f"{name}: {lines} lines"] if lines > MAX_FILE_LINES else []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > MAX_FUNCTION_LINES:
+                faults.append(f"{name}:{node.lineno}: {node.name} has {length} lines")
+    return faults
+
+
+def test_every_module_of_the_core_has_a_floor() -> None:
+    """A new module or package of the core is given its floor in the table above."""
+    found = {section_path.stem for section_path in CORE.glob("*.py")} - {"__init__", "__main__"}
+    found |= {path.parent.name for path in CORE.glob("*/*.py")}
+    assert found, "no code found: this test looks in the wrong place"
+    assert not found - FLOORS.keys()
+
+
+def test_files_import_only_from_lower_floors() -> None:
+    """Dependencies point downwards, and no policy knows another."""
+    faults = []
+    for path in python_files(CORE):
+        if path.name == "__main__.py":
+            continue
+        source = path.read_text(encoding="utf-8")
+        faults += floor_faults(source, module_name(path), package_of(path))
+    assert not faults, "\n".join(faults)
+
+
+def test_policies_kernel_and_context_are_pure() -> None:
+    """Time and chance come in as arguments; nothing there waits, logs or touches the machine."""
+    faults = []
+    for path in python_files(*(CORE / name for name in PURE)):
+        faults += purity_faults(path.read_text(encoding="utf-8"), module_name(path))
+    assert not faults, "\n".join(faults)
+
+
+def test_core_imports_no_framework() -> None:
+    """Who uses one framework need not install another; the demo alone drives real agents."""
+    faults = []
+    for path in python_files(CORE):
+        if section(module_name(path)) in {"cli", "demo"}:
+            continue
+        for line, target in imports(ast.parse(path.read_text(encoding="utf-8"))):
+            if FRAMEWORKS.match(target):
+                faults.append(f"{path.relative_to(ROOT)}:{line}: {target}")
+    assert not faults, "\n".join(faults)
+
+
+def test_adapters_use_public_names_only() -> None:
+    """An adapter is what anybody could write with the names that we promise."""
+    faults = []
+    for path in python_files(ADAPTERS):
+        relative = path.relative_to(ADAPTERS)
+        if "tests" not in relative.parts:
+            source = path.read_text(encoding="utf-8")
+            faults += adapter_faults(source, str(relative), relative.parts[0])
+    assert not faults, "\n".join(faults)
+
+
+def test_files_and_functions_stay_small() -> None:
+    """A file has at most 450 lines and a function 60, here and in tests, examples, benchmarks."""
+    folders = [CORE, ADAPTERS, *(ROOT / name for name in ("tests", "examples", "benchmarks"))]
+    faults = []
+    for path in python_files(*folders):
+        faults += size_faults(path.read_text(encoding="utf-8"), str(path.relative_to(ROOT)))
+    assert not faults, "\n".join(faults)
+
+
+def test_every_module_has_a_docstring() -> None:
+    """Each file of the library opens with what it is for."""
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in python_files(CORE, ADAPTERS)
+        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert not silent
+
+
+@pytest.mark.lowest
+@pytest.mark.parametrize("package", ["agentrm_plugins", *sorted(ADAPTER_PACKAGES)])
+def test_front_doors_are_small_sorted_and_real(package: str) -> None:
+    """`__all__` names at most 15 things, in order, each of which exists and has a docstring."""
+    if package in ADAPTER_PACKAGES and not (ADAPTERS / package).is_dir():
+        pytest.skip(f"{package} is not part of this tree")
+    module = importlib.import_module(package)
+    names = module.__all__
+    assert list(names) == sorted(set(names))
+    assert 0 < len(names) <= MAX_PUBLIC_NAMES
+    undocumented = [name for name in names if not getattr(module, name).__doc__]
+    assert not undocumented
+
+
+def test_no_secret_and_no_machine_path_is_tracked() -> None:
+    """Nothing that looks like a key, nor a path of somebody's machine, is in the repository."""
+    files = tracked_files()
+    assert ROOT / "pyproject.toml" in files
+    faults = []
+    for path in files:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        for pattern in (SECRET, MACHINE_PATH):
+            for match in pattern.finditer(text):
+                line = text.count("\n", 0, match.start()) + 1
+                faults.append(f"{path.relative_to(ROOT)}:{line}: {match[0][:12]}...")
+    assert not faults, "\n".join(faults)
+
+
+def test_rules_catch_planted_faults() -> None:
+    """Each rule is able to fail: a planted fault is named with its file and line."""
+    name, package = "agentrm_plugins.policy.fifo", "agentrm_plugins.policy"
+    upward = floor_faults("from agentrm_plugins.hosts import clock", name, package)
+    assert upward == [f"{name}:1: floor 5 imports agentrm_plugins.hosts.clock"]
+    assert floor_faults("from ..kernel import kernel", name, package)
+    assert floor_faults("from agentrm_plugins import AgentRM", name, package)
+    assert "sibling" in floor_faults("from . import mlfq", name, package)[0]
+    assert not floor_faults("from agentrm_plugins.errors import ConfigError", name, package)
+    assert purity_faults("def f():\n    from time import monotonic", name)
+    assert adapter_faults("import agentrm_plugins.kernel.kernel", "x.py", "agentrm_openai")
+    assert adapter_faults("from agentrm_langchain.handler import a", "x.py", "agentrm_openai")
+    assert not adapter_faults("from agentrm_plugins import AgentRM", "x.py", "agentrm_openai")
+    assert size_faults("\n" * (MAX_FILE_LINES + 1), name)
+    assert size_faults("def f():\n" + "    1\n" * MAX_FUNCTION_LINES, name)
+    assert SECRET.search("s" + "k-" + "a1" * 10)
+    assert MACHINE_PATH.search("/" + "home/somebody/x")
+    assert FRAMEWORKS.match("langchain_core.messages")
+    assert FRAMEWORKS.match("openai")
+    assert not FRAMEWORKS.match("h11")
