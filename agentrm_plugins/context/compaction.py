@@ -16,10 +16,20 @@ from agentrm_plugins.context.errors import BudgetTooSmall
 from agentrm_plugins.context.groups import Group, grouped, prefix_borders
 from agentrm_plugins.context.messages import Message, plain_text
 from agentrm_plugins.context.session import Entry, Episode, Replacement, Session
+from agentrm_plugins.context.summaries import SummaryRequest
 from agentrm_plugins.context.tokens import REPLY_OVERHEAD
-from agentrm_plugins.context.warm import line_of, made_episode, shrink, warm_tokens
+from agentrm_plugins.context.warm import made_episode, shrink, warm_tokens
 
-__all__ = ["Plan", "apply_plan", "fit_now", "hot_tokens", "planned", "total_tokens", "value_of"]
+__all__ = [
+    "Plan",
+    "apply_plan",
+    "fit_now",
+    "hot_tokens",
+    "planned",
+    "retelling",
+    "total_tokens",
+    "value_of",
+]
 
 STUB_TOKENS = 60
 _UNANSWERED_TOKENS = 24
@@ -306,7 +316,13 @@ def _drop_newest(session: Session) -> None:
         session.generation += 1
 
 
-def note_lines(session: Session, first: int, last: int) -> list[str]:
-    """Give the live notes of a stretch as lines, for a summariser that wants them."""
-    notes = [n for n in session.ledger.notes.values() if first <= n.seq <= last and n.live]
-    return [line_of(note) for note in sorted(notes, key=lambda n: (n.seq, n.id))]
+def retelling(session: Session, plan: Plan) -> SummaryRequest | None:
+    """Give what a summariser is asked to tell for a plan; None when no episode leaves."""
+    stretch = session.entries[session.first_hot : max(plan.border, session.first_hot)]
+    lines = tuple(
+        f"{entry.seq} {entry.role}: {plain_text(entry.message)}"
+        for entry in stretch
+        if entry.message is not None
+    )
+    room = int(session.config.warm_share * session.config.budget_tokens)
+    return SummaryRequest(lines, min(400, room // 4)) if lines else None

@@ -37,7 +37,8 @@ _CUE_TERMS = frozenset(
     for word in (
         "correction corrected actually longer instead rather scratch change changed moved switched "
         "replaced update updated revised wrong mistake new now renamed forget disregard ignore "
-        "note remember important confirm confirmed decided agreed use used set sorry today old previous"
+        "note remember important confirm confirmed decided agreed use used set sorry today "
+        "old previous"
     ).split()
     for term in terms(word)
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from agentrm_plugins.context.facts import values_of
 from agentrm_plugins.context.ledger import Note
@@ -150,12 +149,25 @@ def _label(session: Session, seq: int, texts: Mapping[int, str]) -> str:
     who = {"assistant": "you"}.get(entry.role, entry.role)
     label = f"{seq} {who}"
     if entry.at_s > 0:
-        label += f" {datetime.fromtimestamp(entry.at_s, UTC):%Y-%m-%d}"
+        label += f" {_day(entry.at_s)}"
     turn = source_turn(session, entry) if entry.role in {"tool", "function"} else None
     if turn is not None and turn.seq in texts:
         said = " ".join(texts[turn.seq].split())[:_SOURCE_CHARS]
         label += f' (for {turn.seq} user: "{said}")'
     return label
+
+
+def _day(at_s: float) -> str:
+    """Write the UTC day of a time, by the civil-from-days rule of the Gregorian calendar."""
+    era_days = int(at_s // 86_400) + 719_468
+    era, day_of_era = divmod(era_days, 146_097)
+    shift = day_of_era // 1_460 - day_of_era // 36_524 + day_of_era // 146_096
+    year = (day_of_era - shift) // 365
+    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * month + 2) // 5 + 1
+    month = month + 3 if month < 10 else month - 9  # noqa: PLR2004 - its year begins in March
+    return f"{year + era * 400 + (month < 3):04}-{month:02}-{day:02}"  # noqa: PLR2004
 
 
 def _with_neighbours(

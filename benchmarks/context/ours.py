@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context_manager import ContextManager
+from agentrm_plugins.sessions import ContextManager
 from agentrm_plugins.stores import SqliteStore
 
 

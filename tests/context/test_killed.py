@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context_manager import ContextManager
+from agentrm_plugins.sessions import ContextManager
 from agentrm_plugins.stores import SessionKey, SqliteStore
 from benchmarks.context.generate import session as generated
 from benchmarks.context.grade import faults, request_tokens
@@ -20,7 +20,7 @@ ROOT = str(Path(__file__).parents[2])
 WORKER = """
 import sys
 from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context_manager import ContextManager
+from agentrm_plugins.sessions import ContextManager
 from agentrm_plugins.stores import SqliteStore
 from benchmarks.context.generate import session
 history = session(31, 160).messages

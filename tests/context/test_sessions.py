@@ -13,9 +13,9 @@ from agentrm_plugins.context.embedding import EmbeddingIndex
 from agentrm_plugins.context.errors import BadMessage, BudgetTooSmall, StoreLocked
 from agentrm_plugins.context.messages import from_openai
 from agentrm_plugins.context.summaries import LLMSummariser, SummaryRequest
-from agentrm_plugins.context_manager import RECALL_TOOL, ContextManager, fit
-from agentrm_plugins.counting import counter_for
 from agentrm_plugins.errors import ClosedError, ConfigError
+from agentrm_plugins.sessions import RECALL_TOOL, ContextManager, fit
+from agentrm_plugins.sessions.counting import counter_for
 from agentrm_plugins.stores import MemoryStore, SqliteStore
 from benchmarks.context.generate import session as generated
 from benchmarks.context.grade import faults, request_tokens, text_of
@@ -431,9 +431,8 @@ def test_random_histories_never_break_a_rule():
     """Random transcripts, broken ones too: under budget, valid, or a clear error."""
     rng = random.Random(4)
     for _ in range(60):
-        history, n = [SYSTEM], 0
-        for _ in range(rng.randint(1, 25)):
-            n += 1
+        history = [SYSTEM]
+        for n in range(1, rng.randint(2, 26)):
             history += rng.choice([
                 [user(rng.choice(["", "go", "x " * 300]))],
                 [said(rng.choice(["", "ok", "y " * 200]))],

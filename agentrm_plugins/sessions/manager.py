@@ -22,10 +22,10 @@ from agentrm_plugins.context.errors import StoreError
 from agentrm_plugins.context.freeze import loaded
 from agentrm_plugins.context.session import Entry, Session, Source, message_of
 from agentrm_plugins.context.view import Pressure, View
-from agentrm_plugins.context_recall import RECALL_TOOL
-from agentrm_plugins.context_session import ContextSession
-from agentrm_plugins.counting import counter_for
 from agentrm_plugins.errors import ClosedError, ConfigError
+from agentrm_plugins.sessions.counting import counter_for
+from agentrm_plugins.sessions.recall import RECALL_TOOL
+from agentrm_plugins.sessions.session import ContextSession
 from agentrm_plugins.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.stores.memory import MemoryStore
 

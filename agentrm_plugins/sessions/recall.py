@@ -10,10 +10,10 @@ from typing import Any
 from agentrm_plugins.context.messages import plain_text
 from agentrm_plugins.context.paging import Found, assembled, source_turn, visible
 from agentrm_plugins.context.recall import Candidate, Hit, Query, fused, query_of, ranked
-from agentrm_plugins.context.session import Recalled, Session, message_of
+from agentrm_plugins.context.session import Entry, Recalled, Session, body_of, message_of
 from agentrm_plugins.stores.base import ColdStore, Row, SessionKey
 
-__all__ = ["RECALL_TOOL", "Recaller", "asked_for"]
+__all__ = ["RECALL_TOOL", "Recaller", "asked_for", "row_of"]
 
 COARSE, READ = 24, 14
 _NEIGHBOUR_CHARS = 300
@@ -51,6 +51,14 @@ def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
     place = given.get("message")
     whole = isinstance(place, int) and not isinstance(place, bool)
     return str(given.get("query") or ""), place if whole else None
+
+
+def row_of(entry: Entry) -> Row:
+    """Write a message as a row of the archive."""
+    if entry.message is None:  # pragma: no cover - bodies are kept until they are archived
+        raise AssertionError(f"message {entry.seq} left memory before it was archived")
+    body = body_of(entry.message)
+    return Row(entry.seq, entry.role, body, entry.digest, entry.tokens, entry.at_s)
 
 
 class Recaller:

@@ -18,17 +18,18 @@ from agentrm_plugins.context.compaction import (
     apply_plan,
     fit_now,
     planned,
+    retelling,
     total_tokens,
 )
 from agentrm_plugins.context.errors import StoreError
 from agentrm_plugins.context.freeze import dumped
 from agentrm_plugins.context.messages import Message, plain_text
-from agentrm_plugins.context.session import Entry, Session, Source, body_of, cut_up
+from agentrm_plugins.context.session import Entry, Session, Source, cut_up
 from agentrm_plugins.context.summaries import SummaryRequest
 from agentrm_plugins.context.text import Passage
 from agentrm_plugins.context.view import Pressure, View, composed, with_line
-from agentrm_plugins.context_recall import Recaller, asked_for
-from agentrm_plugins.stores.base import ColdStore, Row, SessionKey
+from agentrm_plugins.sessions.recall import Recaller, asked_for, row_of
+from agentrm_plugins.stores.base import ColdStore, SessionKey
 
 __all__ = ["ContextSession"]
 
@@ -168,7 +169,7 @@ class ContextSession:
             if keep is not None:
                 self._store.rewind(self.key, keep)
                 state.rewound = None
-            self._store.append(self.key, [_row(entry) for entry in self._unsaved])
+            self._store.append(self.key, [row_of(entry) for entry in self._unsaved])
             self._unsaved = []
         except StoreError as error:
             self._refused(error)
@@ -362,15 +363,7 @@ class ContextSession:
         if self._summariser is None:
             return None
         with self._lock:
-            state = self._state
-            stretch = state.entries[state.first_hot : max(plan.border, state.first_hot)]
-            lines = tuple(
-                f"{entry.seq} {entry.role}: {plain_text(entry.message)}"
-                for entry in stretch
-                if entry.message is not None
-            )
-            room = int(state.config.warm_share * state.config.budget_tokens)
-        return SummaryRequest(lines, min(400, room // 4)) if lines else None
+            return retelling(self._state, plan)
 
     def _narrative(self, plan: Plan) -> str:
         request = self._request(plan)
@@ -444,16 +437,9 @@ class ContextSession:
         """
         with self._working, self._lock:
             if self._unsaved:
-                self._store.append(self.key, [_row(entry) for entry in self._unsaved])
+                self._store.append(self.key, [row_of(entry) for entry in self._unsaved])
                 self._unsaved = []
             self._store.save_state(self.key, dumped(self._state))
-
-
-def _row(entry: Entry) -> Row:
-    if entry.message is None:  # pragma: no cover - bodies are kept until they are archived
-        raise AssertionError(f"message {entry.seq} left memory before it was archived")
-    body = body_of(entry.message)
-    return Row(entry.seq, entry.role, body, entry.digest, entry.tokens, entry.at_s)
 
 
 def _is_there(state: Session, entry: Entry) -> bool:
