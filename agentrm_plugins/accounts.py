@@ -202,9 +202,6 @@ class LazyHeap:
     def __len__(self) -> int:
         return self._live
 
-    def __iter__(self) -> Iterator[Bid]:
-        return (bid for _, version, bid in self._heap if bid.version == version)
-
     def push(self, key: Any, bid: Bid) -> None:
         """Add `bid` under `key`."""
         bid.version += 1

@@ -34,6 +34,12 @@ def _whole(name: str, value: object, least: int, *, none: bool = False) -> None:
         raise ConfigError(name, value, way)
 
 
+def _seconds(name: str, value: float | None, *, zero: bool = False) -> None:
+    if value is None:
+        raise ConfigError(name, None, "give seconds; a large number for 'nearly never'")
+    check_seconds(name, value, zero=zero)
+
+
 @dataclass(frozen=True, slots=True)
 class LaneGroup:
     """A named group of execution lanes: a bulkhead.
@@ -108,8 +114,8 @@ class SchedulerConfig:
         _whole("num_queues", self.num_queues, 1)
         _whole("boost_interval", self.boost_interval, 1)
         check_seconds("boost_every_s", self.boost_every_s)
-        check_seconds("share_half_life_s", self.share_half_life_s)
-        check_seconds("service_s_per_1k_tokens", self.service_s_per_1k_tokens, zero=True)
+        _seconds("share_half_life_s", self.share_half_life_s)
+        _seconds("service_s_per_1k_tokens", self.service_s_per_1k_tokens, zero=True)
         self._check_quanta()
         levels = {parse_priority(k, "start_levels"): v for k, v in self.start_levels.items()}
         for name, level in levels.items():
@@ -156,9 +162,7 @@ class LeaseConfig:
     def __post_init__(self) -> None:
         """Refuse what would reap at once or never."""
         for name in ("first_token_timeout_s", "silence_timeout_s", "response_timeout_s"):
-            if getattr(self, name) is None:
-                raise ConfigError(name, None, "give seconds; a large number for 'nearly never'")
-            check_seconds(name, getattr(self, name))
+            _seconds(name, getattr(self, name))
         check_seconds("total_timeout_s", self.total_timeout_s)
 
 
@@ -212,7 +216,7 @@ class Config:
         _whole("max_waiting", self.max_waiting, 0)
         _whole("max_waiting_per_agent", self.max_waiting_per_agent, 1, none=True)
         check_seconds("wait_timeout_s", self.wait_timeout_s, zero=True)
-        check_seconds("agent_idle_s", self.agent_idle_s)
+        _seconds("agent_idle_s", self.agent_idle_s)
         kinds = (("scheduler", SchedulerConfig), ("leases", LeaseConfig))
         for name, kind in kinds:
             if not isinstance(getattr(self, name), kind):

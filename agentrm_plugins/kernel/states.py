@@ -10,7 +10,7 @@ from agentrm_plugins.errors import KernelBug
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.ticket import Ticket
 
-__all__ = ["TRANSITIONS", "State", "move"]
+__all__ = ["TRANSITIONS", "State", "diagram", "move"]
 
 
 class State(Enum):
@@ -32,9 +32,9 @@ TRANSITIONS: dict[State, dict[State, str]] = {
     },
     State.RUNNING: {
         State.DONE: "settled",
-        State.ZOMBIE: "its lease expired: the lane is free again",
+        State.ZOMBIE: "its lease expired, the lane is free again",
     },
-    State.ZOMBIE: {State.DONE: "settled late: tokens are charged, no lane is returned"},
+    State.ZOMBIE: {State.DONE: "settled late, tokens are charged, no lane is returned"},
     State.DONE: {},
     State.GONE: {},
 }
@@ -50,3 +50,14 @@ def move(ticket: Ticket, state: State) -> None:
         message = f"ticket {ticket.number}: {ticket.state.value} -> {state.value} is impossible"
         raise KernelBug(message)
     ticket.state = state
+
+
+def diagram() -> str:
+    """The table as a diagram in mermaid's language, for the docs."""
+    lines = ["stateDiagram-v2", f"    [*] --> {State.QUEUED.value}: submitted"]
+    for state, steps in TRANSITIONS.items():
+        for after, cause in steps.items():
+            lines.append(f"    {state.value} --> {after.value}: {cause}")
+        if not steps:
+            lines.append(f"    {state.value} --> [*]")
+    return "\n".join(lines)

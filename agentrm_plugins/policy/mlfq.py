@@ -205,11 +205,6 @@ class _MlfqQueue:
     def __len__(self) -> int:
         return self._live
 
-    def level_counts(self) -> tuple[int, ...]:
-        """Bids waiting in each level."""
-        self._notice_boost()
-        return tuple(sum(len(heap) for heap in level.tenants.values()) for level in self._levels)
-
     def _level_of(self, bid: Bid) -> int:
         # A bid queued before the last boost lies in the top level by now.
         return bid.level if bid.slot == self._mlfq.epoch else 0

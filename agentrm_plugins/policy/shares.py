@@ -20,6 +20,7 @@ __all__ = ["DominantShares"]
 
 _TOO_MANY_HALF_LIVES = 256.0
 _DRIFT = 1.1
+_GREAT = 0.1
 
 
 class DominantShares:
@@ -67,7 +68,10 @@ class DominantShares:
     def forget(self, tenant: Tenant) -> None:
         """The tenant is gone; what it used no longer counts."""
         if self._known.pop(tenant.name, None) is not None:
-            self._total = max(self._total - tenant.recent_tokens, 0.0)
+            if tenant.recent_tokens > _GREAT * self._total:  # A difference would be imprecise.
+                self._total = sum(other.recent_tokens for other in self._known.values())
+            else:
+                self._total -= tenant.recent_tokens
             self._next_generation = self._total * _DRIFT
             self.generation += 1
 

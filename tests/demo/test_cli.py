@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from agentrm_plugins.cli import app
+from agentrm_plugins.demo import DemoSettings, run_demo
+
+ROOT = Path(__file__).parent.parent.parent
+SMALL = ("--agents", "4", "--lanes", "2", "--time-scale", "0.01", "--plain")
+
+
+def agentrm(*arguments):
+    result = CliRunner(env={"COLUMNS": "300", "NO_COLOR": "1", "TERM": "dumb"}).invoke(
+        app, arguments
+    )
+    return result.exit_code, re.sub(r"\x1b\[[0-9;]*m", "", result.output)
+
+
+@pytest.mark.slow
+def test_demo_runs_both_sides_and_compares_them(tmp_path):
+    """All turns of real LangChain agents end on both sides; the table and the file say how."""
+    path = tmp_path / "figures.json"
+    code, text = agentrm("demo", *SMALL, "--hang-rate", "0.2", "--json", str(path))
+    assert code == 0, text
+    for words in ("Semaphore(2)", "max_retries=2", "interactive turn p95", "lane waste", "zombies"):
+        assert words in text
+    assert "What differed" in text
+    assert "test-key" not in text
+    figures = json.loads(path.read_text())
+    assert figures["settings"]["agents"] == 4
+    for side in ("unmanaged", "managed"):
+        assert figures[side]["finished"] + figures[side]["failed"] == 2 * 4 + 2 * 6
+        assert figures[side]["zombies"] > 0
+    assert figures["managed"]["waste_s"] < figures["unmanaged"]["waste_s"]
+
+
+async def test_demo_draws_a_live_display():
+    """On a terminal the display shows lanes, levels, agents, rates and events."""
+    console = Console(force_terminal=True, width=120, height=50)
+    settings = DemoSettings(agents=2, interactive=1, lanes=1, time_scale=0.01, hang_rate=0.3)
+    with console.capture() as captured:
+        _, after = await run_demo(settings, console=console)
+    text = captured.get()
+    for words in ("lanes", "queue 3", "tokens/s", "interactive-01", "batch-01", "granted"):
+        assert words in text
+    assert after.finished + after.failed == 4 + 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--agents", "1"), r"--agents.*1: give a whole number from 2 to 200"),
+        (("--agents", "many"), r"--agents.*valid integer"),
+        (("--interactive", "21"), r"--interactive.*21: give a whole number from 0 to 20"),
+        (("--lanes", "0"), r"--lanes.*0: give a whole number from 1"),
+        (("--hang-rate", "1.5"), r"--hang-rate.*1\.5: give a number from 0 to 0\.9"),
+        (("--hang-rate", "nan"), r"--hang-rate.*nan: give a number"),
+        (("--time-scale", "0"), r"--time-scale.*0\.0: give a number from 0\.01 to 1"),
+        (("--timeout", "-1"), r"--timeout.*-1\.0"),
+        (("--first-token-timeout", "0"), r"--first-token-timeout"),
+        (("--order", "best"), r"--order.*'best': use one of 'mlfq'"),
+        (("--json", "no/such/folder/x.json"), r"--json.*folder does not exist"),
+    ],
+)
+def test_demo_refuses_bad_options(arguments, message):
+    """The error names the option, the value and the way out, before anything starts."""
+    code, text = agentrm("demo", *arguments)
+    assert code == 2
+    assert re.search(message, text), text
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_ends_the_demo_cleanly():
+    """No traceback, the shell's code for an interrupt, and the process is gone."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "adapters")])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agentrm_plugins.cli", "demo", "--plain"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+    )
+    with process:
+        for line in process.stdout:
+            if "lanes" in line and "turns" in line and "0.0 s" not in line:
+                process.send_signal(signal.SIGINT)
+                break
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "Stopped." in errors
+
+
+def test_simulate_prints_the_table_and_says_where_it_loses():
+    """Five orders side by side, the workload in words, and the losses of the one in question."""
+    code, text = agentrm("simulate", "--scenario", "faulty", "--order", "mlfq", "--seeds", "5")
+    assert code == 0
+    assert "4 lanes; 63 turns of 5 agents" in text
+    for order in ("mlfq", "fifo", "round_robin", "priority", "hrrn"):
+        assert f"| {order}" in text
+    assert "mlfq loses by more than 2 %:" in text
+    code, text = agentrm("simulate", "--scenario", "normal", "--seeds", "2", "--no-reaper")
+    assert code == 0
+    assert "loses nowhere" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--scenario", "x"), r"scenario.*'x': use one of normal"),
+        (("--seeds", "0"), r"--seeds.*0: give a whole number from 1 to 1000"),
+        (("--order", "x"), r"--order.*'x': use one of mlfq"),
+    ],
+)
+def test_simulate_refuses_bad_options(arguments, message):
+    """The error names the option, the value and the way out."""
+    code, text = agentrm("simulate", *arguments)
+    assert code == 2
+    assert re.search(message, text), text
+
+
+def test_help_names_every_option():
+    """`--help` works for all commands, and alone shows them."""
+    code, text = agentrm("demo", "--help")
+    assert code == 0
+    for option in ("--agents", "--interactive", "--lanes", "--hang-rate", "--seed", "--order"):
+        assert option in text
+    assert "simulate" in agentrm("--help")[1]
