@@ -45,6 +45,12 @@ def mark_of(source: Mapping[str, Any] | Message) -> int:
     try:
         return hash((*source, *source.values()))
     except TypeError:
+        pass
+    try:
+        calls = [(c.get("id"), *c["function"].items()) for c in source["tool_calls"]]
+        rest = [item for item in source.items() if item[0] != "tool_calls"]
+        return hash((*rest, *calls))
+    except (AttributeError, KeyError, TypeError):
         return hash(tuple(map(_frozen, source.items())))
 
 

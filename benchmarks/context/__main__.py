@@ -58,6 +58,7 @@ def row(tallies: list[Tally]) -> dict[str, object]:
     """Sum up one strategy at one budget over all sessions."""
     total = lambda name: sum(getattr(t, name) for t in tallies)  # noqa: E731
     work = sorted(x for t in tallies for x in t.work_ms)
+    cpu = sorted(x for t in tallies for x in t.cpu_ms)
     share = lambda a, b: round(a / b, 4) if b else None  # noqa: E731
     per_run = [statistics.median(t.work_ms) for t in tallies if t.work_ms]
     kinds: dict[str, int] = {}
@@ -75,6 +76,8 @@ def row(tallies: list[Tally]) -> dict[str, object]:
         "prefix_of_sent": share(total("prefix_tokens"), total("tokens_sent")),
         "work_ms_median": round(statistics.median(per_run), 3) if per_run else None,
         "work_ms_p95": round(work[int(len(work) * 0.95)], 3) if work else None,
+        "cpu_ms_median": round(statistics.median(cpu), 3) if cpu else None,
+        "cpu_ms_p95": round(cpu[int(len(cpu) * 0.95)], 3) if cpu else None,
         "kinds": kinds,
     }  # fmt: skip
 

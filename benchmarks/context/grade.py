@@ -113,6 +113,7 @@ class Tally:
     old_offered: int = 0
     compaction_tokens: int = 0
     work_ms: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
     missed: list[str] = field(default_factory=list)
 

@@ -32,7 +32,7 @@ def play(session: Session, strategy: Strategy, budget: int, *, recall_share: flo
         if message["role"] != "assistant":
             history.append(message)
             continue
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.thread_time()
         try:
             view = strategy(list(history))
         except Exception as error:  # noqa: BLE001 - a peer's failure is a result
@@ -40,6 +40,7 @@ def play(session: Session, strategy: Strategy, budget: int, *, recall_share: flo
             tally.kinds[type(error).__name__] = tally.kinds.get(type(error).__name__, 0) + 1
             view = []
         tally.work_ms.append((time.perf_counter() - begun) * 1e3)
+        tally.cpu_ms.append((time.thread_time() - used) * 1e3)
         _grade(tally, session, history, place, view, before, budget)
         if getattr(strategy, "recall_tokens", 0) > recall_share * budget:
             tally.recall_over += 1
