@@ -297,7 +297,8 @@ def _primary(note: Note) -> Value | None:
 
 def _alike(one: Note, other: Note) -> float:
     shared = one.subject & other.subject
-    return len(shared) / max(1, len(one.subject | other.subject)) - 0.3 * _apart(one, other, shared)
+    # One that is qualified like the correction goes before any that is not.
+    return len(shared) / max(1, len(one.subject | other.subject)) - _apart(one, other, shared)
 
 
 def _supersedes(new: Note, old: Note) -> tuple[list[Value], list[Value]]:
