@@ -18,6 +18,7 @@ ADAPTERS = ROOT / "adapters"
 # A file imports only from lower floors, or from its own package. The key is the first name below
 # agentrm_plugins; "" is the front door, agentrm_plugins/__init__.py itself.
 FLOORS = {
+    "data": 1,
     "errors": 1,
     "verdicts": 1,
     "calls": 2,
@@ -36,6 +37,7 @@ FLOORS = {
     "telemetry": 7,
     "sim": 7,
     "slot": 8,
+    "sessions": 8,
     "manager": 9,
     "integration": 10,
     "": 11,

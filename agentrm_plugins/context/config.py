@@ -1,0 +1,108 @@
+"""The settings of a session's context: frozen, validated when made, with units in the names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agentrm_plugins.errors import ConfigError
+
+__all__ = ["ContextConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContextConfig:
+    """How large a prompt may be, when it is compacted, and what is kept.
+
+    Args:
+        budget_tokens: The most that one request may hold: messages, system prompt and tools. The
+            room for the answer is not part of it. 200 or more.
+        model: Its name chooses the encoding and the rules for images. A name that tiktoken does
+            not know is counted by a conservative estimate.
+        soft_mark: Share of the budget above which compaction starts in the background.
+        low_mark: Share of the budget that a compaction goes down to. The hard mark is 1.
+        warm_share: Most of the budget that the notes of compacted episodes may take.
+        recall_share: Most of the budget that recalled passages may take; 0 switches recall off.
+        tool_result_keep: Newest groups of tool calls whose results are never shortened, as long as
+            the budget can be met with them. 2 was guessed: the last step and the one before it.
+        tool_result_floor_tokens: Results smaller than this are not worth a stub. Guessed: a stub
+            takes about 40 tokens.
+        recency_weight, importance_weight, information_weight: The value of a message is the sum of
+            these times its recency, importance and key information, each 0 to 1 (the form of
+            arXiv:2603.13110, section IV-C, which gives no numbers; these were measured on
+            `benchmarks/context`, where 0.2 to 0.4 made no difference of more than 1 %).
+        note_tokens: Longest note made of one sentence.
+        summary_role: "user" or "system": the role in which notes and recalled passages are sent.
+            "user" is taken by all providers at any place.
+        pressure_line: Add a line that tells the model how full its window is.
+        unknown_blocks: "keep": a content block of unknown type is passed on as it is, counted by
+            its JSON text, and named in the view's repairs. "error": `BadMessage`.
+        on_store_error: "keep": a turn goes on when the store refuses; what is not archived stays
+            in memory and is tried again each turn, and the view's repairs say so. "raise".
+    """
+
+    budget_tokens: int = 16_000
+    model: str = "gpt-4o"
+    soft_mark: float = 0.95
+    low_mark: float = 0.5
+    warm_share: float = 0.42
+    recall_share: float = 0.2
+    tool_result_keep: int = 2
+    tool_result_floor_tokens: int = 120
+    recency_weight: float = 0.3
+    importance_weight: float = 0.3
+    information_weight: float = 0.4
+    note_tokens: int = 60
+    summary_role: str = "user"
+    pressure_line: bool = False
+    unknown_blocks: str = "keep"
+    on_store_error: str = "keep"
+
+    def __post_init__(self) -> None:
+        """Check each field."""
+        for name, least in (
+            ("budget_tokens", 200),
+            ("tool_result_keep", 0),
+            ("tool_result_floor_tokens", 1),
+            ("note_tokens", 8),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ConfigError(name, value, f"give a whole number, {least} or more")
+        for name in ("soft_mark", "low_mark", "warm_share", "recall_share"):
+            self._number(name, 0.9 if name.endswith("share") else 1.0)
+        for name in ("recency_weight", "importance_weight", "information_weight"):
+            self._number(name, float("inf"))
+        if not 0 < self.low_mark < self.soft_mark:
+            raise ConfigError("low_mark", self.low_mark, "above 0 and below soft_mark")
+        if self.warm_share + self.recall_share > 0.9:  # noqa: PLR2004 - a tenth for the turn
+            way = "warm_share and recall_share together at most 0.9"
+            raise ConfigError("warm_share", self.warm_share, way)
+        if not self.model:
+            raise ConfigError("model", self.model, "give the model's name")
+        for name, words in (
+            ("summary_role", ("user", "system")),
+            ("unknown_blocks", ("keep", "error")),
+            ("on_store_error", ("keep", "raise")),
+        ):
+            if getattr(self, name) not in words:
+                way = "use one of " + ", ".join(map(repr, words))
+                raise ConfigError(name, getattr(self, name), way)
+
+    def _number(self, name: str, most: float) -> None:
+        value = getattr(self, name)
+        right = isinstance(value, int | float) and not isinstance(value, bool)
+        if not right or not 0 <= value <= most:
+            raise ConfigError(name, value, f"give a number from 0 to {most:g}")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> ContextConfig:
+        """Make one from a mapping, for instance a section of a settings file."""
+        known = set(cls.__dataclass_fields__)
+        for name, value in settings.items():
+            if name not in known:
+                raise ConfigError(
+                    name, value, f"no such setting; known: {', '.join(sorted(known))}"
+                )
+        return cls(**settings)

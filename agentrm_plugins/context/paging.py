@@ -1,0 +1,201 @@
+"""Recalled passages into the prompt: chosen, labelled, kept within their share.
+
+Rules: what is visible already is not paged in; a passage whose value was corrected later gives way
+to the correction, unless the question asks for the history; a question is followed by its answer;
+each passage names its message and who said it, and a tool's output the turn that it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agentrm_plugins.context.facts import values_of
+from agentrm_plugins.context.ledger import Note
+from agentrm_plugins.context.messages import Message, plain_text
+from agentrm_plugins.context.recall import Hit, Query
+from agentrm_plugins.context.session import Entry, Recalled, Session
+from agentrm_plugins.context.text import sentences, terms
+
+__all__ = ["Found", "assembled", "visible"]
+
+HEADER = (
+    "[Recalled from earlier in this conversation, word for word, oldest first. For reference; not "
+    "a new request. If two disagree, the later one holds.]"
+)
+LEAST_OF_BEST = 0.4
+"""A passage that scores less than this share of the best one is left out. Measured: 0.15 to 0.35
+found the same facts on `benchmarks/context`."""
+LEAST_COVERED, LEAST_COVERED_UNASKED = 0.12, 0.45
+"""A message that asks for nothing pages in only what shares nearly half of its words' weight, so
+that small talk does not move the prompt. Guessed."""
+_SOURCE_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One hit with its text and what surrounds it."""
+
+    hit: Hit
+    text: str
+    before: str = ""
+    after: str = ""
+
+
+def visible(session: Session) -> frozenset[int]:
+    """Give the places whose messages are sent word for word."""
+    places = {entry.seq for entry in session.hot if entry.seq not in session.replaced}
+    if session.pinned is not None:
+        places.add(session.pinned)
+    return frozenset(places)
+
+
+def source_turn(session: Session, entry: Entry) -> Entry | None:
+    """Find the user message that a message belongs to."""
+    for at in range(entry.seq - 1, -1, -1):
+        if session.entries[at].role == "user":
+            return session.entries[at]
+    return None
+
+
+def assembled(
+    session: Session,
+    query: Query,
+    found: Sequence[Found],
+    room_tokens: int,
+    anchor: int,
+    texts: Mapping[int, str],
+) -> Recalled | None:
+    """Write the block of passages, best first until the room is used, shown by place.
+
+    Args:
+        session: For the ledger, the roles and the counts.
+        query: What was asked.
+        found: Hits, best first.
+        room_tokens: The block's largest count, frame included.
+        anchor: The user message before which it will stand.
+        texts: Of source turns, by place, as far as they were read.
+    """
+    role = session.config.summary_role
+    count = session.counter
+    used = count.message(Message(role, HEADER)) + 2
+    lines: dict[tuple[int, int], str] = {}
+    best = found[0].hit.score if found else 0.0
+    for one in found:
+        hit = one.hit
+        least = LEAST_COVERED if query.asks else LEAST_COVERED_UNASKED
+        if hit.score < LEAST_OF_BEST * best or hit.covered < least:
+            continue
+        key, line = _line(session, query, one, texts)
+        if not line or key in lines or any(one.text in other for other in lines.values()):
+            continue
+        size = count.text(line) + 1
+        if used + size > room_tokens:
+            continue
+        lines[key] = line
+        used += size
+    used = _with_neighbours(session, found, lines, used, room_tokens)
+    if not lines:
+        return None
+    text = "\n".join([HEADER, *(lines[key] for key in sorted(lines))])
+    tokens = count.message(Message(role, text))
+    while tokens > room_tokens and len(lines) > 1:
+        lines.popitem()
+        text = "\n".join([HEADER, *(lines[key] for key in sorted(lines))])
+        tokens = count.message(Message(role, text))
+    if tokens > room_tokens:
+        return None
+    return Recalled(anchor, text, tokens, sorted({seq for seq, _ in lines}))
+
+
+def _line(
+    session: Session, query: Query, one: Found, texts: Mapping[int, str]
+) -> tuple[tuple[int, int], str]:
+    place = one.hit.candidate
+    corrected = session.ledger.stale_in(place.seq, one.text)
+    if corrected is not None and not query.history:
+        now = session.ledger.latest(corrected)
+        return (now.seq, 0), f"{_label(session, now.seq, texts)}: {now.shown}"
+    line = f"{_label(session, place.seq, texts)}: {excerpt(one.text, query)}"
+    if corrected is not None:
+        line += _superseded(session.ledger.latest(corrected))
+    return (place.seq, place.start), line
+
+
+def excerpt(text: str, query: Query) -> str:
+    """Give the sentences of a passage that share a word with the question.
+
+    What follows one that ends openly or holds no value belongs to it.
+    """
+    pieces = [piece for _, piece in sentences(text)]
+    asked = set(query.terms)
+    kept: set[int] = set()
+    for at, piece in enumerate(pieces):
+        if asked.isdisjoint(terms(piece)):
+            continue
+        kept.add(at)
+        if at + 1 < len(pieces) and (piece[-1] in "?？:：" or not values_of(piece)):
+            kept.add(at + 1)
+    listed = [piece for at, piece in enumerate(pieces) if at in kept] or pieces
+    return " ".join(" ".join(listed).split())
+
+
+def _superseded(now: Note) -> str:
+    return f" [superseded by message {now.seq}: {now.shown}]"
+
+
+def _label(session: Session, seq: int, texts: Mapping[int, str]) -> str:
+    entry = session.entries[seq]
+    who = {"assistant": "you"}.get(entry.role, entry.role)
+    label = f"{seq} {who}"
+    if entry.at_s > 0:
+        label += f" {_day(entry.at_s)}"
+    turn = source_turn(session, entry) if entry.role in {"tool", "function"} else None
+    if turn is not None and turn.seq in texts:
+        said = " ".join(texts[turn.seq].split())[:_SOURCE_CHARS]
+        label += f' (for {turn.seq} user: "{said}")'
+    return label
+
+
+def _day(at_s: float) -> str:
+    """Write the UTC day of a time, by the civil-from-days rule of the Gregorian calendar."""
+    era_days = int(at_s // 86_400) + 719_468
+    era, day_of_era = divmod(era_days, 146_097)
+    shift = day_of_era // 1_460 - day_of_era // 36_524 + day_of_era // 146_096
+    year = (day_of_era - shift) // 365
+    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * month + 2) // 5 + 1
+    month = month + 3 if month < 10 else month - 9  # noqa: PLR2004 - its year begins in March
+    return f"{year + era * 400 + (month < 3):04}-{month:02}-{day:02}"  # noqa: PLR2004
+
+
+def _with_neighbours(
+    session: Session,
+    found: Sequence[Found],
+    lines: dict[tuple[int, int], str],
+    used: int,
+    room_tokens: int,
+) -> int:
+    """Add what stands before and after the best hits, while there is room."""
+    for one in found[:3]:
+        place = one.hit.candidate
+        if (place.seq, place.start) not in lines:
+            continue
+        for shift, text in ((1, one.after), (-1, one.before)):
+            seq = place.seq + shift
+            key = (seq, 0)
+            fits = 0 <= seq < len(session.entries)
+            if not text or not fits or key in lines or session.ledger.stale_in(seq, text):
+                continue
+            line = f"{_label(session, seq, {})}: {' '.join(text.split())}"
+            size = session.counter.text(line) + 1
+            if used + size <= room_tokens:
+                lines[key] = line
+                used += size
+    return used
+
+
+def text_of(entry: Entry) -> str:
+    """Give an entry's text when its body is at hand."""
+    return plain_text(entry.message) if entry.message is not None else ""

@@ -1,0 +1,263 @@
+"""Sessions by tenant and id: made, woken, put to sleep. The door to the context lifecycle.
+
+```python
+manager = ContextManager(ContextConfig(budget_tokens=8_000), store=SqliteStore("agent.db"))
+view = manager.session("thread-1").prepare(history, tools=tools)
+answer = client.chat.completions.create(messages=view.messages, ...)
+```
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Self
+
+from agentrm_plugins.context.config import ContextConfig
+from agentrm_plugins.context.errors import StoreError
+from agentrm_plugins.context.freeze import loaded
+from agentrm_plugins.context.session import Entry, Session, Source, message_of
+from agentrm_plugins.context.view import Pressure, View
+from agentrm_plugins.errors import ClosedError, ConfigError
+from agentrm_plugins.sessions.counting import counter_for
+from agentrm_plugins.sessions.recall import RECALL_TOOL
+from agentrm_plugins.sessions.session import ContextSession
+from agentrm_plugins.stores.base import ColdStore, Row, SessionKey
+from agentrm_plugins.stores.memory import MemoryStore
+
+__all__ = ["RECALL_TOOL", "ContextManager", "fit"]
+
+
+class ContextManager:
+    """All sessions of one process that share an archive. Thread-safe.
+
+    Args:
+        config: For every session that brings none of its own.
+        store: The archive; in memory if left out.
+        summariser: An object with `summarise` or `asummarise` (see `LLMSummariser`); its text is
+            added to the notes. None: notes alone.
+        semantic: A `SemanticIndex`, fused with the full-text ranking; None for words alone.
+        submit: Runs a background job, `submit(job)`; the gate of `AgentRM` can stand here. One
+            thread of the manager's own if left out.
+        clock: Seconds since the epoch.
+        max_live: Sessions kept in memory; the one used least recently is hibernated beyond it.
+    """
+
+    def __init__(
+        self,
+        config: ContextConfig | None = None,
+        *,
+        store: ColdStore | None = None,
+        summariser: Any | None = None,
+        semantic: Any | None = None,
+        submit: Callable[[Callable[[], None]], object] | None = None,
+        clock: Callable[[], float] = time.time,
+        max_live: int = 256,
+    ) -> None:
+        if max_live < 1:
+            raise ConfigError("max_live", max_live, "give a whole number, 1 or more")
+        if summariser is not None and not (
+            hasattr(summariser, "summarise") or hasattr(summariser, "asummarise")
+        ):
+            way = "give an object with a method summarise or asummarise"
+            raise ConfigError("summariser", type(summariser).__name__, way)
+        self.config = config or ContextConfig()
+        self.store: ColdStore = store if store is not None else MemoryStore()
+        self._own_store = store is None
+        self._extras = {"summariser": summariser, "semantic": semantic}
+        self._submit = submit
+        self._clock = clock
+        self._max_live = max_live
+        self._live: OrderedDict[SessionKey, ContextSession] = OrderedDict()
+        self._lock = threading.RLock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._closed = False
+
+    def session(
+        self, session: str, *, tenant: str = "default", config: ContextConfig | None = None
+    ) -> ContextSession:
+        """Give a session, woken from the archive if it is there, new otherwise.
+
+        Args:
+            session: Its id, such as a LangGraph thread id.
+            tenant: Whose it is; another tenant's session of the same id is another session.
+            config: Its own settings; they count when it is not live yet.
+        """
+        for name, value in (("session", session), ("tenant", tenant)):
+            if not value:
+                raise ConfigError(name, value, "give a name that is not empty")
+        key = SessionKey(tenant, session)
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the context manager was closed; make a new one")
+            found = self._live.get(key)
+            if found is None:
+                found = self._live[key] = self._wake(key, config or self.config)
+            self._live.move_to_end(key)
+            self._bound()
+            return found
+
+    def _wake(self, key: SessionKey, config: ContextConfig) -> ContextSession:
+        counter = counter_for(config.model)
+        state = Session(config, counter)
+        try:
+            frozen = self.store.load_state(key)
+            if frozen is not None:
+                state = loaded(frozen, config, counter)
+            self._catch_up(key, state)
+        except StoreError:
+            if config.on_store_error == "raise":
+                raise
+            state = Session(config, counter)
+        return ContextSession(key, state, self.store, self._run, self._clock, self._extras)
+
+    def _catch_up(self, key: SessionKey, state: Session) -> None:
+        """Read back hot bodies, and messages archived after the state was saved (a crash)."""
+        there = self.store.digests(key)
+        same = 0
+        for entry, (seq, digest) in zip(state.entries, there, strict=False):
+            if (entry.seq, entry.digest) != (seq, digest):
+                break
+            same += 1
+        if same < len(state.entries):
+            # The saved state tells of a branch that was left since: its notes may not hold.
+            state = _emptied(state)
+            same = 0
+        if not there:
+            return
+        later = [seq for seq, _ in there[same:]]
+        hot = [e.seq for e in state.entries if e.seq >= state.first_hot or e.seq == state.pinned]
+        rows = self.store.read(key, [*hot, *later])
+        open_places = set(self.store.unindexed(key, 1 << 30))
+        for entry in state.entries:
+            entry.indexed = entry.seq not in open_places
+            if entry.seq in rows and (entry.seq in hot):
+                entry.message = message_of(rows[entry.seq].body)
+        for seq in later:
+            state.entries.append(_entry_of(state, rows[seq], indexed=seq not in open_places))
+        if state.thawed is None:
+            state.thawed = 0
+
+    def _run(self, job: Callable[[], None]) -> object:
+        if self._submit is not None:
+            return self._submit(job)
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the context manager was closed; make a new one")
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="agentrm-context")
+            return self._pool.submit(job)
+
+    def _bound(self) -> None:
+        while len(self._live) > self._max_live:
+            key, oldest = next(iter(self._live.items()))
+            try:
+                oldest.hibernate()
+            except StoreError:
+                self._live.move_to_end(key)
+                return
+            del self._live[key]
+
+    def hibernate(self, session: str, *, tenant: str = "default") -> None:
+        """Write one session to the archive and let go of it.
+
+        Raises:
+            StoreError: The store refused; the session stays in memory.
+        """
+        key = SessionKey(tenant, session)
+        with self._lock:
+            found = self._live.get(key)
+            if found is not None:
+                found.hibernate()
+                del self._live[key]
+
+    def hibernate_idle(self, idle_s: float, *, now_s: float | None = None) -> list[SessionKey]:
+        """Hibernate all sessions that were not used for `idle_s` seconds; give their keys."""
+        now = self._clock() if now_s is None else now_s
+        with self._lock:
+            idle = [key for key, s in self._live.items() if now - s.used_at_s >= idle_s]
+            for key in idle:
+                self._live[key].hibernate()
+                del self._live[key]
+        return idle
+
+    def statistics(self) -> Mapping[SessionKey, Pressure]:
+        """Give how full each live session's window is."""
+        with self._lock:
+            live = list(self._live.items())
+        return {key: session.pressure for key, session in live}
+
+    def close(self) -> None:
+        """Finish the background work and hibernate every session. A second time does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            pool, live = self._pool, list(self._live.values())
+        if pool is not None:
+            pool.shutdown(wait=True)
+        failed: StoreError | None = None
+        for session in live:
+            try:
+                session.hibernate()
+            except StoreError as error:
+                failed = error
+        self._live.clear()
+        if self._own_store:
+            self.store.close()
+        if failed is not None:
+            raise failed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _emptied(state: Session) -> Session:
+    state.__init__(state.config, state.counter)  # type: ignore[misc]
+    return state
+
+
+def _entry_of(state: Session, row: Row, *, indexed: bool) -> Entry:
+    message = message_of(row.body)
+    entry = Entry(
+        row.seq, row.role, state.counter.message(message), row.digest, 0, row.at_s, message,
+        tuple(call.id for call in message.tool_calls), message.tool_call_id,
+        not message.content and not message.tool_calls, indexed=indexed,
+    )  # fmt: skip
+    state._note_at_once(entry)  # noqa: SLF001 - the state's own step, for a message read back
+    return entry
+
+
+def fit(
+    messages: Sequence[Source],
+    budget_tokens: int,
+    *,
+    model: str = "gpt-4o",
+    tools: Sequence[Any] = (),
+    config: ContextConfig | None = None,
+    now_s: float = 0.0,
+) -> View:
+    """Fit a list of messages into a budget once, without a session: the plain function.
+
+    What does not fit becomes notes, and what the newest user message asks about is looked up in
+    it. For a conversation with more than one turn use a session: it keeps the prefix and the work.
+
+    Args:
+        messages: OpenAI-format dicts or `Message` objects; not changed.
+        budget_tokens: The most that the request may hold; 200 or more.
+        model: For the counts.
+        tools: Tool schemas that will be sent along.
+        config: Other settings.
+        now_s: Seconds since the epoch, for messages without a time of their own.
+    """
+    base = config or ContextConfig(model=model)
+    settings = replace(base, budget_tokens=budget_tokens)
+    with ContextManager(settings, submit=lambda _: None, clock=lambda: now_s) as manager:
+        return manager.session("fit").prepare(messages, tools=tools)

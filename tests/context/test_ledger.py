@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import pytest
+
+from agentrm_plugins.context.facts import find, values_of
+from agentrm_plugins.context.ledger import Ledger
+
+
+def told(*lines: str, role: str = "user") -> Ledger:
+    ledger = Ledger()
+    for seq, line in enumerate(lines):
+        ledger.add(seq, role, find(line, role))
+    return ledger
+
+
+def shown(ledger: Ledger) -> str:
+    return "\n".join(note.shown for note in ledger.notes.values() if note.live)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (
+            "the id is 8b59d65c-bac9-2cab-0978-3db0951fb595 today",
+            "8b59d65c-bac9-2cab-0978-3db0951fb595",
+        ),
+        ("see https://example.org/a?b=1 for it", "https://example.org/a?b=1"),
+        ("it is in /srv/app/main.py now", "/srv/app/main.py"),
+        ("端口是8080，谢谢", "8080"),
+        ("am 4. März um 9", "4. März"),
+        ("write to ops@example.org", "ops@example.org"),
+        ("ticket OPS-1234 is open", "OPS-1234"),
+        ("we pay 14,200 EUR", "14,200 EUR"),
+        ("set MAX_RETRIES to five", "MAX_RETRIES"),
+    ],
+)
+def test_exact_strings_are_found(text, value):
+    """Identifiers, links, paths, dates and amounts are found whole, in several scripts."""
+    assert value in {found.text for found in values_of(text)}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "old", "new"),
+    [
+        ("The staging port is 8443.", "Actually, the staging port is now 9443.", "8443", "9443"),
+        ("Use invoice INV-2231.", "Use invoice INV-7 instead of INV-2231.", "INV-2231 ", "INV-7"),
+        (
+            "Die Nummer von Lindner ist 4711.",
+            "Korrektur: die Nummer von Lindner ist 4812.",
+            "4711",
+            "4812",
+        ),
+        ("深圳仓库的订单编号是AB-1。", "更正：深圳仓库的订单编号改为CD-2。", "AB-1", "CD-2"),
+        ("The id of the parcel is A-1.", "Wrong one. The id of the parcel is B-2.", "A-1", "B-2"),
+    ],
+)
+def test_a_correction_strikes_the_earlier_value(first, second, old, new):
+    """What was corrected is shown no more; what corrects it is."""
+    ledger = told(first, second)
+    live = [note for note in ledger.notes.values() if note.live]
+    assert [note.seq for note in live] == [1]
+    assert new in shown(ledger)
+    assert ledger.stale_in(0, first) is live[0]
+
+
+def test_only_the_corrected_half_of_a_sentence_goes():
+    """The owner, told in the same sentence as the corrected port, stays."""
+    ledger = told(
+        "The port of staging is 8443 and its owner is Priya Nair.",
+        "Actually the port of staging is 9443.",
+    )
+    assert "Priya Nair" in shown(ledger)
+    assert "8443" not in shown(ledger)
+
+
+def test_things_told_apart_by_one_word_do_not_correct_each_other():
+    """The second gateway's port says nothing of the north gateway's."""
+    ledger = told(
+        "The second gateway listens on port 8001.",
+        "The north gateway listens on port 8002.",
+        "Actually, the north gateway moved to port 8003.",
+    )
+    assert "8001" in shown(ledger)
+    assert "8002" not in shown(ledger)
+
+
+def test_a_ledger_comes_back_alike():
+    """Dump and load give the same notes, strikes included."""
+    ledger = told("The port is 1.", "Actually the port is 2.", "Budget: 5,400 EUR.")
+    again = Ledger.load(ledger.next_id, ledger.dump())
+    assert again.dump() == ledger.dump()
+    assert again.stale_in(0, "The port is 1.") is not None
+
+
+def test_taking_the_talk_back_restores_what_was_struck():
+    """Without the correction, the value before it holds again."""
+    ledger = told("The staging port is 8443.", "Actually, the staging port is now 9443.")
+    ledger.drop_from(1)
+    assert "8443" in shown(ledger)
+    assert ledger.stale_in(0, "8443") is None
