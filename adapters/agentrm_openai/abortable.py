@@ -117,5 +117,5 @@ def make_abortable(transport: Any) -> bool:
     if backend is None:
         return False
     if not isinstance(backend, AbortableBackend):
-        pool._network_backend = AbortableBackend(backend)  # type: ignore[union-attr]  # noqa: SLF001
+        pool._network_backend = AbortableBackend(backend)  # type: ignore[union-attr]
     return True

@@ -60,8 +60,8 @@ def observe_client(
     # A client takes its transport at construction only, and then ignores the proxies of the
     # environment; so the transports that it made are wrapped where they are.
     holder: Any = client
-    holder._transport = _wrapped(holder._transport, kind, observer, options)  # noqa: SLF001
-    mounts = holder._mounts  # noqa: SLF001
+    holder._transport = _wrapped(holder._transport, kind, observer, options)
+    mounts = holder._mounts
     for pattern, transport in mounts.items():
         if transport is not None:
             mounts[pattern] = _wrapped(transport, kind, observer, options)
