@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from agentrm_plugins.config import LaneGroup
 from tests.kernel.world import World, config, said
+
+pytestmark = pytest.mark.lowest
 
 
 def test_ending_an_agent_withdraws_its_family() -> None:

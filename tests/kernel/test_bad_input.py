@@ -12,6 +12,8 @@ from agentrm_plugins.errors import CallReaped, ConfigError, QueueFull
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.dump import dump, load
 
+pytestmark = pytest.mark.lowest
+
 SECONDS = [0, -1.0, float("nan"), float("inf"), "5", True]
 BAD = [
     *((LaneGroup, {"name": value, "capacity": 1}, "name") for value in ["", None, 3]),

@@ -11,6 +11,8 @@ from agentrm_plugins.errors import ConfigError, KernelBug
 from agentrm_plugins.kernel import Kernel
 from tests.kernel.world import World, config, said
 
+pytestmark = pytest.mark.lowest
+
 
 def test_free_lane_is_granted_at_once() -> None:
     """A call that finds a lane free has it in the same breath, and its end frees it."""

@@ -16,6 +16,8 @@ from agentrm_plugins.kernel import Kernel, room
 from agentrm_plugins.policy import leases, mlfq
 from tests.kernel.world import config
 
+pytestmark = pytest.mark.lowest
+
 DISPATCHES = 200
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.kernel.world import World, config, said
+
+pytestmark = pytest.mark.lowest
 
 LEASES = {
     "first_token_timeout_s": 10.0,

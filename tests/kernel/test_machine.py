@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from agentrm_plugins.calls import Usage
 from agentrm_plugins.config import LaneGroup, Order, TenantConfig
+from tests.effort import effort
 from tests.kernel.world import World, config
+
+pytestmark = pytest.mark.lowest
 
 AGENTS = st.sampled_from(["a", "b", "c", "d"])
 TENANTS = st.sampled_from(["default", "other", "third"])
@@ -17,7 +20,7 @@ GROUPS = st.sampled_from(["model", "node", "tool"])
 CEILING = st.one_of(st.none(), st.integers(1, 2))
 SECONDS = st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 30.0])
 PICK = st.integers(0, 1000)
-EXAMPLES = 40
+EXAMPLES = 40  # of 40 steps, in each of the five orders
 
 
 class Machine(RuleBasedStateMachine):
@@ -188,12 +191,9 @@ def test_any_history(order: str) -> None:
 
     run_state_machine_as_test(
         machine_of(order),
-        settings=settings(
-            max_examples=EXAMPLES,
+        settings=effort(
+            EXAMPLES,
             stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            database=None,
             report_multiple_bugs=False,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),

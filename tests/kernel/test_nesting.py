@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrm_plugins.config import LaneGroup, Order
+from tests.effort import effort
 from tests.kernel.world import World, config, said
+
+pytestmark = pytest.mark.lowest
 
 TWO = (LaneGroup("model", 1), LaneGroup("node", 1))
 
@@ -175,7 +179,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@effort(80)
 @given(
     order=st.sampled_from(list(Order)),
     lanes=st.integers(1, 2),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrm_plugins import effects as fx
 from agentrm_plugins.config import LaneGroup, TenantConfig
+from tests.effort import effort
 from tests.kernel.world import World, config, said
+
+pytestmark = pytest.mark.lowest
 
 QUANTA = (1.0, 2.0, 4.0, 8.0)
 START = {None: 0, "interactive": 0, "batch": 1, "background": 2}
@@ -166,7 +170,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None, derandomize=True, database=None)
+@effort(120)
 @given(order=st.sampled_from(sorted(MODELS)), lanes=st.integers(1, 3), steps=STEPS)
 def test_order_agrees_with_its_model(order: str, lanes: int, steps: list[tuple]) -> None:
     """Whoever is granted is whom the model would choose, and no lane stays idle."""
@@ -214,7 +218,7 @@ def test_idle_guarantee_is_lent_out() -> None:
     assert world.kernel.statistics().lanes_in_use == 2
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@effort(40)
 @given(data=st.data(), order=st.sampled_from(sorted(MODELS)))
 def test_each_guarantee_is_kept(data, order: str) -> None:
     """While a group is below its guarantee and waits, nobody above its own gets a lane."""

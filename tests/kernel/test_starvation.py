@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrm_plugins import effects as fx
 from agentrm_plugins.config import LaneGroup, TenantConfig
+from tests.effort import effort
 from tests.kernel.world import World, config, said
 
+pytestmark = pytest.mark.lowest
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+@effort(60)
 @given(
     interval=st.integers(1, 8),
     lanes=st.integers(1, 3),

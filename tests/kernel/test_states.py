@@ -12,6 +12,8 @@ from agentrm_plugins.errors import KernelBug
 from agentrm_plugins.kernel.states import TRANSITIONS, State, diagram, move
 from tests.kernel.world import World, config
 
+pytestmark = pytest.mark.lowest
+
 DESIGN = Path(__file__).parent.parent.parent / "docs" / "design.md"
 
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrm_plugins.accounts import Bid, LazyHeap
 from agentrm_plugins.policy.leases import NEVER, Alarms
 from agentrm_plugins.policy.rates import Rates
+from tests.effort import effort
 
-FAST = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+pytestmark = pytest.mark.lowest
+
+FAST = effort(100)
 OPERATIONS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), max_size=300)
 
 

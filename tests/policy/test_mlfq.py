@@ -12,6 +12,8 @@ from agentrm_plugins.config import SchedulerConfig
 from agentrm_plugins.policy.mlfq import Mlfq
 from agentrm_plugins.policy.shares import DominantShares
 
+pytestmark = pytest.mark.lowest
+
 
 def mlfq(**fields: Any) -> Mlfq:
     return Mlfq(SchedulerConfig(**fields), DominantShares(4, 60.0))

@@ -5,19 +5,22 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrm_plugins.accounts import Bid, Tenant
 from agentrm_plugins.config import SchedulerConfig
 from agentrm_plugins.policy.mlfq import Mlfq
 from agentrm_plugins.policy.shares import DominantShares
+from tests.effort import effort
+
+pytestmark = pytest.mark.lowest
 
 LANES = 4
 HALF_LIFE_S = 2.0
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@effort(100)
 @given(
     steps=st.lists(
         st.tuples(
@@ -33,13 +36,14 @@ def test_shares_fade_and_weigh(steps) -> None:
     """The larger of lanes and faded tokens, divided by the weight; across rebasing as well."""
     shares, now_s = DominantShares(LANES, HALF_LIFE_S), 0.0
     tenants = [Tenant(f"t{number}", 1.0 + number, number) for number in range(4)]
-    faded = [0.0] * 4
+    faded, used = [0.0] * 4, False
     for what, number, amount, seconds in steps:
         now_s += seconds
         faded = [tokens * 0.5 ** (seconds / HALF_LIFE_S) for tokens in faded]
         if what == "charge":
             shares.charge(tenants[number], amount, now_s)
             faded[number] += amount
+            used = used or amount > 0
         elif what == "lanes":
             tenants[number].lanes = amount % (LANES + 1)
         else:
@@ -49,12 +53,12 @@ def test_shares_fade_and_weigh(steps) -> None:
         total = sum(faded)
         for tenant, tokens in zip(tenants, faded, strict=True):
             part = tokens / total if total > 1e-200 else 0.0
-            if total == 0 or total > 1e-200:
+            if total > 1e-200 or not used:  # Below, this model runs out of digits first.
                 expected = max(tenant.lanes / LANES, part) / tenant.weight
                 assert shares.share(tenant) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@effort(150)
 @given(
     steps=st.lists(
         st.tuples(
@@ -101,7 +105,7 @@ def test_tenant_with_the_smallest_share_goes_first(steps) -> None:
                 queue.reprice(tenant)
         elif what == "forget" and tenant not in waiting.values() and not tenant.lanes:
             shares.forget(tenant)
-            tenants[number] = Tenant(tenant.name, tenant.weight, 100 + turn + number)
+            tenants[number] = Tenant(tenant.name, tenant.weight, 100 + turn)
             turn += 1
         elif what == "boost":
             scheduler.boost(now_s)

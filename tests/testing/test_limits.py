@@ -3,10 +3,11 @@ from __future__ import annotations
 from math import inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrm_plugins.testing.provider.limits import Bucket, LimitSet, Quota, Window
+from tests.effort import effort
 
 
 def admit(limits, now_s, tokens=0, cost=1.0, output=0):
@@ -24,7 +25,7 @@ def test_bucket_refills_continuously():
     assert bucket.wait_s(2, 1.0) == inf
 
 
-@settings(max_examples=100, deadline=None)
+@effort(100)
 @given(
     steps=st.lists(st.tuples(st.floats(0, 3), st.floats(0.1, 50)), max_size=40),
     limit=st.floats(1, 600),
