@@ -48,7 +48,8 @@ async def test_supervisor(provider: SimulatedProvider) -> None:
 async def test_map_reduce(provider: SimulatedProvider) -> None:
     """Three hundred branches finish, with never more than eight requests at once."""
     result = await example("map_reduce").main(provider.base_url)
-    assert result == {"total": 300, "lanes_peak": 8}
+    assert result["total"] == 300
+    assert 2 <= result["lanes_peak"] <= 8  # how many, the slow start to an unknown endpoint decides
     assert provider.statistics().peak_concurrency <= 8
 
 
