@@ -20,8 +20,8 @@ from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy
 from agentrm_plugins.policy.headers import parse_report
 from agentrm_plugins.policy.retry_class import classify, classify_status
-from agentrm_plugins.sessions.counting import counter_for, encoding_name
-from agentrm_plugins.slot import ReapGuard, outcome_of
+from agentrm_plugins.sessions.quick import quick_counter
+from agentrm_plugins.slot import PullGuard, ReapGuard, outcome_of
 from agentrm_plugins.verdicts import Kind, LimitReport, ServerLimit, Verdict
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ __all__ = [
     "LimitReport",
     "Outcome",
     "Priority",
+    "PullGuard",
     "ReapGuard",
     "RetryPolicy",
     "ServerLimit",
@@ -49,10 +50,8 @@ __all__ = [
     "active_lease",
     "classify",
     "classify_status",
-    "counter_for",
     "current_identity",
     "current_ticket",
-    "encoding_name",
     "host_of",
     "image_tokens",
     "judge",
@@ -60,6 +59,7 @@ __all__ = [
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "quick_counter",
     "tools_tokens",
     "while_waiting",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agentrm_plugins.ambient import ACTIVE, Active, restore
 from agentrm_plugins.calls import Outcome
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.calls import Call
     from agentrm_plugins.hosts import Lease
 
-__all__ = ["ReapGuard", "Slot"]
+__all__ = ["PullGuard", "ReapGuard", "Slot", "outcome_of"]
 
 
 class _Core(Protocol):
@@ -74,6 +74,63 @@ class ReapGuard:
         if self._error is not None and error is None:
             return self._error
         return None
+
+
+class PullGuard:
+    """`ReapGuard` for a stream, whose chunks different tasks may wait for, one after the other.
+
+    Enter it for each wait: if the lease is reaped meanwhile, that task is cancelled, and its
+    cancellation turned into `CallReaped` on the way out.
+
+    Args:
+        lease: The lease of the call that streams.
+    """
+
+    __slots__ = ("_cancelling", "_error", "_lease", "_loop", "_ours", "_task")
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+        self._ours = False
+        self._error: CallReaped | None = None
+        lease.on_reap(self._reaped)
+
+    def _reaped(self, error: CallReaped) -> None:
+        self._error = error
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:  # the loop is closed: there is nobody left to tell
+            self._task = None
+
+    def _cancel(self) -> None:
+        task = self._task
+        if task is not None and not task.done():
+            self._ours = True
+            task.cancel()
+
+    def __enter__(self) -> None:
+        if self._error is not None:
+            raise self._error
+        task = asyncio.current_task()
+        self._task = task
+        self._cancelling = task.cancelling() if task is not None else 0
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        task, self._task = self._task, None
+        if not self._ours or task is None:
+            return
+        self._ours = False
+        mine = task.uncancel() <= self._cancelling
+        if mine and (kind is None or kind is asyncio.CancelledError):
+            assert self._error is not None  # noqa: S101 - that is why it was cancelled
+            raise self._error from error
 
 
 class Slot:

@@ -24,9 +24,9 @@ from langchain_core.callbacks import BaseCallbackHandler
 from agentrm_langchain.identity import agent_of, check_core, declared, identify
 from agentrm_langchain.ledger import Held, Hint, ledger_of, watch
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
-from agentrm_langchain.starts import Batches, Start, endpoint_of, is_streaming
-from agentrm_langchain.usage import Tally, guess, usage_of_generations
-from agentrm_plugins import AgentRM, ConfigError, Lease
+from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
+from agentrm_langchain.usage import Tally, usage_of_generations
+from agentrm_plugins import AgentRM, ConfigError, Lease, Usage
 from agentrm_plugins.integration import Call, outcome_of
 
 if TYPE_CHECKING:
@@ -151,20 +151,21 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             ledger.hints[key] = Hint(as_text(node.root), parent_agent, watch(run_id, gone))
             return None
         batch = self._batches.enter(kwargs, self.rm)
-        messages = prompts[0] if prompts and not isinstance(prompts[0], str) else ()
+        asked = asked_of(serialized, prompts, metadata, kwargs.get("invocation_params") or {})
         call = Call(
             who.agent,
             who.tenant,
             who.priority,
             who.group,
-            endpoint_of(metadata),
-            guess(messages),
+            asked.endpoint,
+            Usage(asked.input_tokens),
             parent_agent,
             is_streaming(kwargs),
             self._wait_timeout_s,
             batch.first_s,
             None,
             batch.total_s,
+            max_output_tokens=asked.max_output_tokens,
         )
         parent = batch.ticket or self._running_above(node)
         return Start(call, key, parent, batch)
@@ -241,10 +242,13 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         held.lease.raise_if_reaped()
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        """The call failed or was cut off: its lane is free."""
-        outcome = outcome_of(error.__class__)
-        self._runs.close(run_id.int, outcome.value)
-        self._end(run_id.int, outcome)
+        """The call failed or was cut off: its lane is free, and its endpoint learns why."""
+        key = run_id.int
+        self._runs.close(key, outcome_of(error.__class__).value)
+        self._ledger.hints.pop(key, None)
+        held = self._ledger.held.pop(key, None)
+        if held is not None:
+            held.fail(error)
 
     # -- chains, nodes, tools and retrievers ------------------------------------------------
 

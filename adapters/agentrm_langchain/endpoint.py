@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from langchain_core.language_models import BaseChatModel
 
-__all__ = ["endpoint_of", "max_output_of", "model_of", "name_of"]
+__all__ = ["endpoint_of", "host_in", "max_output_of", "model_in", "model_of", "most_in", "name_of"]
 
 _MODELS = ("model_name", "model", "model_id", "deployment_name", "azure_deployment")
 _HOSTS = (
@@ -35,11 +35,24 @@ _host = lru_cache(maxsize=256)(host_of)
 
 def model_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> str:
     """The name of the model that this call asks; "" if it is not known."""
-    for holder in (kwargs, model.__dict__):
-        for name in _MODELS:
-            value = holder.get(name)
-            if isinstance(value, str) and value:
-                return value
+    return model_in(kwargs) or model_in(model.__dict__)
+
+
+def model_in(fields: Mapping[str, Any]) -> str:
+    """The name of a model among these fields; "" if there is none."""
+    for name in _MODELS:
+        value = fields.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return ""
+
+
+def host_in(fields: Mapping[str, Any]) -> str:
+    """The host of a base URL among these fields; "" if there is none."""
+    for name in _HOSTS:
+        value = fields.get(name)
+        if isinstance(value, str) and (host := _host(value)):
+            return host
     return ""
 
 
@@ -56,7 +69,7 @@ def endpoint_of(
     name = model_of(model, kwargs)
     host, key = _client_of(model)
     if not host:
-        host = next((found for field in _HOSTS if (found := _url(model, field))), "")
+        host = host_in(model.__dict__)
     if not key:
         key = _key_of(model)
     if not host or not name:
@@ -86,11 +99,6 @@ def _client_of(model: BaseChatModel) -> tuple[str, str]:
     return "", ""
 
 
-def _url(model: BaseChatModel, field: str) -> str:
-    value = model.__dict__.get(field)
-    return _host(value) if isinstance(value, str) and value else ""
-
-
 def _key_of(model: BaseChatModel) -> str:
     for field, value in model.__dict__.items():
         if isinstance(value, SecretStr) and field.endswith(_KEYS):
@@ -101,7 +109,11 @@ def _key_of(model: BaseChatModel) -> str:
 def max_output_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:
     """The most that a call may put out, all its answers (`n`) together; None: it names no bound."""
     extra = model.__dict__.get("model_kwargs")
-    holders = (kwargs, extra if isinstance(extra, dict) else {}, model.__dict__)
+    return most_in((kwargs, extra if isinstance(extra, dict) else {}, model.__dict__))
+
+
+def most_in(holders: tuple[Mapping[str, Any], ...]) -> int | None:
+    """The bound on the output among these fields, the first one's first; None if there is none."""
     for holder in holders:
         for name in _MOST:
             most = holder.get(name)

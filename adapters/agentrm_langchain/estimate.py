@@ -10,77 +10,27 @@ count corrects it all when the call settles.
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.integration import counter_for, encoding_name, image_tokens, tools_tokens
+from agentrm_plugins.integration import image_tokens, quick_counter, tools_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from langchain_core.messages import BaseMessage
 
-__all__ = ["counting", "input_tokens", "prepare"]
+__all__ = ["input_tokens", "prepare"]
 
-_CHARS_PER_TOKEN = 4
 _MESSAGE, _REQUEST, _CALL = 4, 3, 3  # OpenAI's cookbook: "How to count tokens with tiktoken"
-_REMEMBERED = 65_536
-_SHORT_CHARS, _LONG_CHARS, _SAMPLE_CHARS = 32, 200_000, 20_000
 _MEDIA_TOKENS = 512  # guessed: audio, video and files say nothing of their length
 _TEXTS = ("text", "refusal", "thinking", "reasoning")
-_MODELS = ("gpt-4o", "gpt-4", "gpt-oss-20b")  # one for each encoding that ships
 _IMAGES = {"image", "image_url", "input_image"}
 _MEDIA = {"audio", "input_audio", "video", "file", "input_file", "document", "media"}
 
 
-def _quarter(text: str) -> int:
-    return (len(text) + _CHARS_PER_TOKEN - 1) // _CHARS_PER_TOKEN
-
-
-def counting(model: str) -> Callable[[str], int]:
-    """What counts a text's tokens for a model; makes itself only once for each encoding."""
-    return _counting(model) if model else _quarter
-
-
-@lru_cache(maxsize=256)
-def _counting(model: str) -> Callable[[str], int]:
-    encoding = encoding_name(model)
-    return _quarter if encoding is None else _remembering(encoding)
-
-
-@lru_cache(maxsize=8)
-def _remembering(encoding: str) -> Callable[[str], int]:
-    model = next(model for model in _MODELS if encoding_name(model) == encoding)
-    exact = counter_for(model).text
-    known: dict[int, int] = {}
-
-    def count(text: str) -> int:
-        if len(text) <= _SHORT_CHARS:
-            return exact(text)
-        key = hash(text)
-        tokens = known.get(key)
-        if tokens is None:
-            if len(known) >= _REMEMBERED:
-                known.clear()
-            tokens = known[key] = _sampled(text, exact)
-        return tokens
-
-    return count
-
-
-def _sampled(text: str, exact: Callable[[str], int]) -> int:
-    """A very long text is judged by three parts of it: it must not hold up an event loop."""
-    size = len(text)
-    if size <= _LONG_CHARS:
-        return exact(text)
-    starts = (0, (size - _SAMPLE_CHARS) // 2, size - _SAMPLE_CHARS)
-    tokens = sum(exact(text[at : at + _SAMPLE_CHARS]) for at in starts)
-    return tokens * size // (len(starts) * _SAMPLE_CHARS)
-
-
 def prepare(model: str) -> None:
     """Load the model's encoding now, if it has one: half a second, once in a process."""
-    counting(model)("hello")
+    quick_counter(model)("hello")
 
 
 def input_tokens(messages: Sequence[BaseMessage], options: Mapping[str, Any], model: str) -> int:
@@ -91,7 +41,7 @@ def input_tokens(messages: Sequence[BaseMessage], options: Mapping[str, Any], mo
         options: The call's other arguments: tools, functions and a response format count too.
         model: Its name, "" if that is not known.
     """
-    count = counting(model)
+    count = quick_counter(model)
     tokens = _REQUEST + sum([_message(message, count, model) for message in messages])
     for name in ("tools", "functions"):
         given = options.get(name)

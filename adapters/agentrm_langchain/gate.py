@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 from agentrm_langchain.usage import Tally, usage_of_generations
 from agentrm_langchain.workers import Job, hand_off
 from agentrm_plugins import CallReaped
-from agentrm_plugins.integration import ReapGuard, activated, outcome_of
+from agentrm_plugins.integration import PullGuard, ReapGuard, activated, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
-    from types import TracebackType
 
     from agentrm_plugins import AgentRM, Lease, Usage
 
@@ -291,7 +290,7 @@ class Chunks:
         self._lease = lease
         self._tally = Tally(lease.call.estimate)
         self._source = work()
-        self._reaper = _Reaper(lease)
+        self._reaper = PullGuard(lease)
         self._first: Any = _END
 
     async def begin(self) -> AsyncGenerator[Any, None]:
@@ -342,60 +341,6 @@ class Chunks:
         shut = getattr(self._source, "aclose", None)
         if shut is not None:
             await shut()
-
-
-class _Reaper:
-    """`ReapGuard` for a stream, whose chunks different tasks may wait for, one after the other.
-
-    Enter it for each wait: if the lease is reaped meanwhile, that task is cancelled, and its
-    cancellation turned into `CallReaped` on the way out.
-    """
-
-    __slots__ = ("_cancelling", "_error", "_lease", "_loop", "_ours", "_task")
-
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-        self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[Any] | None = None
-        self._cancelling = 0
-        self._ours = False
-        self._error: CallReaped | None = None
-        lease.on_reap(self._reaped)
-
-    def _reaped(self, error: CallReaped) -> None:
-        self._error = error
-        try:
-            self._loop.call_soon_threadsafe(self._cancel)
-        except RuntimeError:  # the loop is closed: there is nobody left to tell
-            self._task = None
-
-    def _cancel(self) -> None:
-        task = self._task
-        if task is not None and not task.done():
-            self._ours = True
-            task.cancel()
-
-    def __enter__(self) -> None:
-        if self._error is not None:
-            raise self._error
-        task = asyncio.current_task()
-        self._task = task
-        self._cancelling = task.cancelling() if task is not None else 0
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        task, self._task = self._task, None
-        if not self._ours or task is None:
-            return
-        self._ours = False
-        mine = task.uncancel() <= self._cancelling
-        if mine and (kind is None or kind is asyncio.CancelledError):
-            assert self._error is not None  # noqa: S101 - that is why it was cancelled
-            raise self._error from error
 
 
 def _usage(result: Any) -> Usage | None:

@@ -74,6 +74,11 @@ class Held:
         self.let_go()
         self.lease.settle(self.tally.cut(), outcome=outcome)
 
+    def fail(self, error: BaseException) -> None:
+        """It met an error, from which its endpoint learns."""
+        self.let_go()
+        self.lease.fail(error, self.tally.cut())
+
 
 class Ledger:
     """One core's managed LangChain calls, by the number of their run id.

@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentrm_langchain.endpoint import host_in, model_in, most_in, name_of
+from agentrm_langchain.estimate import input_tokens
+from agentrm_plugins.integration import quick_counter
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agentrm_plugins import AgentRM
     from agentrm_plugins.integration import Call
 
-__all__ = ["Batch", "Batches", "Start", "endpoint_of", "is_streaming"]
+__all__ = ["Batch", "Batches", "Start", "asked_of", "is_streaming"]
 
 _MAX_OPEN = 1024  # batches whose later starts never came (one was refused) are forgotten
 
@@ -76,10 +80,35 @@ class Start(NamedTuple):
     batch: Batch
 
 
-def endpoint_of(metadata: Mapping[str, Any]) -> str | None:
-    """Provider and model, as LangChain's own metadata names them."""
-    provider, name = metadata.get("ls_provider"), metadata.get("ls_model_name")
-    return f"{provider}/{name}" if name else provider
+class Asked(NamedTuple):
+    """Where a call goes and what it may take, as far as its start event tells."""
+
+    endpoint: str | None
+    input_tokens: int
+    max_output_tokens: int | None
+
+
+def asked_of(
+    serialized: Any, prompts: Any, metadata: Mapping[str, Any], params: Mapping[str, Any]
+) -> Asked:
+    """What is asked, and of whom; the key is not told, so the endpoint has no fingerprint.
+
+    Args:
+        serialized: The model's serialised form, which may name a base URL.
+        prompts: The messages, or the texts of the older models.
+        metadata: The run's, where LangChain names provider and model.
+        params: The arguments of the call.
+    """
+    fields = serialized.get("kwargs") if isinstance(serialized, dict) else None
+    host = host_in(fields) if isinstance(fields, dict) else ""
+    model = model_in(params) or metadata.get("ls_model_name") or ""
+    endpoint = name_of(host or metadata.get("ls_provider") or "", model)
+    first = prompts[0] if prompts else ()
+    if isinstance(first, str):
+        tokens = quick_counter(model)(first)
+    else:
+        tokens = input_tokens(first, params, model)
+    return Asked(endpoint, tokens, most_in((params,)))
 
 
 def is_streaming(kwargs: Mapping[str, Any]) -> bool:

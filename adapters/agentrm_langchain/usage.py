@@ -1,8 +1,4 @@
-"""What a call used, as LangChain reports it, and a cheap guess of it beforehand.
-
-The provider's own count wins wherever there is one. No tokeniser is used: OpenAI's downloads its
-encoding on first use, and the guess is corrected when the call settles anyway.
-"""
+"""What a call used, as LangChain reports it. The provider's own count wins where there is one."""
 
 from __future__ import annotations
 
@@ -11,16 +7,9 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
-    from langchain_core.messages import BaseMessage
-
-__all__ = ["Tally", "guess", "max_tokens_of", "usage_of_generations", "usage_of_metadata"]
-
-# Four characters to a token and three tokens around each message: the same rule of thumb as
-# langchain_core's `count_tokens_approximately`.
-_CHARS_PER_TOKEN = 4
-_TOKENS_PER_MESSAGE = 3
+__all__ = ["Tally", "usage_of_generations", "usage_of_metadata"]
 
 
 def usage_of_metadata(metadata: Any) -> Usage | None:
@@ -46,24 +35,6 @@ def usage_of_generations(generations: Iterable[Any], output: Any = None) -> Usag
     if not isinstance(counts, dict):
         return None
     return Usage(_count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens")))
-
-
-def guess(messages: Sequence[BaseMessage], max_tokens: Any = None) -> Usage:
-    """Tokens that a call with these messages will probably use.
-
-    Args:
-        messages: The prompt.
-        max_tokens: The bound on its output, if there is one; it counts as output.
-    """
-    chars = 0
-    for message in messages:
-        content = message.content
-        if content.__class__ is str:
-            chars += len(content)
-        else:
-            chars += sum(_length(block) for block in content)
-    tokens = chars // _CHARS_PER_TOKEN + _TOKENS_PER_MESSAGE * len(messages)
-    return Usage(tokens, _count(max_tokens))
 
 
 class Tally:
@@ -104,22 +75,9 @@ class Tally:
         )
 
 
-def max_tokens_of(model: Any, kwargs: Mapping[str, Any]) -> Any:
-    """The bound on the output in this call's arguments, or else in the model's fields."""
-    for name in ("max_tokens", "max_completion_tokens"):
-        if name in kwargs:
-            return kwargs[name]
-    return model.__dict__.get("max_tokens")
-
-
 def _count(value: Any) -> int:
     """A token count that can be trusted: providers report None, and some floats."""
     try:
         return max(int(value or 0), 0)
     except (TypeError, ValueError):
         return 0
-
-
-def _length(block: Any) -> int:
-    text = block if isinstance(block, str) else block.get("text", "")
-    return len(text) if isinstance(text, str) else 0

@@ -1,4 +1,4 @@
-"""AgentRM for the OpenAI SDK: HTTP transports that show the core every header and every refusal."""
+"""AgentRM for the OpenAI SDK: managed clients, and transports that show the core every header."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from agentrm_openai.clients import (
 )
 from agentrm_openai.endpoint import Endpoint, endpoint_of, key_fingerprint
 from agentrm_openai.exchange import Answer, Exchange, ResponseObserver
+from agentrm_openai.managed import manage_client
 from agentrm_openai.observer import CoreObserver
 from agentrm_openai.transport import ManagedAsyncTransport, ManagedTransport
 
@@ -23,6 +24,7 @@ __all__ = [
     "ResponseObserver",
     "endpoint_of",
     "key_fingerprint",
+    "manage_client",
     "managed_async_http_client",
     "managed_http_client",
     "observe_client",

@@ -25,12 +25,12 @@ _Client = TypeVar("_Client")
 
 
 def managed_http_client(
-    observer: ResponseObserver, *, sdk_retries: bool = True, **options: Any
+    observer: AgentRM | ResponseObserver, *, sdk_retries: bool = True, **options: Any
 ) -> httpx2.Client:
     """A client for `OpenAI(http_client=...)` and `ChatOpenAI(http_client=...)`.
 
     Args:
-        observer: Who is shown what passes.
+        observer: Who is shown what passes: the core, or any `ResponseObserver`.
         sdk_retries: Whether the SDK may retry what the server refused.
         options: As for `httpx2.Client`; timeout, limits and redirects are the SDK's unless given.
     """
@@ -39,12 +39,12 @@ def managed_http_client(
 
 
 def managed_async_http_client(
-    observer: ResponseObserver, *, sdk_retries: bool = True, **options: Any
+    observer: AgentRM | ResponseObserver, *, sdk_retries: bool = True, **options: Any
 ) -> httpx2.AsyncClient:
     """A client for `AsyncOpenAI(http_client=...)` and `ChatOpenAI(http_async_client=...)`.
 
     Args:
-        observer: Who is shown what passes.
+        observer: Who is shown what passes: the core, or any `ResponseObserver`.
         sdk_retries: Whether the SDK may retry what the server refused.
         options: As for `httpx2.AsyncClient`; defaults are the SDK's.
     """
@@ -53,16 +53,17 @@ def managed_async_http_client(
 
 
 def observe_client(
-    client: _Client, observer: ResponseObserver, *, sdk_retries: bool = True
+    client: _Client, observer: AgentRM | ResponseObserver, *, sdk_retries: bool = True
 ) -> _Client:
     """Let an existing client of httpx2 or httpx show what passes; its proxies included.
 
-    Doing it twice does it once, with the last observer.
+    Doing it twice does it once, with the last observer. The observer may be the core itself.
 
     Raises:
         ConfigError: It is no client of either library.
     """
     kind = _transport_kind(client)
+    observer = CoreObserver(observer) if isinstance(observer, AgentRM) else observer
     options = {"sdk_retries": sdk_retries}
     # A client takes its transport at construction only, and then ignores the proxies of the
     # environment; so the transports that it made are wrapped where they are.
@@ -89,10 +90,9 @@ def observed_twin(client: Any, rm: AgentRM) -> Any:
     watching = getattr(client._transport, "observer", None)
     if isinstance(watching, CoreObserver) and watching.rm is rm:
         return None
-    base = next(base for base in type(client).__mro__ if base.__name__ in {"Client", "AsyncClient"})
-    twin = object.__new__(
-        base
-    )  # not the SDK's own class: that one closes its connections when gone
+    # Not the SDK's own class: that one closes its connections when it goes.
+    plain = next(kind for kind in type(client).__mro__ if kind.__name__ in _PLAIN)
+    twin: Any = object.__new__(plain)
     twin.__dict__.update(client.__dict__)
     twin._origin = client
     observer = CoreObserver(rm)
