@@ -90,9 +90,8 @@ def observed_twin(client: Any, rm: AgentRM) -> Any:
     if isinstance(watching, CoreObserver) and watching.rm is rm:
         return None
     base = next(base for base in type(client).__mro__ if base.__name__ in {"Client", "AsyncClient"})
-    twin = object.__new__(
-        base
-    )  # not the SDK's own class: that one closes its connections when gone
+    # Not the SDK's own class: that one closes its connections when it is gone.
+    twin: Any = object.__new__(base)
     twin.__dict__.update(client.__dict__)
     twin._origin = client
     observer = CoreObserver(rm)
