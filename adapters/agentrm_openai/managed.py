@@ -63,22 +63,17 @@ def manage_client(
         retry: Which failures go again, holding nothing meanwhile; None: none does. A stream goes
             again only before its first piece.
         keep_sdk_retries: Whether the SDK may go on to retry by itself, holding the lane.
-        wait_timeout_s: Seconds that a call may wait for a lane; None: the core's setting.
-        first_token_timeout_s: Seconds of silence before the first piece or the answer; likewise.
-        silence_timeout_s: Seconds of silence between two pieces; likewise.
-        total_timeout_s: Seconds for which a call may hold a lane; likewise.
+        wait_timeout_s: Seconds that a call may wait for a lane; this and the following: None is
+            the core's setting.
+        first_token_timeout_s: Seconds of silence before the first piece or the answer.
+        silence_timeout_s: Seconds of silence between two pieces.
+        total_timeout_s: Seconds for which a call may hold a lane.
 
     Raises:
         ConfigError: `client` or `rm` is none, or an argument has a bad value.
         ClosedError: The core is closed.
     """
-    if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
-        way = "give an openai.OpenAI or openai.AsyncOpenAI client"
-        raise ConfigError("client", type(client).__name__, way)
-    if not isinstance(rm, AgentRM):
-        raise ConfigError("rm", rm, "give the AgentRM core that manages the calls")
-    if rm.closed:
-        raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
+    _check(client, rm)
     terms = Terms(
         agent,
         tenant,
@@ -92,6 +87,16 @@ def manage_client(
     check(rm, terms)
     managed: _Client = _manage(client, _Management(rm, terms, _policy(retry), keep_sdk_retries))
     return managed
+
+
+def _check(client: Any, rm: Any) -> None:
+    if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
+        way = "give an openai.OpenAI or openai.AsyncOpenAI client"
+        raise ConfigError("client", type(client).__name__, way)
+    if not isinstance(rm, AgentRM):
+        raise ConfigError("rm", rm, "give the AgentRM core that manages the calls")
+    if rm.closed:
+        raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
 
 
 def _policy(retry: Any) -> RetryPolicy | None:
