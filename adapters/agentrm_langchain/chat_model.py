@@ -371,7 +371,9 @@ def wrap_chat_model(model: BaseChatModel, rm: AgentRM, **options: Any) -> AgentR
         model: Any chat model. It is not changed. Wrap it before `bind_tools` and the like.
         rm: The core.
         options: The other arguments of `AgentRMChatModel`: ``agent=``, ``tenant=``,
-            ``priority=``, ``group=``, timeouts, ``abandon_hung=``.
+            ``priority=``, ``group=``, timeouts, ``abandon_hung=``; and ``context=``, a
+            `ContextManager` that keeps each thread's messages within its budget
+            (see `agentrm_langchain.contextual`).
 
     Raises:
         ConfigError: `model` is no chat model, `rm` is no core, or an option has a bad value.
@@ -385,4 +387,9 @@ def wrap_chat_model(model: BaseChatModel, rm: AgentRM, **options: Any) -> AgentR
         ...     model.invoke("hi").content, rm.statistics().settled
         ('hello', 1)
     """
+    if options.get("context") is not None or hasattr(type(model), "_with_context"):
+        from agentrm_langchain.contextual import ContextChatModel
+
+        return ContextChatModel(model, rm, **options)
+    options.pop("context", None)
     return AgentRMChatModel(model, rm, **options)

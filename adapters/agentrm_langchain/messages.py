@@ -30,8 +30,14 @@ from langchain_core.messages import (
     ToolMessageChunk,
 )
 
-from agentrm_plugins.context.errors import BadMessage
-from agentrm_plugins.context.messages import FRAMEWORK, ROLES, Message, ToolCall, copied
+from agentrm_plugins.sessions.integration import (
+    FRAMEWORK,
+    ROLES,
+    BadMessage,
+    Message,
+    ToolCall,
+    copied,
+)
 
 __all__ = ["from_message", "from_messages", "to_message", "to_messages"]
 
