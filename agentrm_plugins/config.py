@@ -14,7 +14,18 @@ from agentrm_plugins.calls import Priority, check_seconds, parse_priority
 from agentrm_plugins.config_endpoints import BreakerConfig, BudgetConfig, EndpointConfig, Price
 from agentrm_plugins.errors import ConfigError
 
-__all__ = ["Config", "LaneGroup", "LeaseConfig", "Order", "SchedulerConfig", "TenantConfig"]
+__all__ = [
+    "BreakerConfig",
+    "BudgetConfig",
+    "Config",
+    "EndpointConfig",
+    "LaneGroup",
+    "LeaseConfig",
+    "Order",
+    "Price",
+    "SchedulerConfig",
+    "TenantConfig",
+]
 
 
 class Order(StrEnum):

@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.ambient import ACTIVE, IDENTITY, WAITING, Active, Identity, restore
 from agentrm_plugins.calls import Call, Outcome, Priority, Usage, parse_priority
+from agentrm_plugins.context.images import image_tokens
+from agentrm_plugins.context.tokens import tools_tokens
+from agentrm_plugins.endpoints import Endpoint, host_of, key_fingerprint
+from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy
 from agentrm_plugins.policy.headers import parse_report
 from agentrm_plugins.policy.retry_class import classify, classify_status
+from agentrm_plugins.sessions.counting import counter_for, encoding_name
 from agentrm_plugins.slot import ReapGuard, outcome_of
 from agentrm_plugins.verdicts import Kind, LimitReport, ServerLimit, Verdict
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Active",
     "Call",
+    "Endpoint",
     "Identity",
     "Kind",
     "Lease",
@@ -40,13 +46,21 @@ __all__ = [
     "Verdict",
     "activated",
     "active_call",
+    "active_lease",
     "classify",
     "classify_status",
+    "counter_for",
     "current_identity",
     "current_ticket",
+    "encoding_name",
+    "host_of",
+    "image_tokens",
+    "judge",
+    "key_fingerprint",
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "tools_tokens",
     "while_waiting",
 ]
 
@@ -71,6 +85,12 @@ def active_call(rm: AgentRM) -> Active | None:
     """The managed call of this core inside which the code that runs now is, or None."""
     active = ACTIVE.get()
     return active if active is not None and active.core == rm.core else None
+
+
+def active_lease(rm: AgentRM) -> Lease | None:
+    """The lease of the managed call inside which the code that runs now is; None if it is lost."""
+    active = ACTIVE.get()
+    return rm.lease_of(active.ticket) if active is not None and active.core == rm.core else None
 
 
 def current_ticket(rm: AgentRM) -> int | None:

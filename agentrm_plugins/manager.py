@@ -199,6 +199,10 @@ class AgentRM:
         """
         self._host.feed(Observe(endpoint, report, verdict, sent_s))
 
+    def lease_of(self, ticket: int) -> Lease | None:
+        """For transports: the lease of a call that runs; None if it ended or was reaped."""
+        return self._host.lease(ticket)
+
     @property
     def now_s(self) -> float:
         """The time on this core's clock, seconds."""

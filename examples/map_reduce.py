@@ -1,12 +1,12 @@
 """Hundreds of branches over one rate limit: eight lanes for all, and whoever asks last still soon.
 
-`python examples/map_reduce.py BASE_URL`, against any OpenAI-compatible API.
+`OPENAI_API_KEY=... python examples/map_reduce.py`; without a key, run `agentrm provider` in another
+terminal first, and set the two variables that it prints.
 """
-
-from __future__ import annotations
 
 import asyncio
 import operator
+import os
 import sys
 from typing import Annotated
 
@@ -28,10 +28,8 @@ class Work(TypedDict, total=False):
     total: int
 
 
-def fan_out(rm: AgentRM, base_url: str):
-    bare = ChatOpenAI(
-        model="demo", base_url=base_url, api_key="test-key", max_tokens=8, max_retries=0
-    )
+def fan_out(rm: AgentRM, base_url: str | None):
+    bare = ChatOpenAI(model="gpt-4o-mini", base_url=base_url, max_tokens=8, max_retries=0)
     model = wrap_chat_model(bare, rm)
 
     async def branch(state: Work):
@@ -46,7 +44,7 @@ def fan_out(rm: AgentRM, base_url: str):
     return manage_graph(builder.add_edge("branch", "total"), rm).compile()
 
 
-async def main(base_url: str) -> dict:
+async def main(base_url: str | None = None) -> dict:
     async with AgentRM(lanes=8) as rm:
         thread = {"configurable": {"thread_id": "books"}}
         result = await fan_out(rm, base_url).ainvoke({}, thread)
@@ -54,4 +52,7 @@ async def main(base_url: str) -> dict:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(main(sys.argv[1])))
+    if "OPENAI_API_KEY" not in os.environ:
+        sys.exit(__doc__)
+    done = asyncio.run(main())
+    print(f"{done['total']} calls, at most {done['lanes_peak']} at once")

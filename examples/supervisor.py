@@ -1,25 +1,23 @@
 """A supervisor with workers: each worker is an agent of its own, with the supervisor as parent.
 
-`python examples/supervisor.py BASE_URL`, against any OpenAI-compatible API.
+OPENAI_API_KEY=... python examples/supervisor.py (or take the key that `agentrm provider` prints)
 """
-
-from __future__ import annotations
 
 import asyncio
 import operator
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, StateGraph
 from langgraph.types import Send
-from typing_extensions import TypedDict
 
 from agentrm_langchain import wrap_chat_model
 from agentrm_langgraph import manage_graph
 from agentrm_plugins import AgentRM
 
-ROLES = ("research", "writing", "review")
+JOBS = [Send("delegate", {"role": role}) for role in ("research", "writing", "review")]
 
 
 class Team(TypedDict, total=False):
@@ -28,8 +26,8 @@ class Team(TypedDict, total=False):
     answer: str
 
 
-def team(rm: AgentRM, base_url: str):
-    model = wrap_chat_model(ChatOpenAI(model="demo", base_url=base_url, api_key="test-key"), rm)
+def team(rm: AgentRM, base_url: str | None):
+    model = wrap_chat_model(ChatOpenAI(model="gpt-4o-mini", base_url=base_url), rm)
 
     async def work(state):
         return {"findings": [(await model.ainvoke(f"You do the {state['role']}. Why?")).text]}
@@ -44,16 +42,18 @@ def team(rm: AgentRM, base_url: str):
         return {"answer": (await model.ainvoke(f"Sum up: {state['findings']}")).text}
 
     builder = StateGraph(Team).add_node("delegate", delegate).add_node("conclude", conclude)
-    jobs = [Send("delegate", {"role": role}) for role in ROLES]
-    builder.add_conditional_edges(START, lambda _: jobs, ["delegate"])
+    builder.add_conditional_edges(START, lambda _: JOBS, ["delegate"])
     return manage_graph(builder.add_edge("delegate", "conclude"), rm).compile()
 
 
-async def main(base_url: str) -> dict:
+async def main(base_url: str | None = None) -> dict:
     thread = {"configurable": {"thread_id": "supervisor"}}
     async with AgentRM(lanes=2) as rm:
         return {**await team(rm, base_url).ainvoke({}, thread), "agents": rm.statistics().agents}
 
 
 if __name__ == "__main__":
-    print(asyncio.run(main(sys.argv[1])))
+    if "OPENAI_API_KEY" not in os.environ:
+        sys.exit(__doc__)
+    for agent, seen in asyncio.run(main())["agents"].items():
+        print(f"{agent}: {seen.calls} calls")

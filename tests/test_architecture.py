@@ -19,6 +19,7 @@ ADAPTERS = ROOT / "adapters"
 # agentrm_plugins; "" is the front door, agentrm_plugins/__init__.py itself.
 FLOORS = {
     "data": 1,
+    "endpoints": 1,
     "errors": 1,
     "verdicts": 1,
     "calls": 2,

@@ -19,27 +19,28 @@ from typing import TYPE_CHECKING, Any, Self
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.uuid import uuid7
-from pydantic import Field, SkipValidation
+from pydantic import Field, PrivateAttr, SkipValidation
 
 from agentrm_langchain import gate
 from agentrm_langchain.delegate import Delegate
+from agentrm_langchain.endpoint import endpoint_of, max_output_of, model_of
+from agentrm_langchain.estimate import input_tokens, prepare
 from agentrm_langchain.hooks import (
     SECONDS,
     Serialized,
     check_model,
-    endpoint_of,
     is_sync_only,
-    joined,
     passed,
     reporting_usage,
     run_of,
     settings,
 )
 from agentrm_langchain.identity import check_core, declared, identify
-from agentrm_langchain.ledger import RUN, Ledger, Run, ledger_of
-from agentrm_langchain.usage import guess, max_tokens_of
-from agentrm_plugins import AgentRM
-from agentrm_plugins.integration import Call, Priority
+from agentrm_langchain.ledger import RUN, Run, ledger_of
+from agentrm_langchain.place import Place, policy_of
+from agentrm_langchain.sdk import under_management
+from agentrm_plugins import AgentRM, Lease, Usage
+from agentrm_plugins.integration import Call, Priority, RetryPolicy
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -54,7 +55,9 @@ class AgentRMChatModel(Delegate):
     """A chat model whose every call passes the core, and which is the inner one in all else.
 
     A call waits for a lane, beats with each streamed chunk and settles with the provider's usage.
-    A cache hit needs no lane. When the core gives a call up, its caller gets `CallReaped` at once.
+    A cache hit needs no lane. A call that met a rate limit, an overload, a broken connection or a
+    hang goes again, holding nothing meanwhile; a stream only before its first chunk. When the core
+    gives a call up for good, its caller gets `CallReaped` at once.
 
     Args:
         inner: The chat model to manage. It is not changed.
@@ -70,6 +73,10 @@ class AgentRMChatModel(Delegate):
         total_timeout_s: Seconds for which a call may hold a lane; None: the core's setting.
         abandon_hung: Whether sync calls run on a worker thread that is left behind when the core
             gives the call up. Without it the caller learns of that only when the call returns.
+        retry: A `RetryPolicy`: which failures go again, and how often; "default": the default one;
+            None: none does.
+        keep_sdk_retries: Whether the provider's SDK may go on to retry by itself, which holds the
+            lane while it sleeps. Else its retries are off, on a copy of the model.
         fields: Any field of `BaseChatModel` or of the inner model, to change it on a copy.
 
     Raises:
@@ -87,6 +94,9 @@ class AgentRMChatModel(Delegate):
     silence_timeout_s: float | None = None
     total_timeout_s: float | None = None
     abandon_hung: bool = True
+    retry: SkipValidation[Any] = Field(default="default", exclude=True, repr=False)
+    keep_sdk_retries: bool = False
+    _policy: RetryPolicy | None = PrivateAttr(default=None)
 
     def __init__(self, inner: Any = None, rm: Any = None, **fields: Any) -> None:
         check_model(inner)
@@ -98,7 +108,11 @@ class AgentRMChatModel(Delegate):
         if isinstance(inner, AgentRMChatModel) and inner.rm is rm:
             fields = {**settings(inner), **fields}
             inner = inner.inner  # managed twice is managed once
+        policy = policy_of(fields.get("retry", "default"))
         super().__init__(inner=reporting_usage(inner), rm=rm, **fields)
+        self._policy = policy
+        self.__dict__["inner"] = under_management(self.inner, rm, self.keep_sdk_retries)
+        prepare(model_of(self.inner, {}))
 
     def __deepcopy__(self, memo: Any = None) -> Self:
         """A copy shares the core: it is one for all."""
@@ -134,16 +148,11 @@ class AgentRMChatModel(Delegate):
     ) -> ChatResult:
         hook = self.inner._generate
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
-        run = run_of(run_manager)
-        ledger, key = self._place(run)
-        if key in ledger.running:
+        place = self._place(run := run_of(run_manager))
+        if place.is_running():
             return work()
-        lease = joined(ledger, key) or self.rm.admit(self._call(run, messages, kwargs))
-        ledger.running[key] = lease
-        try:
-            result: ChatResult = gate.call(self.rm, lease, work, abandon=self.abandon_hung)
-        finally:
-            del ledger.running[key]
+        make = place.during(partial(gate.call, self.rm, work=work, abandon=self.abandon_hung))
+        result: ChatResult = place.go(self._call(run, messages, kwargs), make)
         return result
 
     async def _agenerate(
@@ -153,22 +162,17 @@ class AgentRMChatModel(Delegate):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> ChatResult:
-        run = run_of(run_manager)
-        ledger, key = self._place(run)
+        place = self._place(run := run_of(run_manager))
+        if place.is_running():
+            return await self.inner._agenerate(messages, stop, run_manager, **kwargs)
         threaded = self.abandon_hung and is_sync_only(type(self.inner))
         hook: Any = self.inner._generate if threaded else self.inner._agenerate
         if threaded and run_manager is not None:
             run_manager = run_manager.get_sync()
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
-        if key in ledger.running:
-            return await self.inner._agenerate(messages, stop, run_manager, **kwargs)
-        lease = joined(ledger, key) or await self.rm.admit_async(self._call(run, messages, kwargs))
-        ledger.running[key] = lease
-        try:
-            enter = gate.call_in_thread if threaded else gate.call_async
-            result: ChatResult = await enter(self.rm, lease, work)
-        finally:
-            del ledger.running[key]
+        enter = gate.call_in_thread if threaded else gate.call_async
+        make = place.during_async(partial(enter, self.rm, work=work))
+        result: ChatResult = await place.go_async(self._call(run, messages, kwargs), make)
         return result
 
     def _stream(
@@ -199,44 +203,48 @@ class AgentRMChatModel(Delegate):
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> Iterator[Any]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
-        run = run_of(run_manager)
-        ledger, key = self._place(run)
-        if key in ledger.running:
+        place = self._place(run := run_of(run_manager))
+        if place.is_running():
             yield from work()
             return
-        lease = joined(ledger, key) or self.rm.admit(self._call(run, messages, kwargs, True))
-        ledger.running[key] = lease
+
+        def make(lease: Lease) -> Iterator[Any]:
+            return gate.Pull(self.rm, lease, work, abandon=self.abandon_hung).begin()
+
+        chunks = place.go(self._call(run, messages, kwargs, True), place.opening(make))
         try:
-            yield from gate.stream(self.rm, lease, work, abandon=self.abandon_hung)
+            yield from chunks
         finally:
-            del ledger.running[key]
+            place.leave()
 
     async def _astream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> AsyncGenerator[Any, None]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
-        run = run_of(run_manager)
-        ledger, key = self._place(run)
-        if key in ledger.running:
-            chunks = work()
+        place = self._place(run := run_of(run_manager))
+        ours = not place.is_running()
+        if ours:
+
+            async def make(lease: Lease) -> AsyncGenerator[Any, None]:
+                return await gate.Chunks(self.rm, lease, work).begin()
+
+            call = self._call(run, messages, kwargs, True)
+            chunks = await place.go_async(call, place.opening_async(make))
         else:
-            lease = joined(ledger, key) or await self.rm.admit_async(
-                self._call(run, messages, kwargs, True)
-            )
-            ledger.running[key] = lease
-            chunks = gate.stream_async(self.rm, lease, work)
+            chunks = work()
         try:
             async for chunk in chunks:
                 yield chunk
         finally:
-            ledger.running.pop(key, None)
+            if ours:
+                place.leave()
             await chunks.aclose()
 
     # -- what the call is -------------------------------------------------------------------
 
-    def _place(self, run: Run) -> tuple[Ledger, int]:
+    def _place(self, run: Run) -> Place:
         """Where the call is noted while it runs; one of no known run gets a number of its own."""
-        return ledger_of(self.rm), (uuid7() if run.run_id is None else run.run_id).int
+        return Place(self.rm, (uuid7() if run.run_id is None else run.run_id).int, self._policy)
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata = run
@@ -256,13 +264,14 @@ class AgentRMChatModel(Delegate):
             who.priority,
             who.group,
             endpoint_of(self.inner, metadata, kwargs),
-            guess(messages, max_tokens_of(self.inner, kwargs)),
+            Usage(input_tokens(messages, kwargs, model_of(self.inner, kwargs))),
             who.parent_agent,
             streaming,
             self.wait_timeout_s,
             self.first_token_timeout_s,
             self.silence_timeout_s,
             self.total_timeout_s,
+            max_output_tokens=max_output_of(self.inner, kwargs),
         )
 
     # -- noting the run, where LangChain hands none to the hook -----------------------------
@@ -371,9 +380,9 @@ def wrap_chat_model(model: BaseChatModel, rm: AgentRM, **options: Any) -> AgentR
         model: Any chat model. It is not changed. Wrap it before `bind_tools` and the like.
         rm: The core.
         options: The other arguments of `AgentRMChatModel`: ``agent=``, ``tenant=``,
-            ``priority=``, ``group=``, timeouts, ``abandon_hung=``; and ``context=``, a
-            `ContextManager` that keeps each thread's messages within its budget
-            (see `agentrm_langchain.contextual`).
+            ``priority=``, ``group=``, timeouts, ``abandon_hung=``, ``retry=``,
+            ``keep_sdk_retries=``; and ``context=``, a `ContextManager` that keeps each thread's
+            messages within its budget (see `agentrm_langchain.contextual`).
 
     Raises:
         ConfigError: `model` is no chat model, `rm` is no core, or an option has a bad value.

@@ -17,7 +17,14 @@ from pydantic import Field, SkipValidation
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.hooks import run_of
 from agentrm_langchain.usage import usage_of_generations, usage_of_metadata
-from agentrm_langchain.views import PREPARED, Fitted, Place, Views, check_manager, place_of
+from agentrm_langchain.views import (
+    PREPARED,
+    Conversation,
+    Fitted,
+    Views,
+    check_manager,
+    conversation_of,
+)
 from agentrm_plugins.sessions.integration import ContextManager
 
 if TYPE_CHECKING:
@@ -66,7 +73,7 @@ class ContextChatModel(AgentRMChatModel):
 
     def _asked(
         self, run_manager: Any, kwargs: dict[str, Any]
-    ) -> tuple[Place | None, list[Any]] | None:
+    ) -> tuple[Conversation | None, list[Any]] | None:
         """Whose call it is and what is sent along; None if its messages were fitted already."""
         if PREPARED.get() is self.context:
             return None
@@ -75,7 +82,7 @@ class ContextChatModel(AgentRMChatModel):
         schema = kwargs.get("response_format")
         if isinstance(schema, dict):
             tools.append(schema)
-        return place_of(self.rm, self, run_of(run_manager).metadata), tools
+        return conversation_of(self.rm, self, run_of(run_manager).metadata), tools
 
     def _fitted(
         self, messages: list[BaseMessage], run_manager: Any, kwargs: dict[str, Any]

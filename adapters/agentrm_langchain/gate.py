@@ -1,8 +1,10 @@
 """A lane around a model's own hooks: one function for each of sync, async, call and stream.
 
-The lease is settled in every way out. What the provider reports is charged; a stream that was cut
-is charged by its chunks. `CancelledError` is never born inside the model (LangChain's `agenerate`
-would stumble over it): a reaped call ends with the ordinary error `CallReaped`.
+A call that went well settles its lease, and so does whoever hears of a reaped one; one that failed
+leaves it to the core's flow, which may let it go again. What the provider reports is charged; a
+stream that was cut is charged by its chunks. `CancelledError` is never born inside the model
+(LangChain's `agenerate` would stumble over it): a reaped call ends with the ordinary error
+`CallReaped`.
 """
 
 from __future__ import annotations
@@ -14,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.usage import Tally, usage_of_generations
 from agentrm_langchain.workers import Job, hand_off
+from agentrm_plugins import CallReaped
 from agentrm_plugins.integration import ReapGuard, activated, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
     from types import TracebackType
 
-    from agentrm_plugins import AgentRM, CallReaped, Lease, Usage
+    from agentrm_plugins import AgentRM, Lease, Usage
 
-__all__ = ["call", "call_async", "call_in_thread", "stream", "stream_async"]
+__all__ = ["Chunks", "Pull", "call", "call_async", "call_in_thread"]
 
 _END: Any = object()
 
@@ -42,12 +45,26 @@ def call(rm: AgentRM, lease: Lease, work: Callable[[], Any], *, abandon: bool) -
     try:
         result = inside() if job is None else _wait(lease, job)
     except BaseException as error:
-        if job is None or not (job.abandoned and lease.reaped):  # else the worker settles
-            lease.settle(outcome=outcome_of(error.__class__))
+        if lease.reaped and (job is None or not job.abandoned):  # else the worker settles
+            _came_back(lease, error)
         raise
     lease.settle(_usage(result))
     lease.raise_if_reaped()
     return result
+
+
+def _came_back(lease: Lease, error: BaseException) -> None:
+    """A reaped call is back with an error, perhaps because it was woken from its read.
+
+    Raises:
+        CallReaped: The error was an ordinary one.
+    """
+    lease.settle(outcome=outcome_of(error.__class__))
+    if isinstance(error, Exception) and not isinstance(error, CallReaped):
+        try:
+            lease.raise_if_reaped()
+        except CallReaped as reaped:
+            raise reaped from error
 
 
 def _wait(lease: Lease, job: Job) -> Any:
@@ -78,9 +95,11 @@ async def call_async(
             result = await work()
     except BaseException as error:
         reaped = guard.convert(error)
-        lease.settle(outcome=outcome_of((reaped or error).__class__))
         if reaped is not None:
+            lease.settle(outcome=outcome_of(reaped.__class__))
             raise reaped from error
+        if lease.reaped:
+            _came_back(lease, error)
         raise
     lease.settle(_usage(result))
     reaped = guard.convert(None)
@@ -114,14 +133,14 @@ async def call_in_thread(rm: AgentRM, lease: Lease, work: Callable[[], Any]) -> 
         await future
     except BaseException:
         job.abandon()
-        lease.settle(outcome="cancelled")
         raise
     if job.abandoned:
         lease.raise_if_reaped()
     try:
         result = job.take()
     except BaseException as error:
-        lease.settle(outcome=outcome_of(error.__class__))
+        if lease.reaped:
+            _came_back(lease, error)
         raise
     lease.settle(_usage(result))
     lease.raise_if_reaped()
@@ -133,36 +152,28 @@ def _ring(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def stream(
-    rm: AgentRM, lease: Lease, work: Callable[[], Iterator[Any]], *, abandon: bool
-) -> Iterator[Any]:
-    """Yield what `work()` yields, holding the lane from the first chunk's request to the end.
+class Pull:
+    """A stream: takes one chunk after the other, all in one copy of the caller's context.
 
-    Raises:
-        CallReaped: The lane was lost; at once while waiting for a chunk, or at the next one.
+    `begin` fetches the first one: until then the call may go again. `rest` yields them all.
+
+    Args:
+        rm: The core.
+        lease: The lane, held from the first chunk's request to the end.
+        work: Gives the model's own stream.
+        abandon: Whether a worker fetches the chunks, which is left behind when it hangs.
     """
-    pull = _Pull(rm, lease, work)
-    tally, beat = pull.tally, lease.beat
-    try:
-        while (chunk := pull.wait() if abandon else pull.here()) is not _END:
-            tally.add(chunk)
-            beat(1)
-            yield chunk
-    except BaseException as error:
-        if not pull.away:
-            pull.close(outcome_of(error.__class__))
-        elif not lease.reaped:  # interrupted: nobody counts this call as a zombie
-            lease.settle(tally.cut(), outcome=outcome_of(error.__class__))
-        raise
-    lease.settle(tally.usage() or tally.cut())
 
+    __slots__ = (
+        *("_abandon", "_context", "_first", "_job", "_lease", "_rm", "_source", "_work"),
+        *("away", "tally"),
+    )
 
-class _Pull:
-    """Takes one chunk after the other, all in one copy of the caller's context."""
-
-    __slots__ = ("_context", "_job", "_lease", "_rm", "_source", "_work", "away", "tally")
-
-    def __init__(self, rm: AgentRM, lease: Lease, work: Callable[[], Iterator[Any]]) -> None:
+    def __init__(
+        self, rm: AgentRM, lease: Lease, work: Callable[[], Iterator[Any]], *, abandon: bool
+    ) -> None:
+        self._abandon = abandon
+        self._first: Any = _END
         self._rm = rm
         self._lease = lease
         self._work = work
@@ -172,6 +183,51 @@ class _Pull:
         self.tally = Tally(lease.call.estimate)
         self.away = False
         lease.on_reap(self._reaped)
+
+    def begin(self) -> Iterator[Any]:
+        """Open the stream and fetch its first chunk.
+
+        Raises:
+            CallReaped: The lane was lost.
+            Exception: What the model raised; the lease is left to the flow.
+        """
+        try:
+            self._first = self._fetch()
+        except BaseException as error:
+            if not self.away:
+                self._shut()
+                if self._lease.reaped:
+                    _came_back(self._lease, error)
+            raise
+        return self.rest()
+
+    def rest(self) -> Iterator[Any]:
+        """Yield all chunks, and settle.
+
+        Raises:
+            CallReaped: The lane was lost; at once while waiting for a chunk, or at the next one.
+        """
+        tally, lease = self.tally, self._lease
+        chunk, self._first = self._first, None
+        try:
+            while chunk is not _END:
+                tally.add(chunk)
+                lease.beat(1)
+                yield chunk
+                chunk = self._fetch()
+        except BaseException as error:
+            if not self.away:
+                lease.fail(error, tally.cut())
+                self._shut()
+                if lease.reaped:
+                    _came_back(lease, error)
+            elif not lease.reaped:  # interrupted: nobody counts this call as a zombie
+                lease.fail(error, tally.cut())
+            raise
+        lease.settle(tally.usage() or tally.cut())
+
+    def _fetch(self) -> Any:
+        return self._wait() if self._abandon else self._here()
 
     def _reaped(self, _: CallReaped) -> None:
         job = self._job
@@ -184,12 +240,12 @@ class _Pull:
                 self._source = iter(self._work())
             return next(self._source, _END)
 
-    def here(self) -> Any:
+    def _here(self) -> Any:
         """The next chunk, fetched by this thread."""
         self._lease.raise_if_reaped()
         return self._context.run(self._next)
 
-    def wait(self) -> Any:
+    def _wait(self) -> Any:
         """The next chunk, fetched by a worker that can be left behind."""
         self._job = job = Job(self._context, self._next, self._late)
         self._lease.raise_if_reaped()
@@ -207,42 +263,83 @@ class _Pull:
         """The worker is back after the caller went: charge what came, and stop the rest."""
         if error is None and chunk is not _END:
             self.tally.add(chunk)
-        self.close(outcome_of(None if error is None else error.__class__))
+        self._lease.settle(
+            self.tally.cut(), outcome=outcome_of(None if error is None else error.__class__)
+        )
+        self._shut()
 
-    def close(self, outcome: Any) -> None:
+    def _shut(self) -> None:
         """End the inner stream early."""
-        self._lease.settle(self.tally.cut(), outcome=outcome)
         shut = getattr(self._source, "close", None)
         if shut is not None:
             self._context.run(shut)
 
 
-async def stream_async(
-    rm: AgentRM, lease: Lease, work: Callable[[], AsyncIterator[Any]]
-) -> AsyncGenerator[Any, None]:
-    """The same in async code. An abandoned generator is closed by its loop, or by its lease.
+class Chunks:
+    """The same in async code. An abandoned stream is closed by its loop, or by its lease.
 
-    Raises:
-        CallReaped: The lane was lost; at once while waiting for a chunk, or at the next one.
+    Args:
+        rm: The core.
+        lease: The lane, held from the first chunk's request to the end.
+        work: Gives the model's own stream.
     """
-    tally, beat = Tally(lease.call.estimate), lease.beat
-    source, reaper = work(), _Reaper(lease)
-    try:
-        while True:
-            with reaper, activated(rm, lease):
-                chunk = await anext(source, _END)
-            if chunk is _END:
-                break
-            tally.add(chunk)
-            beat(1)
-            yield chunk
-    except BaseException as error:
-        lease.settle(tally.cut(), outcome=outcome_of(error.__class__))
-        raise
-    else:
-        lease.settle(tally.usage() or tally.cut())
-    finally:
-        shut = getattr(source, "aclose", None)
+
+    __slots__ = ("_first", "_lease", "_reaper", "_rm", "_source", "_tally")
+
+    def __init__(self, rm: AgentRM, lease: Lease, work: Callable[[], AsyncIterator[Any]]) -> None:
+        self._rm = rm
+        self._lease = lease
+        self._tally = Tally(lease.call.estimate)
+        self._source = work()
+        self._reaper = _Reaper(lease)
+        self._first: Any = _END
+
+    async def begin(self) -> AsyncGenerator[Any, None]:
+        """Open the stream and fetch its first chunk.
+
+        Raises:
+            CallReaped: The lane was lost.
+            Exception: What the model raised; the lease is left to the flow.
+        """
+        try:
+            self._first = await self._fetch()
+        except BaseException as error:
+            await self._shut()
+            if self._lease.reaped:
+                _came_back(self._lease, error)
+            raise
+        return self.rest()
+
+    async def rest(self) -> AsyncGenerator[Any, None]:
+        """Yield all chunks, and settle.
+
+        Raises:
+            CallReaped: The lane was lost; at once while waiting for a chunk, or at the next one.
+        """
+        tally, lease = self._tally, self._lease
+        chunk, self._first = self._first, None
+        try:
+            while chunk is not _END:
+                tally.add(chunk)
+                lease.beat(1)
+                yield chunk
+                chunk = await self._fetch()
+        except BaseException as error:
+            lease.fail(error, tally.cut())
+            if lease.reaped:
+                _came_back(lease, error)
+            raise
+        else:
+            lease.settle(tally.usage() or tally.cut())
+        finally:
+            await self._shut()
+
+    async def _fetch(self) -> Any:
+        with self._reaper, activated(self._rm, self._lease):
+            return await anext(self._source, _END)
+
+    async def _shut(self) -> None:
+        shut = getattr(self._source, "aclose", None)
         if shut is not None:
             await shut()
 

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import inspect
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel, SimpleChatModel
 
-from agentrm_langchain.ledger import RUN, Ledger, Run
+from agentrm_langchain.ledger import RUN, Run
 from agentrm_plugins import ConfigError
-
-if TYPE_CHECKING:
-    from agentrm_plugins import Lease
 
 __all__ = [
     "SECONDS",
     "Serialized",
     "check_model",
-    "endpoint_of",
     "is_sync_only",
-    "joined",
     "passed",
     "reporting_usage",
     "run_of",
@@ -78,21 +73,6 @@ def run_of(run_manager: Any) -> Run:
     if run_manager is None:
         return RUN.get() or _NOWHERE
     return Run(run_manager.run_id, run_manager.parent_run_id, run_manager.metadata)
-
-
-def joined(ledger: Ledger, key: int) -> Lease | None:
-    """The lease that a callback took for this very call, if one did."""
-    held = ledger.held.get(key)
-    return None if held is None else held.lease
-
-
-def endpoint_of(model: BaseChatModel, metadata: Any, kwargs: Any) -> str | None:
-    """Provider and model: from the metadata, where a stream has them not, from the model."""
-    provider, name = metadata.get("ls_provider"), metadata.get("ls_model_name")
-    if provider is None and name is None:  # a stream: its metadata is the config's alone
-        params = model._get_ls_params(**kwargs)
-        provider, name = params.get("ls_provider"), params.get("ls_model_name")
-    return f"{provider}/{name}" if name else provider
 
 
 def passed(hook: Any, run_manager: Any) -> dict[str, Any]:

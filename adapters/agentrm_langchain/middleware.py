@@ -24,7 +24,7 @@ from agentrm_langchain.identity import check_core, declared, identify
 from agentrm_langchain.recalling import recall_tool
 from agentrm_langchain.toolcalls import run_tool, run_tool_async
 from agentrm_langchain.usage import usage_of_metadata
-from agentrm_langchain.views import PREPARED, Fitted, Place, Views, place_of
+from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
 from agentrm_plugins import AgentRM, Call, ConfigError
 
 if TYPE_CHECKING:
@@ -116,11 +116,13 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         _report(fitted, response)
         return response
 
-    def _asked(self, request: ModelRequest[Any]) -> tuple[Place | None, list[Any], list[Any]]:
+    def _asked(
+        self, request: ModelRequest[Any]
+    ) -> tuple[Conversation | None, list[Any], list[Any]]:
         messages: list[Any] = list(request.messages)
         if request.system_message is not None:
             messages.insert(0, request.system_message)
-        return self._place(), messages, [*request.tools, *_schemas(request.response_format)]
+        return self._conversation(), messages, [*request.tools, *_schemas(request.response_format)]
 
     def _changed(self, request: ModelRequest[Any], fitted: Fitted | None) -> ModelRequest[Any]:
         changes: dict[str, Any] = {"model": self._managed(request.model)}
@@ -168,8 +170,8 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         finally:
             PREPARED.reset(token)
 
-    def _place(self) -> Place | None:
-        return place_of(self.rm, self._own)
+    def _conversation(self) -> Conversation | None:
+        return conversation_of(self.rm, self._own)
 
     # -- tool calls -------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.tools import StructuredTool
 
-from agentrm_langchain.views import Views, place_of
+from agentrm_langchain.views import Views, conversation_of
 from agentrm_plugins.sessions.integration import RECALL_TOOL
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def recall_tool(views: Views, rm: AgentRM | None, own: Options | Any) -> Structu
     """
 
     def recall(**arguments: Any) -> str:
-        session = views.session(place_of(rm, own))
+        session = views.session(conversation_of(rm, own))
         return _NO_THREAD if session is None else session.call_recall(arguments)
 
     function = RECALL_TOOL["function"]

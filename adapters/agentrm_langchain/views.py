@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from agentrm_plugins import AgentRM
     from agentrm_plugins.sessions.integration import Message, Pressure, SessionKey, View
 
-__all__ = ["PREPARED", "Fitted", "Place", "Views", "check_manager", "place_of", "pressure"]
+__all__ = [
+    "PREPARED",
+    "Conversation",
+    "Fitted",
+    "Views",
+    "check_manager",
+    "conversation_of",
+    "pressure",
+]
 
 PREPARED: ContextVar[object] = ContextVar("agentrm_langchain_prepared", default=None)
 """The manager that has fitted the messages of the call being made: it is not asked again."""
@@ -39,7 +47,7 @@ _MANAGERS: weakref.WeakKeyDictionary[AgentRM, weakref.WeakSet[ContextManager]]
 _MANAGERS = weakref.WeakKeyDictionary()
 
 
-class Place(NamedTuple):
+class Conversation(NamedTuple):
     """Whose conversation it is."""
 
     tenant: str
@@ -94,9 +102,9 @@ def check_manager(context: Any) -> None:
         raise ConfigError("context", type(context).__name__, way)
 
 
-def place_of(
+def conversation_of(
     rm: AgentRM | None, own: Options | Any, metadata: Mapping[str, Any] | None = None
-) -> Place | None:
+) -> Conversation | None:
     """Say whose conversation the code that runs now is part of; None where there is no thread.
 
     Args:
@@ -116,9 +124,9 @@ def place_of(
     else:
         tenant = identify(rm, own, metadata, root=None).tenant
     if named:
-        return Place(tenant, str(named))
+        return Conversation(tenant, str(named))
     above = str(metadata.get("langgraph_checkpoint_ns") or "").rpartition("|")[0]
-    return Place(tenant, f"{thread}/{above}" if above else str(thread))
+    return Conversation(tenant, f"{thread}/{above}" if above else str(thread))
 
 
 def pressure(rm: AgentRM) -> dict[SessionKey, Pressure]:
@@ -148,7 +156,7 @@ class Views:
             _MANAGERS.setdefault(rm, weakref.WeakSet()).add(manager)
 
     def fitted(
-        self, place: Place | None, messages: Sequence[BaseMessage], tools: Sequence[Any] = ()
+        self, place: Conversation | None, messages: Sequence[BaseMessage], tools: Sequence[Any] = ()
     ) -> Fitted:
         """Give what to send in place of the whole history. Nothing of the caller's is changed.
 
@@ -176,7 +184,7 @@ class Views:
         return _result(session.prepare(sources, tools=schemas), messages, session)
 
     async def afitted(
-        self, place: Place | None, messages: Sequence[BaseMessage], tools: Sequence[Any] = ()
+        self, place: Conversation | None, messages: Sequence[BaseMessage], tools: Sequence[Any] = ()
     ) -> Fitted:
         """The same without blocking the event loop."""
         if place is None:
@@ -185,7 +193,7 @@ class Views:
         sources, schemas = self._read(session, messages, tools)
         return _result(await session.aprepare(sources, tools=schemas), messages, session)
 
-    def session(self, place: Place | None) -> ContextSession | None:
+    def session(self, place: Conversation | None) -> ContextSession | None:
         """The session of this place."""
         return place and self.manager.session(place.session, tenant=place.tenant)
 

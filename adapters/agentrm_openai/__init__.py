@@ -6,13 +6,16 @@ from agentrm_openai.clients import (
     managed_async_http_client,
     managed_http_client,
     observe_client,
+    observed_twin,
 )
 from agentrm_openai.endpoint import Endpoint, endpoint_of, key_fingerprint
 from agentrm_openai.exchange import Answer, Exchange, ResponseObserver
+from agentrm_openai.observer import CoreObserver
 from agentrm_openai.transport import ManagedAsyncTransport, ManagedTransport
 
 __all__ = [
     "Answer",
+    "CoreObserver",
     "Endpoint",
     "Exchange",
     "ManagedAsyncTransport",
@@ -23,4 +26,5 @@ __all__ = [
     "managed_async_http_client",
     "managed_http_client",
     "observe_client",
+    "observed_twin",
 ]

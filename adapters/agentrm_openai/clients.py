@@ -9,11 +9,18 @@ import httpx2
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from agentrm_openai.exchange import ResponseObserver
+from agentrm_openai.observer import CoreObserver
 from agentrm_openai.transport import ManagedAsyncTransport, ManagedTransport, TransportBase
-from agentrm_plugins import ConfigError
+from agentrm_plugins import AgentRM, ConfigError
 
-__all__ = ["managed_async_http_client", "managed_http_client", "observe_client"]
+__all__ = [
+    "managed_async_http_client",
+    "managed_http_client",
+    "observe_client",
+    "observed_twin",
+]
 
+_PLAIN = {"Client", "AsyncClient"}
 _Client = TypeVar("_Client")
 
 
@@ -66,6 +73,34 @@ def observe_client(
         if transport is not None:
             mounts[pattern] = _wrapped(transport, kind, observer, options)
     return client
+
+
+def observed_twin(client: Any, rm: AgentRM) -> Any:
+    """A client that shows the core what passes and uses another one's connections.
+
+    The other one, which may be shared with anybody, stays as it is; the twin keeps it open by
+    keeping it, and closes nothing. None if it is no client of either library, or shows this core
+    already what passes.
+    """
+    try:
+        kind = _transport_kind(client)
+    except ConfigError:
+        return None
+    watching = getattr(client._transport, "observer", None)
+    if isinstance(watching, CoreObserver) and watching.rm is rm:
+        return None
+    base = next(base for base in type(client).__mro__ if base.__name__ in {"Client", "AsyncClient"})
+    # Not the SDK's own class: that one closes its connections when it is gone.
+    twin: Any = object.__new__(base)
+    twin.__dict__.update(client.__dict__)
+    twin._origin = client
+    observer = CoreObserver(rm)
+    twin._transport = _wrapped(client._transport, kind, observer, {})
+    twin._mounts = {
+        pattern: None if mount is None else _wrapped(mount, kind, observer, {})
+        for pattern, mount in client._mounts.items()
+    }
+    return twin
 
 
 def _wrapped(

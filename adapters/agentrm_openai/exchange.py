@@ -86,13 +86,20 @@ class Exchange:
         first_byte_s: When the first byte of its body came; None before.
         first_timeout_s: Seconds of silence allowed until the headers; None leaves the client's.
         silence_timeout_s: The same between two pieces of the body.
+        blocking: Whether a thread waits for it, which only `abort` can wake.
         token: Free for the observer.
     """
 
     def __init__(
-        self, endpoint: Endpoint, observer: ResponseObserver, clock: Callable[[], float]
+        self,
+        endpoint: Endpoint,
+        observer: ResponseObserver,
+        clock: Callable[[], float],
+        *,
+        blocking: bool = False,
     ) -> None:
         self.endpoint = endpoint
+        self.blocking = blocking
         self.sent_s = clock()
         self.first_byte_s: float | None = None
         self.first_timeout_s: float | None = None
@@ -208,13 +215,18 @@ class Exchange:
 
 
 def open_exchange(
-    observer: ResponseObserver, request: Any, clock: Callable[[], float], body: bytes
+    observer: ResponseObserver,
+    request: Any,
+    clock: Callable[[], float],
+    body: bytes,
+    *,
+    blocking: bool = False,
 ) -> Exchange | None:
     """Begin an exchange for an HTTP library's request; None if it asks no model anything."""
     endpoint = endpoint_of(str(request.url), request.headers, body)
     if endpoint is None:
         return None
-    exchange = Exchange(endpoint, observer, clock)
+    exchange = Exchange(endpoint, observer, clock, blocking=blocking)
     observer.on_request(exchange, exchange.sent_s)
     given = request.extensions.get("timeout", {})
     request.extensions = {**request.extensions, "timeout": exchange.timeouts(given)}

@@ -96,6 +96,8 @@ class TransportBase:
         clock: Seconds, for all times that the observer is told.
     """
 
+    blocking = False
+
     def __init__(
         self,
         observer: ResponseObserver,
@@ -114,7 +116,7 @@ class TransportBase:
         body = getattr(request, "_content", None)
         if not isinstance(body, bytes):
             return None
-        return open_exchange(self.observer, request, self.clock, body)
+        return open_exchange(self.observer, request, self.clock, body, blocking=self.blocking)
 
     def _refused(self, exchange: Exchange, response: Any, raw: bytes, stream: Any) -> Any:
         """An error's response, its body read: shown to the observer and made readable again."""
@@ -139,6 +141,7 @@ class TransportBase:
 class SyncTransport(TransportBase):
     """How a sync transport of either library works."""
 
+    blocking = True
     byte_stream: Any
     observed: Callable[[Any, Exchange], Any]
 

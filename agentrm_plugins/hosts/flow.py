@@ -50,6 +50,10 @@ def managed_call(
             except BaseException:
                 lease.withdraw()
                 raise
+        if lease.lost:
+            lease.settle(outcome="error")
+            lease = host.submit(call, parent, lease.ticket)
+            continue
         lease.result()
         try:
             return (yield Go(lease))

@@ -103,6 +103,11 @@ class Host:
         self.feed(Submit(number, call, parent, place_of))
         return lease
 
+    def lease(self, ticket: int) -> Lease | None:
+        """The lease of a call that waits or runs; None if it ended, was reaped or is nobody's."""
+        reference = self._leases.get(ticket)
+        return None if reference is None else reference()
+
     def feed(self, event: Event | _Read) -> None:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex

@@ -70,7 +70,7 @@ class Lease:
         self.call = call
         self.granted_at_s: float | None = None
         self.waited_s = 0.0
-        self._outcome: Granted | Refused | BaseException | None = None
+        self._outcome: Granted | Refused | Reaped | BaseException | None = None
         self._reaped: Reaped | None = None
         self._wake: Callable[[], None] | None = None
         self._callbacks: list[Callable[[CallReaped], None]] | None = None
@@ -105,13 +105,19 @@ class Lease:
         if not self._ended:
             self._host.feed(Beat(self.ticket, tokens))
 
-    def fail(self, error: BaseException) -> None:
-        """End the call with an error: its lane is free, and its endpoint learns from it."""
+    def fail(self, error: BaseException, usage: Usage | None = None) -> None:
+        """End the call with an error: its lane is free, and its endpoint learns from it.
+
+        Args:
+            error: What the call met.
+            usage: What it used all the same, such as the part of a stream that came; None if
+                nobody knows.
+        """
         if not self._ended:
             verdict, report = judge(error)
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._ended = True
-            self._host.feed(Settle(self.ticket, None, outcome, verdict, report))
+            self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
 
     def requeue(self, error: BaseException, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
@@ -125,6 +131,9 @@ class Lease:
         if not self._ended:
             verdict, report = judge(error)
             self._outcome = None
+            # Whoever is second, this or `note_reaped`, sees what the first has written.
+            if self._reaped is not None:
+                self._outcome = self._reaped
             self._host.feed(Requeue(self.ticket, verdict, wait_s, report))
 
     def settle(self, usage: Usage | None = None, *, outcome: Outcome | str = Outcome.OK) -> None:
@@ -157,6 +166,11 @@ class Lease:
     def decided(self) -> bool:
         """Whether it was granted or refused."""
         return self._outcome is not None
+
+    @property
+    def lost(self) -> bool:
+        """Whether it was reaped at the very moment at which it was to go again."""
+        return self._outcome.__class__ is Reaped
 
     def result(self) -> Lease:
         """This lease if it was granted.
@@ -228,6 +242,11 @@ class Lease:
     def note_reaped(self, effect: Reaped) -> bool:
         """The lane is lost. True if somebody wants to be called."""
         self._reaped = effect
+        if self._outcome is None:  # it was to go again: the kernel will not hear of that
+            self._outcome = effect
+            wake = self._wake
+            if wake is not None:
+                wake()
         return self._callbacks is not None
 
     def run_callbacks(self) -> None:

@@ -34,7 +34,7 @@ def _default_stop() -> Any:
 
 
 def _default_wait() -> Any:
-    return tenacity.wait_exponential_jitter(initial=0.25, max=8.0, jitter=0.25)
+    return tenacity.wait_exponential(multiplier=0.25, max=8.0) + tenacity.wait_random(0, 0.25)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def _config(setting: Setting) -> Config:
     settings: dict[str, Any] = {"lanes": LANES}
     limits = setting.limits
     if limits is not None and "endpoints" in Config.__dataclass_fields__:
-        from agentrm_plugins import EndpointConfig  # type: ignore[attr-defined]
+        from agentrm_plugins.config import EndpointConfig
 
         known = EndpointConfig.__dataclass_fields__
         told = {"rpm": limits.rpm, "tpm": limits.tpm, "concurrency": limits.concurrency}

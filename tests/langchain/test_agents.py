@@ -127,7 +127,7 @@ def test_a_hanging_request_is_given_up(core, provider, chat):
     """Sync, over HTTP: the socket hangs, the caller gets `CallReaped` after the silence allowed."""
     rm = core(leases=LeaseConfig(response_timeout_s=0.2, silence_timeout_s=0.2))
     provider.script([Hang(), Stall(after_tokens=4)])
-    model = wrap_chat_model(chat(), rm)
+    model = wrap_chat_model(chat(), rm, retry=None)
     with pytest.raises(CallReaped, match="response_timeout_s"):
         model.invoke("go")
     with pytest.raises(CallReaped, match="silence_timeout_s"):
@@ -150,13 +150,13 @@ def test_streamed_usage_is_asked_for(core, provider, chat):
 
 
 def test_provider_errors_keep_their_type_and_response(core, provider, chat):
-    """A 429 comes through as the SDK raised it, with its headers."""
+    """A 429 that is not retried comes through as the SDK raised it, with its headers."""
     import openai
 
     rm = core()
     provider.script([Status(429, retry_after=2)])
     with pytest.raises(openai.RateLimitError) as error:
-        wrap_chat_model(chat(), rm).invoke("go")
+        wrap_chat_model(chat(), rm, retry=None).invoke("go")
     assert error.value.response.headers["retry-after"]
     assert rm.statistics().settled == 1
 

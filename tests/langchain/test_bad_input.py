@@ -16,10 +16,12 @@ from pydantic import SecretStr
 
 from agentrm_langchain import AgentRMCallbackHandler, AgentRMChatModel, wrap_chat_model
 from agentrm_plugins import AgentRM, CallRefused, ClosedError, ConfigError
+from agentrm_plugins.config_endpoints import EndpointConfig
 from agentrm_plugins.integration import Call
 from tests.langchain.fakes import FakeChat
 
 pytestmark = pytest.mark.lowest
+FAST = {"*": EndpointConfig(rpm=1e9)}  # Else slow start alone keeps calls apart.
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,7 @@ def test_several_loops_one_after_the_other(managed, rm):
 
 async def test_hundreds_of_concurrent_calls(managed, core):
     """400 calls at once over 3 lanes: no executor thread is used, so none can starve."""
-    rm = core(lanes=3)
+    rm = core(lanes=3, endpoints=FAST)
     this = managed(rm)
     calls = (this.model.ainvoke("go", this.config) for _ in range(400))
     answers = await asyncio.gather(*calls)
@@ -204,7 +206,7 @@ async def test_hundreds_of_concurrent_calls(managed, core):
 
 def test_loops_in_threads_share_the_lanes(managed, core):
     """Two loops and a thread at once over two lanes: never more than two calls run."""
-    rm = core(lanes=2)
+    rm = core(lanes=2, endpoints=FAST)
     this = managed(rm)
 
     async def many():

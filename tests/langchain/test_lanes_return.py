@@ -294,7 +294,7 @@ async def test_reaped_while_the_caller_awaits(core):
     """Async: a hung call's caller gets `CallReaped`, not a cancellation, at that moment."""
     clock = VirtualClock()
     rm = core(clock=clock, leases=LeaseConfig(response_timeout_s=5))
-    model = wrap_chat_model(FakeChat(hang=True), rm)
+    model = wrap_chat_model(FakeChat(hang=True), rm, retry=None)
     task = asyncio.create_task(model.ainvoke("go"))
     await started(model.inner, rm)
     clock.advance(6)
@@ -309,7 +309,7 @@ async def test_reaped_in_an_astream(after, core):
     """Async: before the first chunk by its timeout, between two by the other."""
     clock = VirtualClock()
     rm = core(clock=clock, leases=LeaseConfig(first_token_timeout_s=5, silence_timeout_s=3))
-    model = wrap_chat_model(FakeChat(hang_after=after), rm)
+    model = wrap_chat_model(FakeChat(hang_after=after), rm, retry=None)
 
     async def consume():
         return [chunk async for chunk in model.astream("go")]
@@ -332,7 +332,7 @@ def test_reaped_in_sync_code(way, core):
     clock = VirtualClock()
     rm = core(clock=clock)
     bare = FakeChat(hang=way == "invoke", hang_after=1)
-    model = wrap_chat_model(bare, rm)
+    model = wrap_chat_model(bare, rm, retry=None)
     errors = []
 
     def ask():
@@ -364,7 +364,7 @@ async def test_reaped_sync_only_model_in_async_code(core):
     clock = VirtualClock()
     rm = core(clock=clock)
     inner = FakeChat(hang=True)
-    model = wrap_chat_model(SyncOnly(inner=inner), rm)
+    model = wrap_chat_model(SyncOnly(inner=inner), rm, retry=None)
     task = asyncio.create_task(model.ainvoke("go"))
     await asyncio.to_thread(inner.entered.acquire)
     clock.advance(1000)

@@ -1,0 +1,118 @@
+"""Where a model's calls go: provider host, model and a fingerprint of the key, never the key.
+
+The name is the one that `agentrm_openai` reads from the requests themselves, so that a wrapped
+model, a managed client and the transports share one endpoint. Where a model tells no host, its
+provider's name stands for it; where it tells nothing, the endpoint is not known.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from agentrm_plugins.integration import Endpoint, host_of, key_fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from langchain_core.language_models import BaseChatModel
+
+__all__ = ["endpoint_of", "max_output_of", "model_of", "name_of"]
+
+_MODELS = ("model_name", "model", "model_id", "deployment_name", "azure_deployment")
+_HOSTS = (
+    *("openai_api_base", "anthropic_api_url", "azure_endpoint", "base_url", "api_base"),
+    *("endpoint_url", "endpoint", "server_url", "host"),
+)
+_KEYS = ("api_key", "_api_key", "api_token", "_access_token", "apikey")
+_MOST = ("max_completion_tokens", "max_output_tokens", "max_tokens", "num_predict")
+_CLIENTS = ("root_client", "root_async_client")
+
+_host = lru_cache(maxsize=256)(host_of)
+
+
+def model_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> str:
+    """The name of the model that this call asks; "" if it is not known."""
+    for holder in (kwargs, model.__dict__):
+        for name in _MODELS:
+            value = holder.get(name)
+            if isinstance(value, str) and value:
+                return value
+    return ""
+
+
+def endpoint_of(
+    model: BaseChatModel, metadata: Mapping[str, Any], kwargs: Mapping[str, Any]
+) -> str | None:
+    """The endpoint of a call of this model, or None if nothing is known of it.
+
+    Args:
+        model: The chat model.
+        metadata: The run's metadata, where LangChain names the provider and the model.
+        kwargs: The call's own arguments.
+    """
+    name = model_of(model, kwargs)
+    host, key = _client_of(model)
+    if not host:
+        host = next((found for field in _HOSTS if (found := _url(model, field))), "")
+    if not key:
+        key = _key_of(model)
+    if not host or not name:
+        provider, called = metadata.get("ls_provider"), metadata.get("ls_model_name")
+        if provider is None and called is None:  # a stream: its metadata is the config's alone
+            params = model._get_ls_params(**kwargs)
+            provider, called = params.get("ls_provider"), params.get("ls_model_name")
+        host, name = host or provider or "", name or called or ""
+    return name_of(host, name, key)
+
+
+def name_of(host: str, model: str, key: str = "") -> str | None:
+    """The endpoint's name, of as much as is known."""
+    if host and model:
+        return Endpoint(host, model, key_fingerprint(key)).name
+    return host or model or None
+
+
+def _client_of(model: BaseChatModel) -> tuple[str, str]:
+    """Host and key as the model's own SDK client has them: what was resolved from everything."""
+    for field in _CLIENTS:
+        client = model.__dict__.get(field)
+        url = getattr(client, "base_url", None)
+        if url is not None:
+            key = getattr(client, "api_key", "")
+            return _host(str(url)), key if isinstance(key, str) else ""
+    return "", ""
+
+
+def _url(model: BaseChatModel, field: str) -> str:
+    value = model.__dict__.get(field)
+    return _host(value) if isinstance(value, str) and value else ""
+
+
+def _key_of(model: BaseChatModel) -> str:
+    for field, value in model.__dict__.items():
+        if isinstance(value, SecretStr) and field.endswith(_KEYS):
+            return value.get_secret_value()
+    return ""
+
+
+def max_output_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:
+    """The most that a call may put out, all its answers (`n`) together; None: it names no bound."""
+    extra = model.__dict__.get("model_kwargs")
+    holders = (kwargs, extra if isinstance(extra, dict) else {}, model.__dict__)
+    for holder in holders:
+        for name in _MOST:
+            most = holder.get(name)
+            if isinstance(most, int) and not isinstance(most, bool) and most > 0:
+                return most * _answers(holders)
+    return None
+
+
+def _answers(holders: tuple[Mapping[str, Any], ...]) -> int:
+    for holder in holders:
+        wanted = holder.get("n")
+        if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted > 0:
+            return wanted
+    return 1

@@ -1,0 +1,153 @@
+"""Where a wrapped model's call is noted while it runs, and how it goes again.
+
+It is noted only while an attempt runs: what the inner model calls with the same run id belongs to
+it and is managed once. Between two attempts nothing is held and nothing noted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agentrm_langchain.ledger import ledger_of
+from agentrm_plugins import ConfigError
+from agentrm_plugins.integration import RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from agentrm_plugins import AgentRM, Lease
+    from agentrm_plugins.integration import Call
+
+__all__ = ["Place", "policy_of"]
+
+_DEFAULT = RetryPolicy()
+
+
+def policy_of(retry: Any) -> RetryPolicy | None:
+    """What a user said of retries.
+
+    Raises:
+        ConfigError: Something else than a policy, None or "default".
+    """
+    if retry is None or isinstance(retry, RetryPolicy):
+        return retry
+    if retry == "default":
+        return _DEFAULT
+    way = "give a RetryPolicy(stop=..., wait=..., retry=...), 'default', or None for no retries"
+    raise ConfigError("retry", retry, way)
+
+
+class Place:
+    """One call of a wrapped model.
+
+    Args:
+        rm: The core.
+        key: The number of its run.
+        policy: Which failures go again.
+    """
+
+    __slots__ = ("_key", "_ledger", "_policy", "_rm")
+
+    def __init__(self, rm: AgentRM, key: int, policy: RetryPolicy | None) -> None:
+        self._rm = rm
+        self._key = key
+        self._policy = policy
+        self._ledger = ledger_of(rm)
+
+    def is_running(self) -> bool:
+        """Whether this very call is managed already, further out."""
+        return self._key in self._ledger.running
+
+    def leave(self) -> None:
+        """The attempt is over."""
+        self._ledger.running.pop(self._key, None)
+
+    def go(self, call: Call, make: Callable[[Lease], Any]) -> Any:
+        """Make the call, in the lane that a callback took for it or in one of its own.
+
+        Raises:
+            CallRefused: The core said no.
+            Exception: What the last attempt raised.
+        """
+        held = self._ledger.held.get(self._key)
+        if held is None:
+            return self._rm.call(call, make, retry=self._policy)
+        try:
+            return make(held.lease)
+        except BaseException as error:
+            if not held.lease.reaped:
+                held.lease.fail(error)
+            raise
+
+    async def go_async(self, call: Call, make: Callable[[Lease], Awaitable[Any]]) -> Any:
+        """The same in a task.
+
+        Raises:
+            CallRefused: The core said no.
+            Exception: What the last attempt raised.
+        """
+        held = self._ledger.held.get(self._key)
+        if held is None:
+            return await self._rm.call_async(call, make, retry=self._policy)
+        try:
+            return await make(held.lease)
+        except BaseException as error:
+            if not held.lease.reaped:
+                held.lease.fail(error)
+            raise
+
+    # -- what is noted meanwhile ------------------------------------------------------------
+
+    def during(self, attempt: Callable[[Lease], Any]) -> Callable[[Lease], Any]:
+        """The attempt, noted while it runs."""
+
+        def noted(lease: Lease) -> Any:
+            self._ledger.running[self._key] = lease
+            try:
+                return attempt(lease)
+            finally:
+                self.leave()
+
+        return noted
+
+    def during_async(
+        self, attempt: Callable[[Lease], Awaitable[Any]]
+    ) -> Callable[[Lease], Awaitable[Any]]:
+        """The same in a task."""
+
+        async def noted(lease: Lease) -> Any:
+            self._ledger.running[self._key] = lease
+            try:
+                return await attempt(lease)
+            finally:
+                self.leave()
+
+        return noted
+
+    def opening(self, attempt: Callable[[Lease], Any]) -> Callable[[Lease], Any]:
+        """The opening of a stream, noted until `leave` if it goes well."""
+
+        def noted(lease: Lease) -> Any:
+            self._ledger.running[self._key] = lease
+            try:
+                return attempt(lease)
+            except BaseException:
+                self.leave()
+                raise
+
+        return noted
+
+    def opening_async(
+        self, attempt: Callable[[Lease], Awaitable[Any]]
+    ) -> Callable[[Lease], Awaitable[Any]]:
+        """The same in a task."""
+
+        async def noted(lease: Lease) -> Any:
+            self._ledger.running[self._key] = lease
+            try:
+                return await attempt(lease)
+            except BaseException:
+                self.leave()
+                raise
+
+        return noted

@@ -1,0 +1,81 @@
+"""What the core learns from the transports: every header, and refusals that nobody else tells of.
+
+A managed call is judged by its own flow, which sees the provider's error; so for an exchange inside
+one only what its headers say is passed on. An exchange of nobody's call is all that the core hears
+of it: its refusals count here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins.integration import active_lease
+
+if TYPE_CHECKING:
+    from agentrm_openai.exchange import Answer, Exchange
+    from agentrm_plugins import AgentRM
+
+__all__ = ["CoreObserver"]
+
+_SIGN_OF_LIFE_S = 1.0  # guessed: far below any timeout for silence, far above a chunk's gap
+
+
+class CoreObserver:
+    """Shows a core what passes; one for each core is enough, any number does no harm.
+
+    Args:
+        rm: The core.
+    """
+
+    def __init__(self, rm: AgentRM) -> None:
+        self.rm = rm
+
+    def on_request(self, exchange: Exchange, now_s: float) -> None:
+        """Note whose it is; when the core gives that call up, a thread in its read is woken."""
+        lease = active_lease(self.rm)
+        exchange.token = _Seen(lease, self.rm.now_s)
+        if lease is not None and exchange.blocking:
+            lease.on_reap(exchange.abort)
+
+    def on_response(self, exchange: Exchange, answer: Answer, now_s: float) -> None:
+        """Pass on what the headers say."""
+        seen: _Seen = exchange.token
+        lease = seen.lease
+        if lease is not None and lease.call.endpoint is not None:
+            if answer.verdict is None:  # else the flow tells of it, with the same headers
+                self.rm.observe(lease.call.endpoint, answer.report, None, seen.sent_s)
+            return
+        self.rm.observe(exchange.endpoint.name, answer.report, answer.verdict, seen.sent_s)
+
+    def on_bytes(self, exchange: Exchange, size: int, now_s: float) -> None:
+        """A stream is alive even while its SDK makes nothing of what comes."""
+        seen: _Seen = exchange.token
+        lease = seen.lease
+        if lease is None or not lease.call.streaming:
+            return
+        if seen.beat_s is None:
+            seen.beat_s = now_s
+        elif now_s - seen.beat_s >= _SIGN_OF_LIFE_S:
+            seen.beat_s = now_s
+            lease.beat()
+
+    def on_error(self, exchange: Exchange, error: BaseException, now_s: float) -> None:
+        """The flow hears of it; of a call that is not managed nothing can be learnt from it."""
+
+    def on_end(self, exchange: Exchange, now_s: float) -> None:
+        """It is over: keep nothing of it."""
+        exchange.token = _NOBODY
+
+
+class _Seen:
+    """What is known of one exchange."""
+
+    __slots__ = ("beat_s", "lease", "sent_s")
+
+    def __init__(self, lease: Any, sent_s: float) -> None:
+        self.lease = lease
+        self.sent_s = sent_s
+        self.beat_s: float | None = None
+
+
+_NOBODY = _Seen(None, 0.0)
