@@ -17,6 +17,7 @@ from agentrm_langchain.runs import ChainRun
 
 if TYPE_CHECKING:
     from agentrm_langchain.middleware import AgentRMMiddleware
+    from agentrm_langchain.nodes import pre_model_hook
     from agentrm_langchain.summaries import chat_summariser, extractive_summarizer
     from agentrm_langchain.views import pressure
 
@@ -27,6 +28,7 @@ __all__ = [
     "ChainRun",
     "chat_summariser",
     "extractive_summarizer",
+    "pre_model_hook",
     "pressure",
     "wrap_chat_model",
 ]
@@ -36,6 +38,7 @@ _LATER = {
     "AgentRMMiddleware": "middleware",
     "chat_summariser": "summaries",
     "extractive_summarizer": "summaries",
+    "pre_model_hook": "nodes",
     "pressure": "views",
 }
 

@@ -119,7 +119,7 @@ def conversation_of(
     if named is False or (not named and thread is None):
         return None
     if rm is None:
-        tenant = metadata.get("agentrm_tenant") or metadata.get("tenant")
+        tenant = metadata.get("agentrm_tenant") or metadata.get("tenant") or own.tenant
         tenant = str(tenant or current_identity().tenant or "default")
     else:
         tenant = identify(rm, own, metadata, root=None).tenant
