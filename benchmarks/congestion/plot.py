@@ -56,10 +56,10 @@ def series_of(variant: Variant, result: dict[str, Any], crowd: float) -> tuple[s
     if per_min:
         series["server's limit"] = _steps(scenario.schedule, per_min / 60.0, end_s)
     allowed = [
-        (event["at_s"] - result["start_s"], float(event["rate"]))
+        (event["at_s"] - result["start_s"], float(event["per_s"]))
         for event in result["events"]
         if event["event"] == "LimitChanged"
-        and isinstance(event.get("rate"), int | float)
+        and isinstance(event.get("per_s"), int | float)
         and str(event.get("resource", "")) in {"", "tokens" if by_tokens else "requests"}
         and scenario.models[0] in str(event.get("endpoint", scenario.models[0]))
     ]
