@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -179,19 +180,29 @@ def _content(
 def _rest(message: BaseMessage) -> dict[str, Any]:
     kind = next(base.__name__ for base in type(message).__mro__ if base.__name__ in _CLASSES)
     fields = {**message.__dict__, **(message.model_extra or {})}
-    defaults = type(message).model_fields
+    defaults = _defaults(type(message))
     kept = {
         name: copied(value)
         for name, value in fields.items()
-        if name != "content" and not _is_default(defaults.get(name), value)
+        if name != "content" and not _is_default(defaults, name, value)
     }
     return {"class": kind, "fields": kept}
 
 
-def _is_default(field: Any, value: Any) -> bool:
-    if field is None or field.is_required():
+@lru_cache(maxsize=64)
+def _defaults(kind: type[BaseMessage]) -> Mapping[str, Any]:
+    """A class's defaults: asked of pydantic once, which takes its time."""
+    return {
+        name: field.get_default(call_default_factory=True)
+        for name, field in kind.model_fields.items()
+        if not field.is_required()
+    }
+
+
+def _is_default(defaults: Mapping[str, Any], name: str, value: Any) -> bool:
+    if name not in defaults:
         return False
-    default = field.get_default(call_default_factory=True)
+    default = defaults[name]
     return value.__class__ is default.__class__ and bool(value == default)
 
 
