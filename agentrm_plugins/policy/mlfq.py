@@ -4,7 +4,8 @@ Law (`Q_i -> Q_{i+1} when t_exec > T_i`): an agent that received more than the q
 since it came there goes down one level; what exceeds the quantum counts in the next, as though the
 agent had been preempted at the border. The top level goes first; within a level the tenant with the
 smallest dominant share, within a tenant the agents in turn. Every `boost_interval` dispatches (and
-every `boost_every_s`) all agents go up to the top level (OSTEP, chapter 8, rule 5).
+every `boost_every_s`) all agents go up again (OSTEP, chapter 8, rule 5): to the top, and those with
+a hint to where the hint had them start, else each boost would put batch work beside a person's.
 
 Service in flight counts as well: it is looked at when the agent is about to be chosen, so nobody
 needs to be visited while he runs. A boost merges the levels' heaps, the smaller into the larger, so
@@ -66,13 +67,17 @@ class Mlfq:
     def enter(self, account: Account) -> None:
         """An agent starts where its hint says."""
         account.epoch = self.epoch
-        account.level = self._config.start_levels.get(account.hint, 0) if account.hint else 0
+        account.level = self.start(account)
         account.level_base_s = 0.0
+
+    def start(self, account: Account) -> int:
+        """The level in which the agent starts, and to which each boost takes it back."""
+        return self._config.start_levels.get(account.hint, 0) if account.hint else 0
 
     def level(self, account: Account) -> int:
         """The agent's level, 0 at the top."""
         if account.epoch != self.epoch:
-            return 0
+            return self.start(account)
         return account.level
 
     def charged(self, account: Account, now_s: float) -> bool:
@@ -84,7 +89,7 @@ class Mlfq:
         service_s = account.service_s(now_s)
         if account.epoch != self.epoch:
             account.epoch = self.epoch
-            account.level = 0
+            account.level = self.start(account)
             account.level_base_s = service_s
         level = account.level
         base_s = account.level_base_s
@@ -112,7 +117,7 @@ class Mlfq:
             self.next_boost_s = now_s + self._config.boost_every_s
 
     def boost(self, now_s: float) -> None:
-        """All agents go up to the top level; each run queue notices when it is next used."""
+        """All agents go up to where they started; each run queue notices when it is next used."""
         self.dispatches = 0
         self.epoch += 1
         if self._config.boost_every_s is not None:
@@ -200,7 +205,9 @@ class _MlfqQueue:
     def __init__(self, mlfq: Mlfq, shares: _Shares, levels: int) -> None:
         self._mlfq = mlfq
         self._shares = shares
-        self._levels = [_Level(shares) for _ in range(levels)]
+        self._depth = levels
+        # By the level in which their agents start: a boost merges what starts alike.
+        self._stacks: dict[int, list[_Level]] = {}
         self._merged = mlfq.epoch
         self._live = 0
 
@@ -208,35 +215,54 @@ class _MlfqQueue:
         return self._live
 
     def _level_of(self, bid: Bid) -> int:
-        # A bid queued before the last boost lies in the top level by now.
-        return bid.level if bid.slot == self._mlfq.epoch else 0
+        # A bid queued before the last boost lies where its agent starts by now.
+        if bid.slot == self._mlfq.epoch:
+            return bid.level
+        return self._mlfq.start(bid.account)
+
+    def _home(self, bid: Bid) -> _Level:
+        start = self._mlfq.start(bid.account)
+        stack = self._stacks.get(start)
+        if stack is None:
+            stack = self._stacks[start] = [_Level(self._shares) for _ in range(self._depth)]
+        return stack[self._level_of(bid)]
 
     def add(self, bid: Bid, now_s: float) -> None:
         self._notice_boost()
         self._mlfq.charged(bid.account, now_s)
         bid.level = bid.account.level
         bid.slot = self._mlfq.epoch
-        self._levels[bid.level].add(bid)
+        self._home(bid).add(bid)
         self._live += 1
 
     def restore(self, bid: Bid) -> None:
-        self._levels[self._level_of(bid)].add(bid)
+        self._home(bid).add(bid)
         self._live += 1
 
     def remove(self, bid: Bid) -> None:
         self._notice_boost()
-        self._levels[self._level_of(bid)].remove(bid)
+        self._home(bid).remove(bid)
         self._live -= 1
 
     def best(self, now_s: float) -> Bid | None:
         self._notice_boost()
-        for number, level in enumerate(self._levels):
-            while (bid := level.best()) is not None:
-                self._mlfq.charged(bid.account, now_s)
-                if bid.account.level == number:
-                    return bid
-                self.remove(bid)
-                self.add(bid, now_s)
+        stacks = list(self._stacks.values())
+        for number in range(self._depth):
+            heads = [head for stack in stacks if (head := self._head(stack, number, now_s))]
+            if len(heads) == 1:
+                return heads[0]
+            if heads:
+                return min(heads, key=lambda head: self.rank(head, now_s))
+        return None
+
+    def _head(self, stack: list[_Level], number: int, now_s: float) -> Bid | None:
+        """Who goes next of one level of one stack, once all that is due there is demoted."""
+        while (bid := stack[number].best()) is not None:
+            self._mlfq.charged(bid.account, now_s)
+            if bid.account.level == number:
+                return bid
+            self.remove(bid)
+            self.add(bid, now_s)
         return None
 
     def rank(self, bid: Bid, now_s: float) -> tuple[float, ...]:  # noqa: ARG002
@@ -244,16 +270,20 @@ class _MlfqQueue:
         return (self._level_of(bid), share, bid.turn)
 
     def reprice(self, tenant: Tenant) -> None:
-        for level in self._levels:
-            level.reprice(tenant)
+        for stack in self._stacks.values():
+            for level in stack:
+                level.reprice(tenant)
 
     def _notice_boost(self) -> None:
-        """After a boost all levels become the top one; the larger absorbs the smaller."""
+        """After a boost what starts alike is one level again; the larger absorbs the smaller."""
         if self._merged == self._mlfq.epoch:
             return
         self._merged = self._mlfq.epoch
-        levels = sorted(self._levels, key=lambda level: len(level.tenants))
-        top = levels.pop()
-        for level in levels:
-            top.absorb(level)
-        self._levels = [top, *(_Level(self._shares) for _ in levels)]
+        for start, stack in self._stacks.items():
+            levels = sorted(stack, key=lambda level: len(level.tenants))
+            home = levels.pop()
+            for level in levels:
+                home.absorb(level)
+            fresh = [_Level(self._shares) for _ in range(self._depth)]
+            fresh[start] = home
+            self._stacks[start] = fresh

@@ -281,7 +281,7 @@ def test_memory_follows_what_waits() -> None:
         world.settle(world.running[-1])
     (line,) = world.kernel.room.lines.values()
     assert len(line.oldest) < 80
-    assert all(len(level._prices) < 80 for level in line.ready._levels)
+    assert all(len(level._prices) < 80 for stack in line.ready._stacks.values() for level in stack)
 
 
 def test_hrrn_serves_a_long_call_among_many_short_ones() -> None:

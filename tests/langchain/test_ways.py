@@ -49,11 +49,6 @@ def failing(_):
     raise ValueError("first")
 
 
-def events_v2(model, config):
-    events = list(model.stream_events("go", config, version="v2"))
-    return next(e["data"]["output"].text for e in events if e["event"] == "on_chat_model_end")
-
-
 SYNC = {
     "invoke": (1, lambda m, c: m.invoke("go", c).text),
     "invoke messages": (1, lambda m, c: m.invoke(ASK, c).text),

@@ -82,16 +82,36 @@ def test_boost_keeps_the_turns(above: int) -> None:
     queue, tenant, other = scheduler.queue(), Tenant("t", number=1), Tenant("u", number=2)
     order = []
     for turn in range(10):
-        low = turn >= above
-        account = agent(scheduler, f"a{turn}", tenant, Priority.BACKGROUND if low else None)
+        account = agent(scheduler, f"a{turn}", tenant)
+        account.attained_s = 4.0 if turn >= above else 0.0
         queue.add(Bid(account, None, turn), 0.0)
-    queue.add(Bid(agent(scheduler, "x", other, Priority.BATCH), None, 99), 0.0)
+    late = agent(scheduler, "x", other)
+    late.attained_s = 2.0
+    queue.add(Bid(late, None, 99), 0.0)
     scheduler.boost(0.0)
     tenant.lanes = other.lanes = 1
     while (bid := queue.best(0.0)) is not None:
         order.append(bid.turn)
         queue.remove(bid)
     assert order == [*range(10), 99]
+
+
+def test_boost_takes_an_agent_back_to_where_it_started() -> None:
+    """A boost does not put work that was declared as batch beside a person's."""
+    scheduler = mlfq()
+    queue, tenant = scheduler.queue(), Tenant("t")
+    accounts = [agent(scheduler, hint, tenant, hint) for hint in reversed(Priority)]
+    for turn, account in enumerate(accounts):
+        account.attained_s = 100.0
+        queue.add(Bid(account, None, turn), 0.0)
+    assert [scheduler.level(account) for account in accounts] == [3, 3, 3]
+    scheduler.boost(0.0)
+    assert [scheduler.level(account) for account in accounts] == [2, 1, 0]
+    order = []
+    while (bid := queue.best(0.0)) is not None:
+        order.append(bid.account.name)
+        queue.remove(bid)
+    assert order == ["interactive", "batch", "background"]
 
 
 def test_agent_in_two_queues_is_moved_in_both() -> None:

@@ -83,7 +83,12 @@ def test_tenant_with_the_smallest_share_goes_first(steps) -> None:
         if what == "add":
             turn += 1
             account = SimpleNamespace(
-                tenant=tenant, epoch=0, level=0, level_base_s=0, service_s=lambda now_s: 0
+                tenant=tenant,
+                hint=None,
+                epoch=0,
+                level=0,
+                level_base_s=0,
+                service_s=lambda now_s: 0,
             )
             bid = Bid(account, None, turn)
             scheduler.charged(account, now_s)
