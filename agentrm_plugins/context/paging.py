@@ -80,13 +80,14 @@ def assembled(
     count = session.counter
     used = count.message(Message(role, HEADER)) + 2
     lines: dict[tuple[int, int], str] = {}
+    noted = shown_notes(session) if anchor >= 0 else {}
     best = found[0].hit.score if found else 0.0
     for one in found:
         hit = one.hit
         least = LEAST_COVERED if query.asks else LEAST_COVERED_UNASKED
         if hit.score < LEAST_OF_BEST * best or hit.covered < least:
             continue
-        key, line = _line(session, query, one, texts)
+        key, line = _line(session, query, one, texts, noted)
         if not line or key in lines or any(one.text in other for other in lines.values()):
             continue
         size = count.text(line) + 1
@@ -94,6 +95,8 @@ def assembled(
             continue
         lines[key] = line
         used += size
+    if not lines:
+        return None
     used = _with_neighbours(session, found, lines, used, room_tokens)
     if not lines:
         return None
@@ -109,20 +112,46 @@ def assembled(
 
 
 def _line(
-    session: Session, query: Query, one: Found, texts: Mapping[int, str]
+    session: Session,
+    query: Query,
+    one: Found,
+    texts: Mapping[int, str],
+    noted: Mapping[int, Sequence[str]],
 ) -> tuple[tuple[int, int], str]:
+    """Write one passage as a line; an empty one when the prompt holds it already."""
     place = one.hit.candidate
     corrected = session.ledger.stale_in(place.seq, one.text)
     if corrected is not None and not query.history:
         now = session.ledger.latest(corrected)
+        if session.sends(now.seq) or now.text in noted.get(now.seq, ()):
+            return (now.seq, 0), ""
         return (now.seq, 0), f"{_label(session, now.seq, texts)}: {now.shown}"
-    line = f"{_label(session, place.seq, texts)}: {excerpt(one.text, query)}"
+    pieces = excerpt(one.text, query)
+    if not query.history and all(_is_noted(p, noted.get(place.seq, ())) for p in pieces):
+        return (place.seq, place.start), ""
+    line = f"{_label(session, place.seq, texts)}: {' '.join(' '.join(pieces).split())}"
     if corrected is not None:
         line += _superseded(session.ledger.latest(corrected))
     return (place.seq, place.start), line
 
 
-def excerpt(text: str, query: Query) -> str:
+def shown_notes(session: Session) -> dict[int, list[str]]:
+    """Give the notes that stand in the prompt as they were made, by their message's place."""
+    shown: dict[int, list[str]] = {}
+    for episode in session.episodes:
+        for identity in episode.notes:
+            note = session.ledger.notes.get(identity)
+            if note is not None and not note.struck:
+                shown.setdefault(note.seq, []).append(note.text)
+    return shown
+
+
+def _is_noted(piece: str, notes: Sequence[str]) -> bool:
+    """Whether a sentence stands in the prompt as a note, or holds nothing to be looked for."""
+    return any(piece in note or note in piece for note in notes) or not values_of(piece)
+
+
+def excerpt(text: str, query: Query) -> list[str]:
     """Give the sentences of a passage that share a word with the question.
 
     What follows one that ends openly or holds no value belongs to it.
@@ -136,8 +165,7 @@ def excerpt(text: str, query: Query) -> str:
         kept.add(at)
         if at + 1 < len(pieces) and (piece[-1] in "?？:：" or not values_of(piece)):
             kept.add(at + 1)
-    listed = [piece for at, piece in enumerate(pieces) if at in kept] or pieces
-    return " ".join(" ".join(listed).split())
+    return [piece for at, piece in enumerate(pieces) if at in kept] or pieces
 
 
 def _superseded(now: Note) -> str:
