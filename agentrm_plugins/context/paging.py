@@ -181,7 +181,9 @@ def _label(session: Session, seq: int, texts: Mapping[int, str]) -> str:
     turn = source_turn(session, entry) if entry.role in {"tool", "function"} else None
     if turn is not None and turn.seq in texts:
         said = " ".join(texts[turn.seq].split())[:_SOURCE_CHARS]
-        label += f' (for {turn.seq} user: "{said}")'
+        label += f" (for {turn.seq} user"
+        # What was corrected since is not said again, not even to tell where something comes from.
+        label += ")" if session.ledger.stale_in(turn.seq, said) else f': "{said}")'
     return label
 
 
