@@ -24,8 +24,7 @@ HEADER = (
     "a new request. If two disagree, the later one holds.]"
 )
 LEAST_OF_BEST = 0.4
-"""A passage that scores less than this share of the best one is left out. Measured: 0.15 to 0.35
-found the same facts on `benchmarks/context`."""
+"""A passage that scores less than this share of the best one is left out. Guessed."""
 LEAST_COVERED, LEAST_COVERED_UNASKED = 0.12, 0.45
 """A message that asks for nothing pages in only what shares nearly half of its words' weight, so
 that small talk does not move the prompt. Guessed."""
@@ -127,7 +126,7 @@ def _line(
             return (now.seq, 0), ""
         return (now.seq, 0), f"{_label(session, now.seq, texts)}: {now.shown}"
     pieces = excerpt(one.text, query)
-    if not query.history and all(_is_noted(p, noted.get(place.seq, ())) for p in pieces):
+    if not query.history and _all_noted(pieces, noted.get(place.seq, ())):
         return (place.seq, place.start), ""
     line = f"{_label(session, place.seq, texts)}: {' '.join(' '.join(pieces).split())}"
     if corrected is not None:
@@ -146,9 +145,14 @@ def shown_notes(session: Session) -> dict[int, list[str]]:
     return shown
 
 
-def _is_noted(piece: str, notes: Sequence[str]) -> bool:
-    """Whether a sentence stands in the prompt as a note, or holds nothing to be looked for."""
-    return any(piece in note or note in piece for note in notes) or not values_of(piece)
+def _all_noted(pieces: Sequence[str], notes: Sequence[str]) -> bool:
+    """Whether notes in the prompt tell what these sentences tell.
+
+    A sentence without a value may be missing there, as long as one beside it is not.
+    """
+    found = [any(piece in note or note in piece for note in notes) for piece in pieces]
+    missing = (piece for piece, there in zip(pieces, found, strict=True) if not there)
+    return any(found) and not any(map(values_of, missing))
 
 
 def excerpt(text: str, query: Query) -> list[str]:
