@@ -16,9 +16,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from agentrm_plugins.context.text import DATE, STOPWORDS, sentences, terms
+from agentrm_plugins.context.text import DATE, PASSAGE_CHARS, STOPWORDS, sentences, terms
 
 __all__ = ["Finding", "Value", "find", "flattened", "skeleton", "values_of"]
 
@@ -35,7 +36,9 @@ _CAPITAL = "[A-ZÀ-ÖØ-ÞА-Я]"
 _LETTERS = r"A-Za-zÀ-ÖØ-öø-ÿА-яŁłŚśŽžČčŠš"
 # No digits: "Lyon est UKV-63709" is a name, a verb and a number, not one long name.
 _NAME = rf"{_CAPITAL}[{_LETTERS}’'-]+(?![{_LETTERS}’'-]*[0-9_])"
-_PARTICLES = "(?:d[aeiou]|de[lrn]|d[ao]s|la|le|l[ao]s|el|al|bin|ibn|v[ao]n|zu[mr]?|te[rn]|und|and|of|y)"
+_PARTICLES = (
+    "(?:d[aeiou]|de[lrn]|d[ao]s|la|le|l[ao]s|el|al|bin|ibn|v[ao]n|zu[mr]?|te[rn]|und|and|of|y)"
+)
 # ASCII word borders: a number or an id may touch Chinese or Japanese text.
 _VALUE = re.compile(
     r"(?P<url>\b[a-z][a-z0-9+.-]{1,9}://[^\s<>\"'）)]+)"
@@ -141,7 +144,12 @@ class Finding:
 
 
 def values_of(text: str) -> tuple[Value, ...]:
-    """Find the values of one sentence, in order."""
+    """Find the values of one sentence or passage, in order."""
+    # Recall reads the same passages question after question; long texts are read once.
+    return _values_known(text) if len(text) <= PASSAGE_CHARS else _values_in(text)
+
+
+def _values_in(text: str) -> tuple[Value, ...]:
     found = []
     for match in _VALUE.finditer(text):
         kind = str(match.lastgroup)
@@ -152,6 +160,9 @@ def values_of(text: str) -> tuple[Value, ...]:
             continue
         found.append(Value(kind, value, match.start()))
     return tuple(found)
+
+
+_values_known = lru_cache(maxsize=4096)(_values_in)
 
 
 def skeleton(line: str) -> str:

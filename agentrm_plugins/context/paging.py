@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agentrm_plugins.context.facts import values_of
 from agentrm_plugins.context.ledger import Note
@@ -25,6 +26,9 @@ HEADER = (
 )
 LEAST_OF_BEST = 0.4
 """A passage that scores less than this share of the best one is left out. Guessed."""
+LEAST_BESIDE_SHOWN = 0.6
+"""The same once a better passage is in the prompt already, as a note: what is left is then rarely
+the answer, and each block that is paged in costs cached prefix. Guessed."""
 LEAST_COVERED, LEAST_COVERED_UNASKED = 0.12, 0.45
 """A message that asks for nothing pages in only what shares nearly half of its words' weight, so
 that small talk does not move the prompt. Guessed."""
@@ -81,12 +85,15 @@ def assembled(
     lines: dict[tuple[int, int], str] = {}
     noted = shown_notes(session) if anchor >= 0 else {}
     best = found[0].hit.score if found else 0.0
+    floor = LEAST_OF_BEST
     for one in found:
         hit = one.hit
         least = LEAST_COVERED if query.asks else LEAST_COVERED_UNASKED
-        if hit.score < LEAST_OF_BEST * best or hit.covered < least:
+        if hit.score < floor * best or hit.covered < least:
             continue
         key, line = _line(session, query, one, texts, noted)
+        if not line:
+            floor = LEAST_BESIDE_SHOWN
         if not line or key in lines or any(one.text in other for other in lines.values()):
             continue
         size = count.text(line) + 1
@@ -155,6 +162,11 @@ def _all_noted(pieces: Sequence[str], notes: Sequence[str]) -> bool:
     return any(found) and not any(map(values_of, missing))
 
 
+@lru_cache(maxsize=4096)
+def _terms_of(piece: str) -> frozenset[str]:
+    return frozenset(terms(piece))
+
+
 def excerpt(text: str, query: Query) -> list[str]:
     """Give the sentences of a passage that share a word with the question.
 
@@ -164,7 +176,7 @@ def excerpt(text: str, query: Query) -> list[str]:
     asked = set(query.terms)
     kept: set[int] = set()
     for at, piece in enumerate(pieces):
-        if asked.isdisjoint(terms(piece)):
+        if asked.isdisjoint(_terms_of(piece)):
             continue
         kept.add(at)
         if at + 1 < len(pieces) and (piece[-1] in "?？:：" or not values_of(piece)):
