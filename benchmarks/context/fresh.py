@@ -99,7 +99,7 @@ def made(kind: str, rng: random.Random) -> str:
     """Make up a value."""
     number = rng.randrange(100, 99_999)
     return {
-        "ident": lambda: f"{rng.choice('QWRT')}{rng.choice('AEIOU')}{number}-{rng.randrange(10, 99)}",
+        "ident": lambda: f"{rng.choice('QWRT')}{rng.choice('AEIOU')}{number}-{rng.randrange(10, 99)}",  # noqa: E501
         "uuid": lambda: str(UUID(int=rng.getrandbits(128))),
         "base64": lambda: base64.b64encode(rng.randbytes(18)).decode(),
         "hash": lambda: f"{rng.getrandbits(40):010x}",
