@@ -287,11 +287,21 @@ class Session:
             return
         entry.noted = True
         gone = {note.id for note in self.ledger.add(entry.seq, entry.role, findings)}
-        if gone:
+        if gone and not self.sends(entry.seq):
+            # Where the correction itself stands in the prompt, after the notes, they wait for the
+            # next compaction: writing them again would break the prefix for one line.
             for episode in self.episodes:
                 if episode.narrative or gone & set(episode.notes):
                     episode.text = ""
-            self.recalls = [r for r in self.recalls if not self._stale(r)]
+            self.drop_stale_recalls()
+
+    def drop_stale_recalls(self) -> None:
+        """Take out recalled passages that hold a corrected value."""
+        self.recalls = [r for r in self.recalls if not self._stale(r)]
+
+    def sends(self, seq: int) -> bool:
+        """Whether a message is sent word for word."""
+        return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
 
     def _stale(self, recalled: Recalled) -> bool:
         return any(self.ledger.stale_in(place, recalled.text) for place in recalled.places)
