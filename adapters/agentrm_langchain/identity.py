@@ -86,7 +86,7 @@ def check_core(rm: Any, group: str) -> None:
     """
     if not isinstance(rm, AgentRM):
         raise ConfigError(
-            "rm", rm, "give the AgentRM core that manages the calls: AgentRM(lanes=8)"
+            "rm", type(rm).__name__, "give the AgentRM core that manages the calls: AgentRM(lanes=8)"
         )
     if rm.closed:
         raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")

@@ -94,7 +94,7 @@ def _check(client: Any, rm: Any) -> None:
         way = "give an openai.OpenAI or openai.AsyncOpenAI client"
         raise ConfigError("client", type(client).__name__, way)
     if not isinstance(rm, AgentRM):
-        raise ConfigError("rm", rm, "give the AgentRM core that manages the calls")
+        raise ConfigError("rm", type(rm).__name__, "give the AgentRM core that manages the calls")
     if rm.closed:
         raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
 
@@ -144,7 +144,7 @@ def _manage(client: Any, management: _Management) -> Any:
     if twin is not None:
         options["http_client"] = twin
     origin = _origin(client)
-    managed = object.__new__(_managed_class(origin))
+    managed: Any = object.__new__(_managed_class(origin))
     managed.__dict__.update(origin.copy(client, **options).__dict__)
     managed._agentrm = management
     return managed

@@ -15,8 +15,8 @@ from langchain_openai import ChatOpenAI
 from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
 from agentrm_plugins import CallReaped, CallRefused, LeaseConfig
 from agentrm_plugins.config_endpoints import BudgetConfig, EndpointConfig
-from agentrm_plugins.errors import BudgetExceeded, CallTooLarge, EndpointUnavailable
 from agentrm_plugins.effects import EndpointClosed, LimitChanged, Requeued
+from agentrm_plugins.errors import BudgetExceeded, CallTooLarge, EndpointUnavailable
 from agentrm_plugins.integration import RetryPolicy
 from agentrm_plugins.testing.provider import (
     Garbage,
@@ -195,7 +195,7 @@ def test_a_stream_that_has_begun_is_not_tried_again(way, fault, provider, core):
     rm = core(leases=LeaseConfig(silence_timeout_s=0.2))
     model = wrap_chat_model(chat(provider), rm)
     provider.script([fault, Reply("never")])
-    with pytest.raises((openai.APIError, CallReaped, OSError, Exception)) as error:  # noqa: PT011
+    with pytest.raises((openai.APIError, CallReaped, OSError, Exception)) as error:
         ask(way, model)
     assert not isinstance(error.value, AssertionError)
     assert len(provider.log) == 1
@@ -418,7 +418,7 @@ def test_an_answer_that_cannot_be_read_is_final(provider, core):
     rm = core()
     model = wrap_chat_model(chat(provider), rm)
     provider.script([Garbage("json"), Reply("well")])
-    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the SDK makes of it
+    with pytest.raises(Exception):  # noqa: B017 - whatever the SDK makes of it
         model.invoke("go")
     assert rm.statistics().lanes_in_use == 0
 
