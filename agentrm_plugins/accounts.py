@@ -153,6 +153,10 @@ class Bid:
         self.level = 0
         self.slot = 0
 
+    def __lt__(self, other: Bid) -> bool:
+        """For heaps: of two with one key at most one is alive, so their order is of no account."""
+        return False
+
     @property
     def queue(self) -> Iterator[Any]:
         """The waiting calls, the first one first. None may leave while this goes on."""

@@ -69,6 +69,7 @@ class Wait(NamedTuple):
 class _Sent(NamedTuple):
     amounts: Mapping[str, float]
     at_s: float
+    foreign: bool = False
 
 
 def amounts_of(input_tokens: float, output_tokens: float, cached: float = 0.0) -> dict[str, float]:
@@ -259,8 +260,20 @@ class Endpoint:
 
     # -- what becomes of it -------------------------------------------------------------------
 
-    def sent(self, ticket: int, amounts: Mapping[str, float], now_s: float) -> None:
-        """A call goes."""
+    def sent(
+        self,
+        ticket: int,
+        amounts: Mapping[str, float],
+        now_s: float,
+        *,
+        at_s: float | None = None,
+        foreign: bool = False,
+    ) -> None:
+        """A call goes, or is heard of now that went `at_s`.
+
+        A foreign one is none of ours: it never is the probe, and of those only errors are heard,
+        so the breaker does not count them.
+        """
         gap_s = 0.0
         for resource, meter in self.meters.items():
             amount = amounts[resource]
@@ -270,9 +283,11 @@ class Endpoint:
             if meter.bucket is not None:
                 meter.bucket.take(amount, now_s)
                 gap_s = max(gap_s, amount / meter.controller.rate_per_s)
-        self.in_flight[ticket] = _Sent(amounts, now_s)
-        self.gate.sent(gap_s, now_s)
-        self.breaker.sent(ticket, now_s)
+        went_s = now_s if at_s is None else min(at_s, now_s)
+        self.in_flight[ticket] = _Sent(amounts, went_s, foreign)
+        if not foreign:
+            self.gate.sent(gap_s, now_s)
+            self.breaker.sent(ticket, now_s)
 
     def reported(self, report: LimitReport, now_s: float) -> list[str]:
         """The server named its limits; gives the resources whose limit is news."""
@@ -284,6 +299,12 @@ class Endpoint:
 
     def limited(self, ticket: int, report: LimitReport, now_s: float) -> list[str]:
         """The server refused a call for its limits (429); gives the resources that were cut."""
+        cut = self.refused(ticket, report, now_s)
+        self.reported(report, now_s)
+        return cut
+
+    def refused(self, ticket: int, report: LimitReport, now_s: float) -> list[str]:
+        """The same, but for what the server says that its limits are."""
         sent = self._back(ticket, now_s)
         if sent is None:
             return []
@@ -299,7 +320,6 @@ class Endpoint:
             self._last_blamed = blamed
             self._epoch_s = now_s
             self._epoch = dict.fromkeys(RESOURCES, 0.0)
-        self.reported(report, now_s)
         if report.retry_after_s is not None:
             self.gate.close(report.retry_after_s, now_s)
         self.breaker.ended(ticket, failed=False, now_s=now_s)
@@ -317,7 +337,7 @@ class Endpoint:
         if report.retry_after_s is not None or not accepted:
             self.gate.close(report.retry_after_s, now_s)
         # Full is not dead: it is a failure only if nobody was served since this call was sent.
-        alive = accepted > 0 or self._answered_s > sent.at_s
+        alive = accepted > 0 or self._answered_s > sent.at_s or sent.foreign
         self.breaker.ended(ticket, failed=None if alive else True, now_s=now_s)
         return cut
 
@@ -350,7 +370,7 @@ class Endpoint:
             self._answered_s = now_s
             self.concurrency.answered()
             self.gate.accepted()
-        if hung and self._answered_s > sent.at_s:
+        if sent.foreign or (hung and self._answered_s > sent.at_s):
             failed = None  # others were served meanwhile: this one is lost, the endpoint lives
         return self.breaker.ended(ticket, failed=failed, now_s=now_s)
 

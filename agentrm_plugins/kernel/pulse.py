@@ -28,7 +28,7 @@ _PATIENCE = 2  # reaps in a row that change nothing
 class Pulse:
     """Times of silence of one endpoint's calls."""
 
-    __slots__ = ("_allowed", "_looked", "_reaps", "first", "gap", "response")
+    __slots__ = ("_allowed", "_looked", "_reaps", "_taken", "first", "gap", "response")
 
     def __init__(self) -> None:
         self.first = LatencySketch()
@@ -36,6 +36,7 @@ class Pulse:
         self.response = LatencySketch()
         self._reaps = 0
         self._looked: dict[str, int] = {}
+        self._taken: dict[str, int] = {}
         self._allowed: dict[str, float] = {}
 
     def answered(self) -> None:
@@ -59,15 +60,20 @@ class Pulse:
         """Seconds of silence allowed to healthy calls as it was last looked at, or None."""
         return self._allowed.get(name)
 
-    def is_news(self, name: str) -> bool:
-        """Whether enough was seen since the last look to look again."""
+    def add(self, name: str, seconds: float) -> bool:
+        """A healthy time was seen. True if enough have been since the last look to look again."""
         sketch: LatencySketch = getattr(self, name)
-        return sketch.count >= self._looked.get(name, 0) + _LOOK_EVERY
+        sketch.add(seconds)
+        if sketch.count < self._looked.get(name, 0) + _LOOK_EVERY:
+            return False
+        self._looked[name] = sketch.count
+        return True
 
     def _allow(self, name: str, prior_s: float) -> float:
-        sketch: LatencySketch = getattr(self, name)
-        if name not in self._allowed or self.is_news(name):
-            self._looked[name] = sketch.count
+        looked = self._looked.get(name, 0)
+        if self._taken.get(name) != looked:
+            sketch: LatencySketch = getattr(self, name)
+            self._taken[name] = looked
             self._allowed[name] = _RULE.timeout_s(sketch, prior_s)
         patience = 2.0 ** min(max(0, self._reaps - _PATIENCE), 30)
         return min(prior_s, self._allowed[name] * patience)
