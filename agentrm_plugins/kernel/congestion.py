@@ -316,5 +316,5 @@ class Congestion:
     def _pulse(self, site: Site, ticket: Ticket, name: str, silent_s: float) -> None:
         """The pulse is known better: whoever is silent now may not be so for longer than that."""
         if site.pulse.add(name, silent_s, ticket.call):
-            for ticket in site.running.values():
-                self._kernel.clocks.rearm(ticket)
+            for other in site.running.values():
+                self._kernel.clocks.rearm(other)
