@@ -168,10 +168,9 @@ def test_a_stream_that_has_begun_is_not_tried_again(way, fault, provider, core, 
     rm = core(leases=LeaseConfig(silence_timeout_s=0.2))
     model = wrap_chat_model(chat(provider), rm)
     provider.script([fault, Reply("never")])
-    with pytest.raises((openai.APIError, CallReaped, OSError, Exception)) as error:
+    with pytest.raises((openai.APIError, CallReaped)):
         ask(way, model)
-    assert not isinstance(error.value, AssertionError)
-    assert len(provider.log) == 1
+    assert provider.statistics().requests == 1
     assert only(rm).requeues == 0
     assert rm.statistics().lanes_in_use == 0
 
