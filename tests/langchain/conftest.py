@@ -8,6 +8,7 @@ import pytest
 
 from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
 from agentrm_plugins import AgentRM
+from agentrm_plugins.testing.provider import SimulatedProvider
 from tests.langchain.fakes import FakeChat
 
 
@@ -73,3 +74,35 @@ def empty():
 @pytest.fixture
 def suppressed():
     return contextlib.suppress
+
+
+@pytest.fixture
+def start():
+    made = []
+
+    def build(**settings):
+        made.append(SimulatedProvider(**{"seed": 7, **settings}))
+        return made[-1].__enter__()
+
+    yield build
+    for provider in made:
+        provider.__exit__(None, None, None)
+
+
+@pytest.fixture
+def provider(start):
+    return start()
+
+
+@pytest.fixture
+def chat():
+    import httpx2
+    from langchain_openai import ChatOpenAI
+
+    with httpx2.Client(timeout=20) as client:
+
+        def build(provider, **fields):
+            fields = {"model": "simulated", "max_tokens": 40, "http_client": client, **fields}
+            return ChatOpenAI(base_url=provider.base_url, api_key="test-key", **fields)
+
+        yield build

@@ -1,0 +1,78 @@
+"""A call that is reaped at the very moment at which it was to go again."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentrm_plugins import AgentRM, Call, LeaseConfig
+from agentrm_plugins.hosts import VirtualClock
+from agentrm_plugins.integration import RetryPolicy
+
+pytestmark = pytest.mark.lowest
+
+
+class LateError(TimeoutError):
+    """An error at whose judgement time passes: the reaper comes in between."""
+
+    def __init__(self, clock):
+        super().__init__("late")
+        self.clock = clock
+        self.looks = 0
+
+    @property
+    def body(self):
+        self.looks += 1
+        if self.looks > 2:  # the policy has looked; now the lease does
+            self.clock.advance(100)
+
+
+@pytest.mark.parametrize("world", ["thread", "task"])
+async def test_it_goes_again_all_the_same(world):
+    """The core does not hear of its wish; the flow asks anew, at the old place."""
+    clock = VirtualClock()
+    attempts = []
+
+    def make(lease):
+        attempts.append(lease.ticket)
+        if len(attempts) == 1:
+            raise LateError(clock)
+        lease.settle()
+        return "well"
+
+    async def make_async(lease):
+        return make(lease)
+
+    with AgentRM(lanes=1, clock=clock, leases=LeaseConfig(response_timeout_s=5)) as rm:
+        call, policy = Call("a", endpoint="host/model"), RetryPolicy()
+        if world == "thread":
+            answer = rm.call(call, make, retry=policy)
+        else:
+            answer = await rm.call_async(call, make_async, retry=policy)
+        counts = rm.statistics()
+    assert (answer, counts.reaped, counts.zombies, counts.lanes_in_use) == ("well", 1, 0, 0)
+    assert attempts == [1, 2]
+
+
+def test_a_requeue_after_the_reaper_is_lost():
+    """The lease says so at once, instead of waiting for ever."""
+    clock = VirtualClock()
+    with AgentRM(lanes=1, clock=clock, leases=LeaseConfig(response_timeout_s=5)) as rm:
+        lease = rm.admit(Call("a"))
+        clock.advance(6)
+        lease.requeue(TimeoutError("late"))
+        assert lease.decided
+        assert lease.lost
+        lease.settle(outcome="error")
+        assert rm.statistics().zombies == 0
+
+
+def test_the_reaper_wakes_who_waits_to_go_again():
+    """In the other order: the wish was uttered, not heard yet, and the lane is gone."""
+    clock = VirtualClock()
+    with AgentRM(lanes=1, clock=clock, leases=LeaseConfig(response_timeout_s=5)) as rm:
+        lease = rm.admit(Call("a"))
+        lease._outcome = None
+        clock.advance(6)
+        lease.park_thread()
+        assert lease.lost
+        lease.settle(outcome="error")

@@ -1,0 +1,65 @@
+"""The SDK inside a model, under management."""
+
+from __future__ import annotations
+
+import pytest
+from langchain_openai import AzureChatOpenAI, ChatOpenAI
+
+from agentrm_langchain import wrap_chat_model
+from agentrm_langchain.endpoint import endpoint_of
+from agentrm_openai import CoreObserver
+from tests.langchain.fakes import FakeChat
+
+
+def observers(client):
+    return getattr(client._client._transport, "observer", None)
+
+
+@pytest.mark.parametrize("kind", ["openai", "azure"])
+def test_openai_models_get_quiet_and_seen_clients(kind, core):
+    """No retries of their own, transports that the core sees; the user's clients stay."""
+    if kind == "openai":
+        bare = ChatOpenAI(api_key="test-key", model="gpt-4o", max_retries=3)
+    else:
+        bare = AzureChatOpenAI(
+            api_key="test-key",
+            azure_endpoint="https://there.openai.azure.com",
+            azure_deployment="mine",
+            api_version="2024-10-21",
+            max_retries=3,
+        )
+    rm = core()
+    inner = wrap_chat_model(bare, rm).inner
+    for client, original in (
+        (inner.root_client, bare.root_client),
+        (inner.root_async_client, bare.root_async_client),
+    ):
+        assert (client.max_retries, original.max_retries) == (0, 3)
+        assert isinstance(observers(client), CoreObserver)
+        assert observers(original) is None
+        assert type(client) is type(original)
+    assert inner.client._client is inner.root_client
+    again = wrap_chat_model(inner, rm).inner
+    assert observers(again.root_client) is observers(inner.root_client)
+
+
+def test_anthropics_models_too(core):
+    """Their SDK is of the same make."""
+    anthropic = pytest.importorskip("langchain_anthropic")
+    bare = anthropic.ChatAnthropic(api_key="test-key", model_name="claude-sonnet-4-5")
+    inner = wrap_chat_model(bare, core()).inner
+    for name in ("_client", "_async_client"):
+        client, original = getattr(inner, name), getattr(bare, name)
+        assert (client.max_retries, original.max_retries) == (0, bare.max_retries)
+        assert isinstance(observers(client), CoreObserver)
+        assert observers(original) is None
+    name = endpoint_of(inner, {}, {})
+    assert name.startswith("api.anthropic.com/claude-sonnet-4-5#")
+
+
+def test_other_models_stay_as_they_are(core):
+    """Of a model of an unknown kind nothing is changed, and its endpoint is as it says."""
+    bare = FakeChat()
+    assert wrap_chat_model(bare, core()).inner is bare
+    assert endpoint_of(bare, {}, {}) == "fakechat/fake-1"
+    assert endpoint_of(bare, {}, {"model": "other"}) == "fakechat/other"
