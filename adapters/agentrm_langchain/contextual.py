@@ -9,6 +9,7 @@ charged by what is really sent.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -128,9 +129,10 @@ class ContextChatModel(AgentRMChatModel):
         fitted = self._fitted(messages, run_manager, kwargs)
         sent = messages if fitted is None else fitted.all
         input_tokens = 0
-        for chunk in super()._stream_of(hook, sent, stop, run_manager, kwargs):
-            input_tokens += _input_of(chunk)
-            yield chunk
+        with closing(super()._stream_of(hook, sent, stop, run_manager, kwargs)) as chunks:  # type: ignore[type-var]
+            for chunk in chunks:
+                input_tokens += _input_of(chunk)
+                yield chunk
         if fitted is not None:
             fitted.used(input_tokens)
 
