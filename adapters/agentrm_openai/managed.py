@@ -144,7 +144,7 @@ def _manage(client: Any, management: _Management) -> Any:
     if twin is not None:
         options["http_client"] = twin
     origin = _origin(client)
-    managed = object.__new__(_managed_class(origin))
+    managed: Any = object.__new__(_managed_class(origin))
     managed.__dict__.update(origin.copy(client, **options).__dict__)
     managed._agentrm = management
     return managed
