@@ -33,6 +33,7 @@ class Active(NamedTuple):
     ticket: int
     agent: str
     tenant: str
+    group: str = ""
 
 
 IDENTITY: ContextVar[Identity] = ContextVar("agentrm_identity", default=Identity())  # noqa: B039

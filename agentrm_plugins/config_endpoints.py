@@ -66,7 +66,8 @@ class EndpointConfig:
         reserve: What is taken from the token limit before a call: its own maximum ("max", as
             OpenAI counts) or what such calls used lately ("usage").
         cached_input_counts: Whether input that the provider read from its cache counts.
-        learn: Whether headers and refusals may correct what is said here.
+        learn: Whether what the server says of its limits may correct what is said here. A refusal
+            slows down in any case.
         burst_s: Seconds of rate that may be used at once after a pause.
     """
 

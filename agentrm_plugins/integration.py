@@ -69,7 +69,7 @@ __all__ = [
 def activated(rm: AgentRM, lease: Lease) -> Iterator[Lease]:
     """Code in this block runs inside `lease`: managed calls in it are nested in that call."""
     call = lease.call
-    token = ACTIVE.set(Active(rm.core, lease.ticket, call.agent, call.tenant))
+    token = ACTIVE.set(Active(rm.core, lease.ticket, call.agent, call.tenant, call.group))
     try:
         yield lease
     finally:

@@ -188,7 +188,9 @@ class Slot:
 
     def _activate(self, lease: Lease) -> None:
         call = lease.call
-        self._token = ACTIVE.set(Active(self.rm.core, lease.ticket, call.agent, call.tenant))
+        self._token = ACTIVE.set(
+            Active(self.rm.core, lease.ticket, call.agent, call.tenant, call.group)
+        )
 
     def _leave(self, kind: type[BaseException] | None) -> Lease:
         lease, token = self.lease, self._token

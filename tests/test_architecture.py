@@ -55,7 +55,11 @@ IMPURE_MODULES = {
 }
 FRAMEWORKS = re.compile(r"(lang(chain|graph|smith)\w*|openai|anthropic|httpx2?)(\.|$)")
 ADAPTER_PACKAGES = {"agentrm_langchain", "agentrm_langgraph", "agentrm_openai"}
-PUBLIC_CORE = {"agentrm_plugins", "agentrm_plugins.integration"}
+PUBLIC_CORE = {
+    "agentrm_plugins",
+    "agentrm_plugins.integration",
+    "agentrm_plugins.sessions.integration",
+}
 MAX_FILE_LINES = 450
 MAX_FUNCTION_LINES = 60
 MAX_PUBLIC_NAMES = 15

@@ -20,7 +20,10 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADAPTERS = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/__init__.py"))
 PACKAGES = ["agentrm_plugins", *ADAPTERS]
-EXTRAS = {"langchain", "langgraph", "openai", "redis", "telemetry", "cli", "testing", "demo", "all"}
+EXTRAS = {
+    *("langchain", "langgraph", "agents", "openai", "redis", "telemetry", "cli", "testing"),
+    *("demo", "all"),
+}
 # Imports every package and tells where each was found, and whether metadata and script are there.
 PROBE = """
 import importlib, importlib.metadata, sys
@@ -141,7 +144,7 @@ def test_lowest_lock_holds_the_lower_ends_of_our_ranges() -> None:
     locked = dict(re.findall(r"^([a-z0-9._-]+)==([\w.]+)", text, re.MULTILINE))
     extras = PROJECT["optional-dependencies"]
     lines = PROJECT["dependencies"] + [
-        line for name in EXTRAS - {"demo", "all"} for line in extras[name]
+        line for name in EXTRAS - {"agents", "demo", "all"} for line in extras[name]
     ]
     promised = [item for item in map(Requirement, lines) if item.name != "agentrm-plugins"]
     assert len(promised) > 8

@@ -9,8 +9,58 @@
 'hello'
 """
 
+from typing import TYPE_CHECKING, Any
+
 from agentrm_langchain.callbacks import AgentRMCallbackHandler
 from agentrm_langchain.chat_model import AgentRMChatModel, wrap_chat_model
 from agentrm_langchain.runs import ChainRun
 
-__all__ = ["AgentRMCallbackHandler", "AgentRMChatModel", "ChainRun", "wrap_chat_model"]
+if TYPE_CHECKING:
+    from agentrm_langchain.middleware import AgentRMMiddleware
+    from agentrm_langchain.nodes import pre_model_hook
+    from agentrm_langchain.summaries import chat_summariser, extractive_summarizer
+    from agentrm_langchain.views import pressure
+
+__all__ = [
+    "AgentRMCallbackHandler",
+    "AgentRMChatModel",
+    "AgentRMMiddleware",
+    "ChainRun",
+    "chat_summariser",
+    "extractive_summarizer",
+    "pre_model_hook",
+    "pressure",
+    "wrap_chat_model",
+]
+
+# The middleware needs the package langchain, and the rest the context lifecycle: both only if used.
+_LATER = {
+    "AgentRMMiddleware": "middleware",
+    "chat_summariser": "summaries",
+    "extractive_summarizer": "summaries",
+    "pre_model_hook": "nodes",
+    "pressure": "views",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, the first time that it is.
+
+    Raises:
+        ImportError: `AgentRMMiddleware` without the package langchain.
+    """
+    from importlib import import_module
+
+    module = _LATER.get(name)
+    if module is None:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    try:
+        found = getattr(import_module(f"{__name__}.{module}"), name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in {"langchain", "langgraph"}:
+            raise
+        msg = f"{name} needs the package langchain: pip install 'agentrm-plugins[agents]'"
+        raise ImportError(msg, name=error.name) from error
+    globals()[name] = found
+    return found

@@ -381,7 +381,8 @@ def wrap_chat_model(model: BaseChatModel, rm: AgentRM, **options: Any) -> AgentR
         rm: The core.
         options: The other arguments of `AgentRMChatModel`: ``agent=``, ``tenant=``,
             ``priority=``, ``group=``, timeouts, ``abandon_hung=``, ``retry=``,
-            ``keep_sdk_retries=``.
+            ``keep_sdk_retries=``; and ``context=``, a `ContextManager` that keeps each thread's
+            messages within its budget (see `agentrm_langchain.contextual`).
 
     Raises:
         ConfigError: `model` is no chat model, `rm` is no core, or an option has a bad value.
@@ -395,4 +396,9 @@ def wrap_chat_model(model: BaseChatModel, rm: AgentRM, **options: Any) -> AgentR
         ...     model.invoke("hi").content, rm.statistics().settled
         ('hello', 1)
     """
+    if options.get("context") is not None or hasattr(type(model), "_with_context"):
+        from agentrm_langchain.contextual import ContextChatModel
+
+        return ContextChatModel(model, rm, **options)
+    options.pop("context", None)
     return AgentRMChatModel(model, rm, **options)

@@ -54,7 +54,9 @@ def check_model(model: Any) -> None:
 def settings(model: BaseChatModel) -> dict[str, Any]:
     """What the user gave for this model."""
     return {
-        name: getattr(model, name) for name in model.model_fields_set if name not in {"inner", "rm"}
+        name: getattr(model, name)
+        for name in model.model_fields_set
+        if name not in {"inner", "rm", "context"}
     }
 
 

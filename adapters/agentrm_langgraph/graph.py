@@ -76,7 +76,7 @@ def manage_graph(
             `lane` names does not exist.
     """
     if not isinstance(rm, AgentRM):
-        raise ConfigError("rm", rm, "give the AgentRM core that manages the graph")
+        raise ConfigError("rm", type(rm).__name__, "give the AgentRM core that manages the graph")
     if not isinstance(graph, Pregel | StateGraph):
         raise ConfigError("graph", graph, "give a StateGraph, a compiled graph or an @entrypoint")
     options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)

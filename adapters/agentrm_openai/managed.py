@@ -94,7 +94,7 @@ def _check(client: Any, rm: Any) -> None:
         way = "give an openai.OpenAI or openai.AsyncOpenAI client"
         raise ConfigError("client", type(client).__name__, way)
     if not isinstance(rm, AgentRM):
-        raise ConfigError("rm", rm, "give the AgentRM core that manages the calls")
+        raise ConfigError("rm", type(rm).__name__, "give the AgentRM core that manages the calls")
     if rm.closed:
         raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
 

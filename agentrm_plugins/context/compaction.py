@@ -18,7 +18,7 @@ from agentrm_plugins.context.messages import Message, plain_text
 from agentrm_plugins.context.session import Entry, Episode, Replacement, Session
 from agentrm_plugins.context.summaries import SummaryRequest
 from agentrm_plugins.context.tokens import REPLY_OVERHEAD
-from agentrm_plugins.context.warm import made_episode, shrink, warm_tokens
+from agentrm_plugins.context.warm import made_episode, renew, shrink, warm_tokens
 
 __all__ = [
     "Plan",
@@ -168,6 +168,8 @@ def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
         return False
     task = session.task
     session.recalls = [r for r in session.recalls if r.anchor == task]
+    session.drop_stale_recalls()
+    renew(session)
     for seq in plan.stubs:
         entry = session.entries[seq]
         if entry.message is not None:

@@ -16,9 +16,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from agentrm_plugins.context.text import DATE, STOPWORDS, sentences, terms
+from agentrm_plugins.context.text import DATE, PASSAGE_CHARS, STOPWORDS, sentences, terms
 
 __all__ = ["Finding", "Value", "find", "flattened", "skeleton", "values_of"]
 
@@ -32,7 +33,12 @@ _SCAN_CHARS = 200_000
 """Beyond it a message's text is not read for notes; it stays in the archive and recall finds it."""
 
 _CAPITAL = "[A-ZÀ-ÖØ-ÞА-Я]"
-_LETTERS = r"A-Za-zÀ-ÖØ-öø-ÿА-яŁłŚśŽžČčŠš0-9_"
+_LETTERS = r"A-Za-zÀ-ÖØ-öø-ÿА-яŁłŚśŽžČčŠš"
+# No digits: "Lyon est UKV-63709" is a name, a verb and a number, not one long name.
+_NAME = rf"{_CAPITAL}[{_LETTERS}’'-]+(?![{_LETTERS}’'-]*[0-9_])"
+_PARTICLES = (
+    "(?:d[aeiou]|de[lrn]|d[ao]s|la|le|l[ao]s|el|al|bin|ibn|v[ao]n|zu[mr]?|te[rn]|und|and|of|y)"
+)
 # ASCII word borders: a number or an id may touch Chinese or Japanese text.
 _VALUE = re.compile(
     r"(?P<url>\b[a-z][a-z0-9+.-]{1,9}://[^\s<>\"'）)]+)"
@@ -53,8 +59,7 @@ _VALUE = re.compile(
     r"|\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b|\b[a-z]+[A-Z]\w*\b|\b[A-Z]{2,}(?:[-_][A-Z0-9]+)+\b"
     r"|(?<![A-Za-z0-9])[A-Za-z]+\d[A-Za-z0-9-]*)"
     r"|(?P<number>(?<![\w.])(?:(?<!\S)[-+])?\d+(?:[.,'’]\d+)*(?:\s?%)?)"
-    rf"|(?P<name>(?<=\s){_CAPITAL}[{_LETTERS}’'-]+(?:\s(?:[a-z]{{2,3}}\s)?{_CAPITAL}[{_LETTERS}’'-]+)*"
-    rf"|^{_CAPITAL}[{_LETTERS}’'-]+(?:\s{_CAPITAL}[{_LETTERS}’'-]+)+)",
+    rf"|(?P<name>(?<=\s){_NAME}(?:\s(?:{_PARTICLES}\s)?{_NAME})*|^{_NAME}(?:\s{_NAME})+)",
     re.ASCII,
 )
 _WORTH = {
@@ -139,7 +144,12 @@ class Finding:
 
 
 def values_of(text: str) -> tuple[Value, ...]:
-    """Find the values of one sentence, in order."""
+    """Find the values of one sentence or passage, in order."""
+    # Recall reads the same passages question after question; long texts are read once.
+    return _values_known(text) if len(text) <= PASSAGE_CHARS else _values_in(text)
+
+
+def _values_in(text: str) -> tuple[Value, ...]:
     found = []
     for match in _VALUE.finditer(text):
         kind = str(match.lastgroup)
@@ -150,6 +160,9 @@ def values_of(text: str) -> tuple[Value, ...]:
             continue
         found.append(Value(kind, value, match.start()))
     return tuple(found)
+
+
+_values_known = lru_cache(maxsize=4096)(_values_in)
 
 
 def skeleton(line: str) -> str:

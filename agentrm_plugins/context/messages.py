@@ -16,6 +16,7 @@ from typing import Any
 from agentrm_plugins.context.errors import BadMessage
 
 __all__ = [
+    "FRAMEWORK",
     "KNOWN_BLOCKS",
     "ROLES",
     "Message",
@@ -40,6 +41,10 @@ KNOWN_BLOCKS = MappingProxyType(
     }
 )  # fmt: skip
 """Content block types of OpenAI, Anthropic and LangChain, and how each is counted."""
+
+FRAMEWORK = "framework"
+"""Key of `Message.raw` under which an adapter keeps what its own object holds beyond what is sent:
+archived with the message, and no part of its identity."""
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 

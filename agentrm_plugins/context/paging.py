@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agentrm_plugins.context.facts import values_of
 from agentrm_plugins.context.ledger import Note
@@ -24,8 +25,10 @@ HEADER = (
     "a new request. If two disagree, the later one holds.]"
 )
 LEAST_OF_BEST = 0.4
-"""A passage that scores less than this share of the best one is left out. Measured: 0.15 to 0.35
-found the same facts on `benchmarks/context`."""
+"""A passage that scores less than this share of the best one is left out. Guessed."""
+LEAST_BESIDE_SHOWN = 0.6
+"""The same once a better passage is in the prompt already, as a note: what is left is then rarely
+the answer, and each block that is paged in costs cached prefix. Guessed."""
 LEAST_COVERED, LEAST_COVERED_UNASKED = 0.12, 0.45
 """A message that asks for nothing pages in only what shares nearly half of its words' weight, so
 that small talk does not move the prompt. Guessed."""
@@ -80,13 +83,17 @@ def assembled(
     count = session.counter
     used = count.message(Message(role, HEADER)) + 2
     lines: dict[tuple[int, int], str] = {}
+    noted = shown_notes(session) if anchor >= 0 else {}
     best = found[0].hit.score if found else 0.0
+    floor = LEAST_OF_BEST
     for one in found:
         hit = one.hit
         least = LEAST_COVERED if query.asks else LEAST_COVERED_UNASKED
-        if hit.score < LEAST_OF_BEST * best or hit.covered < least:
+        if hit.score < floor * best or hit.covered < least:
             continue
-        key, line = _line(session, query, one, texts)
+        key, line = _line(session, query, one, texts, noted)
+        if not line:
+            floor = LEAST_BESIDE_SHOWN
         if not line or key in lines or any(one.text in other for other in lines.values()):
             continue
         size = count.text(line) + 1
@@ -94,6 +101,8 @@ def assembled(
             continue
         lines[key] = line
         used += size
+    if not lines:
+        return None
     used = _with_neighbours(session, found, lines, used, room_tokens)
     if not lines:
         return None
@@ -109,20 +118,56 @@ def assembled(
 
 
 def _line(
-    session: Session, query: Query, one: Found, texts: Mapping[int, str]
+    session: Session,
+    query: Query,
+    one: Found,
+    texts: Mapping[int, str],
+    noted: Mapping[int, Sequence[str]],
 ) -> tuple[tuple[int, int], str]:
+    """Write one passage as a line; an empty one when the prompt holds it already."""
     place = one.hit.candidate
     corrected = session.ledger.stale_in(place.seq, one.text)
     if corrected is not None and not query.history:
         now = session.ledger.latest(corrected)
+        if session.sends(now.seq) or now.text in noted.get(now.seq, ()):
+            return (now.seq, 0), ""
         return (now.seq, 0), f"{_label(session, now.seq, texts)}: {now.shown}"
-    line = f"{_label(session, place.seq, texts)}: {excerpt(one.text, query)}"
+    pieces = excerpt(one.text, query)
+    if not query.history and _all_noted(pieces, noted.get(place.seq, ())):
+        return (place.seq, place.start), ""
+    line = f"{_label(session, place.seq, texts)}: {' '.join(' '.join(pieces).split())}"
     if corrected is not None:
         line += _superseded(session.ledger.latest(corrected))
     return (place.seq, place.start), line
 
 
-def excerpt(text: str, query: Query) -> str:
+def shown_notes(session: Session) -> dict[int, list[str]]:
+    """Give the notes that stand in the prompt as they were made, by their message's place."""
+    shown: dict[int, list[str]] = {}
+    for episode in session.episodes:
+        for identity in episode.notes:
+            note = session.ledger.notes.get(identity)
+            if note is not None and not note.struck:
+                shown.setdefault(note.seq, []).append(note.text)
+    return shown
+
+
+def _all_noted(pieces: Sequence[str], notes: Sequence[str]) -> bool:
+    """Whether notes in the prompt tell what these sentences tell.
+
+    A sentence without a value may be missing there, as long as one beside it is not.
+    """
+    found = [any(piece in note or note in piece for note in notes) for piece in pieces]
+    missing = (piece for piece, there in zip(pieces, found, strict=True) if not there)
+    return any(found) and not any(map(values_of, missing))
+
+
+@lru_cache(maxsize=4096)
+def _terms_of(piece: str) -> frozenset[str]:
+    return frozenset(terms(piece))
+
+
+def excerpt(text: str, query: Query) -> list[str]:
     """Give the sentences of a passage that share a word with the question.
 
     What follows one that ends openly or holds no value belongs to it.
@@ -131,13 +176,12 @@ def excerpt(text: str, query: Query) -> str:
     asked = set(query.terms)
     kept: set[int] = set()
     for at, piece in enumerate(pieces):
-        if asked.isdisjoint(terms(piece)):
+        if asked.isdisjoint(_terms_of(piece)):
             continue
         kept.add(at)
         if at + 1 < len(pieces) and (piece[-1] in "?？:：" or not values_of(piece)):
             kept.add(at + 1)
-    listed = [piece for at, piece in enumerate(pieces) if at in kept] or pieces
-    return " ".join(" ".join(listed).split())
+    return [piece for at, piece in enumerate(pieces) if at in kept] or pieces
 
 
 def _superseded(now: Note) -> str:
@@ -153,7 +197,9 @@ def _label(session: Session, seq: int, texts: Mapping[int, str]) -> str:
     turn = source_turn(session, entry) if entry.role in {"tool", "function"} else None
     if turn is not None and turn.seq in texts:
         said = " ".join(texts[turn.seq].split())[:_SOURCE_CHARS]
-        label += f' (for {turn.seq} user: "{said}")'
+        label += f" (for {turn.seq} user"
+        # What was corrected since is not said again, not even to tell where something comes from.
+        label += ")" if session.ledger.stale_in(turn.seq, said) else f': "{said}")'
     return label
 
 

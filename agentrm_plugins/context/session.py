@@ -19,6 +19,7 @@ from agentrm_plugins.context.errors import BadMessage
 from agentrm_plugins.context.facts import Finding, find
 from agentrm_plugins.context.ledger import Ledger
 from agentrm_plugins.context.messages import (
+    FRAMEWORK,
     KNOWN_BLOCKS,
     SYSTEM_ROLES,
     Message,
@@ -99,6 +100,14 @@ class Recalled:
 def body_of(message: Message) -> str:
     """Give a message as the JSON text that is archived."""
     return json.dumps(message.to_openai(), ensure_ascii=False, default=str, separators=(",", ":"))
+
+
+def identity_of(message: Message) -> str:
+    """Fingerprint a message by what is sent of it, not by what a framework keeps beside it."""
+    if message.raw is None or FRAMEWORK not in message.raw:
+        return digest_of(body_of(message))
+    sent = {key: value for key, value in message.raw.items() if key != FRAMEWORK}
+    return digest_of(json.dumps(sent, ensure_ascii=False, default=str, separators=(",", ":")))
 
 
 def message_of(body: str) -> Message:
@@ -187,7 +196,7 @@ class Session:
         by_digest = {}
         for at, source in enumerate(listed):
             message = source if isinstance(source, Message) else from_openai(source, at)
-            by_digest[digest_of(body_of(message))] = marks[at]
+            by_digest[identity_of(message)] = marks[at]
         for entry in self.entries:
             # An unknown one gets a mark that no message has.
             entry.mark = by_digest.get(entry.digest, -1 - entry.seq)
@@ -231,7 +240,7 @@ class Session:
             seq=seq,
             role=message.role,
             tokens=self.counter.message(message),
-            digest=digest_of(body_of(message)),
+            digest=identity_of(message),
             mark=mark,
             at_s=_time_of(message, now_s),
             message=message,
@@ -278,11 +287,21 @@ class Session:
             return
         entry.noted = True
         gone = {note.id for note in self.ledger.add(entry.seq, entry.role, findings)}
-        if gone:
+        if gone and not self.sends(entry.seq):
+            # Where the correction itself stands in the prompt, after the notes, they wait for the
+            # next compaction: writing them again would break the prefix for one line.
             for episode in self.episodes:
                 if episode.narrative or gone & set(episode.notes):
                     episode.text = ""
-            self.recalls = [r for r in self.recalls if not self._stale(r)]
+            self.drop_stale_recalls()
+
+    def drop_stale_recalls(self) -> None:
+        """Take out recalled passages that hold a corrected value."""
+        self.recalls = [r for r in self.recalls if not self._stale(r)]
+
+    def sends(self, seq: int) -> bool:
+        """Whether a message is sent word for word."""
+        return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
 
     def _stale(self, recalled: Recalled) -> bool:
         return any(self.ledger.stale_in(place, recalled.text) for place in recalled.places)

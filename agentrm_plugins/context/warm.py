@@ -108,6 +108,15 @@ def refresh(session: Session) -> None:
         last.tokens = session.counter.message(Message(session.config.summary_role, last.text))
 
 
+def renew(session: Session) -> None:
+    """Mark the episodes whose text no longer agrees with their notes, to be written again."""
+    for episode in session.episodes:
+        if episode.notes or episode.narrative:
+            text = rendered(episode, session.ledger)
+            if text != episode.text:
+                episode.text = ""
+
+
 def warm_tokens(session: Session) -> int:
     """Count all episodes as they are sent."""
     refresh(session)

@@ -33,14 +33,14 @@ class Clocks:
         account.since_sum_s += self._kernel.now_s
         self.arm(ticket)
 
-    def stop(self, ticket: Ticket) -> None:
+    def stop(self, ticket: Ticket, until_s: float = NEVER) -> None:
         """Let the call's clocks stand still, and count the service since they ran."""
         if ticket.started_s == NEVER:
             return
         account = ticket.account
         assert ticket.seat is not None  # noqa: S101 - it runs
         ticket.seat.pause()
-        seconds = self._kernel.now_s - ticket.started_s
+        seconds = max(0.0, min(self._kernel.now_s, until_s) - ticket.started_s)
         account.running -= 1
         account.since_sum_s -= ticket.started_s
         if not account.running:

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from agentrm_plugins.calls import Usage
     from agentrm_plugins.kernel.kernel import Kernel
     from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.policy.breaker import BreakerState
     from agentrm_plugins.policy.leases import Terms
     from agentrm_plugins.verdicts import LimitReport, Verdict
 
 __all__ = ["Congestion"]
 
 _PLACES = 4096
+_LATER_S = 1.0  # guessed: nobody plans on less
 _UNKNOWN = EndpointConfig()
 
 
@@ -46,6 +48,9 @@ class Congestion:
         self.sites: dict[str, Site] = {}
         self.ledgers = Ledgers(kernel)
         self.places: OrderedDict[int, tuple[int, int]] = OrderedDict()
+        self.idle: dict[str, None] = {}
+        self.news: dict[Site, None] = {}
+        self.opened: list[Site] = []
 
     # -- entering ---------------------------------------------------------------------------
 
@@ -58,33 +63,42 @@ class Congestion:
                 ticket.seq, ticket.turn = place
         if call.endpoint is not None:
             site = ticket.site = self.site(call.endpoint)
+            site.tickets += 1
+            self.idle.pop(site.name, None)
             ticket.need = site.need(call)
-            if site.is_down(self._kernel.now_s):
-                return "endpoint_unavailable", site.name
-            large = site.too_large(ticket.need)
-            if large is not None:
-                return "too_large", large
+            refusal = self._impossible(ticket, site)
+            if refusal is not None:
+                return refusal
         spent = self.ledgers.enter(ticket)
         return None if spent is None else ("budget", spent)
 
+    def leave(self, site: Site) -> None:
+        """One of its calls is over."""
+        site.tickets -= 1
+        if not site.tickets:
+            self._idle(site)
+
     def may_start(self, ticket: Ticket) -> bool:
-        """Whether a call that nobody precedes may go now."""
+        """Whether a call that has a lane may go now, before anybody who waits."""
         site, kernel = ticket.site, self._kernel
         if site is None:
             return True
-        if kernel.room.anybody_before(ticket):
+        if kernel.room.anybody_before(site):
             return False
-        return site.blocked_s(ticket.need, kernel.now_s) == 0
+        return site.wait(ticket.need, kernel.now_s).seconds == 0
 
     def passable(self, ticket: Ticket) -> bool:
-        """Whether the call's endpoint lets it go; if it will by itself, look again then."""
+        """Whether a nested call's endpoint lets it go; if it will by itself, look again then.
+
+        To be asked when nobody else may go (any more).
+        """
         site, kernel = ticket.site, self._kernel
         if site is None:
             return True
-        wait_s = site.blocked_s(ticket.need, kernel.now_s)
+        wait_s, now_s = site.wait(ticket.need, kernel.now_s).seconds, kernel.now_s
         if 0 < wait_s < NEVER:
-            kernel.room.look_at(site, kernel.now_s + wait_s)
-        return wait_s == 0
+            kernel.room.look_at(site, now_s + wait_s, now_s)
+        return wait_s == 0 and kernel.room.may_overtake(ticket, site, now_s)
 
     def terms(self, ticket: Ticket, prior: Terms) -> Terms:
         """How long the call may be silent, by its endpoint's own pulse."""
@@ -101,16 +115,19 @@ class Congestion:
             return
         before = site.breaker
         site.go(ticket, ticket.need, self._kernel.now_s)
-        self._tell(site, ticket, NEVER, before)
+        self._tell(site, ticket, before)
 
     def beat(self, ticket: Ticket) -> None:
         """The call made progress."""
-        site, now_s = ticket.site, self._kernel.now_s
+        site, silent_s = ticket.site, self._kernel.now_s - ticket.progress_s
         if site is None:
             return
-        name = "gap" if ticket.beats > 1 else "first"
-        getattr(site.pulse, name).add(now_s - ticket.progress_s)
-        self._look_again(site, name)
+        if ticket.beats > 1:
+            self._pulse(site, ticket, "gap", silent_s)
+        else:
+            site.pulse.answered()
+            name = "first" if ticket.call.streaming else "response"
+            self._pulse(site, ticket, name, silent_s)
 
     def ended(
         self,
@@ -121,11 +138,13 @@ class Congestion:
     ) -> None:
         """The call ended, well (no verdict) or not."""
         self.ledgers.settle(ticket, usage)
+        self._cost(ticket, usage)
         for site in self._leaving(ticket):
             now_s, number = self._kernel.now_s, ticket.number
             if verdict is None:
                 site.answered(number, usage, ticket.call.agent, now_s)
-                self._well(site, ticket, usage)
+                if not ticket.beats:
+                    self._pulse(site, ticket, "response", now_s - ticket.granted_s)
             elif verdict.retryable:
                 site.failed(number, verdict, report, now_s)
             else:
@@ -134,8 +153,9 @@ class Congestion:
                 site.reported(report, now_s)
 
     def given_up(self, ticket: Ticket, usage: Usage | None) -> None:
-        """The call was cancelled: what came out of it was used."""
+        """The call was cancelled, or nobody knows how it ended: what came out of it was used."""
         self.ledgers.settle(ticket, usage)
+        self._cost(ticket, usage)
         for site in self._leaving(ticket):
             site.given_up(ticket.number, usage, self._kernel.now_s)
 
@@ -144,7 +164,7 @@ class Congestion:
         self.places[ticket.number] = ticket.seq, ticket.turn
         if len(self.places) > _PLACES:
             self.places.popitem(last=False)
-        self.ledgers.settle(ticket, None)
+        self.ledgers.settle(ticket, None, hung=True)
         for site in self._leaving(ticket):
             site.reaped(ticket.number, self._kernel.now_s)
 
@@ -159,36 +179,38 @@ class Congestion:
         held_s = now_s - ticket.granted_s
         kernel.vacate(ticket)
         move(ticket, State.QUEUED)
-        kernel.nesting.requeued(ticket)
         for site in self._leaving(ticket):  # Its budget stays reserved: the call is not over.
             site.requeues += 1
             site.failed(ticket.number, event.verdict, event.report, now_s)
             if event.report is not None:
                 site.reported(event.report, now_s)
+        kernel.charge(ticket, None)
         ticket.beats = ticket.beaten_tokens = 0
+        ticket.overtaken = 0.0
         ticket.queued_s = now_s
         number, agent = ticket.number, ticket.call.agent
         until_s = now_s + event.wait_s
         kernel.emit(fx.Requeued(now_s, number, agent, event.verdict.kind.value, held_s, until_s))
+        kernel.nesting.requeued(ticket)
+        refusal = None if ticket.site is None else self._impossible(ticket, ticket.site)
         if kernel.closed:
             kernel.refuse(ticket, "closed")
-        elif ticket.site is not None and ticket.site.is_down(now_s):
-            kernel.refuse(ticket, "endpoint_unavailable", ticket.site.name)
-        elif event.wait_s > 0:
-            kernel.room.sleep(ticket)
-            kernel.alarms.set(ticket, until_s)
+        elif refusal is not None:
+            kernel.refuse(ticket, *refusal)
         else:
-            kernel.room.put_at_place(ticket, now_s)
+            kernel.waits.again(ticket, event.wait_s)
         kernel.dispatch()
 
     def observe(self, event: ev.Observe) -> None:
         """A response was seen, of a managed call or of any other."""
         site, now_s = self.site(event.endpoint), self._kernel.now_s
-        closed_s, before = site.closed_until_s, site.breaker
+        before = site.breaker
         if event.verdict is not None and event.verdict.retryable:
-            site.foreign(event.verdict, event.report, now_s)
+            site.foreign(event.verdict, event.report, event.sent_s, now_s)
         site.reported(event.report, now_s)
-        self._tell(site, None, closed_s, before)
+        self._tell(site, None, before)
+        if not site.tickets:
+            self._idle(site)
         self._kernel.dispatch()
 
     # -- helpers ----------------------------------------------------------------------------
@@ -197,83 +219,102 @@ class Congestion:
         """The endpoint of that name, new or known."""
         site = self.sites.get(name)
         if site is None:
-            config, plain = self._kernel.config, name.partition("#")[0]
+            self._forget()
+            kernel, plain = self._kernel, name.partition("#")[0]
             fits = (
                 given
-                for pattern, given in config.endpoints.items()
+                for pattern, given in kernel.config.endpoints.items()
                 if fnmatchcase(plain, pattern) or fnmatchcase(name, pattern)
             )
-            site = Site(name, next(fits, _UNKNOWN), config.breaker, self._kernel.now_s)
+            config = next(fits, _UNKNOWN)
+            limits, lanes = kernel.config.breaker, kernel.config.lanes
+            site = Site(name, config, limits, kernel.now_s, lanes, self.news)
+            site.told()
             self.sites[name] = site
         return site
+
+    def _idle(self, site: Site) -> None:
+        site.idle_since_s = self._kernel.now_s
+        self.idle.pop(site.name, None)
+        self.idle[site.name] = None
+
+    def _forget(self) -> None:
+        """Forget endpoints that nobody has called for long; looked at when a new one comes."""
+        oldest_s = self._kernel.now_s - self._kernel.config.agent_idle_s
+        while self.idle:
+            name = next(iter(self.idle))
+            if self.sites[name].idle_since_s > oldest_s:
+                return
+            del self.idle[name]
+            self.news.pop(self.sites.pop(name), None)
+
+    def _impossible(self, ticket: Ticket, site: Site) -> tuple[str, str] | None:
+        """Why the call is refused at once, if its endpoint is dead or too small for it."""
+        if site.is_down(self._kernel.now_s):
+            return "endpoint_unavailable", site.name
+        large = site.too_large(ticket.need)
+        return None if large is None else ("too_large", large)
 
     def _leaving(self, ticket: Ticket) -> Iterator[Site]:
         """The site that the call was at, while it is told how that ended; none if at none."""
         site = ticket.site
         if site is None or site.running.pop(ticket.number, None) is None:
             return
-        closed_s, before = site.closed_until_s, site.breaker
+        before = site.breaker
         yield site
-        self._tell(site, ticket, closed_s, before)
+        self._tell(site, ticket, before)
 
-    def _well(self, site: Site, ticket: Ticket, usage: Usage | None) -> None:
-        site.pulse.answered()
-        if not ticket.beats:
-            site.pulse.response.add(self._kernel.now_s - ticket.granted_s)
-            self._look_again(site, "response")
-        price = self.ledgers.price(site.name)
-        if price is not None and usage is not None:
-            site.cost += price.cost(
-                usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
-            )
+    def _cost(self, ticket: Ticket, usage: Usage | None) -> None:
+        site = ticket.site
+        price = None if site is None or usage is None else self.ledgers.price(site.name)
+        if price is not None and site is not None and usage is not None:
+            inputs, outputs = usage.input_tokens, usage.output_tokens
+            site.cost += price.cost(inputs, outputs, usage.cached_input_tokens)
 
-    def tell_growth(self, site: Site) -> None:
+    def tell_news(self) -> None:
         """Tell of rates that grew by themselves."""
-        if site.changes:
-            self._tell(site, None, NEVER, site.breaker)
+        while self.news:
+            site = next(iter(self.news))
+            self._tell(site, None, site.breaker)
 
-    def _tell(self, site: Site, ticket: Ticket | None, closed_s: float, before: object) -> None:
-        kernel = self._kernel
-        number = ticket.number if ticket is not None else 0
-        agent = ticket.call.agent if ticket is not None else ""
-        changes, site.changes = site.changes, []
-        for name, cause in changes:
-            rate = site.endpoint.meters[name].controller
-            kernel.emit(
-                fx.LimitChanged(
-                    kernel.now_s,
-                    number,
-                    agent,
-                    cause,
-                    site.name,
-                    name,
-                    rate.rate_per_s,
-                    rate.limit_per_s,
-                    rate.source.value,
+    def _tell(self, site: Site, ticket: Ticket | None, before: BreakerState) -> None:
+        kernel, now_s = self._kernel, self._kernel.now_s
+        number, agent = (0, "") if ticket is None else (ticket.number, ticket.call.agent)
+        if site.changes:
+            self.news.pop(site, None)
+            changes, site.changes = site.changes, []
+            for name, cause in changes:
+                rate = site.endpoint.meters[name].controller
+                per_s, limit_per_s, source = rate.rate_per_s, rate.limit_per_s, rate.source.value
+                kernel.emit(
+                    fx.LimitChanged(
+                        *(now_s, number, agent, cause, site.name, name),
+                        *(per_s, limit_per_s, source),
+                    )
                 )
-            )
         until_s = site.closed_until_s
-        if until_s > max(closed_s, kernel.now_s):
-            kernel.emit(
-                fx.EndpointClosed(kernel.now_s, number, agent, "retry_after", site.name, until_s)
-            )
+        # Each refusal of one storm has its own time: only one that is really later is news.
+        if until_s > now_s and until_s > site.told_s + _LATER_S:
+            site.told_s = until_s
+            kernel.emit(fx.EndpointClosed(now_s, number, agent, "retry_after", site.name, until_s))
         if site.breaker is not before:
             state = site.breaker.value
-            kernel.emit(fx.BreakerChanged(kernel.now_s, number, agent, state, site.name))
-            if site.is_down(kernel.now_s):
-                self._turn_away(site)
+            kernel.emit(fx.BreakerChanged(now_s, number, agent, state, site.name))
+            if site.is_down(now_s):
+                self.opened.append(site)
 
-    def _turn_away(self, site: Site) -> None:
-        """The breaker opened: whoever waits for the endpoint is told so."""
+    def turn_away(self) -> None:
+        """Breakers have opened: whoever waits for these endpoints is told so."""
         kernel = self._kernel
-        for ticket in list(kernel.tickets.values()):
-            waits = ticket.bid is not None or ticket.number in kernel.room.asleep
-            if ticket.site is site and waits:
-                kernel.room.remove(ticket, kernel.now_s)
-                kernel.refuse(ticket, "endpoint_unavailable", site.name)
+        while self.opened:
+            site = self.opened.pop()
+            for ticket in list(kernel.tickets.values()):
+                if ticket.site is site and ticket.state is State.QUEUED:
+                    kernel.room.remove(ticket, kernel.now_s)
+                    kernel.refuse(ticket, "endpoint_unavailable", site.name)
 
-    def _look_again(self, site: Site, name: str) -> None:
+    def _pulse(self, site: Site, ticket: Ticket, name: str, silent_s: float) -> None:
         """The pulse is known better: whoever is silent now may not be so for longer than that."""
-        if site.pulse.is_news(name):
-            for ticket in site.running.values():
-                self._kernel.clocks.rearm(ticket)
+        if site.pulse.add(name, silent_s, ticket.call):
+            for other in site.running.values():
+                self._kernel.clocks.rearm(other)

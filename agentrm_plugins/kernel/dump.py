@@ -74,7 +74,7 @@ def dump(kernel: Kernel) -> dict[str, Any]:
         "tickets": [_dump_ticket(ticket, places) for ticket in kernel.tickets.values()],
         "turn": kernel.room.turn,
         "passed": [kernel.room.passed[group] for group in kernel.pool.groups.values()],
-        "nested": [[group.name, list(kids)] for group, kids in kernel.nesting.waiting.items()],
+        "nested": [list(kids) for kids in kernel.nesting.waiting.values()],
     }
 
 
@@ -268,9 +268,10 @@ def _tie(kernel: Kernel, state: dict[str, Any]) -> None:
                 kid.parent = ticket
         if entry["rider"] is not None:
             ticket.rider = tickets[entry["rider"]]
-    for name, numbers in state["nested"]:
-        group = kernel.pool.groups[name]
-        kernel.nesting.waiting[group] = {number: tickets[number] for number in numbers}
+    for numbers in state["nested"]:
+        first = tickets[numbers[0]]
+        key = first.group, first.site
+        kernel.nesting.waiting[key] = {number: tickets[number] for number in numbers}
 
 
 # -- who waits ------------------------------------------------------------------------------

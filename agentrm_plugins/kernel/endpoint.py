@@ -48,6 +48,8 @@ class Quota:
         concurrency: Calls in flight.
         window_s: Seconds of a window: a minute.
         burst: Share of a window's quota that may go at once.
+        first: Requests that go at once while nothing is known: the core's lanes, for whoever asks
+            for so many lanes expects to use them.
     """
 
     rpm: float | None = None
@@ -57,6 +59,7 @@ class Quota:
     concurrency: int | None = None
     window_s: float = _MINUTE_S
     burst: float = 1.0
+    first: float = 1.0
 
 
 class Wait(NamedTuple):
@@ -69,6 +72,7 @@ class Wait(NamedTuple):
 class _Sent(NamedTuple):
     amounts: Mapping[str, float]
     at_s: float
+    foreign: bool = False
 
 
 def amounts_of(input_tokens: float, output_tokens: float, cached: float = 0.0) -> dict[str, float]:
@@ -84,12 +88,15 @@ def amounts_of(input_tokens: float, output_tokens: float, cached: float = 0.0) -
 class Meter:
     """One resource: the controller says how fast, the bucket keeps account."""
 
-    __slots__ = ("_refill", "_size", "bucket", "burst", "controller", "window_s")
+    __slots__ = ("_refill", "_size", "bucket", "burst", "controller", "first", "window_s")
 
-    def __init__(self, controller: RateController, window_s: float, burst: float) -> None:
+    def __init__(
+        self, controller: RateController, window_s: float, burst: float, first: float = 1.0
+    ) -> None:
         self.controller = controller
         self.window_s = window_s
         self.burst = burst
+        self.first = first
         self.bucket: Bucket | None = None
         self._refill = RefillEstimator()
         self._size: float | None = None
@@ -164,7 +171,7 @@ class Meter:
         if source is Source.SERVER and self._size is not None:
             return max(1.0, self._size)
         if source is Source.UNKNOWN:
-            return max(1.0, rate / _START_PER_S)  # slow start lets one go at a time
+            return max(self.first, rate / _START_PER_S)
         window_s = self.burst * self.window_s
         return max(1.0, rate * (min(window_s, _BURST_S) if source is Source.PROBED else window_s))
 
@@ -205,7 +212,9 @@ class Endpoint:
                 start_per_s=_START_PER_S if resource == "requests" else None,
                 now_s=now_s,
             )
-            meter = self.meters[resource] = Meter(controller, quota.window_s, quota.burst)
+            meter = self.meters[resource] = Meter(
+                controller, quota.window_s, quota.burst, quota.first
+            )
             meter.apply(now_s)
         self.gate = Gate()
         self.breaker = breaker or Breaker()
@@ -259,8 +268,20 @@ class Endpoint:
 
     # -- what becomes of it -------------------------------------------------------------------
 
-    def sent(self, ticket: int, amounts: Mapping[str, float], now_s: float) -> None:
-        """A call goes."""
+    def sent(
+        self,
+        ticket: int,
+        amounts: Mapping[str, float],
+        now_s: float,
+        *,
+        at_s: float | None = None,
+        foreign: bool = False,
+    ) -> None:
+        """A call goes, or is heard of now that went `at_s`.
+
+        A foreign one is none of ours: it never is the probe, and of those only errors are heard,
+        so the breaker does not count them.
+        """
         gap_s = 0.0
         for resource, meter in self.meters.items():
             amount = amounts[resource]
@@ -270,9 +291,11 @@ class Endpoint:
             if meter.bucket is not None:
                 meter.bucket.take(amount, now_s)
                 gap_s = max(gap_s, amount / meter.controller.rate_per_s)
-        self.in_flight[ticket] = _Sent(amounts, now_s)
-        self.gate.sent(gap_s, now_s)
-        self.breaker.sent(ticket, now_s)
+        went_s = now_s if at_s is None else min(at_s, now_s)
+        self.in_flight[ticket] = _Sent(amounts, went_s, foreign)
+        if not foreign:
+            self.gate.sent(gap_s, now_s)
+            self.breaker.sent(ticket, now_s)
 
     def reported(self, report: LimitReport, now_s: float) -> list[str]:
         """The server named its limits; gives the resources whose limit is news."""
@@ -284,6 +307,12 @@ class Endpoint:
 
     def limited(self, ticket: int, report: LimitReport, now_s: float) -> list[str]:
         """The server refused a call for its limits (429); gives the resources that were cut."""
+        cut = self.refused(ticket, report, now_s)
+        self.reported(report, now_s)
+        return cut
+
+    def refused(self, ticket: int, report: LimitReport, now_s: float) -> list[str]:
+        """The same, but for what the server says that its limits are."""
         sent = self._back(ticket, now_s)
         if sent is None:
             return []
@@ -299,7 +328,6 @@ class Endpoint:
             self._last_blamed = blamed
             self._epoch_s = now_s
             self._epoch = dict.fromkeys(RESOURCES, 0.0)
-        self.reported(report, now_s)
         if report.retry_after_s is not None:
             self.gate.close(report.retry_after_s, now_s)
         self.breaker.ended(ticket, failed=False, now_s=now_s)
@@ -317,7 +345,7 @@ class Endpoint:
         if report.retry_after_s is not None or not accepted:
             self.gate.close(report.retry_after_s, now_s)
         # Full is not dead: it is a failure only if nobody was served since this call was sent.
-        alive = accepted > 0 or self._answered_s > sent.at_s
+        alive = accepted > 0 or self._answered_s > sent.at_s or sent.foreign
         self.breaker.ended(ticket, failed=None if alive else True, now_s=now_s)
         return cut
 
@@ -350,7 +378,7 @@ class Endpoint:
             self._answered_s = now_s
             self.concurrency.answered()
             self.gate.accepted()
-        if hung and self._answered_s > sent.at_s:
+        if sent.foreign or (hung and self._answered_s > sent.at_s):
             failed = None  # others were served meanwhile: this one is lost, the endpoint lives
         return self.breaker.ended(ticket, failed=failed, now_s=now_s)
 

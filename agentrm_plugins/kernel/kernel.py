@@ -23,6 +23,7 @@ from agentrm_plugins.kernel.orders import make_scheduler
 from agentrm_plugins.kernel.room import WaitingRoom
 from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.kernel.ticket import Ticket
+from agentrm_plugins.kernel.waits import Waits
 from agentrm_plugins.policy.lanes import LanePool
 from agentrm_plugins.policy.leases import NEVER, Alarms, terms
 from agentrm_plugins.policy.shares import DominantShares
@@ -63,6 +64,7 @@ class Kernel:
         self.counters = Counters()
         self.clocks = Clocks(self)
         self.nesting = Nesting(self)
+        self.waits = Waits(self)
         self.congestion = Congestion(self)
         self.closed = False
         self.zombies = 0
@@ -101,6 +103,10 @@ class Kernel:
                 self._expire()
             for event in events:
                 self._handlers[event.__class__](event)
+            if self.congestion.news:
+                self.congestion.tell_news()
+            if self.alarms.next_s() <= self.now_s:  # More was learnt, and with it what has hung.
+                self._expire()
         finally:
             self._deadline_s = min(
                 self.alarms.next_s(),
@@ -153,38 +159,16 @@ class Kernel:
         if refusal is not None:
             self.refuse(ticket, *refusal)
             return
-        if ticket.hold_s:
-            self.room.sleep(ticket)
-            self.alarms.set(ticket, now_s + ticket.hold_s)
-            return
         if event.parent is not None and self.nesting.attach(ticket, event.parent):
             return
-        if self._may_start(ticket):  # Nobody who waits may, so nobody is overtaken.
+        # Nobody who waits may start, so nobody is overtaken.
+        if not ticket.hold_s and self._may_start(ticket):
+            if not ticket.turn:
+                self.room.turn += 1
+                ticket.turn = self.room.turn  # its place, should it have to go again
             self.grant(ticket, "free", self.pool.take(group, account))
         else:
-            self._queue(ticket)
-
-    def _queue(self, ticket: Ticket) -> None:
-        wait_s = ticket.call.wait_timeout_s
-        if wait_s is None:
-            wait_s = self.config.wait_timeout_s
-        own = self.config.max_waiting_per_agent
-        if wait_s == 0:
-            self.refuse(ticket, "wait_timeout")
-        elif self.room.count >= self.config.max_waiting:
-            self.refuse(ticket, "queue_full")
-        elif own is not None and ticket.account.waiting >= own:
-            self.refuse(ticket, "agent_queue_full")
-        else:
-            if ticket.turn:
-                self.room.put_at_place(ticket, self.now_s)
-            else:
-                self.room.put(ticket, self.now_s)
-            if wait_s is not None:
-                ticket.deadline_s = self.now_s + wait_s
-                self.alarms.set(ticket, ticket.deadline_s)
-            self.scheduler.start_clock(self.now_s)
-            self.dispatch()
+            self.waits.queue(ticket)
 
     def _withdraw(self, event: ev.Withdraw) -> None:
         ticket = self.tickets.get(event.ticket)
@@ -225,8 +209,9 @@ class Kernel:
         for account in self.agents.family(event.agent, event.tenant):
             for bid in list(account.bids.values()):
                 for ticket in list(bid.queue):
-                    self.room.remove(ticket, self.now_s)
-                    self.refuse(ticket, "agent_ended")
+                    if ticket.state is State.QUEUED:
+                        self.room.remove(ticket, self.now_s)
+                        self.refuse(ticket, "agent_ended")
             for ticket in list(self.room.asleep.values()):
                 if ticket.account is account:
                     self.room.remove(ticket, self.now_s)
@@ -255,6 +240,7 @@ class Kernel:
         ticket.terms = self.congestion.terms(ticket, terms(ticket.call, self.config.leases))
         ticket.deadline_s = now_s + ticket.terms.total_s
         waited_s = now_s - ticket.queued_s
+        ticket.waited_s += waited_s
         account.waited_s += waited_s
         account.tenant.waited_s += waited_s
         counters = self.counters
@@ -301,8 +287,9 @@ class Kernel:
             self.vacate(ticket)
         account = ticket.account
         account.calls += 1
-        self._charge(ticket, usage)
-        if settle is None or outcome is Outcome.CANCELLED:
+        self.charge(ticket, usage)
+        unknown = settle is None or (settle.verdict is None and outcome is not Outcome.OK)
+        if settle is None or unknown or outcome is Outcome.CANCELLED:
             self.congestion.given_up(ticket, usage)
         else:
             self.congestion.ended(ticket, usage, settle.verdict, settle.report)
@@ -316,9 +303,9 @@ class Kernel:
             self.room.recharged(account, self.now_s)
         self.dispatch()
 
-    def vacate(self, ticket: Ticket) -> None:
-        """The call leaves its lane."""
-        self.clocks.stop(ticket)
+    def vacate(self, ticket: Ticket, *, until_s: float = NEVER) -> None:
+        """The call leaves its lane; only until `until_s` does it count as service."""
+        self.clocks.stop(ticket, until_s)
         self.counters.running -= 1
         seat = ticket.seat
         assert seat is not None  # noqa: S101 - every running ticket has one
@@ -327,7 +314,8 @@ class Kernel:
             self.room.unseated(seat.account, seat.group, self.now_s)
             self.room.reprice(seat.account.tenant)
 
-    def _charge(self, ticket: Ticket, usage: Usage | None) -> None:
+    def charge(self, ticket: Ticket, usage: Usage | None) -> None:
+        """The tokens count for the agent, its tenant and the totals."""
         if usage is None:
             # Nobody knows what it cost; what came out did cost.
             usage = Usage(0, ticket.beaten_tokens) if ticket.beaten_tokens else _UNUSED
@@ -348,12 +336,16 @@ class Kernel:
         """The ticket is done; see to what hung on it."""
         del self.tickets[ticket.number]
         self.alarms.clear(ticket)
+        if ticket.site is not None:
+            self.congestion.leave(ticket.site)
         if ticket.parent is not None or ticket.kids is not None:
             self.nesting.detach(ticket)
         self.agents.leave(ticket.account, self.now_s)
 
     def dispatch(self) -> None:
         """Grant until nobody who waits may start."""
+        if self.congestion.opened:
+            self.congestion.turn_away()
         self.room.look_s = NEVER
         while self.room.count and (choice := self.room.choose(self.now_s)) is not None:
             bid, cause = choice
@@ -362,8 +354,6 @@ class Kernel:
             self.grant(ticket, cause, self.pool.take(ticket.group, ticket.account, within))
         if self.nesting.waiting:
             self.nesting.relieve()
-        for site in self.congestion.sites.values():
-            self.congestion.tell_growth(site)
         if self.scheduler.demoted:
             for account, level in self.scheduler.demoted:
                 self.counters.demotions += 1
@@ -377,7 +367,7 @@ class Kernel:
         while (item := self.alarms.due(now_s)) is not None:
             ticket: Ticket = item  # type: ignore[assignment]
             if ticket.state is State.QUEUED:
-                self._rung(ticket)
+                self.waits.rung(ticket)
             elif ticket.state is State.RUNNING:
                 self._reap(ticket)
             else:
@@ -396,7 +386,7 @@ class Kernel:
             cause = "silence" if ticket.beats else limits.first_cause
         held_s = self.now_s - ticket.granted_s
         move(ticket, State.ZOMBIE)
-        self.vacate(ticket)
+        self.vacate(ticket, until_s=ticket.progress_s)  # its silence was no service to its agent
         self.congestion.reaped(ticket)
         self.zombies += 1
         ticket.account.zombies += 1
@@ -417,14 +407,6 @@ class Kernel:
         self.zombies -= 1
         self.counters.lost += 1
         self._forget(ticket)
-
-    def _rung(self, ticket: Ticket) -> None:
-        """A waiting call's alarm: it sleeps no longer, or waits no longer."""
-        if ticket.number in self.room.asleep:
-            self.room.wake(ticket, self.now_s)
-        else:
-            self.room.remove(ticket, self.now_s)
-            self.refuse(ticket, "wait_timeout")
 
     def emit(self, effect: fx.Effect) -> None:
         """Tell of something."""

@@ -1,7 +1,8 @@
 """Budgets of agents and tenants: reserved when a call comes, settled when it ends.
 
 A call is charged to each budget that fits its agent, every agent above that, or its tenant. One
-with no room refuses it; one above its soft mark slows it down (`policy.budget`).
+with no room refuses it; one above its soft mark slows it down (`policy.budget`). A ledger in which
+nothing is spent (any more) is forgotten; what is spent of a budget without a window stays.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from agentrm_plugins.policy.budget import Budget, Resource
 if TYPE_CHECKING:
     from agentrm_plugins.accounts import Account
     from agentrm_plugins.calls import Usage
-    from agentrm_plugins.config_endpoints import BudgetConfig, Price
+    from agentrm_plugins.config_endpoints import Price
     from agentrm_plugins.kernel.kernel import Kernel
     from agentrm_plugins.kernel.ticket import Ticket
 
 __all__ = ["Ledgers"]
+
+_NOTHING = dict.fromkeys(Resource, 0.0)
 
 
 class Ledgers:
@@ -37,30 +40,46 @@ class Ledgers:
         """Reserve for a call that comes. What refuses it, in words; None if nothing does."""
         if not self._budgets:
             return None
+        self._forget()
         now_s = self._kernel.now_s
         amounts = self._amounts(ticket)
         ledgers = self._of(ticket.account)
-        for ledger in ledgers:
+        for ledger in ledgers.values():
             amount = amounts[ledger.resource]
             if not ledger.allows(amount, now_s):
                 rest = max(0.0, ledger.hard - ledger.spent(now_s))
                 again_s = ledger.time_until(amount, now_s)
                 room = f"; room again in {again_s:.0f} s" if again_s < float("inf") else ""
                 return f"{ledger.name}: needs {amount:g}, has {rest:g} of {ledger.hard:g}{room}"
-        ticket.reserved = [(ledger, amounts[ledger.resource]) for ledger in ledgers]
-        for ledger, amount in ticket.reserved:
+        ticket.reserved = [(key, amounts[ledger.resource]) for key, ledger in ledgers.items()]
+        for key, amount in ticket.reserved:
+            ledger = ledgers[key]
             ticket.hold_s = max(ticket.hold_s, ledger.delay_s(amount, now_s))
             ledger.reserve(amount)
         return None
 
-    def settle(self, ticket: Ticket, usage: Usage | None, *, ran: bool = True) -> None:
-        """The call is over: charge what it used; what nobody knows counts as what was seen."""
-        if ticket.reserved is None:
-            return
-        used = self._used(ticket, usage) if ran else dict.fromkeys(Resource, 0.0)
-        for ledger, amount in ticket.reserved:
-            ledger.settle(amount, used[ledger.resource], self._kernel.now_s)
-        ticket.reserved = None
+    def settle(
+        self, ticket: Ticket, usage: Usage | None, *, ran: bool = True, hung: bool = False
+    ) -> None:
+        """The call is over: charge what it used; what nobody knows counts as what was seen.
+
+        A call that hung is charged once more when its end is heard of: for what it used beyond.
+        """
+        now_s, used = self._kernel.now_s, self._used(ticket, usage) if ran else _NOTHING
+        if ticket.reserved is not None:
+            done = []
+            for key, amount in ticket.reserved:
+                ledger = self._ledger(key)
+                spent = used[ledger.resource]
+                ledger.settle(amount, spent, now_s)
+                done.append((key, spent))
+            ticket.reserved = None
+            ticket.charged = done if hung else None
+        elif ticket.charged is not None:
+            for key, before in ticket.charged:
+                ledger = self._ledger(key)
+                ledger.settle(0.0, max(0.0, used[ledger.resource] - before), now_s)
+            ticket.charged = None
 
     def price(self, endpoint: str | None) -> Price | None:
         """What the endpoint's model costs, if the user said so."""
@@ -90,35 +109,44 @@ class Ledgers:
         cost = price.cost(inputs, outputs, cached) if price is not None else 0.0
         return {Resource.TOKENS: inputs + outputs, Resource.CALLS: 1.0, Resource.COST: cost}
 
-    def _of(self, account: Account) -> list[Budget]:
+    def _of(self, account: Account) -> dict[tuple[int, str], Budget]:
         """The ledgers that a call of this agent is charged to, its own first."""
-        found: list[Budget] = []
+        keys: list[tuple[int, str]] = []
         tenant = account.tenant.name
         name: str | None = account.name
         while name is not None:
-            found += [
-                self._ledger(place, config, f"agent {tenant}/{name}")
+            keys += [
+                (place, f"agent {tenant}/{name}")
                 for place, config in enumerate(self._budgets)
                 if config.agent is not None and fnmatchcase(name, config.agent)
             ]
             above = self._kernel.accounts.get((tenant, name))
             name = above.parent if above is not None else None
-        return found + [
-            self._ledger(place, config, f"tenant {tenant}")
+        keys += [
+            (place, f"tenant {tenant}")
             for place, config in enumerate(self._budgets)
             if config.tenant is not None and fnmatchcase(tenant, config.tenant)
         ]
+        return {key: self._ledger(key) for key in keys}
 
-    def _ledger(self, place: int, config: BudgetConfig, owner: str) -> Budget:
-        ledger = self.ledgers.get((place, owner))
+    def _ledger(self, key: tuple[int, str]) -> Budget:
+        ledger = self.ledgers.get(key)
         if ledger is None:
-            name = f"budget of {config.resource} of {owner}"
-            ledger = Budget(
-                name,
+            place, owner = key
+            config = self._budgets[place]
+            ledger = self.ledgers[key] = Budget(
+                f"budget of {config.resource} of {owner}",
                 Resource(config.resource),
                 config.limit,
                 soft=config.soft,
                 window_s=config.window_s,
             )
-            self.ledgers[place, owner] = ledger
         return ledger
+
+    def _forget(self) -> None:
+        """Look at the two ledgers not looked at for longest: an empty one is as good as none."""
+        for _ in range(min(2, len(self.ledgers))):
+            key = next(iter(self.ledgers))
+            ledger = self.ledgers.pop(key)
+            if ledger.spent(self._kernel.now_s):
+                self.ledgers[key] = ledger

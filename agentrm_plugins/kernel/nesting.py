@@ -24,6 +24,7 @@ from agentrm_plugins.kernel.states import State
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.kernel import Kernel
+    from agentrm_plugins.kernel.site import Site
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.lanes import Group, Seat
 
@@ -41,7 +42,7 @@ class Nesting:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self.waiting: dict[Group, dict[int, Ticket]] = {}
+        self.waiting: dict[tuple[Group, Site | None], dict[int, Ticket]] = {}
 
     def attach(self, ticket: Ticket, parent_number: int) -> bool:
         """`ticket` is asked for inside another call. True if it has a seat already."""
@@ -57,11 +58,9 @@ class Nesting:
         if parent.nested == 1:
             kernel.clocks.stop(parent)
             parent.paused_s = kernel.now_s
-        free = parent.rider is None and kernel.congestion.may_start(ticket)
-        if free and self._lend(ticket, parent):
-            return True
-        self.waiting.setdefault(ticket.group, {})[ticket.number] = ticket
-        return False
+        if ticket.hold_s or parent.rider is not None or not kernel.congestion.may_start(ticket):
+            return False
+        return self._lend(ticket, parent)
 
     def detach(self, ticket: Ticket) -> None:
         """`ticket` ended, was refused or reaped: free its parent and its nested calls from it."""
@@ -82,23 +81,32 @@ class Nesting:
             self._left(parent)
 
     def requeued(self, ticket: Ticket) -> None:
-        """`ticket` failed and waits again: its nested calls go on alone, it is nested still."""
-        kids, ticket.kids, ticket.rider, ticket.nested = ticket.kids or {}, None, None, 0
-        for kid in kids.values():
-            kid.parent = None
-            self.granted(kid)
+        """`ticket` failed and waits again: it is nested still, its nested calls its parent's."""
+        kids, rider = ticket.kids or {}, ticket.rider
+        ticket.kids, ticket.rider, ticket.nested = None, None, 0
         parent = ticket.parent
+        for kid in kids.values():
+            kid.parent = parent
+            if parent is None:
+                self.granted(kid)
         if parent is not None:
-            self.waiting.setdefault(ticket.group, {})[ticket.number] = ticket
+            assert parent.kids is not None  # noqa: S101 - ticket is one of them
+            parent.kids.update(kids)
+            parent.nested = len(parent.kids)
             if parent.rider is ticket:
-                parent.rider = None
+                parent.rider = rider
                 self._left(parent)
 
     def granted(self, ticket: Ticket) -> None:
         """`ticket` does not wait (any more)."""
-        kids = self.waiting.get(ticket.group)
+        key = ticket.group, ticket.site
+        kids = self.waiting.get(key)
         if kids is not None and kids.pop(ticket.number, None) is not None and not kids:
-            del self.waiting[ticket.group]
+            del self.waiting[key]
+
+    def awaits(self, ticket: Ticket) -> None:
+        """`ticket` waits for a lane (sleepers do not), and may get its parent's."""
+        self.waiting.setdefault((ticket.group, ticket.site), {})[ticket.number] = ticket
 
     def within(self, ticket: Ticket) -> Seat | None:
         """The seat whose lane `ticket` is lent as it is granted one, or None."""
@@ -111,7 +119,10 @@ class Nesting:
     def relieve(self) -> None:
         """Let nested calls start that only waiting parents hold up."""
         while (ticket := self._stuck()) is not None:
-            kernel = self._kernel
+            kernel, parent = self._kernel, ticket.parent
+            assert parent is not None  # noqa: S101 - it is nested
+            if parent.rider is None and self._lend(ticket, parent):
+                continue
             kernel.room.remove(ticket, kernel.now_s)
             seat = kernel.pool.take(ticket.group, ticket.account, self.within(ticket))
             kernel.grant(ticket, "nested", seat)
@@ -124,9 +135,9 @@ class Nesting:
             kernel.clocks.start(parent)
         elif parent.rider is None:
             assert parent.kids is not None  # noqa: S101 - there are some
-            for kid in parent.kids.values():
-                may_go = kid.bid is not None and kernel.congestion.passable(kid)
-                if may_go and self._lend(kid, parent):
+            for kid in parent.kids.values():  # For one with an endpoint see `relieve`.
+                waits = kid.bid is not None and kid.site is None
+                if waits and self._lend(kid, parent):
                     break
 
     def _lend(self, ticket: Ticket, parent: Ticket) -> bool:
@@ -152,13 +163,12 @@ class Nesting:
     def _stuck(self) -> Ticket | None:
         congestion = self._kernel.congestion
         for kids in self.waiting.values():
-            closed = set()  # Endpoints that hold up an earlier call: nobody overtakes it.
             for _, ticket in zip(range(_LOOKED_AT), kids.values(), strict=False):
-                if ticket.bid is None or ticket.site in closed or not self._may_pass(ticket):
+                if ticket.bid is None or not self._may_pass(ticket):
                     continue
                 if congestion.passable(ticket):
                     return ticket
-                closed.add(ticket.site)
+                break  # Nobody overtakes a nested call at its endpoint.
         return None
 
     def _may_pass(self, ticket: Ticket) -> bool:
@@ -166,6 +176,8 @@ class Nesting:
         pool, group, account = self._kernel.pool, ticket.group, ticket.account
         parent = ticket.parent
         assert parent is not None  # noqa: S101 - only nested calls are in `waiting`
+        if ticket.site is not None and parent.rider is None and parent.group is group:
+            return True  # It only waited for its endpoint.
         full = group.in_use >= group.capacity or pool.in_use >= pool.lanes
         if not (full or group.agent_full(account) or group.tenant_full(account.tenant)):
             return False  # It is no lane that it waits for.

@@ -3,68 +3,38 @@
 A line is one kind of lane: calls in it are held up by the same things. Each agent has at most one
 bid in a line, for the first of its calls there. Bids of agents at their ceiling are parked until a
 lane comes back. So the choice looks at each line once, and at no waiting call but the best.
+
+An endpoint has one head: the first call, by order, of the lines that wait for it and have a lane.
+While the head waits for its tokens nobody else takes them, but for small calls behind it, as long
+as all that it is overtaken by, each as a share of its own need, adds up to at most a quarter.
+
+Bound: with lanes free, a call that needs ``n`` of a resource goes at most ``(1 + 1/4) n / rate``
+after it became the head (and after debts and closures that were there before), whatever comes; add
+the time of one call where the endpoint also limits its calls in flight. Who goes first by order may
+become the head in its stead; yet with an order that prevents starvation, the call that has waited
+longest is made the head every `relief_interval` grants, and then stays it until it goes.
 """
 
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from math import nextafter
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.accounts import Bid
+from agentrm_plugins.kernel.line import Key, Line, is_first, is_owed, key_of, share_of
 from agentrm_plugins.policy.leases import NEVER
+from agentrm_plugins.verdicts import RESOURCES
 
 if TYPE_CHECKING:
-    from agentrm_plugins.accounts import Account, RunQueue, Scheduler, Tenant
+    from agentrm_plugins.accounts import Account, Scheduler, Tenant
     from agentrm_plugins.kernel.site import Site
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.lanes import Group, LanePool
 
-__all__ = ["Line", "WaitingRoom"]
-
-
-_Key = tuple[str, str | None, str | None]
+__all__ = ["WaitingRoom"]
 _LOOKED_AT = 4  # bids behind a head that waits for its endpoint
-_OVERTAKEN = 0.25  # share of the head's own need that others may take before it
-
-
-class Line:
-    """One kind of lane: a group, an endpoint, and the tenant where tenants have ceilings.
-
-    `first` is a bid that has waited longest and goes next, whatever the order says; `overtaker` one
-    that may go before a head that waits for its endpoint, with that head's call.
-    """
-
-    __slots__ = (
-        "bids",
-        "first",
-        "group",
-        "key",
-        "oldest",
-        "overtaker",
-        "ready",
-        "site",
-        "tenant",
-        "waiting",
-    )
-
-    def __init__(
-        self,
-        key: _Key,
-        group: Group,
-        site: Site | None,
-        tenant: Tenant | None,
-        ready: RunQueue,
-    ) -> None:
-        self.key = key
-        self.group = group
-        self.site = site
-        self.tenant = tenant
-        self.ready = ready
-        self.first: Bid | None = None
-        self.overtaker: tuple[Bid, Ticket] | None = None
-        self.bids = 0
-        self.waiting = 0
-        self.oldest: list[tuple[int, Bid]] = []
+_OVERTAKEN = 0.25  # guessed: share of the head's own need that others may take before it
 
 
 class WaitingRoom:
@@ -83,7 +53,7 @@ class WaitingRoom:
         self._relief_interval = relief_interval
         self.turn = 0
         self.passed: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
-        self.lines: dict[_Key, Line] = {}
+        self.lines: dict[Key, Line] = {}
         self.asleep: dict[int, Ticket] = {}
         self.look_s = NEVER
         self.waiting: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
@@ -100,13 +70,12 @@ class WaitingRoom:
     def put_at_place(self, ticket: Ticket, now_s: float) -> None:
         """A call goes again: before its agent's later calls, at the turn that it had."""
         bid = self._bid(ticket)
-        if bid.ready:
-            self._withhold(bid)
+        kept = self._withhold(bid)
         bid.insert(ticket)
         self._enqueue(ticket, bid)
         if ticket.turn:
             bid.turn = min(bid.turn, ticket.turn)
-        self._offer(bid, now_s)
+        self._offer(bid, now_s, first=kept)
 
     def sleep(self, ticket: Ticket) -> None:
         """A call waits, and may not go before its alarm rings."""
@@ -114,15 +83,28 @@ class WaitingRoom:
         self._count(ticket)
 
     def wake(self, ticket: Ticket, now_s: float) -> None:
-        """Its alarm rang."""
+        """It may go again, or at last."""
         del self.asleep[ticket.number]
         self._uncount(ticket)
         self.put_at_place(ticket, now_s)
 
-    def anybody_before(self, ticket: Ticket) -> bool:
-        """Whether somebody waits in the line in which this call would wait."""
-        line = self.lines.get(_key(ticket))
-        return line is not None and line.bids > 0
+    def anybody_before(self, site: Site) -> bool:
+        """Whether somebody who has a lane waits for what this endpoint gives."""
+        return any(line.ready and self._is_open(line) for line in site.lines)
+
+    def may_overtake(self, ticket: Ticket, site: Site, now_s: float) -> bool:
+        """Whether a nested call that needs no lane may take what the endpoint's head waits for."""
+        if self._pool.in_use >= self._pool.lanes:
+            return True  # The head waits for a lane, maybe for this very call's.
+        lines = [line for line in site.lines if line.ready and self._is_open(line)]
+        head = self._head(site, lines, now_s)
+        if head is None or head is ticket.bid:
+            return True
+        share = share_of(ticket, head.head)
+        if head.head.overtaken + share > _OVERTAKEN:
+            return False
+        head.head.overtaken += share
+        return True
 
     def remove(self, ticket: Ticket, now_s: float) -> None:
         """A call waits no longer, wherever it stands; its agent keeps its turn."""
@@ -134,15 +116,15 @@ class WaitingRoom:
         assert bid is not None  # noqa: S101 - every queued ticket has one
         first = bid.head is ticket
         ticket.bid = None
+        ticket.turn = bid.turn
         bid.discard(ticket)
         bid.line.waiting -= 1
         self._uncount(ticket)
         if not bid.live:
             self._close(bid)
         elif first:
-            if bid.ready:
-                self._withhold(bid)
-            self._offer(bid, now_s)
+            kept = self._withhold(bid)
+            self._offer(bid, now_s, first=kept)
 
     def take(self, bid: Bid, now_s: float) -> Ticket:
         """The call on offer in `bid` is granted; its agent goes behind the others."""
@@ -152,12 +134,12 @@ class WaitingRoom:
         bid.discard(ticket)
         bid.line.waiting -= 1
         self._uncount(ticket)
-        line = bid.line
-        if line.overtaker is not None and line.overtaker[0] is bid:
-            line.overtaker[1].overtaken += ticket.need["tokens"]
-        line.overtaker = None
-        if line.first is bid:
-            line.first = None
+        site = bid.line.site
+        if site is not None and site.overtaker is not None:
+            passing, head = site.overtaker
+            if passing is bid:
+                head.overtaken += share_of(ticket, head)
+            site.overtaker = None
         if not bid.live:
             self._close(bid)
             return ticket
@@ -167,34 +149,36 @@ class WaitingRoom:
         self._offer(bid, now_s)
         return ticket
 
-    def choose(self, now_s: float) -> tuple[Bid, str] | None:
-        """Who is to be granted now and by which rule, or None: nobody waits, or nobody may go."""
+    def choose(self, now_s: float, *, counted: bool = False) -> tuple[Bid, str] | None:
+        """Who is to be granted now and by which rule, or None: nobody waits, or nobody may go.
+
+        `counted` says that this grant has been counted already.
+        """
         pool = self._pool
         self.look_s = NEVER
         if pool.in_use >= pool.lanes:
             return None
-        heads = [
-            bid
-            for line in self.lines.values()
-            if line.ready and self._is_open(line) and (bid := self._candidate(line, now_s))
-        ]
+        lines = [line for line in self.lines.values() if line.ready and self._is_open(line)]
+        heads = self._heads(lines, now_s)
         if not heads:
             return None
         if len(heads) > 1:
-            owed = [bid for bid in heads if bid.line.group.in_use < bid.line.group.guaranteed]
-            heads = owed or heads
+            heads = [bid for bid in heads if is_owed(bid.line)] or heads
         if self._scheduler.prevents_starvation:
-            lines = [bid.line for bid in heads]
-            due = self._due(lines)
-            if due is not None:
-                oldest = self._longest_waiting(due, lines)
-                if self._blocked_s(oldest, now_s) == 0:
+            kept = next((bid for bid in heads if is_first(bid)), None)
+            due = self._due(heads, counted=counted)
+            if kept is not None:
+                return kept, "oldest"
+            oldest = None if due is None else self._longest_waiting(due, lines)
+            if due is not None and oldest is not None:
+                self.passed[due] = 0
+                site = oldest.line.site
+                if site is None or site.wait(oldest.head.need, now_s).seconds == 0:
                     return oldest, "oldest"
-                if oldest.line.first is None:
-                    oldest.line.first = oldest  # Nobody else is to take what it waits for.
-                    return self.choose(now_s)
+                site.first = oldest  # Nobody else is to take what it waits for.
+                return self.choose(now_s, counted=True)
         if len(heads) == 1:
-            return heads[0], "oldest" if heads[0].line.first is heads[0] else "order"
+            return heads[0], "order"
         return min(heads, key=lambda bid: bid.line.ready.rank(bid, now_s)), "order"
 
     def restore(self, account: Account, tickets: list[Ticket], turn: int) -> Bid:
@@ -250,57 +234,83 @@ class WaitingRoom:
         return bid
 
     def _line(self, ticket: Ticket) -> Line:
-        key = _key(ticket)
+        key = key_of(ticket)
         line = self.lines.get(key)
         if line is None:
             group = ticket.group
             tenant = ticket.account.tenant if group.per_tenant is not None else None
             line = Line(key, group, ticket.site, tenant, self._scheduler.queue())
             self.lines[key] = line
+            if ticket.site is not None:
+                ticket.site.lines[line] = None
         return line
 
-    def look_at(self, site: Site, at_s: float) -> None:
+    def look_at(self, site: Site, at_s: float, now_s: float) -> None:
         """Somebody may go then, or when a rate grows before."""
+        at_s = max(at_s, nextafter(now_s, NEVER))  # So short a wait must not be lost in rounding.
         self.look_s = min(self.look_s, at_s, site.endpoint.next_s())
 
-    def _candidate(self, line: Line, now_s: float) -> Bid | None:
-        """Who of the line may go now: its head, or somebody small behind a head that waits."""
-        head = line.first or line.ready.best(now_s)
-        if head is None or line.site is None:
-            return head
-        wait_s = self._blocked_s(head, now_s)
-        if wait_s == 0:
-            return head
-        if wait_s < NEVER:
-            self.look_at(line.site, now_s + wait_s)
-            return self._overtaker(line, head, now_s)
-        return None
+    def _heads(self, lines: list[Line], now_s: float) -> list[Bid]:
+        """Who goes next of each line without an endpoint, and of each endpoint that lets one go."""
+        heads = []
+        sites: dict[Site, list[Line]] = {}
+        for line in lines:
+            if line.site is not None:
+                sites.setdefault(line.site, []).append(line)
+            elif (bid := line.ready.best(now_s)) is not None:
+                heads.append(bid)
+        for site, own in sites.items():
+            candidate = self._candidate(site, own, now_s)
+            if candidate is not None:
+                heads.append(candidate)
+        return heads
 
-    def _blocked_s(self, bid: Bid, now_s: float) -> float:
-        endpoint = bid.line.site
-        return 0.0 if endpoint is None else endpoint.blocked_s(bid.head.need, now_s)
+    def _head(self, site: Site, lines: list[Line], now_s: float) -> Bid | None:
+        """Whose turn it is at the endpoint, of those who have a lane."""
+        first = site.first
+        if first is not None and first.line in lines:
+            return first
+        heads = [bid for line in lines if (bid := line.ready.best(now_s)) is not None]
+        if len(heads) > 1:
+            heads = [bid for bid in heads if is_owed(bid.line)] or heads
+        return min(heads, key=lambda bid: bid.line.ready.rank(bid, now_s), default=None)
 
-    def _overtaker(self, line: Line, head: Bid, now_s: float) -> Bid | None:
+    def _candidate(self, site: Site, lines: list[Line], now_s: float) -> Bid | None:
+        """Who may go to the endpoint now: its head, or somebody small behind a head that waits."""
+        site.overtaker = None
+        head = self._head(site, lines, now_s)
+        if head is None:
+            return None
+        wait = site.wait(head.head.need, now_s)
+        if wait.seconds == 0:
+            return head
+        if wait.seconds == NEVER:
+            return None
+        self.look_at(site, now_s + wait.seconds, now_s)
+        return self._overtaker(site, lines, head, now_s) if wait.cause in RESOURCES else None
+
+    def _overtaker(self, site: Site, lines: list[Line], head: Bid, now_s: float) -> Bid | None:
         """Backfill: somebody behind the head whom the head's reservation has room for."""
         first: Ticket = head.head
-        room = _OVERTAKEN * first.need["tokens"] - first.overtaken
-        if room < 1 or len(line.ready) == 1:
+        room = _OVERTAKEN - first.overtaken
+        if room <= 0 or sum(len(line.ready) for line in lines) == 1:
             return None
         passed, found = [head], None
-        line.ready.remove(head)
+        head.line.ready.remove(head)
         while found is None and len(passed) <= _LOOKED_AT:
-            bid = line.ready.best(now_s)
-            if bid is None:
+            bids = [bid for line in lines if (bid := line.ready.best(now_s)) is not None]
+            if not bids:
                 break
-            need = bid.head.need
-            if need["tokens"] <= room and self._blocked_s(bid, now_s) == 0:
+            bid = min(bids, key=lambda bid: bid.line.ready.rank(bid, now_s))
+            small = share_of(bid.head, first) <= room
+            if small and site.wait(bid.head.need, now_s).seconds == 0:
                 found = bid
-                line.overtaker = bid, first
+                site.overtaker = bid, first
             else:
                 passed.append(bid)
-                line.ready.remove(bid)
+                bid.line.ready.remove(bid)
         for bid in passed:
-            line.ready.add(bid, now_s)
+            bid.line.ready.restore(bid)
         return found
 
     def _is_open(self, line: Line) -> bool:
@@ -309,34 +319,37 @@ class WaitingRoom:
             return False
         return line.tenant is None or not group.tenant_full(line.tenant)
 
-    def _due(self, lines: list[Line]) -> Group | None:
+    def _due(self, heads: list[Bid], *, counted: bool) -> Group | None:
         """Count a grant for each group that could have it; the group that is due for relief."""
         passed = self.passed
-        groups = {line.group for line in lines}
-        for group in groups:
-            passed[group] += 1
+        groups = {bid.line.group: None for bid in heads}
+        if not counted:
+            for group in groups:
+                passed[group] += 1
         due = max((group for group in passed if group in groups), key=passed.__getitem__)
-        if passed[due] < self._relief_interval:
-            return None
-        passed[due] = 0
-        return due
+        return due if passed[due] >= self._relief_interval else None
 
-    def _longest_waiting(self, group: Group, lines: list[Line]) -> Bid:
+    def _longest_waiting(self, group: Group, lines: list[Line]) -> Bid | None:
+        """The bid of the oldest turn; endpoints that have one that waits to go first aside."""
         heads = []
         for line in lines:
+            if line.group is not group or (line.site is not None and line.site.first is not None):
+                continue
             oldest = line.oldest
             while oldest and not _on_offer(oldest[0]):
                 heappop(oldest)
-            if line.group is group and oldest:
+            if oldest:
                 heads.append(oldest[0])
-        return min(heads)[1]
+        return min(heads)[1] if heads else None
 
-    def _offer(self, bid: Bid, now_s: float) -> None:
+    def _offer(self, bid: Bid, now_s: float, *, first: bool = False) -> None:
         line = bid.line
         if line.group.agent_full(bid.account):
             return
         bid.ready = True
         line.ready.add(bid, now_s)
+        if first and line.site is not None:
+            line.site.first = bid
         self._note(bid)
 
     def _note(self, bid: Bid) -> None:
@@ -348,21 +361,27 @@ class WaitingRoom:
             line.oldest = [entry for entry in line.oldest if _on_offer(entry)]
             heapify(line.oldest)
 
-    def _withhold(self, bid: Bid) -> None:
+    def _withhold(self, bid: Bid) -> bool:
+        """Take a bid off offer, if it is on. Says whether it was to go first at its endpoint."""
+        if not bid.ready:
+            return False
         bid.ready = False
-        if bid.line.first is bid:
-            bid.line.first = None
+        first = is_first(bid)
+        if first and bid.line.site is not None:
+            bid.line.site.first = None
         bid.line.ready.remove(bid)
+        return first
 
     def _close(self, bid: Bid) -> None:
-        if bid.ready:
-            self._withhold(bid)
+        self._withhold(bid)
         line = bid.line
         del bid.account.bids[line]
         bid.turn = -1
         line.bids -= 1
         if not line.bids and (line.tenant is not None or line.site is not None):
             del self.lines[line.key]
+            if line.site is not None:
+                del line.site.lines[line]
 
     def _enqueue(self, ticket: Ticket, bid: Bid) -> None:
         ticket.bid = bid
@@ -382,12 +401,6 @@ class WaitingRoom:
         account.tenant.waiting -= 1
         self.waiting[ticket.group] -= 1
         self.count -= 1
-
-
-def _key(ticket: Ticket) -> _Key:
-    group, site = ticket.group, ticket.site
-    tenant = ticket.account.tenant.name if group.per_tenant is not None else None
-    return group.name, site.name if site is not None else None, tenant
 
 
 def _on_offer(entry: tuple[int, Bid]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from agentrm_plugins.kernel.endpoint import Endpoint, Quota, amounts_of
+from agentrm_plugins.kernel.endpoint import Endpoint, Quota, Wait, amounts_of
 from agentrm_plugins.kernel.pulse import Pulse
 from agentrm_plugins.policy.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.output_estimate import OutputEstimator
@@ -15,8 +15,10 @@ from agentrm_plugins.verdicts import RESOURCES, Kind, LimitReport
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agentrm_plugins.accounts import Bid
     from agentrm_plugins.calls import Call, Usage
     from agentrm_plugins.config_endpoints import BreakerConfig, EndpointConfig
+    from agentrm_plugins.kernel.line import Line
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.verdicts import Verdict
 
@@ -28,7 +30,7 @@ _REFUSED = amounts_of(0.0, 0.0)  # a refused request counts, its tokens do not
 
 
 class Change(NamedTuple):
-    """A rate changed: of which resource, and why ("cut", "grown" or "learnt")."""
+    """A rate changed: of which resource, and why ("cut", "grown", "learnt" or "told")."""
 
     resource: str
     cause: str
@@ -42,10 +44,23 @@ class Site:
         config: What the user says of it.
         breaker: When it counts as dead.
         now_s: When it is first seen.
+        lanes: The core's lanes: so many calls go at once while nothing is known of its limits.
+        news: Where it puts itself when it has changes to tell.
+
+    `lines` are those in which calls wait for it. `first` is a bid that has waited longest and goes
+    next there, whatever the order says; `overtaker` one that may go before a head that waits, with
+    that head's call. `told_s` is until when everybody knows it to be closed, `tickets` how many
+    calls may still need it.
     """
 
     def __init__(
-        self, name: str, config: EndpointConfig, breaker: BreakerConfig, now_s: float
+        self,
+        name: str,
+        config: EndpointConfig,
+        breaker: BreakerConfig,
+        now_s: float,
+        lanes: int,
+        news: dict[Site, None],
     ) -> None:
         self.name = name
         self.config = config
@@ -56,6 +71,7 @@ class Site:
             output_tpm=config.output_tpm,
             concurrency=config.concurrency,
             burst=config.burst_s / _WINDOW_S,
+            first=lanes,
         )
         switch = Breaker(
             share=breaker.share,
@@ -68,7 +84,14 @@ class Site:
         self.pulse = Pulse()
         self.used = {resource: Rates() for resource in RESOURCES}
         self.running: dict[int, Ticket] = {}
+        self.lines: dict[Line, None] = {}
+        self.first: Bid | None = None
+        self.overtaker: tuple[Bid, Ticket] | None = None
         self.changes: list[Change] = []
+        self._news = news
+        self.told_s = -inf
+        self.tickets = 0
+        self.idle_since_s = now_s
         self._foreign = 0
         self.sent = 0
         self.limit_hits = 0
@@ -86,16 +109,19 @@ class Site:
             output = given.output_tokens
         else:
             output = self.outputs.output_tokens(call.agent, most, reserve=config.reserve)
-        cached = given.cached_input_tokens
-        if not config.cached_input_counts and not cached:
-            cached = self.outputs.cached_tokens(call.agent, given.input_tokens)
+        cached = 0
+        if not config.cached_input_counts:
+            cached = given.cached_input_tokens or self.outputs.cached_tokens(
+                call.agent, given.input_tokens
+            )
         return amounts_of(given.input_tokens, output, cached)
 
-    def blocked_s(self, need: Mapping[str, float], now_s: float) -> float:
-        """Seconds until such a call may go: 0 is now, infinite until something else happens."""
-        for resource in self.endpoint.advance(now_s):
-            self.changes.append(Change(resource, "grown"))
-        return self.endpoint.wait(need, now_s).seconds
+    def wait(self, need: Mapping[str, float], now_s: float) -> Wait:
+        """Until such a call may go, and for what: 0 is now, infinite until something happens."""
+        grown = self.endpoint.advance(now_s)
+        if grown:
+            self._changed("grown", grown)
+        return self.endpoint.wait(need, now_s)
 
     def too_large(self, need: Mapping[str, float]) -> str | None:
         """In words, of what the call needs more than there ever is; None if it fits."""
@@ -118,6 +144,7 @@ class Site:
 
     def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
         """A call ended well."""
+        self.pulse.answered()
         self.endpoint.ended(number, self._used(usage), now_s, failed=False)
         if usage is not None and usage.total_tokens:
             self.outputs.used(
@@ -141,9 +168,7 @@ class Site:
         said = report or _SILENT
         if verdict.kind is Kind.LIMIT:
             self.limit_hits += 1
-            self.changes += [
-                Change(resource, "cut") for resource in self.endpoint.limited(number, said, now_s)
-            ]
+            self._changed("cut", self.endpoint.refused(number, said, now_s))
             return
         self.failures += 1
         if verdict.kind is Kind.OVERLOADED:
@@ -151,23 +176,37 @@ class Site:
         else:
             self.endpoint.ended(number, _REFUSED, now_s, failed=True)
 
-    def foreign(self, verdict: Verdict, report: LimitReport, now_s: float) -> None:
-        """A request that is none of the kernel's calls met an error."""
-        self._foreign -= 1
-        self.endpoint.sent(self._foreign, _REFUSED, now_s)
-        self.failed(self._foreign, verdict, report, now_s)
+    def foreign(
+        self, verdict: Verdict, report: LimitReport, sent_s: float | None, now_s: float
+    ) -> None:
+        """A request that is none of the kernel's calls met an error.
+
+        It counts against the limits, but not for the breaker.
+        """
+        number = self._foreign = self._foreign - 1
+        self.endpoint.sent(number, _REFUSED, now_s, at_s=sent_s, foreign=True)
+        self.failed(number, verdict, report, now_s)
 
     def reported(self, report: LimitReport, now_s: float) -> None:
         """A response said something of the limits."""
         if self.config.learn:
-            news = self.endpoint.reported(report, now_s)
-            self.changes += [Change(resource, "learnt") for resource in news]
+            self._changed("learnt", self.endpoint.reported(report, now_s))
+
+    def told(self) -> None:
+        """Its limits are those that the user told."""
+        meters = self.endpoint.meters.items()
+        self._changed("told", [name for name, meter in meters if meter.controller.limit_per_s])
+
+    def _changed(self, cause: str, resources: list[str]) -> None:
+        if resources:
+            self.changes += [Change(resource, cause) for resource in resources]
+            self._news[self] = None
 
     def _used(self, usage: Usage | None) -> dict[str, float] | None:
         if usage is None:
             return None
         cached = 0 if self.config.cached_input_counts else usage.cached_input_tokens
-        return amounts_of(usage.input_tokens - cached, usage.output_tokens)
+        return amounts_of(usage.input_tokens, usage.output_tokens, cached)
 
     # -- looks ------------------------------------------------------------------------------
 

@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from agentrm_plugins.accounts import Account, Bid
     from agentrm_plugins.calls import Call
     from agentrm_plugins.kernel.site import Site
-    from agentrm_plugins.policy.budget import Budget
     from agentrm_plugins.policy.lanes import Group, Seat
     from agentrm_plugins.policy.leases import Terms
 
-__all__ = ["Ticket"]
+__all__ = ["Reserved", "Ticket"]
+
+Reserved = tuple[tuple[int, str], float]  # the key of a budget's ledger, and an amount
 
 _NEVER = float("inf")
 
@@ -23,7 +24,11 @@ class Ticket:
     """A call, from its submission to its end.
 
     `started_s` begins the stretch of service that is being counted, `granted_s` the lease,
-    `queued_s` the wait that is over with the next grant, `progress_s` the silence.
+    `queued_s` the wait that is over with the next grant, `progress_s` the silence; `waited_s` are
+    all waits before this one. Before `wake_s` a call that sleeps does not go. `deadline_s` is when
+    it has waited for too long, or once it runs, when it has run for too long. `overtaken` is the
+    share of its need that others took before it, `reserved` what budgets hold for it, `charged`
+    what they were charged when it was reaped.
     A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
     is lent to one of them, its `rider`.
     """
@@ -39,6 +44,7 @@ class Ticket:
         "before",
         "bid",
         "call",
+        "charged",
         "deadline_s",
         "granted_s",
         "group",
@@ -62,6 +68,8 @@ class Ticket:
         "submitted_s",
         "terms",
         "turn",
+        "waited_s",
+        "wake_s",
     )
 
     def __init__(
@@ -83,6 +91,8 @@ class Ticket:
         self.attempts = 0
         self.overtaken = 0.0
         self.hold_s = 0.0
+        self.waited_s = 0.0
+        self.wake_s = _NEVER
         self.submitted_s = now_s
         self.queued_s = now_s
         self.progress_s = now_s
@@ -98,7 +108,8 @@ class Ticket:
         self.terms: Terms | None = None
         self.site: Site | None = None
         self.need: dict[str, float] = {}
-        self.reserved: list[tuple[Budget, float]] | None = None
+        self.reserved: list[Reserved] | None = None
+        self.charged: list[Reserved] | None = None
         self.bid: Bid | None = None
         self.before: Ticket | None = None
         self.after: Ticket | None = None

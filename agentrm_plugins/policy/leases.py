@@ -53,10 +53,10 @@ def terms(call: Call, config: LeaseConfig) -> Terms:
 class Alarmed(Protocol):
     """Something with a date (`alarm_s`, never: infinite) and the earliest one in the heap.
 
-    `seq` differs for each: of two with one date the smaller goes first.
+    `number` differs for each: of two with one date the smaller goes first.
     """
 
-    seq: int
+    number: int
     alarm_s: float
     armed_s: float
 
@@ -73,7 +73,7 @@ class Alarms:
         item.alarm_s = at_s
         if at_s < item.armed_s:
             item.armed_s = at_s
-            heappush(self._heap, (at_s, item.seq, item))
+            heappush(self._heap, (at_s, item.number, item))
 
     def clear(self, item: Alarmed) -> None:
         """Do not ring for `item`; its entry goes when it surfaces, or when too many are dead."""
@@ -84,9 +84,9 @@ class Alarms:
         if self._cleared > _TOLERATED and 2 * self._cleared > len(self._heap):
             self._cleared = 0
             live = {}
-            for _, seq, other in self._heap:
+            for _, number, other in self._heap:
                 if other.alarm_s < NEVER:
-                    live[seq] = (other.alarm_s, seq, other)
+                    live[number] = (other.alarm_s, number, other)
                     other.armed_s = other.alarm_s
                 else:
                     other.armed_s = NEVER

@@ -2,10 +2,11 @@
 
 Law (`Q_i -> Q_{i+1} when t_exec > T_i`): an agent that received more than the quantum of its level
 since it came there goes down one level; what exceeds the quantum counts in the next, as though the
-agent had been preempted at the border. The top level goes first; within a level the tenant with the
-smallest dominant share, within a tenant the agents in turn. Every `boost_interval` dispatches (and
-every `boost_every_s`) all agents go up again (OSTEP, chapter 8, rule 5): to the top, and those with
-a hint to where the hint had them start, else each boost would put batch work beside a person's.
+agent had been preempted at the border. Service that is taken back (the silence of a call that hung)
+takes it up again. The top level goes first; within a level the tenant with the smallest dominant
+share, within a tenant the agents in turn. Every `boost_interval` dispatches (and every
+`boost_every_s`) all agents go up again (OSTEP, chapter 8, rule 5): to the top, and those with a
+hint to where the hint had them start, else each boost would put batch work beside a person's.
 
 Service in flight counts as well: it is looked at when the agent is about to be chosen, so nobody
 needs to be visited while he runs. A boost merges the levels' heaps, the smaller into the larger, so
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from agentrm_plugins.config import SchedulerConfig
 
 __all__ = ["Mlfq"]
+
+_ROUNDING_S = 1e-6
 
 
 class _Shares(Protocol):
@@ -81,7 +84,7 @@ class Mlfq:
         return account.level
 
     def charged(self, account: Account, now_s: float) -> bool:
-        """Let the agent's service count. True if that sent it down.
+        """Let the agent's service count. True if that sent it down, or up.
 
         A boost is noticed here: the service that a new round starts from is the one at the first
         look after the boost, which favours the agent by at most one call.
@@ -96,11 +99,15 @@ class Mlfq:
         while level < self._last and service_s - base_s > self._quanta_s[level]:
             base_s += self._quanta_s[level]
             level += 1
+        while level > self.start(account) and service_s < base_s - _ROUNDING_S:
+            level -= 1
+            base_s -= self._quanta_s[level]
         if level == account.level:
             return False
+        if level > account.level:
+            self.demoted.append((account, level))
         account.level = level
         account.level_base_s = base_s
-        self.demoted.append((account, level))
         return True
 
     def dispatched(self, now_s: float) -> str | None:

@@ -10,11 +10,14 @@ import platform
 import statistics
 import tempfile
 from pathlib import Path
+from typing import Any
 
+from benchmarks.context.fresh import fresh_session
 from benchmarks.context.generate import Session, session
 from benchmarks.context.grade import Tally
 from benchmarks.context.ours import Ours
 from benchmarks.context.peers import PEERS
+from benchmarks.context.recorded import recorded
 from benchmarks.context.run import play
 
 BUDGETS = (4_000, 8_000, 16_000)
@@ -22,28 +25,25 @@ SHARE = 0.2
 PACKAGES = ("langchain", "langchain-core", "langmem", "deepagents", "tiktoken")
 
 
-def sessions(quick: bool) -> list[Session]:
-    """The sessions: development wording and held-out wording, seeds never used while tuning."""
+def sets(quick: bool) -> dict[str, list[Session]]:
+    """The sets of sessions by name: three of the first generator, one of the second.
+
+    Half of the first generator's sessions have wording that was held out, and seeds are never
+    those used while tuning. The second generator ("fresh") was never tuned on at all.
+    """
     if quick:
-        return [session(101, 100), session(102, 100, held_out=True)]
-    made = [
-        session(seed, size, held_out=held)
-        for seed, size, held in (
-            (101, 100, False), (102, 240, True), (103, 400, False), (104, 720, True),
-            (105, 720, False),
-        )
-    ]  # fmt: skip
-    return [*made, session(106, 240, held_out=True, long_loops=True),
-            session(107, 480, long_loops=True)]  # fmt: skip
-
-
-def recorded(path: str) -> Session:
-    """Read a recorded chat: a JSON list of OpenAI-format messages, or {"messages": [...]}."""
-    data = json.loads(Path(path).read_text(encoding="utf-8"))
-    messages = data["messages"] if isinstance(data, dict) else data
-    if messages and messages[-1]["role"] != "assistant":
-        messages = [*messages, {"role": "assistant", "content": "(end)"}]
-    return Session(Path(path).stem, messages, [], {})
+        return {"1": [session(101, 100), session(102, 100, held_out=True)],
+                "fresh": [fresh_session(1, 100)]}  # fmt: skip
+    made = {
+        str(number): [
+            session(first + 1, 100),
+            session(first + 2, 240, held_out=True),
+            session(first + 3, 720, held_out=number == 2),
+            session(first + 4, 240, held_out=number != 2, long_loops=True),
+        ]
+        for number, first in ((1, 1100), (2, 1200), (3, 1300))
+    }
+    return {**made, "fresh": [fresh_session(1, 240), fresh_session(2, 720)]}
 
 
 def ours(recall: bool):
@@ -89,43 +89,75 @@ def main() -> None:
     parser.add_argument("--out", default="benchmarks/results")
     parser.add_argument("--only-ours", action="store_true")
     given = parser.parse_args()
-    chosen = [recorded(path) for path in given.session] or sessions(given.quick)
-    strategies = {"AgentRM": ours(True), "AgentRM without recall": ours(False)}
+    chosen = {"recorded": [recorded(path) for path in given.session]}
+    label = "context-recorded"
+    if not given.session:
+        chosen = sets(given.quick)
+        label = "context-quick" if given.quick else "context"
+    mine = {"AgentRM": ours(True), "AgentRM without recall": ours(False)}
+    results: dict[str, dict[str, dict]] = {f"{b}/{s}": {} for b in BUDGETS for s in (*mine, *PEERS)}
+    played = [(name, mine) for name in chosen]
     if not given.only_ours:
-        strategies |= PEERS
-    results = {}
-    for budget in BUDGETS:
-        for name, make in strategies.items():
-            tallies = []
-            for one in chosen:
-                strategy = make(budget)
-                tallies.append(play(one, strategy, budget, recall_share=SHARE))
-                getattr(strategy, "close", lambda: None)()
-            results[f"{budget}/{name}"] = row(tallies)
-            print(budget, name, results[f"{budget}/{name}"], flush=True)
-    write(results, chosen, Path(given.out), "quick" if given.quick else "full")
+        # Peers are many times slower, for their summaries: they play the first set and the last.
+        played += [(name, PEERS) for name in dict.fromkeys((*chosen,)[:1] + (*chosen,)[-1:])]
+    for name, strategies in played:
+        for budget in BUDGETS:
+            for strategy, make in strategies.items():
+                one = row([_played(s, make(budget), budget) for s in chosen[name]])
+                results[f"{budget}/{strategy}"][name] = one
+                print(name, budget, strategy, one, flush=True)
+        write({k: r for k, r in results.items() if r}, chosen, Path(given.out), label)
 
 
-def write(results: dict, chosen: list[Session], out: Path, label: str) -> None:
+def _played(one: Session, strategy: Any, budget: int) -> Tally:
+    tally = play(one, strategy, budget, recall_share=SHARE)
+    getattr(strategy, "close", lambda: None)()
+    return tally
+
+
+def middle(rows: list[dict], key: str) -> str:
+    """Give the median over the sets with the least and the most, or the one value."""
+    values = sorted(r[key] for r in rows if r[key] is not None)
+    if not values:
+        return "-"
+    median = f"{statistics.median(values):.4g}"
+    if values[0] == values[-1]:
+        return f"{values[0]:.4g}" if isinstance(values[0], float) else str(values[0])
+    return f"{median} ({values[0]:.4g} to {values[-1]:.4g})"
+
+
+def write(results: dict, chosen: dict[str, list[Session]], out: Path, label: str) -> None:
     machine = {
         "python": platform.python_version(), "system": platform.platform(),
         "cpus": os.cpu_count(), "load_average": os.getloadavg(),
         "packages": {p: importlib.metadata.version(p) for p in PACKAGES},
-        "sessions": [{"name": s.name, "messages": len(s.messages), "facts": len(s.facts)}
-                     for s in chosen],
+        "sets": {name: [{"name": s.name, "messages": len(s.messages), "facts": len(s.facts)}
+                        for s in listed] for name, listed in chosen.items()},
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     data = {"machine": machine, "results": results}
-    (out / f"context-{label}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    keys = [k for k in next(iter(results.values())) if k not in {"kinds", "calls"}]
-    lines = ["# benchmarks.context", "", f"Machine and sessions: `{json.dumps(machine)}`", "",
-             "| budget | strategy | " + " | ".join(keys) + " |",
+    (out / f"{label}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    tuned = [name for name in chosen if name != "fresh"]
+    lines = ["# benchmarks.context", "", f"Machine and sessions: `{json.dumps(machine)}`"]
+    if tuned:
+        title = f"Sets {', '.join(tuned)}: median (least to most); peers: set {tuned[0]} alone"
+        lines += table(title, {k: [r[n] for n in tuned if n in r] for k, r in results.items()})
+    if "fresh" in chosen:
+        title = "Second generator, never tuned on, one run"
+        lines += table(title, {k: [r["fresh"]] for k, r in results.items() if "fresh" in r})
+    (out / f"{label}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def table(title: str, results: dict[str, list[dict]]) -> list[str]:
+    """Write one table: a line for each budget and strategy."""
+    keys = [k for k in next(iter(results.values()))[0] if k not in {"kinds", "calls"}]
+    lines = ["", f"## {title}", "", "| budget | strategy | " + " | ".join(keys) + " |",
              "|---" * (len(keys) + 2) + "|"]  # fmt: skip
-    for name, one in results.items():
+    for name, rows in results.items():
         budget, _, strategy = name.partition("/")
-        cells = " | ".join(str(one[k]) for k in keys)
+        cells = " | ".join(middle(rows, key) for key in keys)
         lines.append(f"| {budget} | {strategy} | {cells} |")
-    (out / f"context-{label}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return lines
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ print("finished", flush=True)
 """
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(6))
 def test_a_killed_session_comes_back_complete(tmp_path, seed):
     """Whatever was acknowledged before the kill is there word for word, and the talk goes on."""
     path = str(tmp_path / "a.db")

@@ -98,3 +98,13 @@ def test_taking_the_talk_back_restores_what_was_struck():
     ledger.drop_from(1)
     assert "8443" in shown(ledger)
     assert ledger.stale_in(0, "8443") is None
+
+
+def test_a_name_ends_before_a_number():
+    """A capital word, a verb and an identifier are not one name, so a correction meets its fact."""
+    ledger = Ledger()
+    ledger.add(1, "user", find("Le code d'accès du dépôt de Lyon est UKV-63709.", "user"))
+    gone = ledger.add(
+        2, "user", find("En fait, le code d'accès du dépôt de Lyon est 92397/DG.", "user")
+    )
+    assert ["UKV-63709" in note.struck for note in gone] == [True]

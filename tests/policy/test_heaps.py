@@ -84,7 +84,7 @@ def test_bid_is_a_list(operations) -> None:
 def test_alarms_ring_in_order_and_never_late(operations) -> None:
     """Moved to and fro, each alarm rings once, in the order of dates; the next is never missed."""
     alarms, now_s = Alarms(), 0
-    items = [SimpleNamespace(alarm_s=NEVER, armed_s=NEVER, seq=number) for number in range(41)]
+    items = [SimpleNamespace(alarm_s=NEVER, armed_s=NEVER, number=number) for number in range(41)]
     book: dict[int, int] = {}
     for what, number, amount in operations:
         if what == "set":
@@ -97,7 +97,7 @@ def test_alarms_ring_in_order_and_never_late(operations) -> None:
             now_s += amount // 4
             rung = []
             while (item := alarms.due(now_s)) is not None:
-                rung.append(item.seq)
+                rung.append(item.number)
                 assert item.alarm_s == NEVER
             expected = sorted((at_s, seq) for seq, at_s in book.items() if at_s <= now_s)
             assert rung == [seq for _, seq in expected]
@@ -111,11 +111,11 @@ def test_alarms_ring_in_order_and_never_late(operations) -> None:
 def test_dead_alarms_are_swept() -> None:
     """A million calls that ended in time leave no million entries."""
     alarms = Alarms()
-    keeper = SimpleNamespace(alarm_s=NEVER, armed_s=NEVER, seq=0)
+    keeper = SimpleNamespace(alarm_s=NEVER, armed_s=NEVER, number=0)
     alarms.set(keeper, 5.0)
     alarms.set(keeper, 9.0)
     for number in range(1, 2000):
-        item = SimpleNamespace(alarm_s=NEVER, armed_s=NEVER, seq=number)
+        item = SimpleNamespace(alarm_s=NEVER, armed_s=NEVER, number=number)
         alarms.set(item, 100.0 + number)
         alarms.clear(item)
     assert len(alarms._heap) < 300

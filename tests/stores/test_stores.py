@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,15 +28,35 @@ def row(seq: int, text: str, role: str = "user") -> Row:
     return Row(seq, role, text, f"digest-{text}", 3, 1.0)
 
 
-@pytest.fixture(params=["memory", "sqlite", "sqlite-memory"])
+@contextmanager
+def on_langgraph(path=None):
+    """An archive on LangGraph's store in memory or in a file."""
+    pytest.importorskip("langgraph.store")
+    from agentrm_langgraph import LangGraphColdStore
+
+    if path is None:
+        from langgraph.store.memory import InMemoryStore
+
+        yield LangGraphColdStore(InMemoryStore())
+        return
+    theirs = pytest.importorskip("langgraph.store.sqlite")
+    with theirs.SqliteStore.from_conn_string(str(path)) as base:
+        base.setup()
+        yield LangGraphColdStore(base)
+
+
+@pytest.fixture(params=["memory", "sqlite", "sqlite-memory", "langgraph", "langgraph-sqlite"])
 def store(request, tmp_path):
-    made = {
-        "memory": MemoryStore,
-        "sqlite": lambda: SqliteStore(tmp_path / "a.db"),
-        "sqlite-memory": lambda: SqliteStore(":memory:"),
-    }[request.param]()
-    yield made
-    made.close()
+    with ExitStack() as stack:
+        made = {
+            "memory": MemoryStore,
+            "sqlite": lambda: SqliteStore(tmp_path / "a.db"),
+            "sqlite-memory": lambda: SqliteStore(":memory:"),
+            "langgraph": lambda: stack.enter_context(on_langgraph()),
+            "langgraph-sqlite": lambda: stack.enter_context(on_langgraph(tmp_path / "a.db")),
+        }[request.param]()
+        yield made
+        made.close()
 
 
 def put(store, key, *texts):

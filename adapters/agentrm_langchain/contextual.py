@@ -1,0 +1,164 @@
+"""The managed chat model with the context lifecycle: what is sent fits the window.
+
+Per session (tenant and thread id, see `agentrm_langchain.views`) the messages of each call are
+taken for the whole history, archived, and sent within the budget. The caller's list and messages
+stay as they are. This is done before the call waits for a lane, so it is queued, reserved and
+charged by what is really sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import Field, SkipValidation
+
+from agentrm_langchain.chat_model import AgentRMChatModel
+from agentrm_langchain.hooks import run_of
+from agentrm_langchain.usage import usage_of_generations, usage_of_metadata
+from agentrm_langchain.views import (
+    PREPARED,
+    Conversation,
+    Fitted,
+    Views,
+    check_manager,
+    conversation_of,
+)
+from agentrm_plugins.sessions.integration import ContextManager
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import ChatResult
+
+__all__ = ["ContextChatModel"]
+
+
+class ContextChatModel(AgentRMChatModel):
+    """A managed chat model whose prompts are kept within a budget, and whose threads are archived.
+
+    Use it for the conversation itself. A side prompt in the same thread (a router, a judge) is no
+    part of it: make it with the metadata ``{"agentrm_session": False}``, or with another model.
+
+    Args:
+        inner: The chat model to manage; one with a context keeps it unless another is given.
+        rm: The core that manages it.
+        context: Keeps the sessions.
+        fields: The other arguments of `AgentRMChatModel`.
+
+    Raises:
+        ConfigError: A value that cannot be.
+        ClosedError: The core is closed.
+    """
+
+    context: SkipValidation[ContextManager] = Field(exclude=True, repr=False)
+
+    _with_context = True
+
+    def __init__(self, inner: Any = None, rm: Any = None, **fields: Any) -> None:
+        if fields.get("context") is None:
+            fields["context"] = getattr(inner, "context", None)
+        check_manager(fields["context"])
+        super().__init__(inner, rm, **fields)
+
+    def __deepcopy__(self, memo: Any = None) -> Self:
+        """A copy shares the sessions."""
+        memo = {} if memo is None else memo
+        memo[id(self.context)] = self.context
+        return super().__deepcopy__(memo)
+
+    @cached_property
+    def _views(self) -> Views:
+        return Views(self.context, self.rm)
+
+    def _asked(
+        self, run_manager: Any, kwargs: dict[str, Any]
+    ) -> tuple[Conversation | None, list[Any]] | None:
+        """Whose call it is and what is sent along; None if its messages were fitted already."""
+        if PREPARED.get() is self.context:
+            return None
+        # A schema for the answer is sent and charged like a tool's.
+        tools = [*(kwargs.get("tools") or ()), *(kwargs.get("functions") or ())]
+        schema = kwargs.get("response_format")
+        if isinstance(schema, dict):
+            tools.append(schema)
+        return conversation_of(self.rm, self, run_of(run_manager).metadata), tools
+
+    def _fitted(
+        self, messages: list[BaseMessage], run_manager: Any, kwargs: dict[str, Any]
+    ) -> Fitted | None:
+        asked = self._asked(run_manager, kwargs)
+        return None if asked is None else self._views.fitted(asked[0], messages, asked[1])
+
+    async def _afitted(
+        self, messages: list[BaseMessage], run_manager: Any, kwargs: dict[str, Any]
+    ) -> Fitted | None:
+        asked = self._asked(run_manager, kwargs)
+        return None if asked is None else await self._views.afitted(asked[0], messages, asked[1])
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        fitted = self._fitted(messages, run_manager, kwargs)
+        sent = messages if fitted is None else fitted.all
+        result = super()._generate(sent, stop, run_manager, **kwargs)
+        _report(fitted, result)
+        return result
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        fitted = await self._afitted(messages, run_manager, kwargs)
+        sent = messages if fitted is None else fitted.all
+        result = await super()._agenerate(sent, stop, run_manager, **kwargs)
+        _report(fitted, result)
+        return result
+
+    def _stream_of(
+        self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
+    ) -> Iterator[Any]:
+        fitted = self._fitted(messages, run_manager, kwargs)
+        sent = messages if fitted is None else fitted.all
+        input_tokens = 0
+        with closing(super()._stream_of(hook, sent, stop, run_manager, kwargs)) as chunks:  # type: ignore[type-var]
+            for chunk in chunks:
+                input_tokens += _input_of(chunk)
+                yield chunk
+        if fitted is not None:
+            fitted.used(input_tokens)
+
+    async def _astream_of(
+        self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
+    ) -> AsyncGenerator[Any, None]:
+        fitted = await self._afitted(messages, run_manager, kwargs)
+        sent = messages if fitted is None else fitted.all
+        chunks = super()._astream_of(hook, sent, stop, run_manager, kwargs)
+        input_tokens = 0
+        try:
+            async for chunk in chunks:
+                input_tokens += _input_of(chunk)
+                yield chunk
+        finally:
+            await chunks.aclose()
+        if fitted is not None:
+            fitted.used(input_tokens)
+
+
+def _report(fitted: Fitted | None, result: ChatResult) -> None:
+    usage = usage_of_generations(result.generations, result.llm_output)
+    if fitted is not None and usage is not None:
+        fitted.used(usage.input_tokens)
+
+
+def _input_of(chunk: Any) -> int:
+    usage = usage_of_metadata(getattr(getattr(chunk, "message", None), "usage_metadata", None))
+    return 0 if usage is None else usage.input_tokens

@@ -1,0 +1,248 @@
+"""`AgentRMMiddleware` for `langchain.agents.create_agent`: model calls, tool calls and context.
+
+A model call goes through the same managed model as everywhere else, so it takes one lane and is
+charged once, also where the chain has our callback or the model was wrapped before. The messages
+sent are a view, put in by ``request.override(messages=...)``; the agent's state keeps them all.
+
+First in the list of middlewares is outermost. Any place is right; at the last one nothing comes
+between this view and the model, so there the budget also holds for what other middlewares add.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from langchain.agents.middleware import AgentMiddleware
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables.config import ensure_config
+
+from agentrm_langchain.chat_model import AgentRMChatModel
+from agentrm_langchain.identity import check_core, declared, identify
+from agentrm_langchain.recalling import recall_tool
+from agentrm_langchain.toolcalls import run_tool, run_tool_async
+from agentrm_langchain.usage import usage_of_metadata
+from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
+from agentrm_plugins import AgentRM, Call, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from langchain.agents.middleware import ModelRequest
+    from langchain_core.tools import BaseTool
+    from langgraph.prebuilt.tool_node import ToolCallRequest
+
+    from agentrm_plugins.sessions.integration import ContextManager, Pressure, SessionKey
+
+__all__ = ["AgentRMMiddleware"]
+
+_LOG = logging.getLogger("agentrm_langchain")
+_MODELS = 16
+"""Managed models that are remembered: an agent has one or a few, a router at most some."""
+
+
+class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
+    """Puts an agent's model calls, tool calls and messages under one core's management.
+
+    Args:
+        rm: The core.
+        context: Keeps the messages sent within its budget, archives them, and recalls; None: the
+            messages are left alone.
+        agent: For whom all calls are made; None: the thread id, and the other rules of
+            `agentrm_langchain.identity`.
+        tenant: Who pays; sessions are kept apart by it.
+        priority: "interactive", "batch" or "background".
+        tools: The lane group whose lanes tool calls take. None: the group "tools" if the core has
+            one. False: tool calls take no lane.
+        recall: Whether the agent gets the tool `recall`. It needs a `context`.
+        options: The other arguments of `AgentRMChatModel` for a model that is not managed yet:
+            ``group=``, timeouts, ``abandon_hung=``.
+
+    Raises:
+        ConfigError: A value that cannot be.
+        ClosedError: The core is closed.
+    """
+
+    def __init__(
+        self,
+        rm: AgentRM,
+        *,
+        context: ContextManager | None = None,
+        agent: str | None = None,
+        tenant: str | None = None,
+        priority: Any = None,
+        tools: str | bool | None = None,
+        recall: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.rm = rm
+        self.context = context
+        self._own = declared(agent, tenant, priority, options.get("group", "model"))
+        check_core(rm, self._own.group)
+        self._tool_lanes = _tool_lanes(rm, tools)
+        given = {"agent": agent, "tenant": tenant, "priority": self._own.priority}
+        self._options = {**options, **{k: v for k, v in given.items() if v is not None}}
+        self._views = None if context is None else Views(context, rm)
+        self.tools: list[BaseTool] = []
+        if self._views is not None and recall:
+            self.tools = [recall_tool(self._views, rm, self._own)]
+        self._models: dict[int, tuple[BaseChatModel, AgentRMChatModel]] = {}
+        self._told: set[int] = set()
+
+    # -- model calls ------------------------------------------------------------------------
+
+    def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
+        """Make the model call through the core, with a view of the messages."""
+        fitted = None
+        if self._views is not None:
+            fitted = self._views.fitted(*self._asked(request))
+        with self._marked():
+            response = handler(self._changed(request, fitted))
+        _report(fitted, response)
+        return response
+
+    async def awrap_model_call(
+        self, request: ModelRequest[Any], handler: Callable[..., Awaitable[Any]]
+    ) -> Any:
+        """Do the same in async code."""
+        fitted = None
+        if self._views is not None:
+            fitted = await self._views.afitted(*self._asked(request))
+        with self._marked():
+            response = await handler(self._changed(request, fitted))
+        _report(fitted, response)
+        return response
+
+    def _asked(
+        self, request: ModelRequest[Any]
+    ) -> tuple[Conversation | None, list[Any], list[Any]]:
+        messages: list[Any] = list(request.messages)
+        if request.system_message is not None:
+            messages.insert(0, request.system_message)
+        return self._conversation(), messages, [*request.tools, *_schemas(request.response_format)]
+
+    def _changed(self, request: ModelRequest[Any], fitted: Fitted | None) -> ModelRequest[Any]:
+        changes: dict[str, Any] = {"model": self._managed(request.model)}
+        if fitted is not None:
+            # The system prompt is sent by the agent itself; other leading system messages stay.
+            head = fitted.head[1:] if request.system_message is not None else fitted.head
+            changes["messages"] = [*head, *fitted.messages]
+        return request.override(**changes)
+
+    def _managed(self, model: BaseChatModel) -> BaseChatModel:
+        if isinstance(model, AgentRMChatModel):
+            if model.rm is not self.rm:
+                way = (
+                    "it is managed by another core than this middleware's; give the same core to "
+                    "both, or give the agent the bare model"
+                )
+                raise ConfigError("model", model, way)
+            if id(model) not in self._told and len(self._told) < _MODELS:
+                self._told.add(id(model))
+                _LOG.info(
+                    "The model %r is managed already: AgentRMMiddleware leaves its lanes and "
+                    "settings to it, and each call is made and charged once.",
+                    model,
+                )
+            return model
+        found = self._models.get(id(model))
+        if found is None or found[0] is not model:
+            while len(self._models) >= _MODELS:
+                self._models.pop(next(iter(self._models)))
+            found = self._models[id(model)] = (
+                model,
+                AgentRMChatModel(model, self.rm, **self._options),
+            )
+        return found[1]
+
+    @contextmanager
+    def _marked(self) -> Iterator[None]:
+        """A wrapped model with the same context does not fit again what was fitted here."""
+        if self.context is None:
+            yield
+            return
+        token = PREPARED.set(self.context)
+        try:
+            yield
+        finally:
+            PREPARED.reset(token)
+
+    def _conversation(self) -> Conversation | None:
+        return conversation_of(self.rm, self._own)
+
+    # -- tool calls -------------------------------------------------------------------------
+
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[..., Any]) -> Any:
+        """Run a tool in a lane of its group, if there is one."""
+        call = self._tool_call(request)
+        return handler(request) if call is None else run_tool(self.rm, call, handler, request)
+
+    async def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[..., Awaitable[Any]]
+    ) -> Any:
+        """Do the same in async code: a tool that hangs is cancelled when its lane is lost."""
+        call = self._tool_call(request)
+        if call is None:
+            return await handler(request)
+        return await run_tool_async(self.rm, call, handler, request)
+
+    def _tool_call(self, request: ToolCallRequest) -> Call | None:
+        if self._tool_lanes is None or any(request.tool is tool for tool in self.tools):
+            return None
+        who = identify(self.rm, self._own, ensure_config().get("metadata") or {}, root=None)
+        return Call(
+            who.agent,
+            who.tenant,
+            who.priority,
+            self._tool_lanes,
+            parent_agent=who.parent_agent,
+            label=str(request.tool_call["name"]),
+        )
+
+    # -- looks ------------------------------------------------------------------------------
+
+    def pressure(self) -> dict[SessionKey, Pressure]:
+        """How full the window of each live session is; beside `rm.statistics()`."""
+        return {} if self.context is None else dict(self.context.statistics())
+
+
+def _tool_lanes(rm: AgentRM, tools: str | bool | None) -> str | None:
+    names = {group.name for group in rm.config.groups}
+    if tools is None:
+        return "tools" if "tools" in names else None
+    if tools is False:
+        return None
+    if not isinstance(tools, str) or tools not in names:
+        known = ", ".join(map(repr, sorted(names)))
+        raise ConfigError("tools", tools, f"the core has the lane groups {known}; or give False")
+    return tools
+
+
+def _schemas(response_format: Any) -> list[Any]:
+    """What a format of the answer adds to the request: schemas, counted like tools."""
+    if response_format is None:
+        return []
+    specs = getattr(response_format, "schema_specs", None)
+    one = getattr(response_format, "schema_spec", None)
+    if specs is None:
+        specs = [one] if one is not None else []
+    found = [
+        {"name": spec.name, "description": spec.description, "parameters": spec.json_schema}
+        for spec in specs
+    ]
+    schema = getattr(response_format, "schema", response_format)
+    return found or [schema]
+
+
+def _report(fitted: Fitted | None, response: Any) -> None:
+    if fitted is None:
+        return
+    response = getattr(response, "model_response", response)
+    for message in getattr(response, "result", [response]):
+        usage = usage_of_metadata(getattr(message, "usage_metadata", None))
+        if usage is not None:
+            fitted.used(usage.input_tokens)
+            return

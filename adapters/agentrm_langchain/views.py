@@ -1,0 +1,254 @@
+"""The context lifecycle on LangChain's messages: whose session it is, and what to send.
+
+A session belongs to a tenant and a thread id. A graph inside a node of another one, such as an
+agent that a tool calls, has messages of its own under the same thread id: its session is named by
+its place as well. Metadata ``agentrm_session`` names a session outright; False there is for side
+prompts that are no part of the conversation. Where there is no session, nothing is kept: the
+messages are fitted into the budget once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import weakref
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.runnables.config import ensure_config
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from agentrm_langchain.identity import Options, identify
+from agentrm_langchain.messages import from_message, to_message
+from agentrm_plugins import ConfigError
+from agentrm_plugins.integration import current_identity
+from agentrm_plugins.sessions.integration import ContextManager, ContextSession, fit
+
+if TYPE_CHECKING:
+    from agentrm_plugins import AgentRM
+    from agentrm_plugins.sessions.integration import Message, Pressure, SessionKey, View
+
+__all__ = [
+    "PREPARED",
+    "Conversation",
+    "Fitted",
+    "Views",
+    "check_manager",
+    "conversation_of",
+    "pressure",
+]
+
+PREPARED: ContextVar[object] = ContextVar("agentrm_langchain_prepared", default=None)
+"""The manager that has fitted the messages of the call being made: it is not asked again."""
+
+_MANAGERS: weakref.WeakKeyDictionary[AgentRM, weakref.WeakSet[ContextManager]]
+_MANAGERS = weakref.WeakKeyDictionary()
+
+
+class Conversation(NamedTuple):
+    """Whose conversation it is."""
+
+    tenant: str
+    session: str
+
+
+class Fitted(NamedTuple):
+    """What to send.
+
+    Args:
+        head: Its leading system messages, the caller's own objects.
+        messages: The rest: the caller's own objects where unchanged, new ones elsewhere.
+        session: Whose they are; None where nothing is kept.
+        view: What the context lifecycle says of it.
+    """
+
+    head: list[BaseMessage]
+    messages: list[BaseMessage]
+    session: ContextSession | None
+    view: View
+
+    @property
+    def all(self) -> list[BaseMessage]:
+        """The whole list."""
+        return [*self.head, *self.messages]
+
+    def used(self, input_tokens: int) -> None:
+        """Tell what the provider counted; an estimating counter learns from it."""
+        if self.session is not None and input_tokens > 0:
+            self.session.report_usage(input_tokens)
+
+
+class _Seen:
+    """What is remembered of one session, so that a turn costs only its new messages."""
+
+    __slots__ = ("read", "tools", "tools_text")
+
+    def __init__(self) -> None:
+        self.read: dict[int, tuple[BaseMessage, Any, Message]] = {}
+        self.tools: list[Any] = []
+        self.tools_text = "[]"
+
+
+def check_manager(context: Any) -> None:
+    """Refuse what is no context manager.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if not isinstance(context, ContextManager):
+        way = "give a ContextManager of agentrm_plugins.sessions, or leave it out"
+        raise ConfigError("context", type(context).__name__, way)
+
+
+def conversation_of(
+    rm: AgentRM | None, own: Options | Any, metadata: Mapping[str, Any] | None = None
+) -> Conversation | None:
+    """Say whose conversation the code that runs now is part of; None where there is no thread.
+
+    Args:
+        rm: The core, whose identity rules name the tenant; None: metadata and `rm.identity` alone.
+        own: What the handler or the model was given.
+        metadata: Of the run; None: that of the runnable that runs now.
+    """
+    config = ensure_config()
+    metadata = {**(config.get("metadata") or {}), **(metadata or {})}
+    named = metadata.get("agentrm_session")
+    thread = metadata.get("thread_id") or (config.get("configurable") or {}).get("thread_id")
+    if named is False or (not named and thread is None):
+        return None
+    if rm is None:
+        tenant = metadata.get("agentrm_tenant") or metadata.get("tenant") or own.tenant
+        tenant = str(tenant or current_identity().tenant or "default")
+    else:
+        tenant = identify(rm, own, metadata, root=None).tenant
+    if named:
+        return Conversation(tenant, str(named))
+    above = str(metadata.get("langgraph_checkpoint_ns") or "").rpartition("|")[0]
+    return Conversation(tenant, f"{thread}/{above}" if above else str(thread))
+
+
+def pressure(rm: AgentRM) -> dict[SessionKey, Pressure]:
+    """How full the window of each live session is, for all managers that work with this core.
+
+    It stands beside `rm.statistics()`: ``pressure(rm)[key].utilisation`` is a share, 0 to 1.
+    """
+    found: dict[SessionKey, Pressure] = {}
+    for manager in list(_MANAGERS.get(rm, ())):
+        found.update(manager.statistics())
+    return found
+
+
+class Views:
+    """One manager's sessions, for messages of LangChain.
+
+    Args:
+        manager: Whose sessions.
+        rm: The core that it works with, if any: `pressure` tells of it there.
+    """
+
+    def __init__(self, manager: ContextManager, rm: AgentRM | None = None) -> None:
+        check_manager(manager)
+        self.manager = manager
+        self._seen: weakref.WeakKeyDictionary[ContextSession, _Seen] = weakref.WeakKeyDictionary()
+        if rm is not None:
+            _MANAGERS.setdefault(rm, weakref.WeakSet()).add(manager)
+
+    def fitted(
+        self, place: Conversation | None, messages: Sequence[BaseMessage], tools: Sequence[Any] = ()
+    ) -> Fitted:
+        """Give what to send in place of the whole history. Nothing of the caller's is changed.
+
+        Args:
+            place: Whose conversation; None keeps nothing.
+            messages: The whole history, leading system messages included.
+            tools: Tools and schemas that are sent along, of any kind that LangChain takes.
+
+        Raises:
+            BudgetTooSmall: System prompt, tools and newest user message do not fit.
+            BadMessage: A message that no provider would take.
+            StoreError: The archive refused, and the manager is to raise.
+        """
+        if place is None:
+            config = self.manager.config
+            view = fit(
+                [to_message(message, at) for at, message in enumerate(messages)],
+                config.budget_tokens,
+                tools=[_schema(tool) for tool in tools],
+                config=config,
+            )
+            return _result(view, messages, None)
+        session = self.manager.session(place.session, tenant=place.tenant)
+        sources, schemas = self._read(session, messages, tools)
+        return _result(session.prepare(sources, tools=schemas), messages, session)
+
+    async def afitted(
+        self, place: Conversation | None, messages: Sequence[BaseMessage], tools: Sequence[Any] = ()
+    ) -> Fitted:
+        """The same without blocking the event loop."""
+        if place is None:
+            return await asyncio.to_thread(self.fitted, None, messages, tools)
+        session = await asyncio.to_thread(self.manager.session, place.session, tenant=place.tenant)
+        sources, schemas = self._read(session, messages, tools)
+        return _result(await session.aprepare(sources, tools=schemas), messages, session)
+
+    def session(self, place: Conversation | None) -> ContextSession | None:
+        """The session of this place."""
+        return place and self.manager.session(place.session, tenant=place.tenant)
+
+    def _read(
+        self, session: ContextSession, messages: Sequence[BaseMessage], tools: Sequence[Any]
+    ) -> tuple[list[Message], list[Any]]:
+        seen = self._seen.get(session)
+        if seen is None:
+            seen = self._seen[session] = _Seen()
+        known, now = seen.read, {}
+        sources = []
+        for at, message in enumerate(messages):
+            # The same object with the same content: read before. (Changing a message's blocks in
+            # place is not seen; LangGraph gives a changed message a new object.)
+            found = known.get(id(message))
+            if found is None or found[0] is not message or found[1] is not message.content:
+                found = (message, message.content, to_message(message, at))
+            now[id(message)] = found
+            sources.append(found[2])
+        seen.read = now
+        schemas = [_schema(tool) for tool in tools]
+        text = json.dumps(schemas, default=str)
+        if text != seen.tools_text:
+            # The session remembers its count by the objects, so equal schemas stay the same ones.
+            seen.tools_text, seen.tools = text, schemas
+        return sources, seen.tools
+
+
+def _schema(tool: Any) -> Any:
+    if isinstance(tool, Mapping):
+        return tool
+    return convert_to_openai_tool(tool)
+
+
+def _result_of(index: int | None, messages: Sequence[BaseMessage]) -> ToolMessage | None:
+    """The tool result that is shortened; None when it is none, or no longer shown to us."""
+    if index is None or not 0 <= index < len(messages):
+        return None
+    found = messages[index]
+    return found if isinstance(found, ToolMessage) else None
+
+
+def _result(view: View, messages: Sequence[BaseMessage], session: ContextSession | None) -> Fitted:
+    head: list[BaseMessage] = []
+    rest: list[BaseMessage] = []
+    for item in view.items:
+        if item.source is not None and item.index is not None:
+            made = messages[item.index]
+        elif item.message is None:  # pragma: no cover - an item is one or the other
+            continue
+        elif (theirs := _result_of(item.index, messages)) is not None:
+            made = theirs.model_copy(update={"content": item.message.content})
+        else:
+            made = from_message(item.message)
+            if item.kind != "hot" and not isinstance(made, AIMessage):
+                made.additional_kwargs = {**made.additional_kwargs, "agentrm": item.kind}
+        (head if item.kind == "system" else rest).append(made)
+    return Fitted(head, rest, session, view)

@@ -1,0 +1,181 @@
+"""The wrapped model with a context: each thread's messages within the budget."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from pydantic import Field
+
+from agentrm_langchain import pressure, wrap_chat_model
+from agentrm_langchain.messages import to_messages
+from agentrm_plugins.context.config import ContextConfig
+from agentrm_plugins.context.errors import BudgetTooSmall
+from agentrm_plugins.sessions import ContextManager, counter_for
+from tests.langchain.fakes import FakeChat
+
+pytestmark = pytest.mark.lowest
+COUNT = counter_for("gpt-4o")
+
+
+class Listening(FakeChat):
+    """Remembers what it is sent."""
+
+    sent: list = Field(default_factory=list)
+
+    def _generate(self, messages, *args, **kwargs):
+        self.sent.append(messages)
+        return super()._generate(messages, *args, **kwargs)
+
+    async def _agenerate(self, messages, *args, **kwargs):
+        self.sent.append(messages)
+        return await super()._agenerate(messages, *args, **kwargs)
+
+    def _stream(self, messages, *args, **kwargs):
+        self.sent.append(messages)
+        yield from super()._stream(messages, *args, **kwargs)
+
+    async def _astream(self, messages, *args, **kwargs):
+        self.sent.append(messages)
+        async for chunk in super()._astream(messages, *args, **kwargs):
+            yield chunk
+
+
+@pytest.fixture
+def manager():
+    with ContextManager(ContextConfig(budget_tokens=800)) as made:
+        yield made
+
+
+def history(turns=12):
+    listed = [SystemMessage("Be brief.")]
+    for n in range(turns):
+        listed += [
+            HumanMessage(f"Question {n}: what is the value of item-{n}? " + "and more " * 40),
+            AIMessage(
+                "", tool_calls=[{"name": "look", "args": {"n": n}, "id": f"c{n}"}], id=f"a{n}"
+            ),
+            ToolMessage(f"item-{n} is {n * 37} " + "filler text " * 40, tool_call_id=f"c{n}"),
+            AIMessage(f"It is {n * 37}."),
+        ]
+    return [*listed, HumanMessage("What was the value of item-3?")]
+
+
+def config(name, **metadata):
+    return {"metadata": {"thread_id": name, **metadata}}
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
+async def test_each_way_of_calling_sends_a_view(way, rm, manager):
+    """Within budget, with the system prompt and the task; the caller's messages are untouched."""
+    inner = Listening()
+    model = wrap_chat_model(inner, rm, context=manager)
+    given = history()
+    before = copy.deepcopy(given)
+    if way == "invoke":
+        model.invoke(given, config("t"))
+    elif way == "stream":
+        list(model.stream(given, config("t")))
+    elif way == "ainvoke":
+        await model.ainvoke(given, config("t"))
+    else:
+        _ = [chunk async for chunk in model.astream(given, config("t"))]
+    (sent,) = inner.sent
+    assert COUNT.messages(to_messages(sent)) <= 800
+    assert sent[0] is given[0]
+    assert sent[-1] is given[-1]
+    assert "agentrm" in sent[1].additional_kwargs  # notes
+    assert given == before
+    assert rm.statistics().settled == 1
+    assert pressure(rm)["default", "t"].messages == len(given) - 1
+
+
+def test_threads_and_tenants_are_sessions_of_their_own(rm, manager):
+    """And a named session, and side prompts that are no part of any."""
+    model = wrap_chat_model(Listening(), rm, context=manager)
+    model.invoke("a", config("t"))
+    model.invoke("b", config("u"))
+    model.invoke("c", config("t", tenant="acme"))
+    model.invoke("d", config("t", agentrm_session="named"))
+    model.invoke("side prompt", config("t", agentrm_session=False))
+    model.invoke("no thread")
+    model.invoke("configurable", {"configurable": {"thread_id": "v"}})
+    found = {tuple(key): seen.messages for key, seen in pressure(rm).items()}
+    assert {key: found[key] for key in found if key[1] != "v"} == {
+        ("default", "t"): 1,
+        ("default", "u"): 1,
+        ("acme", "t"): 1,
+        ("default", "named"): 1,
+    }
+
+
+def test_without_a_thread_the_budget_still_holds(rm, manager):
+    """The messages are fitted once, and nothing is kept."""
+    inner = Listening()
+    wrap_chat_model(inner, rm, context=manager).invoke(history())
+    assert COUNT.messages(to_messages(inner.sent[0])) <= 800
+    assert not manager.statistics()
+
+
+def test_a_prompt_that_cannot_fit_takes_no_lane(rm, manager):
+    """The error says what is too large."""
+    model = wrap_chat_model(Listening(), rm, context=manager)
+    with pytest.raises(BudgetTooSmall, match="800"):
+        model.invoke("word " * 2000, config("t"))
+    assert rm.statistics().granted == 0
+
+
+def test_usage_corrects_an_estimating_counter(rm):
+    """The provider's count of a model without an encoding of its own is learned from."""
+    with ContextManager(ContextConfig(model="claude-x")) as manager:
+        model = wrap_chat_model(Listening(), rm, context=manager)
+        for text in ("one", "two"):
+            model.invoke(text * 30, config("t"))
+            before = manager.session("t")._state.counter.factor
+        list(model.stream("three", config("t")))
+        assert before != 1.3
+        assert manager.session("t")._state.counter.factor != before
+
+
+def test_tools_are_counted(rm, manager):
+    """What is bound is sent along, and has its place in the budget."""
+    inner = Listening()
+    model = wrap_chat_model(inner, rm, context=manager)
+    tools = [{"type": "function", "function": {"name": "look", "description": "word " * 200,
+              "parameters": {}}}]  # fmt: skip
+    model.invoke(history(), config("t"), tools=tools)
+    assert COUNT.messages(to_messages(inner.sent[0]), tools) <= 800
+
+
+def test_wrapped_again_copied_or_bound_it_keeps_its_context(rm, manager):
+    """The manager is shared by reference, and a second wrapping does not lose it."""
+    model = wrap_chat_model(Listening(), rm, context=manager)
+    again = wrap_chat_model(model, rm, agent="me")
+    assert again.context is manager
+    assert again.agent == "me"
+    assert model.model_copy().context is manager
+    assert model.bind(stop=["x"]).bound.context is manager
+    assert model.bind_tools is not None
+    assert "context" not in repr(model)
+
+
+def test_many_threads_of_a_process_at_once(rm, manager):
+    """Conversations in parallel do not mix."""
+    inner = Listening()
+    model = wrap_chat_model(inner, rm, context=manager)
+
+    async def talk(name):
+        told = []
+        for n in range(4):
+            told.append(HumanMessage(f"{name} says {n}"))
+            told.append(await model.ainvoke(told, config(name)))
+
+    async def everybody():
+        await asyncio.gather(*(talk(f"t{n}") for n in range(6)))
+
+    asyncio.run(everybody())
+    for sent in inner.sent:
+        assert len({m.text.split()[0] for m in sent if m.type == "human"}) == 1
+    assert rm.statistics().settled == 24
