@@ -61,5 +61,5 @@ def test_other_models_stay_as_they_are(core):
     """Of a model of an unknown kind nothing is changed, and its endpoint is as it says."""
     bare = FakeChat()
     assert wrap_chat_model(bare, core()).inner is bare
-    assert endpoint_of(bare, {}, {}) == "fakechat/fake-1"
-    assert endpoint_of(bare, {}, {"model": "other"}) == "fakechat/other"
+    assert endpoint_of(bare, {}, {}) == "fake/fake-1"
+    assert endpoint_of(bare, {}, {"model": "other"}) == "fake/other"
