@@ -85,7 +85,8 @@ def check_core(rm: Any, group: str) -> None:
         ClosedError: It is closed.
     """
     if not isinstance(rm, AgentRM):
-        raise ConfigError("rm", type(rm).__name__, "give the AgentRM core that manages the calls")
+        way = "give the AgentRM core that manages the calls: AgentRM(lanes=8)"
+        raise ConfigError("rm", type(rm).__name__, way)
     if rm.closed:
         raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
     names = [lanes.name for lanes in rm.config.groups]
