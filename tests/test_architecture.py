@@ -261,8 +261,9 @@ def test_front_doors_are_small_sorted_and_real(package: str) -> None:
         try:
             undocumented += [] if getattr(module, name).__doc__ else [name]
         except ImportError as error:  # one that needs an extra, which the message must name
-            assert importlib.util.find_spec(str(error.name).partition(".")[0]) is None
-            assert "pip install 'agentrm-plugins[" in str(error)
+            missing = importlib.util.find_spec(str(error.name).partition(".")[0]) is None
+            if not missing or "pip install 'agentrm-plugins[" not in str(error):
+                raise
     assert not undocumented
 
 
