@@ -16,7 +16,7 @@ from benchmarks.context.fresh import fresh_session
 from benchmarks.context.generate import Session, session
 from benchmarks.context.grade import Tally
 from benchmarks.context.ours import Ours
-from benchmarks.context.peers import PEERS
+from benchmarks.context.peers import MISSING, PEERS
 from benchmarks.context.recorded import recorded
 from benchmarks.context.run import play
 
@@ -98,6 +98,8 @@ def main() -> None:
     results: dict[str, dict[str, dict]] = {f"{b}/{s}": {} for b in BUDGETS for s in (*mine, *PEERS)}
     played = [(name, mine) for name in chosen]
     if not given.only_ours:
+        if MISSING:
+            print(f"not installed, so left out (see requirements/bench.txt): {', '.join(MISSING)}")
         # Peers are many times slower, for their summaries: they play the first set and the last.
         played += [(name, PEERS) for name in dict.fromkeys((*chosen,)[:1] + (*chosen,)[-1:])]
     for name, strategies in played:
@@ -115,6 +117,13 @@ def _played(one: Session, strategy: Any, budget: int) -> Tally:
     return tally
 
 
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def middle(rows: list[dict], key: str) -> str:
     """Give the median over the sets with the least and the most, or the one value."""
     values = sorted(r[key] for r in rows if r[key] is not None)
@@ -130,7 +139,7 @@ def write(results: dict, chosen: dict[str, list[Session]], out: Path, label: str
     machine = {
         "python": platform.python_version(), "system": platform.platform(),
         "cpus": os.cpu_count(), "load_average": os.getloadavg(),
-        "packages": {p: importlib.metadata.version(p) for p in PACKAGES},
+        "packages": {p: _version(p) for p in PACKAGES},
         "sets": {name: [{"name": s.name, "messages": len(s.messages), "facts": len(s.facts)}
                         for s in listed] for name, listed in chosen.items()},
     }  # fmt: skip
