@@ -96,7 +96,8 @@ class Kernel:
         Raises:
             KernelBug: A host did the impossible, for instance settled a call that still waits.
         """
-        self.now_s = max(self.now_s, now_s)
+        if now_s > self.now_s:
+            self.now_s = now_s
         out = self._out = []
         try:
             if self._deadline_s <= self.now_s:
@@ -105,14 +106,14 @@ class Kernel:
                 self._handlers[event.__class__](event)
             if self.congestion.news:
                 self.congestion.tell_news()
-            if self.alarms.next_s() <= self.now_s:  # More was learnt, and with it what has hung.
-                self._expire()
         finally:
-            self._deadline_s = min(
-                self.alarms.next_s(),
-                self.scheduler.next_boost_s if self.room.count else NEVER,
-                self.room.look_s,
-            )
+            deadline_s = self.alarms.next_s()
+            if deadline_s <= self.now_s:  # More was learnt, and with it what has hung.
+                self._expire()
+                deadline_s = self.alarms.next_s()
+            if self.room.count:
+                deadline_s = min(deadline_s, self.scheduler.next_boost_s, self.room.look_s)
+            self._deadline_s = deadline_s
         self._history.extend(out)
         return out
 
@@ -288,11 +289,12 @@ class Kernel:
         account = ticket.account
         account.calls += 1
         self.charge(ticket, usage)
-        unknown = settle is None or (settle.verdict is None and outcome is not Outcome.OK)
-        if settle is None or unknown or outcome is Outcome.CANCELLED:
-            self.congestion.given_up(ticket, usage)
-        else:
-            self.congestion.ended(ticket, usage, settle.verdict, settle.report)
+        if ticket.site is not None or self.config.budgets:
+            unknown = settle is None or (settle.verdict is None and outcome is not Outcome.OK)
+            if settle is None or unknown or outcome is Outcome.CANCELLED:
+                self.congestion.given_up(ticket, usage)
+            else:
+                self.congestion.ended(ticket, usage, settle.verdict, settle.report)
         self.counters.settled += 1
         cause = "late" if late else outcome.value
         held_s = self.now_s - ticket.granted_s
@@ -301,7 +303,8 @@ class Kernel:
         self._forget(ticket)
         if self.scheduler.charged(account, self.now_s):
             self.room.recharged(account, self.now_s)
-        self.dispatch()
+        if self.room.count or self.scheduler.demoted or self.congestion.opened:
+            self.dispatch()
 
     def vacate(self, ticket: Ticket, *, until_s: float = NEVER) -> None:
         """The call leaves its lane; only until `until_s` does it count as service."""
