@@ -82,10 +82,13 @@ def endpoint_of(
 
 
 def name_of(host: str, model: str, key: str = "") -> str | None:
-    """The endpoint's name, of as much as is known."""
+    """The endpoint's name; None unless host (or provider) and model are both known.
+
+    A model in this process has no host: nobody limits it, so nothing is to be found out.
+    """
     if host and model:
         return Endpoint(host, model, key_fingerprint(key)).name
-    return host or model or None
+    return None
 
 
 def _client_of(model: BaseChatModel) -> tuple[str, str]:
