@@ -5,12 +5,6 @@ people and the resource monitor read.
 
 They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
 four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
-
-They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
-four times as long to make.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from copy import deepcopy
 from math import isclose
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import KernelBug
 from agentrm_plugins.kernel.states import State
+from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
     from agentrm_plugins.accounts import Account
@@ -27,6 +29,8 @@ def check(kernel: Kernel) -> None:
     _check_tickets(kernel)
     _check_lanes(kernel)
     _check_accounts(kernel)
+    _check_endpoints(kernel)
+    _check_budgets(kernel)
     _check_progress(kernel)
 
 
@@ -104,9 +108,66 @@ def _check_accounts(kernel: Kernel) -> None:
     _demand(not set(tickets) - set(kernel.accounts.values()), "an account for each ticket")
 
 
+def _check_endpoints(kernel: Kernel) -> None:
+    """Whoever runs at an endpoint is counted there, once, with what it takes."""
+    congestion = kernel.congestion
+    running: dict[str, set[int]] = {name: set() for name in congestion.sites}
+    tickets = Counter(ticket.call.endpoint for ticket in kernel.tickets.values())
+    for ticket in kernel.tickets.values():
+        if ticket.site is not None and ticket.state is State.RUNNING:
+            running[ticket.site.name].add(ticket.number)
+    for name, site in congestion.sites.items():
+        endpoint = site.endpoint
+        _demand(set(site.running) == running[name], "an endpoint's calls", name)
+        _demand(set(endpoint.in_flight) == running[name], "calls in flight", name)
+        _demand(site.tickets == tickets[name], "an endpoint's tickets", name, site.tickets)
+        _demand((name in congestion.idle) == (not site.tickets), "an idle endpoint", name)
+        for resource, amount in endpoint.outstanding.items():
+            total = sum(sent.amounts[resource] for sent in endpoint.in_flight.values())
+            close = isclose(amount, total, rel_tol=1e-9, abs_tol=1e-6)
+            _demand(close, "amounts under way", name, resource, amount, total)
+        lines = {line for line in kernel.room.lines.values() if line.site is site}
+        _demand(set(site.lines) == lines, "an endpoint's lines", name)
+        first = site.first
+        _demand(first is None or (first.ready and first.line in lines), "who goes first", name)
+        _demand(not site.changes, "changes to tell", name, site.changes)
+
+
+def _check_budgets(kernel: Kernel) -> None:
+    """What budgets hold is what waiting and running calls have reserved."""
+    reserved: dict[tuple[int, str], float] = defaultdict(float)
+    for ticket in kernel.tickets.values():
+        zombie = ticket.state is State.ZOMBIE
+        _demand(ticket.reserved is None or not zombie, "a zombie's reservation", ticket.number)
+        _demand(ticket.charged is None or zombie, "charged before it ended", ticket.number)
+        for key, amount in ticket.reserved or ():
+            reserved[key] += amount
+    for key, ledger in kernel.congestion.ledgers.ledgers.items():
+        close = isclose(ledger.reserved, reserved[key], rel_tol=1e-9, abs_tol=1e-6)
+        _demand(close, "reservations", key, ledger.reserved, reserved[key])
+    held = {key for key, amount in reserved.items() if amount}
+    _demand(held <= set(kernel.congestion.ledgers.ledgers), "a forgotten budget", held)
+
+
 def _check_progress(kernel: Kernel) -> None:
-    """Work conservation: nobody waits who could start; nothing due is left over."""
-    look_s = kernel.room.look_s
-    _demand(kernel.room.choose(kernel.now_s) is None, "somebody waits who could start")
-    kernel.room.look_s = look_s
-    _demand(kernel.next_deadline() > kernel.now_s, "something due was left over")
+    """Work conservation: nobody waits who could start; nothing due is left over or forgotten."""
+    room, look_s = kernel.room, kernel.room.look_s
+    endpoints = {site: site.endpoint for site in kernel.congestion.sites.values()}
+    for site, endpoint in endpoints.items():
+        site.endpoint = deepcopy(endpoint)  # Being asked changes it: it notes who was held back.
+    _demand(room.choose(kernel.now_s) is None, "somebody waits who could start")
+    for site, endpoint in endpoints.items():
+        site.endpoint = endpoint
+        site.changes.clear()
+    kernel.congestion.news.clear()
+    _demand(room.look_s >= look_s, "somebody's time would have been missed", look_s, room.look_s)
+    room.look_s = look_s
+    deadline_s = kernel.next_deadline()
+    _demand(deadline_s > kernel.now_s, "something due was left over", deadline_s)
+    for ticket in kernel.tickets.values():
+        queued = ticket.state is State.QUEUED
+        asleep = ticket.number in room.asleep
+        _demand(asleep == (queued and ticket.wake_s < NEVER), "a sleeper's date", ticket.number)
+        date_s = min(ticket.deadline_s, ticket.wake_s) if queued else ticket.alarm_s
+        _demand(ticket.alarm_s == date_s, "an alarm", ticket.number, ticket.alarm_s, date_s)
+        _demand(ticket.alarm_s >= deadline_s, "a date that is not kept", ticket.number)

@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.accounts import Account, Tenant
 from agentrm_plugins.calls import Call, Priority, Usage
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.kernel.dump_endpoints import (
+    dump_congestion,
+    dump_need,
+    load_congestion,
+    load_need,
+    load_running,
+)
 from agentrm_plugins.kernel.kernel import Kernel
 from agentrm_plugins.kernel.states import State
 from agentrm_plugins.kernel.ticket import Ticket
-from agentrm_plugins.policy.leases import NEVER, terms
+from agentrm_plugins.policy.leases import NEVER, Terms
 from agentrm_plugins.policy.mlfq import Mlfq
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dump", "load"]
 
-_FORMAT = 1
+_FORMAT = 2
 _TENANT = ("recent_tokens", "tokens", "service_s", "waited_s", "refused")
 _ACCOUNT = (
     *("level", "epoch", "level_base_s", "attained_s", "running", "since_sum_s", "calls", "tokens"),
@@ -35,7 +42,7 @@ _ACCOUNT = (
 _TICKET = (
     *("submitted_s", "granted_s", "started_s", "deadline_s", "alarm_s", "paused_s"),
     *("queued_s", "progress_s", "hold_s", "overtaken", "beats", "beaten_tokens", "attempts"),
-    "turn",
+    *("waited_s", "wake_s", "armed_s", "turn"),
 )
 _COUNTERS = (
     *("submitted", "granted", "settled", "reaped", "lost", "running", "demotions", "boosts"),
@@ -72,8 +79,13 @@ def dump(kernel: Kernel) -> dict[str, Any]:
         "seats": _dump_seats(seats),
         "peaks": [kernel.pool.peak, *(group.peak for group in kernel.pool.groups.values())],
         "tickets": [_dump_ticket(ticket, places) for ticket in kernel.tickets.values()],
+        "alarms": [entry for entry in kernel.alarms.dump() if entry[1] in kernel.tickets],
         "turn": kernel.room.turn,
+        "asleep": list(kernel.room.asleep),
+        "lines": [list(key) for key in kernel.room.lines],
+        "look_s": None if kernel.room.look_s == NEVER else kernel.room.look_s,
         "passed": [kernel.room.passed[group] for group in kernel.pool.groups.values()],
+        "congestion": dump_congestion(kernel),
         "nested": [list(kids) for kids in kernel.nesting.waiting.values()],
     }
 
@@ -98,6 +110,7 @@ def load(config: Config, state: dict[str, Any]) -> Kernel:
     kernel.counters.refused = Counter(state["refused"])
     kernel.counters.token_rate.bins.extend(list(pair) for pair in state["token_rate"])
     _load_scheduler(kernel, state["scheduler"])
+    load_congestion(kernel, state["congestion"])
     _load_agents(kernel, state)
     kernel.shares.load(state["shares"], kernel.tenants)
     seats = _load_seats(kernel, state)
@@ -105,6 +118,7 @@ def load(config: Config, state: dict[str, Any]) -> Kernel:
         _load_ticket(kernel, row, seats)
     _tie(kernel, state)
     _load_room(kernel, state)
+    load_running(kernel, state["congestion"])
     kernel.handle(kernel.now_s)  # Nothing is due, but when something will be is to be known.
     return kernel
 
@@ -219,6 +233,8 @@ def _dump_ticket(ticket: Ticket, places: dict[Seat, int]) -> dict[str, Any]:
         "state": ticket.state.value,
         "call": _dump_call(ticket.call),
         "row": _row(ticket, _TICKET),
+        "terms": None if ticket.terms is None else _row(ticket.terms, Terms._fields),
+        **dump_need(ticket),
         "seat": None if ticket.seat is None else places[ticket.seat],
         "kids": list(ticket.kids or ()),
         "rider": None if ticket.rider is None else ticket.rider.number,
@@ -247,13 +263,15 @@ def _load_ticket(kernel: Kernel, entry: dict[str, Any], seats: list[Seat]) -> No
     _set(ticket, _TICKET, entry["row"])
     account.tickets += 1
     ticket.state = State(entry["state"])
-    if ticket.state is not State.QUEUED:
-        ticket.terms = terms(call, kernel.config.leases)
+    if entry["terms"] is not None:
+        *limits, cause = entry["terms"]
+        first_s, silence_s, total_s = (NEVER if value is None else value for value in limits)
+        ticket.terms = Terms(first_s, silence_s, total_s, cause)
+    load_need(kernel, ticket, entry)
     kernel.zombies += ticket.state is State.ZOMBIE
     if entry["seat"] is not None:
         ticket.seat = seats[entry["seat"]]
     kernel.tickets[number] = ticket
-    kernel.alarms.set(ticket, ticket.alarm_s)
 
 
 def _tie(kernel: Kernel, state: dict[str, Any]) -> None:
@@ -278,7 +296,10 @@ def _tie(kernel: Kernel, state: dict[str, Any]) -> None:
 
 
 def _load_room(kernel: Kernel, state: dict[str, Any]) -> None:
-    room = kernel.room
+    room, calls = kernel.room, kernel.tickets
+    kernel.alarms.load((at_s, calls[number]) for at_s, number in state["alarms"])
+    for number in state["asleep"]:
+        room.sleep(calls[number])
     for account, entry in zip(kernel.accounts.values(), state["accounts"], strict=True):
         for offer in entry["bids"]:
             turn, ready, level, slot = offer["place"]
@@ -287,5 +308,7 @@ def _load_room(kernel: Kernel, state: dict[str, Any]) -> None:
             bid.level, bid.slot = level, slot
             if ready:
                 room.put_back(bid)
+    room.arrange([(group, site, tenant) for group, site, tenant in state["lines"]])
+    room.look_s = NEVER if state["look_s"] is None else state["look_s"]
     room.turn = state["turn"]
     room.passed.update(zip(kernel.pool.groups.values(), state["passed"], strict=True))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.verdicts import LimitReport, ServerLimit
 
-__all__ = ["RESOURCES", "Endpoint", "Quota", "Wait", "amounts_of"]
+__all__ = ["RESOURCES", "Endpoint", "Meter", "Quota", "Sent", "Wait", "amounts_of"]
 
 RESOURCES = ("requests", "tokens", "input_tokens", "output_tokens")
 _MINUTE_S = 60.0
@@ -69,7 +69,9 @@ class Wait(NamedTuple):
     cause: str
 
 
-class _Sent(NamedTuple):
+class Sent(NamedTuple):
+    """A call under way."""
+
     amounts: Mapping[str, float]
     at_s: float
     foreign: bool = False
@@ -138,7 +140,7 @@ class Meter:
         """The server reports this resource. Says whether its limit is news."""
         most, left, reset_s = limit.limit, limit.remaining, limit.reset_s
         news = fixed = False
-        if most is not None:
+        if most:  # some gateways say 0 where they know of no limit
             known = None
             if not limit.firm:
                 # A refusal's text names what is missing and for how long: that is the rate itself.
@@ -187,6 +189,21 @@ class Endpoint:
         breaker: When it counts as dead; None: the usual figures.
     """
 
+    __slots__ = (
+        "_answered_s",
+        "_began_s",
+        "_epoch",
+        "_epoch_s",
+        "_last_blamed",
+        "breaker",
+        "concurrency",
+        "gate",
+        "in_flight",
+        "meters",
+        "name",
+        "outstanding",
+    )
+
     def __init__(
         self,
         name: str,
@@ -219,8 +236,8 @@ class Endpoint:
         self.gate = Gate()
         self.breaker = breaker or Breaker()
         self.concurrency = ConcurrencyController(told=quota.concurrency)
-        self.in_flight: dict[int, _Sent] = {}
-        self._outstanding = dict.fromkeys(RESOURCES, 0.0)
+        self.in_flight: dict[int, Sent] = {}
+        self.outstanding = dict.fromkeys(RESOURCES, 0.0)
         self._answered_s = -inf
         self._last_blamed: list[str] = []
         self._began_s = now_s
@@ -286,13 +303,13 @@ class Endpoint:
         for resource, meter in self.meters.items():
             amount = amounts[resource]
             meter.controller.sent(amount)
-            self._outstanding[resource] += amount
+            self.outstanding[resource] += amount
             self._epoch[resource] += amount
             if meter.bucket is not None:
                 meter.bucket.take(amount, now_s)
                 gap_s = max(gap_s, amount / meter.controller.rate_per_s)
         went_s = now_s if at_s is None else min(at_s, now_s)
-        self.in_flight[ticket] = _Sent(amounts, went_s, foreign)
+        self.in_flight[ticket] = Sent(amounts, went_s, foreign)
         if not foreign:
             self.gate.sent(gap_s, now_s)
             self.breaker.sent(ticket, now_s)
@@ -301,7 +318,7 @@ class Endpoint:
         """The server named its limits; gives the resources whose limit is news."""
         news = []
         for resource, limit in report.limits().items():
-            if self.meters[resource].learn(limit, self._outstanding[resource], now_s):
+            if self.meters[resource].learn(limit, self.outstanding[resource], now_s):
                 news.append(resource)
         return news
 
@@ -368,7 +385,7 @@ class Endpoint:
             return False
         for resource, meter in self.meters.items():
             reserved = sent.amounts[resource]
-            self._outstanding[resource] -= reserved
+            self.outstanding[resource] -= reserved
             if used is not None:
                 meter.controller.corrected(used[resource] - reserved)
                 self._epoch[resource] += used[resource] - reserved
@@ -384,20 +401,20 @@ class Endpoint:
 
     # -- steps --------------------------------------------------------------------------------
 
-    def _back(self, ticket: int, now_s: float) -> _Sent | None:
+    def _back(self, ticket: int, now_s: float) -> Sent | None:
         """A refused call took nothing; only the request itself may have counted."""
         sent = self.in_flight.pop(ticket, None)
         if sent is not None:
             for resource, meter in self.meters.items():
                 amount = sent.amounts[resource]
-                self._outstanding[resource] -= amount
+                self.outstanding[resource] -= amount
                 if sent.at_s > self._epoch_s:
                     self._epoch[resource] -= amount
                 if meter.bucket is not None and resource != "requests":
                     meter.bucket.settle(amount, 0.0, now_s)
         return sent
 
-    def _blamed(self, report: LimitReport, sent: _Sent, now_s: float) -> list[str]:
+    def _blamed(self, report: LimitReport, sent: Sent, now_s: float) -> list[str]:
         if report.resource is not None:
             return [report.resource]
         empty = [

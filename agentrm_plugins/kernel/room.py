@@ -191,6 +191,15 @@ class WaitingRoom:
             self._enqueue(ticket, bid)
         return bid
 
+    def arrange(self, keys: list[Key]) -> None:
+        """Bring the lines into the order that they had; those without anybody are made anew."""
+        lines, self.lines = self.lines, {}
+        for key in keys:
+            line = lines.get(key)
+            if line is None:
+                line = Line(key, self._pool.groups[key[0]], None, None, self._scheduler.queue())
+            self.lines[key] = line
+
     def put_back(self, bid: Bid) -> None:
         """Offer a restored bid again, in the place where its level and slot say."""
         bid.ready = True

@@ -92,7 +92,7 @@ class Site:
         self.told_s = -inf
         self.tickets = 0
         self.idle_since_s = now_s
-        self._foreign = 0
+        self.foreign_calls = 0
         self.sent = 0
         self.limit_hits = 0
         self.failures = 0
@@ -183,7 +183,7 @@ class Site:
 
         It counts against the limits, but not for the breaker.
         """
-        number = self._foreign = self._foreign - 1
+        number = self.foreign_calls = self.foreign_calls - 1
         self.endpoint.sent(number, _REFUSED, now_s, at_s=sent_s, foreign=True)
         self.failed(number, verdict, report, now_s)
 

@@ -188,9 +188,13 @@ class RateController:
         return self.rate_per_s != before
 
     def hit(self, amount: float, sent_s: float, now_s: float) -> bool:
-        """A call of `amount`, sent at `sent_s`, was refused. Says whether that cut the rate."""
+        """A call of `amount`, sent at `sent_s`, was refused. Says whether that cut the rate.
+
+        A call of unknown size (0) counts as one of mean size; if none is known, nothing is proved.
+        """
         self.taken_back(amount, sent_s)
-        if sent_s <= self._cut_s:
+        amount = amount or self._mean
+        if sent_s <= self._cut_s or not amount:
             return False
         seconds = max(now_s - self._anchor_s, 1e-3)
         most = max(self._delivered, 0.0) + amount

@@ -115,5 +115,5 @@ def test_errors_keep_their_parts_across_processes() -> None:
 def test_foreign_dump_is_refused() -> None:
     """A state of another format is not guessed at."""
     state = dump(Kernel(Config()))
-    with pytest.raises(ConfigError, match="format=99: this version reads format 1"):
+    with pytest.raises(ConfigError, match="format=99: this version reads format 2"):
         load(Config(), {**state, "format": 99})

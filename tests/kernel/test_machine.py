@@ -9,6 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from agentrm_plugins.calls import Usage
 from agentrm_plugins.config import LaneGroup, Order, TenantConfig
+from agentrm_plugins.config_endpoints import BreakerConfig, BudgetConfig, EndpointConfig, Price
+from agentrm_plugins.verdicts import Kind, LimitReport, ServerLimit
 from tests.effort import effort
 from tests.kernel.world import World, config
 
@@ -19,8 +21,53 @@ TENANTS = st.sampled_from(["default", "other", "third"])
 GROUPS = st.sampled_from(["model", "node", "tool"])
 CEILING = st.one_of(st.none(), st.integers(1, 2))
 SECONDS = st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0, 5.0, 30.0])
+WHERE = st.sampled_from([None, None, "x/1#a", "x/1#b", "y/2", "z/3"])
+SIZES = st.sampled_from([Usage(), Usage(3, 4), Usage(100, 10, 50), Usage(10, 400)])
+RATES = st.sampled_from([None, None, 3000.0, 6000.0, 60000.0])
+ENDPOINTS = st.lists(
+    st.builds(
+        EndpointConfig,
+        rpm=RATES,
+        tpm=RATES,
+        input_tpm=RATES,
+        concurrency=st.sampled_from([None, None, 1, 2]),
+        reserve=st.sampled_from(["max", "usage"]),
+        cached_input_counts=st.booleans(),
+        learn=st.booleans(),
+    ),
+    min_size=2,
+    max_size=2,
+)
+BUDGETS = st.sampled_from(
+    [
+        (),
+        (),
+        (
+            BudgetConfig(2000.0, agent="*", window_s=8.0, soft=0.1),
+            BudgetConfig(0.01, "cost", tenant="*", window_s=30.0),
+        ),
+        (BudgetConfig(5.0, "calls", agent="a", soft=0.5), BudgetConfig(900.0, tenant="third")),
+    ]
+)
+LIMITS = st.builds(
+    ServerLimit,
+    limit=st.sampled_from([None, 120.0, 1200.0]),
+    remaining=st.sampled_from([None, 0.0, 50.0]),
+    reset_s=st.sampled_from([None, 1.0, 4.0]),
+    firm=st.booleans(),
+)
+REPORTS = st.one_of(
+    st.none(),
+    st.builds(
+        LimitReport,
+        retry_after_s=st.sampled_from([None, 0.5, 7.0]),
+        requests=st.one_of(st.none(), LIMITS),
+        tokens=st.one_of(st.none(), LIMITS),
+        resource=st.sampled_from([None, None, "tokens", "requests"]),
+    ),
+)
 PICK = st.integers(0, 1000)
-EXAMPLES = 40  # of 40 steps, in each of the five orders
+EXAMPLES = 10  # of 40 steps, in each of the five orders
 
 
 class Machine(RuleBasedStateMachine):
@@ -38,6 +85,8 @@ class Machine(RuleBasedStateMachine):
         boost=st.sampled_from([1, 3, 100]),
         boost_every_s=st.sampled_from([None, 3.0]),
         token_service_s=st.sampled_from([0.0, 10.0]),
+        endpoints=ENDPOINTS,
+        budgets=BUDGETS,
     )
     def build(
         self,
@@ -49,6 +98,8 @@ class Machine(RuleBasedStateMachine):
         boost,
         boost_every_s,
         token_service_s,
+        endpoints,
+        budgets,
     ):
         groups = [
             LaneGroup(name, capacity, int(guarantee and not number), agents, tenants)
@@ -73,6 +124,10 @@ class Machine(RuleBasedStateMachine):
                 silence_timeout_s=2.0,
                 response_timeout_s=4.0,
                 total_timeout_s=9.0,
+                endpoints=dict(zip(("x*", "y*"), endpoints, strict=True)),
+                breaker=BreakerConfig(least_calls=3, window_s=10.0, cool_down_s=2.0),
+                budgets=budgets,
+                prices={"*": Price(1.0, 2.0)},
             ),
             twin=True,
         )
@@ -86,8 +141,22 @@ class Machine(RuleBasedStateMachine):
         parent_agent=st.one_of(st.none(), AGENTS),
         streaming=st.booleans(),
         total_s=st.sampled_from([None, 1.5]),
+        endpoint=WHERE,
+        tokens=SIZES,
     )
-    def submit(self, agent, tenant, group, priority, wait_s, parent_agent, streaming, total_s):
+    def submit(
+        self,
+        agent,
+        tenant,
+        group,
+        priority,
+        wait_s,
+        parent_agent,
+        streaming,
+        total_s,
+        endpoint,
+        tokens,
+    ):
         """Three agents at once, so that most find the lanes taken."""
         for name, payer in ((agent, tenant), ("crowd", "other"), (agent, "third")):
             self.world.submit(
@@ -99,18 +168,74 @@ class Machine(RuleBasedStateMachine):
                 parent_agent=None if parent_agent == agent else parent_agent,
                 streaming=streaming,
                 total_timeout_s=total_s,
-                estimate=Usage(3, 4) if streaming else Usage(),
+                estimate=tokens,
+                endpoint=endpoint,
             )
 
     @precondition(lambda self: self.world.state)
     @rule(
-        pick=PICK, agent=AGENTS, tenant=TENANTS, group=GROUPS, wait_s=st.sampled_from([None, 0, 1])
+        pick=PICK,
+        agent=AGENTS,
+        tenant=TENANTS,
+        group=GROUPS,
+        wait_s=st.sampled_from([None, 0, 1]),
+        endpoint=WHERE,
+        tokens=SIZES,
     )
-    def submit_nested(self, pick, agent, tenant, group, wait_s):
+    def submit_nested(self, pick, agent, tenant, group, wait_s, endpoint, tokens):
         """Mostly inside a running call; now and then inside one that is long gone."""
         numbers = self.world.running or list(self.world.state)
         parent = numbers[pick % len(numbers)]
-        self.world.submit(agent, parent, tenant=tenant, group=group, wait_timeout_s=wait_s)
+        self.world.submit(
+            agent,
+            parent,
+            tenant=tenant,
+            group=group,
+            wait_timeout_s=wait_s,
+            endpoint=endpoint,
+            estimate=tokens,
+        )
+
+    @precondition(lambda self: self.world.numbers("zombie", "done"))
+    @rule(pick=PICK, group=GROUPS, endpoint=WHERE)
+    def submit_again(self, pick, group, endpoint):
+        """A call that hung goes again at its place; its old self may still be heard of."""
+        numbers = self.world.numbers("zombie") or self.world.numbers("done")
+        old = numbers[pick % len(numbers)]
+        call = self.world.calls[old]
+        fields = {"tenant": call.tenant, "group": group, "endpoint": endpoint}
+        self.world.submit(call.agent, place_of=old, **fields)
+
+    @precondition(lambda self: self.world.running)
+    @rule(
+        pick=PICK,
+        kind=st.sampled_from([Kind.LIMIT, Kind.OVERLOADED, Kind.TRANSIENT]),
+        wait_s=st.sampled_from([0.0, 0.0, 1.0, 6.0]),
+        report=REPORTS,
+    )
+    def requeue(self, pick, kind, wait_s, report):
+        """A call that failed holds nothing and keeps its place."""
+        numbers = self.world.running
+        number = numbers[pick % len(numbers)]
+        self.world.requeue(number, kind, wait_s, report)
+
+    @precondition(lambda self: self.world.running)
+    @rule(pick=PICK, kind=st.sampled_from([*Kind, None]), report=REPORTS)
+    def fail(self, pick, kind, report):
+        """A call that failed for good."""
+        numbers = self.world.running
+        self.world.fail(numbers[pick % len(numbers)], kind, report)
+
+    @rule(
+        endpoint=st.sampled_from(["x/1#a", "y/2", "z/3"]),
+        report=REPORTS,
+        kind=st.sampled_from([None, None, *Kind]),
+        ago_s=st.sampled_from([None, 0.0, 2.0]),
+    )
+    def observe(self, endpoint, report, kind, ago_s):
+        """What others meet at an endpoint counts too."""
+        sent_s = None if ago_s is None else max(0.0, self.world.now_s - ago_s)
+        self.world.observe(endpoint, report or LimitReport(), kind, sent_s)
 
     @precondition(lambda self: self.world.numbers("running", "zombie", "done", "gone"))
     @rule(pick=PICK, tokens=st.sampled_from([10, 5000, 200, None, 0]))
@@ -168,10 +293,11 @@ class Machine(RuleBasedStateMachine):
             return
         world = self.world
         world.wait(40.0)
-        for _ in range(10_000):
-            if not world.running:
-                break
+        for _ in range(2000):
             world.settle(*world.running)
+            if not world.waiting and not world.running:
+                break
+            world.wait(1.0)  # endpoints and breakers take their time
         assert not world.running
         assert not world.waiting
         world.wait(60.0)

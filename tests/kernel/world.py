@@ -12,6 +12,7 @@ from agentrm_plugins.calls import Call, Outcome, Usage
 from agentrm_plugins.config import Config, LaneGroup, LeaseConfig, SchedulerConfig
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.dump import dump, load
+from agentrm_plugins.verdicts import Kind, LimitReport, Verdict
 
 FINAL = (fx.Settled, fx.Refused)
 
@@ -78,21 +79,47 @@ class World:
         self.now_s = end_s
         return effects + self.feed(ev.Tick())
 
-    def submit(self, agent: str = "a", parent: int | None = None, **fields: Any) -> int:
+    def submit(
+        self,
+        agent: str = "a",
+        parent: int | None = None,
+        place_of: int | None = None,
+        **fields: Any,
+    ) -> int:
         """A call of `agent`; its number."""
         self._number += 1
         call = self.calls[self._number] = Call(agent, **fields)
-        self.feed(ev.Submit(self._number, call, parent))
+        self.feed(ev.Submit(self._number, call, parent, place_of))
         return self._number
+
+    def requeue(
+        self, number: int, kind: Kind, wait_s: float = 0.0, report: LimitReport | None = None
+    ) -> list[fx.Effect]:
+        """A call failed and goes again."""
+        return self.feed(ev.Requeue(number, Verdict(kind), wait_s, report))
+
+    def observe(
+        self,
+        endpoint: str,
+        report: LimitReport,
+        kind: Kind | None = None,
+        sent_s: float | None = None,
+    ) -> list[fx.Effect]:
+        """A response was seen."""
+        verdict = None if kind is None else Verdict(kind)
+        return self.feed(ev.Observe(endpoint, report, verdict, sent_s))
 
     def settle(self, *numbers: int, tokens: int | None = None) -> list[fx.Effect]:
         """Calls end, in order."""
         usage = None if tokens is None else Usage(output_tokens=tokens)
         return self.feed(*(ev.Settle(number, usage) for number in numbers))
 
-    def fail(self, number: int) -> list[fx.Effect]:
+    def fail(
+        self, number: int, kind: Kind | None = None, report: LimitReport | None = None
+    ) -> list[fx.Effect]:
         """A call ends with an error."""
-        return self.feed(ev.Settle(number, None, Outcome.ERROR))
+        verdict = None if kind is None else Verdict(kind)
+        return self.feed(ev.Settle(number, None, Outcome.ERROR, verdict, report))
 
     def withdraw(self, *numbers: int) -> list[fx.Effect]:
         """Callers give up."""
@@ -148,6 +175,9 @@ class World:
         elif isinstance(effect, fx.Settled):
             assert before == ("zombie" if effect.cause == "late" else "running")
             self.state[number] = "done"
+        elif isinstance(effect, fx.Requeued):
+            assert before == "running"
+            self.state[number] = "queued"
         elif isinstance(effect, fx.Beaten):
             assert before == "running"
         self.tally[type(effect).__name__] += 1
@@ -158,12 +188,31 @@ class World:
         assert self.twin.handle(self.now_s, *events) == effects
         state = dump(self.kernel)
         text = json.dumps(state, allow_nan=False)
+        _alike(state, dump(self.twin))
         assert json.dumps(dump(self.twin)) == text
         self.twin = load(self.config, json.loads(text))
         self.twin.validate()
-        assert json.dumps(dump(self.twin)) == text
+        _alike(state, dump(self.twin))
+        assert self.twin.next_deadline() == self.kernel.next_deadline()
         ours, theirs = self.kernel.statistics(), self.twin.statistics()
         assert ours == theirs
+
+
+def _alike(ours: Any, theirs: Any) -> None:
+    difference = _difference(ours, theirs)
+    assert difference is None, difference
+
+
+def _difference(ours: Any, theirs: Any, where: str = "") -> str | None:
+    """Where two dumps differ first, in words."""
+    if isinstance(ours, dict) and isinstance(theirs, dict) and list(ours) == list(theirs):
+        pairs = [(f"{where}.{key}", ours[key], theirs[key]) for key in ours]
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        pairs = [(f"{where}[{i}]", *pair) for i, pair in enumerate(zip(ours, theirs, strict=True))]
+    else:
+        return None if ours == theirs else f"{where}: {ours!r} != {theirs!r}"
+    found = (_difference(mine, other, place) for place, mine, other in pairs)
+    return next((words for words in found if words is not None), None)
 
 
 def said(effects: list[fx.Effect]) -> list[tuple[Any, ...]]:

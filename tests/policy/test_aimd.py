@@ -150,7 +150,7 @@ def test_corrections_count():
     for _ in range(10):
         controller.sent(30.0)
         controller.corrected(-20.0)
-    controller.hit(0.0, 9.0, 10.0)
+    controller.hit(1.0, 9.0, 10.0)
     assert controller.limit_per_s == pytest.approx(10.0, rel=0.05)
 
 

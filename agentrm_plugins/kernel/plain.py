@@ -1,0 +1,111 @@
+"""The policies' objects as plain values and back: what JSON has, without infinity.
+
+A number, a word, a truth value or None stands for itself, a list for a list. All else is a list
+that begins with a mark: ``["~", "never"]`` is infinity, ``["~", "deque", 64, ...]`` a deque of at
+most 64, ``["~", "Bucket", ...]`` an object with its attributes in the order of their names. Only
+the classes named here are known: a state that was tampered with can make no others.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from enum import Enum
+from math import inf, isfinite
+from typing import Any
+
+from agentrm_plugins.errors import KernelBug
+from agentrm_plugins.kernel.endpoint import Endpoint, Meter, Sent
+from agentrm_plugins.kernel.pulse import Pulse
+from agentrm_plugins.policy.aimd import RateController, RateSettings
+from agentrm_plugins.policy.breaker import Breaker, BreakerState
+from agentrm_plugins.policy.bucket import Bucket
+from agentrm_plugins.policy.budget import Budget, Resource
+from agentrm_plugins.policy.concurrency import ConcurrencyController
+from agentrm_plugins.policy.gate import Gate
+from agentrm_plugins.policy.latency import LatencySketch
+from agentrm_plugins.policy.output_estimate import OutputEstimator
+from agentrm_plugins.policy.rates import Rates
+from agentrm_plugins.policy.refill import Refill, RefillEstimator
+
+__all__ = ["from_plain", "to_plain"]
+
+_MARK = "~"
+_NUMBERS = {"never": inf, "ever": -inf}
+_ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (BreakerState, Resource)}
+_TUPLES: dict[str, type[Any]] = {kind.__name__: kind for kind in (Sent, Refill)}
+_OBJECTS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        *(Breaker, Bucket, Budget, ConcurrencyController, Endpoint, Gate, LatencySketch, Meter),
+        *(OutputEstimator, Pulse, RateController, RateSettings, Rates, RefillEstimator),
+    )
+}
+
+
+def to_plain(value: Any) -> Any:
+    """The value as JSON has it.
+
+    Raises:
+        KernelBug: It holds something that is not known here.
+    """
+    kind = value.__class__
+    if value is None or kind in {bool, int, str}:
+        return value
+    if kind is float:
+        if isfinite(value):
+            return value
+        return [_MARK, "never" if value > 0 else "ever"]
+    name = kind.__name__
+    if kind is list:
+        return [to_plain(item) for item in value]
+    if kind is deque:
+        return [_MARK, name, value.maxlen, *map(to_plain, value)]
+    if kind in {dict, OrderedDict}:
+        return [_MARK, name, *([to_plain(key), to_plain(item)] for key, item in value.items())]
+    if _ENUMS.get(name) is kind:
+        return [_MARK, name, value.value]
+    if kind is tuple or _TUPLES.get(name) is kind:
+        return [_MARK, name, *map(to_plain, value)]
+    if _OBJECTS.get(name) is kind:
+        return [_MARK, name, *(to_plain(getattr(value, slot)) for slot in _attributes(value))]
+    raise KernelBug(f"a {name} cannot be dumped: {value!r}")
+
+
+def from_plain(value: Any) -> Any:
+    """The value that `to_plain` was given.
+
+    Raises:
+        KernelBug: It names something that is not known here.
+    """
+    if not isinstance(value, list):
+        return value
+    if not value or value[0] != _MARK:
+        return [from_plain(item) for item in value]
+    name, *rest = value[1:]
+    if name in _NUMBERS:
+        return _NUMBERS[name]
+    if name == "deque":
+        return deque(map(from_plain, rest[1:]), maxlen=rest[0])
+    if name in {"dict", "OrderedDict"}:
+        pairs = ((from_plain(key), from_plain(item)) for key, item in rest)
+        return OrderedDict(pairs) if name == "OrderedDict" else dict(pairs)
+    if name in _ENUMS:
+        return _ENUMS[name](rest[0])
+    if name == "tuple":
+        return tuple(map(from_plain, rest))
+    if name in _TUPLES:
+        return _TUPLES[name](*map(from_plain, rest))
+    if name in _OBJECTS:
+        return _object(_OBJECTS[name], rest)
+    raise KernelBug(f"no {name!r} can be loaded")
+
+
+def _attributes(value: Any) -> list[str]:
+    return sorted(value.__class__.__slots__)
+
+
+def _object(kind: type[Any], values: list[Any]) -> Any:
+    made = object.__new__(kind)
+    for name, value in zip(sorted(kind.__slots__), values, strict=True):
+        object.__setattr__(made, name, from_plain(value))  # RateSettings are frozen
+    return made
