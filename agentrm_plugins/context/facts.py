@@ -81,7 +81,7 @@ CORRECTS = re.compile(
     r"|statt(?:dessen)?|nicht mehr|ge[äa]ndert|jetzt|verschoben|neue[rsn]?|doch|en fait|plut[ôo]t"
     r"|d[ée]sormais|chang[ée]e?|au lieu|remplac\w+|correcci[óo]n|en realidad|ahora|ya no|cambi\w+"
     r"|en (?:lugar|vez) de|na verdade|agora|mudou|alterado|em vez|correzione|adesso|invece)\b"
-    r"|更正|改为|改成|改到|變更|变更|不是|不再|而是|现在|更新|訂正|変更|ではなく|今は"
+    r"|更正|改为|改成|改到|改了|改用|换成|换了|变成|變更|变更|不是|不再|而是|现在|更新|訂正|変更|ではなく|今は"
     r"|(?:исправлени|теперь|вместо|больше не|изменил|перенес)\w*",
     re.IGNORECASE,
 )

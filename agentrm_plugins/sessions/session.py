@@ -13,17 +13,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from agentrm_plugins.context.compaction import (
-    Plan,
-    apply_plan,
-    fit_now,
-    planned,
-    retelling,
-    total_tokens,
-)
+from agentrm_plugins.context.compaction import apply_plan, fit_now, retelling
 from agentrm_plugins.context.errors import StoreError
 from agentrm_plugins.context.freeze import dumped
 from agentrm_plugins.context.messages import Message, plain_text
+from agentrm_plugins.context.planning import Plan, planned, total_tokens
 from agentrm_plugins.context.session import Entry, Session, Source, cut_up
 from agentrm_plugins.context.summaries import SummaryRequest
 from agentrm_plugins.context.text import Passage
@@ -198,9 +192,9 @@ class ContextSession:
             return
         if recalled is None:
             return
-        held = sum(r.tokens for r in state.recalls)
-        if held + recalled.tokens > share:
-            state.recalls = []
+        while sum(r.tokens for r in state.recalls) + recalled.tokens > share:
+            # The newest goes first: less of the prompt stands behind it than behind the oldest.
+            state.recalls.pop()
         state.recalls.append(recalled)
         budget = state.config.budget_tokens
         if total_tokens(state, tools_tokens) > budget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -78,10 +79,16 @@ def text_of(messages: list[dict]) -> str:
     return "\n".join(parts)
 
 
-def offers_old(text: str, fact: Fact) -> bool:
-    """Whether a superseded value stands there as if it held: last, or alone, and not struck."""
+def offers_old(text: str, fact: Fact, others: Iterable[Fact] = ()) -> bool:
+    """Whether a superseded value stands there as if it held: last, or alone, and not struck.
+
+    A value that holds for another fact now (a person with two posts) is not superseded.
+    """
     last_new = text.rfind(fact.value)
+    holding = {other.value for other in others}
     for old in fact.old:
+        if old in holding:
+            continue
         at = text.rfind(old)
         if at < 0 or at < last_new:
             continue
