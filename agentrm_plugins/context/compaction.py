@@ -43,7 +43,7 @@ def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
     if leaves:
         _evict(session, border)
         rest = total_tokens(session, plan.tools_tokens) - warm_tokens(session)
-        room = max(0, min(warm_room(session), session.config.budget_tokens - rest))
+        room = max(0, min(warm_room(session), session.budget - rest))
         _narrate(session, first, narrative, room)
         made_episode(session, first, border - 1, room, telling=plan.pressed)
     session.drop_stale_recalls()
@@ -103,7 +103,7 @@ def fit_now(session: Session, tools_tokens: int, target: int) -> None:
     Raises:
         BudgetTooSmall: The system prompt, the tools and the newest user message do not fit.
     """
-    budget = session.config.budget_tokens
+    budget = session.budget
     task = session.task
     least = fixed_tokens(session, tools_tokens)
     parts = {"system prompt": session.system_tokens, "tools": tools_tokens}
@@ -130,7 +130,7 @@ def fit_now(session: Session, tools_tokens: int, target: int) -> None:
 
 def _shorten_newest(session: Session, tools_tokens: int) -> None:
     """Shorten the tool results that are left, the largest first, to equal shares of the room."""
-    budget = session.config.budget_tokens
+    budget = session.budget
     groups = grouped(session.hot).groups
     results = [e for g in groups for e in g.members[1:] if e.message is not None]
     if not results:

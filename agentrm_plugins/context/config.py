@@ -8,7 +8,10 @@ from typing import Any
 
 from agentrm_plugins.errors import ConfigError
 
-__all__ = ["ContextConfig"]
+__all__ = ["LEAST_BUDGET", "ContextConfig"]
+
+LEAST_BUDGET = 200
+"""Tokens: below it a frame, a system prompt and a question have no room. Guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class ContextConfig:
     def __post_init__(self) -> None:
         """Check each field."""
         for name, least in (
-            ("budget_tokens", 200),
+            ("budget_tokens", LEAST_BUDGET),
             ("tool_result_keep", 0),
             ("tool_result_floor_tokens", 1),
             ("note_tokens", 8),

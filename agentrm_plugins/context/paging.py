@@ -33,7 +33,6 @@ LEAST_COVERED, LEAST_COVERED_UNASKED = 0.12, 0.45
 """A message that asks for nothing pages in only what shares nearly half of its words' weight, so
 that small talk does not move the prompt. Guessed."""
 _SOURCE_CHARS = 80
-_SAYS_WHICH = frozenset({"name", "path", "quoted", "url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +235,7 @@ def _quoted(text: str) -> str:
     """Give a turn's first words without its values: what was corrected since is not said again."""
     said = " ".join(text.split())[:_SOURCE_CHARS]
     for value in values_of(said):
-        if value.kind not in _SAYS_WHICH:
-            said = said.replace(value.text, "…")
+        said = said.replace(value.text, "…")
     return said
 
 

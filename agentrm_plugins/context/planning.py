@@ -121,7 +121,7 @@ def total_tokens(session: Session, tools_tokens: int) -> int:
 
 def warm_room(session: Session) -> int:
     """Give the most that all notes may take, in tokens."""
-    return int(session.config.warm_share * session.config.budget_tokens)
+    return int(session.config.warm_share * session.budget)
 
 
 def value_of(config: ContextConfig, entry: Entry, oldest: int, newest: int, score: float) -> float:
@@ -142,16 +142,15 @@ def request_tokens(session: Session) -> float:
     return sum(entry.tokens for entry in newest) / max(1, requests)
 
 
-def changed_share(config: ContextConfig, new: float, left: int, changed: int) -> float:
+def changed_share(full: float, new: float, left: int, changed: int) -> float:
     """Predict the share of the tokens sent that is no unchanged prefix, until the next compaction.
 
     Args:
-        config: For the budget and the soft mark.
+        full: Tokens of the request at which the next compaction begins.
         new: Tokens that each request adds.
         left: Tokens of the request right after the compaction.
         changed: Of them, those behind the first change.
     """
-    full = config.soft_mark * config.budget_tokens
     requests = max(1.0, (full - left) / max(1.0, new))
     return (new + max(0, changed) / requests) / ((left + full) / 2)
 
@@ -228,13 +227,13 @@ def _chosen(session: Session, cuts: list[_Cut], target: int) -> tuple[_Cut, bool
     meeting = [cut for cut in cuts if cut.left <= target]
     if not meeting:
         return cuts[-1], True
-    new = request_tokens(session)
+    new, full = request_tokens(session), config.soft_mark * session.budget
     most = 1 - config.prefix_goal
-    share = {cut: changed_share(config, new, cut.left, cut.changed) for cut in meeting}
+    share = {cut: changed_share(full, new, cut.left, cut.changed) for cut in meeting}
     least = meeting[0]
     if share[least] <= most:
         return least, False
-    floor = config.hot_share * config.budget_tokens
+    floor = config.hot_share * session.budget
     deeper = [least, *(cut for cut in meeting[1:] if cut.hot >= floor)]
     enough = (cut for cut in deeper if share[cut] <= most)
     return next(enough, min(deeper, key=share.__getitem__)), True

@@ -141,8 +141,15 @@ class Session:
     system_tokens: int = 0
     system_marks: list[int] = field(default_factory=list)
     head_marks: list[int] = field(default_factory=list)
+    ceiling: int | None = None
     thawed: int | None = None
     rewound: int | None = None
+
+    @property
+    def budget(self) -> int:
+        """The most tokens of one request: as configured, or less where a provider took less."""
+        most = self.config.budget_tokens
+        return most if self.ceiling is None else min(most, self.ceiling)
 
     @property
     def task(self) -> int | None:

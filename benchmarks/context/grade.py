@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -82,7 +83,8 @@ def text_of(messages: list[dict]) -> str:
 def offers_old(text: str, fact: Fact, others: Iterable[Fact] = ()) -> bool:
     """Whether a superseded value stands there as if it held: last, or alone, and not struck.
 
-    A value that holds for another fact now (a person with two posts) is not superseded.
+    A value that holds for another fact now (a person with two posts) is not superseded, and a line
+    that has no word of the question (a log that has the same number) offers nothing.
     """
     last_new = text.rfind(fact.value)
     holding = {other.value for other in others}
@@ -96,8 +98,17 @@ def offers_old(text: str, fact: Fact, others: Iterable[Fact] = ()) -> bool:
         line = text[begin : text.find("\n", at) if text.find("\n", at) >= 0 else None]
         if fact.value in line or any(word in line.lower() for word in STRUCK):
             continue
+        if _words(line).isdisjoint(_words(fact.question)):
+            continue
         return True
     return False
+
+
+def _words(text: str) -> set[str]:
+    """Give words of four letters and more, and pairs of characters of scripts without blanks."""
+    return set(re.findall(r"[^\W\d_]{4,}", text.lower())) | {
+        text[at : at + 2] for at in range(len(text) - 1) if text[at] > "\u2e80" < text[at + 1]
+    }
 
 
 @dataclass
