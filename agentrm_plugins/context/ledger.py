@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentrm_plugins.context.facts import CORRECTS, DISTINCT, Finding, Value, values_of
+from agentrm_plugins.context.facts import CORRECTS, DISTINCT, STATES, Finding, Value, values_of
 from agentrm_plugins.context.text import terms
 
 __all__ = ["Ledger", "Note"]
@@ -49,6 +49,8 @@ _CLASS = {
     "date": "date", "time": "date", "name": "name",
 }  # fmt: skip
 """Kinds that may stand for each other: an id may look like a number once and like a path later."""
+
+_UNSOLID = frozenset({"name", "date", "time"})
 
 
 @dataclass(slots=True)
@@ -288,11 +290,17 @@ def _norms(values: Iterable[Value]) -> set[str]:
 
 
 def _primary(note: Note) -> Value | None:
-    """Pick the value that a sentence is there to tell: the first one after what it speaks of."""
-    solid = [v for v in note.values if v.kind not in {"name", "date", "time"}]
-    if solid:
-        return solid[0]
-    return note.values[-1] if note.values else None
+    """Pick the value that a sentence is there to tell: the first one after what it speaks of.
+
+    In "order 31 is KX-7" that is KX-7; in "8443 is the port" there is only one to pick.
+    """
+    solid = [v for v in note.values if v.kind not in _UNSOLID]
+    if not solid:
+        return note.values[-1] if note.values else None
+    lead = CORRECTS.match(note.text)  # "Correction:" has a colon of its own
+    verb = STATES.search(note.text, lead.end() + 1 if lead else 0)
+    told = [v for v in solid if verb is not None and v.start >= verb.end()]
+    return (told or solid)[0]
 
 
 def _alike(one: Note, other: Note) -> float:
@@ -368,8 +376,8 @@ def _replaced_by_kind(new: Note, old: Note, shared: frozenset[str]) -> list[Valu
 
 
 def _qualified(note: Note, primary: Value) -> set[str]:
-    """Give the exact strings that stand before the primary value: what the sentence is about."""
-    return {v.norm for v in note.values if v.kind in DISTINCT and v.start < primary.start}
+    """Give the values that stand before the primary one: what the sentence is about."""
+    return {v.norm for v in note.values if v.kind not in _UNSOLID and v.start < primary.start}
 
 
 def _restates(new: Note, old: Note) -> bool:

@@ -322,9 +322,10 @@ class ContextSession:
     def _index_hidden(self, *, everything: bool = False) -> None:
         """Index in the foreground what recall must find and the background has not come to."""
         state = self._state
+        unsaved = {entry.seq for entry in self._unsaved}  # the archive cannot index these yet
         hidden = [
             entry for entry in state.entries
-            if not entry.indexed and entry.message is not None
+            if not entry.indexed and entry.message is not None and entry.seq not in unsaved
             and (everything or entry.seq < state.first_hot or entry.seq in state.replaced)
         ]  # fmt: skip
         if hidden:
