@@ -36,6 +36,7 @@ _CAPITAL = "[A-ZÀ-ÖØ-ÞА-Я]"
 _LETTERS = r"A-Za-zÀ-ÖØ-öø-ÿА-яŁłŚśŽžČčŠš"
 # No digits: "Lyon est UKV-63709" is a name, a verb and a number, not one long name.
 _NAME = rf"{_CAPITAL}[{_LETTERS}’'-]+(?![{_LETTERS}’'-]*[0-9_])"
+_MORE = rf"(?:{_NAME}|{_CAPITAL}\.(?!\w))"  # "Ada B. Cole", "Ada C."
 _PARTICLES = (
     "(?:d[aeiou]|de[lrn]|d[ao]s|la|le|l[ao]s|el|al|bin|ibn|v[ao]n|zu[mr]?|te[rn]|und|and|of|y)"
 )
@@ -59,7 +60,7 @@ _VALUE = re.compile(
     r"|\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b|\b[a-z]+[A-Z]\w*\b|\b[A-Z]{2,}(?:[-_][A-Z0-9]+)+\b"
     r"|(?<![A-Za-z0-9])[A-Za-z]+\d[A-Za-z0-9-]*)"
     r"|(?P<number>(?<![\w.])(?:(?<!\S)[-+])?\d+(?:[.,'’]\d+)*(?:\s?%)?)"
-    rf"|(?P<name>(?<=\s){_NAME}(?:\s(?:{_PARTICLES}\s)?{_NAME})*|^{_NAME}(?:\s{_NAME})+)",
+    rf"|(?P<name>(?<=\s){_NAME}(?:\s(?:{_PARTICLES}\s)?{_MORE})*|^{_NAME}(?:\s{_MORE})+)",
     re.ASCII,
 )
 _WORTH = {

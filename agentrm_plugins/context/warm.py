@@ -32,15 +32,13 @@ HEADER_TOKENS = 32
 CONSOLIDATED_SHARE = 0.85
 """Of the room, after notes were chosen anew, and for what is told beside them: leaves space for the
 next episodes to be appended."""
-LEAST_WORTH = 0.95
-"""Of the best choice's sum of scores, for the oldest episodes to stay as they are. Measured on
-`benchmarks/context` at 4,000 tokens: 0.98 changed 0.1 % more of what is sent, 0.9 lost 2 % of the
-facts."""
+CLOSE = 0.5
+"""So near are two notes' worths when they count as equal: what recency alone can make up for."""
 
 
-def _keeps(note: Note) -> bool:
+def _keeps(note: Note, worth: float) -> bool:
     tool = note.role in {"tool", "function"}
-    return note.live and note.score >= (LEAST_TOOL_SCORE if tool else LEAST_SCORE)
+    return note.live and worth >= (LEAST_TOOL_SCORE if tool else LEAST_SCORE)
 
 
 def line_of(note: Note) -> str:
@@ -49,18 +47,28 @@ def line_of(note: Note) -> str:
 
 
 def chosen(
-    notes: Iterable[Note], room_tokens: int, count: Callable[[str], int], newest: int
+    ledger: Ledger,
+    notes: Iterable[Note],
+    room_tokens: int,
+    count: Callable[[str], int],
+    newest: int,
 ) -> list[Note]:
     """Choose the notes that are worth most and fit; in the order of the conversation.
 
     The score gets up to 0.5 for recency. Of a long line the worth is that of its score alone, so
-    that length is paid for by place, not by merit.
+    that length is paid for by place, not by merit. What a later note may replace is not kept
+    without that one.
     """
-    keep = [note for note in notes if _keeps(note)]
-    keep.sort(key=lambda n: (-(n.score + 0.5 * n.seq / max(1, newest)), n.id))
+    keep = [(ledger.worth(note), note) for note in notes]
+    keep = [(worth, note) for worth, note in keep if _keeps(note, worth)]
+    keep.sort(key=lambda pair: (-(pair[0] + 0.5 * pair[1].seq / max(1, newest)), pair[1].id))
     taken, used = [], 0
     per_message: Counter[int] = Counter()
-    for note in keep:
+    left_out: set[int | None] = set()
+    for _, note in keep:
+        if note.id in left_out:
+            left_out.add(note.follows)
+            continue
         per_message[note.seq] += note.role in {"tool", "function"}
         if per_message[note.seq] > MOST_OF_A_RESULT:
             continue
@@ -68,6 +76,8 @@ def chosen(
         if used + size <= room_tokens:
             taken.append(note)
             used += size
+        else:
+            left_out.add(note.follows)
     return sorted(taken, key=lambda n: (n.seq, n.id))
 
 
@@ -181,11 +191,12 @@ def made_episode(
     counted = _remembering(session.counter.text)
     notes = [n for n in session.ledger.notes.values() if first <= n.seq <= last]
     used = warm_tokens(session) + HEADER_TOKENS
-    wanted = sum(counted(line_of(n)) + 1 for n in notes if _keeps(n))
+    ledger = session.ledger
+    wanted = sum(counted(line_of(n)) + 1 for n in notes if _keeps(n, ledger.worth(n)))
     if wanted > room_tokens - used:
         _choose_anew(session, last, room_tokens, counted)
     else:
-        picked = chosen(notes, room_tokens - used, counted, last)
+        picked = chosen(ledger, notes, room_tokens - used, counted, last)
         free = int(CONSOLIDATED_SHARE * room_tokens) - used - wanted if telling else 0
         lines = told(session, range(first, last + 1), picked, free // 2, counted)
         session.episodes.append(Episode(first, last, [n.id for n in picked], told=lines))
@@ -198,9 +209,8 @@ def _choose_anew(
     narrative = _newest_narratives(session, int(room_tokens * 0.4), count)
     room = int(room_tokens * CONSOLIDATED_SHARE) - HEADER_TOKENS - count(narrative)
     notes = [n for n in session.ledger.notes.values() if n.seq <= last]
-    picked = chosen(notes, max(0, room), count, last)
-    least = LEAST_WORTH * _worth(picked)
-    if not narrative and _only_the_newest(session, last, least, room, count):
+    picked = chosen(session.ledger, notes, max(0, room), count, last)
+    if not narrative and _only_the_newest(session, last, picked, room, count):
         return
     first = session.episodes[0].first if session.episodes else 0
     first = min(first, picked[0].seq) if picked else first
@@ -208,26 +218,31 @@ def _choose_anew(
 
 
 def _only_the_newest(
-    session: Session, last: int, least: float, room: int, count: Callable[[str], int]
+    session: Session, last: int, best: list[Note], room: int, count: Callable[[str], int]
 ) -> bool:
-    """Make only the newest episodes anew, as few as hold notes worth `least`."""
-    notes = [n for n in session.ledger.notes.values() if n.seq <= last]
+    """Make only the newest episodes anew, as few as lose nothing that matters of the best choice.
+
+    What is lost may be worth `CLOSE` more than the least that the best choice keeps, no more.
+    """
+    ledger = session.ledger
+    most = min((ledger.worth(note) for note in best), default=0.0) + CLOSE
     for keep in range(len(session.episodes) - 1, 0, -1):
         old = session.episodes[:keep]
         border = old[-1].last
         left = room - sum(episode.tokens for episode in old if episode.text)
         if left <= 0:
             continue
-        newer = chosen([n for n in notes if n.seq > border], left, count, last)
-        kept = (session.ledger.notes.get(i) for episode in old for i in episode.notes)
-        if _worth(note for note in kept if note is not None) + _worth(newer) >= least:
-            session.episodes = [*old, Episode(border + 1, last, [n.id for n in newer])]
-            return True
+        young = [n for n in ledger.notes.values() if border < n.seq <= last and n.live]
+        newer = chosen(ledger, young, left, count, last)
+        held = {identity for episode in old for identity in episode.notes}
+        shown = held | {note.id for note in newer}
+        lost = (note for note in (*best, *young) if note.id not in shown and note.live)
+        wanted = {note.id for note in best}
+        if any(n.follows in held or (n.id in wanted and ledger.worth(n) > most) for n in lost):
+            continue
+        session.episodes = [*old, Episode(border + 1, last, [n.id for n in newer])]
+        return True
     return False
-
-
-def _worth(notes: Iterable[Note]) -> float:
-    return sum(note.score for note in notes if note.live)
 
 
 def _newest_narratives(session: Session, room: int, count: Callable[[str], int]) -> str:
@@ -269,7 +284,7 @@ def extractive_summary(
     for seq, message in enumerate(messages):
         ledger.add(seq, message.role, find(plain_text(message), message.role))
     counted = _remembering(count)
-    picked = chosen(ledger.notes.values(), max_tokens, counted, len(messages))
+    picked = chosen(ledger, ledger.notes.values(), max_tokens, counted, len(messages))
     text = "\n".join(map(line_of, picked))
     while picked and count(text) > max_tokens:
         picked.remove(min(picked, key=lambda n: (n.score, n.seq)))
