@@ -115,6 +115,7 @@ def _words(text: str) -> set[str]:
 class Tally:
     """What one strategy did over one session."""
 
+    messages: int = 0
     calls: int = 0
     over_budget: int = 0
     invalid: int = 0

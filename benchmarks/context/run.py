@@ -25,7 +25,7 @@ def play(session: Session, strategy: Strategy, budget: int, *, recall_share: flo
     A strategy may have `after()`, called when the request is on its way (what a real run does while
     the model answers), `recall_tokens` and `compaction_tokens`.
     """
-    tally = Tally()
+    tally = Tally(messages=len(session.messages))
     history: list[dict] = []
     before: list[dict] = []
     for place, message in enumerate(session.messages):
