@@ -127,7 +127,8 @@ class AgentRM:
             ConfigError: There is no such lane group.
         """
         self._check(call)
-        return drive(admission(self._host, call, self._parent(parent)))
+        lease = self._host.submit(call, self._parent(parent))
+        return lease.result() if lease.decided else drive(admission(lease))
 
     async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
         """Wait for a lane, suspending this task. The caller settles the lease.
@@ -142,7 +143,8 @@ class AgentRM:
             ConfigError: There is no such lane group.
         """
         self._check(call)
-        return await drive_async(admission(self._host, call, self._parent(parent)))
+        lease = self._host.submit(call, self._parent(parent))
+        return lease.result() if lease.decided else await drive_async(admission(lease))
 
     def call(
         self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
@@ -218,7 +220,7 @@ class AgentRM:
         self._check(call)
         try:
             call = replace(call, wait_timeout_s=0.0)
-            return drive(admission(self._host, call, self._parent(None)))
+            return drive(admission(self._host.submit(call, self._parent(None))))
         except CallRefused:
             return None
 

@@ -87,9 +87,8 @@ class Run:
         self._agents: dict[_Key, None] = {}
         self._over = False
 
-    def works_for(self, tenant: str, agent: str) -> None:
-        """A node of this run works for this agent."""
-        key = (tenant, agent)
+    def works_for(self, key: tuple[str, str]) -> None:
+        """A node of this run works for this tenant's agent."""
         if key not in self._agents and not self._over:
             self._agents[key] = None
             self._ledger.enter(self.rm, key)

@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import weakref
+from _thread import get_ident
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -112,11 +113,11 @@ class Host:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex
         inbox.append(event)
-        while inbox and mutex.acquire(blocking=False):
+        while inbox and mutex.acquire(False):
             if self._inside:  # by this very thread: we are a finaliser or a signal's handler
                 mutex.release()
                 return
-            self._inside = threading.get_ident()
+            self._inside = get_ident()
             try:
                 self._drain(inbox)
             finally:
