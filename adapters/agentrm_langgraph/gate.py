@@ -24,6 +24,7 @@ from agentrm_plugins.integration import (
     Identity,
     Job,
     Outcome,
+    Priority,
     ReapGuard,
     current_identity,
     enter,
@@ -41,11 +42,12 @@ if TYPE_CHECKING:
     from agentrm_langgraph.runs import Run
     from agentrm_plugins import AgentRM, Lease
 
-__all__ = ["AgentOf", "Gate", "Options", "check_group"]
+__all__ = ["BRANCHES", "AgentOf", "Gate", "Options", "check_group"]
 
 T = TypeVar("T")
 AgentOf = Callable[[Mapping[str, Any]], str | None]
 _AGENT_KEYS = ("agentrm_agent", "agentrm_agent_id", "agent")
+BRANCHES = ("batch", "background")
 _HINTS = frozenset((*_AGENT_KEYS, "agentrm_tenant", "agentrm_priority"))
 _REMEMBERED = 256  # threads for each node; guessed: enough for those that talk at one time
 
@@ -84,6 +86,17 @@ class Who(NamedTuple):
     call: Call | None
 
 
+def branches_of(agent: str) -> tuple[str, ...]:
+    """The agents that stand for an agent's nodes that nobody waits for."""
+    return tuple(f"{agent}/{branch}" for branch in BRANCHES)
+
+
+def _later(one: Priority | None, other: Priority | None) -> Priority | None:
+    """Whichever of the two starts lower."""
+    order = (None, *Priority)
+    return max(one, other, key=order.index)
+
+
 def check_group(rm: AgentRM, group: str | None, field: str = "lane") -> None:
     """Refuse a lane group that the core does not have.
 
@@ -105,7 +118,8 @@ class Gate:
         lane: The group whose lane the node holds while it runs; None for no lane.
         label: For people: the node's name.
         options: The rest.
-        branch: "batch" or "background": the user's mark of a node that nobody waits for.
+        branch: "batch" or "background": a node that nobody waits for, by the user's mark or by the
+            graph's edges.
         tasks: The group for tasks that the node calls; None for no lane.
 
     `carried` says that a function carries it, which may be a node and so pass it twice.
@@ -196,11 +210,15 @@ class Gate:
         if agent is None:
             agent = outer.agent or (run.name if run is not None else "main")
         agent = agent if agent.__class__ is str else str(agent)
+        if outer.agent is not None and named is None and outer.agent in branches_of(agent):
+            agent = outer.agent  # a subgraph of a branch is in that branch
         tenant = str(metadata.get("agentrm_tenant") or outer.tenant or "default")
         hint = metadata.get("agentrm_priority")
         priority = parse_priority(hint, "agentrm_priority") if hint else outer.priority
         parent = outer.agent if outer.agent != agent else outer.parent_agent
         key = (tenant, agent) if outer.agent != agent else None
+        if self.branch is not None:
+            priority = _later(priority, parse_priority(self.branch))
         if self.branch is not None and named is None and not agent.endswith(f"/{self.branch}"):
             # A hint says where an agent starts. So a branch with a hint of its own is an agent of
             # its own, and its service does not demote the nodes that somebody waits for.
