@@ -20,13 +20,15 @@ from agentrm_langgraph.depth import aside
 from agentrm_langgraph.gate import BRANCHES, AgentOf, Gate, Options, check_group
 from agentrm_langgraph.hoist import gate_of
 from agentrm_langgraph.nodes import ManagedNode
-from agentrm_langgraph.runs import RUN, new_run
+from agentrm_langgraph.runs import RUN, new_run, release_contexts
 from agentrm_plugins import AgentRM, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from langgraph.pregel._read import PregelNode
+
+    from agentrm_plugins.sessions import ContextManager
 
 __all__ = ["manage_graph"]
 
@@ -47,6 +49,7 @@ def manage_graph(
     total_timeout_s: float | None = None,
     abandon: bool = True,
     hint: Literal["depth"] | None = None,
+    context: ContextManager | None = None,
 ) -> G:
     """Put every node of a graph under management.
 
@@ -74,6 +77,8 @@ def manage_graph(
         hint: "depth": nodes on the way to the graph's end go before nodes of branches that nobody
             waits for, as far as its edges tell (see `agentrm_langgraph.depth`). None: only nodes
             that are marked with ``metadata={"agentrm_priority": ...}`` stand back.
+        context: Where the agents' sessions are kept. The session of an agent whose client went
+            away, or which left calls waiting, is hibernated when its run is over.
 
     Raises:
         ConfigError: It is no graph, it is managed by another core, a lane group or a node that
@@ -87,6 +92,8 @@ def manage_graph(
     if hint not in {None, "depth"}:
         raise ConfigError("hint", hint, "give 'depth', or None for the user's marks alone")
     manager = _Manager(rm, lane, options, by_depth=hint == "depth")
+    if context is not None:
+        release_contexts(rm, context)
     known = getattr(graph, "agentrm_manager", None)
     if known is not None:
         if known.rm is rm:
@@ -214,6 +221,9 @@ class _ManagedGraph(Pregel[Any, Any, Any, Any]):
                 finally:
                     RUN.reset(token)
                 yield chunk
+        except BaseException as error:
+            run.abandoned = not isinstance(error, Exception)
+            raise
         finally:
             try:
                 chunks.close()  # type: ignore[attr-defined] # it is a generator
@@ -234,6 +244,9 @@ class _ManagedGraph(Pregel[Any, Any, Any, Any]):
                 finally:
                     RUN.reset(token)
                 yield chunk
+        except BaseException as error:
+            run.abandoned = not isinstance(error, Exception)
+            raise
         finally:
             try:
                 await chunks.aclose()  # type: ignore[attr-defined] # it is a generator
