@@ -20,6 +20,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.bucket import Bucket
+from agentrm_plugins.policy.budget import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,12 +76,12 @@ class RateShares:
         ticket.hold_s = max(ticket.hold_s, longest_s)
         return None
 
-    def settle(self, ticket: Ticket, used: Mapping[str, float], now_s: float) -> None:
+    def settle(self, ticket: Ticket, used: Mapping[Resource, float], now_s: float) -> None:
         """The call is over, or hung: correct what it took by what it `used`, by resource."""
         for key, amount in ticket.taken or ():
             bucket = self.buckets.get(key)
             if bucket is not None:
-                bucket.settle(amount, used[self._configs[key[0]].resource], now_s)
+                bucket.settle(amount, used[Resource(self._configs[key[0]].resource)], now_s)
         ticket.taken = None
 
     def _keys(self, site: Site, owners: Iterable[Owner]) -> list[tuple[int, str]]:
