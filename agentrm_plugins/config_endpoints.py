@@ -65,7 +65,9 @@ class EndpointConfig:
         concurrency: Calls that it can serve at once.
         reserve: What is taken from the token limit before a call: its own maximum ("max", as
             OpenAI counts) or what such calls used lately ("usage").
-        cached_input_counts: Whether input that the provider read from its cache counts.
+        cached_input_counts: Whether input that the provider read from its cache counts as well
+            where input is limited apart (at Anthropic, for nearly all models, it does not). In a
+            limit of input and output together it always does.
         learn: Whether what the server says of its limits may correct what is said here. A refusal
             slows down in any case.
         burst_s: Seconds of rate that may be used at once after a pause.
@@ -77,7 +79,7 @@ class EndpointConfig:
     output_tpm: float | None = None
     concurrency: int | None = None
     reserve: str = "max"
-    cached_input_counts: bool = True
+    cached_input_counts: bool = False
     learn: bool = True
     burst_s: float = 2.0
 
