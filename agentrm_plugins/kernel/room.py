@@ -312,10 +312,13 @@ class WaitingRoom:
                 break
             bid = min(bids, key=lambda bid: bid.line.ready.rank(bid, now_s))
             small = share_of(bid.head, first) <= room
-            if small and site.wait(bid.head.need, now_s).seconds == 0:
+            wait_s = site.wait(bid.head.need, now_s).seconds if small else NEVER
+            if wait_s == 0:
                 found = bid
                 site.overtaker = bid, first
             else:
+                if wait_s < NEVER:  # There may be enough for it before there is for the head.
+                    self.look_at(site, now_s + wait_s, now_s)
                 passed.append(bid)
                 bid.line.ready.remove(bid)
         for bid in passed:
