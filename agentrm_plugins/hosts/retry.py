@@ -37,7 +37,8 @@ def _too_late(state: tenacity.RetryCallState) -> bool:
 
 
 def _default_stop() -> Any:
-    return tenacity.stop_any(tenacity.stop_after_attempt(_ATTEMPTS), _too_late)
+    attempts = tenacity.stop_after_attempt(_ATTEMPTS)
+    return lambda state: attempts(state) or _too_late(state)
 
 
 def _default_wait() -> Any:

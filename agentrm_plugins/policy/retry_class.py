@@ -139,8 +139,9 @@ def _status(error: BaseException) -> int | None:
     # Google's errors call it their code.
     for holder, name in ((error, "status_code"), (response, "status_code"), (error, "code")):
         status = getattr(holder, name, None)
-        number = isinstance(status, int) and not isinstance(status, bool)
-        if number and _CLIENT_FAULT <= status < _NO_STATUS:
+        if not isinstance(status, int) or isinstance(status, bool):
+            continue
+        if _CLIENT_FAULT <= status < _NO_STATUS:
             return int(status)
     return None
 

@@ -7,6 +7,7 @@ import logging
 import string
 import traceback
 
+import httpx2
 import openai
 import pytest
 import tenacity
@@ -94,22 +95,27 @@ def ask(way, rm, base_url, key):
                 managed.chat.completions.create(**chat)
             else:
                 list(managed.chat.completions.create(**chat, stream=True))
+    elif way == "wrapped async":
+
+        async def go():
+            async with httpx2.AsyncClient(timeout=0.4) as http:
+                model = ChatOpenAI(model="simulated", **options, http_async_client=http)
+                await wrap_chat_model(model, rm, retry=TWICE).ainvoke("go")
+
+        asyncio.run(go())
     else:
-        model = ChatOpenAI(model="simulated", **options)
-        if way == "callback":
-            model.invoke("go", config={"callbacks": [AgentRMCallbackHandler(rm)]})
-            return
-        wrapped = wrap_chat_model(model, rm, retry=TWICE)
-        if way == "wrapped":
-            wrapped.invoke("go")
-        elif way == "wrapped stream":
-            list(wrapped.stream("go"))
-        else:
-            asyncio.run(wrapped.ainvoke("go"))
+        with httpx2.Client(timeout=0.4) as http:
+            model = ChatOpenAI(model="simulated", **options, http_client=http)
+            if way == "callback":
+                model.invoke("go", config={"callbacks": [AgentRMCallbackHandler(rm)]})
+            elif way == "wrapped":
+                wrap_chat_model(model, rm, retry=TWICE).invoke("go")
+            else:
+                list(wrap_chat_model(model, rm, retry=TWICE).stream("go"))
 
 
 @pytest.mark.parametrize("way", WAYS)
-@effort(14)
+@effort(10)
 @given(
     key=KEYS,
     trouble=st.sampled_from(TROUBLES),
@@ -143,6 +149,7 @@ def test_the_key_is_nowhere(way, key, trouble, refusal, status, in_url, provider
         shown += [repr(rm.statistics()), repr(events.drain()), repr(rm), str(rm.config)]
     ours.removeHandler(handler)
     provider.script([])
+    assert any("/simulated" in text for text in shown)
     for text in (*shown, *records):
         assert key not in text
         assert key[3:] not in text
