@@ -217,6 +217,59 @@ def test_a_nested_call_does_not_go_beyond_a_bound_that_others_at_work_fill(close
     assert kid in world.running
 
 
+def family(world):
+    """A model call, a node inside it, and inside that a model call that has to wait for both."""
+    top = world.submit("a", group="model")
+    node = world.submit("a", top, group="node")
+    return ask(world, "a", 50, node)
+
+
+FAMILY = (LaneGroup("model", 1), LaneGroup("node", 5), LaneGroup("tool", 5))
+
+
+def test_a_nested_call_whose_lane_waits_for_it_goes_beyond_its_group():
+    """Its group's one lane belongs to who waits for it; nobody else is at its endpoint."""
+    world = limited(9, "fifo", *FAMILY)
+    assert family(world) in world.running
+
+
+def test_such_a_call_too_takes_a_quarter_of_what_a_head_needs_at_most():
+    """It may go before a head that waits with a lane free, until that has lost its quarter."""
+    world = limited(9, "fifo", *FAMILY)
+    spend(world)
+    head = ask(world, "b", 150, group="tool")
+    kid = family(world)
+    world.wait(1.0)
+    assert {head, kid} <= set(world.waiting)  # 50 are a third of the head's need
+    world.wait(0.6)
+    assert head in world.running
+    world.wait(0.6)
+    assert kid in world.running
+    later = limited(9, "fifo", *FAMILY)
+    spend(later)
+    head = ask(later, "b", 400, group="tool")
+    kid = family(later)
+    later.wait(0.6)
+    assert kid in later.running
+    assert head in later.waiting
+
+
+def test_two_nested_calls_of_one_parent_at_an_endpoint():
+    """The second has a lane of its own; while tokens are short it waits for these, not for that."""
+    world = limited(lanes=4)
+    parent = world.submit("a")
+    first, second = ask(world, "a", 10, parent), ask(world, "a", 10, parent)
+    assert world.running == [parent, first, second]
+    world.requeue(second, Kind.TRANSIENT)
+    assert world.running == [parent, first, second]
+    spend(world, 970)
+    third = ask(world, "a", 500, parent)
+    world.wait(0.5)
+    assert third in world.waiting
+    world.wait(5.0)
+    assert third in world.running
+
+
 # -- who goes -----------------------------------------------------------------------------------
 
 
@@ -247,6 +300,48 @@ def test_who_has_waited_longest_keeps_its_right_over_a_dump():
         assert dump(load(world.config, state)) == state
     assert seen
     assert big in world.running
+
+
+def test_the_right_of_who_has_waited_longest_stays_with_its_agent():
+    """Its first call is withdrawn: the next one has the place at the endpoint."""
+    world = limited(order="mlfq", boost_interval=1)
+    spend(world)
+    big, next_ = ask(world, "big", 900), ask(world, "big", 800)
+    site = world.kernel.congestion.sites[AT]
+    for number in range(8):
+        ask(world, f"small-{number}", 60)
+        world.wait(0.25)
+    assert site.first is not None
+    assert site.first.head.number == big
+    world.withdraw(big)
+    assert site.first.head.number == next_
+
+
+def test_who_has_waited_longest_may_go_before_a_head_that_waits():
+    """Not the small call that the order would have let through, which came later."""
+    world = limited(order="mlfq", boost_interval=1)
+    spend(world)
+    old = ask(world, "old", 30, priority="background")
+    head = ask(world, "head", 800, priority="interactive")
+    small = ask(world, "small", 30, priority="interactive")
+    world.wait(0.35)
+    assert world.waiting == [head, small]
+    assert old in world.running
+
+
+def test_silence_was_no_service():
+    """An agent went down for a call that turns out to have hung: it comes back up."""
+    world = World(config(9, time_quanta_s=(1.0, 2.0, 4.0, 8.0), response_timeout_s=10.0), twin=True)
+    hung = world.submit("a")
+    world.wait(1.0)
+    world.submit("a")
+    world.wait(5.0)
+    world.settle(world.running[-1])
+    account = world.kernel.accounts["default", "a"]
+    down = account.level
+    world.wait(5.0)
+    assert world.state[hung] == "zombie"
+    assert account.level < down
 
 
 def test_two_groups_wait_for_one_endpoint():
