@@ -371,6 +371,37 @@ def test_a_call_that_goes_again_while_its_agent_is_at_its_ceiling_is_parked():
     assert world.running == [first]
 
 
+# -- the monitor --------------------------------------------------------------------------------
+
+
+def test_the_monitor_says_how_near_a_limit_is_and_when_it_will_bind():
+    """Of each resource: what is allowed, what is known and by whom, the share gone, the time."""
+    world = limited()
+    for _ in range(4):
+        ask(world, tokens=150)
+    rate = world.kernel.statistics().endpoints[AT].rates["tokens"]
+    assert (rate.allowed_per_min, rate.limit_per_min, rate.source) == (6000.0, 6000.0, "told")
+    assert rate.proximity == pytest.approx(0.6)
+    assert rate.binds_in_s is None  # 60 a second over the last ten, of 100 that flow in
+    for _ in range(6):
+        ask(world, tokens=100)
+    world.wait(0.0)
+    rate = world.kernel.statistics().endpoints[AT].rates["tokens"]
+    assert rate.proximity == pytest.approx(1.0)
+    late = world.waiting
+    assert late
+    world.wait(5.0)
+    for _ in range(9):
+        ask(world, tokens=10)
+    rate = world.kernel.statistics().endpoints[AT].rates["tokens"]
+    left = 1000 * (1 - rate.proximity)
+    used = world.kernel.congestion.sites[AT].used["tokens"].per_s(world.now_s)[1]
+    assert used > 100
+    assert rate.binds_in_s == pytest.approx(left / (used - 100))
+    unknown = world.kernel.statistics().endpoints[AT].rates["output_tokens"]
+    assert (unknown.limit_per_min, unknown.source, unknown.proximity) == (None, "unknown", 0.0)
+
+
 # -- pulses -------------------------------------------------------------------------------------
 
 

@@ -241,6 +241,41 @@ def test_limits_that_fall_to_40_percent_and_come_back(quota, says):
     assert waste <= 0.10
 
 
+LASTING = {
+    "interactive": (20, 40, 150, 100, 0.5),
+    "long": (10, 40, 900, 400, 0.3),
+    "batch": (10, 60, 600, 300, 0.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("says", "quota"),
+    [("headers", Quota()), ("headers", told()), ("text", Quota()), ("text", told()), ("", told())],
+    ids=["headers", "headers, told", "text", "text, told", "nothing, told"],
+)
+def test_a_limit_that_changes_is_followed_within_one_window(says, quota, monkeypatch):
+    """Down to 40 % and up again: one window of 10 s later the rate allowed is that of the server.
+
+    With headers it is so at once.
+    """
+    monkeypatch.setattr("tests.kernel.test_endpoint_sim.KINDS", LASTING)
+    changes = ((10.0, server(0.4)), (30.0, server()))
+    full_per_s = 60_000 / WINDOW_S
+    seen = []
+    for seed in range(1, 6):
+        world, rates = World(server(), quota, seed=seed, says=says, changes=changes), []
+        controller = world.endpoint.meters["tokens"].controller
+        for at_s in (11.0, 20.0, 31.0, 40.0):
+            world.at(at_s, lambda to=rates, of=controller: to.append(of.rate_per_s / full_per_s))
+        world.run()
+        seen.append(rates)
+    soon_down, down, soon_up, up = map(median, zip(*seen, strict=True))
+    assert 0.3 <= down <= 0.46
+    assert 0.9 <= up <= 1.2  # found out: it grows until it is refused
+    if says == "headers":
+        assert (soon_down, soon_up) == pytest.approx((0.4, 1.0), rel=0.01)
+
+
 def test_finite_capacity_is_found():
     """Without a quota the refusals themselves say how many fit."""
     worlds = [World(ServerQuota(), Quota(), seed=seed, capacity=8).run() for seed in range(1, 6)]
