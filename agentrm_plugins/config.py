@@ -30,6 +30,7 @@ __all__ = [
     "Order",
     "Price",
     "SchedulerConfig",
+    "ShareConfig",
     "TenantConfig",
 ]
 

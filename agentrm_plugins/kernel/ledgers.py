@@ -46,7 +46,8 @@ class Ledgers:
         """Reserve for a call that comes. What refuses it, in words; None if nothing does."""
         now_s, account = self._kernel.now_s, ticket.account
         if not self._budgets:
-            return self.shares.enter(ticket, self._owners(account), now_s)
+            owners = self._owners(account) if self._kernel.config.shares else ()
+            return self.shares.enter(ticket, owners, now_s)
         self._forget()
         amounts = self._amounts(ticket)
         ledgers = self._of(account)
