@@ -31,9 +31,8 @@ from agentrm_plugins.testing.provider import (
 )
 from tests.effort import effort
 
-KEYS = st.text(string.ascii_letters + string.digits + "-_.", min_size=12, max_size=40).map(
-    "sk-".__add__
-)
+MARK = "planted"  # digits alone may be in a text by chance
+KEYS = st.text(string.ascii_letters + string.digits + "-_.", max_size=30).map(f"sk-{MARK}".__add__)
 TWICE = RetryPolicy(stop=tenacity.stop_after_attempt(2), wait=tenacity.wait_none())
 TROUBLES = ["refused", "coded", "headers", "reset", "stall", "garbage", "hang"]
 REFUSALS = ["none", "budget", "large", "breaker", "closed"]
@@ -151,6 +150,4 @@ def test_the_key_is_nowhere(way, key, trouble, refusal, status, in_url):
         shown = seen(way, core_of(refusal), base_url, key, close=refusal == "closed")
     if way != "transport":  # which tells of answers only
         assert any("/simulated" in text for text in shown)
-    for text in shown:
-        assert key not in text
-        assert key[3:] not in text
+    assert not [text for text in shown if MARK in text]
