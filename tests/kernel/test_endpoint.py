@@ -135,9 +135,34 @@ def test_headers_set_the_rate_and_the_level():
     assert endpoint.reported(report, 0.0) == []
     assert endpoint.meters["tokens"].controller.rate_per_s == 10.0
     assert endpoint.wait(SMALL, 0.0) == Wait(5.0, "tokens")
-    assert endpoint.reported(LimitReport(tokens=ServerLimit(None, 200)), 0.0) == []
+    assert endpoint.reported(LimitReport(tokens=ServerLimit(None, 20)), 0.0) == []
+    assert endpoint.wait(SMALL, 0.0).seconds == pytest.approx(7.9)
+    for _ in range(8):  # more than we thought counts only when it is said again and again
+        assert endpoint.wait(SMALL, 0.0).seconds > 0.0
+        assert endpoint.reported(LimitReport(tokens=ServerLimit(None, 200)), 0.0) == []
     assert endpoint.wait(SMALL, 0.0).seconds == 0.0
     assert endpoint.reported(LimitReport(output_tokens=ServerLimit(None, 5)), 0.0) == []
+
+
+def test_the_first_report_leaves_out_what_went_later():
+    """Calls sent after the one that it answers are not in its figure yet; earlier ones are."""
+    endpoint = Endpoint("e", Quota())
+    for ticket, at_s in enumerate((0.0, 1.0, 2.0)):
+        endpoint.sent(ticket, SMALL, at_s)
+    endpoint.reported(LimitReport(tokens=ServerLimit(60_000, 500, 1.0)), 3.0, 1.0)
+    assert endpoint.meters["tokens"].bucket.level(3.0) == pytest.approx(400.0)
+
+
+def test_what_an_empty_bucket_took_back_is_not_given_back_again():
+    """A call refused after the cut that emptied the bucket brings nothing: it had been counted."""
+    endpoint = Endpoint("e", Quota(tpm=60_000))
+    endpoint.sent(1, SMALL, 0.0)
+    endpoint.sent(2, SMALL, 0.0)
+    empty = LimitReport(resource="tokens")
+    assert endpoint.limited(1, empty, 0.1) == ["tokens"]
+    assert endpoint.meters["tokens"].bucket.level(0.1) == 0.0
+    assert endpoint.limited(2, empty, 0.1) == []
+    assert endpoint.meters["tokens"].bucket.level(0.1) == 0.0
 
 
 def test_a_measured_refill_replaces_the_minute():
