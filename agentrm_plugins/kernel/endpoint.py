@@ -5,7 +5,8 @@
 
 Law: a call may go when the breaker and the gate let it, a place is free, and each bucket holds its
 amount. A refusal is laid at the door of the resource that the server names, or else of the one that
-its figures show as empty, or else of all that are counted.
+its figures show as empty, or else of the one that came nearest to its limit; of all that are in
+question where that is not known.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = ["RESOURCES", "Endpoint", "Quota", "Sent", "Wait", "amounts_of"]
 RESOURCES = ("requests", "tokens", "input_tokens", "output_tokens")
 _MINUTE_S = 60.0
 _NEAR = 0.8  # guessed: shares of use closer than this cannot be told apart
+_IN_USE = 0.5  # guessed: a limit of which less was used is not the one that refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,12 +341,13 @@ class Endpoint:
         if sent_s <= self._epoch_s:
             return self._last_blamed
         seconds = max(now_s - max(self._epoch_s, self._began_s), 1e-3)
-        use = {}
-        for resource in ("requests", "tokens"):
-            limit = self.meters[resource].controller.limit_per_s
-            if limit is None:
-                return ["requests", "tokens"]
-            use[resource] = self._epoch[resource] / seconds / limit
+        limits = {name: meter.controller.limit_per_s for name, meter in self.meters.items()}
+        use = {name: self._epoch[name] / seconds / limit for name, limit in limits.items() if limit}
+        unknown = [] if "requests" in use else ["requests"]
+        if not any(name in use for name in RESOURCES[1:]):
+            unknown.append("tokens")
+        if unknown:  # it is one of these, or one that is known and was really in use
+            return unknown + [name for name, share in use.items() if share >= _IN_USE]
         most = max(use.values())
         if most <= 0 and self._last_blamed:
             return self._last_blamed  # nothing went through since: it is the same trouble

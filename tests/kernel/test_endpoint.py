@@ -95,6 +95,38 @@ def test_without_a_word_the_resource_most_used_is_blamed():
     assert unknown.limited(1, NOTHING, 0.1) == ["requests", "tokens"]
 
 
+def blamed(quota, calls, seconds, amounts=SMALL):
+    """What a refusal that names nothing cuts, after so many calls in so many seconds."""
+    endpoint = Endpoint("e", quota)
+    for ticket in range(calls):
+        endpoint.sent(ticket, amounts, seconds * (ticket + 1) / calls)
+    return sorted(endpoint.limited(calls - 1, NOTHING, seconds))
+
+
+def test_of_a_known_limit_and_an_unknown_one_the_known_one_must_be_in_use_to_be_blamed():
+    """Told 600 requests a minute and 60 used: it was the tokens. 550 used: it may be either."""
+    assert blamed(Quota(rpm=600), 10, 10.0) == ["tokens"]
+    assert blamed(Quota(rpm=600), 92, 10.0) == ["requests", "tokens"]
+    heavy = amounts_of(1000.0, 0.0)
+    assert blamed(Quota(tpm=600_000), 10, 10.0, heavy) == ["requests"]
+    assert blamed(Quota(tpm=600_000), 92, 10.0, heavy) == ["requests", "tokens"]
+    assert blamed(Quota(), 10, 10.0) == ["requests", "tokens"]
+
+
+def test_limits_of_input_and_of_output_are_blamed_by_their_use():
+    """Where they are known, tokens together are no question; the one that was used up is cut."""
+    apart = Quota(rpm=6000, input_tpm=60_000, output_tpm=60_000)
+    assert blamed(apart, 20, 1.0, amounts_of(900.0, 20.0)) == ["input_tokens"]
+    assert blamed(apart, 20, 1.0, amounts_of(20.0, 900.0)) == ["output_tokens"]
+    assert blamed(apart, 90, 1.0, amounts_of(1.0, 1.0)) == ["requests"]
+    alike = amounts_of(800.0, 800.0)
+    assert blamed(apart, 20, 1.0, alike) == ["input_tokens", "output_tokens"]
+    assert blamed(Quota(input_tpm=60_000), 20, 1.0, amounts_of(900.0, 20.0)) == [
+        "input_tokens",
+        "requests",
+    ]
+
+
 def test_headers_set_the_rate_and_the_level():
     """The limit is the rate at once, and what remains is the level."""
     endpoint = Endpoint("e", Quota())
