@@ -75,10 +75,10 @@ class Meter:
         self._empty_s = now_s
 
     def take(self, amount: float, now_s: float) -> None:
-        """A call goes that needs `amount`."""
-        if self.bucket is not None:
-            self.bucket.take(amount, now_s)
-            self._mirror.note(self.bucket.level(now_s), amount, now_s)
+        """A call goes that needs `amount`; to be told only where there is a bucket."""
+        assert self.bucket is not None  # noqa: S101 - the endpoint has looked
+        self.bucket.take(amount, now_s)
+        self._mirror.note(self.bucket.level(now_s), amount, now_s)
 
     def give_back(self, amount: float, sent_s: float, now_s: float) -> None:
         """A call that took `amount` at `sent_s` was refused.
