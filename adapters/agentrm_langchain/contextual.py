@@ -97,6 +97,18 @@ class ContextChatModel(AgentRMChatModel):
         asked = self._asked(run_manager, kwargs)
         return None if asked is None else await self._views.afitted(asked[0], messages, asked[1])
 
+    def _again(
+        self,
+        refused: Fitted | None,
+        error: Exception,
+        messages: list[BaseMessage],
+        run_manager: Any,
+        kwargs: dict[str, Any],
+    ) -> tuple[Fitted | None, Exception, Any]:
+        """The arguments of `Views.again`."""
+        place, tools = self._asked(run_manager, kwargs) or (None, [])
+        return refused, error, (place, messages, tools)
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -106,7 +118,12 @@ class ContextChatModel(AgentRMChatModel):
     ) -> ChatResult:
         fitted = self._fitted(messages, run_manager, kwargs)
         sent = messages if fitted is None else fitted.all
-        result = super()._generate(sent, stop, run_manager, **kwargs)
+        try:
+            result = super()._generate(sent, stop, run_manager, **kwargs)
+        except Exception as error:  # noqa: BLE001 - raised again unless it is an overflow
+            refused = self._again(fitted, error, messages, run_manager, kwargs)
+            fitted = self._views.again(*refused)
+            result = super()._generate(fitted.all, stop, run_manager, **kwargs)
         _report(fitted, result)
         return result
 
@@ -119,7 +136,12 @@ class ContextChatModel(AgentRMChatModel):
     ) -> ChatResult:
         fitted = await self._afitted(messages, run_manager, kwargs)
         sent = messages if fitted is None else fitted.all
-        result = await super()._agenerate(sent, stop, run_manager, **kwargs)
+        try:
+            result = await super()._agenerate(sent, stop, run_manager, **kwargs)
+        except Exception as error:  # noqa: BLE001 - raised again unless it is an overflow
+            refused = self._again(fitted, error, messages, run_manager, kwargs)
+            fitted = await self._views.aagain(*refused)
+            result = await super()._agenerate(fitted.all, stop, run_manager, **kwargs)
         _report(fitted, result)
         return result
 
@@ -127,12 +149,22 @@ class ContextChatModel(AgentRMChatModel):
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> Iterator[Any]:
         fitted = self._fitted(messages, run_manager, kwargs)
-        sent = messages if fitted is None else fitted.all
-        input_tokens = 0
-        with closing(super()._stream_of(hook, sent, stop, run_manager, kwargs)) as chunks:  # type: ignore[type-var]
-            for chunk in chunks:
-                input_tokens += _input_of(chunk)
-                yield chunk
+        input_tokens, begun, refused = 0, False, False
+        while True:
+            sent = messages if fitted is None else fitted.all
+            try:
+                with closing(super()._stream_of(hook, sent, stop, run_manager, kwargs)) as chunks:  # type: ignore[type-var]
+                    for chunk in chunks:
+                        begun = True
+                        input_tokens += _input_of(chunk)
+                        yield chunk
+                break
+            except Exception as error:
+                if begun or refused:
+                    raise
+                refused = True
+                known = self._again(fitted, error, messages, run_manager, kwargs)
+                fitted = self._views.again(*known)
         if fitted is not None:
             fitted.used(input_tokens)
 
@@ -140,15 +172,24 @@ class ContextChatModel(AgentRMChatModel):
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> AsyncGenerator[Any, None]:
         fitted = await self._afitted(messages, run_manager, kwargs)
-        sent = messages if fitted is None else fitted.all
-        chunks = super()._astream_of(hook, sent, stop, run_manager, kwargs)
-        input_tokens = 0
-        try:
-            async for chunk in chunks:
-                input_tokens += _input_of(chunk)
-                yield chunk
-        finally:
-            await chunks.aclose()
+        input_tokens, begun, refused = 0, False, False
+        while True:
+            sent = messages if fitted is None else fitted.all
+            chunks = super()._astream_of(hook, sent, stop, run_manager, kwargs)
+            try:
+                async for chunk in chunks:
+                    begun = True
+                    input_tokens += _input_of(chunk)
+                    yield chunk
+                break
+            except Exception as error:
+                if begun or refused:
+                    raise
+                refused = True
+                known = self._again(fitted, error, messages, run_manager, kwargs)
+                fitted = await self._views.aagain(*known)
+            finally:
+                await chunks.aclose()
         if fitted is not None:
             fitted.used(input_tokens)
 

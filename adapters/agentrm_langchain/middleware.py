@@ -95,12 +95,20 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
     # -- model calls ------------------------------------------------------------------------
 
     def wrap_model_call(self, request: ModelRequest[Any], handler: Callable[..., Any]) -> Any:
-        """Make the model call through the core, with a view of the messages."""
-        fitted = None
-        if self._views is not None:
-            fitted = self._views.fitted(*self._asked(request))
+        """Make the model call through the core, with a view of the messages.
+
+        A prompt that the provider refuses as too long is compacted harder and sent once more.
+        """
+        asked = self._asked(request)
+        fitted = None if self._views is None else self._views.fitted(*asked)
         with self._marked():
-            response = handler(self._changed(request, fitted))
+            try:
+                response = handler(self._changed(request, fitted))
+            except Exception as error:
+                if self._views is None:
+                    raise
+                fitted = self._views.again(fitted, error, asked)
+                response = handler(self._changed(request, fitted))
         _report(fitted, response)
         return response
 
@@ -108,11 +116,16 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         self, request: ModelRequest[Any], handler: Callable[..., Awaitable[Any]]
     ) -> Any:
         """Do the same in async code."""
-        fitted = None
-        if self._views is not None:
-            fitted = await self._views.afitted(*self._asked(request))
+        asked = self._asked(request)
+        fitted = None if self._views is None else await self._views.afitted(*asked)
         with self._marked():
-            response = await handler(self._changed(request, fitted))
+            try:
+                response = await handler(self._changed(request, fitted))
+            except Exception as error:
+                if self._views is None:
+                    raise
+                fitted = await self._views.aagain(fitted, error, asked)
+                response = await handler(self._changed(request, fitted))
         _report(fitted, response)
         return response
 

@@ -22,9 +22,17 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentrm_langchain.identity import Options, identify
 from agentrm_langchain.messages import from_message, to_message
+from agentrm_langchain.overflow import is_overflow, share_that_fits
 from agentrm_plugins import ConfigError
 from agentrm_plugins.integration import current_identity
-from agentrm_plugins.sessions.integration import ContextManager, ContextSession, fit
+from agentrm_plugins.sessions.integration import (
+    LEAST_BUDGET,
+    OVERFLOW_SHARE,
+    BudgetTooSmall,
+    ContextManager,
+    ContextSession,
+    fit,
+)
 
 if TYPE_CHECKING:
     from agentrm_plugins import AgentRM
@@ -73,6 +81,11 @@ class Fitted(NamedTuple):
     def all(self) -> list[BaseMessage]:
         """The whole list."""
         return [*self.head, *self.messages]
+
+    def shortened(self, error: BaseException) -> None:
+        """Tell that the provider refused it as too long: what is fitted next is smaller."""
+        if self.session is not None:
+            self.session.overflowed(share_that_fits(error) or OVERFLOW_SHARE)
 
     def used(self, input_tokens: int) -> None:
         """Tell what the provider counted; an estimating counter learns from it."""
@@ -155,6 +168,41 @@ class Views:
         if rm is not None:
             _MANAGERS.setdefault(rm, weakref.WeakSet()).add(manager)
 
+    def again(
+        self,
+        refused: Fitted | None,
+        error: Exception,
+        asked: tuple[Conversation | None, Sequence[BaseMessage], Sequence[Any]],
+    ) -> Fitted:
+        """Fit harder what a provider refused as too long.
+
+        Args:
+            refused: What was sent.
+            error: What the provider said. It is raised when it says something else, or when the
+                system prompt, the tools and the newest user message are too long by themselves.
+            asked: The arguments of `fitted`.
+        """
+        if refused is None or not is_overflow(error):
+            raise error
+        place, messages, tools = asked
+        try:
+            if refused.session is not None:
+                refused.shortened(error)
+                return self.fitted(place, messages, tools)
+            share = share_that_fits(error) or OVERFLOW_SHARE
+            return self._once(messages, tools, max(LEAST_BUDGET, int(refused.view.tokens * share)))
+        except (BudgetTooSmall, ConfigError):
+            raise error from None
+
+    def _once(self, messages: Sequence[BaseMessage], tools: Sequence[Any], budget: int) -> Fitted:
+        view = fit(
+            [to_message(message, at) for at, message in enumerate(messages)],
+            budget,
+            tools=[_schema(tool) for tool in tools],
+            config=self.manager.config,
+        )
+        return _result(view, messages, None)
+
     def fitted(
         self, place: Conversation | None, messages: Sequence[BaseMessage], tools: Sequence[Any] = ()
     ) -> Fitted:
@@ -171,14 +219,7 @@ class Views:
             StoreError: The archive refused, and the manager is to raise.
         """
         if place is None:
-            config = self.manager.config
-            view = fit(
-                [to_message(message, at) for at, message in enumerate(messages)],
-                config.budget_tokens,
-                tools=[_schema(tool) for tool in tools],
-                config=config,
-            )
-            return _result(view, messages, None)
+            return self._once(messages, tools, self.manager.config.budget_tokens)
         session = self.manager.session(place.session, tenant=place.tenant)
         sources, schemas = self._read(session, messages, tools)
         return _result(session.prepare(sources, tools=schemas), messages, session)
@@ -192,6 +233,15 @@ class Views:
         session = await asyncio.to_thread(self.manager.session, place.session, tenant=place.tenant)
         sources, schemas = self._read(session, messages, tools)
         return _result(await session.aprepare(sources, tools=schemas), messages, session)
+
+    async def aagain(
+        self,
+        refused: Fitted | None,
+        error: Exception,
+        asked: tuple[Conversation | None, Sequence[BaseMessage], Sequence[Any]],
+    ) -> Fitted:
+        """Do as `again` does, without blocking the event loop."""
+        return await asyncio.to_thread(self.again, refused, error, asked)
 
     def session(self, place: Conversation | None) -> ContextSession | None:
         """The session of this place."""

@@ -15,13 +15,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from agentrm_plugins.context.text import DATE, PASSAGE_CHARS, STOPWORDS, sentences, terms
 
-__all__ = ["Finding", "Value", "find", "flattened", "skeleton", "values_of"]
+__all__ = ["STATES", "Finding", "Value", "find", "flattened", "skeleton", "values_of"]
 
 NOTE_CHARS = 240
 """About 60 tokens of English: a sentence longer than this keeps the part around its values."""
@@ -36,6 +36,7 @@ _CAPITAL = "[A-ZÀ-ÖØ-ÞА-Я]"
 _LETTERS = r"A-Za-zÀ-ÖØ-öø-ÿА-яŁłŚśŽžČčŠš"
 # No digits: "Lyon est UKV-63709" is a name, a verb and a number, not one long name.
 _NAME = rf"{_CAPITAL}[{_LETTERS}’'-]+(?![{_LETTERS}’'-]*[0-9_])"
+_MORE = rf"(?:{_NAME}|{_CAPITAL}\.(?!\w))"  # "Ada B. Cole", "Ada C."
 _PARTICLES = (
     "(?:d[aeiou]|de[lrn]|d[ao]s|la|le|l[ao]s|el|al|bin|ibn|v[ao]n|zu[mr]?|te[rn]|und|and|of|y)"
 )
@@ -59,7 +60,7 @@ _VALUE = re.compile(
     r"|\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b|\b[a-z]+[A-Z]\w*\b|\b[A-Z]{2,}(?:[-_][A-Z0-9]+)+\b"
     r"|(?<![A-Za-z0-9])[A-Za-z]+\d[A-Za-z0-9-]*)"
     r"|(?P<number>(?<![\w.])(?:(?<!\S)[-+])?\d+(?:[.,'’]\d+)*(?:\s?%)?)"
-    rf"|(?P<name>(?<=\s){_NAME}(?:\s(?:{_PARTICLES}\s)?{_NAME})*|^{_NAME}(?:\s{_NAME})+)",
+    rf"|(?P<name>(?<=\s){_NAME}(?:\s(?:{_PARTICLES}\s)?{_MORE})*|^{_NAME}(?:\s{_MORE})+)",
     re.ASCII,
 )
 _WORTH = {
@@ -81,7 +82,7 @@ CORRECTS = re.compile(
     r"|statt(?:dessen)?|nicht mehr|ge[äa]ndert|jetzt|verschoben|neue[rsn]?|doch|en fait|plut[ôo]t"
     r"|d[ée]sormais|chang[ée]e?|au lieu|remplac\w+|correcci[óo]n|en realidad|ahora|ya no|cambi\w+"
     r"|en (?:lugar|vez) de|na verdade|agora|mudou|alterado|em vez|correzione|adesso|invece)\b"
-    r"|更正|改为|改成|改到|變更|变更|不是|不再|而是|现在|更新|訂正|変更|ではなく|今は"
+    r"|更正|改为|改成|改到|改了|改用|换成|换了|变成|變更|变更|不是|不再|而是|现在|更新|訂正|変更|ではなく|今は"
     r"|(?:исправлени|теперь|вместо|больше не|изменил|перенес)\w*",
     re.IGNORECASE,
 )
@@ -99,7 +100,7 @@ ANNOUNCES = re.compile(
     r"|决定|必须|永远|不要|截止|重要|负责|偏好|同意|決定|必ず|期限|担当|решил\w*|долж\w+|всегда|никогда|важно",
     re.IGNORECASE,
 )
-_STATES = re.compile(
+STATES = re.compile(
     r"[:=→]|->|\b(?:is|are|was|were|will be|be|becomes?|equals|set to|has|have|uses?|goes? to|ist"
     r"|sind"
     r"|war|heißt|est|sont|sera|es|son|está|será|é|são|è|uses)\b|是|为|為|は|が|—|-\s",
@@ -264,7 +265,7 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
         kinds[value.kind] = kinds.get(value.kind, 0.0) * 0.3 + _WORTH[value.kind] * (
             1.0 if exact else 0.4
         )
-    states = _STATES.search(piece) is not None
+    states = STATES.search(piece) is not None
     score = min(3.0, sum(kinds.values())) + 0.5 * min(2, announces) + 0.6 * corrects
     score += 0.4 * states + _ROLE_WORTH.get(role, 0.0)
     if piece.endswith(("?", "？")):
@@ -272,9 +273,13 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
     score -= 0.8 * repeats
     if role in {"tool", "function"} and _CALL.search(piece):
         score -= 1.2
-    text = _shortened(_FILLER.sub("", piece), values)
+    said = _FILLER.sub("", piece)
+    text = _shortened(said, values)
     if len(set(terms(text))) < 2:  # noqa: PLR2004 - one word says nothing
         return None
+    if text == said:
+        gone = len(piece) - len(said)
+        values = tuple(replace(value, start=max(0, value.start - gone)) for value in values)
     return Finding(text, score, values, corrects, states)
 
 

@@ -46,6 +46,7 @@ def dumped(session: Session) -> bytes:
         "asked": session.asked,
         "compactions": session.compactions,
         "factor": session.counter.factor,
+        "ceiling": session.ceiling,
         "system": [message.to_openai() for message in session.system],
         "shapes": sorted(session.shapes.most_common(_MOST_SHAPES)),
     }  # fmt: skip
@@ -82,6 +83,7 @@ def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Sessio
     session.pinned = data["pinned"]
     session.asked = data["asked"]
     session.compactions = data["compactions"]
+    session.ceiling = data.get("ceiling")
     session.system = [from_openai(message) for message in data["system"]]
     session.system_sources = list(session.system)
     session.system_marks = [mark_of(message) for message in data["system"]]

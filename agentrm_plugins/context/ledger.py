@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentrm_plugins.context.facts import CORRECTS, DISTINCT, Finding, Value, values_of
+from agentrm_plugins.context.facts import CORRECTS, DISTINCT, STATES, Finding, Value, values_of
 from agentrm_plugins.context.text import terms
 
 __all__ = ["Ledger", "Note"]
@@ -50,6 +50,8 @@ _CLASS = {
 }  # fmt: skip
 """Kinds that may stand for each other: an id may look like a number once and like a path later."""
 
+_UNSOLID = frozenset({"name", "date", "time"})
+
 
 @dataclass(slots=True)
 class Note:
@@ -68,6 +70,7 @@ class Note:
     superseded_by: int | None = None
     repeats: int | None = None
     struck: tuple[str, ...] = ()
+    follows: int | None = None
 
     @property
     def dead(self) -> bool:
@@ -128,6 +131,8 @@ class Ledger:
                 rivals.append((_alike(new, old), old, new, gone))
             elif note.live and other.live and _restates(new, old):
                 new.repeats = old.id
+            elif new is note and _may_replace(new, old):
+                new.follows = old.id
         closest = max((alike for alike, *_ in rivals), default=-1.0)
         for alike, old, new, gone in rivals:
             if alike >= closest and not (struck and alike < 1.0):
@@ -144,6 +149,11 @@ class Ledger:
             if old and new and any(squeezed(value) in folded for value in old.struck):
                 return new
         return None
+
+    def worth(self, note: Note) -> float:
+        """Give a note's score, or that of the one that it may replace if that is more."""
+        before = self.notes.get(note.follows or 0)
+        return note.score if before is None else max(note.score, before.score)
 
     def latest(self, note: Note) -> Note:
         """Follow the corrections from a note to the one that holds now."""
@@ -220,7 +230,7 @@ class Ledger:
         return [
             [n.id, n.seq, n.role, n.text, n.score, int(n.corrects), int(n.states),
              [[v.kind, v.text, v.start] for v in n.values], n.superseded_by, n.repeats,
-             list(n.struck)]
+             list(n.struck), n.follows]
             for n in self.notes.values()
         ]  # fmt: skip
 
@@ -228,11 +238,13 @@ class Ledger:
     def load(cls, next_id: int, rows: Iterable[list[Any]]) -> Ledger:
         """Rebuild from `dump`."""
         ledger = cls(next_id=next_id)
-        for identity, seq, role, text, score, corrects, states, values, by, repeats, struck in rows:
+        for row in rows:
+            identity, seq, role, text, score, corrects, states, values, by, repeats, *rest = row
+            struck, follows = rest if len(rest) > 1 else (rest[0], None)
             found = tuple(Value(*value) for value in values)
             ledger._enter(
                 Note(identity, seq, role, text, score, bool(corrects), bool(states), found,
-                     *_subject(text, found), by, repeats, tuple(struck))
+                     *_subject(text, found), by, repeats, tuple(struck), follows)
             )  # fmt: skip
         return ledger
 
@@ -288,11 +300,17 @@ def _norms(values: Iterable[Value]) -> set[str]:
 
 
 def _primary(note: Note) -> Value | None:
-    """Pick the value that a sentence is there to tell: the first one after what it speaks of."""
-    solid = [v for v in note.values if v.kind not in {"name", "date", "time"}]
-    if solid:
-        return solid[0]
-    return note.values[-1] if note.values else None
+    """Pick the value that a sentence is there to tell: the first one after what it speaks of.
+
+    In "order 31 is KX-7" that is KX-7; in "8443 is the port" there is only one to pick.
+    """
+    solid = [v for v in note.values if v.kind not in _UNSOLID]
+    if not solid:
+        return note.values[-1] if note.values else None
+    lead = CORRECTS.match(note.text)  # "Correction:" has a colon of its own
+    verb = STATES.search(note.text, lead.end() + 1 if lead else 0)
+    told = [v for v in solid if verb is not None and v.start >= verb.end()]
+    return (told or solid)[0]
 
 
 def _alike(one: Note, other: Note) -> float:
@@ -367,9 +385,23 @@ def _replaced_by_kind(new: Note, old: Note, shared: frozenset[str]) -> list[Valu
     return gone if said and states and same_kind and alike else []
 
 
+def _may_replace(new: Note, old: Note) -> bool:
+    """Whether `new` says of the subject of `old` another value of its kind, without a cue."""
+    shared = new.subject & old.subject
+    if new.seq <= old.seq or not {new.role, old.role}.isdisjoint({"tool", "function"}):
+        return False
+    if len(shared) < 2 or len(shared) < _CUE_OVERLAP * min(len(new.subject), len(old.subject)):  # noqa: PLR2004 - a subject, not one word
+        return False
+    before = _norms(old.values)
+    kinds = {_CLASS.get(v.kind) for v in new.values if v.norm not in before}
+    return _apart(new, old, shared) < 2 and not kinds.isdisjoint(  # noqa: PLR2004 - not another's
+        _CLASS.get(v.kind) for v in old.left
+    )
+
+
 def _qualified(note: Note, primary: Value) -> set[str]:
-    """Give the exact strings that stand before the primary value: what the sentence is about."""
-    return {v.norm for v in note.values if v.kind in DISTINCT and v.start < primary.start}
+    """Give the values that stand before the primary one: what the sentence is about."""
+    return {v.norm for v in note.values if v.kind not in _UNSOLID and v.start < primary.start}
 
 
 def _restates(new: Note, old: Note) -> bool:

@@ -7,7 +7,7 @@ each passage names its message and who said it, and a tool's output the turn tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -82,25 +82,17 @@ def assembled(
     role = session.config.summary_role
     count = session.counter
     used = count.message(Message(role, HEADER)) + 2
+    if anchor >= 0:
+        held = [recalled.text for recalled in session.recalls]
+        found = [one for one in found if _tells_more(one.text, query, held)]
     lines: dict[tuple[int, int], str] = {}
-    noted = shown_notes(session) if anchor >= 0 else {}
-    best = found[0].hit.score if found else 0.0
-    floor = LEAST_OF_BEST
-    for one in found:
-        hit = one.hit
-        least = LEAST_COVERED if query.asks else LEAST_COVERED_UNASKED
-        if hit.score < floor * best or hit.covered < least:
-            continue
-        key, line = _line(session, query, one, texts, noted)
-        if not line:
-            floor = LEAST_BESIDE_SHOWN
-        if not line or key in lines or any(one.text in other for other in lines.values()):
+    for key, line in _worthy(session, query, found, texts, shown_notes(session, anchor)):
+        if key in lines:
             continue
         size = count.text(line) + 1
-        if used + size > room_tokens:
-            continue
-        lines[key] = line
-        used += size
+        if used + size <= room_tokens:
+            lines[key] = line
+            used += size
     if not lines:
         return None
     used = _with_neighbours(session, found, lines, used, room_tokens)
@@ -115,6 +107,29 @@ def assembled(
     if tokens > room_tokens:
         return None
     return Recalled(anchor, text, tokens, sorted({seq for seq, _ in lines}))
+
+
+def _worthy(
+    session: Session,
+    query: Query,
+    found: Sequence[Found],
+    texts: Mapping[int, str],
+    noted: Mapping[int, Sequence[str]],
+) -> Iterator[tuple[tuple[int, int], str]]:
+    """Give the lines of the hits that come near the best one, best first."""
+    best = found[0].hit.score if found else 0.0
+    floor = LEAST_OF_BEST
+    least = LEAST_COVERED if query.asks else LEAST_COVERED_UNASKED
+    given: list[str] = []
+    for one in found:
+        if one.hit.score < floor * best or one.hit.covered < least:
+            continue
+        key, line = _line(session, query, one, texts, noted)
+        if not line:
+            floor = LEAST_BESIDE_SHOWN
+        elif not any(one.text in other for other in given):
+            given.append(line)
+            yield key, line
 
 
 def _line(
@@ -141,9 +156,23 @@ def _line(
     return (place.seq, place.start), line
 
 
-def shown_notes(session: Session) -> dict[int, list[str]]:
-    """Give the notes that stand in the prompt as they were made, by their message's place."""
+def _tells_more(text: str, query: Query, held: Sequence[str]) -> bool:
+    """Whether a passage tells what neither the question nor an earlier block tells."""
+    asked = set(query.terms)
+    if all(_terms_of(piece) <= asked for piece in excerpt(text, query)):
+        return False
+    piece = " ".join(text.split())
+    return not any(piece in block for block in held)
+
+
+def shown_notes(session: Session, anchor: int) -> dict[int, list[str]]:
+    """Give the notes that stand in the prompt as they were made, by their message's place.
+
+    None when nothing is paged in (`anchor` below 0): an answer to the model stands for itself.
+    """
     shown: dict[int, list[str]] = {}
+    if anchor < 0:
+        return shown
     for episode in session.episodes:
         for identity in episode.notes:
             note = session.ledger.notes.get(identity)
@@ -196,11 +225,18 @@ def _label(session: Session, seq: int, texts: Mapping[int, str]) -> str:
         label += f" {_day(entry.at_s)}"
     turn = source_turn(session, entry) if entry.role in {"tool", "function"} else None
     if turn is not None and turn.seq in texts:
-        said = " ".join(texts[turn.seq].split())[:_SOURCE_CHARS]
         label += f" (for {turn.seq} user"
-        # What was corrected since is not said again, not even to tell where something comes from.
-        label += ")" if session.ledger.stale_in(turn.seq, said) else f': "{said}")'
+        # What stands in the prompt already needs no quote.
+        label += ")" if session.sends(turn.seq) else f': "{_quoted(texts[turn.seq])}")'
     return label
+
+
+def _quoted(text: str) -> str:
+    """Give a turn's first words without its values: what was corrected since is not said again."""
+    said = " ".join(text.split())[:_SOURCE_CHARS]
+    for value in values_of(said):
+        said = said.replace(value.text, "…")
+    return said
 
 
 def _day(at_s: float) -> str:
@@ -228,11 +264,14 @@ def _with_neighbours(
         place = one.hit.candidate
         if (place.seq, place.start) not in lines:
             continue
+        closed = bool(values_of(one.text)) and not one.text.rstrip().endswith(("?", "？", ":"))
         for shift, text in ((1, one.after), (-1, one.before)):
             seq = place.seq + shift
             key = (seq, 0)
             fits = 0 <= seq < len(session.entries)
             if not text or not fits or key in lines or session.ledger.stale_in(seq, text):
+                continue
+            if closed and not values_of(text):
                 continue
             line = f"{_label(session, seq, {})}: {' '.join(text.split())}"
             size = session.counter.text(line) + 1

@@ -68,12 +68,13 @@ class Entry:
 
 @dataclass(slots=True)
 class Episode:
-    """A compacted stretch: the notes chosen for it, and a narrative if a model wrote one."""
+    """A compacted stretch: its notes, a model's narrative, lines on messages without notes."""
 
     first: int
     last: int
     notes: list[int]
     narrative: str = ""
+    told: list[tuple[int, str]] = field(default_factory=list)
     text: str = ""
     tokens: int = 0
 
@@ -140,8 +141,15 @@ class Session:
     system_tokens: int = 0
     system_marks: list[int] = field(default_factory=list)
     head_marks: list[int] = field(default_factory=list)
+    ceiling: int | None = None
     thawed: int | None = None
     rewound: int | None = None
+
+    @property
+    def budget(self) -> int:
+        """The most tokens of one request: as configured, or less where a provider took less."""
+        most = self.config.budget_tokens
+        return most if self.ceiling is None else min(most, self.ceiling)
 
     @property
     def task(self) -> int | None:
@@ -290,8 +298,10 @@ class Session:
         if gone and not self.sends(entry.seq):
             # Where the correction itself stands in the prompt, after the notes, they wait for the
             # next compaction: writing them again would break the prefix for one line.
+            places = {self.ledger.notes[identity].seq for identity in gone}
             for episode in self.episodes:
-                if episode.narrative or gone & set(episode.notes):
+                told = not places.isdisjoint(seq for seq, _ in episode.told)
+                if episode.narrative or told or gone & set(episode.notes):
                     episode.text = ""
             self.drop_stale_recalls()
 

@@ -208,10 +208,10 @@ class Kernel:
     def _end_agent(self, event: ev.EndAgent) -> None:
         for account in self.agents.family(event.agent, event.tenant):
             for bid in list(account.bids.values()):
-                for ticket in list(bid.queue):
-                    if ticket.state is State.QUEUED:
-                        self.room.remove(ticket, self.now_s)
-                        self.refuse(ticket, "agent_ended")
+                while bid.live:  # To refuse one may let another one go.
+                    first = bid.head
+                    self.room.remove(first, self.now_s)
+                    self.refuse(first, "agent_ended")
             for ticket in list(self.room.asleep.values()):
                 if ticket.account is account:
                     self.room.remove(ticket, self.now_s)

@@ -5,8 +5,10 @@ Public, and kept stable like the front door, but of no use to those who only run
 
 from __future__ import annotations
 
+from agentrm_plugins.context.config import LEAST_BUDGET
 from agentrm_plugins.context.errors import (
     BadMessage,
+    BudgetTooSmall,
     StoreError,
     StoreLocked,
 )
@@ -19,15 +21,18 @@ from agentrm_plugins.context.warm import extractive_summary
 from agentrm_plugins.sessions.counting import counter_for
 from agentrm_plugins.sessions.manager import ContextManager, fit
 from agentrm_plugins.sessions.recall import RECALL_TOOL
-from agentrm_plugins.sessions.session import ContextSession
+from agentrm_plugins.sessions.session import OVERFLOW_SHARE, ContextSession
 from agentrm_plugins.stores import ColdStore, MemoryStore, Row, SessionKey
 
 __all__ = [
     "FRAMEWORK",
+    "LEAST_BUDGET",
+    "OVERFLOW_SHARE",
     "PROMPT",
     "RECALL_TOOL",
     "ROLES",
     "BadMessage",
+    "BudgetTooSmall",
     "Candidate",
     "ColdStore",
     "ContextManager",

@@ -11,6 +11,7 @@ from agentrm_plugins.context.messages import plain_text
 from agentrm_plugins.context.paging import Found, assembled, source_turn, visible
 from agentrm_plugins.context.recall import Candidate, Hit, Query, fused, query_of, ranked
 from agentrm_plugins.context.session import Entry, Recalled, Session, body_of, message_of
+from agentrm_plugins.context.text import Passage
 from agentrm_plugins.stores.base import ColdStore, Row, SessionKey
 
 __all__ = ["RECALL_TOOL", "Recaller", "asked_for", "row_of"]
@@ -68,6 +69,19 @@ class Recaller:
         self._key = key
         self._store = store
         self._semantic = semantic
+
+    def remember(self, entries: Sequence[Entry], cut: Mapping[int, Sequence[Passage]]) -> None:
+        """Give messages to the semantic index, if there is one."""
+        if self._semantic is None:
+            return
+        found = []
+        for entry in entries:
+            text = plain_text(entry.message) if entry.message is not None else ""
+            found += [
+                ((entry.seq, piece.start, piece.stop), text[piece.start : piece.stop])
+                for piece in cut.get(entry.seq, ())
+            ]
+        self._semantic.add(tuple(self._key), found)
 
     def for_task(self, state: Session, task: int, room_tokens: int) -> Recalled | None:
         """Look up what the user message at `task` asks about; None when nothing fits."""

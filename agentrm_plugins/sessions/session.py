@@ -13,27 +13,23 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from agentrm_plugins.context.compaction import (
-    Plan,
-    apply_plan,
-    fit_now,
-    planned,
-    retelling,
-    total_tokens,
-)
+from agentrm_plugins.context.compaction import apply_plan, fit_now, retelling
 from agentrm_plugins.context.errors import StoreError
 from agentrm_plugins.context.freeze import dumped
-from agentrm_plugins.context.messages import Message, plain_text
+from agentrm_plugins.context.messages import Message
+from agentrm_plugins.context.planning import Plan, planned, total_tokens
 from agentrm_plugins.context.session import Entry, Session, Source, cut_up
 from agentrm_plugins.context.summaries import SummaryRequest
-from agentrm_plugins.context.text import Passage
 from agentrm_plugins.context.view import Pressure, View, composed, with_line
+from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.sessions.recall import Recaller, asked_for, row_of
 from agentrm_plugins.stores.base import ColdStore, SessionKey
 
 __all__ = ["ContextSession"]
 
 _BATCH = 16
+OVERFLOW_SHARE = 0.75
+"""Of a view that was refused as too long, when the provider does not say by how much. Guessed."""
 
 
 class ContextSession:
@@ -63,8 +59,7 @@ class ContextSession:
         self._submit = submit
         self._clock = clock
         self._summariser = extras.get("summariser")
-        self._semantic = extras.get("semantic")
-        self._recaller = Recaller(key, store, self._semantic)
+        self._recaller = Recaller(key, store, extras.get("semantic"))
         self._lock = threading.RLock()
         self._working = threading.Lock()
         self._queued = False
@@ -131,9 +126,9 @@ class ContextSession:
             return view
 
     def _fit(self, tools_tokens: int) -> None:
-        config = self._state.config
-        if total_tokens(self._state, tools_tokens) > config.budget_tokens:
-            fit_now(self._state, tools_tokens, int(config.low_mark * config.budget_tokens))
+        state = self._state
+        if total_tokens(state, tools_tokens) > state.budget:
+            fit_now(state, tools_tokens, int(state.config.low_mark * state.budget))
 
     def _view(self, messages: Sequence[Source], tools_tokens: int) -> View:
         state = self._state
@@ -143,7 +138,7 @@ class ContextSession:
         if state.config.pressure_line:
             line = Message(state.config.summary_role, pressure.line())
             size = state.counter.message(line)
-            if total + size <= state.config.budget_tokens:
+            if total + size <= state.budget:
                 items = with_line(items, line)
                 total += size
         recalled = sum(r.tokens for r in state.recalls)
@@ -186,7 +181,7 @@ class ContextSession:
     def _recall_for_task(self, tools_tokens: int) -> None:
         state = self._state
         task = state.task
-        share = int(state.config.recall_share * state.config.budget_tokens)
+        share = int(state.config.recall_share * state.budget)
         if task is None or task <= state.asked or share <= 0 or not self._anything_hidden():
             return
         state.asked = task
@@ -198,11 +193,11 @@ class ContextSession:
             return
         if recalled is None:
             return
-        held = sum(r.tokens for r in state.recalls)
-        if held + recalled.tokens > share:
-            state.recalls = []
+        while sum(r.tokens for r in state.recalls) + recalled.tokens > share:
+            # The newest goes first: less of the prompt stands behind it than behind the oldest.
+            state.recalls.pop()
         state.recalls.append(recalled)
-        budget = state.config.budget_tokens
+        budget = state.budget
         if total_tokens(state, tools_tokens) > budget:
             state.recalls = [recalled]
             apply_plan(state, planned(state, tools_tokens, int(state.config.low_mark * budget)))
@@ -221,7 +216,7 @@ class ContextSession:
         """
         with self._lock:
             state = self._state
-            share = int(max(0.1, state.config.recall_share) * state.config.budget_tokens)
+            share = int(max(0.1, state.config.recall_share) * state.budget)
             self._index_hidden(everything=True)
             found = self._recaller.for_query(state, query, max_tokens or share)
         return found.text if found is not None else "Nothing in the archive matches."
@@ -237,7 +232,7 @@ class ContextSession:
             row = self._store.read(self.key, [place]).get(place)
             if row is None or place >= len(state.entries):
                 return f"There is no message {place}."
-            most = max_tokens or state.config.budget_tokens // 5
+            most = max_tokens or state.budget // 5
             return self._recaller.cut(state, row, most)
 
     def call_recall(self, arguments: str | Mapping[str, Any]) -> str:
@@ -251,7 +246,7 @@ class ContextSession:
 
     def _has_work(self, tokens: int) -> bool:
         state = self._state
-        above = tokens > state.config.soft_mark * state.config.budget_tokens
+        above = tokens > state.config.soft_mark * state.budget
         return above or any(not e.noted or not e.indexed for e in state.entries[-_BATCH:])
 
     def _schedule(self) -> None:
@@ -315,7 +310,7 @@ class ContextSession:
             except StoreError as error:
                 self.last_error = error
                 return
-            self._add_semantic(pending, cut)
+            self._recaller.remember(pending, cut)
             with self._lock:
                 for entry, found in findings:
                     if _is_there(state, entry):
@@ -324,24 +319,13 @@ class ContextSession:
                     entry.indexed = entry.noted = True
                 self._release_bodies()
 
-    def _add_semantic(self, entries: Sequence[Entry], cut: Mapping[int, Sequence[Passage]]) -> None:
-        if self._semantic is None:
-            return
-        found = []
-        for entry in entries:
-            text = plain_text(entry.message) if entry.message is not None else ""
-            found += [
-                ((entry.seq, piece.start, piece.stop), text[piece.start : piece.stop])
-                for piece in cut.get(entry.seq, ())
-            ]
-        self._semantic.add(tuple(self.key), found)
-
     def _index_hidden(self, *, everything: bool = False) -> None:
         """Index in the foreground what recall must find and the background has not come to."""
         state = self._state
+        unsaved = {entry.seq for entry in self._unsaved}  # the archive cannot index these yet
         hidden = [
             entry for entry in state.entries
-            if not entry.indexed and entry.message is not None
+            if not entry.indexed and entry.message is not None and entry.seq not in unsaved
             and (everything or entry.seq < state.first_hot or entry.seq in state.replaced)
         ]  # fmt: skip
         if hidden:
@@ -352,11 +336,10 @@ class ContextSession:
     def _plan(self) -> Plan | None:
         with self._lock:
             state = self._state
-            config = state.config
             tools_tokens = self._tools[1]
-            if total_tokens(state, tools_tokens) <= config.soft_mark * config.budget_tokens:
+            if total_tokens(state, tools_tokens) <= state.config.soft_mark * state.budget:
                 return None
-            plan = planned(state, tools_tokens, int(config.low_mark * config.budget_tokens))
+            plan = planned(state, tools_tokens, int(state.config.low_mark * state.budget))
             return None if plan.empty else plan
 
     def _request(self, plan: Plan) -> SummaryRequest | None:
@@ -406,10 +389,23 @@ class ContextSession:
         with self._lock:
             self._state.counter.report(self._last_tokens, input_tokens)
 
+    def overflowed(self, share: float = OVERFLOW_SHARE) -> None:
+        """Tell that the provider refused the last view as too long; later views are smaller.
+
+        Args:
+            share: Of the last view's tokens that one may have from now on; above 0, below 1. It
+                holds for the session, also after it was hibernated.
+        """
+        if not 0 < share < 1:
+            raise ConfigError("share", share, "give a number above 0 and below 1")
+        with self._lock:
+            state = self._state
+            state.ceiling = max(1, int(min(state.budget, self._last_tokens) * share))
+
     def _pressure(self, total: int) -> Pressure:
         state = self._state
         messages = len(state.entries)
-        budget = state.config.budget_tokens
+        budget = state.budget
         return Pressure(total, budget, messages, min(messages, state.first_hot), state.compactions)
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -78,10 +80,17 @@ def text_of(messages: list[dict]) -> str:
     return "\n".join(parts)
 
 
-def offers_old(text: str, fact: Fact) -> bool:
-    """Whether a superseded value stands there as if it held: last, or alone, and not struck."""
+def offers_old(text: str, fact: Fact, others: Iterable[Fact] = ()) -> bool:
+    """Whether a superseded value stands there as if it held: last, or alone, and not struck.
+
+    A value that holds for another fact now (a person with two posts) is not superseded, and a line
+    that has no word of the question (a log that has the same number) offers nothing.
+    """
     last_new = text.rfind(fact.value)
+    holding = {other.value for other in others}
     for old in fact.old:
+        if old in holding:
+            continue
         at = text.rfind(old)
         if at < 0 or at < last_new:
             continue
@@ -89,8 +98,17 @@ def offers_old(text: str, fact: Fact) -> bool:
         line = text[begin : text.find("\n", at) if text.find("\n", at) >= 0 else None]
         if fact.value in line or any(word in line.lower() for word in STRUCK):
             continue
+        if _words(line).isdisjoint(_words(fact.question)):
+            continue
         return True
     return False
+
+
+def _words(text: str) -> set[str]:
+    """Give words of four letters and more, and pairs of characters of scripts without blanks."""
+    return set(re.findall(r"[^\W\d_]{4,}", text.lower())) | {
+        text[at : at + 2] for at in range(len(text) - 1) if text[at] > "\u2e80" < text[at + 1]
+    }
 
 
 @dataclass

@@ -79,7 +79,7 @@ def _grade(
             tally.found += fact.value in text
             if fact.value not in text:
                 tally.missed.append(f"{fact.question} -> {fact.value} (told at {fact.told_at})")
-            tally.old_offered += offers_old(text, fact)
+            tally.old_offered += offers_old(text, fact, session.facts)
     if place > len(session.messages) - 3 * max(1, len(session.facts)) and asked is not None:
         known = [f for f in session.facts if f.told_at < place]
         if known and tally.facts_seen == 0:

@@ -84,6 +84,19 @@ def test_things_told_apart_by_one_word_do_not_correct_each_other():
     assert "8002" not in shown(ledger)
 
 
+def test_things_told_apart_by_a_number_do_not_correct_each_other():
+    """What item 31 is says nothing of item 32; a correction of item 31 does."""
+    ledger = told("Item 31 weighs and is KX-9001.", "Item 32 weighs and is KX-9002.")
+    assert "KX-9001" in shown(ledger)
+    ledger = told(
+        "Item 31 weighs and is KX-9001.",
+        "Item 32 weighs and is KX-9002.",
+        "Correction: item 31 weighs and is KX-9003.",
+    )
+    assert "KX-9001" not in shown(ledger)
+    assert "KX-9002" in shown(ledger)
+
+
 def test_a_ledger_comes_back_alike():
     """Dump and load give the same notes, strikes included."""
     ledger = told("The port is 1.", "Actually the port is 2.", "Budget: 5,400 EUR.")
