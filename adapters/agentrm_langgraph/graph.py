@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from langgraph.pregel._read import PregelNode
 
-    from agentrm_plugins.sessions import ContextManager
+    from agentrm_plugins.sessions.integration import ContextManager
 
 __all__ = ["manage_graph"]
 
@@ -61,24 +61,21 @@ def manage_graph(
         graph: A `StateGraph`, compiled or not, an ``@entrypoint``, or an agent made by
             `create_agent` and the like.
         rm: The core.
-        lane: Which lane group's lane a node holds while it runs. "auto": nodes that run tools take
-            one of the group "tools" and others one of the group "node", where the core has such
-            groups; else none, and they only run for their agent. A group's name: all take one of
-            it. None: none does. A mapping from a node's name to a group or None decides for those
-            that it names. Nodes that are graphs, and entrypoints, take none: what is in them does.
+        lane: Which lane group's lane a node holds while it runs. "auto": nodes that run tools one
+            of the group "tools", others one of "node", where the core has such groups; else none,
+            and they only run for their agent. A group's name: all take one of it. None: none does.
+            A mapping from a node's name to a group or None decides for those that it names. Nodes
+            that are graphs, and entrypoints, take none: what is in them does.
         agent: From the run's config to the name of the agent; None: the thread id.
         wait_timeout_s: Seconds that a node may wait for its lane; None: as the core is configured.
-        silence_timeout_s: Seconds without a sign of life (a token, something written to the
-            stream, a call of a task or a tool) after which a node with a lane is reaped; None: the
-            core's `response_timeout_s`.
+        silence_timeout_s: Seconds without a sign of life (a token, a write to the stream, a call)
+            after which a node with a lane is reaped; None: the core's `response_timeout_s`.
         total_timeout_s: Seconds for which a node may hold its lane; None: as configured.
         abandon: Whether sync nodes with a lane run on threads that can be given up when they hang.
             False keeps them on LangGraph's threads; they are then reaped, but waited for.
-        hint: "depth": nodes on the way to the graph's end go before nodes of branches that nobody
-            waits for, as far as its edges tell (see `agentrm_langgraph.depth`). None: only nodes
-            that are marked with ``metadata={"agentrm_priority": ...}`` stand back.
-        context: Where the agents' sessions are kept. The session of an agent whose client went
-            away, or which left calls waiting, is hibernated when its run is over.
+        hint: "depth": branches that the graph's end does not wait for stand back, as far as its
+            edges tell (see `agentrm_langgraph.depth`). None: only nodes that are marked do.
+        context: Where the agents' sessions are. An abandoned agent's is hibernated.
 
     Raises:
         ConfigError: It is no graph, it is managed by another core, a lane group or a node that
@@ -89,9 +86,7 @@ def manage_graph(
     if not isinstance(graph, Pregel | StateGraph):
         raise ConfigError("graph", graph, "give a StateGraph, a compiled graph or an @entrypoint")
     options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)
-    if hint not in {None, "depth"}:
-        raise ConfigError("hint", hint, "give 'depth', or None for the user's marks alone")
-    manager = _Manager(rm, lane, options, by_depth=hint == "depth")
+    manager = _Manager(rm, lane, options, hint)
     if context is not None:
         release_contexts(rm, context)
     known = getattr(graph, "agentrm_manager", None)
@@ -108,9 +103,11 @@ def manage_graph(
 class _Manager:
     """How one graph and its subgraphs are managed."""
 
-    def __init__(self, rm: AgentRM, lane: Lane, options: Options, *, by_depth: bool) -> None:
+    def __init__(self, rm: AgentRM, lane: Lane, options: Options, hint: str | None) -> None:
+        if hint not in {None, "depth"}:
+            raise ConfigError("hint", hint, "give 'depth', or None for the user's marks alone")
         self.rm = rm
-        self._by_depth = by_depth
+        self._by_depth = hint == "depth"
         self._options = options
         self._groups = {group.name for group in rm.config.groups}
         self._named: Mapping[str, str | None] = {}

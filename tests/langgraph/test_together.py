@@ -14,7 +14,12 @@ from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
 from agentrm_langgraph import manage_graph, managed_node
 from agentrm_plugins import AgentRM, LaneGroup
 from agentrm_plugins.config_endpoints import EndpointConfig
-from agentrm_plugins.testing.provider import ProviderConfig, SimulatedProvider
+from agentrm_plugins.testing.provider import (
+    ProviderConfig,
+    Reply,
+    SimulatedProvider,
+    ToolCall,
+)
 
 openai = pytest.importorskip("langchain_openai")
 pytestmark = pytest.mark.lowest
@@ -89,7 +94,6 @@ def test_an_agent_of_langchain_behaves_the_same_and_runs_on_lanes(
 ) -> None:
     """`create_agent` is a graph like any other: model and tools take the lanes made for them."""
     agents = pytest.importorskip("langchain.agents")
-    from agentrm_plugins.testing.provider import Reply, ToolCall
 
     def add(a: int, b: int) -> int:
         """Add two numbers."""
@@ -114,73 +118,75 @@ def test_an_agent_of_langchain_behaves_the_same_and_runs_on_lanes(
         assert rm.statistics().granted == 3
 
 
-@pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
-@pytest.mark.parametrize("order", ["callback first", "callback on the graph"])
-def test_all_five_ways_at_once_are_one_lane_one_reservation_one_settle(
-    provider: SimulatedProvider, sync: bool, order: str
-) -> None:
-    """Callback, wrapped model, managed graph, middleware, and the managed SDK client within.
+def five_ways(rm: AgentRM, provider: SimulatedProvider, *, sync: bool):
+    """An agent around a managed SDK client, wrapped, with the middleware; and its tool's name.
 
-    A tool asks the SDK's client once more, by itself: that is a call of its own, inside the tool's.
+    The tool asks the SDK's client once more, by itself: that is a call of its own, inside the
+    tool's.
     """
     agents = pytest.importorskip("langchain.agents")
     sdk = pytest.importorskip("openai")
     from agentrm_langchain import AgentRMMiddleware
     from agentrm_openai import manage_client
-    from agentrm_plugins.testing.provider import Reply, ToolCall
 
+    known = {"base_url": provider.base_url, "api_key": "test-key"}
+    client = manage_client(sdk.OpenAI(**known), rm)
+    parallel = manage_client(sdk.AsyncOpenAI(**known), rm)
+    bare = openai.ChatOpenAI(
+        model="m",
+        **known,
+        root_client=client,
+        client=client.chat.completions,
+        root_async_client=parallel,
+        async_client=parallel.chat.completions,
+    )
+    asked = {"model": "m", "messages": [{"role": "user", "content": "how much?"}]}
+
+    def look_up(word: str) -> str:
+        """Look a word up."""
+        return client.chat.completions.create(**asked).choices[0].message.content
+
+    async def look_up_async(word: str) -> str:
+        """Look a word up."""
+        reply = await parallel.chat.completions.create(**asked)
+        return reply.choices[0].message.content
+
+    tool = look_up if sync else look_up_async
+    model = wrap_chat_model(bare, rm)
+    agent = agents.create_agent(model, [tool], middleware=[AgentRMMiddleware(rm)])
+    return agent, tool.__name__, client, parallel
+
+
+@pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
+@pytest.mark.parametrize("order", ["callback in the config", "callback on the graph"])
+def test_all_five_ways_at_once_are_one_lane_one_reservation_one_settle(
+    provider: SimulatedProvider, sync: bool, order: str
+) -> None:
+    """Callback, wrapped model, managed graph, middleware, and the managed SDK client within."""
     groups = (LaneGroup("model", 1), LaneGroup("node", 1), LaneGroup("tools", 1))
-    known = {"base_url": provider.base_url, "api_key": "test-key", "max_retries": 2}
     endpoints = {"*/m": EndpointConfig(rpm=6_000, tpm=600_000)}
     with AgentRM(lanes=1, groups=groups, endpoints=endpoints) as rm:
-        client = manage_client(sdk.OpenAI(**known), rm)
-        parallel = manage_client(sdk.AsyncOpenAI(**known), rm)
-        bare = openai.ChatOpenAI(
-            model="m",
-            base_url=provider.base_url,
-            api_key="test-key",
-            root_client=client,
-            client=client.chat.completions,
-            root_async_client=parallel,
-            async_client=parallel.chat.completions,
-        )
-        asked = {"model": "m", "messages": [{"role": "user", "content": "how much?"}]}
-
-        def look_up(word: str) -> str:
-            """Look a word up."""
-            return client.chat.completions.create(**asked).choices[0].message.content
-
-        async def look_up_async(word: str) -> str:
-            """Look a word up."""
-            reply = await parallel.chat.completions.create(**asked)
-            return reply.choices[0].message.content
-
-        tool = look_up if sync else look_up_async
-        model = wrap_chat_model(bare, rm)
-        agent = agents.create_agent(model, [tool], middleware=[AgentRMMiddleware(rm)])
+        agent, tool, client, parallel = five_ways(rm, provider, sync=sync)
         handler = {"callbacks": [AgentRMCallbackHandler(rm)]}
-        graph = manage_graph(agent, rm)
-        config = {"configurable": {"thread_id": "t"}}
-        if order == "callback first":
+        graph, config = manage_graph(agent, rm), {"configurable": {"thread_id": "t"}}
+        if order == "callback in the config":
             config |= handler
         else:
             graph = graph.with_config(handler)
-        provider.script([ToolCall(tool.__name__, {"word": "w"}), Reply("ten"), Reply("done")])
+        provider.script([ToolCall(tool, {"word": "w"}), Reply("ten"), Reply("done")])
         given = {"messages": [("user", "go")]}
-        with rm.events() as events:
 
-            async def converse():
-                async with parallel:
-                    return await graph.ainvoke(given, config)
+        async def converse():
+            async with parallel:
+                return await graph.ainvoke(given, config)
 
-            with client:
-                reply = graph.invoke(given, config) if sync else asyncio.run(converse())
+        with rm.events() as events, client:
+            reply = graph.invoke(given, config) if sync else asyncio.run(converse())
             seen_events = events.drain()
         assert [m.text for m in reply["messages"]][-2:] == ["ten", "done"]
         kinds = Counter(event.__class__.__name__ for event in seen_events)
         granted = Counter(e.group for e in seen_events if e.__class__.__name__ == "Granted")
-        assert granted["model"] == 3
-        assert granted["tools"] == 1
+        assert (granted["model"], granted["tools"]) == (3, 1)
         assert kinds["Granted"] == kinds["Settled"] == kinds["Submitted"]
         assert provider.statistics().requests == 3
         seen = rm.statistics()
