@@ -9,7 +9,6 @@ never leave.
 from __future__ import annotations
 
 from agentrm_plugins.context.errors import BudgetTooSmall
-from agentrm_plugins.context.groups import grouped
 from agentrm_plugins.context.messages import Message, plain_text
 from agentrm_plugins.context.planning import (
     STUB_TOKENS,
@@ -131,7 +130,7 @@ def fit_now(session: Session, tools_tokens: int, target: int) -> None:
 def _shorten_newest(session: Session, tools_tokens: int) -> None:
     """Shorten the tool results that are left, the largest first, to equal shares of the room."""
     budget = session.budget
-    groups = grouped(session.hot).groups
+    groups = session.grouping.groups
     results = [e for g in groups for e in g.members[1:] if e.message is not None]
     if not results:
         return

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context.groups import Group, grouped, prefix_borders
+from agentrm_plugins.context.groups import Group, prefix_borders
 from agentrm_plugins.context.session import Entry, Session
 from agentrm_plugins.context.tokens import REPLY_OVERHEAD
 from agentrm_plugins.context.warm import warm_tokens
@@ -89,15 +89,17 @@ def tokens_of(session: Session, entry: Entry) -> int:
     return replaced.tokens if replaced is not None else entry.tokens
 
 
-def group_tokens(session: Session, group: Group) -> int:
-    """Count a group as it is sent, with the results that are made up for unanswered calls."""
-    size = sum(tokens_of(session, entry) for entry in group.members)
-    return size + sum(_UNANSWERED_TOKENS + session.counter.text(call) for call in group.unanswered)
-
-
 def hot_tokens(session: Session) -> int:
-    """Count what is sent as it is."""
-    return sum(group_tokens(session, group) for group in grouped(session.hot).groups)
+    """Count what is sent as it is, with the results that are made up for unanswered calls."""
+    replaced = session.replaced
+    total = 0
+    for group in session.grouping.groups:  # a plain loop: it runs several times in each turn
+        for entry in group.members:
+            made = replaced.get(entry.seq)
+            total += entry.tokens if made is None else made.tokens
+        for call in group.unanswered:
+            total += _UNANSWERED_TOKENS + session.counter.text(call)
+    return total
 
 
 def fixed_tokens(session: Session, tools_tokens: int) -> int:
@@ -160,7 +162,7 @@ def planned(session: Session, tools_tokens: int, target: int) -> Plan:
     before = total = total_tokens(session, tools_tokens)
     task = session.task
     total -= sum(r.tokens for r in session.recalls if r.anchor != task)
-    groups = grouped(session.hot).groups
+    groups = session.grouping.groups
     stubs, total = _stubs(session, groups, total, target)
     cut, pressed = _chosen(session, _cuts(session, groups, set(stubs), total), target)
     stubs = [seq for seq in stubs if seq >= cut.border]

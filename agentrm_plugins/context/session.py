@@ -17,6 +17,7 @@ from agentrm_plugins.context.align import Alignment, align, digest_of, mark_of
 from agentrm_plugins.context.config import ContextConfig
 from agentrm_plugins.context.errors import BadMessage
 from agentrm_plugins.context.facts import Finding, find
+from agentrm_plugins.context.groups import Grouping, grouped
 from agentrm_plugins.context.ledger import Ledger
 from agentrm_plugins.context.messages import (
     FRAMEWORK,
@@ -144,6 +145,7 @@ class Session:
     ceiling: int | None = None
     thawed: int | None = None
     rewound: int | None = None
+    _grouping: tuple[int, int, Entry | None, Grouping] | None = None
 
     @property
     def budget(self) -> int:
@@ -163,6 +165,20 @@ class Session:
     def hot(self) -> list[Entry]:
         """What is sent as it is."""
         return self.entries[self.first_hot :]
+
+    @property
+    def grouping(self) -> Grouping:
+        """The groups of what is sent as it is; made once for as long as that stays the same."""
+        last = self.entries[-1] if self.entries else None
+        known = self._grouping
+        if (
+            known is None
+            or known[:2] != (self.first_hot, len(self.entries))
+            or known[2] is not last
+        ):
+            made = grouped(self.hot)
+            known = self._grouping = (self.first_hot, len(self.entries), last, made)
+        return known[3]
 
     def take(self, messages: Sequence[Source], now_s: float) -> list[Entry]:
         """Take in the caller's whole history; give the entries that are new.

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentrm_plugins.context.groups import grouped
 from agentrm_plugins.context.messages import Message
 from agentrm_plugins.context.session import Entry, Session, Source
 from agentrm_plugins.context.warm import refresh
@@ -107,7 +106,7 @@ def composed(session: Session, messages: Sequence[Source]) -> tuple[list[Item], 
     recalled = {r.anchor: r for r in session.recalls}
     if session.pinned is not None and session.pinned < session.first_hot:
         items += _user(session, session.entries[session.pinned], messages, recalled)
-    grouping = grouped(session.hot)
+    grouping = session.grouping
     for group in grouping.groups:
         for entry in group.members:
             if entry.role == "user":

@@ -4,6 +4,7 @@ import pytest
 
 from agentrm_plugins.context.facts import find, values_of
 from agentrm_plugins.context.ledger import Ledger
+from agentrm_plugins.context.warm import chosen
 
 
 def told(*lines: str, role: str = "user") -> Ledger:
@@ -95,6 +96,22 @@ def test_things_told_apart_by_a_number_do_not_correct_each_other():
     )
     assert "KX-9001" not in shown(ledger)
     assert "KX-9002" in shown(ledger)
+
+
+def test_a_later_value_without_a_cue_is_worth_as_much_as_the_earlier():
+    """Where there is room for one of them, it is not the earlier that stays."""
+    ledger = told(
+        "Remember: the trace of the edge outage is 5e7a0d48-d5e2-f99f-1c5a-6f1fb250e92d, decided.",
+        "The trace of the edge outage came as 0b1f2c3d-0000-4444-8888-123456789abc.",
+    )
+    first, second = ledger.notes.values()
+    assert first.live
+    assert second.follows == first.id
+    assert ledger.worth(second) == first.score > second.score
+    kept = chosen(ledger, ledger.notes.values(), 45, len, 1)
+    assert first not in kept
+    again = Ledger.load(ledger.next_id, ledger.dump())
+    assert again.dump() == ledger.dump()
 
 
 def test_a_ledger_comes_back_alike():
