@@ -12,6 +12,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	&& command -v $$name && break; done)
 VENV ?= .venv
 LOWEST_VENV ?= .venvs/lowest
+DEEP_VENV ?= .venvs/deepagents
 WORKERS ?= 2
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
@@ -19,11 +20,12 @@ DEMO_ARGS ?=
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOWEST_STAMP := $(LOWEST_VENV)/.installed
+DEEP_STAMP := $(DEEP_VENV)/.installed
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
 LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai redis telemetry cli testing)
 
-.PHONY: help setup test demo lint types test-lowest pytest coverage bench-micro bench-congestion format lock clean
+.PHONY: help setup test demo lint types test-lowest test-deep pytest coverage bench-micro bench-congestion format lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -53,11 +55,17 @@ $(VENV)/.locked: requirements/dev.txt
 $(LOWEST_VENV)/.locked: requirements/lowest.txt
 	$(call environment,$(LOWEST_VENV),requirements/lowest.txt)
 
+$(DEEP_VENV)/.locked: requirements/deepagents.txt
+	$(call environment,$(DEEP_VENV),requirements/deepagents.txt)
+
 $(STAMP): $(VENV)/.locked pyproject.toml
 	$(call editable,$(VENV))
 
 $(LOWEST_STAMP): $(LOWEST_VENV)/.locked pyproject.toml
 	$(call editable,$(LOWEST_VENV))
+
+$(DEEP_STAMP): $(DEEP_VENV)/.locked pyproject.toml
+	$(call editable,$(DEEP_VENV))
 
 setup: $(STAMP) ## Make .venv: the locked tools and this project, editable.
 
@@ -79,6 +87,9 @@ types: $(STAMP) ## Check the types, strictly.
 
 test-lowest: $(LOWEST_STAMP) ## Run the tests marked `lowest` on the oldest versions supported.
 	@$(LOWEST_VENV)/bin/python -m pytest -m lowest -n $(WORKERS) -q -p no:cacheprovider
+
+test-deep: $(DEEP_STAMP) ## Run the tests with deepagents, whose versions fit no other lock.
+	@$(DEEP_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/deepagents
 
 pytest: $(STAMP) ## Run the tests.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
@@ -105,6 +116,8 @@ lock: $(STAMP) ## Choose new exact versions (needs the package index).
 		--resolution lowest-direct --upgrade $(LOCK_FLAGS) -o requirements/lowest.txt
 	@$(BIN)/uv pip compile requirements/bench.in -c requirements/dev.txt --upgrade $(LOCK_FLAGS) \
 		-o requirements/bench.txt
+	@$(BIN)/uv pip compile pyproject.toml requirements/deepagents.in \
+		--extra agents --extra demo --upgrade $(LOCK_FLAGS) -o requirements/deepagents.txt
 	@$(BIN)/uv pip compile requirements/litellm.in --upgrade $(LOCK_FLAGS) -o requirements/litellm.txt
 
 clean: ## Remove what these targets made.

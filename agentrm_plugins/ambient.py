@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.calls import Priority
 
-__all__ = ["ACTIVE", "IDENTITY", "WAITING", "Active", "Identity", "restore"]
+__all__ = ["ACTIVE", "IDENTITY", "NOBODY", "WAITING", "Active", "Identity", "restore"]
 
 T = TypeVar("T")
 
@@ -36,7 +36,8 @@ class Active(NamedTuple):
     group: str = ""
 
 
-IDENTITY: ContextVar[Identity] = ContextVar("agentrm_identity", default=Identity())  # noqa: B039
+NOBODY = Identity()  # nothing was declared
+IDENTITY: ContextVar[Identity] = ContextVar("agentrm_identity", default=NOBODY)
 ACTIVE: ContextVar[Active | None] = ContextVar("agentrm_active", default=None)
 
 # Called now and then while a managed call in async code waits: a sign of life for frameworks whose

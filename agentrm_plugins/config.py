@@ -11,7 +11,13 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from agentrm_plugins.calls import Priority, check_seconds, parse_priority
-from agentrm_plugins.config_endpoints import BreakerConfig, BudgetConfig, EndpointConfig, Price
+from agentrm_plugins.config_endpoints import (
+    BreakerConfig,
+    BudgetConfig,
+    EndpointConfig,
+    Price,
+    ShareConfig,
+)
 from agentrm_plugins.errors import ConfigError
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     "Order",
     "Price",
     "SchedulerConfig",
+    "ShareConfig",
     "TenantConfig",
 ]
 
@@ -213,6 +220,7 @@ class Config:
             fits); an endpoint that none fits is found out.
         breaker: When an endpoint counts as dead.
         budgets: How much agents and tenants may use.
+        shares: How much of an endpoint's rate agents and tenants may take.
         prices: What models cost, by shell pattern over "host/model"; needed for budgets of cost.
         agent_idle_s: Seconds after which an agent without a call is forgotten, its service with it.
     """
@@ -229,6 +237,7 @@ class Config:
     endpoints: Mapping[str, EndpointConfig] = field(default_factory=lambda: MappingProxyType({}))
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
     budgets: tuple[BudgetConfig, ...] = ()
+    shares: tuple[ShareConfig, ...] = ()
     prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -256,6 +265,10 @@ class Config:
                 raise ConfigError("budgets", budget, "give BudgetConfig(...) objects")
             if budget.resource == "cost" and not self.prices:
                 raise ConfigError("prices", {}, "a budget of cost needs the prices of the models")
+        object.__setattr__(self, "shares", tuple(self.shares))
+        for share in self.shares:
+            if not isinstance(share, ShareConfig):
+                raise ConfigError("shares", share, "give ShareConfig(...) objects")
 
     def _check_mapping(self, name: str, kind: type) -> None:
         values = getattr(self, name)

@@ -8,7 +8,7 @@ from math import isfinite
 from agentrm_plugins.calls import check_seconds
 from agentrm_plugins.errors import ConfigError
 
-__all__ = ["BreakerConfig", "BudgetConfig", "EndpointConfig", "Price"]
+__all__ = ["BreakerConfig", "BudgetConfig", "EndpointConfig", "Price", "ShareConfig"]
 
 
 def check_number(field: str, value: float | None, *, least: float = 0.0, none: bool = True) -> None:
@@ -65,7 +65,9 @@ class EndpointConfig:
         concurrency: Calls that it can serve at once.
         reserve: What is taken from the token limit before a call: its own maximum ("max", as
             OpenAI counts) or what such calls used lately ("usage").
-        cached_input_counts: Whether input that the provider read from its cache counts.
+        cached_input_counts: Whether input that the provider read from its cache counts as well
+            where input is limited apart (at Anthropic, for nearly all models, it does not). In a
+            limit of input and output together it always does.
         learn: Whether what the server says of its limits may correct what is said here. A refusal
             slows down in any case.
         burst_s: Seconds of rate that may be used at once after a pause.
@@ -77,7 +79,7 @@ class EndpointConfig:
     output_tpm: float | None = None
     concurrency: int | None = None
     reserve: str = "max"
-    cached_input_counts: bool = True
+    cached_input_counts: bool = False
     learn: bool = True
     burst_s: float = 2.0
 
@@ -148,8 +150,56 @@ class BudgetConfig:
         check_number("limit", self.limit, none=False)
         if self.resource not in {"tokens", "calls", "cost"}:
             raise ConfigError("resource", self.resource, "use 'tokens', 'calls' or 'cost'")
-        if (self.agent is None) == (self.tenant is None):
-            raise ConfigError("agent", self.agent, "give either agent= or tenant=, not both")
+        _check_whose(self.agent, self.tenant)
         check_seconds("window_s", self.window_s)
         if not 0 < self.soft <= 1:
             raise ConfigError("soft", self.soft, "give a share of the limit, above 0, at most 1")
+
+
+@dataclass(frozen=True, slots=True)
+class ShareConfig:
+    """How much of an endpoint's rate an agent or a tenant may take. Children count for parents too.
+
+    The share follows the limit as it is known: told, said by the server or found out. While an
+    endpoint's limit is not known, nothing is held back.
+
+    Args:
+        share: Of the endpoint's limit; above 0, at most 1.
+        resource: "tokens" or "calls".
+        agent: Whose, by name or shell pattern; each agent that fits has a share of its own.
+        tenant: Whose, likewise. Give one of the two.
+        endpoint: At which endpoints, by shell pattern over "host/model"; at each a share of its
+            own.
+        burst_s: Seconds of the share's rate that may be used at once after a pause; above 0. The
+            default is that of `EndpointConfig`.
+        over: What happens to a call beyond it: "wait" until there is room, or "refuse" it with
+            `BudgetExceeded`.
+
+    Raises:
+        ConfigError: A field that cannot be.
+    """
+
+    share: float
+    resource: str = "tokens"
+    agent: str | None = None
+    tenant: str | None = None
+    endpoint: str = "*"
+    burst_s: float = 2.0
+    over: str = "wait"
+
+    def __post_init__(self) -> None:
+        """Check each field, and that it is clear whose share this is."""
+        check_number("share", self.share, none=False)
+        if self.share > 1:
+            raise ConfigError("share", self.share, "give a share of the limit, above 0, at most 1")
+        if self.resource not in {"tokens", "calls"}:
+            raise ConfigError("resource", self.resource, "use 'tokens' or 'calls'")
+        _check_whose(self.agent, self.tenant)
+        check_number("burst_s", self.burst_s, none=False)
+        if self.over not in {"wait", "refuse"}:
+            raise ConfigError("over", self.over, "use 'wait' or 'refuse'")
+
+
+def _check_whose(agent: str | None, tenant: str | None) -> None:
+    if (agent is None) == (tenant is None):
+        raise ConfigError("agent", agent, "give either agent= or tenant=, not both")

@@ -88,10 +88,14 @@ class Observe(NamedTuple):
 
 
 class EndAgent(NamedTuple):
-    """An agent is done or gone: its waiting calls, and its children's, are withdrawn."""
+    """An agent is done or gone: its waiting calls, and its children's, are withdrawn.
+
+    `abandoned` says that it is gone: whoever waited for it left.
+    """
 
     agent: str
     tenant: str = "default"
+    abandoned: bool = False
 
 
 class Tick(NamedTuple):

@@ -2,15 +2,18 @@
 
 An adapter admits a `Call`, keeps the `Lease` until the model's work is over, beats on progress and
 settles with the provider's usage. `activated` marks code as running inside a lease, so that managed
-calls in there count as nested; `ReapGuard` turns a reaped lease into `CallReaped` in async code.
+calls in there count as nested; `ReapGuard` turns a reaped lease into `CallReaped` in async code. In
+sync code a `Job` is handed to a worker thread (`hand_off`), which can be left behind. `enter` and
+`leave` are the same as `activated` and `AgentRM.identity`, without the price of a `with` block.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from contextvars import Token
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.ambient import ACTIVE, IDENTITY, WAITING, Active, Identity, restore
+from agentrm_plugins.ambient import ACTIVE, IDENTITY, NOBODY, WAITING, Active, Identity, restore
 from agentrm_plugins.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.context.images import image_tokens
 from agentrm_plugins.context.tokens import tools_tokens
@@ -18,6 +21,7 @@ from agentrm_plugins.endpoints import Endpoint, host_of, key_fingerprint
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy
+from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.headers import parse_report
 from agentrm_plugins.policy.retry_class import classify, classify_status
 from agentrm_plugins.sessions.quick import quick_counter
@@ -30,10 +34,12 @@ if TYPE_CHECKING:
     from agentrm_plugins.manager import AgentRM
 
 __all__ = [
+    "NOBODY",
     "Active",
     "Call",
     "Endpoint",
     "Identity",
+    "Job",
     "Kind",
     "Lease",
     "LimitReport",
@@ -52,17 +58,46 @@ __all__ = [
     "classify_status",
     "current_identity",
     "current_ticket",
+    "enter",
+    "hand_off",
     "host_of",
     "image_tokens",
     "judge",
     "key_fingerprint",
+    "leave",
     "outcome_of",
     "parse_priority",
     "parse_report",
     "quick_counter",
+    "restore",
     "tools_tokens",
     "while_waiting",
 ]
+
+
+Entered = tuple[Token[Identity], Token[Active | None] | None]
+
+
+def enter(rm: AgentRM, identity: Identity, lease: Lease | None = None) -> Entered:
+    """What runs from here on is done for `identity`, and inside `lease` if one is given.
+
+    Returns:
+        What `leave` needs; it must be called whatever happens.
+    """
+    token = IDENTITY.set(identity)
+    if lease is None:
+        return token, None
+    call = lease.call
+    active = Active(rm.core, lease.ticket, call.agent, call.tenant, call.group)
+    return token, ACTIVE.set(active)
+
+
+def leave(entered: Entered) -> None:
+    """Undo `enter`."""
+    identity, active = entered
+    if active is not None:
+        restore(ACTIVE, active)
+    restore(IDENTITY, identity)
 
 
 @contextmanager

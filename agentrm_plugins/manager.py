@@ -127,7 +127,8 @@ class AgentRM:
             ConfigError: There is no such lane group.
         """
         self._check(call)
-        return drive(admission(self._host, call, self._parent(parent)))
+        lease = self._host.submit(call, self._parent(parent))
+        return lease.result() if lease.decided else drive(admission(lease))
 
     async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
         """Wait for a lane, suspending this task. The caller settles the lease.
@@ -142,7 +143,8 @@ class AgentRM:
             ConfigError: There is no such lane group.
         """
         self._check(call)
-        return await drive_async(admission(self._host, call, self._parent(parent)))
+        lease = self._host.submit(call, self._parent(parent))
+        return lease.result() if lease.decided else await drive_async(admission(lease))
 
     def call(
         self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
@@ -218,7 +220,7 @@ class AgentRM:
         self._check(call)
         try:
             call = replace(call, wait_timeout_s=0.0)
-            return drive(admission(self._host, call, self._parent(None)))
+            return drive(admission(self._host.submit(call, self._parent(None))))
         except CallRefused:
             return None
 
@@ -249,12 +251,27 @@ class AgentRM:
         finally:
             restore(IDENTITY, token)
 
-    def end_agent(self, agent: str, *, tenant: str = "default") -> None:
+    def end_agent(self, agent: str, *, tenant: str = "default", abandoned: bool = False) -> None:
         """An agent is done or gone: withdraw its waiting calls and those of its children.
 
         Running calls go on to their end. The agent may come back; its service is remembered.
+
+        Args:
+            agent: Its name.
+            tenant: Whose it is.
+            abandoned: Whether it is gone rather than done; `statistics` names it then, as it does
+                each agent whose call still waited.
         """
-        self._host.feed(EndAgent(agent, tenant))
+        self._host.feed(EndAgent(agent, tenant, abandoned))
+
+    def on_abandoned(self, tell: Callable[[str, str], None]) -> None:
+        """Call `tell(agent, tenant)` for each agent that is abandoned from here on.
+
+        Args:
+            tell: Releases what else is kept for the agent. It is called in whatever thread the
+                agent's end is noticed, in a finaliser too, so it must be quick and must not block.
+        """
+        self._host.on_abandoned(tell)
 
     # -- looks ------------------------------------------------------------------------------
 
@@ -269,7 +286,8 @@ class AgentRM:
         def look(kernel: Any) -> Statistics:
             kernel.now_s = max(kernel.now_s, host.clock.now())
             found: Statistics = kernel.statistics(agents=agents)
-            return found
+            left = {_named(*key): times for key, times in host.abandoned.items()}
+            return replace(found, abandoned=left)
 
         return replace(host.read(look), events_dropped=host.events_dropped)
 
@@ -358,6 +376,11 @@ class AgentRM:
             raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
         if self.closed:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
+
+
+def _named(tenant: str, agent: str) -> str:
+    """How statistics call an agent."""
+    return agent if tenant == "default" else f"{tenant}/{agent}"
 
 
 def _ring(loop: asyncio.AbstractEventLoop, idle: asyncio.Event) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = [
     "AgentStatistics",
@@ -124,6 +124,8 @@ class Statistics:
         waited_s: Seconds that granted calls waited, in all.
         tokens_per_s: Rate of tokens, input and output.
         events_dropped: Events that a reader of the event stream was too slow for.
+        abandoned: Agents that ended while something still went on for them, and how often: their
+            client went away, or a call of theirs still waited. The newest thousand.
     """
 
     at_s: float
@@ -152,3 +154,4 @@ class Statistics:
     output_tokens: int
     tokens_per_s: TokenRates
     events_dropped: int = 0
+    abandoned: Mapping[str, int] = field(default_factory=dict)

@@ -15,9 +15,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.usage import Tally, usage_of_generations
-from agentrm_langchain.workers import Job, hand_off
 from agentrm_plugins import CallReaped
-from agentrm_plugins.integration import PullGuard, ReapGuard, activated, outcome_of
+from agentrm_plugins.integration import (
+    Job,
+    PullGuard,
+    ReapGuard,
+    activated,
+    hand_off,
+    outcome_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator

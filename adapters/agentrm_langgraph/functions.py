@@ -114,6 +114,7 @@ def manage_function(fn: Any, gate: Gate) -> Any:
     if not hasattr(fn, "__qualname__"):
         del managed.__module__  # no name of its own: no cache key of its own, as before
     managed.__dict__[GATE] = gate
+    gate.carried = True
     return managed
 
 

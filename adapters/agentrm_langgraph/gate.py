@@ -1,44 +1,55 @@
 """The gate of a node: for whom it runs, and whether it needs a lane.
 
-Identity costs two lookups and is set for every managed node. A lane is taken only where a lane
-group for nodes was given: a node in the group "model" would hold a model's lane while it does
-something else. A node that only waits (for a person, for its own retry) is not inside its gate.
+Identity is set for every managed node, and remembered by thread: it costs a few look-ups. A lane is
+taken only where a lane group for nodes was given: a node in the group "model" would hold a model's
+lane while it does something else. A node that only waits (for a person, for its own retry) is not
+inside its gate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from langgraph.errors import GraphBubbleUp
 
-from agentrm_langgraph import workers
-from agentrm_langgraph.guard import Guard, idle_heartbeat
+from agentrm_langgraph.guard import BEATS, Beats, Guard, idle_heartbeat
 from agentrm_langgraph.runs import RUN
 from agentrm_plugins import Call, ConfigError
 from agentrm_plugins.integration import (
+    NOBODY,
+    Identity,
+    Job,
     Outcome,
+    Priority,
     ReapGuard,
-    activated,
     current_identity,
+    enter,
+    hand_off,
+    leave,
     outcome_of,
     parse_priority,
+    restore,
     while_waiting,
 )
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
+    from agentrm_langgraph.runs import Run
     from agentrm_plugins import AgentRM, Lease
-    from agentrm_plugins.integration import Priority
 
-__all__ = ["AgentOf", "Gate", "Options", "check_group"]
+__all__ = ["BRANCHES", "AgentOf", "Gate", "Options", "check_group"]
 
 T = TypeVar("T")
 AgentOf = Callable[[Mapping[str, Any]], str | None]
 _AGENT_KEYS = ("agentrm_agent", "agentrm_agent_id", "agent")
+BRANCHES = ("batch", "background")
+_HINTS = frozenset((*_AGENT_KEYS, "agentrm_tenant", "agentrm_priority"))
+_REMEMBERED = 256  # threads for each node; guessed: enough for those that talk at one time
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +72,29 @@ class Options:
     abandon: bool = True
 
 
-class _Who(NamedTuple):
-    agent: str
-    tenant: str
-    priority: Priority | None
-    parent: str | None
+class Who(NamedTuple):
+    """For whom a node runs.
+
+    Args:
+        identity: What its calls are made for.
+        key: Tenant and agent whose run this is, for `Run.works_for`; None if an outer run's.
+        call: What is declared of the node; None if it takes no lane.
+    """
+
+    identity: Identity
+    key: tuple[str, str] | None
+    call: Call | None
+
+
+def branches_of(agent: str) -> tuple[str, ...]:
+    """The agents that stand for an agent's nodes that nobody waits for."""
+    return tuple(f"{agent}/{branch}" for branch in BRANCHES)
+
+
+def _later(one: Priority | None, other: Priority | None) -> Priority | None:
+    """Whichever of the two starts lower."""
+    order = (None, *Priority)
+    return max(one, other, key=order.index)
 
 
 def check_group(rm: AgentRM, group: str | None, field: str = "lane") -> None:
@@ -89,12 +118,17 @@ class Gate:
         lane: The group whose lane the node holds while it runs; None for no lane.
         label: For people: the node's name.
         options: The rest.
-        branch: "batch" or "background": the user's mark of a node that nobody waits for.
+        branch: "batch" or "background": a node that nobody waits for, by the user's mark or by the
+            graph's edges.
         tasks: The group for tasks that the node calls; None for no lane.
+
+    `carried` says that a function carries it, which may be a node and so pass it twice.
     """
 
     __slots__ = (
+        "_known",
         "branch",
+        "carried",
         "label",
         "lane",
         "options",
@@ -122,6 +156,8 @@ class Gate:
         self.branch = branch
         self.tasks = tasks
         self.task_lanes: Mapping[str, str | None] = {}
+        self.carried = False
+        self._known: dict[str, Who] = {}
         self.watched = lane is not None or tasks is not None
         self.silence_s = options.silence_timeout_s or rm.config.leases.response_timeout_s
 
@@ -134,46 +170,71 @@ class Gate:
 
     # -- for whom ---------------------------------------------------------------------------
 
-    def who(self, config: RunnableConfig | None) -> _Who:
+    def who(self, config: RunnableConfig | None) -> Who:
         """The agent, its tenant, its priority and its parent; the run is told of them."""
-        conf: Mapping[str, Any] = (config.get("configurable") if config else None) or {}
-        metadata: Mapping[str, Any] = (config.get("metadata") if config else None) or {}
-        outer = current_identity()
-        named = next((metadata[key] for key in _AGENT_KEYS if metadata.get(key)), None)
-        agent = self.options.agent(config or {}) if self.options.agent is not None else None
-        agent = agent or named or conf.get("thread_id")
         run = RUN.get()
         if run is not None and run.rm is not self.rm:
             run = None
+        conf: Mapping[str, Any] = (config.get("configurable") if config else None) or {}
+        metadata: Mapping[str, Any] = (config.get("metadata") if config else None) or {}
+        outer = current_identity()
+        thread = conf.get("thread_id")
+        plain = (
+            outer is NOBODY
+            and thread.__class__ is str
+            and self.options.agent is None
+            and _HINTS.isdisjoint(metadata)
+        )
+        found = self._known.get(cast("str", thread)) if plain else None
+        if found is None:
+            found = self._resolve(config, thread, metadata, outer, run)
+            if plain:
+                if len(self._known) >= _REMEMBERED:
+                    self._known.clear()
+                self._known[cast("str", thread)] = found
+        if run is not None and found.key is not None:
+            run.works_for(found.key)
+        return found
+
+    def _resolve(
+        self,
+        config: RunnableConfig | None,
+        thread: Any,
+        metadata: Mapping[str, Any],
+        outer: Identity,
+        run: Run | None,
+    ) -> Who:
+        named = next((metadata[key] for key in _AGENT_KEYS if metadata.get(key)), None)
+        agent = self.options.agent(config or {}) if self.options.agent is not None else None
+        agent = agent or named or thread
         if agent is None:
             agent = outer.agent or (run.name if run is not None else "main")
         agent = agent if agent.__class__ is str else str(agent)
+        if outer.agent is not None and named is None and outer.agent in branches_of(agent):
+            agent = outer.agent  # a subgraph of a branch is in that branch
         tenant = str(metadata.get("agentrm_tenant") or outer.tenant or "default")
         hint = metadata.get("agentrm_priority")
         priority = parse_priority(hint, "agentrm_priority") if hint else outer.priority
         parent = outer.agent if outer.agent != agent else outer.parent_agent
-        if run is not None and outer.agent != agent:
-            run.works_for(tenant, agent)
+        key = (tenant, agent) if outer.agent != agent else None
+        if self.branch is not None:
+            priority = _later(priority, parse_priority(self.branch))
         if self.branch is not None and named is None and not agent.endswith(f"/{self.branch}"):
             # A hint says where an agent starts. So a branch with a hint of its own is an agent of
             # its own, and its service does not demote the nodes that somebody waits for.
-            return _Who(f"{agent}/{self.branch}", tenant, priority, agent)
-        return _Who(agent, tenant, priority, parent if parent != agent else None)
+            agent, parent = f"{agent}/{self.branch}", agent
+        parent = parent or outer.parent_agent
+        identity = Identity(agent, tenant, priority, parent if parent != agent else None)
+        return Who(identity, key, None if self.lane is None else self._call(identity))
 
-    def _enter(self, who: _Who) -> AbstractContextManager[None]:
-        return self.rm.identity(
-            agent=who.agent, tenant=who.tenant, priority=who.priority, parent_agent=who.parent
-        )
-
-    def _call(self, who: _Who) -> Call:
-        assert self.lane is not None  # noqa: S101 - the callers looked
+    def _call(self, who: Identity) -> Call:
         options = self.options
         return Call(
-            who.agent,
-            who.tenant,
+            cast("str", who.agent),
+            cast("str", who.tenant),
             who.priority,
-            self.lane,
-            parent_agent=who.parent,
+            cast("str", self.lane),
+            parent_agent=who.parent_agent,
             wait_timeout_s=options.wait_timeout_s,
             first_token_timeout_s=self.silence_s,
             silence_timeout_s=self.silence_s,
@@ -191,30 +252,37 @@ class Gate:
             CallReaped: The node made no progress and lost its lane.
         """
         who = self.who(config)
-        with self._enter(who), _waiting(config):
-            if not self.watched:
-                return body(config)
-            if self.lane is None:
-                return body(Guard(self, None).wrap(config))
-            lease = self.rm.admit(self._call(who))
-            guard = Guard(self, lease)
-            outcome = Outcome.CANCELLED
-            try:
-                with activated(self.rm, lease):
-                    if self.options.abandon:
-                        result = workers.run(lease, body, guard.wrap(config))
-                    else:
-                        result = body(guard.wrap(config))
-                        lease.raise_if_reaped()
-            except BaseException as error:
-                outcome = _outcome(error)
-                raise
+        if who.call is not None:
+            return self._run_leased(who, who.call, config, body)
+        entered = enter(self.rm, who.identity)
+        try:
+            return body(Guard(self, None).wrap(config) if self.watched else config)
+        finally:
+            leave(entered)
+
+    def _run_leased(
+        self, who: Who, call: Call, config: RunnableConfig | None, body: Callable[[Any], T]
+    ) -> T:
+        lease = self.rm.admit(call)
+        outcome, guard = Outcome.CANCELLED, Guard(self, lease)
+        entered, beats = enter(self.rm, who.identity, lease), BEATS.set(Beats(lease))
+        try:
+            if self.options.abandon:
+                result = _on_worker(lease, body, guard.wrap(config))
             else:
-                outcome = Outcome.OK
-                return result
-            finally:
-                guard.close()
-                lease.settle(outcome=outcome)
+                result = body(guard.wrap(config))
+                lease.raise_if_reaped()
+        except BaseException as error:
+            outcome = _outcome(error)
+            raise
+        else:
+            outcome = Outcome.OK
+            return result
+        finally:
+            guard.close()
+            lease.settle(outcome=outcome)
+            restore(BEATS, beats)
+            leave(entered)
 
     async def arun(self, config: RunnableConfig | None, body: Callable[[Any], Awaitable[T]]) -> T:
         """The same for async code.
@@ -223,23 +291,34 @@ class Gate:
             CallRefused: The core said no.
             CallReaped: The node made no progress: it lost its lane and was cancelled.
         """
+        beat = idle_heartbeat(config)
+        if beat is None:
+            return await self._arun(config, body)
+        with while_waiting(beat):
+            return await self._arun(config, body)
+
+    async def _arun(self, config: RunnableConfig | None, body: Callable[[Any], Awaitable[T]]) -> T:
         who = self.who(config)
-        with self._enter(who), _waiting(config):
-            if not self.watched:
-                return await body(config)
-            if self.lane is None:
-                return await body(Guard(self, None).wrap(config))
-            return await self._arun_leased(await self.rm.admit_async(self._call(who)), config, body)
+        if who.call is not None:
+            return await self._arun_leased(who, who.call, config, body)
+        entered = enter(self.rm, who.identity)
+        try:
+            return await body(Guard(self, None).wrap(config) if self.watched else config)
+        finally:
+            leave(entered)
 
     async def _arun_leased(
-        self, lease: Lease, config: RunnableConfig | None, body: Callable[[Any], Awaitable[T]]
+        self,
+        who: Who,
+        call: Call,
+        config: RunnableConfig | None,
+        body: Callable[[Any], Awaitable[T]],
     ) -> T:
-        guard = Guard(self, lease)
-        reaper = ReapGuard(lease)
-        outcome = Outcome.CANCELLED
+        lease = await self.rm.admit_async(call)
+        outcome, guard, reaper = Outcome.CANCELLED, Guard(self, lease), ReapGuard(lease)
+        entered, beats = enter(self.rm, who.identity, lease), BEATS.set(Beats(lease))
         try:
-            with activated(self.rm, lease):
-                result = await body(guard.wrap(config))
+            result = await body(guard.wrap(config))
         except BaseException as error:
             outcome = _outcome(error)
             reaped = reaper.convert(error)
@@ -255,11 +334,23 @@ class Gate:
         finally:
             guard.close()
             lease.settle(outcome=outcome)
+            restore(BEATS, beats)
+            leave(entered)
 
 
-def _waiting(config: RunnableConfig | None) -> AbstractContextManager[None]:
-    beat = idle_heartbeat(config)
-    return nullcontext() if beat is None else while_waiting(beat)
+def _on_worker(lease: Lease, body: Callable[[Any], T], config: Any) -> T:
+    """`body(config)` in the caller's context, on a thread that is left behind if it hangs.
+
+    Raises:
+        CallReaped: The lease was reaped first. The thread runs on, and its result is dropped.
+    """
+    job = Job(copy_context(), partial(body, config))
+    lease.on_reap(lambda _: job.abandon())
+    hand_off(job)
+    job.wait()
+    if job.abandoned:
+        lease.raise_if_reaped()
+    return cast("T", job.take())
 
 
 def _outcome(error: BaseException) -> Outcome:

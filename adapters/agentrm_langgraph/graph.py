@@ -9,17 +9,18 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 from langgraph.constants import TAG_HIDDEN
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
 from langgraph.pregel._read import DEFAULT_BOUND
 
-from agentrm_langgraph.gate import AgentOf, Gate, Options, check_group
+from agentrm_langgraph.depth import aside
+from agentrm_langgraph.gate import BRANCHES, AgentOf, Gate, Options, check_group
 from agentrm_langgraph.hoist import gate_of
 from agentrm_langgraph.nodes import ManagedNode
-from agentrm_langgraph.runs import RUN, new_run
+from agentrm_langgraph.runs import RUN, new_run, release_contexts
 from agentrm_plugins import AgentRM, ConfigError
 
 if TYPE_CHECKING:
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 
     from langgraph.pregel._read import PregelNode
 
+    from agentrm_plugins.sessions.integration import ContextManager
+
 __all__ = ["manage_graph"]
 
 G = TypeVar("G")
 Lane = str | Mapping[str, str | None] | None
 _AUTO = "auto"
 _PREVIOUS = "__previous__"  # the channel that only a functional graph has
-_BRANCHES = ("batch", "background")
 
 
 def manage_graph(
@@ -46,6 +48,8 @@ def manage_graph(
     silence_timeout_s: float | None = None,
     total_timeout_s: float | None = None,
     abandon: bool = True,
+    hint: Literal["depth"] | None = None,
+    context: ContextManager | None = None,
 ) -> G:
     """Put every node of a graph under management.
 
@@ -57,30 +61,34 @@ def manage_graph(
         graph: A `StateGraph`, compiled or not, an ``@entrypoint``, or an agent made by
             `create_agent` and the like.
         rm: The core.
-        lane: Which lane group's lane a node holds while it runs. "auto": nodes that run tools take
-            one of the group "tools" and others one of the group "node", where the core has such
-            groups; else none, and they only run for their agent. A group's name: all take one of
-            it. None: none does. A mapping from a node's name to a group or None decides for those
-            that it names. Nodes that are graphs, and entrypoints, take none: what is in them does.
+        lane: Which lane group's lane a node holds while it runs. "auto": nodes that run tools one
+            of the group "tools", others one of "node", where the core has such groups; else none,
+            and they only run for their agent. A group's name: all take one of it. None: none does.
+            A mapping from a node's name to a group or None decides for those that it names. Nodes
+            that are graphs, and entrypoints, take none: what is in them does.
         agent: From the run's config to the name of the agent; None: the thread id.
         wait_timeout_s: Seconds that a node may wait for its lane; None: as the core is configured.
-        silence_timeout_s: Seconds without a sign of life (a token, something written to the
-            stream, a call of a task or a tool) after which a node with a lane is reaped; None: the
-            core's `response_timeout_s`.
+        silence_timeout_s: Seconds without a sign of life (a token, a write to the stream, a call)
+            after which a node with a lane is reaped; None: the core's `response_timeout_s`.
         total_timeout_s: Seconds for which a node may hold its lane; None: as configured.
         abandon: Whether sync nodes with a lane run on threads that can be given up when they hang.
             False keeps them on LangGraph's threads; they are then reaped, but waited for.
+        hint: "depth": branches that the graph's end does not wait for stand back, as far as its
+            edges tell (see `agentrm_langgraph.depth`). None: only nodes that are marked do.
+        context: Where the agents' sessions are. An abandoned agent's is hibernated.
 
     Raises:
-        ConfigError: It is no graph, it is managed by another core, or a lane group or a node that
-            `lane` names does not exist.
+        ConfigError: It is no graph, it is managed by another core, a lane group or a node that
+            `lane` names does not exist, or there is no such hint.
     """
     if not isinstance(rm, AgentRM):
         raise ConfigError("rm", type(rm).__name__, "give the AgentRM core that manages the graph")
     if not isinstance(graph, Pregel | StateGraph):
         raise ConfigError("graph", graph, "give a StateGraph, a compiled graph or an @entrypoint")
     options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)
-    manager = _Manager(rm, lane, options)
+    manager = _Manager(rm, lane, options, hint)
+    if context is not None:
+        release_contexts(rm, context)
     known = getattr(graph, "agentrm_manager", None)
     if known is not None:
         if known.rm is rm:
@@ -95,8 +103,11 @@ def manage_graph(
 class _Manager:
     """How one graph and its subgraphs are managed."""
 
-    def __init__(self, rm: AgentRM, lane: Lane, options: Options) -> None:
+    def __init__(self, rm: AgentRM, lane: Lane, options: Options, hint: str | None) -> None:
+        if hint not in {None, "depth"}:
+            raise ConfigError("hint", hint, "give 'depth', or None for the user's marks alone")
         self.rm = rm
+        self._by_depth = hint == "depth"
         self._options = options
         self._groups = {group.name for group in rm.config.groups}
         self._named: Mapping[str, str | None] = {}
@@ -131,17 +142,27 @@ class _Manager:
             managed = copy.copy(graph)
             self._done[id(graph)] = managed
             managed.__class__ = _managed_class(graph.__class__)
-            managed.nodes = {key: self._node(graph, key, node) for key, node in graph.nodes.items()}
+            stand_back = aside(graph) if self._by_depth else {}
+            managed.nodes = {
+                key: self._node(graph, key, node, _branch(node) or stand_back.get(key))
+                for key, node in graph.nodes.items()
+            }
             cast("_ManagedGraph", managed).agentrm_manager = self
         return cast("Pregel[Any, Any, Any, Any]", self._done[id(graph)])
 
-    def _node(self, graph: Pregel[Any, Any, Any, Any], name: str, node: PregelNode) -> PregelNode:
+    def _node(
+        self,
+        graph: Pregel[Any, Any, Any, Any],
+        name: str,
+        node: PregelNode,
+        branch: str | None,
+    ) -> PregelNode:
         if isinstance(node, ManagedNode):
             return node
         if node.bound is DEFAULT_BOUND and len(node.flat_writers) <= 1:
             return node  # no user's code in it
         if isinstance(node.bound, Pregel):
-            gate = Gate(self.rm, None, name, self._options, branch=_branch(node))
+            gate = Gate(self.rm, None, name, self._options, branch=branch)
             return cast("PregelNode", ManagedNode.of(node, gate, self.manage(node.bound)))
         own = gate_of(getattr(node.bound, "func", None) or getattr(node.bound, "afunc", None))
         if own is None:
@@ -152,7 +173,7 @@ class _Manager:
         hidden = TAG_HIDDEN in (node.tags or ())
         lane = self._named.get(name) if entry or hidden else self._lane(name, node.bound)
         tasks = self._lane("", None) if not hidden else None
-        gate = Gate(self.rm, lane, name, self._options, branch=_branch(node), tasks=tasks)
+        gate = Gate(self.rm, lane, name, self._options, branch=branch, tasks=tasks)
         gate.task_lanes = self._named
         return cast("PregelNode", ManagedNode.of(node, gate))
 
@@ -197,6 +218,9 @@ class _ManagedGraph(Pregel[Any, Any, Any, Any]):
                 finally:
                     RUN.reset(token)
                 yield chunk
+        except BaseException as error:
+            run.abandoned = not isinstance(error, Exception)
+            raise
         finally:
             try:
                 chunks.close()  # type: ignore[attr-defined] # it is a generator
@@ -217,6 +241,9 @@ class _ManagedGraph(Pregel[Any, Any, Any, Any]):
                 finally:
                     RUN.reset(token)
                 yield chunk
+        except BaseException as error:
+            run.abandoned = not isinstance(error, Exception)
+            raise
         finally:
             try:
                 await chunks.aclose()  # type: ignore[attr-defined] # it is a generator
@@ -255,4 +282,4 @@ def _managed_builder_class(kind: type[Any]) -> type[Any]:
 
 def _branch(node: PregelNode) -> str | None:
     mark = (node.metadata or {}).get("agentrm_priority")
-    return str(mark) if mark in _BRANCHES else None
+    return str(mark) if mark in BRANCHES else None

@@ -75,15 +75,19 @@ class _GatedSequence(RunnableSeq):
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The node in sync code."""
-        inner = super().invoke
-        with hoisted(self._gate):
-            return self._gate.run(config, lambda own: inner(input, own, **kwargs))
+        inner, gate = super().invoke, self._gate
+        if gate.carried:
+            with hoisted(gate):
+                return gate.run(config, lambda own: inner(input, own, **kwargs))
+        return gate.run(config, lambda own: inner(input, own, **kwargs))
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         """The node in async code."""
-        inner = super().ainvoke
-        with hoisted(self._gate):
-            return await self._gate.arun(config, lambda own: inner(input, own, **kwargs))
+        inner, gate = super().ainvoke, self._gate
+        if gate.carried:
+            with hoisted(gate):
+                return await gate.arun(config, lambda own: inner(input, own, **kwargs))
+        return await gate.arun(config, lambda own: inner(input, own, **kwargs))
 
     def stream(
         self,

@@ -2,23 +2,33 @@
 
 A run is one `invoke`, `stream`, `ainvoke` or `astream`. When the last run of an agent is over,
 however it ended (finished, failed, cancelled, or a client that went away), whatever still waits for
-the agent or for its children is withdrawn. The statistics count it as ``refused["agent_ended"]``.
+the agent or for its children is withdrawn. The statistics count it as ``refused["agent_ended"]``,
+and name the agents whose client went away, or who left something waiting, under ``abandoned``.
+Their sessions in a context manager are hibernated, if it was given to `manage_graph`: nobody may
+ever come back for them, and whoever does finds them in the archive.
 """
 
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import uuid
 import weakref
 from collections import deque
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import TYPE_CHECKING
+
+from agentrm_plugins.integration import Job, hand_off
 
 if TYPE_CHECKING:
     from agentrm_plugins import AgentRM
+    from agentrm_plugins.sessions.integration import ContextManager
 
-__all__ = ["RUN", "Run", "new_run"]
+__all__ = ["RUN", "Run", "new_run", "release_contexts"]
+
+_LOG = logging.getLogger("agentrm")
 
 _Key = tuple[str, str]  # tenant, agent
 
@@ -31,41 +41,44 @@ class _Ledger:
     """
 
     def __init__(self) -> None:
-        self._inbox: deque[tuple[_Key, int]] = deque()
+        self._inbox: deque[tuple[_Key, int, bool]] = deque()
         self._lock = threading.Lock()
         self._open: dict[_Key, int] = {}
 
     def enter(self, rm: AgentRM, key: _Key) -> None:
-        self._change(rm, key, 1)
+        self._change(rm, key, 1, abandoned=False)
 
-    def leave(self, rm: AgentRM, key: _Key) -> None:
-        self._change(rm, key, -1)
+    def leave(self, rm: AgentRM, key: _Key, *, abandoned: bool) -> None:
+        self._change(rm, key, -1, abandoned=abandoned)
 
-    def _change(self, rm: AgentRM, key: _Key, by: int) -> None:
-        self._inbox.append((key, by))
+    def _change(self, rm: AgentRM, key: _Key, by: int, *, abandoned: bool) -> None:
+        self._inbox.append((key, by, abandoned))
         while self._inbox and self._lock.acquire(blocking=False):
             try:
                 ended = self._drain()
             finally:
                 self._lock.release()
-            for tenant, agent in ended:
-                rm.end_agent(agent, tenant=tenant)
+            for (tenant, agent), gone in ended:
+                rm.end_agent(agent, tenant=tenant, abandoned=gone)
 
-    def _drain(self) -> list[_Key]:
+    def _drain(self) -> list[tuple[_Key, bool]]:
         ended = []
         while self._inbox:
-            key, by = self._inbox.popleft()
+            key, by, abandoned = self._inbox.popleft()
             count = self._open.get(key, 0) + by
             if count:
                 self._open[key] = count
             else:
                 del self._open[key]
-                ended.append(key)
+                ended.append((key, abandoned))
         return ended
 
 
 _LEDGERS: weakref.WeakKeyDictionary[AgentRM, _Ledger] = weakref.WeakKeyDictionary()
 _LEDGERS_LOCK = threading.Lock()
+_CONTEXTS: weakref.WeakKeyDictionary[AgentRM, weakref.WeakSet[ContextManager]] = (
+    weakref.WeakKeyDictionary()
+)
 _NUMBERS = itertools.count(1)
 _PROCESS = uuid.uuid4().hex[:8]
 
@@ -78,7 +91,7 @@ class Run:
         ledger: The open runs of that core's agents.
     """
 
-    __slots__ = ("_agents", "_ledger", "_over", "name", "rm")
+    __slots__ = ("_agents", "_ledger", "_over", "abandoned", "name", "rm")
 
     def __init__(self, rm: AgentRM, ledger: _Ledger) -> None:
         self.rm = rm
@@ -86,10 +99,10 @@ class Run:
         self._ledger = ledger
         self._agents: dict[_Key, None] = {}
         self._over = False
+        self.abandoned = False  # whether whoever waited for it went away
 
-    def works_for(self, tenant: str, agent: str) -> None:
-        """A node of this run works for this agent."""
-        key = (tenant, agent)
+    def works_for(self, key: tuple[str, str]) -> None:
+        """A node of this run works for this tenant's agent."""
         if key not in self._agents and not self._over:
             self._agents[key] = None
             self._ledger.enter(self.rm, key)
@@ -102,7 +115,31 @@ class Run:
                 key, _ = self._agents.popitem()
             except KeyError:  # another thread took the last
                 return
-            self._ledger.leave(self.rm, key)
+            self._ledger.leave(self.rm, key, abandoned=self.abandoned)
+
+
+def release_contexts(rm: AgentRM, context: ContextManager) -> None:
+    """Hibernate the sessions of agents of this core that are abandoned from here on."""
+    with _LEDGERS_LOCK:
+        known = _CONTEXTS.setdefault(rm, weakref.WeakSet())
+        if context in known:
+            return
+        known.add(context)
+    reference = weakref.ref(context)
+
+    def release(agent: str, tenant: str) -> None:
+        manager = reference()
+        if manager is not None:
+            hand_off(Job(copy_context(), partial(_hibernate, manager, agent, tenant)))
+
+    rm.on_abandoned(release)
+
+
+def _hibernate(context: ContextManager, agent: str, tenant: str) -> None:
+    try:
+        context.hibernate(agent, tenant=tenant)
+    except Exception:  # noqa: BLE001 - nobody is left to be told
+        _LOG.exception("the session of abandoned agent %r could not be hibernated", agent)
 
 
 RUN: ContextVar[Run | None] = ContextVar("agentrm_run", default=None)

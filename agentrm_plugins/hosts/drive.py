@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from agentrm_plugins.ambient import WAITING
 
 if TYPE_CHECKING:
-    from agentrm_plugins.calls import Call
-    from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.lease import Lease
 
 __all__ = ["admission", "drive", "drive_async", "park"]
@@ -22,14 +20,13 @@ T = TypeVar("T")
 _SIGN_OF_LIFE_S = 0.05  # guessed: well below any idle timeout that leaves a model time to answer
 
 
-def admission(host: Host, call: Call, parent: int | None) -> Generator[Lease, None, Lease]:
-    """Ask for a lane and wait for it.
+def admission(lease: Lease) -> Generator[Lease, None, Lease]:
+    """Wait for the lane that was asked for.
 
     Raises:
         CallRefused: The core said no.
         ClosedError: The core is closed.
     """
-    lease = host.submit(call, parent)
     if not lease.decided:
         try:
             yield lease

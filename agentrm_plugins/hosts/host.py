@@ -13,13 +13,14 @@ import logging
 import os
 import threading
 import weakref
+from _thread import get_ident
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.effects import Granted, Reaped, Refused, Settled
 from agentrm_plugins.errors import ClosedError
-from agentrm_plugins.events import Close, Submit, Tick
+from agentrm_plugins.events import Close, EndAgent, Submit, Tick
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
@@ -38,6 +39,7 @@ __all__ = ["Host"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("agentrm")
+_ABANDONED = 1000  # names of agents that are remembered
 _HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
 
 
@@ -69,6 +71,7 @@ class Host:
         self.closed = False
         self._streams: tuple[EventStream, ...] = ()
         self._events_dropped = 0
+        self._listeners: tuple[Callable[[str, str], None], ...] = ()
         self._reset()
         clock.attach(self)
         _HOSTS.add(self)
@@ -82,6 +85,8 @@ class Host:
         self._inside = 0
         self._leases: dict[int, weakref.ref[Lease]] = {}
         self._callbacks: deque[Lease] = deque()
+        self.abandoned: dict[tuple[str, str], int] = {}  # tenant, agent
+        self._left: deque[tuple[str, str]] = deque()
         self._pump: Pump | None = None
         self._on_idle: deque[Callable[[], None]] = deque()
 
@@ -112,11 +117,11 @@ class Host:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex
         inbox.append(event)
-        while inbox and mutex.acquire(blocking=False):
+        while inbox and mutex.acquire(False):
             if self._inside:  # by this very thread: we are a finaliser or a signal's handler
                 mutex.release()
                 return
-            self._inside = threading.get_ident()
+            self._inside = get_ident()
             try:
                 self._drain(inbox)
             finally:
@@ -124,6 +129,8 @@ class Host:
                 mutex.release()
             if self._callbacks:
                 self._run_callbacks()
+            if self._left:
+                self._tell_left()
 
     def tick(self) -> None:
         """A date has come."""
@@ -141,6 +148,8 @@ class Host:
             except Exception as error:  # noqa: BLE001 - a bug of ours, told to whom it concerns
                 self._report(event, error)
                 continue
+            if event.__class__ is EndAgent and event.abandoned:
+                self._note_left(event.tenant, event.agent)
             for stream in self._streams:  # first, so that who is woken finds its own grant there
                 stream.push(effects)
             self._deliver(effects)
@@ -171,12 +180,38 @@ class Host:
             lease.decide(effect)  # type: ignore[arg-type]
         if effect.__class__ is Refused:
             self._leases.pop(effect.ticket, None)
+            if effect.cause == "agent_ended":
+                self._note_left("default" if lease is None else lease.call.tenant, effect.agent)
 
     def _reap(self, effect: Effect) -> None:
         reference = self._leases.pop(effect.ticket, None)
         lease = reference() if reference is not None else None
         if lease is not None and lease.note_reaped(effect):  # type: ignore[arg-type]
             self._callbacks.append(lease)
+
+    def _note_left(self, tenant: str, agent: str) -> None:
+        key = tenant, agent
+        self.abandoned[key] = self.abandoned.pop(key, 0) + 1
+        if len(self.abandoned) > _ABANDONED:
+            del self.abandoned[next(iter(self.abandoned))]
+        if self._listeners:
+            self._left.append(key)
+
+    def _tell_left(self) -> None:
+        while self._left:
+            try:
+                tenant, agent = self._left.popleft()
+            except IndexError:  # another thread took it
+                return
+            for tell in self._listeners:
+                try:
+                    tell(agent, tenant)
+                except Exception:  # noqa: BLE001 - the caller here has nothing to do with it
+                    _LOG.exception("what was to be done for abandoned agent %r failed", agent)
+
+    def on_abandoned(self, tell: Callable[[str, str], None]) -> None:
+        """Call `tell(agent, tenant)` for each agent that is abandoned from here on."""
+        self._listeners = (*self._listeners, tell)
 
     def _report(self, event: Event | _Read, error: Exception) -> None:
         _LOG.error("the kernel failed on %r: %s", event.__class__.__name__, error, exc_info=error)

@@ -1,6 +1,9 @@
 """The pump: one thread that rings when a date comes. It starts with the first date.
 
 It holds its host weakly, so that a core that nobody closed is collected, and its thread ends.
+
+A date that is taken back is kept all the same: calls that come and go one after the other, each
+with its own date, would wake the thread for each of them, and it costs more than the call.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Pump"]
 
 _LONGEST_S = 60.0
+_NEVER = float("inf")
 
 
 class Pump:
@@ -29,7 +33,7 @@ class Pump:
 
     def __init__(self, host: Host) -> None:
         self._bell = bell = Bell()
-        self._state = {"at_s": float("inf"), "stopped": False}
+        self._state = {"at_s": _NEVER, "stopped": False}
         reference = weakref.ref(host, lambda _: bell.ring())
         self._thread = threading.Thread(
             target=_run, args=(reference, bell, self._state), name="agentrm-pump", daemon=True
@@ -50,16 +54,19 @@ class Pump:
 
 
 def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool]) -> None:
+    kept_s = _NEVER
     while not state["stopped"]:
         host = reference()
         if host is None:
             return
-        state["at_s"] = float("inf")  # whoever sets a date from here on rings the bell
+        state["at_s"] = _NEVER  # whoever sets a date from here on rings the bell
         now_s = time.monotonic()
         at_s = host.deadline_s
         if at_s <= now_s:
             host.tick()
             at_s = host.deadline_s
         del host
-        state["at_s"] = at_s
+        if now_s < kept_s < at_s:
+            at_s = kept_s
+        state["at_s"] = kept_s = at_s
         bell.wait(min(max(at_s - now_s, 0.0), _LONGEST_S))

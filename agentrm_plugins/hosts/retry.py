@@ -8,11 +8,13 @@ waits in the queue at its own place.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 import tenacity
 
 from agentrm_plugins.errors import CallReaped, ConfigError
+from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.policy.retry_class import classify
 from agentrm_plugins.verdicts import Kind
 
@@ -29,12 +31,18 @@ def _is_curable(error: BaseException) -> bool:
     return classify(error).retryable
 
 
+def _too_late(state: tenacity.RetryCallState) -> bool:
+    """Whether the next attempt would come after the deadline (as `stop_before_delay` of newer)."""
+    return (state.seconds_since_start or 0.0) + (state.upcoming_sleep or 0.0) >= _TOTAL_S
+
+
 def _default_stop() -> Any:
-    return tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_after_delay(_TOTAL_S)
+    attempts = tenacity.stop_after_attempt(_ATTEMPTS)
+    return lambda state: attempts(state) or _too_late(state)
 
 
 def _default_wait() -> Any:
-    return tenacity.wait_exponential(multiplier=0.25, max=8.0) + tenacity.wait_random(0, 0.25)
+    return tenacity.wait_random_exponential(multiplier=0.1, max=8.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +50,20 @@ class RetryPolicy:
     """Which failures go again, how often, and after how long at least.
 
     Args:
-        stop: tenacity's; default: 16 attempts or 600 s, whichever is first. Sixteen, because
-            of endpoints that hang 40 % of their calls only 2 in 10 million calls hang so often.
-        wait: tenacity's; default: 0.25 s doubling to 8 s with jitter, between the OpenAI SDK's
-            0.5 s and none. It is not asked after a rate limit or a hang at a known endpoint: there
-            the core knows better when the call may go.
+        stop: tenacity's; default: 16 attempts, or when the next one would come 600 s or more after
+            the first. Sixteen, because of endpoints that hang 40 % of their calls only 2 in 10
+            million calls hang so often. It sees as `upcoming_sleep` the time that the server asked
+            for: a limit per day is not waited for.
+        wait: tenacity's; default: anything up to 0.1 s, doubling to 8 s (the "full jitter" of AWS's
+            architecture blog, 2015; 8 s is the OpenAI SDK's cap; 0.1 s is guessed: one 500 or
+            reset among calls that are served is no reason to wait, and an endpoint that fails most
+            calls is left alone by its breaker). It is not asked after a rate limit or a hang at a
+            known endpoint: there the core knows better when the call may go.
         retry: tenacity's; default: what `classify` calls curable (429, 503, 529, 5xx, resets,
             timeouts, hangs; never 400, 401, insufficient quota or content policy).
 
     Raises:
-        ConfigError: One of them cannot be called.
+        ConfigError: One of them cannot be called, or has to be awaited.
     """
 
     stop: Any = field(default_factory=_default_stop)
@@ -61,9 +73,12 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         """Refuse what is no policy, before the first failure."""
         for name in ("stop", "wait", "retry"):
-            if not callable(getattr(self, name)):
-                way = f"give a tenacity {name} object, for example tenacity.{_EXAMPLES[name]}"
-                raise ConfigError(name, getattr(self, name), way)
+            given = getattr(self, name)
+            way = f"give a tenacity {name} object, for example tenacity.{_EXAMPLES[name]}"
+            if not callable(given):
+                raise ConfigError(name, given, way)
+            if iscoroutinefunction(given) or iscoroutinefunction(type(given).__call__):
+                raise ConfigError(name, given, f"it has to be awaited, which nobody does; {way}")
 
     def wait_s(
         self, error: BaseException, attempt: int, begun_s: float, now_s: float, *, paced: bool
@@ -80,6 +95,8 @@ class RetryPolicy:
         if not isinstance(error, Exception):
             return None
         state = _state(error, attempt, begun_s, now_s)
+        report = judge(error)[1]
+        state.upcoming_sleep = (report.retry_after_s if report is not None else None) or 0.0
         if not self.retry(state) or self.stop(state):
             return None
         if paced and (isinstance(error, CallReaped) or classify(error).kind is Kind.LIMIT):

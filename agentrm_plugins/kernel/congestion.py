@@ -150,7 +150,7 @@ class Congestion:
             else:
                 site.given_up(number, usage, now_s)
             if report is not None:
-                site.reported(report, now_s)
+                site.reported(report, ticket.granted_s, now_s)
 
     def given_up(self, ticket: Ticket, usage: Usage | None) -> None:
         """The call was cancelled, or nobody knows how it ended: what came out of it was used."""
@@ -183,7 +183,7 @@ class Congestion:
             site.requeues += 1
             site.failed(ticket.number, event.verdict, event.report, now_s)
             if event.report is not None:
-                site.reported(event.report, now_s)
+                site.reported(event.report, ticket.granted_s, now_s)
         kernel.charge(ticket, None)
         ticket.beats = ticket.beaten_tokens = 0
         ticket.overtaken = 0.0
@@ -207,7 +207,7 @@ class Congestion:
         before = site.breaker
         if event.verdict is not None and event.verdict.retryable:
             site.foreign(event.verdict, event.report, event.sent_s, now_s)
-        site.reported(event.report, now_s)
+        site.reported(event.report, event.sent_s, now_s)
         self._tell(site, None, before)
         if not site.tickets:
             self._idle(site)

@@ -30,6 +30,10 @@ def dump_congestion(kernel: Kernel) -> dict[str, Any]:
             [place, owner, to_plain(ledger)]
             for (place, owner), ledger in congestion.ledgers.ledgers.items()
         ],
+        "shares": [
+            [place, owner, to_plain(bucket)]
+            for (place, owner), bucket in congestion.ledgers.shares.buckets.items()
+        ],
         "places": [[number, *place] for number, place in congestion.places.items()],
     }
 
@@ -55,6 +59,8 @@ def load_congestion(kernel: Kernel, state: dict[str, Any]) -> None:
     congestion.idle.update(dict.fromkeys(state["idle"]))
     for place, owner, ledger in state["ledgers"]:
         congestion.ledgers.ledgers[place, owner] = from_plain(ledger)
+    for place, owner, bucket in state["shares"]:
+        congestion.ledgers.shares.buckets[place, owner] = from_plain(bucket)
     for number, seq, turn in state["places"]:
         congestion.places[number] = seq, turn
 
@@ -74,6 +80,7 @@ def dump_need(ticket: Ticket) -> dict[str, Any]:
         "need": [ticket.need[name] for name in RESOURCES] if ticket.need else [],
         "reserved": _amounts(ticket.reserved),
         "charged": _amounts(ticket.charged),
+        "taken": _amounts(ticket.taken),
     }
 
 
@@ -86,6 +93,7 @@ def load_need(kernel: Kernel, ticket: Ticket, entry: dict[str, Any]) -> None:
         ticket.site.tickets += 1
     ticket.reserved = _keys(entry["reserved"])
     ticket.charged = _keys(entry["charged"])
+    ticket.taken = _keys(entry["taken"])
 
 
 def _amounts(reserved: list[Reserved] | None) -> list[list[Any]] | None:

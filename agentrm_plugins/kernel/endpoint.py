@@ -5,7 +5,8 @@
 
 Law: a call may go when the breaker and the gate let it, a place is free, and each bucket holds its
 amount. A refusal is laid at the door of the resource that the server names, or else of the one that
-its figures show as empty, or else of all that are counted.
+its figures show as empty, or else of the one that came nearest to its limit; of all that are in
+question where that is not known.
 """
 
 from __future__ import annotations
@@ -14,26 +15,23 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from agentrm_plugins.policy.aimd import RateController, RateSettings, Source
+from agentrm_plugins.kernel.meter import START_PER_S, Meter
+from agentrm_plugins.policy.aimd import RateController, RateSettings
 from agentrm_plugins.policy.breaker import Breaker
-from agentrm_plugins.policy.bucket import Bucket
 from agentrm_plugins.policy.concurrency import ConcurrencyController
 from agentrm_plugins.policy.gate import Gate
-from agentrm_plugins.policy.refill import RefillEstimator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentrm_plugins.verdicts import LimitReport, ServerLimit
+    from agentrm_plugins.verdicts import LimitReport
 
-__all__ = ["RESOURCES", "Endpoint", "Meter", "Quota", "Sent", "Wait", "amounts_of"]
+__all__ = ["RESOURCES", "Endpoint", "Quota", "Sent", "Wait", "amounts_of"]
 
 RESOURCES = ("requests", "tokens", "input_tokens", "output_tokens")
 _MINUTE_S = 60.0
-_START_PER_S = 40.0  # guessed: forty agents that start at once are under way in a second
-_SAME_WINDOW = 0.01
 _NEAR = 0.8  # guessed: shares of use closer than this cannot be told apart
-_BURST_S = 10.0  # guessed: a bucket found by probing lets so many seconds' worth through at once
+_IN_USE = 0.5  # guessed: a limit of which less was used is not the one that refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,97 +85,6 @@ def amounts_of(input_tokens: float, output_tokens: float, cached: float = 0.0) -
     }
 
 
-class Meter:
-    """One resource: the controller says how fast, the bucket keeps account."""
-
-    __slots__ = ("_refill", "_size", "bucket", "burst", "controller", "first", "window_s")
-
-    def __init__(
-        self, controller: RateController, window_s: float, burst: float, first: float = 1.0
-    ) -> None:
-        self.controller = controller
-        self.window_s = window_s
-        self.burst = burst
-        self.first = first
-        self.bucket: Bucket | None = None
-        self._refill = RefillEstimator()
-        self._size: float | None = None
-
-    def apply(self, now_s: float) -> None:
-        """The controller's rate is another: the bucket follows."""
-        rate = self.controller.rate_per_s
-        if rate == inf:
-            return
-        capacity = self._capacity(rate)
-        if self.bucket is None:
-            self.bucket = Bucket(rate, capacity, now_s=now_s)
-        else:
-            self.bucket.set_rate(rate, capacity, now_s)
-
-    def empty(self, now_s: float) -> None:
-        """The server says that nothing is left, and the controller has cut the rate."""
-        self.apply(now_s)
-        assert self.bucket is not None  # noqa: S101 - a rate that was cut is finite
-        self.bucket.drain(now_s)
-
-    def wait_s(self, amount: float, now_s: float) -> float:
-        """Seconds until `amount` is there; a size that is only believed keeps nothing out."""
-        if self.bucket is None:
-            return 0.0
-        wait_s = self.bucket.time_until(min(amount, self.bucket.capacity), now_s)
-        if wait_s > 0:
-            self.controller.held_back()
-        return wait_s
-
-    def too_large(self, amount: float) -> bool:
-        """Whether `amount` will never fit, by the word of the user or of the server."""
-        if self.bucket is None or self.controller.source not in {Source.TOLD, Source.SERVER}:
-            return False
-        limit = self.controller.limit_per_s
-        return limit is not None and amount > limit * self.window_s
-
-    def learn(self, limit: ServerLimit, outstanding: float, now_s: float) -> bool:
-        """The server reports this resource. Says whether its limit is news."""
-        most, left, reset_s = limit.limit, limit.remaining, limit.reset_s
-        news = fixed = False
-        if most:  # some gateways say 0 where they know of no limit
-            known = None
-            if not limit.firm:
-                # A refusal's text names what is missing and for how long: that is the rate itself.
-                # Where it names less, what was measured is worth more than "per minute".
-                if reset_s is None:
-                    return False
-                self.window_s = limit.window_s(self.window_s)
-            elif left is not None and reset_s is not None:
-                known = self._refill.observe(most, left, reset_s)
-            if known is not None:
-                fixed = known.fixed
-                self._size = None if fixed else known.size
-                self._take_window(known.window_s)
-            news = self.controller.learn(most / self.window_s, now_s, firm=limit.firm)
-            if news:
-                self.apply(now_s)
-        if left is not None and self.bucket is not None:
-            self.bucket.observe(left, outstanding, now_s)
-            if fixed and reset_s is not None and most is not None:
-                self.bucket.expect_refill(now_s + reset_s, most)
-        return news
-
-    def _take_window(self, window_s: float) -> None:
-        # Measured windows tremble; only a real difference is a new rate.
-        if abs(window_s - self.window_s) > _SAME_WINDOW * self.window_s:
-            self.window_s = window_s
-
-    def _capacity(self, rate: float) -> float:
-        source = self.controller.source
-        if source is Source.SERVER and self._size is not None:
-            return max(1.0, self._size)
-        if source is Source.UNKNOWN:
-            return max(self.first, rate / _START_PER_S)
-        window_s = self.burst * self.window_s
-        return max(1.0, rate * (min(window_s, _BURST_S) if source is Source.PROBED else window_s))
-
-
 class Endpoint:
     """The state of one endpoint.
 
@@ -201,7 +108,6 @@ class Endpoint:
         "in_flight",
         "meters",
         "name",
-        "outstanding",
     )
 
     def __init__(
@@ -226,7 +132,7 @@ class Endpoint:
             controller = RateController(
                 settings,
                 told_per_s=None if limit is None else limit / quota.window_s,
-                start_per_s=_START_PER_S if resource == "requests" else None,
+                start_per_s=START_PER_S if resource == "requests" else None,
                 now_s=now_s,
             )
             meter = self.meters[resource] = Meter(
@@ -237,7 +143,6 @@ class Endpoint:
         self.breaker = breaker or Breaker()
         self.concurrency = ConcurrencyController(told=quota.concurrency)
         self.in_flight: dict[int, Sent] = {}
-        self.outstanding = dict.fromkeys(RESOURCES, 0.0)
         self._answered_s = -inf
         self._last_blamed: list[str] = []
         self._began_s = now_s
@@ -260,6 +165,8 @@ class Endpoint:
             return Wait(wait_s, "breaker")
         wait_s = self.gate.time_until(now_s)
         if wait_s > 0:
+            for meter in self.meters.values():
+                meter.controller.stopped()
             return Wait(wait_s, "closed")
         if not self.concurrency.allows(len(self.in_flight)):
             return Wait(inf, "concurrency")
@@ -303,10 +210,9 @@ class Endpoint:
         for resource, meter in self.meters.items():
             amount = amounts[resource]
             meter.controller.sent(amount)
-            self.outstanding[resource] += amount
             self._epoch[resource] += amount
             if meter.bucket is not None:
-                meter.bucket.take(amount, now_s)
+                meter.take(amount, now_s)
                 gap_s = max(gap_s, amount / meter.controller.rate_per_s)
         went_s = now_s if at_s is None else min(at_s, now_s)
         self.in_flight[ticket] = Sent(amounts, went_s, foreign)
@@ -314,18 +220,27 @@ class Endpoint:
             self.gate.sent(gap_s, now_s)
             self.breaker.sent(ticket, now_s)
 
-    def reported(self, report: LimitReport, now_s: float) -> list[str]:
-        """The server named its limits; gives the resources whose limit is news."""
+    def reported(self, report: LimitReport, now_s: float, sent_s: float | None = None) -> list[str]:
+        """The server named its limits; gives the resources whose limit is news.
+
+        `sent_s` is when the request went that it answers; None: just now.
+        """
         news = []
+        went_s = now_s if sent_s is None else min(sent_s, now_s)
         for resource, limit in report.limits().items():
-            if self.meters[resource].learn(limit, self.outstanding[resource], now_s):
+            meter, later = self.meters[resource], 0.0
+            if meter.bucket is None:
+                calls = self.in_flight.values()
+                later = sum(sent.amounts[resource] for sent in calls if sent.at_s > went_s)
+            if meter.learn(limit, later, went_s, now_s):
                 news.append(resource)
         return news
 
     def limited(self, ticket: int, report: LimitReport, now_s: float) -> list[str]:
         """The server refused a call for its limits (429); gives the resources that were cut."""
+        sent = self.in_flight.get(ticket)
         cut = self.refused(ticket, report, now_s)
-        self.reported(report, now_s)
+        self.reported(report, now_s, None if sent is None else sent.at_s)
         return cut
 
     def refused(self, ticket: int, report: LimitReport, now_s: float) -> list[str]:
@@ -385,12 +300,10 @@ class Endpoint:
             return False
         for resource, meter in self.meters.items():
             reserved = sent.amounts[resource]
-            self.outstanding[resource] -= reserved
             if used is not None:
                 meter.controller.corrected(used[resource] - reserved)
                 self._epoch[resource] += used[resource] - reserved
-                if meter.bucket is not None:
-                    meter.bucket.settle(reserved, used[resource], now_s)
+                meter.settle(reserved, used[resource], now_s)
         if failed is False:
             self._answered_s = now_s
             self.concurrency.answered()
@@ -407,11 +320,10 @@ class Endpoint:
         if sent is not None:
             for resource, meter in self.meters.items():
                 amount = sent.amounts[resource]
-                self.outstanding[resource] -= amount
                 if sent.at_s > self._epoch_s:
                     self._epoch[resource] -= amount
-                if meter.bucket is not None and resource != "requests":
-                    meter.bucket.settle(amount, 0.0, now_s)
+                if resource != "requests":
+                    meter.give_back(amount, sent.at_s, now_s)
         return sent
 
     def _blamed(self, report: LimitReport, sent: Sent, now_s: float) -> list[str]:
@@ -429,12 +341,13 @@ class Endpoint:
         if sent_s <= self._epoch_s:
             return self._last_blamed
         seconds = max(now_s - max(self._epoch_s, self._began_s), 1e-3)
-        use = {}
-        for resource in ("requests", "tokens"):
-            limit = self.meters[resource].controller.limit_per_s
-            if limit is None:
-                return ["requests", "tokens"]
-            use[resource] = self._epoch[resource] / seconds / limit
+        limits = {name: meter.controller.limit_per_s for name, meter in self.meters.items()}
+        use = {name: self._epoch[name] / seconds / limit for name, limit in limits.items() if limit}
+        unknown = [] if "requests" in use else ["requests"]
+        if not any(name in use for name in RESOURCES[1:]):
+            unknown.append("tokens")
+        if unknown:  # it is one of these, or one that is known and was really in use
+            return unknown + [name for name, share in use.items() if share >= _IN_USE]
         most = max(use.values())
         if most <= 0 and self._last_blamed:
             return self._last_blamed  # nothing went through since: it is the same trouble

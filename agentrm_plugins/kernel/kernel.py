@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["Kernel"]
 
 _HISTORY = 4096
-_UNUSED = Usage()
 
 
 class Kernel:
@@ -72,6 +71,7 @@ class Kernel:
         self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._out: list[fx.Effect] = []
+        self._leases = config.leases
         self._token_service_s = config.scheduler.service_s_per_1k_tokens / 1000.0
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._submit,
@@ -208,10 +208,10 @@ class Kernel:
     def _end_agent(self, event: ev.EndAgent) -> None:
         for account in self.agents.family(event.agent, event.tenant):
             for bid in list(account.bids.values()):
-                for ticket in list(bid.queue):
-                    if ticket.state is State.QUEUED:
-                        self.room.remove(ticket, self.now_s)
-                        self.refuse(ticket, "agent_ended")
+                while bid.live:  # To refuse one may let another one go.
+                    first = bid.head
+                    self.room.remove(first, self.now_s)
+                    self.refuse(first, "agent_ended")
             for ticket in list(self.room.asleep.values()):
                 if ticket.account is account:
                     self.room.remove(ticket, self.now_s)
@@ -237,16 +237,18 @@ class Kernel:
         move(ticket, State.RUNNING)
         ticket.seat = seat
         ticket.granted_s = now_s
-        ticket.terms = self.congestion.terms(ticket, terms(ticket.call, self.config.leases))
+        allowed = terms(ticket.call, self._leases)
+        ticket.terms = allowed if ticket.site is None else self.congestion.terms(ticket, allowed)
         ticket.deadline_s = now_s + ticket.terms.total_s
-        waited_s = now_s - ticket.queued_s
-        ticket.waited_s += waited_s
-        account.waited_s += waited_s
-        account.tenant.waited_s += waited_s
         counters = self.counters
         counters.granted += 1
-        counters.waited_s += waited_s
         counters.running += 1
+        waited_s = now_s - ticket.queued_s
+        if waited_s:
+            ticket.waited_s += waited_s
+            account.waited_s += waited_s
+            account.tenant.waited_s += waited_s
+            counters.waited_s += waited_s
         if seat.group.per_agent is not None:
             self.room.seated(account, seat.group)
         if ticket.parent is not None:
@@ -287,7 +289,8 @@ class Kernel:
             self.vacate(ticket)
         account = ticket.account
         account.calls += 1
-        self.charge(ticket, usage)
+        if usage is not None or ticket.beaten_tokens:
+            self.charge(ticket, usage)
         if ticket.site is not None or self.config.budgets:
             unknown = settle is None or (settle.verdict is None and outcome is not Outcome.OK)
             if settle is None or unknown or outcome is Outcome.CANCELLED:
@@ -312,7 +315,7 @@ class Kernel:
         seat = ticket.seat
         assert seat is not None  # noqa: S101 - every running ticket has one
         ticket.seat = None
-        if self.pool.leave(seat):
+        if self.pool.leave(seat) and self.room.count:
             self.room.unseated(seat.account, seat.group, self.now_s)
             self.room.reprice(seat.account.tenant)
 
@@ -320,7 +323,7 @@ class Kernel:
         """The tokens count for the agent, its tenant and the totals."""
         if usage is None:
             # Nobody knows what it cost; what came out did cost.
-            usage = Usage(0, ticket.beaten_tokens) if ticket.beaten_tokens else _UNUSED
+            usage = Usage(0, ticket.beaten_tokens)
         tokens = usage.input_tokens + usage.output_tokens
         if not tokens:
             return
@@ -337,7 +340,8 @@ class Kernel:
     def _forget(self, ticket: Ticket) -> None:
         """The ticket is done; see to what hung on it."""
         del self.tickets[ticket.number]
-        self.alarms.clear(ticket)
+        if ticket.alarm_s < NEVER:
+            self.alarms.clear(ticket)
         if ticket.site is not None:
             self.congestion.leave(ticket.site)
         if ticket.parent is not None or ticket.kids is not None:
@@ -425,7 +429,7 @@ class Kernel:
         account = ticket.account
         return (
             self.pool.free(group)
-            and not group.agent_full(account)
-            and not group.tenant_full(account.tenant)
-            and self.congestion.may_start(ticket)
+            and (group.per_agent is None or not group.agent_full(account))
+            and (group.per_tenant is None or not group.tenant_full(account.tenant))
+            and (ticket.site is None or self.congestion.may_start(ticket))
         )

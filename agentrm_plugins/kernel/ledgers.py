@@ -8,15 +8,20 @@ nothing is spent (any more) is forgotten; what is spent of a budget without a wi
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from math import inf
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.policy.budget import Budget, Resource
+from agentrm_plugins.kernel.rate_shares import RateShares
+from agentrm_plugins.policy.budget import Budget, Resource, first_refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agentrm_plugins.accounts import Account
     from agentrm_plugins.calls import Usage
     from agentrm_plugins.config_endpoints import Price
     from agentrm_plugins.kernel.kernel import Kernel
+    from agentrm_plugins.kernel.rate_shares import Owner
     from agentrm_plugins.kernel.ticket import Ticket
 
 __all__ = ["Ledgers"]
@@ -35,22 +40,26 @@ class Ledgers:
         self._kernel = kernel
         self._budgets = kernel.config.budgets
         self.ledgers: dict[tuple[int, str], Budget] = {}
+        self.shares = RateShares(kernel.config.shares)
 
     def enter(self, ticket: Ticket) -> str | None:
         """Reserve for a call that comes. What refuses it, in words; None if nothing does."""
+        now_s, account = self._kernel.now_s, ticket.account
         if not self._budgets:
-            return None
+            owners = self._owners(account) if self._kernel.config.shares else ()
+            return self.shares.enter(ticket, owners, now_s)
         self._forget()
-        now_s = self._kernel.now_s
         amounts = self._amounts(ticket)
-        ledgers = self._of(ticket.account)
-        for ledger in ledgers.values():
-            amount = amounts[ledger.resource]
-            if not ledger.allows(amount, now_s):
-                rest = max(0.0, ledger.hard - ledger.spent(now_s))
-                again_s = ledger.time_until(amount, now_s)
-                room = f"; room again in {again_s:.0f} s" if again_s < float("inf") else ""
-                return f"{ledger.name}: needs {amount:g}, has {rest:g} of {ledger.hard:g}{room}"
+        ledgers = self._of(account)
+        full = first_refusal(ledgers.values(), amounts, now_s)
+        if full is not None:
+            amount, rest = amounts[full.resource], max(0.0, full.hard - full.spent(now_s))
+            again_s = full.time_until(amount, now_s)
+            room = f"; room again in {again_s:.0f} s" if again_s < inf else ""
+            return f"{full.name}: needs {amount:g}, has {rest:g} of {full.hard:g}{room}"
+        refusal = self.shares.enter(ticket, self._owners(account), now_s)
+        if refusal is not None:
+            return refusal
         ticket.reserved = [(key, amounts[ledger.resource]) for key, ledger in ledgers.items()]
         for key, amount in ticket.reserved:
             ledger = ledgers[key]
@@ -66,6 +75,8 @@ class Ledgers:
         A call that hung is charged once more when its end is heard of: for what it used beyond.
         """
         now_s, used = self._kernel.now_s, self._used(ticket, usage) if ran else _NOTHING
+        if ticket.taken and not hung:
+            self.shares.settle(ticket, used, now_s)
         if ticket.reserved is not None:
             done = []
             for key, amount in ticket.reserved:
@@ -112,22 +123,22 @@ class Ledgers:
     def _of(self, account: Account) -> dict[tuple[int, str], Budget]:
         """The ledgers that a call of this agent is charged to, its own first."""
         keys: list[tuple[int, str]] = []
+        for kind, name, shown in self._owners(account):
+            for place, config in enumerate(self._budgets):
+                pattern = config.agent if kind == "agent" else config.tenant
+                if pattern is not None and fnmatchcase(name, pattern):
+                    keys.append((place, f"{kind} {shown}"))
+        return {key: self._ledger(key) for key in keys}
+
+    def _owners(self, account: Account) -> Iterator[Owner]:
+        """Who is charged for what this agent does: itself, each agent above it, the tenant."""
         tenant = account.tenant.name
         name: str | None = account.name
         while name is not None:
-            keys += [
-                (place, f"agent {tenant}/{name}")
-                for place, config in enumerate(self._budgets)
-                if config.agent is not None and fnmatchcase(name, config.agent)
-            ]
+            yield "agent", name, f"{tenant}/{name}"
             above = self._kernel.accounts.get((tenant, name))
             name = above.parent if above is not None else None
-        keys += [
-            (place, f"tenant {tenant}")
-            for place, config in enumerate(self._budgets)
-            if config.tenant is not None and fnmatchcase(tenant, config.tenant)
-        ]
-        return {key: self._ledger(key) for key in keys}
+        yield "tenant", tenant, tenant
 
     def _ledger(self, key: tuple[int, str]) -> Budget:
         ledger = self.ledgers.get(key)

@@ -14,7 +14,8 @@ from math import inf, isfinite
 from typing import Any
 
 from agentrm_plugins.errors import KernelBug
-from agentrm_plugins.kernel.endpoint import Endpoint, Meter, Sent
+from agentrm_plugins.kernel.endpoint import Endpoint, Sent
+from agentrm_plugins.kernel.meter import Meter
 from agentrm_plugins.kernel.pulse import Pulse
 from agentrm_plugins.policy.aimd import RateController, RateSettings
 from agentrm_plugins.policy.breaker import Breaker, BreakerState
@@ -23,6 +24,7 @@ from agentrm_plugins.policy.budget import Budget, Resource
 from agentrm_plugins.policy.concurrency import ConcurrencyController
 from agentrm_plugins.policy.gate import Gate
 from agentrm_plugins.policy.latency import LatencySketch
+from agentrm_plugins.policy.mirror import Mirror
 from agentrm_plugins.policy.output_estimate import OutputEstimator
 from agentrm_plugins.policy.rates import Rates
 from agentrm_plugins.policy.refill import Refill, RefillEstimator
@@ -37,7 +39,7 @@ _OBJECTS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         *(Breaker, Bucket, Budget, ConcurrencyController, Endpoint, Gate, LatencySketch, Meter),
-        *(OutputEstimator, Pulse, RateController, RateSettings, Rates, RefillEstimator),
+        *(Mirror, OutputEstimator, Pulse, RateController, RateSettings, Rates, RefillEstimator),
     )
 }
 

@@ -97,7 +97,7 @@ class WaitingRoom:
         if self._pool.in_use >= self._pool.lanes:
             return True  # The head waits for a lane, maybe for this very call's.
         lines = [line for line in site.lines if line.ready and self._is_open(line)]
-        head = self._head(site, lines, now_s)
+        head = self._head(site, lines, now_s) if lines else None
         if head is None or head is ticket.bid:
             return True
         share = share_of(ticket, head.head)
@@ -266,30 +266,29 @@ class WaitingRoom:
         for line in lines:
             if line.site is not None:
                 sites.setdefault(line.site, []).append(line)
-            elif (bid := line.ready.best(now_s)) is not None:
-                heads.append(bid)
+            else:
+                heads.append(_best(line, now_s))
         for site, own in sites.items():
             candidate = self._candidate(site, own, now_s)
             if candidate is not None:
                 heads.append(candidate)
         return heads
 
-    def _head(self, site: Site, lines: list[Line], now_s: float) -> Bid | None:
+    def _head(self, site: Site, lines: list[Line], now_s: float) -> Bid:
         """Whose turn it is at the endpoint, of those who have a lane."""
         first = site.first
         if first is not None and first.line in lines:
             return first
-        heads = [bid for line in lines if (bid := line.ready.best(now_s)) is not None]
-        if len(heads) > 1:
-            heads = [bid for bid in heads if is_owed(bid.line)] or heads
-        return min(heads, key=lambda bid: bid.line.ready.rank(bid, now_s), default=None)
+        heads = [_best(line, now_s) for line in lines]
+        if len(heads) == 1:
+            return heads[0]
+        heads = [bid for bid in heads if is_owed(bid.line)] or heads
+        return min(heads, key=lambda bid: bid.line.ready.rank(bid, now_s))
 
     def _candidate(self, site: Site, lines: list[Line], now_s: float) -> Bid | None:
         """Who may go to the endpoint now: its head, or somebody small behind a head that waits."""
         site.overtaker = None
         head = self._head(site, lines, now_s)
-        if head is None:
-            return None
         wait = site.wait(head.head.need, now_s)
         if wait.seconds == 0:
             return head
@@ -312,10 +311,13 @@ class WaitingRoom:
                 break
             bid = min(bids, key=lambda bid: bid.line.ready.rank(bid, now_s))
             small = share_of(bid.head, first) <= room
-            if small and site.wait(bid.head.need, now_s).seconds == 0:
+            wait_s = site.wait(bid.head.need, now_s).seconds if small else NEVER
+            if wait_s == 0:
                 found = bid
                 site.overtaker = bid, first
             else:
+                if wait_s < NEVER:  # There may be enough for it before there is for the head.
+                    self.look_at(site, now_s + wait_s, now_s)
                 passed.append(bid)
                 bid.line.ready.remove(bid)
         for bid in passed:
@@ -345,10 +347,9 @@ class WaitingRoom:
             if line.group is not group or (line.site is not None and line.site.first is not None):
                 continue
             oldest = line.oldest
-            while oldest and not _on_offer(oldest[0]):
+            while not _on_offer(oldest[0]):  # Somebody is, for the line is ready.
                 heappop(oldest)
-            if oldest:
-                heads.append(oldest[0])
+            heads.append(oldest[0])
         return min(heads)[1] if heads else None
 
     def _offer(self, bid: Bid, now_s: float, *, first: bool = False) -> None:
@@ -410,6 +411,13 @@ class WaitingRoom:
         account.tenant.waiting -= 1
         self.waiting[ticket.group] -= 1
         self.count -= 1
+
+
+def _best(line: Line, now_s: float) -> Bid:
+    """Who goes next in a line in which somebody is on offer."""
+    bid = line.ready.best(now_s)
+    assert bid is not None  # noqa: S101 - somebody is
+    return bid
 
 
 def _on_offer(entry: tuple[int, Bid]) -> bool:

@@ -187,10 +187,10 @@ class Site:
         self.endpoint.sent(number, _REFUSED, now_s, at_s=sent_s, foreign=True)
         self.failed(number, verdict, report, now_s)
 
-    def reported(self, report: LimitReport, now_s: float) -> None:
-        """A response said something of the limits."""
+    def reported(self, report: LimitReport, sent_s: float | None, now_s: float) -> None:
+        """The response to a request that went at `sent_s` said something of the limits."""
         if self.config.learn:
-            self._changed("learnt", self.endpoint.reported(report, now_s))
+            self._changed("learnt", self.endpoint.reported(report, now_s, sent_s))
 
     def told(self) -> None:
         """Its limits are those that the user told."""

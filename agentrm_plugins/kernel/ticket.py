@@ -28,7 +28,7 @@ class Ticket:
     all waits before this one. Before `wake_s` a call that sleeps does not go. `deadline_s` is when
     it has waited for too long, or once it runs, when it has run for too long. `overtaken` is the
     share of its need that others took before it, `reserved` what budgets hold for it, `charged`
-    what they were charged when it was reaped.
+    what they were charged when it was reaped, `taken` what it took of shares of a rate.
     A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
     is lent to one of them, its `rider`.
     """
@@ -66,6 +66,7 @@ class Ticket:
         "started_s",
         "state",
         "submitted_s",
+        "taken",
         "terms",
         "turn",
         "waited_s",
@@ -110,6 +111,7 @@ class Ticket:
         self.need: dict[str, float] = {}
         self.reserved: list[Reserved] | None = None
         self.charged: list[Reserved] | None = None
+        self.taken: list[Reserved] | None = None
         self.bid: Bid | None = None
         self.before: Ticket | None = None
         self.after: Ticket | None = None

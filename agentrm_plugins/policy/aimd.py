@@ -12,7 +12,14 @@ Regimes:
   saw-tooth), and then returns at once to just under that limit.
 - *no time for a measurement*: ``limit <= (delivered + refused) / time`` still holds, and brings a
   rate that is 20 times too high down in five hits instead of nine.
-- *above the last known limit without a hit*: the limit has risen; the step doubles each interval.
+- *at the last known limit*: it is held for `probe_calls` calls, then exceeded by `probe`. A limit
+  that still stands refuses the second call of mean size above it at the latest, for its bucket is
+  empty: such a probe lasts until `proof_calls` calls above the limit went, and at first exceeds it
+  by no more than lets these go before a refusal can be back. Each probe that
+  is refused makes the next one half as much rarer again; a limit that falls may well come back, so
+  probes are frequent again then.
+- *a probe without a hit*: the limit has risen to the probe's rate at least, and the next probe,
+  at once, is twice as large a step.
 - *told* (by the user) or *server* (by headers): the rate begins there and never grows above it;
   what the server says only in its refusals is a measurement, for when the limit rises there is
   none.
@@ -38,6 +45,11 @@ _MEASURE_CALLS = 6  # fewer refusals' sizes than this, and the bucket's rest blu
 _RECOVERY = 0.25  # share of an interval for which the cut lasts
 _MEMORY = 0.2  # weight of the newest call in the mean size
 _MAX_STEP = 16.0
+_ALMOST = 0.9  # of a sum of floats and whole calls
+_ANSWER_S = 0.25  # guessed: a refusal is back by then
+_RARER = 1.5  # guessed, as are the next two
+_RAREST = 8.0
+_FELL = 0.8  # a limit measured below this share of the one before has fallen
 
 
 class Source(StrEnum):
@@ -59,6 +71,10 @@ class RateSettings:
         interval_s: Seconds of an interval, at least.
         interval_calls: Calls of mean size that fit into an interval, at least.
         margin: Share of a measured limit to which the rate returns.
+        probe: Share of the limit by which a probe exceeds it, at most.
+        probe_calls: Calls of mean size at the limit before the first probe: of so many calls one is
+            refused.
+        proof_calls: Calls of mean size above the limit that must pass before it counts as risen.
         floor_s: The rate never falls below one refused call in so many seconds.
     """
 
@@ -67,6 +83,9 @@ class RateSettings:
     interval_s: float = 1.0
     interval_calls: float = 4.0
     margin: float = 0.97
+    probe: float = 1.0
+    probe_calls: float = 8.0
+    proof_calls: float = 2.0
     floor_s: float = 60.0
 
 
@@ -86,11 +105,15 @@ class RateController:
         "_app_limited",
         "_bound",
         "_ceiling_per_s",
+        "_crowded",
         "_cut_s",
         "_delivered",
         "_interval_end_s",
         "_known_per_s",
         "_mean",
+        "_patience",
+        "_probe_from",
+        "_probe_s",
         "_recovering",
         "_server_per_s",
         "_settings",
@@ -122,9 +145,13 @@ class RateController:
         self._anchored = False
         self._app_limited = False
         self._bound = False
+        self._crowded = False
         self._cut_s = -inf
         self._recovering = False
         self._step = 1.0
+        self._patience = 1.0
+        self._probe_s = now_s
+        self._probe_from = 0.0
         self._interval_end_s = now_s + settings.interval_s
 
     # -- what is known ------------------------------------------------------------------------
@@ -171,6 +198,10 @@ class RateController:
         """This rate makes somebody wait: it is the one that binds."""
         self._bound = True
 
+    def stopped(self) -> None:
+        """Somebody waits, but for something else than this rate: the crowd is not too small."""
+        self._crowded = True
+
     def advance(self, now_s: float) -> bool:
         """Let time pass: grow if the interval earned it. Says whether the rate changed."""
         if now_s < self._interval_end_s:
@@ -180,10 +211,11 @@ class RateController:
             self._recovering = False
             self._return()
         elif self._bound:
-            self._grow()
+            self._grow(now_s)
         else:
-            self._app_limited = True
-        self._bound = False
+            self._app_limited = self._app_limited or not self._crowded
+            self._stop_probing()
+        self._bound = self._crowded = False
         self._begin_interval(now_s)
         return self.rate_per_s != before
 
@@ -196,6 +228,7 @@ class RateController:
         amount = amount or self._mean
         if sent_s <= self._cut_s or not amount:
             return False
+        before = self._known_per_s
         seconds = max(now_s - self._anchor_s, 1e-3)
         most = max(self._delivered, 0.0) + amount
         # Without an empty bucket at the anchor, or with one that ran over since, nothing is proved.
@@ -207,6 +240,10 @@ class RateController:
             self._known_per_s = min(self.rate_per_s, bound)
         floor = amount / self._settings.floor_s
         self._known_per_s = max(floor, min(self._known_per_s, self._ceiling_per_s))
+        if before is not None and self.rate_per_s > before:
+            self._patience = min(_RARER * self._patience, _RAREST)
+        else:
+            self._patience = 1.0  # what was allowed is refused: it has fallen, and may come back
         self.rate_per_s = max(floor, self._settings.beta * min(self.rate_per_s, bound))
         self.cuts += 1
         self._cut_s = self._anchor_s = now_s
@@ -231,10 +268,13 @@ class RateController:
         if limit_per_s == (self._server_per_s if firm else self._known_per_s):
             return False
         told = inf if self._told_per_s is None else self._told_per_s
+        before = self.limit_per_s
         self._server_per_s = limit_per_s
         self._ceiling_per_s = min(limit_per_s, told) if firm else told
         self._known_per_s = None if firm else min(limit_per_s, told)
         self.rate_per_s = min(limit_per_s, told)
+        if before is None or limit_per_s < _FELL * before:
+            self._patience = 1.0
         self._recovering = self._bound = False
         self._step = 1.0
         self._begin_interval(now_s)
@@ -243,26 +283,54 @@ class RateController:
     # -- steps --------------------------------------------------------------------------------
 
     def _begin_interval(self, now_s: float) -> None:
+        settings, known = self._settings, self._known_per_s
+        seconds = max(settings.interval_s, settings.interval_calls * self._mean / self.rate_per_s)
+        if known is not None and self.rate_per_s > known:
+            missing = settings.proof_calls * self._mean - self._excess(known, now_s)
+            seconds = max(_ANSWER_S, missing / (self.rate_per_s - known))
+        self._interval_end_s = now_s + seconds
+
+    def _excess(self, known: float, now_s: float) -> float:
+        """What the probe has let through that a limit of `known` would not."""
+        return self._delivered - self._probe_from - known * (now_s - self._probe_s)
+
+    def _probe(self, known: float, now_s: float) -> float:
+        """A probe begins; gives its rate."""
         settings = self._settings
-        calls_s = settings.interval_calls * self._mean / self.rate_per_s
-        self._interval_end_s = now_s + max(settings.interval_s, calls_s)
+        self._probe_s, self._probe_from = now_s, self._delivered
+        unanswered = settings.proof_calls * self._mean / (_ANSWER_S * known)
+        return known * (1.0 + min(settings.probe, self._step * unanswered))
+
+    def _stop_probing(self) -> None:
+        known = self._known_per_s
+        if known is not None and self.rate_per_s > known:
+            self.rate_per_s = known
+            self._step = 1.0
 
     def _return(self) -> None:
         known = self._known_per_s
         assert known is not None  # noqa: S101 - a hit came before
         self.rate_per_s = max(self.rate_per_s, self._settings.margin * known)
 
-    def _grow(self) -> None:
-        known = self._known_per_s
+    def _grow(self, now_s: float) -> None:
+        known, settings = self._known_per_s, self._settings
         if known is None:
             # Slow start; at a ceiling it changes nothing.
             self.rate_per_s = min(2.0 * self.rate_per_s, self._ceiling_per_s)
             return
         if self.rate_per_s > known:
-            # An interval above the limit without a hit: the limit is not there any more.
-            self._known_per_s = known = self.rate_per_s
+            if self._excess(known, now_s) < settings.proof_calls * self._mean * _ALMOST:
+                return
+            # What a limit there would have refused has passed: it has risen.
+            seen = (self._delivered - self._probe_from) / (now_s - self._probe_s)
+            self._known_per_s = known = min(self.rate_per_s, seen)
             self._step = min(2.0 * self._step, _MAX_STEP)
-        grown = self.rate_per_s + self._settings.alpha * self._step * known
+            self._patience = 1.0
+            grown = self._probe(known, now_s)
+        elif self._delivered < settings.probe_calls * self._patience * self._mean:
+            grown = min(self.rate_per_s + settings.alpha * known, known)
+        else:
+            grown = self._probe(known, now_s)
         if grown >= self._ceiling_per_s:
             # Nothing was refused up to what the user or the server says: their word stands again.
             grown = self._ceiling_per_s

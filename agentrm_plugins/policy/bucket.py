@@ -4,12 +4,11 @@ Law: ``level(t) = min(capacity, level + rate * dt)``. A call of ``n`` may go whe
 otherwise in ``(n - level) / rate`` seconds; never, if ``n > capacity``.
 
 Regimes: *reserve* takes an estimate before the call; *settle* gives back what was not used, or
-takes more: the level may fall below zero, and that debt is paid from the refill. *Observe* takes
-the server's word: its ``remaining`` counts every call that has reached it, ours also those on the
-way, so the truth lies in ``[remaining - outstanding, remaining]`` and the level is moved into
-that range. A fixed window is a rate of 0 and one refill at a known time.
+takes more: the level may fall below zero, and that debt is paid from the refill. *Shift* corrects
+the account by what the server's figures show (`policy.mirror`). A fixed window is one refill at a
+known time.
 
-Limits: the level is a belief. Other processes that share the key are seen only through `observe`.
+Limits: the level is a belief. Other processes that share the key are seen only through `shift`.
 """
 
 from __future__ import annotations
@@ -95,11 +94,9 @@ class Bucket:
         self.capacity = capacity
         self._level = min(self._level, capacity)
 
-    def observe(self, remaining: float, outstanding: float, now_s: float) -> None:
-        """The server has `remaining` left; `outstanding` of ours may not have reached it yet."""
-        least = remaining - max(0.0, outstanding)
-        level = max(least, min(self.level(now_s), remaining))
-        self._level = min(level, self.capacity)
+    def shift(self, difference: float, now_s: float) -> None:
+        """The account was wrong by `difference`; positive: there is more."""
+        self._level = min(self.capacity, self.level(now_s) + difference)
 
     def expect_refill(self, at_s: float, level: float) -> None:
         """A fixed window: at `at_s` the level rises to `level` at once."""

@@ -12,7 +12,8 @@ Forms read (names in any case; what cannot be read counts as not sent):
   gateways.
 - ``retry-after-ms``, then ``retry-after`` in seconds or as an HTTP date.
 - Error texts: "Limit 30000, Used 29000, Requested 4000. Please try again in 6s." (OpenAI), "retry
-  after 7 seconds" (Azure).
+  after 7 seconds" (Azure), "Please retry in 34.07s." and ``"retryDelay": "34s"`` (Google), "rate
+  limit of 40,000 input tokens per minute" (Anthropic).
 
 Law of a bucket's rate: the reset is the time until it is full, so ``rate = (limit - remaining) /
 reset``; that also tells a limit per day from one per minute, which the names do not. Within 15 %
@@ -44,7 +45,9 @@ _TEXT_LIMIT = re.compile(r"Limit:? ([\d,]+)")
 _TEXT_USED = re.compile(r"(?:Used|Current):? ([\d,]+)")
 _TEXT_REQUESTED = re.compile(r"Requested:? ([\d,]+)")
 _TEXT_WAIT = re.compile(
-    r"(?:try again in|retry after) ([\dhms.]+)( (?:milli)?seconds?)?", re.IGNORECASE
+    r"(?:(?:try again|retry) in|retry after|['\"]retryDelay['\"]:) ['\"]?([\dhms.]+)"
+    r"( (?:milli)?seconds?)?",
+    re.IGNORECASE,
 )
 _TEXT_RESOURCE = re.compile(
     r"\b(input tokens|output tokens|tokens|requests) per (min|day)", re.IGNORECASE

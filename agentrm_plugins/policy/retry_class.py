@@ -11,7 +11,7 @@ Law: the error's code decides, then the HTTP status, then the exception's kind; 
 
 It reads plain attributes (``status_code``, ``code``, ``body``, ``response``, ``is_retryable``)
 and the names of the classes an exception derives from, so no framework is imported and any is
-understood.
+understood. An exception that shows none of these is judged by the one that it was raised from.
 
 Limits: a 429 without a code from a provider that also sends 429 for an empty account cannot be told
 apart by status; its text is searched for the few words that all of them use.
@@ -36,12 +36,17 @@ _PERMANENT_CODES = frozenset({
     "authentication_error", "permission_error", "not_found_error", "unsupported_value",
     "billing_error", "credit_balance_too_low",
 })  # fmt: skip
-_LIMIT_CODES = frozenset({"rate_limit_exceeded", "rate_limit_error", "too_many_requests"})
-_OVERLOAD_CODES = frozenset({"overloaded_error", "overloaded", "engine_overloaded", "slow_down"})
+_LIMIT_CODES = frozenset({
+    "rate_limit_exceeded", "rate_limit_error", "too_many_requests", "RESOURCE_EXHAUSTED",
+})  # fmt: skip
+_OVERLOAD_CODES = frozenset({
+    "overloaded_error", "overloaded", "engine_overloaded", "slow_down", "UNAVAILABLE",
+})  # fmt: skip
 _QUOTA_WORDS = ("exceeded your current quota", "check your plan and billing", "insufficient quota")
 _TOO_LARGE_WORDS = ("request too large",)
 
-_TOO_MANY, _CLIENT_FAULT, _SERVER_FAULT = 429, 400, 500
+_TOO_MANY, _CLIENT_FAULT, _SERVER_FAULT, _NO_STATUS = 429, 400, 500, 600
+_CAUSES = 3  # an adapter's own error around the SDK's, and one more
 
 _NEUTRAL_NAMES = frozenset({
     "CancelledError", "GraphBubbleUp", "GeneratorExit", "KeyboardInterrupt", "SystemExit",
@@ -87,7 +92,18 @@ def classify_status(
 
 
 def classify(error: BaseException) -> Verdict:
-    """Judge an exception of any framework."""
+    """Judge an exception of any framework; one that says nothing, by what it was raised from."""
+    for _ in range(_CAUSES):
+        verdict = _judged(error)
+        if verdict is not None:
+            return verdict
+        if error.__cause__ is None:
+            break
+        error = error.__cause__
+    return Verdict(Kind.PERMANENT, None, _code(error))
+
+
+def _judged(error: BaseException) -> Verdict | None:
     names = {kind.__name__ for kind in type(error).__mro__}
     if names & _NEUTRAL_NAMES:
         return Verdict(Kind.NEUTRAL)
@@ -105,7 +121,7 @@ def classify(error: BaseException) -> Verdict:
         return Verdict(Kind.OVERLOADED, None, code)
     if names & _TRANSIENT_NAMES or getattr(error, "is_retryable", None) is True:
         return Verdict(Kind.TRANSIENT, None, code)
-    return Verdict(Kind.PERMANENT, None, code)
+    return None
 
 
 def _kind_of_status(status: int) -> Kind:
@@ -119,10 +135,14 @@ def _kind_of_status(status: int) -> Kind:
 
 
 def _status(error: BaseException) -> int | None:
-    for holder in (error, getattr(error, "response", None)):
-        status = getattr(holder, "status_code", None)
-        if isinstance(status, int) and not isinstance(status, bool) and status >= _CLIENT_FAULT:
-            return status
+    response = getattr(error, "response", None)
+    # Google's errors call it their code.
+    for holder, name in ((error, "status_code"), (response, "status_code"), (error, "code")):
+        status = getattr(holder, name, None)
+        if not isinstance(status, int) or isinstance(status, bool):
+            continue
+        if _CLIENT_FAULT <= status < _NO_STATUS:
+            return int(status)
     return None
 
 
@@ -132,6 +152,7 @@ def _code(error: BaseException) -> str:
     holders: list[Any] = [getattr(error, "code", None), getattr(error, "type", None)]
     if isinstance(inner, Mapping):
         holders = [holders[0], inner.get("code"), holders[1], inner.get("type")]
+    holders.append(getattr(error, "status", None))  # Google's word for it
     words = [word for word in holders if isinstance(word, str) and word]
     known = _PERMANENT_CODES | _LIMIT_CODES | _OVERLOAD_CODES
     return next((word for word in words if word in known), words[0] if words else "")

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.congestion.measure import combine, measure
 from benchmarks.congestion.peers import PEERS
-from benchmarks.congestion.plot import series_of, write_html, write_svg
+from benchmarks.congestion.plot import series_of, title_of, write_html, write_svg
 from benchmarks.congestion.pool import LITELLM_PYTHON, Job, prepare_litellm, run_all
 from benchmarks.congestion.scenarios import MORE, QUICK, SCENARIOS, SUITE, Variant
 from benchmarks.congestion.table import disturbance, report, variant_table
@@ -218,8 +218,8 @@ def _write(path: Path, document: dict[str, Any], plots: dict[str, tuple[str, Any
     shown = next((n for n in plots if n.startswith("falling")), next(iter(plots), None))
     if shown is not None:
         unit, series = plots[shown]
-        write_svg(path.with_suffix(".svg"), f"ours, {shown}", unit, series)
-        write_html(path.with_suffix(".html"), f"ours, {shown}", unit, series)
+        write_svg(path.with_suffix(".svg"), title_of(shown), unit, series)
+        write_html(path.with_suffix(".html"), title_of(shown), unit, series)
     print(f"written to {path.parent}", file=sys.stderr)
 
 

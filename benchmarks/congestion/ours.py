@@ -10,8 +10,8 @@ from benchmarks.congestion.peers.base import ATTEMPTS, Plain, Seen, Setting, cha
 from benchmarks.congestion.scenarios import LANES
 from benchmarks.congestion.workload import Agent, Turn
 
-# A person waits for the first, the last have time: all that ours is told of a call.
-_HINTS = {"interactive": "interactive", "long": "batch", "batch": "background"}
+# All that ours is told of an agent: whether a person waits for it.
+_HINTS = {"interactive": "interactive", "long": "batch", "batch": "batch"}
 
 
 def _config(setting: Setting) -> Config:

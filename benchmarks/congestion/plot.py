@@ -6,22 +6,33 @@ An SVG is written by hand, so that it needs nothing; an interactive page with pl
 from __future__ import annotations
 
 from collections.abc import Iterable
+from html import escape
+from math import floor, log10
 from pathlib import Path
 from typing import Any
 
 from benchmarks.congestion.measure import FAULT, MODEL, RESERVED, STARTED, STATUS
 from benchmarks.congestion.scenarios import SCENARIOS, Variant
 
-_BIN_S = 0.25
+_BIN_S = 0.5  # the buckets hold two seconds: finer bins show single calls
 _COLOURS = {
-    "offered": "#999999",
+    "offered": "#bbbbbb",
     "achieved": "#2a78b8",
     "allowed": "#d1495b",
     "server's limit": "#222222",
 }
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 860, 400, 70, 46, 34
+_FILLED = "offered"
+_DASHED = "server's limit"
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 860, 420, 78, 20, 46, 62
+_TICKS_X, _TICKS_Y = 14, 6
+_ABOVE = 2.0  # what is more than so many times the limit (a full bucket at the start) is cut off
 
 Series = dict[str, list[tuple[float, float]]]
+
+
+def title_of(name: str) -> str:
+    """A variant's name, after what its scenario is."""
+    return f"ours: {SCENARIOS[name.partition('/')[0]].title} ({name})"
 
 
 def _binned(times: Iterable[tuple[float, float]], end_s: float) -> list[tuple[float, float]]:
@@ -85,43 +96,95 @@ def _steps(schedule: Any, rate: float, end_s: float) -> list[tuple[float, float]
     return _stairs(points, end_s)
 
 
+def _step(top: float, most: int) -> float:
+    """The distance of ticks: 1, 2 or 5 times a power of ten, so that at most `most` fit."""
+    least = top / most
+    power = 10.0 ** floor(log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
+
+
+def _highest(series: Series) -> tuple[float, bool]:
+    """The top of the axis, and whether something is cut off there."""
+    # Probing may allow far more than is ever used; the axis follows what is sent.
+    top = max((y for n, points in series.items() if n != "allowed" for _, y in points), default=0)
+    limit = max((y for _, y in series.get(_DASHED, ())), default=0.0)
+    if limit and top > _ABOVE * limit:
+        return _ABOVE * limit, True
+    return (top or 1.0), False
+
+
+class _Frame:
+    """Where things lie."""
+
+    def __init__(self, end_s: float, top: float) -> None:
+        self.end_s, self.top = end_s, top
+        self.wide, self.high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _BOTTOM - _TOP
+
+    def x(self, at_s: float) -> float:
+        return round(_LEFT + self.wide * at_s / self.end_s, 1)
+
+    def y(self, value: float) -> float:
+        return round(_TOP + self.high * (1 - min(value, self.top) / self.top), 1)
+
+    def axes(self, unit: str) -> list[str]:
+        """Grid, ticks and what they mean."""
+        parts, right = [], _WIDTH - _RIGHT
+        step = _step(self.top, _TICKS_Y)
+        for i in range(int(self.top / step) + 1):
+            y, text = self.y(i * step), f"{i * step:,.10g}"
+            parts.append(f'<line x1="{_LEFT}" y1="{y}" x2="{right}" y2="{y}" stroke="#e4e4e4"/>')
+            parts.append(f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{text}</text>')
+        step = max(1.0, _step(self.end_s, _TICKS_X))
+        for i in range(int(self.end_s / step) + 1):
+            x, y = self.x(i * step), _HEIGHT - _BOTTOM + 18
+            parts.append(f'<text x="{x}" y="{y}" text-anchor="middle">{i * step:g}</text>')
+        middle = _LEFT + self.wide / 2
+        parts.append(f'<text x="{middle}" y="{_HEIGHT - 8}" text-anchor="middle">seconds</text>')
+        turned = f"translate(16 {_TOP + self.high / 2}) rotate(-90)"
+        parts.append(f'<text transform="{turned}" text-anchor="middle">{escape(unit)}</text>')
+        return parts
+
+    def curve(self, name: str, points: list[tuple[float, float]]) -> str:
+        """One series: a line, or an area below it."""
+        line = " ".join(f"{self.x(x)},{self.y(y)}" for x, y in points)
+        colour = _COLOURS[name]
+        if name == _FILLED:
+            ends = f"{self.x(points[0][0])},{self.y(0)} {line} {self.x(points[-1][0])},{self.y(0)}"
+            return f'<polygon points="{ends}" fill="{colour}" fill-opacity="0.6"/>'
+        dash = ' stroke-dasharray="6 4"' if name == _DASHED else ""
+        style = f'fill="none" stroke="{colour}" stroke-width="2"{dash}'
+        return f'<polyline points="{line}" {style}/>'
+
+
+def _legend(names: Iterable[str]) -> list[str]:
+    parts, x = [], _LEFT
+    for name in names:
+        thick, dash = (10 if name == _FILLED else 3), ' stroke-dasharray="6 4"'
+        style = f'stroke="{_COLOURS[name]}" stroke-width="{thick}"{dash if name == _DASHED else ""}'
+        parts.append(f'<line x1="{x}" y1="42" x2="{x + 26}" y2="42" {style}/>')
+        parts.append(f'<text x="{x + 32}" y="46">{escape(name)}</text>')
+        x += 32 + 7 * len(name) + 26
+    return parts
+
+
 def write_svg(path: Path, title: str, unit: str, series: Series) -> None:
     """A line chart; the legend is at the top."""
     end_s = max((x for points in series.values() for x, _ in points), default=1.0) or 1.0
-    # Probing may allow far more than is ever used; the axis follows what is sent.
-    top = max((y for n, points in series.items() if n != "allowed" for _, y in points), default=1)
-    top = (top or 1.0) * 1.1
-    wide, high = _WIDTH - _LEFT - 20, _HEIGHT - _BOTTOM - _TOP
-
-    def place(x: float, y: float) -> str:
-        return f"{_LEFT + wide * x / end_s:.1f},{_TOP + high * (1 - min(y, top) / top):.1f}"
-
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
+    top, cut = _highest(series)
+    frame = _Frame(end_s, top * 1.05)
+    size = f'width="{_WIDTH}" height="{_HEIGHT}"'
+    font = 'font-family="sans-serif" font-size="12"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" {size}'
+    shown = [(name, series[name]) for name in _COLOURS if series.get(name)]
+    note = "; peaks are cut off" if cut else ""
     parts = [
-        f'{head} font-family="sans-serif" font-size="12">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        f'<text x="{_LEFT}" y="16" font-size="14">{title}</text>',
+        f"{head} {font}>",
+        f'<rect {size} fill="white"/>',
+        f'<text x="{_LEFT}" y="20" font-size="14">{escape(title)}</text>',
+        *frame.axes(f"{unit}, means of {_BIN_S:g} s{note}"),
+        *(frame.curve(name, points) for name, points in shown),
+        *_legend(name for name, _ in shown),
     ]
-    for i in range(6):
-        y = top * i / 5
-        left, right = place(0, y), place(end_s, y)
-        (x1, y1), (x2, _) = left.split(","), right.split(",")
-        parts.append(f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y1}" stroke="#e4e4e4"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{y1}" text-anchor="end">{y:,.0f}</text>')
-    for second in range(int(end_s) + 1):
-        x = place(second, 0).split(",")[0]
-        parts.append(f'<text x="{x}" y="{_HEIGHT - 28}" text-anchor="middle">{second}</text>')
-    parts.append(f'<text x="{_LEFT}" y="{_HEIGHT - 8}">seconds</text>')
-    parts.append(f'<text x="6" y="{_TOP - 4}">{unit}</text>')
-    for index, (name, points) in enumerate(series.items()):
-        colour = _COLOURS[name]
-        dash = ' stroke-dasharray="6 4"' if name == "server's limit" else ""
-        line = " ".join(place(x, y) for x, y in points)
-        parts.append(
-            f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
-        )
-        x = _LEFT + 150 + 150 * index
-        parts.append(f'<text x="{x}" y="{_HEIGHT - 8}" fill="{colour}">— {name}</text>')
     path.write_text("\n".join([*parts, "</svg>", ""]), encoding="utf-8")
 
 
@@ -131,14 +194,15 @@ def write_html(path: Path, title: str, unit: str, series: Series) -> bool:
         import plotly.graph_objects as go
     except ImportError:
         return False
-    figure = go.Figure(layout={"title": title, "template": "plotly_white"})
-    figure.update_xaxes(title="seconds")
-    figure.update_yaxes(title=unit)
-    for name, points in series.items():
+    figure = go.Figure(layout={"title": {"text": title}, "template": "plotly_white"})
+    figure.update_xaxes(title_text="seconds")
+    figure.update_yaxes(title_text=unit, range=[0, _highest(series)[0] * 1.05])
+    for name, colour in _COLOURS.items():
+        points = series.get(name, [])
         xs, ys = [x for x, _ in points], [y for _, y in points]
-        dash = "dash" if name == "server's limit" else "solid"
-        line = {"color": _COLOURS[name], "dash": dash}
-        figure.add_scatter(x=xs, y=ys, name=name, mode="lines", line=line)
+        line = {"color": colour, "dash": "dash" if name == _DASHED else "solid"}
+        fill = "tozeroy" if name == _FILLED else "none"
+        figure.add_scatter(x=xs, y=ys, name=name, mode="lines", line=line, fill=fill)
     # The library comes from the network: inline it would be five megabytes in the repository.
     figure.write_html(path, include_plotlyjs="cdn", full_html=True)
     return True

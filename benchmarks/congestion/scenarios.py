@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MODELS = ("gpt-4o-mini", "gpt-4.1-mini")
-LANES = 32  # for whoever limits the calls at once: ours, the semaphore, the router
+LANES = 48  # for whoever limits the calls at once: ours, the semaphore, the router
 
 # Chosen so that the oracle needs seven to ten seconds for what make_agents() asks.
 _TPM = 1_050_000

@@ -26,6 +26,7 @@ from agentrm_plugins import AgentRM
 from agentrm_plugins.testing.provider import Distribution, ProviderConfig, SimulatedProvider
 
 LANES = 8
+BURST_S = 2.0  # seconds of the rate that the provider lets through at once
 VARIANTS = ("plain, max_concurrency=8", "plain, semaphore of 8", "managed, 8 lanes")
 POLICY = RetryPolicy(max_attempts=50, max_interval=8.0)
 
@@ -62,15 +63,18 @@ async def _timed(graph: Any, thread: str, **config: Any) -> float:
     return time.perf_counter() - started
 
 
-async def variant(name: str, branches: int, latency_s: float, rpm: float | None) -> dict[str, Any]:
+async def variant(
+    name: str, branches: int, latency_s: float, rpm: float | None, told: bool
+) -> dict[str, Any]:
     """One variant: everything at once, and the person asking five times while it runs."""
     settings = ProviderConfig(
         seed=11,
         time_to_first_token_s=Distribution.uniform(0.5 * latency_s, 1.5 * latency_s),
         token_time_s=0.0,
         rpm=rpm,
-        window_s=2.0,
+        burst=BURST_S / 60.0,
         retry_after="ms",
+        header_style="openai" if told else "none",
     )
     with SimulatedProvider(settings) as provider, AgentRM(lanes=LANES) as rm:
         model: Any = ChatOpenAI(
@@ -106,6 +110,8 @@ async def variant(name: str, branches: int, latency_s: float, rpm: float | None)
         }
 
 
-def measure(branches: int, latency_s: float, rpm: float | None) -> list[dict[str, Any]]:
-    """All variants, one after the other."""
-    return [asyncio.run(variant(name, branches, latency_s, rpm)) for name in VARIANTS]
+def measure(
+    branches: int, latency_s: float, rpm: float | None, *, told: bool = True
+) -> list[dict[str, Any]]:
+    """All variants, one after the other; `told`: whether the provider's headers name its limit."""
+    return [asyncio.run(variant(name, branches, latency_s, rpm, told)) for name in VARIANTS]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from benchmarks.congestion.__main__ import main
 from benchmarks.congestion.measure import best_peer, combine, jain, quantile, storms
+from benchmarks.congestion.plot import title_of, write_html, write_svg
 from benchmarks.congestion.scenarios import MORE, SUITE, Variant
 from benchmarks.congestion.workload import make_agents, reserved_tokens
 
@@ -28,7 +30,51 @@ def test_quick_mode_of_one_scenario_writes_all_its_files(tmp_path, capsys):
     text = path.with_suffix(".md").read_text(encoding="utf-8")
     assert "| oracle " in text
     assert "| oracle " in capsys.readouterr().out
-    assert path.with_suffix(".svg").read_text(encoding="utf-8").count("<polyline") >= 3
+    assert path.with_suffix(".svg").read_text(encoding="utf-8").count("<poly") >= 3
+
+
+SERIES = {
+    "allowed": [(1.0, 900.0), (2.0, 900.0), (2.0, 80.0), (4.0, 80.0)],
+    "offered": [(0.0, 900.0), (0.5, 120.0), (1.0, 95.0), (4.0, 60.0)],
+    "achieved": [(0.0, 800.0), (0.5, 100.0), (1.0, 90.0), (4.0, 60.0)],
+    "server's limit": [(0.0, 100.0), (2.0, 100.0), (2.0, 40.0), (4.0, 40.0)],
+}
+
+
+def test_the_picture_shows_each_curve_within_its_frame(tmp_path):
+    """Round ticks, a legend, one shape for each curve; what is far above the limit is cut off."""
+    path = tmp_path / "plot.svg"
+    write_svg(path, "a < b & c", "tokens/s", SERIES)
+    root = ET.parse(path).getroot()
+    text = [element.text for element in root.iter() if element.text and element.text.strip()]
+    assert {"a < b & c", "seconds", "0", "50", "200", *SERIES} <= set(text)
+    assert "tokens/s, means of 0.5 s; peaks are cut off" in text
+    shapes = [one for one in root.iter() if one.tag.endswith(("polyline", "polygon"))]
+    assert len(shapes) == len(SERIES)
+    for shape in shapes:
+        for point in shape.get("points").split():
+            x, y = map(float, point.split(","))
+            assert 0 < x < 860
+            assert 0 < y < 420
+    write_svg(path, "nothing was sent", "requests/s", {"offered": [], "achieved": []})
+    assert ET.parse(path).getroot() is not None
+
+
+def test_the_page_has_the_same_curves(tmp_path):
+    """With plotly, which `requirements/bench.txt` holds."""
+    pytest.importorskip("plotly")
+    path = tmp_path / "plot.html"
+    assert write_html(path, "a title", "tokens/s", SERIES)
+    text = path.read_text(encoding="utf-8")
+    assert "a title" in text
+    assert all(json.dumps(name) in text.replace("\\u0027", "'") for name in SERIES)
+    assert len(text) < 100_000  # the library is not inside
+
+
+def test_the_title_says_what_the_variant_is():
+    """Its scenario in words, then its name."""
+    for variant in SUITE:
+        assert title_of(variant.name).endswith(f"({variant.name})")
 
 
 def test_the_workload_depends_on_the_seed_alone():

@@ -95,6 +95,38 @@ def test_without_a_word_the_resource_most_used_is_blamed():
     assert unknown.limited(1, NOTHING, 0.1) == ["requests", "tokens"]
 
 
+def blamed(quota, calls, seconds, amounts=SMALL):
+    """What a refusal that names nothing cuts, after so many calls in so many seconds."""
+    endpoint = Endpoint("e", quota)
+    for ticket in range(calls):
+        endpoint.sent(ticket, amounts, seconds * (ticket + 1) / calls)
+    return sorted(endpoint.limited(calls - 1, NOTHING, seconds))
+
+
+def test_of_a_known_limit_and_an_unknown_one_the_known_one_must_be_in_use_to_be_blamed():
+    """Told 600 requests a minute and 60 used: it was the tokens. 550 used: it may be either."""
+    assert blamed(Quota(rpm=600), 10, 10.0) == ["tokens"]
+    assert blamed(Quota(rpm=600), 92, 10.0) == ["requests", "tokens"]
+    heavy = amounts_of(1000.0, 0.0)
+    assert blamed(Quota(tpm=600_000), 10, 10.0, heavy) == ["requests"]
+    assert blamed(Quota(tpm=600_000), 92, 10.0, heavy) == ["requests", "tokens"]
+    assert blamed(Quota(), 10, 10.0) == ["requests", "tokens"]
+
+
+def test_limits_of_input_and_of_output_are_blamed_by_their_use():
+    """Where they are known, tokens together are no question; the one that was used up is cut."""
+    apart = Quota(rpm=6000, input_tpm=60_000, output_tpm=60_000)
+    assert blamed(apart, 20, 1.0, amounts_of(900.0, 20.0)) == ["input_tokens"]
+    assert blamed(apart, 20, 1.0, amounts_of(20.0, 900.0)) == ["output_tokens"]
+    assert blamed(apart, 90, 1.0, amounts_of(1.0, 1.0)) == ["requests"]
+    alike = amounts_of(800.0, 800.0)
+    assert blamed(apart, 20, 1.0, alike) == ["input_tokens", "output_tokens"]
+    assert blamed(Quota(input_tpm=60_000), 20, 1.0, amounts_of(900.0, 20.0)) == [
+        "input_tokens",
+        "requests",
+    ]
+
+
 def test_headers_set_the_rate_and_the_level():
     """The limit is the rate at once, and what remains is the level."""
     endpoint = Endpoint("e", Quota())
@@ -103,9 +135,34 @@ def test_headers_set_the_rate_and_the_level():
     assert endpoint.reported(report, 0.0) == []
     assert endpoint.meters["tokens"].controller.rate_per_s == 10.0
     assert endpoint.wait(SMALL, 0.0) == Wait(5.0, "tokens")
-    assert endpoint.reported(LimitReport(tokens=ServerLimit(None, 200)), 0.0) == []
+    assert endpoint.reported(LimitReport(tokens=ServerLimit(None, 20)), 0.0) == []
+    assert endpoint.wait(SMALL, 0.0).seconds == pytest.approx(7.9)
+    for _ in range(8):  # more than we thought counts only when it is said again and again
+        assert endpoint.wait(SMALL, 0.0).seconds > 0.0
+        assert endpoint.reported(LimitReport(tokens=ServerLimit(None, 200)), 0.0) == []
     assert endpoint.wait(SMALL, 0.0).seconds == 0.0
     assert endpoint.reported(LimitReport(output_tokens=ServerLimit(None, 5)), 0.0) == []
+
+
+def test_the_first_report_leaves_out_what_went_later():
+    """Calls sent after the one that it answers are not in its figure yet; earlier ones are."""
+    endpoint = Endpoint("e", Quota())
+    for ticket, at_s in enumerate((0.0, 1.0, 2.0)):
+        endpoint.sent(ticket, SMALL, at_s)
+    endpoint.reported(LimitReport(tokens=ServerLimit(60_000, 500, 1.0)), 3.0, 1.0)
+    assert endpoint.meters["tokens"].bucket.level(3.0) == pytest.approx(400.0)
+
+
+def test_what_an_empty_bucket_took_back_is_not_given_back_again():
+    """A call refused after the cut that emptied the bucket brings nothing: it had been counted."""
+    endpoint = Endpoint("e", Quota(tpm=60_000))
+    endpoint.sent(1, SMALL, 0.0)
+    endpoint.sent(2, SMALL, 0.0)
+    empty = LimitReport(resource="tokens")
+    assert endpoint.limited(1, empty, 0.1) == ["tokens"]
+    assert endpoint.meters["tokens"].bucket.level(0.1) == 0.0
+    assert endpoint.limited(2, empty, 0.1) == []
+    assert endpoint.meters["tokens"].bucket.level(0.1) == 0.0
 
 
 def test_a_measured_refill_replaces_the_minute():

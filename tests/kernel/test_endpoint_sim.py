@@ -241,6 +241,46 @@ def test_limits_that_fall_to_40_percent_and_come_back(quota, says):
     assert waste <= 0.10
 
 
+LASTING = {
+    "interactive": (20, 40, 150, 100, 0.5),
+    "long": (10, 40, 900, 400, 0.3),
+    "batch": (10, 60, 600, 300, 0.0),
+}
+
+
+@pytest.mark.parametrize(
+    ("says", "quota"),
+    [("headers", Quota()), ("headers", told()), ("text", Quota()), ("text", told()), ("", told())],
+    ids=["headers", "headers, told", "text", "text, told", "nothing, told"],
+)
+def test_a_limit_that_changes_is_followed_within_one_window(says, quota, monkeypatch):
+    """Down to 40 % and up again: by the end of a window of 10 s the rate allowed is the server's.
+
+    It tries for a moment now and then whether there is more, so the median of moments counts. With
+    headers it is so at once.
+    """
+    monkeypatch.setattr("tests.kernel.test_endpoint_sim.KINDS", LASTING)
+    changes = ((10.0, server(0.4)), (30.0, server()))
+    full_per_s = 60_000 / WINDOW_S
+    down, up, soon = [], [], []
+    for seed in range(1, 6):
+        world = World(server(), quota, seed=seed, says=says, changes=changes)
+        controller = world.endpoint.meters["tokens"].controller
+
+        def note(to, of=controller):
+            to.append(of.rate_per_s / full_per_s)
+
+        for number in range(10):
+            world.at(15.0 + number / 2, note, down)
+            world.at(35.0 + number / 2, note, up)
+        world.at(11.0, note, soon)
+        world.run()
+    assert 0.36 <= median(down) <= 0.42
+    assert 0.95 <= median(up) <= 1.05
+    if says == "headers":
+        assert median(soon) == pytest.approx(0.4, rel=0.01)
+
+
 def test_finite_capacity_is_found():
     """Without a quota the refusals themselves say how many fit."""
     worlds = [World(ServerQuota(), Quota(), seed=seed, capacity=8).run() for seed in range(1, 6)]

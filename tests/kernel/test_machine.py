@@ -9,7 +9,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from agentrm_plugins.calls import Usage
 from agentrm_plugins.config import LaneGroup, Order, TenantConfig
-from agentrm_plugins.config_endpoints import BreakerConfig, BudgetConfig, EndpointConfig, Price
+from agentrm_plugins.config_endpoints import (
+    BreakerConfig,
+    BudgetConfig,
+    EndpointConfig,
+    Price,
+    ShareConfig,
+)
 from agentrm_plugins.verdicts import Kind, LimitReport, ServerLimit
 from tests.effort import effort
 from tests.kernel.world import World, config
@@ -47,6 +53,13 @@ BUDGETS = st.sampled_from(
             BudgetConfig(0.01, "cost", tenant="*", window_s=30.0),
         ),
         (BudgetConfig(5.0, "calls", agent="a", soft=0.5), BudgetConfig(900.0, tenant="third")),
+    ]
+)
+SHARES = st.sampled_from(
+    [
+        (),
+        (ShareConfig(0.1, agent="*"), ShareConfig(0.5, "calls", tenant="o*", over="refuse")),
+        (ShareConfig(0.3, "calls", agent="a", endpoint="x*", burst_s=0.1),),
     ]
 )
 LIMITS = st.builds(
@@ -87,6 +100,7 @@ class Machine(RuleBasedStateMachine):
         token_service_s=st.sampled_from([0.0, 10.0]),
         endpoints=ENDPOINTS,
         budgets=BUDGETS,
+        shares=SHARES,
     )
     def build(
         self,
@@ -100,6 +114,7 @@ class Machine(RuleBasedStateMachine):
         token_service_s,
         endpoints,
         budgets,
+        shares,
     ):
         groups = [
             LaneGroup(name, capacity, int(guarantee and not number), agents, tenants)
@@ -127,6 +142,7 @@ class Machine(RuleBasedStateMachine):
                 endpoints=dict(zip(("x*", "y*"), endpoints, strict=True)),
                 breaker=BreakerConfig(least_calls=3, window_s=10.0, cool_down_s=2.0),
                 budgets=budgets,
+                shares=shares,
                 prices={"*": Price(1.0, 2.0)},
             ),
             twin=True,

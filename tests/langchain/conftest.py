@@ -99,10 +99,14 @@ def chat():
     import httpx2
     from langchain_openai import ChatOpenAI
 
+    # LangChain's own async clients outlive their loops, and leave their connections to chance.
+    parting = httpx2.Limits(max_keepalive_connections=0)
+    loose = httpx2.AsyncClient(timeout=20, limits=parting)
     with httpx2.Client(timeout=20) as client:
+        clients = {"http_client": client, "http_async_client": loose}
 
         def build(provider, **fields):
-            fields = {"model": "simulated", "max_tokens": 40, "http_client": client, **fields}
+            fields = {"model": "simulated", "max_tokens": 40, **clients, **fields}
             return ChatOpenAI(base_url=provider.base_url, api_key="test-key", **fields)
 
         yield build

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 
+import httpx2
 import openai
 import pytest
+import tenacity
 from langchain_core.messages import HumanMessage
-from langchain_openai import ChatOpenAI
+from langchain_openai import AzureChatOpenAI, ChatOpenAI
 
 from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
 from agentrm_plugins import CallRefused
 from agentrm_plugins.config_endpoints import EndpointConfig
 from agentrm_plugins.effects import LimitChanged, Requeued
 from agentrm_plugins.errors import CallTooLarge, EndpointUnavailable
+from agentrm_plugins.integration import RetryPolicy
 from agentrm_plugins.testing.provider import (
     ModelConfig,
     Reply,
@@ -178,3 +181,34 @@ def test_two_models_of_one_provider_have_limits_of_their_own(start, core, chat):
         for name, found in rm.statistics().endpoints.items()
     }
     assert limits == {"small": 60, "large": 6000}
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
+async def test_azures_models_and_headers_too(way, start, core, chat):
+    """The deployment's host and name; limits from headers without resets; its key a fingerprint."""
+    provider = start(rpm=600, tpm=120_000, header_style="azure")
+    rm = core()
+    async with httpx2.AsyncClient() as loose:
+        http = httpx2.Client()
+        bare = AzureChatOpenAI(
+            azure_endpoint=provider.base_url.removesuffix("/v1"),
+            azure_deployment="simulated",
+            model="simulated",
+            api_version="2024-10-21",
+            api_key="test-key",
+            max_retries=3,
+            max_tokens=40,
+            http_client=http,
+            http_async_client=loose,
+        )
+        model = wrap_chat_model(bare, rm, retry=RetryPolicy(wait=tenacity.wait_none()))
+        provider.script([Status(429, message="Please retry after 0 seconds."), Reply("well")])
+        answer = model.invoke("go") if way == "invoke" else await model.ainvoke("go")
+        assert answer.text == "well"
+        http.close()
+    assert [record.status for record in provider.log] == [429, 200]
+    (name,) = rm.statistics().endpoints
+    assert name.startswith(f"127.0.0.1:{provider.port}/simulated#")
+    rates = only(rm).rates
+    assert (round(rates["requests"].limit_per_min), rates["requests"].source) == (600, "server")
+    assert round(rates["tokens"].limit_per_min) == 120_000

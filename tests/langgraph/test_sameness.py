@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
 from workloads import WORKLOADS, Who, compiled, injected, loop, plain
 
 from agentrm_langgraph import manage_graph
@@ -173,4 +175,56 @@ def test_time_travel_and_edited_states_are_the_same(rm: AgentRM) -> None:
         found.append(
             (again, graph.invoke(None, edited), len(list(graph.get_state_history(config))))
         )
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("mode", [*MODES, [], ["values"]], ids=str)
+def test_each_stream_mode_alone(mode, rm: AgentRM) -> None:
+    """A stream of one mode, of none and of a list of one has the same chunks."""
+    found = []
+    for manage in (lambda graph: graph, lambda graph: manage_graph(graph, rm)):
+        graph, inputs = compiled(injected, plain, manage)
+        config = {"configurable": {"thread_id": "t"}}
+        chunks = graph.stream(inputs[0], config, stream_mode=mode, context=Who())
+        found.append([settled(chunk) for chunk in chunks])
+    assert unordered(found[0]) == unordered(found[1])
+
+
+@pytest.mark.filterwarnings("ignore:The v3 streaming protocol")
+async def test_events_v3_are_the_same(rm: AgentRM) -> None:
+    """LangGraph's newest stream of events, in sync and in async code."""
+    found = []
+    for manage in (lambda graph: graph, lambda graph: manage_graph(graph, rm)):
+        graph, inputs = compiled(loop, plain, manage)
+        config = {"configurable": {"thread_id": "t"}}
+        with graph.stream_events(inputs[0], config, version="v3") as events:
+            sync = [settled(event) for event in events]
+        config = {"configurable": {"thread_id": "u"}}
+        async with await graph.astream_events(inputs[0], config, version="v3") as events:
+            parallel = [settled(event) async for event in events]
+        assert sync
+        assert parallel
+        found.append((unordered(sync), unordered(parallel)))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_checkpointers_are_the_same(kind, durability, rm: AgentRM, tmp_path) -> None:
+    """Checkpoints in memory and in SQLite, written at once, on the side or at the end."""
+    found = []
+    for number, manage in enumerate((lambda graph: graph, lambda graph: manage_graph(graph, rm))):
+        with ExitStack() as stack:
+            if kind == "memory":
+                saver = InMemorySaver()
+            else:
+                sqlite = pytest.importorskip("langgraph.checkpoint.sqlite")
+                path = str(tmp_path / f"{number}.db")
+                saver = stack.enter_context(sqlite.SqliteSaver.from_conn_string(path))
+            builder, inputs, _ = loop(plain)
+            graph = manage(builder.compile(checkpointer=saver))
+            config = {"configurable": {"thread_id": "t"}}
+            last = graph.invoke(inputs[0], config, durability=durability)
+            history = [settled(state) for state in graph.get_state_history(config)]
+            found.append((last, history))
     assert found[0] == found[1]

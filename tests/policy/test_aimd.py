@@ -116,6 +116,57 @@ def test_a_risen_limit_is_followed_within_a_window():
     assert controller.rate_per_s == 10.0
 
 
+def test_a_known_limit_is_held_and_then_probed():
+    """After so many calls at the limit the rate exceeds it, until calls beyond it went or one is
+    refused; each refused probe makes the next one rarer.
+    """
+    controller = RateController(SETTINGS, told_per_s=1000.0)
+    controller.hit(1.0, 0.0, 0.0)
+    for _ in range(101):
+        controller.sent(1.0)
+    controller.hit(1.0, 9.9, 10.0)
+    assert controller.limit_per_s == pytest.approx(10.0)
+    now_s, held = 10.0, []
+    for _ in range(3):
+        begin_s = now_s
+        while controller.rate_per_s <= controller.limit_per_s:
+            now_s = saturated(controller, 0.1, now_s)
+        held.append(now_s - begin_s)
+        beyond = controller.rate_per_s - controller.limit_per_s
+        assert beyond == pytest.approx(8.0)  # two calls in a quarter of a second
+        controller.sent(1.0)
+        controller.hit(1.0, now_s, now_s + 0.01)
+    assert controller.limit_per_s == pytest.approx(10.0, rel=0.2)
+    assert held[0] < 2.0 < held[2] < 4.0
+
+
+def test_a_probe_that_nobody_fills_proves_nothing():
+    """Without enough calls beyond the limit it has not risen; without a crowd the probe ends."""
+    controller = RateController(SETTINGS, told_per_s=1000.0)
+    controller.learn(10.0, 0.0, firm=False)
+    now_s = 0.0
+    while controller.rate_per_s <= 10.0:
+        now_s = saturated(controller, 0.1, now_s)
+    controller.held_back()
+    assert controller.advance(now_s + 5.0) is False
+    assert controller.limit_per_s == 10.0
+    assert controller.advance(now_s + 20.0) is True
+    assert controller.rate_per_s == 10.0
+
+
+def test_a_closed_endpoint_is_no_lack_of_calls():
+    """Who waits for something else does not make what was delivered no measurement."""
+    controller = RateController(SETTINGS, told_per_s=1000.0)
+    controller.hit(1.0, 0.0, 0.0)
+    controller.advance(controller.next_s())
+    controller.stopped()
+    controller.advance(5.0)
+    for _ in range(51):
+        controller.sent(1.0)
+    controller.hit(1.0, 9.9, 10.0)
+    assert controller.limit_per_s == pytest.approx(5.0)
+
+
 def test_the_servers_word_counts_at_once_up_and_down():
     """A limit in headers is the rate; the same again is no news; the user's is an upper bound."""
     controller = RateController(SETTINGS, start_per_s=10.0)

@@ -71,16 +71,12 @@ def test_a_new_rate_counts_from_now_on():
     assert bucket.level(4.0) == 3.0
 
 
-def test_the_servers_word_counts_calls_on_the_way():
-    """The level is moved into [remaining - outstanding, remaining], and not at all inside it."""
+def test_a_wrong_account_is_shifted():
+    """A correction moves the level up or down, never above the size."""
     bucket = Bucket(1.0, 100.0, level=50.0)
-    bucket.observe(60.0, 30.0, 0.0)
-    assert bucket.level(0.0) == 50.0
-    bucket.observe(20.0, 5.0, 0.0)
+    bucket.shift(-30.0, 0.0)
     assert bucket.level(0.0) == 20.0
-    bucket.observe(90.0, 10.0, 0.0)
-    assert bucket.level(0.0) == 80.0
-    bucket.observe(900.0, -1.0, 0.0)
+    bucket.shift(900.0, 0.0)
     assert bucket.level(0.0) == 100.0
 
 
@@ -114,7 +110,7 @@ def test_never_lets_through_more_than_capacity_and_refill(rate, capacity, sizes)
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["take", "settle", "observe", "rate"]), amounts, amounts),
+        st.tuples(st.sampled_from(["take", "settle", "shift", "rate"]), amounts, amounts),
         max_size=40,
     )
 )
@@ -127,8 +123,8 @@ def test_is_never_above_its_capacity(steps):
             bucket.take(one, now_s)
         elif kind == "settle":
             bucket.settle(one, two, now_s)
-        elif kind == "observe":
-            bucket.observe(one, two, now_s)
+        elif kind == "shift":
+            bucket.shift(one - two, now_s)
         else:
             bucket.set_rate(one, two, now_s)
         assert bucket.level(now_s) <= bucket.capacity

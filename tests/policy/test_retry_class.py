@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from http import HTTPStatus
 from types import SimpleNamespace
 
 import pytest
@@ -102,6 +104,11 @@ def test_the_servers_opinion_counts():
         (Foreign(code="content_filter"), Kind.PERMANENT),
         (Foreign(code="rate_limit_exceeded"), Kind.LIMIT),
         (Foreign(body={"error": {"type": "overloaded_error"}}), Kind.OVERLOADED),
+        (Foreign(code=429, status="RESOURCE_EXHAUSTED"), Kind.LIMIT),
+        (Foreign(code=HTTPStatus.SERVICE_UNAVAILABLE), Kind.OVERLOADED),
+        (Foreign(status="RESOURCE_EXHAUSTED"), Kind.LIMIT),
+        (Foreign(code=1302), Kind.PERMANENT),
+        (Foreign(code=400, status="INVALID_ARGUMENT"), Kind.PERMANENT),
         (
             Foreign(
                 status_code=400,
@@ -113,6 +120,28 @@ def test_the_servers_opinion_counts():
 )
 def test_judges_exceptions_of_any_framework(error, kind):
     """By plain attributes and by the names of the classes it derives from."""
+    assert classify(error).kind is kind
+
+
+def raised(error, *causes):
+    """The error, raised from the first of the causes, that from the next."""
+    for outer, inner in itertools.pairwise((error, *causes)):
+        outer.__cause__ = inner
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (raised(ValueError("it said no"), Foreign(code=429)), Kind.LIMIT),
+        (raised(ValueError(), RuntimeError(), ConnectionResetError()), Kind.TRANSIENT),
+        (raised(QueueFull("full"), ConnectionResetError()), Kind.PERMANENT),
+        (raised(Foreign(status_code=400), Foreign(status_code=503)), Kind.PERMANENT),
+        (raised(*(ValueError() for _ in range(9)), ConnectionResetError()), Kind.PERMANENT),
+    ],
+)
+def test_what_says_nothing_is_judged_by_its_cause(error, kind):
+    """An adapter's own error around the SDK's; but what speaks for itself is believed."""
     assert classify(error).kind is kind
 
 

@@ -1,8 +1,8 @@
-"""Threads that wait in a provider's socket, so that a caller need not.
+"""Threads that wait in a provider's socket or in a user's node, so that a caller need not.
 
-A sync call that hangs cannot be interrupted: its thread sits in a read. So the read is done by a
-worker, and the caller waits for whatever comes first, the worker's result or the reaper. An
-abandoned worker goes on until its call ends; what it brings then is told to `late`.
+Sync code that hangs cannot be interrupted: its thread sits in a read. So it is run by a worker, and
+the caller waits for whatever comes first, the worker's result or the reaper. An abandoned worker
+goes on until its work ends; what it brings then is told to `late`.
 
 Workers are daemon threads, made when none is idle and ended after two idle seconds. The hand-off is
 two plain locks: half the cost of a future of a thread pool.
@@ -34,7 +34,8 @@ class Job:
     Args:
         context: The caller's contextvars, which the work sees.
         work: What to do.
-        late: Called by the worker with the result or the error if the caller had gone.
+        late: Called by the worker with the result or the error if the caller had gone; None: what
+            comes late is dropped.
         done: Called once, by whoever ends the wait; by default the caller is woken.
     """
 
@@ -54,7 +55,7 @@ class Job:
         self,
         context: Context,
         work: Callable[[], Any],
-        late: Callable[[Any, BaseException | None], None],
+        late: Callable[[Any, BaseException | None], None] | None = None,
         done: Callable[[], None] | None = None,
     ) -> None:
         self.context = context
@@ -106,7 +107,8 @@ class Job:
         try:
             self._turn.pop()
         except IndexError:
-            self.late(self.result, self.error)
+            if self.late is not None:
+                self.late(self.result, self.error)
             return False
         return True
 

@@ -1,0 +1,127 @@
+"""Shares of an endpoint's rate: how much of it an agent or a tenant may take.
+
+Law: each share is a token bucket beside the endpoint's own, with ``rate = share * limit`` and room
+for `burst_s` seconds of it; the limit is what is known of the endpoint now (told, said by the
+server, or found out), so a share grows and falls with it. A call takes its amount when it comes and
+sleeps until the debt is paid, so calls of one owner go in their order at the share's pace; or it is
+refused. What it really used corrects that at its end.
+
+Regimes: as long as the endpoint's limit is not known, nothing is held back: a share of what nobody
+knows is no number. A call larger than the bucket goes when that is full, and pays afterwards.
+
+Limits: at most ``burst_s + t`` seconds' worth in any ``t`` seconds. Nobody gets more by a share:
+what others leave is not handed to him.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from math import inf
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.policy.bucket import Bucket
+from agentrm_plugins.policy.budget import Resource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from agentrm_plugins.config_endpoints import ShareConfig
+    from agentrm_plugins.kernel.site import Site
+    from agentrm_plugins.kernel.ticket import Reserved, Ticket
+
+__all__ = ["Owner", "RateShares"]
+
+Owner = tuple[str, str, str]  # "agent" or "tenant", the name that patterns fit, the name for people
+_METERS = {"calls": "requests", "tokens": "tokens"}
+
+
+class RateShares:
+    """All shares of one kernel, each made when somebody whom it fits first calls.
+
+    Args:
+        configs: What the user wants.
+    """
+
+    def __init__(self, configs: tuple[ShareConfig, ...]) -> None:
+        self._configs = configs
+        self.buckets: dict[tuple[int, str], Bucket] = {}
+
+    def enter(self, ticket: Ticket, owners: Iterable[Owner], now_s: float) -> str | None:
+        """Take for a call that comes. What refuses it, in words; None if nothing does."""
+        site = ticket.site
+        if not self._configs or site is None:
+            return None
+        self._forget(now_s)
+        taken: list[Reserved] = []
+        longest_s = 0.0
+        for key in self._keys(site, owners):
+            config = self._configs[key[0]]
+            limit_per_s = _limit_per_s(site, config.resource)
+            if limit_per_s is None:
+                continue
+            bucket = self._bucket(key, config.share * limit_per_s, config.burst_s, now_s)
+            amount = ticket.need[_METERS[config.resource]]
+            wait_s = bucket.time_until(min(amount, bucket.capacity), now_s)
+            if wait_s > 0 and config.over == "refuse":
+                return (
+                    f"rate share of {config.resource} of {key[1]}: needs {amount:g}, has "
+                    f"{max(0.0, bucket.level(now_s)):g} of {bucket.rate_per_s * 60:g} a minute; "
+                    f"room again in {wait_s:.3g} s"
+                )
+            longest_s = max(longest_s, wait_s)
+            taken.append((key, amount))
+        for key, amount in taken:
+            self.buckets[key].take(amount, now_s)
+        ticket.taken = taken or None
+        ticket.hold_s = max(ticket.hold_s, longest_s)
+        return None
+
+    def settle(self, ticket: Ticket, used: Mapping[Resource, float], now_s: float) -> None:
+        """The call is over, or hung: correct what it took by what it `used`, by resource."""
+        for key, amount in ticket.taken or ():
+            bucket = self.buckets.get(key)
+            if bucket is not None:
+                bucket.settle(amount, used[Resource(self._configs[key[0]].resource)], now_s)
+        ticket.taken = None
+
+    def _keys(self, site: Site, owners: Iterable[Owner]) -> list[tuple[int, str]]:
+        plain = site.name.partition("#")[0]
+        found: dict[tuple[int, str], None] = {}
+        for kind, name, shown in owners:
+            for place, config in enumerate(self._configs):
+                pattern = config.agent if kind == "agent" else config.tenant
+                if pattern is None or not fnmatchcase(name, pattern):
+                    continue
+                if fnmatchcase(plain, config.endpoint) or fnmatchcase(site.name, config.endpoint):
+                    found[place, f"{kind} {shown} at {site.name}"] = None
+        return list(found)
+
+    def _bucket(
+        self, key: tuple[int, str], rate_per_s: float, burst_s: float, now_s: float
+    ) -> Bucket:
+        capacity = max(1.0, rate_per_s * burst_s)
+        bucket = self.buckets.get(key)
+        if bucket is None:
+            bucket = self.buckets[key] = Bucket(rate_per_s, capacity, now_s=now_s)
+        elif bucket.rate_per_s != rate_per_s:
+            bucket.set_rate(rate_per_s, capacity, now_s)
+        return bucket
+
+    def _forget(self, now_s: float) -> None:
+        """Look at the two not looked at for longest: a full bucket is as good as none."""
+        for _ in range(min(2, len(self.buckets))):
+            key = next(iter(self.buckets))
+            bucket = self.buckets.pop(key)
+            if bucket.level(now_s) < bucket.capacity:
+                self.buckets[key] = bucket
+
+
+def _limit_per_s(site: Site, resource: str) -> float | None:
+    """What is known of the endpoint's limit; input and output together where they are apart."""
+    meters = site.endpoint.meters
+    limit = meters[_METERS[resource]].controller.limit_per_s
+    if limit is None and resource == "tokens":
+        parts = [meters[name].controller.limit_per_s for name in ("input_tokens", "output_tokens")]
+        known = [part for part in parts if part is not None]
+        limit = sum(known) if len(known) == len(parts) else None
+    return None if limit is None or limit == inf else limit
