@@ -5,7 +5,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.concurrency import ConcurrencyController, Gradient
+from agentrm_plugins.policy.concurrency import ConcurrencyController
 
 
 def test_no_bound_until_the_first_refusal_then_what_was_accepted():
@@ -84,20 +84,3 @@ def test_at_least_one_call_always_goes(events):
             controller.allows(number)
         assert controller.limit >= 1
         assert controller.allows(0)
-
-
-def test_the_gradient_follows_the_time_to_first_token():
-    """Times that rise shrink the limit, steady ones let it grow, idleness changes nothing."""
-    gradient = Gradient(20.0, most=100.0)
-    gradient.sample(0.2, 1)
-    assert gradient.limit == 20.0
-    for _ in range(50):
-        gradient.sample(0.2, 100)
-    grown = gradient.limit
-    assert grown > 30.0
-    for _ in range(20):
-        gradient.sample(2.0, 100)
-    assert gradient.limit < grown / 2
-    for _ in range(200):
-        gradient.sample(0.2, 100)
-    assert gradient.limit == 100.0
