@@ -8,7 +8,8 @@ guard); each growth that is refused doubles that number, each that is not halves
 Regimes: no limit is known until the first refusal, then there is no bound unless the user gave one.
 Limits: at least one call is always let through, else nothing would ever be learnt.
 
-Sources: the guard is that of Netflix's concurrency-limits (AIMDLimit). The numbers of answers are guessed: a refusal in 20 calls is a waste of 5 %.
+Sources: the guard is that of Netflix's concurrency-limits (AIMDLimit). The numbers of answers are
+guessed: a refusal in 20 calls is a waste of 5 %.
 """
 
 from __future__ import annotations
