@@ -159,14 +159,14 @@ def test_the_limit_that_binds_is_not_overrun(which, serve, core):
 def test_cached_input_does_not_count(counts, charged, serve, core):
     """What was read from the cache is charged to the agent, and by default not to the limit."""
     server = serve(requests=1000, input_tokens=6000, output_tokens=6000)
-    endpoint = EndpointConfig(cached_input_counts=counts, input_tpm=6000, learn=False, burst_s=60)
+    endpoint = EndpointConfig(cached_input_counts=counts, input_tpm=240, learn=False, burst_s=60)
     rm = core(endpoints={"*": endpoint})
     model = model_of(server, rm)
     answer = model.invoke("fresh " + "cached " * 100)
     details = answer.usage_metadata["input_token_details"]
     assert details["cache_read"] == 100
     assert rm.statistics().input_tokens == answer.usage_metadata["input_tokens"]
-    used = only(rm).rates["input_tokens"].proximity * 6000
+    used = only(rm).rates["input_tokens"].proximity * 240
     fresh = answer.usage_metadata["input_tokens"] - 100
     assert used == pytest.approx(fresh + (100 if counts else 0), abs=5)
     assert used == pytest.approx(charged, abs=8)
