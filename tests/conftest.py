@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.option.markexpr == "lowest" and collection_path.suffix == ".py":
         return "mark.lowest" not in collection_path.read_text(encoding="utf-8") or None
     return None
+
+
+CLIENT_CACHES = ("_cached_sync_httpx_client", "_cached_async_httpx_client")
+
+
+def pytest_runtest_setup() -> None:
+    """Let langchain-openai keep every default client: each test has a server, so a URL, of its own.
+
+    It keeps 128, drops the oldest with its connections open, and the test in which they are
+    collected would fail for what an earlier one did.
+    """
+    utils: Any = sys.modules.get("langchain_openai.chat_models._client_utils")
+    for name in CLIENT_CACHES:
+        cached = getattr(utils, name, None)
+        if cached is not None and cached.cache_parameters()["maxsize"] is not None:
+            setattr(utils, name, lru_cache(maxsize=None)(cached.__wrapped__))
 
 
 @pytest.fixture(scope="session", autouse=True)
