@@ -101,7 +101,14 @@ class Recalled:
 
 def body_of(message: Message) -> str:
     """Give a message as the JSON text that is archived."""
-    return json.dumps(message.to_openai(), ensure_ascii=False, default=str, separators=(",", ":"))
+    data = message.to_openai()
+    body = json.dumps(data, ensure_ascii=False, default=str, separators=(",", ":"))
+    try:
+        body.encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair, as from an answer that was cut: no store takes it unescaped.
+        body = json.dumps(data, default=str, separators=(",", ":"))
+    return body
 
 
 def identity_of(message: Message) -> str:

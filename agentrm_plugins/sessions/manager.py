@@ -239,7 +239,7 @@ def fit(
     messages: Sequence[Source],
     budget_tokens: int,
     *,
-    model: str = "gpt-4o",
+    model: str | None = None,
     tools: Sequence[Any] = (),
     config: ContextConfig | None = None,
     now_s: float = 0.0,
@@ -252,12 +252,12 @@ def fit(
     Args:
         messages: OpenAI-format dicts or `Message` objects; not changed.
         budget_tokens: The most that the request may hold; 200 or more.
-        model: For the counts.
+        model: For the counts; that of `config` if left out.
         tools: Tool schemas that will be sent along.
         config: Other settings.
         now_s: Seconds since the epoch, for messages without a time of their own.
     """
-    base = config or ContextConfig(model=model)
-    settings = replace(base, budget_tokens=budget_tokens)
+    base = config or ContextConfig()
+    settings = replace(base, budget_tokens=budget_tokens, model=model or base.model)
     with ContextManager(settings, submit=lambda _: None, clock=lambda: now_s) as manager:
         return manager.session("fit").prepare(messages, tools=tools)

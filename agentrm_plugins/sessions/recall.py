@@ -18,6 +18,8 @@ __all__ = ["RECALL_TOOL", "Recaller", "asked_for", "row_of"]
 
 COARSE, READ = 24, 14
 _NEIGHBOUR_CHARS = 300
+_CUT_CHARS = 8
+"""Least that is shown of each end of a message that is cut."""
 
 
 RECALL_TOOL: dict[str, Any] = {
@@ -186,10 +188,10 @@ class Recaller:
         """Give a message's text, its middle left out when it is longer than `most` tokens."""
         text = plain_text(message_of(row.body))
         count = state.counter.text
-        while count(text) > most:
-            keep = max(1, len(text) * 2 // 5)
-            text = f"{text[:keep]}\n[…]\n{text[len(text) - keep :]}"
-        return text
+        while text and count(text) > most:
+            keep = len(text) * 2 // 5
+            text = f"{text[:keep]}\n[…]\n{text[len(text) - keep :]}" if keep > _CUT_CHARS else ""
+        return text or f"[{row.tokens} tokens; too long for {most}]"
 
 
 def _with_text(candidate: Candidate, texts: dict[int, str]) -> Candidate:
