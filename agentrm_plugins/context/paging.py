@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from agentrm_plugins.context.facts import values_of
 from agentrm_plugins.context.ledger import Note
-from agentrm_plugins.context.messages import Message, plain_text
+from agentrm_plugins.context.messages import Message
 from agentrm_plugins.context.recall import Hit, Query
 from agentrm_plugins.context.session import Entry, Recalled, Session
 from agentrm_plugins.context.text import sentences, terms
@@ -279,8 +279,3 @@ def _with_neighbours(
                 lines[key] = line
                 used += size
     return used
-
-
-def text_of(entry: Entry) -> str:
-    """Give an entry's text when its body is at hand."""
-    return plain_text(entry.message) if entry.message is not None else ""
