@@ -130,10 +130,16 @@ class ContextManager:
             if oldest.busy:  # with a model's summary, perhaps: nobody waits for that here
                 continue
             try:
-                oldest.hibernate()
+                self._retire(key)
             except StoreError:
                 continue
-            del self._live[key]
+
+    def _retire(self, key: SessionKey) -> None:
+        """Hibernate a session; whoever holds it still is led to the one that lives then."""
+        found = self._live[key]
+        config = found.config
+        found.hibernate(lambda: self.session(key.session, tenant=key.tenant, config=config))
+        del self._live[key]
 
     def hibernate(self, session: str, *, tenant: str = "default") -> None:
         """Write one session to the archive and let go of it.
@@ -143,10 +149,8 @@ class ContextManager:
         """
         key = SessionKey(tenant, session)
         with self._lock:
-            found = self._live.get(key)
-            if found is not None:
-                found.hibernate()
-                del self._live[key]
+            if key in self._live:
+                self._retire(key)
 
     def hibernate_idle(self, idle_s: float, *, now_s: float | None = None) -> list[SessionKey]:
         """Hibernate all sessions that were not used for `idle_s` seconds; give their keys."""
@@ -158,8 +162,7 @@ class ContextManager:
                 if now - found.used_at_s >= idle_s and not found.busy
             ]
             for key in idle:
-                self._live[key].hibernate()
-                del self._live[key]
+                self._retire(key)
         return idle
 
     def statistics(self) -> Mapping[SessionKey, Pressure]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agentrm_plugins.context.compaction import apply_plan, fit_now
+from agentrm_plugins.context.config import ContextConfig
 from agentrm_plugins.context.errors import StoreError
 from agentrm_plugins.context.freeze import dumped
 from agentrm_plugins.context.messages import Message
@@ -63,6 +64,7 @@ class ContextSession(Upkeep):
         super().__init__(key, woken.state, store, submit, extras)
         self._clock = clock
         self._wake = wake
+        self.successor: Callable[[], ContextSession] | None = None
         self._refusal: StoreError | None = None
         self._told = list(woken.told)
         self._missed: list[list[Source]] = []
@@ -86,7 +88,9 @@ class ContextSession(Upkeep):
             BadMessage: A message that no provider would take.
             StoreError: The archive refused and `on_store_error` is "raise".
         """
-        view = self._prepared(messages, tools, now_s)
+        view = self._turn(messages, tools, now_s)
+        if view is None:
+            return self._next().prepare(messages, tools=tools, now_s=now_s)
         if self._has_work(self._last_tokens):
             self._schedule()
         return view
@@ -95,13 +99,26 @@ class ContextSession(Upkeep):
         self, messages: Sequence[Source], *, tools: Sequence[Any] = (), now_s: float | None = None
     ) -> View:
         """Do the same as `prepare` without blocking the event loop."""
-        view = await asyncio.to_thread(self._prepared, messages, tools, now_s)
+        view = await asyncio.to_thread(self._turn, messages, tools, now_s)
+        if view is None:
+            session = await asyncio.to_thread(self._next)
+            return await session.aprepare(messages, tools=tools, now_s=now_s)
         if self._has_work(self._last_tokens):
             if hasattr(self._summariser, "asummarise"):
                 self._schedule_here()
             else:
                 self._schedule()
         return view
+
+    def _turn(
+        self, messages: Sequence[Source], tools: Sequence[Any], now_s: float | None
+    ) -> View | None:
+        """Take a turn; None where the session was hibernated and lives in another object."""
+        with self._lock:
+            return self._prepared(messages, tools, now_s) if self.successor is None else None
+
+    def _next(self) -> ContextSession:
+        return self if self.successor is None else self.successor()
 
     def _prepared(
         self, messages: Sequence[Source], tools: Sequence[Any], now_s: float | None
@@ -336,8 +353,16 @@ class ContextSession(Upkeep):
         with self._lock:
             return dumped(self._state)
 
-    def hibernate(self) -> None:
+    @property
+    def config(self) -> ContextConfig:
+        """Its settings."""
+        return self._state.config
+
+    def hibernate(self, successor: Callable[[], ContextSession] | None = None) -> None:
         """Write the whole session to the store. When this returns, nothing of it needs memory.
+
+        Args:
+            successor: Gives the object that takes this one's turns from now on; None: it goes on.
 
         Raises:
             StoreError: The store refused; the session stays as it is.
@@ -350,4 +375,4 @@ class ContextSession(Upkeep):
                 self._store.append(self.key, [row_of(entry) for entry in self._unsaved])
                 self._unsaved = []
             self._store.save_state(self.key, dumped(self._state))
-            self._asleep = True
+            self._asleep, self.successor = True, successor

@@ -212,6 +212,35 @@ def test_reading_a_message_in_hardly_any_room_ends():
             assert text.startswith("[") or counter_for("gpt-4o").text(text) <= most
 
 
+def test_the_part_that_was_asked_for_is_recalled_where_the_whole_does_not_fit():
+    """A long sentence in a small share: the words from the asked ones on, within the share."""
+    config = ContextConfig(budget_tokens=600)
+    with ContextManager(config, submit=lambda job: job()) as manager:
+        session = manager.session("s")
+        history = [user("bla " * 20 + "the code of the annex is KX-77 " + "bla " * 200), said("ok")]
+        session.prepare(history)
+        assert "KX-77" in session.recall("code of the annex")
+        assert counter_for("gpt-4o").text(session.recall("code of the annex")) <= 120
+        assert "matches" in session.recall("code of the annex", max_tokens=20)
+
+
+def test_whoever_holds_a_session_that_was_hibernated_goes_on_with_the_one_that_lives():
+    """No second object writes for the same session behind the first one's back."""
+    with ContextManager(CONFIG, submit=lambda job: job()) as manager:
+        held = manager.session("s")
+        held.prepare(talk(10))
+        manager.hibernate("s")
+        alive = manager.session("s")
+        alive.prepare(talk(5))
+        view = held.prepare(talk(12))
+        assert manager.session("s") is alive
+        assert alive.pressure.messages == view.pressure.messages == 24
+        assert len(manager.store.digests(KEY)) == 24
+        manager.hibernate("s")
+        held.prepare(talk(13))
+        assert manager.session("s").pressure.messages == 26
+
+
 # -- hooks --------------------------------------------------------------------------------------
 
 
