@@ -96,7 +96,8 @@ class Kernel:
         Raises:
             KernelBug: A host did the impossible, for instance settled a call that still waits.
         """
-        self.now_s = max(self.now_s, now_s)
+        if now_s > self.now_s:
+            self.now_s = now_s
         out = self._out = []
         try:
             if self._deadline_s <= self.now_s:
