@@ -113,9 +113,12 @@ def name_of(host: str, model: str, key: str = "") -> str | None:
 
     A model in this process has no host: nobody limits it, so nothing is to be found out.
     """
-    if host and model:
-        return Endpoint(host, model, key_fingerprint(key)).name
-    return None
+    return _name(host, model, key_fingerprint(key)) if host and model else None
+
+
+@lru_cache(maxsize=256)
+def _name(host: str, model: str, fingerprint: str) -> str:
+    return Endpoint(host, model, fingerprint).name
 
 
 def _client_of(model: BaseChatModel) -> tuple[str, str]:

@@ -96,8 +96,7 @@ class Kernel:
         Raises:
             KernelBug: A host did the impossible, for instance settled a call that still waits.
         """
-        if now_s > self.now_s:
-            self.now_s = now_s
+        self.now_s = max(self.now_s, now_s)
         out = self._out = []
         try:
             if self._deadline_s <= self.now_s:

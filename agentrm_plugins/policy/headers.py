@@ -28,6 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
 from math import isfinite
 
 from agentrm_plugins.verdicts import RESOURCES, LimitReport, ServerLimit
@@ -74,10 +75,15 @@ _NAMES = {resource: _names(resource) for resource in RESOURCES}
 def parse_duration_s(text: str) -> float | None:
     """Seconds of "1s", "6m0s", "120ms", "1h2m3.5s" or a plain number; None for anything else."""
     text = text.strip()
+    return _duration_s(text) if 0 < len(text) <= _LONGEST_TEXT else None
+
+
+@lru_cache(maxsize=1024)  # a server says the same few again and again
+def _duration_s(text: str) -> float | None:
     if _NUMBER.fullmatch(text):
         return float(text)
     match = _DURATION.fullmatch(text)
-    if match is None or not text or len(text) > _LONGEST_TEXT:
+    if match is None:
         return None
     days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
     return days * 86400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
