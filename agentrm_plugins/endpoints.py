@@ -23,6 +23,8 @@ __all__ = ["Endpoint", "host_of", "key_fingerprint"]
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CLAIMS = ("iss", "tid", "sub", "oid", "appid", "azp")
 _JWT_PARTS = 3
+_REMEMBERED = 1024  # guessed: far more keys than a program has
+_fingerprints: dict[int, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,14 @@ def key_fingerprint(key: str) -> str:
     """
     if not key:
         return ""
-    stable = _subject(key) or key
-    return blake2b(stable.encode(), digest_size=4, key=b"agentrm endpoint").hexdigest()
+    known = _fingerprints.get(hash(key))  # every call asks; the key itself is not kept
+    if known is None:
+        stable = _subject(key) or key
+        known = blake2b(stable.encode(), digest_size=4, key=b"agentrm endpoint").hexdigest()
+        if len(_fingerprints) >= _REMEMBERED:
+            _fingerprints.clear()
+        _fingerprints[hash(key)] = known
+    return known
 
 
 def _subject(token: str) -> str | None:

@@ -38,9 +38,11 @@ class ReapGuard:
         lease: The lease of the call that this task makes.
     """
 
+    __slots__ = ("_cancelled", "_cancelling", "_error", "_loop", "_over", "_task")
+
     def __init__(self, lease: Lease) -> None:
-        self._loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
+        self._loop = loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         if task is None:
             msg = "a lease can be guarded only inside a task"
             raise AgentRMError(msg)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.uuid import uuid7
-from pydantic import Field, PrivateAttr, SkipValidation
+from pydantic import Field, SkipValidation
 
 from agentrm_langchain import gate
 from agentrm_langchain.delegate import Delegate
@@ -40,7 +40,7 @@ from agentrm_langchain.ledger import RUN, Run, ledger_of
 from agentrm_langchain.place import Place, policy_of
 from agentrm_langchain.sdk import under_management
 from agentrm_plugins import AgentRM, Lease, Usage
-from agentrm_plugins.integration import Call, Priority, RetryPolicy
+from agentrm_plugins.integration import Call, Priority
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -96,7 +96,6 @@ class AgentRMChatModel(Delegate):
     abandon_hung: bool = True
     retry: SkipValidation[Any] = Field(default="default", exclude=True, repr=False)
     keep_sdk_retries: bool = False
-    _policy: RetryPolicy | None = PrivateAttr(default=None)
 
     def __init__(self, inner: Any = None, rm: Any = None, **fields: Any) -> None:
         check_model(inner)
@@ -108,9 +107,8 @@ class AgentRMChatModel(Delegate):
         if isinstance(inner, AgentRMChatModel) and inner.rm is rm:
             fields = {**settings(inner), **fields}
             inner = inner.inner  # managed twice is managed once
-        policy = policy_of(fields.get("retry", "default"))
+        policy_of(fields.get("retry", "default"))
         super().__init__(inner=reporting_usage(inner), rm=rm, **fields)
-        self._policy = policy
         self.__dict__["inner"] = under_management(self.inner, rm, self.keep_sdk_retries)
         prepare(model_of(self.inner, {}))
 
@@ -244,27 +242,25 @@ class AgentRMChatModel(Delegate):
 
     def _place(self, run: Run) -> Place:
         """Where the call is noted while it runs; one of no known run gets a number of its own."""
-        return Place(self.rm, (uuid7() if run.run_id is None else run.run_id).int, self._policy)
+        number = (uuid7() if run.run_id is None else run.run_id).int
+        return Place(self.rm, number, policy_of(self.retry))
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata = run
         hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
-        above = parent or run_id
-        root = hint.root if hint is not None else str(above) if above is not None else None
-        who = identify(
-            self.rm,
-            self,
-            metadata,
-            root=root,
-            parent_agent=None if hint is None else hint.parent_agent,
-        )
+        if hint is None:
+            who = identify(self.rm, self, metadata, root=parent or run_id)
+        else:
+            above = hint.parent_agent
+            who = identify(self.rm, self, metadata, root=hint.root, parent_agent=above)
+        name = model_of(self.inner, kwargs)
         return Call(
             who.agent,
             who.tenant,
             who.priority,
             who.group,
-            endpoint_of(self.inner, metadata, kwargs),
-            Usage(input_tokens(messages, kwargs, model_of(self.inner, kwargs))),
+            endpoint_of(self.inner, metadata, kwargs, name),
+            Usage(input_tokens(messages, kwargs, name)),
             who.parent_agent,
             streaming,
             self.wait_timeout_s,

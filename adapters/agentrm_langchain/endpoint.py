@@ -8,7 +8,7 @@ provider's name stands for it; where it tells nothing, the endpoint is not known
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import SecretStr
 
@@ -35,21 +35,43 @@ _host = lru_cache(maxsize=256)(host_of)
 
 def model_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> str:
     """The name of the model that this call asks; "" if it is not known."""
-    return model_in(kwargs) or model_in(model.__dict__)
+    named = model_in(kwargs) if kwargs else ""
+    return named or model_in(model.__dict__, _known(model.__class__).models)
 
 
-def model_in(fields: Mapping[str, Any]) -> str:
+class _Known(NamedTuple):
+    """Which of the fields that we look for a class of models has at all."""
+
+    models: tuple[str, ...]
+    hosts: tuple[str, ...]
+    keys: tuple[str, ...]
+    most: tuple[str, ...]
+    clients: tuple[str, ...]
+
+
+@lru_cache(maxsize=256)
+def _known(kind: type[BaseChatModel]) -> _Known:
+    fields = kind.model_fields
+
+    def among(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in names if name in fields or hasattr(kind, name))
+
+    keys = tuple(name for name in fields if name.endswith(_KEYS))
+    return _Known(among(_MODELS), among(_HOSTS), keys, among(_MOST), among(_CLIENTS))
+
+
+def model_in(fields: Mapping[str, Any], names: tuple[str, ...] = _MODELS) -> str:
     """The name of a model among these fields; "" if there is none."""
-    for name in _MODELS:
+    for name in names:
         value = fields.get(name)
         if isinstance(value, str) and value:
             return value
     return ""
 
 
-def host_in(fields: Mapping[str, Any]) -> str:
+def host_in(fields: Mapping[str, Any], names: tuple[str, ...] = _HOSTS) -> str:
     """The host of a base URL among these fields; "" if there is none."""
-    for name in _HOSTS:
+    for name in names:
         value = fields.get(name)
         if isinstance(value, str) and (host := _host(value)):
             return host
@@ -57,7 +79,10 @@ def host_in(fields: Mapping[str, Any]) -> str:
 
 
 def endpoint_of(
-    model: BaseChatModel, metadata: Mapping[str, Any], kwargs: Mapping[str, Any]
+    model: BaseChatModel,
+    metadata: Mapping[str, Any],
+    kwargs: Mapping[str, Any],
+    name: str | None = None,
 ) -> str | None:
     """The endpoint of a call of this model, or None if nothing is known of it.
 
@@ -65,11 +90,13 @@ def endpoint_of(
         model: The chat model.
         metadata: The run's metadata, where LangChain names the provider and the model.
         kwargs: The call's own arguments.
+        name: What `model_of` says of them, if that is known already.
     """
-    name = model_of(model, kwargs)
+    if name is None:
+        name = model_of(model, kwargs)
     host, key = _client_of(model)
     if not host:
-        host = host_in(model.__dict__)
+        host = host_in(model.__dict__, _known(model.__class__).hosts)
     if not key:
         key = _key_of(model)
     if not host or not name:
@@ -86,14 +113,17 @@ def name_of(host: str, model: str, key: str = "") -> str | None:
 
     A model in this process has no host: nobody limits it, so nothing is to be found out.
     """
-    if host and model:
-        return Endpoint(host, model, key_fingerprint(key)).name
-    return None
+    return _name(host, model, key_fingerprint(key)) if host and model else None
+
+
+@lru_cache(maxsize=256)
+def _name(host: str, model: str, fingerprint: str) -> str:
+    return Endpoint(host, model, fingerprint).name
 
 
 def _client_of(model: BaseChatModel) -> tuple[str, str]:
     """Host and key as the model's own SDK client has them: what was resolved from everything."""
-    for field in _CLIENTS:
+    for field in _known(model.__class__).clients:
         client = model.__dict__.get(field)
         url = getattr(client, "base_url", None)
         if url is not None:
@@ -103,8 +133,9 @@ def _client_of(model: BaseChatModel) -> tuple[str, str]:
 
 
 def _key_of(model: BaseChatModel) -> str:
-    for field, value in model.__dict__.items():
-        if isinstance(value, SecretStr) and field.endswith(_KEYS):
+    for field in _known(model.__class__).keys:
+        value = model.__dict__.get(field)
+        if isinstance(value, SecretStr):
             return value.get_secret_value()
     return ""
 
@@ -112,7 +143,10 @@ def _key_of(model: BaseChatModel) -> str:
 def max_output_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> int | None:
     """The most that a call may put out, all its answers (`n`) together; None: it names no bound."""
     extra = model.__dict__.get("model_kwargs")
-    return most_in((kwargs, extra if isinstance(extra, dict) else {}, model.__dict__))
+    own = {name: model.__dict__.get(name) for name in (*_known(model.__class__).most, "n")}
+    if not kwargs and not extra:
+        return most_in((own,))
+    return most_in((kwargs, extra if isinstance(extra, dict) else {}, own))
 
 
 def most_in(holders: tuple[Mapping[str, Any], ...]) -> int | None:

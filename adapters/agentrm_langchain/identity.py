@@ -14,7 +14,7 @@ The first of these that says something wins:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
@@ -66,8 +66,7 @@ class Options:
     group: str = "model"
 
 
-@dataclass(frozen=True, slots=True)
-class Who:
+class Who(NamedTuple):
     """The answer, in the terms of `Call`."""
 
     agent: str
@@ -120,7 +119,7 @@ def identify(
     own: Declared,
     metadata: Mapping[str, Any],
     *,
-    root: str | None,
+    root: object,
     parent_agent: str | None = None,
 ) -> Who:
     """Resolve the rules above for one call.
@@ -157,9 +156,10 @@ def identify(
 
 def _first(metadata: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     for name in names:
-        value = metadata.get(name)
-        if value and isinstance(value, str | int | UUID):
-            return value
+        if name in metadata:
+            value = metadata[name]
+            if value and isinstance(value, str | int | UUID):
+                return value
     return None
 
 

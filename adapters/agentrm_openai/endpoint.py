@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from agentrm_plugins.integration import Endpoint, host_of, key_fingerprint
 
-__all__ = ["Endpoint", "endpoint_of", "key_fingerprint"]
+__all__ = ["Endpoint", "endpoint_named", "endpoint_of", "key_fingerprint", "model_asked"]
 
 _KEY_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")
 _PATH_MODEL = re.compile(r"/(?:deployments|models)/([^/:?]+)")
@@ -24,13 +24,22 @@ def endpoint_of(url: str, headers: Mapping[str, str], body: bytes) -> Endpoint |
         headers: Its headers, names in lower case or looked up in any case.
         body: Its body; the model is read from its JSON, or else from the path (Azure, Google).
     """
+    model = model_asked(url, body)
+    return None if model is None else endpoint_named(url, headers, model)
+
+
+def model_asked(url: object, body: bytes) -> str | None:
+    """The model that a request asks, by its body or else its path; None if it asks none."""
     model = _model(body)
-    if model is None:
-        in_path = _PATH_MODEL.search(urlsplit(url).path)
-        if in_path is None or not body:
-            return None
-        model = in_path.group(1)
-    return Endpoint(host_of(url), model, key_fingerprint(_key(headers)))
+    if model is None and body:
+        in_path = _PATH_MODEL.search(urlsplit(str(url)).path)
+        model = None if in_path is None else in_path.group(1)
+    return model
+
+
+def endpoint_named(url: object, headers: Mapping[str, str], model: str) -> Endpoint:
+    """The endpoint of a request that asks this model."""
+    return Endpoint(host_of(str(url)), model, key_fingerprint(_key(headers)))
 
 
 def _model(body: bytes) -> str | None:

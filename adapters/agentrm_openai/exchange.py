@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agentrm_openai.endpoint import Endpoint, endpoint_of
+from agentrm_openai.endpoint import Endpoint, endpoint_named, model_asked
 from agentrm_plugins.integration import LimitReport, Verdict, classify_status, parse_report
 
 if TYPE_CHECKING:
@@ -81,7 +82,6 @@ class Exchange:
     """One request on its way.
 
     Attributes:
-        endpoint: Where it goes.
         sent_s: When it was sent, on the transport's clock.
         first_byte_s: When the first byte of its body came; None before.
         first_timeout_s: Seconds of silence allowed until the headers; None leaves the client's.
@@ -92,13 +92,14 @@ class Exchange:
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        named: Callable[[], Endpoint],
         observer: ResponseObserver,
         clock: Callable[[], float],
         *,
         blocking: bool = False,
     ) -> None:
-        self.endpoint = endpoint
+        self._named = named  # asked only where nobody knows the endpoint already
+        self._endpoint: Endpoint | None = None
         self.blocking = blocking
         self.sent_s = clock()
         self.first_byte_s: float | None = None
@@ -116,6 +117,13 @@ class Exchange:
 
     def __repr__(self) -> str:
         return f"<Exchange with {self.endpoint.name}>"
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it goes."""
+        if self._endpoint is None:
+            self._endpoint = self._named()
+        return self._endpoint
 
     # -- for the observer ---------------------------------------------------------------------
 
@@ -184,8 +192,8 @@ class Exchange:
 
     def raise_if_aborted(self) -> None:
         """Raise what it was aborted with."""
-        with self._lock:
-            self._raise_if_aborted()
+        if self._error is not None:
+            raise self._error
 
     def broken(self, error: BaseException) -> BaseException:
         """It broke with `error`: tell the observer; gives the error for the caller."""
@@ -223,10 +231,11 @@ def open_exchange(
     blocking: bool = False,
 ) -> Exchange | None:
     """Begin an exchange for an HTTP library's request; None if it asks no model anything."""
-    endpoint = endpoint_of(str(request.url), request.headers, body)
-    if endpoint is None:
+    model = model_asked(request.url, body)
+    if model is None:
         return None
-    exchange = Exchange(endpoint, observer, clock, blocking=blocking)
+    named = partial(endpoint_named, request.url, request.headers, model)
+    exchange = Exchange(named, observer, clock, blocking=blocking)
     observer.on_request(exchange, exchange.sent_s)
     given = request.extensions.get("timeout", {})
     request.extensions = {**request.extensions, "timeout": exchange.timeouts(given)}

@@ -21,6 +21,7 @@ from agentrm_plugins.context.planning import (
 )
 from agentrm_plugins.context.session import Entry, Episode, Replacement, Session
 from agentrm_plugins.context.summaries import SummaryRequest
+from agentrm_plugins.context.view import line_tokens
 from agentrm_plugins.context.warm import made_episode, renew, shrink, warm_tokens
 
 __all__ = ["apply_plan", "fit_now", "retelling"]
@@ -106,11 +107,13 @@ def fit_now(session: Session, tools_tokens: int, target: int) -> None:
     task = session.task
     least = fixed_tokens(session, tools_tokens)
     parts = {"system prompt": session.system_tokens, "tools": tools_tokens}
+    if line_tokens(session):
+        parts["pressure line"] = line_tokens(session)
     if task is not None:
         parts["newest user message"] = session.entries[task].tokens
         least += session.entries[task].tokens
     if least > budget:
-        raise BudgetTooSmall(budget, least, parts)
+        raise _too_small(session, least, parts)
     apply_plan(session, planned(session, tools_tokens, target))
     if total_tokens(session, tools_tokens) <= budget:
         return
@@ -123,8 +126,13 @@ def fit_now(session: Session, tools_tokens: int, target: int) -> None:
     if total_tokens(session, tools_tokens) > budget:
         shrink(session, 0)
     if total_tokens(session, tools_tokens) > budget:
-        parts["compacted rest"] = total_tokens(session, tools_tokens) - least
-        raise BudgetTooSmall(budget, total_tokens(session, tools_tokens), parts)
+        total = total_tokens(session, tools_tokens)
+        raise _too_small(session, total, {**parts, "compacted rest": total - least})
+
+
+def _too_small(session: Session, least: int, parts: dict[str, int]) -> BudgetTooSmall:
+    charged = {name: session.charged(tokens) for name, tokens in parts.items()}
+    return BudgetTooSmall(session.most, session.charged(least), charged)
 
 
 def _shorten_newest(session: Session, tools_tokens: int) -> None:

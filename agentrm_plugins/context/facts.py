@@ -29,6 +29,9 @@ NOTE_CHARS = 240
 _NOISE_REPEATS = 3
 """A line whose shape was met so often besides is a log line or a row of a table. Guessed."""
 
+_MOST_VALUES = 32
+"""Of one sentence that is longer than a note. Guessed: a note of 240 characters holds ten or so."""
+
 _SCAN_CHARS = 200_000
 """Beyond it a message's text is not read for notes; it stays in the archive and recall finds it."""
 
@@ -119,6 +122,11 @@ _CALL = re.compile(r"\w\(|[{};]\s*$|=>|\bdef |\breturn\b")
 _NUMBERISH = re.compile(r"[0-9a-f]*\d[0-9a-f]*", re.IGNORECASE)
 
 
+@lru_cache(maxsize=8192)
+def _norm(text: str) -> str:
+    return re.sub(r"[\s,'’\"“”«»`「」]+", "", text).casefold()
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """An exact string that carries information, where it stands in its sentence, and its kind."""
@@ -130,7 +138,7 @@ class Value:
     @property
     def norm(self) -> str:
         """The form by which two mentions of one value are known as the same."""
-        return re.sub(r"[\s,'’\"“”«»`「」]+", "", self.text).casefold()
+        return _norm(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +288,10 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
     if text == said:
         gone = len(piece) - len(said)
         values = tuple(replace(value, start=max(0, value.start - gone)) for value in values)
+    else:
+        # Notes are compared value by value: a line without an end must not hold up a turn.
+        once = {value.norm: value for value in reversed(values)}
+        values = tuple(sorted(once.values(), key=lambda value: value.start))[:_MOST_VALUES]
     return Finding(text, score, values, corrects, states)
 
 

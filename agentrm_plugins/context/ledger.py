@@ -327,7 +327,8 @@ def _supersedes(new: Note, old: Note) -> tuple[list[Value], list[Value]]:
     if new.seq == old.seq or not new.values or not old.values:
         return [], []
     shared = new.subject & old.subject
-    fresh = [v for v in new.values if v.norm not in _norms(old.values)]
+    before = _norms(old.values)
+    fresh = [v for v in new.values if v.norm not in before]
     if new.corrects and fresh:
         named = _named_old(new, old, fresh, shared)
         if named:
@@ -364,8 +365,9 @@ def _replaced_by_kind(new: Note, old: Note, shared: frozenset[str]) -> list[Valu
     one, other = _primary(new), _primary(old)
     if not shared or one is None or other is None or _apart(new, old, shared) > 1:
         return []
-    fresh = {v.kind for v in new.values if v.norm not in _norms(old.values)}
-    gone = [v for v in old.left if v.norm not in _norms(new.values)]
+    before, now = _norms(old.values), _norms(new.values)
+    fresh = {v.kind for v in new.values if v.norm not in before}
+    gone = [v for v in old.left if v.norm not in now]
     if _CLASS.get(one.kind) == _CLASS.get(other.kind):
         gone = [v for v in gone if v is other]
     else:

@@ -134,7 +134,7 @@ def from_openai(data: Mapping[str, Any], place: int | str = "") -> Message:
     if not isinstance(data, Mapping):
         raise BadMessage(f"{where}={type(data).__name__}: give a dict with 'role' and 'content'")
     role = data.get("role")
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise BadMessage(f"{where}.role={role!r}: use one of {', '.join(sorted(ROLES))}")
     raw = copied(data)
     metadata = raw.get("metadata")
@@ -186,6 +186,9 @@ def _calls(raw: Mapping[str, Any], where: str) -> tuple[ToolCall, ...]:
             at = f"{where}.tool_calls[{place}]={type(call).__name__}"
             raise BadMessage(f"{at}: give a dict with 'id' and 'function'")
         body = call.get("function") or call.get("custom") or call
+        if not isinstance(body, Mapping):
+            at = f"{where}.tool_calls[{place}].function={type(body).__name__}"
+            raise BadMessage(f"{at}: give a dict with 'name' and 'arguments'")
         arguments = body.get("arguments", body.get("args", body.get("input", "")))
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments, ensure_ascii=False, default=str)

@@ -7,13 +7,13 @@ each passage names its message and who said it, and a tool's output the turn tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from agentrm_plugins.context.facts import values_of
 from agentrm_plugins.context.ledger import Note
-from agentrm_plugins.context.messages import Message, plain_text
+from agentrm_plugins.context.messages import Message
 from agentrm_plugins.context.recall import Hit, Query
 from agentrm_plugins.context.session import Entry, Recalled, Session
 from agentrm_plugins.context.text import sentences, terms
@@ -86,11 +86,13 @@ def assembled(
         held = [recalled.text for recalled in session.recalls]
         found = [one for one in found if _tells_more(one.text, query, held)]
     lines: dict[tuple[int, int], str] = {}
-    for key, line in _worthy(session, query, found, texts, shown_notes(session, anchor)):
+    for key, whole in _worthy(session, query, found, texts, shown_notes(session, anchor)):
         if key in lines:
             continue
+        # The best one has to be there, if only the part that was asked for.
+        line = whole if lines else _cut(whole, query, room_tokens - used - 1, count.text)
         size = count.text(line) + 1
-        if used + size <= room_tokens:
+        if line and used + size <= room_tokens:
             lines[key] = line
             used += size
     if not lines:
@@ -107,6 +109,21 @@ def assembled(
     if tokens > room_tokens:
         return None
     return Recalled(anchor, text, tokens, sorted({seq for seq, _ in lines}))
+
+
+def _cut(line: str, query: Query, most: int, count: Callable[[str], int]) -> str:
+    """Cut a line to the words from the first that was asked for on; "" if nothing fits."""
+    if count(line) <= most:
+        return line
+    label, _, said = line.partition(": ")
+    words = said.split(" ")
+    asked = set(query.terms)
+    at = next((n for n, word in enumerate(words) if not asked.isdisjoint(_terms_of(word))), 0)
+    keep = len(words) - at
+    while keep and count(line) > most:
+        keep = keep * 3 // 4
+        line = f"{label}: {'… ' * (at > 0)}{' '.join(words[at : at + keep])} …"
+    return line if keep else ""
 
 
 def _worthy(
@@ -279,8 +296,3 @@ def _with_neighbours(
                 lines[key] = line
                 used += size
     return used
-
-
-def text_of(entry: Entry) -> str:
-    """Give an entry's text when its body is at hand."""
-    return plain_text(entry.message) if entry.message is not None else ""

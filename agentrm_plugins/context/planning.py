@@ -19,6 +19,7 @@ from agentrm_plugins.context.config import ContextConfig
 from agentrm_plugins.context.groups import Group, prefix_borders
 from agentrm_plugins.context.session import Entry, Session
 from agentrm_plugins.context.tokens import REPLY_OVERHEAD
+from agentrm_plugins.context.view import line_tokens, no_result
 from agentrm_plugins.context.warm import warm_tokens
 
 __all__ = [
@@ -36,7 +37,6 @@ __all__ = [
 ]
 
 STUB_TOKENS = 60
-_UNANSWERED_TOKENS = 24
 _NOTES_OF = 6
 """Notes take about a sixth of what they are made from. Measured on `benchmarks/context`."""
 _MEASURED = 64
@@ -52,8 +52,6 @@ class Plan:
         generation: Of the session that it was made for.
         stubs: Places whose content becomes a stub.
         border: The first place that stays verbatim; -1 when none leaves.
-        tokens_before: Of the request as it is.
-        tokens_after: Of the request as it will be, about.
         pressed: The prefix is short of its goal: what leaves is told at more length, so that more
             of the prompt stands still.
         tools_tokens: Of the tools sent along.
@@ -62,8 +60,6 @@ class Plan:
     generation: int
     stubs: tuple[int, ...]
     border: int
-    tokens_before: int
-    tokens_after: int
     pressed: bool = False
     tools_tokens: int = 0
 
@@ -98,13 +94,13 @@ def hot_tokens(session: Session) -> int:
             made = replaced.get(entry.seq)
             total += entry.tokens if made is None else made.tokens
         for call in group.unanswered:
-            total += _UNANSWERED_TOKENS + session.counter.text(call)
+            total += session.counter.message(no_result(group.members[0], call))
     return total
 
 
 def fixed_tokens(session: Session, tools_tokens: int) -> int:
-    """Count what is sent in any case: the frame, the system prompt, the tools."""
-    return REPLY_OVERHEAD + session.system_tokens + tools_tokens
+    """Count what is sent in any case: the frame, the system prompt, the tools, the line."""
+    return REPLY_OVERHEAD + session.system_tokens + tools_tokens + line_tokens(session)
 
 
 def pinned_tokens(session: Session) -> int:
@@ -159,16 +155,14 @@ def changed_share(full: float, new: float, left: int, changed: int) -> float:
 
 def planned(session: Session, tools_tokens: int, target: int) -> Plan:
     """Think out a compaction down to `target` tokens, or below for the prefix's sake."""
-    before = total = total_tokens(session, tools_tokens)
+    total = total_tokens(session, tools_tokens)
     task = session.task
     total -= sum(r.tokens for r in session.recalls if r.anchor != task)
     groups = session.grouping.groups
     stubs, total = _stubs(session, groups, total, target)
     cut, pressed = _chosen(session, _cuts(session, groups, set(stubs), total), target)
     stubs = [seq for seq in stubs if seq >= cut.border]
-    return Plan(
-        session.generation, tuple(stubs), cut.border, before, cut.left, pressed, tools_tokens
-    )
+    return Plan(session.generation, tuple(stubs), cut.border, pressed, tools_tokens)
 
 
 def _stubs(session: Session, groups: list[Group], total: int, target: int) -> tuple[list[int], int]:

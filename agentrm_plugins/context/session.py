@@ -8,6 +8,7 @@ is compacted. The newest user message is sent in any case.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import Any
 
 from agentrm_plugins.context.align import Alignment, align, digest_of, mark_of
 from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context.errors import BadMessage
+from agentrm_plugins.context.errors import BadMessage, StoreCorrupt
 from agentrm_plugins.context.facts import Finding, find
 from agentrm_plugins.context.groups import Grouping, grouped
 from agentrm_plugins.context.ledger import Ledger
@@ -99,9 +100,31 @@ class Recalled:
     places: list[int]
 
 
+def check_list(messages: Any) -> None:
+    """Refuse what is no list of messages.
+
+    Raises:
+        BadMessage: The text names the place and what stands there.
+    """
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+        way = "give a list of messages"
+        raise BadMessage(f"messages={type(messages).__name__}: {way}")
+    for at, source in enumerate(messages):
+        if type(source) is not dict and not isinstance(source, Message | Mapping):
+            way = "give a dict with 'role' and 'content', or a Message"
+            raise BadMessage(f"messages[{at}]={type(source).__name__}: {way}")
+
+
 def body_of(message: Message) -> str:
     """Give a message as the JSON text that is archived."""
-    return json.dumps(message.to_openai(), ensure_ascii=False, default=str, separators=(",", ":"))
+    data = message.to_openai()
+    body = json.dumps(data, ensure_ascii=False, default=str, separators=(",", ":"))
+    try:
+        body.encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair, as from an answer that was cut: no store takes it unescaped.
+        body = json.dumps(data, default=str, separators=(",", ":"))
+    return body
 
 
 def identity_of(message: Message) -> str:
@@ -113,8 +136,16 @@ def identity_of(message: Message) -> str:
 
 
 def message_of(body: str) -> Message:
-    """Read an archived message."""
-    return from_openai(json.loads(body))
+    """Read an archived message.
+
+    Raises:
+        StoreCorrupt: The text is no message.
+    """
+    try:
+        return from_openai(json.loads(body))
+    except (ValueError, AttributeError) as error:
+        way = "its text is damaged; restore a copy of the archive"
+        raise StoreCorrupt(f"an archived message cannot be read ({error}); {way}") from error
 
 
 @dataclass(slots=True)
@@ -143,15 +174,25 @@ class Session:
     system_marks: list[int] = field(default_factory=list)
     head_marks: list[int] = field(default_factory=list)
     ceiling: int | None = None
+    line_tokens: int | None = None
     thawed: int | None = None
     rewound: int | None = None
     _grouping: tuple[int, int, Entry | None, Grouping] | None = None
 
     @property
-    def budget(self) -> int:
+    def most(self) -> int:
         """The most tokens of one request: as configured, or less where a provider took less."""
         most = self.config.budget_tokens
         return most if self.ceiling is None else min(most, self.ceiling)
+
+    @property
+    def budget(self) -> int:
+        """The same in tokens as they are counted here, before the counter's correction."""
+        return int(self.most / self.counter.correction)
+
+    def charged(self, tokens: int) -> int:
+        """What a provider is expected to count for so many tokens counted here."""
+        return math.ceil(round(tokens * self.counter.correction, 6))
 
     @property
     def task(self) -> int | None:
@@ -185,6 +226,7 @@ class Session:
 
         Only new messages cost work beyond a comparison.
         """
+        check_list(messages)
         start = self._take_system(messages)
         marks = [mark_of(source) for source in messages[start:]]
         if self.thawed is not None:
@@ -212,7 +254,7 @@ class Session:
             self._hide(where.shown_from)
         self.entries.extend(fresh)
         for entry in fresh:
-            self._note_at_once(entry)
+            self.note_at_once(entry)
         return fresh
 
     def _recognise(self, listed: Sequence[Source], marks: list[int]) -> None:
@@ -231,7 +273,7 @@ class Session:
         start = 0
         for source in messages:
             role = source.role if isinstance(source, Message) else source.get("role")
-            if role not in SYSTEM_ROLES:
+            if not isinstance(role, str) or role not in SYSTEM_ROLES:
                 break
             start += 1
         sources = list(messages[:start])
@@ -332,7 +374,8 @@ class Session:
     def _stale(self, recalled: Recalled) -> bool:
         return any(self.ledger.stale_in(place, recalled.text) for place in recalled.places)
 
-    def _note_at_once(self, entry: Entry) -> None:
+    def note_at_once(self, entry: Entry) -> None:
+        """Read a short message for notes without waiting for the background."""
         message = entry.message
         if message is not None and entry.role not in {"tool", "function"}:
             text = plain_text(message)

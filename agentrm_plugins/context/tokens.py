@@ -96,8 +96,13 @@ class TokenCounter:
         self.factor = 1.0 if exact else UNKNOWN_FACTOR
         self._count = encode_count
 
+    @property
+    def correction(self) -> float:
+        """Tokens that the provider is known to count for one counted here; 1 for an exact one."""
+        return 1.0 if self.exact else self.factor / UNKNOWN_FACTOR
+
     def text(self, text: str) -> int:
-        """Count a text; for a model without an exact encoding, the corrected estimate."""
+        """Count a text; for a model without an exact encoding, the uncorrected estimate."""
         if not text:
             return 0
         if len(text) <= PIECE_CHARS:
@@ -105,7 +110,7 @@ class TokenCounter:
         else:
             pieces = (text[at : at + PIECE_CHARS] for at in range(0, len(text), PIECE_CHARS))
             count = sum(self._count(piece) + 1 for piece in pieces)
-        return count if self.exact else -int(-count * self.factor // 1)
+        return count if self.exact else -int(-count * UNKNOWN_FACTOR // 1)
 
     def message(self, message: Message) -> int:
         """Count one message as it is sent, its share of the frame included."""
@@ -146,15 +151,24 @@ class TokenCounter:
         """Count tool schemas."""
         return tools_tokens(tools, self.text)
 
-    def report(self, counted_tokens: int, reported_tokens: int) -> None:
+    def report(self, counted_tokens: int, reported_tokens: int, weight: float = 1.0) -> None:
         """Learn from the usage that the provider reported for a request that was counted here.
 
-        The factor rises at once to what was seen and falls by a tenth of the distance each time;
-        it stays between 0.5 and 4. An exact encoding is left alone.
+        What was counted once stays as it is, so that counts can be kept. What is learned is
+        `correction`, by which whole requests and budgets are multiplied. The factor rises at once
+        to what was seen and falls by a tenth of the distance each time; it stays between 0.5 and
+        4. An exact encoding is left alone.
+
+        Args:
+            counted_tokens: Of the request, as counted here.
+            reported_tokens: The same by the provider.
+            weight: How much of the difference grows with the request, 0 to 1: in a short one most
+                of it may be what a provider adds once to each.
         """
         if self.exact or counted_tokens <= 0 or reported_tokens <= 0:
             return
-        seen = min(max(self.factor * reported_tokens / counted_tokens, 0.5), 4.0)
+        share = 1.0 + weight * (reported_tokens / counted_tokens - 1.0)
+        seen = min(max(UNKNOWN_FACTOR * share, 0.5), 4.0)
         self.factor = seen if seen > self.factor else self.factor + 0.1 * (seen - self.factor)
 
 

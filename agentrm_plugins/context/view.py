@@ -15,7 +15,7 @@ from agentrm_plugins.context.messages import Message
 from agentrm_plugins.context.session import Entry, Session, Source
 from agentrm_plugins.context.warm import refresh
 
-__all__ = ["Pressure", "View", "composed", "with_line"]
+__all__ = ["Pressure", "View", "composed", "line_tokens", "no_result", "with_line"]
 
 NO_RESULT = "[no result was recorded for this call]"
 
@@ -113,7 +113,10 @@ def composed(session: Session, messages: Sequence[Source]) -> tuple[list[Item], 
                 items += _user(session, entry, messages, recalled)
             else:
                 items.append(_item(session, entry, messages))
-        items += [_no_result(group.members[0], call) for call in group.unanswered]
+        items += [
+            Item(no_result(group.members[0], call), None, None, "repair")
+            for call in group.unanswered
+        ]
     repairs = [f"message {seq}: {why}" for seq, why in grouping.left_out.items()]
     for group in grouping.groups:
         repairs += [
@@ -146,11 +149,22 @@ def _item(session: Session, entry: Entry, messages: Sequence[Source]) -> Item:
     return Item(Message(entry.role, replaced.text, name, (), answers), None, at, replaced.kind)
 
 
-def _no_result(asking: Entry, call: str) -> Item:
+def no_result(asking: Entry, call: str) -> Message:
+    """Say that a call has no result, in the form of one."""
     if asking.message is not None and call.startswith("function:"):
-        name = call.partition(":")[2]
-        return Item(Message("function", NO_RESULT, name), None, None, "repair")
-    return Item(Message("tool", NO_RESULT, None, (), call), None, None, "repair")
+        return Message("function", NO_RESULT, call.partition(":")[2])
+    return Message("tool", NO_RESULT, None, (), call)
+
+
+def line_tokens(session: Session) -> int:
+    """Count the room that is kept for the pressure line at its longest; 0 without one."""
+    if not session.config.pressure_line:
+        return 0
+    if session.line_tokens is None:
+        longest = Pressure(1, 1, 0, 10_000_000, 0).line()
+        made = Message(session.config.summary_role, longest)
+        session.line_tokens = session.counter.message(made)
+    return session.line_tokens
 
 
 def with_line(items: Sequence[Item], line: Message) -> list[Item]:

@@ -28,6 +28,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
 from math import isfinite
 
 from agentrm_plugins.verdicts import RESOURCES, LimitReport, ServerLimit
@@ -58,13 +59,31 @@ _LONGEST_TEXT = 40
 _LONGEST_NUMBER = 18
 
 
+def _names(resource: str) -> list[tuple[str, ...]]:
+    """The headers that tell of a resource: its limit, what is left, and when it is whole again."""
+    dashed = resource.replace("_", "-")
+    stems = [(f"x-ratelimit-{{}}-{dashed}"), (f"anthropic-ratelimit-{dashed}-{{}}")]
+    if resource == "requests":
+        stems += ["x-ratelimit-{}", "ratelimit-{}"]
+    words = ("limit", "remaining", "reset")
+    return [tuple(stem.format(word) for word in words) for stem in stems]
+
+
+_NAMES = {resource: _names(resource) for resource in RESOURCES}
+
+
 def parse_duration_s(text: str) -> float | None:
     """Seconds of "1s", "6m0s", "120ms", "1h2m3.5s" or a plain number; None for anything else."""
     text = text.strip()
+    return _duration_s(text) if 0 < len(text) <= _LONGEST_TEXT else None
+
+
+@lru_cache(maxsize=1024)  # a server says the same few again and again
+def _duration_s(text: str) -> float | None:
     if _NUMBER.fullmatch(text):
         return float(text)
     match = _DURATION.fullmatch(text)
-    if match is None or not text or len(text) > _LONGEST_TEXT:
+    if match is None:
         return None
     days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
     return days * 86400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
@@ -94,7 +113,9 @@ def parse_report(headers: Mapping[str, str], wall_s: float, text: str = "") -> L
 
 
 def _number(text: str | None) -> float | None:
-    text = (text or "").strip()
+    if text is None:
+        return None
+    text = text.strip()
     return float(text) if _NUMBER.fullmatch(text) else None
 
 
@@ -102,7 +123,9 @@ def _retry_after_s(headers: Mapping[str, str], wall_s: float) -> float | None:
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
-    text = headers.get("retry-after", "")
+    text = headers.get("retry-after")
+    if text is None:
+        return None
     seconds = parse_duration_s(text)
     return seconds if seconds is not None else _until_s(text, wall_s)
 
@@ -141,16 +164,11 @@ def _reset_s(text: str | None, wall_s: float) -> float | None:
 
 
 def _limit(headers: Mapping[str, str], resource: str, wall_s: float) -> ServerLimit | None:
-    dashed = resource.replace("_", "-")
-    stems = [(f"x-ratelimit-{{}}-{dashed}"), (f"anthropic-ratelimit-{dashed}-{{}}")]
-    if resource == "requests":
-        stems += ["x-ratelimit-{}", "ratelimit-{}"]
-    for stem in stems:
-        limit = _number(headers.get(stem.format("limit")))
-        remaining = _number(headers.get(stem.format("remaining")))
-        reset_s = _reset_s(headers.get(stem.format("reset")), wall_s)
+    for most, left, reset in _NAMES[resource]:
+        limit = _number(headers.get(most))
+        remaining = _number(headers.get(left))
         if limit is not None or remaining is not None:
-            return ServerLimit(limit or None, remaining, reset_s)
+            return ServerLimit(limit or None, remaining, _reset_s(headers.get(reset), wall_s))
     return None
 
 

@@ -19,14 +19,13 @@ from typing import Any, Self
 
 from agentrm_plugins.context.config import ContextConfig
 from agentrm_plugins.context.errors import StoreError
-from agentrm_plugins.context.freeze import loaded
-from agentrm_plugins.context.session import Entry, Session, Source, message_of
+from agentrm_plugins.context.session import Source
 from agentrm_plugins.context.view import Pressure, View
 from agentrm_plugins.errors import ClosedError, ConfigError
-from agentrm_plugins.sessions.counting import counter_for
 from agentrm_plugins.sessions.recall import RECALL_TOOL
 from agentrm_plugins.sessions.session import ContextSession
-from agentrm_plugins.stores.base import ColdStore, Row, SessionKey
+from agentrm_plugins.sessions.waking import Woken, blank, woken
+from agentrm_plugins.stores.base import ColdStore, SessionKey
 from agentrm_plugins.stores.memory import MemoryStore
 
 __all__ = ["RECALL_TOOL", "ContextManager", "fit"]
@@ -102,45 +101,17 @@ class ContextManager:
             return found
 
     def _wake(self, key: SessionKey, config: ContextConfig) -> ContextSession:
-        counter = counter_for(config.model)
-        state = Session(config, counter)
+        def wake() -> Woken:
+            return woken(key, self.store, config)
+
+        again = None
         try:
-            frozen = self.store.load_state(key)
-            if frozen is not None:
-                state = loaded(frozen, config, counter)
-            self._catch_up(key, state)
+            found = wake()
         except StoreError:
             if config.on_store_error == "raise":
                 raise
-            state = Session(config, counter)
-        return ContextSession(key, state, self.store, self._run, self._clock, self._extras)
-
-    def _catch_up(self, key: SessionKey, state: Session) -> None:
-        """Read back hot bodies, and messages archived after the state was saved (a crash)."""
-        there = self.store.digests(key)
-        same = 0
-        for entry, (seq, digest) in zip(state.entries, there, strict=False):
-            if (entry.seq, entry.digest) != (seq, digest):
-                break
-            same += 1
-        if same < len(state.entries):
-            # The saved state tells of a branch that was left since: its notes may not hold.
-            state = _emptied(state)
-            same = 0
-        if not there:
-            return
-        later = [seq for seq, _ in there[same:]]
-        hot = [e.seq for e in state.entries if e.seq >= state.first_hot or e.seq == state.pinned]
-        rows = self.store.read(key, [*hot, *later])
-        open_places = set(self.store.unindexed(key, 1 << 30))
-        for entry in state.entries:
-            entry.indexed = entry.seq not in open_places
-            if entry.seq in rows and (entry.seq in hot):
-                entry.message = message_of(rows[entry.seq].body)
-        for seq in later:
-            state.entries.append(_entry_of(state, rows[seq], indexed=seq not in open_places))
-        if state.thawed is None:
-            state.thawed = 0
+            found, again = blank(config), wake
+        return ContextSession(key, found, again, self.store, self._run, self._clock, self._extras)
 
     def _run(self, job: Callable[[], None]) -> object:
         if self._submit is not None:
@@ -153,14 +124,22 @@ class ContextManager:
             return self._pool.submit(job)
 
     def _bound(self) -> None:
-        while len(self._live) > self._max_live:
-            key, oldest = next(iter(self._live.items()))
-            try:
-                oldest.hibernate()
-            except StoreError:
-                self._live.move_to_end(key)
+        for key, oldest in list(self._live.items())[:-1]:
+            if len(self._live) <= self._max_live:
                 return
-            del self._live[key]
+            if oldest.busy:  # with a model's summary, perhaps: nobody waits for that here
+                continue
+            try:
+                self._retire(key)
+            except StoreError:
+                continue
+
+    def _retire(self, key: SessionKey) -> None:
+        """Hibernate a session; whoever holds it still is led to the one that lives then."""
+        found = self._live[key]
+        config = found.config
+        found.hibernate(lambda: self.session(key.session, tenant=key.tenant, config=config))
+        del self._live[key]
 
     def hibernate(self, session: str, *, tenant: str = "default") -> None:
         """Write one session to the archive and let go of it.
@@ -170,19 +149,20 @@ class ContextManager:
         """
         key = SessionKey(tenant, session)
         with self._lock:
-            found = self._live.get(key)
-            if found is not None:
-                found.hibernate()
-                del self._live[key]
+            if key in self._live:
+                self._retire(key)
 
     def hibernate_idle(self, idle_s: float, *, now_s: float | None = None) -> list[SessionKey]:
         """Hibernate all sessions that were not used for `idle_s` seconds; give their keys."""
         now = self._clock() if now_s is None else now_s
         with self._lock:
-            idle = [key for key, s in self._live.items() if now - s.used_at_s >= idle_s]
+            idle = [
+                key
+                for key, found in self._live.items()
+                if now - found.used_at_s >= idle_s and not found.busy
+            ]
             for key in idle:
-                self._live[key].hibernate()
-                del self._live[key]
+                self._retire(key)
         return idle
 
     def statistics(self) -> Mapping[SessionKey, Pressure]:
@@ -219,27 +199,11 @@ class ContextManager:
         self.close()
 
 
-def _emptied(state: Session) -> Session:
-    state.__init__(state.config, state.counter)  # type: ignore[misc]
-    return state
-
-
-def _entry_of(state: Session, row: Row, *, indexed: bool) -> Entry:
-    message = message_of(row.body)
-    entry = Entry(
-        row.seq, row.role, state.counter.message(message), row.digest, 0, row.at_s, message,
-        tuple(call.id for call in message.tool_calls), message.tool_call_id,
-        not message.content and not message.tool_calls, indexed=indexed,
-    )  # fmt: skip
-    state._note_at_once(entry)  # noqa: SLF001 - the state's own step, for a message read back
-    return entry
-
-
 def fit(
     messages: Sequence[Source],
     budget_tokens: int,
     *,
-    model: str = "gpt-4o",
+    model: str | None = None,
     tools: Sequence[Any] = (),
     config: ContextConfig | None = None,
     now_s: float = 0.0,
@@ -252,12 +216,12 @@ def fit(
     Args:
         messages: OpenAI-format dicts or `Message` objects; not changed.
         budget_tokens: The most that the request may hold; 200 or more.
-        model: For the counts.
+        model: For the counts; that of `config` if left out.
         tools: Tool schemas that will be sent along.
         config: Other settings.
         now_s: Seconds since the epoch, for messages without a time of their own.
     """
-    base = config or ContextConfig(model=model)
-    settings = replace(base, budget_tokens=budget_tokens)
+    base = config or ContextConfig()
+    settings = replace(base, budget_tokens=budget_tokens, model=model or base.model)
     with ContextManager(settings, submit=lambda _: None, clock=lambda: now_s) as manager:
         return manager.session("fit").prepare(messages, tools=tools)

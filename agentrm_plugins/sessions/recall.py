@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from agentrm_plugins.context.errors import StoreCorrupt
 from agentrm_plugins.context.messages import plain_text
 from agentrm_plugins.context.paging import Found, assembled, source_turn, visible
 from agentrm_plugins.context.recall import Candidate, Hit, Query, fused, query_of, ranked
@@ -18,6 +19,8 @@ __all__ = ["RECALL_TOOL", "Recaller", "asked_for", "row_of"]
 
 COARSE, READ = 24, 14
 _NEIGHBOUR_CHARS = 300
+_MOST_WAITING = 4_000
+"""Passages that wait for a semantic index which refuses: about 1.5 MB."""
 
 
 RECALL_TOOL: dict[str, Any] = {
@@ -69,9 +72,16 @@ class Recaller:
         self._key = key
         self._store = store
         self._semantic = semantic
+        self._waiting: list[tuple[tuple[int, int, int], str]] = []
+        self.failed: Exception | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether passages wait for the semantic index."""
+        return bool(self._waiting)
 
     def remember(self, entries: Sequence[Entry], cut: Mapping[int, Sequence[Passage]]) -> None:
-        """Give messages to the semantic index, if there is one."""
+        """Keep messages for the semantic index, if there is one, until `flush`."""
         if self._semantic is None:
             return
         found = []
@@ -81,7 +91,19 @@ class Recaller:
                 ((entry.seq, piece.start, piece.stop), text[piece.start : piece.stop])
                 for piece in cut.get(entry.seq, ())
             ]
-        self._semantic.add(tuple(self._key), found)
+        self._waiting = (self._waiting + found)[-_MOST_WAITING:]
+
+    def flush(self) -> Exception | None:
+        """Give the semantic index what waits for it; what it refuses waits on."""
+        if self._semantic is None or not self._waiting:
+            return None
+        given, self._waiting = self._waiting, []
+        try:
+            self._semantic.add(tuple(self._key), given)
+        except Exception as error:  # noqa: BLE001 - recall by words stands in for any failure
+            self._waiting, self.failed = given + self._waiting, error
+            return error
+        return None
 
     def for_task(self, state: Session, task: int, room_tokens: int) -> Recalled | None:
         """Look up what the user message at `task` asks about; None when nothing fits."""
@@ -120,7 +142,7 @@ class Recaller:
         end = anchor if anchor >= 0 else len(state.entries)
         first = ranked(query, [c for c in candidates if c.seq < end], corpus)[:READ]
         rows = self._rows(state, first)
-        texts = {seq: plain_text(message_of(row.body)) for seq, row in rows.items()}
+        texts = {seq: _text_in(row) for seq, row in rows.items()}
         hits = ranked(query, [_with_text(hit.candidate, texts) for hit in first], corpus)
         if self._semantic is not None:
             hits = self._with_semantic(text, hits, (end, skip, texts))
@@ -146,11 +168,15 @@ class Recaller:
         bounds: tuple[int, frozenset[int], dict[int, str]],
     ) -> list[Hit]:
         end, skip, texts = bounds
-        near = self._semantic.search(tuple(self._key), text, READ) if self._semantic else []
+        try:
+            near = self._semantic.search(tuple(self._key), text, READ) if self._semantic else []
+        except Exception as error:  # noqa: BLE001 - recall by words stands in for any failure
+            self.failed = error
+            return hits
         near = [place for place in near if place[0] < end and place[0] not in skip]
         missing = sorted({seq for seq, _, _ in near if seq not in texts})
         for seq, row in self._store.read(self._key, missing).items():
-            texts[seq] = plain_text(message_of(row.body))
+            texts[seq] = _text_in(row)
         known = {(hit.candidate.seq, hit.candidate.start): hit for hit in hits}
         best = hits[0].score if hits else 1.0
         for seq, start, stop in near:
@@ -184,12 +210,21 @@ class Recaller:
 
     def cut(self, state: Session, row: Row, most: int) -> str:
         """Give a message's text, its middle left out when it is longer than `most` tokens."""
-        text = plain_text(message_of(row.body))
-        count = state.counter.text
-        while count(text) > most:
-            keep = max(1, len(text) * 2 // 5)
-            text = f"{text[:keep]}\n[…]\n{text[len(text) - keep :]}"
-        return text
+        whole = text = _text_in(row)
+        keep = len(whole)
+        while keep and state.counter.text(text) > most:
+            keep = keep * 4 // 5
+            ends = max(1, keep // 2)
+            text = f"{whole[:ends]}\n[…]\n{whole[len(whole) - ends :]}"
+        return text if keep or not whole else f"[{row.tokens} tokens; too long for {most}]"
+
+
+def _text_in(row: Row) -> str:
+    """Read an archived message's text; one that is damaged has none."""
+    try:
+        return plain_text(message_of(row.body))
+    except StoreCorrupt:
+        return ""
 
 
 def _with_text(candidate: Candidate, texts: dict[int, str]) -> Candidate:

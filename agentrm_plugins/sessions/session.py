@@ -9,35 +9,42 @@ messages for notes, indexing, compaction above the soft mark, a model's narrativ
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from agentrm_plugins.context.compaction import apply_plan, fit_now, retelling
+from agentrm_plugins.context.compaction import apply_plan, fit_now
+from agentrm_plugins.context.config import ContextConfig
 from agentrm_plugins.context.errors import StoreError
 from agentrm_plugins.context.freeze import dumped
 from agentrm_plugins.context.messages import Message
-from agentrm_plugins.context.planning import Plan, planned, total_tokens
-from agentrm_plugins.context.session import Entry, Session, Source, cut_up
-from agentrm_plugins.context.summaries import SummaryRequest
-from agentrm_plugins.context.view import Pressure, View, composed, with_line
+from agentrm_plugins.context.planning import planned, total_tokens
+from agentrm_plugins.context.session import Entry, Source
+from agentrm_plugins.context.view import Pressure, View, composed, line_tokens, with_line
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.sessions.recall import Recaller, asked_for, row_of
+from agentrm_plugins.sessions.recall import asked_for, row_of
+from agentrm_plugins.sessions.upkeep import Upkeep
+from agentrm_plugins.sessions.waking import Woken
 from agentrm_plugins.stores.base import ColdStore, SessionKey
 
 __all__ = ["ContextSession"]
 
-_BATCH = 16
 OVERFLOW_SHARE = 0.75
 """Of a view that was refused as too long, when the provider does not say by how much. Guessed."""
 
 
-class ContextSession:
+_TELLING_SHARE = 0.25
+"""Of the budget: a request that is shorter tells less of a counter's error. Guessed."""
+_UNREADABLE = "The archive cannot be read at the moment; go on without it, or try again later."
+
+
+class ContextSession(Upkeep):
     """One conversation. Made by `ContextManager.session`. Safe to use from several threads.
 
     Args:
         key: Whose it is.
-        state: Its pure state.
+        woken: Its pure state, and what was mended when it was read.
+        wake: Reads it from the store: tried again at each turn until it works, where `woken` is
+            only a stand-in because the store refused; else None.
         store: The archive.
         submit: Runs a job in the background.
         clock: Seconds since the epoch.
@@ -47,28 +54,22 @@ class ContextSession:
     def __init__(
         self,
         key: SessionKey,
-        state: Session,
+        woken: Woken,
+        wake: Callable[[], Woken] | None,
         store: ColdStore,
         submit: Callable[[Callable[[], None]], object],
         clock: Callable[[], float],
         extras: Mapping[str, Any],
     ) -> None:
-        self.key = key
-        self._state = state
-        self._store = store
-        self._submit = submit
+        super().__init__(key, woken.state, store, submit, extras)
         self._clock = clock
-        self._summariser = extras.get("summariser")
-        self._recaller = Recaller(key, store, extras.get("semantic"))
-        self._lock = threading.RLock()
-        self._working = threading.Lock()
-        self._queued = False
-        self._unsaved: list[Entry] = []
-        self._tools: tuple[Any, int] = ((), 0)
+        self._wake = wake
+        self.successor: Callable[[], ContextSession] | None = None
+        self._refusal: StoreError | None = None
+        self._told = list(woken.told)
+        self._missed: list[list[Source]] = []
         self._last_tokens = 0
-        self._tasks: set[asyncio.Task[None]] = set()
         self.used_at_s = clock()
-        self.last_error: BaseException | None = None
 
     # -- a turn -------------------------------------------------------------------------------
 
@@ -87,8 +88,10 @@ class ContextSession:
             BadMessage: A message that no provider would take.
             StoreError: The archive refused and `on_store_error` is "raise".
         """
-        view = self._prepared(messages, tools, now_s)
-        if self._has_work(view.tokens):
+        view = self._turn(messages, tools, now_s)
+        if view is None:
+            return self._next().prepare(messages, tools=tools, now_s=now_s)
+        if self._has_work(self._last_tokens):
             self._schedule()
         return view
 
@@ -96,15 +99,26 @@ class ContextSession:
         self, messages: Sequence[Source], *, tools: Sequence[Any] = (), now_s: float | None = None
     ) -> View:
         """Do the same as `prepare` without blocking the event loop."""
-        view = await asyncio.to_thread(self._prepared, messages, tools, now_s)
-        if self._has_work(view.tokens):
+        view = await asyncio.to_thread(self._turn, messages, tools, now_s)
+        if view is None:
+            session = await asyncio.to_thread(self._next)
+            return await session.aprepare(messages, tools=tools, now_s=now_s)
+        if self._has_work(self._last_tokens):
             if hasattr(self._summariser, "asummarise"):
-                task = asyncio.get_running_loop().create_task(self.amaintain())
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._schedule_here()
             else:
                 self._schedule()
         return view
+
+    def _turn(
+        self, messages: Sequence[Source], tools: Sequence[Any], now_s: float | None
+    ) -> View | None:
+        """Take a turn; None where the session was hibernated and lives in another object."""
+        with self._lock:
+            return self._prepared(messages, tools, now_s) if self.successor is None else None
+
+    def _next(self) -> ContextSession:
+        return self if self.successor is None else self.successor()
 
     def _prepared(
         self, messages: Sequence[Source], tools: Sequence[Any], now_s: float | None
@@ -113,7 +127,14 @@ class ContextSession:
         with self._lock:
             state = self._state
             self.used_at_s = now
+            self._asleep = False
             state.repairs = []
+            self._rouse(now)
+            state = self._state
+            state.repairs += self._told
+            self._told = []
+            if self._wake is not None:
+                self._miss(messages)
             fresh = state.take(messages, now)
             self._archive(fresh)
             tools_tokens = self._count_tools(tools)
@@ -122,8 +143,31 @@ class ContextSession:
             self._fit(tools_tokens)
             view = self._view(messages, tools_tokens)
             self._release_bodies()
-            self._last_tokens = view.tokens
             return view
+
+    def _rouse(self, now: float) -> None:
+        """Where the store refused to give the session, ask again, and tell it what it missed."""
+        if self._wake is None:
+            return
+        try:
+            woken = self._wake()
+        except StoreError as error:
+            self.last_error = self._refusal = error
+            return
+        # A plan that was made for the stand-in is void.
+        woken.state.generation = self._state.generation + 1
+        self._wake, self._refusal, self._state, self._unsaved = None, None, woken.state, []
+        self._told += woken.told
+        missed, self._missed = self._missed, []
+        for messages in missed:
+            self._archive(self._state.take(messages, now))
+
+    def _miss(self, messages: Sequence[Source]) -> None:
+        """Remember a history that was shown while the store refused."""
+        last = self._missed[-1] if self._missed else []
+        if self._missed and list(messages[: len(last)]) == last:
+            self._missed.pop()
+        self._missed.append(list(messages))
 
     def _fit(self, tools_tokens: int) -> None:
         state = self._state
@@ -133,18 +177,17 @@ class ContextSession:
     def _view(self, messages: Sequence[Source], tools_tokens: int) -> View:
         state = self._state
         items, mended = composed(state, messages)
-        total = total_tokens(state, tools_tokens)
+        total = total_tokens(state, tools_tokens) - line_tokens(state)
         pressure = self._pressure(total)
         if state.config.pressure_line:
             line = Message(state.config.summary_role, pressure.line())
-            size = state.counter.message(line)
-            if total + size <= state.budget:
-                items = with_line(items, line)
-                total += size
-        recalled = sum(r.tokens for r in state.recalls)
+            without, items = len(items), with_line(items, line)
+            total += state.counter.message(line) * (len(items) - without)
+        self._last_tokens = total
+        recalled = state.charged(sum(r.tokens for r in state.recalls))
         repairs = (*state.repairs, *mended)
         dicts = not messages or not isinstance(messages[0], Message)
-        return View(tuple(items), total, recalled, repairs, pressure, dicts)
+        return View(tuple(items), state.charged(total), recalled, repairs, pressure, dicts)
 
     def _count_tools(self, tools: Sequence[Any]) -> int:
         key = tuple(map(id, tools))
@@ -159,6 +202,10 @@ class ContextSession:
             self._unsaved = [entry for entry in self._unsaved if entry.seq < keep]
         self._unsaved.extend(fresh)
         if not self._unsaved and keep is None:
+            return
+        if self._refusal is not None:
+            # Where it ends in the archive is not known: to write now could hide what is there.
+            self._refused(self._refusal)
             return
         try:
             if keep is not None:
@@ -191,6 +238,9 @@ class ContextSession:
         except StoreError as error:
             self._refused(error)
             return
+        if self._recaller.failed is not None:
+            self.last_error, self._recaller.failed = self._recaller.failed, None
+            state.repairs.append(f"recall: by words alone; the semantic index: {self.last_error!r}")
         if recalled is None:
             return
         while sum(r.tokens for r in state.recalls) + recalled.tokens > share:
@@ -215,9 +265,11 @@ class ContextSession:
             max_tokens: Of the answer; the recall share of the budget if left out.
         """
         with self._lock:
+            self._rouse(self._clock())
             state = self._state
             share = int(max(0.1, state.config.recall_share) * state.budget)
             self._index_hidden(everything=True)
+            self.last_error = self._recaller.flush() or self.last_error
             found = self._recaller.for_query(state, query, max_tokens or share)
         return found.text if found is not None else "Nothing in the archive matches."
 
@@ -228,6 +280,7 @@ class ContextSession:
     def read(self, place: int, *, max_tokens: int | None = None) -> str:
         """Give one archived message's text, cut to `max_tokens` if it is longer."""
         with self._lock:
+            self._rouse(self._clock())
             state = self._state
             row = self._store.read(self.key, [place]).get(place)
             if row is None or place >= len(state.entries):
@@ -236,158 +289,31 @@ class ContextSession:
             return self._recaller.cut(state, row, most)
 
     def call_recall(self, arguments: str | Mapping[str, Any]) -> str:
-        """Answer a call of the tool `RECALL_TOOL`; arguments as the model wrote them."""
+        """Answer a call of the tool `RECALL_TOOL`; arguments as the model wrote them.
+
+        A store that refuses is said in the answer, unless `on_store_error` is "raise".
+        """
         query, place = asked_for(arguments)
-        if place is not None:
-            return self.read(place)
-        return self.recall(query) if query.strip() else "Give a query or the number of a message."
-
-    # -- background ---------------------------------------------------------------------------
-
-    def _has_work(self, tokens: int) -> bool:
-        state = self._state
-        above = tokens > state.config.soft_mark * state.budget
-        return above or any(not e.noted or not e.indexed for e in state.entries[-_BATCH:])
-
-    def _schedule(self) -> None:
-        with self._lock:
-            if self._queued:
-                return
-            self._queued = True
         try:
-            self._submit(self._background)
-        except RuntimeError as error:
-            # The pool was closed: the next turn does the work in the foreground.
-            self._queued, self.last_error = False, error
-
-    def _background(self) -> None:
-        self._queued = False
-        try:
-            self.maintain()
-        except Exception as error:  # noqa: BLE001 - a background job has nobody to tell
+            if place is not None:
+                return self.read(place)
+            if query.strip():
+                return self.recall(query)
+        except StoreError as error:
             self.last_error = error
-
-    def maintain(self) -> None:
-        """Do the pending background work now: notes, index, compaction above the soft mark."""
-        with self._working:
-            self._digest_pending()
-            plan = self._plan()
-            if plan is not None:
-                self._finish(plan, self._narrative(plan))
-
-    async def amaintain(self) -> None:
-        """Do the same, asking an asynchronous summariser on this event loop."""
-        await asyncio.to_thread(self._digest_pending)
-        plan = await asyncio.to_thread(self._plan)
-        if plan is None:
-            return
-        narrative = ""
-        request = self._request(plan)
-        if request is not None:
-            try:
-                narrative = await self._summariser.asummarise(request)  # type: ignore[union-attr]
-            except Exception as error:  # noqa: BLE001 - the notes stand in for any failure
-                self.last_error = error
-        await asyncio.to_thread(self._finish, plan, narrative)
-
-    def _digest_pending(self) -> None:
-        """Read pending messages for notes and index them, a few at a time, outside the lock."""
-        while True:
-            with self._lock:
-                state = self._state
-                unsaved = {entry.seq for entry in self._unsaved}
-                pending = [
-                    entry for entry in state.entries
-                    if entry.message is not None and not (entry.noted and entry.indexed)
-                    and entry.seq not in unsaved
-                ][:_BATCH]  # fmt: skip
-            if not pending:
-                return
-            findings = [(entry, state.findings(entry)) for entry in pending if not entry.noted]
-            cut = {entry.seq: cut_up(entry) for entry in pending if not entry.indexed}
-            try:
-                self._store.index(self.key, cut)
-            except StoreError as error:
-                self.last_error = error
-                return
-            self._recaller.remember(pending, cut)
-            with self._lock:
-                for entry, found in findings:
-                    if _is_there(state, entry):
-                        state.note(entry, found)
-                for entry in pending:
-                    entry.indexed = entry.noted = True
-                self._release_bodies()
-
-    def _index_hidden(self, *, everything: bool = False) -> None:
-        """Index in the foreground what recall must find and the background has not come to."""
-        state = self._state
-        unsaved = {entry.seq for entry in self._unsaved}  # the archive cannot index these yet
-        hidden = [
-            entry for entry in state.entries
-            if not entry.indexed and entry.message is not None and entry.seq not in unsaved
-            and (everything or entry.seq < state.first_hot or entry.seq in state.replaced)
-        ]  # fmt: skip
-        if hidden:
-            self._store.index(self.key, {entry.seq: cut_up(entry) for entry in hidden})
-            for entry in hidden:
-                entry.indexed = True
-
-    def _plan(self) -> Plan | None:
-        with self._lock:
-            state = self._state
-            tools_tokens = self._tools[1]
-            if total_tokens(state, tools_tokens) <= state.config.soft_mark * state.budget:
-                return None
-            plan = planned(state, tools_tokens, int(state.config.low_mark * state.budget))
-            return None if plan.empty else plan
-
-    def _request(self, plan: Plan) -> SummaryRequest | None:
-        if self._summariser is None:
-            return None
-        with self._lock:
-            return retelling(self._state, plan)
-
-    def _narrative(self, plan: Plan) -> str:
-        request = self._request(plan)
-        if request is None or not hasattr(self._summariser, "summarise"):
-            return ""
-        try:
-            return str(self._summariser.summarise(request))  # type: ignore[union-attr]
-        except Exception as error:  # noqa: BLE001 - the notes stand in for any failure
-            self.last_error = error
-            return ""
-
-    def _finish(self, plan: Plan, narrative: str) -> None:
-        with self._lock:
-            state = self._state
-            if not apply_plan(state, plan, narrative):
-                return
-            self._release_bodies()
-            frozen = None if self._unsaved else dumped(state)
-        if frozen is not None:
-            try:
-                self._store.save_state(self.key, frozen)
-            except StoreError as error:
-                self.last_error = error
-
-    def _release_bodies(self) -> None:
-        """Let go of bodies that are archived, read, indexed and no longer sent."""
-        state = self._state
-        unsaved = {entry.seq for entry in self._unsaved}
-        for entry in reversed(state.entries[: state.first_hot]):
-            if entry.message is None and entry.seq != state.pinned:
-                break
-            done = entry.noted and entry.indexed and entry.seq not in unsaved
-            if done and entry.seq != state.pinned:
-                entry.message = None
+            if self._state.config.on_store_error == "raise":
+                raise
+            return _UNREADABLE
+        return "Give a query or the number of a message."
 
     # -- state --------------------------------------------------------------------------------
 
     def report_usage(self, input_tokens: int) -> None:
         """Tell what the provider charged for the last view; corrects an estimating counter."""
         with self._lock:
-            self._state.counter.report(self._last_tokens, input_tokens)
+            state = self._state
+            full = min(1.0, self._last_tokens / (_TELLING_SHARE * state.most))
+            state.counter.report(self._last_tokens, input_tokens, full)
 
     def overflowed(self, share: float = OVERFLOW_SHARE) -> None:
         """Tell that the provider refused the last view as too long; later views are smaller.
@@ -400,13 +326,15 @@ class ContextSession:
             raise ConfigError("share", share, "give a number above 0 and below 1")
         with self._lock:
             state = self._state
-            state.ceiling = max(1, int(min(state.budget, self._last_tokens) * share))
+            state.ceiling = max(1, int(min(state.most, state.charged(self._last_tokens)) * share))
 
     def _pressure(self, total: int) -> Pressure:
         state = self._state
         messages = len(state.entries)
-        budget = state.budget
-        return Pressure(total, budget, messages, min(messages, state.first_hot), state.compactions)
+        total = state.charged(total)
+        return Pressure(
+            total, state.most, messages, min(messages, state.first_hot), state.compactions
+        )
 
     @property
     def pressure(self) -> Pressure:
@@ -425,18 +353,26 @@ class ContextSession:
         with self._lock:
             return dumped(self._state)
 
-    def hibernate(self) -> None:
+    @property
+    def config(self) -> ContextConfig:
+        """Its settings."""
+        return self._state.config
+
+    def hibernate(self, successor: Callable[[], ContextSession] | None = None) -> None:
         """Write the whole session to the store. When this returns, nothing of it needs memory.
+
+        Args:
+            successor: Gives the object that takes this one's turns from now on; None: it goes on.
 
         Raises:
             StoreError: The store refused; the session stays as it is.
         """
         with self._working, self._lock:
+            self._rouse(self._clock())
+            if self._refusal is not None:
+                raise self._refusal
             if self._unsaved:
                 self._store.append(self.key, [row_of(entry) for entry in self._unsaved])
                 self._unsaved = []
             self._store.save_state(self.key, dumped(self._state))
-
-
-def _is_there(state: Session, entry: Entry) -> bool:
-    return entry.seq < len(state.entries) and state.entries[entry.seq] is entry
+            self._asleep, self.successor = True, successor

@@ -37,6 +37,7 @@ __all__ = ["SqliteStore"]
 _T = TypeVar("_T")
 _APPLICATION_ID = 0x41524D31
 _COARSE_FACTOR = 4
+_OWN = "zzsession"
 _KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
     ("locked", StoreLocked, "another process holds it; raise busy_timeout_s, or use its own file"),
     ("busy", StoreLocked, "another process holds it; raise busy_timeout_s, or use its own file"),
@@ -299,8 +300,8 @@ class SqliteStore:
             coarse = connection.execute(
                 "SELECT p.seq, p.start, p.stop, p.role, p.terms FROM fts"
                 " JOIN passages p ON p.id=fts.rowid WHERE fts MATCH ?"
-                " ORDER BY bm25(fts), p.seq DESC LIMIT ?",
-                (f'"{_own(session)}" AND ({asked})', limit * _COARSE_FACTOR + len(skip)),
+                " AND p.session=? ORDER BY bm25(fts), p.seq DESC LIMIT ?",
+                (f'"{_own(session)}" AND ({asked})', session, limit * _COARSE_FACTOR + len(skip)),
             ).fetchall()
             found = [
                 Candidate(seq, start, stop, role, tuple(text.split(" ")[1:]))
@@ -367,7 +368,7 @@ class SqliteStore:
 
 def _own(session: int | None) -> str:
     """Name the term that every passage of a session has and no other's: ranking stays inside."""
-    return f"zzsession{session}zz"
+    return f"{_OWN}{session}zz"
 
 
 def _enter(
@@ -378,8 +379,10 @@ def _enter(
 ) -> None:
     total = 0
     for piece in pieces:
-        text = " ".join((_own(session), *piece.terms))
-        total += len(piece.terms)
+        # Nobody's words may look like another session's name.
+        said = [term for term in piece.terms if _OWN not in term]
+        text = " ".join((_own(session), *said))
+        total += len(said)
         made = connection.execute(
             "INSERT INTO passages(session, message, seq, role, start, stop, terms)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",

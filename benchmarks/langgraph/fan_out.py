@@ -57,10 +57,11 @@ def graphs(model: Any, branches: int, gate: Any) -> tuple[StateGraph, StateGraph
     return wide, talk
 
 
-async def _timed(graph: Any, thread: str, **config: Any) -> float:
+async def _timed(graph: Any, thread: str, **config: Any) -> tuple[float, int]:
+    """Seconds of a run, and how many answers it brought."""
     started = time.perf_counter()
-    await graph.ainvoke({"parts": []}, {"configurable": {"thread_id": thread}, **config})
-    return time.perf_counter() - started
+    end = await graph.ainvoke({"parts": []}, {"configurable": {"thread_id": thread}, **config})
+    return time.perf_counter() - started, len(end["parts"])
 
 
 async def variant(
@@ -87,20 +88,21 @@ async def variant(
         wide, talk = (graph.compile() for graph in graphs(model, branches, gate))
         if "managed" in name:
             wide, talk = manage_graph(wide, rm), manage_graph(talk, rm)
-        idle = [await _timed(talk, f"idle {n}") for n in range(5)]
+        idle = [(await _timed(talk, f"idle {n}"))[0] for n in range(5)]
         config = {"max_concurrency": LANES} if "max_concurrency" in name else {}
         fan_out = asyncio.create_task(_timed(wide, "books", **config))
         busy: list[float] = []
         while provider.statistics().requests < 40:  # noqa: ASYNC110 - it has its own thread
             await asyncio.sleep(0.01)
         while not fan_out.done() and len(busy) < 5:
-            busy.append(await _timed(talk, f"person {len(busy)}"))
-        total_s = await fan_out
+            busy.append((await _timed(talk, f"person {len(busy)}"))[0])
+        total_s, finished = await fan_out
         seen = provider.statistics()
         statuses = Counter(record.status for record in provider.log)
         return {
             "variant": name,
             "total_s": total_s,
+            "finished": finished,
             "idle_s": statistics.median(idle),
             "asked": len(busy),
             "busy_s": statistics.median(busy),

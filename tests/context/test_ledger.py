@@ -138,3 +138,12 @@ def test_a_name_ends_before_a_number():
         2, "user", find("En fait, le code d'accès du dépôt de Lyon est 92397/DG.", "user")
     )
     assert ["UKV-63709" in note.struck for note in gone] == [True]
+
+
+def test_a_line_without_an_end_holds_few_values():
+    """What is compared with every other note is bounded, and each value counts once."""
+    line = " ".join(f"value-{n % 90} filler text" for n in range(900))
+    (found,) = find(line, "user")
+    assert len(found.values) == len({value.norm for value in found.values}) == 32
+    assert found.values[0].text == "value-0"
+    assert len(found.text) < 300

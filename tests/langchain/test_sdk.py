@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
+from pydantic import SecretStr
+from tenacity import stop_after_attempt, wait_none
 
 from agentrm_langchain import wrap_chat_model
-from agentrm_langchain.endpoint import endpoint_of
+from agentrm_langchain.endpoint import endpoint_of, max_output_of
 from agentrm_openai import CoreObserver
+from agentrm_plugins.integration import RetryPolicy
 from tests.langchain.fakes import FakeChat
 
 
@@ -63,3 +66,40 @@ def test_other_models_stay_as_they_are(core):
     assert wrap_chat_model(bare, core()).inner is bare
     assert endpoint_of(bare, {}, {}) == "fake/fake-1"
     assert endpoint_of(bare, {}, {"model": "other"}) == "fake/other"
+
+
+def test_an_endpoint_follows_its_model_wherever_it_is_changed(core):
+    """A name, host, key or bound that is set later counts from the next call on, as retries do."""
+    bare = ChatOpenAI(api_key="test-key", model="one", base_url="https://a.example/v1")
+    first = endpoint_of(bare, {}, {})
+    assert first.startswith("a.example/one#")
+    bare.model_name = "two"
+    assert endpoint_of(bare, {}, {}) == first.replace("one", "two")
+    assert endpoint_of(bare, {}, {"model": "three"}) == first.replace("one", "three")
+    assert max_output_of(bare, {}) is None
+    bare.max_tokens, bare.n = 10, 3
+    assert max_output_of(bare, {}) == 30
+    assert max_output_of(bare, {"max_tokens": 4}) == 12
+    assert max_output_of(bare, {"n": 2}) == 20
+
+    class Hosted(FakeChat):
+        endpoint_url: str = "https://b.example/v1"
+        model_name: str = "mine"
+        my_api_key: SecretStr = SecretStr("test-key")
+
+    hosted = Hosted()
+    assert endpoint_of(hosted, {}, {}) == first.replace("a.example/one", "b.example/mine")
+    hosted.my_api_key = SecretStr("other-key")
+    assert endpoint_of(hosted, {}, {}).split("#")[1] != first.split("#")[1]
+
+    class Broken(FakeChat):
+        def _generate(self, *args, **kwargs):
+            self.calls.append("_generate")
+            raise ConnectionError("broken")
+
+    tries = RetryPolicy(stop=stop_after_attempt(3), wait=wait_none())
+    model = wrap_chat_model(Broken(), core(), retry=tries)
+    model.retry = None
+    with pytest.raises(ConnectionError):
+        model.invoke("hi")
+    assert len(model.inner.calls) == 1

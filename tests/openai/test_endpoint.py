@@ -6,6 +6,7 @@ import json
 import pytest
 
 from agentrm_openai import Endpoint, endpoint_of, key_fingerprint
+from agentrm_plugins import endpoints
 
 BODY = b'{"messages": [{"role": "user", "content": "x"}], "model": "m-1"}'
 
@@ -85,3 +86,15 @@ def test_a_renewed_access_token_is_the_same_endpoint():
     assert other != key_fingerprint(token(one))
     for odd in ("a.b.c", "a.!!!.c", token({"exp": 1}), token([1])):
         assert len(key_fingerprint(odd)) == 8
+
+
+def test_fingerprints_are_remembered_without_their_keys():
+    """The second look is a look-up; what is kept for it does not hold the key."""
+    first = key_fingerprint("a-key-that-nobody-may-see")
+    assert key_fingerprint("a-key-that-nobody-may-see") == first
+    assert first in endpoints._fingerprints.values()
+    assert "a-key-that-nobody-may-see" not in repr(endpoints._fingerprints)
+    for n in range(2 * endpoints._REMEMBERED):
+        key_fingerprint(f"key-{n}")
+    assert len(endpoints._fingerprints) <= endpoints._REMEMBERED
+    assert key_fingerprint("a-key-that-nobody-may-see") == first
