@@ -6,7 +6,8 @@ call that was sent before the last cut belongs to the same event, however many t
 
 Regimes:
 
-- *unknown*: slow start from a safe rate, doubling per interval; or no bound until the first hit.
+- *unknown*: slow start from a safe rate, doubling as soon as a refusal would be back (as TCP does
+  in each round trip); or no bound until the first hit.
 - *after a hit*: a token bucket that refuses is empty, so between two hits it let through just
   what flowed in: ``limit = delivered / time``. The rate is cut by beta for a moment (the
   saw-tooth), and then returns at once to just under that limit.
@@ -152,7 +153,7 @@ class RateController:
         self._patience = 1.0
         self._probe_s = now_s
         self._probe_from = 0.0
-        self._interval_end_s = now_s + settings.interval_s
+        self._begin_interval(now_s)
 
     # -- what is known ------------------------------------------------------------------------
 
@@ -285,7 +286,9 @@ class RateController:
     def _begin_interval(self, now_s: float) -> None:
         settings, known = self._settings, self._known_per_s
         seconds = max(settings.interval_s, settings.interval_calls * self._mean / self.rate_per_s)
-        if known is not None and self.rate_per_s > known:
+        if known is None and self._ceiling_per_s == inf:
+            seconds = max(_ANSWER_S, settings.interval_calls * self._mean / self.rate_per_s)
+        elif known is not None and self.rate_per_s > known:
             missing = settings.proof_calls * self._mean - self._excess(known, now_s)
             seconds = max(_ANSWER_S, missing / (self.rate_per_s - known))
         self._interval_end_s = now_s + seconds

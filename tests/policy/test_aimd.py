@@ -23,15 +23,15 @@ def saturated(controller: RateController, seconds: float, start_s: float, size: 
 
 
 def test_slow_start_doubles_only_while_it_binds():
-    """From a safe rate it doubles per interval that held somebody back, and not otherwise."""
+    """From a safe rate it doubles each quarter of a second that held somebody back, not otherwise."""
     controller = RateController(SETTINGS, start_per_s=10.0)
     assert (controller.limit_per_s, controller.source) == (None, Source.UNKNOWN)
     assert controller.next_s() == inf
     assert controller.advance(1.0) is False
     controller.held_back()
-    assert controller.next_s() == 2.0
-    assert controller.advance(1.5) is False
-    assert controller.advance(2.0) is True
+    assert controller.next_s() == 1.25
+    assert controller.advance(1.2) is False
+    assert controller.advance(1.25) is True
     assert controller.rate_per_s == 20.0
 
 
