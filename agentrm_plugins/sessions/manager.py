@@ -26,7 +26,7 @@ from agentrm_plugins.sessions.recall import RECALL_TOOL
 from agentrm_plugins.sessions.session import ContextSession
 from agentrm_plugins.sessions.waking import Woken, blank, woken
 from agentrm_plugins.stores.base import ColdStore, SessionKey
-from agentrm_plugins.stores.memory import MemoryStore
+from agentrm_plugins.stores.sqlite import SqliteStore
 
 __all__ = ["RECALL_TOOL", "ContextManager", "fit"]
 
@@ -36,7 +36,7 @@ class ContextManager:
 
     Args:
         config: For every session that brings none of its own.
-        store: The archive; in memory if left out.
+        store: The archive; SQLite in memory if left out.
         summariser: An object with `summarise` or `asummarise` (see `LLMSummariser`); its text is
             added to the notes. None: notes alone.
         semantic: A `SemanticIndex`, fused with the full-text ranking; None for words alone.
@@ -65,7 +65,7 @@ class ContextManager:
             way = "give an object with a method summarise or asummarise"
             raise ConfigError("summariser", type(summariser).__name__, way)
         self.config = config or ContextConfig()
-        self.store: ColdStore = store if store is not None else MemoryStore()
+        self.store: ColdStore = store if store is not None else SqliteStore(":memory:")
         self._own_store = store is None
         self._extras = {"summariser": summariser, "semantic": semantic}
         self._submit = submit
