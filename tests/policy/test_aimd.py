@@ -23,7 +23,7 @@ def saturated(controller: RateController, seconds: float, start_s: float, size: 
 
 
 def test_slow_start_doubles_only_while_it_binds():
-    """From a safe rate it doubles each quarter of a second that held somebody back, not otherwise."""
+    """From a safe rate it doubles each quarter of a second that held somebody back, not else."""
     controller = RateController(SETTINGS, start_per_s=10.0)
     assert (controller.limit_per_s, controller.source) == (None, Source.UNKNOWN)
     assert controller.next_s() == inf
