@@ -125,7 +125,7 @@ async def test_a_node_timeout(way, core, empty):
 
 def test_a_hanging_request_is_given_up(core, provider, chat):
     """Sync, over HTTP: the socket hangs, the caller gets `CallReaped` after the silence allowed."""
-    rm = core(leases=LeaseConfig(response_timeout_s=0.2, silence_timeout_s=0.2))
+    rm = core(leases=LeaseConfig(response_timeout_s=1.0, silence_timeout_s=1.0))
     provider.script([Hang(), Stall(after_tokens=4)])
     model = wrap_chat_model(chat(), rm, retry=None)
     with pytest.raises(CallReaped, match="response_timeout_s"):

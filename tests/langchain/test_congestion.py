@@ -138,7 +138,7 @@ def test_what_cannot_be_cured_is_not_tried_again(way, fault, provider, core, cha
 @pytest.mark.parametrize("way", WAYS)
 def test_a_hung_call_goes_again(way, provider, core, chat):
     """It is given up after the silence allowed, and asked again; nothing of it stays behind."""
-    rm = core(leases=LeaseConfig(first_token_timeout_s=0.2, response_timeout_s=0.2))
+    rm = core(leases=LeaseConfig(first_token_timeout_s=1.0, response_timeout_s=1.0))
     model = wrap_chat_model(chat(provider), rm)
     provider.script([Hang(), Hang(), Reply("well")])
     assert ask(way, model) == "well"
@@ -152,7 +152,7 @@ def test_a_hung_call_goes_again(way, provider, core, chat):
 
 def test_a_hung_sync_call_is_woken_from_its_read(provider, core, chat):
     """Without a worker too: the connection is shut down, and the caller gets `CallReaped`."""
-    rm = core(leases=LeaseConfig(response_timeout_s=0.2))
+    rm = core(leases=LeaseConfig(response_timeout_s=1.0))
     model = wrap_chat_model(chat(provider), rm, retry=None, abandon_hung=False)
     provider.script([Hang()])
     begun = time.monotonic()
@@ -165,7 +165,7 @@ def test_a_hung_sync_call_is_woken_from_its_read(provider, core, chat):
 @pytest.mark.parametrize("fault", [Reset(after_tokens=3), Stall(after_tokens=3)])
 def test_a_stream_that_has_begun_is_not_tried_again(way, fault, provider, core, chat):
     """What the consumer has cannot be taken back: the error is his, the lane is free."""
-    rm = core(leases=LeaseConfig(silence_timeout_s=0.2))
+    rm = core(leases=LeaseConfig(silence_timeout_s=1.0))
     model = wrap_chat_model(chat(provider), rm)
     provider.script([fault, Reply("never")])
     with pytest.raises((openai.APIError, CallReaped)):

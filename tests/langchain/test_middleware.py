@@ -346,7 +346,7 @@ async def test_interrupts_and_cancellation_pass_untouched(core, provider, chat):
 
 async def test_a_tool_that_hangs_loses_its_lane(core, provider, chat):
     """The agent sees `CallReaped`, and the lane is free."""
-    leases = LeaseConfig(response_timeout_s=0.2, silence_timeout_s=0.2)
+    leases = LeaseConfig(response_timeout_s=1.0, silence_timeout_s=1.0)
     rm = core(groups=(LaneGroup("model", 1), LaneGroup("tools", 1)), leases=leases)
 
     @tool

@@ -197,7 +197,7 @@ async def test_every_async_way(way, trouble, provider, core, parallel):
 @pytest.mark.parametrize("way", ["create", "stream", "responses"])
 def test_a_hung_sync_call_goes_again(way, provider, core, sync):
     """Its thread is woken from its read; the caller sees only the answer."""
-    rm = core(leases=LeaseConfig(first_token_timeout_s=0.2, response_timeout_s=0.2))
+    rm = core(leases=LeaseConfig(first_token_timeout_s=1.0, response_timeout_s=1.0))
     provider.script([Hang(), Reply("well")])
     SYNC[way](sync(provider, rm))
     counts = rm.statistics()
@@ -207,7 +207,7 @@ def test_a_hung_sync_call_goes_again(way, provider, core, sync):
 @pytest.mark.parametrize("way", ["create", "stream", "responses"])
 async def test_a_hung_async_call_goes_again(way, provider, core, parallel):
     """The same in a task."""
-    rm = core(leases=LeaseConfig(first_token_timeout_s=0.2, response_timeout_s=0.2))
+    rm = core(leases=LeaseConfig(first_token_timeout_s=1.0, response_timeout_s=1.0))
     provider.script([Hang(), Reply("well")])
     await ASYNC[way](parallel(provider, rm))
     counts = rm.statistics()
@@ -217,7 +217,7 @@ async def test_a_hung_async_call_goes_again(way, provider, core, parallel):
 @pytest.mark.parametrize("fault", [Reset(after_tokens=3), Stall(after_tokens=3)])
 def test_a_begun_sync_stream_is_not_tried_again(fault, provider, core, sync):
     """Its consumer has a part of it already."""
-    rm = core(leases=LeaseConfig(silence_timeout_s=0.2))
+    rm = core(leases=LeaseConfig(silence_timeout_s=1.0))
     provider.script([fault, Reply("never")])
     with pytest.raises(CUT):
         SYNC["stream"](sync(provider, rm))
@@ -228,7 +228,7 @@ def test_a_begun_sync_stream_is_not_tried_again(fault, provider, core, sync):
 @pytest.mark.parametrize("fault", [Reset(after_tokens=3), Stall(after_tokens=3)])
 async def test_a_begun_async_stream_is_not_tried_again(fault, provider, core, parallel):
     """The same in a task."""
-    rm = core(leases=LeaseConfig(silence_timeout_s=0.2))
+    rm = core(leases=LeaseConfig(silence_timeout_s=1.0))
     provider.script([fault, Reply("never")])
     with pytest.raises(CUT):
         await ASYNC["stream"](parallel(provider, rm))
