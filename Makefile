@@ -101,7 +101,7 @@ coverage: $(STAMP) ## Require every line and branch of policy/ and kernel/ to be
 bench-micro: $(STAMP) ## Measure what the core costs, beside its peers (some minutes).
 	@$(BIN)/python -m benchmarks.micro
 
-bench-congestion: $(STAMP) ## Forty agents against limits, beside peers and an oracle (a quarter of an hour).
+bench-congestion: $(STAMP) ## Forty agents against limits, beside peers and an oracle (twenty minutes).
 	@$(BIN)/python -m benchmarks.congestion
 
 format: $(STAMP) ## Format, and fix what can be fixed.
