@@ -3,7 +3,6 @@
 Make one `AgentRM`, give it to the plugins, and every model call goes through one shared scheduler.
 """
 
-from agentrm_plugins.calls import Call, Usage
 from agentrm_plugins.config import Config, LaneGroup, LeaseConfig, SchedulerConfig, TenantConfig
 from agentrm_plugins.errors import (
     AgentRMError,
@@ -14,7 +13,8 @@ from agentrm_plugins.errors import (
 )
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.manager import AgentRM
-from agentrm_plugins.report import Statistics
+from agentrm_plugins.types.calls import Call, Usage
+from agentrm_plugins.types.statistics import Statistics
 
 __all__ = [
     "AgentRM",

@@ -13,20 +13,46 @@ from contextlib import contextmanager
 from contextvars import Token
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.ambient import ACTIVE, IDENTITY, NOBODY, WAITING, Active, Identity, restore
-from agentrm_plugins.calls import Call, Outcome, Priority, Usage, parse_priority
-from agentrm_plugins.context.images import image_tokens
-from agentrm_plugins.context.tokens import tools_tokens
-from agentrm_plugins.endpoints import Endpoint, host_of, key_fingerprint
+from agentrm_plugins.config.context import LEAST_BUDGET
+from agentrm_plugins.context.live.manager import ContextManager, fit
+from agentrm_plugins.context.live.recaller import RECALL_TOOL
+from agentrm_plugins.context.live.session import OVERFLOW_SHARE, ContextSession
+from agentrm_plugins.context.notes.summaries import PROMPT, LLMSummariser
+from agentrm_plugins.context.notes.text import Passage
+from agentrm_plugins.context.plan.view import Pressure, View
+from agentrm_plugins.context.plan.warm import extractive_summary
+from agentrm_plugins.context.recall.rank import Candidate, Corpus
+from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
+from agentrm_plugins.counting.encodings import counter_for
+from agentrm_plugins.counting.images import image_tokens
+from agentrm_plugins.counting.quick import quick_counter
+from agentrm_plugins.counting.tokens import tools_tokens
+from agentrm_plugins.errors import (
+    BadMessage,
+    BudgetTooSmall,
+    StoreError,
+    StoreLocked,
+)
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy
+from agentrm_plugins.hosts.slot import PullGuard, ReapGuard, outcome_of
 from agentrm_plugins.hosts.workers import Job, hand_off
-from agentrm_plugins.policy.headers import parse_report
-from agentrm_plugins.policy.retry_class import classify, classify_status
-from agentrm_plugins.sessions.quick import quick_counter
-from agentrm_plugins.slot import PullGuard, ReapGuard, outcome_of
-from agentrm_plugins.verdicts import Kind, LimitReport, ServerLimit, Verdict
+from agentrm_plugins.policy.endpoint.headers import parse_report
+from agentrm_plugins.policy.endpoint.retry_class import classify, classify_status
+from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage, parse_priority
+from agentrm_plugins.types.endpoint_name import Endpoint, host_of, key_fingerprint
+from agentrm_plugins.types.identity import (
+    ACTIVE,
+    IDENTITY,
+    NOBODY,
+    WAITING,
+    Active,
+    Identity,
+    restore,
+)
+from agentrm_plugins.types.message import FRAMEWORK, ROLES, Message, ToolCall, copied
+from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,31 +60,59 @@ if TYPE_CHECKING:
     from agentrm_plugins.manager import AgentRM
 
 __all__ = [
+    "FRAMEWORK",
+    "LEAST_BUDGET",
     "NOBODY",
+    "OVERFLOW_SHARE",
+    "PROMPT",
+    "RECALL_TOOL",
+    "ROLES",
     "Active",
+    "BadMessage",
+    "BudgetTooSmall",
     "Call",
+    "Candidate",
+    "ColdStore",
+    "ContextManager",
+    "ContextSession",
+    "Corpus",
     "Endpoint",
     "Identity",
     "Job",
     "Kind",
+    "LLMSummariser",
     "Lease",
     "LimitReport",
+    "MemoryStore",
+    "Message",
     "Outcome",
+    "Passage",
+    "Pressure",
     "Priority",
     "PullGuard",
     "ReapGuard",
     "RetryPolicy",
+    "Row",
     "ServerLimit",
+    "SessionKey",
+    "StoreError",
+    "StoreLocked",
+    "ToolCall",
     "Usage",
     "Verdict",
+    "View",
     "activated",
     "active_call",
     "active_lease",
     "classify",
     "classify_status",
+    "copied",
+    "counter_for",
     "current_identity",
     "current_ticket",
     "enter",
+    "extractive_summary",
+    "fit",
     "hand_off",
     "host_of",
     "image_tokens",

@@ -8,25 +8,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from agentrm_plugins.ambient import ACTIVE, IDENTITY, Identity, restore
-from agentrm_plugins.calls import Call, Usage, parse_priority
 from agentrm_plugins.config import Config, SchedulerConfig
 from agentrm_plugins.errors import CallRefused, ClosedError, ConfigError
-from agentrm_plugins.events import EndAgent, Observe
 from agentrm_plugins.hosts import Host, MonotonicClock, drive, drive_async
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.drive import admission
 from agentrm_plugins.hosts.flow import managed_call, run, run_async
-from agentrm_plugins.slot import Slot
+from agentrm_plugins.hosts.slot import Slot
+from agentrm_plugins.types.calls import Call, Usage, parse_priority
+from agentrm_plugins.types.events import EndAgent, Observe
+from agentrm_plugins.types.identity import ACTIVE, IDENTITY, Identity, restore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from agentrm_plugins.calls import Priority
     from agentrm_plugins.hosts import Clock, EventStream, Lease
     from agentrm_plugins.hosts.retry import RetryPolicy
-    from agentrm_plugins.report import Statistics
-    from agentrm_plugins.verdicts import LimitReport, Verdict
+    from agentrm_plugins.types.calls import Priority
+    from agentrm_plugins.types.statistics import Statistics
+    from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 __all__ = ["AgentRM"]
 

@@ -15,9 +15,9 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 
 from agentrm_langchain import AgentRMMiddleware
 from agentrm_plugins import AgentRM
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.sessions import ContextManager
-from agentrm_plugins.stores import SqliteStore
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.stores import SqliteStore
 
 THREAD = {"configurable": {"thread_id": "ada"}, "metadata": {"tenant": "acme"}}
 SMALL = ContextConfig(budget_tokens=900, model="gpt-4o-mini")

@@ -26,7 +26,7 @@ from agentrm_langchain.views import (
     check_manager,
     conversation_of,
 )
-from agentrm_plugins.sessions.integration import ContextManager
+from agentrm_plugins.integration import ContextManager
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

@@ -31,7 +31,7 @@ from langchain_core.messages import (
     ToolMessageChunk,
 )
 
-from agentrm_plugins.sessions.integration import (
+from agentrm_plugins.integration import (
     FRAMEWORK,
     ROLES,
     BadMessage,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
     from langgraph.prebuilt.tool_node import ToolCallRequest
 
-    from agentrm_plugins.sessions.integration import ContextManager, Pressure, SessionKey
+    from agentrm_plugins.integration import ContextManager, Pressure, SessionKey
 
 __all__ = ["AgentRMMiddleware"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from agentrm_langchain.views import Fitted
     from agentrm_plugins import AgentRM
-    from agentrm_plugins.sessions.integration import ContextManager
+    from agentrm_plugins.integration import ContextManager
 
 __all__ = ["pre_model_hook"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.tools import StructuredTool
 
 from agentrm_langchain.views import Views, conversation_of
-from agentrm_plugins.sessions.integration import RECALL_TOOL
+from agentrm_plugins.integration import RECALL_TOOL
 
 if TYPE_CHECKING:
     from agentrm_langchain.identity import Options

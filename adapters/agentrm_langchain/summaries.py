@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.messages import to_messages
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.sessions.integration import (
+from agentrm_plugins.integration import (
     PROMPT,
     LLMSummariser,
     counter_for,

@@ -24,19 +24,19 @@ from agentrm_langchain.identity import Options, identify
 from agentrm_langchain.messages import from_message, to_message
 from agentrm_langchain.overflow import is_overflow, share_that_fits
 from agentrm_plugins import ConfigError
-from agentrm_plugins.integration import current_identity
-from agentrm_plugins.sessions.integration import (
+from agentrm_plugins.integration import (
     LEAST_BUDGET,
     OVERFLOW_SHARE,
     BudgetTooSmall,
     ContextManager,
     ContextSession,
+    current_identity,
     fit,
 )
 
 if TYPE_CHECKING:
     from agentrm_plugins import AgentRM
-    from agentrm_plugins.sessions.integration import Message, Pressure, SessionKey, View
+    from agentrm_plugins.integration import Message, Pressure, SessionKey, View
 
 __all__ = [
     "PREPARED",
@@ -111,7 +111,7 @@ def check_manager(context: Any) -> None:
         ConfigError: It is none.
     """
     if not isinstance(context, ContextManager):
-        way = "give a ContextManager of agentrm_plugins.sessions, or leave it out"
+        way = "give a ContextManager of agentrm_plugins.context.live, or leave it out"
         raise ConfigError("context", type(context).__name__, way)
 
 

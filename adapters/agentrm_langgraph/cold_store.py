@@ -24,7 +24,7 @@ from typing import Any
 from langgraph.store.base import BaseStore, GetOp, Op, PutOp, SearchOp
 
 from agentrm_plugins import AgentRMError, ConfigError
-from agentrm_plugins.sessions.integration import (
+from agentrm_plugins.integration import (
     Candidate,
     Corpus,
     MemoryStore,

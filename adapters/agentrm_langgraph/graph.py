@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from langgraph.pregel._read import PregelNode
 
-    from agentrm_plugins.sessions.integration import ContextManager
+    from agentrm_plugins.integration import ContextManager
 
 __all__ = ["manage_graph"]
 

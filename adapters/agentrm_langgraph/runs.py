@@ -24,7 +24,7 @@ from agentrm_plugins.integration import Job, hand_off
 
 if TYPE_CHECKING:
     from agentrm_plugins import AgentRM
-    from agentrm_plugins.sessions.integration import ContextManager
+    from agentrm_plugins.integration import ContextManager
 
 __all__ = ["RUN", "Run", "new_run", "release_contexts"]
 

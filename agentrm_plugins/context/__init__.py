@@ -1,7 +1,5 @@
-"""The context lifecycle, pure: text in, plan out. No file here reads a clock, a file or a socket.
+"""The context lifecycle: what the model sees (hot), notes (warm) and the archive (cold).
 
-What the model sees (hot), what is kept as notes (warm) and what is archived (cold) is decided
-here; `agentrm_plugins.sessions` drives it and `agentrm_plugins.stores` keeps the archive.
+`plan`, `notes` and `recall` are pure: text in, plan out; no file there reads a clock, a file or a
+socket. `live` drives them, and `stores` keeps the archive.
 """
-
-from __future__ import annotations

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeVar
 
-from agentrm_plugins.ambient import WAITING
+from agentrm_plugins.types.identity import WAITING
 
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.lease import Lease

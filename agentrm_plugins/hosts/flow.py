@@ -15,10 +15,10 @@ from agentrm_plugins.hosts.drive import park
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
-    from agentrm_plugins.calls import Call
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.lease import Lease
     from agentrm_plugins.hosts.retry import RetryPolicy
+    from agentrm_plugins.types.calls import Call
 
 __all__ = ["Go", "managed_call", "run", "run_async"]
 

@@ -18,22 +18,22 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.config import Config
-from agentrm_plugins.effects import Granted, Reaped, Refused, Settled
 from agentrm_plugins.errors import ClosedError
-from agentrm_plugins.events import Close, EndAgent, Submit, Tick
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
 from agentrm_plugins.kernel import Kernel
+from agentrm_plugins.types.effects import Granted, Reaped, Refused, Settled
+from agentrm_plugins.types.events import Close, EndAgent, Submit, Tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agentrm_plugins.calls import Call
-    from agentrm_plugins.effects import Effect
-    from agentrm_plugins.events import Event
     from agentrm_plugins.hosts.clock import Clock
+    from agentrm_plugins.types.calls import Call
+    from agentrm_plugins.types.effects import Effect
+    from agentrm_plugins.types.events import Event
 
 __all__ = ["Host"]
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from agentrm_plugins.policy.headers import parse_report
-from agentrm_plugins.policy.retry_class import classify
-from agentrm_plugins.verdicts import Kind, LimitReport, Verdict
+from agentrm_plugins.policy.endpoint.headers import parse_report
+from agentrm_plugins.policy.endpoint.retry_class import classify
+from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
 
 __all__ = ["judge"]
 

@@ -12,8 +12,6 @@ import threading
 from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.calls import Outcome
-from agentrm_plugins.effects import Granted, Reaped, Refused
 from agentrm_plugins.errors import (
     AgentEnded,
     BudgetExceeded,
@@ -25,15 +23,17 @@ from agentrm_plugins.errors import (
     QueueFull,
     WaitTimeout,
 )
-from agentrm_plugins.events import Beat, Requeue, Settle, Withdraw
 from agentrm_plugins.hosts.judgement import judge
-from agentrm_plugins.verdicts import Kind
+from agentrm_plugins.types.calls import Outcome
+from agentrm_plugins.types.effects import Granted, Reaped, Refused
+from agentrm_plugins.types.events import Beat, Requeue, Settle, Withdraw
+from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agentrm_plugins.calls import Call, Usage
     from agentrm_plugins.hosts.host import Host
+    from agentrm_plugins.types.calls import Call, Usage
 
 __all__ = ["Lease", "refusal"]
 

@@ -15,8 +15,8 @@ import tenacity
 
 from agentrm_plugins.errors import CallReaped, ConfigError
 from agentrm_plugins.hosts.judgement import judge
-from agentrm_plugins.policy.retry_class import classify
-from agentrm_plugins.verdicts import Kind
+from agentrm_plugins.policy.endpoint.retry_class import classify
+from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
-from agentrm_plugins.effects import Effect
+from agentrm_plugins.types.effects import Effect
 
 __all__ = ["EventStream"]
 

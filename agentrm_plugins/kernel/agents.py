@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.accounts import Account, Tenant
+from agentrm_plugins.types.accounts import Account, Tenant
 
 if TYPE_CHECKING:
-    from agentrm_plugins.accounts import Scheduler
-    from agentrm_plugins.calls import Call
     from agentrm_plugins.config import Config
-    from agentrm_plugins.policy.shares import DominantShares
+    from agentrm_plugins.policy.order.tenant_shares import DominantShares
+    from agentrm_plugins.types.accounts import Scheduler
+    from agentrm_plugins.types.calls import Call
 
 __all__ = ["Agents"]
 

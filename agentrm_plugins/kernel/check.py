@@ -12,8 +12,8 @@ from agentrm_plugins.kernel.states import State
 from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
-    from agentrm_plugins.accounts import Account
     from agentrm_plugins.kernel.kernel import Kernel
+    from agentrm_plugins.types.accounts import Account
 
 __all__ = ["check"]
 

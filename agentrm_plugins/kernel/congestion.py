@@ -11,23 +11,23 @@ from collections import OrderedDict
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from agentrm_plugins import effects as fx
-from agentrm_plugins.config_endpoints import EndpointConfig
+from agentrm_plugins.config.endpoints import EndpointConfig
 from agentrm_plugins.kernel.ledgers import Ledgers
 from agentrm_plugins.kernel.site import Site
 from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.policy.leases import NEVER
+from agentrm_plugins.types import effects as fx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agentrm_plugins import events as ev
-    from agentrm_plugins.calls import Usage
     from agentrm_plugins.kernel.kernel import Kernel
     from agentrm_plugins.kernel.ticket import Ticket
-    from agentrm_plugins.policy.breaker import BreakerState
+    from agentrm_plugins.policy.endpoint.breaker import BreakerState
     from agentrm_plugins.policy.leases import Terms
-    from agentrm_plugins.verdicts import LimitReport, Verdict
+    from agentrm_plugins.types import events as ev
+    from agentrm_plugins.types.calls import Usage
+    from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 __all__ = ["Congestion"]
 

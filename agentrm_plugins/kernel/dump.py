@@ -11,8 +11,6 @@ from collections import Counter
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.accounts import Account, Tenant
-from agentrm_plugins.calls import Call, Priority, Usage
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.kernel.dump_endpoints import (
     dump_congestion,
@@ -25,7 +23,9 @@ from agentrm_plugins.kernel.kernel import Kernel
 from agentrm_plugins.kernel.states import State
 from agentrm_plugins.kernel.ticket import Ticket
 from agentrm_plugins.policy.leases import NEVER, Terms
-from agentrm_plugins.policy.mlfq import Mlfq
+from agentrm_plugins.policy.order.mlfq import Mlfq
+from agentrm_plugins.types.accounts import Account, Tenant
+from agentrm_plugins.types.calls import Call, Priority, Usage
 
 if TYPE_CHECKING:
     from agentrm_plugins.config import Config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.kernel.plain import from_plain, to_plain
-from agentrm_plugins.verdicts import RESOURCES
+from agentrm_plugins.types.verdicts import RESOURCES
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.kernel import Kernel

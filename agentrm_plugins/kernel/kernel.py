@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins import effects as fx
-from agentrm_plugins import events as ev
-from agentrm_plugins.calls import Outcome, Usage
 from agentrm_plugins.errors import ConfigError, KernelBug
 from agentrm_plugins.kernel.agents import Agents
 from agentrm_plugins.kernel.check import check
@@ -26,14 +23,17 @@ from agentrm_plugins.kernel.ticket import Ticket
 from agentrm_plugins.kernel.waits import Waits
 from agentrm_plugins.policy.lanes import LanePool
 from agentrm_plugins.policy.leases import NEVER, Alarms, terms
-from agentrm_plugins.policy.shares import DominantShares
+from agentrm_plugins.policy.order.tenant_shares import DominantShares
+from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types import events as ev
+from agentrm_plugins.types.calls import Outcome, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.config import Config
     from agentrm_plugins.policy.lanes import Group, Seat
-    from agentrm_plugins.report import Statistics
+    from agentrm_plugins.types.statistics import Statistics
 
 __all__ = ["Kernel"]
 

@@ -12,17 +12,17 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.rate_shares import RateShares
-from agentrm_plugins.policy.budget import Budget, Resource, first_refusal
+from agentrm_plugins.policy.spending.budget import Budget, Resource, first_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agentrm_plugins.accounts import Account
-    from agentrm_plugins.calls import Usage
-    from agentrm_plugins.config_endpoints import Price
+    from agentrm_plugins.config.endpoints import Price
     from agentrm_plugins.kernel.kernel import Kernel
     from agentrm_plugins.kernel.rate_shares import Owner
     from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.types.accounts import Account
+    from agentrm_plugins.types.calls import Usage
 
 __all__ = ["Ledgers"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.verdicts import RESOURCES
+from agentrm_plugins.types.verdicts import RESOURCES
 
 if TYPE_CHECKING:
-    from agentrm_plugins.accounts import Bid, RunQueue, Tenant
     from agentrm_plugins.kernel.site import Site
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.lanes import Group
+    from agentrm_plugins.types.accounts import Bid, RunQueue, Tenant
 
 __all__ = ["Key", "Line", "is_first", "is_owed", "key_of", "share_of"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.observe_endpoints import observe_endpoints
 from agentrm_plugins.policy.rates import Rates
-from agentrm_plugins.report import (
+from agentrm_plugins.types.statistics import (
     AgentStatistics,
     GroupStatistics,
     Statistics,
@@ -17,8 +17,8 @@ from agentrm_plugins.report import (
 )
 
 if TYPE_CHECKING:
-    from agentrm_plugins.accounts import Account
     from agentrm_plugins.kernel.kernel import Kernel
+    from agentrm_plugins.types.accounts import Account
 
 __all__ = ["Counters", "observe"]
 

@@ -6,7 +6,7 @@ from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.report import EndpointStatistics, RateStatistics
+from agentrm_plugins.types.statistics import EndpointStatistics, RateStatistics
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.kernel import Kernel

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.config import Config, Order
-from agentrm_plugins.policy.fifo import Fifo
-from agentrm_plugins.policy.hrrn import Hrrn
-from agentrm_plugins.policy.mlfq import Mlfq
-from agentrm_plugins.policy.priority import StaticPriority
-from agentrm_plugins.policy.round_robin import RoundRobin
+from agentrm_plugins.policy.order.fifo import Fifo
+from agentrm_plugins.policy.order.hrrn import Hrrn
+from agentrm_plugins.policy.order.mlfq import Mlfq
+from agentrm_plugins.policy.order.priority import StaticPriority
+from agentrm_plugins.policy.order.round_robin import RoundRobin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agentrm_plugins.accounts import Scheduler
-    from agentrm_plugins.policy.shares import DominantShares
+    from agentrm_plugins.policy.order.tenant_shares import DominantShares
+    from agentrm_plugins.types.accounts import Scheduler
 
 __all__ = ["make_scheduler"]
 

@@ -14,20 +14,20 @@ from math import inf, isfinite
 from typing import Any
 
 from agentrm_plugins.errors import KernelBug
-from agentrm_plugins.kernel.endpoint import Endpoint, Sent
-from agentrm_plugins.kernel.meter import Meter
-from agentrm_plugins.kernel.pulse import Pulse
-from agentrm_plugins.policy.aimd import RateController, RateSettings
-from agentrm_plugins.policy.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.bucket import Bucket
-from agentrm_plugins.policy.budget import Budget, Resource
-from agentrm_plugins.policy.concurrency import ConcurrencyController
-from agentrm_plugins.policy.gate import Gate
-from agentrm_plugins.policy.latency import LatencySketch
-from agentrm_plugins.policy.mirror import Mirror
-from agentrm_plugins.policy.output_estimate import OutputEstimator
+from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
+from agentrm_plugins.policy.endpoint.closure import Gate
+from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
+from agentrm_plugins.policy.endpoint.endpoint import Endpoint, Sent
+from agentrm_plugins.policy.endpoint.latency import LatencySketch
+from agentrm_plugins.policy.endpoint.meter import Meter
+from agentrm_plugins.policy.endpoint.mirror import Mirror
+from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
+from agentrm_plugins.policy.endpoint.pulse import Pulse
+from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
+from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
 from agentrm_plugins.policy.rates import Rates
-from agentrm_plugins.policy.refill import Refill, RefillEstimator
+from agentrm_plugins.policy.spending.budget import Budget, Resource
 
 __all__ = ["from_plain", "to_plain"]
 

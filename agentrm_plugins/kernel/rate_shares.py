@@ -20,12 +20,12 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.bucket import Bucket
-from agentrm_plugins.policy.budget import Resource
+from agentrm_plugins.policy.spending.budget import Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from agentrm_plugins.config_endpoints import ShareConfig
+    from agentrm_plugins.config.endpoints import ShareConfig
     from agentrm_plugins.kernel.site import Site
     from agentrm_plugins.kernel.ticket import Reserved, Ticket
 

@@ -21,16 +21,16 @@ from heapq import heapify, heappop, heappush
 from math import nextafter
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.accounts import Bid
 from agentrm_plugins.kernel.line import Key, Line, is_first, is_owed, key_of, share_of
 from agentrm_plugins.policy.leases import NEVER
-from agentrm_plugins.verdicts import RESOURCES
+from agentrm_plugins.types.accounts import Bid
+from agentrm_plugins.types.verdicts import RESOURCES
 
 if TYPE_CHECKING:
-    from agentrm_plugins.accounts import Account, Scheduler, Tenant
     from agentrm_plugins.kernel.site import Site
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.lanes import Group, LanePool
+    from agentrm_plugins.types.accounts import Account, Scheduler, Tenant
 
 __all__ = ["WaitingRoom"]
 _LOOKED_AT = 4  # bids behind a head that waits for its endpoint

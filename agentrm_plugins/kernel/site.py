@@ -5,22 +5,22 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from agentrm_plugins.kernel.endpoint import Endpoint, Quota, Wait, amounts_of
-from agentrm_plugins.kernel.pulse import Pulse
-from agentrm_plugins.policy.breaker import Breaker, BreakerState
-from agentrm_plugins.policy.output_estimate import OutputEstimator
+from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
+from agentrm_plugins.policy.endpoint.endpoint import Endpoint, Quota, Wait, amounts_of
+from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
+from agentrm_plugins.policy.endpoint.pulse import Pulse
 from agentrm_plugins.policy.rates import Rates
-from agentrm_plugins.verdicts import RESOURCES, Kind, LimitReport
+from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentrm_plugins.accounts import Bid
-    from agentrm_plugins.calls import Call, Usage
-    from agentrm_plugins.config_endpoints import BreakerConfig, EndpointConfig
+    from agentrm_plugins.config.endpoints import BreakerConfig, EndpointConfig
     from agentrm_plugins.kernel.line import Line
     from agentrm_plugins.kernel.ticket import Ticket
-    from agentrm_plugins.verdicts import Verdict
+    from agentrm_plugins.types.accounts import Bid
+    from agentrm_plugins.types.calls import Call, Usage
+    from agentrm_plugins.types.verdicts import Verdict
 
 __all__ = ["Change", "Site"]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.kernel.states import State
 
 if TYPE_CHECKING:
-    from agentrm_plugins.accounts import Account, Bid
-    from agentrm_plugins.calls import Call
     from agentrm_plugins.kernel.site import Site
     from agentrm_plugins.policy.lanes import Group, Seat
     from agentrm_plugins.policy.leases import Terms
+    from agentrm_plugins.types.accounts import Account, Bid
+    from agentrm_plugins.types.calls import Call
 
 __all__ = ["Reserved", "Ticket"]
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agentrm_plugins.accounts import Account, Tenant
     from agentrm_plugins.config import LaneGroup
+    from agentrm_plugins.types.accounts import Account, Tenant
 
 __all__ = ["Group", "LanePool", "Seat"]
 

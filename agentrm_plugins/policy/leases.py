@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agentrm_plugins.calls import Call
     from agentrm_plugins.config import LeaseConfig
+    from agentrm_plugins.types.calls import Call
 
 __all__ = ["NEVER", "Alarmed", "Alarms", "Terms", "terms"]
 

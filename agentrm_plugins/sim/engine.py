@@ -13,12 +13,12 @@ from functools import partial
 from heapq import heappop, heappush
 from math import inf
 
-from agentrm_plugins.calls import Call, Outcome
 from agentrm_plugins.config import Config, LeaseConfig, Order, SchedulerConfig
-from agentrm_plugins.effects import Effect, Granted, Reaped
-from agentrm_plugins.events import Beat, Event, Settle, Submit, Tick
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.sim.workload import Fate, Turn, Workload
+from agentrm_plugins.types.calls import Call, Outcome
+from agentrm_plugins.types.effects import Effect, Granted, Reaped
+from agentrm_plugins.types.events import Beat, Event, Settle, Submit, Tick
 
 __all__ = ["BEAT_S", "HANG_S", "REAP_S", "Record", "Run", "simulate"]
 

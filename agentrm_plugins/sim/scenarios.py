@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from math import pi, sin
 from random import Random
 
-from agentrm_plugins.calls import Priority
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.sim.workload import Turn, Workload, fates, lognormal
+from agentrm_plugins.types.calls import Priority
 
 __all__ = ["SCENARIOS", "Scenario", "scenario"]
 

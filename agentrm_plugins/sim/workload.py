@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from agentrm_plugins.calls import Priority
+from agentrm_plugins.types.calls import Priority
 
 __all__ = ["TRIES", "Fate", "Turn", "Workload", "fates", "lognormal"]
 

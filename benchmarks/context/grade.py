@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from agentrm_plugins.data.tiktoken import load_encoding
+from agentrm_plugins.counting.ranks import load_encoding
 from benchmarks.context.generate import Fact
 
 STRUCK = (

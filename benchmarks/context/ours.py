@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.sessions import ContextManager
-from agentrm_plugins.stores import SqliteStore
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.stores import SqliteStore
 
 
 class Ours:

@@ -20,10 +20,10 @@ from langchain_core.messages import (
 )
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from agentrm_plugins.context.messages import Message
-from agentrm_plugins.context.recall import Candidate, Corpus, query_of, ranked
-from agentrm_plugins.context.text import terms
-from agentrm_plugins.context.warm import extractive_summary
+from agentrm_plugins.context.notes.text import terms
+from agentrm_plugins.context.plan.warm import extractive_summary
+from agentrm_plugins.context.recall.rank import Candidate, Corpus, query_of, ranked
+from agentrm_plugins.types.message import Message
 from benchmarks.context.grade import _count, tokens_of
 
 

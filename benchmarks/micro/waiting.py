@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 
 from agentrm_plugins import AgentRM, Config, SchedulerConfig, Usage
-from agentrm_plugins.effects import Granted
-from agentrm_plugins.events import Settle, Submit
 from agentrm_plugins.hosts import VirtualClock
 from agentrm_plugins.integration import Call
 from agentrm_plugins.kernel import Kernel
+from agentrm_plugins.types.effects import Granted
+from agentrm_plugins.types.events import Settle, Submit
 from benchmarks.micro.timing import Effort, Sample, race
 
 __all__ = ["ORDERS", "SCENARIOS", "fill", "measure", "measure_memory"]

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from agentrm_plugins.context.config import ContextConfig
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.stores import SqliteStore
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.sessions import ContextManager
-from agentrm_plugins.stores import SqliteStore
 
 CONFIG = ContextConfig(budget_tokens=1_500)
 WAKE = """
 import hashlib, json, sys
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.sessions import ContextManager
-from agentrm_plugins.stores import SqliteStore
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.stores import SqliteStore
 path, history = sys.argv[1], json.load(sys.stdin)
 config = ContextConfig(budget_tokens=1_500)
 with SqliteStore(path) as store, ContextManager(config, store=store, submit=lambda j: j()) as m:

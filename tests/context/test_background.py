@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.sessions import ContextManager, LowPriority
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager, LowPriority
 from tests.hosts.worlds import wait_until
 
 CONFIG = ContextConfig(budget_tokens=1_000, soft_mark=0.6, low_mark=0.3)

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context.embedding import EmbeddingIndex
-from agentrm_plugins.context.errors import BadMessage, BudgetTooSmall, StoreLocked
-from agentrm_plugins.context.messages import from_openai
-from agentrm_plugins.sessions import ContextManager, counter_for, fit
-from agentrm_plugins.stores import MemoryStore, SessionKey, SqliteStore
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager, counter_for, fit
+from agentrm_plugins.context.recall.embedding import EmbeddingIndex
+from agentrm_plugins.context.stores import MemoryStore, SessionKey, SqliteStore
+from agentrm_plugins.errors import BadMessage, BudgetTooSmall, StoreLocked
+from agentrm_plugins.types.message import from_openai
 
 KEY = SessionKey("default", "s")
 CONFIG = ContextConfig(budget_tokens=600)

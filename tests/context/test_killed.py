@@ -20,11 +20,11 @@ from pathlib import Path
 
 import pytest
 
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context.messages import from_openai
-from agentrm_plugins.context.session import body_of
-from agentrm_plugins.sessions import ContextManager
-from agentrm_plugins.stores import SessionKey, SqliteStore
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.plan.transcript import body_of
+from agentrm_plugins.context.stores import SessionKey, SqliteStore
+from agentrm_plugins.types.message import from_openai
 from benchmarks.context.generate import session as generated
 from benchmarks.context.grade import faults, request_tokens
 
@@ -39,9 +39,9 @@ KILLS = 4
 # process of its own, without the second that it takes to import everything.
 WORKERS = """
 import os, sys, threading
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.sessions import ContextManager, counter_for
-from agentrm_plugins.stores import SqliteStore
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager, counter_for
+from agentrm_plugins.context.stores import SqliteStore
 from benchmarks.context.generate import session
 history = session(31, 160).messages
 counter_for("gpt-4o").text("load the encoding")

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from agentrm_plugins.context.facts import find, values_of
-from agentrm_plugins.context.ledger import Ledger
-from agentrm_plugins.context.warm import chosen
+from agentrm_plugins.context.notes.facts import find, values_of
+from agentrm_plugins.context.notes.notes import Ledger
+from agentrm_plugins.context.plan.warm import chosen
 
 
 def told(*lines: str, role: str = "user") -> Ledger:

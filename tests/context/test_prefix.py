@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context.planning import changed_share
-from agentrm_plugins.sessions import ContextManager
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.plan.planning import changed_share
 from benchmarks.context.grade import text_of
 
 

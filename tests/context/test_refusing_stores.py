@@ -7,15 +7,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context.errors import (
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.stores import MemoryStore, SessionKey, SqliteStore
+from agentrm_plugins.errors import (
     StoreCorrupt,
     StoreFull,
     StoreLocked,
     StoreReadOnly,
 )
-from agentrm_plugins.sessions import ContextManager
-from agentrm_plugins.stores import MemoryStore, SessionKey, SqliteStore
 
 CONFIG = ContextConfig(budget_tokens=1_000)
 KEY = SessionKey("default", "s")

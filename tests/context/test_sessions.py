@@ -8,15 +8,14 @@ import sqlite3
 
 import pytest
 
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context.embedding import EmbeddingIndex
-from agentrm_plugins.context.errors import BadMessage, BudgetTooSmall, StoreLocked
-from agentrm_plugins.context.messages import from_openai
-from agentrm_plugins.context.summaries import LLMSummariser, SummaryRequest
-from agentrm_plugins.errors import ClosedError, ConfigError
-from agentrm_plugins.sessions import RECALL_TOOL, ContextManager, fit
-from agentrm_plugins.sessions.counting import counter_for
-from agentrm_plugins.stores import MemoryStore, SqliteStore
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import RECALL_TOOL, ContextManager, fit
+from agentrm_plugins.context.notes.summaries import LLMSummariser, SummaryRequest
+from agentrm_plugins.context.recall.embedding import EmbeddingIndex
+from agentrm_plugins.context.stores import MemoryStore, SqliteStore
+from agentrm_plugins.counting.encodings import counter_for
+from agentrm_plugins.errors import BadMessage, BudgetTooSmall, ClosedError, ConfigError, StoreLocked
+from agentrm_plugins.types.message import from_openai
 from benchmarks.context.generate import session as generated
 from benchmarks.context.grade import faults, request_tokens, text_of
 

@@ -7,11 +7,11 @@ import uuid
 
 import pytest
 
-from agentrm_plugins.context.images import image_tokens
-from agentrm_plugins.context.messages import from_openai
-from agentrm_plugins.context.tokens import PIECE_CHARS, estimate_text
-from agentrm_plugins.data import tiktoken as shipped
-from agentrm_plugins.sessions.counting import counter_for, encoding_name
+from agentrm_plugins.counting import ranks as shipped
+from agentrm_plugins.counting.encodings import counter_for, encoding_name
+from agentrm_plugins.counting.images import image_tokens
+from agentrm_plugins.counting.tokens import PIECE_CHARS, estimate_text
+from agentrm_plugins.types.message import from_openai
 
 pytestmark = pytest.mark.lowest
 

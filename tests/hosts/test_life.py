@@ -14,9 +14,9 @@ import pytest
 
 from agentrm_plugins import AgentRM, Call, CallReaped, ClosedError, ConfigError, LeaseConfig
 from agentrm_plugins.errors import AgentRMError, KernelBug
-from agentrm_plugins.events import Settle
 from agentrm_plugins.hosts import VirtualClock
 from agentrm_plugins.integration import activated, current_identity, current_ticket
+from agentrm_plugins.types.events import Settle
 from tests.hosts.worlds import wait_until
 
 pytestmark = pytest.mark.lowest

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins import effects as fx
-from agentrm_plugins.calls import Usage
-from agentrm_plugins.config_endpoints import EndpointConfig
-from agentrm_plugins.verdicts import Kind, LimitReport
+from agentrm_plugins.config.endpoints import EndpointConfig
+from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types.calls import Usage
+from agentrm_plugins.types.verdicts import Kind, LimitReport
 from tests.effort import effort
 from tests.kernel.world import World, config
 

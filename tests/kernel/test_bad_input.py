@@ -6,11 +6,11 @@ import pickle
 
 import pytest
 
-from agentrm_plugins.calls import Call, Priority, Usage
 from agentrm_plugins.config import Config, LaneGroup, LeaseConfig, SchedulerConfig, TenantConfig
 from agentrm_plugins.errors import CallReaped, ConfigError, QueueFull
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.dump import dump, load
+from agentrm_plugins.types.calls import Call, Priority, Usage
 
 pytestmark = pytest.mark.lowest
 

@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from agentrm_plugins import effects as fx
-from agentrm_plugins import events as ev
-from agentrm_plugins.calls import Call, Usage
-from agentrm_plugins.config_endpoints import BudgetConfig, EndpointConfig, Price, ShareConfig
+from agentrm_plugins.config.endpoints import BudgetConfig, EndpointConfig, Price, ShareConfig
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.verdicts import Kind, LimitReport, ServerLimit
+from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types import events as ev
+from agentrm_plugins.types.calls import Call, Usage
+from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit
 from tests.kernel.world import World, config
 
 AT = "x/m#k"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from agentrm_plugins import effects as fx
-from agentrm_plugins.calls import Usage
 from agentrm_plugins.config import LaneGroup
-from agentrm_plugins.config_endpoints import BudgetConfig, EndpointConfig, ShareConfig
+from agentrm_plugins.config.endpoints import BudgetConfig, EndpointConfig, ShareConfig
 from agentrm_plugins.errors import KernelBug
 from agentrm_plugins.kernel import congestion
 from agentrm_plugins.kernel.dump import dump, load
 from agentrm_plugins.kernel.plain import from_plain, to_plain
-from agentrm_plugins.verdicts import Kind, LimitReport, ServerLimit
+from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types.calls import Usage
+from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit
 from tests.kernel.world import World, config, said
 
 AT = "x/m#k"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from agentrm_plugins import events as ev
-from agentrm_plugins.calls import Call, Usage
 from agentrm_plugins.config import LaneGroup
 from agentrm_plugins.errors import ConfigError, KernelBug
 from agentrm_plugins.kernel import Kernel
+from agentrm_plugins.types import events as ev
+from agentrm_plugins.types.calls import Call, Usage
 from tests.kernel.world import World, config, said
 
 pytestmark = pytest.mark.lowest

@@ -4,9 +4,9 @@ from math import inf
 
 import pytest
 
-from agentrm_plugins.kernel.endpoint import Endpoint, Quota, Wait, amounts_of
-from agentrm_plugins.policy.breaker import BreakerState
-from agentrm_plugins.policy.headers import LimitReport, ServerLimit
+from agentrm_plugins.policy.endpoint.breaker import BreakerState
+from agentrm_plugins.policy.endpoint.endpoint import Endpoint, Quota, Wait, amounts_of
+from agentrm_plugins.policy.endpoint.headers import LimitReport, ServerLimit
 
 SMALL = amounts_of(50, 50)
 NOTHING = LimitReport()

@@ -10,8 +10,8 @@ from statistics import median
 
 import pytest
 
-from agentrm_plugins.kernel.endpoint import Endpoint, Quota, amounts_of
-from agentrm_plugins.policy.headers import LimitReport, ServerLimit
+from agentrm_plugins.policy.endpoint.endpoint import Endpoint, Quota, amounts_of
+from agentrm_plugins.policy.endpoint.headers import LimitReport, ServerLimit
 from agentrm_plugins.testing.provider.limits import LimitSet
 from agentrm_plugins.testing.provider.limits import Quota as ServerQuota
 

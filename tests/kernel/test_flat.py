@@ -7,13 +7,14 @@ from collections import Counter
 
 import pytest
 
-from agentrm_plugins import accounts
-from agentrm_plugins import effects as fx
-from agentrm_plugins import events as ev
-from agentrm_plugins.calls import Call
 from agentrm_plugins.config import Order
 from agentrm_plugins.kernel import Kernel, room
-from agentrm_plugins.policy import leases, mlfq
+from agentrm_plugins.policy import leases
+from agentrm_plugins.policy.order import mlfq
+from agentrm_plugins.types import accounts
+from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types import events as ev
+from agentrm_plugins.types.calls import Call
 from tests.kernel.world import config
 
 pytestmark = pytest.mark.lowest

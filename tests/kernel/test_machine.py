@@ -7,16 +7,16 @@ from hypothesis import HealthCheck
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from agentrm_plugins.calls import Usage
 from agentrm_plugins.config import LaneGroup, Order, TenantConfig
-from agentrm_plugins.config_endpoints import (
+from agentrm_plugins.config.endpoints import (
     BreakerConfig,
     BudgetConfig,
     EndpointConfig,
     Price,
     ShareConfig,
 )
-from agentrm_plugins.verdicts import Kind, LimitReport, ServerLimit
+from agentrm_plugins.types.calls import Usage
+from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit
 from tests.effort import effort
 from tests.kernel.world import World, config
 

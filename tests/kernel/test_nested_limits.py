@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from agentrm_plugins.calls import Usage
 from agentrm_plugins.config import LaneGroup
-from agentrm_plugins.config_endpoints import BudgetConfig, EndpointConfig
-from agentrm_plugins.verdicts import Kind
+from agentrm_plugins.config.endpoints import BudgetConfig, EndpointConfig
+from agentrm_plugins.types.calls import Usage
+from agentrm_plugins.types.verdicts import Kind
 from tests.kernel.world import World, config
 
 AT = "x/m#k"

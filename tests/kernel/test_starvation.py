@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins import effects as fx
 from agentrm_plugins.config import LaneGroup, TenantConfig
+from agentrm_plugins.types import effects as fx
 from tests.effort import effort
 from tests.kernel.world import World, config, said
 

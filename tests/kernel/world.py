@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from typing import Any
 
-from agentrm_plugins import effects as fx
-from agentrm_plugins import events as ev
-from agentrm_plugins.calls import Call, Outcome, Usage
 from agentrm_plugins.config import Config, LaneGroup, LeaseConfig, SchedulerConfig
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.dump import dump, load
-from agentrm_plugins.verdicts import Kind, LimitReport, Verdict
+from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types import events as ev
+from agentrm_plugins.types.calls import Call, Outcome, Usage
+from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
 
 FINAL = (fx.Settled, fx.Refused)
 

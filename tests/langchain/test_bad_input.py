@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from agentrm_langchain import AgentRMCallbackHandler, AgentRMChatModel, wrap_chat_model
 from agentrm_plugins import AgentRM, CallRefused, ClosedError, ConfigError
-from agentrm_plugins.config_endpoints import EndpointConfig
+from agentrm_plugins.config.endpoints import EndpointConfig
 from agentrm_plugins.integration import Call
 from tests.langchain.fakes import FakeChat
 

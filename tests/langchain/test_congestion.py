@@ -12,8 +12,7 @@ import tenacity
 
 from agentrm_langchain import wrap_chat_model
 from agentrm_plugins import CallReaped, LeaseConfig
-from agentrm_plugins.config_endpoints import BudgetConfig, EndpointConfig
-from agentrm_plugins.effects import EndpointClosed, Requeued
+from agentrm_plugins.config.endpoints import BudgetConfig, EndpointConfig
 from agentrm_plugins.errors import BudgetExceeded, CallTooLarge, EndpointUnavailable
 from agentrm_plugins.integration import RetryPolicy
 from agentrm_plugins.testing.provider import (
@@ -24,6 +23,7 @@ from agentrm_plugins.testing.provider import (
     Stall,
     Status,
 )
+from agentrm_plugins.types.effects import EndpointClosed, Requeued
 
 WAYS = ("invoke", "stream", "ainvoke", "astream")
 QUICK = RetryPolicy(wait=tenacity.wait_none())

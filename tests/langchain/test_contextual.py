@@ -11,9 +11,9 @@ from pydantic import Field
 
 from agentrm_langchain import pressure, wrap_chat_model
 from agentrm_langchain.messages import to_messages
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context.errors import BudgetTooSmall
-from agentrm_plugins.sessions import ContextManager, counter_for
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager, counter_for
+from agentrm_plugins.errors import BudgetTooSmall
 from tests.langchain.fakes import FakeChat
 
 pytestmark = pytest.mark.lowest

@@ -14,8 +14,7 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI
 
 from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
 from agentrm_plugins import CallRefused
-from agentrm_plugins.config_endpoints import EndpointConfig
-from agentrm_plugins.effects import LimitChanged, Requeued
+from agentrm_plugins.config.endpoints import EndpointConfig
 from agentrm_plugins.errors import CallTooLarge, EndpointUnavailable
 from agentrm_plugins.integration import RetryPolicy
 from agentrm_plugins.testing.provider import (
@@ -23,6 +22,7 @@ from agentrm_plugins.testing.provider import (
     Reply,
     Status,
 )
+from agentrm_plugins.types.effects import LimitChanged, Requeued
 
 
 def only(rm):

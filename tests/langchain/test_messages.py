@@ -20,9 +20,9 @@ from langchain_core.messages import (
 )
 
 from agentrm_langchain.messages import from_message, from_messages, to_message, to_messages
-from agentrm_plugins.context.errors import BadMessage
-from agentrm_plugins.context.messages import Message, ToolCall
-from agentrm_plugins.context.session import body_of, identity_of, message_of
+from agentrm_plugins.context.plan.transcript import body_of, identity_of, message_of
+from agentrm_plugins.errors import BadMessage
+from agentrm_plugins.types.message import Message, ToolCall
 
 pytestmark = pytest.mark.lowest
 

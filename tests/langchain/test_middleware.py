@@ -36,9 +36,9 @@ from agentrm_langchain import (
 from agentrm_langchain.messages import to_messages
 from agentrm_langgraph import manage_graph
 from agentrm_plugins import AgentRM, CallReaped, ConfigError, LaneGroup, LeaseConfig
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.sessions import ContextManager, counter_for
-from agentrm_plugins.stores import SqliteStore
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager, counter_for
+from agentrm_plugins.context.stores import SqliteStore
 from agentrm_plugins.testing.provider import (
     ProviderConfig,
     Reply,

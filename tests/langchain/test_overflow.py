@@ -15,8 +15,8 @@ from openai import AuthenticationError, BadRequestError
 
 from agentrm_langchain import AgentRMMiddleware, wrap_chat_model
 from agentrm_langchain.overflow import share_that_fits
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.sessions import ContextManager
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager
 from agentrm_plugins.testing.provider import ProviderConfig, Reply, SimulatedProvider, Status
 
 WINDOW = 1_200

@@ -17,11 +17,11 @@ from agentrm_langchain import pressure
 from agentrm_langchain.messages import to_messages
 from agentrm_langgraph import LangGraphColdStore, pre_model_hook
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.context.config import ContextConfig
-from agentrm_plugins.context.errors import StoreError, StoreLocked
-from agentrm_plugins.context.text import passages
-from agentrm_plugins.sessions import ContextManager, counter_for
-from agentrm_plugins.stores import Row, SessionKey
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextManager, counter_for
+from agentrm_plugins.context.notes.text import passages
+from agentrm_plugins.context.stores import Row, SessionKey
+from agentrm_plugins.errors import StoreError, StoreLocked
 
 pytestmark = pytest.mark.lowest
 COUNT = counter_for("gpt-4o")

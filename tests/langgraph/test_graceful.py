@@ -16,8 +16,8 @@ from langgraph.types import Send, StreamWriter, interrupt
 
 from agentrm_langgraph import manage_graph
 from agentrm_plugins import AgentRM, Call, ClosedError, LaneGroup
-from agentrm_plugins.sessions import ContextManager
-from agentrm_plugins.stores.memory import MemoryStore
+from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.lowest
 

@@ -13,7 +13,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
 from agentrm_langgraph import manage_graph, managed_node
 from agentrm_plugins import AgentRM, LaneGroup
-from agentrm_plugins.config_endpoints import EndpointConfig
+from agentrm_plugins.config.endpoints import EndpointConfig
 from agentrm_plugins.testing.provider import (
     ProviderConfig,
     Reply,

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from agentrm_openai import Endpoint, endpoint_of, key_fingerprint
-from agentrm_plugins import endpoints
+from agentrm_plugins.types import endpoint_name as endpoints
 
 BODY = b'{"messages": [{"role": "user", "content": "x"}], "model": "m-1"}'
 

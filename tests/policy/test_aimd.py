@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.aimd import RateController, RateSettings, Source
+from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings, Source
 
 SETTINGS = RateSettings()
 

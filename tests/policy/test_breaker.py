@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.breaker import Breaker, BreakerState
+from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 
 
 def opened(now_s: float = 0.0) -> Breaker:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.budget import Budget, Resource, first_refusal
+from agentrm_plugins.policy.spending.budget import Budget, Resource, first_refusal
 
 
 def test_a_hard_budget_refuses_what_does_not_fit():

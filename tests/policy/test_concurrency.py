@@ -5,7 +5,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.concurrency import ConcurrencyController
+from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 
 
 def test_no_bound_until_the_first_refusal_then_what_was_accepted():

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.gate import Gate
+from agentrm_plugins.policy.endpoint.closure import Gate
 
 
 def test_closes_until_the_servers_time_for_everybody():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.headers import (
+from agentrm_plugins.policy.endpoint.headers import (
     LimitReport,
     ServerLimit,
     parse_duration_s,

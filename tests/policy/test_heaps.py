@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.accounts import Bid, LazyHeap
 from agentrm_plugins.policy.leases import NEVER, Alarms
 from agentrm_plugins.policy.rates import Rates
+from agentrm_plugins.types.accounts import Bid, LazyHeap
 from tests.effort import effort
 
 pytestmark = pytest.mark.lowest

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from agentrm_plugins.policy.mirror import Mirror
+from agentrm_plugins.policy.endpoint.mirror import Mirror
 
 RATE = 10.0
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from agentrm_plugins.accounts import Account, Bid, Tenant
-from agentrm_plugins.calls import Priority
 from agentrm_plugins.config import SchedulerConfig
-from agentrm_plugins.policy.mlfq import Mlfq
-from agentrm_plugins.policy.shares import DominantShares
+from agentrm_plugins.policy.order.mlfq import Mlfq
+from agentrm_plugins.policy.order.tenant_shares import DominantShares
+from agentrm_plugins.types.accounts import Account, Bid, Tenant
+from agentrm_plugins.types.calls import Priority
 
 pytestmark = pytest.mark.lowest
 

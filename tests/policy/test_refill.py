@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.refill import RefillEstimator
+from agentrm_plugins.policy.endpoint.refill import RefillEstimator
 
 
 def reports(estimator, levels, *, limit, rate, size, step_s=0.001):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from agentrm_plugins.errors import CallReaped, QueueFull
-from agentrm_plugins.policy.retry_class import Kind, classify, classify_status
+from agentrm_plugins.policy.endpoint.retry_class import Kind, classify, classify_status
 
 
 class Foreign(Exception):

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.accounts import Bid, Tenant
 from agentrm_plugins.config import SchedulerConfig
-from agentrm_plugins.policy.mlfq import Mlfq
-from agentrm_plugins.policy.shares import DominantShares
+from agentrm_plugins.policy.order.mlfq import Mlfq
+from agentrm_plugins.policy.order.tenant_shares import DominantShares
+from agentrm_plugins.types.accounts import Bid, Tenant
 from tests.effort import effort
 
 pytestmark = pytest.mark.lowest

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from agentrm_plugins.calls import Priority
 from agentrm_plugins.config import Order
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.sim import (
@@ -19,6 +18,7 @@ from agentrm_plugins.sim import (
 )
 from agentrm_plugins.sim.engine import HANG_S, REAP_S
 from agentrm_plugins.sim.measure import jain, quantile
+from agentrm_plugins.types.calls import Priority
 
 pytestmark = pytest.mark.lowest
 OK, HANG, ERROR = (Fate.OK,), (Fate.HANG, Fate.OK), (Fate.ERROR, Fate.OK)

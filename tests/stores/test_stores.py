@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from agentrm_plugins.context.errors import (
+from agentrm_plugins.context.notes.text import passages
+from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey, SqliteStore
+from agentrm_plugins.errors import (
+    ClosedError,
+    ConfigError,
     StoreCorrupt,
     StoreError,
     StoreFull,
     StoreLocked,
     StoreReadOnly,
 )
-from agentrm_plugins.context.text import passages
-from agentrm_plugins.errors import ClosedError, ConfigError
-from agentrm_plugins.stores import ColdStore, MemoryStore, Row, SessionKey, SqliteStore
 
 A, B = SessionKey("acme", "s1"), SessionKey("umbrella", "s1")
 
@@ -157,7 +158,7 @@ def test_threads_share_one_file(tmp_path):
 
 WRITER = """
 import sys
-from agentrm_plugins.stores import Row, SessionKey, SqliteStore
+from agentrm_plugins.context.stores import Row, SessionKey, SqliteStore
 store = SqliteStore(sys.argv[1], busy_timeout_s=30)
 for seq in range(40):
     store.append(SessionKey("t", sys.argv[2]), [Row(seq, "user", "x", f"d{seq}", 1, 0.0)])

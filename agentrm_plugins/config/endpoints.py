@@ -1,0 +1,205 @@
+"""What a user may say of endpoints, retries, budgets and prices. All of it may be left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types.calls import check_seconds
+
+__all__ = ["BreakerConfig", "BudgetConfig", "EndpointConfig", "Price", "ShareConfig"]
+
+
+def check_number(field: str, value: float | None, *, least: float = 0.0, none: bool = True) -> None:
+    """Accept a finite number above `least` (and None, if `none`).
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if value is None and none:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None or not number or not isfinite(value) or value <= least:
+        way = f"give a finite number above {least:g}" + (", or None" if none else "")
+        raise ConfigError(field, value, way)
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerConfig:
+    """When an endpoint counts as dead, so that calls to it fail fast.
+
+    Args:
+        share: Share of failed calls at which it opens; above 0, at most 1. Calls that hang or are
+            turned away while others are served do not count as failed.
+        least_calls: Calls that must have ended in the window before the share counts.
+        window_s: Seconds over which calls count.
+        cool_down_s: Seconds before one probe goes; doubles with each probe that fails.
+    """
+
+    share: float = 0.5
+    least_calls: int = 20
+    window_s: float = 60.0
+    cool_down_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would never open or always be open."""
+        check_number("share", self.share, none=False)
+        if self.share > 1:
+            raise ConfigError("share", self.share, "give a share, above 0 and at most 1")
+        if not isinstance(self.least_calls, int) or self.least_calls < 1:
+            raise ConfigError("least_calls", self.least_calls, "give a whole number, 1 or more")
+        check_number("window_s", self.window_s, none=False)
+        check_number("cool_down_s", self.cool_down_s, none=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """What is known of one endpoint beforehand. What is left out is found out.
+
+    Args:
+        rpm: Requests per minute.
+        tpm: Tokens per minute, input and output together.
+        input_tpm: Input tokens per minute, where the provider limits them apart (Anthropic).
+        output_tpm: Output tokens per minute, likewise.
+        concurrency: Calls that it can serve at once.
+        reserve: What is taken from the token limit before a call: its own maximum ("max", as
+            OpenAI counts) or what such calls used lately ("usage").
+        cached_input_counts: Whether input that the provider read from its cache counts as well
+            where input is limited apart (at Anthropic, for nearly all models, it does not). In a
+            limit of input and output together it always does.
+        learn: Whether what the server says of its limits may correct what is said here. A refusal
+            slows down in any case.
+        burst_s: Seconds of rate that may be used at once after a pause.
+    """
+
+    rpm: float | None = None
+    tpm: float | None = None
+    input_tpm: float | None = None
+    output_tpm: float | None = None
+    concurrency: int | None = None
+    reserve: str = "max"
+    cached_input_counts: bool = False
+    learn: bool = True
+    burst_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Check each field."""
+        for name in ("rpm", "tpm", "input_tpm", "output_tpm"):
+            check_number(name, getattr(self, name))
+        check_number("burst_s", self.burst_s, none=False)
+        if self.concurrency is not None and (
+            not isinstance(self.concurrency, int) or self.concurrency < 1
+        ):
+            raise ConfigError("concurrency", self.concurrency, "give a whole number, 1 or more")
+        if self.reserve not in {"max", "usage"}:
+            raise ConfigError("reserve", self.reserve, "use 'max' or 'usage'")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a model costs, in any currency, per million tokens.
+
+    Args:
+        input_per_1m: Input tokens that were not cached.
+        output_per_1m: Output tokens.
+        cached_input_per_1m: Cached input tokens; None: as the others.
+    """
+
+    input_per_1m: float
+    output_per_1m: float
+    cached_input_per_1m: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse negative prices."""
+        for name in ("input_per_1m", "output_per_1m", "cached_input_per_1m"):
+            value = getattr(self, name)
+            if value is not None:
+                check_number(name, value, least=-1e-12, none=False)
+
+    def cost(self, input_tokens: int, output_tokens: int, cached_input_tokens: int = 0) -> float:
+        """The cost of a call, in the prices' currency."""
+        cached = self.input_per_1m if self.cached_input_per_1m is None else self.cached_input_per_1m
+        fresh = input_tokens - cached_input_tokens
+        total = fresh * self.input_per_1m + cached_input_tokens * cached
+        return (total + output_tokens * self.output_per_1m) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetConfig:
+    """How much an agent or a tenant may use. Children are charged to their parents as well.
+
+    Args:
+        limit: The most, in `resource`'s unit; above 0.
+        resource: "tokens", "calls" or "cost" (needs prices).
+        agent: Whose, by name or shell pattern; each agent that fits has a ledger of its own.
+        tenant: Whose, likewise. Give one of the two.
+        window_s: Seconds after which what was spent is free again; None: it stays spent.
+        soft: Share of the limit from which calls are slowed down; 1 for never.
+    """
+
+    limit: float
+    resource: str = "tokens"
+    agent: str | None = None
+    tenant: str | None = None
+    window_s: float | None = None
+    soft: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check each field, and that it is clear whose budget this is."""
+        check_number("limit", self.limit, none=False)
+        if self.resource not in {"tokens", "calls", "cost"}:
+            raise ConfigError("resource", self.resource, "use 'tokens', 'calls' or 'cost'")
+        _check_whose(self.agent, self.tenant)
+        check_seconds("window_s", self.window_s)
+        if not 0 < self.soft <= 1:
+            raise ConfigError("soft", self.soft, "give a share of the limit, above 0, at most 1")
+
+
+@dataclass(frozen=True, slots=True)
+class ShareConfig:
+    """How much of an endpoint's rate an agent or a tenant may take. Children count for parents too.
+
+    The share follows the limit as it is known: told, said by the server or found out. While an
+    endpoint's limit is not known, nothing is held back.
+
+    Args:
+        share: Of the endpoint's limit; above 0, at most 1.
+        resource: "tokens" or "calls".
+        agent: Whose, by name or shell pattern; each agent that fits has a share of its own.
+        tenant: Whose, likewise. Give one of the two.
+        endpoint: At which endpoints, by shell pattern over "host/model"; at each a share of its
+            own.
+        burst_s: Seconds of the share's rate that may be used at once after a pause; above 0. The
+            default is that of `EndpointConfig`.
+        over: What happens to a call beyond it: "wait" until there is room, or "refuse" it with
+            `BudgetExceeded`.
+
+    Raises:
+        ConfigError: A field that cannot be.
+    """
+
+    share: float
+    resource: str = "tokens"
+    agent: str | None = None
+    tenant: str | None = None
+    endpoint: str = "*"
+    burst_s: float = 2.0
+    over: str = "wait"
+
+    def __post_init__(self) -> None:
+        """Check each field, and that it is clear whose share this is."""
+        check_number("share", self.share, none=False)
+        if self.share > 1:
+            raise ConfigError("share", self.share, "give a share of the limit, above 0, at most 1")
+        if self.resource not in {"tokens", "calls"}:
+            raise ConfigError("resource", self.resource, "use 'tokens' or 'calls'")
+        _check_whose(self.agent, self.tenant)
+        check_number("burst_s", self.burst_s, none=False)
+        if self.over not in {"wait", "refuse"}:
+            raise ConfigError("over", self.over, "use 'wait' or 'refuse'")
+
+
+def _check_whose(agent: str | None, tenant: str | None) -> None:
+    if (agent is None) == (tenant is None):
+        raise ConfigError("agent", agent, "give either agent= or tenant=, not both")

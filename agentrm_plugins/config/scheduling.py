@@ -1,0 +1,295 @@
+"""The configuration: frozen, validated when it is made, with units in the names.
+
+There are no process-wide settings: two cores in one process know nothing of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from agentrm_plugins.config.endpoints import (
+    BreakerConfig,
+    BudgetConfig,
+    EndpointConfig,
+    Price,
+    ShareConfig,
+)
+from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types.calls import Priority, check_seconds, parse_priority
+
+__all__ = [
+    "BreakerConfig",
+    "BudgetConfig",
+    "Config",
+    "EndpointConfig",
+    "LaneGroup",
+    "LeaseConfig",
+    "Order",
+    "Price",
+    "SchedulerConfig",
+    "ShareConfig",
+    "TenantConfig",
+]
+
+
+class Order(StrEnum):
+    """Who goes next: the multi-level feedback queue, or one of the baselines."""
+
+    MLFQ = "mlfq"
+    FIFO = "fifo"
+    ROUND_ROBIN = "round_robin"
+    PRIORITY = "priority"
+    HRRN = "hrrn"
+
+
+def _whole(name: str, value: object, least: int, *, none: bool = False) -> None:
+    if none and value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        way = f"give a whole number, {least} or more" + (", or None for no bound" if none else "")
+        raise ConfigError(name, value, way)
+
+
+def _seconds(name: str, value: float | None, *, zero: bool = False) -> None:
+    if value is None:
+        raise ConfigError(name, None, "give seconds; a large number for 'nearly never'")
+    check_seconds(name, value, zero=zero)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneGroup:
+    """A named group of execution lanes: a bulkhead.
+
+    Args:
+        name: What calls ask for with `group=`.
+        capacity: The most lanes that the group may use at once; 1 or more.
+        guaranteed: Lanes that it gets before any group above its own guarantee does. Idle ones are
+            lent out (work-conserving); a running call is never preempted to get one back.
+        per_agent: The most lanes of this group that one agent may hold; None for no ceiling.
+        per_tenant: The most lanes of this group that one tenant may hold; None for no ceiling.
+    """
+
+    name: str
+    capacity: int
+    guaranteed: int = 0
+    per_agent: int | None = None
+    per_tenant: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could never run a call."""
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigError("name", self.name, "give the lane group a name that is not empty")
+        _whole("capacity", self.capacity, 1)
+        _whole("guaranteed", self.guaranteed, 0)
+        _whole("per_agent", self.per_agent, 1, none=True)
+        _whole("per_tenant", self.per_tenant, 1, none=True)
+        if self.guaranteed > self.capacity:
+            way = f"at most the group's capacity, {self.capacity}"
+            raise ConfigError("guaranteed", self.guaranteed, way)
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerConfig:
+    """Who goes next. The defaults are those of the source document (4 queues, 1, 2, 4, 8 s, 100).
+
+    Args:
+        order: "mlfq", or a baseline: "fifo", "round_robin", "priority", "hrrn".
+        num_queues: Levels of the feedback queue; 1 or more.
+        time_quanta_s: Seconds of service that an agent may receive in each level before it goes
+            down one; the last level has no further to go. `num_queues` numbers, each above 0.
+        boost_interval: Dispatches between two priority boosts; each boost also lets the call that
+            has waited longest go next, which bounds starvation.
+        boost_every_s: Seconds between two boosts as well, or None.
+        service_s_per_1k_tokens: Seconds of service that a thousand tokens count for; 0 counts
+            lane time only. Guessed: lane time follows the output tokens already.
+        share_half_life_s: After so many seconds a tenant's tokens count half in its dominant
+            share. Guessed: one window of a per-minute limit.
+        start_levels: Level in which an agent with each priority hint starts.
+    """
+
+    order: Order | str = Order.MLFQ
+    num_queues: int = 4
+    time_quanta_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    boost_interval: int = 100
+    boost_every_s: float | None = None
+    service_s_per_1k_tokens: float = 0.0
+    share_half_life_s: float = 60.0
+    start_levels: Mapping[Priority | str, int] = field(
+        default_factory=lambda: MappingProxyType(
+            {Priority.INTERACTIVE: 0, Priority.BATCH: 1, Priority.BACKGROUND: 2}
+        )
+    )
+
+    def __post_init__(self) -> None:
+        """Check each field and bring it into one form."""
+        try:
+            object.__setattr__(self, "order", Order(self.order))
+        except ValueError:
+            words = ", ".join(repr(str(order)) for order in Order)
+            raise ConfigError("order", self.order, f"use one of {words}") from None
+        _whole("num_queues", self.num_queues, 1)
+        _whole("boost_interval", self.boost_interval, 1)
+        check_seconds("boost_every_s", self.boost_every_s)
+        _seconds("share_half_life_s", self.share_half_life_s)
+        _seconds("service_s_per_1k_tokens", self.service_s_per_1k_tokens, zero=True)
+        self._check_quanta()
+        levels = {parse_priority(k, "start_levels"): v for k, v in self.start_levels.items()}
+        for name, level in levels.items():
+            _whole(f"start_levels[{name}]", level, 0)
+        last = self.num_queues - 1
+        object.__setattr__(
+            self, "start_levels", MappingProxyType({k: min(v, last) for k, v in levels.items()})
+        )
+
+    def _check_quanta(self) -> None:
+        name = "time_quanta_s"
+        try:
+            quanta = tuple(float(quantum) for quantum in self.time_quanta_s)
+        except (TypeError, ValueError):
+            raise ConfigError(name, self.time_quanta_s, "give a tuple of seconds") from None
+        if len(quanta) != self.num_queues:
+            way = f"give one quantum for each of the {self.num_queues} queues (num_queues)"
+            raise ConfigError(name, self.time_quanta_s, way)
+        for quantum in quanta:
+            if not 0 < quantum < float("inf"):
+                raise ConfigError(name, self.time_quanta_s, "each quantum is more than 0 seconds")
+        object.__setattr__(self, name, quanta)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseConfig:
+    """When a call that holds a lane counts as hung. Queue time never counts.
+
+    Args:
+        first_token_timeout_s: Silence before the first beat of a streaming call. 60 s was guessed
+            from published times to first token, which stay below 20 s at the 99th percentile.
+        silence_timeout_s: Silence between two beats. 30 s is the zombie bound of arXiv:2603.13110.
+        response_timeout_s: Silence of a call that does not stream and so cannot beat. Guessed:
+            4,096 tokens at 35 tokens a second.
+        total_timeout_s: The longest that a call may hold a lane, beats or not; None for no bound.
+            600 s is the OpenAI SDK's own request timeout.
+    """
+
+    first_token_timeout_s: float = 60.0
+    silence_timeout_s: float = 30.0
+    response_timeout_s: float = 120.0
+    total_timeout_s: float | None = 600.0
+
+    def __post_init__(self) -> None:
+        """Refuse what would reap at once or never."""
+        for name in ("first_token_timeout_s", "silence_timeout_s", "response_timeout_s"):
+            _seconds(name, getattr(self, name))
+        check_seconds("total_timeout_s", self.total_timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantConfig:
+    """What a tenant is entitled to.
+
+    Args:
+        weight: Its part relative to the other tenants' (weighted dominant resource fairness).
+    """
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a weight that would starve the tenant."""
+        number = isinstance(self.weight, int | float) and not isinstance(self.weight, bool)
+        if not number or not 0 < self.weight < float("inf"):
+            raise ConfigError("weight", self.weight, "give a finite number above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of it.
+
+    Args:
+        lanes: Execution lanes in all; 1 or more.
+        groups: The lane groups. Left out: one group, "model", of `lanes` lanes. With several, the
+            sum of their capacities may exceed `lanes`; that of their guarantees may not.
+        scheduler: Who goes next.
+        leases: When a running call counts as hung.
+        tenants: Entitlements by tenant's name; a tenant not named here has weight 1.
+        max_waiting: Calls that may wait at once; a further one is refused with `QueueFull`.
+        max_waiting_per_agent: The same for one agent; None for no bound of its own.
+        wait_timeout_s: Seconds that a call may wait unless it says otherwise; None: for ever.
+        endpoints: What is known of endpoints, by shell pattern over "host/model" (the first that
+            fits); an endpoint that none fits is found out.
+        breaker: When an endpoint counts as dead.
+        budgets: How much agents and tenants may use.
+        shares: How much of an endpoint's rate agents and tenants may take.
+        prices: What models cost, by shell pattern over "host/model"; needed for budgets of cost.
+        agent_idle_s: Seconds after which an agent without a call is forgotten, its service with it.
+    """
+
+    lanes: int = 8
+    groups: tuple[LaneGroup, ...] = ()
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    leases: LeaseConfig = field(default_factory=LeaseConfig)
+    tenants: Mapping[str, TenantConfig] = field(default_factory=lambda: MappingProxyType({}))
+    max_waiting: int = 100_000
+    max_waiting_per_agent: int | None = None
+    wait_timeout_s: float | None = None
+    agent_idle_s: float = 3600.0
+    endpoints: Mapping[str, EndpointConfig] = field(default_factory=lambda: MappingProxyType({}))
+    breaker: BreakerConfig = field(default_factory=BreakerConfig)
+    budgets: tuple[BudgetConfig, ...] = ()
+    shares: tuple[ShareConfig, ...] = ()
+    prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        """Check the whole, and the parts against each other."""
+        _whole("lanes", self.lanes, 1)
+        _whole("max_waiting", self.max_waiting, 0)
+        _whole("max_waiting_per_agent", self.max_waiting_per_agent, 1, none=True)
+        check_seconds("wait_timeout_s", self.wait_timeout_s, zero=True)
+        _seconds("agent_idle_s", self.agent_idle_s)
+        kinds = (
+            ("scheduler", SchedulerConfig),
+            ("leases", LeaseConfig),
+            ("breaker", BreakerConfig),
+        )
+        for name, kind in kinds:
+            if not isinstance(getattr(self, name), kind):
+                raise ConfigError(name, getattr(self, name), f"give a {kind.__name__}(...)")
+        self._check_groups()
+        self._check_mapping("tenants", TenantConfig)
+        self._check_mapping("endpoints", EndpointConfig)
+        self._check_mapping("prices", Price)
+        object.__setattr__(self, "budgets", tuple(self.budgets))
+        for budget in self.budgets:
+            if not isinstance(budget, BudgetConfig):
+                raise ConfigError("budgets", budget, "give BudgetConfig(...) objects")
+            if budget.resource == "cost" and not self.prices:
+                raise ConfigError("prices", {}, "a budget of cost needs the prices of the models")
+        object.__setattr__(self, "shares", tuple(self.shares))
+        for share in self.shares:
+            if not isinstance(share, ShareConfig):
+                raise ConfigError("shares", share, "give ShareConfig(...) objects")
+
+    def _check_mapping(self, name: str, kind: type) -> None:
+        values = getattr(self, name)
+        if not isinstance(values, Mapping):
+            way = f"give a mapping of names to {kind.__name__}(...)"
+            raise ConfigError(name, values, way)
+        for key, value in values.items():
+            if not isinstance(value, kind):
+                raise ConfigError(f"{name}[{key}]", value, f"give a {kind.__name__}(...)")
+        object.__setattr__(self, name, MappingProxyType(dict(values)))
+
+    def _check_groups(self) -> None:
+        groups = tuple(self.groups) or (LaneGroup("model", self.lanes),)
+        for group in groups:
+            if not isinstance(group, LaneGroup):
+                raise ConfigError("groups", group, "give LaneGroup(...) objects")
+        names = [group.name for group in groups]
+        if len(set(names)) != len(names):
+            raise ConfigError("groups", names, "each lane group needs a name of its own")
+        promised = sum(group.guaranteed for group in groups)
+        if promised > self.lanes:
+            way = f"the guarantees together may be at most lanes={self.lanes}"
+            raise ConfigError("guaranteed", promised, way)
+        object.__setattr__(self, "groups", groups)

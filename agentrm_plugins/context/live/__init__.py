@@ -1,0 +1,18 @@
+"""The context lifecycle at work: sessions with their archive, locks and background work."""
+
+from __future__ import annotations
+
+from agentrm_plugins.context.live.background import LowPriority
+from agentrm_plugins.context.live.manager import ContextManager, fit
+from agentrm_plugins.context.live.recaller import RECALL_TOOL
+from agentrm_plugins.context.live.session import ContextSession
+from agentrm_plugins.counting.encodings import counter_for
+
+__all__ = [
+    "RECALL_TOOL",
+    "ContextManager",
+    "ContextSession",
+    "LowPriority",
+    "counter_for",
+    "fit",
+]

@@ -1,0 +1,226 @@
+"""Sessions by tenant and id: made, woken, put to sleep. The door to the context lifecycle.
+
+```python
+manager = ContextManager(ContextConfig(budget_tokens=8_000), store=SqliteStore("agent.db"))
+view = manager.session("thread-1").prepare(history, tools=tools)
+answer = client.chat.completions.create(messages=view.messages, ...)
+```
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, Self
+
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live.recaller import RECALL_TOOL
+from agentrm_plugins.context.live.session import ContextSession
+from agentrm_plugins.context.live.waking import Woken, blank, woken
+from agentrm_plugins.context.plan.transcript import Source
+from agentrm_plugins.context.plan.view import Pressure, View
+from agentrm_plugins.context.stores.base import ColdStore, SessionKey
+from agentrm_plugins.context.stores.sqlite import SqliteStore
+from agentrm_plugins.errors import ClosedError, ConfigError, StoreError
+
+__all__ = ["RECALL_TOOL", "ContextManager", "fit"]
+
+
+class ContextManager:
+    """All sessions of one process that share an archive. Thread-safe.
+
+    Args:
+        config: For every session that brings none of its own.
+        store: The archive; SQLite in memory if left out.
+        summariser: An object with `summarise` or `asummarise` (see `LLMSummariser`); its text is
+            added to the notes. None: notes alone.
+        semantic: A `SemanticIndex`, fused with the full-text ranking; None for words alone.
+        submit: Runs a background job, `submit(job)`; the gate of `AgentRM` can stand here. One
+            thread of the manager's own if left out.
+        clock: Seconds since the epoch.
+        max_live: Sessions kept in memory; the one used least recently is hibernated beyond it.
+    """
+
+    def __init__(
+        self,
+        config: ContextConfig | None = None,
+        *,
+        store: ColdStore | None = None,
+        summariser: Any | None = None,
+        semantic: Any | None = None,
+        submit: Callable[[Callable[[], None]], object] | None = None,
+        clock: Callable[[], float] = time.time,
+        max_live: int = 256,
+    ) -> None:
+        if max_live < 1:
+            raise ConfigError("max_live", max_live, "give a whole number, 1 or more")
+        if summariser is not None and not (
+            hasattr(summariser, "summarise") or hasattr(summariser, "asummarise")
+        ):
+            way = "give an object with a method summarise or asummarise"
+            raise ConfigError("summariser", type(summariser).__name__, way)
+        self.config = config or ContextConfig()
+        self.store: ColdStore = store if store is not None else SqliteStore(":memory:")
+        self._own_store = store is None
+        self._extras = {"summariser": summariser, "semantic": semantic}
+        self._submit = submit
+        self._clock = clock
+        self._max_live = max_live
+        self._live: OrderedDict[SessionKey, ContextSession] = OrderedDict()
+        self._lock = threading.RLock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._closed = False
+
+    def session(
+        self, session: str, *, tenant: str = "default", config: ContextConfig | None = None
+    ) -> ContextSession:
+        """Give a session, woken from the archive if it is there, new otherwise.
+
+        Args:
+            session: Its id, such as a LangGraph thread id.
+            tenant: Whose it is; another tenant's session of the same id is another session.
+            config: Its own settings; they count when it is not live yet.
+        """
+        for name, value in (("session", session), ("tenant", tenant)):
+            if not value:
+                raise ConfigError(name, value, "give a name that is not empty")
+        key = SessionKey(tenant, session)
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the context manager was closed; make a new one")
+            found = self._live.get(key)
+            if found is None:
+                found = self._live[key] = self._wake(key, config or self.config)
+            self._live.move_to_end(key)
+            self._bound()
+            return found
+
+    def _wake(self, key: SessionKey, config: ContextConfig) -> ContextSession:
+        def wake() -> Woken:
+            return woken(key, self.store, config)
+
+        again = None
+        try:
+            found = wake()
+        except StoreError:
+            if config.on_store_error == "raise":
+                raise
+            found, again = blank(config), wake
+        return ContextSession(key, found, again, self.store, self._run, self._clock, self._extras)
+
+    def _run(self, job: Callable[[], None]) -> object:
+        if self._submit is not None:
+            return self._submit(job)
+        with self._lock:
+            if self._closed:
+                raise ClosedError("the context manager was closed; make a new one")
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="agentrm-context")
+            return self._pool.submit(job)
+
+    def _bound(self) -> None:
+        for key, oldest in list(self._live.items())[:-1]:
+            if len(self._live) <= self._max_live:
+                return
+            if oldest.busy:  # with a model's summary, perhaps: nobody waits for that here
+                continue
+            try:
+                self._retire(key)
+            except StoreError:
+                continue
+
+    def _retire(self, key: SessionKey) -> None:
+        """Hibernate a session; whoever holds it still is led to the one that lives then."""
+        found = self._live[key]
+        config = found.config
+        found.hibernate(lambda: self.session(key.session, tenant=key.tenant, config=config))
+        del self._live[key]
+
+    def hibernate(self, session: str, *, tenant: str = "default") -> None:
+        """Write one session to the archive and let go of it.
+
+        Raises:
+            StoreError: The store refused; the session stays in memory.
+        """
+        key = SessionKey(tenant, session)
+        with self._lock:
+            if key in self._live:
+                self._retire(key)
+
+    def hibernate_idle(self, idle_s: float, *, now_s: float | None = None) -> list[SessionKey]:
+        """Hibernate all sessions that were not used for `idle_s` seconds; give their keys."""
+        now = self._clock() if now_s is None else now_s
+        with self._lock:
+            idle = [
+                key
+                for key, found in self._live.items()
+                if now - found.used_at_s >= idle_s and not found.busy
+            ]
+            for key in idle:
+                self._retire(key)
+        return idle
+
+    def statistics(self) -> Mapping[SessionKey, Pressure]:
+        """Give how full each live session's window is."""
+        with self._lock:
+            live = list(self._live.items())
+        return {key: session.pressure for key, session in live}
+
+    def close(self) -> None:
+        """Finish the background work and hibernate every session. A second time does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            pool, live = self._pool, list(self._live.values())
+        if pool is not None:
+            pool.shutdown(wait=True)
+        failed: StoreError | None = None
+        for session in live:
+            try:
+                session.hibernate()
+            except StoreError as error:
+                failed = error
+        self._live.clear()
+        if self._own_store:
+            self.store.close()
+        if failed is not None:
+            raise failed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def fit(
+    messages: Sequence[Source],
+    budget_tokens: int,
+    *,
+    model: str | None = None,
+    tools: Sequence[Any] = (),
+    config: ContextConfig | None = None,
+    now_s: float = 0.0,
+) -> View:
+    """Fit a list of messages into a budget once, without a session: the plain function.
+
+    What does not fit becomes notes, and what the newest user message asks about is looked up in
+    it. For a conversation with more than one turn use a session: it keeps the prefix and the work.
+
+    Args:
+        messages: OpenAI-format dicts or `Message` objects; not changed.
+        budget_tokens: The most that the request may hold; 200 or more.
+        model: For the counts; that of `config` if left out.
+        tools: Tool schemas that will be sent along.
+        config: Other settings.
+        now_s: Seconds since the epoch, for messages without a time of their own.
+    """
+    base = config or ContextConfig()
+    settings = replace(base, budget_tokens=budget_tokens, model=model or base.model)
+    with ContextManager(settings, submit=lambda _: None, clock=lambda: now_s) as manager:
+        return manager.session("fit").prepare(messages, tools=tools)

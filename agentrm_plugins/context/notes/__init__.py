@@ -1,0 +1,1 @@
+"""What is kept of what left the prompt: facts, notes, summaries."""

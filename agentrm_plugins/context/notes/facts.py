@@ -1,0 +1,309 @@
+"""What in a text is worth keeping when the text itself is not: notes, made without a model.
+
+Law: each sentence or line gets a score, the sum of what its values are worth (identifiers, numbers,
+dates, paths, names, ...), of what its words announce (a decision, a rule, a correction) and of who
+said it, less what speaks against it (a question, a line that looks like many others). Notes keep
+the sentence's own words, so that an exact string stays exact. Regime: any language with Latin, CJK
+or Cyrillic script for the values; announcing words are known for English, German, French, Spanish,
+Portuguese, Italian, Russian, Chinese and Japanese. Limit: a fact told without a value, a name or an
+announcing word is found by recall only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from agentrm_plugins.context.notes.text import DATE, PASSAGE_CHARS, STOPWORDS, sentences, terms
+
+__all__ = ["STATES", "Finding", "Value", "find", "flattened", "skeleton", "values_of"]
+
+NOTE_CHARS = 240
+"""About 60 tokens of English: a sentence longer than this keeps the part around its values."""
+
+_NOISE_REPEATS = 3
+"""A line whose shape was met so often besides is a log line or a row of a table. Guessed."""
+
+_MOST_VALUES = 32
+"""Of one sentence that is longer than a note. Guessed: a note of 240 characters holds ten or so."""
+
+_SCAN_CHARS = 200_000
+"""Beyond it a message's text is not read for notes; it stays in the archive and recall finds it."""
+
+_CAPITAL = "[A-ZÀ-ÖØ-ÞА-Я]"
+_LETTERS = r"A-Za-zÀ-ÖØ-öø-ÿА-яŁłŚśŽžČčŠš"
+# No digits: "Lyon est UKV-63709" is a name, a verb and a number, not one long name.
+_NAME = rf"{_CAPITAL}[{_LETTERS}’'-]+(?![{_LETTERS}’'-]*[0-9_])"
+_MORE = rf"(?:{_NAME}|{_CAPITAL}\.(?!\w))"  # "Ada B. Cole", "Ada C."
+_PARTICLES = (
+    "(?:d[aeiou]|de[lrn]|d[ao]s|la|le|l[ao]s|el|al|bin|ibn|v[ao]n|zu[mr]?|te[rn]|und|and|of|y)"
+)
+# ASCII word borders: a number or an id may touch Chinese or Japanese text.
+_VALUE = re.compile(
+    r"(?P<url>\b[a-z][a-z0-9+.-]{1,9}://[^\s<>\"'）)]+)"
+    r"|(?P<email>\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
+    r"|(?P<uuid>\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b)"
+    r"|(?P<code>`[^`\n]{1,120}`)"
+    r"|(?P<path>(?<![\w/])(?:~|\.{1,2}|[A-Za-z]:)?[/\\][\w.@%+~-]+(?:[/\\][\w.@%+~-]+)*[/\\]?"
+    r"|\b[\w-]+(?:/[\w.-]+)*\.(?:py|js|ts|tsx|go|rs|java|c|h|cpp|md|txt|json|ya?ml|toml|ini|cfg|csv"
+    r"|sql|sh|log|html|css|xml|pdf|docx?|xlsx?|png|jpe?g|zip|gz|db|env|lock|conf|tf|ipynb|parquet)\b)"
+    r"|(?P<quoted>\"[^\"\n]{2,100}\"|“[^”\n]{2,100}”|«[^»\n]{2,100}»|「[^」\n]{1,60}」|‘[^’\n]{2,60}’"
+    r"|(?<!\w)'[^'\n]{2,60}'(?!\w))"
+    rf"|(?P<date>(?i:{re.sub(r'[?]P<[a-z0-9]+>', '?:', DATE.pattern)}))"
+    r"|(?P<ip>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?\b)"
+    r"|(?P<time>\b\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]\.?m\b\.?)?|\b\d{1,2}\s?[ap]m\b)"
+    r"|(?P<money>[$€£¥₹]\s?\d[\d.,' ]*\d?(?:\s?(?:k|m|bn|million|billion))?\b|\b\d[\d.,']*\s?"
+    r"(?:€|£|¥|元|円|[kKM]€|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|dollars?|euros?|pounds?|francs?)\b))"
+    r"|(?P<ident>#\d+\b|\b(?=[\w.:/+-]*\d)(?=[\w.:/+-]*[A-Za-z])[A-Za-z0-9]+(?:[-_.:/+][A-Za-z0-9]+)*"
+    r"|\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b|\b[a-z]+[A-Z]\w*\b|\b[A-Z]{2,}(?:[-_][A-Z0-9]+)+\b"
+    r"|(?<![A-Za-z0-9])[A-Za-z]+\d[A-Za-z0-9-]*)"
+    r"|(?P<number>(?<![\w.])(?:(?<!\S)[-+])?\d+(?:[.,'’]\d+)*(?:\s?%)?)"
+    rf"|(?P<name>(?<=\s){_NAME}(?:\s(?:{_PARTICLES}\s)?{_MORE})*|^{_NAME}(?:\s{_MORE})+)",
+    re.ASCII,
+)
+_WORTH = {
+    "url": 1.5, "email": 1.6, "uuid": 1.6, "code": 1.3, "path": 1.3, "quoted": 1.1, "date": 1.2,
+    "ip": 1.5, "time": 0.7, "money": 1.4, "ident": 1.4, "number": 0.8, "name": 0.6,
+}  # fmt: skip
+"""What a value of each kind adds. Guessed; only the order matters much: exact strings first."""
+
+DISTINCT = frozenset({"url", "email", "uuid", "code", "path", "quoted", "ip", "ident"})
+
+CORRECTS = re.compile(
+    r"\b(?:correct(?:ion|ed|ing)|actually|no longer|not anymore|any ?more|instead|rather than"
+    r"|scratch"
+    r"|chang(?:e|ed|es)|moved?|switched|replace[sd]|supersed\w+|revis\w+|updated?"
+    r"|now|wrong|mistake\w*|mistyped|typo|misspoke|outdated|obsolete|overrid\w+|renamed?|reassigned"
+    r"|postponed|rescheduled|bumped|raised|lowered|takes? over|turns out|forget (?:that|what|the)"
+    r"|disregard|ignore (?:that|what|the)|i meant|new (?!york)|from now on|as of|korrektur"
+    r"|eigentlich"
+    r"|statt(?:dessen)?|nicht mehr|ge[äa]ndert|jetzt|verschoben|neue[rsn]?|doch|en fait|plut[ôo]t"
+    r"|d[ée]sormais|chang[ée]e?|au lieu|remplac\w+|correcci[óo]n|en realidad|ahora|ya no|cambi\w+"
+    r"|en (?:lugar|vez) de|na verdade|agora|mudou|alterado|em vez|correzione|adesso|invece)\b"
+    r"|更正|改为|改成|改到|改了|改用|换成|换了|变成|變更|变更|不是|不再|而是|现在|更新|訂正|変更|ではなく|今は"
+    r"|(?:исправлени|теперь|вместо|больше не|изменил|перенес)\w*",
+    re.IGNORECASE,
+)
+ANNOUNCES = re.compile(
+    r"\b(?:decid\w+|decision|agree[ds]?|agreement|approv\w+|chos\w+|choose|settled?|confirm\w*|must"
+    r"|never|always|require[ds]?|requirement|deadline|due|prefer\w*|polic(?:y|ies)|rules?|don'?t"
+    r"|do not"
+    r"|remember|important|critical|note|promise\w*|owner|owns|responsib\w+|in charge|assigned|limit"
+    r"|budget|only|avoid|allergic|constraint|goal|task|will use|we use|go(?:ing)? with|stick with"
+    r"|root"
+    r"|cause|caused|because|result|found|fixed|password|secret|codename|called|named|contact|lives?"
+    r"|born|favou?rite|reservation|booking|entschied\w*|beschlossen|muss|m[üu]ssen|niemals|immer|frist"
+    r"|wichtig|verantwortlich|d[ée]cid\w+|doit|jamais|toujours|important|responsable|d[ée]lai|decidi\w+"
+    r"|debe|nunca|siempre|importante|plazo|deve|sempre|scadenza)\b"
+    r"|决定|必须|永远|不要|截止|重要|负责|偏好|同意|決定|必ず|期限|担当|решил\w*|долж\w+|всегда|никогда|важно",
+    re.IGNORECASE,
+)
+STATES = re.compile(
+    r"[:=→]|->|\b(?:is|are|was|were|will be|be|becomes?|equals|set to|has|have|uses?|goes? to|ist"
+    r"|sind"
+    r"|war|heißt|est|sont|sera|es|son|está|será|é|são|è|uses)\b|是|为|為|は|が|—|-\s",
+    re.IGNORECASE,
+)
+_FILLER = re.compile(
+    r"^(?:(?:ok(?:ay)?|well|so|sure|right|great|thanks|thank you|by the way|btw|also|and|but|oh"
+    r"|one more thing|please note(?: that)?|note(?: that)?|for the record|fyi|for reference"
+    r"|just so you know|quick note|heads[- ]up|remember(?: that)?)[,:;.!—–-]*\s+)+",
+    re.IGNORECASE,
+)
+_ROLE_WORTH = {"user": 1.0, "system": 1.0, "developer": 1.0, "assistant": 0.3}
+_KEYED = re.compile(r"[\w .\-\"']{1,40}\s*[:=]\s")
+_WORD = re.compile(r"[^\W\d_]+")
+_CALL = re.compile(r"\w\(|[{};]\s*$|=>|\bdef |\breturn\b")
+_NUMBERISH = re.compile(r"[0-9a-f]*\d[0-9a-f]*", re.IGNORECASE)
+
+
+@lru_cache(maxsize=8192)
+def _norm(text: str) -> str:
+    return re.sub(r"[\s,'’\"“”«»`「」]+", "", text).casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An exact string that carries information, where it stands in its sentence, and its kind."""
+
+    kind: str
+    text: str
+    start: int
+
+    @property
+    def norm(self) -> str:
+        """The form by which two mentions of one value are known as the same."""
+        return _norm(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence that is worth a note."""
+
+    text: str
+    score: float
+    values: tuple[Value, ...]
+    corrects: bool
+    states: bool
+
+
+def values_of(text: str) -> tuple[Value, ...]:
+    """Find the values of one sentence or passage, in order."""
+    # Recall reads the same passages question after question; long texts are read once.
+    return _values_known(text) if len(text) <= PASSAGE_CHARS else _values_in(text)
+
+
+def _values_in(text: str) -> tuple[Value, ...]:
+    found = []
+    for match in _VALUE.finditer(text):
+        kind = str(match.lastgroup)
+        value = match.group().rstrip(".,;:!?)")
+        if kind == "name" and value.casefold() in STOPWORDS:
+            continue
+        if kind == "ident" and len(value) < 2:  # noqa: PLR2004 - one letter names nothing
+            continue
+        found.append(Value(kind, value, match.start()))
+    return tuple(found)
+
+
+_values_known = lru_cache(maxsize=4096)(_values_in)
+
+
+def skeleton(line: str) -> str:
+    """Give the shape of a line: numbers, ids and words masked, so that lines of one kind agree.
+
+    The key of a line ``key: value`` or ``key = value`` stays, so the lines of a settings file
+    differ, while the rows of a table or a log do not.
+    """
+    match = _KEYED.match(line)
+    key = match.group() if match and "(" not in line else ""
+    shape = _NUMBERISH.sub("0", line[len(key) :])
+    return (key + _WORD.sub("w", shape))[:80]
+
+
+def flattened(text: str) -> str:
+    """Give JSON as lines ``path: value``; any other text as it is."""
+    stripped = text.strip()
+    if not stripped or stripped[0] not in "{[" or len(stripped) > _SCAN_CHARS:
+        return text
+    try:
+        data = json.loads(stripped)
+    except ValueError:
+        return text
+    return "\n".join(_flat(data, ""))
+
+
+def _flat(data: Any, path: str) -> Iterator[str]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from _flat(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(data, list):
+        if all(isinstance(item, str | int | float | bool) for item in data):
+            yield f"{path}: {', '.join(map(str, data))}"
+        else:
+            for item in data:
+                yield from _flat(item, path)
+    else:
+        yield f"{path}: {data}" if path else str(data)
+
+
+def find(text: str, role: str, seen: Counter[str] | None = None) -> list[Finding]:
+    """Find what is worth a note in one message's text, in order.
+
+    Args:
+        text: The message's plain text.
+        role: Who said it.
+        seen: How often each shape of a line was met in bulky texts; it is read and added to.
+    """
+    text = flattened(text[:_SCAN_CHARS])
+    pieces = sentences(text)
+    bulky = role in {"tool", "function"} or len(pieces) > 30  # noqa: PLR2004 - pasted, not said
+    shapes: Counter[str] = Counter()
+    if bulky:
+        shapes.update(skeleton(piece) for _, piece in pieces)
+    found = []
+    before = ""
+    for _, piece in pieces:
+        repeats = 0
+        if bulky:
+            shape = skeleton(piece)
+            repeats = shapes[shape] - 1 + (seen[shape] if seen is not None else 0)
+            if repeats >= _NOISE_REPEATS:
+                continue
+        finding = _judge(piece, role, repeats)
+        if finding is not None and before and not bulky and _leans(finding, before):
+            finding = _judge(f"{before} {piece}", role, repeats)
+        if finding is not None:
+            found.append(finding)
+        before = piece
+    if bulky and seen is not None:
+        seen.update(shapes)
+    return found
+
+
+def _leans(finding: Finding, before: str) -> bool:
+    """Whether a sentence needs the one before it to be understood.
+
+    It tells a value of something that only that one names, or is the second half of a correction
+    ("Wrong one. The id is 7.").
+    """
+    if len(before) > NOTE_CHARS or not finding.values:
+        return False
+    inside = {term for value in finding.values for term in terms(value.text)}
+    about = [term for term in terms(finding.text) if term not in inside]
+    short = len(set(about)) < 2  # noqa: PLR2004 - one word is no subject
+    cue = not finding.corrects and not values_of(before) and CORRECTS.search(before) is not None
+    return short or (cue and len(before) <= 60)  # noqa: PLR2004 - an exclamation, not a topic
+
+
+def _judge(piece: str, role: str, repeats: int) -> Finding | None:
+    values = values_of(piece)
+    announces = len(set(map(str.casefold, ANNOUNCES.findall(piece))))
+    corrects = CORRECTS.search(piece) is not None
+    if not values and not announces:
+        return None
+    kinds: dict[str, float] = {}
+    for value in values:
+        exact = value.kind != "ident" or any(char.isdigit() for char in value.text)
+        kinds[value.kind] = kinds.get(value.kind, 0.0) * 0.3 + _WORTH[value.kind] * (
+            1.0 if exact else 0.4
+        )
+    states = STATES.search(piece) is not None
+    score = min(3.0, sum(kinds.values())) + 0.5 * min(2, announces) + 0.6 * corrects
+    score += 0.4 * states + _ROLE_WORTH.get(role, 0.0)
+    if piece.endswith(("?", "？")):
+        score -= 2.0
+    score -= 0.8 * repeats
+    if role in {"tool", "function"} and _CALL.search(piece):
+        score -= 1.2
+    said = _FILLER.sub("", piece)
+    text = _shortened(said, values)
+    if len(set(terms(text))) < 2:  # noqa: PLR2004 - one word says nothing
+        return None
+    if text == said:
+        gone = len(piece) - len(said)
+        values = tuple(replace(value, start=max(0, value.start - gone)) for value in values)
+    else:
+        # Notes are compared value by value: a line without an end must not hold up a turn.
+        once = {value.norm: value for value in reversed(values)}
+        values = tuple(sorted(once.values(), key=lambda value: value.start))[:_MOST_VALUES]
+    return Finding(text, score, values, corrects, states)
+
+
+def _shortened(piece: str, values: tuple[Value, ...]) -> str:
+    if len(piece) <= NOTE_CHARS:
+        return piece
+    first = next((v.start for v in values if v.kind in DISTINCT), None)
+    if first is None:
+        first = values[0].start if values else 0
+    begin = max(0, min(first - NOTE_CHARS // 2, len(piece) - NOTE_CHARS))
+    cut = piece[begin : begin + NOTE_CHARS]
+    if begin:
+        cut = cut.partition(" ")[2] or cut
+    head = cut.rpartition(" ")[0] or cut
+    return ("…" if begin else "") + head + "…"

@@ -1,0 +1,1 @@
+"""What one prompt holds: the transcript, its groups, compaction and the view."""

@@ -1,0 +1,120 @@
+"""Where the history that a caller hands over meets the one that is known.
+
+The list usually grows at its end. It may also be shorter (taken back), differ from some point on
+(edited, regenerated), have lost its oldest messages, or have been rewritten by another middleware.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentrm_plugins.types.message import Message
+
+__all__ = ["Alignment", "align", "digest_of", "mark_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """What to do.
+
+    Args:
+        keep: Known messages that still hold; those after are a branch that was left.
+        new_from: Index of the first handed-over message that is new.
+        shift: A message's place less its index in the list, for all that are still shown.
+        shown_from: First place that the caller still shows.
+        skip: Messages at the head of the list that are known and lie before a gap.
+    """
+
+    keep: int
+    new_from: int
+    shift: int
+    shown_from: int
+    skip: int = 0
+
+
+def mark_of(source: Mapping[str, Any] | Message) -> int:
+    """Fingerprint a message for comparison within this process; cheap, by its content alone."""
+    if isinstance(source, Message):
+        content = source.content
+        inner: Any = content if isinstance(content, str) else json.dumps(content, default=str)
+        return hash((source.role, inner, source.name, source.tool_calls, source.tool_call_id))
+    try:
+        return hash((*source, *source.values()))
+    except TypeError:
+        pass
+    try:
+        calls = [(c.get("id"), *c["function"].items()) for c in source["tool_calls"]]
+        rest = [item for item in source.items() if item[0] != "tool_calls"]
+        return hash((*rest, *calls))
+    except (AttributeError, KeyError, TypeError):
+        return hash(tuple(map(_frozen, source.items())))
+
+
+def _frozen(item: Any) -> Any:
+    """Turn JSON-like data into something that can be hashed, quickly: this runs on each turn."""
+    kind = type(item)
+    if kind is str or item is None:
+        return item
+    if kind is tuple or kind is list:
+        return tuple(map(_frozen, item))
+    if kind is dict:
+        try:
+            values = tuple(item.values())
+            hash(values)
+        except TypeError:
+            pass
+        else:
+            return (*item, *values)
+        return tuple(map(_frozen, item.items()))
+    return str(item)
+
+
+def digest_of(body: str) -> str:
+    """Fingerprint an archived message for comparison across processes."""
+    return hashlib.blake2b(body.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def align(known: Sequence[Any], incoming: Sequence[Any], shown_from: int) -> Alignment:
+    """Compare marks (or digests) of the known history with those handed over now.
+
+    Args:
+        known: Of all known messages, by place.
+        incoming: Of the list, by index.
+        shown_from: First place that the caller showed last time; its list began there.
+    """
+    base = min(shown_from, len(known))
+    size = len(known) - base
+    if len(incoming) >= size and list(incoming[:size]) == list(known[base:]):
+        return Alignment(len(known), size, base, base)
+    same = 0
+    while same < min(size, len(incoming)) and incoming[same] == known[base + same]:
+        same += 1
+    if same == len(incoming):
+        return Alignment(base + same, same, base, base)
+    at = _tail_in(known, incoming)
+    if at is None:
+        return Alignment(base + same, same, base, base)
+    tail = 0
+    while tail <= at and tail < len(known) and incoming[at - tail] == known[-1 - tail]:
+        tail += 1
+    begin = at - tail + 1
+    shift = len(known) - 1 - at
+    if begin <= same:
+        return Alignment(len(known), at + 1, shift, shift + begin, begin)
+    # Something before the known tail is new: all that is shown now counts as new, and what was
+    # known stays in the archive.
+    return Alignment(len(known), 0, len(known), len(known))
+
+
+def _tail_in(known: Sequence[Any], incoming: Sequence[Any]) -> int | None:
+    """Find the last known message in the list, or None when it is gone."""
+    if not known:
+        return None
+    for at in range(len(incoming) - 1, -1, -1):
+        if incoming[at] == known[-1]:
+            return at
+    return None

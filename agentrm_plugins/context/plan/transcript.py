@@ -1,0 +1,410 @@
+"""One session's state: its messages' places and counts, its notes and episodes. Pure.
+
+Places ("seq") count the session's messages from 0, leading system messages aside: those are sent as
+the caller has them. `first_hot` is the first place that is still sent as it is; what lies before
+is compacted. The newest user message is sent in any case.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.notes.facts import Finding, find
+from agentrm_plugins.context.notes.notes import Ledger
+from agentrm_plugins.context.notes.text import Passage, passages, terms
+from agentrm_plugins.context.plan.align import Alignment, align, digest_of, mark_of
+from agentrm_plugins.context.plan.groups import Grouping, grouped
+from agentrm_plugins.counting.tokens import TokenCounter
+from agentrm_plugins.errors import BadMessage, StoreCorrupt
+from agentrm_plugins.types.message import (
+    FRAMEWORK,
+    KNOWN_BLOCKS,
+    SYSTEM_ROLES,
+    Message,
+    from_openai,
+    plain_text,
+    said_text,
+)
+
+__all__ = [
+    "Entry",
+    "Episode",
+    "Recalled",
+    "Replacement",
+    "Session",
+    "body_of",
+    "cut_up",
+    "message_of",
+]
+
+Source = Mapping[str, Any] | Message
+_ARGUMENT_KINDS = frozenset({"path", "url", "email", "uuid"})
+SHORT_CHARS = 4_000
+"""Messages up to this size are read for notes at once, so that a correction counts in the same
+turn; longer ones in the background. About 0.5 ms at most."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message: its body while it is needed, and what is known of it for good."""
+
+    seq: int
+    role: str
+    tokens: int
+    digest: str
+    mark: int
+    at_s: float
+    message: Message | None
+    calls: tuple[str, ...] = ()
+    answers: str | None = None
+    empty: bool = False
+    noted: bool = False
+    indexed: bool = False
+
+
+@dataclass(slots=True)
+class Episode:
+    """A compacted stretch: its notes, a model's narrative, lines on messages without notes."""
+
+    first: int
+    last: int
+    notes: list[int]
+    narrative: str = ""
+    told: list[tuple[int, str]] = field(default_factory=list)
+    text: str = ""
+    tokens: int = 0
+
+
+@dataclass(slots=True)
+class Replacement:
+    """What is sent in place of a tool result's content."""
+
+    kind: str
+    text: str
+    tokens: int
+
+
+@dataclass(slots=True)
+class Recalled:
+    """Passages paged in before the user message at `anchor`."""
+
+    anchor: int
+    text: str
+    tokens: int
+    places: list[int]
+
+
+def check_list(messages: Any) -> None:
+    """Refuse what is no list of messages.
+
+    Raises:
+        BadMessage: The text names the place and what stands there.
+    """
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+        way = "give a list of messages"
+        raise BadMessage(f"messages={type(messages).__name__}: {way}")
+    for at, source in enumerate(messages):
+        if type(source) is not dict and not isinstance(source, Message | Mapping):
+            way = "give a dict with 'role' and 'content', or a Message"
+            raise BadMessage(f"messages[{at}]={type(source).__name__}: {way}")
+
+
+def body_of(message: Message) -> str:
+    """Give a message as the JSON text that is archived."""
+    data = message.to_openai()
+    body = json.dumps(data, ensure_ascii=False, default=str, separators=(",", ":"))
+    try:
+        body.encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair, as from an answer that was cut: no store takes it unescaped.
+        body = json.dumps(data, default=str, separators=(",", ":"))
+    return body
+
+
+def identity_of(message: Message) -> str:
+    """Fingerprint a message by what is sent of it, not by what a framework keeps beside it."""
+    if message.raw is None or FRAMEWORK not in message.raw:
+        return digest_of(body_of(message))
+    sent = {key: value for key, value in message.raw.items() if key != FRAMEWORK}
+    return digest_of(json.dumps(sent, ensure_ascii=False, default=str, separators=(",", ":")))
+
+
+def message_of(body: str) -> Message:
+    """Read an archived message.
+
+    Raises:
+        StoreCorrupt: The text is no message.
+    """
+    try:
+        return from_openai(json.loads(body))
+    except (ValueError, AttributeError) as error:
+        way = "its text is damaged; restore a copy of the archive"
+        raise StoreCorrupt(f"an archived message cannot be read ({error}); {way}") from error
+
+
+@dataclass(slots=True)
+class Session:
+    """All that is known of one conversation."""
+
+    config: ContextConfig
+    counter: TokenCounter
+    entries: list[Entry] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+    episodes: list[Episode] = field(default_factory=list)
+    replaced: dict[int, Replacement] = field(default_factory=dict)
+    recalls: list[Recalled] = field(default_factory=list)
+    first_hot: int = 0
+    shown_from: int = 0
+    shift: int = 0
+    pinned: int | None = None
+    asked: int = -1
+    compactions: int = 0
+    generation: int = 0
+    shapes: Counter[str] = field(default_factory=Counter)
+    repairs: list[str] = field(default_factory=list)
+    system: list[Message] = field(default_factory=list)
+    system_sources: list[Source] = field(default_factory=list)
+    system_tokens: int = 0
+    system_marks: list[int] = field(default_factory=list)
+    head_marks: list[int] = field(default_factory=list)
+    ceiling: int | None = None
+    line_tokens: int | None = None
+    thawed: int | None = None
+    rewound: int | None = None
+    _grouping: tuple[int, int, Entry | None, Grouping] | None = None
+
+    @property
+    def most(self) -> int:
+        """The most tokens of one request: as configured, or less where a provider took less."""
+        most = self.config.budget_tokens
+        return most if self.ceiling is None else min(most, self.ceiling)
+
+    @property
+    def budget(self) -> int:
+        """The same in tokens as they are counted here, before the counter's correction."""
+        return int(self.most / self.counter.correction)
+
+    def charged(self, tokens: int) -> int:
+        """What a provider is expected to count for so many tokens counted here."""
+        return math.ceil(round(tokens * self.counter.correction, 6))
+
+    @property
+    def task(self) -> int | None:
+        """Place of the newest user message."""
+        for entry in reversed(self.entries):
+            if entry.role == "user":
+                return entry.seq
+        return None
+
+    @property
+    def hot(self) -> list[Entry]:
+        """What is sent as it is."""
+        return self.entries[self.first_hot :]
+
+    @property
+    def grouping(self) -> Grouping:
+        """The groups of what is sent as it is; made once for as long as that stays the same."""
+        last = self.entries[-1] if self.entries else None
+        known = self._grouping
+        if (
+            known is None
+            or known[:2] != (self.first_hot, len(self.entries))
+            or known[2] is not last
+        ):
+            made = grouped(self.hot)
+            known = self._grouping = (self.first_hot, len(self.entries), last, made)
+        return known[3]
+
+    def take(self, messages: Sequence[Source], now_s: float) -> list[Entry]:
+        """Take in the caller's whole history; give the entries that are new.
+
+        Only new messages cost work beyond a comparison.
+        """
+        check_list(messages)
+        start = self._take_system(messages)
+        marks = [mark_of(source) for source in messages[start:]]
+        if self.thawed is not None:
+            self._recognise(messages[start:], marks)
+        head = self.head_marks
+        if head and marks[: len(head)] == head:
+            start += len(head)
+            marks = marks[len(head) :]
+        else:
+            self.head_marks = []
+        listed = messages[start:]
+        known = [entry.mark for entry in self.entries]
+        where = align(known, marks, self.shown_from)
+        fresh = [
+            self._entry(where.keep + at - where.new_from, listed[at], marks[at], now_s, start + at)
+            for at in range(where.new_from, len(listed))
+        ]
+        self.rewound = where.keep if where.keep < len(self.entries) else None
+        if self.rewound is not None:
+            self._rewind(where, listed)
+        self.shift = where.shift - start
+        self.head_marks += marks[: where.skip]
+        self.shown_from = where.shown_from
+        if where.shown_from > self.first_hot:
+            self._hide(where.shown_from)
+        self.entries.extend(fresh)
+        for entry in fresh:
+            self.note_at_once(entry)
+        return fresh
+
+    def _recognise(self, listed: Sequence[Source], marks: list[int]) -> None:
+        """After a thaw, learn this process's marks of known messages from their digests."""
+        by_digest = {}
+        for at, source in enumerate(listed):
+            message = source if isinstance(source, Message) else from_openai(source, at)
+            by_digest[identity_of(message)] = marks[at]
+        for entry in self.entries:
+            # An unknown one gets a mark that no message has.
+            entry.mark = by_digest.get(entry.digest, -1 - entry.seq)
+        self.head_marks = [entry.mark for entry in self.entries[: self.thawed]]
+        self.thawed = None
+
+    def _take_system(self, messages: Sequence[Source]) -> int:
+        start = 0
+        for source in messages:
+            role = source.role if isinstance(source, Message) else source.get("role")
+            if not isinstance(role, str) or role not in SYSTEM_ROLES:
+                break
+            start += 1
+        sources = list(messages[:start])
+        marks = [mark_of(source) for source in sources]
+        if marks != self.system_marks or len(self.system) != start:
+            self.system = [self._read(source, at) for at, source in enumerate(sources)]
+            self.system_tokens = sum(map(self.counter.message, self.system))
+            self.system_marks = marks
+        self.system_sources = sources
+        return start
+
+    def _read(self, source: Source, place: int) -> Message:
+        message = source if isinstance(source, Message) else from_openai(source, place)
+        if isinstance(message.content, str):
+            return message
+        for at, block in enumerate(message.content):
+            kind = str(block.get("type"))
+            if kind in KNOWN_BLOCKS:
+                continue
+            where = f"messages[{place}].content[{at}].type={kind!r}"
+            if self.config.unknown_blocks == "error":
+                way = f"use one of {', '.join(sorted(KNOWN_BLOCKS))}, or unknown_blocks='keep'"
+                raise BadMessage(f"{where}: unknown content block; {way}")
+            self.repairs.append(f"{where}: passed on as it is, counted by its JSON text")
+        return message
+
+    def _entry(self, seq: int, source: Source, mark: int, now_s: float, place: int) -> Entry:
+        message = self._read(source, place)
+        return Entry(
+            seq=seq,
+            role=message.role,
+            tokens=self.counter.message(message),
+            digest=identity_of(message),
+            mark=mark,
+            at_s=_time_of(message, now_s),
+            message=message,
+            calls=tuple(call.id for call in message.tool_calls),
+            answers=message.tool_call_id,
+            empty=not message.content and not message.tool_calls,
+        )
+
+    def _rewind(self, where: Alignment, listed: Sequence[Source]) -> None:
+        """Go back to `where.keep` messages; compacted ones before it are shown again if needed."""
+        keep = where.keep
+        del self.entries[keep:]
+        self.ledger.drop_from(keep)
+        self.generation += 1
+        while self.episodes and self.episodes[-1].last >= keep:
+            self.first_hot = min(self.first_hot, self.episodes.pop().first)
+        self.first_hot = min(self.first_hot, keep)
+        for entry in self.entries[self.first_hot :]:
+            at = entry.seq - where.shift
+            if entry.message is None and 0 <= at < len(listed):
+                entry.message = self._read(listed[at], at)
+        self.replaced = {seq: r for seq, r in self.replaced.items() if seq < keep}
+        self.recalls = [r for r in self.recalls if r.anchor < keep]
+        self.pinned = None if self.pinned is not None and self.pinned >= keep else self.pinned
+        self.asked = min(self.asked, keep - 1)
+
+    def _hide(self, shown_from: int) -> None:
+        """Count as compacted what the caller no longer shows."""
+        last = min(shown_from, len(self.entries)) - 1
+        if last >= self.first_hot:
+            self.episodes.append(Episode(self.first_hot, last, []))
+        self.first_hot = shown_from
+        self.generation += 1
+
+    def findings(self, entry: Entry) -> list[Finding]:
+        """Read one message for notes. Pure but for the memory of line shapes."""
+        if entry.message is None:
+            return []
+        return findings_of(entry.message, self.shapes)
+
+    def note(self, entry: Entry, findings: list[Finding]) -> None:
+        """Enter a message's notes, and strike what they correct from the episodes."""
+        if entry.noted:
+            return
+        entry.noted = True
+        gone = {note.id for note in self.ledger.add(entry.seq, entry.role, findings)}
+        if gone and not self.sends(entry.seq):
+            # Where the correction itself stands in the prompt, after the notes, they wait for the
+            # next compaction: writing them again would break the prefix for one line.
+            places = {self.ledger.notes[identity].seq for identity in gone}
+            for episode in self.episodes:
+                told = not places.isdisjoint(seq for seq, _ in episode.told)
+                if episode.narrative or told or gone & set(episode.notes):
+                    episode.text = ""
+            self.drop_stale_recalls()
+
+    def drop_stale_recalls(self) -> None:
+        """Take out recalled passages that hold a corrected value."""
+        self.recalls = [r for r in self.recalls if not self._stale(r)]
+
+    def sends(self, seq: int) -> bool:
+        """Whether a message is sent word for word."""
+        return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
+
+    def _stale(self, recalled: Recalled) -> bool:
+        return any(self.ledger.stale_in(place, recalled.text) for place in recalled.places)
+
+    def note_at_once(self, entry: Entry) -> None:
+        """Read a short message for notes without waiting for the background."""
+        message = entry.message
+        if message is not None and entry.role not in {"tool", "function"}:
+            text = plain_text(message)
+            if len(text) <= SHORT_CHARS:
+                self.note(entry, findings_of(message, None))
+
+
+def findings_of(message: Message, shapes: Counter[str] | None) -> list[Finding]:
+    """Read a message for notes: its text, and the exact strings in the arguments of its calls."""
+    found = find(said_text(message), message.role, shapes)
+    for call in message.tool_calls:
+        for finding in find(call.arguments, "tool", shapes):
+            if any(value.kind in _ARGUMENT_KINDS for value in finding.values):
+                found.append(replace(finding, score=finding.score - 1.0))
+    return found
+
+
+def _time_of(message: Message, now_s: float) -> float:
+    for key in ("timestamp", "created_at", "time"):
+        value = message.metadata.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    return now_s
+
+
+def cut_up(entry: Entry) -> list[Passage]:
+    """Cut a message into passages; the speaker's name and the tool's are findable in each."""
+    message = entry.message
+    if message is None:
+        return []
+    extra = tuple(terms(message.name)) if message.name else ()
+    return passages(plain_text(message), extra)

@@ -1,0 +1,1 @@
+"""What is fetched back from the archive."""

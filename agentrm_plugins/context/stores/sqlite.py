@@ -1,0 +1,416 @@
+"""A cold store in SQLite: one file, write-ahead log, full-text index; threads and processes.
+
+One connection writes, under this process's lock and SQLite's own; readers borrow a connection each
+and never wait for the writer. What a method has returned survives the death of
+the process (SIGKILL too); with ``durability="power"`` it survives the loss of power as well, at the
+price of one sync of the disk for each write.
+
+The full-text index finds the passages and ranks them coarsely over the whole file; the final order
+is computed from the session's own numbers, so no other tenant's text has a say in it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import getpid
+from pathlib import Path
+from typing import Self, TypeVar
+
+from agentrm_plugins.context.notes.text import Passage
+from agentrm_plugins.context.recall.rank import Candidate, Corpus, bm25, weights_of
+from agentrm_plugins.context.stores.base import Row, SessionKey
+from agentrm_plugins.context.stores.schema import SCHEMA, SCHEMA_VERSION
+from agentrm_plugins.errors import (
+    ClosedError,
+    ConfigError,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+)
+
+__all__ = ["SqliteStore"]
+
+_T = TypeVar("_T")
+_APPLICATION_ID = 0x41524D31
+_COARSE_FACTOR = 4
+_OWN = "zzsession"
+_KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
+    ("locked", StoreLocked, "another process holds it; raise busy_timeout_s, or use its own file"),
+    ("busy", StoreLocked, "another process holds it; raise busy_timeout_s, or use its own file"),
+    ("readonly", StoreReadOnly, "give the process the right to write, or another path"),
+    ("read-only", StoreReadOnly, "give the process the right to write, or another path"),
+    ("unable to open", StoreReadOnly, "the path cannot be opened; check the folder and its rights"),
+    ("full", StoreFull, "free some room on the disk, or give another path"),
+    ("disk i/o", StoreFull, "the disk refused; check its room and health, or give another path"),
+    ("malformed", StoreCorrupt, "the file is damaged; move it away and restore a copy of it"),
+    ("not a database", StoreCorrupt, "the file is no SQLite database; give another path"),
+    ("no such", StoreCorrupt, "the file lacks a table of the archive; give another path"),
+)
+
+
+class SqliteStore:
+    """An archive in one SQLite file.
+
+    Args:
+        path: The file; its folder must exist. ":memory:" keeps it in memory, for one process.
+        busy_timeout_s: Seconds to wait for another process's write. 5 is sqlite3's own default.
+        durability: "process" (a killed process loses nothing) or "power" (nor does a power cut).
+        max_bytes: The file's largest size, rounded to pages; None for no bound but the disk's.
+
+    Raises:
+        StoreError: The file cannot be opened, or is not an archive.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        busy_timeout_s: float = 5.0,
+        durability: str = "process",
+        max_bytes: int | None = None,
+    ) -> None:
+        if durability not in {"process", "power"}:
+            raise ConfigError("durability", durability, "use 'process' or 'power'")
+        if busy_timeout_s < 0:
+            raise ConfigError("busy_timeout_s", busy_timeout_s, "give 0 seconds or more")
+        self.path = str(path)
+        self._busy_timeout_s = busy_timeout_s
+        self._durability = durability
+        self._max_bytes = max_bytes
+        self._lock = threading.RLock()
+        self._readers: list[sqlite3.Connection] = []
+        self._pid = getpid()
+        self._closed = False
+        self._writer: sqlite3.Connection | None = None
+        with self._lock, self._clear("open"):
+            self._prepare(self._write_connection())
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            full = "FULL" if self._durability == "power" else "NORMAL"
+            connection.execute(f"PRAGMA synchronous={full}")
+            if self._max_bytes is not None:
+                size = connection.execute("PRAGMA page_size").fetchone()[0]
+                connection.execute(f"PRAGMA max_page_count={max(1, self._max_bytes // size)}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        if found == SCHEMA_VERSION and owner == _APPLICATION_ID:
+            return
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if owner not in {0, _APPLICATION_ID} or (tables and owner != _APPLICATION_ID):
+            way = "it holds another program's tables; give another path"
+            raise StoreCorrupt(f"path={self.path!r}: {way}")
+        if found > SCHEMA_VERSION:
+            way = f"it was written by a newer version (format {found}); update agentrm-plugins"
+            raise StoreCorrupt(f"path={self.path!r}: {way}")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in SCHEMA:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _clear(self, doing: str) -> Iterator[None]:
+        """Turn SQLite's errors into ours: each names the file, what failed and the way out."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            text = str(error).lower()
+            for word, kind, way in _KINDS:
+                if word in text:
+                    raise kind(f"path={self.path!r}: cannot {doing} ({error}); {way}") from error
+            raise StoreError(f"path={self.path!r}: cannot {doing} ({error})") from error
+
+    def _check_owner(self) -> None:
+        if self._closed:
+            raise ClosedError(f"path={self.path!r}: the store was closed; open a new SqliteStore")
+        if self._pid != getpid():
+            # A forked child must not touch its parent's connections, not even to close them.
+            self._writer, self._readers = None, []
+            self._lock, self._pid = threading.RLock(), getpid()
+
+    def _write_connection(self) -> sqlite3.Connection:
+        self._check_owner()
+        if self._writer is None:
+            self._writer = self._connect()
+        return self._writer
+
+    def _read(self, doing: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        self._check_owner()
+        with self._clear(doing):
+            if self.path == ":memory:":
+                with self._lock:
+                    return work(self._write_connection())
+            try:
+                connection = self._readers.pop()
+            except IndexError:
+                connection = self._connect()
+            try:
+                return work(connection)
+            finally:
+                if self._closed:
+                    connection.close()
+                else:
+                    self._readers.append(connection)
+
+    def _write(self, doing: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        self._check_owner()
+        with self._lock, self._clear(doing):
+            connection = self._write_connection()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                done = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return done
+
+    @staticmethod
+    def _id(connection: sqlite3.Connection, key: SessionKey) -> int | None:
+        found = connection.execute(
+            "SELECT id FROM sessions WHERE tenant=? AND session=?", tuple(key)
+        ).fetchone()
+        return None if found is None else int(found[0])
+
+    def _made_id(self, connection: sqlite3.Connection, key: SessionKey) -> int:
+        known = self._id(connection, key)
+        if known is not None:
+            return known
+        made = connection.execute(
+            "INSERT INTO sessions(tenant, session) VALUES (?, ?)", tuple(key)
+        ).lastrowid
+        return int(made or 0)
+
+    def append(self, key: SessionKey, rows: Sequence[Row]) -> None:
+        """Write messages, all or none."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            session = self._made_id(connection, key)
+            for row in rows:
+                there = connection.execute(
+                    "SELECT digest FROM messages WHERE session=? AND seq=? AND live=1",
+                    (session, row.seq),
+                ).fetchone()
+                if there is not None and there[0] == row.digest:
+                    continue
+                if there is not None:
+                    _set_aside(connection, session, row.seq)
+                connection.execute(
+                    "INSERT INTO messages(session, seq, role, body, digest, tokens, at_s)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (session, row.seq, row.role, row.body, row.digest, row.tokens, row.at_s),
+                )
+
+        if rows:
+            self._write("append", work)
+
+    def read(self, key: SessionKey, seqs: Sequence[int]) -> dict[int, Row]:
+        """Read messages by their place."""
+
+        def work(connection: sqlite3.Connection) -> dict[int, Row]:
+            session = self._id(connection, key)
+            found = {}
+            for seq in seqs:
+                row = connection.execute(
+                    "SELECT seq, role, body, digest, tokens, at_s FROM messages"
+                    " WHERE session=? AND seq=? AND live=1",
+                    (session, seq),
+                ).fetchone()
+                if row is not None:
+                    found[seq] = Row(*row)
+            return found
+
+        return self._read("read", work)
+
+    def digests(self, key: SessionKey) -> list[tuple[int, str]]:
+        """Give place and digest of all messages, in order."""
+        sql = "SELECT seq, digest FROM messages WHERE session=? AND live=1 ORDER BY seq"
+        return self._read("read", lambda c: c.execute(sql, (self._id(c, key),)).fetchall())
+
+    def index(self, key: SessionKey, passages: Mapping[int, Sequence[Passage]]) -> None:
+        """Make messages findable."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            session = self._made_id(connection, key)
+            for seq, pieces in passages.items():
+                row = connection.execute(
+                    "UPDATE messages SET indexed=1 WHERE session=? AND seq=? AND live=1"
+                    " AND indexed=0 RETURNING id, role",
+                    (session, seq),
+                ).fetchone()
+                if row is not None:
+                    _enter(connection, session, (row[0], seq, row[1]), pieces)
+
+        if passages:
+            self._write("index", work)
+
+    def unindexed(self, key: SessionKey, limit: int = 1000) -> list[int]:
+        """Give the places of messages that are not yet findable."""
+        sql = (
+            "SELECT seq FROM messages WHERE session=? AND live=1 AND indexed=0 ORDER BY seq LIMIT ?"
+        )
+        rows = self._read("read", lambda c: c.execute(sql, (self._id(c, key), limit)).fetchall())
+        return [row[0] for row in rows]
+
+    def search(
+        self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
+    ) -> tuple[list[Candidate], Corpus]:
+        """Find the best passages that hold any of the terms."""
+        wanted = list(dict.fromkeys(term for term in terms if term.isalnum()))
+
+        def work(connection: sqlite3.Connection) -> tuple[list[Candidate], Corpus]:
+            session = self._id(connection, key)
+            count, total = connection.execute(
+                "SELECT passages, terms FROM sessions WHERE id=?", (session,)
+            ).fetchone() or (0, 0)
+            if not count or not wanted:
+                return [], Corpus(0, 0.0, {})
+            containing = {
+                term: connection.execute(
+                    "SELECT count(*) FROM fts WHERE fts MATCH ?", (f'"{_own(session)}" "{term}"',)
+                ).fetchone()[0]
+                for term in wanted
+            }
+            corpus = Corpus(count, total / count, containing)
+            asked = " OR ".join(f'"{term}"' for term in wanted if containing[term])
+            if not asked:
+                return [], corpus
+            coarse = connection.execute(
+                "SELECT p.seq, p.start, p.stop, p.role, p.terms FROM fts"
+                " JOIN passages p ON p.id=fts.rowid WHERE fts MATCH ?"
+                " AND p.session=? ORDER BY bm25(fts), p.seq DESC LIMIT ?",
+                (f'"{_own(session)}" AND ({asked})', session, limit * _COARSE_FACTOR + len(skip)),
+            ).fetchall()
+            found = [
+                Candidate(seq, start, stop, role, tuple(text.split(" ")[1:]))
+                for seq, start, stop, role, text in coarse
+                if seq not in skip
+            ]
+            weights, mean = weights_of(wanted, corpus), corpus.mean_terms
+            found.sort(key=lambda c: (-bm25(weights, c, mean)[0], -c.seq, c.start))
+            return found[:limit], corpus
+
+        return self._read("search", work)
+
+    def rewind(self, key: SessionKey, seq: int) -> None:
+        """Set aside what follows: kept, and found no more."""
+        self._write("rewind", lambda c: _set_aside(c, self._made_id(c, key), seq))
+
+    def save_state(self, key: SessionKey, state: bytes) -> None:
+        """Keep a session's state."""
+        sql = "UPDATE sessions SET state=? WHERE id=?"
+        self._write("save", lambda c: c.execute(sql, (state, self._made_id(c, key))))
+
+    def load_state(self, key: SessionKey) -> bytes | None:
+        """Give the state that was saved last."""
+        sql = "SELECT state FROM sessions WHERE tenant=? AND session=?"
+        row = self._read("read", lambda c: c.execute(sql, tuple(key)).fetchone())
+        return None if row is None else row[0]
+
+    def sessions(self, tenant: str) -> list[str]:
+        """Name a tenant's sessions."""
+        sql = "SELECT session FROM sessions WHERE tenant=? ORDER BY session"
+        rows = self._read("read", lambda c: c.execute(sql, (tenant,)).fetchall())
+        return [row[0] for row in rows]
+
+    def forget(self, key: SessionKey) -> None:
+        """Delete a session for good."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            session = self._id(connection, key)
+            if session is not None:
+                _set_aside(connection, session, -1)
+                connection.execute("DELETE FROM messages WHERE session=?", (session,))
+                connection.execute("DELETE FROM sessions WHERE id=?", (session,))
+
+        self._write("forget", work)
+
+    def close(self) -> None:
+        """Let go of the file. A second time does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            if self._pid == getpid():
+                for connection in (*self._readers, self._writer):
+                    if connection is not None:
+                        connection.close()
+            self._readers, self._writer = [], None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _own(session: int | None) -> str:
+    """Name the term that every passage of a session has and no other's: ranking stays inside."""
+    return f"{_OWN}{session}zz"
+
+
+def _enter(
+    connection: sqlite3.Connection,
+    session: int,
+    message: tuple[int, int, str],
+    pieces: Sequence[Passage],
+) -> None:
+    total = 0
+    for piece in pieces:
+        # Nobody's words may look like another session's name.
+        said = [term for term in piece.terms if _OWN not in term]
+        text = " ".join((_own(session), *said))
+        total += len(said)
+        made = connection.execute(
+            "INSERT INTO passages(session, message, seq, role, start, stop, terms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (session, *message, piece.start, piece.stop, text),
+        ).lastrowid
+        connection.execute("INSERT INTO fts(rowid, terms) VALUES (?, ?)", (made, text))
+    connection.execute(
+        "UPDATE sessions SET passages=passages+?, terms=terms+? WHERE id=?",
+        (len(pieces), total, session),
+    )
+
+
+def _set_aside(connection: sqlite3.Connection, session: int, seq: int) -> None:
+    """Keep the messages from `seq` on as a dead branch, and take their passages out of search."""
+    connection.execute(
+        "UPDATE messages SET live=0, indexed=0 WHERE session=? AND seq>=? AND live=1",
+        (session, seq),
+    )
+    gone = connection.execute(
+        "SELECT id, terms FROM passages WHERE session=? AND seq>=?", (session, seq)
+    ).fetchall()
+    for identity, text in gone:
+        connection.execute(
+            "INSERT INTO fts(fts, rowid, terms) VALUES ('delete', ?, ?)", (identity, text)
+        )
+        connection.execute("DELETE FROM passages WHERE id=?", (identity,))
+    connection.execute(
+        "UPDATE sessions SET passages=passages-?, terms=terms-? WHERE id=?",
+        (len(gone), sum(text.count(" ") for _, text in gone), session),
+    )

@@ -1,0 +1,1 @@
+"""Tokens of texts, images, messages and whole requests."""

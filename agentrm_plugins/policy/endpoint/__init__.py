@@ -1,0 +1,1 @@
+"""One model API endpoint: rates, buckets, closures, concurrency, latency, what errors mean."""

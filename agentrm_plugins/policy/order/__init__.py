@@ -1,0 +1,1 @@
+"""Who goes next: the feedback queue and the baselines."""

@@ -1,0 +1,1 @@
+"""Budgets, and shares of an endpoint's rate."""

@@ -1,0 +1,1 @@
+"""What passes between the floors: plain values, no behaviour of note."""

@@ -1,0 +1,111 @@
+"""What can happen to the kernel: the only way in. Each is an immutable value without a clock."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from agentrm_plugins.types.calls import Call, Outcome, Usage
+from agentrm_plugins.types.verdicts import LimitReport, Verdict
+
+__all__ = [
+    "Beat",
+    "Close",
+    "EndAgent",
+    "Event",
+    "Observe",
+    "Requeue",
+    "Settle",
+    "Submit",
+    "Tick",
+    "Withdraw",
+]
+
+
+class Submit(NamedTuple):
+    """A caller wants a lane. `parent` is the running ticket inside which it asks, if any.
+
+    `place_of` is the ticket of a reaped call that goes again: it takes that one's place in the
+    queue.
+    """
+
+    ticket: int
+    call: Call
+    parent: int | None = None
+    place_of: int | None = None
+
+
+class Withdraw(NamedTuple):
+    """The caller does not want the call any more, whatever has become of it meanwhile."""
+
+    ticket: int
+    cause: str = "cancelled"
+
+
+class Beat(NamedTuple):
+    """A running call made progress: `tokens` more came out."""
+
+    ticket: int
+    tokens: int = 0
+
+
+class Settle(NamedTuple):
+    """A running call ended. `usage` is what it really used, or None if nobody knows.
+
+    `verdict` says what the provider made of it, where that was not well; `report` what it said of
+    its limits.
+    """
+
+    ticket: int
+    usage: Usage | None = None
+    outcome: Outcome = Outcome.OK
+    verdict: Verdict | None = None
+    report: LimitReport | None = None
+
+
+class Requeue(NamedTuple):
+    """A running call failed and goes again: its lane is free, it waits at its own place.
+
+    Not before `wait_s` seconds from now; the endpoint may have it wait for longer.
+    """
+
+    ticket: int
+    verdict: Verdict
+    wait_s: float = 0.0
+    report: LimitReport | None = None
+
+
+class Observe(NamedTuple):
+    """A response of `endpoint` was seen: what it says of the limits.
+
+    `verdict` is given only where no managed call will tell of the same response: it counts here.
+    `sent_s` is when its request went, on the kernel's clock.
+    """
+
+    endpoint: str
+    report: LimitReport
+    verdict: Verdict | None = None
+    sent_s: float | None = None
+
+
+class EndAgent(NamedTuple):
+    """An agent is done or gone: its waiting calls, and its children's, are withdrawn.
+
+    `abandoned` says that it is gone: whoever waited for it left.
+    """
+
+    agent: str
+    tenant: str = "default"
+    abandoned: bool = False
+
+
+class Tick(NamedTuple):
+    """Time has passed: see what is due."""
+
+
+class Close(NamedTuple):
+    """The core closes: waiting calls are refused, running ones may still settle."""
+
+    cause: str = "closed"
+
+
+Event = Submit | Withdraw | Beat | Settle | Requeue | Observe | EndAgent | Tick | Close
