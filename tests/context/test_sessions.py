@@ -314,8 +314,8 @@ def test_a_failing_summariser_never_ends_the_turn():
         raise RuntimeError("no model today")
 
     count = counter_for("gpt-4o").text
-    for call, wanted in ((broken, None), (lambda p: "the user wants a report ZZ-1", "ZZ-1")):
-        made = LLMSummariser(call, count=count)
+    for ask, wanted in ((broken, None), (lambda p: "the user wants a report ZZ-1", "ZZ-1")):
+        made = LLMSummariser(ask, count=count)
         config = ContextConfig(budget_tokens=1500)
         with ContextLifecycle(config, summariser=made, submit=call) as manager:
             session = manager.session("s")
