@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins import ConfigError, Usage
+from agentrm_plugins import Usage
 from agentrm_plugins.integration import (
     Call,
     Endpoint,
     Priority,
     active_call,
+    check_core,
+    check_name,
     current_identity,
     host_of,
     image_tokens,
@@ -159,12 +161,8 @@ def check(rm: AgentRM, terms: Terms) -> None:
     """
     for name in ("agent", "tenant"):
         value = getattr(terms, name)
-        if value is not None and (not isinstance(value, str) or not value):
-            raise ConfigError(name, value, "give a name that is not empty, or leave it out")
-    names = [lanes.name for lanes in rm.config.groups]
-    if terms.group not in names:
-        known = ", ".join(map(repr, sorted(names)))
-        raise ConfigError("group", terms.group, f"use one of the configured groups: {known}")
+        check_name(name, value, none=True)
+    check_core(rm, terms.group)
     Call(
         "check",
         wait_timeout_s=terms.wait_timeout_s,

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.plan.transcript import body_of
 from agentrm_plugins.context.stores import SessionKey, SqliteStore
 from agentrm_plugins.types.message import from_openai
@@ -40,8 +40,9 @@ KILLS = 4
 WORKERS = """
 import os, sys, threading
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager, counter_for
+from agentrm_plugins.context.live import ContextLifecycle, counter_for
 from agentrm_plugins.context.stores import SqliteStore
+from agentrm_plugins.context.stores.connections import Connections
 from benchmarks.context.generate import session
 history = session(31, 160).messages
 counter_for("gpt-4o").text("load the encoding")
@@ -69,14 +70,16 @@ def work(path, held):
             if held:
                 os.read(0, 1)
 
-    class Watched(SqliteStore):
-        def _connect(self):
-            connection = super()._connect()
-            connection.set_trace_callback(about_to_run)
-            return connection
+    connect = Connections._connect
 
+    def watched(self):
+        connection = connect(self)
+        connection.set_trace_callback(about_to_run)
+        return connection
+
+    Connections._connect = watched
     config = ContextConfig(budget_tokens=2_500, soft_mark=0.6)
-    manager = ContextManager(config, store=Watched(path))
+    manager = ContextLifecycle(config, store=SqliteStore(path))
     one = manager.session("s")
     for end in range(max(2, one.pressure.messages + 1), len(history)):
         phase[0] = "turn"
@@ -172,7 +175,10 @@ def check(path: str, acknowledged: int, folder: Path, history: list[dict]) -> No
         connection.execute("INSERT INTO fts(fts) VALUES ('integrity-check')")
     connection.close()
     config = ContextConfig(budget_tokens=BUDGET)
-    with SqliteStore(copy) as store, ContextManager(config, store=store, submit=lambda j: j()) as m:
+    with (
+        SqliteStore(copy) as store,
+        ContextLifecycle(config, store=store, submit=lambda j: j()) as m,
+    ):
         one = m.session("s")
         assert one.pressure.messages == len(there)
         view = one.prepare(history[: len(there) + 2], now_s=1.0)

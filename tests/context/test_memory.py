@@ -6,7 +6,7 @@ import gc
 import tracemalloc
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores import SqliteStore
 
 SHOWN = 40
@@ -26,7 +26,7 @@ def test_archived_messages_leave_memory(tmp_path):
     config = ContextConfig(budget_tokens=2_000, recall_share=0.0)
     with (
         SqliteStore(tmp_path / "a.db") as store,
-        ContextManager(config, store=store, submit=lambda job: job()) as manager,
+        ContextLifecycle(config, store=store, submit=lambda job: job()) as manager,
     ):
         session = manager.session("s")
 
@@ -50,5 +50,5 @@ def test_archived_messages_leave_memory(tmp_path):
             tracemalloc.stop()
         assert session.pressure.messages == session.durable == 1_200
         assert grown / 600 < MOST_BYTES
-        held = [entry for entry in session._state.entries if entry.message is not None]
+        held = [entry for entry in session._shared.transcript.entries if entry.message is not None]
         assert len(held) < 10
