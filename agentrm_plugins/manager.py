@@ -283,9 +283,9 @@ class AgentRM:
             agents: Whether to list every agent; leave them out where there are very many.
         """
         host = self._host
+        host.tick()  # so that what is seen is how things are now
 
         def look(kernel: Any) -> Statistics:
-            kernel.now_s = max(kernel.now_s, host.clock.now())
             found: Statistics = kernel.statistics(agents=agents)
             left = {_named(*key): times for key, times in host.abandoned.items()}
             return replace(found, abandoned=left)
