@@ -26,6 +26,7 @@ from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionK
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
+from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
@@ -101,6 +102,7 @@ __all__ = [
     "StoreLocked",
     "ToolCall",
     "Usage",
+    "UsageTally",
     "Verdict",
     "View",
     "activated",
@@ -118,6 +120,7 @@ __all__ = [
     "current_identity",
     "current_ticket",
     "enter",
+    "estimated_usage",
     "extractive_summary",
     "fit",
     "form_of",
@@ -129,10 +132,12 @@ __all__ = [
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "reported_usage",
     "request_counter",
     "request_tokens",
     "restore",
     "retry_policy",
+    "said_in",
     "while_waiting",
 ]
 
