@@ -11,13 +11,15 @@ from agentrm_plugins.integration import (
     Call,
     Endpoint,
     Priority,
-    active_call,
-    current_identity,
+    Said,
     host_of,
     image_tokens,
     key_fingerprint,
     parse_priority,
     quick_counter,
+    resolve,
+    run_around,
+    say,
     tools_tokens,
 )
 
@@ -68,24 +70,23 @@ class Terms:
             streaming: Whether the answer comes piece by piece.
         """
         given = body if isinstance(body, dict) else {}
-        outer, active = current_identity(), active_call(rm)
-        agent = said.get(HEADERS[0]) or self.agent or outer.agent
-        tenant = said.get(HEADERS[1]) or self.tenant or outer.tenant
-        if active is not None:
-            agent, tenant = agent or active.agent, tenant or active.tenant
-        agent = agent or "main"
-        parent = outer.parent_agent or (active.agent if active is not None else None)
-        priority = parse_priority(said.get(HEADERS[2]), HEADERS[2])
+        words = Said(
+            said.get(HEADERS[0]),
+            said.get(HEADERS[1]),
+            parse_priority(said.get(HEADERS[2]), HEADERS[2]),
+        )
+        own = Said(self.agent, self.tenant, self.priority)
+        who = resolve(rm.core, words, own, run_around())
         model = given.get("model")
         model = model if isinstance(model, str) else ""
         return Call(
-            agent,
-            tenant or "default",
-            priority or self.priority or outer.priority,
+            who.agent or "main",
+            who.tenant or "default",
+            who.priority,
             self.group,
             _endpoint(client, model),
             Usage(request_tokens(given, model)),
-            None if parent == agent else parent,
+            who.parent_agent,
             streaming,
             self.wait_timeout_s,
             self.first_token_timeout_s,
@@ -157,10 +158,7 @@ def check(rm: AgentRM, terms: Terms) -> None:
     Raises:
         ConfigError: A name that is no string or empty, a lane group that is not there, bad seconds.
     """
-    for name in ("agent", "tenant"):
-        value = getattr(terms, name)
-        if value is not None and (not isinstance(value, str) or not value):
-            raise ConfigError(name, value, "give a name that is not empty, or leave it out")
+    say(terms.agent, terms.tenant)
     names = [lanes.name for lanes in rm.config.groups]
     if terms.group not in names:
         known = ", ".join(map(repr, sorted(names)))

@@ -14,6 +14,7 @@ from agentrm_plugins.types.statistics import (
     Statistics,
     TenantStatistics,
     TokenRates,
+    agent_key,
 )
 
 if TYPE_CHECKING:
@@ -86,13 +87,10 @@ def observe(kernel: Kernel, *, agents: bool) -> Statistics:
 
 
 def _agents(kernel: Kernel) -> dict[str, AgentStatistics]:
-    return {_name(account): _agent(kernel, account) for account in kernel.accounts.values()}
-
-
-def _name(account: Account) -> str:
-    """The agent's name, with its tenant's in front unless that is the default."""
-    tenant = account.tenant.name
-    return account.name if tenant == "default" else f"{tenant}/{account.name}"
+    return {
+        agent_key(account.tenant.name, account.name): _agent(kernel, account)
+        for account in kernel.accounts.values()
+    }
 
 
 def _agent(kernel: Kernel, account: Account) -> AgentStatistics:
