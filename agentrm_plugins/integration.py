@@ -12,7 +12,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import Token
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.context import LEAST_BUDGET
 from agentrm_plugins.context.live.lifecycle import ContextLifecycle, fit
@@ -31,18 +31,20 @@ from agentrm_plugins.counting.tokens import tools_tokens
 from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
+    ClosedError,
     StoreError,
     StoreLocked,
 )
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.lease import Lease
-from agentrm_plugins.hosts.retry import RetryPolicy
+from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
 from agentrm_plugins.hosts.slot import PullGuard, ReapGuard, outcome_of
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.policy.endpoint.retry_class import classify, classify_status
 from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage, parse_priority
+from agentrm_plugins.types.checks import check_group, check_instance, check_name, check_whole
 from agentrm_plugins.types.endpoint_name import Endpoint, host_of, key_fingerprint
 from agentrm_plugins.types.identity import (
     ACTIVE,
@@ -109,6 +111,11 @@ __all__ = [
     "activated",
     "active_call",
     "active_lease",
+    "check_core",
+    "check_group",
+    "check_instance",
+    "check_name",
+    "check_whole",
     "classify",
     "classify_status",
     "copied",
@@ -130,6 +137,7 @@ __all__ = [
     "quick_counter",
     "resolve",
     "restore",
+    "retry_policy",
     "run_around",
     "say",
     "tools_tokens",
@@ -173,6 +181,28 @@ class activated:  # noqa: N801 - it reads as a verb, and a generator costs three
 
     def __exit__(self, *exc: object) -> None:
         restore(ACTIVE, self._token)
+
+
+def check_core(rm: Any, group: str | None = None, field: str = "group") -> None:
+    """Refuse at construction what no call could run with.
+
+    Args:
+        rm: What was given as the core.
+        group: The lane group that its calls will ask for; None: no lane.
+        field: What `group` is called.
+
+    Raises:
+        ConfigError: `rm` is no core, or it has no such lane group.
+        ClosedError: It is closed.
+    """
+    from agentrm_plugins.manager import AgentRM
+
+    way = "give the AgentRM core that manages the calls: AgentRM(lanes=8)"
+    core = check_instance("rm", rm, AgentRM, way)
+    if core.closed:
+        raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
+    if group is not None:
+        check_group(field, group, core.config.groups)
 
 
 def current_identity() -> Identity:

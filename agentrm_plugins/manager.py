@@ -17,6 +17,7 @@ from agentrm_plugins.hosts.flow import managed_call, run, run_async
 from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
 from agentrm_plugins.hosts.slot import Slot
 from agentrm_plugins.types.calls import Call, Usage
+from agentrm_plugins.types.checks import check_group, check_whole
 from agentrm_plugins.types.events import EndAgent, Observe
 from agentrm_plugins.types.identity import ACTIVE, IDENTITY, restore
 from agentrm_plugins.types.statistics import agent_key
@@ -298,8 +299,7 @@ class AgentRM:
         Raises:
             ConfigError: `capacity` is below 1.
         """
-        if not isinstance(capacity, int) or capacity < 1:
-            raise ConfigError("capacity", capacity, "give a whole number of events, 1 or more")
+        check_whole("capacity", capacity, 1, of="events")
         return self._host.subscribe(capacity)
 
     def story(self, ticket: int) -> list[Any]:
@@ -363,8 +363,7 @@ class AgentRM:
 
     def _check(self, call: Call) -> None:
         if call.group not in self._groups:
-            names = ", ".join(map(repr, sorted(self._groups)))
-            raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
+            check_group("group", call.group, self.config.groups)
         if self.closed:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
 

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import var_child_runnable_config
 
-from agentrm_plugins import AgentRM, ClosedError, ConfigError
 from agentrm_plugins.integration import Identity, Priority, RunInfo, Said, named_in, resolve, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextvars import Token
 
+    from agentrm_plugins import AgentRM
+
 __all__ = [
     "Options",
     "agent_of",
-    "check_core",
     "declared",
     "identify",
     "lane_of",
@@ -53,24 +53,6 @@ class _Direct(NamedTuple):
 _DIRECT: ContextVar[_Direct | None] = ContextVar("agentrm_langchain_direct", default=None)
 _NEAR = 24
 """Frames between a model's `invoke` and its handler's start event: 8 to 14 have been seen."""
-
-
-def check_core(rm: Any, group: str) -> None:
-    """Refuse at construction what no call could run with.
-
-    Raises:
-        ConfigError: `rm` is no core, or it has no such lane group.
-        ClosedError: It is closed.
-    """
-    if not isinstance(rm, AgentRM):
-        way = "give the AgentRM core that manages the calls: AgentRM(lanes=8)"
-        raise ConfigError("rm", type(rm).__name__, way)
-    if rm.closed:
-        raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
-    names = [lanes.name for lanes in rm.config.groups]
-    if group not in names:
-        known = ", ".join(map(repr, sorted(names)))
-        raise ConfigError("group", group, f"use one of the configured groups: {known}")
 
 
 def declared(

@@ -6,12 +6,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins import ConfigError, Usage
+from agentrm_plugins import Usage
 from agentrm_plugins.integration import (
     Call,
     Endpoint,
     Priority,
     Said,
+    check_core,
     host_of,
     image_tokens,
     key_fingerprint,
@@ -159,10 +160,7 @@ def check(rm: AgentRM, terms: Terms) -> None:
         ConfigError: A name that is no string or empty, a lane group that is not there, bad seconds.
     """
     say(terms.agent, terms.tenant)
-    names = [lanes.name for lanes in rm.config.groups]
-    if terms.group not in names:
-        known = ", ".join(map(repr, sorted(names)))
-        raise ConfigError("group", terms.group, f"use one of the configured groups: {known}")
+    check_core(rm, terms.group)
     Call(
         "check",
         wait_timeout_s=terms.wait_timeout_s,

@@ -39,6 +39,7 @@ from uuid import UUID
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.calls import parse_priority
+from agentrm_plugins.types.checks import check_name
 from agentrm_plugins.types.identity import ACTIVE, IDENTITY, Identity
 
 if TYPE_CHECKING:
@@ -192,8 +193,7 @@ def say(
     """
     named = (("agent", agent), ("tenant", tenant), ("parent_agent", parent_agent))
     for name, value in named:
-        if value is not None and (not isinstance(value, str) or not value):
-            raise ConfigError(name, value, "give a name that is not empty, or leave it out")
+        check_name(name, value, none=True)
     return Said(agent, tenant, parse_priority(priority), parent_agent)
 
 

@@ -145,8 +145,9 @@ class Statistics:
         tokens_per_s: Rate of tokens, input and output.
         events_dropped: Events that a reader of the event stream was too slow for.
         agents: What is known of each agent, by `agent_key`; `agent` looks one up.
-        abandoned: Agents (by `agent_key`) that ended while something still went on for them, and how often: their
-            client went away, or a call of theirs still waited. The newest thousand.
+        abandoned: Agents (by `agent_key`) that ended while something still went on for them, and
+            how often: their client went away, or a call of theirs still waited. The newest
+            thousand.
     """
 
     at_s: float
