@@ -147,9 +147,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         key, ledger = node.key, self._ledger
         if key in ledger.held:  # another handler of this core was first
             return None
-        thread = thread_of(metadata)
-        if thread is None and kwargs.get("parent_run_id") is None:
-            thread = thread_of_caller()
+        thread = thread_of_caller() or thread_of(metadata)
         root = as_text(node.root)
         who = identify(self.rm, self._own, metadata, root=root, thread=thread)
         node.agent = agent = who.agent or root

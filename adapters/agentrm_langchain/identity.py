@@ -107,16 +107,15 @@ def identify(
 def thread_of(metadata: Mapping[str, Any]) -> Any:
     """The thread id of the run that runs now.
 
-    LangGraph copies it into the metadata; a chain has it in its config only, which the runnables
-    inside see; a model that is called directly has it in its own config.
+    A model that is called directly has it in its own config; a chain and a graph have it in theirs,
+    which the runnables inside see. LangGraph copies it into the metadata too, where a graph inside
+    another one may still have the outer one's.
     """
     direct, around = _DIRECT.get(), var_child_runnable_config.get()
     if direct is not None and direct.around is around:
         return direct.thread
-    thread = metadata.get("thread_id")
-    if thread is None and around:
-        thread = (around.get("configurable") or {}).get("thread_id")
-    return thread
+    thread = (around.get("configurable") or {}).get("thread_id") if around else None
+    return metadata.get("thread_id") if thread is None else thread
 
 
 class noted_thread:  # noqa: N801 - it reads as a verb, and a generator costs three times as much
