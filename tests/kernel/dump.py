@@ -46,7 +46,7 @@ _ACCOUNT = (
 _TICKET = (
     *("submitted_s", "granted_s", "started_s", "deadline_s", "alarm_s", "paused_s"),
     *("queued_s", "progress_s", "hold_s", "overtaken", "beats", "beaten_tokens", "attempts"),
-    *("waited_s", "wake_s", "armed_s", "turn"),
+    *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible"),
 )
 _COUNTERS = (
     *("submitted", "granted", "settled", "reaped", "lost", "running", "demotions", "boosts"),
@@ -86,9 +86,7 @@ def dump(kernel: Kernel) -> dict[str, Any]:
             *(group.peak for group in kernel.books.pool.groups.values()),
         ],
         "tickets": [_dump_ticket(ticket, places) for ticket in kernel.books.tickets.values()],
-        "alarms": [
-            entry for entry in _dates(kernel) if entry[1] in kernel.books.tickets
-        ],
+        "alarms": [entry for entry in _dates(kernel) if entry[1] in kernel.books.tickets],
         "turn": kernel.queue.turn,
         "asleep": list(kernel.queue.asleep),
         "lines": [list(key) for key in kernel.queue.queues],
