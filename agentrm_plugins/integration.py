@@ -23,10 +23,9 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
-from agentrm_plugins.counting.encodings import counter_for
-from agentrm_plugins.counting.images import image_tokens
-from agentrm_plugins.counting.quick import quick_counter
-from agentrm_plugins.counting.tokens import tools_tokens
+from agentrm_plugins.counting.encodings import counter_for, request_counter
+from agentrm_plugins.counting.requests import form_of, request_tokens
+from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
@@ -68,6 +67,7 @@ __all__ = [
     "OVERFLOW_SHARE",
     "PROMPT",
     "RECALL_TOOL",
+    "REPLY_OVERHEAD",
     "ROLES",
     "Active",
     "BadMessage",
@@ -120,19 +120,19 @@ __all__ = [
     "enter",
     "extractive_summary",
     "fit",
+    "form_of",
     "hand_off",
     "host_of",
-    "image_tokens",
     "judge",
     "key_fingerprint",
     "leave",
     "outcome_of",
     "parse_priority",
     "parse_report",
-    "quick_counter",
+    "request_counter",
+    "request_tokens",
     "restore",
     "retry_policy",
-    "tools_tokens",
     "while_waiting",
 ]
 
