@@ -47,7 +47,7 @@ _ACCOUNT = (
 _TICKET = (
     *("submitted_s", "granted_s", "started_s", "deadline_s", "alarm_s", "paused_s"),
     *("queued_s", "progress_s", "hold_s", "overtaken", "beats", "beaten_tokens", "attempts"),
-    *("waited_s", "wake_s", "armed_s", "turn"),
+    *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible"),
 )
 _COUNTERS = (
     *("submitted", "granted", "settled", "reaped", "lost", "running", "demotions", "boosts"),
