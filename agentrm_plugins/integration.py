@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import Token
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.context import LEAST_BUDGET
@@ -34,6 +35,7 @@ from agentrm_plugins.errors import (
     StoreError,
     StoreLocked,
 )
+from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
@@ -51,6 +53,7 @@ from agentrm_plugins.types.identity import (
     WAITING,
     Active,
     Identity,
+    active_in,
     restore,
 )
 from agentrm_plugins.types.message import FRAMEWORK, ROLES, Message, ToolCall, copied
@@ -96,6 +99,8 @@ __all__ = [
     "ReapGuard",
     "RetryPolicy",
     "Row",
+    "RunInfo",
+    "Said",
     "ServerLimit",
     "SessionKey",
     "StoreError",
@@ -118,7 +123,6 @@ __all__ = [
     "copied",
     "counter_for",
     "current_identity",
-    "current_ticket",
     "enter",
     "estimated_usage",
     "extractive_summary",
@@ -129,15 +133,19 @@ __all__ = [
     "judge",
     "key_fingerprint",
     "leave",
+    "named_in",
     "outcome_of",
     "parse_priority",
     "parse_report",
     "reported_usage",
     "request_counter",
     "request_tokens",
+    "resolve",
     "restore",
     "retry_policy",
+    "run_around",
     "said_in",
+    "say",
     "while_waiting",
 ]
 
@@ -151,12 +159,10 @@ def enter(rm: AgentRM, identity: Identity, lease: Lease | None = None) -> Entere
     Returns:
         What `leave` needs; it must be called whatever happens.
     """
-    token = IDENTITY.set(identity)
-    if lease is None:
-        return token, None
-    call = lease.call
-    active = Active(rm.core, lease.ticket, call.agent, call.tenant, call.group)
-    return token, ACTIVE.set(active)
+    active = ACTIVE.get() if lease is None else active_in(rm.core, lease.ticket, lease.call)
+    if identity.within is not active:  # what is declared here is nearer than that call
+        identity = replace(identity, within=active)
+    return IDENTITY.set(identity), None if lease is None else ACTIVE.set(active)
 
 
 def leave(entered: Entered) -> None:
@@ -173,8 +179,7 @@ class activated:  # noqa: N801 - it reads as a verb, and a generator costs three
     __slots__ = ("_active", "_token")
 
     def __init__(self, rm: AgentRM, lease: Lease) -> None:
-        call = lease.call
-        self._active = Active(rm.core, lease.ticket, call.agent, call.tenant, call.group)
+        self._active = active_in(rm.core, lease.ticket, lease.call)
 
     def __enter__(self) -> None:
         self._token = ACTIVE.set(self._active)
@@ -220,12 +225,6 @@ def active_lease(rm: AgentRM) -> Lease | None:
     """The lease of the managed call inside which the code that runs now is; None if it is lost."""
     active = ACTIVE.get()
     return rm.lease_of(active.ticket) if active is not None and active.core == rm.core else None
-
-
-def current_ticket(rm: AgentRM) -> int | None:
-    """The ticket of the managed call inside which the code that runs now is, or None."""
-    active = ACTIVE.get()
-    return active.ticket if active is not None and active.core == rm.core else None
 
 
 @contextmanager

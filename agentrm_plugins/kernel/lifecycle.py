@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.errors import ConfigError, KernelBug
 from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.kernel.ticket import Ticket
+from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Outcome
 
@@ -78,11 +79,23 @@ class Lifecycle:
         books.seq += 1
         ticket = Ticket(number, books.seq, call, account, group, books.now_s)
         books.tickets[number] = ticket
+        if event.hedge_of is not None and not self._follow(ticket, event.hedge_of):
+            self._steps.refuse(ticket, "superseded")
+            return False
         refusal = self._enter(ticket, event.place_of)
         if refusal is not None:
             self._steps.refuse(ticket, *refusal)
             return False
         return self._start(ticket, event.parent)
+
+    def _follow(self, ticket: Ticket, number: int) -> bool:
+        """The call is a further attempt of another, at its place. False if that is over."""
+        first = self._books.tickets.get(number)
+        if first is None or first.state is not State.RUNNING or first.first is not None:
+            return False
+        ticket.first = first
+        ticket.seq, ticket.turn = first.seq, first.turn
+        return True
 
     def _enter(self, ticket: Ticket, place_of: int | None) -> tuple[str, str] | None:
         """The call is known, with its place, its endpoint and its budget; or else why not."""
@@ -152,16 +165,27 @@ class Lifecycle:
         books, ticket = self._books, self._books.tickets.get(event.ticket)
         if ticket is None or ticket.state is not State.RUNNING:
             return False
+        idle = ticket.idle_s < NEVER
+        if idle and event.visible:
+            self._clocks.idle(ticket, idle=False)  # Whoever is given something has asked for it.
         ticket.beats += 1
+        ticket.visible = ticket.visible or event.visible
         tokens = event.tokens
         if tokens:
             ticket.beaten_tokens += tokens
             books.counters.token_rate.add(tokens, books.now_s)
-        if ticket.endpoint is not None:
+        if ticket.endpoint is not None and not idle:
             self._endpoints.beat(ticket, ticket.endpoint)
         if not ticket.nested:
             self._clocks.arm(ticket)
         books.out.append(fx.Beaten(books.now_s, ticket.number, ticket.call.agent, "", tokens))
+        return False
+
+    def idle(self, event: ev.Idle) -> bool:
+        """The consumer does not ask for more, or does so again."""
+        ticket = self._books.tickets.get(event.ticket)
+        if ticket is not None and ticket.state is State.RUNNING:
+            self._clocks.idle(ticket, idle=event.idle)
         return False
 
     def settle(self, event: ev.Settle) -> bool:
