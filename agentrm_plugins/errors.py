@@ -25,6 +25,8 @@
     |           |-- StoreCorrupt              the file is damaged, or is no archive
     |           |-- StoreReadOnly             no right to write
     |           `-- StoreFull                 no room left on the disk
+    |-- a test's
+    |   `-- CassetteMismatch(AssertionError)   a replayed request is none of the recorded ones
     `-- ours
         `-- KernelBug(AssertionError)    an impossible transition; any other error is a bug too
 
@@ -48,6 +50,7 @@ __all__ = [
     "CallReaped",
     "CallRefused",
     "CallTooLarge",
+    "CassetteMismatch",
     "ClosedError",
     "ConfigError",
     "ContextError",
@@ -226,6 +229,10 @@ class StoreReadOnly(StoreError):
 
 class StoreFull(StoreError):
     """No room is left for the archive: free some, or give another path."""
+
+
+class CassetteMismatch(AgentRMError, AssertionError):
+    """A replayed request is none of those that the cassette holds. The text says what differs."""
 
 
 class KernelBug(AgentRMError, AssertionError):
