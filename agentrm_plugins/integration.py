@@ -1,10 +1,10 @@
 """For authors of adapters: what the facade is made of, and stable as the facade is.
 
-An adapter admits a `Call`, keeps the `Lease` until the model's work is over, beats on progress and
-settles with the provider's usage. `activated` marks code as running inside a lease, so that managed
-calls in there count as nested; `ReapGuard` turns a reaped lease into `CallReaped` in async code. In
-sync code a `Job` is handed to a worker thread (`hand_off`), which can be left behind. `enter` and
-`leave` are the same as `activated` and `AgentRM.identity`, without the price of a `with` block.
+An adapter declares a `Call`, and gives `AgentRM.call` a function that makes one attempt in the
+lease that it gets: an `Attempt` runs it on the caller's thread, on a worker, in a task or as a
+stream (`Chunks`, `AsyncChunks`), settles with the provider's usage and turns a lost lane into
+`CallReaped`. `enter` and `leave` are the same as `AgentRM.identity`, without the price of a `with`
+block.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ from agentrm_plugins.errors import (
     StoreError,
     StoreLocked,
 )
-from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.hosts.attempt import Attempt
+from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks
+from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy
-from agentrm_plugins.hosts.slot import PullGuard, ReapGuard, outcome_of
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.policy.endpoint.retry_class import classify, classify_status
@@ -68,10 +69,13 @@ __all__ = [
     "RECALL_TOOL",
     "ROLES",
     "Active",
+    "AsyncChunks",
+    "Attempt",
     "BadMessage",
     "BudgetTooSmall",
     "Call",
     "Candidate",
+    "Chunks",
     "ColdStore",
     "ContextLifecycle",
     "ContextSession",
@@ -89,8 +93,6 @@ __all__ = [
     "Passage",
     "Pressure",
     "Priority",
-    "PullGuard",
-    "ReapGuard",
     "RetryPolicy",
     "Row",
     "ServerLimit",
@@ -116,7 +118,6 @@ __all__ = [
     "hand_off",
     "host_of",
     "image_tokens",
-    "judge",
     "key_fingerprint",
     "leave",
     "outcome_of",

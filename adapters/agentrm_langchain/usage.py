@@ -44,11 +44,11 @@ class Tally:
         expected: The guess made before the call, whose input counts if the provider says nothing.
     """
 
-    __slots__ = ("_expected", "_seen", "cached", "chunks", "input", "output")
+    __slots__ = ("_expected", "_seen", "cached", "chunks", "input", "output", "whole")
 
     def __init__(self, expected: Usage) -> None:
         self._expected = expected
-        self._seen = False
+        self._seen = self.whole = False
         self.input = self.output = self.cached = self.chunks = 0
 
     def add(self, chunk: Any) -> None:
