@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import Token
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.context import LEAST_BUDGET
 from agentrm_plugins.context.live.lifecycle import ContextLifecycle, fit
@@ -23,25 +24,27 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
-from agentrm_plugins.counting.encodings import counter_for
-from agentrm_plugins.counting.images import image_tokens
-from agentrm_plugins.counting.quick import quick_counter
-from agentrm_plugins.counting.tokens import tools_tokens
+from agentrm_plugins.counting.encodings import counter_for, request_counter
+from agentrm_plugins.counting.requests import form_of, request_tokens
+from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
+    ClosedError,
     StoreError,
     StoreLocked,
 )
 from agentrm_plugins.hosts.attempt import Attempt
 from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks
 from agentrm_plugins.hosts.guards import outcome_of
+from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.lease import Lease
-from agentrm_plugins.hosts.retry import RetryPolicy
+from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.policy.endpoint.retry_class import classify, classify_status
 from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage, parse_priority
+from agentrm_plugins.types.checks import check_group, check_instance, check_name, check_whole
 from agentrm_plugins.types.endpoint_name import Endpoint, host_of, key_fingerprint
 from agentrm_plugins.types.identity import (
     ACTIVE,
@@ -50,6 +53,7 @@ from agentrm_plugins.types.identity import (
     WAITING,
     Active,
     Identity,
+    active_in,
     restore,
 )
 from agentrm_plugins.types.message import FRAMEWORK, ROLES, Message, ToolCall, copied
@@ -67,6 +71,7 @@ __all__ = [
     "OVERFLOW_SHARE",
     "PROMPT",
     "RECALL_TOOL",
+    "REPLY_OVERHEAD",
     "ROLES",
     "Active",
     "AsyncChunks",
@@ -95,6 +100,8 @@ __all__ = [
     "Priority",
     "RetryPolicy",
     "Row",
+    "RunInfo",
+    "Said",
     "ServerLimit",
     "SessionKey",
     "StoreError",
@@ -106,53 +113,58 @@ __all__ = [
     "activated",
     "active_call",
     "active_lease",
+    "check_core",
+    "check_group",
+    "check_instance",
+    "check_name",
+    "check_whole",
     "classify",
     "classify_status",
     "copied",
     "counter_for",
     "current_identity",
-    "current_ticket",
     "enter",
     "extractive_summary",
     "fit",
+    "form_of",
     "hand_off",
     "host_of",
-    "image_tokens",
     "key_fingerprint",
     "leave",
+    "named_in",
     "outcome_of",
     "parse_priority",
     "parse_report",
-    "quick_counter",
+    "request_counter",
+    "request_tokens",
+    "resolve",
     "restore",
-    "tools_tokens",
+    "retry_policy",
+    "run_around",
+    "say",
     "while_waiting",
 ]
 
 
-Entered = tuple[Token[Identity], Token[Active | None] | None]
+def enter(identity: Identity, active: Active | None = None) -> Token[Identity]:
+    """What runs from here on is done for `identity`.
 
-
-def enter(rm: AgentRM, identity: Identity, lease: Lease | None = None) -> Entered:
-    """What runs from here on is done for `identity`, and inside `lease` if one is given.
+    Args:
+        identity: For whom.
+        active: The managed call that will be entered next (`Attempt.active`), if one will.
 
     Returns:
         What `leave` needs; it must be called whatever happens.
     """
-    token = IDENTITY.set(identity)
-    if lease is None:
-        return token, None
-    call = lease.call
-    active = Active(rm.core, lease.ticket, call.agent, call.tenant, call.group)
-    return token, ACTIVE.set(active)
+    within = ACTIVE.get() if active is None else active
+    if identity.within is not within:  # what is declared here is nearer than that call
+        identity = replace(identity, within=within)
+    return IDENTITY.set(identity)
 
 
-def leave(entered: Entered) -> None:
+def leave(entered: Token[Identity]) -> None:
     """Undo `enter`."""
-    identity, active = entered
-    if active is not None:
-        restore(ACTIVE, active)
-    restore(IDENTITY, identity)
+    restore(IDENTITY, entered)
 
 
 class activated:  # noqa: N801 - it reads as a verb, and a generator costs three times as much
@@ -161,14 +173,35 @@ class activated:  # noqa: N801 - it reads as a verb, and a generator costs three
     __slots__ = ("_active", "_token")
 
     def __init__(self, rm: AgentRM, lease: Lease) -> None:
-        call = lease.call
-        self._active = Active(rm.core, lease.ticket, call.agent, call.tenant, call.group)
+        self._active = active_in(rm.core, lease.ticket, lease.call)
 
     def __enter__(self) -> None:
         self._token = ACTIVE.set(self._active)
 
     def __exit__(self, *exc: object) -> None:
         restore(ACTIVE, self._token)
+
+
+def check_core(rm: Any, group: str | None = None, field: str = "group") -> None:
+    """Refuse at construction what no call could run with.
+
+    Args:
+        rm: What was given as the core.
+        group: The lane group that its calls will ask for; None: no lane.
+        field: What `group` is called.
+
+    Raises:
+        ConfigError: `rm` is no core, or it has no such lane group.
+        ClosedError: It is closed.
+    """
+    from agentrm_plugins.manager import AgentRM
+
+    way = "give the AgentRM core that manages the calls: AgentRM(lanes=8)"
+    core = check_instance("rm", rm, AgentRM, way)
+    if core.closed:
+        raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
+    if group is not None:
+        check_group(field, group, core.config.groups)
 
 
 def current_identity() -> Identity:
@@ -186,12 +219,6 @@ def active_lease(rm: AgentRM) -> Lease | None:
     """The lease of the managed call inside which the code that runs now is; None if it is lost."""
     active = ACTIVE.get()
     return rm.lease_of(active.ticket) if active is not None and active.core == rm.core else None
-
-
-def current_ticket(rm: AgentRM) -> int | None:
-    """The ticket of the managed call inside which the code that runs now is, or None."""
-    active = ACTIVE.get()
-    return active.ticket if active is not None and active.core == rm.core else None
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from agentrm_plugins.errors import CallReaped
 from agentrm_plugins.hosts.guards import ReapGuard, outcome_of
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.types.calls import Outcome
-from agentrm_plugins.types.identity import ACTIVE, Active
+from agentrm_plugins.types.identity import ACTIVE, active_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,9 +51,8 @@ class Attempt:
     def __init__(
         self, core: int, lease: Lease, settle: Callable[[Lease, Any], None] | None = None
     ) -> None:
-        call = lease.call
         self.lease = lease
-        self.active = Active(core, lease.ticket, call.agent, call.tenant, call.group)
+        self.active = active_in(core, lease.ticket, lease.call)
         self._settle = settle
 
     # -- sync -------------------------------------------------------------------------------

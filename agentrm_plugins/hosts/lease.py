@@ -82,7 +82,7 @@ class Lease:
 
     @property
     def reap_cause(self) -> str | None:
-        """Why: "first_token", "response", "silence" or "deadline"; None if it was not reaped."""
+        """Why ("first_token", "response", "silence", "total", "gave_way"), if it was reaped."""
         return None if self._reaped is None else self._reaped.cause
 
     def beat(self, tokens: int = 0) -> None:

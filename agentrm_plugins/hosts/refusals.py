@@ -26,7 +26,8 @@ _WHY = {
     "first_token": "no token within first_token_timeout_s",
     "response": "no answer within response_timeout_s",
     "silence": "no progress within silence_timeout_s",
-    "deadline": "longer than total_timeout_s",
+    "total": "longer than total_timeout_s",
+    "gave_way": "it made room for another attempt",
 }
 
 

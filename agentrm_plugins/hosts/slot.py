@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from agentrm_plugins.errors import AgentRMError
 from agentrm_plugins.hosts.guards import ReapGuard, outcome_of
-from agentrm_plugins.types.identity import ACTIVE, Active, restore
+from agentrm_plugins.types.identity import ACTIVE, active_in, restore
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.hosts import Lease
     from agentrm_plugins.types.calls import Call
+    from agentrm_plugins.types.identity import Active
 
 __all__ = ["Slot"]
 
@@ -80,10 +81,7 @@ class Slot:
             raise AgentRMError(msg)
 
     def _activate(self, lease: Lease) -> None:
-        call = lease.call
-        self._token = ACTIVE.set(
-            Active(self.rm.core, lease.ticket, call.agent, call.tenant, call.group)
-        )
+        self._token = ACTIVE.set(active_in(self.rm.core, lease.ticket, lease.call))
 
     def _leave(self, kind: type[BaseException] | None) -> Lease:
         lease, token = self.lease, self._token
