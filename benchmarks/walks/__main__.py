@@ -2,8 +2,8 @@
 
 Counted are calls of Python functions of this project (the simulated provider apart), each
 resumption of a generator or coroutine too, and how often the walk goes from one file to another.
-The second time of each way is counted: the first one fills caches. Nothing is drawn, no network but
-loopback, and counts do not depend on the machine's speed.
+What workers do while the caller's thread waits for them is counted apart. The second time of each
+way is counted: the first one fills caches. Nothing is drawn, and there is no network but loopback.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 from benchmarks.walks import ways
 from benchmarks.walks.count import Walk
 
-HEAD = ("walk", "Python calls", "functions", "files", "hand-overs")
+HEAD = ("walk", "Python calls", "functions", "files", "hand-overs", "on workers")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,8 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--list", choices=sorted(ways.WAYS), help="name the calls of one way")
     options = parser.parse_args(arguments)
     if options.list is not None:
-        for name in ways.WAYS[options.list].walk().calls:
-            print(name)
+        walk = ways.WAYS[options.list].walk()
+        print(*walk.calls, "-- on workers:", *walk.elsewhere, sep="\n")
         return 0
     print(table({way.title: way.walk() for way in ways.WAYS.values()}))
     return 0
@@ -32,7 +32,7 @@ def table(walks: dict[str, Walk]) -> str:
     """The walks as a table in Markdown."""
     rows = [HEAD, tuple("---" for _ in HEAD)]
     for title, walk in walks.items():
-        counts = (len(walk.calls), walk.functions, walk.files, walk.hand_overs)
+        counts = (len(walk.calls), walk.functions, walk.files, walk.hand_overs, len(walk.elsewhere))
         rows.append((title, *map(str, counts)))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

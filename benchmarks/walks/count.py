@@ -28,11 +28,14 @@ class Walk:
     """The calls of one walk, in their order.
 
     Attributes:
-        calls: "folder/file.py:function" of each.
+        calls: "folder/file.py:function" of each, in the caller's thread.
+        elsewhere: The same of the workers that it waited for.
     """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.elsewhere: list[str] = []
+        self._home = threading.get_ident()
 
     @property
     def functions(self) -> int:
@@ -54,7 +57,8 @@ class Walk:
         """For `sys.setprofile`."""
         name = frame.f_code.co_filename
         if event == "call" and name.startswith(_ROOTS) and not name.startswith(_APART):
-            self.calls.append(f"{'/'.join(name.split('/')[-2:])}:{frame.f_code.co_qualname}")
+            calls = self.calls if threading.get_ident() == self._home else self.elsewhere
+            calls.append(f"{'/'.join(name.split('/')[-2:])}:{frame.f_code.co_qualname}")
 
 
 def _file(call: str) -> str:
