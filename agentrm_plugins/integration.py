@@ -23,6 +23,7 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
+from agentrm_plugins.context.stores.base import Fence, Owned, taken_over
 from agentrm_plugins.counting.encodings import counter_for
 from agentrm_plugins.counting.images import image_tokens
 from agentrm_plugins.counting.quick import quick_counter
@@ -31,7 +32,9 @@ from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
     ClosedError,
+    SessionBusy,
     StoreError,
+    StoreFenced,
     StoreLocked,
 )
 from agentrm_plugins.hosts.judgement import judge
@@ -79,6 +82,7 @@ __all__ = [
     "ContextSession",
     "Corpus",
     "Endpoint",
+    "Fence",
     "Identity",
     "Job",
     "Kind",
@@ -88,6 +92,7 @@ __all__ = [
     "MemoryStore",
     "Message",
     "Outcome",
+    "Owned",
     "Passage",
     "Pressure",
     "Priority",
@@ -96,8 +101,10 @@ __all__ = [
     "RetryPolicy",
     "Row",
     "ServerLimit",
+    "SessionBusy",
     "SessionKey",
     "StoreError",
+    "StoreFenced",
     "StoreLocked",
     "ToolCall",
     "Usage",
@@ -132,6 +139,7 @@ __all__ = [
     "quick_counter",
     "restore",
     "retry_policy",
+    "taken_over",
     "tools_tokens",
     "while_waiting",
 ]
