@@ -149,7 +149,8 @@ class CallReaped(AgentRMError):
         message: What happened, and the way out.
         ticket: The call's number in this core.
         agent: The agent that asked.
-        cause: "first_token", "response", "silence" or "deadline".
+        cause: "first_token", "response", "silence" or "total"; "gave_way" for an attempt that made
+            room for another one.
         held_s: Seconds for which the call held its lane.
     """
 

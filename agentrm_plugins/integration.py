@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import Token
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.context import LEAST_BUDGET
@@ -24,10 +25,9 @@ from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
 from agentrm_plugins.context.stores.base import Fence, Owned, taken_over
-from agentrm_plugins.counting.encodings import counter_for
-from agentrm_plugins.counting.images import image_tokens
-from agentrm_plugins.counting.quick import quick_counter
-from agentrm_plugins.counting.tokens import tools_tokens
+from agentrm_plugins.counting.encodings import counter_for, request_counter
+from agentrm_plugins.counting.requests import form_of, request_tokens
+from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
@@ -37,6 +37,7 @@ from agentrm_plugins.errors import (
     StoreFenced,
     StoreLocked,
 )
+from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
@@ -54,6 +55,7 @@ from agentrm_plugins.types.identity import (
     WAITING,
     Active,
     Identity,
+    active_in,
     restore,
 )
 from agentrm_plugins.types.message import FRAMEWORK, ROLES, Message, ToolCall, copied
@@ -71,6 +73,7 @@ __all__ = [
     "OVERFLOW_SHARE",
     "PROMPT",
     "RECALL_TOOL",
+    "REPLY_OVERHEAD",
     "ROLES",
     "Active",
     "BadMessage",
@@ -100,6 +103,8 @@ __all__ = [
     "ReapGuard",
     "RetryPolicy",
     "Row",
+    "RunInfo",
+    "Said",
     "ServerLimit",
     "SessionBusy",
     "SessionKey",
@@ -123,24 +128,27 @@ __all__ = [
     "copied",
     "counter_for",
     "current_identity",
-    "current_ticket",
     "enter",
     "extractive_summary",
     "fit",
+    "form_of",
     "hand_off",
     "host_of",
-    "image_tokens",
     "judge",
     "key_fingerprint",
     "leave",
+    "named_in",
     "outcome_of",
     "parse_priority",
     "parse_report",
-    "quick_counter",
+    "request_counter",
+    "request_tokens",
+    "resolve",
     "restore",
     "retry_policy",
+    "run_around",
+    "say",
     "taken_over",
-    "tools_tokens",
     "while_waiting",
 ]
 
@@ -154,12 +162,10 @@ def enter(rm: AgentRM, identity: Identity, lease: Lease | None = None) -> Entere
     Returns:
         What `leave` needs; it must be called whatever happens.
     """
-    token = IDENTITY.set(identity)
-    if lease is None:
-        return token, None
-    call = lease.call
-    active = Active(rm.core, lease.ticket, call.agent, call.tenant, call.group)
-    return token, ACTIVE.set(active)
+    active = ACTIVE.get() if lease is None else active_in(rm.core, lease.ticket, lease.call)
+    if identity.within is not active:  # what is declared here is nearer than that call
+        identity = replace(identity, within=active)
+    return IDENTITY.set(identity), None if lease is None else ACTIVE.set(active)
 
 
 def leave(entered: Entered) -> None:
@@ -176,8 +182,7 @@ class activated:  # noqa: N801 - it reads as a verb, and a generator costs three
     __slots__ = ("_active", "_token")
 
     def __init__(self, rm: AgentRM, lease: Lease) -> None:
-        call = lease.call
-        self._active = Active(rm.core, lease.ticket, call.agent, call.tenant, call.group)
+        self._active = active_in(rm.core, lease.ticket, lease.call)
 
     def __enter__(self) -> None:
         self._token = ACTIVE.set(self._active)
@@ -223,12 +228,6 @@ def active_lease(rm: AgentRM) -> Lease | None:
     """The lease of the managed call inside which the code that runs now is; None if it is lost."""
     active = ACTIVE.get()
     return rm.lease_of(active.ticket) if active is not None and active.core == rm.core else None
-
-
-def current_ticket(rm: AgentRM) -> int | None:
-    """The ticket of the managed call inside which the code that runs now is, or None."""
-    active = ACTIVE.get()
-    return active.ticket if active is not None and active.core == rm.core else None
 
 
 @contextmanager

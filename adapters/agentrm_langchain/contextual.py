@@ -83,7 +83,7 @@ class ContextChatModel(AgentRMChatModel):
         schema = kwargs.get("response_format")
         if isinstance(schema, dict):
             tools.append(schema)
-        return conversation_of(self.rm, self, run_of(run_manager).metadata), tools
+        return conversation_of(self.rm, self._own, run_of(run_manager).metadata), tools
 
     def _fitted(
         self, messages: list[BaseMessage], run_manager: Any, kwargs: dict[str, Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +10,27 @@ from agentrm_plugins.integration import (
     Call,
     Endpoint,
     Priority,
-    active_call,
+    Said,
     check_core,
-    check_name,
-    current_identity,
     host_of,
-    image_tokens,
     key_fingerprint,
     parse_priority,
-    quick_counter,
-    tools_tokens,
+    request_tokens,
+    resolve,
+    run_around,
+    say,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from agentrm_plugins import AgentRM
 
-__all__ = ["HEADERS", "Terms", "is_model_call", "request_tokens"]
+__all__ = ["HEADERS", "Terms", "is_model_call"]
 
 _PATHS = ("/chat/completions", "/responses", "/embeddings", "/completions")
 HEADERS = ("x-agentrm-agent", "x-agentrm-tenant", "x-agentrm-priority")
 _MOST = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-_IMAGES = {"image_url", "input_image", "image"}
-_MEDIA = {"input_audio", "audio", "file", "input_file"}
-_MESSAGE, _REQUEST, _MEDIA_TOKENS = 4, 3, 512  # the last is guessed: media tell no length
-_TEXTS = ("text", "refusal")
 
 
 def is_model_call(method: str, path: str) -> bool:
@@ -70,24 +64,23 @@ class Terms:
             streaming: Whether the answer comes piece by piece.
         """
         given = body if isinstance(body, dict) else {}
-        outer, active = current_identity(), active_call(rm)
-        agent = said.get(HEADERS[0]) or self.agent or outer.agent
-        tenant = said.get(HEADERS[1]) or self.tenant or outer.tenant
-        if active is not None:
-            agent, tenant = agent or active.agent, tenant or active.tenant
-        agent = agent or "main"
-        parent = outer.parent_agent or (active.agent if active is not None else None)
-        priority = parse_priority(said.get(HEADERS[2]), HEADERS[2])
+        words = Said(
+            said.get(HEADERS[0]),
+            said.get(HEADERS[1]),
+            parse_priority(said.get(HEADERS[2]), HEADERS[2]),
+        )
+        own = Said(self.agent, self.tenant, self.priority)
+        who = resolve(rm.core, words, own, run_around())
         model = given.get("model")
         model = model if isinstance(model, str) else ""
         return Call(
-            agent,
-            tenant or "default",
-            priority or self.priority or outer.priority,
+            who.agent or "main",
+            who.tenant or "default",
+            who.priority,
             self.group,
             _endpoint(client, model),
             Usage(request_tokens(given, model)),
-            None if parent == agent else parent,
+            who.parent_agent,
             streaming,
             self.wait_timeout_s,
             self.first_token_timeout_s,
@@ -111,57 +104,13 @@ def _most(body: Mapping[str, Any]) -> int | None:
     return None
 
 
-def request_tokens(body: Mapping[str, Any], model: str) -> int:
-    """Tokens that a request's JSON will count as, before it is sent.
-
-    Texts by the model's encoding where it ships with the core (else four characters a token), tools
-    by their schemas, images by the provider's published rule.
-    """
-    count = quick_counter(model)
-    tokens = _REQUEST
-    for name in ("messages", "input", "prompt", "instructions"):
-        tokens += _tokens(body.get(name), count, model)
-    for name in ("tools", "functions"):
-        given = body.get(name)
-        if isinstance(given, list | tuple) and given:
-            tokens += tools_tokens(given, count)
-    schema = body.get("response_format") or body.get("text")
-    return tokens + (count(json.dumps(schema, default=str)) if isinstance(schema, dict) else 0)
-
-
-def _tokens(value: Any, count: Callable[[str], int], model: str) -> int:
-    if isinstance(value, str):
-        return count(value)
-    if isinstance(value, int):  # an embedding's input may be tokens already
-        return 1
-    if isinstance(value, list | tuple):
-        return sum(_tokens(part, count, model) for part in value)
-    if not isinstance(value, dict):
-        return 0
-    kind = value.get("type")
-    if kind in _IMAGES:
-        return image_tokens(value, model)
-    if kind in _MEDIA:
-        return _MEDIA_TOKENS
-    for name in _TEXTS:
-        if isinstance(value.get(name), str):
-            return count(value[name])
-    if "content" in value or "role" in value:
-        tokens = _MESSAGE + _tokens(value.get("content"), count, model)
-        calls = value.get("tool_calls")
-        return tokens + (count(json.dumps(calls, default=str)) if calls else 0)
-    return count(json.dumps(value, default=str))
-
-
 def check(rm: AgentRM, terms: Terms) -> None:
     """Refuse at once what no call could run with.
 
     Raises:
         ConfigError: A name that is no string or empty, a lane group that is not there, bad seconds.
     """
-    for name in ("agent", "tenant"):
-        value = getattr(terms, name)
-        check_name(name, value, none=True)
+    say(terms.agent, terms.tenant)
     check_core(rm, terms.group)
     Call(
         "check",

@@ -59,6 +59,8 @@ class EndpointConfig:
         learn: Whether what the server says of its limits may correct what is said here. A refusal
             slows down in any case.
         burst_s: Seconds of rate that may be used at once after a pause.
+        adaptive: Whether what is learnt of its times may make a call suspect (its lane is lent, a
+            second attempt is sent); None: as the core's configuration says.
     """
 
     rpm: float | None = None
@@ -70,6 +72,7 @@ class EndpointConfig:
     cached_input_counts: bool = False
     learn: bool = True
     burst_s: float = 2.0
+    adaptive: bool | None = None
 
     def __post_init__(self) -> None:
         """Check each field."""

@@ -31,6 +31,7 @@ class Outcome(StrEnum):
     OK = "ok"
     ERROR = "error"
     CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"  # another attempt of the same call was faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,11 @@ class Call:
         total_timeout_s: Seconds for which it may hold a lane in all; None: the configured.
         label: For people: what the call is for.
         max_output_tokens: The most that it may put out; None if it names no maximum.
+        hedge: Whether a second attempt may be sent when it is late. Never for what has an effect at
+            the provider besides its answer.
+        adaptive: Whether what is learnt of the endpoint's times counts; None: as the endpoint's
+            configuration says, and else the core's.
+        timeout_source: For people: who set the call's timeouts, such as "the client's timeout".
 
     Raises:
         ConfigError: A field has a value that it cannot have.
@@ -117,6 +123,9 @@ class Call:
     total_timeout_s: float | None = None
     label: str = ""
     max_output_tokens: int | None = None
+    hedge: bool = True
+    adaptive: bool | None = None
+    timeout_source: str = ""
 
     def __post_init__(self) -> None:
         """Check each field once, so that nothing behind this has to."""

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.testing.provider.limits import Quota
+from agentrm_plugins.testing.provider.limits import Kind, Quota
 from agentrm_plugins.testing.provider.seeding import Distribution, as_distribution
 from agentrm_plugins.types.checks import (
     check_choice,
@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Change", "ModelConfig", "ProviderConfig", "key_fingerprint"]
 
 Charge = Literal["reserve", "reserve_only", "actual"]
-HeaderStyle = Literal["openai", "anthropic", "azure", "none"]
+HeaderStyle = Literal[
+    "openai", "anthropic", "azure", "gateway", "ietf", "plain", "mistral", "cerebras", "none"
+]
 RetryAfterStyle = Literal["ms", "s", "none"]
 LimitScope = Literal["model_and_key", "model", "key", "server"]
 
@@ -111,18 +113,24 @@ class ProviderConfig:
         limit_factor: Multiplies all these limits: 0.4 lets them fall to 40 %.
         window_s: Length of "a minute" in seconds, for short scenarios.
         burst: Size of the bucket as a share of a window's quota, 0 < burst <= 1.
-        fixed_window: Fixed windows instead of continuous refill.
+        window: How what was taken returns: "bucket" all the time, "fixed" whole at the end of
+            each window since the first request, "clock" whole at each multiple of `window_s` of
+            Unix time (clock minutes), "sliding" each amount a window after it was taken.
+        enforce_s: Steps in which the limits are enforced beside their window, seconds: 1 lets a
+            limit of 600 a minute pass 10 a second. None is no steps. No header tells of them.
         limit_scope: What has limits of its own: each model and key, each model, each key, or
             the server as a whole.
         charge: "reserve" takes input + max_tokens up front and corrects it by the real usage at
-            the end; "reserve_only" never corrects; "actual" lets a request in when its input
-            fits and charges its output when it is over.
+            the end; "reserve_only" never corrects, so unused max_tokens are kept; "actual" lets a
+            request in when its input fits and charges its output when it is over.
         default_max_tokens: Output tokens reserved for a request that names no limit of its own.
         rejection_cost: Requests charged for a rejected one (FIELD F2: a 429 costs quota).
         capacity: Requests served at once per model; more are answered 503. None is endless.
         quota_tokens: Tokens per key in all; then 429 `insufficient_quota`. None is endless.
         context_window: Tokens; a larger request is 400 `context_length_exceeded`.
-        header_style: Whose rate-limit headers to send.
+        header_style: Whose rate-limit headers to send; "gateway" is limit and remaining only,
+            "ietf" `RateLimit` and `RateLimit-Policy`, "plain" one `x-ratelimit-limit: 60, 60;w=60`.
+        reset_headers: Whether those say when the limits are whole again.
         retry_after: "ms" sends `retry-after-ms` and `retry-after`, "s" whole seconds only.
         capacity_retry_after_s: `retry-after` of a 503, seconds; None sends none.
         hang_rate: Share of the admitted requests that are never answered (headers withheld).
@@ -162,7 +170,8 @@ class ProviderConfig:
     limit_factor: float = 1.0
     window_s: float = 60.0
     burst: float = 1.0
-    fixed_window: bool = False
+    window: Kind = "bucket"
+    enforce_s: float | None = None
     limit_scope: LimitScope = "model_and_key"
     charge: Charge = "reserve"
     default_max_tokens: int = 256
@@ -171,6 +180,7 @@ class ProviderConfig:
     quota_tokens: int | None = None
     context_window: int | None = None
     header_style: HeaderStyle = "openai"
+    reset_headers: bool = True
     retry_after: RetryAfterStyle = "ms"
     capacity_retry_after_s: float | None = None
     hang_rate: float = 0.0
@@ -211,6 +221,10 @@ class ProviderConfig:
         check_whole("capacity", self.capacity, 1, none=True)
         check_share("burst", self.burst, of="the quota")
         check_number("rejection_cost", self.rejection_cost)
+        check_choice("window", self.window, get_args(Kind))
+        check_seconds("enforce_s", self.enforce_s)
+        if self.enforce_s is not None and self.enforce_s > self.window_s:
+            raise ConfigError("enforce_s", self.enforce_s, f"keep it at most {self.window_s}")
         check_choice("limit_scope", self.limit_scope, get_args(LimitScope))
         check_choice("charge", self.charge, get_args(Charge))
         check_choice("header_style", self.header_style, get_args(HeaderStyle))
@@ -282,7 +296,8 @@ class ProviderConfig:
             output_tokens=limit("output_tpm"),
             window_s=self.window_s * self.time_scale,
             burst=self.burst,
-            fixed=self.fixed_window,
+            kind=self.window,
+            enforce_s=None if self.enforce_s is None else self.enforce_s * self.time_scale,
         )
 
     def of(self, model: str, name: str) -> Any:
