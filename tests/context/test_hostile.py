@@ -85,36 +85,6 @@ def test_a_call_without_a_result_is_counted_as_it_is_sent():
     assert view.tokens == counter_for("gpt-4o").messages(sent)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "answer"),
-    [
-        ({"message": 10**22}, "There is no message 10000000000000000000"),
-        ('{"message": 1e22}', "Give a query or the number of a message."),
-        ({"message": -1}, "There is no message -1."),
-        ({"message": True}, "Give a query or the number of a message."),
-        ({"message": [1]}, "Give a query or the number of a message."),
-        ('{"message": ' + "9" * 5_000 + "}", "Nothing in the archive matches."),
-        ("[" * 100_000, "Nothing in the archive matches."),
-        ('{"query":' * 2_000, "archive"),
-        ("null", "archive"),
-        ("", "Give a query or the number of a message."),
-        ({"query": ["KX-1003"]}, "KX-1003"),
-        ({"query": "KX-1003 " * 100_000}, "KX-1003"),
-        ({"query": "\ud800"}, "archive"),
-        ({"query": '\x00 OR 1=1 " NEAR *'}, "item 1 is"),
-    ],
-)
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_hostile_arguments_of_the_recall_tool_get_a_clear_answer(kind, arguments, answer):
-    """Whatever a model writes, it reads an answer; the session goes on."""
-    store = MemoryStore() if kind == "memory" else SqliteStore(":memory:")
-    with ContextLifecycle(CONFIG, store=store, submit=lambda job: job()) as manager:
-        session = manager.session("s")
-        session.prepare(talk(10))
-        assert answer in session.call_recall(arguments)
-        assert session.prepare(talk(11)).repairs == ()
-
-
 # -- the archive --------------------------------------------------------------------------------
 
 
