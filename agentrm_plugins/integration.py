@@ -28,6 +28,7 @@ from agentrm_plugins.context.stores.base import Fence, Owned, taken_over
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
+from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
@@ -113,6 +114,7 @@ __all__ = [
     "StoreLocked",
     "ToolCall",
     "Usage",
+    "UsageTally",
     "Verdict",
     "View",
     "activated",
@@ -129,6 +131,7 @@ __all__ = [
     "counter_for",
     "current_identity",
     "enter",
+    "estimated_usage",
     "extractive_summary",
     "fit",
     "form_of",
@@ -141,12 +144,14 @@ __all__ = [
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "reported_usage",
     "request_counter",
     "request_tokens",
     "resolve",
     "restore",
     "retry_policy",
     "run_around",
+    "said_in",
     "say",
     "taken_over",
     "while_waiting",
