@@ -24,14 +24,18 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
+from agentrm_plugins.context.stores.base import Fence, Owned, taken_over
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
+from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
     ClosedError,
+    SessionBusy,
     StoreError,
+    StoreFenced,
     StoreLocked,
 )
 from agentrm_plugins.hosts.attempt import Attempt
@@ -86,6 +90,7 @@ __all__ = [
     "ContextSession",
     "Corpus",
     "Endpoint",
+    "Fence",
     "Identity",
     "Job",
     "Kind",
@@ -95,6 +100,7 @@ __all__ = [
     "MemoryStore",
     "Message",
     "Outcome",
+    "Owned",
     "Passage",
     "Pressure",
     "Priority",
@@ -103,11 +109,14 @@ __all__ = [
     "RunInfo",
     "Said",
     "ServerLimit",
+    "SessionBusy",
     "SessionKey",
     "StoreError",
+    "StoreFenced",
     "StoreLocked",
     "ToolCall",
     "Usage",
+    "UsageTally",
     "Verdict",
     "View",
     "activated",
@@ -124,6 +133,7 @@ __all__ = [
     "counter_for",
     "current_identity",
     "enter",
+    "estimated_usage",
     "extractive_summary",
     "fit",
     "form_of",
@@ -135,13 +145,16 @@ __all__ = [
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "reported_usage",
     "request_counter",
     "request_tokens",
     "resolve",
     "restore",
     "retry_policy",
     "run_around",
+    "said_in",
     "say",
+    "taken_over",
     "while_waiting",
 ]
 

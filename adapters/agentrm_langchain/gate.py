@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentrm_langchain.usage import Tally, usage_of_generations
+from agentrm_langchain.usage import Tally, used_or_estimated
 from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks
 
 if TYPE_CHECKING:
@@ -55,5 +55,5 @@ async def stream_async(
 def _settle(lease: Lease, result: Any) -> None:
     usage = None
     if result is not None:
-        usage = usage_of_generations(result.generations, result.llm_output)
+        usage = used_or_estimated(lease.call, result.generations, result.llm_output)
     lease.settle(usage)

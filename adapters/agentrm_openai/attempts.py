@@ -7,14 +7,13 @@ begun with its first piece; until then an error goes back to the flow.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from openai import AsyncStream, Stream
 from openai._legacy_response import LegacyAPIResponse
 from openai._response import BaseAPIResponse
 
-from agentrm_plugins import Usage
+from agentrm_openai.usage import Tally, usage_of_body, used_or_estimated
 from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins import AgentRM, Lease
 
-__all__ = ["attempt", "attempt_async", "usage_of"]
+__all__ = ["attempt", "attempt_async"]
 
 
 def attempt(rm: AgentRM, lease: Lease, send: Callable[[], Any]) -> Any:
@@ -39,7 +38,7 @@ def attempt(rm: AgentRM, lease: Lease, send: Callable[[], Any]) -> Any:
         stream = _stream_of(answer)
         if stream is not None:
             pieces = stream._iterator
-            chunks = Chunks(one, lambda: pieces, _Tally(lease), worker=False)
+            chunks = Chunks(one, lambda: pieces, Tally(lease.call.estimate), worker=False)
             stream._iterator = chunks.begin()
             _on_close(stream.response, chunks.closed)
         return answer
@@ -60,7 +59,7 @@ async def attempt_async(rm: AgentRM, lease: Lease, send: Callable[[], Awaitable[
         answer = await send()
         stream = _stream_of(answer)
         if stream is not None:
-            chunks = AsyncChunks(one, stream._iterator, _Tally(lease))
+            chunks = AsyncChunks(one, stream._iterator, Tally(lease.call.estimate))
             stream._iterator = await chunks.begin()
             _on_close(stream.response, chunks.closed)
         return answer
@@ -81,11 +80,11 @@ def _settle(lease: Lease, answer: Any) -> None:
         return
     response = getattr(answer, "http_response", None)
     if response is None:
-        lease.settle(usage_of(answer))
+        lease.settle(used_or_estimated(lease.call, answer))
     elif isinstance(answer, BaseAPIResponse):
         _on_close(response, _Reading(lease, response).over)
     else:
-        lease.settle(_usage_of_body(response))
+        lease.settle(usage_of_body(lease.call, response))
 
 
 class _Reading:
@@ -100,7 +99,7 @@ class _Reading:
 
     def over(self) -> None:
         """It was closed, by him or by having been read to its end: then the body is kept later."""
-        usage = _usage_of_body(self._response)
+        usage = usage_of_body(self._lease.call, self._response)
         if usage is None and not self._read and self._response.is_stream_consumed:
             self._read = True
         else:
@@ -124,79 +123,3 @@ def _on_close(response: Any, over: Callable[[], None]) -> None:
             over()
 
     response.close, response.aclose = closing, aclosing
-
-
-# -- streams ------------------------------------------------------------------------------------
-
-
-class _Tally:
-    """What the pieces of a stream say."""
-
-    __slots__ = ("_lease", "_pieces", "_usage", "whole")
-
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-        self._usage: Usage | None = None
-        self._pieces = 0
-        self.whole = False
-
-    def add(self, piece: Any) -> None:
-        """One more piece."""
-        self._pieces += 1
-        usage = usage_of(piece)
-        if usage is not None:
-            self._usage = usage
-        choices = getattr(piece, "choices", None)
-        if choices and getattr(choices[0], "finish_reason", None):
-            self.whole = True
-        if str(getattr(piece, "type", "")) in _LAST:
-            self.whole = True
-
-    def usage(self) -> Usage | None:
-        """What it cost, as reported."""
-        return self._usage
-
-    def cut(self) -> Usage | None:
-        """As reported, or else a token for each piece and the input as estimated."""
-        if self._usage is not None or not self._pieces:
-            return self._usage
-        return Usage(self._lease.call.estimate.input_tokens, self._pieces)
-
-
-_LAST = {"response.completed", "response.incomplete", "response.failed"}
-
-
-# -- usage --------------------------------------------------------------------------------------
-
-
-def usage_of(answer: Any) -> Usage | None:
-    """What the provider counted, in an answer or a stream's piece of any of its kinds."""
-    usage = _get(answer, "usage")
-    if usage is None:
-        usage = _get(_get(answer, "response"), "usage")
-    if usage is None:
-        return None
-    sent = _get(usage, "prompt_tokens") or _get(usage, "input_tokens")
-    came = _get(usage, "completion_tokens") or _get(usage, "output_tokens")
-    details = _get(usage, "prompt_tokens_details") or _get(usage, "input_tokens_details")
-    return Usage(_count(sent), _count(came), _count(_get(details, "cached_tokens")))
-
-
-def _usage_of_body(response: Any) -> Usage | None:
-    raw = getattr(response, "_content", None)  # never read it here: it is the caller's
-    if not isinstance(raw, bytes):
-        return None
-    try:
-        return usage_of(json.loads(raw))
-    except ValueError:
-        return None
-
-
-def _get(holder: Any, name: str) -> Any:
-    if isinstance(holder, dict):
-        return holder.get(name)
-    return getattr(holder, name, None)
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0

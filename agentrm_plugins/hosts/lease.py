@@ -128,7 +128,8 @@ class Lease:
         """End the call: its lane is free and its usage charged. A second time does nothing.
 
         Args:
-            usage: What the provider counted; None if nobody knows.
+            usage: What the provider counted; None if nobody knows: a call that went well is then
+                charged as estimated.
             outcome: "ok", "error" or "cancelled".
         """
         if not self._ended:

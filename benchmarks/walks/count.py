@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -51,7 +52,7 @@ class Walk:
     def hand_overs(self) -> int:
         """How often a call was in another file than the one before it."""
         files = list(map(_file, self.calls))
-        return sum(one != other for one, other in zip(files, files[1:], strict=False))
+        return sum(one != other for one, other in pairwise(files))
 
     def saw(self, frame: FrameType, event: str, _: Any) -> None:
         """For `sys.setprofile`."""
