@@ -21,8 +21,8 @@ from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.live.turn import Turn, pressure_of
 from agentrm_plugins.context.live.upkeep import Upkeep
 from agentrm_plugins.context.live.waking import Woken, blank, continues
+from agentrm_plugins.context.plan.bodies import Source, check_list
 from agentrm_plugins.context.plan.freeze import dumped
-from agentrm_plugins.context.plan.transcript import Source, check_list
 from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import SessionKey
 from agentrm_plugins.errors import ConfigError, SessionBusy, StoreError, StoreFenced
