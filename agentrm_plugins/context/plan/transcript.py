@@ -131,6 +131,7 @@ class Session:
     thawed: int | None = None
     rewound: int | None = None
     foreign: int = 0
+    handed_over: bool = False
     _grouping: tuple[int, int, Entry | None, Grouping] | None = None
 
     @property
@@ -194,7 +195,8 @@ class Session:
         listed = messages[start:]
         known = [entry.mark for entry in self.entries]
         where = align(known, marks, self.shown_from)
-        if where.keep < self.foreign:
+        edited = self.handed_over and self.foreign <= 2 * where.keep
+        if where.keep < self.foreign and not edited:
             where = self._beside(where, known, marks, listed)
         self.foreign = 0
         fresh = [
@@ -217,6 +219,7 @@ class Session:
     ) -> Alignment:
         """Keep what another owner archived: this history goes on after it.
 
+        Where that owner had finished, and no more would be taken back than is kept, it is an edit.
         What was sent word for word, and the newest user message, are taken in again.
         """
         self.repairs.append(
