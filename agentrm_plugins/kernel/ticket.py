@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.kernel.states import State
 
 if TYPE_CHECKING:
-    from agentrm_plugins.kernel.site import Site
+    from collections.abc import Mapping
+
+    from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.policy.lanes import Group, Seat
     from agentrm_plugins.policy.leases import Terms
+    from agentrm_plugins.policy.spending.spender import Reserved
     from agentrm_plugins.types.accounts import Account, Bid
     from agentrm_plugins.types.calls import Call
 
-__all__ = ["Reserved", "Ticket"]
-
-Reserved = tuple[tuple[int, str], float]  # the key of a budget's ledger, and an amount
+__all__ = ["Ticket"]
 
 _NEVER = float("inf")
 
@@ -46,6 +47,7 @@ class Ticket:
         "call",
         "charged",
         "deadline_s",
+        "endpoint",
         "granted_s",
         "group",
         "hold_s",
@@ -62,7 +64,6 @@ class Ticket:
         "rider",
         "seat",
         "seq",
-        "site",
         "started_s",
         "state",
         "submitted_s",
@@ -107,8 +108,8 @@ class Ticket:
         self.beaten_tokens = 0
         self.nested = 0
         self.terms: Terms | None = None
-        self.site: Site | None = None
-        self.need: dict[str, float] = {}
+        self.endpoint: Endpoint | None = None
+        self.need: Mapping[str, float] = {}
         self.reserved: list[Reserved] | None = None
         self.charged: list[Reserved] | None = None
         self.taken: list[Reserved] | None = None

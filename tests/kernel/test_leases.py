@@ -99,11 +99,11 @@ def test_zombie_that_never_comes_back_is_forgotten() -> None:
     world = World(config(1, agent_idle_s=50.0, **LEASES))
     number = world.submit("a")
     world.wait(20.0)
-    assert world.kernel.zombies == 1
+    assert world.kernel.books.zombies == 1
     assert world.wait(50.0) == []
-    assert world.kernel.zombies == 0
+    assert world.kernel.books.zombies == 0
     assert world.settle(number) == []
-    assert not world.kernel.tickets
+    assert not world.kernel.books.tickets
 
 
 def test_late_host_meets_all_deadlines_in_their_order() -> None:
