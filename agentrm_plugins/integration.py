@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import Token
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.context import LEAST_BUDGET
@@ -23,16 +24,21 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
+from agentrm_plugins.context.stores.base import Fence, Owned, taken_over
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
+from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
     ClosedError,
+    SessionBusy,
     StoreError,
+    StoreFenced,
     StoreLocked,
 )
+from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
@@ -50,6 +56,7 @@ from agentrm_plugins.types.identity import (
     WAITING,
     Active,
     Identity,
+    active_in,
     restore,
 )
 from agentrm_plugins.types.message import FRAMEWORK, ROLES, Message, ToolCall, copied
@@ -79,6 +86,7 @@ __all__ = [
     "ContextSession",
     "Corpus",
     "Endpoint",
+    "Fence",
     "Identity",
     "Job",
     "Kind",
@@ -88,6 +96,7 @@ __all__ = [
     "MemoryStore",
     "Message",
     "Outcome",
+    "Owned",
     "Passage",
     "Pressure",
     "Priority",
@@ -95,12 +104,17 @@ __all__ = [
     "ReapGuard",
     "RetryPolicy",
     "Row",
+    "RunInfo",
+    "Said",
     "ServerLimit",
+    "SessionBusy",
     "SessionKey",
     "StoreError",
+    "StoreFenced",
     "StoreLocked",
     "ToolCall",
     "Usage",
+    "UsageTally",
     "Verdict",
     "View",
     "activated",
@@ -116,8 +130,8 @@ __all__ = [
     "copied",
     "counter_for",
     "current_identity",
-    "current_ticket",
     "enter",
+    "estimated_usage",
     "extractive_summary",
     "fit",
     "form_of",
@@ -126,13 +140,20 @@ __all__ = [
     "judge",
     "key_fingerprint",
     "leave",
+    "named_in",
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "reported_usage",
     "request_counter",
     "request_tokens",
+    "resolve",
     "restore",
     "retry_policy",
+    "run_around",
+    "said_in",
+    "say",
+    "taken_over",
     "while_waiting",
 ]
 
@@ -146,12 +167,10 @@ def enter(rm: AgentRM, identity: Identity, lease: Lease | None = None) -> Entere
     Returns:
         What `leave` needs; it must be called whatever happens.
     """
-    token = IDENTITY.set(identity)
-    if lease is None:
-        return token, None
-    call = lease.call
-    active = Active(rm.core, lease.ticket, call.agent, call.tenant, call.group)
-    return token, ACTIVE.set(active)
+    active = ACTIVE.get() if lease is None else active_in(rm.core, lease.ticket, lease.call)
+    if identity.within is not active:  # what is declared here is nearer than that call
+        identity = replace(identity, within=active)
+    return IDENTITY.set(identity), None if lease is None else ACTIVE.set(active)
 
 
 def leave(entered: Entered) -> None:
@@ -168,8 +187,7 @@ class activated:  # noqa: N801 - it reads as a verb, and a generator costs three
     __slots__ = ("_active", "_token")
 
     def __init__(self, rm: AgentRM, lease: Lease) -> None:
-        call = lease.call
-        self._active = Active(rm.core, lease.ticket, call.agent, call.tenant, call.group)
+        self._active = active_in(rm.core, lease.ticket, lease.call)
 
     def __enter__(self) -> None:
         self._token = ACTIVE.set(self._active)
@@ -215,12 +233,6 @@ def active_lease(rm: AgentRM) -> Lease | None:
     """The lease of the managed call inside which the code that runs now is; None if it is lost."""
     active = ACTIVE.get()
     return rm.lease_of(active.ticket) if active is not None and active.core == rm.core else None
-
-
-def current_ticket(rm: AgentRM) -> int | None:
-    """The ticket of the managed call inside which the code that runs now is, or None."""
-    active = ACTIVE.get()
-    return active.ticket if active is not None and active.core == rm.core else None
 
 
 @contextmanager

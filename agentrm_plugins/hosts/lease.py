@@ -97,7 +97,7 @@ class Lease:
 
     @property
     def reap_cause(self) -> str | None:
-        """Why: "first_token", "response", "silence" or "deadline"; None if it was not reaped."""
+        """Why ("first_token", "response", "silence", "total", "gave_way"), if it was reaped."""
         return None if self._reaped is None else self._reaped.cause
 
     def beat(self, tokens: int = 0) -> None:
@@ -140,7 +140,8 @@ class Lease:
         """End the call: its lane is free and its usage charged. A second time does nothing.
 
         Args:
-            usage: What the provider counted; None if nobody knows.
+            usage: What the provider counted; None if nobody knows: a call that went well is then
+                charged as estimated.
             outcome: "ok", "error" or "cancelled".
         """
         if not self._ended:
@@ -279,7 +280,8 @@ _WHY = {
     "first_token": "no token within first_token_timeout_s",
     "response": "no answer within response_timeout_s",
     "silence": "no progress within silence_timeout_s",
-    "deadline": "longer than total_timeout_s",
+    "total": "longer than total_timeout_s",
+    "gave_way": "it made room for another attempt",
 }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from agentrm_plugins.errors import AgentRMError, CallReaped
 from agentrm_plugins.types.calls import Outcome
-from agentrm_plugins.types.identity import ACTIVE, Active, restore
+from agentrm_plugins.types.identity import ACTIVE, active_in, restore
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.hosts import Lease
     from agentrm_plugins.types.calls import Call
+    from agentrm_plugins.types.identity import Active
 
 __all__ = ["PullGuard", "ReapGuard", "Slot", "outcome_of"]
 
@@ -189,10 +190,7 @@ class Slot:
             raise AgentRMError(msg)
 
     def _activate(self, lease: Lease) -> None:
-        call = lease.call
-        self._token = ACTIVE.set(
-            Active(self.rm.core, lease.ticket, call.agent, call.tenant, call.group)
-        )
+        self._token = ACTIVE.set(active_in(self.rm.core, lease.ticket, lease.call))
 
     def _leave(self, kind: type[BaseException] | None) -> Lease:
         lease, token = self.lease, self._token

@@ -48,7 +48,7 @@ def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
     """Read a call's arguments as the model wrote them: what to look for, or which message."""
     try:
         given = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         given = {"query": arguments}
     if not isinstance(given, dict):
         given = {"query": str(given)}

@@ -14,7 +14,7 @@ from typing import Any
 
 from agentrm_plugins.types.message import Message
 
-__all__ = ["Alignment", "align", "digest_of", "mark_of"]
+__all__ = ["Alignment", "align", "beside", "digest_of", "mark_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,25 @@ def align(known: Sequence[Any], incoming: Sequence[Any], shown_from: int) -> Ali
     # Something before the known tail is new: all that is shown now counts as new, and what was
     # known stays in the archive.
     return Alignment(len(known), 0, len(known), len(known))
+
+
+def beside(known: Sequence[Any], incoming: Sequence[Any], shown_from: int, most: int) -> Alignment:
+    """Let a history go on after all that is known, which stays: nothing of it is taken back.
+
+    Args:
+        known: Of all known messages, by place.
+        incoming: Of the list, by index.
+        shown_from: First place that the caller showed last time.
+        most: Of the messages at the head that both have, so many need not be taken in again.
+    """
+    base = min(shown_from, len(known))
+    same = 0
+    for one, other in zip(known[base:], incoming, strict=False):
+        if one != other:
+            break
+        same += 1
+    skip = max(0, min(same, most))
+    return Alignment(len(known), skip, len(known) - skip, len(known), skip)
 
 
 def _tail_in(known: Sequence[Any], incoming: Sequence[Any]) -> int | None:

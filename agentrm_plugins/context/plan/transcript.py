@@ -18,7 +18,7 @@ from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding, find
 from agentrm_plugins.context.notes.notes import Ledger
 from agentrm_plugins.context.notes.text import Passage, passages, terms
-from agentrm_plugins.context.plan.align import Alignment, align, digest_of, mark_of
+from agentrm_plugins.context.plan.align import Alignment, align, beside, digest_of, mark_of
 from agentrm_plugins.context.plan.groups import Grouping, grouped
 from agentrm_plugins.counting.tokens import TokenCounter
 from agentrm_plugins.errors import BadMessage, StoreCorrupt
@@ -177,6 +177,7 @@ class Session:
     line_tokens: int | None = None
     thawed: int | None = None
     rewound: int | None = None
+    foreign: int = 0
     _grouping: tuple[int, int, Entry | None, Grouping] | None = None
 
     @property
@@ -240,6 +241,9 @@ class Session:
         listed = messages[start:]
         known = [entry.mark for entry in self.entries]
         where = align(known, marks, self.shown_from)
+        if where.keep < self.foreign:
+            where = self._beside(where, known, marks, listed)
+        self.foreign = 0
         fresh = [
             self._entry(where.keep + at - where.new_from, listed[at], marks[at], now_s, start + at)
             for at in range(where.new_from, len(listed))
@@ -257,6 +261,21 @@ class Session:
             self.note_at_once(entry)
         return fresh
 
+    def _beside(
+        self, where: Alignment, known: list[int], marks: list[int], listed: Sequence[Source]
+    ) -> Alignment:
+        """Keep what another owner archived: this history goes on after it.
+
+        What was sent word for word, and the newest user message, are taken in again.
+        """
+        self.repairs.append(
+            f"archive: {self.foreign - where.keep} messages that another process archived, from "
+            f"message {where.keep} on, are not in this history; they stay, and recall finds them"
+        )
+        tasks = [at for at, source in enumerate(listed) if _role_of(source) == "user"]
+        most = min(self.first_hot - self.shown_from, tasks[-1] if tasks else 0)
+        return beside(known, marks, self.shown_from, most)
+
     def _recognise(self, listed: Sequence[Source], marks: list[int]) -> None:
         """After a thaw, learn this process's marks of known messages from their digests."""
         by_digest = {}
@@ -272,7 +291,7 @@ class Session:
     def _take_system(self, messages: Sequence[Source]) -> int:
         start = 0
         for source in messages:
-            role = source.role if isinstance(source, Message) else source.get("role")
+            role = _role_of(source)
             if not isinstance(role, str) or role not in SYSTEM_ROLES:
                 break
             start += 1
@@ -391,6 +410,10 @@ def findings_of(message: Message, shapes: Counter[str] | None) -> list[Finding]:
             if any(value.kind in _ARGUMENT_KINDS for value in finding.values):
                 found.append(replace(finding, score=finding.score - 1.0))
     return found
+
+
+def _role_of(source: Source) -> Any:
+    return source.role if isinstance(source, Message) else source.get("role")
 
 
 def _time_of(message: Message, now_s: float) -> float:
