@@ -33,13 +33,13 @@ from agentrm_plugins.errors import (
     StoreError,
     StoreLocked,
 )
-from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.hosts.judgement import judge, judge_response
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
 from agentrm_plugins.hosts.slot import PullGuard, ReapGuard, outcome_of
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
-from agentrm_plugins.policy.endpoint.retry_class import classify, classify_status
+from agentrm_plugins.policy.endpoint.retry_class import classify
 from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.types.checks import check_group, check_instance, check_name, check_whole
 from agentrm_plugins.types.endpoint_name import Endpoint, host_of, key_fingerprint
@@ -112,7 +112,6 @@ __all__ = [
     "check_name",
     "check_whole",
     "classify",
-    "classify_status",
     "copied",
     "counter_for",
     "current_identity",
@@ -124,6 +123,7 @@ __all__ = [
     "hand_off",
     "host_of",
     "judge",
+    "judge_response",
     "key_fingerprint",
     "leave",
     "outcome_of",

@@ -86,9 +86,7 @@ def dump(kernel: Kernel) -> dict[str, Any]:
             *(group.peak for group in kernel.books.pool.groups.values()),
         ],
         "tickets": [_dump_ticket(ticket, places) for ticket in kernel.books.tickets.values()],
-        "alarms": [
-            entry for entry in _dates(kernel) if entry[1] in kernel.books.tickets
-        ],
+        "alarms": [entry for entry in _dates(kernel) if entry[1] in kernel.books.tickets],
         "turn": kernel.queue.turn,
         "asleep": list(kernel.queue.asleep),
         "lines": [list(key) for key in kernel.queue.queues],
