@@ -208,6 +208,12 @@ class Config:
         max_waiting: Calls that may wait at once; a further one is refused with `QueueFull`.
         max_waiting_per_agent: The same for one agent; None for no bound of its own.
         wait_timeout_s: Seconds that a call may wait unless it says otherwise; None: for ever.
+        endpoint_wait_timeout_s: Seconds that a call may wait for an endpoint that is closed (the
+            server asked everybody to stay away) or fails, where nobody set a wait timeout; it is
+            refused at once if that will take longer. The longest wait that the default retry policy
+            would allow one call; None: for ever.
+        adaptive: Whether what is learnt of endpoints' times may make a call suspect: its lane is
+            lent, and a second attempt is sent. It never ends a call.
         endpoints: What is known of endpoints, by shell pattern over "host/model" (the first that
             fits); an endpoint that none fits is found out.
         breaker: When an endpoint counts as dead.
@@ -225,6 +231,8 @@ class Config:
     max_waiting: int = 100_000
     max_waiting_per_agent: int | None = None
     wait_timeout_s: float | None = None
+    endpoint_wait_timeout_s: float | None = 120.0
+    adaptive: bool = True
     agent_idle_s: float = 3600.0
     endpoints: Mapping[str, EndpointConfig] = field(default_factory=lambda: MappingProxyType({}))
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
@@ -238,6 +246,8 @@ class Config:
         check_whole("max_waiting", self.max_waiting, 0)
         check_whole("max_waiting_per_agent", self.max_waiting_per_agent, 1, none=True)
         check_seconds("wait_timeout_s", self.wait_timeout_s, zero=True)
+        check_seconds("endpoint_wait_timeout_s", self.endpoint_wait_timeout_s, zero=True)
+        check_instance("adaptive", self.adaptive, bool, "give True or False")
         check_seconds("agent_idle_s", self.agent_idle_s, none=False)
         kinds = (
             ("scheduler", SchedulerConfig),

@@ -57,11 +57,24 @@ class Clocks:
         assert limits is not None  # noqa: S101 - set when it was granted
         ticket.progress_s = self._books.now_s
         allowed_s = limits.silence_s if ticket.beats else limits.first_s
-        self._books.alarms.set(ticket, min(self._books.now_s + allowed_s, ticket.deadline_s))
+        if ticket.idle_s == NEVER:
+            self._books.alarms.set(ticket, min(self._books.now_s + allowed_s, ticket.deadline_s))
+
+    def idle(self, ticket: Ticket, *, idle: bool) -> None:
+        """Whether the consumer asks for more: what it does not ask for is no silence."""
+        now_s = self._books.now_s
+        if idle and ticket.idle_s == NEVER:
+            ticket.idle_s = now_s
+            self._books.alarms.clear(ticket)
+        elif not idle and ticket.idle_s < NEVER:
+            since_s, ticket.idle_s = now_s - ticket.idle_s, NEVER
+            ticket.progress_s = min(now_s, ticket.progress_s + since_s)
+            ticket.deadline_s += since_s
+            self.rearm(ticket)
 
     def rearm(self, ticket: Ticket) -> None:
         """What is allowed to a running call has changed: its endpoint is known better."""
-        if ticket.nested:
+        if ticket.nested or ticket.idle_s < NEVER:
             return
         limits = ticket.terms = self.terms(ticket)
         allowed_s = limits.silence_s if ticket.beats else limits.first_s

@@ -84,6 +84,7 @@ class Kernel:
             ev.Submit: calls.submit,
             ev.Withdraw: calls.withdraw,
             ev.Beat: calls.beat,
+            ev.Idle: calls.idle,
             ev.Settle: calls.settle,
             ev.EndAgent: calls.end_agent,
             ev.Close: calls.close,

@@ -5,11 +5,13 @@ Each handler says whether others may go now; then the kernel dispatches.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import ConfigError, KernelBug
 from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.kernel.ticket import Ticket
+from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Outcome
 
@@ -77,11 +79,23 @@ class Lifecycle:
         books.seq += 1
         ticket = Ticket(number, books.seq, call, account, group, books.now_s)
         books.tickets[number] = ticket
+        if event.hedge_of is not None and not self._follow(ticket, event.hedge_of):
+            self._steps.refuse(ticket, "superseded")
+            return False
         refusal = self._enter(ticket, event.place_of)
         if refusal is not None:
             self._steps.refuse(ticket, *refusal)
             return False
         return self._start(ticket, event.parent)
+
+    def _follow(self, ticket: Ticket, number: int) -> bool:
+        """The call is a further attempt of another, at its place. False if that is over."""
+        first = self._books.tickets.get(number)
+        if first is None or first.state is not State.RUNNING or first.first is not None:
+            return False
+        ticket.first = first
+        ticket.seq, ticket.turn = first.seq, first.turn
+        return True
 
     def _enter(self, ticket: Ticket, place_of: int | None) -> tuple[str, str] | None:
         """The call is known, with its place, its endpoint and its budget; or else why not."""
@@ -151,16 +165,27 @@ class Lifecycle:
         books, ticket = self._books, self._books.tickets.get(event.ticket)
         if ticket is None or ticket.state is not State.RUNNING:
             return False
+        idle = ticket.idle_s < NEVER
+        if idle and event.visible:
+            self._clocks.idle(ticket, idle=False)  # Whoever is given something has asked for it.
         ticket.beats += 1
+        ticket.visible = ticket.visible or event.visible
         tokens = event.tokens
         if tokens:
             ticket.beaten_tokens += tokens
             books.counters.token_rate.add(tokens, books.now_s)
-        if ticket.endpoint is not None:
+        if ticket.endpoint is not None and not idle:
             self._endpoints.beat(ticket, ticket.endpoint)
         if not ticket.nested:
             self._clocks.arm(ticket)
         books.out.append(fx.Beaten(books.now_s, ticket.number, ticket.call.agent, "", tokens))
+        return False
+
+    def idle(self, event: ev.Idle) -> bool:
+        """The consumer does not ask for more, or does so again."""
+        ticket = self._books.tickets.get(event.ticket)
+        if ticket is not None and ticket.state is State.RUNNING:
+            self._clocks.idle(ticket, idle=event.idle)
         return False
 
     def settle(self, event: ev.Settle) -> bool:
@@ -183,9 +208,12 @@ class Lifecycle:
         else:
             steps.vacate(ticket)
         ticket.account.calls += 1
-        if usage is not None or ticket.beaten_tokens:
-            steps.charge(ticket, usage)
-        books.ledgers.settle(ticket, usage, books.now_s)
+        charged = _guessed(ticket) if usage is None and outcome is Outcome.OK else usage
+        if charged is not None or ticket.beaten_tokens:
+            steps.charge(ticket, charged)
+        if charged is not None:
+            self._endpoints.charge(ticket, charged)
+        books.ledgers.settle(ticket, charged, books.now_s)
         failed = event is not None and event.verdict is not None
         known = outcome is Outcome.OK or (failed and outcome is not Outcome.CANCELLED)
         self._endpoints.ended(ticket, usage, event if known else None)
@@ -216,3 +244,12 @@ class Lifecycle:
             if ticket.state is State.QUEUED:
                 self._steps.turn_away(ticket, event.cause)
         return True
+
+
+def _guessed(ticket: Ticket) -> Usage | None:
+    """What a call that went well has cost, if nobody says: as estimated, and what came out."""
+    estimate = ticket.call.estimate
+    came = max(estimate.output_tokens, ticket.beaten_tokens)
+    if not estimate.input_tokens and not came:
+        return None
+    return replace(estimate, output_tokens=came)

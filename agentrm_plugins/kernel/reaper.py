@@ -69,7 +69,7 @@ class Reaper:
         books, steps, limits = self._books, self._steps, ticket.terms
         assert limits is not None  # noqa: S101 - set when it was granted
         if books.now_s >= ticket.deadline_s:
-            cause = "deadline"
+            cause = "total"
         else:
             cause = "silence" if ticket.beats else limits.first_cause
         held_s = books.now_s - ticket.granted_s

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.states import State, move
+from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class Requeue:
         steps.charge(ticket, None)
         ticket.beats = ticket.beaten_tokens = 0
         ticket.overtaken = 0.0
+        ticket.visible = False
+        ticket.idle_s = NEVER
         ticket.queued_s = now_s
         number, agent = ticket.number, ticket.call.agent
         until_s = now_s + event.wait_s

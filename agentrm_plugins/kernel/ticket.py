@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.policy.lanes import Group, Seat
     from agentrm_plugins.policy.leases import Terms
+    from agentrm_plugins.policy.order.agent_queue import AgentQueue
     from agentrm_plugins.policy.spending.spender import Reserved
-    from agentrm_plugins.types.accounts import Account, Bid
+    from agentrm_plugins.types.accounts import Account
     from agentrm_plugins.types.calls import Call
 
 __all__ = ["Ticket"]
@@ -30,6 +31,8 @@ class Ticket:
     it has waited for too long, or once it runs, when it has run for too long. `overtaken` is the
     share of its need that others took before it, `reserved` what budgets hold for it, `charged`
     what they were charged when it was reaped, `taken` what it took of shares of a rate.
+    `first` is the attempt of the same call of which this is a further one. Since `idle_s` the
+    consumer has not asked for more; once something is `visible` to it, no further attempt is made.
     A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
     is lent to one of them, its `rider`.
     """
@@ -48,9 +51,11 @@ class Ticket:
         "charged",
         "deadline_s",
         "endpoint",
+        "first",
         "granted_s",
         "group",
         "hold_s",
+        "idle_s",
         "kids",
         "need",
         "nested",
@@ -70,6 +75,7 @@ class Ticket:
         "taken",
         "terms",
         "turn",
+        "visible",
         "waited_s",
         "wake_s",
     )
@@ -104,6 +110,9 @@ class Ticket:
         self.alarm_s = _NEVER
         self.armed_s = _NEVER
         self.paused_s = 0.0
+        self.idle_s = _NEVER
+        self.visible = False
+        self.first: Ticket | None = None
         self.beats = 0
         self.beaten_tokens = 0
         self.nested = 0
@@ -113,7 +122,7 @@ class Ticket:
         self.reserved: list[Reserved] | None = None
         self.charged: list[Reserved] | None = None
         self.taken: list[Reserved] | None = None
-        self.bid: Bid | None = None
+        self.bid: AgentQueue | None = None
         self.before: Ticket | None = None
         self.after: Ticket | None = None
         self.seat: Seat | None = None

@@ -31,6 +31,7 @@ class Outcome(StrEnum):
     OK = "ok"
     ERROR = "error"
     CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"  # another attempt of the same call was faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ class Usage:
     Args:
         input_tokens: Tokens of the prompt, cached ones included; 0 or more.
         output_tokens: Tokens generated; 0 or more.
-        cached_input_tokens: The part of `input_tokens` that the provider read from its cache.
+        cached_input_tokens: The part of `input_tokens` that the provider read from its cache. Some
+            servers report more than there was: what is more than the input is cut off.
+        cache_write_tokens: The part of `input_tokens` that the provider wrote to its cache,
+            likewise; the two parts together are at most the input.
 
     Raises:
         ConfigError: A count is negative or not a whole number.
@@ -49,20 +53,27 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what no provider can have counted."""
-        if (
+        """Refuse what no provider can have counted, and keep the parts within the whole."""
+        if not (
             self.input_tokens.__class__ is int
             and self.output_tokens.__class__ is int
             and self.cached_input_tokens.__class__ is int
+            and self.cache_write_tokens.__class__ is int
             and self.input_tokens >= 0
             and self.output_tokens >= 0
             and self.cached_input_tokens >= 0
+            and self.cache_write_tokens >= 0
         ):
-            return
-        for field in fields(self):
-            check_whole(field.name, getattr(self, field.name), of="tokens")
+            for field in fields(self):
+                check_whole(field.name, getattr(self, field.name), of="tokens")
+        if self.cached_input_tokens + self.cache_write_tokens > self.input_tokens:
+            cached = min(self.cached_input_tokens, self.input_tokens)
+            written = min(self.cache_write_tokens, self.input_tokens - cached)
+            object.__setattr__(self, "cached_input_tokens", cached)
+            object.__setattr__(self, "cache_write_tokens", written)
 
     @property
     def total_tokens(self) -> int:
@@ -98,6 +109,11 @@ class Call:
         total_timeout_s: Seconds for which it may hold a lane in all; None: the configured.
         label: For people: what the call is for.
         max_output_tokens: The most that it may put out; None if it names no maximum.
+        hedge: Whether a second attempt may be sent when it is late. Never for what has an effect at
+            the provider besides its answer.
+        adaptive: Whether what is learnt of the endpoint's times counts; None: as the endpoint's
+            configuration says, and else the core's.
+        timeout_source: For people: who set the call's timeouts, such as "the client's timeout".
 
     Raises:
         ConfigError: A field has a value that it cannot have.
@@ -117,6 +133,9 @@ class Call:
     total_timeout_s: float | None = None
     label: str = ""
     max_output_tokens: int | None = None
+    hedge: bool = True
+    adaptive: bool | None = None
+    timeout_source: str = ""
 
     def __post_init__(self) -> None:
         """Check each field once, so that nothing behind this has to."""

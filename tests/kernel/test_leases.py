@@ -41,7 +41,7 @@ def test_beats_keep_the_lane_until_the_deadline() -> None:
     for _ in range(10):
         effects += world.wait(1.0)
         world.beat(number)
-    assert said(effects) == [("Reaped", number, "deadline")]
+    assert said(effects) == [("Reaped", number, "total")]
     assert effects[0].held_s == 5.0
 
 

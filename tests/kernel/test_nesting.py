@@ -71,7 +71,7 @@ def test_clocks_of_a_waiting_parent_stand_still() -> None:
     world.settle(kid)
     assert world.kernel.statistics().agents["a"].service_s == 4.0
     assert world.kernel.statistics().agents["b"].service_s == 20.0
-    assert said(world.wait(2.0)) == [("Reaped", parent, "deadline")]
+    assert said(world.wait(2.0)) == [("Reaped", parent, "total")]
 
 
 def test_circle_of_waiting_parents_is_untied() -> None:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from agentrm_plugins.context.notes.text import Passage
-from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session, body_of, message_of
+from agentrm_plugins.context.plan.bodies import body_of, message_of
+from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
 from agentrm_plugins.context.recall.paging import Found, assembled, source_turn, visible
 from agentrm_plugins.context.recall.rank import Candidate, Hit, Query, fused, query_of, ranked
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
@@ -48,7 +49,7 @@ def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
     """Read a call's arguments as the model wrote them: what to look for, or which message."""
     try:
         given = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         given = {"query": arguments}
     if not isinstance(given, dict):
         given = {"query": str(given)}
