@@ -14,9 +14,11 @@ class Canned:
         usage: Of a whole answer, or None for none.
         chunks: The usage of each chunk of a stream, each with a word of text; None for none.
         text: What a whole answer says.
+        refusals: Status and JSON of the first answers.
     """
 
-    def __init__(self, usage=None, chunks=(), text="well " * 20):
+    def __init__(self, usage=None, chunks=(), text="well " * 20, refusals=()):
+        self.refusals = list(refusals)
         self.usage, self.chunks, self.text = usage, list(chunks), text
         self.asked = []
         outer = self
@@ -27,8 +29,13 @@ class Canned:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 outer.asked.append(body)
-                data, kind = outer.answer(body)
-                self.send_response(200)
+                status, data, kind = 200, b"", "application/json"
+                if outer.refusals:
+                    status, error = outer.refusals.pop(0)
+                    data = json.dumps(error).encode()
+                else:
+                    data, kind = outer.answer(body)
+                self.send_response(status)
                 self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()

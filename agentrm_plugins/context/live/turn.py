@@ -159,7 +159,7 @@ class Turn:
             line = Message(state.config.summary_role, pressure.line())
             without, items = len(items), with_line(items, line)
             self.total += state.counter.message(line) * (len(items) - without)
-        if state.config.alternate:
+        if state.config.alternate or state.takes_turns:
             apart, items = items, alternating(items)
             self.total += saved(apart, items, state.counter)
         recalled = state.charged(sum(r.tokens for r in state.recalls))

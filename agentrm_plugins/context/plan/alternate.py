@@ -55,9 +55,7 @@ def _together(ours: Item, item: Item) -> Item:
     if above is None or message is None or not isinstance(above.content, str):
         raise AssertionError("only messages with a text of ours are joined")
     if isinstance(message.content, str):
-        content: Any = (
-            above.content + _BETWEEN + message.content if message.content else above.content
-        )
+        content: Any = _BETWEEN.join(filter(None, (above.content, message.content)))
         sent = content
     else:
         content = ({"type": "text", "text": above.content}, *message.content)
