@@ -34,6 +34,7 @@ FLOORS = {
     "sim": 7,
     "context.live": 8,
     "manager": 9,
+    "events": 10,
     "integration": 10,
     "": 11,
     "testing": 12,
