@@ -3,9 +3,9 @@
 Make one `AgentRM`, give it to the plugins, and every model call goes through one shared scheduler.
 
 All that the documents name for users is here: the core and its configuration, retries, the context
-lifecycle with its stores, and the errors. What `AgentRM.events` tells is in `agentrm_plugins.events`,
-the simulated provider in `agentrm_plugins.testing.provider`; who writes a plugin of their own uses
-`agentrm_plugins.integration`.
+lifecycle with its stores, and the errors. What `AgentRM.events` tells is in
+`agentrm_plugins.events`, the simulated provider in `agentrm_plugins.testing.provider`; who writes a
+plugin of their own uses `agentrm_plugins.integration`.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -15,9 +15,9 @@ from langchain_core.load import dumps
 from pydantic import SecretStr
 
 from agentrm_langchain import AgentRMCallbackHandler, AgentRMChatModel, wrap_chat_model
-from agentrm_plugins import AgentRM, CallRefused, ClosedError, ConfigError
+from agentrm_plugins import AgentRM, Call, CallRefused, ClosedError, ConfigError
 from agentrm_plugins.config.endpoints import EndpointConfig
-from agentrm_plugins.integration import Call
+from agentrm_plugins.integration import core_of
 from tests.langchain.fakes import FakeChat
 
 pytestmark = pytest.mark.lowest
@@ -73,7 +73,7 @@ def test_a_refusal_aborts_in_sync_code(way, managed, core):
     """The caller gets our error, and the model is never called."""
     rm = core(max_waiting=0)
     this = managed(rm)
-    lease = rm.admit(Call("other"))
+    lease = core_of(rm).admit(Call("other"))
     with pytest.raises(CallRefused) as refused:
         if way == "batch":
             this.model.batch(["a", "b"], this.config)
@@ -94,7 +94,7 @@ async def test_a_refusal_aborts_in_a_running_loop(way, managed, core):
     """Async calls, and sync calls in a notebook, are refused alike."""
     rm = core(wait_timeout_s=0)
     this = managed(rm)
-    lease = rm.admit(Call("other"))
+    lease = core_of(rm).admit(Call("other"))
     with pytest.raises(CallRefused) as refused:
         if way == "astream":
             async for _ in this.model.astream("go", this.config):
