@@ -33,11 +33,11 @@ from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
+from agentrm_plugins.hosts.judgement import judge_response
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import retry_policy
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
-from agentrm_plugins.policy.endpoint.retry_class import classify_status
 from agentrm_plugins.types.arguments import no_such_argument, suggesting
 from agentrm_plugins.types.calls import (
     Outcome,
@@ -99,7 +99,6 @@ __all__ = [
     "active_lease",
     "check_core",
     "check_group",
-    "classify_status",
     "copied",
     "core_of",
     "counter_for",
@@ -110,6 +109,7 @@ __all__ = [
     "form_of",
     "hand_off",
     "host_of",
+    "judge_response",
     "key_fingerprint",
     "leave",
     "named_in",

@@ -165,6 +165,17 @@ def test_an_edit_after_a_hand_over_takes_the_history_back_and_says_so(world):
     assert len(texts(world.store)) == 5
 
 
+def test_another_conversation_after_a_hand_over_takes_nothing_back(world):
+    """What shares little with the archive is no edit of it: all of it stays, and is found."""
+    one, two = world.process(), world.process()
+    one.session("s").prepare(talk("ada", 6))
+    one.close()
+    view = two.session("s").prepare([*talk("ada", 2), *talk("bob", 2)])
+    assert any("8 messages that another process archived" in text for text in view.repairs)
+    assert "ada-400" in two.session("s").recall("ada item 4")
+    assert len(texts(world.store)) == 12 + 8
+
+
 def test_the_first_owner_comes_back_to_what_others_wrote(world):
     """Its session is read again; a history that lacks their messages goes on after them."""
     one, two = world.process(), world.process()

@@ -46,16 +46,17 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """That the session has changed hands, or was written to, since it was read.
+    """What a claim has found.
 
     Args:
-        before: Who had it.
-        foreign: Another owner archived something of it, and had not handed it over before this
-            process asked: what that one archived may be unknown to this process's caller.
+        stale: The session was written to since it was read.
+        foreign: Another owner had it: what that one archived may be unknown to this caller.
+        handed_over: That owner had finished with it before this turn began.
     """
 
-    before: Owned
-    foreign: bool
+    stale: bool = False
+    foreign: bool = False
+    handed_over: bool = False
 
 
 class _Owning(Protocol):
@@ -104,8 +105,8 @@ class Archive:
 
     # -- whose it is --------------------------------------------------------------------------
 
-    def claim(self, seen: str | None = None) -> Change | None:
-        """Make sure that the session is ours; None if nobody else had it since it was read.
+    def claim(self, seen: str | None = None) -> Change:
+        """Make sure that the session is ours.
 
         Args:
             seen: The version that the caller knows everything of: it takes the session over.
@@ -116,7 +117,7 @@ class Archive:
         """
         owning, owner = self._owning, self._owner
         if owning is None or (self._token and time.monotonic() < self._fresh_until):
-            return None
+            return Change()
         name = owner.signature
         self.denied = None
         before = owning.claim(self.key, name, owner.lease_s, seen)
@@ -124,13 +125,11 @@ class Archive:
         token = before.token if mine else before.token + 1
         lost = self._token not in {0, token}
         known = token == self._token if self._token else before.version == self._version
-        unfinished = before.until_s != 0 and before.owner != ""
-        foreign = not mine and (unfinished or self._contended or lost)
+        handed_over = before.until_s == 0 and not (self._contended or lost)
         self._token, self._contended = token, False
         self._prolonged()
-        if known and not foreign:
-            return None
-        return Change(before, foreign)
+        foreign = not mine and before.owner != ""
+        return Change(not known, foreign, handed_over)
 
     def waited(self) -> None:
         """Remember that another owner was at work while this turn waited."""

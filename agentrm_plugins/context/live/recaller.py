@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from agentrm_plugins.context.notes.text import Passage
-from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session, body_of, message_of
+from agentrm_plugins.context.plan.bodies import body_of, message_of
+from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
 from agentrm_plugins.context.recall.paging import Found, assembled, source_turn, visible
 from agentrm_plugins.context.recall.rank import Candidate, Hit, Query, fused, query_of, ranked
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey

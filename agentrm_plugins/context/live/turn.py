@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentrm_plugins.context.live.shared import Shared
+from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.compaction import apply_plan, fit_now
 from agentrm_plugins.context.plan.planning import planned, total_tokens
-from agentrm_plugins.context.plan.transcript import Session, Source
+from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.context.plan.view import Pressure, View, composed, line_tokens, with_line
 from agentrm_plugins.errors import StoreError, StoreFenced
 from agentrm_plugins.types.message import Message
@@ -69,10 +70,22 @@ class Turn:
             raise
         except StoreError as error:
             self._refused(error)
+        finally:
+            self._note(fresh)
         key = tuple(map(id, tools))
         if shared.tools[0] != key:
             shared.tools = (key, state.counter.tools(tools))
         self.tools_tokens = shared.tools[1]
+
+    def _note(self, fresh: Sequence[Entry]) -> None:
+        """Read what is short for notes; a text that cannot be read so costs its notes only."""
+        state = self.shared.transcript
+        for entry in fresh:
+            try:
+                state.note_at_once(entry)
+            except Exception as error:  # noqa: BLE001 - notes are a help: the text is archived
+                entry.noted = True
+                self.shared.last_error = error
 
     def view(self) -> View:
         """Fit the request into the budget and put it together."""
