@@ -84,7 +84,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
     @suggesting
     def __init__(
         self,
-        rm: AgentRM,
+        rm: AgentRM | None = None,
         *,
         agent: str | None = None,
         tenant: str | None = None,
@@ -94,6 +94,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         max_runs: int = 1000,
     ) -> None:
         check_core(rm, group)
+        assert rm is not None  # noqa: S101 - it was just checked
         if not isinstance(max_runs, int) or max_runs < 0:
             raise ConfigError("max_runs", max_runs, "give a whole number of runs, 0 or more")
         Call(agent="check", wait_timeout_s=wait_timeout_s)
