@@ -157,6 +157,7 @@ class ContextSession(Upkeep):
         woken.state.generation = self._state.generation + 1
         self._wake, self._refusal, self._state, self._unsaved = None, None, woken.state, []
         self._told += woken.told
+        self._recaller.renew()
         missed, self._missed = self._missed, []
         for messages in missed:
             self._archive(self._state.take(messages, now))
@@ -199,6 +200,7 @@ class ContextSession(Upkeep):
         keep = state.rewound
         if keep is not None:
             self._unsaved = [entry for entry in self._unsaved if entry.seq < keep]
+            self._recaller.rewind(keep)
         self._unsaved.extend(fresh)
         if not self._unsaved and keep is None:
             return

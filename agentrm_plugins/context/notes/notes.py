@@ -23,6 +23,7 @@ from agentrm_plugins.context.notes.facts import (
     Value,
     values_of,
 )
+from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.text import terms
 
 __all__ = ["Ledger", "Note"]
@@ -50,13 +51,6 @@ _CUE_TERMS = frozenset(
     for term in terms(word)
 )
 _CUE_OVERLAP = 0.6
-_CLASS = {
-    "ident": "exact", "uuid": "exact", "code": "exact", "path": "exact", "number": "exact",
-    "ip": "exact", "money": "exact", "quoted": "exact", "url": "url", "email": "email",
-    "date": "date", "time": "date", "name": "name",
-}  # fmt: skip
-"""Kinds that may stand for each other: an id may look like a number once and like a path later."""
-
 _UNSOLID = frozenset({"name", "date", "time"})
 
 
@@ -375,7 +369,7 @@ def _replaced_by_kind(new: Note, old: Note, shared: frozenset[str]) -> list[Valu
     before, now = _norms(old.values), _norms(new.values)
     fresh = {v.kind for v in new.values if v.norm not in before}
     gone = [v for v in old.left if v.norm not in now]
-    if _CLASS.get(one.kind) == _CLASS.get(other.kind):
+    if CLASS.get(one.kind) == CLASS.get(other.kind):
         gone = [v for v in gone if v is other]
     else:
         named_only = all(v.kind == "name" for v in (*new.values, *old.values))
@@ -402,9 +396,9 @@ def _may_replace(new: Note, old: Note) -> bool:
     if len(shared) < 2 or len(shared) < _CUE_OVERLAP * min(len(new.subject), len(old.subject)):  # noqa: PLR2004 - a subject, not one word
         return False
     before = _norms(old.values)
-    kinds = {_CLASS.get(v.kind) for v in new.values if v.norm not in before}
+    kinds = {CLASS.get(v.kind) for v in new.values if v.norm not in before}
     return _apart(new, old, shared) < 2 and not kinds.isdisjoint(  # noqa: PLR2004 - not another's
-        _CLASS.get(v.kind) for v in old.left
+        CLASS.get(v.kind) for v in old.left
     )
 
 
