@@ -14,7 +14,7 @@ from contextvars import Token
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.config.context import LEAST_BUDGET
-from agentrm_plugins.context.live.manager import ContextManager, fit
+from agentrm_plugins.context.live.lifecycle import ContextLifecycle, fit
 from agentrm_plugins.context.live.recaller import RECALL_TOOL
 from agentrm_plugins.context.live.session import OVERFLOW_SHARE, ContextSession
 from agentrm_plugins.context.notes.summaries import PROMPT, LLMSummariser
@@ -73,7 +73,7 @@ __all__ = [
     "Call",
     "Candidate",
     "ColdStore",
-    "ContextManager",
+    "ContextLifecycle",
     "ContextSession",
     "Corpus",
     "Endpoint",

@@ -16,7 +16,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from agentrm_langchain import AgentRMMiddleware
 from agentrm_plugins import AgentRM
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores import SqliteStore
 
 THREAD = {"configurable": {"thread_id": "ada"}, "metadata": {"tenant": "acme"}}
@@ -29,7 +29,7 @@ def process(folder, *said):
         AgentRM(lanes=2) as rm,
         SqliteSaver.from_conn_string(str(folder / "threads.db")) as saver,
         SqliteStore(folder / "archive.db") as archive,
-        ContextManager(SMALL, store=archive) as context,
+        ContextLifecycle(SMALL, store=archive) as context,
     ):
         agent = create_agent(
             ChatOpenAI(model="gpt-4o-mini"),

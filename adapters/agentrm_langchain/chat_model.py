@@ -377,7 +377,7 @@ def wrap_chat_model(model: BaseChatModel, rm: AgentRM, **options: Any) -> AgentR
         rm: The core.
         options: The other arguments of `AgentRMChatModel`: ``agent=``, ``tenant=``,
             ``priority=``, ``group=``, timeouts, ``abandon_hung=``, ``retry=``,
-            ``keep_sdk_retries=``; and ``context=``, a `ContextManager` that keeps each thread's
+            ``keep_sdk_retries=``; and ``context=``, a `ContextLifecycle` that keeps each thread's
             messages within its budget (see `agentrm_langchain.contextual`).
 
     Raises:

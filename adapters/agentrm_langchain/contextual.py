@@ -26,7 +26,7 @@ from agentrm_langchain.views import (
     check_manager,
     conversation_of,
 )
-from agentrm_plugins.integration import ContextManager
+from agentrm_plugins.integration import ContextLifecycle
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -52,7 +52,7 @@ class ContextChatModel(AgentRMChatModel):
         ClosedError: The core is closed.
     """
 
-    context: SkipValidation[ContextManager] = Field(exclude=True, repr=False)
+    context: SkipValidation[ContextLifecycle] = Field(exclude=True, repr=False)
 
     _with_context = True
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
     from langgraph.prebuilt.tool_node import ToolCallRequest
 
-    from agentrm_plugins.integration import ContextManager, Pressure, SessionKey
+    from agentrm_plugins.integration import ContextLifecycle, Pressure, SessionKey
 
 __all__ = ["AgentRMMiddleware"]
 
@@ -69,7 +69,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         self,
         rm: AgentRM,
         *,
-        context: ContextManager | None = None,
+        context: ContextLifecycle | None = None,
         agent: str | None = None,
         tenant: str | None = None,
         priority: Any = None,

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     from agentrm_langchain.views import Fitted
     from agentrm_plugins import AgentRM
-    from agentrm_plugins.integration import ContextManager
+    from agentrm_plugins.integration import ContextLifecycle
 
 __all__ = ["pre_model_hook"]
 
 
 def pre_model_hook(
-    context: ContextManager,
+    context: ContextLifecycle,
     *,
     rm: AgentRM | None = None,
     prompt: str | SystemMessage | None = None,

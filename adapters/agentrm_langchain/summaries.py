@@ -67,7 +67,7 @@ def chat_summariser(
     prompt: str = PROMPT,
     **options: Any,
 ) -> LLMSummariser:
-    """Make a `summariser` for `ContextManager` of any chat model, through the core's gate.
+    """Make a `summariser` for `ContextLifecycle` of any chat model, through the core's gate.
 
     Its calls are background work: they wait behind every other, and their failure ends no turn,
     for the notes stand in.

@@ -28,7 +28,7 @@ from agentrm_plugins.integration import (
     LEAST_BUDGET,
     OVERFLOW_SHARE,
     BudgetTooSmall,
-    ContextManager,
+    ContextLifecycle,
     ContextSession,
     current_identity,
     fit,
@@ -51,7 +51,7 @@ __all__ = [
 PREPARED: ContextVar[object] = ContextVar("agentrm_langchain_prepared", default=None)
 """The manager that has fitted the messages of the call being made: it is not asked again."""
 
-_MANAGERS: weakref.WeakKeyDictionary[AgentRM, weakref.WeakSet[ContextManager]]
+_MANAGERS: weakref.WeakKeyDictionary[AgentRM, weakref.WeakSet[ContextLifecycle]]
 _MANAGERS = weakref.WeakKeyDictionary()
 
 
@@ -105,13 +105,13 @@ class _Seen:
 
 
 def check_manager(context: Any) -> None:
-    """Refuse what is no context manager.
+    """Refuse what is no context lifecycle.
 
     Raises:
         ConfigError: It is none.
     """
-    if not isinstance(context, ContextManager):
-        way = "give a ContextManager of agentrm_plugins.context.live, or leave it out"
+    if not isinstance(context, ContextLifecycle):
+        way = "give a ContextLifecycle of agentrm_plugins.context.live, or leave it out"
         raise ConfigError("context", type(context).__name__, way)
 
 
@@ -161,7 +161,7 @@ class Views:
         rm: The core that it works with, if any: `pressure` tells of it there.
     """
 
-    def __init__(self, manager: ContextManager, rm: AgentRM | None = None) -> None:
+    def __init__(self, manager: ContextLifecycle, rm: AgentRM | None = None) -> None:
         check_manager(manager)
         self.manager = manager
         self._seen: weakref.WeakKeyDictionary[ContextSession, _Seen] = weakref.WeakKeyDictionary()

@@ -45,7 +45,7 @@ _ASYNC_ONLY = (
 
 
 class LangGraphColdStore:
-    """An archive on a `BaseStore`, for `ContextManager(store=...)`. Thread-safe if the store is.
+    """An archive on a `BaseStore`, for `ContextLifecycle(store=...)`. Thread-safe if the store is.
 
     Args:
         store: Any LangGraph store. It is not closed here.

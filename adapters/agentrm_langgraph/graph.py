@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from langgraph.pregel._read import PregelNode
 
-    from agentrm_plugins.integration import ContextManager
+    from agentrm_plugins.integration import ContextLifecycle
 
 __all__ = ["manage_graph"]
 
@@ -49,7 +49,7 @@ def manage_graph(
     total_timeout_s: float | None = None,
     abandon: bool = True,
     hint: Literal["depth"] | None = None,
-    context: ContextManager | None = None,
+    context: ContextLifecycle | None = None,
 ) -> G:
     """Put every node of a graph under management.
 

@@ -4,7 +4,7 @@ A run is one `invoke`, `stream`, `ainvoke` or `astream`. When the last run of an
 however it ended (finished, failed, cancelled, or a client that went away), whatever still waits for
 the agent or for its children is withdrawn. The statistics count it as ``refused["agent_ended"]``,
 and name the agents whose client went away, or who left something waiting, under ``abandoned``.
-Their sessions in a context manager are hibernated, if it was given to `manage_graph`: nobody may
+Their sessions in a `ContextLifecycle` are hibernated, if it was given to `manage_graph`: nobody may
 ever come back for them, and whoever does finds them in the archive.
 """
 
@@ -24,7 +24,7 @@ from agentrm_plugins.integration import Job, hand_off
 
 if TYPE_CHECKING:
     from agentrm_plugins import AgentRM
-    from agentrm_plugins.integration import ContextManager
+    from agentrm_plugins.integration import ContextLifecycle
 
 __all__ = ["RUN", "Run", "new_run", "release_contexts"]
 
@@ -76,7 +76,7 @@ class _Ledger:
 
 _LEDGERS: weakref.WeakKeyDictionary[AgentRM, _Ledger] = weakref.WeakKeyDictionary()
 _LEDGERS_LOCK = threading.Lock()
-_CONTEXTS: weakref.WeakKeyDictionary[AgentRM, weakref.WeakSet[ContextManager]] = (
+_CONTEXTS: weakref.WeakKeyDictionary[AgentRM, weakref.WeakSet[ContextLifecycle]] = (
     weakref.WeakKeyDictionary()
 )
 _NUMBERS = itertools.count(1)
@@ -118,7 +118,7 @@ class Run:
             self._ledger.leave(self.rm, key, abandoned=self.abandoned)
 
 
-def release_contexts(rm: AgentRM, context: ContextManager) -> None:
+def release_contexts(rm: AgentRM, context: ContextLifecycle) -> None:
     """Hibernate the sessions of agents of this core that are abandoned from here on."""
     with _LEDGERS_LOCK:
         known = _CONTEXTS.setdefault(rm, weakref.WeakSet())
@@ -135,7 +135,7 @@ def release_contexts(rm: AgentRM, context: ContextManager) -> None:
     rm.on_abandoned(release)
 
 
-def _hibernate(context: ContextManager, agent: str, tenant: str) -> None:
+def _hibernate(context: ContextLifecycle, agent: str, tenant: str) -> None:
     try:
         context.hibernate(agent, tenant=tenant)
     except Exception:  # noqa: BLE001 - nobody is left to be told

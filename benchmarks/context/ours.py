@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores import SqliteStore
 
 
@@ -15,7 +15,7 @@ class Ours:
         config = ContextConfig(budget_tokens=budget, recall_share=share, **settings)
         self.jobs: list = []
         self.store = SqliteStore(path)
-        self.manager = ContextManager(config, store=self.store, submit=self.jobs.append)
+        self.manager = ContextLifecycle(config, store=self.store, submit=self.jobs.append)
         self.session = self.manager.session("bench")
         self.recall_tokens = 0
         self.compaction_tokens = 0

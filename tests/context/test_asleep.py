@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores import SqliteStore
 from agentrm_plugins.errors import ConfigError
 
@@ -19,11 +19,11 @@ CONFIG = ContextConfig(budget_tokens=1_500)
 WAKE = """
 import hashlib, json, sys
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores import SqliteStore
 path, history = sys.argv[1], json.load(sys.stdin)
 config = ContextConfig(budget_tokens=1_500)
-with SqliteStore(path) as store, ContextManager(config, store=store, submit=lambda j: j()) as m:
+with SqliteStore(path) as store, ContextLifecycle(config, store=store, submit=lambda j: j()) as m:
     one = m.session("s", tenant="acme")
     dumped = hashlib.sha256(one.dump()).hexdigest()
     view = one.prepare(history, now_s=9.0)
@@ -56,7 +56,10 @@ def test_another_process_wakes_a_session_with_calls_pending(tmp_path):
             {"role": "assistant", "content": "Noted."},
         ]
     history += [{"role": "user", "content": "Look twice."}, calls("c1", "c2")]
-    with SqliteStore(path) as store, ContextManager(CONFIG, store=store, submit=lambda j: j()) as m:
+    with (
+        SqliteStore(path) as store,
+        ContextLifecycle(CONFIG, store=store, submit=lambda j: j()) as m,
+    ):
         session = m.session("s", tenant="acme")
         view = session.prepare(history, now_s=8.0)
         assert sum("no result" in text for text in view.repairs) == 2
@@ -77,7 +80,7 @@ def test_another_process_wakes_a_session_with_calls_pending(tmp_path):
 def test_a_refused_view_makes_later_ones_smaller_also_after_a_sleep():
     """`overflowed` holds for the session, hibernated or not."""
     history = [{"role": "user", "content": f"item {n} " + "bla " * 60} for n in range(40)]
-    with ContextManager(CONFIG, submit=lambda j: None) as manager:
+    with ContextLifecycle(CONFIG, submit=lambda j: None) as manager:
         sent = manager.session("s").prepare(history).tokens
         manager.session("s").overflowed(0.5)
         assert manager.session("s").prepare(history).tokens <= sent // 2

@@ -8,7 +8,7 @@ import pytest
 
 from agentrm_plugins import AgentRM, ConfigError
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager, LowPriority
+from agentrm_plugins.context.live import ContextLifecycle, LowPriority
 from tests.hosts.worlds import wait_until
 
 CONFIG = ContextConfig(budget_tokens=1_000, soft_mark=0.6, low_mark=0.3)
@@ -28,7 +28,7 @@ def test_compaction_waits_behind_every_other_call(rm):
     """Above the soft mark it queues for a lane; a later user's call goes first; turns go on."""
     submit = LowPriority(rm)
     order = []
-    with ContextManager(CONFIG, submit=submit) as manager:
+    with ContextLifecycle(CONFIG, submit=submit) as manager:
         session = manager.session("s")
 
         def user():
@@ -54,7 +54,7 @@ def test_compaction_waits_behind_every_other_call(rm):
 def test_a_core_that_refuses_stops_no_compaction(rm):
     """After the core was closed the work is done without a lane; after `close`, by the turns."""
     submit = LowPriority(rm)
-    with ContextManager(CONFIG, submit=submit) as manager:
+    with ContextLifecycle(CONFIG, submit=submit) as manager:
         session = manager.session("s")
         rm.close()
         session.prepare(talk(14))

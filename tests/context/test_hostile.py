@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager, counter_for, fit
+from agentrm_plugins.context.live import ContextLifecycle, counter_for, fit
 from agentrm_plugins.context.recall.embedding import EmbeddingIndex
 from agentrm_plugins.context.stores import MemoryStore, SessionKey, SqliteStore
 from agentrm_plugins.errors import BadMessage, BudgetTooSmall, StoreLocked
@@ -67,7 +67,7 @@ class Refusing(MemoryStore):
 )  # fmt: skip
 def test_what_is_no_message_is_named(messages, named):
     """The error says where it stands and what is wanted instead; a session takes the next list."""
-    with ContextManager(CONFIG, submit=lambda job: job()) as manager:
+    with ContextLifecycle(CONFIG, submit=lambda job: job()) as manager:
         session = manager.session("s")
         with pytest.raises(BadMessage, match=named):
             session.prepare(messages)
@@ -91,7 +91,7 @@ def test_no_words_look_like_another_session(tmp_path):
     """A tenant that writes the archive's own names of sessions has no say in another's recall."""
     with (
         SqliteStore(tmp_path / "a.db") as store,
-        ContextManager(CONFIG, store=store, submit=lambda job: job()) as manager,
+        ContextLifecycle(CONFIG, store=store, submit=lambda job: job()) as manager,
     ):
         mine = manager.session("s", tenant="a")
         mine.prepare([user("The gateway port is 8443.")])
@@ -107,7 +107,7 @@ def test_half_a_surrogate_pair_is_archived_word_for_word(tmp_path, kind):
     """A text that was cut inside an emoji is kept by each store, and is the same after a sleep."""
     store = MemoryStore() if kind == "memory" else SqliteStore(tmp_path / "a.db")
     history = [user("half an emoji \ud83d, code KX-77"), said("ok")]
-    with ContextManager(CONFIG, store=store, submit=lambda job: job()) as manager:
+    with ContextLifecycle(CONFIG, store=store, submit=lambda job: job()) as manager:
         manager.session("s").prepare(history)
         manager.hibernate("s")
         view = manager.session("s").prepare([*history, user("and now?")])
@@ -122,11 +122,11 @@ def test_half_a_surrogate_pair_is_archived_word_for_word(tmp_path, kind):
 def test_a_damaged_state_is_made_again_from_the_messages(state):
     """The view says so, nothing is lost, and the next sleep writes a good one."""
     store = MemoryStore()
-    with ContextManager(CONFIG, store=store, submit=lambda job: job()) as manager:
+    with ContextLifecycle(CONFIG, store=store, submit=lambda job: job()) as manager:
         manager.session("s").prepare(talk(30))
     store.save_state(KEY, state)
     for repaired in (True, False):
-        with ContextManager(CONFIG, store=store, submit=lambda job: job()) as manager:
+        with ContextLifecycle(CONFIG, store=store, submit=lambda job: job()) as manager:
             view = manager.session("s").prepare([*talk(30), user("What is the code of item 3?")])
             assert any("made again" in text for text in view.repairs) is repaired
             assert view.tokens <= CONFIG.budget_tokens
@@ -139,14 +139,14 @@ def test_a_damaged_message_costs_that_message_only(asleep):
     """The view names it; the session goes on, and all others are sent and found."""
     store = MemoryStore()
     history = talk(30)
-    with ContextManager(CONFIG, store=store, submit=lambda job: job()) as manager:
+    with ContextLifecycle(CONFIG, store=store, submit=lambda job: job()) as manager:
         manager.session("s").prepare(history)
         saved = store.load_state(KEY)
     store.save_state(KEY, store.load_state(KEY) if asleep else saved or b"{}")
     for seq in (6, 58):
         row = store.read(KEY, [seq])[seq]
         store._sessions[KEY].rows[seq] = replace(row, body='{"role": "us')
-    with ContextManager(CONFIG, store=store, submit=lambda job: job()) as manager:
+    with ContextLifecycle(CONFIG, store=store, submit=lambda job: job()) as manager:
         session = manager.session("s")
         view = session.prepare([*history, user("What are the codes of items 3 and 7?")])
         assert any("message 58" in text and "restore" in text for text in view.repairs)
@@ -160,10 +160,10 @@ def test_a_damaged_message_costs_that_message_only(asleep):
 def test_a_store_that_refuses_to_wake_a_session_hides_nothing_of_it():
     """A caller that shows only the tail meanwhile: all of it is archived behind what was there."""
     store = Refusing()
-    with ContextManager(CONFIG, store=store, submit=lambda job: job()) as manager:
+    with ContextLifecycle(CONFIG, store=store, submit=lambda job: job()) as manager:
         manager.session("s").prepare(talk(40))
     store.down = True
-    with ContextManager(CONFIG, store=store, submit=lambda job: job()) as manager:
+    with ContextLifecycle(CONFIG, store=store, submit=lambda job: job()) as manager:
         session = manager.session("s")
         tail = [*talk(40)[-4:], user("The next code is ZZ-1.")]
         view = session.prepare(tail)
@@ -187,7 +187,7 @@ def test_the_recall_tool_says_that_the_archive_cannot_be_read():
     store = Refusing()
     for mode in ("keep", "raise"):
         config = ContextConfig(on_store_error=mode)
-        with ContextManager(config, store=store, submit=lambda job: job()) as manager:
+        with ContextLifecycle(config, store=store, submit=lambda job: job()) as manager:
             session = manager.session(mode)
             session.prepare(talk(2))
             store.down = True
@@ -204,7 +204,7 @@ def test_the_recall_tool_says_that_the_archive_cannot_be_read():
 
 def test_reading_a_message_in_hardly_any_room_ends():
     """However few tokens are allowed, an answer comes, and never a longer one."""
-    with ContextManager(submit=lambda job: job()) as manager:
+    with ContextLifecycle(submit=lambda job: job()) as manager:
         session = manager.session("s")
         session.prepare([user("hello there " * 200)])
         for most in range(1, 40):
@@ -215,7 +215,7 @@ def test_reading_a_message_in_hardly_any_room_ends():
 def test_the_part_that_was_asked_for_is_recalled_where_the_whole_does_not_fit():
     """A long sentence in a small share: the words from the asked ones on, within the share."""
     config = ContextConfig(budget_tokens=600)
-    with ContextManager(config, submit=lambda job: job()) as manager:
+    with ContextLifecycle(config, submit=lambda job: job()) as manager:
         session = manager.session("s")
         history = [user("bla " * 20 + "the code of the annex is KX-77 " + "bla " * 200), said("ok")]
         session.prepare(history)
@@ -226,7 +226,7 @@ def test_the_part_that_was_asked_for_is_recalled_where_the_whole_does_not_fit():
 
 def test_whoever_holds_a_session_that_was_hibernated_goes_on_with_the_one_that_lives():
     """No second object writes for the same session behind the first one's back."""
-    with ContextManager(CONFIG, submit=lambda job: job()) as manager:
+    with ContextLifecycle(CONFIG, submit=lambda job: job()) as manager:
         held = manager.session("s")
         held.prepare(talk(10))
         manager.hibernate("s")
@@ -255,7 +255,7 @@ def test_an_embedding_that_fails_ends_no_turn():
         return [[1.0, float(len(text))] for text in texts]
 
     index = EmbeddingIndex(embed)
-    with ContextManager(CONFIG, semantic=index, submit=lambda job: job()) as manager:
+    with ContextLifecycle(CONFIG, semantic=index, submit=lambda job: job()) as manager:
         session = manager.session("s")
         view = None
         for turns in range(1, 21):
@@ -277,7 +277,7 @@ def test_what_a_turn_indexes_by_itself_is_embedded_too():
         seen.extend(texts)
         return [[1.0, float(len(text))] for text in texts]
 
-    with ContextManager(CONFIG, semantic=EmbeddingIndex(embed), submit=jobs.append) as manager:
+    with ContextLifecycle(CONFIG, semantic=EmbeddingIndex(embed), submit=jobs.append) as manager:
         session = manager.session("s")
         for turns in range(1, 31):
             session.prepare(talk(turns))
@@ -296,7 +296,7 @@ async def test_a_slow_asynchronous_summary_is_asked_for_once():
             return "told"
 
     config = ContextConfig(budget_tokens=1_500, soft_mark=0.5)
-    with ContextManager(config, summariser=Slow()) as manager:
+    with ContextLifecycle(config, summariser=Slow()) as manager:
         session = manager.session("s")
         for turns in range(1, 30):
             view = await session.aprepare(talk(turns))
@@ -326,7 +326,7 @@ async def test_work_from_before_a_sleep_writes_nothing_after_it():
 
     config = ContextConfig(budget_tokens=1_500, soft_mark=0.5)
     store = MemoryStore()
-    with ContextManager(config, summariser=Slow(), store=store) as manager:
+    with ContextLifecycle(config, summariser=Slow(), store=store) as manager:
         session = manager.session("s")
         turns = 1
         while not asked.is_set():
@@ -353,7 +353,7 @@ def test_a_summary_in_progress_blocks_no_other_session():
 
     config = ContextConfig(budget_tokens=600, soft_mark=0.5)
     jobs = []
-    manager = ContextManager(config, summariser=Slow(), submit=jobs.append, max_live=1)
+    manager = ContextLifecycle(config, summariser=Slow(), submit=jobs.append, max_live=1)
     manager.session("s").prepare(talk(10)[:-1])
     while manager.session("s").pressure.utilisation <= 0.5:
         manager.session("s").prepare(talk(20))
@@ -382,7 +382,7 @@ def test_a_corrected_estimate_holds_for_what_was_counted_before():
     """A provider that counts 1.9 times our tokens: after a few reports no view is over."""
     config = ContextConfig(budget_tokens=4_000, model="claude-x")
     plain = counter_for("gpt-4o")
-    with ContextManager(config, submit=lambda job: job()) as manager:
+    with ContextLifecycle(config, submit=lambda job: job()) as manager:
         session = manager.session("s")
         over, charged = [], 0
         for turns in range(1, 120):
@@ -397,7 +397,7 @@ def test_a_corrected_estimate_holds_for_what_was_counted_before():
 
 def test_a_short_request_tells_little_of_a_counters_error():
     """What a provider adds once to each request is not taken for a rate."""
-    with ContextManager(ContextConfig(model="claude-x"), submit=lambda job: job()) as manager:
+    with ContextLifecycle(ContextConfig(model="claude-x"), submit=lambda job: job()) as manager:
         session = manager.session("s")
         session.prepare([user("hello")])
         session.report_usage(400)
@@ -408,7 +408,7 @@ def test_a_short_request_tells_little_of_a_counters_error():
 def test_an_error_of_a_corrected_budget_is_told_in_the_providers_tokens():
     """The budget is the one that was configured, and the parts are what will be charged."""
     config = ContextConfig(budget_tokens=1_000, model="claude-x")
-    with ContextManager(config, submit=lambda job: job()) as manager:
+    with ContextLifecycle(config, submit=lambda job: job()) as manager:
         session = manager.session("s")
         session.prepare([user("word " * 500)])
         session.report_usage(1_300)
@@ -432,7 +432,7 @@ def test_the_model_of_the_settings_counts():
 def test_the_pressure_line_is_there_when_the_window_is_full():
     """A result that fills the window to the brim leaves room for the line."""
     config = ContextConfig(budget_tokens=1_000, pressure_line=True)
-    with ContextManager(config, submit=lambda job: job()) as manager:
+    with ContextLifecycle(config, submit=lambda job: job()) as manager:
         session = manager.session("s")
         history = []
         for n in range(10):

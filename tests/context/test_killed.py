@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.plan.transcript import body_of
 from agentrm_plugins.context.stores import SessionKey, SqliteStore
 from agentrm_plugins.types.message import from_openai
@@ -40,7 +40,7 @@ KILLS = 4
 WORKERS = """
 import os, sys, threading
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager, counter_for
+from agentrm_plugins.context.live import ContextLifecycle, counter_for
 from agentrm_plugins.context.stores import SqliteStore
 from benchmarks.context.generate import session
 history = session(31, 160).messages
@@ -76,7 +76,7 @@ def work(path, held):
             return connection
 
     config = ContextConfig(budget_tokens=2_500, soft_mark=0.6)
-    manager = ContextManager(config, store=Watched(path))
+    manager = ContextLifecycle(config, store=Watched(path))
     one = manager.session("s")
     for end in range(max(2, one.pressure.messages + 1), len(history)):
         phase[0] = "turn"
@@ -172,7 +172,10 @@ def check(path: str, acknowledged: int, folder: Path, history: list[dict]) -> No
         connection.execute("INSERT INTO fts(fts) VALUES ('integrity-check')")
     connection.close()
     config = ContextConfig(budget_tokens=BUDGET)
-    with SqliteStore(copy) as store, ContextManager(config, store=store, submit=lambda j: j()) as m:
+    with (
+        SqliteStore(copy) as store,
+        ContextLifecycle(config, store=store, submit=lambda j: j()) as m,
+    ):
         one = m.session("s")
         assert one.pressure.messages == len(there)
         view = one.prepare(history[: len(there) + 2], now_s=1.0)

@@ -6,7 +6,7 @@ import gc
 import tracemalloc
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores import SqliteStore
 
 SHOWN = 40
@@ -26,7 +26,7 @@ def test_archived_messages_leave_memory(tmp_path):
     config = ContextConfig(budget_tokens=2_000, recall_share=0.0)
     with (
         SqliteStore(tmp_path / "a.db") as store,
-        ContextManager(config, store=store, submit=lambda job: job()) as manager,
+        ContextLifecycle(config, store=store, submit=lambda job: job()) as manager,
     ):
         session = manager.session("s")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.plan.planning import changed_share
 from benchmarks.context.grade import text_of
 
@@ -24,7 +24,7 @@ def talk(first):
 
 @pytest.fixture
 def manager():
-    with ContextManager(
+    with ContextLifecycle(
         ContextConfig(budget_tokens=1500), submit=lambda job: job(), clock=lambda: 0.0
     ) as made:
         yield made
@@ -83,7 +83,7 @@ def test_the_goal_for_the_prefix_decides_how_deep_a_compaction_goes():
     changed = {}
     for goal in (0.0, 0.95):
         config = ContextConfig(budget_tokens=1_500, prefix_goal=goal)
-        with ContextManager(config, submit=lambda job: job(), clock=lambda: 0.0) as manager:
+        with ContextLifecycle(config, submit=lambda job: job(), clock=lambda: 0.0) as manager:
             changed[goal] = grown(manager.session("s"), talk("Read all pages."), 80)
     assert changed[0.95] < changed[0.0] - 0.01
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores import MemoryStore, SessionKey, SqliteStore
 from agentrm_plugins.errors import (
     StoreCorrupt,
@@ -68,7 +68,7 @@ FAULTS = [(locked, StoreLocked), (read_only, StoreReadOnly), (full, StoreFull),
 def test_turns_go_on_and_nothing_is_lost(tmp_path, fault, error):
     """The repair names the fault and the way out; later everything is archived, word for word."""
     with SqliteStore(tmp_path / "a.db", busy_timeout_s=0.01) as store:
-        with ContextManager(CONFIG, store=store, submit=lambda j: j()) as manager:
+        with ContextLifecycle(CONFIG, store=store, submit=lambda j: j()) as manager:
             session = manager.session("s")
             session.prepare(talk(3))
             with fault(store):
@@ -90,7 +90,7 @@ def test_turns_go_on_and_nothing_is_lost(tmp_path, fault, error):
 def test_hibernation_that_is_refused_keeps_the_session_awake(tmp_path, fault, error):
     """The caller gets the store's error, and the session is as it was."""
     with SqliteStore(tmp_path / "a.db", busy_timeout_s=0.01) as store:
-        with ContextManager(CONFIG, store=store, submit=lambda j: j()) as manager:
+        with ContextLifecycle(CONFIG, store=store, submit=lambda j: j()) as manager:
             session = manager.session("s")
             session.prepare(talk(30))
             before = session.dump()
@@ -109,7 +109,7 @@ def test_hibernation_that_is_refused_keeps_the_session_awake(tmp_path, fault, er
 def test_no_forged_name_or_query_reaches_another_tenant(tmp_path, kind):
     """Ids with separators, wildcards, SQL and the index's own markers find nothing of others."""
     store = SqliteStore(tmp_path / "a.db") if kind == "sqlite" else MemoryStore()
-    with ContextManager(CONFIG, store=store, submit=lambda j: j()) as manager:
+    with ContextLifecycle(CONFIG, store=store, submit=lambda j: j()) as manager:
         secret = [{"role": "user", "content": "The vault code is MARZIPAN-77."}]
         manager.session("t-1", tenant="acme").prepare(secret)
         names = [("acme", "t-2"), ("acme/t-1", "t-1"), ("acm", "e/t-1"), ("%", "%"), ("*", "t-1"),

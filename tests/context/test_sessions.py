@@ -5,11 +5,12 @@ import copy
 import json
 import random
 import sqlite3
+from operator import call
 
 import pytest
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import RECALL_TOOL, ContextManager, fit
+from agentrm_plugins.context.live import RECALL_TOOL, ContextLifecycle, fit
 from agentrm_plugins.context.notes.summaries import LLMSummariser, SummaryRequest
 from agentrm_plugins.context.recall.embedding import EmbeddingIndex
 from agentrm_plugins.context.stores import MemoryStore, SqliteStore
@@ -47,8 +48,8 @@ def talk(turns, first="Please work on the report."):
 
 @pytest.fixture
 def manager():
-    with ContextManager(
-        ContextConfig(budget_tokens=1500), submit=lambda job: job(), clock=lambda: 0.0
+    with ContextLifecycle(
+        ContextConfig(budget_tokens=1500), submit=call, clock=lambda: 0.0
     ) as made:
         yield made
 
@@ -68,7 +69,7 @@ def test_every_request_fits_is_valid_and_holds_the_task(seed, budget):
     """Over whole sessions with tool loops: never over budget, no orphan, the newest task there."""
     made = generated(seed + 500, 120, long_loops=seed % 2 == 1)
     config = ContextConfig(budget_tokens=budget)
-    with ContextManager(config, submit=lambda job: job(), clock=lambda: 0.0) as manager:
+    with ContextLifecycle(config, submit=call, clock=lambda: 0.0) as manager:
         session = manager.session("s")
         history = []
         for message in made.messages:
@@ -240,17 +241,17 @@ def test_sessions_hibernate_and_come_back_to_the_byte(tmp_path):
     def run(manager, messages):
         return manager.session("s").prepare(messages, now_s=5.0).messages
 
-    with SqliteStore(path) as store, ContextManager(config, store=store, submit=lambda j: j()) as m:
+    with SqliteStore(path) as store, ContextLifecycle(config, store=store, submit=call) as m:
         for end in range(2, 80, 2):
             run(m, history[:end])
         frozen = m.session("s").dump()
         m.hibernate("s")
         awake = m.session("s").dump()
         assert awake == frozen
-    with SqliteStore(path) as store, ContextManager(config, store=store, submit=lambda j: j()) as m:
+    with SqliteStore(path) as store, ContextLifecycle(config, store=store, submit=call) as m:
         assert m.session("s").dump() == frozen
         thawed = run(m, copy.deepcopy(history[:84]))
-    with ContextManager(config, store=MemoryStore(), submit=lambda j: j()) as m:
+    with ContextLifecycle(config, store=MemoryStore(), submit=call) as m:
         for end in range(2, 80, 2):
             run(m, history[:end])
         assert run(m, history[:84]) == thawed
@@ -259,7 +260,7 @@ def test_sessions_hibernate_and_come_back_to_the_byte(tmp_path):
 def test_a_store_that_refuses_loses_nothing(tmp_path):
     """The turn goes on and says so; when the store takes writes again everything is archived."""
     store = SqliteStore(tmp_path / "a.db", busy_timeout_s=0.01)
-    with ContextManager(ContextConfig(budget_tokens=1500), store=store, submit=lambda j: j()) as m:
+    with ContextLifecycle(ContextConfig(budget_tokens=1500), store=store, submit=call) as m:
         session = m.session("s")
         history = talk(3)
         session.prepare(history)
@@ -283,7 +284,7 @@ def test_a_refusing_store_may_be_an_error(tmp_path):
     """With on_store_error="raise" the turn ends with the store's error, and can be repeated."""
     config = ContextConfig(budget_tokens=1500, on_store_error="raise")
     store = SqliteStore(tmp_path / "a.db", busy_timeout_s=0.01)
-    with ContextManager(config, store=store, submit=lambda j: j()) as m:
+    with ContextLifecycle(config, store=store, submit=call) as m:
         session = m.session("s")
         other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -298,7 +299,7 @@ def test_a_refusing_store_may_be_an_error(tmp_path):
 
 def test_tenants_are_apart():
     """One tenant's session is never recalled by another's, same id or not."""
-    with ContextManager(submit=lambda j: j()) as manager:
+    with ContextLifecycle(submit=call) as manager:
         manager.session("s", tenant="a").prepare([user("the word is marzipan")])
         other = manager.session("s", tenant="b")
         other.prepare([user("hello")])
@@ -313,10 +314,10 @@ def test_a_failing_summariser_never_ends_the_turn():
         raise RuntimeError("no model today")
 
     count = counter_for("gpt-4o").text
-    for call, wanted in ((broken, None), (lambda p: "the user wants a report ZZ-1", "ZZ-1")):
-        made = LLMSummariser(call, count=count)
+    for ask, wanted in ((broken, None), (lambda p: "the user wants a report ZZ-1", "ZZ-1")):
+        made = LLMSummariser(ask, count=count)
         config = ContextConfig(budget_tokens=1500)
-        with ContextManager(config, summariser=made, submit=lambda j: j()) as manager:
+        with ContextLifecycle(config, summariser=made, submit=call) as manager:
             session = manager.session("s")
             history = talk(0, "File it under INV-2231.")
             texts = ""
@@ -349,7 +350,7 @@ async def test_async_turns_and_background_work():
         return "narrative QQ-9"
 
     made = LLMSummariser(None, tell, count=counter_for("gpt-4o").text)
-    with ContextManager(ContextConfig(budget_tokens=1500), summariser=made) as manager:
+    with ContextLifecycle(ContextConfig(budget_tokens=1500), summariser=made) as manager:
         session = manager.session("s")
         texts, history = "", [SYSTEM, user("go")]
         for n in range(40):
@@ -370,7 +371,7 @@ def test_embeddings_find_what_words_do_not():
         return [[float("car" in t or "automobile" in t), float("tree" in t), 0.01] for t in texts]
 
     config = ContextConfig(budget_tokens=1500)
-    with ContextManager(config, semantic=EmbeddingIndex(embed), submit=lambda j: j()) as manager:
+    with ContextLifecycle(config, semantic=EmbeddingIndex(embed), submit=call) as manager:
         session = manager.session("s")
         session.prepare([user("her automobile has the plate HH-AB-1"), said("a tree grows")])
         assert "HH-AB-1" in session.recall("which sticker is on the car")
@@ -378,8 +379,8 @@ def test_embeddings_find_what_words_do_not():
 
 def test_memory_is_bounded_and_idle_sessions_sleep():
     """Bodies leave memory once archived; beyond max_live the oldest session hibernates."""
-    with ContextManager(
-        ContextConfig(budget_tokens=1500), submit=lambda j: j(), max_live=2, clock=lambda: 9.0
+    with ContextLifecycle(
+        ContextConfig(budget_tokens=1500), submit=call, max_live=2, clock=lambda: 9.0
     ) as manager:
         session = manager.session("s")
         history = [SYSTEM, user("go")]
@@ -423,7 +424,7 @@ def test_settings_are_checked_when_made():
     with pytest.raises(ConfigError, match="no such setting"):
         ContextConfig.of({"budget": 1})
     with pytest.raises(ConfigError, match="session"):
-        ContextManager().session("")
+        ContextLifecycle().session("")
 
 
 def test_random_histories_never_break_a_rule():

@@ -12,7 +12,7 @@ from pydantic import Field
 from agentrm_langchain import pressure, wrap_chat_model
 from agentrm_langchain.messages import to_messages
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager, counter_for
+from agentrm_plugins.context.live import ContextLifecycle, counter_for
 from agentrm_plugins.errors import BudgetTooSmall
 from tests.langchain.fakes import FakeChat
 
@@ -45,7 +45,7 @@ class Listening(FakeChat):
 
 @pytest.fixture
 def manager():
-    with ContextManager(ContextConfig(budget_tokens=800)) as made:
+    with ContextLifecycle(ContextConfig(budget_tokens=800)) as made:
         yield made
 
 
@@ -129,7 +129,7 @@ def test_a_prompt_that_cannot_fit_takes_no_lane(rm, manager):
 
 def test_usage_corrects_an_estimating_counter(rm):
     """The provider's count of a model without an encoding of its own is learned from."""
-    with ContextManager(ContextConfig(model="claude-x")) as manager:
+    with ContextLifecycle(ContextConfig(model="claude-x")) as manager:
         model = wrap_chat_model(Listening(), rm, context=manager)
         for text in ("one", "two"):
             model.invoke(text * 30, config("t"))

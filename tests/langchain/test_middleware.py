@@ -37,7 +37,7 @@ from agentrm_langchain.messages import to_messages
 from agentrm_langgraph import manage_graph
 from agentrm_plugins import AgentRM, CallReaped, ConfigError, LaneGroup, LeaseConfig
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager, counter_for
+from agentrm_plugins.context.live import ContextLifecycle, counter_for
 from agentrm_plugins.context.stores import SqliteStore
 from agentrm_plugins.testing.provider import (
     ProviderConfig,
@@ -92,7 +92,7 @@ def chat(provider):
 
 
 def window(**settings):
-    return ContextManager(ContextConfig(budget_tokens=BUDGET, **settings))
+    return ContextLifecycle(ContextConfig(budget_tokens=BUDGET, **settings))
 
 
 def thread(name, **metadata):
@@ -182,7 +182,7 @@ def test_recall_across_a_restart(core, provider, chat, tmp_path):
     def ask(text, *script):
         provider.script([*script])
         store = SqliteStore(tmp_path / "agent.db")
-        with ContextManager(ContextConfig(budget_tokens=BUDGET), store=store) as manager:
+        with ContextLifecycle(ContextConfig(budget_tokens=BUDGET), store=store) as manager:
             middleware = AgentRMMiddleware(rm, context=manager)
             agent = create_agent(chat, [], middleware=[middleware], checkpointer=saver)
             result = agent.invoke({"messages": [("user", text)]}, thread("t", tenant="acme"))
@@ -379,7 +379,7 @@ def test_the_summariser_of_theirs_can_be_ours(core, provider, chat):
 async def test_the_summariser_of_ours_can_be_any_chat_model(core, provider, chat):
     """It goes through the core as background work, outside the run's stream; failure is no end."""
     rm = core()
-    manager = ContextManager(
+    manager = ContextLifecycle(
         ContextConfig(budget_tokens=BUDGET, soft_mark=0.6),
         summariser=chat_summariser(chat, rm, tenant="acme"),
     )

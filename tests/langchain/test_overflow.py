@@ -16,7 +16,7 @@ from openai import AuthenticationError, BadRequestError
 from agentrm_langchain import AgentRMMiddleware, wrap_chat_model
 from agentrm_langchain.overflow import share_that_fits
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.testing.provider import ProviderConfig, Reply, SimulatedProvider, Status
 
 WINDOW = 1_200
@@ -47,7 +47,7 @@ def talk(turns=40):
 
 
 def window(budget=3_000):
-    return ContextManager(ContextConfig(budget_tokens=budget))
+    return ContextLifecycle(ContextConfig(budget_tokens=budget))
 
 
 def statuses(provider):

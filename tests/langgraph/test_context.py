@@ -18,7 +18,7 @@ from agentrm_langchain.messages import to_messages
 from agentrm_langgraph import LangGraphColdStore, pre_model_hook
 from agentrm_plugins import AgentRM, ConfigError
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager, counter_for
+from agentrm_plugins.context.live import ContextLifecycle, counter_for
 from agentrm_plugins.context.notes.text import passages
 from agentrm_plugins.context.stores import Row, SessionKey
 from agentrm_plugins.errors import StoreError, StoreLocked
@@ -58,7 +58,7 @@ def thread(name, **metadata):
 async def test_a_graph_sends_a_view_and_keeps_its_messages(sync):
     """Each model call fits the budget; the checkpoint has every message."""
     sent = []
-    with AgentRM() as rm, ContextManager(ContextConfig(budget_tokens=BUDGET)) as manager:
+    with AgentRM() as rm, ContextLifecycle(ContextConfig(budget_tokens=BUDGET)) as manager:
         app = graph(pre_model_hook(manager, rm=rm, prompt="Be brief. " * 10), sent)
         for n in range(15):
             given = {"messages": [("user", f"Turn {n}: " + "some words " * 60)]}
@@ -81,7 +81,7 @@ def test_the_prebuilt_agent_takes_the_hook():
 
     with (
         warnings.catch_warnings(),
-        ContextManager(ContextConfig(budget_tokens=BUDGET)) as manager,
+        ContextLifecycle(ContextConfig(budget_tokens=BUDGET)) as manager,
     ):
         warnings.simplefilter("ignore", DeprecationWarning)
         hook = pre_model_hook(manager, prompt="Be brief.")
@@ -97,7 +97,7 @@ def test_the_prebuilt_agent_takes_the_hook():
 def test_a_subgraph_has_a_conversation_of_its_own():
     """The same thread id further in is another session, named by its place."""
     sent = []
-    with ContextManager(ContextConfig(budget_tokens=BUDGET)) as manager:
+    with ContextLifecycle(ContextConfig(budget_tokens=BUDGET)) as manager:
         hook = pre_model_hook(manager)
         inner = StateGraph(State).add_node("context", hook).add_edge(START, "context").compile()
 
@@ -116,7 +116,7 @@ def test_a_subgraph_has_a_conversation_of_its_own():
 
 def test_a_state_without_messages_is_named():
     """The error says which key, and what to give."""
-    with ContextManager() as manager:
+    with ContextLifecycle() as manager:
         hook = pre_model_hook(manager, messages_key="history")
         with pytest.raises(ConfigError, match=r"history.*no such key"):
             hook.invoke({"messages": []})
@@ -141,7 +141,7 @@ def test_recall_across_a_restart_from_their_file(tmp_path):
     for _ in range(2):
         with store_in(tmp_path / "a.db") as base:
             config = ContextConfig(budget_tokens=BUDGET)
-            manager = ContextManager(config, store=LangGraphColdStore(base))
+            manager = ContextLifecycle(config, store=LangGraphColdStore(base))
             session = manager.session("t", tenant="acme")
             session.prepare(history)
             assert "ZX-4471" in session.recall("vault code")
@@ -236,7 +236,7 @@ async def test_an_async_only_store(tmp_path):
     async with aio.AsyncSqliteStore.from_conn_string(str(tmp_path / "a.db")) as base:
         await base.setup()
         config = ContextConfig(on_store_error="raise")
-        manager = ContextManager(config, store=LangGraphColdStore(base), submit=lambda job: None)
+        manager = ContextLifecycle(config, store=LangGraphColdStore(base), submit=lambda job: None)
         session = await asyncio.to_thread(manager.session, "t")
         view = await session.aprepare([{"role": "user", "content": "hello"}])
         assert view.messages

@@ -16,7 +16,7 @@ from langgraph.types import Send, StreamWriter, interrupt
 
 from agentrm_langgraph import manage_graph
 from agentrm_plugins import AgentRM, Call, ClosedError, LaneGroup
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.lowest
@@ -153,7 +153,7 @@ def test_ctrl_c_ends_a_run_and_the_program(kind: str, tmp_path) -> None:
     assert process.returncode == 0
 
 
-class Told(ContextManager):
+class Told(ContextLifecycle):
     """A context manager that says when it has hibernated a session."""
 
     def __init__(self) -> None:

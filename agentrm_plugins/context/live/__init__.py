@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from agentrm_plugins.context.live.background import LowPriority
-from agentrm_plugins.context.live.manager import ContextManager, fit
+from agentrm_plugins.context.live.lifecycle import ContextLifecycle, fit
 from agentrm_plugins.context.live.recaller import RECALL_TOOL
 from agentrm_plugins.context.live.session import ContextSession
 from agentrm_plugins.counting.encodings import counter_for
 
 __all__ = [
     "RECALL_TOOL",
-    "ContextManager",
+    "ContextLifecycle",
     "ContextSession",
     "LowPriority",
     "counter_for",

@@ -13,7 +13,7 @@ __all__ = ["LowPriority"]
 
 
 class LowPriority:
-    """``submit=`` for `ContextManager`: compaction as background work of an `AgentRM` core.
+    """``submit=`` for `ContextLifecycle`: compaction as background work of an `AgentRM` core.
 
     Each job takes a lane of `group` with the lowest priority, so the order, the lanes and the
     statistics are those of the core. Where the core refuses (closed, over a budget), the job runs

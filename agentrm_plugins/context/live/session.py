@@ -37,7 +37,7 @@ _UNREADABLE = "The archive cannot be read at the moment; go on without it, or tr
 
 
 class ContextSession(Upkeep):
-    """One conversation. Made by `ContextManager.session`. Safe to use from several threads.
+    """One conversation. Made by `ContextLifecycle.session`. Safe to use from several threads.
 
     Args:
         key: Whose it is.

@@ -1,7 +1,7 @@
 """Sessions by tenant and id: made, woken, put to sleep. The door to the context lifecycle.
 
 ```python
-manager = ContextManager(ContextConfig(budget_tokens=8_000), store=SqliteStore("agent.db"))
+manager = ContextLifecycle(ContextConfig(budget_tokens=8_000), store=SqliteStore("agent.db"))
 view = manager.session("thread-1").prepare(history, tools=tools)
 answer = client.chat.completions.create(messages=view.messages, ...)
 ```
@@ -27,10 +27,10 @@ from agentrm_plugins.context.stores.base import ColdStore, SessionKey
 from agentrm_plugins.context.stores.sqlite import SqliteStore
 from agentrm_plugins.errors import ClosedError, ConfigError, StoreError
 
-__all__ = ["RECALL_TOOL", "ContextManager", "fit"]
+__all__ = ["RECALL_TOOL", "ContextLifecycle", "fit"]
 
 
-class ContextManager:
+class ContextLifecycle:
     """All sessions of one process that share an archive. Thread-safe.
 
     Args:
@@ -91,7 +91,7 @@ class ContextManager:
         key = SessionKey(tenant, session)
         with self._lock:
             if self._closed:
-                raise ClosedError("the context manager was closed; make a new one")
+                raise ClosedError("this ContextLifecycle is closed; make a new one")
             found = self._live.get(key)
             if found is None:
                 found = self._live[key] = self._wake(key, config or self.config)
@@ -117,7 +117,7 @@ class ContextManager:
             return self._submit(job)
         with self._lock:
             if self._closed:
-                raise ClosedError("the context manager was closed; make a new one")
+                raise ClosedError("this ContextLifecycle is closed; make a new one")
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="agentrm-context")
             return self._pool.submit(job)
@@ -222,5 +222,5 @@ def fit(
     """
     base = config or ContextConfig()
     settings = replace(base, budget_tokens=budget_tokens, model=model or base.model)
-    with ContextManager(settings, submit=lambda _: None, clock=lambda: now_s) as manager:
+    with ContextLifecycle(settings, submit=lambda _: None, clock=lambda: now_s) as manager:
         return manager.session("fit").prepare(messages, tools=tools)
