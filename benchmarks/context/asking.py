@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextManager
+from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores import SqliteStore
 from benchmarks.context.grade import common_tokens, faults, request_tokens, text_of, tokens_of
 from benchmarks.context.outside import Question, Talk
@@ -46,7 +46,7 @@ class _Live:
     def __init__(self, path: Path, config: ContextConfig) -> None:
         self.jobs: list = []
         self.store = SqliteStore(path)
-        self.manager = ContextManager(config, store=self.store, submit=self.jobs.append)
+        self.manager = ContextLifecycle(config, store=self.store, submit=self.jobs.append)
         self.session = self.manager.session("talk")
 
     def work(self) -> None:

@@ -49,7 +49,7 @@ class Talk:
 
 
 def locomo(path: str, *, dated: bool = True, without: tuple[int, ...] = (5,)) -> list[Talk]:
-    """Read LoCoMo. The first speaker is the user; each turn names its speaker.
+    """Read LoCoMo. Who speaks first is the user; each turn names its speaker.
 
     Args:
         path: The JSON file.
@@ -60,6 +60,7 @@ def locomo(path: str, *, dated: bool = True, without: tuple[int, ...] = (5,)) ->
     for sample in json.loads(Path(path).read_text(encoding="utf-8")):
         talk = sample["conversation"]
         texts: dict[str, str] = {}
+        user = ""
         messages = [{"role": "system", "content": "You talk with a friend."}]
         for number in sorted(
             int(key.split("_")[1]) for key in talk if re.fullmatch(r"session_\d+", key)
@@ -68,7 +69,8 @@ def locomo(path: str, *, dated: bool = True, without: tuple[int, ...] = (5,)) ->
             for at, turn in enumerate(talk[f"session_{number}"]):
                 texts[turn["dia_id"]] = turn["text"]
                 head = f"[{date}] " if dated and not at and date else ""
-                role = "user" if turn["speaker"] == talk["speaker_a"] else "assistant"
+                user = user or turn["speaker"]
+                role = "user" if turn["speaker"] == user else "assistant"
                 said = f"{head}{turn['speaker']}: {turn['text']}"
                 messages.append({"role": role, "content": said})
         asked = []

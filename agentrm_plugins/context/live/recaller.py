@@ -22,6 +22,7 @@ from agentrm_plugins.context.plan.transcript import (
     cut_up,
     message_of,
 )
+from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens
 from agentrm_plugins.context.recall.found import Unit, later_of, units_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import Found, assembled, source_turn, visible
@@ -38,6 +39,9 @@ COARSE, READ = 200, 64
 for the block. Measured on half of LoCoMo."""
 MOST_PASSAGES = 50_000
 """Of a session whose terms are kept in memory: about 70 MB. Guessed."""
+MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.6
+"""A message that asks in less than this share of it gets so much less of the room for recall. What
+is said beside a question moves the talk on; each block costs cached prefix. Guessed."""
 _TEXTS = 256
 """Texts that are kept from look-up to look-up. Guessed: those of a few questions."""
 _MOST_WAITING = 4_000
@@ -147,8 +151,17 @@ class Recaller:
             return error
         return None
 
-    def for_task(self, state: Session, task: int, room_tokens: int) -> Recalled | None:
-        """Look up what the user message at `task` asks about; None when nothing fits."""
+    def for_task(
+        self, state: Session, task: int, room_tokens: int, spare_tokens: int
+    ) -> Recalled | None:
+        """Look up what the user message at `task` asks about; None when nothing fits.
+
+        Args:
+            state: The session.
+            task: Place of the user message.
+            room_tokens: That recall may take in any case.
+            spare_tokens: What of the budget is free: a question may have that too.
+        """
         message = state.entries[task].message
         if message is None:
             return None
@@ -156,8 +169,15 @@ class Recaller:
         query = query_of(text)
         if len(query.terms) < 2:  # noqa: PLR2004 - "and its port?" leans on what was said before
             query = replace(query, terms=(*query.terms, *self._before(state, task)))
-        room = room_tokens if query.asks else room_tokens // 2
-        return self._look_up(state, query, text, room, task, visible(state))
+        if query.asks < MOSTLY:
+            share = max(LEAST_ASKED, query.asks) * ASKED_BESIDE
+            return self._look_up(
+                state, query, text, int(room_tokens * share), task, visible(state)
+            )
+        most = min(spare_tokens, int(MOST_RECALLED * free_tokens(state)))
+        if most <= room_tokens:
+            return self._look_up(state, query, text, room_tokens, task, visible(state))
+        return self._look_up(state, query, text, most, task, visible(state), room_tokens)
 
     def for_query(self, state: Session, text: str, room_tokens: int) -> Recalled | None:
         """Look up a query of the model or the user in the whole archive."""
@@ -177,6 +197,7 @@ class Recaller:
         room_tokens: int,
         anchor: int,
         skip: frozenset[int],
+        short_tokens: int = 0,
     ) -> Recalled | None:
         if not query.terms:
             return None
@@ -190,7 +211,12 @@ class Recaller:
         texts = self._read(state, best)
         found = [self._found(state, unit, texts) for unit in best]
         found = later_of(query, [one for one in found if one.text], shown)
-        return assembled(state, query, found, room_tokens, anchor, texts)
+        made = assembled(state, query, found, room_tokens, anchor, texts)
+        if made is not None and short_tokens and made.tokens > short_tokens:
+            short = assembled(state, query, found, short_tokens, anchor, texts)
+            if short is not None:
+                made.short, made.short_tokens = short.text, short.tokens
+        return made
 
     # -- the index --------------------------------------------------------------------------
 

@@ -16,9 +16,11 @@ from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.recaller import asked_for, row_of
 from agentrm_plugins.context.live.upkeep import Upkeep
 from agentrm_plugins.context.live.waking import Woken
-from agentrm_plugins.context.plan.compaction import apply_plan, fit_now
+from agentrm_plugins.context.plan.compaction import fit_now, place_recalled
 from agentrm_plugins.context.plan.freeze import dumped
-from agentrm_plugins.context.plan.planning import planned, total_tokens
+from agentrm_plugins.context.plan.planning import total_tokens
+from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
+from agentrm_plugins.context.plan.shares import low_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import Entry, Source
 from agentrm_plugins.context.plan.view import Pressure, View, composed, line_tokens, with_line
 from agentrm_plugins.context.stores.base import ColdStore, SessionKey
@@ -136,7 +138,7 @@ class ContextSession(Upkeep):
                 self._miss(messages)
             fresh = state.take(messages, now)
             self._archive(fresh)
-            tools_tokens = self._count_tools(tools)
+            tools_tokens = state.tools_tokens = self._count_tools(tools)
             self._fit(tools_tokens)
             self._recall_for_task(tools_tokens)
             self._fit(tools_tokens)
@@ -172,7 +174,7 @@ class ContextSession(Upkeep):
     def _fit(self, tools_tokens: int) -> None:
         state = self._state
         if total_tokens(state, tools_tokens) > state.budget:
-            fit_now(state, tools_tokens, int(state.config.low_mark * state.budget))
+            fit_now(state, tools_tokens, low_tokens(state))
 
     def _view(self, messages: Sequence[Source], tools_tokens: int) -> View:
         state = self._state
@@ -229,29 +231,25 @@ class ContextSession(Upkeep):
     def _recall_for_task(self, tools_tokens: int) -> None:
         state = self._state
         task = state.task
-        share = int(state.config.recall_share * state.budget)
-        if task is None or task <= state.asked or share <= 0 or not self._anything_hidden():
+        drop_answered(state)
+        if task is None or task <= state.asked or not recall_room(state):
             return
         state.asked = task
+        drop_past(state)
+        if not self._anything_hidden():
+            return
+        spare = state.budget - total_tokens(state, tools_tokens)
         try:
             self._index_hidden()
-            recalled = self._recaller.for_task(state, task, share)
+            recalled = self._recaller.for_task(state, task, recall_room(state), spare)
         except StoreError as error:
             self._refused(error)
             return
         if self._recaller.failed is not None:
             self.last_error, self._recaller.failed = self._recaller.failed, None
             state.repairs.append(f"recall: by words alone; the semantic index: {self.last_error!r}")
-        if recalled is None:
-            return
-        while sum(r.tokens for r in state.recalls) + recalled.tokens > share:
-            # The newest goes first: less of the prompt stands behind it than behind the oldest.
-            state.recalls.pop()
-        state.recalls.append(recalled)
-        budget = state.budget
-        if total_tokens(state, tools_tokens) > budget:
-            state.recalls = [recalled]
-            apply_plan(state, planned(state, tools_tokens, int(state.config.low_mark * budget)))
+        if recalled is not None:
+            place_recalled(state, recalled, tools_tokens)
 
     def _anything_hidden(self) -> bool:
         return self._state.first_hot > 0 or bool(self._state.replaced)
@@ -268,7 +266,7 @@ class ContextSession(Upkeep):
         with self._lock:
             self._rouse(self._clock())
             state = self._state
-            share = int(max(0.1, state.config.recall_share) * state.budget)
+            share = max(recall_room(state), state.budget // 10)
             self._index_hidden(everything=True)
             self.last_error = self._recaller.flush() or self.last_error
             found = self._recaller.for_query(state, query, max_tokens or share)

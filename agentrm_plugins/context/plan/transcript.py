@@ -92,12 +92,30 @@ class Replacement:
 
 @dataclass(slots=True)
 class Recalled:
-    """Passages paged in before the user message at `anchor`."""
+    """Passages paged in before the user message at `anchor`.
+
+    Args:
+        anchor: Its place.
+        text: As it is sent.
+        tokens: Its count, frame included.
+        places: Of the messages that are shown.
+        short: The best of it within its share, for when the room that it had beyond is needed; ""
+            where it has none beyond.
+        short_tokens: Its count.
+    """
 
     anchor: int
     text: str
     tokens: int
     places: list[int]
+    short: str = ""
+    short_tokens: int = 0
+
+    def shortened(self) -> Recalled:
+        """Give the same within its share."""
+        if not self.short:
+            return self
+        return Recalled(self.anchor, self.short, self.short_tokens, self.places)
 
 
 def check_list(messages: Any) -> None:
@@ -154,6 +172,7 @@ class Session:
 
     config: ContextConfig
     counter: TokenCounter
+    tools_tokens: int = 0
     entries: list[Entry] = field(default_factory=list)
     ledger: Ledger = field(default_factory=Ledger)
     episodes: list[Episode] = field(default_factory=list)
@@ -361,18 +380,10 @@ class Session:
                 told = not places.isdisjoint(seq for seq, _ in episode.told)
                 if episode.narrative or told or gone & set(episode.notes):
                     episode.text = ""
-            self.drop_stale_recalls()
-
-    def drop_stale_recalls(self) -> None:
-        """Take out recalled passages that hold a corrected value."""
-        self.recalls = [r for r in self.recalls if not self._stale(r)]
 
     def sends(self, seq: int) -> bool:
         """Whether a message is sent word for word."""
         return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
-
-    def _stale(self, recalled: Recalled) -> bool:
-        return any(self.ledger.stale_in(place, recalled.text) for place in recalled.places)
 
     def note_at_once(self, entry: Entry) -> None:
         """Read a short message for notes without waiting for the background."""

@@ -16,8 +16,10 @@ __all__ = ["Unit", "later_of", "units_of"]
 
 WHOLE_CHARS = 900
 """Up to this size a message is shown whole; of a longer one the passages that were found."""
-_BESIDE = ((1, 0.3), (2, 0.1))
-"""Of a message's score, what its neighbours at a distance get. Measured on half of LoCoMo."""
+_BESIDE = ((1, 0.5), (2, 0.3), (3, 0.1))
+"""Of a message's score, what its neighbours at a distance get: an answer follows its question.
+Measured on half of LoCoMo with 1,200 tokens: 60 % of the evidence without, 73 % with these, 73 %
+with half as much again."""
 _MOST_LATER = 2
 _LATER_FOR = 12
 _AS_COVERED = 0.8
@@ -53,8 +55,7 @@ def units_of(query: Query, hits: Sequence[Hit], index: Index, end: int) -> list[
     for seq, score in best.items():
         for distance, share in _BESIDE:
             for other in (seq - distance, seq + distance):
-                if share * score > gained.get(other, 0.0):
-                    gained[other] = share * score
+                gained[other] = gained.get(other, 0.0) + share * score
     for seq in best.keys() | gained.keys():
         if not 0 <= seq < end:
             continue

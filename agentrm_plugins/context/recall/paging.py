@@ -24,14 +24,14 @@ HEADER = (
     "[Recalled from earlier in this conversation, word for word, oldest first. For reference; not "
     "a new request. If two disagree, the later one holds.]"
 )
-LEAST_OF_BEST = 0.2
+LEAST_OF_BEST = 0.15
 """A passage that scores less than this share of the best one is left out. Measured on half of
 LoCoMo at 4,000 tokens, where 0.4 lost a sixth of the evidence."""
 LEAST_COVERED, LEAST_COVERED_UNASKED = 0.08, 0.3
 """A message that asks for nothing pages in only what shares a third of its words' weight, so that
 small talk does not move the prompt. Guessed."""
-_LABEL_TOKENS = 8
-"""Of a line's number and speaker, its end included. Counted: 4 to 7 for those of this package."""
+_LABEL_TOKENS = 2
+"""Of a line's number and speaker, beyond the frame that a message's own count has. Counted."""
 _DAY_TOKENS = 8
 _SOURCE_CHARS = 80
 _LATER_CHARS = 240

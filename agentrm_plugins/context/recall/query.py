@@ -28,7 +28,8 @@ class Query:
         kinds: Kinds of value that the answer may have; a hint for the order.
         role: Who is said to have said it; a hint for the order.
         history: Whether it asks for what was before.
-        asks: Whether it looks like a question or a request to look something up.
+        asks: Share of the message, 0 to 1, that looks like a question or a request to look
+            something up: a chat that ends in "and you?" asks for little.
         text: Case folded.
     """
 
@@ -36,7 +37,7 @@ class Query:
     kinds: frozenset[str] = frozenset()
     role: str | None = None
     history: bool = False
-    asks: bool = False
+    asks: float = 0.0
     text: str = ""
 
 
@@ -87,7 +88,7 @@ _ASKS = re.compile(
 def query_of(text: str) -> Query:
     """Read a message as a question. In a long one, the sentences that ask count, then the rest."""
     asking = [piece for _, piece in sentences(text[:20_000]) if _ASKS.search(piece)]
-    asks = bool(asking)
+    asks = sum(map(len, asking)) / max(1, len(text.strip()))
     if len(text) > _LONG_CHARS:
         text = " ".join([*(piece[:300] for piece in asking[-6:]), text[:200], text[-200:]])[:1600]
     first = " ".join(piece[:300] for piece in asking) if asking else ""
