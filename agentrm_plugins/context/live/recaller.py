@@ -23,9 +23,9 @@ from agentrm_plugins.context.plan.transcript import (
     message_of,
 )
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens
-from agentrm_plugins.context.recall.found import Unit, later_of, units_of
+from agentrm_plugins.context.recall.found import Told, Unit, later_of, units_of
 from agentrm_plugins.context.recall.index import Index
-from agentrm_plugins.context.recall.paging import Found, assembled, source_turn, visible
+from agentrm_plugins.context.recall.paging import Found, assembled, source_turn, told_already, visible
 from agentrm_plugins.context.recall.query import Query, query_of
 from agentrm_plugins.context.recall.rank import Candidate, Corpus, ranked, weights_of
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
@@ -39,6 +39,7 @@ COARSE, READ = 200, 64
 for the block. Measured on half of LoCoMo."""
 MOST_PASSAGES = 50_000
 """Of a session whose terms are kept in memory: about 70 MB. Guessed."""
+_SAYING = frozenset({"user", "assistant"})
 MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.6
 """A message that asks in less than this share of it gets so much less of the room for recall. What
 is said beside a question moves the talk on; each block costs cached prefix. Guessed."""
@@ -202,18 +203,35 @@ class Recaller:
         if not query.terms:
             return None
         end = anchor if anchor >= 0 else len(state.entries)
+
+        def carries(seq: int) -> bool:
+            there = 0 <= seq < end and seq not in skip
+            return there and state.entries[seq].role in _SAYING and not state.entries[seq].calls
+
         with self._lock:
             index = self._index_of()
             wide, corpus = self._search(index, query.terms, end)
             shown = self._shown(state, query, corpus, skip, index)
-            units = units_of(query, ranked(query, wide, corpus), index, end)
+            units = units_of(query, ranked(query, wide, corpus), index, carries)
         best = [unit for unit in units if unit.seq not in skip][:READ]
         texts = self._read(state, best)
         found = [self._found(state, unit, texts) for unit in best]
-        found = later_of(query, [one for one in found if one.text], shown)
-        made = assembled(state, query, found, room_tokens, anchor, texts)
+        found = [one for one in found if one.text]
+        told = [*shown, *(
+            Told.of(query, one.key[0], one.hit.covered, one.text)
+            for one in found if one.hit.covered and one.hit.candidate.role in _SAYING
+        )]  # fmt: skip
+        found = later_of(query, found, told, state.ledger.follows)
+        seen = max((one.covered for one in shown), default=0.0)
+        top = max((unit.hit.score for unit in units), default=0.0)
+        if 0 <= anchor and query.asks < MOSTLY and seen >= _most_covered(wide):
+            # The talk goes on about what is in view.
+            room_tokens //= 2
+        if anchor >= 0 and told_already(state, query, found):
+            room_tokens, short_tokens = min(room_tokens, short_tokens or room_tokens) // 4, 0
+        made = assembled(state, query, found, room_tokens, anchor, texts, top)
         if made is not None and short_tokens and made.tokens > short_tokens:
-            short = assembled(state, query, found, short_tokens, anchor, texts)
+            short = assembled(state, query, found, short_tokens, anchor, texts, top)
             if short is not None:
                 made.short, made.short_tokens = short.text, short.tokens
         return made
@@ -239,8 +257,8 @@ class Recaller:
     @staticmethod
     def _shown(
         state: Session, query: Query, corpus: Corpus, skip: frozenset[int], index: Index
-    ) -> list[tuple[int, float, str]]:
-        """Give the messages in view that speak of what is asked: (place, share covered, text)."""
+    ) -> list[Told]:
+        """Give what messages in view tell of what is asked."""
         weights = weights_of(query.terms, corpus)
         whole = sum(weights.values()) or 1.0
         found = []
@@ -252,7 +270,7 @@ class Recaller:
             held = {term for piece in pieces for term in piece.terms if term in weights}
             if held:
                 covered = sum(weights[term] for term in held) / whole
-                found.append((seq, covered, plain_text(entry.message)))
+                found.append(Told.of(query, seq, covered, plain_text(entry.message)))
         return found
 
     # -- texts ------------------------------------------------------------------------------
@@ -301,6 +319,10 @@ class Recaller:
             ends = max(1, keep // 2)
             text = f"{whole[:ends]}\n[…]\n{whole[len(whole) - ends :]}"
         return text if keep or not whole else f"[{row.tokens} tokens; too long for {most}]"
+
+
+def _most_covered(found: Sequence[Candidate]) -> float:
+    return max((one.covered for one in found), default=0.0)
 
 
 def _text_in(row: Row) -> str:

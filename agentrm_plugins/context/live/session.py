@@ -18,7 +18,7 @@ from agentrm_plugins.context.live.upkeep import Upkeep
 from agentrm_plugins.context.live.waking import Woken
 from agentrm_plugins.context.plan.compaction import fit_now, place_recalled
 from agentrm_plugins.context.plan.freeze import dumped
-from agentrm_plugins.context.plan.planning import total_tokens
+from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
 from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
 from agentrm_plugins.context.plan.shares import low_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import Entry, Source
@@ -238,7 +238,7 @@ class ContextSession(Upkeep):
         drop_past(state)
         if not self._anything_hidden():
             return
-        spare = state.budget - total_tokens(state, tools_tokens)
+        spare = spare_tokens(state, tools_tokens)
         try:
             self._index_hidden()
             recalled = self._recaller.for_task(state, task, recall_room(state), spare)

@@ -105,6 +105,8 @@ class Ledger:
     next_id: int = 1
     _by_value: dict[str, list[int]] = field(default_factory=dict)
     _by_term: dict[str, list[int]] = field(default_factory=dict)
+    _of: dict[int, list[int]] = field(default_factory=dict)
+    _after: dict[int, list[int]] = field(default_factory=dict)
     _stale: dict[int, set[int]] = field(default_factory=dict)
 
     def add(self, seq: int, role: str, findings: Iterable[Finding]) -> list[Note]:
@@ -150,6 +152,21 @@ class Ledger:
             if old and new and any(squeezed(value) in folded for value in old.struck):
                 return new
         return None
+
+    def follows(self, seq: int, text: str) -> list[tuple[int, str]]:
+        """Give what came later on the subjects of this text of message `seq`: (place, words)."""
+        folded = squeezed(text)
+        found: dict[int, str] = {}
+        todo = [n for n in self._of.get(seq, ()) if n in self.notes]
+        todo = [n for n in todo if squeezed(self.notes[n].text) in folded or self.notes[n].struck]
+        while todo:
+            identity = todo.pop()
+            for after in self._after.get(identity, ()):
+                note = self.notes.get(after)
+                if note is not None and note.seq not in found:
+                    found[note.seq] = note.shown
+                    todo.append(after)
+        return sorted(found.items())
 
     def worth(self, note: Note) -> float:
         """Give a note's score, or that of the one that it may replace if that is more."""

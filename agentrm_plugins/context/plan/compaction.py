@@ -133,9 +133,12 @@ def place_recalled(session: Session, recalled: Recalled, tools_tokens: int) -> N
     session.recalls.append(recalled)
     if total_tokens(session, tools_tokens) <= session.budget:
         return
-    session.recalls = [recalled.shortened()]
-    if total_tokens(session, tools_tokens) > session.budget:
-        apply_plan(session, planned(session, tools_tokens, low_tokens(session)))
+    session.recalls = [recalled]
+    apply_plan(session, planned(session, tools_tokens, low_tokens(session)))
+    if total_tokens(session, tools_tokens) + recalled.tokens <= session.budget + sum(
+        held.tokens for held in session.recalls
+    ):
+        session.recalls = [recalled]
 
 
 def _too_small(session: Session, least: int, parts: dict[str, int]) -> BudgetTooSmall:

@@ -18,7 +18,14 @@ from dataclasses import dataclass
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.plan.groups import Group, prefix_borders
-from agentrm_plugins.context.plan.shares import fixed_tokens, hot_floor, soft_tokens, warm_room
+from agentrm_plugins.context.plan.shares import (
+    fixed_tokens,
+    free_tokens,
+    hot_floor,
+    recall_room,
+    soft_tokens,
+    warm_room,
+)
 from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.context.plan.view import no_result
 from agentrm_plugins.context.plan.warm import warm_tokens
@@ -30,6 +37,7 @@ __all__ = [
     "hot_tokens",
     "pinned_tokens",
     "planned",
+    "spare_tokens",
     "tokens_of",
     "total_tokens",
     "value_of",
@@ -112,6 +120,17 @@ def total_tokens(session: Session, tools_tokens: int) -> int:
     total = fixed_tokens(session, tools_tokens) + warm_tokens(session) + hot_tokens(session)
     total += pinned_tokens(session)
     return total + sum(recalled.tokens for recalled in session.recalls)
+
+
+def spare_tokens(session: Session, tools_tokens: int) -> int:
+    """Give what of the budget a recalled block finds free: now, or after the compaction it makes.
+
+    A block that fits its share only by a compaction may have what that one makes free.
+    """
+    spare = session.budget - total_tokens(session, tools_tokens)
+    if spare >= recall_room(session):
+        return spare
+    return free_tokens(session) - warm_room(session) - hot_floor(session)
 
 
 def value_of(config: ContextConfig, entry: Entry, oldest: int, newest: int, score: float) -> float:

@@ -22,7 +22,7 @@ __all__ = [
     "warm_room",
 ]
 
-_SLACK = 0.1
+_SLACK = 0.2
 """Of the free room, that stays for messages to come when all three shares are taken. Guessed."""
 MOST_RECALLED = 0.5
 """Of the free room, for a question, while nothing else needs it. Guessed: half of what is read."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from agentrm_plugins.context.notes.facts import values_of
 from agentrm_plugins.context.notes.kinds import CLASS
+from agentrm_plugins.context.notes.text import sentences, terms
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import Found
-from agentrm_plugins.context.recall.query import Query
+from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Candidate, Hit, weighed
 
-__all__ = ["Unit", "later_of", "units_of"]
+__all__ = ["Told", "Unit", "later_of", "units_of"]
+
+Follows = Callable[[int, str], Iterable[tuple[int, str]]]
 
 WHOLE_CHARS = 900
 """Up to this size a message is shown whole; of a longer one the passages that were found."""
@@ -21,7 +24,8 @@ _BESIDE = ((1, 0.5), (2, 0.3), (3, 0.1))
 Measured on half of LoCoMo with 1,200 tokens: 60 % of the evidence without, 73 % with these, 73 %
 with half as much again."""
 _MOST_LATER = 2
-_LATER_FOR = 12
+_TELLS = 0.5
+"""A message that holds less than this share of the question tells no value that is asked for."""
 _AS_COVERED = 0.8
 """A later message that holds this share of what an earlier one holds of the question may replace
 it. Guessed."""
@@ -37,30 +41,32 @@ class Unit:
     hit: Hit
 
 
-def units_of(query: Query, hits: Sequence[Hit], index: Index, end: int) -> list[Unit]:
+def units_of(
+    query: Query, hits: Sequence[Hit], index: Index, carries: Callable[[int], bool]
+) -> list[Unit]:
     """Make units of hits: a short message whole; neighbours get a part of a message's score.
 
     Args:
         query: What was asked.
         hits: Ranked passages.
         index: Tells how long a message is.
-        end: Messages from this place on are left out.
+        carries: Whether a message at a place takes part in that: it is there, out of view, and said
+            by somebody (a tool's output is no answer to what stands before it).
     """
     parts: dict[int, list[Hit]] = {}
     for hit in hits:
         parts.setdefault(hit.candidate.seq, []).append(hit)
     best = {seq: max(hit.score for hit in listed) for seq, listed in parts.items()}
-    units = []
     gained: dict[int, float] = {}
     for seq, score in best.items():
-        for distance, share in _BESIDE:
-            for other in (seq - distance, seq + distance):
-                gained[other] = gained.get(other, 0.0) + share * score
-    for seq in best.keys() | gained.keys():
-        if not 0 <= seq < end:
-            continue
+        if carries(seq):
+            for distance, share in _BESIDE:
+                for other in (seq - distance, seq + distance):
+                    gained[other] = gained.get(other, 0.0) + share * score
+    units = []
+    for seq in best.keys() | {seq for seq in gained if carries(seq)}:
         pieces = index.of(seq)
-        more = gained.get(seq, 0.0)
+        more = gained.get(seq, 0.0) if carries(seq) else 0.0
         listed = parts.get(seq, ())
         if pieces and pieces[-1].stop <= WHOLE_CHARS:
             units.append(_whole(pieces, listed, more))
@@ -77,60 +83,70 @@ def units_of(query: Query, hits: Sequence[Hit], index: Index, end: int) -> list[
 def _whole(pieces: Sequence[Candidate], hits: Sequence[Hit], more: float) -> Unit:
     first, stop = pieces[0], pieces[-1].stop
     score = max((hit.score for hit in hits), default=0.0) + more
-    covered = max((hit.covered for hit in hits), default=1.0)
+    covered = max((hit.covered for hit in hits), default=0.0)
     made = replace(first, start=0, stop=stop)
     return Unit(first.seq, 0, stop, Hit(made, score, covered))
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a message tells of a question: its place, the share covered, the sentence."""
+
+    seq: int
+    covered: float
+    said: str
+
+    @classmethod
+    def of(cls, query: Query, seq: int, covered: float, text: str) -> Told:
+        """Pick the sentence that shares most with the question."""
+        asked = set(query.terms)
+        pieces = [piece for _, piece in sentences(text[:4_000])]
+        said = max(pieces, key=lambda piece: len(asked.intersection(terms(piece))), default="")
+        return cls(seq, covered, said)
+
+
 def later_of(
-    query: Query, found: Sequence[Found], shown: Sequence[tuple[int, float, str]]
+    query: Query, found: Sequence[Found], told: Sequence[Told], follows: Follows
 ) -> list[Found]:
     """Order what was read, and name behind it what came later and may replace something in it.
 
-    A message may replace an earlier one when it holds as much of the question and another value of
-    a kind that the earlier one has. Where it is looked up too it is shown before that one gets
-    room; where it is in view it is quoted.
+    A message may replace an earlier one when a note of it does, or when it holds as much of the
+    question, and another value of a kind that the earlier one has for it. It is quoted, so that the
+    earlier value never stands there alone.
 
     Args:
         query: What was asked.
         found: What was found and read.
-        shown: Messages in view: (place, share of the question that they cover, text).
+        told: What messages tell of the question, in view and out of it.
+        follows: Gives (place, words) of the notes that may replace those of a message.
     """
-    by_hit = {id(one.hit): one for one in found}
-    texted = [replace(one.hit, candidate=replace(one.hit.candidate, text=one.text)) for one in found]
-    keyed = {(h.candidate.seq, h.candidate.start): by_hit[id(one.hit)] for h, one in
-             zip(texted, found, strict=True)}  # fmt: skip
-    ordered = []
-    for hit in weighed(query, texted):
-        one = keyed[hit.candidate.seq, hit.candidate.start]
-        ordered.append(replace(one, hit=hit))
-    made: list[Found] = []
-    done: set[tuple[int, int]] = set()
-    for at, one in enumerate(ordered):
-        if at >= _LATER_FOR:
-            made.append(one)
-            continue
-        rivals = [
-            other for other in ordered[: 3 * _LATER_FOR]
-            if other.key[0] > one.key[0] and _may_replace(other.text, other.hit.covered, one)
-        ]  # fmt: skip
-        rivals.sort(key=lambda other: -other.key[0])
-        quoted = [
-            (seq, text) for seq, covered, text in shown
-            if seq > one.key[0] and _may_replace(text, covered, one)
-        ]  # fmt: skip
-        made += [other for other in rivals[:_MOST_LATER] if other.key not in done]
-        done.update(other.key for other in rivals[:_MOST_LATER])
-        named = [*quoted[-_MOST_LATER:], *((other.key[0], "") for other in rivals[:1])]
-        made.append(replace(one, later=tuple(named)))
-        done.add(one.key)
-    return made
+    texted = [replace(one, hit=replace(one.hit, candidate=replace(one.hit.candidate, text=one.text)))
+              for one in found]  # fmt: skip
+    keyed = {one.key: one for one in texted}
+    ordered = [
+        replace(keyed[hit.candidate.seq, hit.candidate.start], hit=hit)
+        for hit in weighed(query, [one.hit for one in texted])
+    ]
+    return [replace(one, later=_later(query, one, told, follows)) for one in ordered]
 
 
-def _may_replace(text: str, covered: float, old: Found) -> bool:
-    if covered < _AS_COVERED * old.hit.covered:
-        return False
-    before = values_of(old.text)
-    norms = {value.norm for value in before}
-    kinds = {CLASS.get(value.kind) for value in before}
-    return any(v.norm not in norms and CLASS.get(v.kind) in kinds for v in values_of(text))
+def _later(
+    query: Query, one: Found, told: Sequence[Told], follows: Follows
+) -> tuple[tuple[int, str], ...]:
+    named = dict(follows(one.key[0], one.text))
+    if one.hit.covered >= _TELLS:
+        own = Told.of(query, one.key[0], one.hit.covered, one.text)
+        values = values_of(own.said)
+        norms = {value.norm for value in values}
+        kinds = {CLASS.get(value.kind) for value in values}
+        for other in told:
+            if other.seq <= own.seq or other.covered < _AS_COVERED * own.covered:
+                continue
+            if other.said.endswith(ENDS_ASKING):
+                continue
+            if any(
+                v.norm not in norms and CLASS.get(v.kind) in kinds for v in values_of(other.said)
+            ):
+                named.setdefault(other.seq, other.said)
+    newest = sorted(named.items(), reverse=True)[:_MOST_LATER]
+    return tuple(reversed(newest))

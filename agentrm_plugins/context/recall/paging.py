@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agentrm_plugins.context.notes.facts import values_of
-from agentrm_plugins.context.notes.text import terms
+from agentrm_plugins.context.notes.text import sentences, terms
 from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
 from agentrm_plugins.context.recall.query import Query
 from agentrm_plugins.context.recall.rank import Hit
 from agentrm_plugins.types.message import Message
 
-__all__ = ["Found", "assembled", "source_turn", "visible"]
+__all__ = ["Found", "assembled", "source_turn", "told_already", "visible"]
 
 HEADER = (
     "[Recalled from earlier in this conversation, word for word, oldest first. For reference; not "
@@ -35,6 +35,7 @@ _LABEL_TOKENS = 2
 _DAY_TOKENS = 8
 _SOURCE_CHARS = 80
 _LATER_CHARS = 240
+_MOSTLY = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,7 @@ class Found:
         hit: Its score and place.
         text: Word for word.
         tokens: About how many it takes; the block is counted exactly before it is sent.
-        later: Messages that came later and may replace something in it: (place, text), the text ""
-            where the message is shown beside it.
+        later: Messages that came later and may replace something in it: (place, words).
     """
 
     hit: Hit
@@ -102,6 +102,7 @@ def assembled(
     room_tokens: int,
     anchor: int,
     texts: Mapping[int, str],
+    best: float = 0.0,
 ) -> Recalled | None:
     """Write the block of passages, best first until the room is used, shown by place.
 
@@ -112,12 +113,13 @@ def assembled(
         room_tokens: The block's largest count, frame included.
         anchor: The user message before which it will stand; below 0 for an answer to the model.
         texts: Of source turns, by place, as far as they were read.
+        best: The best score of all, in view or not; 0 for that of what was found.
     """
     role = session.config.summary_role
     count = session.counter
     block = _Block(count.message(Message(role, HEADER)) + 2, room_tokens)
     order: list[tuple[int, int]] = []
-    for one in _worthy(session, query, found, anchor):
+    for one in _worthy(session, query, found, anchor, best):
         entry = session.entries[one.key[0]]
         line = _line(session, one, texts)
         extra = len(line) - len(one.text)
@@ -168,27 +170,42 @@ def _written(session: Session, lines: Mapping[tuple[int, int], str]) -> str:
 
 
 def _worthy(
-    session: Session, query: Query, found: Sequence[Found], anchor: int
+    session: Session, query: Query, found: Sequence[Found], anchor: int, best: float
 ) -> Iterable[Found]:
     """Give the hits that come near the best one and are not in the prompt already."""
-    best = max((one.hit.score for one in found), default=0.0)
-    least = LEAST_COVERED if query.asks or anchor < 0 else LEAST_COVERED_UNASKED
-    shown = "\n".join(episode.text for episode in session.episodes) if anchor >= 0 else ""
+    best = max([best, *(one.hit.score for one in found)])
+    least = LEAST_COVERED if query.asks >= _MOSTLY or anchor < 0 else LEAST_COVERED_UNASKED
+    shown = noted_text(session) if anchor >= 0 else ""
     for one in found:
-        if one.hit.score < LEAST_OF_BEST * best or one.hit.covered < least:
+        if one.hit.score < LEAST_OF_BEST * best or 0 < one.hit.covered < least:
             continue
         said = " ".join(one.text.split())
         if said and said not in shown:
             yield one
 
 
+def noted_text(session: Session) -> str:
+    """Give the notes as they stand in the prompt."""
+    return "\n".join(episode.text for episode in session.episodes)
+
+
+def told_already(session: Session, query: Query, best: Sequence[Found]) -> bool:
+    """Whether the notes in the prompt tell what the best hit tells of the question."""
+    if not best:
+        return False
+    pieces = [piece for _, piece in sentences(best[0].text)]
+    asked = set(query.terms)
+    held = [len(asked.intersection(terms(piece))) for piece in pieces]
+    if not held or max(held) < 2:  # noqa: PLR2004 - one word in common tells of nothing
+        return False
+    shown = noted_text(session)
+    return pieces[held.index(max(held))].rstrip(".") in shown
+
+
 def _line(session: Session, one: Found, texts: Mapping[int, str]) -> str:
     seq = one.key[0]
     line = f"{_label(session, seq, texts)}: {' '.join(one.text.split())}"
-    told = [
-        f"message {place}: {' '.join(text.split())[:_LATER_CHARS]}" if text else f"message {place}"
-        for place, text in one.later
-    ]
+    told = [f"message {at}: {' '.join(text.split())[:_LATER_CHARS]}" for at, text in one.later]
     return f"{line} [later: {'; '.join(told)}]" if told else line
 
 
