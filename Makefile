@@ -23,7 +23,7 @@ LOWEST_STAMP := $(LOWEST_VENV)/.installed
 DEEP_STAMP := $(DEEP_VENV)/.installed
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
-LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai redis telemetry cli testing)
+LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing)
 
 .PHONY: help setup test demo lint types test-lowest test-deep pytest coverage bench-micro bench-congestion format lock clean
 

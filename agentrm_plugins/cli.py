@@ -8,13 +8,16 @@ import threading
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from agentrm_plugins.config import Order
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.sim import SCENARIOS, comparison, losses, scenario, table
+
+if TYPE_CHECKING:
+    from agentrm_plugins.testing.provider import SimulatedProvider
 
 __all__ = ["app"]
 
@@ -141,17 +144,58 @@ def provider(
     seed: Annotated[int, typer.Option(help="Of lengths, latencies and faults.")] = 0,
     hang_rate: Annotated[float, typer.Option(help="Share of requests that hang.")] = 0.0,
     first_token: Annotated[float, typer.Option(help="Seconds to the first token.")] = 0.3,
+    rpm: Annotated[float | None, typer.Option(help="Requests per window; none: no limit.")] = None,
+    tpm: Annotated[float | None, typer.Option(help="Tokens per window; none: no limit.")] = None,
+    window: Annotated[
+        str, typer.Option(help="How limits come back: bucket, fixed, clock or sliding.")
+    ] = "bucket",
+    window_s: Annotated[float, typer.Option(help="Seconds of a window.")] = 60.0,
+    enforce_s: Annotated[
+        float | None, typer.Option(help="Enforce limits in steps of so many seconds too.")
+    ] = None,
+    charge: Annotated[
+        str,
+        typer.Option(help="reserve, reserve_only (unused max_tokens are kept) or actual."),
+    ] = "reserve",
+    headers: Annotated[
+        str,
+        typer.Option(
+            help="openai, anthropic, azure, gateway, ietf, plain, mistral, cerebras or none."
+        ),
+    ] = "openai",
+    reset: Annotated[bool, typer.Option(help="Say when limits are whole again.")] = True,
+    retry_after: Annotated[str, typer.Option(help="In a refusal: ms, s or none.")] = "ms",
+    capacity: Annotated[
+        int | None, typer.Option(help="Requests served at once; more are a 503.")
+    ] = None,
 ) -> None:
     """Run the simulated OpenAI-compatible provider until Ctrl-C."""
     _need("testing", "h11")
-    from agentrm_plugins.testing.provider import ProviderConfig, SimulatedProvider
+    from agentrm_plugins.testing.provider import SimulatedProvider
 
-    made = _checked(
+    _serve(
         lambda: SimulatedProvider(
-            ProviderConfig(seed=seed, hang_rate=hang_rate, time_to_first_token_s=first_token),
             port=port,
-        )
+            seed=seed,
+            hang_rate=hang_rate,
+            time_to_first_token_s=first_token,
+            rpm=rpm,
+            tpm=tpm,
+            window=window,
+            window_s=window_s,
+            enforce_s=enforce_s,
+            charge=charge,
+            header_style=headers,
+            reset_headers=reset,
+            retry_after=retry_after,
+            capacity=capacity,
+        ),
+        port,
     )
+
+
+def _serve(make: Callable[[], SimulatedProvider], port: int) -> None:
+    made = _checked(make)
     try:
         made.start()
     except OSError as error:

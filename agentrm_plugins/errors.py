@@ -37,6 +37,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from agentrm_plugins.redaction import HIDDEN, shown
+
 __all__ = [
     "AgentEnded",
     "AgentRMError",
@@ -70,14 +72,15 @@ class ConfigError(AgentRMError, ValueError):
 
     Args:
         field: The name of the field or argument.
-        value: What was given. It is shown, so never pass a secret.
+        value: What was given. It is shown shortened, and what looks like a secret is hidden.
         remedy: What would be accepted instead.
     """
 
     def __init__(self, field: str, value: object, remedy: str) -> None:
-        super().__init__(f"{field}={value!r}: {remedy}")
+        text = shown(value, field)
+        super().__init__(f"{field}={text}: {remedy}")
         self.field = field
-        self.value = value
+        self.value = HIDDEN if isinstance(value, str | bytes) and HIDDEN in text else value
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[str, object, str]]:
@@ -142,7 +145,8 @@ class CallReaped(AgentRMError):
         message: What happened, and the way out.
         ticket: The call's number in this core.
         agent: The agent that asked.
-        cause: "first_token", "response", "silence" or "deadline".
+        cause: "first_token", "response", "silence" or "total"; "gave_way" for an attempt that made
+            room for another one.
         held_s: Seconds for which the call held its lane.
     """
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import Token
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.context import LEAST_BUDGET
 from agentrm_plugins.context.live.lifecycle import ContextLifecycle, fit
@@ -23,24 +23,25 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
-from agentrm_plugins.counting.encodings import counter_for
-from agentrm_plugins.counting.images import image_tokens
-from agentrm_plugins.counting.quick import quick_counter
-from agentrm_plugins.counting.tokens import tools_tokens
+from agentrm_plugins.counting.encodings import counter_for, request_counter
+from agentrm_plugins.counting.requests import form_of, request_tokens
+from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
+    ClosedError,
     StoreError,
     StoreLocked,
 )
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.lease import Lease
-from agentrm_plugins.hosts.retry import RetryPolicy
+from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
 from agentrm_plugins.hosts.slot import PullGuard, ReapGuard, outcome_of
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.policy.endpoint.retry_class import classify, classify_status
 from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage, parse_priority
+from agentrm_plugins.types.checks import check_group, check_instance, check_name, check_whole
 from agentrm_plugins.types.endpoint_name import Endpoint, host_of, key_fingerprint
 from agentrm_plugins.types.identity import (
     ACTIVE,
@@ -66,6 +67,7 @@ __all__ = [
     "OVERFLOW_SHARE",
     "PROMPT",
     "RECALL_TOOL",
+    "REPLY_OVERHEAD",
     "ROLES",
     "Active",
     "BadMessage",
@@ -104,6 +106,11 @@ __all__ = [
     "activated",
     "active_call",
     "active_lease",
+    "check_core",
+    "check_group",
+    "check_instance",
+    "check_name",
+    "check_whole",
     "classify",
     "classify_status",
     "copied",
@@ -113,18 +120,19 @@ __all__ = [
     "enter",
     "extractive_summary",
     "fit",
+    "form_of",
     "hand_off",
     "host_of",
-    "image_tokens",
     "judge",
     "key_fingerprint",
     "leave",
     "outcome_of",
     "parse_priority",
     "parse_report",
-    "quick_counter",
+    "request_counter",
+    "request_tokens",
     "restore",
-    "tools_tokens",
+    "retry_policy",
     "while_waiting",
 ]
 
@@ -168,6 +176,28 @@ class activated:  # noqa: N801 - it reads as a verb, and a generator costs three
 
     def __exit__(self, *exc: object) -> None:
         restore(ACTIVE, self._token)
+
+
+def check_core(rm: Any, group: str | None = None, field: str = "group") -> None:
+    """Refuse at construction what no call could run with.
+
+    Args:
+        rm: What was given as the core.
+        group: The lane group that its calls will ask for; None: no lane.
+        field: What `group` is called.
+
+    Raises:
+        ConfigError: `rm` is no core, or it has no such lane group.
+        ClosedError: It is closed.
+    """
+    from agentrm_plugins.manager import AgentRM
+
+    way = "give the AgentRM core that manages the calls: AgentRM(lanes=8)"
+    core = check_instance("rm", rm, AgentRM, way)
+    if core.closed:
+        raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
+    if group is not None:
+        check_group(field, group, core.config.groups)
 
 
 def current_identity() -> Identity:

@@ -16,6 +16,7 @@ from agentrm_plugins.hosts.drive import admission
 from agentrm_plugins.hosts.flow import managed_call, run, run_async
 from agentrm_plugins.hosts.slot import Slot
 from agentrm_plugins.types.calls import Call, Usage, parse_priority
+from agentrm_plugins.types.checks import check_group, check_whole
 from agentrm_plugins.types.events import EndAgent, Observe
 from agentrm_plugins.types.identity import ACTIVE, IDENTITY, Identity, restore
 
@@ -282,9 +283,9 @@ class AgentRM:
             agents: Whether to list every agent; leave them out where there are very many.
         """
         host = self._host
+        host.tick()  # so that what is seen is how things are now
 
         def look(kernel: Any) -> Statistics:
-            kernel.now_s = max(kernel.now_s, host.clock.now())
             found: Statistics = kernel.statistics(agents=agents)
             left = {_named(*key): times for key, times in host.abandoned.items()}
             return replace(found, abandoned=left)
@@ -297,8 +298,7 @@ class AgentRM:
         Raises:
             ConfigError: `capacity` is below 1.
         """
-        if not isinstance(capacity, int) or capacity < 1:
-            raise ConfigError("capacity", capacity, "give a whole number of events, 1 or more")
+        check_whole("capacity", capacity, 1, of="events")
         return self._host.subscribe(capacity)
 
     def story(self, ticket: int) -> list[Any]:
@@ -372,8 +372,7 @@ class AgentRM:
 
     def _check(self, call: Call) -> None:
         if call.group not in self._groups:
-            names = ", ".join(map(repr, sorted(self._groups)))
-            raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
+            check_group("group", call.group, self.config.groups)
         if self.closed:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
 

@@ -20,6 +20,7 @@ ADAPTERS = ROOT / "adapters"
 # agentrm_plugins, or the first two where those stand on a floor of their own; "" is the front door,
 # agentrm_plugins/__init__.py itself.
 FLOORS = {
+    "redaction": 0,
     "errors": 1,
     "types": 2,
     "config": 3,

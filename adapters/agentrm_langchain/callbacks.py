@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from agentrm_langchain.identity import agent_of, check_core, declared, identify
+from agentrm_langchain.identity import agent_of, declared, identify
 from agentrm_langchain.ledger import Held, Hint, ledger_of, watch
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
 from agentrm_langchain.usage import Tally, usage_of_generations
 from agentrm_plugins import AgentRM, ConfigError, Lease, Usage
-from agentrm_plugins.integration import Call, outcome_of
+from agentrm_plugins.integration import Call, check_core, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -35,12 +35,12 @@ from agentrm_langchain.hooks import (
     run_of,
     settings,
 )
-from agentrm_langchain.identity import check_core, declared, identify
+from agentrm_langchain.identity import declared, identify
 from agentrm_langchain.ledger import RUN, Run, ledger_of
-from agentrm_langchain.place import Place, policy_of
+from agentrm_langchain.place import Place
 from agentrm_langchain.sdk import under_management
 from agentrm_plugins import AgentRM, Lease, Usage
-from agentrm_plugins.integration import Call, Priority
+from agentrm_plugins.integration import Call, Priority, check_core, retry_policy
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -107,7 +107,7 @@ class AgentRMChatModel(Delegate):
         if isinstance(inner, AgentRMChatModel) and inner.rm is rm:
             fields = {**settings(inner), **fields}
             inner = inner.inner  # managed twice is managed once
-        policy_of(fields.get("retry", "default"))
+        retry_policy(fields.get("retry", "default"))
         super().__init__(inner=reporting_usage(inner), rm=rm, **fields)
         self.__dict__["inner"] = under_management(self.inner, rm, self.keep_sdk_retries)
         prepare(model_of(self.inner, {}))
@@ -243,7 +243,7 @@ class AgentRMChatModel(Delegate):
     def _place(self, run: Run) -> Place:
         """Where the call is noted while it runs; one of no known run gets a number of its own."""
         number = (uuid7() if run.run_id is None else run.run_id).int
-        return Place(self.rm, number, policy_of(self.retry))
+        return Place(self.rm, number, retry_policy(self.retry))
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata = run

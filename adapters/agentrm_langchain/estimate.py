@@ -1,36 +1,27 @@
-"""How many tokens a call will send, counted before it is made.
+"""How many tokens a call will send, counted before it is made: by the core's one count.
 
-Texts are counted with the model's own encoding where that ships with the core, once each: a
-conversation comes again with every turn, so the counts are remembered (never the texts). For a
-model without an encoding of its own, four characters count as a token, langchain_core's rule of
-thumb. Tools are counted by their schemas, images by the provider's published rule. The provider's
-count corrects it all when the call settles.
+It is the count that the context's budget goes by, and the OpenAI SDK's requests: exact for texts of
+models whose encoding ships, stated estimates elsewhere. The messages are read in place.
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.integration import image_tokens, quick_counter, tools_tokens
+from agentrm_langchain.messages import parts_of
+from agentrm_plugins.integration import REPLY_OVERHEAD, form_of, request_counter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from langchain_core.messages import BaseMessage
 
 __all__ = ["input_tokens", "prepare"]
 
-_MESSAGE, _REQUEST, _CALL = 4, 3, 3  # OpenAI's cookbook: "How to count tokens with tiktoken"
-_MEDIA_TOKENS = 512  # guessed: audio, video and files say nothing of their length
-_TEXTS = ("text", "refusal", "thinking", "reasoning")
-_IMAGES = {"image", "image_url", "input_image"}
-_MEDIA = {"audio", "input_audio", "video", "file", "input_file", "document", "media"}
-
 
 def prepare(model: str) -> None:
-    """Load the model's encoding now, if it has one: half a second, once in a process."""
-    quick_counter(model)("hello")
+    """Load the model's encoding now: half a second, once in a process."""
+    request_counter(model).text("hello")
 
 
 def input_tokens(messages: Sequence[BaseMessage], options: Mapping[str, Any], model: str) -> int:
@@ -41,42 +32,6 @@ def input_tokens(messages: Sequence[BaseMessage], options: Mapping[str, Any], mo
         options: The call's other arguments: tools, functions and a response format count too.
         model: Its name, "" if that is not known.
     """
-    count = quick_counter(model)
-    tokens = _REQUEST + sum([_message(message, count, model) for message in messages])
-    for name in ("tools", "functions"):
-        given = options.get(name)
-        if isinstance(given, list | tuple) and given:
-            tokens += tools_tokens(given, count)
-    schema = options.get("response_format")
-    if isinstance(schema, dict):
-        tokens += count(json.dumps(schema, default=str))
-    return tokens
-
-
-def _message(message: BaseMessage, count: Callable[[str], int], model: str) -> int:
-    content = message.content
-    if content.__class__ is str:
-        tokens = _MESSAGE + count(str(content))
-    else:
-        tokens = _MESSAGE + sum(_block(block, count, model) for block in content)
-    for call in getattr(message, "tool_calls", ()):
-        arguments = json.dumps(call.get("args"), default=str)
-        tokens += _CALL + count(str(call.get("name"))) + count(arguments)
-    return tokens
-
-
-def _block(block: Any, count: Callable[[str], int], model: str) -> int:
-    if isinstance(block, str):
-        return count(block)
-    if not isinstance(block, dict):
-        return 0
-    kind = block.get("type")
-    if kind in _IMAGES:
-        return image_tokens(block, model)
-    if kind in _MEDIA:
-        return _MEDIA_TOKENS
-    for name in _TEXTS:
-        text = block.get(name)
-        if isinstance(text, str):
-            return count(text)
-    return count(json.dumps(block, default=str))
+    counter = request_counter(model)
+    tokens = REPLY_OVERHEAD + sum([counter.parts(*parts_of(message)) for message in messages])
+    return tokens + counter.tools(form_of(options)) if options else tokens

@@ -19,10 +19,11 @@ from uuid import UUID
 
 from langchain_core.runnables.config import var_child_runnable_config
 
-from agentrm_plugins import AgentRM, ClosedError, ConfigError
+from agentrm_plugins import AgentRM, ConfigError
 from agentrm_plugins.integration import (
     Priority,
     active_call,
+    check_name,
     current_identity,
     parse_priority,
 )
@@ -30,7 +31,7 @@ from agentrm_plugins.integration import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Declared", "Options", "Who", "agent_of", "check_core", "declared", "identify"]
+__all__ = ["Declared", "Options", "Who", "agent_of", "declared", "identify"]
 
 _AGENT = ("agentrm_agent", "agentrm_agent_id", "agent")
 _TENANT = ("agentrm_tenant", "tenant")
@@ -76,24 +77,6 @@ class Who(NamedTuple):
     parent_agent: str | None
 
 
-def check_core(rm: Any, group: str) -> None:
-    """Refuse at construction what no call could run with.
-
-    Raises:
-        ConfigError: `rm` is no core, or it has no such lane group.
-        ClosedError: It is closed.
-    """
-    if not isinstance(rm, AgentRM):
-        way = "give the AgentRM core that manages the calls: AgentRM(lanes=8)"
-        raise ConfigError("rm", type(rm).__name__, way)
-    if rm.closed:
-        raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
-    names = [lanes.name for lanes in rm.config.groups]
-    if group not in names:
-        known = ", ".join(map(repr, sorted(names)))
-        raise ConfigError("group", group, f"use one of the configured groups: {known}")
-
-
 def declared(agent: Any, tenant: Any, priority: Any, group: str) -> Options:
     """Check what a user declares for a handler or a model.
 
@@ -101,8 +84,7 @@ def declared(agent: Any, tenant: Any, priority: Any, group: str) -> Options:
         ConfigError: A name that is no string or empty, or a priority that is not one of the three.
     """
     for name, value in (("agent", agent), ("tenant", tenant)):
-        if value is not None and (not isinstance(value, str) or not value):
-            raise ConfigError(name, value, "give a name that is not empty, or leave it out")
+        check_name(name, value, none=True)
     return Options(agent, tenant, parse_priority(priority), group)
 
 

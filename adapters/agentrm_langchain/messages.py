@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -40,7 +41,7 @@ from agentrm_plugins.integration import (
     copied,
 )
 
-__all__ = ["from_message", "from_messages", "to_message", "to_messages"]
+__all__ = ["from_message", "from_messages", "parts_of", "to_message", "to_messages"]
 
 _ROLE = MappingProxyType(
     {
@@ -74,7 +75,7 @@ def to_message(message: BaseMessage, place: int | str = "") -> Message:
         BadMessage: It is none, or one that is no message to a model, such as `RemoveMessage`.
     """
     role = _role(message, place)
-    calls = _calls(message)
+    calls = tuple(ToolCall(*call) for call in _calls(message))
     raw: dict[str, Any] = {"role": role, "content": copied(message.content)}
     if message.name is not None:
         raw["name"] = message.name
@@ -97,6 +98,21 @@ def to_message(message: BaseMessage, place: int | str = "") -> Message:
         metadata=message.response_metadata,
         raw=raw,
     )
+
+
+def parts_of(
+    message: BaseMessage,
+) -> tuple[str | Sequence[Any], str | None, str | None, Sequence[tuple[str, str, str]]]:
+    """Give what `to_message` would give, for the count alone: read in place, nothing copied."""
+    content: Any = message.content
+    if message.type == "human":
+        return content, message.name, None, ()
+    if message.type in {"function", "FunctionMessageChunk"}:
+        return content, message.name, f"function:{message.name or ''}", ()
+    calls = _calls(message)
+    if calls and not isinstance(content, str):
+        content = _said(message, {call[0] for call in calls})
+    return content, message.name, getattr(message, "tool_call_id", None), calls
 
 
 def to_messages(messages: Iterable[BaseMessage]) -> list[Message]:
@@ -141,21 +157,21 @@ def _role(message: Any, place: int | str) -> str:
     return role if role in ROLES else "user"
 
 
-def _calls(message: BaseMessage) -> tuple[ToolCall, ...]:
+def _calls(message: BaseMessage) -> list[tuple[str, str, str]]:
+    """The calls that a message asks for: id, name, and arguments as JSON text."""
     found = [
-        ToolCall(
-            str(call.get("id") or ""),
-            str(call["name"]),
-            json.dumps(call["args"], ensure_ascii=False, default=str),
-        )
+        (call.get("id") or "", call["name"], _json(call["args"]))
         for call in getattr(message, "tool_calls", ())
     ]
     # Providers are sent the calls that could not be read as well, and want an answer to each.
     found += [
-        ToolCall(str(call.get("id") or ""), str(call.get("name") or ""), str(call["args"] or ""))
+        (str(call.get("id") or ""), str(call.get("name") or ""), str(call["args"] or ""))
         for call in getattr(message, "invalid_tool_calls", ())
     ]
-    return tuple(found)
+    return found
+
+
+_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def _content(
@@ -164,17 +180,21 @@ def _content(
     """What is said; calls that some providers repeat among the blocks are counted once."""
     if isinstance(message.content, str):
         return message.content
-    ids = {call.id for call in calls}
-    blocks: list[Mapping[str, Any]] = []
-    for block in message.content:
-        if isinstance(block, str):
-            blocks.append({"type": "text", "text": block})
-        elif block.get("type") not in _CALL_BLOCKS or not ids & {
-            block.get("id"),
-            block.get("call_id"),
-        }:
-            blocks.append(copied(block))
-    return tuple(blocks)
+    return tuple(
+        {"type": "text", "text": block} if isinstance(block, str) else copied(block)
+        for block in _said(message, {call.id for call in calls})
+    )
+
+
+def _said(message: BaseMessage, ids: AbstractSet[str]) -> list[Any]:
+    """The content blocks without those that repeat the calls of these ids."""
+    return [
+        block
+        for block in message.content
+        if isinstance(block, str)
+        or block.get("type") not in _CALL_BLOCKS
+        or not ids & {block.get("id"), block.get("call_id")}
+    ]
 
 
 def _rest(message: BaseMessage) -> dict[str, Any]:

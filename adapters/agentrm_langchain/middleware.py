@@ -20,12 +20,13 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import ensure_config
 
 from agentrm_langchain.chat_model import AgentRMChatModel
-from agentrm_langchain.identity import check_core, declared, identify
+from agentrm_langchain.identity import declared, identify
 from agentrm_langchain.recalling import recall_tool
 from agentrm_langchain.toolcalls import run_tool, run_tool_async
 from agentrm_langchain.usage import usage_of_metadata
 from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
 from agentrm_plugins import AgentRM, Call, ConfigError
+from agentrm_plugins.integration import check_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

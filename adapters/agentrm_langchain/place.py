@@ -9,32 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.ledger import ledger_of
-from agentrm_plugins import ConfigError
-from agentrm_plugins.integration import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from agentrm_plugins import AgentRM, Lease
-    from agentrm_plugins.integration import Call
+    from agentrm_plugins.integration import Call, RetryPolicy
 
-__all__ = ["Place", "policy_of"]
-
-_DEFAULT = RetryPolicy()
-
-
-def policy_of(retry: Any) -> RetryPolicy | None:
-    """What a user said of retries.
-
-    Raises:
-        ConfigError: Something else than a policy, None or "default".
-    """
-    if retry is None or isinstance(retry, RetryPolicy):
-        return retry
-    if retry == "default":
-        return _DEFAULT
-    way = "give a RetryPolicy(stop=..., wait=..., retry=...), 'default', or None for no retries"
-    raise ConfigError("retry", retry, way)
+__all__ = ["Place"]
 
 
 class Place:

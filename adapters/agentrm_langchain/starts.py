@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentrm_langchain.endpoint import host_in, model_in, most_in, name_of
 from agentrm_langchain.estimate import input_tokens
-from agentrm_plugins.integration import quick_counter
+from agentrm_plugins.integration import request_counter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +105,7 @@ def asked_of(
     endpoint = name_of(host or metadata.get("ls_provider") or "", model)
     first = prompts[0] if prompts else ()
     if isinstance(first, str):
-        tokens = quick_counter(model)(first)
+        tokens = request_counter(model).text(first)
     else:
         tokens = input_tokens(first, params, model)
     return Asked(endpoint, tokens, most_in((params,)))

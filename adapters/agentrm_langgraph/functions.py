@@ -14,10 +14,11 @@ from langgraph._internal._runnable import RunnableCallable, is_async_callable
 from langgraph.func import _TaskFunction
 from langgraph.pregel import Pregel
 
-from agentrm_langgraph.gate import AgentOf, Gate, Options, check_group
+from agentrm_langgraph.gate import AgentOf, Gate, Options
 from agentrm_langgraph.hoist import GATE, gate_of, passed
 from agentrm_langgraph.nodes import GatedRunnable
 from agentrm_plugins import AgentRM, ConfigError
+from agentrm_plugins.integration import check_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,7 @@ def managed_node(
     Raises:
         ConfigError: There is no such lane group, or `fn` is a generator function or a graph.
     """
-    check_group(rm, lane)
+    check_group("lane", lane, rm.config.groups, none=True)
     options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)
     name = getattr(fn, "__name__", None) or fn.__class__.__name__
     known = gate_of(fn.func if isinstance(fn, _TaskFunction) else fn)

@@ -18,7 +18,7 @@ from langgraph.errors import GraphBubbleUp
 
 from agentrm_langgraph.guard import BEATS, Beats, Guard, idle_heartbeat
 from agentrm_langgraph.runs import RUN
-from agentrm_plugins import Call, ConfigError
+from agentrm_plugins import Call
 from agentrm_plugins.integration import (
     NOBODY,
     Identity,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from agentrm_langgraph.runs import Run
     from agentrm_plugins import AgentRM, Lease
 
-__all__ = ["BRANCHES", "AgentOf", "Gate", "Options", "check_group"]
+__all__ = ["BRANCHES", "AgentOf", "Gate", "Options"]
 
 T = TypeVar("T")
 AgentOf = Callable[[Mapping[str, Any]], str | None]
@@ -95,19 +95,6 @@ def _later(one: Priority | None, other: Priority | None) -> Priority | None:
     """Whichever of the two starts lower."""
     order = (None, *Priority)
     return max(one, other, key=order.index)
-
-
-def check_group(rm: AgentRM, group: str | None, field: str = "lane") -> None:
-    """Refuse a lane group that the core does not have.
-
-    Raises:
-        ConfigError: There is no such group.
-    """
-    names = {known.name for known in rm.config.groups}
-    if group is not None and group not in names:
-        words = ", ".join(map(repr, sorted(names)))
-        way = f"the core has the lane groups {words}; add LaneGroup({group!r}, ...), or give None"
-        raise ConfigError(field, group, way)
 
 
 class Gate:

@@ -17,11 +17,12 @@ from langgraph.pregel import Pregel
 from langgraph.pregel._read import DEFAULT_BOUND
 
 from agentrm_langgraph.depth import aside
-from agentrm_langgraph.gate import BRANCHES, AgentOf, Gate, Options, check_group
+from agentrm_langgraph.gate import BRANCHES, AgentOf, Gate, Options
 from agentrm_langgraph.hoist import gate_of
 from agentrm_langgraph.nodes import ManagedNode
 from agentrm_langgraph.runs import RUN, new_run, release_contexts
 from agentrm_plugins import AgentRM, ConfigError
+from agentrm_plugins.integration import check_core, check_group
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -81,8 +82,7 @@ def manage_graph(
         ConfigError: It is no graph, it is managed by another core, a lane group or a node that
             `lane` names does not exist, or there is no such hint.
     """
-    if not isinstance(rm, AgentRM):
-        raise ConfigError("rm", type(rm).__name__, "give the AgentRM core that manages the graph")
+    check_core(rm)
     if not isinstance(graph, Pregel | StateGraph):
         raise ConfigError("graph", graph, "give a StateGraph, a compiled graph or an @entrypoint")
     options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)
@@ -115,11 +115,11 @@ class _Manager:
         if isinstance(lane, Mapping):
             self._named = dict(lane)
             for name, group in self._named.items():
-                check_group(rm, group, f"lane[{name}]")
+                check_group(f"lane[{name}]", group, rm.config.groups, none=True)
         else:
             self._all = lane
             if lane != _AUTO:
-                check_group(rm, lane)
+                check_group("lane", lane, rm.config.groups, none=True)
         self._done: dict[int, Any] = {}
 
     def check_names(self, graph: Pregel[Any, Any, Any, Any]) -> None:

@@ -15,8 +15,15 @@ from openai._base_client import SyncAPIClient
 from agentrm_openai.attempts import attempt, attempt_async
 from agentrm_openai.clients import observed_twin
 from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
-from agentrm_plugins import AgentRM, ClosedError, ConfigError
-from agentrm_plugins.integration import Call, RetryPolicy, active_lease, parse_priority
+from agentrm_plugins import AgentRM, ConfigError
+from agentrm_plugins.integration import (
+    Call,
+    RetryPolicy,
+    active_lease,
+    check_core,
+    parse_priority,
+    retry_policy,
+)
 
 if TYPE_CHECKING:
     from agentrm_plugins import Lease
@@ -85,7 +92,8 @@ def manage_client(
         total_timeout_s,
     )
     check(rm, terms)
-    managed: _Client = _manage(client, _Management(rm, terms, _policy(retry), keep_sdk_retries))
+    management = _Management(rm, terms, retry_policy(retry), keep_sdk_retries)
+    managed: _Client = _manage(client, management)
     return managed
 
 
@@ -93,19 +101,7 @@ def _check(client: Any, rm: Any) -> None:
     if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
         way = "give an openai.OpenAI or openai.AsyncOpenAI client"
         raise ConfigError("client", type(client).__name__, way)
-    if not isinstance(rm, AgentRM):
-        raise ConfigError("rm", type(rm).__name__, "give the AgentRM core that manages the calls")
-    if rm.closed:
-        raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
-
-
-def _policy(retry: Any) -> RetryPolicy | None:
-    if retry is None or isinstance(retry, RetryPolicy):
-        return retry
-    if retry == "default":
-        return RetryPolicy()
-    way = "give a RetryPolicy(stop=..., wait=..., retry=...), 'default', or None for no retries"
-    raise ConfigError("retry", retry, way)
+    check_core(rm)
 
 
 class _Management:

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins import ConfigError, Usage
+from agentrm_plugins import Usage
 from agentrm_plugins.integration import (
     Call,
     Endpoint,
     Priority,
     active_call,
+    check_core,
+    check_name,
     current_identity,
     host_of,
-    image_tokens,
     key_fingerprint,
     parse_priority,
-    quick_counter,
-    tools_tokens,
+    request_tokens,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from agentrm_plugins import AgentRM
 
-__all__ = ["HEADERS", "Terms", "is_model_call", "request_tokens"]
+__all__ = ["HEADERS", "Terms", "is_model_call"]
 
 _PATHS = ("/chat/completions", "/responses", "/embeddings", "/completions")
 HEADERS = ("x-agentrm-agent", "x-agentrm-tenant", "x-agentrm-priority")
 _MOST = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-_IMAGES = {"image_url", "input_image", "image"}
-_MEDIA = {"input_audio", "audio", "file", "input_file"}
-_MESSAGE, _REQUEST, _MEDIA_TOKENS = 4, 3, 512  # the last is guessed: media tell no length
-_TEXTS = ("text", "refusal")
 
 
 def is_model_call(method: str, path: str) -> bool:
@@ -109,48 +104,6 @@ def _most(body: Mapping[str, Any]) -> int | None:
     return None
 
 
-def request_tokens(body: Mapping[str, Any], model: str) -> int:
-    """Tokens that a request's JSON will count as, before it is sent.
-
-    Texts by the model's encoding where it ships with the core (else four characters a token), tools
-    by their schemas, images by the provider's published rule.
-    """
-    count = quick_counter(model)
-    tokens = _REQUEST
-    for name in ("messages", "input", "prompt", "instructions"):
-        tokens += _tokens(body.get(name), count, model)
-    for name in ("tools", "functions"):
-        given = body.get(name)
-        if isinstance(given, list | tuple) and given:
-            tokens += tools_tokens(given, count)
-    schema = body.get("response_format") or body.get("text")
-    return tokens + (count(json.dumps(schema, default=str)) if isinstance(schema, dict) else 0)
-
-
-def _tokens(value: Any, count: Callable[[str], int], model: str) -> int:
-    if isinstance(value, str):
-        return count(value)
-    if isinstance(value, int):  # an embedding's input may be tokens already
-        return 1
-    if isinstance(value, list | tuple):
-        return sum(_tokens(part, count, model) for part in value)
-    if not isinstance(value, dict):
-        return 0
-    kind = value.get("type")
-    if kind in _IMAGES:
-        return image_tokens(value, model)
-    if kind in _MEDIA:
-        return _MEDIA_TOKENS
-    for name in _TEXTS:
-        if isinstance(value.get(name), str):
-            return count(value[name])
-    if "content" in value or "role" in value:
-        tokens = _MESSAGE + _tokens(value.get("content"), count, model)
-        calls = value.get("tool_calls")
-        return tokens + (count(json.dumps(calls, default=str)) if calls else 0)
-    return count(json.dumps(value, default=str))
-
-
 def check(rm: AgentRM, terms: Terms) -> None:
     """Refuse at once what no call could run with.
 
@@ -159,12 +112,8 @@ def check(rm: AgentRM, terms: Terms) -> None:
     """
     for name in ("agent", "tenant"):
         value = getattr(terms, name)
-        if value is not None and (not isinstance(value, str) or not value):
-            raise ConfigError(name, value, "give a name that is not empty, or leave it out")
-    names = [lanes.name for lanes in rm.config.groups]
-    if terms.group not in names:
-        known = ", ".join(map(repr, sorted(names)))
-        raise ConfigError("group", terms.group, f"use one of the configured groups: {known}")
+        check_name(name, value, none=True)
+    check_core(rm, terms.group)
     Call(
         "check",
         wait_timeout_s=terms.wait_timeout_s,

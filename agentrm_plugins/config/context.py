@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types.checks import (
+    check_choice,
+    check_known,
+    check_name,
+    check_number,
+    check_whole,
+)
 
 __all__ = ["LEAST_BUDGET", "ContextConfig"]
 
@@ -44,7 +51,6 @@ class ContextConfig:
             these times its recency, importance and key information, each 0 to 1 (the form of
             arXiv:2603.13110, section IV-C, which gives no numbers; these are guesses: key
             information a little above the two others).
-        note_tokens: Longest note made of one sentence.
         summary_role: "user" or "system": the role in which notes and recalled passages are sent.
             "user" is taken by all providers at any place.
         pressure_line: Add a line that tells the model how full its window is.
@@ -67,7 +73,6 @@ class ContextConfig:
     recency_weight: float = 0.3
     importance_weight: float = 0.3
     information_weight: float = 0.4
-    note_tokens: int = 60
     summary_role: str = "user"
     pressure_line: bool = False
     unknown_blocks: str = "keep"
@@ -79,46 +84,29 @@ class ContextConfig:
             ("budget_tokens", LEAST_BUDGET),
             ("tool_result_keep", 0),
             ("tool_result_floor_tokens", 1),
-            ("note_tokens", 8),
         ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ConfigError(name, value, f"give a whole number, {least} or more")
+            check_whole(name, getattr(self, name), least)
         for name in (
             "soft_mark", "low_mark", "prefix_goal", "hot_share", "warm_share", "recall_share",
         ):  # fmt: skip
-            self._number(name, 0.9 if name.endswith("share") else 1.0)
+            check_number(name, getattr(self, name), 0, 0.9 if name.endswith("share") else 1)
         for name in ("recency_weight", "importance_weight", "information_weight"):
-            self._number(name, float("inf"))
+            check_number(name, getattr(self, name))
         if not 0 < self.low_mark < self.soft_mark:
             raise ConfigError("low_mark", self.low_mark, "above 0 and below soft_mark")
         if self.warm_share + self.recall_share > 0.9:  # noqa: PLR2004 - a tenth for the turn
             way = "warm_share and recall_share together at most 0.9"
             raise ConfigError("warm_share", self.warm_share, way)
-        if not self.model:
-            raise ConfigError("model", self.model, "give the model's name")
+        check_name("model", self.model)
         for name, words in (
             ("summary_role", ("user", "system")),
             ("unknown_blocks", ("keep", "error")),
             ("on_store_error", ("keep", "raise")),
         ):
-            if getattr(self, name) not in words:
-                way = "use one of " + ", ".join(map(repr, words))
-                raise ConfigError(name, getattr(self, name), way)
-
-    def _number(self, name: str, most: float) -> None:
-        value = getattr(self, name)
-        right = isinstance(value, int | float) and not isinstance(value, bool)
-        if not right or not 0 <= value <= most:
-            raise ConfigError(name, value, f"give a number from 0 to {most:g}")
+            check_choice(name, getattr(self, name), words)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> ContextConfig:
         """Make one from a mapping, for instance a section of a settings file."""
-        known = set(cls.__dataclass_fields__)
-        for name, value in settings.items():
-            if name not in known:
-                raise ConfigError(
-                    name, value, f"no such setting; known: {', '.join(sorted(known))}"
-                )
+        check_known(settings, cls.__dataclass_fields__, settings)
         return cls(**settings)

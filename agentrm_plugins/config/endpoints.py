@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.types.calls import check_seconds
+from agentrm_plugins.types.checks import (
+    check_choice,
+    check_number,
+    check_seconds,
+    check_share,
+    check_whole,
+)
 
 __all__ = ["BreakerConfig", "BudgetConfig", "EndpointConfig", "Price", "ShareConfig"]
-
-
-def check_number(field: str, value: float | None, *, least: float = 0.0, none: bool = True) -> None:
-    """Accept a finite number above `least` (and None, if `none`).
-
-    Raises:
-        ConfigError: Anything else.
-    """
-    if value is None and none:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is None or not number or not isfinite(value) or value <= least:
-        way = f"give a finite number above {least:g}" + (", or None" if none else "")
-        raise ConfigError(field, value, way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +35,10 @@ class BreakerConfig:
 
     def __post_init__(self) -> None:
         """Refuse what would never open or always be open."""
-        check_number("share", self.share, none=False)
-        if self.share > 1:
-            raise ConfigError("share", self.share, "give a share, above 0 and at most 1")
-        if not isinstance(self.least_calls, int) or self.least_calls < 1:
-            raise ConfigError("least_calls", self.least_calls, "give a whole number, 1 or more")
-        check_number("window_s", self.window_s, none=False)
-        check_number("cool_down_s", self.cool_down_s, none=False)
+        check_share("share", self.share)
+        check_whole("least_calls", self.least_calls, 1)
+        check_seconds("window_s", self.window_s, none=False)
+        check_seconds("cool_down_s", self.cool_down_s, none=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +59,8 @@ class EndpointConfig:
         learn: Whether what the server says of its limits may correct what is said here. A refusal
             slows down in any case.
         burst_s: Seconds of rate that may be used at once after a pause.
+        adaptive: Whether what is learnt of its times may make a call suspect (its lane is lent, a
+            second attempt is sent); None: as the core's configuration says.
     """
 
     rpm: float | None = None
@@ -82,18 +72,15 @@ class EndpointConfig:
     cached_input_counts: bool = False
     learn: bool = True
     burst_s: float = 2.0
+    adaptive: bool | None = None
 
     def __post_init__(self) -> None:
         """Check each field."""
         for name in ("rpm", "tpm", "input_tpm", "output_tpm"):
-            check_number(name, getattr(self, name))
-        check_number("burst_s", self.burst_s, none=False)
-        if self.concurrency is not None and (
-            not isinstance(self.concurrency, int) or self.concurrency < 1
-        ):
-            raise ConfigError("concurrency", self.concurrency, "give a whole number, 1 or more")
-        if self.reserve not in {"max", "usage"}:
-            raise ConfigError("reserve", self.reserve, "use 'max' or 'usage'")
+            check_number(name, getattr(self, name), above=True, none=True)
+        check_seconds("burst_s", self.burst_s, none=False)
+        check_whole("concurrency", self.concurrency, 1, none=True)
+        check_choice("reserve", self.reserve, ("max", "usage"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +100,8 @@ class Price:
     def __post_init__(self) -> None:
         """Refuse negative prices."""
         for name in ("input_per_1m", "output_per_1m", "cached_input_per_1m"):
-            value = getattr(self, name)
-            if value is not None:
-                check_number(name, value, least=-1e-12, none=False)
+            none = name == "cached_input_per_1m"
+            check_number(name, getattr(self, name), none=none)
 
     def cost(self, input_tokens: int, output_tokens: int, cached_input_tokens: int = 0) -> float:
         """The cost of a call, in the prices' currency."""
@@ -147,13 +133,11 @@ class BudgetConfig:
 
     def __post_init__(self) -> None:
         """Check each field, and that it is clear whose budget this is."""
-        check_number("limit", self.limit, none=False)
-        if self.resource not in {"tokens", "calls", "cost"}:
-            raise ConfigError("resource", self.resource, "use 'tokens', 'calls' or 'cost'")
+        check_number("limit", self.limit, above=True)
+        check_choice("resource", self.resource, ("tokens", "calls", "cost"))
         _check_whose(self.agent, self.tenant)
         check_seconds("window_s", self.window_s)
-        if not 0 < self.soft <= 1:
-            raise ConfigError("soft", self.soft, "give a share of the limit, above 0, at most 1")
+        check_share("soft", self.soft, of="the limit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,15 +173,11 @@ class ShareConfig:
 
     def __post_init__(self) -> None:
         """Check each field, and that it is clear whose share this is."""
-        check_number("share", self.share, none=False)
-        if self.share > 1:
-            raise ConfigError("share", self.share, "give a share of the limit, above 0, at most 1")
-        if self.resource not in {"tokens", "calls"}:
-            raise ConfigError("resource", self.resource, "use 'tokens' or 'calls'")
+        check_share("share", self.share, of="the limit")
+        check_choice("resource", self.resource, ("tokens", "calls"))
         _check_whose(self.agent, self.tenant)
-        check_number("burst_s", self.burst_s, none=False)
-        if self.over not in {"wait", "refuse"}:
-            raise ConfigError("over", self.over, "use 'wait' or 'refuse'")
+        check_seconds("burst_s", self.burst_s, none=False)
+        check_choice("over", self.over, ("wait", "refuse"))
 
 
 def _check_whose(agent: str | None, tenant: str | None) -> None:

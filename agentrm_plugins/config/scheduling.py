@@ -18,7 +18,15 @@ from agentrm_plugins.config.endpoints import (
     ShareConfig,
 )
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.types.calls import Priority, check_seconds, parse_priority
+from agentrm_plugins.types.calls import Priority, parse_priority
+from agentrm_plugins.types.checks import (
+    check_instance,
+    check_name,
+    check_number,
+    check_seconds,
+    check_whole,
+    listed,
+)
 
 __all__ = [
     "BreakerConfig",
@@ -45,20 +53,6 @@ class Order(StrEnum):
     HRRN = "hrrn"
 
 
-def _whole(name: str, value: object, least: int, *, none: bool = False) -> None:
-    if none and value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        way = f"give a whole number, {least} or more" + (", or None for no bound" if none else "")
-        raise ConfigError(name, value, way)
-
-
-def _seconds(name: str, value: float | None, *, zero: bool = False) -> None:
-    if value is None:
-        raise ConfigError(name, None, "give seconds; a large number for 'nearly never'")
-    check_seconds(name, value, zero=zero)
-
-
 @dataclass(frozen=True, slots=True)
 class LaneGroup:
     """A named group of execution lanes: a bulkhead.
@@ -80,12 +74,11 @@ class LaneGroup:
 
     def __post_init__(self) -> None:
         """Refuse what could never run a call."""
-        if not isinstance(self.name, str) or not self.name:
-            raise ConfigError("name", self.name, "give the lane group a name that is not empty")
-        _whole("capacity", self.capacity, 1)
-        _whole("guaranteed", self.guaranteed, 0)
-        _whole("per_agent", self.per_agent, 1, none=True)
-        _whole("per_tenant", self.per_tenant, 1, none=True)
+        check_name("name", self.name)
+        check_whole("capacity", self.capacity, 1)
+        check_whole("guaranteed", self.guaranteed, 0)
+        check_whole("per_agent", self.per_agent, 1, none=True)
+        check_whole("per_tenant", self.per_tenant, 1, none=True)
         if self.guaranteed > self.capacity:
             way = f"at most the group's capacity, {self.capacity}"
             raise ConfigError("guaranteed", self.guaranteed, way)
@@ -128,17 +121,18 @@ class SchedulerConfig:
         try:
             object.__setattr__(self, "order", Order(self.order))
         except ValueError:
-            words = ", ".join(repr(str(order)) for order in Order)
-            raise ConfigError("order", self.order, f"use one of {words}") from None
-        _whole("num_queues", self.num_queues, 1)
-        _whole("boost_interval", self.boost_interval, 1)
+            raise ConfigError("order", self.order, f"use one of {listed(Order)}") from None
+        check_whole("num_queues", self.num_queues, 1)
+        check_whole("boost_interval", self.boost_interval, 1)
         check_seconds("boost_every_s", self.boost_every_s)
-        _seconds("share_half_life_s", self.share_half_life_s)
-        _seconds("service_s_per_1k_tokens", self.service_s_per_1k_tokens, zero=True)
+        check_seconds("share_half_life_s", self.share_half_life_s, none=False)
+        check_seconds(
+            "service_s_per_1k_tokens", self.service_s_per_1k_tokens, zero=True, none=False
+        )
         self._check_quanta()
         levels = {parse_priority(k, "start_levels"): v for k, v in self.start_levels.items()}
         for name, level in levels.items():
-            _whole(f"start_levels[{name}]", level, 0)
+            check_whole(f"start_levels[{name}]", level, 0)
         last = self.num_queues - 1
         object.__setattr__(
             self, "start_levels", MappingProxyType({k: min(v, last) for k, v in levels.items()})
@@ -181,7 +175,7 @@ class LeaseConfig:
     def __post_init__(self) -> None:
         """Refuse what would reap at once or never."""
         for name in ("first_token_timeout_s", "silence_timeout_s", "response_timeout_s"):
-            _seconds(name, getattr(self, name))
+            check_seconds(name, getattr(self, name), none=False)
         check_seconds("total_timeout_s", self.total_timeout_s)
 
 
@@ -197,9 +191,7 @@ class TenantConfig:
 
     def __post_init__(self) -> None:
         """Refuse a weight that would starve the tenant."""
-        number = isinstance(self.weight, int | float) and not isinstance(self.weight, bool)
-        if not number or not 0 < self.weight < float("inf"):
-            raise ConfigError("weight", self.weight, "give a finite number above 0")
+        check_number("weight", self.weight, above=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +208,12 @@ class Config:
         max_waiting: Calls that may wait at once; a further one is refused with `QueueFull`.
         max_waiting_per_agent: The same for one agent; None for no bound of its own.
         wait_timeout_s: Seconds that a call may wait unless it says otherwise; None: for ever.
+        endpoint_wait_timeout_s: Seconds that a call may wait for an endpoint that is closed (the
+            server asked everybody to stay away) or fails, where nobody set a wait timeout; it is
+            refused at once if that will take longer. The longest wait that the default retry policy
+            would allow one call; None: for ever.
+        adaptive: Whether what is learnt of endpoints' times may make a call suspect: its lane is
+            lent, and a second attempt is sent. It never ends a call.
         endpoints: What is known of endpoints, by shell pattern over "host/model" (the first that
             fits); an endpoint that none fits is found out.
         breaker: When an endpoint counts as dead.
@@ -233,6 +231,8 @@ class Config:
     max_waiting: int = 100_000
     max_waiting_per_agent: int | None = None
     wait_timeout_s: float | None = None
+    endpoint_wait_timeout_s: float | None = 120.0
+    adaptive: bool = True
     agent_idle_s: float = 3600.0
     endpoints: Mapping[str, EndpointConfig] = field(default_factory=lambda: MappingProxyType({}))
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
@@ -242,49 +242,44 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check the whole, and the parts against each other."""
-        _whole("lanes", self.lanes, 1)
-        _whole("max_waiting", self.max_waiting, 0)
-        _whole("max_waiting_per_agent", self.max_waiting_per_agent, 1, none=True)
+        check_whole("lanes", self.lanes, 1)
+        check_whole("max_waiting", self.max_waiting, 0)
+        check_whole("max_waiting_per_agent", self.max_waiting_per_agent, 1, none=True)
         check_seconds("wait_timeout_s", self.wait_timeout_s, zero=True)
-        _seconds("agent_idle_s", self.agent_idle_s)
+        check_seconds("endpoint_wait_timeout_s", self.endpoint_wait_timeout_s, zero=True)
+        check_instance("adaptive", self.adaptive, bool, "give True or False")
+        check_seconds("agent_idle_s", self.agent_idle_s, none=False)
         kinds = (
             ("scheduler", SchedulerConfig),
             ("leases", LeaseConfig),
             ("breaker", BreakerConfig),
         )
         for name, kind in kinds:
-            if not isinstance(getattr(self, name), kind):
-                raise ConfigError(name, getattr(self, name), f"give a {kind.__name__}(...)")
+            check_instance(name, getattr(self, name), kind)
         self._check_groups()
         self._check_mapping("tenants", TenantConfig)
         self._check_mapping("endpoints", EndpointConfig)
         self._check_mapping("prices", Price)
         object.__setattr__(self, "budgets", tuple(self.budgets))
         for budget in self.budgets:
-            if not isinstance(budget, BudgetConfig):
-                raise ConfigError("budgets", budget, "give BudgetConfig(...) objects")
+            check_instance("budgets", budget, BudgetConfig, "give BudgetConfig(...) objects")
             if budget.resource == "cost" and not self.prices:
                 raise ConfigError("prices", {}, "a budget of cost needs the prices of the models")
         object.__setattr__(self, "shares", tuple(self.shares))
         for share in self.shares:
-            if not isinstance(share, ShareConfig):
-                raise ConfigError("shares", share, "give ShareConfig(...) objects")
+            check_instance("shares", share, ShareConfig, "give ShareConfig(...) objects")
 
     def _check_mapping(self, name: str, kind: type) -> None:
-        values = getattr(self, name)
-        if not isinstance(values, Mapping):
-            way = f"give a mapping of names to {kind.__name__}(...)"
-            raise ConfigError(name, values, way)
+        way = f"give a mapping of names to {kind.__name__}(...)"
+        values: Mapping[str, object] = check_instance(name, getattr(self, name), Mapping, way)
         for key, value in values.items():
-            if not isinstance(value, kind):
-                raise ConfigError(f"{name}[{key}]", value, f"give a {kind.__name__}(...)")
+            check_instance(f"{name}[{key}]", value, kind)
         object.__setattr__(self, name, MappingProxyType(dict(values)))
 
     def _check_groups(self) -> None:
         groups = tuple(self.groups) or (LaneGroup("model", self.lanes),)
         for group in groups:
-            if not isinstance(group, LaneGroup):
-                raise ConfigError("groups", group, "give LaneGroup(...) objects")
+            check_instance("groups", group, LaneGroup, "give LaneGroup(...) objects")
         names = [group.name for group in groups]
         if len(set(names)) != len(names):
             raise ConfigError("groups", names, "each lane group needs a name of its own")

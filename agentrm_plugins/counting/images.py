@@ -38,10 +38,11 @@ _HEAD_CHARS = 65_536
 def image_tokens(block: Mapping[str, Any], model: str) -> int:
     """Count one image block for `model`; unknown models get the highest usual rule (tiles)."""
     width, height = image_size(block) or _UNKNOWN_SIZE
-    if model.startswith("claude"):
+    model = model.rpartition("/")[2]
+    if "claude" in model:
         scale = min(1.0, 1568 / max(width, height))
         return min(1600, math.ceil(width * height * scale * scale / 750)) + 1
-    if model.startswith("gemini"):
+    if "gemini" in model:
         if max(width, height) <= 384:  # noqa: PLR2004 - the rule's own bound
             return 258
         return 258 * math.ceil(width / 768) * math.ceil(height / 768)
@@ -89,14 +90,18 @@ def image_size(block: Mapping[str, Any]) -> tuple[int, int] | None:
 
 def _base64_of(block: Mapping[str, Any]) -> str:
     inner = block.get("image_url")
-    link = inner.get("url") if isinstance(inner, Mapping) else inner
-    if isinstance(link, str) and link.startswith("data:"):
-        return link.partition(",")[2]
     source = block.get("source")
-    for holder in (block, source if isinstance(source, Mapping) else {}):
-        for key in ("base64", "data"):
-            if isinstance(holder.get(key), str):
-                return str(holder[key])
+    for holder in (block, inner, source):
+        if isinstance(holder, str) and holder.startswith("data:"):
+            return holder.partition(",")[2]
+        if not isinstance(holder, Mapping):
+            continue
+        for key in ("url", "base64", "data", "result", "b64_json", "partial_image_b64"):
+            data = holder.get(key)
+            if isinstance(data, str) and data.startswith("data:"):
+                return data.partition(",")[2]
+            if isinstance(data, str) and key != "url":
+                return data
     return ""
 
 

@@ -1,38 +1,34 @@
-"""Token counts of what is really sent.
+"""Token counts of what is really sent: one law for what is reserved and for what a budget allows.
 
 Law: a request costs ``3 + sum(message) + tools``; a message costs ``3 + role + content + name + 1 +
 calls`` (OpenAI cookbook, "How to count tokens with tiktoken"), where each call costs its id, name
 and arguments plus 3. Ids are sent and may be billed, so they are counted. Exact encodings come from
 the shipped rank files; a model without one is counted with o200k_base times a stated factor, which
-the usage that the provider reports corrects (`TokenCounter.report`).
+the usage that the provider reports corrects (`TokenCounter.report`). What is no text is counted by
+the rules of `media` and `images`, which are estimates for every model.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from agentrm_plugins.counting.images import image_tokens
-from agentrm_plugins.types.message import KNOWN_BLOCKS, Message
+from agentrm_plugins.counting.media import block_kind, block_tokens
+from agentrm_plugins.types.message import Message
 
-__all__ = ["PIECE_CHARS", "TokenCounter", "estimate_text", "tools_tokens"]
+__all__ = ["TokenCounter", "estimate_text"]
 
-MESSAGE_OVERHEAD = 3
+MESSAGE_OVERHEAD = 4
+"""What frames a message: three tokens, and its role, which is one."""
 REPLY_OVERHEAD = 3
 CALL_OVERHEAD = 3
 UNKNOWN_FACTOR = 1.3
 """Guessed: Claude's and Gemini's tokenisers were reported 10 to 25 % above o200k_base on text."""
 
-PIECE_CHARS = 100_000
-"""Longer texts are counted in pieces of this size: the encoder's regular expressions overflow the
-stack on a million blanks (seen with tiktoken 0.14). Each cut adds at most a token or two."""
-
-_AUDIO_CHARS_PER_TOKEN = 24
-"""OpenAI bills 10 tokens per second of audio; base64 of the thinnest usual coding (16 kbit/s)
-has about 2,700 characters a second, so this errs on the high side tenfold."""
-_FILE_CHARS_PER_TOKEN = 4
+_TEXTS = ("text", "refusal", "thinking", "reasoning")
+_REMEMBERED_TOOLS = 256
 
 _CLASSES = re.compile(
     r"(?P<word>[A-Z]?[a-z]+)|(?P<upper>[A-Z]+)|(?P<digits>\d+)|(?P<blank>\s+)|(?P<other>[^\sA-Za-z\d])"
@@ -61,31 +57,32 @@ def estimate_text(text: str) -> int:
     return total
 
 
-def tools_tokens(tools: Sequence[Any], count: Callable[[str], int]) -> int:
+def _tools_tokens(
+    tools: Sequence[Mapping[str, Any]], text: str, count: Callable[[str], int]
+) -> int:
     """Count tool schemas: the higher of their compact JSON and the cookbook's formula."""
-    if not tools:
-        return 0
-    plain = [tool if isinstance(tool, Mapping) else {"name": str(tool)} for tool in tools]
-    as_json = count(json.dumps(plain, ensure_ascii=False, default=str))
-    return max(as_json, sum(_tool_formula(tool, count) for tool in plain) + 12)
+    return max(count(text), sum(_tool_formula(tool, count) for tool in tools) + 12)
 
 
 def _tool_formula(tool: Mapping[str, Any], count: Callable[[str], int]) -> int:
-    function = tool.get("function", tool)
+    function = tool.get("function")
+    function = function if isinstance(function, Mapping) else tool
     total = 7 + count(f"{function.get('name')}:{function.get('description') or ''}")
-    parameters = function.get("parameters") or function.get("input_schema") or {}
-    for key, given in (parameters.get("properties") or {}).items():
+    parameters = function.get("parameters") or function.get("input_schema")
+    properties = parameters.get("properties") if isinstance(parameters, Mapping) else None
+    for key, given in properties.items() if isinstance(properties, Mapping) else ():
         field = given if isinstance(given, Mapping) else {}
         total += 3 + 3 + count(f"{key}:{field.get('type')}:{field.get('description') or ''}")
-        total += sum(3 + count(str(item)) for item in field.get("enum") or ())
+        enum = field.get("enum")
+        total += sum(3 + count(str(item)) for item in enum) if isinstance(enum, list) else 0
     return total
 
 
 class TokenCounter:
-    """Counts for one model. Plain and free of state but for the correction.
+    """Counts for one model. Free of state but for the correction and what it remembers of tools.
 
     Args:
-        model: The model's name, for the rules of images.
+        model: The model's name, for its provider's rules of images, files and recordings.
         encode_count: Counts the tokens of a text.
         exact: Whether `encode_count` is the model's own encoding.
     """
@@ -95,6 +92,7 @@ class TokenCounter:
         self.exact = exact
         self.factor = 1.0 if exact else UNKNOWN_FACTOR
         self._count = encode_count
+        self._tools: dict[str, int] = {}
 
     @property
     def correction(self) -> float:
@@ -105,51 +103,77 @@ class TokenCounter:
         """Count a text; for a model without an exact encoding, the uncorrected estimate."""
         if not text:
             return 0
-        if len(text) <= PIECE_CHARS:
-            count = self._count(text)
-        else:
-            pieces = (text[at : at + PIECE_CHARS] for at in range(0, len(text), PIECE_CHARS))
-            count = sum(self._count(piece) + 1 for piece in pieces)
+        count = self._count(text)
         return count if self.exact else -int(-count * UNKNOWN_FACTOR // 1)
 
     def message(self, message: Message) -> int:
         """Count one message as it is sent, its share of the frame included."""
-        total = MESSAGE_OVERHEAD + 1
-        if isinstance(message.content, str):
-            total += self.text(message.content)
-        else:
-            total += sum(self.block(block) for block in message.content)
-        if message.name:
-            total += self.text(message.name) + 1
-        if message.tool_call_id:
-            total += self.text(message.tool_call_id)
-        for call in message.tool_calls:
-            total += CALL_OVERHEAD + self.text(call.id)
-            total += self.text(call.name) + self.text(call.arguments)
+        calls = [(call.id, call.name, call.arguments) for call in message.tool_calls]
+        return self.parts(message.content, message.name, message.tool_call_id, calls)
+
+    def parts(
+        self,
+        content: str | Iterable[Any],
+        name: str | None = None,
+        answers: str | None = None,
+        calls: Iterable[tuple[str, str, str]] = (),
+    ) -> int:
+        """Count one message by its parts, for whoever holds it in another form than `Message`.
+
+        Args:
+            content: Its text, or its content blocks.
+            name: The speaker's or the tool's name.
+            answers: The id of the call that it answers.
+            calls: The calls that it asks for: id, name and arguments as JSON text.
+        """
+        total = MESSAGE_OVERHEAD + self.content(content)
+        if name:
+            total += self.text(name) + 1
+        if answers:
+            total += self.text(answers)
+        for number, function, arguments in calls:
+            total += CALL_OVERHEAD + self.text(number)
+            total += self.text(function) + self.text(arguments)
         return total
 
-    def block(self, block: Mapping[str, Any]) -> int:
-        """Count one content block by its kind; an unknown one by its JSON text."""
-        kind = KNOWN_BLOCKS.get(str(block.get("type")), "data")
-        if kind == "image":
-            return image_tokens(block, self.model)
-        size = _payload_chars(block)
-        if kind in {"audio", "video"}:
-            return 85 + size // _AUDIO_CHARS_PER_TOKEN
-        if kind == "file" and size:
-            return 85 + size // _FILE_CHARS_PER_TOKEN
-        for key in ("text", "refusal", "thinking", "reasoning"):
-            if kind == "text" and isinstance(block.get(key), str):
-                return self.text(block[key])
-        return self.text(json.dumps(block, ensure_ascii=False, default=str))
+    def content(self, content: str | Iterable[Any]) -> int:
+        """Count what is said: a text, or content blocks."""
+        if isinstance(content, str):
+            return self.text(content)
+        return sum([self.block(block) for block in content])
+
+    def block(self, block: Any) -> int:
+        """Count one content block by its kind; an unknown one by its JSON text, without media."""
+        if isinstance(block, str):
+            return self.text(block)
+        if not isinstance(block, Mapping):
+            return 0
+        if block_kind(block) == "text":
+            for key in _TEXTS:
+                if isinstance(block.get(key), str):
+                    return self.text(block[key])
+        return block_tokens(block, self.text, self.model)
 
     def messages(self, messages: Sequence[Message], tools: Sequence[Any] = ()) -> int:
         """Count a whole request."""
         return REPLY_OVERHEAD + sum(map(self.message, messages)) + self.tools(tools)
 
     def tools(self, tools: Sequence[Any]) -> int:
-        """Count tool schemas."""
-        return tools_tokens(tools, self.text)
+        """Count what describes tools and the form of the answer: JSON schemas.
+
+        Args:
+            tools: Mappings; of anything else its name counts.
+        """
+        if not tools:
+            return 0
+        plain = [tool if isinstance(tool, Mapping) else {"name": str(tool)} for tool in tools]
+        text = json.dumps(plain, ensure_ascii=False, default=str)
+        tokens = self._tools.get(text)
+        if tokens is None:
+            if len(self._tools) >= _REMEMBERED_TOOLS:
+                self._tools.clear()
+            tokens = self._tools[text] = _tools_tokens(plain, text, self.text)
+        return tokens
 
     def report(self, counted_tokens: int, reported_tokens: int, weight: float = 1.0) -> None:
         """Learn from the usage that the provider reported for a request that was counted here.
@@ -170,18 +194,3 @@ class TokenCounter:
         share = 1.0 + weight * (reported_tokens / counted_tokens - 1.0)
         seen = min(max(UNKNOWN_FACTOR * share, 0.5), 4.0)
         self.factor = seen if seen > self.factor else self.factor + 0.1 * (seen - self.factor)
-
-
-def _payload_chars(block: Mapping[str, Any]) -> int:
-    """Count the characters of the longest text anywhere inside, such as base64 data."""
-    longest = 0
-    waiting: list[Any] = list(block.values())
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, str):
-            longest = max(longest, len(value))
-        elif isinstance(value, Mapping):
-            waiting.extend(value.values())
-        elif isinstance(value, list | tuple):
-            waiting.extend(value)
-    return longest if longest > 512 else 0  # noqa: PLR2004 - shorter ones are names and links

@@ -7,27 +7,16 @@ shapes that providers publish: a chat turn of some 2 s, a batch call of some 5 s
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
 from agentrm_plugins import AgentRM, Config, ConfigError, LeaseConfig, SchedulerConfig
 from agentrm_plugins.config import Order
 from agentrm_plugins.testing.provider import Distribution, ModelConfig, ProviderConfig
+from agentrm_plugins.types.checks import check_number, check_whole, listed
 
 __all__ = ["DemoSettings"]
 
 _QUANTA_S = (1.0, 2.0, 4.0, 8.0)
 RETRIES = 2  # the OpenAI SDK's max_retries, on both sides
-
-
-def _whole(option: str, value: object, least: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ConfigError(option, value, f"give a whole number from {least} to {most}")
-
-
-def _number(option: str, value: object, least: float, most: float) -> None:
-    fits = isinstance(value, int | float) and isfinite(value) and least <= value <= most
-    if not fits or isinstance(value, bool):
-        raise ConfigError(option, value, f"give a number from {least:g} to {most:g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +50,18 @@ class DemoSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, before anything starts."""
-        _whole("--agents", self.agents, 2, 200)
-        _whole("--interactive", self.interactive, 0, self.agents)
-        _whole("--lanes", self.lanes, 1, 100)
-        _whole("--seed", self.seed, -(2**63), 2**63)
-        _number("--hang-rate", self.hang_rate, 0.0, 0.9)
-        _number("--time-scale", self.time_scale, 0.01, 1.0)
-        _number("--timeout", self.timeout_s, 1.0, 600.0)
-        _number("--first-token-timeout", self.first_token_timeout_s, 1.0, 600.0)
+        check_whole("--agents", self.agents, 2, 200)
+        check_whole("--interactive", self.interactive, 0, self.agents)
+        check_whole("--lanes", self.lanes, 1, 100)
+        check_whole("--seed", self.seed, -(2**63), 2**63)
+        check_number("--hang-rate", self.hang_rate, 0.0, 0.9)
+        check_number("--time-scale", self.time_scale, 0.01, 1.0)
+        check_number("--timeout", self.timeout_s, 1.0, 600.0)
+        check_number("--first-token-timeout", self.first_token_timeout_s, 1.0, 600.0)
         try:
             object.__setattr__(self, "order", Order(self.order))
         except ValueError:
-            words = ", ".join(repr(str(order)) for order in Order)
-            raise ConfigError("--order", self.order, f"use one of {words}") from None
+            raise ConfigError("--order", self.order, f"use one of {listed(Order)}") from None
 
     @property
     def batch(self) -> int:

@@ -153,7 +153,7 @@ class Host:
             for stream in self._streams:  # first, so that who is woken finds its own grant there
                 stream.push(effects)
             self._deliver(effects)
-        if self._on_idle and not kernel.counters.running:
+        if self._on_idle and not kernel.books.counters.running:
             while self._on_idle:
                 self._on_idle.popleft()()
         deadline_s = kernel.next_deadline()

@@ -97,7 +97,7 @@ class Lease:
 
     @property
     def reap_cause(self) -> str | None:
-        """Why: "first_token", "response", "silence" or "deadline"; None if it was not reaped."""
+        """Why ("first_token", "response", "silence", "total", "gave_way"), if it was reaped."""
         return None if self._reaped is None else self._reaped.cause
 
     def beat(self, tokens: int = 0) -> None:
@@ -279,7 +279,8 @@ _WHY = {
     "first_token": "no token within first_token_timeout_s",
     "response": "no answer within response_timeout_s",
     "silence": "no progress within silence_timeout_s",
-    "deadline": "longer than total_timeout_s",
+    "total": "longer than total_timeout_s",
+    "gave_way": "it made room for another attempt",
 }
 
 

@@ -21,7 +21,7 @@ from agentrm_plugins.types.verdicts import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["RetryPolicy"]
+__all__ = ["RetryPolicy", "retry_policy"]
 
 _ATTEMPTS = 16
 _TOTAL_S = 600.0
@@ -104,6 +104,20 @@ class RetryPolicy:
         return max(0.0, float(self.wait(state)))
 
 
+def retry_policy(retry: Any) -> RetryPolicy | None:
+    """What a user said of retries: a policy, None for none, or "default".
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if retry is None or isinstance(retry, RetryPolicy):
+        return retry
+    if retry == "default":
+        return _DEFAULT
+    way = "give a RetryPolicy(stop=..., wait=..., retry=...), 'default', or None for no retries"
+    raise ConfigError("retry", retry, way)
+
+
 _EXAMPLES = {
     "stop": "stop_after_attempt(5)",
     "wait": "wait_exponential_jitter()",
@@ -123,3 +137,6 @@ def _state(error: Exception, attempt: int, begun_s: float, now_s: float) -> tena
     state.set_exception((type(error), error, error.__traceback__))
     state.outcome_timestamp = now_s
     return state
+
+
+_DEFAULT = RetryPolicy()

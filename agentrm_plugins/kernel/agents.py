@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.types.accounts import Account, Tenant
 
 if TYPE_CHECKING:
-    from agentrm_plugins.config import Config
-    from agentrm_plugins.policy.order.tenant_shares import DominantShares
-    from agentrm_plugins.types.accounts import Scheduler
+    from collections.abc import Iterator
+
+    from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.policy.spending.spender import Owner
     from agentrm_plugins.types.calls import Call
 
 __all__ = ["Agents"]
@@ -24,17 +25,15 @@ class Agents:
     """Who has called.
 
     Args:
-        config: Weights of tenants, and for how long idle agents are remembered.
-        scheduler: Told of each new agent.
-        shares: Told of each tenant that is forgotten.
+        books: The kernel's books.
     """
 
-    def __init__(self, config: Config, scheduler: Scheduler, shares: DominantShares) -> None:
-        self._config = config
-        self._scheduler = scheduler
-        self._shares = shares
-        self.accounts: dict[tuple[str, str], Account] = {}
-        self.tenants: dict[str, Tenant] = {}
+    def __init__(self, books: Books) -> None:
+        self._config = books.config
+        self._scheduler = books.scheduler
+        self._shares = books.shares
+        self.accounts = books.accounts
+        self.tenants = books.tenants
         self.idle: dict[tuple[str, str], None] = {}
         self.met = 0
 
@@ -64,6 +63,16 @@ class Agents:
         for account in found:  # Grows as it goes; there are no circles.
             found.extend(self.accounts[tenant, child] for child in account.children)
         return found
+
+    def owners(self, account: Account) -> Iterator[Owner]:
+        """Who is charged for what this agent does: itself, each agent above it, the tenant."""
+        tenant = account.tenant.name
+        name: str | None = account.name
+        while name is not None:
+            yield "agent", name, f"{tenant}/{name}"
+            above = self.accounts.get((tenant, name))
+            name = above.parent if above is not None else None
+        yield "tenant", tenant, tenant
 
     def _meet(self, name: str, call: Call, now_s: float) -> Account:
         self._drop_idle(now_s)

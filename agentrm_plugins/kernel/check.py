@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from copy import deepcopy
 from math import isclose
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,10 @@ from agentrm_plugins.kernel.states import State
 from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
-    from agentrm_plugins.kernel.kernel import Kernel
+    from collections.abc import Collection
+
+    from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.wait_queue import WaitQueue
     from agentrm_plugins.types.accounts import Account
 
 __all__ = ["check"]
@@ -20,18 +22,24 @@ __all__ = ["check"]
 _LIVE = (State.QUEUED, State.RUNNING, State.ZOMBIE)
 
 
-def check(kernel: Kernel) -> None:
+def check(books: Books, queue: WaitQueue, idle: Collection[str], deadline_s: float) -> None:
     """Check every invariant.
+
+    Args:
+        books: The kernel's books.
+        queue: Who waits.
+        idle: The endpoints that count as idle, by name.
+        deadline_s: When the kernel asks to be called again.
 
     Raises:
         KernelBug: One does not hold; the message says which, with the numbers.
     """
-    _check_tickets(kernel)
-    _check_lanes(kernel)
-    _check_accounts(kernel)
-    _check_endpoints(kernel)
-    _check_budgets(kernel)
-    _check_progress(kernel)
+    _check_tickets(books, queue)
+    _check_lanes(books)
+    _check_accounts(books, queue)
+    _check_endpoints(books, queue, idle)
+    _check_budgets(books)
+    _check_progress(books, queue, deadline_s)
 
 
 def _demand(condition: object, what: str, *numbers: object) -> None:
@@ -39,16 +47,16 @@ def _demand(condition: object, what: str, *numbers: object) -> None:
         raise KernelBug(f"{what}: {', '.join(map(repr, numbers))}")
 
 
-def _check_tickets(kernel: Kernel) -> None:
-    states = Counter(ticket.state for ticket in kernel.tickets.values())
+def _check_tickets(books: Books, queue: WaitQueue) -> None:
+    states = Counter(ticket.state for ticket in books.tickets.values())
     _demand(set(states) <= set(_LIVE), "a finished ticket is still there", states)
-    _demand(states[State.QUEUED] == kernel.room.count, "waiting", states, kernel.room.count)
-    _demand(states[State.RUNNING] == kernel.counters.running, "running", states)
-    _demand(states[State.ZOMBIE] == kernel.zombies, "zombies", states, kernel.zombies)
-    for ticket in kernel.tickets.values():
+    _demand(states[State.QUEUED] == queue.count, "waiting", states, queue.count)
+    _demand(states[State.RUNNING] == books.counters.running, "running", states)
+    _demand(states[State.ZOMBIE] == books.zombies, "zombies", states, books.zombies)
+    for ticket in books.tickets.values():
         queued = ticket.state is State.QUEUED
         running = ticket.state is State.RUNNING
-        waits = ticket.bid is not None or ticket.number in kernel.room.asleep
+        waits = ticket.bid is not None or ticket.number in queue.asleep
         _demand(queued == waits, "a place for each waiting call", ticket.number)
         _demand(running == (ticket.seat is not None), "a seat for each running", ticket.number)
         kids = ticket.kids or {}
@@ -56,14 +64,14 @@ def _check_tickets(kernel: Kernel) -> None:
         _demand(ticket.rider is None or ticket.rider.number in kids, "a rider is nested")
         for kid in kids.values():
             _demand(kid.parent is ticket, "a nested call knows its parent", kid.number)
-    counters = kernel.counters
+    counters = books.counters
     ended = counters.settled + sum(counters.refused.values()) + counters.lost
-    alive = len(kernel.tickets)
+    alive = len(books.tickets)
     _demand(counters.submitted == ended + alive, "tickets conserved", counters.submitted, ended)
 
 
-def _check_lanes(kernel: Kernel) -> None:
-    pool = kernel.pool
+def _check_lanes(books: Books) -> None:
+    pool = books.pool
     seats = [seat for group in pool.groups.values() for seat in group.seats]
     slots = {id(seat.slot): seat.slot for seat in seats}
     _demand(pool.in_use == len(slots), "lanes in use", pool.in_use, len(slots))
@@ -73,7 +81,7 @@ def _check_lanes(kernel: Kernel) -> None:
     at_work = Counter(id(seat.slot) for seat in seats for _ in range(seat.busy))
     _demand(all(count == 1 for count in at_work.values()), "two at work on one lane", at_work)
     users = sum(seat.users for seat in seats)
-    _demand(users == kernel.counters.running, "seats taken", users, kernel.counters.running)
+    _demand(users == books.counters.running, "seats taken", users, books.counters.running)
     for group in pool.groups.values():
         _demand(group.in_use == len(group.seats), "group", group.name, group.in_use)
         bound = group.capacity + group.extra
@@ -87,83 +95,75 @@ def _check_lanes(kernel: Kernel) -> None:
             _demand(count == own, "lanes of an agent", account.name, count, own)
 
 
-def _check_accounts(kernel: Kernel) -> None:
-    tickets = Counter(ticket.account for ticket in kernel.tickets.values())
+def _check_accounts(books: Books, queue: WaitQueue) -> None:
+    tickets = Counter(ticket.account for ticket in books.tickets.values())
     working: dict[Account, list[float]] = {}
-    for ticket in kernel.tickets.values():
+    for ticket in books.tickets.values():
         if ticket.state is State.RUNNING and not ticket.nested:
             working.setdefault(ticket.account, []).append(ticket.started_s)
-    for key, account in kernel.accounts.items():
+    for key, account in books.accounts.items():
         name = account.name
         _demand(account.key == key, "an account's key", key)
         _demand(account.tickets == tickets[account], "an agent's tickets", name, account.tickets)
         waiting = sum(bid.live for bid in account.bids.values())
-        waiting += sum(ticket.account is account for ticket in kernel.room.asleep.values())
+        waiting += sum(ticket.account is account for ticket in queue.asleep.values())
         _demand(account.waiting == waiting, "an agent's waiting calls", name, account.waiting)
         at_work = working.get(account, [])
         _demand(account.running == len(at_work), "an agent's running calls", name)
         since_s = sum(at_work)
         close = isclose(account.since_sum_s, since_s, rel_tol=1e-9, abs_tol=1e-6)
         _demand(close, "an agent's service in flight", name, account.since_sum_s, since_s)
-    _demand(not set(tickets) - set(kernel.accounts.values()), "an account for each ticket")
+    _demand(not set(tickets) - set(books.accounts.values()), "an account for each ticket")
 
 
-def _check_endpoints(kernel: Kernel) -> None:
+def _check_endpoints(books: Books, queue: WaitQueue, idle: Collection[str]) -> None:
     """Whoever runs at an endpoint is counted there, once, with what it takes."""
-    congestion = kernel.congestion
-    running: dict[str, set[int]] = {name: set() for name in congestion.sites}
-    tickets = Counter(ticket.call.endpoint for ticket in kernel.tickets.values())
-    for ticket in kernel.tickets.values():
-        if ticket.site is not None and ticket.state is State.RUNNING:
-            running[ticket.site.name].add(ticket.number)
-    for name, site in congestion.sites.items():
-        endpoint = site.endpoint
-        _demand(set(site.running) == running[name], "an endpoint's calls", name)
+    known = books.endpoints
+    running: dict[str, set[int]] = {name: set() for name in known}
+    tickets = Counter(ticket.call.endpoint for ticket in books.tickets.values())
+    for ticket in books.tickets.values():
+        if ticket.endpoint is not None and ticket.state is State.RUNNING:
+            running[ticket.endpoint.name].add(ticket.number)
+    for name, endpoint in known.items():
         _demand(set(endpoint.in_flight) == running[name], "calls in flight", name)
-        _demand(site.tickets == tickets[name], "an endpoint's tickets", name, site.tickets)
-        _demand((name in congestion.idle) == (not site.tickets), "an idle endpoint", name)
-        lines = {line for line in kernel.room.lines.values() if line.site is site}
-        _demand(set(site.lines) == lines, "an endpoint's lines", name)
-        first = site.first
-        _demand(first is None or (first.ready and first.line in lines), "who goes first", name)
-        _demand(not site.changes, "changes to tell", name, site.changes)
+        _demand(endpoint.calls == tickets[name], "an endpoint's calls", name, endpoint.calls)
+        _demand((name in idle) == (not endpoint.calls), "an idle endpoint", name)
+        at = queue.at.get(name)
+        own = {q for q in queue.queues.values() if q.at is not None and q.key[1] == name}
+        _demand((set() if at is None else set(at.queues)) == own, "an endpoint's queues", name)
+        first = None if at is None else at.first
+        _demand(first is None or (first.ready and first.line in own), "who goes first", name)
+        _demand(not endpoint.news, "changes to tell", name, endpoint.news)
 
 
-def _check_budgets(kernel: Kernel) -> None:
+def _check_budgets(books: Books) -> None:
     """What budgets hold is what waiting and running calls have reserved."""
     reserved: dict[tuple[int, str], float] = defaultdict(float)
-    for ticket in kernel.tickets.values():
+    for ticket in books.tickets.values():
         zombie = ticket.state is State.ZOMBIE
         _demand(ticket.reserved is None or not zombie, "a zombie's reservation", ticket.number)
         _demand(ticket.charged is None or zombie, "charged before it ended", ticket.number)
         for key, amount in ticket.reserved or ():
             reserved[key] += amount
-    for key, ledger in kernel.congestion.ledgers.ledgers.items():
+    for key, ledger in books.ledgers.ledgers.items():
         close = isclose(ledger.reserved, reserved[key], rel_tol=1e-9, abs_tol=1e-6)
         _demand(close, "reservations", key, ledger.reserved, reserved[key])
     held = {key for key, amount in reserved.items() if amount}
-    _demand(held <= set(kernel.congestion.ledgers.ledgers), "a forgotten budget", held)
+    _demand(held <= set(books.ledgers.ledgers), "a forgotten budget", held)
 
 
-def _check_progress(kernel: Kernel) -> None:
+def _check_progress(books: Books, queue: WaitQueue, deadline_s: float) -> None:
     """Work conservation: nobody waits who could start; nothing due is left over or forgotten."""
-    room, look_s = kernel.room, kernel.room.look_s
-    endpoints = {site: site.endpoint for site in kernel.congestion.sites.values()}
-    for site, endpoint in endpoints.items():
-        site.endpoint = deepcopy(endpoint)  # Being asked changes it: it notes who was held back.
-    _demand(room.choose(kernel.now_s) is None, "somebody waits who could start")
-    for site, endpoint in endpoints.items():
-        site.endpoint = endpoint
-        site.changes.clear()
-    kernel.congestion.news.clear()
-    kept = room.look_s >= look_s or isclose(room.look_s, look_s, rel_tol=1e-9)
-    _demand(kept, "somebody's time would have been missed", look_s, room.look_s)
-    room.look_s = look_s
-    deadline_s = kernel.next_deadline()
-    _demand(deadline_s > kernel.now_s, "something due was left over", deadline_s)
-    for ticket in kernel.tickets.values():
+    now_s = books.now_s
+    choice = queue.choose(now_s)
+    _demand(choice.bid is None, "somebody waits who could start")
+    look_s = choice.look_s(now_s)
+    kept = queue.look_s <= look_s or isclose(queue.look_s, look_s, rel_tol=1e-9)
+    _demand(kept or not queue.count, "somebody's time would have been missed", look_s)
+    _demand(deadline_s > now_s, "something due was left over", deadline_s)
+    for ticket in books.tickets.values():
         queued = ticket.state is State.QUEUED
-        asleep = ticket.number in room.asleep
+        asleep = ticket.number in queue.asleep
         _demand(asleep == (queued and ticket.wake_s < NEVER), "a sleeper's date", ticket.number)
         date_s = min(ticket.deadline_s, ticket.wake_s) if queued else ticket.alarm_s
         _demand(ticket.alarm_s == date_s, "an alarm", ticket.number, ticket.alarm_s, date_s)

@@ -2,74 +2,58 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.kernel.observe_endpoints import observe_endpoints
-from agentrm_plugins.policy.rates import Rates
 from agentrm_plugins.types.statistics import (
     AgentStatistics,
+    EndpointStatistics,
     GroupStatistics,
+    RateStatistics,
     Statistics,
     TenantStatistics,
     TokenRates,
 )
 
 if TYPE_CHECKING:
-    from agentrm_plugins.kernel.kernel import Kernel
+    from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.wait_queue import WaitQueue
+    from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.types.accounts import Account
 
-__all__ = ["Counters", "observe"]
+__all__ = ["observe"]
+
+_PER_MIN = 60.0
 
 
-class Counters:
-    """What is counted since the kernel was made."""
-
-    def __init__(self) -> None:
-        self.submitted = 0
-        self.granted = 0
-        self.settled = 0
-        self.reaped = 0
-        self.lost = 0
-        self.running = 0
-        self.demotions = 0
-        self.boosts = 0
-        self.waited_s = 0.0
-        self.zombie_lane_s = 0.0
-        self.input_tokens = 0
-        self.output_tokens = 0
-        self.refused: Counter[str] = Counter()
-        self.token_rate = Rates()
-
-
-def observe(kernel: Kernel, *, agents: bool) -> Statistics:
+def observe(books: Books, queue: WaitQueue, *, agents: bool) -> Statistics:
     """Freeze the state. Costs a look at each agent, and without `agents` at each that waits."""
-    counters, pool, room = kernel.counters, kernel.pool, kernel.room
-    depth = [0] * kernel.config.scheduler.num_queues
-    for account in kernel.accounts.values():
+    counters, pool = books.counters, books.pool
+    depth = [0] * books.config.scheduler.num_queues
+    for account in books.accounts.values():
         if account.waiting:
-            depth[kernel.scheduler.level(account)] += account.waiting
+            depth[books.scheduler.level(account)] += account.waiting
     groups = {
         name: GroupStatistics(
-            group.capacity, group.guaranteed, group.in_use, group.peak, room.waiting[group]
+            group.capacity, group.guaranteed, group.in_use, group.peak, queue.waiting[group]
         )
         for name, group in pool.groups.items()
     }
     return Statistics(
-        at_s=kernel.now_s,
-        order=str(kernel.config.scheduler.order),
+        at_s=books.now_s,
+        order=str(books.config.scheduler.order),
         queue_depth=tuple(depth),
-        waiting=room.count,
+        waiting=queue.count,
         running=counters.running,
-        zombies=kernel.zombies,
+        zombies=books.zombies,
         lanes=pool.lanes,
         lanes_in_use=pool.in_use,
         lanes_peak=pool.peak,
         groups=MappingProxyType(groups),
-        agents=MappingProxyType(_agents(kernel) if agents else {}),
-        tenants=MappingProxyType(_tenants(kernel)),
-        endpoints=MappingProxyType(observe_endpoints(kernel)),
+        agents=MappingProxyType(_agents(books) if agents else {}),
+        tenants=MappingProxyType(_tenants(books)),
+        endpoints=MappingProxyType(_endpoints(books, queue)),
         submitted=counters.submitted,
         granted=counters.granted,
         settled=counters.settled,
@@ -81,12 +65,12 @@ def observe(kernel: Kernel, *, agents: bool) -> Statistics:
         waited_s=counters.waited_s,
         input_tokens=counters.input_tokens,
         output_tokens=counters.output_tokens,
-        tokens_per_s=TokenRates(*counters.token_rate.per_s(kernel.now_s)),
+        tokens_per_s=TokenRates(*counters.token_rate.per_s(books.now_s)),
     )
 
 
-def _agents(kernel: Kernel) -> dict[str, AgentStatistics]:
-    return {_name(account): _agent(kernel, account) for account in kernel.accounts.values()}
+def _agents(books: Books) -> dict[str, AgentStatistics]:
+    return {_name(account): _agent(books, account) for account in books.accounts.values()}
 
 
 def _name(account: Account) -> str:
@@ -95,27 +79,27 @@ def _name(account: Account) -> str:
     return account.name if tenant == "default" else f"{tenant}/{account.name}"
 
 
-def _agent(kernel: Kernel, account: Account) -> AgentStatistics:
+def _agent(books: Books, account: Account) -> AgentStatistics:
     return AgentStatistics(
         tenant=account.tenant.name,
         parent=account.parent,
-        level=kernel.scheduler.level(account),
+        level=books.scheduler.level(account),
         waiting=account.waiting,
         running=account.running,
         calls=account.calls,
         refused=account.refused,
         zombies=account.zombies,
-        service_s=account.service_s(kernel.now_s),
+        service_s=account.service_s(books.now_s),
         waited_s=account.waited_s,
         tokens=account.tokens,
     )
 
 
-def _tenants(kernel: Kernel) -> dict[str, TenantStatistics]:
+def _tenants(books: Books) -> dict[str, TenantStatistics]:
     return {
         name: TenantStatistics(
             weight=tenant.weight,
-            share=kernel.shares.share(tenant),
+            share=books.shares.share(tenant),
             waiting=tenant.waiting,
             lanes=tenant.lanes,
             refused=tenant.refused,
@@ -123,5 +107,57 @@ def _tenants(kernel: Kernel) -> dict[str, TenantStatistics]:
             waited_s=tenant.waited_s,
             tokens=tenant.tokens,
         )
-        for name, tenant in kernel.tenants.items()
+        for name, tenant in books.tenants.items()
     }
+
+
+def _endpoints(books: Books, queue: WaitQueue) -> dict[str, EndpointStatistics]:
+    waiting = dict.fromkeys(books.endpoints, 0)
+    for name, at in queue.at.items():
+        waiting[name] += sum(lanes.waiting for lanes in at.queues)
+    for ticket in queue.asleep.values():
+        if ticket.endpoint is not None:
+            waiting[ticket.endpoint.name] += 1
+    return {
+        name: _endpoint(endpoint, waiting[name], books.now_s)
+        for name, endpoint in books.endpoints.items()
+    }
+
+
+def _endpoint(endpoint: Endpoint, waiting: int, now_s: float) -> EndpointStatistics:
+    concurrency = endpoint.concurrency.limit
+    return EndpointStatistics(
+        rates=MappingProxyType({name: _rate(endpoint, name, now_s) for name in endpoint.meters}),
+        concurrency=None if concurrency == inf else concurrency,
+        in_flight=len(endpoint.in_flight),
+        waiting=waiting,
+        sent=endpoint.sent_calls,
+        limit_hits=endpoint.limit_hits,
+        requeues=endpoint.requeues,
+        failures=endpoint.failures,
+        breaker=endpoint.breaker.state.value,
+        closed_for_s=max(0.0, endpoint.retry_after.closed_until_s - now_s),
+        first_token_timeout_s=endpoint.timeouts.allowed("first"),
+        cost=endpoint.cost,
+    )
+
+
+def _rate(endpoint: Endpoint, name: str, now_s: float) -> RateStatistics:
+    meter = endpoint.meters[name]
+    controller, bucket = meter.controller, meter.bucket
+    limit = controller.limit_per_s
+    proximity, binds_in_s = 0.0, None
+    if bucket is not None:
+        left = bucket.level(now_s)
+        proximity = min(1.0, max(0.0, 1.0 - left / bucket.capacity))
+        drain_per_s = meter.used.per_s(now_s)[1] - bucket.rate_per_s
+        if drain_per_s > 0:
+            binds_in_s = max(0.0, left) / drain_per_s
+    return RateStatistics(
+        allowed_per_min=controller.rate_per_s * _PER_MIN,
+        limit_per_min=None if limit is None else limit * _PER_MIN,
+        source=controller.source.value,
+        proximity=proximity,
+        binds_in_s=binds_in_s,
+        cuts=controller.cuts,
+    )

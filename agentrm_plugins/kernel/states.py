@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from agentrm_plugins.errors import KernelBug
-
-if TYPE_CHECKING:
-    from agentrm_plugins.kernel.ticket import Ticket
 
 __all__ = ["TRANSITIONS", "State", "diagram", "move"]
 
@@ -41,7 +38,14 @@ TRANSITIONS: dict[State, dict[State, str]] = {
 }
 
 
-def move(ticket: Ticket, state: State) -> None:
+class Stateful(Protocol):
+    """A ticket, as far as its state goes."""
+
+    number: int
+    state: State
+
+
+def move(ticket: Stateful, state: State) -> None:
     """Move a ticket along the table.
 
     Raises:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.kernel.states import State
 
 if TYPE_CHECKING:
-    from agentrm_plugins.kernel.site import Site
+    from collections.abc import Mapping
+
+    from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.policy.lanes import Group, Seat
     from agentrm_plugins.policy.leases import Terms
+    from agentrm_plugins.policy.spending.spender import Reserved
     from agentrm_plugins.types.accounts import Account, Bid
     from agentrm_plugins.types.calls import Call
 
-__all__ = ["Reserved", "Ticket"]
-
-Reserved = tuple[tuple[int, str], float]  # the key of a budget's ledger, and an amount
+__all__ = ["Ticket"]
 
 _NEVER = float("inf")
 
@@ -29,6 +30,8 @@ class Ticket:
     it has waited for too long, or once it runs, when it has run for too long. `overtaken` is the
     share of its need that others took before it, `reserved` what budgets hold for it, `charged`
     what they were charged when it was reaped, `taken` what it took of shares of a rate.
+    `first` is the attempt of the same call of which this is a further one. Since `idle_s` the
+    consumer has not asked for more; once something is `visible` to it, no further attempt is made.
     A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
     is lent to one of them, its `rider`.
     """
@@ -46,9 +49,12 @@ class Ticket:
         "call",
         "charged",
         "deadline_s",
+        "endpoint",
+        "first",
         "granted_s",
         "group",
         "hold_s",
+        "idle_s",
         "kids",
         "need",
         "nested",
@@ -62,13 +68,13 @@ class Ticket:
         "rider",
         "seat",
         "seq",
-        "site",
         "started_s",
         "state",
         "submitted_s",
         "taken",
         "terms",
         "turn",
+        "visible",
         "waited_s",
         "wake_s",
     )
@@ -103,12 +109,15 @@ class Ticket:
         self.alarm_s = _NEVER
         self.armed_s = _NEVER
         self.paused_s = 0.0
+        self.idle_s = _NEVER
+        self.visible = False
+        self.first: Ticket | None = None
         self.beats = 0
         self.beaten_tokens = 0
         self.nested = 0
         self.terms: Terms | None = None
-        self.site: Site | None = None
-        self.need: dict[str, float] = {}
+        self.endpoint: Endpoint | None = None
+        self.need: Mapping[str, float] = {}
         self.reserved: list[Reserved] | None = None
         self.charged: list[Reserved] | None = None
         self.taken: list[Reserved] | None = None

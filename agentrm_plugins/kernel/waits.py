@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
-    from agentrm_plugins.kernel.kernel import Kernel
+    from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.nested_calls import NestedCalls
+    from agentrm_plugins.kernel.steps import Steps
     from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.kernel.wait_queue import WaitQueue
 
 __all__ = ["Waits"]
 
@@ -22,68 +25,70 @@ class Waits:
     """Begins and ends them.
 
     Args:
-        kernel: The kernel whose calls wait.
+        books: The kernel's books.
+        steps: What happens to a ticket.
+        queue: Who waits.
+        nested: Who is nested in whom.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
+    def __init__(self, books: Books, steps: Steps, queue: WaitQueue, nested: NestedCalls) -> None:
+        self._books = books
+        self._steps = steps
+        self._queue = queue
+        self._nested = nested
 
-    def queue(self, ticket: Ticket) -> None:
+    def join(self, ticket: Ticket) -> None:
         """A call that came has to wait, unless too many do."""
-        kernel, account = self._kernel, ticket.account
-        config = kernel.config
+        config = self._books.config
         own = config.max_waiting_per_agent
         if self._patience_s(ticket) == 0:
-            kernel.refuse(ticket, "wait_timeout")
-        elif kernel.room.count >= config.max_waiting:
-            kernel.refuse(ticket, "queue_full")
-        elif own is not None and account.waiting >= own:
-            kernel.refuse(ticket, "agent_queue_full")
+            self._steps.refuse(ticket, "wait_timeout")
+        elif self._queue.count >= config.max_waiting:
+            self._steps.refuse(ticket, "queue_full")
+        elif own is not None and ticket.account.waiting >= own:
+            self._steps.refuse(ticket, "agent_queue_full")
         else:
             self.again(ticket, ticket.hold_s)
-            kernel.dispatch()
 
     def again(self, ticket: Ticket, sleep_s: float) -> None:
         """The call waits, for the first time or again; it sleeps for so many seconds before."""
-        kernel, now_s = self._kernel, self._kernel.now_s
+        now_s = self._books.now_s
         patience_s = self._patience_s(ticket)
         if patience_s == 0:
-            kernel.refuse(ticket, "wait_timeout")
+            self._steps.refuse(ticket, "wait_timeout")
             return
         ticket.deadline_s = now_s + patience_s
         if sleep_s > 0:
             ticket.wake_s = now_s + sleep_s
-            kernel.room.sleep(ticket)
+            self._queue.sleep(ticket)
         elif ticket.turn:
-            kernel.room.put_at_place(ticket, now_s)
+            self._queue.put_at_place(ticket, now_s)
         else:
-            kernel.room.put(ticket, now_s)
+            self._queue.put(ticket, now_s)
         if ticket.parent is not None and not sleep_s:
-            kernel.nesting.awaits(ticket)
+            self._nested.awaits(ticket)
         self._set_alarm(ticket)
-        kernel.scheduler.start_clock(now_s)
+        self._books.scheduler.start_clock(now_s)
 
     def rung(self, ticket: Ticket) -> None:
         """A waiting call's alarm: it sleeps no longer, or waits no longer."""
-        kernel = self._kernel
         if ticket.wake_s < ticket.deadline_s:
             ticket.wake_s = NEVER
-            kernel.room.wake(ticket, kernel.now_s)
+            self._queue.wake(ticket, self._books.now_s)
             if ticket.parent is not None:
-                kernel.nesting.awaits(ticket)
+                self._nested.awaits(ticket)
             self._set_alarm(ticket)
         else:
-            kernel.room.remove(ticket, kernel.now_s)
-            kernel.refuse(ticket, "wait_timeout")
+            self._steps.turn_away(ticket, "wait_timeout")
 
     def _patience_s(self, ticket: Ticket) -> float:
         """Seconds for which the call may wait yet."""
         wait_s = ticket.call.wait_timeout_s
         if wait_s is None:
-            wait_s = self._kernel.config.wait_timeout_s
+            wait_s = self._books.config.wait_timeout_s
         return NEVER if wait_s is None else max(0.0, wait_s - ticket.waited_s)
 
     def _set_alarm(self, ticket: Ticket) -> None:
         at_s = min(ticket.deadline_s, ticket.wake_s)
         if at_s < NEVER:
-            self._kernel.alarms.set(ticket, at_s)
+            self._books.alarms.set(ticket, at_s)

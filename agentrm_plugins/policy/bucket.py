@@ -48,15 +48,13 @@ class Bucket:
         self._refill_to = 0.0
 
     def level(self, now_s: float) -> float:
-        """What is there now; negative in debt. A time before the last one counts as that."""
+        """What is there then; negative in debt. A time before the last one counts as that."""
+        level = self._level
         if now_s > self._at_s:
-            grown = self._level + self.rate_per_s * (now_s - self._at_s)
-            self._level = min(self.capacity, grown)
-            self._at_s = now_s
+            level = min(self.capacity, level + self.rate_per_s * (now_s - self._at_s))
         if self._refill_at_s <= now_s:
-            self._level = max(self._level, min(self._refill_to, self.capacity))
-            self._refill_at_s = inf
-        return self._level
+            level = max(level, min(self._refill_to, self.capacity))
+        return level
 
     def time_until(self, amount: float, now_s: float) -> float:
         """Seconds until `amount` is there: 0 is now, infinite is never (larger than the bucket)."""
@@ -72,15 +70,15 @@ class Bucket:
 
     def take(self, amount: float, now_s: float) -> None:
         """Reserve `amount`, whether it is there or not."""
-        self._level = self.level(now_s) - amount
+        self._set(self.level(now_s) - amount, now_s)
 
     def settle(self, reserved: float, used: float, now_s: float) -> None:
         """The call that reserved `reserved` really used `used`."""
-        self._level = min(self.capacity, self.level(now_s) + reserved - used)
+        self._set(min(self.capacity, self.level(now_s) + reserved - used), now_s)
 
     def drain(self, now_s: float) -> None:
         """The server said no: nothing is there, whatever we believed."""
-        self._level = min(self.level(now_s), 0.0)
+        self._set(min(self.level(now_s), 0.0), now_s)
 
     def set_rate(self, rate_per_s: float, capacity: float, now_s: float) -> None:
         """From now on another rate and size; what has come until now came at the old rate.
@@ -89,19 +87,24 @@ class Bucket:
             ValueError: As at construction.
         """
         _check(rate_per_s, capacity)
-        self.level(now_s)
+        self._set(min(self.level(now_s), capacity), now_s)
         self.rate_per_s = rate_per_s
         self.capacity = capacity
-        self._level = min(self._level, capacity)
 
     def shift(self, difference: float, now_s: float) -> None:
         """The account was wrong by `difference`; positive: there is more."""
-        self._level = min(self.capacity, self.level(now_s) + difference)
+        self._set(min(self.capacity, self.level(now_s) + difference), now_s)
 
     def expect_refill(self, at_s: float, level: float) -> None:
         """A fixed window: at `at_s` the level rises to `level` at once."""
         self._refill_at_s = at_s
         self._refill_to = level
+
+    def _set(self, level: float, now_s: float) -> None:
+        self._level = level
+        self._at_s = max(self._at_s, now_s)
+        if self._refill_at_s <= now_s:
+            self._refill_at_s = inf
 
 
 def _check(rate_per_s: float, capacity: float) -> None:

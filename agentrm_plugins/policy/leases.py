@@ -15,8 +15,6 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from agentrm_plugins.config import LeaseConfig
     from agentrm_plugins.types.calls import Call
 
@@ -108,15 +106,6 @@ class Alarms:
             if item.alarm_s < NEVER:
                 self.set(item, item.alarm_s)
         return None
-
-    def dump(self) -> list[tuple[float, int]]:
-        """The dates in the heap with the items' numbers, for `load`."""
-        return sorted((at_s, number) for at_s, number, _ in self._heap)
-
-    def load(self, entries: Iterable[tuple[float, Alarmed]]) -> None:
-        """Go on from what `dump` gave, without what is dead; items know their own dates."""
-        self._heap = [(at_s, item.number, item) for at_s, item in entries]
-        heapify(self._heap)
 
     def next_s(self) -> float:
         """When to look next: never later than the earliest date, maybe a little before it."""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from math import isfinite
 
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types.checks import (
+    check_instance,
+    check_name,
+    check_seconds,
+    check_whole,
+    listed,
+)
 
 __all__ = ["Call", "Outcome", "Priority", "Usage"]
 
@@ -25,6 +31,7 @@ class Outcome(StrEnum):
     OK = "ok"
     ERROR = "error"
     CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"  # another attempt of the same call was faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +63,7 @@ class Usage:
         ):
             return
         for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise ConfigError(field.name, value, "give a whole number of tokens, 0 or more")
+            check_whole(field.name, getattr(self, field.name), of="tokens")
 
     @property
     def total_tokens(self) -> int:
@@ -94,6 +99,11 @@ class Call:
         total_timeout_s: Seconds for which it may hold a lane in all; None: the configured.
         label: For people: what the call is for.
         max_output_tokens: The most that it may put out; None if it names no maximum.
+        hedge: Whether a second attempt may be sent when it is late. Never for what has an effect at
+            the provider besides its answer.
+        adaptive: Whether what is learnt of the endpoint's times counts; None: as the endpoint's
+            configuration says, and else the core's.
+        timeout_source: For people: who set the call's timeouts, such as "the client's timeout".
 
     Raises:
         ConfigError: A field has a value that it cannot have.
@@ -113,22 +123,22 @@ class Call:
     total_timeout_s: float | None = None
     label: str = ""
     max_output_tokens: int | None = None
+    hedge: bool = True
+    adaptive: bool | None = None
+    timeout_source: str = ""
 
     def __post_init__(self) -> None:
         """Check each field once, so that nothing behind this has to."""
         if self.agent.__class__ is not str or not self.agent:
-            raise ConfigError("agent", self.agent, "give a name that is a string and not empty")
+            check_name("agent", self.agent)
         if self.tenant.__class__ is not str or not self.tenant:
-            raise ConfigError("tenant", self.tenant, "give a name that is a string and not empty")
+            check_name("tenant", self.tenant)
         if self.priority.__class__ is not Priority and self.priority is not None:
             object.__setattr__(self, "priority", parse_priority(self.priority))
         if self.estimate.__class__ is not Usage:
-            raise ConfigError("estimate", self.estimate, "give a Usage(...)")
+            check_instance("estimate", self.estimate, Usage)
         if self.max_output_tokens is not None:
-            most = self.max_output_tokens
-            if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-                way = "give a whole number of tokens, 1 or more, or None"
-                raise ConfigError("max_output_tokens", most, way)
+            check_whole("max_output_tokens", self.max_output_tokens, 1, none=True, of="tokens")
         if self.parent_agent == self.agent:
             raise ConfigError("parent_agent", self.parent_agent, "an agent is not its own parent")
         if not (
@@ -155,20 +165,5 @@ def parse_priority(value: object, field: str = "priority") -> Priority | None:
     try:
         return _HINTS[value]
     except (KeyError, TypeError):
-        words = ", ".join(repr(str(hint)) for hint in Priority)
-        raise ConfigError(field, value, f"use one of {words}, or leave it out") from None
-
-
-def check_seconds(field: str, value: float | None, *, zero: bool = False) -> None:
-    """Accept None and a finite positive number of seconds (and 0, if `zero`).
-
-    Raises:
-        ConfigError: Anything else.
-    """
-    if value is None:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and isfinite(value) and (value > 0 or (zero and value == 0)):
-        return
-    least = "0 or more" if zero else "more than 0"
-    raise ConfigError(field, value, f"give seconds as a finite number, {least}, or None")
+        way = f"use one of {listed(Priority)}, or leave it out"
+        raise ConfigError(field, value, way) from None

@@ -1,7 +1,7 @@
 """What the kernel answers. Each effect names its ticket, its agent and its cause, and when.
 
-The host acts on `Granted`, `Refused` and `Reaped`; all of them together are the event stream that
-people and the resource monitor read.
+The host acts on `Granted`, `Refused`, `Reaped` and `Suspected`; all of them together are the event
+stream that people and the resource monitor read.
 
 They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
 four times as long to make.
@@ -27,6 +27,7 @@ __all__ = [
     "Requeued",
     "Settled",
     "Submitted",
+    "Suspected",
 ]
 
 
@@ -106,13 +107,35 @@ class Settled(NamedTuple):
 
 
 class Reaped(NamedTuple):
-    """A running call lost its lane: "first_token", "response", "silence" or "deadline"."""
+    """A running call is ended: its caller cancels it, and charges what it cost.
+
+    `cause` is the limit that it has passed, as it was configured: "total", "response",
+    "first_token" or "silence"; `limit_s` are its seconds and `source` says who set it. Or it is
+    "gave_way": a further attempt makes room for the next one, and the call itself goes on. Only
+    where a set `concurrency` is full may that be the only attempt: then the call is sent again.
+    """
 
     at_s: float
     ticket: int
     agent: str
     cause: str
     held_s: float
+    limit_s: float = 0.0
+    source: str = ""
+
+
+class Suspected(NamedTuple):
+    """A running call is late, by what was learnt of its endpoint; it goes on all the same.
+
+    Its lane is lent to others, so that a further attempt may go (`Submit.hedge_of`). `cause` is
+    what has not come: "response", "first_token" or "silence".
+    """
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    silent_s: float
 
 
 class Requeued(NamedTuple):
@@ -177,6 +200,7 @@ Effect = (
     | Beaten
     | Settled
     | Reaped
+    | Suspected
     | Requeued
     | LimitChanged
     | EndpointClosed

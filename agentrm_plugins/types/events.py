@@ -12,6 +12,7 @@ __all__ = [
     "Close",
     "EndAgent",
     "Event",
+    "Idle",
     "Observe",
     "Requeue",
     "Settle",
@@ -25,13 +26,15 @@ class Submit(NamedTuple):
     """A caller wants a lane. `parent` is the running ticket inside which it asks, if any.
 
     `place_of` is the ticket of a reaped call that goes again: it takes that one's place in the
-    queue.
+    queue. `hedge_of` is a running ticket of which this is a further attempt: it waits at that one's
+    place, is charged to the same agent, and gives way to it.
     """
 
     ticket: int
     call: Call
     parent: int | None = None
     place_of: int | None = None
+    hedge_of: int | None = None
 
 
 class Withdraw(NamedTuple):
@@ -42,10 +45,25 @@ class Withdraw(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """A running call made progress: `tokens` more came out."""
+    """A running call made progress: `tokens` more came out.
+
+    A ping or an empty chunk is a beat as well: a sign of life. `visible` says that something was
+    said to the consumer; from then on the call is never sent a second time.
+    """
 
     ticket: int
     tokens: int = 0
+    visible: bool = False
+
+
+class Idle(NamedTuple):
+    """The consumer of a running call does not ask for more (`idle`), or does so again.
+
+    Between the two nothing counts as silence, nor for the total timeout.
+    """
+
+    ticket: int
+    idle: bool
 
 
 class Settle(NamedTuple):
@@ -108,4 +126,4 @@ class Close(NamedTuple):
     cause: str = "closed"
 
 
-Event = Submit | Withdraw | Beat | Settle | Requeue | Observe | EndAgent | Tick | Close
+Event = Submit | Withdraw | Beat | Idle | Settle | Requeue | Observe | EndAgent | Tick | Close

@@ -24,6 +24,7 @@ __all__ = [
     "copied",
     "from_openai",
     "plain_text",
+    "read_openai",
     "said_text",
 ]
 
@@ -130,13 +131,22 @@ def from_openai(data: Mapping[str, Any], place: int | str = "") -> Message:
     Raises:
         BadMessage: No role, an unknown role, or a field of the wrong type.
     """
+    return read_openai(copied(data) if isinstance(data, Mapping) else data, place)
+
+
+def read_openai(data: Any, place: int | str = "") -> Message:
+    """Read an OpenAI-format dict without copying it: the message shares its values.
+
+    Raises:
+        BadMessage: As `from_openai`.
+    """
     where = f"messages[{place}]" if place != "" else "message"
     if not isinstance(data, Mapping):
         raise BadMessage(f"{where}={type(data).__name__}: give a dict with 'role' and 'content'")
     role = data.get("role")
     if not isinstance(role, str) or role not in ROLES:
         raise BadMessage(f"{where}.role={role!r}: use one of {', '.join(sorted(ROLES))}")
-    raw = copied(data)
+    raw = data
     metadata = raw.get("metadata")
     return Message(
         role=str(role),

@@ -5,11 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["RESOURCES", "Kind", "LimitReport", "ServerLimit", "Verdict"]
+__all__ = [
+    "MINUTE_S",
+    "RESOURCES",
+    "Kind",
+    "LimitReport",
+    "ServerLimit",
+    "Verdict",
+    "usual_window_s",
+]
 
 RESOURCES = ("requests", "tokens", "input_tokens", "output_tokens")
-_USUAL_WINDOWS_S = (1.0, 60.0, 3600.0, 86400.0)
+MINUTE_S = 60.0
+_USUAL_WINDOWS_S = (1.0, MINUTE_S, 3600.0, 86400.0)
+_NEAR = 0.15
 _ROUNDING_UNITS, _ROUNDING_S = 2.0, 0.05
+
+
+def usual_window_s(window_s: float) -> float:
+    """The usual window (1 s, 1 min, 1 h, 1 day) within 15 % of a measured one, or that itself."""
+    for usual_s in _USUAL_WINDOWS_S:
+        if abs(window_s - usual_s) <= _NEAR * usual_s:
+            return usual_s
+    return window_s
 
 
 class Kind(StrEnum):
@@ -66,7 +84,7 @@ class ServerLimit:
     reset_s: float | None = None
     firm: bool = True
 
-    def window_s(self, default_s: float = 60.0) -> float:
+    def window_s(self, default_s: float = MINUTE_S) -> float:
         """Seconds in which the whole limit flows in."""
         if not self.limit or self.remaining is None or not self.reset_s:
             return default_s
@@ -74,11 +92,7 @@ class ServerLimit:
         # Less than two units, or less than 50 ms, is mostly rounding.
         if gone < _ROUNDING_UNITS or self.reset_s < _ROUNDING_S:
             return default_s
-        window_s = self.limit * self.reset_s / gone
-        for usual_s in _USUAL_WINDOWS_S:
-            if abs(window_s - usual_s) <= 0.15 * usual_s:
-                return usual_s
-        return window_s
+        return usual_window_s(self.limit * self.reset_s / gone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def measure(effort: Effort) -> dict[str, dict[str, dict[str, Sample]]]:
             samples = race(contestants, rounds=rounds, operations=effort.operations)
             found[scenario][order] = samples
             for crowd in crowds.values():
-                crowd.kernel.room.count  # noqa: B018 - the crowds live until here
+                crowd.kernel.queue.count  # noqa: B018 - the crowds live until here
     return found
 
 

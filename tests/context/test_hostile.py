@@ -310,8 +310,8 @@ async def test_a_slow_asynchronous_summary_is_asked_for_once():
             await session.aprepare([*talk(turns), *[user("hm")] * extra])
         assert len(asked) == 1
         gate.set()
-        while session._tasks:
-            await asyncio.gather(*session._tasks)
+        while session._upkeep.tasks:
+            await asyncio.gather(*session._upkeep.tasks)
 
 
 async def test_work_from_before_a_sleep_writes_nothing_after_it():
@@ -336,8 +336,8 @@ async def test_work_from_before_a_sleep_writes_nothing_after_it():
         manager.hibernate("s")
         asleep = store.load_state(KEY)
         gate.set()
-        while session._tasks:
-            await asyncio.gather(*session._tasks)
+        while session._upkeep.tasks:
+            await asyncio.gather(*session._upkeep.tasks)
         assert store.load_state(KEY) == asleep == session.dump()
 
 

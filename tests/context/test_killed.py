@@ -42,6 +42,7 @@ import os, sys, threading
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle, counter_for
 from agentrm_plugins.context.stores import SqliteStore
+from agentrm_plugins.context.stores.connections import Connections
 from benchmarks.context.generate import session
 history = session(31, 160).messages
 counter_for("gpt-4o").text("load the encoding")
@@ -69,14 +70,16 @@ def work(path, held):
             if held:
                 os.read(0, 1)
 
-    class Watched(SqliteStore):
-        def _connect(self):
-            connection = super()._connect()
-            connection.set_trace_callback(about_to_run)
-            return connection
+    connect = Connections._connect
 
+    def watched(self):
+        connection = connect(self)
+        connection.set_trace_callback(about_to_run)
+        return connection
+
+    Connections._connect = watched
     config = ContextConfig(budget_tokens=2_500, soft_mark=0.6)
-    manager = ContextLifecycle(config, store=Watched(path))
+    manager = ContextLifecycle(config, store=SqliteStore(path))
     one = manager.session("s")
     for end in range(max(2, one.pressure.messages + 1), len(history)):
         phase[0] = "turn"

@@ -50,5 +50,5 @@ def test_archived_messages_leave_memory(tmp_path):
             tracemalloc.stop()
         assert session.pressure.messages == session.durable == 1_200
         assert grown / 600 < MOST_BYTES
-        held = [entry for entry in session._state.entries if entry.message is not None]
+        held = [entry for entry in session._shared.transcript.entries if entry.message is not None]
         assert len(held) < 10

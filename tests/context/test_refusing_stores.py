@@ -38,26 +38,26 @@ def locked(store):
 @contextmanager
 def read_only(store):
     """The right to write is gone: SQLite's own switch for it."""
-    store._writer.execute("PRAGMA query_only=1")
+    store._file._writer.execute("PRAGMA query_only=1")
     yield
-    store._writer.execute("PRAGMA query_only=0")
+    store._file._writer.execute("PRAGMA query_only=0")
 
 
 @contextmanager
 def full(store):
     """No page is left for the file to grow by."""
-    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
-    store._writer.execute(f"PRAGMA max_page_count={pages}")
+    pages = store._file._writer.execute("PRAGMA page_count").fetchone()[0]
+    store._file._writer.execute(f"PRAGMA max_page_count={pages}")
     yield
-    store._writer.execute("PRAGMA max_page_count=1000000")
+    store._file._writer.execute("PRAGMA max_page_count=1000000")
 
 
 @contextmanager
 def damaged(store):
     """A table is gone."""
-    store._writer.execute("ALTER TABLE messages RENAME TO elsewhere")
+    store._file._writer.execute("ALTER TABLE messages RENAME TO elsewhere")
     yield
-    store._writer.execute("ALTER TABLE elsewhere RENAME TO messages")
+    store._file._writer.execute("ALTER TABLE elsewhere RENAME TO messages")
 
 
 FAULTS = [(locked, StoreLocked), (read_only, StoreReadOnly), (full, StoreFull),

@@ -357,8 +357,8 @@ async def test_async_turns_and_background_work():
             history += [said("ok " + "bla " * 20), user(f"step {n} " + "bla " * 20)]
             view = await session.aprepare(history)
             assert view.tokens <= 1500
-            while session._tasks:
-                await asyncio.gather(*session._tasks)
+            while session._upkeep.tasks:
+                await asyncio.gather(*session._upkeep.tasks)
             texts += text_of(view.messages)
         assert "QQ-9" in texts
         assert "step" in await session.arecall("step 3")
@@ -387,7 +387,7 @@ def test_memory_is_bounded_and_idle_sessions_sleep():
         for n in range(60):
             history += step(n, "lorem " * 100)
             session.prepare(history)
-        held = sum(entry.message is not None for entry in session._state.entries)
+        held = sum(entry.message is not None for entry in session._shared.transcript.entries)
         assert held < 40
         assert session.pressure.archived > 80
         assert 0 < session.pressure.utilisation <= 1

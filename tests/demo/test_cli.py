@@ -129,6 +129,49 @@ def test_simulate_refuses_bad_options(arguments, message):
     assert re.search(message, text), text
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="POSIX signals")
+def test_provider_serves_the_limits_that_it_is_given():
+    """A gateway with clock windows on the command line refuses and says what it was told to."""
+    httpx = pytest.importorskip("httpx2")
+    given = "--port 0 --first-token 0 --rpm 1 --tpm 9000 --window clock --window-s 30"
+    more = "--headers gateway --no-reset --retry-after none --charge reserve_only --enforce-s 5"
+    path = os.pathsep.join([str(ROOT), str(ROOT / "adapters")])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agentrm_plugins.cli", "provider", *f"{given} {more}".split()],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+    )
+    with process, httpx.Client(timeout=10) as client:
+        url = process.stdout.readline().partition("=")[2].strip()
+        body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+        answers = [client.post(f"{url}/chat/completions", json=body) for _ in range(4)]
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    refused = answers[-1]
+    assert answers[0].headers["x-ratelimit-limit-requests"] == "1"
+    assert refused.status_code == 429
+    assert "retry-after" not in refused.headers
+    assert "x-ratelimit-reset-requests" not in refused.headers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--window", "60"), r"window.*'60': use one of"),
+        (("--rpm", "0"), r"rpm.*0\.0: give a finite number above 0"),
+        (("--charge", "x"), r"charge.*'x': use one of"),
+        (("--headers", "x"), r"header_style.*'x': use one of"),
+        (("--enforce-s", "90"), r"enforce_s.*90\.0: keep it at most 60"),
+    ],
+)
+def test_provider_refuses_bad_options(arguments, message):
+    """The error names the option, the value and the way out."""
+    code, text = agentrm("provider", *arguments)
+    assert code == 2
+    assert re.search(message, text), text
+
+
 def test_help_names_every_option():
     """`--help` works for all commands, and alone shows them."""
     code, text = agentrm("demo", "--help")

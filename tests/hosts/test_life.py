@@ -181,7 +181,7 @@ def test_the_pump_keeps_dates_though_nobody_calls():
 
     lease.on_reap(reaped)
     assert done.wait(20)
-    assert seen == [("deadline", 0, "agentrm-pump")]
+    assert seen == [("total", 0, "agentrm-pump")]
     with pytest.raises(CallReaped, match="total_timeout_s"):
         lease.raise_if_reaped()
     lease.settle()

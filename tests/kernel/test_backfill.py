@@ -68,7 +68,7 @@ def test_what_may_overtake_a_head_is_a_quarter_of_it_at_most():
     early=st.booleans(),
 )
 def test_a_big_call_is_not_starved_by_small_ones(order, need, debt, small, early):
-    """The bound that `kernel.room` promises: 1.25 of its own need after what was owed before it."""
+    """The bound that `kernel.selection` promises: 1.25 of its need after what was owed before."""
     world = World(config(1000, order, endpoints=endpoints(reserve="usage")))
     world.settle(ask(world, "first", 1000), tokens=1000 + debt)
     head = ask(world, "head", need)

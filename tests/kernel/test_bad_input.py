@@ -9,8 +9,8 @@ import pytest
 from agentrm_plugins.config import Config, LaneGroup, LeaseConfig, SchedulerConfig, TenantConfig
 from agentrm_plugins.errors import CallReaped, ConfigError, QueueFull
 from agentrm_plugins.kernel import Kernel
-from agentrm_plugins.kernel.dump import dump, load
 from agentrm_plugins.types.calls import Call, Priority, Usage
+from tests.kernel.dump import dump, load
 
 pytestmark = pytest.mark.lowest
 

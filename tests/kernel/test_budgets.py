@@ -107,7 +107,7 @@ def test_a_refused_call_takes_nothing_of_any_ledger():
     world = budgeted(BudgetConfig(30.0, agent="*"), BudgetConfig(1.0, "calls", tenant="default"))
     use(world, ask(world, "a")[0], Usage(5, 5))
     assert ask(world, "a")[1] is not None
-    ledgers = world.kernel.congestion.ledgers.ledgers
+    ledgers = world.kernel.books.ledgers.ledgers
     assert ledgers[0, "agent default/a"].spent(0.0) == 10.0
 
 
@@ -225,7 +225,7 @@ def test_who_never_ran_or_hung_or_is_forgotten_leaves_a_share_right():
         world.wait(2.0)
         number, _ = ask(world, "c")
         use(world, number)
-    assert not world.kernel.congestion.ledgers.shares.buckets
+    assert not world.kernel.books.ledgers.shares.buckets
     late, _ = ask(world)
     world.wait(9.0)
     assert world.state[late] == "zombie"
@@ -239,7 +239,7 @@ def test_a_call_that_goes_again_is_charged_to_its_share_once():
     number, _ = ask(world)
     world.requeue(number, Kind.TRANSIENT)
     assert number in world.running
-    (bucket,) = world.kernel.congestion.ledgers.shares.buckets.values()
+    (bucket,) = world.kernel.books.ledgers.shares.buckets.values()
     assert bucket.level(world.now_s) == 0.0
     use(world, number)
     assert bucket.level(world.now_s) == 0.0

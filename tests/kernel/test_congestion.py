@@ -7,12 +7,12 @@ import pytest
 from agentrm_plugins.config import LaneGroup
 from agentrm_plugins.config.endpoints import BudgetConfig, EndpointConfig, ShareConfig
 from agentrm_plugins.errors import KernelBug
-from agentrm_plugins.kernel import congestion
-from agentrm_plugins.kernel.dump import dump, load
-from agentrm_plugins.kernel.plain import from_plain, to_plain
+from agentrm_plugins.kernel import requeue
+from agentrm_plugins.policy.endpoint.snapshot import from_plain, to_plain
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Usage
 from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit
+from tests.kernel.dump import dump, load
 from tests.kernel.world import World, config, said
 
 AT = "x/m#k"
@@ -95,7 +95,7 @@ def test_a_share_refuses_beside_a_budget_that_would_not():
     )
     assert ask(world) in world.running
     assert world.state[ask(world)] == "gone"
-    (ledger,) = world.kernel.congestion.ledgers.ledgers.values()
+    (ledger,) = world.kernel.books.ledgers.ledgers.values()
     assert ledger.reserved == 10.0
 
 
@@ -136,7 +136,7 @@ def test_who_has_waited_longest_keeps_its_right_over_a_dump():
     seen = False
     for _ in range(60):
         world.wait(0.25)
-        first = world.kernel.congestion.sites[AT].first
+        first = world.kernel.queue.at[AT].first if AT in world.kernel.queue.at else None
         seen = seen or (first is not None and first.head.number == big)
         state = dump(world.kernel)
         assert dump(load(world.config, state)) == state
@@ -149,7 +149,7 @@ def test_the_right_of_who_has_waited_longest_stays_with_its_agent():
     world = limited(order="mlfq", boost_interval=1)
     spend(world)
     big, next_ = ask(world, "big", 900), ask(world, "big", 800)
-    site = world.kernel.congestion.sites[AT]
+    site = world.kernel.queue.at[AT]
     for number in range(8):
         ask(world, f"small-{number}", 60)
         world.wait(0.25)
@@ -179,7 +179,7 @@ def test_silence_was_no_service():
     world.submit("a")
     world.wait(5.0)
     world.settle(world.running[-1])
-    account = world.kernel.accounts["default", "a"]
+    account = world.kernel.books.accounts["default", "a"]
     down = account.level
     world.wait(5.0)
     assert world.state[hung] == "zombie"
@@ -237,7 +237,7 @@ def test_the_monitor_says_how_near_a_limit_is_and_when_it_will_bind():
         ask(world, tokens=10)
     rate = world.kernel.statistics().endpoints[AT].rates["tokens"]
     left = 1000 * (1 - rate.proximity)
-    used = world.kernel.congestion.sites[AT].used["tokens"].per_s(world.now_s)[1]
+    used = world.kernel.books.endpoints[AT].meters["tokens"].used.per_s(world.now_s)[1]
     assert used > 100
     assert rate.binds_in_s == pytest.approx(left / (used - 100))
     unknown = world.kernel.statistics().endpoints[AT].rates["output_tokens"]
@@ -289,14 +289,14 @@ def test_a_slow_healthy_call_is_left_alone():
 
 def test_places_of_hung_calls_are_not_kept_for_ever(monkeypatch):
     """Of those whose callers never come back the oldest are forgotten."""
-    monkeypatch.setattr(congestion, "_PLACES", 2)
+    monkeypatch.setattr(requeue, "_PLACES", 2)
     world = World(config(1, response_timeout_s=1.0))
     hung = []
     for _ in range(4):
         hung.append(ask(world))
         world.wait(1.0)
     assert [world.state[number] for number in hung] == ["zombie"] * 4
-    assert list(world.kernel.congestion.places) == hung[-2:]
+    assert list(world.kernel.requeue.places) == hung[-2:]
 
 
 def test_only_what_is_known_is_dumped_and_loaded():

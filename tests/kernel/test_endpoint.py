@@ -4,9 +4,11 @@ from math import inf
 
 import pytest
 
+from agentrm_plugins.policy.endpoint.amounts import Wait, amounts_of
 from agentrm_plugins.policy.endpoint.breaker import BreakerState
-from agentrm_plugins.policy.endpoint.endpoint import Endpoint, Quota, Wait, amounts_of
-from agentrm_plugins.policy.endpoint.headers import LimitReport, ServerLimit
+from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
+from tests.kernel.told import advanced, limited, reported, told
 
 SMALL = amounts_of(50, 50)
 NOTHING = LimitReport()
@@ -24,7 +26,7 @@ def test_a_call_takes_of_each_resource():
 
 def test_reserves_and_settles():
     """What was reserved is not there for others; what was not used comes back."""
-    endpoint = Endpoint("e", Quota(tpm=600))
+    endpoint = Endpoint("e", told(tpm=600))
     assert endpoint.wait(amounts_of(500, 100), 0.0) == Wait(0.0, "")
     endpoint.sent(1, amounts_of(500, 100), 0.0)
     assert endpoint.wait(SMALL, 0.0) == Wait(10.0, "tokens")
@@ -33,38 +35,39 @@ def test_reserves_and_settles():
     endpoint.sent(2, SMALL, 0.025)
     endpoint.ended(2, None, 0.025)
     assert endpoint.wait(amounts_of(301, 0), 0.05).cause == "tokens"
-    assert endpoint.ended(99, None, 0.0) is False
+    endpoint.ended(99, None, 0.0)
+    assert endpoint.wait(amounts_of(301, 0), 0.05).cause == "tokens"
 
 
 def test_a_call_larger_than_the_limit_is_named():
     """By the user's word or the server's; a limit found by probing refuses nothing."""
-    endpoint = Endpoint("e", Quota(tpm=600))
+    endpoint = Endpoint("e", told(tpm=600))
     assert endpoint.too_large(amounts_of(601, 0)) == "tokens"
     assert endpoint.too_large(amounts_of(600, 0)) is None
     endpoint.sent(1, SMALL, 0.0)
-    endpoint.limited(1, LimitReport(resource="tokens"), 0.1)
+    limited(endpoint, 1, LimitReport(resource="tokens"), 0.1)
     assert endpoint.too_large(amounts_of(601, 0)) is None
     assert endpoint.wait(amounts_of(5000, 0), 0.1).seconds < inf
 
 
 def test_one_storm_is_one_cut():
     """Of five calls refused in one window the first cuts the rate, the others do not."""
-    endpoint = Endpoint("e", Quota(tpm=60_000, rpm=600))
+    endpoint = Endpoint("e", told(tpm=60_000, rpm=600))
     for ticket in range(5):
         endpoint.sent(ticket, SMALL, 0.0)
     report = LimitReport(resource="requests", retry_after_s=2.0)
-    cuts = [endpoint.limited(ticket, report, 0.1) for ticket in range(5)]
+    cuts = [limited(endpoint, ticket, report, 0.1) for ticket in range(5)]
     assert cuts == [["requests"], [], [], [], []]
     assert endpoint.meters["requests"].controller.rate_per_s == pytest.approx(7.0)
     assert endpoint.wait(SMALL, 0.2) == Wait(pytest.approx(1.9), "closed")
-    assert endpoint.limited(1, report, 0.3) == []
+    assert limited(endpoint, 1, report, 0.3) == []
 
 
 def test_a_closed_endpoint_drips():
     """After its time calls go one by one at the paced rate."""
-    endpoint = Endpoint("e", Quota(rpm=600))
+    endpoint = Endpoint("e", told(rpm=600))
     endpoint.sent(1, SMALL, 0.0)
-    endpoint.limited(1, LimitReport(retry_after_s=5.0, resource="requests"), 0.0)
+    limited(endpoint, 1, LimitReport(retry_after_s=5.0, resource="requests"), 0.0)
     now_s, gone = 5.0, []
     for ticket in range(2, 6):
         now_s += endpoint.wait(SMALL, now_s).seconds
@@ -75,24 +78,24 @@ def test_a_closed_endpoint_drips():
 
 def test_the_servers_figures_say_which_limit_refused():
     """Headers that show too few tokens left put the blame on tokens."""
-    endpoint = Endpoint("e", Quota(tpm=60_000, rpm=600))
+    endpoint = Endpoint("e", told(tpm=60_000, rpm=600))
     endpoint.sent(1, SMALL, 0.0)
     report = LimitReport(requests=ServerLimit(600, 500, 10.0), tokens=ServerLimit(60_000, 3, 60.0))
-    assert endpoint.limited(1, report, 0.1) == ["tokens"]
+    assert limited(endpoint, 1, report, 0.1) == ["tokens"]
 
 
 def test_without_a_word_the_resource_most_used_is_blamed():
     """Of two known limits the one that came nearer to being used up; of unknown ones both."""
-    endpoint = Endpoint("e", Quota(tpm=6_000_000, rpm=600))
+    endpoint = Endpoint("e", told(tpm=6_000_000, rpm=600))
     for ticket in range(20):
         endpoint.sent(ticket, SMALL, ticket / 20)
-    assert endpoint.limited(19, NOTHING, 1.0) == ["requests"]
-    assert endpoint.limited(18, NOTHING, 1.1) == []
+    assert limited(endpoint, 19, NOTHING, 1.0) == ["requests"]
+    assert limited(endpoint, 18, NOTHING, 1.1) == []
     endpoint.sent(30, SMALL, 1.2)
-    assert endpoint.limited(30, NOTHING, 1.3) == ["requests"]
-    unknown = Endpoint("e", Quota())
+    assert limited(endpoint, 30, NOTHING, 1.3) == ["requests"]
+    unknown = Endpoint("e", told())
     unknown.sent(1, SMALL, 0.0)
-    assert unknown.limited(1, NOTHING, 0.1) == ["requests", "tokens"]
+    assert limited(unknown, 1, NOTHING, 0.1) == ["requests", "tokens"]
 
 
 def blamed(quota, calls, seconds, amounts=SMALL):
@@ -100,28 +103,28 @@ def blamed(quota, calls, seconds, amounts=SMALL):
     endpoint = Endpoint("e", quota)
     for ticket in range(calls):
         endpoint.sent(ticket, amounts, seconds * (ticket + 1) / calls)
-    return sorted(endpoint.limited(calls - 1, NOTHING, seconds))
+    return sorted(limited(endpoint, calls - 1, NOTHING, seconds))
 
 
 def test_of_a_known_limit_and_an_unknown_one_the_known_one_must_be_in_use_to_be_blamed():
     """Told 600 requests a minute and 60 used: it was the tokens. 550 used: it may be either."""
-    assert blamed(Quota(rpm=600), 10, 10.0) == ["tokens"]
-    assert blamed(Quota(rpm=600), 92, 10.0) == ["requests", "tokens"]
+    assert blamed(told(rpm=600), 10, 10.0) == ["tokens"]
+    assert blamed(told(rpm=600), 92, 10.0) == ["requests", "tokens"]
     heavy = amounts_of(1000.0, 0.0)
-    assert blamed(Quota(tpm=600_000), 10, 10.0, heavy) == ["requests"]
-    assert blamed(Quota(tpm=600_000), 92, 10.0, heavy) == ["requests", "tokens"]
-    assert blamed(Quota(), 10, 10.0) == ["requests", "tokens"]
+    assert blamed(told(tpm=600_000), 10, 10.0, heavy) == ["requests"]
+    assert blamed(told(tpm=600_000), 92, 10.0, heavy) == ["requests", "tokens"]
+    assert blamed(told(), 10, 10.0) == ["requests", "tokens"]
 
 
 def test_limits_of_input_and_of_output_are_blamed_by_their_use():
     """Where they are known, tokens together are no question; the one that was used up is cut."""
-    apart = Quota(rpm=6000, input_tpm=60_000, output_tpm=60_000)
+    apart = told(rpm=6000, input_tpm=60_000, output_tpm=60_000)
     assert blamed(apart, 20, 1.0, amounts_of(900.0, 20.0)) == ["input_tokens"]
     assert blamed(apart, 20, 1.0, amounts_of(20.0, 900.0)) == ["output_tokens"]
     assert blamed(apart, 90, 1.0, amounts_of(1.0, 1.0)) == ["requests"]
     alike = amounts_of(800.0, 800.0)
     assert blamed(apart, 20, 1.0, alike) == ["input_tokens", "output_tokens"]
-    assert blamed(Quota(input_tpm=60_000), 20, 1.0, amounts_of(900.0, 20.0)) == [
+    assert blamed(told(input_tpm=60_000), 20, 1.0, amounts_of(900.0, 20.0)) == [
         "input_tokens",
         "requests",
     ]
@@ -129,24 +132,24 @@ def test_limits_of_input_and_of_output_are_blamed_by_their_use():
 
 def test_headers_set_the_rate_and_the_level():
     """The limit is the rate at once, and what remains is the level."""
-    endpoint = Endpoint("e", Quota())
+    endpoint = Endpoint("e", told())
     report = LimitReport(requests=ServerLimit(60, 60, 0.0), tokens=ServerLimit(600, 50, None))
-    assert endpoint.reported(report, 0.0) == ["requests", "tokens"]
-    assert endpoint.reported(report, 0.0) == []
+    assert reported(endpoint, report, 0.0) == ["requests", "tokens"]
+    assert reported(endpoint, report, 0.0) == []
     assert endpoint.meters["tokens"].controller.rate_per_s == 10.0
     assert endpoint.wait(SMALL, 0.0) == Wait(5.0, "tokens")
-    assert endpoint.reported(LimitReport(tokens=ServerLimit(None, 20)), 0.0) == []
+    assert reported(endpoint, LimitReport(tokens=ServerLimit(None, 20)), 0.0) == []
     assert endpoint.wait(SMALL, 0.0).seconds == pytest.approx(7.9)
     for _ in range(8):  # more than we thought counts only when it is said again and again
         assert endpoint.wait(SMALL, 0.0).seconds > 0.0
-        assert endpoint.reported(LimitReport(tokens=ServerLimit(None, 200)), 0.0) == []
+        assert reported(endpoint, LimitReport(tokens=ServerLimit(None, 200)), 0.0) == []
     assert endpoint.wait(SMALL, 0.0).seconds == 0.0
-    assert endpoint.reported(LimitReport(output_tokens=ServerLimit(None, 5)), 0.0) == []
+    assert reported(endpoint, LimitReport(output_tokens=ServerLimit(None, 5)), 0.0) == []
 
 
 def test_the_first_report_leaves_out_what_went_later():
     """Calls sent after the one that it answers are not in its figure yet; earlier ones are."""
-    endpoint = Endpoint("e", Quota())
+    endpoint = Endpoint("e", told())
     for ticket, at_s in enumerate((0.0, 1.0, 2.0)):
         endpoint.sent(ticket, SMALL, at_s)
     endpoint.reported(LimitReport(tokens=ServerLimit(60_000, 500, 1.0)), 3.0, 1.0)
@@ -155,19 +158,19 @@ def test_the_first_report_leaves_out_what_went_later():
 
 def test_what_an_empty_bucket_took_back_is_not_given_back_again():
     """A call refused after the cut that emptied the bucket brings nothing: it had been counted."""
-    endpoint = Endpoint("e", Quota(tpm=60_000))
+    endpoint = Endpoint("e", told(tpm=60_000))
     endpoint.sent(1, SMALL, 0.0)
     endpoint.sent(2, SMALL, 0.0)
     empty = LimitReport(resource="tokens")
-    assert endpoint.limited(1, empty, 0.1) == ["tokens"]
+    assert limited(endpoint, 1, empty, 0.1) == ["tokens"]
     assert endpoint.meters["tokens"].bucket.level(0.1) == 0.0
-    assert endpoint.limited(2, empty, 0.1) == []
+    assert limited(endpoint, 2, empty, 0.1) == []
     assert endpoint.meters["tokens"].bucket.level(0.1) == 0.0
 
 
 def test_a_measured_refill_replaces_the_minute():
     """From remaining and reset the window and the size of the bucket are found."""
-    endpoint = Endpoint("e", Quota())
+    endpoint = Endpoint("e", told())
     for left in range(120, 0, -10):
         limit = ServerLimit(600, left, (120 - left) / 60 + 0.0001)
         endpoint.reported(LimitReport(tokens=limit), 0.0)
@@ -179,7 +182,7 @@ def test_a_measured_refill_replaces_the_minute():
 
 def test_a_fixed_window_is_waited_for():
     """Where all comes back at once at the end of the window, that is when the next call goes."""
-    endpoint = Endpoint("e", Quota())
+    endpoint = Endpoint("e", told())
     for passed_s in range(50):
         limit = ServerLimit(100, max(0, 100 - 2 * passed_s), 60 - passed_s)
         endpoint.reported(LimitReport(requests=limit), float(passed_s))
@@ -189,17 +192,17 @@ def test_a_fixed_window_is_waited_for():
 
 def test_what_only_a_text_says_counts_if_it_gives_the_rate():
     """A limit "per min" without what is missing is less than what was measured."""
-    endpoint = Endpoint("e", Quota())
+    endpoint = Endpoint("e", told())
     bare = ServerLimit(60, 0, None, firm=False)
-    assert endpoint.reported(LimitReport(requests=bare), 0.0) == []
+    assert reported(endpoint, LimitReport(requests=bare), 0.0) == []
     full = ServerLimit(6000, 0, 10.0, firm=False)
-    assert endpoint.reported(LimitReport(tokens=full), 0.0) == ["tokens"]
+    assert reported(endpoint, LimitReport(tokens=full), 0.0) == ["tokens"]
     assert endpoint.meters["tokens"].controller.rate_per_s == 600.0
 
 
 def test_a_full_endpoint_lets_as_many_in_as_fitted():
     """A 503 while three of ours are served means three; the next goes when one is done."""
-    endpoint = Endpoint("e", Quota(rpm=60_000))
+    endpoint = Endpoint("e", told(rpm=60_000))
     for ticket in range(4):
         endpoint.sent(ticket, SMALL, 0.0)
     assert endpoint.overloaded(3, NOTHING, 0.1) is True
@@ -211,7 +214,7 @@ def test_a_full_endpoint_lets_as_many_in_as_fitted():
 
 def test_an_endpoint_that_serves_nobody_is_backed_off_from_and_breaks():
     """503 with none of ours inside: wait, longer each time, and at last open the breaker."""
-    endpoint = Endpoint("e", Quota())
+    endpoint = Endpoint("e", told())
     now_s, waits = 0.0, []
     for ticket in range(20):
         wait_s = endpoint.wait(SMALL, now_s).seconds
@@ -228,7 +231,7 @@ def test_an_endpoint_that_serves_nobody_is_backed_off_from_and_breaks():
 
 def test_hung_calls_open_the_breaker_only_if_nobody_was_served():
     """A fifth of the calls hanging is no dead endpoint; all of them are."""
-    alive, dead = Endpoint("a", Quota()), Endpoint("d", Quota())
+    alive, dead = Endpoint("a", told()), Endpoint("d", told())
     for ticket in range(100):
         now_s = ticket / 10
         alive.sent(ticket, SMALL, now_s)
@@ -236,7 +239,8 @@ def test_hung_calls_open_the_breaker_only_if_nobody_was_served():
         alive.ended(ticket + 1000, SMALL, now_s + 0.05)
         alive.ended(ticket, None, now_s + 0.06, failed=True, hung=True)
         dead.sent(ticket, SMALL, now_s)
-        if dead.ended(ticket, None, now_s + 0.06, failed=True, hung=True):
+        dead.ended(ticket, None, now_s + 0.06, failed=True, hung=True)
+        if dead.breaker.state is BreakerState.OPEN:
             break
     assert alive.breaker.state is BreakerState.CLOSED
     assert dead.breaker.state is BreakerState.OPEN
@@ -245,11 +249,14 @@ def test_hung_calls_open_the_breaker_only_if_nobody_was_served():
 
 def test_time_passing_lets_a_rate_grow():
     """`next_s` says when, and `advance` says which."""
-    endpoint = Endpoint("e", Quota())
+    endpoint = Endpoint("e", told())
     assert endpoint.next_s() == inf
     endpoint.sent(1, SMALL, 0.0)
     endpoint.sent(2, SMALL, 0.0)
-    assert endpoint.wait(SMALL, 0.0).cause == "requests"
+    wait = endpoint.wait(SMALL, 0.0)
+    assert wait.cause == "requests"
+    assert endpoint.next_s() == inf  # to ask changes nothing; that somebody is held up does
+    endpoint.held_up(SMALL, wait, 0.0)
     at_s = endpoint.next_s()
-    assert endpoint.advance(at_s) == ["requests"]
-    assert endpoint.advance(at_s) == []
+    assert advanced(endpoint, at_s) == ["requests"]
+    assert advanced(endpoint, at_s) == []

@@ -10,10 +10,13 @@ from statistics import median
 
 import pytest
 
-from agentrm_plugins.policy.endpoint.endpoint import Endpoint, Quota, amounts_of
-from agentrm_plugins.policy.endpoint.headers import LimitReport, ServerLimit
+from agentrm_plugins.config.endpoints import EndpointConfig
+from agentrm_plugins.policy.endpoint.amounts import amounts_of
+from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 from agentrm_plugins.testing.provider.limits import LimitSet
 from agentrm_plugins.testing.provider.limits import Quota as ServerQuota
+from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
+from tests.kernel.told import limited
 
 HALF_TRIP_S = 0.0025
 WINDOW_S = 10.0
@@ -48,6 +51,10 @@ class World:
         self.now_s, self.says, self.capacity = 0.0, says, capacity
         self.limits = LimitSet(server, 0.0)
         self.endpoint = Endpoint("e", quota)
+        for meter in self.endpoint.meters.values():
+            if quota.rpm is not None:
+                meter.window_s = WINDOW_S
+                meter.apply(0.0)
         self.agenda, self.waiting = [], []
         self.seq, self.tickets = itertools.count(), itertools.count(1)
         self.serving = self.sent = self.wasted = self.left = 0
@@ -84,6 +91,9 @@ class World:
             turn = self.waiting[0]
             wait_s = endpoint.wait(turn.reserved, self.now_s).seconds
             if wait_s > 0:
+                endpoint.held_up(
+                    turn.reserved, endpoint.wait(turn.reserved, self.now_s), self.now_s
+                )
                 self.wake(min(self.now_s + wait_s + 1e-6, endpoint.next_s()))
                 return
             heapq.heappop(self.waiting)
@@ -121,7 +131,7 @@ class World:
         if report is None:
             self.endpoint.overloaded(ticket, LimitReport(), self.now_s)
         else:
-            self.endpoint.limited(ticket, report, self.now_s)
+            limited(self.endpoint, ticket, report, self.now_s)
         heapq.heappush(self.waiting, turn)
 
     def finish(self, ticket, turn):
@@ -177,8 +187,14 @@ def server(factor=1.0, *, tokens=60_000, requests=600):
     )
 
 
+def unknown(**known):
+    return EndpointConfig(burst_s=60.0, **known)
+
+
 def told(factor=1.0, *, tokens=60_000, requests=600):
-    return Quota(tpm=tokens * factor, rpm=requests * factor, window_s=WINDOW_S, burst=0.2)
+    """The server's own limit, in its own window, a fifth of which may go at once."""
+    per_min = factor * 60.0 / WINDOW_S
+    return EndpointConfig(tpm=tokens * per_min, rpm=requests * per_min, burst_s=0.2 * 60.0)
 
 
 def against_the_oracle(limits, quota, *, seeds=range(1, 6), oracle=None, **options):
@@ -210,7 +226,7 @@ def test_told_rightly_nothing_is_wasted(limits):
 @pytest.mark.parametrize("factor", [None, 3.0])
 def test_with_headers(limits, factor):
     """Not told, or told three times too much: at most 2 % waste and 1.05 of the oracle's time."""
-    quota = Quota() if factor is None else told(factor, **limits)
+    quota = unknown() if factor is None else told(factor, **limits)
     wall, waste, _ = against_the_oracle(limits, quota, says="headers")
     assert wall <= 1.05
     assert waste <= 0.02
@@ -221,20 +237,20 @@ def test_with_headers(limits, factor):
 @pytest.mark.parametrize("factor", [None, 3.0])
 def test_without_headers(limits, factor, says):
     """Only refusals, with or without a text: at most 10 % waste."""
-    quota = Quota() if factor is None else told(factor, **limits)
+    quota = unknown() if factor is None else told(factor, **limits)
     wall, waste, _ = against_the_oracle(limits, quota, says=says)
     assert wall <= 1.2
     assert waste <= 0.10
 
 
 @pytest.mark.parametrize("says", ["text", ""])
-@pytest.mark.parametrize("quota", [Quota(), told()], ids=["unknown", "told"])
+@pytest.mark.parametrize("quota", [unknown(), told()], ids=["unknown", "told"])
 def test_limits_that_fall_to_40_percent_and_come_back(quota, says):
     """Followed down and up without any header, measured against who sees headers."""
     changes = ((6.0, server(0.4)), (16.0, server()))
 
     def oracle(seed):
-        return World(server(), Quota(), seed=seed, says="headers", changes=changes).run()
+        return World(server(), unknown(), seed=seed, says="headers", changes=changes).run()
 
     wall, waste, _ = against_the_oracle({}, quota, oracle=oracle, says=says, changes=changes)
     assert wall <= 1.25
@@ -250,7 +266,13 @@ LASTING = {
 
 @pytest.mark.parametrize(
     ("says", "quota"),
-    [("headers", Quota()), ("headers", told()), ("text", Quota()), ("text", told()), ("", told())],
+    [
+        ("headers", unknown()),
+        ("headers", told()),
+        ("text", unknown()),
+        ("text", told()),
+        ("", told()),
+    ],
     ids=["headers", "headers, told", "text", "text, told", "nothing, told"],
 )
 def test_a_limit_that_changes_is_followed_within_one_window(says, quota, monkeypatch):
@@ -283,9 +305,9 @@ def test_a_limit_that_changes_is_followed_within_one_window(says, quota, monkeyp
 
 def test_finite_capacity_is_found():
     """Without a quota the refusals themselves say how many fit."""
-    worlds = [World(ServerQuota(), Quota(), seed=seed, capacity=8).run() for seed in range(1, 6)]
+    worlds = [World(ServerQuota(), unknown(), seed=seed, capacity=8).run() for seed in range(1, 6)]
     known = [
-        World(ServerQuota(), Quota(concurrency=8), seed=seed, capacity=8).run()
+        World(ServerQuota(), unknown(concurrency=8), seed=seed, capacity=8).run()
         for seed in range(1, 6)
     ]
     wall = median(a.now_s / b.now_s for a, b in zip(worlds, known, strict=True))

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from agentrm_plugins.config import Order
-from agentrm_plugins.kernel import Kernel, room
+from agentrm_plugins.kernel import Kernel, selection, wait_queue
 from agentrm_plugins.policy import leases
 from agentrm_plugins.policy.order import mlfq
 from agentrm_plugins.types import accounts
@@ -49,7 +49,7 @@ def steps_per_dispatch(order: Order, waiting: int, monkeypatch: pytest.MonkeyPat
         return operation
 
     with monkeypatch.context() as patch:
-        for module in (accounts, room, leases, mlfq):
+        for module in (accounts, wait_queue, selection, leases, mlfq):
             for name in ("heappush", "heappop", "heapreplace", "heapify"):
                 if hasattr(module, name):
                     patch.setattr(module, name, counted(name))

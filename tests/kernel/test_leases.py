@@ -41,7 +41,7 @@ def test_beats_keep_the_lane_until_the_deadline() -> None:
     for _ in range(10):
         effects += world.wait(1.0)
         world.beat(number)
-    assert said(effects) == [("Reaped", number, "deadline")]
+    assert said(effects) == [("Reaped", number, "total")]
     assert effects[0].held_s == 5.0
 
 
@@ -99,11 +99,11 @@ def test_zombie_that_never_comes_back_is_forgotten() -> None:
     world = World(config(1, agent_idle_s=50.0, **LEASES))
     number = world.submit("a")
     world.wait(20.0)
-    assert world.kernel.zombies == 1
+    assert world.kernel.books.zombies == 1
     assert world.wait(50.0) == []
-    assert world.kernel.zombies == 0
+    assert world.kernel.books.zombies == 0
     assert world.settle(number) == []
-    assert not world.kernel.tickets
+    assert not world.kernel.books.tickets
 
 
 def test_late_host_meets_all_deadlines_in_their_order() -> None:

@@ -317,7 +317,7 @@ class Machine(RuleBasedStateMachine):
         assert not world.running
         assert not world.waiting
         world.wait(60.0)
-        assert not world.kernel.tickets
+        assert not world.kernel.books.tickets
         statistics = world.kernel.statistics()
         assert (statistics.lanes_in_use, statistics.waiting, statistics.zombies) == (0, 0, 0)
 

@@ -71,7 +71,7 @@ def test_clocks_of_a_waiting_parent_stand_still() -> None:
     world.settle(kid)
     assert world.kernel.statistics().agents["a"].service_s == 4.0
     assert world.kernel.statistics().agents["b"].service_s == 20.0
-    assert said(world.wait(2.0)) == [("Reaped", parent, "deadline")]
+    assert said(world.wait(2.0)) == [("Reaped", parent, "total")]
 
 
 def test_circle_of_waiting_parents_is_untied() -> None:
@@ -82,11 +82,11 @@ def test_circle_of_waiting_parents_is_untied() -> None:
     assert world.waiting == [inner]
     other = world.submit("b", node)
     assert not world.waiting  # The circle closed, and was untied.
-    assert world.kernel.pool.groups["node"].in_use == 2
+    assert world.kernel.books.pool.groups["node"].in_use == 2
     assert world.kernel.statistics().lanes_in_use == 2
     assert world.at_work() == 2
     world.settle(inner, model, other, node)
-    assert world.kernel.pool.extra == 0
+    assert world.kernel.books.pool.extra == 0
 
 
 def test_circles_within_ceilings_are_untied() -> None:
@@ -233,4 +233,4 @@ def test_random_trees_always_finish(order, lanes, trees, data, bounds) -> None:
             if number in parents:
                 live[parents[number]] -= 1
     assert world.kernel.statistics().lanes_in_use == 0
-    assert world.kernel.pool.extra == 0
+    assert world.kernel.books.pool.extra == 0

@@ -226,7 +226,7 @@ def test_each_guarantee_is_kept(data, order: str) -> None:
     groups = [LaneGroup(name, 4, lanes) for name, lanes in promised.items()]
     world = World(config(4, order, *groups, boost_interval=2))
     for _ in range(60):
-        in_use = {name: group.in_use for name, group in world.kernel.pool.groups.items()}
+        in_use = {name: group.in_use for name, group in world.kernel.books.pool.groups.items()}
         queued = {world.calls[number].group for number in world.waiting}
         owed = {name for name in queued if in_use[name] < promised[name]}
         if world.running and data.draw(st.booleans()):
@@ -279,7 +279,7 @@ def test_memory_follows_what_waits() -> None:
         world.withdraw(kept)
         world.submit("a", tenant="u")
         world.settle(world.running[-1])
-    (line,) = world.kernel.room.lines.values()
+    (line,) = world.kernel.queue.queues.values()
     assert len(line.oldest) < 80
     assert all(len(level._prices) < 80 for stack in line.ready._stacks.values() for level in stack)
 

@@ -40,6 +40,6 @@ def test_validation_names_what_is_wrong() -> None:
     """A kernel whose books do not match says which, with the numbers."""
     world = World(config(1))
     world.submit("a")
-    world.kernel.counters.running += 1
+    world.kernel.books.counters.running += 1
     with pytest.raises(KernelBug, match="running: "):
         world.kernel.validate()

@@ -8,11 +8,11 @@ from typing import Any
 
 from agentrm_plugins.config import Config, LaneGroup, LeaseConfig, SchedulerConfig
 from agentrm_plugins.kernel import Kernel
-from agentrm_plugins.kernel.dump import dump, load
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types import events as ev
 from agentrm_plugins.types.calls import Call, Outcome, Usage
 from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
+from tests.kernel.dump import dump, load
 
 FINAL = (fx.Settled, fx.Refused)
 
@@ -153,7 +153,7 @@ class World:
 
     def at_work(self) -> int:
         """Lanes on which a call is at work, as `validate` knows: at most one on each."""
-        groups = self.kernel.pool.groups.values()
+        groups = self.kernel.books.pool.groups.values()
         return sum(seat.busy for group in groups for seat in group.seats)
 
     def _note(self, effect: fx.Effect) -> None:

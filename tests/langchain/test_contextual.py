@@ -133,10 +133,10 @@ def test_usage_corrects_an_estimating_counter(rm):
         model = wrap_chat_model(Listening(), rm, context=manager)
         for text in ("one", "two"):
             model.invoke(text * 30, config("t"))
-            before = manager.session("t")._state.counter.factor
+            before = manager.session("t")._shared.transcript.counter.factor
         list(model.stream("three", config("t")))
         assert before != 1.3
-        assert manager.session("t")._state.counter.factor != before
+        assert manager.session("t")._shared.transcript.counter.factor != before
 
 
 def test_tools_are_counted(rm, manager):

@@ -30,8 +30,8 @@ def test_each_call_counts_once():
     for ticket in range(200):
         half.ended(ticket, failed=bool(ticket % 2), now_s=ticket / 100)
         less.ended(ticket, failed=ticket % 5 in (0, 1), now_s=ticket / 100)
-    assert half.openings == 1
-    assert less.openings == 0
+    assert half.state is BreakerState.OPEN
+    assert less.state is BreakerState.CLOSED
 
 
 def test_what_says_nothing_is_not_counted():

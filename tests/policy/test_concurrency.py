@@ -36,7 +36,7 @@ def test_grows_by_one_only_when_it_binds():
     for _ in range(40):
         controller.answered()
     assert controller.limit == 4
-    controller.allows(4)
+    controller.held_back()
     controller.answered()
     assert controller.limit == 5
 
@@ -50,7 +50,7 @@ def test_a_refused_growth_makes_the_next_one_rarer():
         answers = 0
         before = controller.limit
         while controller.limit == before:
-            controller.allows(int(controller.limit))
+            controller.held_back()
             controller.answered()
             answers += 1
             if answers > 200:
@@ -64,7 +64,7 @@ def test_a_refused_growth_makes_the_next_one_rarer():
 def test_the_users_word_is_the_most():
     """At the capacity that the user told, answers change nothing."""
     controller = ConcurrencyController(told=2)
-    controller.allows(2)
+    controller.held_back()
     for _ in range(100):
         controller.answered()
     assert controller.limit == 2
@@ -81,6 +81,6 @@ def test_at_least_one_call_always_goes(events):
         elif kind == "answered":
             controller.answered()
         else:
-            controller.allows(number)
+            controller.held_back()
         assert controller.limit >= 1
         assert controller.allows(0)

@@ -239,7 +239,7 @@ def test_a_read_only_archive_is_named(tmp_path):
     """Reading goes on where writing is not allowed."""
     store = SqliteStore(tmp_path / "a.db")
     put(store, A, "there")
-    store._writer.execute("PRAGMA query_only=1")
+    store._file._writer.execute("PRAGMA query_only=1")
     with pytest.raises(StoreReadOnly):
         store.append(A, [row(1, "x")])
     assert store.read(A, [0])[0].body == "there"
@@ -261,4 +261,25 @@ def test_synced_writes_are_offered(tmp_path):
     """With durability="power" each write is synced to the disk."""
     with SqliteStore(tmp_path / "a.db", durability="power") as store:
         put(store, A, "x")
-        assert store._writer.execute("PRAGMA synchronous").fetchone()[0] == 2
+        assert store._file._writer.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+@pytest.mark.parametrize("before", [None, 0o644, 0o666])
+def test_nobody_else_can_read_an_archive(tmp_path, before):
+    """The file, its log and its index are the owner's alone: new ones, and those of earlier."""
+    path = tmp_path / "a.db"
+    if before is not None:
+        with SqliteStore(path) as store:
+            put(store, A, "x")
+        path.chmod(before)
+    held = os.umask(0)
+    try:
+        with SqliteStore(path) as store:
+            put(store, A, "the vault code is 77")
+            store.search(A, ["vault"], 3)
+            rights = {found.name: found.stat().st_mode & 0o777 for found in tmp_path.iterdir()}
+    finally:
+        os.umask(held)
+    assert set(rights) >= {"a.db", "a.db-wal", "a.db-shm"}
+    assert set(rights.values()) == {0o600}

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.testing.provider.limits import Bucket, LimitSet, Quota, Window
+from agentrm_plugins.testing.provider.limits import Bucket, LimitSet, Quota
+from agentrm_plugins.testing.provider.windows import SlidingWindow, Window
 from tests.effort import effort
 
 
@@ -56,16 +57,80 @@ def test_fixed_window_returns_whole_and_carries_debt():
     assert window.remaining(600.0) == 10
 
 
-@pytest.mark.parametrize("fixed", [False, True])
-def test_rejection_costs_requests_down_to_zero(fixed):
+def test_a_sliding_window_gives_back_each_amount_a_window_after_it_was_taken():
+    """Not before, and not all at once; a refund shortens the newest amount."""
+    window = SlidingWindow(10, 60.0)
+    window.charge(6, 0.0)
+    window.charge(4, 10.0)
+    assert window.wait_s(1, 20.0) == pytest.approx(40.0)
+    assert window.wait_s(7, 20.0) == pytest.approx(50.0)
+    assert window.reset_s(20.0) == pytest.approx(50.0)
+    assert window.remaining(59.9) == 0
+    assert window.remaining(60.0) == 6
+    window.charge(-3, 60.0)
+    assert window.remaining(60.0) == 9
+    assert window.wait_s(11, 60.0) == inf
+    window.charge(-5, 60.0)
+    assert window.remaining(60.0) == 10
+    window.resize(4, 60.0)
+    assert (window.remaining(60.0), window.reset_s(60.0)) == (4, 0.0)
+
+
+@effort(100)
+@given(
+    steps=st.lists(st.tuples(st.floats(0, 3), st.floats(0.1, 50)), max_size=40),
+    limit=st.floats(1, 60),
+)
+def test_a_sliding_window_never_lets_more_pass_in_any_window(steps, limit):
+    """And what has been waited for as told passes."""
+    window, now_s, passed = SlidingWindow(limit, 10.0), 0.0, []
+    for gap_s, amount in steps:
+        now_s += gap_s
+        wait_s = window.wait_s(amount, now_s)
+        if wait_s == inf:
+            continue
+        now_s += wait_s
+        assert window.wait_s(amount, now_s + 1e-6) == 0
+        window.charge(amount, now_s + 1e-6)
+        passed.append((now_s, amount))
+        assert sum(n for at_s, n in passed if at_s > now_s - 10.0 + 1e-3) <= limit + 1e-6
+
+
+def test_clock_windows_follow_the_wall_clock():
+    """A window that began before anybody asked ends with the minute, not a minute later."""
+    limits = LimitSet(Quota(requests=2, kind="clock"), 100.0, wall_offset_s=1_000_000_000.0)
+    # 1,000,000,100 is 20 s into its minute.
+    assert all(admit(limits, 100.0).admitted for _ in range(2))
+    verdict = admit(limits, 101.0)
+    assert not verdict.admitted
+    assert verdict.wait_s == pytest.approx(39.0)
+    assert admit(limits, 140.0).admitted
+
+
+@pytest.mark.parametrize("kind", ["bucket", "fixed", "sliding"])
+def test_a_limit_may_be_enforced_by_the_second(kind):
+    """600 a minute pass ten a second, while what is told stays 600; a large amount is a debt."""
+    limits = LimitSet(Quota(requests=600, tokens=6000, kind=kind, enforce_s=1.0), 0.0)
+    assert [admit(limits, 0.0, cost=0).admitted for _ in range(11)] == [True] * 10 + [False]
+    requests = dict(limits.meters())["requests"]
+    assert (requests.limit, requests.remaining(0.0)) == (600, 590)
+    assert admit(limits, 1.0, tokens=500, cost=0).admitted
+    verdict = admit(limits, 2.0, tokens=500, cost=0)
+    assert (verdict.resource, verdict.wait_s) == ("tokens", pytest.approx(4.0))
+    limits.apply(Quota(requests=60, tokens=6000, kind=kind, enforce_s=1.0), 9.0)
+    assert [admit(limits, 9.0, cost=0).admitted for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["bucket", "fixed", "clock", "sliding"])
+def test_rejection_costs_requests_down_to_zero(kind):
     """A rejected request takes a request from the quota, but never makes a debt."""
-    limits = LimitSet(Quota(requests=10, tokens=100, fixed=fixed), 0.0)
+    limits = LimitSet(Quota(requests=10, tokens=100, kind=kind), 0.0)
     assert admit(limits, 0.0, tokens=100).admitted
     for _ in range(30):
         assert not admit(limits, 0.0, tokens=10).admitted
     left = dict(limits.meters())["requests"].remaining(0.0)
     assert left == 0
-    free = LimitSet(Quota(requests=10, tokens=100, fixed=fixed), 0.0)
+    free = LimitSet(Quota(requests=10, tokens=100, kind=kind), 0.0)
     admit(free, 0.0, tokens=100)
     admit(free, 0.0, tokens=10, cost=0)
     assert dict(free.meters())["requests"].remaining(0.0) == 9

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import httpx2
 import openai
 import pytest
 
-from agentrm_plugins.testing.provider import Change, Hang, ModelConfig
+from agentrm_plugins.testing.provider import Change, Hang, ModelConfig, ProviderConfig
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
@@ -99,6 +100,11 @@ def test_a_window_of_a_tenth_of_a_second(start, chat):
         ("openai", "x-ratelimit-reset-tokens", "anthropic-ratelimit-tokens-limit"),
         ("anthropic", "anthropic-ratelimit-tokens-reset", "x-ratelimit-limit-tokens"),
         ("azure", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+        ("gateway", "x-ratelimit-limit-tokens", "x-ratelimit-reset-tokens"),
+        ("ietf", "ratelimit-policy", "x-ratelimit-limit-tokens"),
+        ("plain", "x-ratelimit-limit", "x-ratelimit-limit-tokens"),
+        ("mistral", "x-ratelimit-remaining-tokens-minute", "x-ratelimit-limit-tokens"),
+        ("cerebras", "x-ratelimit-reset-tokens-minute", "x-ratelimit-limit-tokens"),
         ("none", "x-request-id", "x-ratelimit-limit-tokens"),
     ],
 )
@@ -109,7 +115,7 @@ def test_header_styles(start, post, style, present, absent):
         assert present in answer.headers
         assert absent not in answer.headers
     error = answer.json()["error"]
-    kinds = {"anthropic": "rate_limit_error"}
+    kinds = {"anthropic": "rate_limit_error", "gateway": "throttling_error"}
     assert error["type"] == kinds.get(style, "requests")
     if style == "anthropic":
         assert answer.headers["anthropic-ratelimit-requests-remaining"] == "0"
@@ -221,9 +227,48 @@ def test_limits_fall_and_come_back_by_schedule(start, post):
 
 def test_fixed_windows(start, post):
     """In a fixed window nothing comes back until its end, then all of it."""
-    provider = start(rpm=2, window_s=0.4, fixed_window=True)
+    provider = start(rpm=2, window_s=0.4, window="fixed")
     codes = [post(provider).status_code for _ in range(3)]
     assert codes == [200, 200, 429]
     while (answer := post(provider)).status_code == 429:
         assert int(answer.headers["retry-after-ms"]) <= 400
     assert post(provider).status_code == 200
+
+
+@pytest.mark.parametrize("style", ["openai", "anthropic", "ietf", "plain", "cerebras"])
+def test_resets_can_be_left_out(start, post, style):
+    """Limit and remaining stay, and nothing says when they are whole again."""
+    answer = post(start(rpm=5, header_style=style, reset_headers=False))
+    assert not [name for name in answer.headers if "reset" in name]
+    assert ";t=" not in answer.headers.get("ratelimit", "")
+    assert [name for name in answer.headers if "ratelimit" in name]
+
+
+def test_the_structured_fields_of_the_ietf(start, post):
+    """A policy per limit with its quota and window, and what is left of each."""
+    answer = post(start(rpm=5, tpm=900, header_style="ietf", window_s=30), max_tokens=10)
+    assert answer.headers["ratelimit-policy"] == '"requests";q=5;w=30, "tokens";q=900;w=30'
+    assert answer.headers["ratelimit"].startswith('"requests";r=4;t=6, "tokens";r=882;t=')
+
+
+def test_a_gateway_with_clock_minutes(start, post):
+    """Limit and remaining, no reset, no retry-after, a code of "429"; the window ends by clock."""
+    provider = start(
+        rpm=2, window="clock", window_s=1.0, header_style="gateway", retry_after="none"
+    )
+    refused = [answer for answer in (post(provider) for _ in range(5)) if answer.status_code == 429]
+    assert refused
+    assert refused[0].json()["error"]["code"] == "429"
+    assert refused[0].headers["x-ratelimit-remaining-requests"] == "0"
+    assert not [name for name in refused[0].headers if name.startswith("retry") or "reset" in name]
+    while post(provider).status_code == 429:
+        pass
+    assert time.time() % 1.0 < 0.9
+    served = [record.started_s for record in provider.log if record.status == 200]
+    assert len(served) >= 3
+
+
+def test_steps_longer_than_the_window_are_refused():
+    """An enforcement by the minute of a limit per second makes no sense."""
+    with pytest.raises(ValueError, match="enforce_s"):
+        ProviderConfig(rpm=5, window_s=1.0, enforce_s=60.0)

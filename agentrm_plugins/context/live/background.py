@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context
 from typing import Any
 
-from agentrm_plugins.errors import AgentRMError, ConfigError
+from agentrm_plugins.errors import AgentRMError
+from agentrm_plugins.types.checks import check_group
 
 __all__ = ["LowPriority"]
 
@@ -33,10 +34,7 @@ class LowPriority:
     def __init__(
         self, rm: Any, *, group: str = "model", agent: str = "context", tenant: str | None = None
     ) -> None:
-        names = [found.name for found in rm.config.groups]
-        if group not in names:
-            way = f"the core has the lane groups {', '.join(map(repr, names))}"
-            raise ConfigError("group", group, way)
+        check_group("group", group, rm.config.groups)
         self._rm = rm
         self._who = {"agent": agent, "tenant": tenant, "group": group}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="agentrm-context")

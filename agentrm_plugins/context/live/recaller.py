@@ -22,7 +22,7 @@ from agentrm_plugins.context.plan.transcript import (
     cut_up,
     message_of,
 )
-from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens
+from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
 from agentrm_plugins.context.recall.found import Told, Unit, later_of, units_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import Found, assembled, source_turn, told_already, visible
@@ -152,17 +152,15 @@ class Recaller:
             return error
         return None
 
-    def for_task(
-        self, state: Session, task: int, room_tokens: int, spare_tokens: int
-    ) -> Recalled | None:
+    def for_task(self, state: Session, task: int, spare_tokens: int) -> Recalled | None:
         """Look up what the user message at `task` asks about; None when nothing fits.
 
         Args:
             state: The session.
             task: Place of the user message.
-            room_tokens: That recall may take in any case.
-            spare_tokens: What of the budget is free: a question may have that too.
+            spare_tokens: What of the budget is free: a question may have that beyond its share.
         """
+        room_tokens = recall_room(state)
         message = state.entries[task].message
         if message is None:
             return None

@@ -1,4 +1,4 @@
-"""One session at work: the pure state of `agentrm_plugins.context`, its lock and its archive.
+"""One session at work: the pure transcript, its lock, its archive and its upkeep.
 
 Flow of a turn: take in what is new and archive it; look up what the new user message asks about;
 compact if the budget would be passed; put the request together. Everything slower (reading long
@@ -13,19 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live.recaller import asked_for, row_of
+from agentrm_plugins.context.live.archive import Archive
+from agentrm_plugins.context.live.recaller import Recaller, asked_for
+from agentrm_plugins.context.live.shared import Shared
+from agentrm_plugins.context.live.turn import Turn, pressure_of
 from agentrm_plugins.context.live.upkeep import Upkeep
 from agentrm_plugins.context.live.waking import Woken
-from agentrm_plugins.context.plan.compaction import fit_now, place_recalled
 from agentrm_plugins.context.plan.freeze import dumped
-from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
-from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
-from agentrm_plugins.context.plan.shares import low_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import Entry, Source
-from agentrm_plugins.context.plan.view import Pressure, View, composed, line_tokens, with_line
+from agentrm_plugins.context.plan.shares import recall_room
+from agentrm_plugins.context.plan.transcript import Source
+from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import ColdStore, SessionKey
 from agentrm_plugins.errors import ConfigError, StoreError
-from agentrm_plugins.types.message import Message
 
 __all__ = ["ContextSession"]
 
@@ -38,7 +37,7 @@ _TELLING_SHARE = 0.25
 _UNREADABLE = "The archive cannot be read at the moment; go on without it, or try again later."
 
 
-class ContextSession(Upkeep):
+class ContextSession:
     """One conversation. Made by `ContextLifecycle.session`. Safe to use from several threads.
 
     Args:
@@ -62,11 +61,13 @@ class ContextSession(Upkeep):
         clock: Callable[[], float],
         extras: Mapping[str, Any],
     ) -> None:
-        super().__init__(key, woken.state, store, submit, extras)
+        self.key = key
+        recaller = Recaller(key, store, extras.get("semantic"))
+        self._shared = Shared(key, woken.state, Archive(key, store), recaller)
+        self._upkeep = Upkeep(self._shared, submit, extras.get("summariser"))
         self._clock = clock
         self._wake = wake
         self.successor: Callable[[], ContextSession] | None = None
-        self._refusal: StoreError | None = None
         self._told = list(woken.told)
         self._missed: list[list[Source]] = []
         self._last_tokens = 0
@@ -92,8 +93,7 @@ class ContextSession(Upkeep):
         view = self._turn(messages, tools, now_s)
         if view is None:
             return self._next().prepare(messages, tools=tools, now_s=now_s)
-        if self._has_work(self._last_tokens):
-            self._schedule()
+        self._upkeep.after_turn(self._last_tokens, here=False)
         return view
 
     async def aprepare(
@@ -104,65 +104,54 @@ class ContextSession(Upkeep):
         if view is None:
             session = await asyncio.to_thread(self._next)
             return await session.aprepare(messages, tools=tools, now_s=now_s)
-        if self._has_work(self._last_tokens):
-            if hasattr(self._summariser, "asummarise"):
-                self._schedule_here()
-            else:
-                self._schedule()
+        self._upkeep.after_turn(self._last_tokens, here=True)
         return view
 
     def _turn(
         self, messages: Sequence[Source], tools: Sequence[Any], now_s: float | None
     ) -> View | None:
         """Take a turn; None where the session was hibernated and lives in another object."""
-        with self._lock:
-            return self._prepared(messages, tools, now_s) if self.successor is None else None
+        with self._shared.lock:
+            if self.successor is not None:
+                return None
+            now = self._clock() if now_s is None else now_s
+            self.used_at_s = now
+            self._shared.asleep = False
+            self._shared.transcript.repairs = []
+            self._rouse(now)
+            self._shared.transcript.repairs += self._told
+            self._told = []
+            if self._wake is not None:
+                self._miss(messages)
+            turn = Turn(self._shared, messages)
+            turn.take(tools, now)
+            view = turn.view()
+            self._last_tokens = turn.total
+            return view
 
     def _next(self) -> ContextSession:
         return self if self.successor is None else self.successor()
 
-    def _prepared(
-        self, messages: Sequence[Source], tools: Sequence[Any], now_s: float | None
-    ) -> View:
-        now = self._clock() if now_s is None else now_s
-        with self._lock:
-            state = self._state
-            self.used_at_s = now
-            self._asleep = False
-            state.repairs = []
-            self._rouse(now)
-            state = self._state
-            state.repairs += self._told
-            self._told = []
-            if self._wake is not None:
-                self._miss(messages)
-            fresh = state.take(messages, now)
-            self._archive(fresh)
-            tools_tokens = state.tools_tokens = self._count_tools(tools)
-            self._fit(tools_tokens)
-            self._recall_for_task(tools_tokens)
-            self._fit(tools_tokens)
-            view = self._view(messages, tools_tokens)
-            self._release_bodies()
-            return view
-
     def _rouse(self, now: float) -> None:
         """Where the store refused to give the session, ask again, and tell it what it missed."""
+        shared = self._shared
         if self._wake is None:
             return
         try:
             woken = self._wake()
         except StoreError as error:
-            self.last_error = self._refusal = error
+            shared.last_error = shared.archive.refusal = error
             return
         # A plan that was made for the stand-in is void.
-        woken.state.generation = self._state.generation + 1
-        self._wake, self._refusal, self._state, self._unsaved = None, None, woken.state, []
+        woken.state.generation = shared.transcript.generation + 1
+        self._wake, shared.archive.refusal = None, None
+        shared.transcript = woken.state
+        shared.archive.forget()
+        shared.recaller.renew()
         self._told += woken.told
-        self._recaller.renew()
         missed, self._missed = self._missed, []
         for messages in missed:
-            self._archive(self._state.take(messages, now))
+            Turn(shared, messages).take((), now)
 
     def _miss(self, messages: Sequence[Source]) -> None:
         """Remember a history that was shown while the store refused."""
@@ -171,88 +160,25 @@ class ContextSession(Upkeep):
             self._missed.pop()
         self._missed.append(list(messages))
 
-    def _fit(self, tools_tokens: int) -> None:
-        state = self._state
-        if total_tokens(state, tools_tokens) > state.budget:
-            fit_now(state, tools_tokens, low_tokens(state))
+    # -- background work ------------------------------------------------------------------------
 
-    def _view(self, messages: Sequence[Source], tools_tokens: int) -> View:
-        state = self._state
-        items, mended = composed(state, messages)
-        total = total_tokens(state, tools_tokens) - line_tokens(state)
-        pressure = self._pressure(total)
-        if state.config.pressure_line:
-            line = Message(state.config.summary_role, pressure.line())
-            without, items = len(items), with_line(items, line)
-            total += state.counter.message(line) * (len(items) - without)
-        self._last_tokens = total
-        recalled = state.charged(sum(r.tokens for r in state.recalls))
-        repairs = (*state.repairs, *mended)
-        dicts = not messages or not isinstance(messages[0], Message)
-        return View(tuple(items), state.charged(total), recalled, repairs, pressure, dicts)
+    def maintain(self) -> None:
+        """Do the pending background work now: notes, index, compaction above the soft mark."""
+        self._upkeep.maintain()
 
-    def _count_tools(self, tools: Sequence[Any]) -> int:
-        key = tuple(map(id, tools))
-        if self._tools[0] != key:
-            self._tools = (key, self._state.counter.tools(tools))
-        return self._tools[1]
+    async def amaintain(self) -> None:
+        """Do the same, asking an asynchronous summariser on this event loop."""
+        await self._upkeep.amaintain()
 
-    def _archive(self, fresh: Sequence[Entry]) -> None:
-        state = self._state
-        keep = state.rewound
-        if keep is not None:
-            self._unsaved = [entry for entry in self._unsaved if entry.seq < keep]
-            self._recaller.rewind(keep)
-        self._unsaved.extend(fresh)
-        if not self._unsaved and keep is None:
-            return
-        if self._refusal is not None:
-            # Where it ends in the archive is not known: to write now could hide what is there.
-            self._refused(self._refusal)
-            return
-        try:
-            if keep is not None:
-                self._store.rewind(self.key, keep)
-                state.rewound = None
-            self._store.append(self.key, [row_of(entry) for entry in self._unsaved])
-            self._unsaved = []
-        except StoreError as error:
-            self._refused(error)
+    @property
+    def busy(self) -> bool:
+        """Whether background work is being done right now."""
+        return self._upkeep.working.locked()
 
-    def _refused(self, error: StoreError) -> None:
-        self.last_error = error
-        if self._state.config.on_store_error == "raise":
-            raise error
-        waiting = len(self._unsaved)
-        self._state.repairs.append(
-            f"archive: {error}; {waiting} messages stay in memory and are tried again next turn"
-        )
-
-    def _recall_for_task(self, tools_tokens: int) -> None:
-        state = self._state
-        task = state.task
-        drop_answered(state)
-        if task is None or task <= state.asked or not recall_room(state):
-            return
-        state.asked = task
-        drop_past(state)
-        if not self._anything_hidden():
-            return
-        spare = spare_tokens(state, tools_tokens)
-        try:
-            self._index_hidden()
-            recalled = self._recaller.for_task(state, task, recall_room(state), spare)
-        except StoreError as error:
-            self._refused(error)
-            return
-        if self._recaller.failed is not None:
-            self.last_error, self._recaller.failed = self._recaller.failed, None
-            state.repairs.append(f"recall: by words alone; the semantic index: {self.last_error!r}")
-        if recalled is not None:
-            place_recalled(state, recalled, tools_tokens)
-
-    def _anything_hidden(self) -> bool:
-        return self._state.first_hot > 0 or bool(self._state.replaced)
+    @property
+    def last_error(self) -> BaseException | None:
+        """What went wrong last where nobody could be told: in the background, or in the store."""
+        return self._shared.last_error
 
     # -- recall on request --------------------------------------------------------------------
 
@@ -263,13 +189,14 @@ class ContextSession(Upkeep):
             query: What to look for, in any words.
             max_tokens: Of the answer; the recall share of the budget if left out.
         """
-        with self._lock:
+        shared = self._shared
+        with shared.lock:
             self._rouse(self._clock())
-            state = self._state
+            state = shared.transcript
             share = max(recall_room(state), state.budget // 10)
-            self._index_hidden(everything=True)
-            self.last_error = self._recaller.flush() or self.last_error
-            found = self._recaller.for_query(state, query, max_tokens or share)
+            shared.index_hidden(everything=True)
+            shared.last_error = shared.recaller.flush() or shared.last_error
+            found = shared.recaller.for_query(state, query, max_tokens or share)
         return found.text if found is not None else "Nothing in the archive matches."
 
     async def arecall(self, query: str, *, max_tokens: int | None = None) -> str:
@@ -278,14 +205,17 @@ class ContextSession(Upkeep):
 
     def read(self, place: int, *, max_tokens: int | None = None) -> str:
         """Give one archived message's text, cut to `max_tokens` if it is longer."""
-        with self._lock:
+        shared = self._shared
+        with shared.lock:
             self._rouse(self._clock())
-            state = self._state
-            row = self._store.read(self.key, [place]).get(place)
-            if row is None or place >= len(state.entries):
-                return f"There is no message {place}."
+            state = shared.transcript
+            row = None
+            if 0 <= place < len(state.entries):
+                row = shared.archive.store.read(self.key, [place]).get(place)
+            if row is None:
+                return f"There is no message {str(place)[:20]}."
             most = max_tokens or state.budget // 5
-            return self._recaller.cut(state, row, most)
+            return shared.recaller.cut(state, row, most)
 
     def call_recall(self, arguments: str | Mapping[str, Any]) -> str:
         """Answer a call of the tool `RECALL_TOOL`; arguments as the model wrote them.
@@ -299,8 +229,8 @@ class ContextSession(Upkeep):
             if query.strip():
                 return self.recall(query)
         except StoreError as error:
-            self.last_error = error
-            if self._state.config.on_store_error == "raise":
+            self._shared.last_error = error
+            if self.config.on_store_error == "raise":
                 raise
             return _UNREADABLE
         return "Give a query or the number of a message."
@@ -309,8 +239,8 @@ class ContextSession(Upkeep):
 
     def report_usage(self, input_tokens: int) -> None:
         """Tell what the provider charged for the last view; corrects an estimating counter."""
-        with self._lock:
-            state = self._state
+        with self._shared.lock:
+            state = self._shared.transcript
             full = min(1.0, self._last_tokens / (_TELLING_SHARE * state.most))
             state.counter.report(self._last_tokens, input_tokens, full)
 
@@ -323,39 +253,32 @@ class ContextSession(Upkeep):
         """
         if not 0 < share < 1:
             raise ConfigError("share", share, "give a number above 0 and below 1")
-        with self._lock:
-            state = self._state
+        with self._shared.lock:
+            state = self._shared.transcript
             state.ceiling = max(1, int(min(state.most, state.charged(self._last_tokens)) * share))
-
-    def _pressure(self, total: int) -> Pressure:
-        state = self._state
-        messages = len(state.entries)
-        total = state.charged(total)
-        return Pressure(
-            total, state.most, messages, min(messages, state.first_hot), state.compactions
-        )
 
     @property
     def pressure(self) -> Pressure:
         """How full the window was at the last turn."""
-        with self._lock:
-            return self._pressure(self._last_tokens)
+        with self._shared.lock:
+            return pressure_of(self._shared.transcript, self._last_tokens)
 
     @property
     def durable(self) -> int:
         """How many of the session's messages are in the archive."""
-        with self._lock:
-            return len(self._state.entries) - len(self._unsaved)
+        shared = self._shared
+        with shared.lock:
+            return len(shared.transcript.entries) - len(shared.archive.waiting)
 
     def dump(self) -> bytes:
         """Give the state as bytes: the same for the same session, in any process."""
-        with self._lock:
-            return dumped(self._state)
+        with self._shared.lock:
+            return dumped(self._shared.transcript)
 
     @property
     def config(self) -> ContextConfig:
         """Its settings."""
-        return self._state.config
+        return self._shared.transcript.config
 
     def hibernate(self, successor: Callable[[], ContextSession] | None = None) -> None:
         """Write the whole session to the store. When this returns, nothing of it needs memory.
@@ -366,12 +289,11 @@ class ContextSession(Upkeep):
         Raises:
             StoreError: The store refused; the session stays as it is.
         """
-        with self._working, self._lock:
+        shared = self._shared
+        with self._upkeep.working, shared.lock:
             self._rouse(self._clock())
-            if self._refusal is not None:
-                raise self._refusal
-            if self._unsaved:
-                self._store.append(self.key, [row_of(entry) for entry in self._unsaved])
-                self._unsaved = []
-            self._store.save_state(self.key, dumped(self._state))
-            self._asleep, self.successor = True, successor
+            shared.archive.flush()
+            if shared.archive.refusal is not None:
+                raise shared.archive.refusal
+            shared.archive.save_state(dumped(shared.transcript))
+            shared.asleep, self.successor = True, successor

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from agentrm_plugins.context.live.recaller import Recaller
+from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.notes.summaries import SummaryRequest
 from agentrm_plugins.context.plan.compaction import apply_plan, retelling
 from agentrm_plugins.context.plan.freeze import dumped
 from agentrm_plugins.context.plan.planning import Plan, planned, total_tokens
 from agentrm_plugins.context.plan.shares import low_tokens, soft_tokens
-from agentrm_plugins.context.plan.transcript import Entry, Session, cut_up
-from agentrm_plugins.context.stores.base import ColdStore, SessionKey
+from agentrm_plugins.context.plan.transcript import cut_up
 from agentrm_plugins.errors import StoreError
 
 __all__ = ["Upkeep"]
@@ -26,158 +25,144 @@ _BATCH = 16
 
 
 class Upkeep:
-    """The part of a session that works behind its turns.
+    """Works behind the turns of one session.
 
     Args:
-        key: Whose it is.
-        state: Its pure state.
-        store: The archive.
+        shared: The session.
         submit: Runs a job in the background.
-        extras: "summariser" and "semantic", each or None.
+        summariser: Tells what is compacted, or None.
     """
 
     def __init__(
         self,
-        key: SessionKey,
-        state: Session,
-        store: ColdStore,
+        shared: Shared,
         submit: Callable[[Callable[[], None]], object],
-        extras: Mapping[str, Any],
+        summariser: Any | None,
     ) -> None:
-        self.key = key
-        self._state = state
-        self._store = store
+        self._shared = shared
         self._submit = submit
-        self._summariser = extras.get("summariser")
-        self._recaller = Recaller(key, store, extras.get("semantic"))
-        self._lock = threading.RLock()
-        self._working = threading.Lock()
+        self._summariser = summariser
         self._queued = False
-        self._asleep = False
-        self._unsaved: list[Entry] = []
-        self._tools: tuple[Any, int] = ((), 0)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.last_error: BaseException | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.working = threading.Lock()
 
-    @property
-    def busy(self) -> bool:
-        """Whether background work is being done right now."""
-        return self._working.locked()
+    def after_turn(self, tokens: int, *, here: bool) -> None:
+        """Queue what a turn has left to do.
+
+        Args:
+            tokens: Of the turn's request.
+            here: On this event loop, if the summariser is an asynchronous one.
+        """
+        if not self._has_work(tokens):
+            return
+        if here and hasattr(self._summariser, "asummarise"):
+            self._schedule_here()
+        else:
+            self._schedule(self.maintain)
 
     def _has_work(self, tokens: int) -> bool:
-        state = self._state
+        state = self._shared.transcript
         above = tokens > soft_tokens(state)
-        if above or self._recaller.waiting:
+        if above or self._shared.recaller.waiting:
             return True
         return any(not e.noted or not e.indexed for e in state.entries[-_BATCH:])
 
-    def _schedule(self, work: Callable[[], None] | None = None) -> None:
-        with self._lock:
+    def _schedule(self, work: Callable[[], None]) -> None:
+        with self._shared.lock:
             if self._queued:
                 return
             self._queued = True
         try:
-            self._submit(lambda: self._background(work or self.maintain))
+            self._submit(lambda: self._background(work))
         except RuntimeError as error:
             # The pool was closed: the next turn does the work in the foreground.
-            self._queued, self.last_error = False, error
+            self._queued, self._shared.last_error = False, error
 
     def _schedule_here(self) -> None:
         """Queue it on this event loop, unless it waits on one already."""
-        if any(not task.get_loop().is_closed() for task in self._tasks):
-            self._schedule(self._digest_pending)  # notes and index need not wait for a model
+        if any(not task.get_loop().is_closed() for task in self.tasks):
+            self._schedule(self.digest)  # notes and index need not wait for a model
             return
         task = asyncio.get_running_loop().create_task(self._abackground())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def _abackground(self) -> None:
         try:
             await self.amaintain()
         except Exception as error:  # noqa: BLE001 - a background job has nobody to tell
-            self.last_error = error
+            self._shared.last_error = error
 
     def _background(self, work: Callable[[], None]) -> None:
         self._queued = False
         try:
             work()
         except Exception as error:  # noqa: BLE001 - a background job has nobody to tell
-            self.last_error = error
+            self._shared.last_error = error
 
     def maintain(self) -> None:
         """Do the pending background work now: notes, index, compaction above the soft mark."""
-        with self._working:
-            self._digest_pending()
+        with self.working:
+            self.digest()
             plan = self._plan()
             if plan is not None:
                 self._finish(plan, self._narrative(plan))
 
     async def amaintain(self) -> None:
         """Do the same, asking an asynchronous summariser on this event loop."""
-        await asyncio.to_thread(self._digest_pending)
+        await asyncio.to_thread(self.digest)
         plan = await asyncio.to_thread(self._plan)
         if plan is None:
             return
         narrative = ""
-        request = self._request(plan)
+        request = await asyncio.to_thread(self._request, plan)
         if request is not None:
             try:
                 narrative = await self._summariser.asummarise(request)  # type: ignore[union-attr]
             except Exception as error:  # noqa: BLE001 - the notes stand in for any failure
-                self.last_error = error
+                self._shared.last_error = error
         await asyncio.to_thread(self._finish, plan, narrative)
 
-    def _digest_pending(self) -> None:
+    def digest(self) -> None:
         """Read pending messages for notes and index them, a few at a time, outside the lock."""
-        self.last_error = self._recaller.flush() or self.last_error
-        while not self._asleep:
-            with self._lock:
-                state = self._state
-                unsaved = {entry.seq for entry in self._unsaved}
+        shared = self._shared
+        self._flush()
+        while not shared.asleep:
+            with shared.lock:
+                waiting = shared.archive.waiting
                 pending = [
-                    entry for entry in state.entries
+                    entry for entry in shared.transcript.entries
                     if entry.message is not None and not (entry.noted and entry.indexed)
-                    and entry.seq not in unsaved
+                    and entry.seq not in waiting
                 ][:_BATCH]  # fmt: skip
+                state = shared.transcript
             if not pending:
                 return
             findings = [(entry, state.findings(entry)) for entry in pending if not entry.noted]
             cut = {entry.seq: cut_up(entry) for entry in pending if not entry.indexed}
             try:
-                self._store.index(self.key, cut)
+                shared.archive.index(cut)
             except StoreError as error:
-                self.last_error = error
+                shared.last_error = error
                 return
-            self._recaller.remember(pending, cut)
-            self.last_error = self._recaller.flush() or self.last_error
-            with self._lock:
+            shared.recaller.remember(pending, cut)
+            self._flush()
+            with shared.lock:
                 for entry, found in findings:
-                    if _is_there(state, entry):
+                    if shared.holds(entry):
                         state.note(entry, found)
                 for entry in pending:
                     entry.indexed = entry.noted = True
-                self._release_bodies()
+                shared.release_bodies()
 
-    def _index_hidden(self, *, everything: bool = False) -> None:
-        """Index in the foreground what recall must find and the background has not come to."""
-        state = self._state
-        unsaved = {entry.seq for entry in self._unsaved}  # the archive cannot index these yet
-        hidden = [
-            entry for entry in state.entries
-            if not entry.indexed and entry.message is not None and entry.seq not in unsaved
-            and (everything or entry.seq < state.first_hot or entry.seq in state.replaced)
-        ]  # fmt: skip
-        if hidden:
-            cut = {entry.seq: cut_up(entry) for entry in hidden}
-            self._store.index(self.key, cut)
-            self._recaller.remember(hidden, cut)
-            for entry in hidden:
-                entry.indexed = True
+    def _flush(self) -> None:
+        shared = self._shared
+        shared.last_error = shared.recaller.flush() or shared.last_error
 
     def _plan(self) -> Plan | None:
-        with self._lock:
-            state = self._state
-            tools_tokens = self._tools[1]
+        with self._shared.lock:
+            state = self._shared.transcript
+            tools_tokens = self._shared.tools[1]
             if total_tokens(state, tools_tokens) <= soft_tokens(state):
                 return None
             plan = planned(state, tools_tokens, low_tokens(state))
@@ -186,8 +171,8 @@ class Upkeep:
     def _request(self, plan: Plan) -> SummaryRequest | None:
         if self._summariser is None:
             return None
-        with self._lock:
-            return retelling(self._state, plan)
+        with self._shared.lock:
+            return retelling(self._shared.transcript, plan)
 
     def _narrative(self, plan: Plan) -> str:
         request = self._request(plan)
@@ -196,33 +181,19 @@ class Upkeep:
         try:
             return str(self._summariser.summarise(request))  # type: ignore[union-attr]
         except Exception as error:  # noqa: BLE001 - the notes stand in for any failure
-            self.last_error = error
+            self._shared.last_error = error
             return ""
 
     def _finish(self, plan: Plan, narrative: str) -> None:
-        with self._lock:
-            state = self._state
-            if self._asleep or not apply_plan(state, plan, narrative):
+        shared = self._shared
+        with shared.lock:
+            state = shared.transcript
+            if shared.asleep or not apply_plan(state, plan, narrative):
                 return
-            self._release_bodies()
-            frozen = None if self._unsaved else dumped(state)
+            shared.release_bodies()
+            frozen = dumped(state) if shared.archive.clean else None
         if frozen is not None:
             try:
-                self._store.save_state(self.key, frozen)
+                shared.archive.save_state(frozen)
             except StoreError as error:
-                self.last_error = error
-
-    def _release_bodies(self) -> None:
-        """Let go of bodies that are archived, read, indexed and no longer sent."""
-        state = self._state
-        unsaved = {entry.seq for entry in self._unsaved}
-        for entry in reversed(state.entries[: state.first_hot]):
-            if entry.message is None and entry.seq != state.pinned:
-                break
-            done = entry.noted and entry.indexed and entry.seq not in unsaved
-            if done and entry.seq != state.pinned:
-                entry.message = None
-
-
-def _is_there(state: Session, entry: Entry) -> bool:
-    return entry.seq < len(state.entries) and state.entries[entry.seq] is entry
+                shared.last_error = error

@@ -122,12 +122,12 @@ def total_tokens(session: Session, tools_tokens: int) -> int:
     return total + sum(recalled.tokens for recalled in session.recalls)
 
 
-def spare_tokens(session: Session, tools_tokens: int) -> int:
+def spare_tokens(session: Session, total: int) -> int:
     """Give what of the budget a recalled block finds free: now, or after the compaction it makes.
 
     A block that fits its share only by a compaction may have what that one makes free.
     """
-    spare = session.budget - total_tokens(session, tools_tokens)
+    spare = session.budget - total
     if spare >= recall_room(session):
         return spare
     return free_tokens(session) - warm_room(session) - hot_floor(session)

@@ -12,45 +12,19 @@ is computed from the session's own numbers, so no other tenant's text has a say 
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from os import getpid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.recall.rank import Candidate, Corpus, bm25, weights_of
 from agentrm_plugins.context.stores.base import Row, SessionKey
-from agentrm_plugins.context.stores.schema import SCHEMA, SCHEMA_VERSION
-from agentrm_plugins.errors import (
-    ClosedError,
-    ConfigError,
-    StoreCorrupt,
-    StoreError,
-    StoreFull,
-    StoreLocked,
-    StoreReadOnly,
-)
+from agentrm_plugins.context.stores.connections import Connections
 
 __all__ = ["SqliteStore"]
 
-_T = TypeVar("_T")
-_APPLICATION_ID = 0x41524D31
 _COARSE_FACTOR = 4
 _OWN = "zzsession"
-_KINDS: tuple[tuple[str, type[StoreError], str], ...] = (
-    ("locked", StoreLocked, "another process holds it; raise busy_timeout_s, or use its own file"),
-    ("busy", StoreLocked, "another process holds it; raise busy_timeout_s, or use its own file"),
-    ("readonly", StoreReadOnly, "give the process the right to write, or another path"),
-    ("read-only", StoreReadOnly, "give the process the right to write, or another path"),
-    ("unable to open", StoreReadOnly, "the path cannot be opened; check the folder and its rights"),
-    ("full", StoreFull, "free some room on the disk, or give another path"),
-    ("disk i/o", StoreFull, "the disk refused; check its room and health, or give another path"),
-    ("malformed", StoreCorrupt, "the file is damaged; move it away and restore a copy of it"),
-    ("not a database", StoreCorrupt, "the file is no SQLite database; give another path"),
-    ("no such", StoreCorrupt, "the file lacks a table of the archive; give another path"),
-)
 
 
 class SqliteStore:
@@ -74,119 +48,10 @@ class SqliteStore:
         durability: str = "process",
         max_bytes: int | None = None,
     ) -> None:
-        if durability not in {"process", "power"}:
-            raise ConfigError("durability", durability, "use 'process' or 'power'")
-        if busy_timeout_s < 0:
-            raise ConfigError("busy_timeout_s", busy_timeout_s, "give 0 seconds or more")
-        self.path = str(path)
-        self._busy_timeout_s = busy_timeout_s
-        self._durability = durability
-        self._max_bytes = max_bytes
-        self._lock = threading.RLock()
-        self._readers: list[sqlite3.Connection] = []
-        self._pid = getpid()
-        self._closed = False
-        self._writer: sqlite3.Connection | None = None
-        with self._lock, self._clear("open"):
-            self._prepare(self._write_connection())
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False
+        self._file = Connections(
+            path, busy_timeout_s=busy_timeout_s, durability=durability, max_bytes=max_bytes
         )
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            full = "FULL" if self._durability == "power" else "NORMAL"
-            connection.execute(f"PRAGMA synchronous={full}")
-            if self._max_bytes is not None:
-                size = connection.execute("PRAGMA page_size").fetchone()[0]
-                connection.execute(f"PRAGMA max_page_count={max(1, self._max_bytes // size)}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        owner = connection.execute("PRAGMA application_id").fetchone()[0]
-        if found == SCHEMA_VERSION and owner == _APPLICATION_ID:
-            return
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if owner not in {0, _APPLICATION_ID} or (tables and owner != _APPLICATION_ID):
-            way = "it holds another program's tables; give another path"
-            raise StoreCorrupt(f"path={self.path!r}: {way}")
-        if found > SCHEMA_VERSION:
-            way = f"it was written by a newer version (format {found}); update agentrm-plugins"
-            raise StoreCorrupt(f"path={self.path!r}: {way}")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-    @contextmanager
-    def _clear(self, doing: str) -> Iterator[None]:
-        """Turn SQLite's errors into ours: each names the file, what failed and the way out."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            text = str(error).lower()
-            for word, kind, way in _KINDS:
-                if word in text:
-                    raise kind(f"path={self.path!r}: cannot {doing} ({error}); {way}") from error
-            raise StoreError(f"path={self.path!r}: cannot {doing} ({error})") from error
-
-    def _check_owner(self) -> None:
-        if self._closed:
-            raise ClosedError(f"path={self.path!r}: the store was closed; open a new SqliteStore")
-        if self._pid != getpid():
-            # A forked child must not touch its parent's connections, not even to close them.
-            self._writer, self._readers = None, []
-            self._lock, self._pid = threading.RLock(), getpid()
-
-    def _write_connection(self) -> sqlite3.Connection:
-        self._check_owner()
-        if self._writer is None:
-            self._writer = self._connect()
-        return self._writer
-
-    def _read(self, doing: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        self._check_owner()
-        with self._clear(doing):
-            if self.path == ":memory:":
-                with self._lock:
-                    return work(self._write_connection())
-            try:
-                connection = self._readers.pop()
-            except IndexError:
-                connection = self._connect()
-            try:
-                return work(connection)
-            finally:
-                if self._closed:
-                    connection.close()
-                else:
-                    self._readers.append(connection)
-
-    def _write(self, doing: str, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        self._check_owner()
-        with self._lock, self._clear(doing):
-            connection = self._write_connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                done = work(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            return done
+        self.path = self._file.path
 
     @staticmethod
     def _id(connection: sqlite3.Connection, key: SessionKey) -> int | None:
@@ -225,7 +90,7 @@ class SqliteStore:
                 )
 
         if rows:
-            self._write("append", work)
+            self._file.write("append", work)
 
     def read(self, key: SessionKey, seqs: Sequence[int]) -> dict[int, Row]:
         """Read messages by their place."""
@@ -243,12 +108,12 @@ class SqliteStore:
                     found[seq] = Row(*row)
             return found
 
-        return self._read("read", work)
+        return self._file.read("read", work)
 
     def digests(self, key: SessionKey) -> list[tuple[int, str]]:
         """Give place and digest of all messages, in order."""
         sql = "SELECT seq, digest FROM messages WHERE session=? AND live=1 ORDER BY seq"
-        return self._read("read", lambda c: c.execute(sql, (self._id(c, key),)).fetchall())
+        return self._file.read("read", lambda c: c.execute(sql, (self._id(c, key),)).fetchall())
 
     def index(self, key: SessionKey, passages: Mapping[int, Sequence[Passage]]) -> None:
         """Make messages findable."""
@@ -265,14 +130,16 @@ class SqliteStore:
                     _enter(connection, session, (row[0], seq, row[1]), pieces)
 
         if passages:
-            self._write("index", work)
+            self._file.write("index", work)
 
     def unindexed(self, key: SessionKey, limit: int = 1000) -> list[int]:
         """Give the places of messages that are not yet findable."""
         sql = (
             "SELECT seq FROM messages WHERE session=? AND live=1 AND indexed=0 ORDER BY seq LIMIT ?"
         )
-        rows = self._read("read", lambda c: c.execute(sql, (self._id(c, key), limit)).fetchall())
+        rows = self._file.read(
+            "read", lambda c: c.execute(sql, (self._id(c, key), limit)).fetchall()
+        )
         return [row[0] for row in rows]
 
     def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
@@ -323,27 +190,27 @@ class SqliteStore:
             found.sort(key=lambda c: (-bm25(weights, c, mean)[0], -c.seq, c.start))
             return found[:limit], corpus
 
-        return self._read("search", work)
+        return self._file.read("search", work)
 
     def rewind(self, key: SessionKey, seq: int) -> None:
         """Set aside what follows: kept, and found no more."""
-        self._write("rewind", lambda c: _set_aside(c, self._made_id(c, key), seq))
+        self._file.write("rewind", lambda c: _set_aside(c, self._made_id(c, key), seq))
 
     def save_state(self, key: SessionKey, state: bytes) -> None:
         """Keep a session's state."""
         sql = "UPDATE sessions SET state=? WHERE id=?"
-        self._write("save", lambda c: c.execute(sql, (state, self._made_id(c, key))))
+        self._file.write("save", lambda c: c.execute(sql, (state, self._made_id(c, key))))
 
     def load_state(self, key: SessionKey) -> bytes | None:
         """Give the state that was saved last."""
         sql = "SELECT state FROM sessions WHERE tenant=? AND session=?"
-        row = self._read("read", lambda c: c.execute(sql, tuple(key)).fetchone())
+        row = self._file.read("read", lambda c: c.execute(sql, tuple(key)).fetchone())
         return None if row is None else row[0]
 
     def sessions(self, tenant: str) -> list[str]:
         """Name a tenant's sessions."""
         sql = "SELECT session FROM sessions WHERE tenant=? ORDER BY session"
-        rows = self._read("read", lambda c: c.execute(sql, (tenant,)).fetchall())
+        rows = self._file.read("read", lambda c: c.execute(sql, (tenant,)).fetchall())
         return [row[0] for row in rows]
 
     def forget(self, key: SessionKey) -> None:
@@ -356,19 +223,11 @@ class SqliteStore:
                 connection.execute("DELETE FROM messages WHERE session=?", (session,))
                 connection.execute("DELETE FROM sessions WHERE id=?", (session,))
 
-        self._write("forget", work)
+        self._file.write("forget", work)
 
     def close(self) -> None:
         """Let go of the file. A second time does nothing."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            if self._pid == getpid():
-                for connection in (*self._readers, self._writer):
-                    if connection is not None:
-                        connection.close()
-            self._readers, self._writer = [], None
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self

@@ -57,7 +57,6 @@ class Breaker:
         "_share",
         "_slice_s",
         "_slices",
-        "openings",
         "state",
     )
 
@@ -80,7 +79,6 @@ class Breaker:
         self._probe: int | None = None
         self._probe_s = -inf
         self.state = BreakerState.CLOSED
-        self.openings = 0
 
     def time_until(self, now_s: float) -> float:
         """Seconds until a call may go; 0 is now. With a probe under way: until it is overdue."""
@@ -125,17 +123,18 @@ class Breaker:
         if not self._slices or self._slices[-1][0] != number:
             self._slices.append([number, 0.0, 0.0])
         self._slices[-1][1] += 1
-        self._slices[-1][2] += failed
+        if not failed:
+            return False  # good news opens nothing
+        self._slices[-1][2] += 1
         recent = [part for part in self._slices if part[0] > number - _SLICES]
         calls = sum(part[1] for part in recent)
         failures = sum(part[2] for part in recent)
-        if not failed or calls < self._least_calls or failures < self._share * calls:
+        if calls < self._least_calls or failures < self._share * calls:
             return False
         self._open(now_s)
         return True
 
     def _open(self, now_s: float) -> None:
         self.state = BreakerState.OPEN
-        self.openings += 1
         self._opened_s = now_s
         self._slices.clear()

@@ -54,11 +54,12 @@ class ConcurrencyController:
         self.cuts = 0
 
     def allows(self, in_flight: int) -> bool:
-        """Whether one more may go while `in_flight` are under way. A no counts as held back."""
-        if in_flight < self.limit:
-            return True
+        """Whether one more may go while `in_flight` are under way."""
+        return in_flight < self.limit
+
+    def held_back(self) -> None:
+        """This limit makes somebody wait: it is the one that binds."""
         self._bound = True
-        return False
 
     def answered(self) -> None:
         """A call was accepted and ended well."""

@@ -1,160 +1,158 @@
-"""One endpoint: buckets, rates, gate, concurrency limit and breaker, composed.
+"""One endpoint: what is known of a provider's model under one key, and whether a call may go now.
 
-``wait`` says whether a call may go; whatever becomes of it comes back through ``limited``,
-``overloaded`` or ``ended``. Nothing here knows of tickets' states, lanes or agents.
+Three layers: the kernel's registry of endpoints, this, and below it one meter for each limited
+resource. Beside the meters stand the time that the server asked for (`retry_after`), the circuit
+breaker, the limit of calls in flight, and what is learnt of times and of outputs.
 
-Law: a call may go when the breaker and the gate let it, a place is free, and each bucket holds its
-amount. A refusal is laid at the door of the resource that the server names, or else of the one that
-its figures show as empty, or else of the one that came nearest to its limit; of all that are in
-question where that is not known.
+Law: a call may go when the breaker and the server let it, a place is free, and each meter holds its
+amount. To ask (`wait`) changes nothing: that somebody is held up is told by `held_up`, that time
+has passed by `advance`. What a refusal is laid at the door of says `blame`.
+
+What changed and is to be told to others is put into `news`; whoever tells it empties it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from agentrm_plugins.policy.endpoint.breaker import Breaker
-from agentrm_plugins.policy.endpoint.closure import Gate
+from agentrm_plugins.config.endpoints import BreakerConfig, EndpointConfig
+from agentrm_plugins.policy.endpoint.adaptive_timeouts import AdaptiveTimeouts
+from agentrm_plugins.policy.endpoint.amounts import REFUSED, Sent, Wait, amounts_of
+from agentrm_plugins.policy.endpoint.blame import Blame
+from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
-from agentrm_plugins.policy.endpoint.meter import START_PER_S, Meter
-from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
+from agentrm_plugins.policy.endpoint.meter import meters_of
+from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
+from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
+from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentrm_plugins.types.verdicts import LimitReport
+    from agentrm_plugins.config.endpoints import Price
+    from agentrm_plugins.types.calls import Call, Usage
+    from agentrm_plugins.types.verdicts import Verdict
 
-__all__ = ["RESOURCES", "Endpoint", "Quota", "Sent", "Wait", "amounts_of"]
+__all__ = ["Change", "Endpoint"]
 
-RESOURCES = ("requests", "tokens", "input_tokens", "output_tokens")
-_MINUTE_S = 60.0
-_NEAR = 0.8  # guessed: shares of use closer than this cannot be told apart
-_IN_USE = 0.5  # guessed: a limit of which less was used is not the one that refused
+_LATER_S = 1.0  # guessed: nobody plans on less
+_SILENT = LimitReport()
+_GO = Wait(0.0, "")
+_UNKNOWN, _USUAL = EndpointConfig(), BreakerConfig()
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """What the user says an endpoint allows; None for not known.
+class Change(NamedTuple):
+    """What changed, and why.
 
-    Args:
-        rpm: Requests per window.
-        tpm: Tokens per window, input and output together.
-        input_tpm: Input tokens per window.
-        output_tpm: Output tokens per window.
-        concurrency: Calls in flight.
-        window_s: Seconds of a window: a minute.
-        burst: Share of a window's quota that may go at once.
-        first: Requests that go at once while nothing is known: the core's lanes, for whoever asks
-            for so many lanes expects to use them.
+    A resource's rate ("cut", "grown", "learnt", "told"), or "closed" ("retry_after"), or "breaker"
+    (its new state).
     """
 
-    rpm: float | None = None
-    tpm: float | None = None
-    input_tpm: float | None = None
-    output_tpm: float | None = None
-    concurrency: int | None = None
-    window_s: float = _MINUTE_S
-    burst: float = 1.0
-    first: float = 1.0
-
-
-class Wait(NamedTuple):
-    """How long a call must wait, and for what; 0 is now, infinite until something happens."""
-
-    seconds: float
+    what: str
     cause: str
 
 
-class Sent(NamedTuple):
-    """A call under way."""
-
-    amounts: Mapping[str, float]
-    at_s: float
-    foreign: bool = False
-
-
-def amounts_of(input_tokens: float, output_tokens: float, cached: float = 0.0) -> dict[str, float]:
-    """What a call takes of each resource. Cached input counts only where both are one limit."""
-    return {
-        "requests": 1.0,
-        "tokens": input_tokens + output_tokens,
-        "input_tokens": input_tokens - cached,
-        "output_tokens": output_tokens,
-    }
-
-
 class Endpoint:
-    """The state of one endpoint.
+    """The state of one provider's model under one key.
 
     Args:
-        name: Host, model and the key's fingerprint in one word.
-        quota: What the user says it allows.
-        settings: How rates are searched.
-        now_s: When it begins.
-        breaker: When it counts as dead; None: the usual figures.
+        name: "host/model#fingerprint".
+        config: What the user says of it.
+        now_s: When it is first seen.
+        breaker: When it counts as dead.
+        first: Calls that go at once while nothing is known of its limits.
+        price: What its model costs, if the user said so.
+
+    `calls` says how many tickets may still need it, `in_flight` what runs.
     """
 
     __slots__ = (
         "_answered_s",
-        "_began_s",
-        "_epoch",
-        "_epoch_s",
-        "_last_blamed",
+        "_foreign_calls",
+        "_told_s",
+        "blame",
         "breaker",
+        "calls",
         "concurrency",
-        "gate",
+        "config",
+        "cost",
+        "failures",
+        "idle_since_s",
         "in_flight",
+        "limit_hits",
         "meters",
         "name",
+        "news",
+        "outputs",
+        "price",
+        "requeues",
+        "retry_after",
+        "sent_calls",
+        "timeouts",
     )
 
     def __init__(
         self,
         name: str,
-        quota: Quota,
-        settings: RateSettings | None = None,
+        config: EndpointConfig = _UNKNOWN,
         now_s: float = 0.0,
-        breaker: Breaker | None = None,
+        *,
+        breaker: BreakerConfig = _USUAL,
+        first: float = 1.0,
+        price: Price | None = None,
     ) -> None:
-        settings = settings or RateSettings()
         self.name = name
-        told = {
-            "requests": quota.rpm,
-            "tokens": quota.tpm,
-            "input_tokens": quota.input_tpm,
-            "output_tokens": quota.output_tpm,
-        }
-        self.meters: dict[str, Meter] = {}
-        for resource in RESOURCES:
-            limit = told[resource]
-            controller = RateController(
-                settings,
-                told_per_s=None if limit is None else limit / quota.window_s,
-                start_per_s=START_PER_S if resource == "requests" else None,
-                now_s=now_s,
-            )
-            meter = self.meters[resource] = Meter(
-                controller, quota.window_s, quota.burst, quota.first
-            )
-            meter.apply(now_s)
-        self.gate = Gate()
-        self.breaker = breaker or Breaker()
-        self.concurrency = ConcurrencyController(told=quota.concurrency)
+        self.config = config
+        self.price = price
+        self.meters = meters_of(config, first, now_s)
+        self.blame = Blame(now_s)
+        self.retry_after = RetryAfter()
+        self.breaker = Breaker(
+            share=breaker.share,
+            least_calls=breaker.least_calls,
+            window_s=breaker.window_s,
+            cool_down_s=breaker.cool_down_s,
+        )
+        self.concurrency = ConcurrencyController(told=config.concurrency)
+        self.outputs = OutputEstimator()
+        self.timeouts = AdaptiveTimeouts()
         self.in_flight: dict[int, Sent] = {}
+        self.news: list[Change] = []
+        self.calls = 0
+        self.idle_since_s = now_s
+        self.sent_calls = 0
+        self.limit_hits = 0
+        self.failures = 0
+        self.requeues = 0
+        self.cost = 0.0
         self._answered_s = -inf
-        self._last_blamed: list[str] = []
-        self._began_s = now_s
-        self._epoch_s = -inf
-        self._epoch = dict.fromkeys(RESOURCES, 0.0)
+        self._told_s = -inf
+        self._foreign_calls = 0
+        told = (name for name, meter in self.meters.items() if meter.controller.limit_per_s)
+        self.news.extend(Change(resource, "told") for resource in told)
 
-    # -- may it go? ---------------------------------------------------------------------------
+    # -- questions ----------------------------------------------------------------------------
+
+    def need(self, call: Call) -> dict[str, float]:
+        """What the call will probably take of each resource."""
+        given, config = call.estimate, self.config
+        most = call.max_output_tokens
+        if most is None and given.output_tokens:
+            output = given.output_tokens
+        else:
+            output = self.outputs.output_tokens(call.agent, most, reserve=config.reserve)
+        cached = 0
+        if not config.cached_input_counts:
+            cached = given.cached_input_tokens or self.outputs.cached_tokens(
+                call.agent, given.input_tokens
+            )
+        return amounts_of(given.input_tokens, output, cached)
 
     def too_large(self, amounts: Mapping[str, float]) -> str | None:
         """The resource of which a call takes more than there ever is; None if it fits."""
         for resource, meter in self.meters.items():
-            if meter.too_large(amounts[resource]):
+            if amounts[resource] > meter.most:
                 return resource
         return None
 
@@ -163,38 +161,63 @@ class Endpoint:
         wait_s = self.breaker.time_until(now_s)
         if wait_s > 0:
             return Wait(wait_s, "breaker")
-        wait_s = self.gate.time_until(now_s)
+        wait_s = self.retry_after.time_until(now_s)
         if wait_s > 0:
-            for meter in self.meters.values():
-                meter.controller.stopped()
             return Wait(wait_s, "closed")
         if not self.concurrency.allows(len(self.in_flight)):
             return Wait(inf, "concurrency")
-        longest = Wait(0.0, "")
+        longest = _GO
         for resource, meter in self.meters.items():
-            wait_s = meter.wait_s(amounts[resource], now_s)
-            if wait_s > longest.seconds:
-                longest = Wait(wait_s, resource)
+            if meter.bucket is not None:
+                wait_s = meter.wait_s(amounts[resource], now_s)
+                if wait_s > longest.seconds:
+                    longest = Wait(wait_s, resource)
         return longest
 
     def next_s(self) -> float:
         """When `advance` may change something."""
         return min(meter.controller.next_s() for meter in self.meters.values())
 
-    def advance(self, now_s: float) -> list[str]:
-        """Let time pass; gives the resources of which the rate changed."""
-        changed = []
+    def is_down(self, now_s: float) -> bool:
+        """Whether calls to it fail fast."""
+        breaker = self.breaker
+        return breaker.state is BreakerState.OPEN and breaker.time_until(now_s) > 0
+
+    def limit_per_s(self, resource: str) -> float | None:
+        """What is known of a limit; of tokens, input's and output's where they are apart."""
+        limit = self.meters[resource].controller.limit_per_s
+        if limit is None and resource == "tokens":
+            parts = [self.limit_per_s(name) for name in ("input_tokens", "output_tokens")]
+            known = [part for part in parts if part is not None]
+            limit = sum(known) if len(known) == len(parts) else None
+        return None if limit is None or limit == inf else limit
+
+    # -- time, and who waits -------------------------------------------------------------------
+
+    def advance(self, now_s: float) -> None:
+        """Let time pass: rates may grow."""
         for resource, meter in self.meters.items():
             if meter.controller.advance(now_s):
                 meter.apply(now_s)
-                changed.append(resource)
-        return changed
+                self.news.append(Change(resource, "grown"))
 
-    # -- what becomes of it -------------------------------------------------------------------
+    def held_up(self, amounts: Mapping[str, float], wait: Wait, now_s: float) -> None:
+        """A call of `amounts` waits for what `wait` says: that limit is the one that binds."""
+        if wait.cause == "closed":
+            for meter in self.meters.values():
+                meter.controller.stopped()
+        elif wait.cause == "concurrency":
+            self.concurrency.held_back()
+        elif wait.cause in self.meters:
+            for resource, meter in self.meters.items():
+                if meter.wait_s(amounts[resource], now_s) > 0:
+                    meter.controller.held_back()
+
+    # -- a call goes ----------------------------------------------------------------------------
 
     def sent(
         self,
-        ticket: int,
+        number: int,
         amounts: Mapping[str, float],
         now_s: float,
         *,
@@ -206,26 +229,75 @@ class Endpoint:
         A foreign one is none of ours: it never is the probe, and of those only errors are heard,
         so the breaker does not count them.
         """
-        gap_s = 0.0
         for resource, meter in self.meters.items():
-            amount = amounts[resource]
-            meter.controller.sent(amount)
-            self._epoch[resource] += amount
-            if meter.bucket is not None:
-                meter.take(amount, now_s)
-                gap_s = max(gap_s, amount / meter.controller.rate_per_s)
-        went_s = now_s if at_s is None else min(at_s, now_s)
-        self.in_flight[ticket] = Sent(amounts, went_s, foreign)
-        if not foreign:
-            self.gate.sent(gap_s, now_s)
-            self.breaker.sent(ticket, now_s)
+            meter.sent(amounts[resource], now_s)
+        self.in_flight[number] = Sent(amounts, now_s if at_s is None else min(at_s, now_s), foreign)
+        if foreign:
+            return
+        self.sent_calls += 1
+        if self.retry_after.drips:
+            self.retry_after.sent(self._gap_s(amounts), now_s)
+        if self.breaker.state is not BreakerState.CLOSED:
+            before = self.breaker.state
+            self.breaker.sent(number, now_s)
+            self._broken(before)
 
-    def reported(self, report: LimitReport, now_s: float, sent_s: float | None = None) -> list[str]:
-        """The server named its limits; gives the resources whose limit is news.
+    def _gap_s(self, amounts: Mapping[str, float]) -> float:
+        """Seconds between two calls of this size at the paced rate."""
+        rates = ((name, meter.controller.rate_per_s) for name, meter in self.meters.items())
+        return max(amounts[name] / rate for name, rate in rates)
 
-        `sent_s` is when the request went that it answers; None: just now.
+    # -- and ends --------------------------------------------------------------------------------
+
+    def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
+        """A call ended well."""
+        self.timeouts.answered()
+        self.ended(number, self._used(usage), now_s)
+        if usage is not None and usage.total_tokens:
+            self.outputs.used(
+                agent, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
+            )
+
+    def given_up(self, number: int, usage: Usage | None, now_s: float) -> None:
+        """A call was cancelled, or met an error that is not the endpoint's fault."""
+        self.ended(number, self._used(usage), now_s, failed=None)
+
+    def reaped(self, number: int, now_s: float) -> None:
+        """A call hung: what it took counts as used."""
+        self.timeouts.reaped()
+        self.failures += 1
+        self.ended(number, None, now_s, failed=True, hung=True)
+
+    def failed(
+        self, number: int, verdict: Verdict, report: LimitReport | None, now_s: float
+    ) -> None:
+        """A call met an error that may be cured."""
+        said = report or _SILENT
+        if verdict.kind is Kind.LIMIT:
+            self.limit_hits += 1
+            self.refused(number, said, now_s)
+            return
+        self.failures += 1
+        if verdict.kind is Kind.OVERLOADED:
+            self.overloaded(number, said, now_s)
+        else:
+            self.ended(number, REFUSED, now_s, failed=True)
+
+    def foreign(
+        self, verdict: Verdict, report: LimitReport, sent_s: float | None, now_s: float
+    ) -> None:
+        """A request that is none of the kernel's calls met an error.
+
+        It counts against the limits, but not for the breaker.
         """
-        news = []
+        number = self._foreign_calls = self._foreign_calls - 1
+        self.sent(number, REFUSED, now_s, at_s=sent_s, foreign=True)
+        self.failed(number, verdict, report, now_s)
+
+    def reported(self, report: LimitReport, now_s: float, sent_s: float | None = None) -> None:
+        """The server named its limits, answering a request that went at `sent_s` (None: now)."""
+        if not self.config.learn:
+            return
         went_s = now_s if sent_s is None else min(sent_s, now_s)
         for resource, limit in report.limits().items():
             meter, later = self.meters[resource], 0.0
@@ -233,41 +305,35 @@ class Endpoint:
                 calls = self.in_flight.values()
                 later = sum(sent.amounts[resource] for sent in calls if sent.at_s > went_s)
             if meter.learn(limit, later, went_s, now_s):
-                news.append(resource)
-        return news
+                self.news.append(Change(resource, "learnt"))
 
-    def limited(self, ticket: int, report: LimitReport, now_s: float) -> list[str]:
-        """The server refused a call for its limits (429); gives the resources that were cut."""
-        sent = self.in_flight.get(ticket)
-        cut = self.refused(ticket, report, now_s)
-        self.reported(report, now_s, None if sent is None else sent.at_s)
-        return cut
+    def refused(self, number: int, report: LimitReport, now_s: float) -> list[str]:
+        """The server refused a call for its limits (429); gives the resources that were cut.
 
-    def refused(self, ticket: int, report: LimitReport, now_s: float) -> list[str]:
-        """The same, but for what the server says that its limits are."""
-        sent = self._back(ticket, now_s)
+        What it said of the limits themselves is for `reported`.
+        """
+        sent = self._back(number, now_s)
         if sent is None:
             return []
-        blamed = self._blamed(report, sent, now_s)
+        blamed = self.blame.of(report, sent, self.meters, now_s)
         cut = []
         for resource, meter in self.meters.items():
             if resource not in blamed:
                 meter.controller.taken_back(sent.amounts[resource], sent.at_s)
             elif meter.controller.hit(sent.amounts[resource], sent.at_s, now_s):
                 cut.append(resource)
+                self.news.append(Change(resource, "cut"))
                 meter.empty(now_s)
         if cut:
-            self._last_blamed = blamed
-            self._epoch_s = now_s
-            self._epoch = dict.fromkeys(RESOURCES, 0.0)
+            self.blame.cut(blamed, self.meters, now_s)
         if report.retry_after_s is not None:
-            self.gate.close(report.retry_after_s, now_s)
-        self.breaker.ended(ticket, failed=False, now_s=now_s)
+            self._close(report.retry_after_s, now_s)
+        self._ended(number, now_s, failed=False)
         return cut
 
-    def overloaded(self, ticket: int, report: LimitReport, now_s: float) -> bool:
+    def overloaded(self, number: int, report: LimitReport, now_s: float) -> bool:
         """The server had no room (503, 529). Says whether that cut the concurrency limit."""
-        sent = self._back(ticket, now_s)
+        sent = self._back(number, now_s)
         if sent is None:
             return False
         for resource in RESOURCES:
@@ -275,80 +341,67 @@ class Endpoint:
         accepted = len(self.in_flight)
         cut = self.concurrency.refused(accepted, sent.at_s, now_s)
         if report.retry_after_s is not None or not accepted:
-            self.gate.close(report.retry_after_s, now_s)
+            self._close(report.retry_after_s, now_s)
         # Full is not dead: it is a failure only if nobody was served since this call was sent.
         alive = accepted > 0 or self._answered_s > sent.at_s or sent.foreign
-        self.breaker.ended(ticket, failed=None if alive else True, now_s=now_s)
+        self._ended(number, now_s, failed=None if alive else True)
         return cut
 
     def ended(
         self,
-        ticket: int,
+        number: int,
         used: Mapping[str, float] | None,
         now_s: float,
         *,
         failed: bool | None = False,
         hung: bool = False,
-    ) -> bool:
-        """A call ended; `used` is what it really took, None if nobody knows.
-
-        Returns:
-            Whether the breaker's state changed.
-        """
-        sent = self.in_flight.pop(ticket, None)
+    ) -> None:
+        """A call ended; `used` is what it really took, None if nobody knows."""
+        sent = self.in_flight.pop(number, None)
         if sent is None:
-            return False
-        for resource, meter in self.meters.items():
-            reserved = sent.amounts[resource]
-            if used is not None:
-                meter.controller.corrected(used[resource] - reserved)
-                self._epoch[resource] += used[resource] - reserved
-                meter.settle(reserved, used[resource], now_s)
+            return
+        if used is not None:
+            for resource, meter in self.meters.items():
+                meter.ended(sent.amounts[resource], used[resource], now_s)
         if failed is False:
             self._answered_s = now_s
             self.concurrency.answered()
-            self.gate.accepted()
+            self.retry_after.accepted()
         if sent.foreign or (hung and self._answered_s > sent.at_s):
             failed = None  # others were served meanwhile: this one is lost, the endpoint lives
-        return self.breaker.ended(ticket, failed=failed, now_s=now_s)
+        self._ended(number, now_s, failed=failed)
 
-    # -- steps --------------------------------------------------------------------------------
+    # -- steps -------------------------------------------------------------------------------
 
-    def _back(self, ticket: int, now_s: float) -> Sent | None:
+    def _back(self, number: int, now_s: float) -> Sent | None:
         """A refused call took nothing; only the request itself may have counted."""
-        sent = self.in_flight.pop(ticket, None)
+        sent = self.in_flight.pop(number, None)
         if sent is not None:
+            self.blame.taken_back(sent)
             for resource, meter in self.meters.items():
-                amount = sent.amounts[resource]
-                if sent.at_s > self._epoch_s:
-                    self._epoch[resource] -= amount
                 if resource != "requests":
-                    meter.give_back(amount, sent.at_s, now_s)
+                    meter.give_back(sent.amounts[resource], sent.at_s, now_s)
         return sent
 
-    def _blamed(self, report: LimitReport, sent: Sent, now_s: float) -> list[str]:
-        if report.resource is not None:
-            return [report.resource]
-        empty = [
-            resource
-            for resource, limit in report.limits().items()
-            if limit.remaining is not None and limit.remaining < sent.amounts[resource]
-        ]
-        return empty or self._most_used(sent.at_s, now_s)
+    def _used(self, usage: Usage | None) -> dict[str, float] | None:
+        if usage is None:
+            return None
+        cached = 0 if self.config.cached_input_counts else usage.cached_input_tokens
+        return amounts_of(usage.input_tokens, usage.output_tokens, cached)
 
-    def _most_used(self, sent_s: float, now_s: float) -> list[str]:
-        """The server does not say: which of requests and tokens came near to its limit lately?"""
-        if sent_s <= self._epoch_s:
-            return self._last_blamed
-        seconds = max(now_s - max(self._epoch_s, self._began_s), 1e-3)
-        limits = {name: meter.controller.limit_per_s for name, meter in self.meters.items()}
-        use = {name: self._epoch[name] / seconds / limit for name, limit in limits.items() if limit}
-        unknown = [] if "requests" in use else ["requests"]
-        if not any(name in use for name in RESOURCES[1:]):
-            unknown.append("tokens")
-        if unknown:  # it is one of these, or one that is known and was really in use
-            return unknown + [name for name, share in use.items() if share >= _IN_USE]
-        most = max(use.values())
-        if most <= 0 and self._last_blamed:
-            return self._last_blamed  # nothing went through since: it is the same trouble
-        return [resource for resource, share in use.items() if share >= _NEAR * most]
+    def _close(self, seconds: float | None, now_s: float) -> None:
+        self.retry_after.close(seconds, now_s)
+        until_s = self.retry_after.closed_until_s
+        # Each refusal of one storm has its own time: only one that is really later is news.
+        if until_s > now_s and until_s > self._told_s + _LATER_S:
+            self._told_s = until_s
+            self.news.append(Change("closed", "retry_after"))
+
+    def _ended(self, number: int, now_s: float, *, failed: bool | None) -> None:
+        before = self.breaker.state
+        if self.breaker.ended(number, failed=failed, now_s=now_s):
+            self._broken(before)
+
+    def _broken(self, before: BreakerState) -> None:
+        if self.breaker.state is not before:
+            self.news.append(Change("breaker", self.breaker.state.value))

@@ -70,7 +70,7 @@ class OutputEstimator:
         """A call of `agent` ended well and used this many tokens."""
         _remember(self._outputs, agent, output_tokens)
         _remember(self._outputs, _WHOLE_ENDPOINT, output_tokens)
-        if input_tokens:
+        if input_tokens and (cached_input_tokens or agent in self._cached):
             _remember(self._cached, agent, cached_input_tokens / input_tokens, calls=_LEAST)
 
 

@@ -98,17 +98,19 @@ class RateController:
         told_per_s: What the user says the limit is, units per second; None if he does not.
         start_per_s: Where slow start begins; None: no bound until the first hit.
         now_s: When it begins.
+
+    `total` is all that ever went, refused or not, at its real size as far as that is known.
     """
 
     __slots__ = (
         "_anchor_s",
         "_anchored",
         "_app_limited",
+        "_base",
         "_bound",
         "_ceiling_per_s",
         "_crowded",
         "_cut_s",
-        "_delivered",
         "_interval_end_s",
         "_known_per_s",
         "_mean",
@@ -122,6 +124,7 @@ class RateController:
         "_told_per_s",
         "cuts",
         "rate_per_s",
+        "total",
     )
 
     def __init__(
@@ -141,7 +144,8 @@ class RateController:
         self.rate_per_s = start if told_per_s is None else told_per_s
         self.cuts = 0
         self._mean = 0.0
-        self._delivered = 0.0
+        self.total = 0.0
+        self._base = 0.0
         self._anchor_s = now_s
         self._anchored = False
         self._app_limited = False
@@ -174,6 +178,11 @@ class RateController:
             return Source.SERVER
         return Source.PROBED if self._known_per_s is not None else Source.TOLD
 
+    @property
+    def _delivered(self) -> float:
+        """What has gone since the last cut, and was not refused."""
+        return self.total - self._base
+
     def next_s(self) -> float:
         """When `advance` may change the rate; infinite while nothing would."""
         growing = self._recovering or (self._bound and self.rate_per_s < self._ceiling_per_s)
@@ -183,17 +192,17 @@ class RateController:
 
     def sent(self, amount: float) -> None:
         """A call of `amount` was let go."""
-        self._delivered += amount
+        self.total += amount
         self._mean = amount if not self._mean else self._mean + _MEMORY * (amount - self._mean)
 
     def corrected(self, difference: float) -> None:
         """A call really used `difference` more (negative: less) than was reserved."""
-        self._delivered += difference
+        self.total += difference
 
     def taken_back(self, amount: float, sent_s: float) -> None:
         """A call of `amount`, sent at `sent_s`, was refused, for whatever reason."""
         if sent_s > self._cut_s:  # else it is forgotten already
-            self._delivered -= amount
+            self._base += amount
 
     def held_back(self) -> None:
         """This rate makes somebody wait: it is the one that binds."""
@@ -249,7 +258,7 @@ class RateController:
         self.cuts += 1
         self._cut_s = self._anchor_s = now_s
         self._anchored = True
-        self._delivered = 0.0
+        self._base = self.total
         self._app_limited = self._bound = False
         self._step = 1.0
         self._recovering = True

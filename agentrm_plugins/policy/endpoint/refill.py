@@ -20,10 +20,10 @@ from __future__ import annotations
 from math import sqrt
 from typing import NamedTuple
 
+from agentrm_plugins.types.verdicts import usual_window_s
+
 __all__ = ["Refill", "RefillEstimator"]
 
-_USUAL_WINDOWS_S = (1.0, 60.0, 3600.0, 86400.0)
-_SNAP = 0.15
 _FINE_S = 0.001  # OpenAI's resets are in milliseconds
 _COARSE_S = 1.0  # Anthropic's in seconds, rounded up
 _CLEAR = 2.0
@@ -108,16 +108,9 @@ class RefillEstimator:
         if left < _CLEAR**2 or reset < (_CLEAR * self._step_s) ** 2:
             return
         if self._both > 0:
-            self.known = Refill(_usual(self._longest_s), self._limit, fixed=True)
+            self.known = Refill(usual_window_s(self._longest_s), self._limit, fixed=True)
             return
         rate = sqrt((left - 1 / 12) / (reset - self._step_s**2 / 12))
         # Remaining is rounded down and the reset up: the middle lies half a step off.
         size = self._mean_left + 0.5 + rate * (self._mean_reset_s - self._step_s / 2)
-        self.known = Refill(_usual(self._limit / rate), size, fixed=False)
-
-
-def _usual(window_s: float) -> float:
-    for usual_s in _USUAL_WINDOWS_S:
-        if abs(window_s - usual_s) <= _SNAP * usual_s:
-            return usual_s
-    return window_s
+        self.known = Refill(usual_window_s(self._limit / rate), size, fixed=False)

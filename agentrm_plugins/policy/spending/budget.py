@@ -81,8 +81,15 @@ class Budget:
 
     def spent(self, now_s: float) -> float:
         """Settled and reserved together."""
-        self._roll(now_s)
-        return self.settled + self.reserved
+        settled = self.settled
+        if self._window_s is not None:
+            for end_s, used in self._slices:
+                if end_s + self._window_s > now_s:
+                    break
+                settled -= used
+            else:
+                settled = 0.0  # no rounding error survives an empty window
+        return settled + self.reserved
 
     def allows(self, amount: float, now_s: float) -> bool:
         """Whether a call of `amount` fits."""
@@ -95,6 +102,8 @@ class Budget:
             return 0.0
         if self._window_s is not None:
             for at_s, part in self._slices:
+                if at_s + self._window_s <= now_s:
+                    continue  # it is free already
                 missing -= part
                 if missing <= 0:
                     return max(0.0, at_s + self._window_s - now_s)

@@ -10,13 +10,21 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
-from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.testing.provider.limits import Quota
+from agentrm_plugins.testing.provider.limits import Kind, Quota
 from agentrm_plugins.testing.provider.seeding import Distribution, as_distribution
+from agentrm_plugins.types.checks import (
+    check_choice,
+    check_instance,
+    check_known,
+    check_number,
+    check_seconds,
+    check_share,
+    check_whole,
+)
 
 if TYPE_CHECKING:
     from agentrm_plugins.testing.provider.requests import ProviderRequest
@@ -24,7 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Change", "ModelConfig", "ProviderConfig", "key_fingerprint"]
 
 Charge = Literal["reserve", "reserve_only", "actual"]
-HeaderStyle = Literal["openai", "anthropic", "azure", "none"]
+HeaderStyle = Literal[
+    "openai", "anthropic", "azure", "gateway", "ietf", "plain", "mistral", "cerebras", "none"
+]
 RetryAfterStyle = Literal["ms", "s", "none"]
 LimitScope = Literal["model_and_key", "model", "key", "server"]
 
@@ -34,22 +44,6 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
 def key_fingerprint(key: str) -> str:
     """Twelve hex digits that stand for an API key; the key cannot be read from them."""
     return sha256(b"agentrm-simulated-provider:" + key.encode()).hexdigest()[:12]
-
-
-def _positive(name: str, value: float | None) -> None:
-    if value is not None and not (isinstance(value, int | float) and isfinite(value) and value > 0):
-        raise ConfigError(name, value, "give a number above 0, or None for no limit")
-
-
-def _count(name: str, value: object, least: int = 0) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(name, value, f"give a whole number >= {least}")
-
-
-def _choice(name: str, value: object, kind: Any) -> None:
-    allowed = get_args(kind)
-    if value not in allowed:
-        raise ConfigError(name, value, f"give one of {', '.join(map(repr, allowed))}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +65,12 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name in ("rpm", "tpm", "input_tpm", "output_tpm", "capacity", "context_window"):
-            _positive(f"models[...].{name}", getattr(self, name))
+            check_number(f"models[...].{name}", getattr(self, name), above=True, none=True)
         for name in ("time_to_first_token_s", "token_time_s"):
             if getattr(self, name) is not None:
                 as_distribution(f"models[...].{name}", getattr(self, name))
-        if self.hang_rate is not None and not 0 <= self.hang_rate <= 1:
-            raise ConfigError("models[...].hang_rate", self.hang_rate, "give a share from 0 to 1")
+        if self.hang_rate is not None:
+            check_share("models[...].hang_rate", self.hang_rate, zero=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +81,9 @@ class Change:
     changes: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.at_s) and self.at_s >= 0):
-            raise ConfigError("Change.at_s", self.at_s, "give seconds >= 0")
+        check_seconds("Change.at_s", self.at_s, zero=True, none=False)
         known = {entry.name for entry in fields(ProviderConfig)} - {"seed", "schedule"}
-        for name in self.changes:
-            if name not in known:
-                raise ConfigError("Change.changes", name, f"change one of {sorted(known)}")
+        check_known(self.changes, known, self.changes)
 
 
 _RATES = (
@@ -122,18 +113,24 @@ class ProviderConfig:
         limit_factor: Multiplies all these limits: 0.4 lets them fall to 40 %.
         window_s: Length of "a minute" in seconds, for short scenarios.
         burst: Size of the bucket as a share of a window's quota, 0 < burst <= 1.
-        fixed_window: Fixed windows instead of continuous refill.
+        window: How what was taken returns: "bucket" all the time, "fixed" whole at the end of
+            each window since the first request, "clock" whole at each multiple of `window_s` of
+            Unix time (clock minutes), "sliding" each amount a window after it was taken.
+        enforce_s: Steps in which the limits are enforced beside their window, seconds: 1 lets a
+            limit of 600 a minute pass 10 a second. None is no steps. No header tells of them.
         limit_scope: What has limits of its own: each model and key, each model, each key, or
             the server as a whole.
         charge: "reserve" takes input + max_tokens up front and corrects it by the real usage at
-            the end; "reserve_only" never corrects; "actual" lets a request in when its input
-            fits and charges its output when it is over.
+            the end; "reserve_only" never corrects, so unused max_tokens are kept; "actual" lets a
+            request in when its input fits and charges its output when it is over.
         default_max_tokens: Output tokens reserved for a request that names no limit of its own.
         rejection_cost: Requests charged for a rejected one (FIELD F2: a 429 costs quota).
         capacity: Requests served at once per model; more are answered 503. None is endless.
         quota_tokens: Tokens per key in all; then 429 `insufficient_quota`. None is endless.
         context_window: Tokens; a larger request is 400 `context_length_exceeded`.
-        header_style: Whose rate-limit headers to send.
+        header_style: Whose rate-limit headers to send; "gateway" is limit and remaining only,
+            "ietf" `RateLimit` and `RateLimit-Policy`, "plain" one `x-ratelimit-limit: 60, 60;w=60`.
+        reset_headers: Whether those say when the limits are whole again.
         retry_after: "ms" sends `retry-after-ms` and `retry-after`, "s" whole seconds only.
         capacity_retry_after_s: `retry-after` of a 503, seconds; None sends none.
         hang_rate: Share of the admitted requests that are never answered (headers withheld).
@@ -173,7 +170,8 @@ class ProviderConfig:
     limit_factor: float = 1.0
     window_s: float = 60.0
     burst: float = 1.0
-    fixed_window: bool = False
+    window: Kind = "bucket"
+    enforce_s: float | None = None
     limit_scope: LimitScope = "model_and_key"
     charge: Charge = "reserve"
     default_max_tokens: int = 256
@@ -182,6 +180,7 @@ class ProviderConfig:
     quota_tokens: int | None = None
     context_window: int | None = None
     header_style: HeaderStyle = "openai"
+    reset_headers: bool = True
     retry_after: RetryAfterStyle = "ms"
     capacity_retry_after_s: float | None = None
     hang_rate: float = 0.0
@@ -214,27 +213,23 @@ class ProviderConfig:
         self._check_collections()
 
     def _check_limits(self) -> None:
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise ConfigError("seed", self.seed, "give a whole number")
+        check_whole("seed", self.seed, -(2**63), 2**63)
         for name in ("rpm", "tpm", "input_tpm", "output_tpm", "quota_tokens", "context_window"):
-            _positive(name, getattr(self, name))
+            check_number(name, getattr(self, name), above=True, none=True)
         for name in ("limit_factor", "window_s", "time_scale"):
-            if getattr(self, name) is None:
-                raise ConfigError(name, None, "give a number above 0")
-            _positive(name, getattr(self, name))
-        if self.capacity is not None:
-            _count("capacity", self.capacity, 1)
-        if not 0 < self.burst <= 1:
-            raise ConfigError("burst", self.burst, "give a share of the quota, 0 < burst <= 1")
-        if not (isfinite(self.rejection_cost) and self.rejection_cost >= 0):
-            raise ConfigError("rejection_cost", self.rejection_cost, "give a number >= 0")
-        _choice("limit_scope", self.limit_scope, LimitScope)
-        _choice("charge", self.charge, Charge)
-        _choice("header_style", self.header_style, HeaderStyle)
-        _choice("retry_after", self.retry_after, RetryAfterStyle)
-        wait = self.capacity_retry_after_s
-        if wait is not None and not (isfinite(wait) and wait >= 0):
-            raise ConfigError("capacity_retry_after_s", wait, "give seconds >= 0, or None")
+            check_number(name, getattr(self, name), above=True)
+        check_whole("capacity", self.capacity, 1, none=True)
+        check_share("burst", self.burst, of="the quota")
+        check_number("rejection_cost", self.rejection_cost)
+        check_choice("window", self.window, get_args(Kind))
+        check_seconds("enforce_s", self.enforce_s)
+        if self.enforce_s is not None and self.enforce_s > self.window_s:
+            raise ConfigError("enforce_s", self.enforce_s, f"keep it at most {self.window_s}")
+        check_choice("limit_scope", self.limit_scope, get_args(LimitScope))
+        check_choice("charge", self.charge, get_args(Charge))
+        check_choice("header_style", self.header_style, get_args(HeaderStyle))
+        check_choice("retry_after", self.retry_after, get_args(RetryAfterStyle))
+        check_seconds("capacity_retry_after_s", self.capacity_retry_after_s, zero=True)
 
     def _check_replies(self) -> None:
         for name in ("time_to_first_token_s", "token_time_s", "output_tokens"):
@@ -242,32 +237,27 @@ class ProviderConfig:
         if self.usage_factor is not None:
             as_distribution("usage_factor", self.usage_factor)
         for name in ("tokens_per_chunk", "default_max_tokens", "tool_calls_per_round"):
-            _count(name, getattr(self, name), 1)
-        _count("embedding_dimensions", self.embedding_dimensions, 1)
-        _count("agent_rounds", self.agent_rounds)
+            check_whole(name, getattr(self, name), 1)
+        check_whole("embedding_dimensions", self.embedding_dimensions, 1)
+        check_whole("agent_rounds", self.agent_rounds)
         if self.responder is not None and not callable(self.responder):
             raise ConfigError("responder", self.responder, "give a function of one request")
 
     def _check_faults(self) -> None:
         for name in (*_RATES, "cached_share"):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and 0 <= value <= 1):
-                raise ConfigError(name, value, "give a share from 0 to 1")
+            check_share(name, getattr(self, name), zero=True)
         total = sum(getattr(self, name) for name in _RATES if name != "slow_rate")
         if total > 1 + 1e-9:
             raise ConfigError("hang_rate + ... + garbage_rate", total, "keep the sum at most 1")
-        if self.hang_s is not None and not (isfinite(self.hang_s) and self.hang_s >= 0):
-            raise ConfigError("hang_s", self.hang_s, "give seconds >= 0, or None for never")
-        if not (isfinite(self.slow_factor) and self.slow_factor >= 1):
-            raise ConfigError("slow_factor", self.slow_factor, "give a number >= 1")
+        check_seconds("hang_s", self.hang_s, zero=True)
+        check_number("slow_factor", self.slow_factor, 1)
         allowed = (500, 502, 503, 529)
         if not self.error_statuses or any(code not in allowed for code in self.error_statuses):
             raise ConfigError("error_statuses", self.error_statuses, f"choose from {allowed}")
 
     def _check_collections(self) -> None:
         for name, model in self.models.items():
-            if not isinstance(model, ModelConfig):
-                raise ConfigError(f"models[{name!r}]", model, "give a ModelConfig")
+            check_instance(f"models[{name!r}]", model, ModelConfig)
         object.__setattr__(self, "models", MappingProxyType(dict(self.models)))
         if self.accepted_keys is not None:
             keys = frozenset(self.accepted_keys)
@@ -306,7 +296,8 @@ class ProviderConfig:
             output_tokens=limit("output_tpm"),
             window_s=self.window_s * self.time_scale,
             burst=self.burst,
-            fixed=self.fixed_window,
+            kind=self.window,
+            enforce_s=None if self.enforce_s is None else self.enforce_s * self.time_scale,
         )
 
     def of(self, model: str, name: str) -> Any:

@@ -1,14 +1,16 @@
 """Rate-limit headers and error bodies, in the forms that real providers send.
 
 Sources: OpenAI's guides to rate limits and to error codes; Anthropic's page on rate limits;
-Azure OpenAI's page on quotas. Pure: wall time comes in as an argument.
+Azure OpenAI's page on quotas; the response headers documented by Mistral and Cerebras; LiteLLM's
+proxy ("gateway"); the IETF's draft-ietf-httpapi-ratelimit-headers. Pure: wall time comes in as an
+argument.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from math import ceil, isinf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agentrm_plugins.testing.provider.wire import dump
 
@@ -87,29 +89,99 @@ def _pair(name: str, value: object) -> tuple[bytes, bytes]:
     return name.encode(), str(value).encode()
 
 
-def limit_headers(limits: LimitSet, style: HeaderStyle, now_s: float, wall_s: float) -> Headers:
-    """The headers that say what is left. `wall_s` is Unix time, for Anthropic's timestamps."""
-    headers: Headers = []
+def limit_headers(
+    limits: LimitSet, style: HeaderStyle, now_s: float, wall_s: float, *, resets: bool = True
+) -> Headers:
+    """The headers that say what is left.
+
+    Args:
+        limits: The limits of the request's scope.
+        style: Whose headers.
+        now_s: The limits' time.
+        wall_s: Unix time, for timestamps.
+        resets: Whether they say when the limits are whole again.
+    """
+    said = [
+        _Said(
+            name,
+            int(meter.limit),
+            max(0, int(meter.remaining(now_s) + 1e-9)),
+            meter.reset_s(now_s) if resets else None,
+        )
+        for name, meter in limits.meters()
+    ]
     if style == "none":
-        return headers
-    for resource, meter in limits.meters():
-        left = max(0, int(meter.remaining(now_s) + 1e-9))
-        dashed = resource.replace("_", "-")
-        if style == "anthropic":
-            reset = datetime.fromtimestamp(0, UTC) + timedelta(
-                seconds=ceil(wall_s + meter.reset_s(now_s))
-            )
-            stem = f"anthropic-ratelimit-{dashed}"
-            headers.append(_pair(f"{stem}-limit", int(meter.limit)))
-            headers.append(_pair(f"{stem}-remaining", left))
-            headers.append(_pair(f"{stem}-reset", reset.strftime("%Y-%m-%dT%H:%M:%SZ")))
-        elif resource in ("requests", "tokens"):
-            headers.append(_pair(f"x-ratelimit-remaining-{dashed}", left))
-            headers.append(_pair(f"x-ratelimit-limit-{dashed}", int(meter.limit)))
-            if style == "openai":
-                reset_after = go_duration(meter.reset_s(now_s))
-                headers.append(_pair(f"x-ratelimit-reset-{dashed}", reset_after))
+        return []
+    if style == "ietf":
+        return _structured(said, limits.window_s)
+    headers: Headers = []
+    for limit in said:
+        names = _names(limit, style)
+        if names is None:
+            continue
+        stem, unit = names
+        headers.append(_pair(stem.format("limit"), f"{limit.limit}{unit}"))
+        headers.append(_pair(stem.format("remaining"), limit.left))
+        if limit.reset_s is not None and style in _RESETS:
+            headers.append(_pair(stem.format("reset"), _reset(limit.reset_s, style, wall_s)))
     return headers
+
+
+class _Said(NamedTuple):
+    resource: str
+    limit: int
+    left: int
+    reset_s: float | None
+
+
+_RESETS = ("openai", "anthropic", "plain", "cerebras")
+
+
+def _names(said: _Said, style: HeaderStyle) -> tuple[str, str] | None:
+    """The form of a limit's three names, and what follows the limit; None: it is not told of."""
+    dashed = said.resource.replace("_", "-")
+    if style == "anthropic":
+        return f"anthropic-ratelimit-{dashed}-{{}}", ""
+    if said.resource not in ("requests", "tokens"):
+        return None
+    match style:
+        case "plain":
+            told = said.resource == "requests"
+            return ("x-ratelimit-{}", f", {said.limit};w=60") if told else None
+        case "mistral":
+            short = "req" if said.resource == "requests" else "tokens"
+            return f"x-ratelimit-{{}}-{short}-minute", ""
+        case "cerebras":
+            return f"x-ratelimit-{{}}-{dashed}-minute", ""
+        case _:
+            return f"x-ratelimit-{{}}-{dashed}", ""
+
+
+def _reset(seconds: float, style: HeaderStyle, wall_s: float) -> str:
+    match style:
+        case "anthropic":
+            at = datetime.fromtimestamp(0, UTC) + timedelta(seconds=ceil(wall_s + seconds))
+            return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        case "plain":
+            return str(ceil(seconds))
+        case "cerebras":
+            return f"{seconds:.6f}"
+        case _:
+            return go_duration(seconds)
+
+
+def _structured(said: list[_Said], window_s: float) -> Headers:
+    """The fields of the IETF's draft: a list of policies, and a list of what is left of each."""
+    if not said:
+        return []
+    whole_s = max(1, round(window_s))
+    policies = [f'"{one.resource}";q={one.limit};w={whole_s}' for one in said]
+    left = [
+        f'"{one.resource}";r={one.left}'
+        + ("" if one.reset_s is None else f";t={ceil(one.reset_s)}")
+        for one in said
+    ]
+    return [_pair("ratelimit-policy", ", ".join(policies)), _pair("ratelimit", ", ".join(left))]
 
 
 def retry_headers(seconds: float, style: RetryAfterStyle) -> Headers:
@@ -141,6 +213,10 @@ def rejection(verdict: Admission, model: str, style: HeaderStyle) -> bytes:
         text = f"Requests to {model} have exceeded the call rate limit of your pricing tier. "
         text += f"Please retry after {max(1, ceil(min(verdict.wait_s, 86400)))} seconds."
         return error_body(text, "requests", "429", None, style)
+    if style == "gateway":
+        text = f"Rate limit exceeded for model: {model}. Limit type: {resource}. "
+        text += f"Current limit: {int(verdict.limit)}, Remaining: 0."
+        return error_body(text, "throttling_error", "429", None, style)
     if isinf(verdict.wait_s):
         text = f"Request too large for {model} in organization org-simulated on {_PER[resource]}: "
         text += f"Limit {int(verdict.limit)}, Requested {int(verdict.requested)}."

@@ -4,48 +4,24 @@ Law of the continuous bucket: `level = min(size, level + rate * dt)`; a request 
 `level >= n`, otherwise it may come back after `(n - level) / rate` seconds. A level below zero is
 a debt, made by a reply that was larger than what was reserved for it.
 
-Law of the fixed window: at each multiple of `window_s` the whole quota returns; between two of
-them nothing does.
+The other kinds of limit are in `windows.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor, inf
-from typing import TYPE_CHECKING, Literal, Protocol
+from math import inf
+from typing import TYPE_CHECKING, Literal
+
+from agentrm_plugins.testing.provider.windows import Enforced, Meter, SlidingWindow, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Admission", "Bucket", "LimitSet", "Meter", "Quota", "Window"]
+__all__ = ["Admission", "Bucket", "Kind", "LimitSet", "Quota"]
 
 Resource = Literal["requests", "tokens", "input_tokens", "output_tokens"]
-
-
-class Meter(Protocol):
-    """What both kinds of limit can do. `limit` is the quota of one window."""
-
-    limit: float
-
-    def wait_s(self, amount: float, now_s: float) -> float:
-        """Seconds until `amount` would pass; 0 is now, infinity is never."""
-        ...
-
-    def charge(self, amount: float, now_s: float, *, floor_at: float = -inf) -> None:
-        """Take `amount` (a negative one gives back), never going below `floor_at`."""
-        ...
-
-    def remaining(self, now_s: float) -> float:
-        """What is left at this moment."""
-        ...
-
-    def reset_s(self, now_s: float) -> float:
-        """Seconds until the whole quota is there again."""
-        ...
-
-    def resize(self, limit: float, now_s: float) -> None:
-        """Change the quota in mid-run; what was taken stays taken."""
-        ...
+Kind = Literal["bucket", "fixed", "clock", "sliding"]
 
 
 class Bucket:
@@ -112,61 +88,13 @@ class Bucket:
         self._level = min(self._level, self._size)
 
 
-class Window:
-    """A fixed window: the quota returns whole at each multiple of `window_s`."""
-
-    __slots__ = ("_start_s", "_used", "_window_s", "limit")
-
-    def __init__(self, limit: float, window_s: float, now_s: float) -> None:
-        self.limit = limit
-        self._window_s = window_s
-        self._start_s = now_s
-        self._used = 0.0
-
-    def _roll(self, now_s: float) -> None:
-        passed = floor((now_s - self._start_s) / self._window_s)
-        if passed > 0:
-            self._start_s += passed * self._window_s
-            # What went over the quota is a debt, paid from the windows that follow.
-            self._used = max(0.0, self._used - passed * self.limit)
-
-    def wait_s(self, amount: float, now_s: float) -> float:
-        """Seconds until `amount` would pass; infinity if it exceeds the whole quota."""
-        if amount > self.limit:
-            return inf
-        self._roll(now_s)
-        return 0.0 if self._used + amount <= self.limit else self.reset_s(now_s)
-
-    def charge(self, amount: float, now_s: float, *, floor_at: float = -inf) -> None:
-        """Take `amount`, or give it back if negative."""
-        self._roll(now_s)
-        used = self._used + amount
-        if amount > 0:
-            used = min(used, max(self.limit - floor_at, self._used))
-        self._used = max(0.0, used)
-
-    def remaining(self, now_s: float) -> float:
-        """What is left of this window; negative while in debt."""
-        self._roll(now_s)
-        return self.limit - self._used
-
-    def reset_s(self, now_s: float) -> float:
-        """Seconds until the next window."""
-        self._roll(now_s)
-        return max(0.0, self._start_s + self._window_s - now_s)
-
-    def resize(self, limit: float, now_s: float) -> None:
-        """Change the quota; what was used in this window stays used."""
-        self._roll(now_s)
-        self.limit = limit
-
-
 @dataclass(frozen=True, slots=True)
 class Quota:
     """The quotas of one scope for one window; None is no limit.
 
-    `window_s` is the length of "a minute", `burst` the bucket's share of the quota, `fixed`
-    chooses fixed windows instead of continuous refill.
+    `window_s` is the length of "a minute", `burst` the bucket's share of the quota, `kind` the way
+    in which what was taken returns, `enforce_s` the length of the shorter steps in which the limit
+    is enforced beside its window (None: in none).
     """
 
     requests: float | None = None
@@ -175,7 +103,13 @@ class Quota:
     output_tokens: float | None = None
     window_s: float = 60.0
     burst: float = 1.0
-    fixed: bool = False
+    kind: Kind = "bucket"
+    enforce_s: float | None = None
+
+    def made_alike(self, other: Quota) -> bool:
+        """Whether only the quotas differ."""
+        mine = (self.window_s, self.burst, self.kind, self.enforce_s)
+        return mine == (other.window_s, other.burst, other.kind, other.enforce_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +131,27 @@ _ADMITTED = Admission(admitted=True)
 
 
 class LimitSet:
-    """All the limits of one scope (a model, a key, or both)."""
+    """All the limits of one scope (a model, a key, or both).
 
-    __slots__ = ("_meters", "_quota")
+    Args:
+        quota: Its quotas.
+        now_s: When it begins.
+        wall_offset_s: Unix time less `now_s`, for windows that follow the clock.
+    """
 
-    def __init__(self, quota: Quota, now_s: float) -> None:
+    __slots__ = ("_meters", "_quota", "_wall_offset_s")
+
+    def __init__(self, quota: Quota, now_s: float, *, wall_offset_s: float = 0.0) -> None:
         self._quota = quota
+        self._wall_offset_s = wall_offset_s
         self._meters: dict[Resource, Meter] = {}
         for resource, limit in self._limits(quota):
             self._meters[resource] = self._new(limit, now_s)
+
+    @property
+    def window_s(self) -> float:
+        """Seconds of one window."""
+        return self._quota.window_s
 
     @staticmethod
     def _limits(quota: Quota) -> Iterator[tuple[Resource, float]]:
@@ -218,17 +164,27 @@ class LimitSet:
         return ((resource, limit) for resource, limit in pairs if limit is not None)
 
     def _new(self, limit: float, now_s: float) -> Meter:
-        if self._quota.fixed:
-            return Window(limit, self._quota.window_s, now_s)
-        return Bucket(limit, self._quota.window_s, self._quota.burst, now_s)
+        quota = self._quota
+        meter: Meter
+        match quota.kind:
+            case "bucket":
+                meter = Bucket(limit, quota.window_s, quota.burst, now_s)
+            case "sliding":
+                meter = SlidingWindow(limit, quota.window_s)
+            case "clock":
+                into_s = (now_s + self._wall_offset_s) % quota.window_s
+                meter = Window(limit, quota.window_s, now_s - into_s)
+            case "fixed":
+                meter = Window(limit, quota.window_s, now_s)
+        if quota.enforce_s is None:
+            return meter
+        share = quota.enforce_s / quota.window_s
+        steps = Bucket(limit * share, quota.enforce_s, 1.0, now_s)
+        return Enforced(meter, steps, share)
 
     def apply(self, quota: Quota, now_s: float) -> None:
         """Follow new quotas in mid-run. A new kind of window starts afresh."""
-        same_kind = (quota.window_s, quota.burst, quota.fixed) == (
-            self._quota.window_s,
-            self._quota.burst,
-            self._quota.fixed,
-        )
+        same_kind = quota.made_alike(self._quota)
         self._quota = quota
         old, self._meters = self._meters, {}
         for resource, limit in self._limits(quota):

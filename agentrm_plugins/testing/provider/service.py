@@ -236,9 +236,7 @@ class Service:
         if attempt:
             request = _again(request, attempt)
             exchange.request, exchange.attempt = request, attempt
-        headers = _common(exchange) + limit_headers(
-            limits, self.config.header_style, now_s, time.time()
-        )
+        headers = _common(exchange) + self._limit_headers(limits, now_s)
         slow = 1.0
         if step is None:
             step = draw_fault(request, self.config) or self._respond(request)
@@ -260,9 +258,18 @@ class Service:
         key = request.key_fingerprint if scope in ("model_and_key", "key") else ""
         found = self._limits.get((model, key))
         if found is None:
-            found = (model, LimitSet(self.config.quota(model), self._loop.time()))
+            now_s = self._loop.time()
+            quota, offset_s = self.config.quota(model), time.time() - now_s
+            found = (model, LimitSet(quota, now_s, wall_offset_s=offset_s))
             self._limits[model, key] = found
         return found[1]
+
+    def _limit_headers(self, limits: LimitSet, now_s: float) -> Headers:
+        config = self.config
+        wall_s = time.time()
+        return limit_headers(
+            limits, config.header_style, now_s, wall_s, resets=config.reset_headers
+        )
 
     def _scripted(self, agent: str) -> Step | None:
         if not self._scripts:
@@ -300,7 +307,7 @@ class Service:
         )
         if verdict.admitted:
             return taken_in, taken_out
-        headers = limit_headers(limits, style, now_s, time.time())
+        headers = self._limit_headers(limits, now_s)
         headers += retry_headers(verdict.wait_s, config.retry_after)
         body = rejection(verdict, request.model, style)
         raise _Turned(429, body, verdict.resource or "requests", headers)

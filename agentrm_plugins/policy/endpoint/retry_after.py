@@ -2,7 +2,7 @@
 
 Law: ``retry-after`` closes the endpoint until T for everybody. From T on, calls go in their order
 with at least ``gap = amount / rate`` seconds between them, where the first is alone: only when it
-has been accepted does the next follow. After `drip_calls` calls without a refusal the gate is
+has been accepted does the next follow. After `drip_calls` calls without a refusal the way is
 free again.
 
 Regimes: open, closed, dripping. A later T replaces an earlier one, an earlier T does not shorten
@@ -20,12 +20,12 @@ from __future__ import annotations
 
 from math import inf
 
-__all__ = ["Gate"]
+__all__ = ["RetryAfter"]
 
 _DRIP_CALLS = 8  # guessed: three doublings of trust
 
 
-class Gate:
+class RetryAfter:
     """Whether calls may go to one endpoint.
 
     Args:
@@ -33,13 +33,13 @@ class Gate:
         most_s: The longest back-off of ours; the server's times are not cut.
     """
 
-    __slots__ = ("_base_s", "_drips", "_most_s", "_next_s", "_refusals", "closed_until_s")
+    __slots__ = ("_base_s", "_most_s", "_next_s", "_refusals", "closed_until_s", "drips")
 
     def __init__(self, *, base_s: float = 0.5, most_s: float = 8.0) -> None:
         self._base_s = base_s
         self._most_s = most_s
         self._refusals = 0
-        self._drips = 0
+        self.drips = 0
         self._next_s = -inf
         self.closed_until_s = -inf
 
@@ -55,12 +55,12 @@ class Gate:
         """The server refused; it may have said for how long.
 
         Returns:
-            Whether the gate is closed for longer than it was before.
+            Whether it is closed for longer than it was before.
         """
         if retry_after_s is None:
             retry_after_s = min(self._most_s, self._base_s * 2.0 ** min(self._refusals, 30))
         self._refusals += 1
-        self._drips = _DRIP_CALLS
+        self.drips = _DRIP_CALLS
         until_s = now_s + retry_after_s
         longer = until_s > self.closed_until_s
         self.closed_until_s = max(self.closed_until_s, until_s)
@@ -68,8 +68,8 @@ class Gate:
 
     def sent(self, gap_s: float, now_s: float) -> None:
         """A call goes; `gap_s` is its amount over the paced rate."""
-        if self._drips:
-            self._drips -= 1
+        if self.drips:
+            self.drips -= 1
             self._next_s = now_s + gap_s
 
     def accepted(self) -> None:

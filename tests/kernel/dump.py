@@ -9,26 +9,30 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import fields
+from heapq import heapify
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.kernel.dump_endpoints import (
-    dump_congestion,
-    dump_need,
-    load_congestion,
-    load_need,
-    load_running,
-)
 from agentrm_plugins.kernel.kernel import Kernel
+from agentrm_plugins.kernel.queues import LaneQueue
 from agentrm_plugins.kernel.states import State
 from agentrm_plugins.kernel.ticket import Ticket
 from agentrm_plugins.policy.leases import NEVER, Terms
 from agentrm_plugins.policy.order.mlfq import Mlfq
-from agentrm_plugins.types.accounts import Account, Tenant
+from agentrm_plugins.types.accounts import Account, Bid, Tenant
 from agentrm_plugins.types.calls import Call, Priority, Usage
+from tests.kernel.dump_endpoints import (
+    dump_congestion,
+    dump_need,
+    load_congestion,
+    load_first,
+    load_need,
+)
 
 if TYPE_CHECKING:
     from agentrm_plugins.config import Config
+    from agentrm_plugins.kernel.queues import Key
+    from agentrm_plugins.kernel.wait_queue import WaitQueue
     from agentrm_plugins.policy.lanes import Seat
 
 __all__ = ["dump", "load"]
@@ -42,7 +46,7 @@ _ACCOUNT = (
 _TICKET = (
     *("submitted_s", "granted_s", "started_s", "deadline_s", "alarm_s", "paused_s"),
     *("queued_s", "progress_s", "hold_s", "overtaken", "beats", "beaten_tokens", "attempts"),
-    *("waited_s", "wake_s", "armed_s", "turn"),
+    *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible"),
 )
 _COUNTERS = (
     *("submitted", "granted", "settled", "reaped", "lost", "running", "demotions", "boosts"),
@@ -56,37 +60,40 @@ def dump(kernel: Kernel) -> dict[str, Any]:
 
     The kernel goes on as the loaded one would: tenants' shares that it had sorted, it sorts anew.
     """
-    kernel.shares.generation += 1
-    seats = [seat for group in kernel.pool.groups.values() for seat in group.seats]
+    kernel.books.shares.generation += 1
+    seats = [seat for group in kernel.books.pool.groups.values() for seat in group.seats]
     places = {seat: place for place, seat in enumerate(seats)}
     return {
         "format": _FORMAT,
-        "now_s": kernel.now_s,
-        "closed": kernel.closed,
-        "seq": kernel.seq,
+        "now_s": kernel.books.now_s,
+        "closed": kernel.books.closed,
+        "seq": kernel.books.seq,
         "met": kernel.agents.met,
-        "counters": _row(kernel.counters, _COUNTERS),
-        "refused": dict(kernel.counters.refused),
-        "token_rate": [list(pair) for pair in kernel.counters.token_rate.bins],
+        "counters": _row(kernel.books.counters, _COUNTERS),
+        "refused": dict(kernel.books.counters.refused),
+        "token_rate": [list(pair) for pair in kernel.books.counters.token_rate.bins],
         "scheduler": _dump_scheduler(kernel),
-        "shares": kernel.shares.dump(),
+        "shares": kernel.books.shares.dump(),
         "tenants": [
             [tenant.name, tenant.weight, tenant.number, *_row(tenant, _TENANT)]
-            for tenant in kernel.tenants.values()
+            for tenant in kernel.books.tenants.values()
         ],
-        "accounts": [_dump_account(account) for account in kernel.accounts.values()],
+        "accounts": [_dump_account(account) for account in kernel.books.accounts.values()],
         "idle": [list(key) for key in kernel.agents.idle],
         "seats": _dump_seats(seats),
-        "peaks": [kernel.pool.peak, *(group.peak for group in kernel.pool.groups.values())],
-        "tickets": [_dump_ticket(ticket, places) for ticket in kernel.tickets.values()],
-        "alarms": [entry for entry in kernel.alarms.dump() if entry[1] in kernel.tickets],
-        "turn": kernel.room.turn,
-        "asleep": list(kernel.room.asleep),
-        "lines": [list(key) for key in kernel.room.lines],
-        "look_s": None if kernel.room.look_s == NEVER else kernel.room.look_s,
-        "passed": [kernel.room.passed[group] for group in kernel.pool.groups.values()],
+        "peaks": [
+            kernel.books.pool.peak,
+            *(group.peak for group in kernel.books.pool.groups.values()),
+        ],
+        "tickets": [_dump_ticket(ticket, places) for ticket in kernel.books.tickets.values()],
+        "alarms": [entry for entry in _dates(kernel) if entry[1] in kernel.books.tickets],
+        "turn": kernel.queue.turn,
+        "asleep": list(kernel.queue.asleep),
+        "lines": [list(key) for key in kernel.queue.queues],
+        "look_s": None if kernel.queue.look_s == NEVER else kernel.queue.look_s,
+        "passed": [kernel.queue.passed[group] for group in kernel.books.pool.groups.values()],
         "congestion": dump_congestion(kernel),
-        "nested": [list(kids) for kids in kernel.nesting.waiting.values()],
+        "nested": [list(kids) for kids in kernel.nested.waiting.values()],
     }
 
 
@@ -104,22 +111,22 @@ def load(config: Config, state: dict[str, Any]) -> Kernel:
         way = f"this version reads format {_FORMAT}; dump with the version that loads"
         raise ConfigError("format", state.get("format"), way)
     kernel = Kernel(config, state["now_s"])
-    kernel.closed = state["closed"]
-    kernel.seq = state["seq"]
-    _set(kernel.counters, _COUNTERS, state["counters"])
-    kernel.counters.refused = Counter(state["refused"])
-    kernel.counters.token_rate.bins.extend(list(pair) for pair in state["token_rate"])
+    kernel.books.closed = state["closed"]
+    kernel.books.seq = state["seq"]
+    _set(kernel.books.counters, _COUNTERS, state["counters"])
+    kernel.books.counters.refused = Counter(state["refused"])
+    kernel.books.counters.token_rate.bins.extend(list(pair) for pair in state["token_rate"])
     _load_scheduler(kernel, state["scheduler"])
     load_congestion(kernel, state["congestion"])
     _load_agents(kernel, state)
-    kernel.shares.load(state["shares"], kernel.tenants)
+    kernel.books.shares.load(state["shares"], kernel.books.tenants)
     seats = _load_seats(kernel, state)
     for row in state["tickets"]:
         _load_ticket(kernel, row, seats)
     _tie(kernel, state)
     _load_room(kernel, state)
-    load_running(kernel, state["congestion"])
-    kernel.handle(kernel.now_s)  # Nothing is due, but when something will be is to be known.
+    load_first(kernel, state["congestion"])
+    kernel.handle(kernel.books.now_s)  # Nothing is due, but when something will be is to be known.
     return kernel
 
 
@@ -138,7 +145,7 @@ def _set(thing: object, names: tuple[str, ...], values: list[Any]) -> None:
 
 
 def _dump_scheduler(kernel: Kernel) -> list[Any]:
-    scheduler = kernel.scheduler
+    scheduler = kernel.books.scheduler
     if not isinstance(scheduler, Mlfq):
         return []
     return _row(scheduler, ("dispatches", "epoch", "next_boost_s"))
@@ -146,7 +153,7 @@ def _dump_scheduler(kernel: Kernel) -> list[Any]:
 
 def _load_scheduler(kernel: Kernel, row: list[Any]) -> None:
     if row:
-        _set(kernel.scheduler, ("dispatches", "epoch", "next_boost_s"), row)
+        _set(kernel.books.scheduler, ("dispatches", "epoch", "next_boost_s"), row)
 
 
 # -- agents and tenants ---------------------------------------------------------------------
@@ -171,16 +178,16 @@ def _dump_account(account: Account) -> dict[str, Any]:
 
 def _load_agents(kernel: Kernel, state: dict[str, Any]) -> None:
     for name, weight, number, *row in state["tenants"]:
-        tenant = kernel.tenants[name] = Tenant(name, weight, number)
+        tenant = kernel.books.tenants[name] = Tenant(name, weight, number)
         _set(tenant, _TENANT, row)
     for entry in state["accounts"]:
-        tenant = kernel.tenants[entry["tenant"]]
+        tenant = kernel.books.tenants[entry["tenant"]]
         tenant.accounts += 1
         hint = None if entry["hint"] is None else Priority(entry["hint"])
-        account = Account(entry["agent"], tenant, hint, kernel.now_s)
+        account = Account(entry["agent"], tenant, hint, kernel.books.now_s)
         _set(account, _ACCOUNT, entry["row"])
         account.children = dict.fromkeys(entry["children"])
-        kernel.accounts[account.key] = account
+        kernel.books.accounts[account.key] = account
     kernel.agents.met = state["met"]
     kernel.agents.idle.update(dict.fromkeys((tenant, name) for tenant, name in state["idle"]))
 
@@ -205,12 +212,12 @@ def _dump_seats(seats: list[Seat]) -> list[list[Any]]:
 
 
 def _load_seats(kernel: Kernel, state: dict[str, Any]) -> list[Seat]:
-    pool = kernel.pool
+    pool = kernel.books.pool
     first: dict[int, Seat] = {}
     seats = []
     for name, tenant, agent, slot, users, busy, extra, slot_extra in state["seats"]:
         group = pool.groups[name]
-        seat = pool.take(group, kernel.accounts[tenant, agent], first.get(slot))
+        seat = pool.take(group, kernel.books.accounts[tenant, agent], first.get(slot))
         first.setdefault(slot, seat)
         seat.users, seat.busy = users, busy
         seat.extra, seat.slot.extra = extra, slot_extra
@@ -257,9 +264,9 @@ def _load_ticket(kernel: Kernel, entry: dict[str, Any], seats: list[Seat]) -> No
     if "estimate" in given:
         given["estimate"] = Usage(*given["estimate"])
     call = Call(**given)
-    account = kernel.accounts[call.tenant, call.agent]
+    account = kernel.books.accounts[call.tenant, call.agent]
     number, seq = entry["number"]
-    ticket = Ticket(number, seq, call, account, kernel.pool.groups[call.group], 0.0)
+    ticket = Ticket(number, seq, call, account, kernel.books.pool.groups[call.group], 0.0)
     _set(ticket, _TICKET, entry["row"])
     account.tickets += 1
     ticket.state = State(entry["state"])
@@ -268,15 +275,15 @@ def _load_ticket(kernel: Kernel, entry: dict[str, Any], seats: list[Seat]) -> No
         first_s, silence_s, total_s = (NEVER if value is None else value for value in limits)
         ticket.terms = Terms(first_s, silence_s, total_s, cause)
     load_need(kernel, ticket, entry)
-    kernel.zombies += ticket.state is State.ZOMBIE
+    kernel.books.zombies += ticket.state is State.ZOMBIE
     if entry["seat"] is not None:
         ticket.seat = seats[entry["seat"]]
-    kernel.tickets[number] = ticket
+    kernel.books.tickets[number] = ticket
 
 
 def _tie(kernel: Kernel, state: dict[str, Any]) -> None:
     """Nested calls and those in which they are nested."""
-    tickets = kernel.tickets
+    tickets = kernel.books.tickets
     for entry in state["tickets"]:
         ticket = tickets[entry["number"][0]]
         if entry["kids"]:
@@ -288,27 +295,63 @@ def _tie(kernel: Kernel, state: dict[str, Any]) -> None:
             ticket.rider = tickets[entry["rider"]]
     for numbers in state["nested"]:
         first = tickets[numbers[0]]
-        key = first.group, first.site
-        kernel.nesting.waiting[key] = {number: tickets[number] for number in numbers}
+        key = first.group, first.endpoint
+        kernel.nested.waiting[key] = {number: tickets[number] for number in numbers}
 
 
 # -- who waits ------------------------------------------------------------------------------
 
 
 def _load_room(kernel: Kernel, state: dict[str, Any]) -> None:
-    room, calls = kernel.room, kernel.tickets
-    kernel.alarms.load((at_s, calls[number]) for at_s, number in state["alarms"])
+    queue, calls = kernel.queue, kernel.books.tickets
+    _load_dates(kernel, [(at_s, calls[number]) for at_s, number in state["alarms"]])
     for number in state["asleep"]:
-        room.sleep(calls[number])
-    for account, entry in zip(kernel.accounts.values(), state["accounts"], strict=True):
+        queue.sleep(calls[number])
+    for account, entry in zip(kernel.books.accounts.values(), state["accounts"], strict=True):
         for offer in entry["bids"]:
             turn, ready, level, slot = offer["place"]
-            tickets = [kernel.tickets[number] for number in offer["tickets"]]
-            bid = room.restore(account, tickets, turn)
+            tickets = [kernel.books.tickets[number] for number in offer["tickets"]]
+            bid = _restore(queue, account, tickets, turn)
             bid.level, bid.slot = level, slot
             if ready:
-                room.put_back(bid)
-    room.arrange([(group, site, tenant) for group, site, tenant in state["lines"]])
-    room.look_s = NEVER if state["look_s"] is None else state["look_s"]
-    room.turn = state["turn"]
-    room.passed.update(zip(kernel.pool.groups.values(), state["passed"], strict=True))
+                bid.ready = True
+                bid.line.ready.restore(bid)
+                queue._note_turn(bid)
+    _arrange(kernel, [(group, at, tenant) for group, at, tenant in state["lines"]])
+    queue.look_s = NEVER if state["look_s"] is None else state["look_s"]
+    queue.turn = state["turn"]
+    queue.passed.update(zip(kernel.books.pool.groups.values(), state["passed"], strict=True))
+
+
+def _restore(queue: WaitQueue, account: Account, tickets: list[Ticket], turn: int) -> Bid:
+    """Make a bid as it was when the kernel was dumped; it is not on offer yet."""
+    lane_queue = queue._queue(tickets[0])
+    bid = account.bids[lane_queue] = Bid(account, lane_queue, turn)
+    lane_queue.bids += 1
+    for ticket in tickets:
+        bid.append(ticket)
+        queue._enqueue(ticket, bid)
+    return bid
+
+
+def _arrange(kernel: Kernel, keys: list[Key]) -> None:
+    """Bring the queues into the order that they had; those without anybody are made anew."""
+    queue, books = kernel.queue, kernel.books
+    queues, queue.queues = queue.queues, {}
+    for key in keys:
+        found = queues.get(key)
+        if found is None:
+            group = books.pool.groups[key[0]]
+            found = LaneQueue(key, group, None, None, books.scheduler.queue())
+        queue.queues[key] = found
+
+
+def _dates(kernel: Kernel) -> list[tuple[float, int]]:
+    """The dates in the alarms' heap with the tickets' numbers."""
+    return sorted((at_s, number) for at_s, number, _ in kernel.books.alarms._heap)
+
+
+def _load_dates(kernel: Kernel, entries: list[tuple[float, Ticket]]) -> None:
+    """The same again, without what is dead; tickets know their own dates."""
+    heap = kernel.books.alarms._heap = [(at_s, item.number, item) for at_s, item in entries]
+    heapify(heap)

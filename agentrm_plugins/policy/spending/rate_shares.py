@@ -16,7 +16,6 @@ what others leave is not handed to him.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.bucket import Bucket
@@ -26,12 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from agentrm_plugins.config.endpoints import ShareConfig
-    from agentrm_plugins.kernel.site import Site
-    from agentrm_plugins.kernel.ticket import Reserved, Ticket
+    from agentrm_plugins.policy.spending.spender import Limited, Owner, Reserved, Spender
 
-__all__ = ["Owner", "RateShares"]
+__all__ = ["RateShares"]
 
-Owner = tuple[str, str, str]  # "agent" or "tenant", the name that patterns fit, the name for people
 _METERS = {"calls": "requests", "tokens": "tokens"}
 
 
@@ -46,21 +43,21 @@ class RateShares:
         self._configs = configs
         self.buckets: dict[tuple[int, str], Bucket] = {}
 
-    def enter(self, ticket: Ticket, owners: Iterable[Owner], now_s: float) -> str | None:
+    def enter(self, spender: Spender, owners: Iterable[Owner], now_s: float) -> str | None:
         """Take for a call that comes. What refuses it, in words; None if nothing does."""
-        site = ticket.site
-        if not self._configs or site is None:
+        endpoint = spender.endpoint
+        if not self._configs or endpoint is None:
             return None
         self._forget(now_s)
         taken: list[Reserved] = []
         longest_s = 0.0
-        for key in self._keys(site, owners):
+        for key in self._keys(endpoint, owners):
             config = self._configs[key[0]]
-            limit_per_s = _limit_per_s(site, config.resource)
+            limit_per_s = endpoint.limit_per_s(_METERS[config.resource])
             if limit_per_s is None:
                 continue
             bucket = self._bucket(key, config.share * limit_per_s, config.burst_s, now_s)
-            amount = ticket.need[_METERS[config.resource]]
+            amount = spender.need[_METERS[config.resource]]
             wait_s = bucket.time_until(min(amount, bucket.capacity), now_s)
             if wait_s > 0 and config.over == "refuse":
                 return (
@@ -72,28 +69,30 @@ class RateShares:
             taken.append((key, amount))
         for key, amount in taken:
             self.buckets[key].take(amount, now_s)
-        ticket.taken = taken or None
-        ticket.hold_s = max(ticket.hold_s, longest_s)
+        spender.taken = taken or None
+        spender.hold_s = max(spender.hold_s, longest_s)
         return None
 
-    def settle(self, ticket: Ticket, used: Mapping[Resource, float], now_s: float) -> None:
+    def settle(self, spender: Spender, used: Mapping[Resource, float], now_s: float) -> None:
         """The call is over, or hung: correct what it took by what it `used`, by resource."""
-        for key, amount in ticket.taken or ():
+        for key, amount in spender.taken or ():
             bucket = self.buckets.get(key)
             if bucket is not None:
                 bucket.settle(amount, used[Resource(self._configs[key[0]].resource)], now_s)
-        ticket.taken = None
+        spender.taken = None
 
-    def _keys(self, site: Site, owners: Iterable[Owner]) -> list[tuple[int, str]]:
-        plain = site.name.partition("#")[0]
+    def _keys(self, endpoint: Limited, owners: Iterable[Owner]) -> list[tuple[int, str]]:
+        plain = endpoint.name.partition("#")[0]
         found: dict[tuple[int, str], None] = {}
         for kind, name, shown in owners:
             for place, config in enumerate(self._configs):
                 pattern = config.agent if kind == "agent" else config.tenant
                 if pattern is None or not fnmatchcase(name, pattern):
                     continue
-                if fnmatchcase(plain, config.endpoint) or fnmatchcase(site.name, config.endpoint):
-                    found[place, f"{kind} {shown} at {site.name}"] = None
+                if fnmatchcase(plain, config.endpoint) or fnmatchcase(
+                    endpoint.name, config.endpoint
+                ):
+                    found[place, f"{kind} {shown} at {endpoint.name}"] = None
         return list(found)
 
     def _bucket(
@@ -114,14 +113,3 @@ class RateShares:
             bucket = self.buckets.pop(key)
             if bucket.level(now_s) < bucket.capacity:
                 self.buckets[key] = bucket
-
-
-def _limit_per_s(site: Site, resource: str) -> float | None:
-    """What is known of the endpoint's limit; input and output together where they are apart."""
-    meters = site.endpoint.meters
-    limit = meters[_METERS[resource]].controller.limit_per_s
-    if limit is None and resource == "tokens":
-        parts = [meters[name].controller.limit_per_s for name in ("input_tokens", "output_tokens")]
-        known = [part for part in parts if part is not None]
-        limit = sum(known) if len(known) == len(parts) else None
-    return None if limit is None or limit == inf else limit

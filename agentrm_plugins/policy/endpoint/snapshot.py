@@ -1,9 +1,11 @@
-"""The policies' objects as plain values and back: what JSON has, without infinity.
+"""An endpoint as a plain value and back: what JSON has, without infinity.
 
-A number, a word, a truth value or None stands for itself, a list for a list. All else is a list
-that begins with a mark: ``["~", "never"]`` is infinity, ``["~", "deque", 64, ...]`` a deque of at
-most 64, ``["~", "Bucket", ...]`` an object with its attributes in the order of their names. Only
-the classes named here are known: a state that was tampered with can make no others.
+For whoever keeps what was learnt of an endpoint, or shares it between processes. A number, a word,
+a truth value or None stands for itself, a list for a list. All else is a list that begins with a
+mark: ``["~", "never"]`` is infinity, ``["~", "deque", 64, ...]`` a deque of at most 64, ``["~",
+"Bucket", ...]`` an object with its attributes in the order of their names. Only the classes named
+here are known: a state that was tampered with can make no others. The configuration is not part of
+it: whoever restores an endpoint has that.
 """
 
 from __future__ import annotations
@@ -11,37 +13,63 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from enum import Enum
 from math import inf, isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import KernelBug
 from agentrm_plugins.policy.bucket import Bucket
+from agentrm_plugins.policy.endpoint.adaptive_timeouts import AdaptiveTimeouts
+from agentrm_plugins.policy.endpoint.amounts import Sent
+from agentrm_plugins.policy.endpoint.blame import Blame
 from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
-from agentrm_plugins.policy.endpoint.closure import Gate
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
-from agentrm_plugins.policy.endpoint.endpoint import Endpoint, Sent
 from agentrm_plugins.policy.endpoint.latency import LatencySketch
 from agentrm_plugins.policy.endpoint.meter import Meter
 from agentrm_plugins.policy.endpoint.mirror import Mirror
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
-from agentrm_plugins.policy.endpoint.pulse import Pulse
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
 from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
+from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.rates import Rates
-from agentrm_plugins.policy.spending.budget import Budget, Resource
 
-__all__ = ["from_plain", "to_plain"]
+if TYPE_CHECKING:
+    from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+
+__all__ = ["dump_endpoint", "from_plain", "load_endpoint", "to_plain"]
 
 _MARK = "~"
 _NUMBERS = {"never": inf, "ever": -inf}
-_ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (BreakerState, Resource)}
+_ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (BreakerState,)}
 _TUPLES: dict[str, type[Any]] = {kind.__name__: kind for kind in (Sent, Refill)}
 _OBJECTS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        *(Breaker, Bucket, Budget, ConcurrencyController, Endpoint, Gate, LatencySketch, Meter),
-        *(Mirror, OutputEstimator, Pulse, RateController, RateSettings, Rates, RefillEstimator),
+        *(AdaptiveTimeouts, Blame, Breaker, Bucket, ConcurrencyController, LatencySketch, Meter),
+        *(
+            Mirror,
+            OutputEstimator,
+            RateController,
+            RateSettings,
+            Rates,
+            RefillEstimator,
+            RetryAfter,
+        ),
     )
 }
+
+_KEPT = frozenset(("calls", "config", "name", "news", "price"))  # by whoever has the endpoint
+
+
+def dump_endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    """What is known of the endpoint, its calls in flight included."""
+    names = (name for name in endpoint.__slots__ if name not in _KEPT)
+    return {name: to_plain(getattr(endpoint, name)) for name in names}
+
+
+def load_endpoint(endpoint: Endpoint, state: dict[str, Any]) -> None:
+    """Let an endpoint that was just made, with the same configuration, go on from there."""
+    for name, value in state.items():
+        setattr(endpoint, name, from_plain(value))
+    endpoint.news.clear()  # What the user said of it has been told.
 
 
 def to_plain(value: Any) -> Any:

@@ -21,7 +21,7 @@ from agentrm_plugins.policy.leases import Terms
 if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Call
 
-__all__ = ["Pulse"]
+__all__ = ["AdaptiveTimeouts"]
 
 # Guessed: a lognormal latency with a spread (sigma) of 1 has one call in a thousand above twice its
 # 99th percentile; that one goes again.
@@ -31,7 +31,7 @@ _PATIENCE = 2  # reaps in a row that change nothing
 _RESPONSE = "response"
 
 
-class Pulse:
+class AdaptiveTimeouts:
     """Times of silence of one endpoint's calls."""
 
     __slots__ = ("_allowed", "_looked", "_reaps", "_taken", "sketches")

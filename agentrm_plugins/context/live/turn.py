@@ -1,0 +1,138 @@
+"""One turn: archive what is new, recall for the new task, fit the budget, put the request together.
+
+The request's tokens are counted once, after what is new was taken in, and again only where a
+compaction changed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentrm_plugins.context.live.shared import Shared
+from agentrm_plugins.context.plan.compaction import fit_now, place_recalled
+from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
+from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
+from agentrm_plugins.context.plan.shares import low_tokens, recall_room
+from agentrm_plugins.context.plan.transcript import Session, Source
+from agentrm_plugins.context.plan.view import Pressure, View, composed, line_tokens, with_line
+from agentrm_plugins.errors import StoreError
+from agentrm_plugins.types.message import Message
+
+__all__ = ["Turn", "pressure_of"]
+
+
+def pressure_of(state: Session, total: int) -> Pressure:
+    """Say how full the window is with `total` tokens as counted here."""
+    messages = len(state.entries)
+    return Pressure(
+        state.charged(total), state.most, messages, min(messages, state.first_hot),
+        state.compactions,
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Turn:
+    """A turn that is being taken; the session's lock is held.
+
+    Args:
+        shared: The session.
+        messages: The caller's whole history.
+        tools_tokens: Of the tools sent along.
+        total: Tokens of the request as it would be sent now.
+    """
+
+    shared: Shared
+    messages: Sequence[Source]
+    tools_tokens: int = 0
+    total: int = 0
+
+    def take(self, tools: Sequence[Any], now_s: float) -> None:
+        """Take in the history and archive what is new."""
+        shared = self.shared
+        state = shared.transcript
+        fresh = state.take(self.messages, now_s)
+        shared.archive.take(fresh, state.rewound)
+        if state.rewound is not None:
+            shared.recaller.rewind(state.rewound)
+        try:
+            shared.archive.flush()
+        except StoreError as error:
+            self._refused(error)
+        key = tuple(map(id, tools))
+        if shared.tools[0] != key:
+            shared.tools = (key, state.counter.tools(tools))
+        self.tools_tokens = state.tools_tokens = shared.tools[1]
+
+    def view(self) -> View:
+        """Fit the request into the budget and put it together."""
+        self._count()
+        self._fit()
+        self._recall_for_task()
+        self._fit()
+        made = self._composed()
+        self.shared.release_bodies()
+        return made
+
+    def _count(self) -> None:
+        self.total = total_tokens(self.shared.transcript, self.tools_tokens)
+
+    def _fit(self) -> None:
+        state = self.shared.transcript
+        if self.total > state.budget:
+            fit_now(state, self.tools_tokens, low_tokens(state))
+            self._count()
+
+    def _recall_for_task(self) -> None:
+        """Look up what the newest user message asks about, and put it before that message."""
+        shared, state = self.shared, self.shared.transcript
+        task = state.task
+        drop_answered(state)
+        if task is None or task <= state.asked or not recall_room(state):
+            return
+        state.asked = task
+        drop_past(state)
+        self._count()
+        if not (state.first_hot > 0 or state.replaced):
+            return
+        try:
+            shared.index_hidden()
+            recalled = shared.recaller.for_task(state, task, spare_tokens(state, self.total))
+        except StoreError as error:
+            self._refused(error)
+            return
+        if shared.recaller.failed is not None:
+            shared.last_error, shared.recaller.failed = shared.recaller.failed, None
+            state.repairs.append(
+                f"recall: by words alone; the semantic index: {shared.last_error!r}"
+            )
+        if recalled is not None:
+            place_recalled(state, recalled, self.tools_tokens)
+            self._count()
+
+    def _refused(self, error: StoreError) -> None:
+        shared = self.shared
+        shared.last_error = error
+        if shared.transcript.config.on_store_error == "raise":
+            raise error
+        waiting = len(shared.archive.waiting)
+        shared.transcript.repairs.append(
+            f"archive: {error}; {waiting} messages stay in memory and are tried again next turn"
+        )
+
+    def _composed(self) -> View:
+        state = self.shared.transcript
+        items, mended = composed(state, self.messages)
+        self.total -= line_tokens(state)
+        pressure = pressure_of(state, self.total)
+        if state.config.pressure_line:
+            line = Message(state.config.summary_role, pressure.line())
+            without, items = len(items), with_line(items, line)
+            self.total += state.counter.message(line) * (len(items) - without)
+        recalled = state.charged(sum(r.tokens for r in state.recalls))
+        dicts = not self.messages or not isinstance(self.messages[0], Message)
+        repairs = (*state.repairs, *mended)
+        return View(
+            tuple(items), state.charged(self.total), recalled, repairs, pressure, as_dicts=dicts
+        )

@@ -1,0 +1,78 @@
+"""The kernel's books: all state that its parts share, and no behaviour.
+
+Whoever changes them does so inside `Kernel.handle`; whoever asks changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.kernel.counters import Counters
+from agentrm_plugins.kernel.orders import make_scheduler
+from agentrm_plugins.policy.lanes import LanePool
+from agentrm_plugins.policy.leases import Alarms
+from agentrm_plugins.policy.order.tenant_shares import DominantShares
+from agentrm_plugins.policy.spending.ledgers import Ledgers
+
+if TYPE_CHECKING:
+    from agentrm_plugins.config import Config
+    from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+    from agentrm_plugins.types.accounts import Account, Tenant
+    from agentrm_plugins.types.effects import Effect
+
+__all__ = ["Books"]
+
+
+class Books:
+    """The state of one core.
+
+    Args:
+        config: The configuration.
+        now_s: The time at which it begins.
+
+    `tickets` are all calls that are not over, by number, `out` the effects of this step. `failing`
+    are endpoints that everybody is to be turned away from, `left` the calls of which a nested one
+    has ended; both are seen to in `Kernel.dispatch`.
+    """
+
+    __slots__ = (
+        "accounts",
+        "alarms",
+        "closed",
+        "config",
+        "counters",
+        "endpoints",
+        "failing",
+        "ledgers",
+        "left",
+        "now_s",
+        "out",
+        "pool",
+        "scheduler",
+        "seq",
+        "shares",
+        "tenants",
+        "tickets",
+        "zombies",
+    )
+
+    def __init__(self, config: Config, now_s: float) -> None:
+        self.config = config
+        self.now_s = now_s
+        self.pool = LanePool(config.lanes, config.groups)
+        self.shares = DominantShares(config.lanes, config.scheduler.share_half_life_s)
+        self.scheduler = make_scheduler(config, self.shares)
+        self.ledgers = Ledgers(config.budgets, config.shares)
+        self.alarms = Alarms()
+        self.tickets: dict[int, Ticket] = {}
+        self.accounts: dict[tuple[str, str], Account] = {}
+        self.tenants: dict[str, Tenant] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+        self.counters = Counters()
+        self.closed = False
+        self.zombies = 0
+        self.seq = 0
+        self.out: list[Effect] = []
+        self.failing: list[Endpoint] = []
+        self.left: list[Ticket] = []

@@ -1,0 +1,220 @@
+"""The endpoints that the kernel knows, by name: whom a call goes to, and what its end teaches.
+
+An endpoint is known from the first call or answer on. One without any call for `agent_idle_s` is
+forgotten. A closed endpoint holds up its own queue only.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, TypeVar
+
+from agentrm_plugins.config.endpoints import EndpointConfig
+from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types.verdicts import RESOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.clocks import Clocks
+    from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.types import events as ev
+    from agentrm_plugins.types.calls import Usage
+    from agentrm_plugins.types.verdicts import LimitReport, Verdict
+
+__all__ = ["Endpoints"]
+
+_UNKNOWN = EndpointConfig()
+T = TypeVar("T")
+
+
+class Endpoints:
+    """The registry.
+
+    Args:
+        books: The kernel's books.
+        clocks: Told when an endpoint is known better.
+    """
+
+    def __init__(self, books: Books, clocks: Clocks) -> None:
+        self._books = books
+        self._clocks = clocks
+        self.known = books.endpoints
+        self.idle: dict[str, None] = {}
+
+    # -- entering and leaving -----------------------------------------------------------------
+
+    def enter(self, ticket: Ticket, name: str) -> tuple[str, str] | None:
+        """A call to an endpoint came: what it needs. The cause of a refusal, or None."""
+        endpoint = ticket.endpoint = self.of(name)
+        if not endpoint.calls:
+            self.idle.pop(name, None)
+        endpoint.calls += 1
+        if endpoint.news:
+            self.tell(endpoint, ticket)
+        ticket.need = endpoint.need(ticket.call)
+        return self.impossible(ticket, endpoint)
+
+    def leave(self, endpoint: Endpoint) -> None:
+        """One of its calls is over."""
+        endpoint.calls -= 1
+        if not endpoint.calls:
+            self._idle(endpoint)
+
+    def impossible(self, ticket: Ticket, endpoint: Endpoint) -> tuple[str, str] | None:
+        """Why the call is refused at once, if its endpoint is dead or too small for it."""
+        if endpoint.is_down(self._books.now_s):
+            return "endpoint_unavailable", endpoint.name
+        resource = endpoint.too_large(ticket.need)
+        if resource is None:
+            return None
+        most = endpoint.meters[resource].most
+        return "too_large", f"needs {ticket.need[resource]:g} {resource}, the limit is {most:g}"
+
+    # -- going and ending -----------------------------------------------------------------------
+
+    def go(self, ticket: Ticket, endpoint: Endpoint) -> None:
+        """The call got its lane: take what it needs."""
+        endpoint.sent(ticket.number, ticket.need, self._books.now_s)
+        if endpoint.news:
+            self.tell(endpoint, ticket)
+
+    def beat(self, ticket: Ticket, endpoint: Endpoint) -> None:
+        """The call made progress."""
+        silent_s = self._books.now_s - ticket.progress_s
+        if ticket.beats > 1:
+            self._learn(endpoint, ticket, "gap", silent_s)
+        else:
+            endpoint.timeouts.answered()
+            self._learn(
+                endpoint, ticket, "first" if ticket.call.streaming else "response", silent_s
+            )
+
+    def ended(self, ticket: Ticket, usage: Usage | None, event: ev.Settle | None) -> None:
+        """The call ended; without the event of its end nobody knows how."""
+        endpoint = ticket.endpoint
+        if endpoint is None:
+            return
+        now_s, number = self._books.now_s, ticket.number
+        if usage is not None and endpoint.price is not None:
+            inputs, outputs = usage.input_tokens, usage.output_tokens
+            endpoint.cost += endpoint.price.cost(inputs, outputs, usage.cached_input_tokens)
+        if number not in endpoint.in_flight:  # it was reaped: that has been told
+            return
+        verdict = None if event is None else event.verdict
+        if verdict is not None and verdict.retryable:
+            endpoint.failed(number, verdict, None if event is None else event.report, now_s)
+        elif verdict is None and event is not None:
+            endpoint.answered(number, usage, ticket.call.agent, now_s)
+            if not ticket.beats:
+                self._learn(endpoint, ticket, "response", now_s - ticket.granted_s)
+        else:
+            endpoint.given_up(number, usage, now_s)
+        if event is not None and event.report is not None:
+            endpoint.reported(event.report, now_s, ticket.granted_s)
+        if endpoint.news:
+            self.tell(endpoint, ticket)
+
+    def failed(self, ticket: Ticket, verdict: Verdict, report: LimitReport | None) -> None:
+        """The call met an error that may be cured, and goes again."""
+        endpoint, now_s = ticket.endpoint, self._books.now_s
+        if endpoint is None:
+            return
+        endpoint.requeues += 1
+        endpoint.failed(ticket.number, verdict, report, now_s)
+        if report is not None:
+            endpoint.reported(report, now_s, ticket.granted_s)
+        self.tell(endpoint, ticket)
+
+    def reaped(self, ticket: Ticket) -> None:
+        """The call hung: its endpoint failed it."""
+        endpoint = ticket.endpoint
+        if endpoint is not None:
+            endpoint.reaped(ticket.number, self._books.now_s)
+            self.tell(endpoint, ticket)
+
+    def observe(self, event: ev.Observe) -> None:
+        """A response was seen, of a managed call or of any other."""
+        endpoint, now_s = self.of(event.endpoint), self._books.now_s
+        if event.verdict is not None and event.verdict.retryable:
+            endpoint.foreign(event.verdict, event.report, event.sent_s, now_s)
+        endpoint.reported(event.report, now_s, event.sent_s)
+        self.tell(endpoint)
+        if not endpoint.calls:
+            self._idle(endpoint)
+
+    def advance(self, endpoint: Endpoint) -> None:
+        """Time has passed at this endpoint."""
+        endpoint.advance(self._books.now_s)
+        if endpoint.news:
+            self.tell(endpoint)
+
+    # -- the registry ----------------------------------------------------------------------------
+
+    def of(self, name: str) -> Endpoint:
+        """The endpoint of that name, new or known."""
+        endpoint = self.known.get(name)
+        if endpoint is None:
+            self._forget()
+            config = self._books.config
+            endpoint = self.known[name] = Endpoint(
+                name,
+                _fitting(config.endpoints, name) or _UNKNOWN,
+                self._books.now_s,
+                breaker=config.breaker,
+                first=config.lanes,
+                price=_fitting(config.prices, name),
+            )
+        return endpoint
+
+    def tell(self, endpoint: Endpoint, ticket: Ticket | None = None) -> None:
+        """Tell everybody what has changed, and who brought it about."""
+        now_s, out = self._books.now_s, self._books.out
+        number, agent = (0, "") if ticket is None else (ticket.number, ticket.call.agent)
+        news, endpoint.news = endpoint.news, []
+        for what, cause in news:
+            head = now_s, number, agent, cause, endpoint.name
+            if what in RESOURCES:
+                rate = endpoint.meters[what].controller
+                known = rate.rate_per_s, rate.limit_per_s, rate.source.value
+                out.append(fx.LimitChanged(*head, what, *known))
+            elif what == "closed":
+                out.append(fx.EndpointClosed(*head, endpoint.retry_after.closed_until_s))
+            else:
+                out.append(fx.BreakerChanged(*head))
+                if endpoint.is_down(now_s):
+                    self._books.failing.append(endpoint)
+
+    def _idle(self, endpoint: Endpoint) -> None:
+        endpoint.idle_since_s = self._books.now_s
+        self.idle.pop(endpoint.name, None)
+        self.idle[endpoint.name] = None
+
+    def _forget(self) -> None:
+        """Forget endpoints that nobody has called for long; looked at when a new one comes."""
+        oldest_s = self._books.now_s - self._books.config.agent_idle_s
+        while self.idle:
+            name = next(iter(self.idle))
+            if self.known[name].idle_since_s > oldest_s:
+                return
+            del self.idle[name]
+            del self.known[name]
+
+    def _learn(self, endpoint: Endpoint, ticket: Ticket, name: str, silent_s: float) -> None:
+        """Its times are known better: whoever is silent now may not be so for longer than that."""
+        if endpoint.timeouts.add(name, silent_s, ticket.call):
+            for number in endpoint.in_flight:
+                other = self._books.tickets.get(number)
+                if other is not None:
+                    self._clocks.rearm(other)
+
+
+def _fitting(given: Mapping[str, T], name: str) -> T | None:
+    """What is given for the first shell pattern that fits the name, with its key or without."""
+    plain = name.partition("#")[0]
+    for pattern, value in given.items():
+        if fnmatchcase(plain, pattern) or fnmatchcase(name, pattern):
+            return value
+    return None

@@ -1,0 +1,242 @@
+"""A call's life as its caller tells it: it comes, makes progress, ends, or is not wanted any more.
+
+Each handler says whether others may go now; then the kernel dispatches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.errors import ConfigError, KernelBug
+from agentrm_plugins.kernel.states import State, move
+from agentrm_plugins.kernel.ticket import Ticket
+from agentrm_plugins.policy.leases import NEVER
+from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types.calls import Outcome
+
+if TYPE_CHECKING:
+    from agentrm_plugins.kernel.agents import Agents
+    from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.clocks import Clocks
+    from agentrm_plugins.kernel.endpoints import Endpoints
+    from agentrm_plugins.kernel.lane_lending import LaneLending
+    from agentrm_plugins.kernel.nested_calls import NestedCalls
+    from agentrm_plugins.kernel.requeue import Requeue
+    from agentrm_plugins.kernel.steps import Steps
+    from agentrm_plugins.kernel.wait_queue import WaitQueue
+    from agentrm_plugins.kernel.waits import Waits
+    from agentrm_plugins.types import events as ev
+    from agentrm_plugins.types.calls import Usage
+
+__all__ = ["Lifecycle"]
+
+
+class Lifecycle:
+    """Handles the events of calls and of agents."""
+
+    def __init__(
+        self,
+        books: Books,
+        *,
+        steps: Steps,
+        clocks: Clocks,
+        agents: Agents,
+        endpoints: Endpoints,
+        queue: WaitQueue,
+        waits: Waits,
+        requeue: Requeue,
+        nested: NestedCalls,
+        lending: LaneLending,
+    ) -> None:
+        self._books = books
+        self._steps = steps
+        self._clocks = clocks
+        self._agents = agents
+        self._endpoints = endpoints
+        self._queue = queue
+        self._waits = waits
+        self._requeue = requeue
+        self._nested = nested
+        self._lending = lending
+
+    def submit(self, event: ev.Submit) -> bool:
+        """A caller wants a lane."""
+        books, call, number = self._books, event.call, event.ticket
+        if number in books.tickets:
+            raise KernelBug(f"ticket {number} was submitted twice")
+        group = books.pool.groups.get(call.group)
+        if group is None:
+            names = ", ".join(map(repr, books.pool.groups))
+            raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
+        books.counters.submitted += 1
+        books.out.append(fx.Submitted(books.now_s, number, call.agent, call.label))
+        if books.closed:
+            books.counters.refused["closed"] += 1
+            books.out.append(fx.Refused(books.now_s, number, call.agent, "closed", 0.0))
+            return False
+        account = self._agents.enter(call, books.now_s)
+        books.seq += 1
+        ticket = Ticket(number, books.seq, call, account, group, books.now_s)
+        books.tickets[number] = ticket
+        if event.hedge_of is not None and not self._follow(ticket, event.hedge_of):
+            self._steps.refuse(ticket, "superseded")
+            return False
+        refusal = self._enter(ticket, event.place_of)
+        if refusal is not None:
+            self._steps.refuse(ticket, *refusal)
+            return False
+        return self._start(ticket, event.parent)
+
+    def _follow(self, ticket: Ticket, number: int) -> bool:
+        """The call is a further attempt of another, at its place. False if that is over."""
+        first = self._books.tickets.get(number)
+        if first is None or first.state is not State.RUNNING or first.first is not None:
+            return False
+        ticket.first = first
+        ticket.seq, ticket.turn = first.seq, first.turn
+        return True
+
+    def _enter(self, ticket: Ticket, place_of: int | None) -> tuple[str, str] | None:
+        """The call is known, with its place, its endpoint and its budget; or else why not."""
+        books, call = self._books, ticket.call
+        if place_of is not None:
+            self._requeue.take_place(ticket, place_of)
+        if call.endpoint is not None:
+            refusal = self._endpoints.enter(ticket, call.endpoint)
+            if refusal is not None:
+                return refusal
+        if books.ledgers.asked:
+            owners = self._agents.owners(ticket.account)
+            spent = books.ledgers.enter(ticket, owners, books.now_s)
+            if spent is not None:
+                return "budget", spent
+        return None
+
+    def _start(self, ticket: Ticket, parent_number: int | None) -> bool:
+        """It goes at once, on its parent's lane or on a free one, or waits."""
+        books, parent = self._books, None
+        if parent_number is not None:
+            parent = self._nested.attach(ticket, parent_number)
+        # Nobody who waits may start, so nobody is overtaken.
+        able = not ticket.hold_s and self._is_let_go(ticket)
+        lends = able and parent is not None and parent.rider is None
+        if lends and parent is not None and self._lending.lend(ticket, parent):
+            return False
+        if able and self._has_lane(ticket):
+            if not ticket.turn:
+                self._queue.turn += 1
+                ticket.turn = self._queue.turn  # its place, should it have to go again
+            self._steps.grant(ticket, "free", books.pool.take(ticket.group, ticket.account))
+            return False
+        self._waits.join(ticket)
+        return True
+
+    def _is_let_go(self, ticket: Ticket) -> bool:
+        """Whether its endpoint lets a call that has a lane go now, before anybody who waits."""
+        endpoint = ticket.endpoint
+        if endpoint is None:
+            return True
+        self._endpoints.advance(endpoint)
+        if self._queue.anybody_before(endpoint):
+            return False
+        return endpoint.wait(ticket.need, self._books.now_s).seconds == 0
+
+    def _has_lane(self, ticket: Ticket) -> bool:
+        group, account = ticket.group, ticket.account
+        return (
+            self._books.pool.free(group)
+            and (group.per_agent is None or not group.agent_full(account))
+            and (group.per_tenant is None or not group.tenant_full(account.tenant))
+        )
+
+    def withdraw(self, event: ev.Withdraw) -> bool:
+        """The caller does not want the call any more."""
+        ticket = self._books.tickets.get(event.ticket)
+        if ticket is None:
+            return False
+        if ticket.state is State.QUEUED:
+            self._steps.turn_away(ticket, event.cause)
+            return True
+        return self._end(ticket, None, Outcome.CANCELLED, None)
+
+    def beat(self, event: ev.Beat) -> bool:
+        """A running call made progress."""
+        books, ticket = self._books, self._books.tickets.get(event.ticket)
+        if ticket is None or ticket.state is not State.RUNNING:
+            return False
+        idle = ticket.idle_s < NEVER
+        if idle and event.visible:
+            self._clocks.idle(ticket, idle=False)  # Whoever is given something has asked for it.
+        ticket.beats += 1
+        ticket.visible = ticket.visible or event.visible
+        tokens = event.tokens
+        if tokens:
+            ticket.beaten_tokens += tokens
+            books.counters.token_rate.add(tokens, books.now_s)
+        if ticket.endpoint is not None and not idle:
+            self._endpoints.beat(ticket, ticket.endpoint)
+        if not ticket.nested:
+            self._clocks.arm(ticket)
+        books.out.append(fx.Beaten(books.now_s, ticket.number, ticket.call.agent, "", tokens))
+        return False
+
+    def idle(self, event: ev.Idle) -> bool:
+        """The consumer does not ask for more, or does so again."""
+        ticket = self._books.tickets.get(event.ticket)
+        if ticket is not None and ticket.state is State.RUNNING:
+            self._clocks.idle(ticket, idle=event.idle)
+        return False
+
+    def settle(self, event: ev.Settle) -> bool:
+        """A running call ended, or a reaped one after all."""
+        ticket = self._books.tickets.get(event.ticket)
+        if ticket is None:
+            return False
+        if ticket.state is State.QUEUED:
+            raise KernelBug(f"ticket {event.ticket} waits and was settled")
+        return self._end(ticket, event.usage, event.outcome, event)
+
+    def _end(
+        self, ticket: Ticket, usage: Usage | None, outcome: Outcome, event: ev.Settle | None
+    ) -> bool:
+        books, steps = self._books, self._steps
+        late = ticket.state is State.ZOMBIE
+        move(ticket, State.DONE)
+        if late:
+            books.zombies -= 1
+        else:
+            steps.vacate(ticket)
+        ticket.account.calls += 1
+        if usage is not None or ticket.beaten_tokens:
+            steps.charge(ticket, usage)
+        books.ledgers.settle(ticket, usage, books.now_s)
+        failed = event is not None and event.verdict is not None
+        known = outcome is Outcome.OK or (failed and outcome is not Outcome.CANCELLED)
+        self._endpoints.ended(ticket, usage, event if known else None)
+        books.counters.settled += 1
+        cause = "late" if late else outcome.value
+        held_s = books.now_s - ticket.granted_s
+        number, agent = ticket.number, ticket.call.agent
+        books.out.append(fx.Settled(books.now_s, number, agent, cause, outcome, held_s, usage))
+        steps.forget(ticket)
+        steps.recharge(ticket)
+        return bool(self._queue.count or books.scheduler.demoted)
+
+    def end_agent(self, event: ev.EndAgent) -> bool:
+        """An agent is done: whatever waits for it, or for its children, is refused."""
+        for account in self._agents.family(event.agent, event.tenant):
+            for bid in list(account.bids.values()):
+                while bid.live:  # To refuse one may let another one go.
+                    self._steps.turn_away(bid.head, "agent_ended")
+            for ticket in list(self._queue.asleep.values()):
+                if ticket.account is account:
+                    self._steps.turn_away(ticket, "agent_ended")
+        return True
+
+    def close(self, event: ev.Close) -> bool:
+        """The core closes."""
+        self._books.closed = True
+        for ticket in list(self._books.tickets.values()):
+            if ticket.state is State.QUEUED:
+                self._steps.turn_away(ticket, event.cause)
+        return True

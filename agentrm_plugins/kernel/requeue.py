@@ -1,0 +1,100 @@
+"""Calls that go again: back into the queue without a lane, at their own place.
+
+A call that failed sleeps until its time and then stands where it stood; its budget stays reserved,
+for it is not over. A call that hung comes back as a new one, at the place of the old.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.kernel.states import State, move
+from agentrm_plugins.policy.leases import NEVER
+from agentrm_plugins.types import effects as fx
+
+if TYPE_CHECKING:
+    from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.endpoints import Endpoints
+    from agentrm_plugins.kernel.nested_calls import NestedCalls
+    from agentrm_plugins.kernel.steps import Steps
+    from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.kernel.waits import Waits
+    from agentrm_plugins.types import events as ev
+
+__all__ = ["Requeue"]
+
+_PLACES = 4096
+
+
+class Requeue:
+    """Sends calls back.
+
+    Args:
+        books: The kernel's books.
+        steps: What happens to a ticket.
+        endpoints: Told of the failure.
+        waits: Where the call goes to.
+        nested: Who is nested in whom.
+
+    `places` are those of calls that hung, by ticket; the oldest are forgotten.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        steps: Steps,
+        endpoints: Endpoints,
+        waits: Waits,
+        nested: NestedCalls,
+    ) -> None:
+        self._books = books
+        self._steps = steps
+        self._endpoints = endpoints
+        self._waits = waits
+        self._nested = nested
+        self.places: OrderedDict[int, tuple[int, int]] = OrderedDict()
+
+    def keep_place(self, ticket: Ticket) -> None:
+        """The call hung: its caller may ask again for its place."""
+        self.places[ticket.number] = ticket.seq, ticket.turn
+        if len(self.places) > _PLACES:
+            self.places.popitem(last=False)
+
+    def take_place(self, ticket: Ticket, place_of: int) -> None:
+        """The call is another that hung, come back."""
+        place = self.places.pop(place_of, None)
+        if place is not None:
+            ticket.seq, ticket.turn = place
+
+    def requeue(self, event: ev.Requeue) -> bool:
+        """A running call failed and goes again. True: others may go now."""
+        books, steps = self._books, self._steps
+        now_s, ticket = books.now_s, books.tickets.get(event.ticket)
+        if ticket is None or ticket.state is not State.RUNNING:
+            return False
+        held_s = now_s - ticket.granted_s
+        steps.vacate(ticket)
+        move(ticket, State.QUEUED)
+        self._endpoints.failed(ticket, event.verdict, event.report)
+        steps.charge(ticket, None)
+        ticket.beats = ticket.beaten_tokens = 0
+        ticket.overtaken = 0.0
+        ticket.visible = False
+        ticket.idle_s = NEVER
+        ticket.queued_s = now_s
+        number, agent = ticket.number, ticket.call.agent
+        until_s = now_s + event.wait_s
+        cause = event.verdict.kind.value
+        books.out.append(fx.Requeued(now_s, number, agent, cause, held_s, until_s))
+        self._nested.requeued(ticket)
+        refusal = None
+        if ticket.endpoint is not None:
+            refusal = self._endpoints.impossible(ticket, ticket.endpoint)
+        if books.closed:
+            steps.refuse(ticket, "closed")
+        elif refusal is not None:
+            steps.refuse(ticket, *refusal)
+        else:
+            self._waits.again(ticket, event.wait_s)
+        return True

@@ -1,0 +1,158 @@
+"""The steps of a call's life, each on the books: granted, refused, vacated, charged, forgotten.
+
+None of them lets anybody else go: that is the kernel's dispatch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.kernel.states import State, move
+from agentrm_plugins.policy.leases import NEVER
+from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types.calls import Usage
+
+if TYPE_CHECKING:
+    from agentrm_plugins.kernel.agents import Agents
+    from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.clocks import Clocks
+    from agentrm_plugins.kernel.endpoints import Endpoints
+    from agentrm_plugins.kernel.nested_calls import NestedCalls
+    from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.kernel.wait_queue import WaitQueue
+    from agentrm_plugins.policy.lanes import Seat
+
+__all__ = ["Steps"]
+
+
+class Steps:
+    """What happens to a ticket.
+
+    Args:
+        books: The kernel's books.
+        clocks: Times running calls.
+        agents: Who has called.
+        endpoints: Where calls go.
+        queue: Who waits.
+        nested: Calls within calls.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        clocks: Clocks,
+        agents: Agents,
+        endpoints: Endpoints,
+        queue: WaitQueue,
+        nested: NestedCalls,
+    ) -> None:
+        self._books = books
+        self._clocks = clocks
+        self._agents = agents
+        self._endpoints = endpoints
+        self._queue = queue
+        self._nested = nested
+        self._token_service_s = books.config.scheduler.service_s_per_1k_tokens / 1000.0
+
+    def grant(self, ticket: Ticket, cause: str, seat: Seat) -> None:
+        """Give `ticket` its seat."""
+        books, account = self._books, ticket.account
+        now_s, counters = books.now_s, books.counters
+        move(ticket, State.RUNNING)
+        ticket.seat = seat
+        ticket.granted_s = now_s
+        ticket.terms = self._clocks.terms(ticket)
+        ticket.deadline_s = now_s + ticket.terms.total_s
+        counters.granted += 1
+        counters.running += 1
+        waited_s = now_s - ticket.queued_s
+        if waited_s:
+            ticket.waited_s += waited_s
+            account.waited_s += waited_s
+            account.tenant.waited_s += waited_s
+            counters.waited_s += waited_s
+        if seat.group.per_agent is not None:
+            self._queue.seated(account, seat.group)
+        if ticket.parent is not None:
+            self._nested.granted(ticket)
+        ticket.attempts += 1
+        if ticket.endpoint is not None:
+            self._endpoints.go(ticket, ticket.endpoint)
+        self._clocks.start(ticket)
+        number, agent = ticket.number, ticket.call.agent
+        books.out.append(fx.Granted(now_s, number, agent, cause, ticket.group.name, waited_s))
+        boost = books.scheduler.dispatched(now_s)
+        if boost is not None:
+            self.boosted(boost)
+
+    def refuse(self, ticket: Ticket, cause: str, detail: str = "") -> None:
+        """A call that does not wait (any more) will not run."""
+        books, account = self._books, ticket.account
+        move(ticket, State.GONE)
+        waited_s = books.now_s - ticket.submitted_s
+        account.refused += 1
+        account.tenant.refused += 1
+        books.counters.refused[cause] += 1
+        number, agent = ticket.number, ticket.call.agent
+        books.out.append(fx.Refused(books.now_s, number, agent, cause, waited_s, detail))
+        books.ledgers.settle(ticket, None, books.now_s, ran=ticket.attempts > 0)
+        self.forget(ticket)
+
+    def turn_away(self, ticket: Ticket, cause: str, detail: str = "") -> None:
+        """A call that waits will not run."""
+        self._queue.remove(ticket, self._books.now_s)
+        self.refuse(ticket, cause, detail)
+
+    def vacate(self, ticket: Ticket, *, until_s: float = NEVER) -> None:
+        """The call leaves its lane; only until `until_s` does it count as service."""
+        books, queue = self._books, self._queue
+        self._clocks.stop(ticket, until_s)
+        books.counters.running -= 1
+        seat = ticket.seat
+        assert seat is not None  # noqa: S101 - every running ticket has one
+        ticket.seat = None
+        if books.pool.leave(seat) and queue.count:
+            queue.unseated(seat.account, seat.group, books.now_s)
+            queue.reprice(seat.account.tenant)
+
+    def charge(self, ticket: Ticket, usage: Usage | None) -> None:
+        """The tokens count for the agent, its tenant and the totals."""
+        if usage is None:
+            # Nobody knows what it cost; what came out did cost.
+            usage = Usage(0, ticket.beaten_tokens)
+        tokens = usage.input_tokens + usage.output_tokens
+        if not tokens:
+            return
+        books, account = self._books, ticket.account
+        tenant, counters = account.tenant, books.counters
+        account.tokens += tokens
+        tenant.tokens += tokens
+        account.attained_s += tokens * self._token_service_s
+        books.shares.charge(tenant, tokens, books.now_s)
+        counters.input_tokens += usage.input_tokens
+        counters.output_tokens += usage.output_tokens
+        if tokens > ticket.beaten_tokens:
+            counters.token_rate.add(tokens - ticket.beaten_tokens, books.now_s)
+
+    def recharge(self, ticket: Ticket) -> None:
+        """The agent received service: it may have gone down a level."""
+        books, account = self._books, ticket.account
+        if books.scheduler.charged(account, books.now_s):
+            self._queue.recharged(account, books.now_s)
+
+    def forget(self, ticket: Ticket) -> None:
+        """The ticket is done; see to what hung on it."""
+        books = self._books
+        del books.tickets[ticket.number]
+        if ticket.alarm_s < NEVER:
+            books.alarms.clear(ticket)
+        if ticket.endpoint is not None:
+            self._endpoints.leave(ticket.endpoint)
+        if ticket.parent is not None or ticket.kids is not None:
+            self._nested.detach(ticket)
+        self._agents.leave(ticket.account, books.now_s)
+
+    def boosted(self, cause: str) -> None:
+        """All agents went up to the top level."""
+        self._books.counters.boosts += 1
+        self._books.out.append(fx.Boosted(self._books.now_s, 0, "", cause))

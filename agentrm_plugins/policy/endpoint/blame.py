@@ -1,0 +1,88 @@
+"""Which limit refused a call: what a 429 is laid at the door of.
+
+Law: the resource that the server names; else those that its own figures show as empty; else the
+one that came nearest to its limit since the last cut; all that are in question where that is not
+known. A refusal of a call that was sent before the last cut is the same trouble as that.
+
+Limits: shares of use that are close to each other cannot be told apart, so both are cut.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.types.verdicts import RESOURCES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentrm_plugins.policy.endpoint.amounts import Sent
+    from agentrm_plugins.policy.endpoint.meter import Meter
+    from agentrm_plugins.types.verdicts import LimitReport
+
+__all__ = ["Blame"]
+
+_NEAR = 0.8  # guessed: shares of use closer than this cannot be told apart
+_IN_USE = 0.5  # guessed: a limit of which less was used is not the one that refused
+
+
+class Blame:
+    """What was used of each resource since the last cut, and whom that cut was blamed on.
+
+    Args:
+        now_s: When it begins.
+    """
+
+    __slots__ = ("_began_s", "_cut_s", "_from", "_last")
+
+    def __init__(self, now_s: float) -> None:
+        self._began_s = now_s
+        self._cut_s = -inf
+        self._last: list[str] = []
+        self._from = dict.fromkeys(RESOURCES, 0.0)
+
+    def of(
+        self, report: LimitReport, sent: Sent, meters: Mapping[str, Meter], now_s: float
+    ) -> list[str]:
+        """The resources that refused the call that was `sent`."""
+        if report.resource is not None:
+            return [report.resource]
+        empty = [
+            resource
+            for resource, limit in report.limits().items()
+            if limit.remaining is not None and limit.remaining < sent.amounts[resource]
+        ]
+        return empty or self._most_used(sent.at_s, meters, now_s)
+
+    def taken_back(self, sent: Sent) -> None:
+        """A call was refused: it used nothing."""
+        if sent.at_s > self._cut_s:
+            for resource, amount in sent.amounts.items():
+                self._from[resource] += amount
+
+    def cut(self, blamed: list[str], meters: Mapping[str, Meter], now_s: float) -> None:
+        """These were cut: what is used counts from here."""
+        self._last = blamed
+        self._cut_s = now_s
+        self._from = {name: meter.controller.total for name, meter in meters.items()}
+
+    def _most_used(self, sent_s: float, meters: Mapping[str, Meter], now_s: float) -> list[str]:
+        """The server does not say: which of requests and tokens came near to its limit lately?"""
+        if sent_s <= self._cut_s:
+            return self._last
+        seconds = max(now_s - max(self._cut_s, self._began_s), 1e-3)
+        use = {
+            name: (meter.controller.total - self._from[name]) / seconds / limit
+            for name, meter in meters.items()
+            if (limit := meter.controller.limit_per_s)
+        }
+        unknown = [] if "requests" in use else ["requests"]
+        if not any(name in use for name in RESOURCES[1:]):
+            unknown.append("tokens")
+        if unknown:  # it is one of these, or one that is known and was really in use
+            return unknown + [name for name, share in use.items() if share >= _IN_USE]
+        most = max(use.values())
+        if most <= 0 and self._last:
+            return self._last  # nothing went through since: it is the same trouble
+        return [resource for resource, share in use.items() if share >= _NEAR * most]

@@ -1,0 +1,157 @@
+"""Budgets of agents and tenants: reserved when a call comes, settled when it ends.
+
+A call is charged to each budget that fits its agent, every agent above that, or its tenant. One
+with no room refuses it; one above its soft mark slows it down (`policy.budget`). A ledger in which
+nothing is spent (any more) is forgotten; what is spent of a budget without a window stays.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from math import inf
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.policy.spending.budget import Budget, Resource, first_refusal
+from agentrm_plugins.policy.spending.rate_shares import RateShares
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agentrm_plugins.config.endpoints import BudgetConfig, ShareConfig
+    from agentrm_plugins.policy.spending.spender import Owner, Spender
+    from agentrm_plugins.types.calls import Usage
+
+__all__ = ["Ledgers"]
+
+_NOTHING = dict.fromkeys(Resource, 0.0)
+
+
+class Ledgers:
+    """All budgets of one kernel, each made when somebody whom it fits first calls.
+
+    Args:
+        budgets: What agents and tenants may use.
+        shares: What they may take of an endpoint's rate.
+
+    `asked` says whether there are any: whoever has none need not ask who the owners are.
+    """
+
+    def __init__(self, budgets: tuple[BudgetConfig, ...], shares: tuple[ShareConfig, ...]) -> None:
+        self._budgets = budgets
+        self.asked = bool(budgets or shares)
+        self.ledgers: dict[tuple[int, str], Budget] = {}
+        self.shares = RateShares(shares)
+
+    def enter(self, spender: Spender, owners: Iterable[Owner], now_s: float) -> str | None:
+        """Reserve for a call that comes. What refuses it, in words; None if nothing does.
+
+        `owners` are who is charged for it: its agent, each agent above that, and the tenant.
+        """
+        owners = list(owners)
+        if not self._budgets:
+            return self.shares.enter(spender, owners, now_s)
+        self._forget(now_s)
+        amounts = _amounts(spender)
+        ledgers = self._of(owners)
+        full = first_refusal(ledgers.values(), amounts, now_s)
+        if full is not None:
+            amount, rest = amounts[full.resource], max(0.0, full.hard - full.spent(now_s))
+            again_s = full.time_until(amount, now_s)
+            room = f"; room again in {again_s:.0f} s" if again_s < inf else ""
+            return f"{full.name}: needs {amount:g}, has {rest:g} of {full.hard:g}{room}"
+        refusal = self.shares.enter(spender, owners, now_s)
+        if refusal is not None:
+            return refusal
+        spender.reserved = [(key, amounts[ledger.resource]) for key, ledger in ledgers.items()]
+        for key, amount in spender.reserved:
+            ledger = ledgers[key]
+            spender.hold_s = max(spender.hold_s, ledger.delay_s(amount, now_s))
+            ledger.reserve(amount)
+        return None
+
+    def settle(
+        self,
+        spender: Spender,
+        usage: Usage | None,
+        now_s: float,
+        *,
+        ran: bool = True,
+        hung: bool = False,
+    ) -> None:
+        """The call is over: charge what it used; what nobody knows counts as what was seen.
+
+        A call that hung is charged once more when its end is heard of: for what it used beyond.
+        """
+        if spender.reserved is spender.charged is spender.taken is None:
+            return
+        used = _used(spender, usage) if ran else _NOTHING
+        if spender.taken and not hung:
+            self.shares.settle(spender, used, now_s)
+        if spender.reserved is not None:
+            done = []
+            for key, amount in spender.reserved:
+                ledger = self._ledger(key)
+                spent = used[ledger.resource]
+                ledger.settle(amount, spent, now_s)
+                done.append((key, spent))
+            spender.reserved = None
+            spender.charged = done if hung else None
+        elif spender.charged is not None:
+            for key, before in spender.charged:
+                ledger = self._ledger(key)
+                ledger.settle(0.0, max(0.0, used[ledger.resource] - before), now_s)
+            spender.charged = None
+
+    def _of(self, owners: Iterable[Owner]) -> dict[tuple[int, str], Budget]:
+        """The ledgers that a call of these owners is charged to, its agent's first."""
+        keys: list[tuple[int, str]] = []
+        for kind, name, shown in owners:
+            for place, config in enumerate(self._budgets):
+                pattern = config.agent if kind == "agent" else config.tenant
+                if pattern is not None and fnmatchcase(name, pattern):
+                    keys.append((place, f"{kind} {shown}"))
+        return {key: self._ledger(key) for key in keys}
+
+    def _ledger(self, key: tuple[int, str]) -> Budget:
+        ledger = self.ledgers.get(key)
+        if ledger is None:
+            place, owner = key
+            config = self._budgets[place]
+            ledger = self.ledgers[key] = Budget(
+                f"budget of {config.resource} of {owner}",
+                Resource(config.resource),
+                config.limit,
+                soft=config.soft,
+                window_s=config.window_s,
+            )
+        return ledger
+
+    def _forget(self, now_s: float) -> None:
+        """Look at the two ledgers not looked at for longest: an empty one is as good as none."""
+        for _ in range(min(2, len(self.ledgers))):
+            key = next(iter(self.ledgers))
+            ledger = self.ledgers.pop(key)
+            if ledger.spent(now_s):
+                self.ledgers[key] = ledger
+
+
+def _amounts(spender: Spender) -> dict[Resource, float]:
+    """What a call will probably use."""
+    need, estimate = spender.need, spender.call.estimate
+    output = int(need["output_tokens"]) if need else estimate.output_tokens
+    return _priced(spender, estimate.input_tokens, output, estimate.cached_input_tokens)
+
+
+def _used(spender: Spender, usage: Usage | None) -> dict[Resource, float]:
+    """What a call that ran has used, as far as anybody knows."""
+    if usage is not None:
+        cached = usage.cached_input_tokens
+        return _priced(spender, usage.input_tokens, usage.output_tokens, cached)
+    read = spender.call.estimate.input_tokens if spender.beats else 0
+    return _priced(spender, read, spender.beaten_tokens, 0)
+
+
+def _priced(spender: Spender, inputs: int, outputs: int, cached: int) -> dict[Resource, float]:
+    price = None if spender.endpoint is None else spender.endpoint.price
+    cost = 0.0 if price is None else price.cost(inputs, outputs, cached)
+    return {Resource.TOKENS: inputs + outputs, Resource.CALLS: 1.0, Resource.COST: cost}

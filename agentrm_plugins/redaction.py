@@ -1,0 +1,117 @@
+"""What may be shown of a value that somebody gave us: short, and never a secret.
+
+Law: a text is masked before it is cut, so that no half of a secret remains. A secret is known by
+its shape (the prefixes that issuers document, tokens of three parts, long runs that mix letters
+and digits), or by the name that it stands under. The test of shape errs on the side of hiding: a
+hidden harmless value costs a second look, a shown secret costs the key.
+"""
+
+from __future__ import annotations
+
+import re
+from reprlib import Repr
+from typing import Any
+
+__all__ = ["HIDDEN", "masked", "names_a_secret", "shown"]
+
+HIDDEN = "(hidden)"
+_MOST_CHARS = 200
+_SHOWN_BITS = 256
+"""Larger whole numbers are told by their size: Python itself refuses to print 4,300 digits."""
+
+_SHAPES = re.compile(
+    r"""
+      \b(?:sk|pk|rk|ak|sess|gsk|xai|hf|nvapi|pplx|tgp|fw|csk|r8|key|lsv2|dop|npm|pypi|whsec|bot)
+        [-_][\w*.+/=-]{6,}                          # OpenAI, Anthropic, Groq, xAI, Hugging Face ...
+    | \b(?:gh[pousr]|github_pat|glpat|xox[a-z]|shp(?:at|ss)|sq0[a-z]{3}|SG|EAA)[-_.][\w.-]{8,}
+    | \b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{12,}         # AWS key ids
+    | \bAIza[\w-]{20,} | \bya29\.[\w.-]{8,} | \b1//[\w-]{16,}    # Google
+    | \beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?         # JSON web tokens
+    | (?i:\b(?:bearer|basic|token|apikey)\s+)[\w.~+/=-]{6,}
+    | \b(?:org|proj|orgid|wrkspc|acct)[-_][\w-]{3,}  # accounts
+    | -----BEGIN[A-Z ]*PRIVATE\ KEY-----[\s\S]*?(?:-----END[A-Z ]*-----|$)
+    | (?<=://)[^\s/@'"]+(?=@)                        # user and password of a URL
+    | (?<![\w-])[0-9a-fA-F]{32,}(?![\w-])            # hexadecimal keys, such as Azure's
+    | (?<![\w+/=.-])(?=[\w+/-]*[0-9])(?=[\w+/-]*[a-z])(?=[\w+/-]*[A-Z])[\w+/-]{20,}={0,2}
+    """,
+    re.VERBOSE,
+)
+_WORDS = (
+    r"api[-_ ]?key|apikey|access[-_ ]?key|secret|passw(?:or)?d|passphrase|authori[sz]ation|"
+    r"credentials?|cookie|private[-_ ]?key|signature|session[-_ ]?key|token(?!s)|"
+    r"x-amz-[\w-]+|subscription[-_ ]?key"
+)
+_NAMED = re.compile(
+    rf"""((?:['"]?)\b[\w-]*(?:{_WORDS})[\w-]*['"]?\s*[:=]\s*)(['"])(?:\\.|(?!\2).)*\2""",
+    re.IGNORECASE,
+)
+_IN_QUERY = re.compile(
+    rf"([?&](?:[\w-]*(?:{_WORDS})[\w-]*|key|sig|auth|code)=)[^&\s'\"]+", re.IGNORECASE
+)
+_NAME = re.compile(rf"(?:{_WORDS})|(?:^|[-_.])(?:key|auth|jwt|pat|pin)$", re.IGNORECASE)
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether what stands under this name is a secret: "api_key", "Authorization", "token"."""
+    return _NAME.search(name) is not None
+
+
+def masked(text: str) -> str:
+    """Give the text with everything hidden that looks like a secret, or is called one."""
+    text = _IN_QUERY.sub(rf"\g<1>{HIDDEN}", text)
+    text = _NAMED.sub(rf"\g<1>'{HIDDEN}'", text)
+    return _SHAPES.sub(HIDDEN, text)
+
+
+class _Short(Repr):
+    """`repr`, bounded in depth and length, that cannot fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxtuple = self.maxlist = self.maxdict = self.maxset = self.maxfrozenset = 12
+
+    def repr_int(self, x: int, level: int) -> str:  # noqa: ARG002 - reprlib's hook
+        """A whole number of usual size, or its size."""
+        if x.bit_length() <= _SHOWN_BITS:
+            return repr(x)
+        return f"<a whole number of {x.bit_length()} bits>"
+
+    def repr_str(self, x: str, level: int) -> str:  # noqa: ARG002 - reprlib's hook
+        """A text, masked before it is cut."""
+        return repr(_cut(masked(x[: 40 * _MOST_CHARS])))
+
+    def repr_bytes(self, x: bytes, level: int) -> str:  # noqa: ARG002 - reprlib's hook
+        """Only how many they are."""
+        return f"<{len(x)} bytes>"
+
+    repr_bytearray = repr_memoryview = repr_bytes
+
+    def repr_instance(self, x: Any, level: int) -> str:  # noqa: ARG002 - reprlib's hook
+        """Whatever else there is, as it shows itself if it can."""
+        try:
+            text = repr(x)
+        except Exception:  # noqa: BLE001 - a foreign object may fail in any way
+            text = f"<{type(x).__name__}>"
+        return _cut(masked(text))
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _MOST_CHARS:
+        return text
+    return f"{text[: _MOST_CHARS - 20]}...{text[-17:]}"
+
+
+_SHORT = _Short()
+
+
+def shown(value: object, name: str = "") -> str:
+    """Give what an error's text may show of a value: at most about 200 characters, no secret.
+
+    Args:
+        value: Anything at all; a number of a million digits and an object that cannot be printed
+            included.
+        name: What it is called; a text under the name of a secret is hidden whole.
+    """
+    if isinstance(value, str | bytes) and names_a_secret(name):
+        return repr(HIDDEN)
+    return _cut(masked(_SHORT.repr(value)))

@@ -1,0 +1,222 @@
+"""Checks of what users give: one set for the whole house, so that every message reads alike.
+
+Each check gives the value back, or raises `ConfigError`, whose text is ``field=value: way out``.
+A boolean is no number here, an infinite or undefined number is none, and no number is too large to
+be refused politely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from math import inf, isfinite
+from typing import Any, TypeVar, cast
+
+from agentrm_plugins.errors import ConfigError
+
+__all__ = [
+    "check_choice",
+    "check_group",
+    "check_instance",
+    "check_known",
+    "check_name",
+    "check_number",
+    "check_seconds",
+    "check_share",
+    "check_whole",
+    "listed",
+]
+
+T = TypeVar("T")
+
+
+def listed(words: Iterable[object]) -> str:
+    """Give words as a message names them: in quotes, with commas."""
+    return ", ".join(repr(str(word)) for word in words)
+
+
+def _is_number(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:  # a whole number beyond what a float holds
+        return False
+
+
+def _or_none(way: str, none: bool) -> str:
+    return f"{way}, or None" if none else way
+
+
+def check_whole(
+    field: str,
+    value: Any,
+    least: int = 0,
+    most: int | None = None,
+    *,
+    none: bool = False,
+    of: str = "",
+) -> Any:
+    """Accept a whole number from `least` to `most` (and None, if `none`).
+
+    Args:
+        field: What it is called.
+        value: What was given.
+        least: The smallest accepted.
+        most: The largest accepted; None: any.
+        none: Whether None will do.
+        of: What is counted, for the message: "tokens".
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if none and value is None:
+        return value
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole and value >= least and (most is None or value <= most):
+        return value
+    kind = f"a whole number of {of}" if of else "a whole number"
+    bounds = f", {least} or more" if most is None else f" from {least} to {most}"
+    raise ConfigError(field, value, _or_none(f"give {kind}{bounds}", none))
+
+
+def check_number(
+    field: str,
+    value: Any,
+    least: float = 0.0,
+    most: float = inf,
+    *,
+    above: bool = False,
+    none: bool = False,
+) -> Any:
+    """Accept a finite number from `least` (or above it, if `above`) to `most`.
+
+    Args:
+        field: What it is called.
+        value: What was given.
+        least: The smallest accepted, or with `above` the bound below which nothing is.
+        most: The largest accepted.
+        above: Whether `least` itself is refused.
+        none: Whether None will do.
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if none and value is None:
+        return value
+    if _is_number(value) and least <= value <= most and not (above and value == least):
+        return value
+    if most == inf:
+        way = "give a finite number" + (f" above {least:g}" if above else f", {least:g} or more")
+    else:
+        bounds = f"above {least:g}, at most {most:g}" if above else f"from {least:g} to {most:g}"
+        way = f"give a number {bounds}"
+    raise ConfigError(field, value, _or_none(way, none))
+
+
+def check_seconds(field: str, value: Any, *, zero: bool = False, none: bool = True) -> Any:
+    """Accept a finite positive number of seconds (0 as well, if `zero`; None, if `none`).
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if none and value is None:
+        return value
+    if _is_number(value) and (value > 0 or (zero and value == 0)):
+        return value
+    least = "0 or more" if zero else "more than 0"
+    way = f"give seconds as a finite number, {least}"
+    if value is None:
+        way += "; a large number for 'nearly never'"
+    raise ConfigError(field, value, _or_none(way, none))
+
+
+def check_share(field: str, value: Any, *, zero: bool = False, of: str = "") -> Any:
+    """Accept a share: above 0 (or 0 as well, if `zero`) and at most 1.
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if _is_number(value) and 0 <= value <= 1 and (zero or value > 0):
+        return value
+    bounds = "from 0 to 1" if zero else "above 0 and at most 1"
+    raise ConfigError(field, value, f"give a share{of and f' of {of}'}, {bounds}")
+
+
+def check_name(field: str, value: Any, *, none: bool = False) -> Any:
+    """Accept a string that is not empty (and None, if `none`).
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if (none and value is None) or (isinstance(value, str) and value):
+        return value
+    way = "give a name that is a string and not empty"
+    raise ConfigError(field, value, way + (", or leave it out" if none else ""))
+
+
+def check_choice(field: str, value: Any, words: Collection[object], *, none: bool = False) -> Any:
+    """Accept one of the words (and None, if `none`).
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if none and value is None:
+        return value
+    try:
+        found = value in words
+    except TypeError:  # no word at all: a list, a dict
+        found = False
+    if found:
+        return value
+    way = f"use one of {listed(words)}"
+    raise ConfigError(field, value, way + (", or leave it out" if none else ""))
+
+
+def check_instance(field: str, value: Any, kind: type[T] | tuple[type, ...], way: str = "") -> T:
+    """Accept an object of a kind. What else was given is named by its type alone.
+
+    Args:
+        field: What it is called.
+        value: What was given.
+        kind: Its class, or several.
+        way: The way out, if there is more to say than to give such an object.
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    if isinstance(value, kind):
+        return cast("T", value)
+    name = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
+    given = value if value is None or isinstance(value, str | int | float) else type(value).__name__
+    raise ConfigError(field, given, way or f"give a {name}(...)")
+
+
+def check_known(names: Iterable[str], known: Collection[str], values: Any = None) -> None:
+    """Accept settings only if all their names are known.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    for name in names:
+        if name not in known:
+            value = values[name] if values is not None else None
+            raise ConfigError(name, value, f"no such setting; use one of {listed(sorted(known))}")
+
+
+def check_group(field: str, value: Any, groups: Iterable[Any], *, none: bool = False) -> Any:
+    """Accept the name of one of the core's lane groups (and None, if `none`).
+
+    Args:
+        field: What it is called.
+        value: What was given.
+        groups: The core's `config.groups`.
+        none: Whether None will do: no lane.
+
+    Raises:
+        ConfigError: Anything else.
+    """
+    names = sorted(group.name for group in groups)
+    if (none and value is None) or (isinstance(value, str) and value in names):
+        return value
+    way = f"use one of the configured groups: {listed(names)}"
+    raise ConfigError(field, value, f"{way}; or add LaneGroup(...)" + (", or None" * none))

@@ -1,0 +1,103 @@
+"""Endpoints and budgets as plain values, and back (see `dump`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins.policy.endpoint.snapshot import (
+    dump_endpoint,
+    from_plain,
+    load_endpoint,
+    to_plain,
+)
+from agentrm_plugins.policy.spending.budget import Budget, Resource
+from agentrm_plugins.types.verdicts import RESOURCES
+
+if TYPE_CHECKING:
+    from agentrm_plugins.kernel.kernel import Kernel
+    from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.policy.spending.spender import Reserved
+
+__all__ = ["dump_congestion", "dump_need", "load_congestion", "load_first", "load_need"]
+
+_BUDGET = sorted(name for name in Budget.__slots__ if name != "resource")
+
+
+def dump_congestion(kernel: Kernel) -> dict[str, Any]:
+    """Endpoints, budgets, and the places of calls that hung."""
+    ledgers = kernel.books.ledgers
+    return {
+        "endpoints": [
+            [name, dump_endpoint(endpoint)] for name, endpoint in kernel.books.endpoints.items()
+        ],
+        "first": [
+            [name, None if at.first is None else at.first.head.number]
+            for name, at in kernel.queue.at.items()
+        ],
+        "idle": list(kernel.endpoints.idle),
+        "ledgers": [
+            [place, owner, str(ledger.resource), *(to_plain(getattr(ledger, n)) for n in _BUDGET)]
+            for (place, owner), ledger in ledgers.ledgers.items()
+        ],
+        "shares": [
+            [place, owner, to_plain(bucket)]
+            for (place, owner), bucket in ledgers.shares.buckets.items()
+        ],
+        "places": [[number, *place] for number, place in kernel.requeue.places.items()],
+    }
+
+
+def load_congestion(kernel: Kernel, state: dict[str, Any]) -> None:
+    """Make the endpoints and budgets; the calls do not stand there yet."""
+    for name, endpoint in state["endpoints"]:
+        load_endpoint(kernel.endpoints.of(name), endpoint)
+    kernel.endpoints.idle.update(dict.fromkeys(state["idle"]))
+    ledgers = kernel.books.ledgers
+    for place, owner, resource, *values in state["ledgers"]:
+        budget = Budget("", Resource(resource), 0.0)
+        for name, value in zip(_BUDGET, values, strict=True):
+            setattr(budget, name, from_plain(value))
+        ledgers.ledgers[place, owner] = budget
+    for place, owner, bucket in state["shares"]:
+        ledgers.shares.buckets[place, owner] = from_plain(bucket)
+    for number, seq, turn in state["places"]:
+        kernel.requeue.places[number] = seq, turn
+
+
+def load_first(kernel: Kernel, state: dict[str, Any]) -> None:
+    """Who goes first at each endpoint, in the order in which somebody waits there."""
+    at = kernel.queue.at
+    at.update({name: at.pop(name) for name, _ in state["first"]})
+    for name, first in state["first"]:
+        if first is not None:
+            at[name].first = kernel.books.tickets[first].bid
+
+
+def dump_need(ticket: Ticket) -> dict[str, Any]:
+    """What a call needs of its endpoint and budgets, and how long it may be silent."""
+    return {
+        "need": [ticket.need[name] for name in RESOURCES] if ticket.need else [],
+        "reserved": _amounts(ticket.reserved),
+        "charged": _amounts(ticket.charged),
+        "taken": _amounts(ticket.taken),
+    }
+
+
+def load_need(kernel: Kernel, ticket: Ticket, entry: dict[str, Any]) -> None:
+    """The same, and the call's endpoint."""
+    if entry["need"]:
+        ticket.need = dict(zip(RESOURCES, entry["need"], strict=True))
+    if ticket.call.endpoint is not None:
+        ticket.endpoint = kernel.books.endpoints[ticket.call.endpoint]
+        ticket.endpoint.calls += 1
+    ticket.reserved = _keys(entry["reserved"])
+    ticket.charged = _keys(entry["charged"])
+    ticket.taken = _keys(entry["taken"])
+
+
+def _amounts(reserved: list[Reserved] | None) -> list[list[Any]] | None:
+    return None if reserved is None else [[*key, amount] for key, amount in reserved]
+
+
+def _keys(rows: list[list[Any]] | None) -> list[Reserved] | None:
+    return None if rows is None else [((place, owner), amount) for place, owner, amount in rows]
