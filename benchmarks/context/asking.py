@@ -130,9 +130,7 @@ def _ask(
     return _Live(path, config)
 
 
-def checked(
-    result: Result, sent: list[dict], history: list[dict], budget: int, told: int
-) -> None:
+def checked(result: Result, sent: list[dict], history: list[dict], budget: int, told: int) -> None:
     """Count what may never be: over the budget, refused by a provider, without its task."""
     result.over_budget += request_tokens(sent) > budget or told > budget
     result.invalid += bool(faults(sent))

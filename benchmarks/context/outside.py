@@ -115,9 +115,10 @@ def tau_bench(path: str) -> list[Talk]:
 def swe_agent(path: str) -> list[Talk]:
     """Read one trajectory of SWE-agent: its history, thoughts and actions as messages."""
     data = json.loads(Path(path).read_text(encoding="utf-8"))
-    messages = []
-    for step in data.get("history") or ():
-        messages.append({"role": step["role"], "content": _text(step.get("content"))})
+    messages = [
+        {"role": step["role"], "content": _text(step.get("content"))}
+        for step in data.get("history") or ()
+    ]
     if not messages:
         for step in data["trajectory"]:
             said = f"{step.get('thought', '')}\n{step.get('action', '')}".strip()

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from agentrm_plugins.context.notes.text import Passage
+from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import (
     Entry,
     Recalled,
@@ -22,12 +23,17 @@ from agentrm_plugins.context.plan.transcript import (
     cut_up,
     message_of,
 )
-from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
 from agentrm_plugins.context.recall.found import Told, Unit, later_of, units_of
 from agentrm_plugins.context.recall.index import Index
-from agentrm_plugins.context.recall.paging import Found, assembled, source_turn, told_already, visible
+from agentrm_plugins.context.recall.paging import (
+    Found,
+    assembled,
+    source_turn,
+    told_already,
+    visible,
+)
 from agentrm_plugins.context.recall.query import Query, query_of
-from agentrm_plugins.context.recall.rank import Candidate, Corpus, ranked, weights_of
+from agentrm_plugins.context.recall.rank import Candidate, Corpus, Hit, fused, ranked, weights_of
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.errors import StoreCorrupt
 from agentrm_plugins.types.message import plain_text
@@ -43,6 +49,11 @@ _SAYING = frozenset({"user", "assistant"})
 MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.6
 """A message that asks in less than this share of it gets so much less of the room for recall. What
 is said beside a question moves the talk on; each block costs cached prefix. Guessed."""
+_TOLD = 0.7
+"""A note that holds this share of the question answers it; what else is found would only cost
+cached prefix. Guessed."""
+LEAST_ROOM = 240
+"""Tokens: a block has room for the best few passages, whatever is said beside the question."""
 _TEXTS = 256
 """Texts that are kept from look-up to look-up. Guessed: those of a few questions."""
 _MOST_WAITING = 4_000
@@ -113,9 +124,8 @@ class Recaller:
     def remember(self, entries: Sequence[Entry], cut: Mapping[int, Sequence[Passage]]) -> None:
         """Take messages that were archived and cut into passages."""
         with self._lock:
-            for entry in entries:
-                if entry.seq in cut:
-                    self._fresh[entry.seq] = (entry.role, cut[entry.seq])
+            if self._index is not None:  # the archive has them; before a look-up nothing needs them
+                self._fresh |= {e.seq: (e.role, cut[e.seq]) for e in entries if e.seq in cut}
         if self._semantic is None:
             return
         found = []
@@ -170,9 +180,8 @@ class Recaller:
             query = replace(query, terms=(*query.terms, *self._before(state, task)))
         if query.asks < MOSTLY:
             share = max(LEAST_ASKED, query.asks) * ASKED_BESIDE
-            return self._look_up(
-                state, query, text, int(room_tokens * share), task, visible(state)
-            )
+            room = max(min(LEAST_ROOM, room_tokens), int(room_tokens * share))
+            return self._look_up(state, query, text, room, task, visible(state))
         most = min(spare_tokens, int(MOST_RECALLED * free_tokens(state)))
         if most <= room_tokens:
             return self._look_up(state, query, text, room_tokens, task, visible(state))
@@ -198,7 +207,7 @@ class Recaller:
         skip: frozenset[int],
         short_tokens: int = 0,
     ) -> Recalled | None:
-        if not query.terms:
+        if not query.terms and self._semantic is None:
             return None
         end = anchor if anchor >= 0 else len(state.entries)
 
@@ -210,7 +219,10 @@ class Recaller:
             index = self._index_of()
             wide, corpus = self._search(index, query.terms, end)
             shown = self._shown(state, query, corpus, skip, index)
-            units = units_of(query, ranked(query, wide, corpus), index, carries)
+            hits = ranked(query, wide, corpus)
+            if self._semantic is not None:
+                hits = self._with_meaning(text, hits, index, end)
+            units = units_of(hits, index, carries)
         best = [unit for unit in units if unit.seq not in skip][:READ]
         texts = self._read(state, best)
         found = [self._found(state, unit, texts) for unit in best]
@@ -219,13 +231,15 @@ class Recaller:
             Told.of(query, one.key[0], one.hit.covered, one.text)
             for one in found if one.hit.covered and one.hit.candidate.role in _SAYING
         )]  # fmt: skip
-        found = later_of(query, found, told, state.ledger.follows)
+        found = later_of(query, found, told, state.notes.later)
         seen = max((one.covered for one in shown), default=0.0)
         top = max((unit.hit.score for unit in units), default=0.0)
-        if 0 <= anchor and query.asks < MOSTLY and seen >= _most_covered(wide):
+        if anchor >= 0 and query.asks < MOSTLY and seen >= _most_covered(wide):
             # The talk goes on about what is in view.
             room_tokens //= 2
         if anchor >= 0 and told_already(state, query, found):
+            if found[0].hit.covered >= _TOLD:
+                return None
             room_tokens, short_tokens = min(room_tokens, short_tokens or room_tokens) // 4, 0
         made = assembled(state, query, found, room_tokens, anchor, texts, top)
         if made is not None and short_tokens and made.tokens > short_tokens:
@@ -238,11 +252,12 @@ class Recaller:
 
     def _index_of(self) -> Index:
         if self._index is None:
-            self._index = Index()
+            read = Index()
             for seq, role, pieces in self._store.passages(self._key):
-                self._index.add(seq, role, pieces)
-        for seq, (role, pieces) in self._fresh.items():
-            self._index.add(seq, role, pieces)
+                read.add(seq, role, pieces)
+            self._index = read
+        for seq, (role, fresh) in self._fresh.items():
+            self._index.add(seq, role, fresh)
         self._fresh = {}
         return self._index
 
@@ -251,6 +266,19 @@ class Recaller:
     ) -> tuple[list[Candidate], Corpus]:
         found, corpus = index.search(terms, COARSE)
         return [one for one in found if one.seq < end], corpus
+
+    def _with_meaning(self, text: str, hits: Sequence[Hit], index: Index, end: int) -> list[Hit]:
+        try:
+            near = self._semantic.search(tuple(self._key), text, READ) if self._semantic else []
+        except Exception as error:  # noqa: BLE001 - recall by words stands in for any failure
+            self.failed = error
+            return list(hits)
+        near = [(place, share) for place, share in near if place[0] < end]
+        made = {
+            (seq, start): Hit(piece, 0.0, 0.0)
+            for (seq, start, _), _ in near for piece in index.of(seq) if piece.start == start
+        }  # fmt: skip
+        return fused(hits, {(seq, start): share for (seq, start, _), share in near}, made)
 
     @staticmethod
     def _shown(
@@ -289,9 +317,7 @@ class Recaller:
                 texts[seq] = self._texts[seq]
         missing = sorted(wanted - texts.keys())
         if missing:
-            read = {
-                seq: _text_in(row) for seq, row in self._store.read(self._key, missing).items()
-            }
+            read = {seq: _text_in(row) for seq, row in self._store.read(self._key, missing).items()}
             texts |= read
             self._texts |= read
             while len(self._texts) > _TEXTS:

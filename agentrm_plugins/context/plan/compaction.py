@@ -78,7 +78,7 @@ def _stub(session: Session, entry: Entry) -> Replacement:
 def _with_notes(session: Session, entry: Entry, head: str, most: int) -> str:
     """Add the message's best notes to a stub, as far as `most` tokens go."""
     text = head
-    notes = [n for n in session.ledger.notes.values() if n.seq == entry.seq and n.live]
+    notes = [n for n in session.notes.at(entry.seq) if n.live]
     for note in sorted(notes, key=lambda n: (-n.score, n.id)):
         longer = f"{text}\n{note.shown}"
         if session.counter.text(longer) > most:

@@ -179,12 +179,18 @@ def _stubs(session: Session, groups: list[Group], total: int, target: int) -> tu
     config = session.config
     steps = [group for group in groups if group.is_tool_step]
     stale = steps[: max(0, len(steps) - max(1, config.tool_result_keep))]
-    best: dict[int, float] = {}
-    for note in session.ledger.notes.values():
-        best[note.seq] = max(best.get(note.seq, 0.0), note.score)
     oldest, newest = session.first_hot, len(session.entries) - 1
     bulky = [
-        (value_of(config, entry, oldest, newest, best.get(entry.seq, 0.0)), entry)
+        (
+            value_of(
+                config,
+                entry,
+                oldest,
+                newest,
+                session.notes.best(entry.seq),
+            ),
+            entry,
+        )
         for group in stale
         for entry in group.members[1:]
         if entry.tokens >= config.tool_result_floor_tokens and entry.seq not in session.replaced

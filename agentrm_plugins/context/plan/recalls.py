@@ -38,7 +38,7 @@ def drop_answered(session: Session) -> None:
     task = session.task
     if task is None or not any(recalled.anchor == task for recalled in session.recalls):
         return
-    asked = set()
+    asked: set[str] = set()
     for entry in session.entries[task:]:
         if entry.message is not None and entry.calls:
             asked.update(c.id for c in entry.message.tool_calls if c.name == RECALL_NAME)

@@ -12,11 +12,11 @@ from agentrm_plugins.context.plan.view import line_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 
 __all__ = [
+    "MOST_RECALLED",
     "fixed_tokens",
     "free_tokens",
     "hot_floor",
     "low_tokens",
-    "MOST_RECALLED",
     "recall_room",
     "soft_tokens",
     "warm_room",

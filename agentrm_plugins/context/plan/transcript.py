@@ -16,7 +16,7 @@ from typing import Any
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding, find
-from agentrm_plugins.context.notes.notes import Ledger
+from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.notes.text import Passage, passages, terms
 from agentrm_plugins.context.plan.align import Alignment, align, digest_of, mark_of
 from agentrm_plugins.context.plan.groups import Grouping, grouped
@@ -174,7 +174,7 @@ class Session:
     counter: TokenCounter
     tools_tokens: int = 0
     entries: list[Entry] = field(default_factory=list)
-    ledger: Ledger = field(default_factory=Ledger)
+    notes: Notes = field(default_factory=Notes)
     episodes: list[Episode] = field(default_factory=list)
     replaced: dict[int, Replacement] = field(default_factory=dict)
     recalls: list[Recalled] = field(default_factory=list)
@@ -338,7 +338,7 @@ class Session:
         """Go back to `where.keep` messages; compacted ones before it are shown again if needed."""
         keep = where.keep
         del self.entries[keep:]
-        self.ledger.drop_from(keep)
+        self.notes.drop_from(keep)
         self.generation += 1
         while self.episodes and self.episodes[-1].last >= keep:
             self.first_hot = min(self.first_hot, self.episodes.pop().first)
@@ -371,11 +371,11 @@ class Session:
         if entry.noted:
             return
         entry.noted = True
-        gone = {note.id for note in self.ledger.add(entry.seq, entry.role, findings)}
+        gone = {note.id for note in self.notes.add(entry.seq, entry.role, findings)}
         if gone and not self.sends(entry.seq):
             # Where the correction itself stands in the prompt, after the notes, they wait for the
             # next compaction: writing them again would break the prefix for one line.
-            places = {self.ledger.notes[identity].seq for identity in gone}
+            places = {self.notes.by_id[identity].seq for identity in gone}
             for episode in self.episodes:
                 told = not places.isdisjoint(seq for seq, _ in episode.told)
                 if episode.narrative or told or gone & set(episode.notes):

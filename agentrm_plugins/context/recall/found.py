@@ -15,7 +15,7 @@ from agentrm_plugins.context.recall.rank import Candidate, Hit, weighed
 
 __all__ = ["Told", "Unit", "later_of", "units_of"]
 
-Follows = Callable[[int, str], Iterable[tuple[int, str]]]
+Follows = Callable[[int, str, bool], Iterable[tuple[int, str]]]
 
 WHOLE_CHARS = 900
 """Up to this size a message is shown whole; of a longer one the passages that were found."""
@@ -41,13 +41,10 @@ class Unit:
     hit: Hit
 
 
-def units_of(
-    query: Query, hits: Sequence[Hit], index: Index, carries: Callable[[int], bool]
-) -> list[Unit]:
+def units_of(hits: Sequence[Hit], index: Index, carries: Callable[[int], bool]) -> list[Unit]:
     """Make units of hits: a short message whole; neighbours get a part of a message's score.
 
     Args:
-        query: What was asked.
         hits: Ranked passages.
         index: Tells how long a message is.
         carries: Whether a message at a place takes part in that: it is there, out of view, and said
@@ -118,10 +115,10 @@ def later_of(
         query: What was asked.
         found: What was found and read.
         told: What messages tell of the question, in view and out of it.
-        follows: Gives (place, words) of the notes that may replace those of a message.
+        follows: Gives (place, words) of the notes that replace those of a message, for certain
+            only or also those that may.
     """
-    texted = [replace(one, hit=replace(one.hit, candidate=replace(one.hit.candidate, text=one.text)))
-              for one in found]  # fmt: skip
+    texted = [replace(one, hit=one.hit.reading(one.text)) for one in found]
     keyed = {one.key: one for one in texted}
     ordered = [
         replace(keyed[hit.candidate.seq, hit.candidate.start], hit=hit)
@@ -133,7 +130,7 @@ def later_of(
 def _later(
     query: Query, one: Found, told: Sequence[Told], follows: Follows
 ) -> tuple[tuple[int, str], ...]:
-    named = dict(follows(one.key[0], one.text))
+    named = dict(follows(one.key[0], one.text, one.hit.covered < _TELLS / 2))
     if one.hit.covered >= _TELLS:
         own = Told.of(query, one.key[0], one.hit.covered, one.text)
         values = values_of(own.said)

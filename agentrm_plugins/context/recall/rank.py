@@ -4,8 +4,8 @@ Law: BM25 (Robertson and Zaragoza, 2009; k1 1.2, b 0.75 as in Lucene and SQLite'
 passages of one session, plus what stands near: words of the question close together in a passage,
 and a part of the score of the messages right before and after, since an answer follows its
 question; times boosts for what a question asks of its answer: the speaker, the day, a value of the
-kind asked for. A ranking by meaning is fused with it by reciprocal rank (Cormack et al., 2009; k
-60). Nothing is left out for what it says: the order alone is decided here.
+kind asked for. A ranking by meaning is added where there is one. Nothing is left out for what it
+says: the order alone is decided here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 __all__ = ["Candidate", "Corpus", "Hit", "bm25", "fused", "idf", "ranked", "weights_of"]
 
 K1, B = 1.2, 0.75
-RRF_K = 60
+MEANING = 1.0
+"""What the nearest passage by meaning gets, in shares of the best score by words."""
 _NEAR_TERMS = 4
 _NEAR_GAIN = 0.25
 """Of the weight of two words of the question that stand within `_NEAR_TERMS` of each other."""
@@ -73,6 +74,10 @@ class Hit:
     candidate: Candidate
     score: float
     covered: float
+
+    def reading(self, text: str) -> Hit:
+        """Give the same with its text."""
+        return replace(self, candidate=replace(self.candidate, text=text))
 
 
 def idf(corpus: Corpus, term: str) -> float:
@@ -136,8 +141,7 @@ def ranked(query: Query, candidates: Sequence[Candidate], corpus: Corpus) -> lis
 def weighed(query: Query, hits: Sequence[Hit]) -> list[Hit]:
     """Order hits whose texts were read by what the question asks of its answer."""
     found = [
-        replace(hit, score=hit.score * (_answers(query, hit.candidate.text) or 1.0))
-        for hit in hits
+        replace(hit, score=hit.score * (_answers(query, hit.candidate.text) or 1.0)) for hit in hits
     ]
     found.sort(key=lambda hit: (-hit.score, -hit.candidate.seq, hit.candidate.start))
     return found
@@ -156,10 +160,23 @@ def _answers(query: Query, text: str) -> float:
     return boost
 
 
-def fused(*rankings: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Fuse rankings of (seq, start) by reciprocal rank."""
-    scores: dict[tuple[int, int], float] = {}
-    for ranking in rankings:
-        for place, key in enumerate(ranking, start=1):
-            scores[key] = scores.get(key, 0.0) + 1.0 / (RRF_K + place)
-    return sorted(scores, key=lambda key: (-scores[key], -key[0], key[1]))
+def fused(
+    hits: Sequence[Hit], near: Mapping[tuple[int, int], float], made: Mapping[tuple[int, int], Hit]
+) -> list[Hit]:
+    """Fuse a ranking by words with one by meaning: each gives up to the best score by words.
+
+    Args:
+        hits: By words.
+        near: How near passages are to the question, 0 to 1 over those that are looked at.
+        made: Hits for those that words did not find, with any score.
+    """
+    best = max((hit.score for hit in hits), default=1.0)
+    found = {(hit.candidate.seq, hit.candidate.start): hit for hit in hits}
+    for key, share in near.items():
+        hit = found.get(key)
+        if hit is not None:
+            found[key] = replace(hit, score=hit.score + MEANING * share * best)
+        elif key in made:
+            found[key] = replace(made[key], score=MEANING * share * best, covered=0.0)
+    order = found.values()
+    return sorted(order, key=lambda h: (-h.score, -h.candidate.seq, h.candidate.start))

@@ -146,7 +146,7 @@ class SqliteStore:
         """Give the passages of all findable messages."""
         sql = "SELECT seq, role, start, stop, terms FROM passages WHERE session=? ORDER BY seq, id"
         found: dict[int, tuple[str, list[Passage]]] = {}
-        rows = self._read("read", lambda c: c.execute(sql, (self._id(c, key),)).fetchall())
+        rows = self._file.read("read", lambda c: c.execute(sql, (self._id(c, key),)).fetchall())
         for seq, role, start, stop, text in rows:
             piece = Passage(start, stop, tuple(text.split(" ")[1:]))
             found.setdefault(seq, (role, []))[1].append(piece)
