@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from agentrm_plugins.config import Config, SchedulerConfig
 from agentrm_plugins.errors import CallRefused, ClosedError, ConfigError
-from agentrm_plugins.hosts import Host, MonotonicClock, drive, drive_async
+from agentrm_plugins.hosts import Host, MonotonicClock
 from agentrm_plugins.hosts.bell import Bell
-from agentrm_plugins.hosts.drive import admission
-from agentrm_plugins.hosts.flow import managed_call, run, run_async
+from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
+from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
 from agentrm_plugins.hosts.slot import Slot
-from agentrm_plugins.types.calls import Call, Usage, parse_priority
+from agentrm_plugins.types.calls import Call, Usage
 from agentrm_plugins.types.checks import check_group, check_whole
 from agentrm_plugins.types.events import EndAgent, Observe
-from agentrm_plugins.types.identity import ACTIVE, IDENTITY, Identity, restore
+from agentrm_plugins.types.identity import ACTIVE, IDENTITY, restore
+from agentrm_plugins.types.statistics import agent_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -86,8 +87,9 @@ class AgentRM:
     ) -> Slot:
         """A lane for a block of code: ``with rm.slot(...) as lease`` or ``async with`` the same.
 
-        The arguments are those of `Call`. What is left out comes from `identity`, or else from the
-        managed call inside which this is (a nested call), or else is the default.
+        The arguments are those of `Call`. For whom it is follows the one table of
+        `agentrm_plugins.hosts.identity`: what is left out here comes from the run's metadata, from
+        the nearest `identity` block or managed call around it, or from the thread id.
 
         Raises:
             ConfigError: A value that cannot be, at once.
@@ -96,14 +98,15 @@ class AgentRM:
                 is cancelled at that moment, in sync code it runs to its end.
             ClosedError: On entering: the core is closed.
         """
-        outer = IDENTITY.get()
+        who = resolve(self.core, say(agent, tenant, priority, parent_agent), run=run_around())
         call = Call(
-            *self._who(outer, agent, tenant),
-            priority=parse_priority(priority) or outer.priority,
+            who.agent or "main",
+            who.tenant or "default",
+            priority=who.priority,
             group=group,
             endpoint=endpoint,
             estimate=estimate,
-            parent_agent=parent_agent or outer.parent_agent,
+            parent_agent=who.parent_agent,
             streaming=streaming,
             wait_timeout_s=wait_timeout_s,
             first_token_timeout_s=first_token_timeout_s,
@@ -129,7 +132,7 @@ class AgentRM:
         """
         self._check(call)
         lease = self._host.submit(call, self._parent(parent))
-        return lease.result() if lease.decided else drive(admission(lease))
+        return lease.result() if lease.decided else run(admission(lease))
 
     async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
         """Wait for a lane, suspending this task. The caller settles the lease.
@@ -145,7 +148,7 @@ class AgentRM:
         """
         self._check(call)
         lease = self._host.submit(call, self._parent(parent))
-        return lease.result() if lease.decided else await drive_async(admission(lease))
+        return lease.result() if lease.decided else await run_async(admission(lease))
 
     def call(
         self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
@@ -221,9 +224,10 @@ class AgentRM:
         self._check(call)
         try:
             call = replace(call, wait_timeout_s=0.0)
-            return drive(admission(self._host.submit(call, self._parent(None))))
+            lease: Lease = run(admission(self._host.submit(call, self._parent(None))))
         except CallRefused:
             return None
+        return lease
 
     @contextmanager
     def identity(
@@ -234,19 +238,16 @@ class AgentRM:
         priority: Priority | str | None = None,
         parent_agent: str | None = None,
     ) -> Iterator[None]:
-        """Say for whom all managed calls inside this block are made.
+        """Say for whom all managed calls inside this block are made, by whatever plugin.
+
+        What is left out stays as it is around the block. An agent named here works for the agent
+        of the block around, if that is another one.
 
         Raises:
-            ConfigError: The priority is not one of the three.
+            ConfigError: A name that is empty, or a priority that is not one of the three.
         """
-        outer = IDENTITY.get()
-        inner = Identity(
-            agent or outer.agent,
-            tenant or outer.tenant,
-            parse_priority(priority) or outer.priority,
-            parent_agent or outer.parent_agent,
-        )
-        token = IDENTITY.set(inner)
+        said = say(agent, tenant, priority, parent_agent)
+        token = IDENTITY.set(declared(self.core, said))
         try:
             yield
         finally:
@@ -287,7 +288,7 @@ class AgentRM:
 
         def look(kernel: Any) -> Statistics:
             found: Statistics = kernel.statistics(agents=agents)
-            left = {_named(*key): times for key, times in host.abandoned.items()}
+            left = {agent_key(*key): times for key, times in host.abandoned.items()}
             return replace(found, abandoned=left)
 
         return replace(host.read(look), events_dropped=host.events_dropped)
@@ -354,16 +355,6 @@ class AgentRM:
 
     # -- helpers ----------------------------------------------------------------------------
 
-    def _who(self, outer: Identity, agent: str | None, tenant: str | None) -> tuple[str, str]:
-        active = ACTIVE.get()
-        if active is not None and active.core != self.core:
-            active = None
-        if agent is None:
-            agent = outer.agent or (active.agent if active else "main")
-        if tenant is None:
-            tenant = outer.tenant or (active.tenant if active else "default")
-        return agent, tenant
-
     def _parent(self, given: int | None) -> int | None:
         if given is not None:
             return given
@@ -375,11 +366,6 @@ class AgentRM:
             check_group("group", call.group, self.config.groups)
         if self.closed:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
-
-
-def _named(tenant: str, agent: str) -> str:
-    """How statistics call an agent."""
-    return agent if tenant == "default" else f"{tenant}/{agent}"
 
 
 def _ring(loop: asyncio.AbstractEventLoop, idle: asyncio.Event) -> None:

@@ -21,11 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from agentrm_langchain.identity import agent_of, declared, identify
+from agentrm_langchain.identity import (
+    agent_of,
+    declared,
+    identify,
+    lane_of,
+    thread_of,
+    thread_of_caller,
+)
 from agentrm_langchain.ledger import Held, Hint, ledger_of, watch
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
-from agentrm_langchain.usage import Tally, usage_of_generations
+from agentrm_langchain.usage import Tally, usage_of_generations, used_or_estimated
 from agentrm_plugins import AgentRM, ConfigError, Lease, Usage
 from agentrm_plugins.integration import Call, check_core, outcome_of
 
@@ -91,7 +98,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             raise ConfigError("max_runs", max_runs, "give a whole number of runs, 0 or more")
         Call(agent="check", wait_timeout_s=wait_timeout_s)
         self.rm = rm
-        self._declared = declared(agent, tenant, priority, group)
+        self._own = declared(agent, tenant, priority, group)
         self._wait_timeout_s = wait_timeout_s
         self._ledger = ledger_of(rm)
         self._runs = Runs(max_runs)
@@ -140,10 +147,10 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         key, ledger = node.key, self._ledger
         if key in ledger.held:  # another handler of this core was first
             return None
-        who = identify(
-            self.rm, self._declared, metadata, root=as_text(node.root), parent_agent=None
-        )
-        node.agent = who.agent
+        thread = thread_of_caller() or thread_of(metadata)
+        root = as_text(node.root)
+        who = identify(self.rm, self._own, metadata, root=root, thread=thread)
+        node.agent = agent = who.agent or root
         above = self._runs.above(node)
         parent_agent = who.parent_agent or (above.agent if above is not None else None)
         if getattr(serialized, "agentrm_core", None) == self.rm.core:  # it manages itself
@@ -153,10 +160,10 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         batch = self._batches.enter(kwargs, self.rm)
         asked = asked_of(serialized, prompts, metadata, kwargs.get("invocation_params") or {})
         call = Call(
-            who.agent,
-            who.tenant,
+            agent,
+            who.tenant or "default",
             who.priority,
-            who.group,
+            lane_of(metadata, self._own),
             asked.endpoint,
             Usage(asked.input_tokens),
             parent_agent,
@@ -237,8 +244,12 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             return
         held.let_go()
         generations = response.generations[0] if response.generations else ()
-        usage = usage_of_generations(generations, response.llm_output)
-        held.lease.settle(usage or held.tally.usage() or held.tally.cut())
+        used = held.tally.usage()  # before the answer's: LangChain adds running totals up
+        if used is None and held.tally.chunks:
+            used = usage_of_generations(generations, response.llm_output) or held.tally.cut()
+        if used is None:
+            used = used_or_estimated(held.lease.call, generations, response.llm_output)
+        held.lease.settle(used)
         held.lease.raise_if_reaped()
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:

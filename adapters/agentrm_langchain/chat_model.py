@@ -35,16 +35,16 @@ from agentrm_langchain.hooks import (
     run_of,
     settings,
 )
-from agentrm_langchain.identity import declared, identify
+from agentrm_langchain.identity import Options, declared, identify, lane_of, noted_thread
 from agentrm_langchain.ledger import RUN, Run, ledger_of
 from agentrm_langchain.place import Place
 from agentrm_langchain.sdk import under_management
 from agentrm_plugins import AgentRM, Lease, Usage
-from agentrm_plugins.integration import Call, Priority, check_core, retry_policy
+from agentrm_plugins.integration import Call, Priority, Said, check_core, retry_policy
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
-    from langchain_core.messages import AIMessageChunk, BaseMessage
+    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
     from langchain_core.runnables import RunnableConfig
 
@@ -101,7 +101,7 @@ class AgentRMChatModel(Delegate):
         check_model(inner)
         check_core(rm, fields.get("group", "model"))
         who = declared(fields.get("agent"), fields.get("tenant"), fields.get("priority"), "model")
-        fields["priority"] = who.priority
+        fields["priority"] = who.said.priority
         seconds = {name: fields[name] for name in SECONDS if name in fields}
         Call(agent="check", **seconds)
         if isinstance(inner, AgentRMChatModel) and inner.rm is rm:
@@ -207,7 +207,7 @@ class AgentRMChatModel(Delegate):
             return
 
         def make(lease: Lease) -> Iterator[Any]:
-            return gate.Pull(self.rm, lease, work, abandon=self.abandon_hung).begin()
+            return gate.stream(self.rm, lease, work, abandon=self.abandon_hung)
 
         chunks = place.go(self._call(run, messages, kwargs, True), place.opening(make))
         try:
@@ -224,7 +224,7 @@ class AgentRMChatModel(Delegate):
         if ours:
 
             async def make(lease: Lease) -> AsyncGenerator[Any, None]:
-                return await gate.Chunks(self.rm, lease, work).begin()
+                return await gate.stream_async(self.rm, lease, work)
 
             call = self._call(run, messages, kwargs, True)
             chunks = await place.go_async(call, place.opening_async(make))
@@ -240,6 +240,11 @@ class AgentRMChatModel(Delegate):
 
     # -- what the call is -------------------------------------------------------------------
 
+    @property
+    def _own(self) -> Options:
+        """What this model was given for all its calls."""
+        return Options(Said(self.agent, self.tenant, self.priority), self.group)
+
     def _place(self, run: Run) -> Place:
         """Where the call is noted while it runs; one of no known run gets a number of its own."""
         number = (uuid7() if run.run_id is None else run.run_id).int
@@ -248,17 +253,18 @@ class AgentRMChatModel(Delegate):
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata = run
         hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
+        own = self._own
         if hint is None:
-            who = identify(self.rm, self, metadata, root=parent or run_id)
+            root = parent or run_id
+            who = identify(self.rm, own, metadata, root=None if root is None else str(root))
         else:
-            above = hint.parent_agent
-            who = identify(self.rm, self, metadata, root=hint.root, parent_agent=above)
+            who = identify(self.rm, own, metadata, root=hint.root, above=hint.parent_agent)
         name = model_of(self.inner, kwargs)
         return Call(
-            who.agent,
-            who.tenant,
+            who.agent or "main",
+            who.tenant or "default",
             who.priority,
-            who.group,
+            lane_of(metadata, own),
             endpoint_of(self.inner, metadata, kwargs, name),
             Usage(input_tokens(messages, kwargs, name)),
             who.parent_agent,
@@ -270,7 +276,31 @@ class AgentRMChatModel(Delegate):
             max_output_tokens=max_output_of(self.inner, kwargs),
         )
 
-    # -- noting the run, where LangChain hands none to the hook -----------------------------
+    # -- noting the thread and the run, which LangChain does not hand to the hook -----------
+
+    def invoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Answer; see `BaseChatModel.invoke`."""
+        with noted_thread(config):
+            return super().invoke(input, config, stop=stop, **kwargs)
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Answer; see `BaseChatModel.ainvoke`."""
+        with noted_thread(config):
+            return await super().ainvoke(input, config, stop=stop, **kwargs)
 
     def stream(
         self,
@@ -281,12 +311,13 @@ class AgentRMChatModel(Delegate):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Stream the answer; see `BaseChatModel.stream`."""
-        config, run = self._noted(config)
+        noted, (config, run) = noted_thread(config), self._noted(config)
         chunks = super().stream(input, config, stop=stop, **kwargs)
         try:
             token = RUN.set(run)  # only while the hook is entered: between chunks the user runs
             try:
-                first = next(chunks)
+                with noted:
+                    first = next(chunks)
             finally:
                 RUN.reset(token)
             yield first
@@ -305,12 +336,13 @@ class AgentRMChatModel(Delegate):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Stream the answer; see `BaseChatModel.astream`."""
-        config, run = self._noted(config)
+        noted, (config, run) = noted_thread(config), self._noted(config)
         chunks = super().astream(input, config, stop=stop, **kwargs)
         try:
             token = RUN.set(run)
             try:
-                first = await anext(chunks)
+                with noted:
+                    first = await anext(chunks)
             finally:
                 RUN.reset(token)
             yield first

@@ -41,7 +41,8 @@ FORWARDED = frozenset(
 )
 
 # LangChain's own code runs on the managed model and ends in the gated hooks, or touches only
-# fields. `stream`, `astream` and the `_with_cache` pair note the run on the way and change nothing.
+# fields. `invoke`, `stream` and their async twins note the thread id, the streams and the
+# `_with_cache` pair note the run on the way; they change nothing.
 INHERITED = frozenset(
     {
         *(

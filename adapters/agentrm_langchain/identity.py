@@ -1,167 +1,160 @@
-"""For whom a model call is made: what was declared, or else what LangChain knows of the run.
+"""For whom a model call of LangChain is made: what the run tells, for the one table of all doors.
 
-The first of these that says something wins:
-
-1. the config's metadata: ``agentrm_agent``, ``agentrm_tenant``, ``agentrm_priority``,
-   ``agentrm_lane``, ``agentrm_parent_agent``, or plain ``agent``, ``tenant``, ``priority``;
-2. the arguments of the handler or the wrapped model;
-3. `AgentRM.identity`;
-4. the managed call inside which this one is made;
-5. the thread id of a conversation or graph;
-6. the run at the root of it all.
+The table is that of `agentrm_plugins.hosts.identity`. Here is only how LangChain tells its part: a
+run's metadata, the thread id in ``configurable``, and the run at the root.
 """
 
 from __future__ import annotations
 
+import sys
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import var_child_runnable_config
 
-from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import (
-    Priority,
-    active_call,
-    check_name,
-    current_identity,
-    parse_priority,
-)
+from agentrm_plugins.integration import Identity, Priority, RunInfo, Said, named_in, resolve, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextvars import Token
 
-__all__ = ["Declared", "Options", "Who", "agent_of", "declared", "identify"]
+    from agentrm_plugins import AgentRM
 
-_AGENT = ("agentrm_agent", "agentrm_agent_id", "agent")
-_TENANT = ("agentrm_tenant", "tenant")
-
-
-class Declared(Protocol):
-    """What the handler or the wrapped model was given for all its calls."""
-
-    @property
-    def agent(self) -> str | None:
-        """Whose calls they are."""
-
-    @property
-    def tenant(self) -> str | None:
-        """Who pays for them."""
-
-    @property
-    def priority(self) -> Priority | None:
-        """Where the agent starts."""
-
-    @property
-    def group(self) -> str:
-        """The group of lanes."""
+__all__ = [
+    "Options",
+    "agent_of",
+    "declared",
+    "identify",
+    "lane_of",
+    "noted_thread",
+    "thread_of",
+    "thread_of_caller",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a handler was given."""
+    """What a handler, a middleware or a model was given for all its calls."""
 
-    agent: str | None = None
-    tenant: str | None = None
-    priority: Priority | None = None
+    said: Said
     group: str = "model"
 
 
-class Who(NamedTuple):
-    """The answer, in the terms of `Call`."""
+class _Direct(NamedTuple):
+    """The thread id in the config of a model that is called directly, and where that was."""
 
-    agent: str
-    tenant: str
-    priority: Priority | None
-    group: str
-    parent_agent: str | None
+    thread: Any
+    around: Any
 
 
-def declared(agent: Any, tenant: Any, priority: Any, group: str) -> Options:
+# A model that is called directly hands its config to nobody: its thread id is noted here.
+_DIRECT: ContextVar[_Direct | None] = ContextVar("agentrm_langchain_direct", default=None)
+_NEAR = 24
+"""Frames between a model's `invoke` and its handler's start event: 8 to 14 have been seen."""
+
+
+def declared(
+    agent: str | None, tenant: str | None, priority: Priority | str | None, group: str
+) -> Options:
     """Check what a user declares for a handler or a model.
 
     Raises:
         ConfigError: A name that is no string or empty, or a priority that is not one of the three.
     """
-    for name, value in (("agent", agent), ("tenant", tenant)):
-        check_name(name, value, none=True)
-    return Options(agent, tenant, parse_priority(priority), group)
+    return Options(say(agent, tenant, priority), group)
 
 
 def agent_of(metadata: Mapping[str, Any]) -> str | None:
-    """The agent that this metadata names, or None."""
-    found = _first(metadata, _AGENT)
-    if found is None:
-        found = _thread(metadata)
-    return str(found) if found else None
+    """The agent that this metadata or the thread names, or None."""
+    thread = thread_of(metadata)
+    return named_in(metadata) or (None if thread is None else str(thread))
+
+
+def lane_of(metadata: Mapping[str, Any], own: Options) -> str:
+    """The lane group of a call: metadata ``agentrm_lane``, or what the plugin was given."""
+    return metadata.get("agentrm_lane") or own.group
 
 
 def identify(
     rm: AgentRM,
-    own: Declared,
+    own: Options,
     metadata: Mapping[str, Any],
     *,
-    root: object,
-    parent_agent: str | None = None,
-) -> Who:
-    """Resolve the rules above for one call.
+    root: str | None = None,
+    above: str | None = None,
+    thread: object = None,
+) -> Identity:
+    """Say for whom one call is made.
 
     Args:
         rm: The core.
-        own: What the handler or the model was given.
+        own: What the plugin was given.
         metadata: The run's metadata.
-        root: The id of the run at the root, or None where nothing is known of it.
-        parent_agent: The agent of an outer run, if the run tree knows one.
+        root: The id of the run at the root; None where nothing is known of it.
+        above: The agent of an outer run, if the run tree knows one.
+        thread: The thread id, if it is known already.
 
     Raises:
         ConfigError: ``agentrm_priority`` is not one of the three.
     """
-    outer, active = current_identity(), active_call(rm)
-    agent = _first(metadata, _AGENT) or own.agent or outer.agent
-    if not agent:
-        agent = active.agent if active else _thread(metadata) or root or "main"
-    agent = str(agent)
-    tenant = _first(metadata, _TENANT) or own.tenant or outer.tenant
-    if not tenant:
-        tenant = active.tenant if active else "default"
-    parent = metadata.get("agentrm_parent_agent") or outer.parent_agent or parent_agent
-    if parent is None and active is not None:
-        parent = active.agent
-    return Who(
-        agent,
-        str(tenant),
-        _priority(metadata) or own.priority or outer.priority,
-        metadata.get("agentrm_lane") or own.group,
-        None if parent is None or str(parent) == agent else str(parent),
-    )
-
-
-def _first(metadata: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    for name in names:
-        if name in metadata:
-            value = metadata[name]
-            if value and isinstance(value, str | int | UUID):
-                return value
-    return None
-
-
-def _thread(metadata: Mapping[str, Any]) -> Any:
-    """The thread id: LangGraph copies it into the metadata, a plain chain's config has it only."""
-    thread = metadata.get("thread_id")
     if thread is None:
-        config = var_child_runnable_config.get()
+        thread = thread_of(metadata)
+    return resolve(rm.core, own=own.said, run=RunInfo(metadata, thread, root, above))
+
+
+def thread_of(metadata: Mapping[str, Any]) -> Any:
+    """The thread id of the run that runs now.
+
+    A model that is called directly has it in its own config; a chain and a graph have it in theirs,
+    which the runnables inside see. LangGraph copies it into the metadata too, where a graph inside
+    another one may still have the outer one's.
+    """
+    direct, around = _DIRECT.get(), var_child_runnable_config.get()
+    if direct is not None and direct.around is around:
+        return direct.thread
+    thread = (around.get("configurable") or {}).get("thread_id") if around else None
+    return metadata.get("thread_id") if thread is None else thread
+
+
+class noted_thread:  # noqa: N801 - it reads as a verb, and a generator costs three times as much
+    """A model is called directly with this config: its thread id is known inside the block."""
+
+    __slots__ = ("_direct", "_token")
+
+    def __init__(self, config: Any) -> None:
         thread = (config.get("configurable") or {}).get("thread_id") if config else None
-    return thread
+        self._direct = None if thread is None else _Direct(thread, var_child_runnable_config.get())
+        self._token: Token[_Direct | None] | None = None
+
+    def __enter__(self) -> None:
+        if self._direct is not None:
+            self._token = _DIRECT.set(self._direct)
+
+    def __exit__(self, *exc: object) -> None:
+        if self._token is not None:
+            _DIRECT.reset(self._token)
 
 
-def _priority(metadata: Mapping[str, Any]) -> Priority | None:
-    given = metadata.get("agentrm_priority")
-    if given is not None:
-        return parse_priority(given, "agentrm_priority")
-    plain = metadata.get("priority")
-    if plain is None:
-        return None
-    try:
-        return parse_priority(plain)
-    except ConfigError:  # somebody else's word: plain metadata is not ours alone
-        return None
+_INVOKED = {
+    getattr(BaseChatModel, name).__code__ for name in ("invoke", "ainvoke", "stream", "astream")
+}
+
+
+def thread_of_caller() -> Any:
+    """The thread id in the config of the model that is starting, as a callback may ask.
+
+    LangChain tells a callback the metadata of a run, not its config. So the config is looked up
+    where it is: in the model's own `invoke`, a few frames up.
+    """
+    frame = sys._getframe(1)
+    for _ in range(_NEAR):
+        caller = frame.f_back
+        if caller is None:
+            return None
+        frame = caller
+        if frame.f_code in _INVOKED:
+            config = frame.f_locals.get("config")
+            return (config.get("configurable") or {}).get("thread_id") if config else None
+    return None

@@ -26,7 +26,7 @@ from agentrm_langchain.toolcalls import run_tool, run_tool_async
 from agentrm_langchain.usage import usage_of_metadata
 from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
 from agentrm_plugins import AgentRM, Call, ConfigError
-from agentrm_plugins.integration import check_core
+from agentrm_plugins.integration import check_core, enter, leave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
     from langgraph.prebuilt.tool_node import ToolCallRequest
 
-    from agentrm_plugins.integration import ContextLifecycle, Pressure, SessionKey
+    from agentrm_plugins.integration import ContextLifecycle, Identity, Pressure, SessionKey
 
 __all__ = ["AgentRMMiddleware"]
 
@@ -84,7 +84,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         self._own = declared(agent, tenant, priority, options.get("group", "model"))
         check_core(rm, self._own.group)
         self._tool_lanes = _tool_lanes(rm, tools)
-        given = {"agent": agent, "tenant": tenant, "priority": self._own.priority}
+        given = {"agent": agent, "tenant": tenant, "priority": self._own.said.priority}
         self._options = {**options, **{k: v for k, v in given.items() if v is not None}}
         self._views = None if context is None else Views(context, rm)
         self.tools: list[BaseTool] = []
@@ -191,27 +191,40 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[..., Any]) -> Any:
         """Run a tool in a lane of its group, if there is one."""
-        call = self._tool_call(request)
-        return handler(request) if call is None else run_tool(self.rm, call, handler, request)
+        if not self._needs_lane(request):
+            return handler(request)
+        who = self._who()
+        entered = enter(who)
+        try:
+            return run_tool(self.rm, self._tool_call(request, who), handler, request)
+        finally:
+            leave(entered)
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[..., Awaitable[Any]]
     ) -> Any:
         """Do the same in async code: a tool that hangs is cancelled when its lane is lost."""
-        call = self._tool_call(request)
-        if call is None:
+        if not self._needs_lane(request):
             return await handler(request)
-        return await run_tool_async(self.rm, call, handler, request)
+        who = self._who()
+        entered = enter(who)
+        try:
+            return await run_tool_async(self.rm, self._tool_call(request, who), handler, request)
+        finally:
+            leave(entered)
 
-    def _tool_call(self, request: ToolCallRequest) -> Call | None:
-        if self._tool_lanes is None or any(request.tool is tool for tool in self.tools):
-            return None
-        who = identify(self.rm, self._own, ensure_config().get("metadata") or {}, root=None)
+    def _needs_lane(self, request: ToolCallRequest) -> bool:
+        return self._tool_lanes is not None and not any(request.tool is tool for tool in self.tools)
+
+    def _who(self) -> Identity:
+        return identify(self.rm, self._own, ensure_config().get("metadata") or {})
+
+    def _tool_call(self, request: ToolCallRequest, who: Identity) -> Call:
         return Call(
-            who.agent,
-            who.tenant,
+            who.agent or "main",
+            who.tenant or "default",
             who.priority,
-            self._tool_lanes,
+            self._tool_lanes or "",
             parent_agent=who.parent_agent,
             label=str(request.tool_call["name"]),
         )

@@ -21,7 +21,7 @@ _NO_THREAD = (
 )
 
 
-def recall_tool(views: Views, rm: AgentRM | None, own: Options | Any) -> StructuredTool:
+def recall_tool(views: Views, rm: AgentRM | None, own: Options) -> StructuredTool:
     """Make the tool.
 
     Args:

@@ -20,7 +20,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from agentrm_langchain.identity import Options, identify
+from agentrm_langchain.identity import Options, thread_of
 from agentrm_langchain.messages import from_message, to_message
 from agentrm_langchain.overflow import is_overflow, share_that_fits
 from agentrm_plugins import ConfigError
@@ -30,8 +30,9 @@ from agentrm_plugins.integration import (
     BudgetTooSmall,
     ContextLifecycle,
     ContextSession,
-    current_identity,
+    RunInfo,
     fit,
+    resolve,
 )
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def check_manager(context: Any) -> None:
 
 
 def conversation_of(
-    rm: AgentRM | None, own: Options | Any, metadata: Mapping[str, Any] | None = None
+    rm: AgentRM | None, own: Options, metadata: Mapping[str, Any] | None = None
 ) -> Conversation | None:
     """Say whose conversation the code that runs now is part of; None where there is no thread.
 
@@ -125,17 +126,12 @@ def conversation_of(
         own: What the handler or the model was given.
         metadata: Of the run; None: that of the runnable that runs now.
     """
-    config = ensure_config()
-    metadata = {**(config.get("metadata") or {}), **(metadata or {})}
-    named = metadata.get("agentrm_session")
-    thread = metadata.get("thread_id") or (config.get("configurable") or {}).get("thread_id")
+    metadata = {**(ensure_config().get("metadata") or {}), **(metadata or {})}
+    named, thread = metadata.get("agentrm_session"), thread_of(metadata)
     if named is False or (not named and thread is None):
         return None
-    if rm is None:
-        tenant = metadata.get("agentrm_tenant") or metadata.get("tenant") or own.tenant
-        tenant = str(tenant or current_identity().tenant or "default")
-    else:
-        tenant = identify(rm, own, metadata, root=None).tenant
+    who = resolve(0 if rm is None else rm.core, own=own.said, run=RunInfo(metadata, thread))
+    tenant = who.tenant or "default"
     if named:
         return Conversation(tenant, str(named))
     above = str(metadata.get("langgraph_checkpoint_ns") or "").rpartition("|")[0]

@@ -9,29 +9,27 @@ inside its gate.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
-
-from langgraph.errors import GraphBubbleUp
 
 from agentrm_langgraph.guard import BEATS, Beats, Guard, idle_heartbeat
 from agentrm_langgraph.runs import RUN
 from agentrm_plugins import Call
 from agentrm_plugins.integration import (
     NOBODY,
+    Attempt,
     Identity,
-    Job,
-    Outcome,
     Priority,
-    ReapGuard,
+    RunInfo,
+    Said,
+    active_call,
     current_identity,
     enter,
-    hand_off,
     leave,
-    outcome_of,
+    named_in,
     parse_priority,
+    resolve,
     restore,
     while_waiting,
 )
@@ -39,16 +37,19 @@ from agentrm_plugins.integration import (
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
-    from agentrm_langgraph.runs import Run
     from agentrm_plugins import AgentRM, Lease
 
 __all__ = ["BRANCHES", "AgentOf", "Gate", "Options"]
 
 T = TypeVar("T")
 AgentOf = Callable[[Mapping[str, Any]], str | None]
-_AGENT_KEYS = ("agentrm_agent", "agentrm_agent_id", "agent")
 BRANCHES = ("batch", "background")
-_HINTS = frozenset((*_AGENT_KEYS, "agentrm_tenant", "agentrm_priority"))
+_HINTS = frozenset(
+    (
+        *("agentrm_agent", "agentrm_agent_id", "agentrm_tenant", "agentrm_priority"),
+        *("agentrm_parent_agent", "agent", "tenant", "priority"),
+    )
+)
 _REMEMBERED = 256  # threads for each node; guessed: enough for those that talk at one time
 
 
@@ -84,11 +85,6 @@ class Who(NamedTuple):
     identity: Identity
     key: tuple[str, str] | None
     call: Call | None
-
-
-def branches_of(agent: str) -> tuple[str, ...]:
-    """The agents that stand for an agent's nodes that nobody waits for."""
-    return tuple(f"{agent}/{branch}" for branch in BRANCHES)
 
 
 def _later(one: Priority | None, other: Priority | None) -> Priority | None:
@@ -171,10 +167,12 @@ class Gate:
             and thread.__class__ is str
             and self.options.agent is None
             and _HINTS.isdisjoint(metadata)
+            and active_call(self.rm) is None
         )
         found = self._known.get(cast("str", thread)) if plain else None
         if found is None:
-            found = self._resolve(config, thread, metadata, outer, run)
+            known = RunInfo(metadata, thread, run.name if run is not None else None)
+            found = self._resolve(config, known, outer)
             if plain:
                 if len(self._known) >= _REMEMBERED:
                     self._known.clear()
@@ -183,36 +181,22 @@ class Gate:
             run.works_for(found.key)
         return found
 
-    def _resolve(
-        self,
-        config: RunnableConfig | None,
-        thread: Any,
-        metadata: Mapping[str, Any],
-        outer: Identity,
-        run: Run | None,
-    ) -> Who:
-        named = next((metadata[key] for key in _AGENT_KEYS if metadata.get(key)), None)
-        agent = self.options.agent(config or {}) if self.options.agent is not None else None
-        agent = agent or named or thread
-        if agent is None:
-            agent = outer.agent or (run.name if run is not None else "main")
-        agent = agent if agent.__class__ is str else str(agent)
-        if outer.agent is not None and named is None and outer.agent in branches_of(agent):
-            agent = outer.agent  # a subgraph of a branch is in that branch
-        tenant = str(metadata.get("agentrm_tenant") or outer.tenant or "default")
-        hint = metadata.get("agentrm_priority")
-        priority = parse_priority(hint, "agentrm_priority") if hint else outer.priority
-        parent = outer.agent if outer.agent != agent else outer.parent_agent
-        key = (tenant, agent) if outer.agent != agent else None
+    def _resolve(self, config: RunnableConfig | None, run: RunInfo, outer: Identity) -> Who:
+        agent_of = self.options.agent
+        named = agent_of(config or {}) if agent_of is not None else None
+        own = Said(None if named is None or named == "" else str(named))
+        who = resolve(self.rm.core, own=own, run=run)
+        agent, parent, priority = who.agent or "main", who.parent_agent, who.priority
+        key = (who.tenant or "default", agent)
+        ours = key != (outer.tenant or "default", outer.agent)
         if self.branch is not None:
             priority = _later(priority, parse_priority(self.branch))
-        if self.branch is not None and named is None and not agent.endswith(f"/{self.branch}"):
-            # A hint says where an agent starts. So a branch with a hint of its own is an agent of
-            # its own, and its service does not demote the nodes that somebody waits for.
-            agent, parent = f"{agent}/{self.branch}", agent
-        parent = parent or outer.parent_agent
-        identity = Identity(agent, tenant, priority, parent if parent != agent else None)
-        return Who(identity, key, None if self.lane is None else self._call(identity))
+            if named_in(run.metadata) is None and not agent.endswith(f"/{self.branch}"):
+                # A hint says where an agent starts. So a branch with a hint of its own is an agent
+                # of its own, and its service does not demote the nodes that somebody waits for.
+                agent, parent = f"{agent}/{self.branch}", agent
+        who = replace(who, agent=agent, parent_agent=parent, priority=priority)
+        return Who(who, key if ours else None, None if self.lane is None else self._call(who))
 
     def _call(self, who: Identity) -> Call:
         options = self.options
@@ -241,7 +225,7 @@ class Gate:
         who = self.who(config)
         if who.call is not None:
             return self._run_leased(who, who.call, config, body)
-        entered = enter(self.rm, who.identity)
+        entered = enter(who.identity)
         try:
             return body(Guard(self, None).wrap(config) if self.watched else config)
         finally:
@@ -250,26 +234,18 @@ class Gate:
     def _run_leased(
         self, who: Who, call: Call, config: RunnableConfig | None, body: Callable[[Any], T]
     ) -> T:
-        lease = self.rm.admit(call)
-        outcome, guard = Outcome.CANCELLED, Guard(self, lease)
-        entered, beats = enter(self.rm, who.identity, lease), BEATS.set(Beats(lease))
-        try:
-            if self.options.abandon:
-                result = _on_worker(lease, body, guard.wrap(config))
-            else:
-                result = body(guard.wrap(config))
-                lease.raise_if_reaped()
-        except BaseException as error:
-            outcome = _outcome(error)
-            raise
-        else:
-            outcome = Outcome.OK
-            return result
-        finally:
-            guard.close()
-            lease.settle(outcome=outcome)
-            restore(BEATS, beats)
-            leave(entered)
+        def make(lease: Lease) -> T:
+            guard, attempt = Guard(self, lease), Attempt(self.rm.core, lease)
+            run = attempt.on_worker if self.options.abandon else attempt.here
+            entered, beats = enter(who.identity, attempt.active), BEATS.set(Beats(lease))
+            try:
+                return run(partial(body, guard.wrap(config)))
+            finally:
+                guard.close()
+                restore(BEATS, beats)
+                leave(entered)
+
+        return self.rm.call(call, make)
 
     async def arun(self, config: RunnableConfig | None, body: Callable[[Any], Awaitable[T]]) -> T:
         """The same for async code.
@@ -288,7 +264,7 @@ class Gate:
         who = self.who(config)
         if who.call is not None:
             return await self._arun_leased(who, who.call, config, body)
-        entered = enter(self.rm, who.identity)
+        entered = enter(who.identity)
         try:
             return await body(Guard(self, None).wrap(config) if self.watched else config)
         finally:
@@ -301,45 +277,14 @@ class Gate:
         config: RunnableConfig | None,
         body: Callable[[Any], Awaitable[T]],
     ) -> T:
-        lease = await self.rm.admit_async(call)
-        outcome, guard, reaper = Outcome.CANCELLED, Guard(self, lease), ReapGuard(lease)
-        entered, beats = enter(self.rm, who.identity, lease), BEATS.set(Beats(lease))
-        try:
-            result = await body(guard.wrap(config))
-        except BaseException as error:
-            outcome = _outcome(error)
-            reaped = reaper.convert(error)
-            if reaped is not None:
-                raise reaped from error
-            raise
-        else:
-            outcome = Outcome.OK
-            reaped = reaper.convert(None)
-            if reaped is not None:
-                raise reaped
-            return result
-        finally:
-            guard.close()
-            lease.settle(outcome=outcome)
-            restore(BEATS, beats)
-            leave(entered)
+        async def make(lease: Lease) -> T:
+            guard, attempt = Guard(self, lease), Attempt(self.rm.core, lease)
+            entered, beats = enter(who.identity, attempt.active), BEATS.set(Beats(lease))
+            try:
+                return await attempt.in_task(partial(body, guard.wrap(config)))
+            finally:
+                guard.close()
+                restore(BEATS, beats)
+                leave(entered)
 
-
-def _on_worker(lease: Lease, body: Callable[[Any], T], config: Any) -> T:
-    """`body(config)` in the caller's context, on a thread that is left behind if it hangs.
-
-    Raises:
-        CallReaped: The lease was reaped first. The thread runs on, and its result is dropped.
-    """
-    job = Job(copy_context(), partial(body, config))
-    lease.on_reap(lambda _: job.abandon())
-    hand_off(job)
-    job.wait()
-    if job.abandoned:
-        lease.raise_if_reaped()
-    return cast("T", job.take())
-
-
-def _outcome(error: BaseException) -> Outcome:
-    """Interrupts, drains and commands to a parent graph are no failures."""
-    return Outcome.OK if isinstance(error, GraphBubbleUp) else outcome_of(type(error))
+        return await self.rm.call_async(call, make)

@@ -217,9 +217,11 @@ class Exchange:
             raise self._error
 
     def _limit_read(self, ours_s: float | None) -> None:
-        known = [seconds for seconds in (ours_s, self._given_read_s) if seconds is not None]
+        given_s = self._given_read_s
+        if ours_s is None or (given_s is not None and given_s < ours_s):
+            ours_s = given_s
         # The HTTP libraries look into this very mapping when a phase begins.
-        self._timeouts["read"] = min(known, default=None)
+        self._timeouts["read"] = ours_s
 
 
 def open_exchange(

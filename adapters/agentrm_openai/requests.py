@@ -10,14 +10,15 @@ from agentrm_plugins.integration import (
     Call,
     Endpoint,
     Priority,
-    active_call,
+    Said,
     check_core,
-    check_name,
-    current_identity,
     host_of,
     key_fingerprint,
     parse_priority,
     request_tokens,
+    resolve,
+    run_around,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -63,24 +64,23 @@ class Terms:
             streaming: Whether the answer comes piece by piece.
         """
         given = body if isinstance(body, dict) else {}
-        outer, active = current_identity(), active_call(rm)
-        agent = said.get(HEADERS[0]) or self.agent or outer.agent
-        tenant = said.get(HEADERS[1]) or self.tenant or outer.tenant
-        if active is not None:
-            agent, tenant = agent or active.agent, tenant or active.tenant
-        agent = agent or "main"
-        parent = outer.parent_agent or (active.agent if active is not None else None)
-        priority = parse_priority(said.get(HEADERS[2]), HEADERS[2])
+        words = Said(
+            said.get(HEADERS[0]),
+            said.get(HEADERS[1]),
+            parse_priority(said.get(HEADERS[2]), HEADERS[2]),
+        )
+        own = Said(self.agent, self.tenant, self.priority)
+        who = resolve(rm.core, words, own, run_around())
         model = given.get("model")
         model = model if isinstance(model, str) else ""
         return Call(
-            agent,
-            tenant or "default",
-            priority or self.priority or outer.priority,
+            who.agent or "main",
+            who.tenant or "default",
+            who.priority,
             self.group,
             _endpoint(client, model),
             Usage(request_tokens(given, model)),
-            None if parent == agent else parent,
+            who.parent_agent,
             streaming,
             self.wait_timeout_s,
             self.first_token_timeout_s,
@@ -110,9 +110,7 @@ def check(rm: AgentRM, terms: Terms) -> None:
     Raises:
         ConfigError: A name that is no string or empty, a lane group that is not there, bad seconds.
     """
-    for name in ("agent", "tenant"):
-        value = getattr(terms, name)
-        check_name(name, value, none=True)
+    say(terms.agent, terms.tenant)
     check_core(rm, terms.group)
     Call(
         "check",

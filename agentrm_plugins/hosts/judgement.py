@@ -10,13 +10,17 @@ from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.policy.endpoint.retry_class import classify
 from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
 
-__all__ = ["judge"]
+__all__ = ["Judgement", "judge"]
 
+Judgement = tuple[Verdict, LimitReport | None]
 _RESOURCE_TYPES = {"tokens", "requests", "input_tokens", "output_tokens"}
 
 
-def judge(error: BaseException) -> tuple[Verdict, LimitReport | None]:
-    """The verdict on an error, and what its response said of the limits (None: nothing)."""
+def judge(error: BaseException) -> Judgement:
+    """The verdict on an error, and what its response said of the limits (None: nothing).
+
+    It reads all headers, so it is asked once for an error and its answer handed on.
+    """
     verdict = classify(error)
     if verdict.kind is Kind.NEUTRAL:
         return verdict, None

@@ -14,6 +14,7 @@ from agentrm_plugins.types.statistics import (
     Statistics,
     TenantStatistics,
     TokenRates,
+    agent_key,
 )
 
 if TYPE_CHECKING:
@@ -70,13 +71,10 @@ def observe(books: Books, queue: WaitQueue, *, agents: bool) -> Statistics:
 
 
 def _agents(books: Books) -> dict[str, AgentStatistics]:
-    return {_name(account): _agent(books, account) for account in books.accounts.values()}
-
-
-def _name(account: Account) -> str:
-    """The agent's name, with its tenant's in front unless that is the default."""
-    tenant = account.tenant.name
-    return account.name if tenant == "default" else f"{tenant}/{account.name}"
+    return {
+        agent_key(account.tenant.name, account.name): _agent(books, account)
+        for account in books.accounts.values()
+    }
 
 
 def _agent(books: Books, account: Account) -> AgentStatistics:

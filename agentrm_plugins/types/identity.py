@@ -9,21 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agentrm_plugins.types.calls import Priority
+    from agentrm_plugins.types.calls import Call, Priority
 
-__all__ = ["ACTIVE", "IDENTITY", "NOBODY", "WAITING", "Active", "Identity", "restore"]
+__all__ = ["ACTIVE", "IDENTITY", "NOBODY", "WAITING", "Active", "Identity", "active_in", "restore"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """For whom the calls below here are made; None where nothing was declared."""
-
-    agent: str | None = None
-    tenant: str | None = None
-    priority: Priority | None = None
-    parent_agent: str | None = None
 
 
 class Active(NamedTuple):
@@ -34,6 +24,39 @@ class Active(NamedTuple):
     agent: str
     tenant: str
     group: str = ""
+    priority: Priority | None = None
+    parent_agent: str | None = None
+
+
+def active_in(core: int, ticket: int, call: Call) -> Active:
+    """What the code inside this call sees of it."""
+    return Active(
+        core, ticket, call.agent, call.tenant, call.group, call.priority, call.parent_agent
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """For whom the calls below here are made; None where nothing was declared.
+
+    Args:
+        agent: Whose service it is.
+        tenant: Who pays.
+        priority: Where the agent starts.
+        parent_agent: The agent on whose behalf this one works.
+        named: Whether somebody named the agent; else it was taken from a thread or a run.
+        thread: The thread id of the graph or chain in which this was declared.
+        within: The managed call inside which this was declared: one that was entered later is
+            nearer.
+    """
+
+    agent: str | None = None
+    tenant: str | None = None
+    priority: Priority | None = None
+    parent_agent: str | None = None
+    named: bool = True
+    thread: str | None = None
+    within: Active | None = None
 
 
 NOBODY = Identity()  # nothing was declared

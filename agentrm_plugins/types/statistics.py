@@ -13,7 +13,27 @@ __all__ = [
     "Statistics",
     "TenantStatistics",
     "TokenRates",
+    "agent_key",
 ]
+
+
+def agent_key(tenant: str, agent: str) -> str:
+    """The key of an agent in `Statistics`, which is no other agent's: text, so that JSON takes it.
+
+    An agent of the tenant "default" is called by its name alone, all others ``tenant/agent``, and
+    so are those of "default" whose name has a slash. In the tenant's name slashes are written
+    ``%2F`` (and ``%`` is ``%25``), so that the first slash always ends the tenant.
+
+    >>> agent_key("default", "ada"), agent_key("acme", "ada"), agent_key("default", "ada/batch")
+    ('ada', 'acme/ada', 'default/ada/batch')
+    >>> agent_key("a", "b/c"), agent_key("a/b", "c")
+    ('a/b/c', 'a%2Fb/c')
+    """
+    if tenant == "default" and "/" not in agent:
+        return agent
+    if "/" in tenant or "%" in tenant:
+        tenant = tenant.replace("%", "%25").replace("/", "%2F")
+    return f"{tenant}/{agent}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +144,10 @@ class Statistics:
         waited_s: Seconds that granted calls waited, in all.
         tokens_per_s: Rate of tokens, input and output.
         events_dropped: Events that a reader of the event stream was too slow for.
-        abandoned: Agents that ended while something still went on for them, and how often: their
-            client went away, or a call of theirs still waited. The newest thousand.
+        agents: What is known of each agent, by `agent_key`; `agent` looks one up.
+        abandoned: Agents (by `agent_key`) that ended while something still went on for them, and
+            how often: their client went away, or a call of theirs still waited. The newest
+            thousand.
     """
 
     at_s: float
@@ -155,3 +177,11 @@ class Statistics:
     tokens_per_s: TokenRates
     events_dropped: int = 0
     abandoned: Mapping[str, int] = field(default_factory=dict)
+
+    def agent(self, agent: str, *, tenant: str = "default") -> AgentStatistics:
+        """One agent's part.
+
+        Raises:
+            KeyError: The core does not know it, or has forgotten it.
+        """
+        return self.agents[agent_key(tenant, agent)]

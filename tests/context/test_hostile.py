@@ -12,6 +12,7 @@ from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle, counter_for, fit
 from agentrm_plugins.context.recall.embedding import EmbeddingIndex
 from agentrm_plugins.context.stores import MemoryStore, SessionKey, SqliteStore
+from agentrm_plugins.context.stores.checksum import sealed
 from agentrm_plugins.errors import BadMessage, BudgetTooSmall, StoreLocked
 from agentrm_plugins.types.message import from_openai
 
@@ -338,7 +339,7 @@ async def test_work_from_before_a_sleep_writes_nothing_after_it():
         gate.set()
         while session._upkeep.tasks:
             await asyncio.gather(*session._upkeep.tasks)
-        assert store.load_state(KEY) == asleep == session.dump()
+        assert store.load_state(KEY) == asleep == sealed(session.dump())
 
 
 def test_a_summary_in_progress_blocks_no_other_session():

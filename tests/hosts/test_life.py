@@ -15,7 +15,7 @@ import pytest
 from agentrm_plugins import AgentRM, Call, CallReaped, ClosedError, ConfigError, LeaseConfig
 from agentrm_plugins.errors import AgentRMError, KernelBug
 from agentrm_plugins.hosts import VirtualClock
-from agentrm_plugins.integration import activated, current_identity, current_ticket
+from agentrm_plugins.integration import activated, active_call, current_identity
 from agentrm_plugins.types.events import Settle
 from tests.hosts.worlds import wait_until
 
@@ -283,10 +283,10 @@ def test_a_nested_call_rides_on_its_parents_lane():
     with AgentRM(lanes=1) as rm, rm.slot(agent="a") as outer:
         with rm.slot(wait_timeout_s=5.0) as inner:
             assert inner.call.agent == "a"
-            assert current_ticket(rm) == inner.ticket
+            assert active_call(rm).ticket == inner.ticket
             with rm.slot(agent="tool", wait_timeout_s=5.0):
                 assert rm.statistics().lanes_in_use == 1
-        assert current_ticket(rm) == outer.ticket
+        assert active_call(rm).ticket == outer.ticket
 
 
 async def test_nested_calls_of_parallel_tasks_share_one_lane():
@@ -299,7 +299,7 @@ async def test_nested_calls_of_parallel_tasks_share_one_lane():
 
         async with rm.slot(agent="a"):
             await asyncio.gather(*(child() for _ in range(3)))
-        assert current_ticket(rm) is None
+        assert active_call(rm) is None
         assert rm.statistics().granted == 4
 
 
@@ -343,7 +343,7 @@ def test_two_cores_know_nothing_of_each_other():
             assert lease.call.agent == "main"
             assert one.statistics().lanes_in_use == two.statistics().lanes_in_use == 1
             with activated(two, lease):
-                assert current_ticket(one) is None
+                assert active_call(one) is None
 
 
 def test_a_slot_is_for_one_block():

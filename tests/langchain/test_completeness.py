@@ -58,7 +58,8 @@ def test_the_lists_do_not_overlap_and_hold_what_they_say():
         for name in vars(kind)
     }
     assert own >= GATED | FORWARDED
-    noted = {"stream", "astream", "_generate_with_cache", "_agenerate_with_cache"}
+    noted = {"invoke", "ainvoke", "stream", "astream"}
+    noted |= {"_generate_with_cache", "_agenerate_with_cache"}
     native = {"_stream_chat_model_events", "_astream_chat_model_events"}
     methods_of_ours = {n for n in own if n in methods()} - GATED - FORWARDED - native
     assert methods_of_ours <= noted | {"model_post_init"}

@@ -86,7 +86,7 @@ def test_the_agent_can_be_named_by_config_metadata_or_a_function(lanes: AgentRM)
     assert by_user.invoke(EMPTY, {"metadata": {"user": "bob"}})["log"] == ["bob of None at None"]
     with lanes.identity(agent="caller"):
         assert graph.invoke(EMPTY)["log"] == ["caller of None at None"]
-        assert graph.invoke(EMPTY, thread("t"))["log"] == ["t of caller at None"]
+        assert graph.invoke(EMPTY, thread("t"))["log"] == ["caller of None at None"]
     with pytest.raises(ConfigError, match="agentrm_priority"):
         graph.invoke(EMPTY, {"metadata": {"agentrm_priority": "urgent"}})
 
@@ -97,8 +97,8 @@ def test_a_node_marked_as_background_is_an_agent_of_its_own(lanes: AgentRM) -> N
     said = manage_graph(graph, lanes).invoke(EMPTY, thread("t"))["log"]
     assert said == ["t/background of t at background"]
     agents = lanes.statistics().agents
-    assert agents["t/background"].level == 2
-    assert agents["t/background"].parent == "t"
+    assert agents["default/t/background"].level == 2
+    assert agents["default/t/background"].parent == "t"
 
 
 def test_lanes_are_chosen_by_group_name_and_mapping() -> None:

@@ -14,15 +14,9 @@ from dataclasses import replace
 from typing import Any
 
 from agentrm_plugins.context.notes.text import Passage
+from agentrm_plugins.context.plan.bodies import body_of, message_of
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import (
-    Entry,
-    Recalled,
-    Session,
-    body_of,
-    cut_up,
-    message_of,
-)
+from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session, cut_up
 from agentrm_plugins.context.recall.found import Told, Unit, later_of, units_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import (
@@ -85,7 +79,7 @@ def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
     """Read a call's arguments as the model wrote them: what to look for, or which message."""
     try:
         given = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         given = {"query": arguments}
     if not isinstance(given, dict):
         given = {"query": str(given)}

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentrm_plugins.context.live.shared import Shared
+from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.compaction import fit_now, place_recalled
 from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
 from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
 from agentrm_plugins.context.plan.shares import low_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import Session, Source
+from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.context.plan.view import Pressure, View, composed, line_tokens, with_line
-from agentrm_plugins.errors import StoreError
+from agentrm_plugins.errors import StoreError, StoreFenced
 from agentrm_plugins.types.message import Message
 
 __all__ = ["Turn", "pressure_of"]
@@ -49,21 +50,46 @@ class Turn:
     total: int = 0
 
     def take(self, tools: Sequence[Any], now_s: float) -> None:
-        """Take in the history and archive what is new."""
+        """Take in the history and archive what is new.
+
+        Raises:
+            StoreFenced: Another owner has the session: none of this turn was archived.
+        """
         shared = self.shared
         state = shared.transcript
+        archived = len(state.entries) - len(shared.archive.waiting)
         fresh = state.take(self.messages, now_s)
         shared.archive.take(fresh, state.rewound)
         if state.rewound is not None:
             shared.recaller.rewind(state.rewound)
+        if state.rewound is not None and state.rewound < archived:
+            state.repairs.append(
+                f"archive: the history was taken back to message {state.rewound}; "
+                f"{archived - state.rewound} archived messages after it are set aside: kept, and "
+                "found by recall no more"
+            )
         try:
             shared.archive.flush()
+        except StoreFenced:
+            raise
         except StoreError as error:
             self._refused(error)
+        finally:
+            self._note(fresh)
         key = tuple(map(id, tools))
         if shared.tools[0] != key:
             shared.tools = (key, state.counter.tools(tools))
         self.tools_tokens = state.tools_tokens = shared.tools[1]
+
+    def _note(self, fresh: Sequence[Entry]) -> None:
+        """Read what is short for notes; a text that cannot be read so costs its notes only."""
+        state = self.shared.transcript
+        for entry in fresh:
+            try:
+                state.note_at_once(entry)
+            except Exception as error:  # noqa: BLE001 - notes are a help: the text is archived
+                entry.noted = True
+                self.shared.last_error = error
 
     def view(self) -> View:
         """Fit the request into the budget and put it together."""

@@ -135,13 +135,13 @@ class Upkeep:
                     if entry.message is not None and not (entry.noted and entry.indexed)
                     and entry.seq not in waiting
                 ][:_BATCH]  # fmt: skip
-                state = shared.transcript
-            if not pending:
-                return
+                if not pending or not shared.archive.owned:
+                    return
+                state, fence = shared.transcript, shared.archive.fence()
             findings = [(entry, state.findings(entry)) for entry in pending if not entry.noted]
             cut = {entry.seq: cut_up(entry) for entry in pending if not entry.indexed}
             try:
-                shared.archive.index(cut)
+                shared.archive.index([e for e in pending if not e.indexed], cut, fence)
             except StoreError as error:
                 shared.last_error = error
                 return

@@ -1,0 +1,248 @@
+"""Who is asking: one answer for every door.
+
+The slot, the wrapped model, the callback, the middleware, a managed node, a tool call and a managed
+SDK client all ask `resolve`. The first row that says something wins, for each field by itself:
+
+=== =================================================== ===== ====== ======== ======
+row source                                              agent tenant priority parent
+=== =================================================== ===== ====== ======== ======
+1   the call's own words: arguments of `AgentRM.slot`,  yes   yes    yes      yes
+    headers ``x-agentrm-agent``, ``-tenant``,
+    ``-priority`` of an SDK request
+2   metadata of the run in which it is made:            yes   yes    yes      yes
+    ``agentrm_agent``, ``agentrm_tenant``,
+    ``agentrm_priority``, ``agentrm_parent_agent``,
+    or plain ``agent``, ``tenant``, ``priority``
+3   the arguments of the plugin: wrapped model,         yes   yes    yes      no
+    callback, middleware, client, ``agent=`` of
+    `manage_graph` and `managed_node`
+4   the nearest block around it that names one:         yes   yes    yes      yes
+    `AgentRM.identity` or a managed call
+5   the thread id of the run, where it is another than  yes   no     no       no
+    that of the node around
+6   the node around it, whose own agent came from rows  yes   no     no       no
+    5 or 7
+7   the run at the root, where one is known             yes   no     no       no
+8   "main", "default", none                             yes   yes    yes      yes
+=== =================================================== ===== ====== ======== ======
+
+Row 4 has one more rule for the parent. The block around belongs to another agent of the same
+tenant: that agent is the parent. It belongs to the same one: its parent is this call's parent. Last
+of all comes the agent of an outer run, where a callback has seen it. Nobody is its own parent.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types.calls import parse_priority
+from agentrm_plugins.types.checks import check_name
+from agentrm_plugins.types.identity import ACTIVE, IDENTITY, Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentrm_plugins.types.calls import Priority
+
+__all__ = [
+    "NO_RUN",
+    "SILENT",
+    "RunInfo",
+    "Said",
+    "declared",
+    "named_in",
+    "resolve",
+    "run_around",
+    "said_in",
+    "say",
+]
+
+_AGENT = ("agentrm_agent", "agentrm_agent_id", "agent")
+_TENANT = ("agentrm_tenant", "tenant")
+_PARENT = ("agentrm_parent_agent",)
+_LANGCHAIN = "langchain_core.runnables.config"
+
+
+class Said(NamedTuple):
+    """What one source says; None where it says nothing."""
+
+    agent: str | None = None
+    tenant: str | None = None
+    priority: Priority | None = None
+    parent_agent: str | None = None
+
+
+class RunInfo(NamedTuple):
+    """What is known of the framework's run in which a call is made.
+
+    Args:
+        metadata: The run's metadata.
+        thread: The thread id of its conversation.
+        root: What names the run at the root of it all.
+        above: The agent of an outer run.
+    """
+
+    metadata: Mapping[str, Any] = {}
+    thread: object = None
+    root: str | None = None
+    above: str | None = None
+
+
+SILENT = Said()
+NO_RUN = RunInfo()
+
+
+def resolve(core: int, said: Said = SILENT, own: Said = SILENT, run: RunInfo = NO_RUN) -> Identity:
+    """Say for whom a call is made, by the table above.
+
+    Args:
+        core: The core that asks (`AgentRM.core`): another one's calls are not around it.
+        said: The call's own words.
+        own: What the plugin was given.
+        run: The framework's run.
+
+    Returns:
+        The identity, with an agent and a tenant.
+
+    Raises:
+        ConfigError: ``agentrm_priority`` is not one of the three.
+    """
+    metadata = run.metadata
+    hints = said_in(metadata) if metadata else SILENT
+    around = _around(core)
+    thread = None if run.thread is None or run.thread == "" else str(run.thread)
+    agent, named = said.agent or hints.agent or own.agent, True
+    if not agent:
+        agent, named = _agent_around(around, thread, run.root)
+    tenant = said.tenant or hints.tenant or own.tenant or around.tenant or "default"
+    priority = said.priority or hints.priority or own.priority or around.priority
+    parent = said.parent_agent or hints.parent_agent
+    if not parent:
+        parent = _parent_around(around, agent, tenant) or run.above
+    return Identity(
+        agent,
+        tenant,
+        priority,
+        None if parent == agent else parent,
+        named,
+        thread or around.thread,
+    )
+
+
+def _around(core: int) -> Identity:
+    """The nearest block: what was declared, or the managed call that was entered since."""
+    outer, active = IDENTITY.get(), ACTIVE.get()
+    if active is None or active is outer.within or active.core != core:
+        return outer
+    same = active.agent == outer.agent and active.tenant == (outer.tenant or "default")
+    return Identity(
+        active.agent,
+        active.tenant,
+        active.priority or outer.priority,
+        active.parent_agent,
+        outer.named if same else True,
+        outer.thread,
+    )
+
+
+def _agent_around(around: Identity, thread: str | None, root: str | None) -> tuple[str, bool]:
+    if around.agent and around.named:
+        return around.agent, True
+    if thread is not None and (thread != around.thread or not around.agent):
+        return thread, False
+    return around.agent or root or "main", False
+
+
+def _parent_around(around: Identity, agent: str, tenant: str) -> str | None:
+    if not around.agent or not agent or around.agent == agent:
+        return around.parent_agent
+    return around.agent if (around.tenant or "default") == tenant else None
+
+
+def declared(core: int, said: Said) -> Identity:
+    """What `AgentRM.identity` declares: its own words, and what is around it for the rest."""
+    around = _around(core)
+    agent, tenant = said.agent or around.agent, said.tenant or around.tenant
+    parent = said.parent_agent
+    if not parent:
+        parent = _parent_around(around, agent or "", tenant or "default")
+    return Identity(
+        agent,
+        tenant,
+        said.priority or around.priority,
+        None if parent == agent else parent,
+        around.named if said.agent is None else True,
+        around.thread,
+        ACTIVE.get(),
+    )
+
+
+def say(
+    agent: str | None = None,
+    tenant: str | None = None,
+    priority: Priority | str | None = None,
+    parent_agent: str | None = None,
+) -> Said:
+    """What somebody says, checked.
+
+    Raises:
+        ConfigError: A name that is no string or empty, or a priority that is not one of the three.
+    """
+    named = (("agent", agent), ("tenant", tenant), ("parent_agent", parent_agent))
+    for name, value in named:
+        check_name(name, value, none=True)
+    return Said(agent, tenant, parse_priority(priority), parent_agent)
+
+
+def said_in(metadata: Mapping[str, Any]) -> Said:
+    """Row 2: what a run's metadata says.
+
+    Raises:
+        ConfigError: ``agentrm_priority`` is not one of the three.
+    """
+    return Said(
+        named_in(metadata, _AGENT),
+        named_in(metadata, _TENANT),
+        _priority(metadata),
+        named_in(metadata, _PARENT),
+    )
+
+
+def named_in(metadata: Mapping[str, Any], names: tuple[str, ...] = _AGENT) -> str | None:
+    """The first of these keys whose value can be a name; by default the agent's."""
+    for name in names:
+        value = metadata.get(name)
+        if value and isinstance(value, str | int | UUID) and not isinstance(value, bool):
+            return str(value)
+    return None
+
+
+def _priority(metadata: Mapping[str, Any]) -> Priority | None:
+    given = metadata.get("agentrm_priority")
+    if given is not None:
+        return parse_priority(given, "agentrm_priority")
+    plain = metadata.get("priority")
+    if plain is None:
+        return None
+    try:
+        return parse_priority(plain)
+    except ConfigError:  # somebody else's word: plain metadata is not ours alone
+        return None
+
+
+def run_around() -> RunInfo:
+    """The LangChain or LangGraph run inside which the code that runs now is.
+
+    Whoever has LangChain at work has imported it; nobody else pays for it or needs it.
+    """
+    module = sys.modules.get(_LANGCHAIN)
+    variable = getattr(module, "var_child_runnable_config", None)
+    config = variable.get() if variable is not None else None
+    if not config:
+        return NO_RUN
+    metadata = config.get("metadata") or {}
+    thread = (config.get("configurable") or {}).get("thread_id")
+    return RunInfo(metadata, metadata.get("thread_id") if thread is None else thread)
