@@ -42,7 +42,7 @@ FAST = {"*": EndpointConfig(rpm=1e9)}  # Else slow start alone keeps calls apart
         (lambda rm: wrap_chat_model(FakeChat(), rm, tenant=7), "tenant", "not empty"),
         (lambda rm: wrap_chat_model(FakeChat(), rm, priority="x"), "priority", "'batch'"),
         (lambda rm: wrap_chat_model(FakeChat(), rm, group="x"), "group", "'model'"),
-        (lambda rm: wrap_chat_model(FakeChat(), rm, lanes=3), "lanes", "FakeChat"),
+        (lambda rm: wrap_chat_model(FakeChat(), rm, lanes=3), "lanes", "no such argument"),
         (
             lambda rm: wrap_chat_model(FakeChat(), rm, silence_timeout_s=0),
             "silence_timeout_s",
@@ -142,7 +142,7 @@ def test_setting_a_field_of_the_inner_model_leaves_the_users_own_alone(rm):
     model = wrap_chat_model(bare, rm)
     model.temperature = 1.0
     assert (model.temperature, model.inner.temperature, bare.temperature) == (1.0, 1.0, 0.0)
-    assert wrap_chat_model(bare, rm, temperature=2.0).temperature == 2.0
+    assert AgentRMChatModel(bare, rm, temperature=2.0).temperature == 2.0
 
 
 def test_a_method_that_would_slip_past_is_not_forwarded(rm):
