@@ -14,7 +14,7 @@ from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores import MemoryStore, SessionKey, SqliteStore
 from agentrm_plugins.context.stores.base import Fence
-from agentrm_plugins.errors import SessionBusy, StoreFenced
+from agentrm_plugins.errors import BudgetTooSmall, SessionBusy, StoreFenced
 from tests.stores.test_stores import on_langgraph, row
 
 KEY = SessionKey("default", "s")
@@ -163,6 +163,33 @@ def test_an_edit_after_a_hand_over_takes_the_history_back_and_says_so(world):
     view = two.session("s").prepare([*talk("ada", 2), user("ada asks for something else.")])
     assert any("taken back to message 4; 2 archived" in text for text in view.repairs)
     assert len(texts(world.store)) == 5
+
+
+def test_what_a_killed_process_took_back_is_told_by_the_next_one(world):
+    """It set messages aside and died before anybody was told: the next turn tells it."""
+    one, three = world.process(), world.process()
+    two = world.process(config=ContextConfig(budget_tokens=200))
+    one.session("s").prepare(talk("ada", 3))
+    one.hibernate("s")
+    edited = [*talk("ada", 2), user("something else " * 200)]
+    for _ in range(2):
+        with pytest.raises(BudgetTooSmall):
+            two.session("s").prepare(edited)
+    view = three.session("s").prepare(edited)
+    assert [text for text in view.repairs if "taken back to message 4; 2 archived" in text]
+    view = three.session("s").prepare([*edited, said("ok")])
+    assert view.repairs == ()
+    assert world.store.owned(KEY).notice == ""
+
+
+def test_a_turn_that_failed_is_told_by_the_next_one(world):
+    """What was set aside in a turn whose view did not fit stands in the next view."""
+    one = world.process(config=ContextConfig(budget_tokens=200))
+    one.session("s").prepare(talk("ada", 3))
+    with pytest.raises(BudgetTooSmall):
+        one.session("s").prepare([*talk("ada", 2), user("word " * 500)])
+    view = one.session("s").prepare([*talk("ada", 2), user("word")])
+    assert any("taken back to message 4; 2 archived" in text for text in view.repairs)
 
 
 def test_another_conversation_after_a_hand_over_takes_nothing_back(world):
