@@ -234,6 +234,17 @@ def test_recall_sees_what_another_process_archived(world):
     assert len(texts(world.store)) == 2
 
 
+def test_who_only_looks_finds_what_its_owner_had_no_time_to_index(world):
+    """The owner was killed between archiving and indexing: the next look finds it all the same."""
+    one, two = world.process(), world.process()
+    one.session("s")._upkeep.after_turn = lambda *_, **__: None
+    one.session("s").prepare(talk("ada", 3))
+    assert world.store.unindexed(KEY)
+    assert "ada-200" in two.session("s").recall("ada item 2")
+    assert world.store.unindexed(KEY) == []
+    assert world.store.owned(KEY).token == 1
+
+
 def test_a_late_write_of_an_earlier_owner_is_refused(world):
     """Whatever it had in hand: messages, passages, going back, its state."""
     one, two = world.process(), world.process()

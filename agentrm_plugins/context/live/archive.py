@@ -246,9 +246,10 @@ class Archive:
         Args:
             entries: The messages: where others stand in their places by now, nothing is done.
             cut: Their passages by place.
-            fence: As `fence` gave it when they were read.
+            fence: As `fence` gave it when they were read; none for who only looks: passages are
+                the same whoever cuts them.
         """
-        if fence:
+        if self._owning is not None:
             fence = {**fence, "digests": {entry.seq: entry.digest for entry in entries}}
         self.store.index(self.key, cut, **fence)
 
