@@ -42,11 +42,12 @@ from agentrm_plugins.hosts.attempt import Attempt
 from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
+from agentrm_plugins.hosts.judgement import judge_response
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
-from agentrm_plugins.policy.endpoint.retry_class import classify, classify_status
+from agentrm_plugins.policy.endpoint.retry_class import classify
 from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.types.checks import check_group, check_instance, check_name, check_whole
 from agentrm_plugins.types.endpoint_name import Endpoint, host_of, key_fingerprint
@@ -128,7 +129,6 @@ __all__ = [
     "check_name",
     "check_whole",
     "classify",
-    "classify_status",
     "copied",
     "counter_for",
     "current_identity",
@@ -139,6 +139,7 @@ __all__ = [
     "form_of",
     "hand_off",
     "host_of",
+    "judge_response",
     "key_fingerprint",
     "leave",
     "named_in",

@@ -232,6 +232,11 @@ class LangGraphColdStore:
         with self._index(key) as index:
             return index.found.unindexed(key, limit)
 
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages: (place, role, passages), in order."""
+        with self._index(key) as index:
+            return index.found.passages(key)
+
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
     ) -> tuple[list[Candidate], Corpus]:

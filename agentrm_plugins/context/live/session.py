@@ -23,6 +23,7 @@ from agentrm_plugins.context.live.upkeep import Upkeep
 from agentrm_plugins.context.live.waking import Woken, blank, continues
 from agentrm_plugins.context.plan.bodies import Source, check_list
 from agentrm_plugins.context.plan.freeze import dumped
+from agentrm_plugins.context.plan.shares import recall_room
 from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import SessionKey
 from agentrm_plugins.errors import ConfigError, SessionBusy, StoreError, StoreFenced
@@ -205,6 +206,7 @@ class ContextSession:
         shared.transcript = woken.state
         shared.archive.refusal = woken.refusal
         shared.archive.read_again(woken.version)
+        shared.recaller.renew()
         self._told = [*self._told, *woken.told]
 
     def _rouse(self, now: float) -> None:
@@ -263,7 +265,7 @@ class ContextSession:
         with shared.lock:
             self._catch_up()
             state = shared.transcript
-            share = int(max(0.1, state.config.recall_share) * state.budget)
+            share = max(recall_room(state), state.budget // 10)
             shared.index_hidden(everything=True)
             shared.last_error = shared.recaller.flush() or shared.last_error
             found = shared.recaller.for_query(state, query, max_tokens or share)

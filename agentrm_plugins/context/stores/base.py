@@ -105,6 +105,9 @@ class ColdStore(Protocol):
     def unindexed(self, key: SessionKey, limit: int = 1000) -> list[int]:
         """Give the places of messages that are archived and not yet findable."""
 
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages: (place, role, passages), in order."""
+
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
     ) -> tuple[list[Candidate], Corpus]:

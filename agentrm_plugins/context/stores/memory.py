@@ -122,6 +122,13 @@ class MemoryStore:
             session = self._of(key)
             return [seq for seq in sorted(session.rows) if seq not in session.passages][:limit]
 
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages."""
+        with self._lock:
+            session = self._of(key)
+            found = sorted(session.passages.items())
+            return [(seq, session.rows[seq].role, list(pieces)) for seq, pieces in found]
+
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
     ) -> tuple[list[Candidate], Corpus]:

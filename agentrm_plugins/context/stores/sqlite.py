@@ -194,6 +194,16 @@ class SqliteStore:
         )
         return [row[0] for row in rows]
 
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages."""
+        sql = "SELECT seq, role, start, stop, terms FROM passages WHERE session=? ORDER BY seq, id"
+        found: dict[int, tuple[str, list[Passage]]] = {}
+        rows = self._file.read("read", lambda c: c.execute(sql, (self._id(c, key),)).fetchall())
+        for seq, role, start, stop, text in rows:
+            piece = Passage(start, stop, tuple(text.split(" ")[1:]))
+            found.setdefault(seq, (role, []))[1].append(piece)
+        return [(seq, role, pieces) for seq, (role, pieces) in found.items()]
+
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
     ) -> tuple[list[Candidate], Corpus]:
