@@ -22,7 +22,7 @@ from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import Row
-from agentrm_plugins.context.stores.base import Fence, Owned, taken_over
+from agentrm_plugins.context.stores.base import Fence, Owned, taken_over, written
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
@@ -129,6 +129,7 @@ __all__ = [
     "suggesting",
     "taken_over",
     "while_waiting",
+    "written",
 ]
 
 

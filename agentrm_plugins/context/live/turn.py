@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agentrm_plugins.context.live.archive import set_aside
 from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.compaction import fit_now, place_recalled
@@ -63,11 +64,7 @@ class Turn:
         if state.rewound is not None:
             shared.recaller.rewind(state.rewound)
         if state.rewound is not None and state.rewound < archived:
-            state.repairs.append(
-                f"archive: the history was taken back to message {state.rewound}; "
-                f"{archived - state.rewound} archived messages after it are set aside: kept, and "
-                "found by recall no more"
-            )
+            state.repairs.append(set_aside(state.rewound, archived - state.rewound))
         try:
             shared.archive.flush()
         except StoreFenced:
