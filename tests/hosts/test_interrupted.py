@@ -88,7 +88,7 @@ def test_the_core_may_be_entered_again_at_every_line():
                 left.beat()
                 del left
                 assert rm.statistics(agents=False).lanes == 1
-                other.admit(Call("c")).settle()
+                core_of(other).admit(Call("c")).settle()
 
             with at_each_line(finaliser):
                 use(rm)

@@ -94,15 +94,15 @@ def test_close_in_every_state():
     unused.close()
     unused.close()
     with pytest.raises(ClosedError, match="closed"):
-        unused.admit(Call("a"))
+        core_of(unused).admit(Call("a"))
     with pytest.raises(ClosedError), unused.slot(agent="a"):
         pass
     with AgentRM(lanes=1) as idle:
-        idle.admit(Call("a")).settle()
+        core_of(idle).admit(Call("a")).settle()
     assert idle.closed
     assert "closed" in repr(idle)
     running = AgentRM(lanes=1)
-    lease = running.admit(Call("a"))
+    lease = core_of(running).admit(Call("a"))
     running.close()
     assert running.statistics().running == 1
     lease.settle()
@@ -162,7 +162,7 @@ def test_the_pump_ends_when_its_core_is_closed_or_forgotten():
     pump.join(20)
     assert not pump.is_alive()
     closed = AgentRM(lanes=1)
-    closed.admit(Call("a")).settle()
+    core_of(closed).admit(Call("a")).settle()
     (pump,) = pumps() - before
     closed.close()
     assert not pump.is_alive()
