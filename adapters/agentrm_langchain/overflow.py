@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from agentrm_plugins.integration import classify
+from agentrm_plugins.integration import judge
 
 __all__ = ["is_overflow", "share_that_fits", "wants_turns"]
 
@@ -39,7 +39,8 @@ _IN_ALL_RE = [re.compile(text, re.DOTALL) for text in _IN_ALL]
 _WITH_OUTPUT_RE = [re.compile(text, re.DOTALL) for text in _WITH_OUTPUT]
 _NUMBER = re.compile(r"(?<![\w.])\d[\d,]{2,12}(?![\w])")
 _TURNS = re.compile(
-    r"(?:role|message)(?:s|\(s\))?.{0,40}(?:must|should) (?:be )?alternat|(?:successive|consecutive) (?:user|assistant)"
+    r"(?:role|message)(?:s|\(s\))?.{0,40}(?:must|should) (?:be )?alternat"
+    r"|(?:successive|consecutive) (?:user|assistant)"
     r"|alternate (?:between )?.{0,4}user|consecutive messages (?:with|of) the same role",
     re.IGNORECASE,
 )
@@ -53,7 +54,7 @@ def is_overflow(error: BaseException) -> bool:
     # By name: older versions of langchain-core have no such class.
     if any(kind.__name__ in _CLASSES for kind in type(error).__mro__):
         return True
-    return classify(error).why == "too_long"
+    return judge(error)[0].why == "too_long"
 
 
 def wants_turns(error: BaseException) -> bool:

@@ -24,21 +24,12 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from agentrm_langchain.identity import Options, thread_of
 from agentrm_langchain.messages import from_message, to_message
 from agentrm_langchain.overflow import is_overflow, share_that_fits, wants_turns
-from agentrm_plugins import ConfigError
-from agentrm_plugins.integration import (
-    LEAST_BUDGET,
-    OVERFLOW_SHARE,
-    BudgetTooSmall,
-    ContextLifecycle,
-    ContextSession,
-    RunInfo,
-    fit,
-    resolve,
-)
+from agentrm_plugins import BudgetTooSmall, ConfigError, ContextLifecycle, ContextSession, fit
+from agentrm_plugins.integration import LEAST_BUDGET, OVERFLOW_SHARE, RunInfo, core_of, resolve
 
 if TYPE_CHECKING:
-    from agentrm_plugins import AgentRM
-    from agentrm_plugins.integration import Message, Pressure, SessionKey, View
+    from agentrm_plugins import AgentRM, Pressure, SessionKey, View
+    from agentrm_plugins.integration import Message
 
 __all__ = [
     "PREPARED",
@@ -113,7 +104,7 @@ def check_manager(context: Any) -> None:
         ConfigError: It is none.
     """
     if not isinstance(context, ContextLifecycle):
-        way = "give a ContextLifecycle of agentrm_plugins.context.live, or leave it out"
+        way = "give an agentrm_plugins.ContextLifecycle(...), or leave it out"
         raise ConfigError("context", type(context).__name__, way)
 
 
@@ -131,7 +122,9 @@ def conversation_of(
     named, thread = metadata.get("agentrm_session"), thread_of(metadata)
     if named is False or (not named and thread is None):
         return None
-    who = resolve(0 if rm is None else rm.core, own=own.said, run=RunInfo(metadata, thread))
+    who = resolve(
+        0 if rm is None else core_of(rm).number, own=own.said, run=RunInfo(metadata, thread)
+    )
     tenant = who.tenant or "default"
     if named:
         return Conversation(tenant, str(named))

@@ -19,7 +19,8 @@ from tests.counting.canned import Canned
 # As the providers' references, sources and users' reports quote them.
 WORDS = {
     "openai": (400, {"message": "This model's maximum context length is 8192 tokens. However, "
-               "your messages resulted in 9000 tokens.", "code": "context_length_exceeded"}, 8192 / 9000),
+               "your messages resulted in 9000 tokens.",
+               "code": "context_length_exceeded"}, 8192 / 9000),
     "openai, no numbers": (400, {"message": "Your input exceeds the context window of this model.",
                                  "code": "context_length_exceeded"}, None),
     "vllm": (400, {"message": "This model's maximum context length is 4096 tokens. However, you "
@@ -34,8 +35,8 @@ WORDS = {
                 "model with 32768 maximum context length", "type": "invalid_request_prompt",
                 "code": "3051"}, 32768 / 40000),
     "deepseek": (400, {"message": "This model's maximum context length is 65536 tokens. However, "
-                 "you requested 70000 tokens (62000 in the messages, 8000 in the completion). Please "
-                 "reduce the length of the messages or completion.",
+                 "you requested 70000 tokens (62000 in the messages, 8000 in the completion). "
+                 "Please reduce the length of the messages or completion.",
                  "type": "invalid_request_error"}, 57536 / 62000),
     "groq": (400, {"message": "Please reduce the length of the messages or completion.",
                    "type": "invalid_request_error", "code": "context_length_exceeded"}, None),
@@ -46,8 +47,8 @@ WORDS = {
     "anthropic": (400, {"message": "prompt is too long: 210000 tokens > 200000 maximum",
                         "type": "invalid_request_error"}, 200 / 210),
     "anthropic, with output": (400, {"message": "input length and `max_tokens` exceed context "
-                               "limit: 199211 + 20000 > 200000, decrease input length or `max_tokens` and "
-                               "try again", "type": "invalid_request_error"}, 180000 / 199211),
+                               "limit: 199211 + 20000 > 200000, decrease input length or "
+                               "`max_tokens` and try again"}, 180000 / 199211),
     "xai": (400, {"message": "This model's maximum prompt length is 131072 but the request "
             "contains 537812 tokens."}, 131072 / 537812),
     "gemini": (400, {"message": "The input token count (1200000) exceeds the maximum number of "
