@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 __all__ = ["STOPWORDS", "Passage", "date_terms", "passages", "sentences", "terms"]
 
@@ -19,6 +20,7 @@ PASSAGE_CHARS = 360
 """About 90 tokens. Guessed: a share of 600 tokens then holds six of them."""
 
 _STEM_CHARS = 6
+_DIGIT = re.compile(r"\d")
 _WIDE = (
     r"\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     r"\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002fa1f"
@@ -93,7 +95,7 @@ DATE = re.compile(
 def date_terms(text: str) -> list[str]:
     """Give the dates of a text as terms: ``d20260304`` with a year, ``e0304`` in any case."""
     found: list[str] = []
-    if not any(char.isdigit() for char in text):
+    if _DIGIT.search(text) is None:
         return found
     for match in DATE.finditer(text):
         groups = {key[0]: value for key, value in match.groupdict().items() if value}
@@ -108,6 +110,7 @@ def date_terms(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """Fold one word: no accents, no common ending, at most 6 letters."""
     if not word.isascii():
@@ -127,7 +130,7 @@ def stem(word: str) -> str:
 def terms(text: str, *, drop_stopwords: bool = True) -> list[str]:
     """Give the search terms of a text, in order, with repetitions."""
     found: list[str] = date_terms(text)
-    if any(char.isdigit() for char in text):
+    if _DIGIT.search(text) is not None:
         text = _THOUSANDS.sub(lambda m: re.sub(r"\D", "", m.group()), text)
     for match in _TOKEN.finditer(text):
         kind, token = match.lastgroup, match.group()

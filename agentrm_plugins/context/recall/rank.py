@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from agentrm_plugins.context.notes.facts import values_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 
-__all__ = ["Candidate", "Corpus", "Hit", "bm25", "fused", "idf", "ranked", "weights_of"]
+__all__ = ["Candidate", "Corpus", "Hit", "answers", "bm25", "fused", "idf", "ranked", "weights_of"]
 
 K1, B = 1.2, 0.75
 MEANING = 1.0
@@ -60,6 +60,12 @@ class Candidate:
     score: float = 0.0
     covered: float = 0.0
 
+    def spanning(self, start: int, stop: int) -> Candidate:
+        """Give the same from and to other offsets."""
+        return Candidate(
+            self.seq, start, stop, self.role, self.terms, self.text, self.score, self.covered
+        )
+
     def scored(self, score: float, covered: float) -> Candidate:
         """Give the same with its score."""
         return Candidate(
@@ -74,10 +80,6 @@ class Hit:
     candidate: Candidate
     score: float
     covered: float
-
-    def reading(self, text: str) -> Hit:
-        """Give the same with its text."""
-        return replace(self, candidate=replace(self.candidate, text=text))
 
 
 def idf(corpus: Corpus, term: str) -> float:
@@ -138,17 +140,11 @@ def ranked(query: Query, candidates: Sequence[Candidate], corpus: Corpus) -> lis
     return hits
 
 
-def weighed(query: Query, hits: Sequence[Hit]) -> list[Hit]:
-    """Order hits whose texts were read by what the question asks of its answer."""
-    found = [
-        replace(hit, score=hit.score * (_answers(query, hit.candidate.text) or 1.0)) for hit in hits
-    ]
-    found.sort(key=lambda hit: (-hit.score, -hit.candidate.seq, hit.candidate.start))
-    return found
+def answers(query: Query, text: str) -> float:
+    """Weigh a text by what the question asks of its answer.
 
-
-def _answers(query: Query, text: str) -> float:
-    """Boost what holds a value that the question does not, above all of the kind asked for."""
+    What holds a value that the question does not is boosted, above all one of the kind asked for.
+    """
     new = {value.kind for value in values_of(text) if value.text.casefold() not in query.text}
     boost = 1.0
     if new:
