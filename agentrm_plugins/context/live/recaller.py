@@ -51,6 +51,8 @@ _SAYING = frozenset({"user", "assistant"})
 MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.6
 """A message that asks in less than this share of it gets so much less of the room for recall. What
 is said beside a question moves the talk on; each block costs cached prefix. Guessed."""
+LEAST_PASSAGE = 20
+"""Tokens of a short message: no more are read than could be shown. Guessed."""
 _TOLD = 0.7
 """A note that holds this share of the question answers it; what else is found would only cost
 cached prefix. Guessed."""
@@ -225,7 +227,8 @@ class Recaller:
             if self._semantic is not None:
                 hits = self._with_meaning(text, hits, index, end)
             units = units_of(hits, index, carries, READ + len(skip))
-        best = [unit for unit in units if unit.seq not in skip][:READ]
+        most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
+        best = [unit for unit in units if unit.seq not in skip][:most]
         texts = self._read(state, best)
         found = _weighed(query, [self._found(state, unit, texts) for unit in best])
         seen = max((one.covered for one in shown), default=0.0)

@@ -6,10 +6,11 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 
-from agentrm_plugins.context.notes.facts import values_of
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.text import sentences, terms
+from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import Found
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
@@ -25,6 +26,7 @@ _BESIDE = ((-3, 0.1), (-2, 0.3), (-1, 0.5), (1, 0.5), (2, 0.3), (3, 0.1))
 """Of a message's score, what its neighbours at a distance get: an answer follows its question.
 Measured on half of LoCoMo with 1,200 tokens: 60 % of the evidence without, 73 % with these, 73 %
 with half as much again."""
+_SPREADING = 80
 _MOST_LATER = 2
 _PARTS = 6
 """Passages of one long message, at most. Guessed: a tool's output is not the whole answer."""
@@ -64,7 +66,7 @@ def units_of(
         parts.setdefault(hit.candidate.seq, []).append(hit)
     scores = {seq: max(hit.score for hit in listed) for seq, listed in parts.items()}
     gained: dict[int, float] = {}
-    for seq, score in scores.items():
+    for seq, score in heapq.nlargest(_SPREADING, scores.items(), key=itemgetter(1)):
         if carries(seq):
             for shift, share in _BESIDE:
                 gained[seq + shift] = gained.get(seq + shift, 0.0) + share * score

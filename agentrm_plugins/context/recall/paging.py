@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agentrm_plugins.context.notes.facts import values_of
 from agentrm_plugins.context.notes.text import sentences, terms
+from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
 from agentrm_plugins.context.recall.query import Query
 from agentrm_plugins.context.recall.rank import Hit

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agentrm_plugins.context.notes.facts import values_of
+from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 
 __all__ = ["Candidate", "Corpus", "Hit", "answers", "bm25", "fused", "idf", "ranked", "weights_of"]
@@ -23,6 +23,8 @@ K1, B = 1.2, 0.75
 MEANING = 1.0
 """What the nearest passage by meaning gets, in shares of the best score by words."""
 _NEAR_TERMS = 4
+_CLOSELY = 80
+"""Best passages by BM25 of which the places of words are looked at. Guessed."""
 _NEAR_GAIN = 0.25
 """Of the weight of two words of the question that stand within `_NEAR_TERMS` of each other."""
 
@@ -125,13 +127,14 @@ def ranked(query: Query, candidates: Sequence[Candidate], corpus: Corpus) -> lis
     """Rank passages for a question, best first; ties go to the newer."""
     hits = []
     weights = weights_of(query.terms, corpus)
-    for candidate in candidates:
+    for at, candidate in enumerate(candidates):
         score, covered = candidate.score, candidate.covered
         if not score:
             score, covered = bm25(weights, candidate, corpus.mean_terms)
         if score <= 0:
             continue
-        score += near(weights, candidate.terms)
+        if at < _CLOSELY:
+            score += near(weights, candidate.terms)
         boost = 1.0 + 0.6 * covered
         if query.role is not None:
             boost *= 1.25 if candidate.role == query.role else 0.9
