@@ -20,11 +20,15 @@
     |   `-- ContextError
     |       |-- BudgetTooSmall(ValueError)    system prompt, tools and newest task do not fit
     |       |-- BadMessage(ValueError)        a message that no provider would take
+    |       |-- SessionBusy(RuntimeError)     another process is at work on the session
     |       `-- StoreError(RuntimeError)      the archive cannot be read or written
     |           |-- StoreLocked               another process holds it for too long
     |           |-- StoreCorrupt              the file is damaged, or is no archive
     |           |-- StoreReadOnly             no right to write
+    |           |-- StoreFenced               another owner has taken the session over
     |           `-- StoreFull                 no room left on the disk
+    |-- a test's
+    |   `-- CassetteMismatch(AssertionError)   a replayed request is none of the recorded ones
     `-- ours
         `-- KernelBug(AssertionError)    an impossible transition; any other error is a bug too
 
@@ -48,14 +52,17 @@ __all__ = [
     "CallReaped",
     "CallRefused",
     "CallTooLarge",
+    "CassetteMismatch",
     "ClosedError",
     "ConfigError",
     "ContextError",
     "EndpointUnavailable",
     "KernelBug",
     "QueueFull",
+    "SessionBusy",
     "StoreCorrupt",
     "StoreError",
+    "StoreFenced",
     "StoreFull",
     "StoreLocked",
     "StoreReadOnly",
@@ -208,6 +215,29 @@ class BadMessage(ContextError, ValueError):
     """A message without a usable role or content. The text names its place, field and value."""
 
 
+class SessionBusy(ContextError, RuntimeError):
+    """Another process owns the session, and this turn's history does not hold what it archived.
+
+    Args:
+        session: Its id.
+        owner: Who has it: host, process and a random part.
+        left_s: Seconds until its lease ends, if it does nothing more.
+    """
+
+    def __init__(self, session: str, owner: str, left_s: float) -> None:
+        super().__init__(
+            f"session={session!r}: {owner} is at work on it, for {left_s:.1f} s more unless it "
+            "goes on; try again later, raise wait_s, or give this work a session of its own"
+        )
+        self.session = session
+        self.owner = owner
+        self.left_s = left_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from its parts, so that it crosses process borders."""
+        return type(self), (self.session, self.owner, self.left_s)
+
+
 class StoreError(ContextError, RuntimeError):
     """The archive refused. The messages stay in memory until it takes them."""
 
@@ -224,8 +254,16 @@ class StoreReadOnly(StoreError):
     """The archive cannot be written: give the process the right, or another path."""
 
 
+class StoreFenced(StoreError):
+    """Another owner has taken the session over: nothing of the earlier one is written any more."""
+
+
 class StoreFull(StoreError):
     """No room is left for the archive: free some, or give another path."""
+
+
+class CassetteMismatch(AgentRMError, AssertionError):
+    """A replayed request is none of those that the cassette holds. The text says what differs."""
 
 
 class KernelBug(AgentRMError, AssertionError):

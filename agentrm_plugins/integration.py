@@ -1,10 +1,10 @@
 """For authors of adapters: what the facade is made of, and stable as the facade is.
 
-An adapter admits a `Call`, keeps the `Lease` until the model's work is over, beats on progress and
-settles with the provider's usage. `activated` marks code as running inside a lease, so that managed
-calls in there count as nested; `ReapGuard` turns a reaped lease into `CallReaped` in async code. In
-sync code a `Job` is handed to a worker thread (`hand_off`), which can be left behind. `enter` and
-`leave` are the same as `activated` and `AgentRM.identity`, without the price of a `with` block.
+An adapter declares a `Call`, and gives `AgentRM.call` a function that makes one attempt in the
+lease that it gets: an `Attempt` runs it on the caller's thread, on a worker, in a task or as a
+stream (`Chunks`, `AsyncChunks`), settles with the provider's usage and turns a lost lane into
+`CallReaped`. `enter` and `leave` are the same as `AgentRM.identity`, without the price of a `with`
+block.
 """
 
 from __future__ import annotations
@@ -24,24 +24,30 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
+from agentrm_plugins.context.stores.base import Fence, Owned, taken_over, written
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
+from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import (
     BadMessage,
     BudgetTooSmall,
     ClosedError,
+    SessionBusy,
     StoreError,
+    StoreFenced,
     StoreLocked,
 )
+from agentrm_plugins.hosts.attempt import Attempt
+from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks
+from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
-from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.hosts.judgement import judge_response
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
-from agentrm_plugins.hosts.slot import PullGuard, ReapGuard, outcome_of
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
-from agentrm_plugins.policy.endpoint.retry_class import classify, classify_status
+from agentrm_plugins.policy.endpoint.retry_class import classify
 from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.types.checks import check_group, check_instance, check_name, check_whole
 from agentrm_plugins.types.endpoint_name import Endpoint, host_of, key_fingerprint
@@ -73,15 +79,19 @@ __all__ = [
     "REPLY_OVERHEAD",
     "ROLES",
     "Active",
+    "AsyncChunks",
+    "Attempt",
     "BadMessage",
     "BudgetTooSmall",
     "Call",
     "Candidate",
+    "Chunks",
     "ColdStore",
     "ContextLifecycle",
     "ContextSession",
     "Corpus",
     "Endpoint",
+    "Fence",
     "Identity",
     "Job",
     "Kind",
@@ -91,21 +101,23 @@ __all__ = [
     "MemoryStore",
     "Message",
     "Outcome",
+    "Owned",
     "Passage",
     "Pressure",
     "Priority",
-    "PullGuard",
-    "ReapGuard",
     "RetryPolicy",
     "Row",
     "RunInfo",
     "Said",
     "ServerLimit",
+    "SessionBusy",
     "SessionKey",
     "StoreError",
+    "StoreFenced",
     "StoreLocked",
     "ToolCall",
     "Usage",
+    "UsageTally",
     "Verdict",
     "View",
     "activated",
@@ -117,55 +129,57 @@ __all__ = [
     "check_name",
     "check_whole",
     "classify",
-    "classify_status",
     "copied",
     "counter_for",
     "current_identity",
     "enter",
+    "estimated_usage",
     "extractive_summary",
     "fit",
     "form_of",
     "hand_off",
     "host_of",
-    "judge",
+    "judge_response",
     "key_fingerprint",
     "leave",
     "named_in",
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "reported_usage",
     "request_counter",
     "request_tokens",
     "resolve",
     "restore",
     "retry_policy",
     "run_around",
+    "said_in",
     "say",
+    "taken_over",
     "while_waiting",
+    "written",
 ]
 
 
-Entered = tuple[Token[Identity], Token[Active | None] | None]
+def enter(identity: Identity, active: Active | None = None) -> Token[Identity]:
+    """What runs from here on is done for `identity`.
 
-
-def enter(rm: AgentRM, identity: Identity, lease: Lease | None = None) -> Entered:
-    """What runs from here on is done for `identity`, and inside `lease` if one is given.
+    Args:
+        identity: For whom.
+        active: The managed call that will be entered next (`Attempt.active`), if one will.
 
     Returns:
         What `leave` needs; it must be called whatever happens.
     """
-    active = ACTIVE.get() if lease is None else active_in(rm.core, lease.ticket, lease.call)
-    if identity.within is not active:  # what is declared here is nearer than that call
-        identity = replace(identity, within=active)
-    return IDENTITY.set(identity), None if lease is None else ACTIVE.set(active)
+    within = ACTIVE.get() if active is None else active
+    if identity.within is not within:  # what is declared here is nearer than that call
+        identity = replace(identity, within=within)
+    return IDENTITY.set(identity)
 
 
-def leave(entered: Entered) -> None:
+def leave(entered: Token[Identity]) -> None:
     """Undo `enter`."""
-    identity, active = entered
-    if active is not None:
-        restore(ACTIVE, active)
-    restore(IDENTITY, identity)
+    restore(IDENTITY, entered)
 
 
 class activated:  # noqa: N801 - it reads as a verb, and a generator costs three times as much

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from agentrm_plugins.config import Config, SchedulerConfig
 from agentrm_plugins.errors import CallRefused, ClosedError, ConfigError
-from agentrm_plugins.hosts import Host, MonotonicClock, drive, drive_async
+from agentrm_plugins.hosts import Host, MonotonicClock
 from agentrm_plugins.hosts.bell import Bell
-from agentrm_plugins.hosts.drive import admission
-from agentrm_plugins.hosts.flow import managed_call, run, run_async
+from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
 from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
 from agentrm_plugins.hosts.slot import Slot
 from agentrm_plugins.types.calls import Call, Usage
@@ -133,7 +132,7 @@ class AgentRM:
         """
         self._check(call)
         lease = self._host.submit(call, self._parent(parent))
-        return lease.result() if lease.decided else drive(admission(lease))
+        return lease.result() if lease.decided else run(admission(lease))
 
     async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
         """Wait for a lane, suspending this task. The caller settles the lease.
@@ -149,7 +148,7 @@ class AgentRM:
         """
         self._check(call)
         lease = self._host.submit(call, self._parent(parent))
-        return lease.result() if lease.decided else await drive_async(admission(lease))
+        return lease.result() if lease.decided else await run_async(admission(lease))
 
     def call(
         self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
@@ -225,9 +224,10 @@ class AgentRM:
         self._check(call)
         try:
             call = replace(call, wait_timeout_s=0.0)
-            return drive(admission(self._host.submit(call, self._parent(None))))
+            lease: Lease = run(admission(self._host.submit(call, self._parent(None))))
         except CallRefused:
             return None
+        return lease
 
     @contextmanager
     def identity(

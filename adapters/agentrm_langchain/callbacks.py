@@ -32,7 +32,7 @@ from agentrm_langchain.identity import (
 from agentrm_langchain.ledger import Held, Hint, ledger_of, watch
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
-from agentrm_langchain.usage import Tally, usage_of_generations
+from agentrm_langchain.usage import Tally, usage_of_generations, used_or_estimated
 from agentrm_plugins import AgentRM, ConfigError, Lease, Usage
 from agentrm_plugins.integration import Call, check_core, outcome_of
 
@@ -244,8 +244,12 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             return
         held.let_go()
         generations = response.generations[0] if response.generations else ()
-        usage = usage_of_generations(generations, response.llm_output)
-        held.lease.settle(usage or held.tally.usage() or held.tally.cut())
+        used = held.tally.usage()  # before the answer's: LangChain adds running totals up
+        if used is None and held.tally.chunks:
+            used = usage_of_generations(generations, response.llm_output) or held.tally.cut()
+        if used is None:
+            used = used_or_estimated(held.lease.call, generations, response.llm_output)
+        held.lease.settle(used)
         held.lease.raise_if_reaped()
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:

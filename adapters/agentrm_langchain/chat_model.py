@@ -207,7 +207,7 @@ class AgentRMChatModel(Delegate):
             return
 
         def make(lease: Lease) -> Iterator[Any]:
-            return gate.Pull(self.rm, lease, work, abandon=self.abandon_hung).begin()
+            return gate.stream(self.rm, lease, work, abandon=self.abandon_hung)
 
         chunks = place.go(self._call(run, messages, kwargs, True), place.opening(make))
         try:
@@ -224,7 +224,7 @@ class AgentRMChatModel(Delegate):
         if ours:
 
             async def make(lease: Lease) -> AsyncGenerator[Any, None]:
-                return await gate.Chunks(self.rm, lease, work).begin()
+                return await gate.stream_async(self.rm, lease, work)
 
             call = self._call(run, messages, kwargs, True)
             chunks = await place.go_async(call, place.opening_async(make))

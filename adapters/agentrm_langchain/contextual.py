@@ -17,7 +17,7 @@ from pydantic import Field, SkipValidation
 
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.hooks import run_of
-from agentrm_langchain.usage import usage_of_generations, usage_of_metadata
+from agentrm_langchain.usage import Tally, usage_of_generations
 from agentrm_langchain.views import (
     PREPARED,
     Conversation,
@@ -26,6 +26,7 @@ from agentrm_langchain.views import (
     check_manager,
     conversation_of,
 )
+from agentrm_plugins import Usage
 from agentrm_plugins.integration import ContextLifecycle
 
 if TYPE_CHECKING:
@@ -149,14 +150,14 @@ class ContextChatModel(AgentRMChatModel):
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> Iterator[Any]:
         fitted = self._fitted(messages, run_manager, kwargs)
-        input_tokens, begun, refused = 0, False, False
+        tally, begun, refused = Tally(Usage()), False, False
         while True:
             sent = messages if fitted is None else fitted.all
             try:
                 with closing(super()._stream_of(hook, sent, stop, run_manager, kwargs)) as chunks:  # type: ignore[type-var]
                     for chunk in chunks:
                         begun = True
-                        input_tokens += _input_of(chunk)
+                        tally.add(chunk)
                         yield chunk
                 break
             except Exception as error:
@@ -166,20 +167,20 @@ class ContextChatModel(AgentRMChatModel):
                 known = self._again(fitted, error, messages, run_manager, kwargs)
                 fitted = self._views.again(*known)
         if fitted is not None:
-            fitted.used(input_tokens)
+            fitted.used((tally.usage() or Usage()).input_tokens)
 
     async def _astream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> AsyncGenerator[Any, None]:
         fitted = await self._afitted(messages, run_manager, kwargs)
-        input_tokens, begun, refused = 0, False, False
+        tally, begun, refused = Tally(Usage()), False, False
         while True:
             sent = messages if fitted is None else fitted.all
             chunks = super()._astream_of(hook, sent, stop, run_manager, kwargs)
             try:
                 async for chunk in chunks:
                     begun = True
-                    input_tokens += _input_of(chunk)
+                    tally.add(chunk)
                     yield chunk
                 break
             except Exception as error:
@@ -191,15 +192,10 @@ class ContextChatModel(AgentRMChatModel):
             finally:
                 await chunks.aclose()
         if fitted is not None:
-            fitted.used(input_tokens)
+            fitted.used((tally.usage() or Usage()).input_tokens)
 
 
 def _report(fitted: Fitted | None, result: ChatResult) -> None:
     usage = usage_of_generations(result.generations, result.llm_output)
     if fitted is not None and usage is not None:
         fitted.used(usage.input_tokens)
-
-
-def _input_of(chunk: Any) -> int:
-    usage = usage_of_metadata(getattr(getattr(chunk, "message", None), "usage_metadata", None))
-    return 0 if usage is None else usage.input_tokens

@@ -194,7 +194,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         if not self._needs_lane(request):
             return handler(request)
         who = self._who()
-        entered = enter(self.rm, who)
+        entered = enter(who)
         try:
             return run_tool(self.rm, self._tool_call(request, who), handler, request)
         finally:
@@ -207,7 +207,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         if not self._needs_lane(request):
             return await handler(request)
         who = self._who()
-        entered = enter(self.rm, who)
+        entered = enter(who)
         try:
             return await run_tool_async(self.rm, self._tool_call(request, who), handler, request)
         finally:

@@ -1,27 +1,20 @@
 """A tool call in a lane of its own: released in every way out, untouched in what it gives.
 
-What LangGraph raises to steer a graph (an `interrupt`, a command to the parent) is no failure and
-passes as it is; so does a cancellation. A sync tool that hangs cannot be stopped: its lane is free
-at once, and its caller gets `CallReaped` when it returns.
+A sync tool that hangs cannot be stopped: its lane is free at once, and its caller gets `CallReaped`
+when it returns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langgraph.errors import GraphBubbleUp
-
-from agentrm_plugins.integration import (
-    Outcome,
-    ReapGuard,
-    activated,
-    active_call,
-    outcome_of,
-)
+from agentrm_plugins.integration import Attempt, active_call
 
 if TYPE_CHECKING:
-    from agentrm_plugins import AgentRM, Call
+    from collections.abc import Awaitable, Callable
+
+    from agentrm_plugins import AgentRM, Call, Lease
 
 __all__ = ["run_tool", "run_tool_async"]
 
@@ -41,20 +34,8 @@ def run_tool(rm: AgentRM, call: Call, handler: Callable[[Any], Any], request: An
     """
     if _held(rm, call):
         return handler(request)
-    lease = rm.admit(call)
-    outcome = Outcome.CANCELLED
-    try:
-        with activated(rm, lease):
-            result = handler(request)
-        lease.raise_if_reaped()
-    except BaseException as error:
-        outcome = _outcome(error)
-        raise
-    else:
-        outcome = Outcome.OK
-        return result
-    finally:
-        lease.settle(outcome=outcome)
+    work = partial(handler, request)
+    return rm.call(call, lambda lease: Attempt(rm.core, lease).here(work))
 
 
 async def run_tool_async(
@@ -68,27 +49,8 @@ async def run_tool_async(
     """
     if _held(rm, call):
         return await handler(request)
-    lease = await rm.admit_async(call)
-    guard = ReapGuard(lease)
-    outcome = Outcome.CANCELLED
-    try:
-        with activated(rm, lease):
-            result = await handler(request)
-    except BaseException as error:
-        outcome = _outcome(error)
-        reaped = guard.convert(error)
-        if reaped is not None:
-            raise reaped from error
-        raise
-    else:
-        outcome = Outcome.OK
-        reaped = guard.convert(None)
-        if reaped is not None:
-            raise reaped
-        return result
-    finally:
-        lease.settle(outcome=outcome)
 
+    def attempt(lease: Lease) -> Awaitable[Any]:
+        return Attempt(rm.core, lease).in_task(partial(handler, request))
 
-def _outcome(error: BaseException) -> Outcome:
-    return Outcome.OK if isinstance(error, GraphBubbleUp) else outcome_of(type(error))
+    return await rm.call_async(call, attempt)

@@ -5,79 +5,72 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins import Usage
+from agentrm_plugins.integration import UsageTally, estimated_usage, reported_usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Tally", "usage_of_generations", "usage_of_metadata"]
+    from agentrm_plugins import Call
+
+__all__ = ["Tally", "usage_of_generations", "usage_of_metadata", "used_or_estimated"]
+
+_REPORTS = ("token_usage", "usage", "usage_metadata", "amazon-bedrock-invocationMetrics")
+"""Where integrations that set no `usage_metadata` leave what their provider said."""
 
 
 def usage_of_metadata(metadata: Any) -> Usage | None:
     """A message's `usage_metadata` as `Usage`; None if it reports nothing."""
-    if not metadata:
-        return None
-    details = metadata.get("input_token_details") or {}
-    return Usage(
-        _count(metadata.get("input_tokens")),
-        _count(metadata.get("output_tokens")),
-        _count(details.get("cache_read")),
-    )
+    return reported_usage(metadata) if metadata else None
 
 
 def usage_of_generations(generations: Iterable[Any], output: Any = None) -> Usage | None:
-    """The usage of one prompt's generations, or else what `llm_output` says of it."""
+    """The usage of one prompt's generations, or else what the rest of the answer says of it."""
+    told: list[Any] = []
     for generation in generations:
         message = getattr(generation, "message", None)
         usage = usage_of_metadata(getattr(message, "usage_metadata", None))
         if usage is not None:
             return usage
-    counts = (output or {}).get("token_usage") if isinstance(output, dict) else None
-    if not isinstance(counts, dict):
-        return None
-    return Usage(_count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens")))
+        told.append(getattr(message, "response_metadata", None))
+        told.append(getattr(generation, "generation_info", None))
+    for place in (*told, output):
+        if not isinstance(place, dict):
+            continue
+        for name in _REPORTS:
+            usage = reported_usage(place.get(name))
+            if usage is not None:
+                return usage
+        usage = reported_usage(place)  # Ollama's counts stand beside the rest
+        if usage is not None:
+            return usage
+    return None
 
 
-class Tally:
+def used_or_estimated(call: Call, generations: Iterable[Any], output: Any = None) -> Usage:
+    """What an answer cost: as reported, or else the input as estimated and what was said."""
+    listed = list(generations)
+    usage = usage_of_generations(listed, output)
+    if usage is not None:
+        return usage
+    said = [getattr(item, "message", None) or getattr(item, "text", "") for item in listed]
+    return estimated_usage(call, said)
+
+
+class Tally(UsageTally):
     """Adds up what the chunks of a stream report; where they report nothing, it counts them.
 
     Args:
         expected: The guess made before the call, whose input counts if the provider says nothing.
     """
 
-    __slots__ = ("_expected", "_seen", "cached", "chunks", "input", "output")
+    __slots__ = ()
 
-    def __init__(self, expected: Usage) -> None:
-        self._expected = expected
-        self._seen = False
-        self.input = self.output = self.cached = self.chunks = 0
-
-    def add(self, chunk: Any) -> None:
+    def add(self, chunk: Any, text_chars: int = 0) -> None:
         """One more chunk of the stream."""
-        self.chunks += 1
-        metadata = getattr(getattr(chunk, "message", None), "usage_metadata", None)
-        if metadata:
-            self._seen = True
-            usage = usage_of_metadata(metadata) or Usage()
-            self.input += usage.input_tokens
-            self.output += usage.output_tokens
-            self.cached += usage.cached_input_tokens
-
-    def usage(self) -> Usage | None:
-        """What the whole stream reported; None if it reported nothing."""
-        return Usage(self.input, self.output, self.cached) if self._seen else None
-
-    def cut(self) -> Usage | None:
-        """What a stream that ended early has cost at least: its chunks count a token each."""
-        if not self.chunks:
-            return None
-        return Usage(
-            self.input or self._expected.input_tokens, max(self.output, self.chunks), self.cached
-        )
-
-
-def _count(value: Any) -> int:
-    """A token count that can be trusted: providers report None, and some floats."""
-    try:
-        return max(int(value or 0), 0)
-    except (TypeError, ValueError):
-        return 0
+        message = getattr(chunk, "message", None)
+        usage = usage_of_metadata(getattr(message, "usage_metadata", None))
+        content = getattr(message, "content", "")
+        if not content and message is not None:  # what a call's arguments cost
+            for part in getattr(message, "tool_call_chunks", ()):
+                text_chars += len(part.get("args") or "") + len(part.get("name") or "")
+        super().add(usage, text_chars + (len(content) if isinstance(content, str) else 0))

@@ -1,8 +1,13 @@
 """The cold tier on any LangGraph store: in memory, SQLite, Postgres, Redis.
 
-One session is a namespace ``(*root, tenant, session)``, its names encoded so that no two can meet;
-below it stand "rows", "passages", "aside", "state" and "head". Prefixes are patterns to some
-stores, so what a search brings of another namespace is dropped here, always.
+One session is a namespace ``(*root, tenant, session)``; below it stand "rows", "passages", "aside",
+"state", "owners" and "head".
+
+A session has one owner at a time, as in the other stores. `BaseStore` has no compare-and-set, so
+each owner has an item of its own below "owners", of which the highest counts; a claim is read back,
+and each write of an owner is preceded and followed by a look at them. What an earlier owner writes
+in between harms nothing: a row's name holds its writer's, the highest counts, and what was not
+confirmed is written again. Who succeeds a living owner waits `SETTLE_S` for its last batch.
 
 `BaseStore` has no full-text search. Each session that is in use has an index in memory (places,
 digests and terms, no texts), which ranks as the other stores do. It is read from the store once,
@@ -12,36 +17,40 @@ and again when "head" tells that another process has written.
 from __future__ import annotations
 
 import base64
-import re
+import hashlib
 import threading
+import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
 
-from langgraph.store.base import BaseStore, GetOp, Op, PutOp, SearchOp
+from langgraph.store.base import BaseStore, GetOp, PutOp, SearchOp
 
-from agentrm_plugins import AgentRMError, ConfigError
+from agentrm_langgraph.items import Items
+from agentrm_plugins import ConfigError
 from agentrm_plugins.integration import (
     Candidate,
     Corpus,
+    Fence,
     MemoryStore,
+    Owned,
     Passage,
     Row,
+    SessionBusy,
     SessionKey,
     StoreError,
-    StoreLocked,
+    StoreFenced,
+    taken_over,
+    written,
 )
 
 __all__ = ["LangGraphColdStore"]
 
 _PAGE = 1_000
-_ASYNC_ONLY = (
-    "this LangGraph store is for async code only, and was used from the thread of its event loop; "
-    "use the async ways (ainvoke, aprepare), or give the sync store of the same database"
-)
+SETTLE_S = 0.05
+"""Guessed: several round trips to a database in the same network."""
 
 
 class LangGraphColdStore:
@@ -51,13 +60,20 @@ class LangGraphColdStore:
         store: Any LangGraph store. It is not closed here.
         namespace: Under which all that is archived stands.
         live: Sessions whose index is kept in memory.
+        clock: Seconds since the epoch, for the leases of owners. Machines that share a session
+            should agree on the time to within a lease.
 
     Raises:
         ConfigError: A value that cannot be.
     """
 
     def __init__(
-        self, store: BaseStore, namespace: tuple[str, ...] = ("agentrm",), *, live: int = 256
+        self,
+        store: BaseStore,
+        namespace: tuple[str, ...] = ("agentrm",),
+        *,
+        live: int = 256,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         if not isinstance(store, BaseStore):
             way = "give a LangGraph store (a BaseStore), such as InMemoryStore()"
@@ -68,127 +84,194 @@ class LangGraphColdStore:
         if live < 1:
             raise ConfigError("live", live, "give a whole number, 1 or more")
         self.store = store
-        self._root = tuple(namespace)
+        self._items = Items(store, tuple(namespace))
         self._live = live
-        self._indexes: OrderedDict[SessionKey, tuple[str, MemoryStore]] = OrderedDict()
+        self._clock = clock
+        self._indexes: OrderedDict[SessionKey, _Index] = OrderedDict()
         self._lock = threading.RLock()
 
     # -- messages ---------------------------------------------------------------------------
 
-    def append(self, key: SessionKey, rows: Sequence[Row]) -> None:
+    def append(self, key: SessionKey, rows: Sequence[Row], fence: Fence | None = None) -> None:
         """Write messages, all or none. A row that is there with the same digest is left alone."""
         if not rows:
             return
         with self._index(key) as index:
-            known = dict(index.digests(key))
+            known = dict(index.found.digests(key))
+            names = dict(index.names)
             ops: list[PutOp] = []
+            writer = fence or self.owned(key)
+            signed = _signed(writer.token, writer.owner)
             for row in rows:
                 there = known.get(row.seq)
                 if there == row.digest:
                     continue
                 if there is not None:
-                    ops += self._set_aside(key, [s for s in known if s >= row.seq])
+                    ops += self._set_aside(key, index, [s for s in known if s >= row.seq])
                     known = {s: digest for s, digest in known.items() if s < row.seq}
                 known[row.seq] = row.digest
-                ops.append(self._put(key, "rows", _name(row.seq), asdict(row)))
+                names[row.seq] = f"{row.seq:010d}-{signed}"
+                ops.append(self._items.put(key, "rows", names[row.seq], asdict(row)))
+            self._write(key, index, ops, fence)
             if ops:
-                self._write(key, ops)
-                index.append(key, [replace(row, body="") for row in rows])
+                index.names = names
+                index.found.append(key, [replace(row, body="") for row in rows])
 
     def read(self, key: SessionKey, seqs: Sequence[int]) -> dict[int, Row]:
         """Read messages by their place; those not there are left out."""
-        place = self._place(key, "rows")
-        found = self._do([GetOp(place, _name(seq), refresh_ttl=False) for seq in seqs])
+        with self._index(key) as index:
+            return self._rows(key, index, seqs)
+
+    def _rows(self, key: SessionKey, index: _Index, seqs: Sequence[int]) -> dict[int, Row]:
+        place = self._items.place(key, "rows")
+        names = [index.names[seq] for seq in seqs if seq in index.names]
+        found = self._items.do([GetOp(place, name, refresh_ttl=False) for name in names])
         items = [item.value for item in found if item is not None]
         return {value["seq"]: Row(**value) for value in items}
 
     def digests(self, key: SessionKey) -> list[tuple[int, str]]:
         """Give place and digest of all messages of the session, in order."""
         with self._index(key) as index:
-            return index.digests(key)
+            return index.found.digests(key)
 
-    def rewind(self, key: SessionKey, seq: int) -> None:
+    def rewind(self, key: SessionKey, seq: int, fence: Fence | None = None) -> None:
         """Take the session back to before `seq`: what follows is kept, and is found no more."""
         with self._index(key) as index:
-            gone = [place for place, _ in index.digests(key) if place >= seq]
-            if gone:
-                self._write(key, self._set_aside(key, gone))
-                index.rewind(key, seq)
+            gone = [place for place, _ in index.found.digests(key) if place >= seq]
+            back_to = (seq, len(gone))
+            self._write(key, index, self._set_aside(key, index, gone), fence, back_to)
+            index.names = {at: name for at, name in index.names.items() if at < seq}
+            index.found.rewind(key, seq)
 
-    def _set_aside(self, key: SessionKey, seqs: Sequence[int]) -> list[PutOp]:
+    def _set_aside(self, key: SessionKey, index: _Index, seqs: Sequence[int]) -> list[PutOp]:
         when = uuid.uuid4().hex
         ops = []
-        for seq, row in self.read(key, seqs).items():
-            ops.append(self._put(key, "aside", f"{when}-{_name(seq)}", asdict(row)))
-            ops.append(self._put(key, "rows", _name(seq), None))
-            ops.append(self._put(key, "passages", _name(seq), None))
+        for seq, row in self._rows(key, index, seqs).items():
+            ops.append(self._items.put(key, "aside", f"{when}-{seq:010d}", asdict(row)))
+            ops.append(self._items.put(key, "rows", index.names[seq], None))
+            ops.append(self._items.put(key, "passages", index.names[seq], None))
         return ops
+
+    # -- owners -----------------------------------------------------------------------------
+
+    def owned(self, key: SessionKey) -> Owned:
+        """Say who has a session."""
+        has, version = self._owner(key)
+        return replace(has, version=version)
+
+    def _owner(self, key: SessionKey) -> tuple[Owned, str]:
+        place = self._items.place(key, "owners")
+        head, page = self._items.do([
+            GetOp(self._items.place(key, "head"), "head", refresh_ttl=False),
+            SearchOp(place, None, _PAGE, 0, refresh_ttl=False),
+        ])  # fmt: skip
+        names = {item.key: item.value for item in page if tuple(item.namespace) == place}
+        has = Owned(**names[max(names)]) if names else Owned()
+        return has, "" if head is None else str(head.value["version"])
+
+    def claim(self, key: SessionKey, owner: str, lease_s: float, seen: str | None = None) -> Owned:
+        """Make `owner` the session's owner; give who had it before."""
+        key = SessionKey(*key)
+        with self._lock:
+            before = self.owned(key)
+            has = taken_over(key, before, (owner, lease_s, seen), self._clock())
+            gone = [
+                self._items.put(key, "owners", item.key, None)
+                for item in self._items.all(key, "owners")
+                if _token(item.key) < before.token
+            ]
+            self._items.do([*gone, self._lease(key, has)])
+            now = self.owned(key)
+            if (now.owner, now.token) != (has.owner, has.token):
+                raise SessionBusy(key.session, now.owner, max(0.0, now.until_s - self._clock()))
+        if before.owner not in {"", owner} and before.until_s:
+            time.sleep(SETTLE_S)
+            before = replace(before, version=self.owned(key).version)
+        return before
+
+    def _lease(self, key: SessionKey, has: Owned) -> PutOp:
+        value = {"owner": has.owner, "token": has.token, "until_s": has.until_s}
+        value["notice"] = has.notice
+        return self._items.put(key, "owners", _signed(has.token, has.owner), value)
+
+    def _check(self, key: SessionKey, fence: Fence) -> Owned:
+        has = self.owned(key)
+        if (has.owner, has.token) != (fence.owner, fence.token):
+            raise StoreFenced(f"session={key[1]!r}: it is {has.owner or 'nobody'}'s now")
+        return has
 
     # -- search -----------------------------------------------------------------------------
 
-    def index(self, key: SessionKey, passages: Mapping[int, Sequence[Passage]]) -> None:
+    def index(
+        self,
+        key: SessionKey,
+        passages: Mapping[int, Sequence[Passage]],
+        fence: Fence | None = None,
+        digests: Mapping[int, str] | None = None,
+    ) -> None:
         """Make messages findable: their passages by place. A second time changes nothing."""
         with self._index(key) as index:
-            open_places = set(index.unindexed(key, 1 << 30))
+            open_places = set(index.found.unindexed(key, 1 << 30))
+            if digests is not None:
+                now = dict(index.found.digests(key))
+                open_places = {s for s in open_places if now[s] == digests.get(s, now[s])}
             fresh = {seq: pieces for seq, pieces in passages.items() if seq in open_places}
+            ops = [
+                self._items.put(key, "passages", index.names[seq], {
+                    "seq": seq,
+                    "pieces": [[p.start, p.stop, " ".join(p.terms)] for p in pieces],
+                })
+                for seq, pieces in fresh.items()
+            ]  # fmt: skip
+            self._write(key, index, ops, fence)
             if fresh:
-                self._write(key, [
-                    self._put(key, "passages", _name(seq), {
-                        "seq": seq,
-                        "pieces": [[p.start, p.stop, " ".join(p.terms)] for p in pieces],
-                    })
-                    for seq, pieces in fresh.items()
-                ])  # fmt: skip
-                index.index(key, fresh)
+                index.found.index(key, fresh)
 
     def unindexed(self, key: SessionKey, limit: int = 1000) -> list[int]:
         """Give the places of messages that are archived and not yet findable."""
         with self._index(key) as index:
-            return index.unindexed(key, limit)
+            return index.found.unindexed(key, limit)
+
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages: (place, role, passages), in order."""
+        with self._index(key) as index:
+            return index.found.passages(key)
 
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
     ) -> tuple[list[Candidate], Corpus]:
         """Find the best passages of the session that hold any of the terms."""
         with self._index(key) as index:
-            return index.search(key, terms, limit, skip)
+            return index.found.search(key, terms, limit, skip)
 
     # -- state ------------------------------------------------------------------------------
 
-    def save_state(self, key: SessionKey, state: bytes) -> None:
+    def save_state(self, key: SessionKey, state: bytes, fence: Fence | None = None) -> None:
         """Keep a session's state, replacing the one before, all or nothing."""
         value = {"state": base64.b64encode(state).decode("ascii")}
-        self._do([self._put(key, "state", "state", value)])
+        self._fenced(key, [self._items.put(key, "state", "state", value)], fence)
 
     def load_state(self, key: SessionKey) -> bytes | None:
         """Give the state that was saved last, or None."""
-        (item,) = self._do([GetOp(self._place(key, "state"), "state", refresh_ttl=False)])
+        (item,) = self._items.do(
+            [GetOp(self._items.place(key, "state"), "state", refresh_ttl=False)]
+        )
         return None if item is None else base64.b64decode(item.value["state"])
 
     def sessions(self, tenant: str) -> list[str]:
         """Name a tenant's sessions."""
-        above = (*self._root, _encoded(tenant))
-        found = set()
-        at = 0
-        while True:
-            with _clear():
-                names = self.store.list_namespaces(prefix=above, limit=_PAGE, offset=at)
-            found |= {
-                _decoded(name[len(above)])
-                for name in names
-                if len(name) == len(above) + 2 and name[: len(above)] == above
-            }
-            at += len(names)
-            if len(names) < _PAGE:
-                return sorted(found)
+        return self._items.sessions(tenant)
 
     def forget(self, key: SessionKey) -> None:
         """Delete a session for good."""
         with self._lock:
             self._indexes.pop(SessionKey(*key), None)
-            for kind in ("passages", "rows", "aside", "state", "head"):
-                ops = [self._put(key, kind, item.key, None) for item in self._all(key, kind)]
-                self._do(ops)
+            for kind in ("passages", "rows", "aside", "state", "owners", "head"):
+                ops = [
+                    self._items.put(key, kind, item.key, None)
+                    for item in self._items.all(key, kind)
+                ]
+                self._items.do(ops)
 
     def close(self) -> None:
         """Let go of the indexes; the LangGraph store is its owner's to close."""
@@ -198,104 +281,99 @@ class LangGraphColdStore:
     # -- the LangGraph store ----------------------------------------------------------------
 
     @contextmanager
-    def _index(self, key: SessionKey) -> Iterator[MemoryStore]:
+    def _index(self, key: SessionKey) -> Iterator[_Index]:
         """The session's index, as new as the store."""
         key = SessionKey(*key)
         with self._lock:
             version = self._version(key)
             found = self._indexes.get(key)
-            if found is None or found[0] != version:
-                found = self._indexes[key] = (version, self._loaded(key))
+            if found is None or found.version != version:
+                found = self._indexes[key] = self._loaded(key, version)
             self._indexes.move_to_end(key)
             while len(self._indexes) > self._live:
                 self._indexes.popitem(last=False)
             try:
-                yield found[1]
+                yield found
             except StoreError:
                 self._indexes.pop(key, None)  # it may be ahead of the store, or behind
                 raise
 
     def _version(self, key: SessionKey) -> str:
-        (item,) = self._do([GetOp(self._place(key, "head"), "head", refresh_ttl=False)])
+        (item,) = self._items.do([GetOp(self._items.place(key, "head"), "head", refresh_ttl=False)])
         return "" if item is None else str(item.value["version"])
 
-    def _loaded(self, key: SessionKey) -> MemoryStore:
-        index = MemoryStore()
-        rows = [Row(**{**item.value, "body": ""}) for item in self._all(key, "rows")]
-        index.append(key, sorted(rows, key=lambda row: row.seq))
+    def _loaded(self, key: SessionKey, version: str) -> _Index:
+        made = _Index(version)
+        newest = {
+            item.value["seq"]: item
+            for item in sorted(self._items.all(key, "rows"), key=lambda item: str(item.key))
+        }
+        rows: list[Row] = []
+        token = 0
+        for seq in sorted(newest):
+            item = newest[seq]
+            written = _token(item.key.partition("-")[2])
+            if seq != len(rows) or written < token:
+                break  # what an earlier owner wrote behind the present one's end
+            token = written
+            made.names[seq] = item.key
+            rows.append(Row(**{**item.value, "body": ""}))
+        made.found.append(key, rows)
         passages = {
             item.value["seq"]: [
                 Passage(start, stop, tuple(terms.split(" ")) if terms else ())
                 for start, stop, terms in item.value["pieces"]
             ]
-            for item in self._all(key, "passages")
+            for item in self._items.all(key, "passages")
+            if made.names.get(item.value["seq"]) == item.key
         }
-        index.index(key, dict(sorted(passages.items())))
-        return index
+        made.found.index(key, dict(sorted(passages.items())))
+        return made
 
-    def _write(self, key: SessionKey, ops: Sequence[PutOp]) -> None:
+    def _write(
+        self,
+        key: SessionKey,
+        index: _Index,
+        ops: Sequence[PutOp],
+        fence: Fence | None,
+        back_to: tuple[int, int] | None = None,
+    ) -> None:
         """Write all or none, and tell other processes of it."""
-        key = SessionKey(*key)
         version = uuid.uuid4().hex
-        self._do([*ops, self._put(key, "head", "head", {"version": version})])
-        self._indexes[key] = (version, self._indexes[key][1])
+        head = self._items.put(key, "head", "head", {"version": version})
+        self._fenced(key, [*ops, head] if ops else [], fence, back_to)
+        if ops:
+            index.version = version
 
-    def _all(self, key: SessionKey, kind: str) -> list[Any]:
-        place = self._place(key, kind)
-        found: dict[str, Any] = {}
-        at = 0
-        while True:
-            (page,) = self._do([SearchOp(place, None, _PAGE, at, refresh_ttl=False)])
-            found.update({item.key: item for item in page if tuple(item.namespace) == place})
-            at += len(page)
-            if len(page) < _PAGE:
-                return list(found.values())
-
-    def _put(self, key: SessionKey, kind: str, name: str, value: dict[str, Any] | None) -> PutOp:
-        return PutOp(self._place(key, kind), name, value, index=False)
-
-    def _place(self, key: SessionKey, kind: str) -> tuple[str, ...]:
-        tenant, session = key
-        return (*self._root, _encoded(tenant), _encoded(session), kind)
-
-    def _do(self, ops: Iterable[Op]) -> list[Any]:
-        listed = list(ops)
-        if not listed:
-            return []
-        with _clear():
-            return list(self.store.batch(listed))
+    def _fenced(
+        self,
+        key: SessionKey,
+        ops: Sequence[PutOp],
+        fence: Fence | None,
+        back_to: tuple[int, int] | None = None,
+    ) -> None:
+        """Write as the session's owner and prolong its lease; `StoreFenced` if it is another's."""
+        if fence is None:
+            self._items.do(ops)
+            return
+        has = self._check(key, fence)
+        self._items.do([*ops, self._lease(key, written(has, fence, self._clock(), back_to))])
+        self._check(key, fence)
 
 
-@contextmanager
-def _clear() -> Iterator[None]:
-    """Say in our terms what a store refuses."""
-    try:
-        yield
-    except (AgentRMError, AssertionError):
-        raise
-    except NotImplementedError as error:
-        raise StoreError(_ASYNC_ONLY) from error
-    except Exception as error:
-        kind = type(error).__name__
-        if kind == "InvalidStateError":
-            raise StoreError(_ASYNC_ONLY) from error
-        fault = StoreLocked if "locked" in str(error) else StoreError
-        # A driver's text may hold the address of the database, so only its kind is repeated.
-        raise fault(f"the LangGraph store refused ({kind}); see the cause") from error
+@dataclass(slots=True)
+class _Index:
+    """What is known of one session in memory: its digests and passages, and its rows' names."""
+
+    version: str
+    found: MemoryStore = field(default_factory=MemoryStore)
+    names: dict[int, str] = field(default_factory=dict)
 
 
-def _name(seq: int) -> str:
-    return f"{seq:010d}"
+def _signed(token: int, owner: str) -> str:
+    """Name an owner so that a later one sorts behind it, and no two are alike."""
+    return f"{token:010d}-{hashlib.blake2b(owner.encode(), digest_size=6).hexdigest()}"
 
 
-def _encoded(name: str) -> str:
-    """A label that no store takes for a pattern or a path, and that only this name gives."""
-    return "".join(
-        char if re.fullmatch(r"[a-z0-9-]", char) else "".join(f"={b:02X}" for b in char.encode())
-        for char in name
-    )
-
-
-def _decoded(label: str) -> str:
-    raw = re.sub(rb"=([0-9A-F]{2})", lambda m: bytes([int(m[1], 16)]), label.encode("ascii"))
-    return raw.decode("utf-8")
+def _token(signed: str) -> int:
+    return int(signed.partition("-")[0] or 0)

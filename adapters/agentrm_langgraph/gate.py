@@ -9,32 +9,25 @@ inside its gate.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
-
-from langgraph.errors import GraphBubbleUp
 
 from agentrm_langgraph.guard import BEATS, Beats, Guard, idle_heartbeat
 from agentrm_langgraph.runs import RUN
 from agentrm_plugins import Call
 from agentrm_plugins.integration import (
     NOBODY,
+    Attempt,
     Identity,
-    Job,
-    Outcome,
     Priority,
-    ReapGuard,
     RunInfo,
     Said,
     active_call,
     current_identity,
     enter,
-    hand_off,
     leave,
     named_in,
-    outcome_of,
     parse_priority,
     resolve,
     restore,
@@ -232,7 +225,7 @@ class Gate:
         who = self.who(config)
         if who.call is not None:
             return self._run_leased(who, who.call, config, body)
-        entered = enter(self.rm, who.identity)
+        entered = enter(who.identity)
         try:
             return body(Guard(self, None).wrap(config) if self.watched else config)
         finally:
@@ -241,26 +234,18 @@ class Gate:
     def _run_leased(
         self, who: Who, call: Call, config: RunnableConfig | None, body: Callable[[Any], T]
     ) -> T:
-        lease = self.rm.admit(call)
-        outcome, guard = Outcome.CANCELLED, Guard(self, lease)
-        entered, beats = enter(self.rm, who.identity, lease), BEATS.set(Beats(lease))
-        try:
-            if self.options.abandon:
-                result = _on_worker(lease, body, guard.wrap(config))
-            else:
-                result = body(guard.wrap(config))
-                lease.raise_if_reaped()
-        except BaseException as error:
-            outcome = _outcome(error)
-            raise
-        else:
-            outcome = Outcome.OK
-            return result
-        finally:
-            guard.close()
-            lease.settle(outcome=outcome)
-            restore(BEATS, beats)
-            leave(entered)
+        def make(lease: Lease) -> T:
+            guard, attempt = Guard(self, lease), Attempt(self.rm.core, lease)
+            run = attempt.on_worker if self.options.abandon else attempt.here
+            entered, beats = enter(who.identity, attempt.active), BEATS.set(Beats(lease))
+            try:
+                return run(partial(body, guard.wrap(config)))
+            finally:
+                guard.close()
+                restore(BEATS, beats)
+                leave(entered)
+
+        return self.rm.call(call, make)
 
     async def arun(self, config: RunnableConfig | None, body: Callable[[Any], Awaitable[T]]) -> T:
         """The same for async code.
@@ -279,7 +264,7 @@ class Gate:
         who = self.who(config)
         if who.call is not None:
             return await self._arun_leased(who, who.call, config, body)
-        entered = enter(self.rm, who.identity)
+        entered = enter(who.identity)
         try:
             return await body(Guard(self, None).wrap(config) if self.watched else config)
         finally:
@@ -292,45 +277,14 @@ class Gate:
         config: RunnableConfig | None,
         body: Callable[[Any], Awaitable[T]],
     ) -> T:
-        lease = await self.rm.admit_async(call)
-        outcome, guard, reaper = Outcome.CANCELLED, Guard(self, lease), ReapGuard(lease)
-        entered, beats = enter(self.rm, who.identity, lease), BEATS.set(Beats(lease))
-        try:
-            result = await body(guard.wrap(config))
-        except BaseException as error:
-            outcome = _outcome(error)
-            reaped = reaper.convert(error)
-            if reaped is not None:
-                raise reaped from error
-            raise
-        else:
-            outcome = Outcome.OK
-            reaped = reaper.convert(None)
-            if reaped is not None:
-                raise reaped
-            return result
-        finally:
-            guard.close()
-            lease.settle(outcome=outcome)
-            restore(BEATS, beats)
-            leave(entered)
+        async def make(lease: Lease) -> T:
+            guard, attempt = Guard(self, lease), Attempt(self.rm.core, lease)
+            entered, beats = enter(who.identity, attempt.active), BEATS.set(Beats(lease))
+            try:
+                return await attempt.in_task(partial(body, guard.wrap(config)))
+            finally:
+                guard.close()
+                restore(BEATS, beats)
+                leave(entered)
 
-
-def _on_worker(lease: Lease, body: Callable[[Any], T], config: Any) -> T:
-    """`body(config)` in the caller's context, on a thread that is left behind if it hangs.
-
-    Raises:
-        CallReaped: The lease was reaped first. The thread runs on, and its result is dropped.
-    """
-    job = Job(copy_context(), partial(body, config))
-    lease.on_reap(lambda _: job.abandon())
-    hand_off(job)
-    job.wait()
-    if job.abandoned:
-        lease.raise_if_reaped()
-    return cast("T", job.take())
-
-
-def _outcome(error: BaseException) -> Outcome:
-    """Interrupts, drains and commands to a parent graph are no failures."""
-    return Outcome.OK if isinstance(error, GraphBubbleUp) else outcome_of(type(error))
+        return await self.rm.call_async(call, make)

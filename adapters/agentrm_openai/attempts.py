@@ -7,24 +7,21 @@ begun with its first piece; until then an error goes back to the flow.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from openai import AsyncStream, Stream
 from openai._legacy_response import LegacyAPIResponse
 from openai._response import BaseAPIResponse
 
-from agentrm_plugins import CallReaped, Usage
-from agentrm_plugins.integration import PullGuard, ReapGuard, activated
+from agentrm_openai.usage import Tally, usage_of_body, used_or_estimated
+from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
 
     from agentrm_plugins import AgentRM, Lease
 
-__all__ = ["attempt", "attempt_async", "usage_of"]
-
-_END: Any = object()
+__all__ = ["attempt", "attempt_async"]
 
 
 def attempt(rm: AgentRM, lease: Lease, send: Callable[[], Any]) -> Any:
@@ -34,18 +31,19 @@ def attempt(rm: AgentRM, lease: Lease, send: Callable[[], Any]) -> Any:
         CallReaped: The lane was lost; the thread was woken from its read.
         Exception: What the SDK raised; the lease is left to the flow.
     """
-    try:
-        with activated(rm, lease):
-            answer = send()
-            stream = _stream_of(answer)
-            if stream is not None:
-                _watch(stream, lease)
-    except BaseException as error:
-        _came_back(lease, error)
-        raise
-    if stream is None:
-        _settle(lease, answer)
-    return answer
+    one = Attempt(rm.core, lease, _settle)
+
+    def work() -> Any:
+        answer = send()
+        stream = _stream_of(answer)
+        if stream is not None:
+            pieces = stream._iterator
+            chunks = Chunks(one, lambda: pieces, Tally(lease.call.estimate), worker=False)
+            stream._iterator = chunks.begin()
+            _on_close(stream.response, chunks.closed)
+        return answer
+
+    return one.here(work)
 
 
 async def attempt_async(rm: AgentRM, lease: Lease, send: Callable[[], Awaitable[Any]]) -> Any:
@@ -55,38 +53,18 @@ async def attempt_async(rm: AgentRM, lease: Lease, send: Callable[[], Awaitable[
         CallReaped: The lane was lost.
         Exception: What the SDK raised; the lease is left to the flow.
     """
-    guard = ReapGuard(lease)
-    try:
-        with activated(rm, lease):
-            answer = await send()
-            stream = _stream_of(answer)
-            if stream is not None:
-                await _watch_async(stream, lease)
-    except BaseException as error:
-        reaped = guard.convert(error)
-        if reaped is not None:
-            lease.settle(outcome="error")
-            raise reaped from error
-        _came_back(lease, error)
-        raise
-    if stream is None:
-        _settle(lease, answer)
-    reaped = guard.convert(None)
-    if reaped is not None:
-        raise reaped
-    return answer
+    one = Attempt(rm.core, lease, _settle)
 
+    async def work() -> Any:
+        answer = await send()
+        stream = _stream_of(answer)
+        if stream is not None:
+            chunks = AsyncChunks(one, stream._iterator, Tally(lease.call.estimate))
+            stream._iterator = await chunks.begin()
+            _on_close(stream.response, chunks.closed)
+        return answer
 
-def _came_back(lease: Lease, error: BaseException) -> None:
-    """A reaped call is back with an error: it was woken. One that was not reaped is the flow's."""
-    if not lease.reaped:
-        return
-    lease.settle(outcome="error")
-    if isinstance(error, Exception) and not isinstance(error, CallReaped):
-        try:
-            lease.raise_if_reaped()
-        except CallReaped as reaped:
-            raise reaped from error
+    return await one.in_task(work)
 
 
 def _stream_of(answer: Any) -> Any:
@@ -97,14 +75,16 @@ def _stream_of(answer: Any) -> Any:
 
 
 def _settle(lease: Lease, answer: Any) -> None:
-    """The call went well; a body that the caller reads himself is over when it is closed."""
+    """The call went well; what the caller reads himself is over when it has been read or closed."""
+    if _stream_of(answer) is not None:
+        return
     response = getattr(answer, "http_response", None)
     if response is None:
-        lease.settle(usage_of(answer))
+        lease.settle(used_or_estimated(lease.call, answer))
     elif isinstance(answer, BaseAPIResponse):
         _on_close(response, _Reading(lease, response).over)
     else:
-        lease.settle(_usage_of_body(response))
+        lease.settle(usage_of_body(lease.call, response))
 
 
 class _Reading:
@@ -119,7 +99,7 @@ class _Reading:
 
     def over(self) -> None:
         """It was closed, by him or by having been read to its end: then the body is kept later."""
-        usage = _usage_of_body(self._response)
+        usage = usage_of_body(self._lease.call, self._response)
         if usage is None and not self._read and self._response.is_stream_consumed:
             self._read = True
         else:
@@ -143,138 +123,3 @@ def _on_close(response: Any, over: Callable[[], None]) -> None:
             over()
 
     response.close, response.aclose = closing, aclosing
-
-
-# -- streams ------------------------------------------------------------------------------------
-
-
-class _Tally:
-    """What the pieces of a stream say; settles the lease when its response is closed."""
-
-    __slots__ = ("_lease", "_pieces", "_usage", "_whole", "pulling")
-
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-        self._usage: Usage | None = None
-        self._pieces = 0
-        self._whole = False
-        self.pulling = False  # the SDK closes the response on the way out of a pull as well
-
-    def add(self, piece: Any) -> None:
-        """One more piece."""
-        self._pieces += 1
-        self._lease.beat(1)
-        usage = usage_of(piece)
-        if usage is not None:
-            self._usage = usage
-        choices = getattr(piece, "choices", None)
-        if choices and getattr(choices[0], "finish_reason", None):
-            self._whole = True
-        if str(getattr(piece, "type", "")) in _LAST:
-            self._whole = True
-
-    def used(self) -> Usage | None:
-        """What it cost: as reported, or else a token for each piece and the input as estimated."""
-        if self._usage is not None or not self._pieces:
-            return self._usage
-        return Usage(self._lease.call.estimate.input_tokens, self._pieces)
-
-    def over(self) -> None:
-        """The response is closed: at its end, or by a caller who wants no more."""
-        if not self.pulling:
-            self._lease.settle(self.used(), outcome="ok" if self._whole else "cancelled")
-
-
-_LAST = {"response.completed", "response.incomplete", "response.failed"}
-
-
-def _watch(stream: Any, lease: Lease) -> None:
-    """Fetch the first piece, and see the others pass when the caller reads them."""
-    pieces, tally = stream._iterator, _Tally(lease)
-    first = next(pieces, _END)
-
-    def passing() -> Iterator[Any]:
-        piece = first
-        try:
-            while piece is not _END:
-                tally.add(piece)
-                yield piece
-                lease.raise_if_reaped()
-                tally.pulling = True
-                piece = next(pieces, _END)
-                tally.pulling = False
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            lease.fail(error, tally.used())
-            stream.response.close()
-            _came_back(lease, error)
-            raise
-        lease.settle(tally.used())
-
-    _on_close(stream.response, tally.over)
-    stream._iterator = passing()
-
-
-async def _watch_async(stream: Any, lease: Lease) -> None:
-    pieces, tally = stream._iterator, _Tally(lease)
-    first = await anext(pieces, _END)
-    guard = PullGuard(lease)
-
-    async def passing() -> AsyncIterator[Any]:
-        piece = first
-        try:
-            while piece is not _END:
-                tally.add(piece)
-                yield piece
-                tally.pulling = True
-                with guard:
-                    piece = await anext(pieces, _END)
-                tally.pulling = False
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            lease.fail(error, tally.used())
-            await stream.response.aclose()
-            _came_back(lease, error)
-            raise
-        lease.settle(tally.used())
-
-    _on_close(stream.response, tally.over)
-    stream._iterator = passing()
-
-
-# -- usage --------------------------------------------------------------------------------------
-
-
-def usage_of(answer: Any) -> Usage | None:
-    """What the provider counted, in an answer or a stream's piece of any of its kinds."""
-    usage = _get(answer, "usage")
-    if usage is None:
-        usage = _get(_get(answer, "response"), "usage")
-    if usage is None:
-        return None
-    sent = _get(usage, "prompt_tokens") or _get(usage, "input_tokens")
-    came = _get(usage, "completion_tokens") or _get(usage, "output_tokens")
-    details = _get(usage, "prompt_tokens_details") or _get(usage, "input_tokens_details")
-    return Usage(_count(sent), _count(came), _count(_get(details, "cached_tokens")))
-
-
-def _usage_of_body(response: Any) -> Usage | None:
-    raw = getattr(response, "_content", None)  # never read it here: it is the caller's
-    if not isinstance(raw, bytes):
-        return None
-    try:
-        return usage_of(json.loads(raw))
-    except ValueError:
-        return None
-
-
-def _get(holder: Any, name: str) -> Any:
-    if isinstance(holder, dict):
-        return holder.get(name)
-    return getattr(holder, name, None)
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value >= 0 else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types.calls import Usage
 from agentrm_plugins.types.checks import (
     check_choice,
     check_number,
@@ -12,6 +13,8 @@ from agentrm_plugins.types.checks import (
     check_share,
     check_whole,
 )
+
+_CACHE_WRITE = 1.25
 
 __all__ = ["BreakerConfig", "BudgetConfig", "EndpointConfig", "Price", "ShareConfig"]
 
@@ -90,25 +93,31 @@ class Price:
     Args:
         input_per_1m: Input tokens that were not cached.
         output_per_1m: Output tokens.
-        cached_input_per_1m: Cached input tokens; None: as the others.
+        cached_input_per_1m: Input tokens that came from the provider's cache; None: as the others.
+        cache_write_per_1m: Input tokens that it wrote to its cache; None: 1.25 times the others,
+            Anthropic's price for five minutes ("Prompt caching, pricing").
     """
 
     input_per_1m: float
     output_per_1m: float
     cached_input_per_1m: float | None = None
+    cache_write_per_1m: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse negative prices."""
-        for name in ("input_per_1m", "output_per_1m", "cached_input_per_1m"):
-            none = name == "cached_input_per_1m"
-            check_number(name, getattr(self, name), none=none)
+        for name in ("input_per_1m", "output_per_1m"):
+            check_number(name, getattr(self, name))
+        for name in ("cached_input_per_1m", "cache_write_per_1m"):
+            check_number(name, getattr(self, name), none=True)
 
-    def cost(self, input_tokens: int, output_tokens: int, cached_input_tokens: int = 0) -> float:
+    def cost(self, usage: Usage) -> float:
         """The cost of a call, in the prices' currency."""
-        cached = self.input_per_1m if self.cached_input_per_1m is None else self.cached_input_per_1m
-        fresh = input_tokens - cached_input_tokens
-        total = fresh * self.input_per_1m + cached_input_tokens * cached
-        return (total + output_tokens * self.output_per_1m) / 1e6
+        price, read, write = self.input_per_1m, self.cached_input_per_1m, self.cache_write_per_1m
+        cached, written = usage.cached_input_tokens, usage.cache_write_tokens
+        total = (usage.input_tokens - cached - written) * price
+        total += cached * (price if read is None else read)
+        total += written * (_CACHE_WRITE * price if write is None else write)
+        return (total + usage.output_tokens * self.output_per_1m) / 1e6
 
 
 @dataclass(frozen=True, slots=True)

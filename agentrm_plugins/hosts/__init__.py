@@ -1,7 +1,6 @@
 """Hosts: the only place with clocks, locks, threads and loops."""
 
 from agentrm_plugins.hosts.clock import Clock, MonotonicClock, VirtualClock
-from agentrm_plugins.hosts.drive import drive, drive_async
 from agentrm_plugins.hosts.host import Host
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.stream import EventStream
@@ -13,6 +12,4 @@ __all__ = [
     "Lease",
     "MonotonicClock",
     "VirtualClock",
-    "drive",
-    "drive_async",
 ]

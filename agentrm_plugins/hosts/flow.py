@@ -1,16 +1,17 @@
-"""The flow of a managed call that may go again, written once for threads and for tasks.
+"""The one kind of flow: a managed call, written once as a generator, and its two thin drivers.
 
-It yields a `Lease` to wait until that is decided, and `Go(lease)` to have the call made in its
+A flow yields a `Lease` to wait until that is decided, and `Go(lease)` to have the call made in its
 lane; what the call gives or raises comes back. A call that failed and goes again holds nothing
 meanwhile. The one who makes the call settles the lease when it went well; when it raised, the flow
-does.
+does. An error is judged once; what was found is handed to the retry policy and to the lease.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agentrm_plugins.hosts.drive import park
+from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.hosts.parkers import park_task, park_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.retry import RetryPolicy
     from agentrm_plugins.types.calls import Call
 
-__all__ = ["Go", "managed_call", "run", "run_async"]
+__all__ = ["Go", "admission", "managed_call", "run", "run_async"]
 
 
 class Go(NamedTuple):
@@ -29,7 +30,23 @@ class Go(NamedTuple):
     lease: Lease
 
 
-def managed_call(
+def admission(lease: Lease) -> Generator[Lease | Go, Any, Lease]:
+    """Wait for the lane that was asked for, and leave the rest to the caller.
+
+    Raises:
+        CallRefused: The core said no.
+        ClosedError: The core is closed.
+    """
+    if not lease.decided:
+        try:
+            yield lease
+        except BaseException:
+            lease.withdraw()
+            raise
+    return lease.result()
+
+
+def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
     host: Host, call: Call, parent: int | None, policy: RetryPolicy | None
 ) -> Generator[Lease | Go, Any, Any]:
     """Ask for a lane, make the call, and again after a failure that the policy would have cured.
@@ -58,32 +75,38 @@ def managed_call(
         try:
             return (yield Go(lease))
         except BaseException as error:
-            now_s, paced = host.clock.now(), call.endpoint is not None
-            wait_s = None
+            if lease.ended and not lease.reaped:  # whoever made the call has said how it ended
+                raise
+            judged, wait_s = judge(error), None
             if policy is not None:
-                wait_s = policy.wait_s(error, attempt, begun_s, now_s, paced=paced)
+                times = attempt, begun_s, host.clock.now()
+                wait_s = policy.wait_s(error, judged, *times, paced=call.endpoint is not None)
             if wait_s is None:
                 if not lease.reaped:
-                    lease.fail(error)
+                    lease.fail(error, judged=judged)
                 raise
-            if lease.reaped:  # Whoever made the call settles it when it is heard of, if ever.
-                lease = host.submit(call, parent, lease.ticket)
-            else:
-                lease.requeue(error, wait_s)
-            attempt += 1
+        attempt += 1
+        if lease.reaped:  # Whoever made the call settles it when it is heard of, if ever.
+            lease = host.submit(call, parent, lease.ticket)
+        else:
+            lease.requeue(judged, wait_s)
 
 
-def run(flow: Generator[Lease | Go, Any, Any], make: Callable[[Lease], Any]) -> Any:
-    """Run a flow in this thread; `make` makes the call."""
+def _nobody(lease: Lease) -> Any:
+    raise AssertionError(lease)  # an admission makes no call
+
+
+def run(flow: Generator[Lease | Go, Any, Any], make: Callable[[Lease], Any] = _nobody) -> Any:
+    """Run a flow in this thread, which blocks while it waits; `make` makes the call, if any."""
     try:
         step = next(flow)
         while True:
             try:
                 given = None
-                if isinstance(step, Go):
+                if step.__class__ is Go:
                     given = make(step.lease)
                 else:
-                    step.park_thread()
+                    park_thread(step)  # type: ignore[arg-type] # the only other step
             except BaseException as error:  # noqa: BLE001 - the flow decides, Ctrl-C included
                 step = flow.throw(error)
             else:
@@ -93,18 +116,18 @@ def run(flow: Generator[Lease | Go, Any, Any], make: Callable[[Lease], Any]) -> 
 
 
 async def run_async(
-    flow: Generator[Lease | Go, Any, Any], make: Callable[[Lease], Awaitable[Any]]
+    flow: Generator[Lease | Go, Any, Any], make: Callable[[Lease], Awaitable[Any]] = _nobody
 ) -> Any:
-    """Run a flow in this task; `make` makes the call."""
+    """Run a flow in this task, which is suspended while it waits; `make` makes the call, if any."""
     try:
         step = next(flow)
         while True:
             try:
                 given = None
-                if isinstance(step, Go):
+                if step.__class__ is Go:
                     given = await make(step.lease)
                 else:
-                    await park(step)
+                    await park_task(step)  # type: ignore[arg-type] # the only other step
             except BaseException as error:  # noqa: BLE001 - the flow decides, cancellation included
                 step = flow.throw(error)
             else:

@@ -1,29 +1,11 @@
-"""A call's lease, from the wait to the end, and the parkers that let its caller wait.
-
-A parker belongs to the caller's world: a lock that a thread blocks on, or a future of a running
-loop. Whoever delivers stores the outcome first and then looks for a parker; whoever waits stores
-the parker first and then looks for an outcome. So one of the two always sees the other.
-"""
+"""A call's lease: its right to a lane, from the wait to the end."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.errors import (
-    AgentEnded,
-    BudgetExceeded,
-    CallReaped,
-    CallRefused,
-    CallTooLarge,
-    ClosedError,
-    EndpointUnavailable,
-    QueueFull,
-    WaitTimeout,
-)
 from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.hosts.refusals import reaped_error, refusal
 from agentrm_plugins.types.calls import Outcome
 from agentrm_plugins.types.effects import Granted, Reaped, Refused
 from agentrm_plugins.types.events import Beat, Requeue, Settle, Withdraw
@@ -32,10 +14,12 @@ from agentrm_plugins.types.verdicts import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agentrm_plugins.errors import CallReaped
     from agentrm_plugins.hosts.host import Host
+    from agentrm_plugins.hosts.judgement import Judgement
     from agentrm_plugins.types.calls import Call, Usage
 
-__all__ = ["Lease", "refusal"]
+__all__ = ["Lease"]
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -48,6 +32,7 @@ class Lease:
         call: What was declared of it.
         granted_at_s: When it got its lane, on the core's clock; None while it waits.
         waited_s: Seconds that it waited.
+        wake: For the parkers: what to call once it is decided.
     """
 
     __slots__ = (
@@ -57,11 +42,11 @@ class Lease:
         "_host",
         "_outcome",
         "_reaped",
-        "_wake",
         "call",
         "granted_at_s",
         "ticket",
         "waited_s",
+        "wake",
     )
 
     def __init__(self, host: Host, ticket: int, call: Call) -> None:
@@ -72,7 +57,7 @@ class Lease:
         self.waited_s = 0.0
         self._outcome: Granted | Refused | Reaped | BaseException | None = None
         self._reaped: Reaped | None = None
-        self._wake: Callable[[], None] | None = None
+        self.wake: Callable[[], None] | None = None
         self._callbacks: list[Callable[[CallReaped], None]] | None = None
         self._ended = False
 
@@ -105,31 +90,34 @@ class Lease:
         if not self._ended:
             self._host.feed(Beat(self.ticket, tokens))
 
-    def fail(self, error: BaseException, usage: Usage | None = None) -> None:
+    def fail(
+        self, error: BaseException, usage: Usage | None = None, judged: Judgement | None = None
+    ) -> None:
         """End the call with an error: its lane is free, and its endpoint learns from it.
 
         Args:
             error: What the call met.
             usage: What it used all the same, such as the part of a stream that came; None if
                 nobody knows.
+            judged: What `judge` said of the error; None: it is asked here.
         """
         if not self._ended:
-            verdict, report = judge(error)
+            verdict, report = judged or judge(error)
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._ended = True
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
 
-    def requeue(self, error: BaseException, wait_s: float = 0.0) -> None:
+    def requeue(self, judged: Judgement, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
 
         Afterwards the lease is undecided: wait for it as in the beginning.
 
         Args:
-            error: What became of the attempt.
+            judged: What `judge` said of the attempt's error.
             wait_s: Seconds before which it must not go; its endpoint may have it wait for longer.
         """
         if not self._ended:
-            verdict, report = judge(error)
+            verdict, report = judged
             self._outcome = None
             # Whoever is second, this or `note_reaped`, sees what the first has written.
             if self._reaped is not None:
@@ -140,7 +128,8 @@ class Lease:
         """End the call: its lane is free and its usage charged. A second time does nothing.
 
         Args:
-            usage: What the provider counted; None if nobody knows.
+            usage: What the provider counted; None if nobody knows: a call that went well is then
+                charged as estimated.
             outcome: "ok", "error" or "cancelled".
         """
         if not self._ended:
@@ -150,7 +139,7 @@ class Lease:
     def raise_if_reaped(self) -> None:
         """Raise `CallReaped` if the call lost its lane."""
         if self._reaped is not None:
-            raise self._error(self._reaped)
+            raise reaped_error(self._reaped, self.call)
 
     def on_reap(self, callback: Callable[[CallReaped], None]) -> None:
         """Call `callback` once when the call is reaped, from any thread; at once if it was."""
@@ -161,6 +150,11 @@ class Lease:
             self.run_callbacks()
 
     # -- for the flows ----------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        """Whether its end was told."""
+        return self._ended
 
     @property
     def decided(self) -> bool:
@@ -194,39 +188,6 @@ class Lease:
             self._host.feed(Withdraw(self.ticket, cause))
             self._ended = True
 
-    def park_thread(self) -> None:
-        """Block this thread until the call is granted or refused."""
-        lock = allocate_lock()
-        lock.acquire()
-        self._wake = lock.release
-        if self._outcome is None:
-            lock.acquire()
-        self._wake = None
-
-    async def park_task(self) -> None:
-        """Suspend this task until the call is granted or refused."""
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        home = threading.get_ident()
-
-        def ring() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        def wake() -> None:
-            try:
-                if threading.get_ident() == home:
-                    ring()
-                else:
-                    loop.call_soon_threadsafe(ring)
-            except RuntimeError:  # the loop is closed, and its task with it
-                self.withdraw("abandoned")
-
-        self._wake = wake
-        if self._outcome is None:
-            await future
-        self._wake = None
-
     # -- for the host -----------------------------------------------------------------------
 
     def decide(self, outcome: Granted | Refused | BaseException) -> None:
@@ -235,7 +196,7 @@ class Lease:
             self.granted_at_s = outcome.at_s
             self.waited_s = outcome.waited_s
         self._outcome = outcome
-        wake = self._wake
+        wake = self.wake
         if wake is not None:
             wake()
 
@@ -244,7 +205,7 @@ class Lease:
         self._reaped = effect
         if self._outcome is None:  # it was to go again: the kernel will not hear of that
             self._outcome = effect
-            wake = self._wake
+            wake = self.wake
             if wake is not None:
                 wake()
         return self._callbacks is not None
@@ -258,76 +219,4 @@ class Lease:
                 callback = callbacks.pop()
             except IndexError:  # another thread took the last
                 return
-            callback(self._error(self._reaped))
-
-    def _error(self, effect: Reaped) -> CallReaped:
-        message = (
-            f"call {self.ticket} of agent {self.call.agent!r} was reaped after "
-            f"{effect.held_s:.1f} s on a lane ({_WHY[effect.cause]}); raise that timeout if the "
-            "call was healthy, or try it again"
-        )
-        return CallReaped(
-            message,
-            ticket=self.ticket,
-            agent=self.call.agent,
-            cause=effect.cause,
-            held_s=effect.held_s,
-        )
-
-
-_WHY = {
-    "first_token": "no token within first_token_timeout_s",
-    "response": "no answer within response_timeout_s",
-    "silence": "no progress within silence_timeout_s",
-    "total": "longer than total_timeout_s",
-    "gave_way": "it made room for another attempt",
-}
-
-
-def refusal(effect: Refused, call: Call) -> CallRefused | ClosedError:
-    """The error for a refused call, naming the way out."""
-    cause = effect.cause
-    who = f"call {effect.ticket} of agent {call.agent!r}"
-    if cause == "closed":
-        return ClosedError(f"{who} was refused: the AgentRM is closed; make a new one")
-    kind, why = _REFUSALS.get(cause, (CallRefused, f"was withdrawn ({cause})"))
-    if effect.detail:
-        why = f"{why} [{effect.detail}]"
-    return kind(
-        f"{who} {why} (waited {effect.waited_s:.1f} s)",
-        ticket=effect.ticket,
-        agent=call.agent,
-        cause=cause,
-    )
-
-
-_REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
-    "queue_full": (
-        QueueFull,
-        "was refused: max_waiting calls wait already; raise it, add lanes, or ask for less",
-    ),
-    "agent_queue_full": (
-        QueueFull,
-        "was refused: max_waiting_per_agent calls of it wait already; raise it, or ask for less",
-    ),
-    "wait_timeout": (
-        WaitTimeout,
-        "was refused: no lane within its wait_timeout_s; raise it, or add lanes",
-    ),
-    "too_large": (
-        CallTooLarge,
-        "was refused: it needs more than the endpoint's whole limit; send less, or ask for less",
-    ),
-    "budget": (
-        BudgetExceeded,
-        "was refused: a budget has no room for it; raise the budget, or wait for its window",
-    ),
-    "endpoint_unavailable": (
-        EndpointUnavailable,
-        "was refused: its endpoint fails, and is left alone until a probe succeeds",
-    ),
-    "agent_ended": (
-        AgentEnded,
-        "was withdrawn: the agent, or a parent of it, was ended",
-    ),
-}
+            callback(reaped_error(self._reaped, self.call))

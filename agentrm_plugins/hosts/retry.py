@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import tenacity
 
 from agentrm_plugins.errors import CallReaped, ConfigError
-from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.policy.endpoint.retry_class import classify
 from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from agentrm_plugins.hosts.judgement import Judgement
 
 __all__ = ["RetryPolicy", "retry_policy"]
 
@@ -27,8 +26,14 @@ _ATTEMPTS = 16
 _TOTAL_S = 600.0
 
 
-def _is_curable(error: BaseException) -> bool:
-    return classify(error).retryable
+def _is_curable(state: tenacity.RetryCallState) -> bool:
+    """What `classify` calls curable; the flow has judged the error already, tenacity has not."""
+    verdict = getattr(state, "verdict", None)
+    if verdict is None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        return error is not None and classify(error).retryable
+    curable: bool = verdict.retryable
+    return curable
 
 
 def _too_late(state: tenacity.RetryCallState) -> bool:
@@ -36,9 +41,8 @@ def _too_late(state: tenacity.RetryCallState) -> bool:
     return (state.seconds_since_start or 0.0) + (state.upcoming_sleep or 0.0) >= _TOTAL_S
 
 
-def _default_stop() -> Any:
-    attempts = tenacity.stop_after_attempt(_ATTEMPTS)
-    return lambda state: attempts(state) or _too_late(state)
+def _default_stop(state: tenacity.RetryCallState) -> bool:
+    return state.attempt_number >= _ATTEMPTS or _too_late(state)
 
 
 def _default_wait() -> Any:
@@ -66,9 +70,9 @@ class RetryPolicy:
         ConfigError: One of them cannot be called, or has to be awaited.
     """
 
-    stop: Any = field(default_factory=_default_stop)
+    stop: Any = _default_stop
     wait: Any = field(default_factory=_default_wait)
-    retry: Any = field(default_factory=lambda: tenacity.retry_if_exception(_is_curable))
+    retry: Any = _is_curable
 
     def __post_init__(self) -> None:
         """Refuse what is no policy, before the first failure."""
@@ -81,12 +85,20 @@ class RetryPolicy:
                 raise ConfigError(name, given, f"it has to be awaited, which nobody does; {way}")
 
     def wait_s(
-        self, error: BaseException, attempt: int, begun_s: float, now_s: float, *, paced: bool
+        self,
+        error: BaseException,
+        judged: Judgement,
+        attempt: int,
+        begun_s: float,
+        now_s: float,
+        *,
+        paced: bool,
     ) -> float | None:
         """Seconds before the next attempt, or None: give up.
 
         Args:
             error: What the attempt met.
+            judged: What `judge` said of it.
             attempt: Its number, from 1.
             begun_s: When the first attempt was asked for.
             now_s: The time.
@@ -94,12 +106,13 @@ class RetryPolicy:
         """
         if not isinstance(error, Exception):
             return None
+        verdict, report = judged
         state = _state(error, attempt, begun_s, now_s)
-        report = judge(error)[1]
+        state.verdict = verdict  # type: ignore[attr-defined] # ours, for `_is_curable`
         state.upcoming_sleep = (report.retry_after_s if report is not None else None) or 0.0
         if not self.retry(state) or self.stop(state):
             return None
-        if paced and (isinstance(error, CallReaped) or classify(error).kind is Kind.LIMIT):
+        if paced and (isinstance(error, CallReaped) or verdict.kind is Kind.LIMIT):
             return 0.0
         return max(0.0, float(self.wait(state)))
 
@@ -125,13 +138,15 @@ _EXAMPLES = {
 }
 
 
+_RETRYING = tenacity.Retrying()  # a state belongs to one; nobody runs it
+
+
 def _nothing() -> None:
     return None
 
 
 def _state(error: Exception, attempt: int, begun_s: float, now_s: float) -> tenacity.RetryCallState:
-    function: Callable[[], None] = _nothing
-    state = tenacity.RetryCallState(tenacity.Retrying(), function, (), {})
+    state = tenacity.RetryCallState(_RETRYING, _nothing, (), {})
     state.attempt_number = attempt
     state.start_time = begun_s
     state.set_exception((type(error), error, error.__traceback__))

@@ -37,6 +37,7 @@ class Job:
         late: Called by the worker with the result or the error if the caller had gone; None: what
             comes late is dropped.
         done: Called once, by whoever ends the wait; by default the caller is woken.
+        inside: Runs the work, where that needs something around it.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Job:
         "context",
         "done",
         "error",
+        "inside",
         "late",
         "result",
         "work",
@@ -57,7 +59,9 @@ class Job:
         work: Callable[[], Any],
         late: Callable[[Any, BaseException | None], None] | None = None,
         done: Callable[[], None] | None = None,
+        inside: Callable[[Callable[[], Any]], Any] | None = None,
     ) -> None:
+        self.inside = inside
         self.context = context
         self.work = work
         self.late = late
@@ -79,7 +83,7 @@ class Job:
             self.abandon()
             raise
 
-    def abandon(self) -> None:
+    def abandon(self, _: object = None) -> None:
         """The caller does not wait any longer, unless the work is done already."""
         try:
             self._turn.pop()
@@ -101,7 +105,10 @@ class Job:
     def run(self) -> bool:
         """Do the work; called by a worker. True if the caller waits: then call `done`."""
         try:
-            self.result = self.context.run(self.work)
+            if self.inside is None:
+                self.result = self.context.run(self.work)
+            else:
+                self.result = self.context.run(self.inside, self.work)
         except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
             self.error = error
         try:

@@ -89,15 +89,18 @@ class Endpoints:
         """The call made progress."""
         self._learn(endpoint, ticket, self._books.now_s - ticket.progress_s)
 
+    def charge(self, ticket: Ticket, usage: Usage) -> None:
+        """What the call used has its price there."""
+        endpoint = ticket.endpoint
+        if endpoint is not None and endpoint.price is not None:
+            endpoint.cost += endpoint.price.cost(usage)
+
     def ended(self, ticket: Ticket, usage: Usage | None, event: ev.Settle | None) -> None:
         """The call ended; without the event of its end nobody knows how."""
         endpoint = ticket.endpoint
         if endpoint is None:
             return
         now_s, number = self._books.now_s, ticket.number
-        if usage is not None and endpoint.price is not None:
-            inputs, outputs = usage.input_tokens, usage.output_tokens
-            endpoint.cost += endpoint.price.cost(inputs, outputs, usage.cached_input_tokens)
         if number not in endpoint.in_flight:  # it was reaped: that has been told
             return
         verdict = None if event is None else event.verdict

@@ -5,6 +5,7 @@ Each handler says whether others may go now; then the kernel dispatches.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import ConfigError, KernelBug
@@ -213,9 +214,12 @@ class Lifecycle:
         else:
             steps.vacate(ticket)
         ticket.account.calls += 1
-        if usage is not None or ticket.beaten_tokens:
-            steps.charge(ticket, usage)
-        books.ledgers.settle(ticket, usage, books.now_s)
+        charged = _guessed(ticket) if usage is None and outcome is Outcome.OK else usage
+        if charged is not None or ticket.beaten_tokens:
+            steps.charge(ticket, charged)
+        if charged is not None:
+            self._endpoints.charge(ticket, charged)
+        books.ledgers.settle(ticket, charged, books.now_s)
         failed = event is not None and event.verdict is not None
         known = outcome is Outcome.OK or (failed and outcome is not Outcome.CANCELLED)
         self._endpoints.ended(ticket, usage, event if known else None)
@@ -248,3 +252,12 @@ class Lifecycle:
             if ticket.state is State.QUEUED:
                 self._steps.turn_away(ticket, event.cause)
         return True
+
+
+def _guessed(ticket: Ticket) -> Usage | None:
+    """What a call that went well has cost, if nobody says: as estimated, and what came out."""
+    estimate = ticket.call.estimate
+    came = max(estimate.output_tokens, ticket.beaten_tokens)
+    if not estimate.input_tokens and not came:
+        return None
+    return replace(estimate, output_tokens=came)

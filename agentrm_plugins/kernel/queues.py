@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.policy.lanes import Group
-    from agentrm_plugins.types.accounts import Bid, RunQueue, Tenant
+    from agentrm_plugins.policy.order.agent_queue import AgentQueue
+    from agentrm_plugins.policy.order.protocols import RunQueue
+    from agentrm_plugins.types.accounts import Tenant
 
 __all__ = ["EndpointQueue", "Key", "LaneQueue", "is_first", "is_owed", "key_of", "share_of"]
 
@@ -30,7 +32,7 @@ class EndpointQueue:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.queues: dict[LaneQueue, None] = {}
-        self.first: Bid | None = None
+        self.first: AgentQueue | None = None
 
 
 class LaneQueue:
@@ -56,7 +58,7 @@ class LaneQueue:
         self.ready = ready
         self.bids = 0
         self.waiting = 0
-        self.oldest: list[tuple[int, Bid]] = []
+        self.oldest: list[tuple[int, AgentQueue]] = []
 
     @property
     def is_open(self) -> bool:
@@ -79,7 +81,7 @@ def is_owed(queue: LaneQueue) -> bool:
     return queue.group.in_use < queue.group.guaranteed
 
 
-def is_first(bid: Bid) -> bool:
+def is_first(bid: AgentQueue) -> bool:
     """Whether it goes first at its endpoint, because it has waited longest."""
     at: EndpointQueue | None = bid.line.at
     return at is not None and at.first is bid

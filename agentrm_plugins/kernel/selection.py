@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.amounts import Wait
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.policy.lanes import Group, LanePool
-    from agentrm_plugins.types.accounts import Bid, Scheduler
+    from agentrm_plugins.policy.order.agent_queue import AgentQueue
+    from agentrm_plugins.policy.order.protocols import Scheduler
 
 __all__ = ["Choice", "Held", "Selector", "may_overtake", "on_offer"]
 
@@ -70,19 +71,19 @@ class Choice:
     __slots__ = ("bid", "cause", "counted", "first", "held", "overtaken", "relieved")
 
     def __init__(self) -> None:
-        self.bid: Bid | None = None
+        self.bid: AgentQueue | None = None
         self.cause = "order"
-        self.overtaken: dict[Bid, Ticket] = {}
+        self.overtaken: dict[AgentQueue, Ticket] = {}
         self.counted: Iterable[Group] = ()
         self.relieved: list[Group] = []
-        self.first: dict[EndpointQueue, Bid] = {}
+        self.first: dict[EndpointQueue, AgentQueue] = {}
         self.held: list[Held] = []
 
     def look_s(self, now_s: float) -> float:
         """When to ask again at the latest, if nothing happens before."""
         return min((held.look_s(now_s) for held in self.held), default=NEVER)
 
-    def first_at(self, at: EndpointQueue) -> Bid | None:
+    def first_at(self, at: EndpointQueue) -> AgentQueue | None:
         """Who goes first at the endpoint, whatever the order says."""
         return self.first.get(at, at.first)
 
@@ -161,7 +162,7 @@ class Selector:
             choice.bid = min(heads, key=lambda bid: bid.line.ready.rank(bid, now_s))
         return True
 
-    def _heads(self, choice: Choice, able: list[LaneQueue], now_s: float) -> list[Bid]:
+    def _heads(self, choice: Choice, able: list[LaneQueue], now_s: float) -> list[AgentQueue]:
         """Who goes next of each queue without an endpoint, and of each that lets one go."""
         heads = []
         endpoints: dict[EndpointQueue, list[LaneQueue]] = {}
@@ -189,7 +190,7 @@ class Selector:
         return due if most >= self._relief_interval else None
 
 
-def head_of(choice: Choice, at: EndpointQueue, queues: list[LaneQueue], now_s: float) -> Bid:
+def head_of(choice: Choice, at: EndpointQueue, queues: list[LaneQueue], now_s: float) -> AgentQueue:
     """Whose turn it is at the endpoint, of those who have a lane."""
     first = choice.first_at(at)
     if first is not None and first.line in queues:
@@ -216,7 +217,7 @@ def may_overtake(ticket: Ticket, at: EndpointQueue, now_s: float) -> tuple[bool,
 
 def _candidate(
     choice: Choice, at: EndpointQueue, queues: list[LaneQueue], now_s: float
-) -> Bid | None:
+) -> AgentQueue | None:
     """Who may go to the endpoint now: its head, or somebody small behind a head that waits."""
     head = head_of(choice, at, queues, now_s)
     wait = choice.holds(at.endpoint, head.head, now_s)
@@ -228,8 +229,8 @@ def _candidate(
 
 
 def _overtaker(
-    choice: Choice, at: EndpointQueue, queues: list[LaneQueue], head: Bid, now_s: float
-) -> Bid | None:
+    choice: Choice, at: EndpointQueue, queues: list[LaneQueue], head: AgentQueue, now_s: float
+) -> AgentQueue | None:
     """Backfill: somebody behind the head whom the head's reservation has room for."""
     first: Ticket = head.head
     room = _OVERTAKEN - first.overtaken
@@ -255,7 +256,7 @@ def _overtaker(
     return found
 
 
-def _longest_waiting(choice: Choice, group: Group, able: list[LaneQueue]) -> Bid | None:
+def _longest_waiting(choice: Choice, group: Group, able: list[LaneQueue]) -> AgentQueue | None:
     """The bid of the oldest turn; endpoints that have one that waits to go first aside."""
     heads = []
     for queue in able:
@@ -268,13 +269,13 @@ def _longest_waiting(choice: Choice, group: Group, able: list[LaneQueue]) -> Bid
     return min(heads)[1] if heads else None
 
 
-def on_offer(entry: tuple[int, Bid]) -> bool:
+def on_offer(entry: tuple[int, AgentQueue]) -> bool:
     """Whether an entry of `LaneQueue.oldest` still stands for a bid that waits."""
     turn, bid = entry
     return bid.ready and bid.turn == turn
 
 
-def _best(queue: LaneQueue, now_s: float) -> Bid:
+def _best(queue: LaneQueue, now_s: float) -> AgentQueue:
     """Who goes next in a queue in which somebody is on offer."""
     bid = queue.ready.best(now_s)
     assert bid is not None  # noqa: S101 - somebody is

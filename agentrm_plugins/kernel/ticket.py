@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.policy.lanes import Group, Seat
     from agentrm_plugins.policy.leases import Terms
+    from agentrm_plugins.policy.order.agent_queue import AgentQueue
     from agentrm_plugins.policy.spending.spender import Reserved
-    from agentrm_plugins.types.accounts import Account, Bid
+    from agentrm_plugins.types.accounts import Account
     from agentrm_plugins.types.calls import Call
 
 __all__ = ["Ticket"]
@@ -142,7 +143,7 @@ class Ticket:
         self.reserved: list[Reserved] | None = None
         self.charged: list[Reserved] | None = None
         self.taken: list[Reserved] | None = None
-        self.bid: Bid | None = None
+        self.bid: AgentQueue | None = None
         self.before: Ticket | None = None
         self.after: Ticket | None = None
         self.seat: Seat | None = None

@@ -20,7 +20,7 @@ from agentrm_plugins.kernel.queues import (
 )
 from agentrm_plugins.kernel.selection import Choice, Selector, on_offer
 from agentrm_plugins.policy.leases import NEVER
-from agentrm_plugins.types.accounts import Bid
+from agentrm_plugins.policy.order.agent_queue import AgentQueue
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
@@ -180,12 +180,12 @@ class WaitQueue:
 
     # -- steps -----------------------------------------------------------------------------------
 
-    def _bid(self, ticket: Ticket) -> Bid:
+    def _bid(self, ticket: Ticket) -> AgentQueue:
         account, queue = ticket.account, self._queue(ticket)
         bid = account.bids.get(queue)
         if bid is None:
             self.turn += 1
-            bid = account.bids[queue] = Bid(account, queue, self.turn)
+            bid = account.bids[queue] = AgentQueue(account, queue, self.turn)
             queue.bids += 1
         return bid
 
@@ -206,7 +206,7 @@ class WaitQueue:
                 at.queues[queue] = None
         return queue
 
-    def _offer(self, bid: Bid, now_s: float, *, first: bool = False) -> None:
+    def _offer(self, bid: AgentQueue, now_s: float, *, first: bool = False) -> None:
         queue: LaneQueue = bid.line
         if queue.group.agent_full(bid.account):
             return
@@ -216,7 +216,7 @@ class WaitQueue:
             queue.at.first = bid
         self._note_turn(bid)
 
-    def _note_turn(self, bid: Bid) -> None:
+    def _note_turn(self, bid: AgentQueue) -> None:
         if not self._scheduler.prevents_starvation:
             return  # nobody will ask who has waited longest
         queue: LaneQueue = bid.line
@@ -225,7 +225,7 @@ class WaitQueue:
             queue.oldest = [entry for entry in queue.oldest if on_offer(entry)]
             heapify(queue.oldest)
 
-    def _withhold(self, bid: Bid) -> bool:
+    def _withhold(self, bid: AgentQueue) -> bool:
         """Take a bid off offer, if it is on. Says whether it was to go first at its endpoint."""
         if not bid.ready:
             return False
@@ -237,7 +237,7 @@ class WaitQueue:
         queue.ready.remove(bid)
         return first
 
-    def _close(self, bid: Bid) -> None:
+    def _close(self, bid: AgentQueue) -> None:
         self._withhold(bid)
         queue: LaneQueue = bid.line
         del bid.account.bids[queue]
@@ -250,7 +250,7 @@ class WaitQueue:
                 if not queue.at.queues:
                     del self.at[queue.at.endpoint.name]
 
-    def _enqueue(self, ticket: Ticket, bid: Bid) -> None:
+    def _enqueue(self, ticket: Ticket, bid: AgentQueue) -> None:
         ticket.bid = bid
         bid.line.waiting += 1
         self._count(ticket)

@@ -41,7 +41,10 @@ class Usage:
     Args:
         input_tokens: Tokens of the prompt, cached ones included; 0 or more.
         output_tokens: Tokens generated; 0 or more.
-        cached_input_tokens: The part of `input_tokens` that the provider read from its cache.
+        cached_input_tokens: The part of `input_tokens` that the provider read from its cache. Some
+            servers report more than there was: what is more than the input is cut off.
+        cache_write_tokens: The part of `input_tokens` that the provider wrote to its cache,
+            likewise; the two parts together are at most the input.
 
     Raises:
         ConfigError: A count is negative or not a whole number.
@@ -50,20 +53,27 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what no provider can have counted."""
-        if (
+        """Refuse what no provider can have counted, and keep the parts within the whole."""
+        if not (
             self.input_tokens.__class__ is int
             and self.output_tokens.__class__ is int
             and self.cached_input_tokens.__class__ is int
+            and self.cache_write_tokens.__class__ is int
             and self.input_tokens >= 0
             and self.output_tokens >= 0
             and self.cached_input_tokens >= 0
+            and self.cache_write_tokens >= 0
         ):
-            return
-        for field in fields(self):
-            check_whole(field.name, getattr(self, field.name), of="tokens")
+            for field in fields(self):
+                check_whole(field.name, getattr(self, field.name), of="tokens")
+        if self.cached_input_tokens + self.cache_write_tokens > self.input_tokens:
+            cached = min(self.cached_input_tokens, self.input_tokens)
+            written = min(self.cache_write_tokens, self.input_tokens - cached)
+            object.__setattr__(self, "cached_input_tokens", cached)
+            object.__setattr__(self, "cache_write_tokens", written)
 
     @property
     def total_tokens(self) -> int:

@@ -22,7 +22,14 @@ from tests.hosts.worlds import wait_until
 pytestmark = pytest.mark.lowest
 CORE = Path(agentrm_plugins.__file__).parent
 CALLERS = tuple(
-    str(CORE / name) for name in ("hosts/lease.py", "hosts/drive.py", "slot.py", "manager.py")
+    str(CORE / name)
+    for name in (
+        "hosts/lease.py",
+        "hosts/flow.py",
+        "hosts/parkers.py",
+        "hosts/slot.py",
+        "manager.py",
+    )
 )
 ALL = (str(CORE),)
 

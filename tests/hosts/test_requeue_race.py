@@ -6,24 +6,11 @@ import pytest
 
 from agentrm_plugins import AgentRM, Call, LeaseConfig
 from agentrm_plugins.hosts import VirtualClock
+from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.hosts.parkers import park_thread
 from agentrm_plugins.integration import RetryPolicy
 
 pytestmark = pytest.mark.lowest
-
-
-class LateError(TimeoutError):
-    """An error at whose judgement time passes: the reaper comes in between."""
-
-    def __init__(self, clock):
-        super().__init__("late")
-        self.clock = clock
-        self.looks = 0
-
-    @property
-    def body(self):
-        self.looks += 1
-        if self.looks > 2:  # the policy has looked; now the lease does
-            self.clock.advance(100)
 
 
 @pytest.mark.parametrize("world", ["thread", "task"])
@@ -35,7 +22,7 @@ async def test_it_goes_again_all_the_same(world):
     def make(lease):
         attempts.append(lease.ticket)
         if len(attempts) == 1:
-            raise LateError(clock)
+            raise TimeoutError("late")
         lease.settle()
         return "well"
 
@@ -43,7 +30,8 @@ async def test_it_goes_again_all_the_same(world):
         return make(lease)
 
     with AgentRM(lanes=1, clock=clock, leases=LeaseConfig(response_timeout_s=5)) as rm:
-        call, policy = Call("a", endpoint="host/model"), RetryPolicy()
+        call = Call("a", endpoint="host/model")
+        policy = RetryPolicy(wait=lambda state: clock.advance(100) or 0.0)  # while it is thought of
         if world == "thread":
             answer = rm.call(call, make, retry=policy)
         else:
@@ -59,7 +47,7 @@ def test_a_requeue_after_the_reaper_is_lost():
     with AgentRM(lanes=1, clock=clock, leases=LeaseConfig(response_timeout_s=5)) as rm:
         lease = rm.admit(Call("a"))
         clock.advance(6)
-        lease.requeue(TimeoutError("late"))
+        lease.requeue(judge(TimeoutError("late")))
         assert lease.decided
         assert lease.lost
         lease.settle(outcome="error")
@@ -73,6 +61,6 @@ def test_the_reaper_wakes_who_waits_to_go_again():
         lease = rm.admit(Call("a"))
         lease._outcome = None
         clock.advance(6)
-        lease.park_thread()
+        park_thread(lease)
         assert lease.lost
         lease.settle(outcome="error")

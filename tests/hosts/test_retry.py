@@ -10,6 +10,7 @@ import tenacity
 import tenacity.asyncio
 
 from agentrm_plugins.errors import CallReaped, ConfigError
+from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.retry import RetryPolicy
 
 
@@ -23,12 +24,17 @@ class Answered(Exception):
         self.response = SimpleNamespace(headers=named)
 
 
+def asked(policy, error, *times, paced):
+    """What the policy says to an error, judged as the flow does it."""
+    return policy.wait_s(error, judge(error), *times, paced=paced)
+
+
 def attempts(policy, error, *, each_s=1.0, most=100, paced=False):
     """The waits before each further attempt, each of which takes `each_s`, until it gives up."""
     now_s, waits = 0.0, []
     for attempt in range(1, most):
         now_s += each_s
-        wait_s = policy.wait_s(error, attempt, 0.0, now_s, paced=paced)
+        wait_s = asked(policy, error, attempt, 0.0, now_s, paced=paced)
         if wait_s is None:
             return waits
         waits.append(wait_s)
@@ -41,12 +47,12 @@ def test_by_default_sixteen_attempts_or_ten_minutes():
     policy = RetryPolicy()
     assert len(attempts(policy, Answered())) == 15
     assert len(attempts(policy, Answered(), each_s=100.0)) == 5
-    assert policy.wait_s(Answered(429, retry_after="500"), 1, 0.0, 1.0, paced=True) == 0.0
-    assert policy.wait_s(Answered(429, retry_after="3600"), 1, 0.0, 1.0, paced=True) is None
-    assert policy.wait_s(Answered(429, retry_after="500"), 1, 0.0, 101.0, paced=True) is None
+    assert asked(policy, Answered(429, retry_after="500"), 1, 0.0, 1.0, paced=True) == 0.0
+    assert asked(policy, Answered(429, retry_after="3600"), 1, 0.0, 1.0, paced=True) is None
+    assert asked(policy, Answered(429, retry_after="500"), 1, 0.0, 101.0, paced=True) is None
     for nonsense in ("-7", "soon", ""):
         error = Answered(429, retry_after=nonsense)
-        assert policy.wait_s(error, 1, 0.0, 1.0, paced=True) == 0.0
+        assert asked(policy, error, 1, 0.0, 1.0, paced=True) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -113,8 +119,8 @@ def test_waits_alone_and_combined(wait, expected):
 def test_retries_alone_and_combined(retry, curable, final):
     """They replace our own judgement: what they say goes, for better or worse."""
     policy = RetryPolicy(retry=retry, wait=tenacity.wait_none())
-    assert policy.wait_s(curable, 1, 0.0, 1.0, paced=False) == 0.0
-    assert policy.wait_s(final, 1, 0.0, 1.0, paced=False) is None
+    assert asked(policy, curable, 1, 0.0, 1.0, paced=False) == 0.0
+    assert asked(policy, final, 1, 0.0, 1.0, paced=False) is None
 
 
 def test_a_retrys_own_words_are_those_of_tenacity():
@@ -126,7 +132,7 @@ def test_a_retrys_own_words_are_those_of_tenacity():
         return 0.0
 
     error = Answered()
-    RetryPolicy(wait=wait).wait_s(error, 3, 10.0, 17.0, paced=False)
+    asked(RetryPolicy(wait=wait), error, 3, 10.0, 17.0, paced=False)
     (state,) = seen
     assert (state.attempt_number, state.seconds_since_start) == (3, 7.0)
     assert state.outcome.failed
@@ -135,14 +141,14 @@ def test_a_retrys_own_words_are_those_of_tenacity():
 
 def test_the_wait_is_not_asked_where_the_core_knows_better():
     """After a limit or a hang at a known endpoint; else it is, and never for what is no error."""
-    asked = itertools.count()
-    policy = RetryPolicy(wait=lambda _: float(next(asked)))
-    assert policy.wait_s(Answered(429), 1, 0.0, 0.0, paced=True) == 0.0
-    assert policy.wait_s(CallReaped("silent"), 1, 0.0, 0.0, paced=True) == 0.0
-    assert next(asked) == 0
-    assert policy.wait_s(Answered(500), 1, 0.0, 0.0, paced=True) == 1.0
-    assert policy.wait_s(Answered(429), 1, 0.0, 0.0, paced=False) == 2.0
-    assert policy.wait_s(KeyboardInterrupt(), 1, 0.0, 0.0, paced=False) is None
+    times = itertools.count()
+    policy = RetryPolicy(wait=lambda _: float(next(times)))
+    assert asked(policy, Answered(429), 1, 0.0, 0.0, paced=True) == 0.0
+    assert asked(policy, CallReaped("silent"), 1, 0.0, 0.0, paced=True) == 0.0
+    assert next(times) == 0
+    assert asked(policy, Answered(500), 1, 0.0, 0.0, paced=True) == 1.0
+    assert asked(policy, Answered(429), 1, 0.0, 0.0, paced=False) == 2.0
+    assert asked(policy, KeyboardInterrupt(), 1, 0.0, 0.0, paced=False) is None
 
 
 async def _later(_):

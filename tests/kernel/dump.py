@@ -18,8 +18,9 @@ from agentrm_plugins.kernel.queues import LaneQueue
 from agentrm_plugins.kernel.states import State
 from agentrm_plugins.kernel.ticket import Ticket
 from agentrm_plugins.policy.leases import NEVER, Terms
+from agentrm_plugins.policy.order.agent_queue import AgentQueue
 from agentrm_plugins.policy.order.mlfq import Mlfq
-from agentrm_plugins.types.accounts import Account, Bid, Tenant
+from agentrm_plugins.types.accounts import Account, Tenant
 from agentrm_plugins.types.calls import Call, Priority, Usage
 from tests.kernel.dump_endpoints import (
     dump_congestion,
@@ -337,10 +338,10 @@ def _load_room(kernel: Kernel, state: dict[str, Any]) -> None:
     queue.passed.update(zip(kernel.books.pool.groups.values(), state["passed"], strict=True))
 
 
-def _restore(queue: WaitQueue, account: Account, tickets: list[Ticket], turn: int) -> Bid:
+def _restore(queue: WaitQueue, account: Account, tickets: list[Ticket], turn: int) -> AgentQueue:
     """Make a bid as it was when the kernel was dumped; it is not on offer yet."""
     lane_queue = queue._queue(tickets[0])
-    bid = account.bids[lane_queue] = Bid(account, lane_queue, turn)
+    bid = account.bids[lane_queue] = AgentQueue(account, lane_queue, turn)
     lane_queue.bids += 1
     for ticket in tickets:
         bid.append(ticket)

@@ -1,4 +1,4 @@
-"""`LazyHeap`, `Bid`, `Alarms` and `Rates` against models that do it the slow way."""
+"""`LazyHeap`, `AgentQueue`, `Alarms` and `Rates` against models that do it the slow way."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrm_plugins.policy.leases import NEVER, Alarms
+from agentrm_plugins.policy.order.agent_queue import AgentQueue
+from agentrm_plugins.policy.order.heap import LazyHeap
 from agentrm_plugins.policy.rates import Rates
-from agentrm_plugins.types.accounts import Bid, LazyHeap
 from tests.effort import effort
 
 pytestmark = pytest.mark.lowest
@@ -24,7 +25,7 @@ OPERATIONS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), max_size
 def test_lazy_heap_is_a_sorted_list(operations) -> None:
     """Whatever is pushed, taken out and moved over: the smallest key is on top."""
     heaps, books = (LazyHeap(), LazyHeap()), ({}, {})
-    bids = [Bid(SimpleNamespace(), None, number) for number in range(31)]
+    bids = [AgentQueue(SimpleNamespace(), None, number) for number in range(31)]
     for what, number in operations:
         side = number % 2
         if what == 3:
@@ -45,9 +46,9 @@ def test_lazy_heap_is_a_sorted_list(operations) -> None:
 def test_lazy_heap_stays_small() -> None:
     """Entries that died do not pile up: memory follows what lives."""
     heap = LazyHeap()
-    keeper = Bid(SimpleNamespace(), None, 0)
+    keeper = AgentQueue(SimpleNamespace(), None, 0)
     heap.push(0, keeper)
-    other = Bid(SimpleNamespace(), None, 1)
+    other = AgentQueue(SimpleNamespace(), None, 1)
     for _ in range(1000):
         heap.push(1, other)
         heap.discard(other)
@@ -59,7 +60,7 @@ def test_lazy_heap_stays_small() -> None:
 @given(operations=OPERATIONS)
 def test_bid_is_a_list(operations) -> None:
     """Waiting calls leave from anywhere, and the others keep their order."""
-    bid, book = Bid(SimpleNamespace(), None, 0), []
+    bid, book = AgentQueue(SimpleNamespace(), None, 0), []
     for what, number in operations:
         if what == 0 or not book:
             waiter = SimpleNamespace(before=None, after=None)

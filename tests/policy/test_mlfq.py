@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from agentrm_plugins.config import SchedulerConfig
+from agentrm_plugins.policy.order.agent_queue import AgentQueue
 from agentrm_plugins.policy.order.mlfq import Mlfq
 from agentrm_plugins.policy.order.tenant_shares import DominantShares
-from agentrm_plugins.types.accounts import Account, Bid, Tenant
+from agentrm_plugins.types.accounts import Account, Tenant
 from agentrm_plugins.types.calls import Priority
 
 pytestmark = pytest.mark.lowest
@@ -84,10 +85,10 @@ def test_boost_keeps_the_turns(above: int) -> None:
     for turn in range(10):
         account = agent(scheduler, f"a{turn}", tenant)
         account.attained_s = 4.0 if turn >= above else 0.0
-        queue.add(Bid(account, None, turn), 0.0)
+        queue.add(AgentQueue(account, None, turn), 0.0)
     late = agent(scheduler, "x", other)
     late.attained_s = 2.0
-    queue.add(Bid(late, None, 99), 0.0)
+    queue.add(AgentQueue(late, None, 99), 0.0)
     scheduler.boost(0.0)
     tenant.lanes = other.lanes = 1
     while (bid := queue.best(0.0)) is not None:
@@ -103,7 +104,7 @@ def test_boost_takes_an_agent_back_to_where_it_started() -> None:
     accounts = [agent(scheduler, hint, tenant, hint) for hint in reversed(Priority)]
     for turn, account in enumerate(accounts):
         account.attained_s = 100.0
-        queue.add(Bid(account, None, turn), 0.0)
+        queue.add(AgentQueue(account, None, turn), 0.0)
     assert [scheduler.level(account) for account in accounts] == [3, 3, 3]
     scheduler.boost(0.0)
     assert [scheduler.level(account) for account in accounts] == [2, 1, 0]
@@ -120,8 +121,8 @@ def test_agent_in_two_queues_is_moved_in_both() -> None:
     first, second, tenant = scheduler.queue(), scheduler.queue(), Tenant("t")
     greedy, fresh = agent(scheduler, "greedy", tenant), agent(scheduler, "fresh", tenant)
     for turn, queue in enumerate((first, second)):
-        queue.add(Bid(greedy, None, turn), 0.0)
-    second.add(late := Bid(fresh, None, 2), 0.0)
+        queue.add(AgentQueue(greedy, None, turn), 0.0)
+    second.add(late := AgentQueue(fresh, None, 2), 0.0)
     greedy.attained_s = 2.0
     assert first.best(0.0).account is greedy
     assert second.best(0.0) is late

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentrm_plugins.config import SchedulerConfig
+from agentrm_plugins.policy.order.agent_queue import AgentQueue
 from agentrm_plugins.policy.order.mlfq import Mlfq
 from agentrm_plugins.policy.order.tenant_shares import DominantShares
-from agentrm_plugins.types.accounts import Bid, Tenant
+from agentrm_plugins.types.accounts import Tenant
 from tests.effort import effort
 
 pytestmark = pytest.mark.lowest
@@ -76,7 +77,7 @@ def test_tenant_with_the_smallest_share_goes_first(steps) -> None:
     scheduler = Mlfq(SchedulerConfig(boost_interval=10**9), shares)
     queue, now_s, turn = scheduler.queue(), 0.0, 0
     tenants = [Tenant(f"t{number}", 1.0 + number % 3, number) for number in range(6)]
-    waiting: dict[Bid, Tenant] = {}
+    waiting: dict[AgentQueue, Tenant] = {}
     for what, number, amount in steps:
         tenant = tenants[number]
         now_s += amount / 1000
@@ -90,7 +91,7 @@ def test_tenant_with_the_smallest_share_goes_first(steps) -> None:
                 level_base_s=0,
                 service_s=lambda now_s: 0,
             )
-            bid = Bid(account, None, turn)
+            bid = AgentQueue(account, None, turn)
             scheduler.charged(account, now_s)
             queue.add(bid, now_s)
             waiting[bid] = tenant

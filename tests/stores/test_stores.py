@@ -30,7 +30,7 @@ def row(seq: int, text: str, role: str = "user") -> Row:
 
 
 @contextmanager
-def on_langgraph(path=None):
+def on_langgraph(path=None, base=None, **settings):
     """An archive on LangGraph's store in memory or in a file."""
     pytest.importorskip("langgraph.store")
     from agentrm_langgraph import LangGraphColdStore
@@ -38,12 +38,12 @@ def on_langgraph(path=None):
     if path is None:
         from langgraph.store.memory import InMemoryStore
 
-        yield LangGraphColdStore(InMemoryStore())
+        yield LangGraphColdStore(base or InMemoryStore(), **settings)
         return
     theirs = pytest.importorskip("langgraph.store.sqlite")
-    with theirs.SqliteStore.from_conn_string(str(path)) as base:
-        base.setup()
-        yield LangGraphColdStore(base)
+    with theirs.SqliteStore.from_conn_string(str(path)) as made:
+        made.setup()
+        yield LangGraphColdStore(made)
 
 
 @pytest.fixture(params=["memory", "sqlite", "sqlite-memory", "langgraph", "langgraph-sqlite"])

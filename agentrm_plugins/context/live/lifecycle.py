@@ -9,8 +9,10 @@ answer = client.chat.completions.create(messages=view.messages, ...)
 
 from __future__ import annotations
 
+import platform
 import threading
 import time
+import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +20,17 @@ from dataclasses import replace
 from typing import Any, Self
 
 from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live.archive import Owner
+from agentrm_plugins.context.live.desk import Desk
 from agentrm_plugins.context.live.recaller import RECALL_TOOL
 from agentrm_plugins.context.live.session import ContextSession
 from agentrm_plugins.context.live.waking import Woken, blank, woken
-from agentrm_plugins.context.plan.transcript import Source
+from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import ColdStore, SessionKey
 from agentrm_plugins.context.stores.sqlite import SqliteStore
-from agentrm_plugins.errors import ClosedError, ConfigError, StoreError
+from agentrm_plugins.errors import ClosedError, ConfigError, ContextError, SessionBusy, StoreError
+from agentrm_plugins.types.checks import check_number, check_whole
 
 __all__ = ["RECALL_TOOL", "ContextLifecycle", "fit"]
 
@@ -43,6 +48,12 @@ class ContextLifecycle:
             thread of the manager's own if left out.
         clock: Seconds since the epoch.
         max_live: Sessions kept in memory; the one used least recently is hibernated beyond it.
+        lease_s: Seconds for which a session is this process's after each turn. Another process
+            gets it at once if its history holds all that is archived, else after this time, or as
+            soon as it is hibernated here. Guessed: longer than a turn by far, and so short that a
+            killed process is succeeded within a user's patience.
+        wait_s: Seconds that a turn waits for a session that another process has; then it raises
+            `SessionBusy`. 0: it never waits. Guessed: a lease and half of one.
     """
 
     def __init__(
@@ -55,9 +66,12 @@ class ContextLifecycle:
         submit: Callable[[Callable[[], None]], object] | None = None,
         clock: Callable[[], float] = time.time,
         max_live: int = 256,
+        lease_s: float = 10.0,
+        wait_s: float = 15.0,
     ) -> None:
-        if max_live < 1:
-            raise ConfigError("max_live", max_live, "give a whole number, 1 or more")
+        check_whole("max_live", max_live, 1)
+        check_number("lease_s", lease_s, above=True)
+        check_number("wait_s", wait_s)
         if summariser is not None and not (
             hasattr(summariser, "summarise") or hasattr(summariser, "asummarise")
         ):
@@ -66,14 +80,14 @@ class ContextLifecycle:
         self.config = config or ContextConfig()
         self.store: ColdStore = store if store is not None else SqliteStore(":memory:")
         self._own_store = store is None
-        self._extras = {"summariser": summariser, "semantic": semantic}
+        owner = Owner(f"{platform.node()}:{uuid.uuid4().hex[:8]}", lease_s)
+        self._desk = Desk(self.store, self._run, clock, owner, wait_s, summariser, semantic)
         self._submit = submit
-        self._clock = clock
         self._max_live = max_live
         self._live: OrderedDict[SessionKey, ContextSession] = OrderedDict()
         self._lock = threading.RLock()
         self._pool: ThreadPoolExecutor | None = None
-        self._closed = False
+        self._closed = self._done = False
 
     def session(
         self, session: str, *, tenant: str = "default", config: ContextConfig | None = None
@@ -103,14 +117,13 @@ class ContextLifecycle:
         def wake() -> Woken:
             return woken(key, self.store, config)
 
-        again = None
         try:
             found = wake()
-        except StoreError:
+        except StoreError as error:
             if config.on_store_error == "raise":
                 raise
-            found, again = blank(config), wake
-        return ContextSession(key, found, again, self.store, self._run, self._clock, self._extras)
+            found = blank(config, error)
+        return ContextSession(key, found, wake, self._desk)
 
     def _run(self, job: Callable[[], None]) -> object:
         if self._submit is not None:
@@ -130,7 +143,7 @@ class ContextLifecycle:
                 continue
             try:
                 self._retire(key)
-            except StoreError:
+            except (SessionBusy, StoreError):
                 continue
 
     def _retire(self, key: SessionKey) -> None:
@@ -153,7 +166,7 @@ class ContextLifecycle:
 
     def hibernate_idle(self, idle_s: float, *, now_s: float | None = None) -> list[SessionKey]:
         """Hibernate all sessions that were not used for `idle_s` seconds; give their keys."""
-        now = self._clock() if now_s is None else now_s
+        now = self._desk.clock() if now_s is None else now_s
         with self._lock:
             idle = [
                 key
@@ -171,25 +184,32 @@ class ContextLifecycle:
         return {key: session.pressure for key, session in live}
 
     def close(self) -> None:
-        """Finish the background work and hibernate every session. A second time does nothing."""
+        """Finish the background work and hibernate every session. A second time does nothing.
+
+        Raises:
+            StoreError: The store refused; what it did not take is tried again at the next `close`.
+        """
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
-            pool, live = self._pool, list(self._live.values())
+            if self._done:
+                return
+            pool, live = self._pool, list(self._live.items())
         if pool is not None:
             pool.shutdown(wait=True)
-        failed: StoreError | None = None
-        for session in live:
+        failed: ContextError | None = None
+        for key, session in live:
             try:
                 session.hibernate()
-            except StoreError as error:
+            except (SessionBusy, StoreError) as error:
                 failed = error
-        self._live.clear()
-        if self._own_store:
-            self.store.close()
+            else:
+                with self._lock:
+                    self._live.pop(key, None)
         if failed is not None:
             raise failed
+        self._done = True
+        if self._own_store:
+            self.store.close()
 
     def __enter__(self) -> Self:
         return self

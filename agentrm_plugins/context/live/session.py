@@ -9,21 +9,24 @@ messages for notes, indexing, compaction above the soft mark, a model's narrativ
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.archive import Archive
+from agentrm_plugins.context.live.desk import Desk, Patience
 from agentrm_plugins.context.live.recaller import Recaller, asked_for
 from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.live.turn import Turn, pressure_of
 from agentrm_plugins.context.live.upkeep import Upkeep
-from agentrm_plugins.context.live.waking import Woken
+from agentrm_plugins.context.live.waking import Woken, blank, continues
+from agentrm_plugins.context.plan.bodies import Source, check_list
 from agentrm_plugins.context.plan.freeze import dumped
-from agentrm_plugins.context.plan.transcript import Source
+from agentrm_plugins.context.plan.shares import recall_room
 from agentrm_plugins.context.plan.view import Pressure, View
-from agentrm_plugins.context.stores.base import ColdStore, SessionKey
-from agentrm_plugins.errors import ConfigError, StoreError
+from agentrm_plugins.context.stores.base import SessionKey
+from agentrm_plugins.errors import ConfigError, SessionBusy, StoreError, StoreFenced
 
 __all__ = ["ContextSession"]
 
@@ -41,36 +44,31 @@ class ContextSession:
 
     Args:
         key: Whose it is.
-        woken: Its pure state, and what was mended when it was read.
-        wake: Reads it from the store: tried again at each turn until it works, where `woken` is
-            only a stand-in because the store refused; else None.
-        store: The archive.
-        submit: Runs a job in the background.
-        clock: Seconds since the epoch.
-        extras: "summariser" and "semantic", each or None.
+        woken: Its pure state as it was read, or a stand-in where the store refused.
+        wake: Reads it from the store again.
+        desk: What all sessions of a manager share.
     """
 
     def __init__(
         self,
         key: SessionKey,
         woken: Woken,
-        wake: Callable[[], Woken] | None,
-        store: ColdStore,
-        submit: Callable[[Callable[[], None]], object],
-        clock: Callable[[], float],
-        extras: Mapping[str, Any],
+        wake: Callable[[], Woken],
+        desk: Desk,
     ) -> None:
         self.key = key
-        recaller = Recaller(key, store, extras.get("semantic"))
-        self._shared = Shared(key, woken.state, Archive(key, store), recaller)
-        self._upkeep = Upkeep(self._shared, submit, extras.get("summariser"))
-        self._clock = clock
+        archive = Archive(key, desk.store, desk.owner, woken.version)
+        recaller = Recaller(key, desk.store, desk.semantic)
+        self._shared = Shared(key, woken.state, archive, recaller)
+        self._upkeep = Upkeep(self._shared, desk.submit, desk.summariser)
+        self._desk = desk
         self._wake = wake
+        archive.refusal = woken.refusal
         self.successor: Callable[[], ContextSession] | None = None
         self._told = list(woken.told)
         self._missed: list[list[Source]] = []
         self._last_tokens = 0
-        self.used_at_s = clock()
+        self.used_at_s = desk.clock()
 
     # -- a turn -------------------------------------------------------------------------------
 
@@ -87,9 +85,18 @@ class ContextSession:
         Raises:
             BudgetTooSmall: System prompt, tools and newest user message do not fit.
             BadMessage: A message that no provider would take.
+            SessionBusy: Another process was at work on the session for all of `wait_s`, and the
+                history does not hold all that it archived.
             StoreError: The archive refused and `on_store_error` is "raise".
         """
-        view = self._turn(messages, tools, now_s)
+        patience = Patience(self._desk.wait_s)
+        while True:
+            try:
+                view = self._turn(messages, tools, now_s)
+                break
+            except SessionBusy as busy:
+                time.sleep(patience.next_s(busy))
+                self._shared.archive.waited()
         if view is None:
             return self._next().prepare(messages, tools=tools, now_s=now_s)
         self._upkeep.after_turn(self._last_tokens, here=False)
@@ -99,7 +106,14 @@ class ContextSession:
         self, messages: Sequence[Source], *, tools: Sequence[Any] = (), now_s: float | None = None
     ) -> View:
         """Do the same as `prepare` without blocking the event loop."""
-        view = await asyncio.to_thread(self._turn, messages, tools, now_s)
+        patience = Patience(self._desk.wait_s)
+        while True:
+            try:
+                view = await asyncio.to_thread(self._turn, messages, tools, now_s)
+                break
+            except SessionBusy as busy:
+                await asyncio.sleep(patience.next_s(busy))
+                self._shared.archive.waited()
         if view is None:
             session = await asyncio.to_thread(self._next)
             return await session.aprepare(messages, tools=tools, now_s=now_s)
@@ -110,45 +124,105 @@ class ContextSession:
         self, messages: Sequence[Source], tools: Sequence[Any], now_s: float | None
     ) -> View | None:
         """Take a turn; None where the session was hibernated and lives in another object."""
-        with self._shared.lock:
+        check_list(messages)
+        shared = self._shared
+        with shared.lock:
             if self.successor is not None:
                 return None
-            now = self._clock() if now_s is None else now_s
+            now = self._desk.clock() if now_s is None else now_s
             self.used_at_s = now
-            self._shared.asleep = False
-            self._shared.transcript.repairs = []
-            self._rouse(now)
-            self._shared.transcript.repairs += self._told
+            shared.asleep = False
+            while True:
+                shared.transcript.repairs = []
+                self._rouse(now)
+                self._own(messages)
+                shared.transcript.repairs += self._told
+                if shared.archive.refusal is not None:
+                    self._miss(messages)
+                turn = Turn(shared, messages)
+                try:
+                    turn.take(tools, now)
+                    break
+                except StoreFenced:
+                    # Another process took the session over: what was begun here never was.
+                    shared.archive.let_go()
+                    self._read_again()
+            try:
+                view = turn.view()
+            except BaseException:
+                self._told = list(dict.fromkeys(shared.transcript.repairs))  # for the next turn
+                raise
             self._told = []
-            if self._wake is not None:
-                self._miss(messages)
-            turn = Turn(self._shared, messages)
-            turn.take(tools, now)
-            view = turn.view()
             self._last_tokens = turn.total
+            shared.archive.told()
             return view
 
     def _next(self) -> ContextSession:
         return self if self.successor is None else self.successor()
 
+    def _own(self, messages: Sequence[Source]) -> None:
+        """Make the session ours, read again if another process had it.
+
+        Raises:
+            SessionBusy: Another process is at work on it, and has archived what is not in the list.
+            StoreError: The store refused and `on_store_error` is "raise".
+        """
+        archive = self._shared.archive
+        if archive.refusal is not None:
+            return
+        try:
+            try:
+                change = archive.claim()
+            except SessionBusy:
+                seen = self._wake()
+                if not continues(seen.state, messages):
+                    raise
+                change = archive.claim(seen.version)
+            if change.stale:
+                self._read_again()
+            if change.notice:
+                self._told.append(change.notice)
+            if change.foreign:
+                state = self._shared.transcript
+                state.foreign, state.handed_over = len(state.entries), change.handed_over
+        except StoreError as error:
+            # Nothing is written without the session being ours: what is new waits.
+            self._shared.last_error = archive.denied = error
+            if self.config.on_store_error == "raise":
+                raise
+
+    def _read_again(self) -> None:
+        """Go on with the session as the store has it now."""
+        try:
+            woken = self._wake()
+        except StoreError as error:
+            woken = blank(self.config, error)
+        self._replace(woken)
+
+    def _replace(self, woken: Woken) -> None:
+        shared = self._shared
+        # A plan that was made for the one before is void.
+        woken.state.generation = shared.transcript.generation + 1
+        shared.transcript = woken.state
+        shared.archive.refusal = woken.refusal
+        shared.archive.read_again(woken.version)
+        shared.recaller.renew()
+        self._told = [*self._told, *woken.told]
+
     def _rouse(self, now: float) -> None:
         """Where the store refused to give the session, ask again, and tell it what it missed."""
         shared = self._shared
-        if self._wake is None:
+        if shared.archive.refusal is None:
             return
         try:
             woken = self._wake()
         except StoreError as error:
             shared.last_error = shared.archive.refusal = error
             return
-        # A plan that was made for the stand-in is void.
-        woken.state.generation = shared.transcript.generation + 1
-        self._wake, shared.archive.refusal = None, None
-        shared.transcript = woken.state
-        shared.archive.forget()
-        self._told += woken.told
+        self._replace(woken)
         missed, self._missed = self._missed, []
         for messages in missed:
+            self._own(messages)
             Turn(shared, messages).take((), now)
 
     def _miss(self, messages: Sequence[Source]) -> None:
@@ -189,9 +263,9 @@ class ContextSession:
         """
         shared = self._shared
         with shared.lock:
-            self._rouse(self._clock())
+            self._catch_up()
             state = shared.transcript
-            share = int(max(0.1, state.config.recall_share) * state.budget)
+            share = max(recall_room(state), state.budget // 10)
             shared.index_hidden(everything=True)
             shared.last_error = shared.recaller.flush() or shared.last_error
             found = shared.recaller.for_query(state, query, max_tokens or share)
@@ -201,11 +275,19 @@ class ContextSession:
         """Do the same as `recall` without blocking the event loop."""
         return await asyncio.to_thread(self.recall, query, max_tokens=max_tokens)
 
+    def _catch_up(self) -> None:
+        """See what another process has archived since."""
+        self._rouse(self._desk.clock())
+        archive = self._shared.archive
+        if archive.refusal is None and archive.clean and archive.moved():
+            archive.let_go()
+            self._read_again()
+
     def read(self, place: int, *, max_tokens: int | None = None) -> str:
         """Give one archived message's text, cut to `max_tokens` if it is longer."""
         shared = self._shared
         with shared.lock:
-            self._rouse(self._clock())
+            self._catch_up()
             state = shared.transcript
             row = None
             if 0 <= place < len(state.entries):
@@ -286,12 +368,22 @@ class ContextSession:
 
         Raises:
             StoreError: The store refused; the session stays as it is.
+            SessionBusy: Messages wait to be archived, and another process has the session.
         """
         shared = self._shared
+        archive = shared.archive
         with self._upkeep.working, shared.lock:
-            self._rouse(self._clock())
-            shared.archive.flush()
-            if shared.archive.refusal is not None:
-                raise shared.archive.refusal
-            shared.archive.save_state(dumped(shared.transcript))
+            self._rouse(self._desk.clock())
+            if archive.refusal is not None:
+                raise archive.refusal
+            try:
+                if not archive.clean:
+                    archive.claim()
+                archive.flush()
+                if archive.owned:
+                    archive.save_state(dumped(shared.transcript), hand_over=True)
+            except StoreFenced:
+                # Another process goes on with it, and has all that was archived here.
+                if not archive.clean:
+                    raise
             shared.asleep, self.successor = True, successor

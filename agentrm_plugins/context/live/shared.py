@@ -53,7 +53,8 @@ class Shared:
         ]  # fmt: skip
         if hidden:
             cut = {entry.seq: cut_up(entry) for entry in hidden}
-            self.archive.index(cut)
+            fence = self.archive.fence() if self.archive.owned else {}
+            self.archive.index(hidden, cut, fence)
             self.recaller.remember(hidden, cut)
             for entry in hidden:
                 entry.indexed = True

@@ -2,57 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live.archive import version_of
+from agentrm_plugins.context.plan.align import align
+from agentrm_plugins.context.plan.bodies import Source, identity_of, message_of, within
 from agentrm_plugins.context.plan.freeze import loaded
-from agentrm_plugins.context.plan.transcript import Entry, Session, message_of
+from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
+from agentrm_plugins.context.stores.checksum import opened
 from agentrm_plugins.counting.encodings import counter_for
-from agentrm_plugins.errors import StoreCorrupt
-from agentrm_plugins.types.message import Message, ToolCall
+from agentrm_plugins.errors import StoreCorrupt, StoreError, StoreLocked
+from agentrm_plugins.types.message import SYSTEM_ROLES, Message, ToolCall, from_openai
 
-__all__ = ["Woken", "blank", "woken"]
+__all__ = ["Woken", "blank", "continues", "woken"]
 
+_TRIES = 8
+"""Of reading a session that another process is changing. Guessed: one is enough but for storms."""
+_UNREADABLE = (
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 _DAMAGED = "[the archived text of this message is damaged]"
+
+
+class _MovedError(Exception):
+    """A message went away between two looks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """A session's state, and in words what was mended when it was read."""
+    """A session as it was read.
+
+    Args:
+        state: Its pure state.
+        told: What was mended, in words.
+        version: Of the archive; None where the store has none.
+        refusal: Why it is only a stand-in; None where it is none.
+    """
 
     state: Session
     told: tuple[str, ...] = ()
+    version: str | None = None
+    refusal: StoreError | None = None
 
 
-def blank(config: ContextConfig) -> Woken:
-    """A session of which nothing is known."""
-    return Woken(Session(config, counter_for(config.model)))
+def blank(config: ContextConfig, refusal: StoreError | None = None) -> Woken:
+    """A session of which nothing is known, because the store refused or there is nothing."""
+    return Woken(Session(config, counter_for(config.model)), refusal=refusal)
+
+
+def continues(state: Session, messages: Sequence[Source]) -> bool:
+    """Whether a history holds all that is archived, in its order: nobody's work is left out.
+
+    Raises:
+        BadMessage: A message that no provider would take.
+    """
+    listed = [
+        within(m) if isinstance(m, Message) else from_openai(m, at) for at, m in enumerate(messages)
+    ]
+    start = next((at for at, m in enumerate(listed) if m.role not in SYSTEM_ROLES), len(listed))
+    known = [entry.digest for entry in state.entries]
+    where = align(known, [identity_of(message) for message in listed[start:]], 0)
+    return where.keep == len(known) and (where.new_from > 0 or not known)
 
 
 def woken(key: SessionKey, store: ColdStore, config: ContextConfig) -> Woken:
     """Read a session. A saved state that cannot be read is made again from the messages.
 
+    What another process changes meanwhile is read again, until all of it fits together.
+
     Raises:
         StoreError: The store refused.
     """
-    state, told = blank(config).state, []
-    frozen = store.load_state(key)
-    if frozen is not None:
+    for _ in range(_TRIES):
+        version = version_of(store, key)
+        told: list[str] = []
         try:
-            state = loaded(frozen, config, state.counter)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            state = blank(config).state
-            told.append(
-                f"archive: the saved state cannot be read ({type(error).__name__}: "
-                f"{str(error)[:80]}); it is made again from the archived messages"
-            )
-    return Woken(_caught_up(key, store, state, told), tuple(told))
+            state = _caught_up(key, store, _saved(key, store, config, told), told)
+        except _MovedError:
+            continue
+        if version == version_of(store, key):
+            return Woken(state, tuple(told), version)
+    way = "another process changes it again and again; try again later"
+    raise StoreLocked(f"session={key.session!r}: cannot be read in one piece; {way}")
+
+
+def _saved(key: SessionKey, store: ColdStore, config: ContextConfig, told: list[str]) -> Session:
+    state = blank(config).state
+    frozen = store.load_state(key)
+    if frozen is None:
+        return state
+    try:
+        return loaded(opened(frozen), config, state.counter)
+    except _UNREADABLE as error:
+        told.append(
+            f"archive: the saved state cannot be read ({type(error).__name__}: "
+            f"{str(error)[:80]}); it is made again from the archived messages"
+        )
+        return blank(config).state
 
 
 def _caught_up(key: SessionKey, store: ColdStore, state: Session, told: list[str]) -> Session:
     """Read back hot bodies, and messages archived after the state was saved (a crash)."""
-    there = store.digests(key)
+    there = _whole(store.digests(key), told)
     same = 0
     for entry, (seq, digest) in zip(state.entries, there, strict=False):
         if (entry.seq, entry.digest) != (seq, digest):
@@ -65,12 +119,17 @@ def _caught_up(key: SessionKey, store: ColdStore, state: Session, told: list[str
     if not there:
         return state
     later = [seq for seq, _ in there[same:]]
-    hot = [e.seq for e in state.entries if e.seq >= state.first_hot or e.seq == state.pinned]
-    rows = store.read(key, [*hot, *later])
     open_places = set(store.unindexed(key, 1 << 30))
+    hot = {
+        e.seq for e in state.entries
+        if e.seq >= state.first_hot or e.seq == state.pinned or e.seq in open_places
+    }  # fmt: skip
+    rows = store.read(key, sorted({*hot, *later}))
+    if len(rows) < len({*hot, *later}):
+        raise _MovedError
     for entry in state.entries:
         entry.indexed = entry.seq not in open_places
-        if entry.seq in rows and (entry.seq in hot):
+        if entry.seq in hot:
             entry.message = _message_in(rows[entry.seq], told, entry)
     for seq in later:
         message = _message_in(rows[seq], told)
@@ -80,14 +139,26 @@ def _caught_up(key: SessionKey, store: ColdStore, state: Session, told: list[str
     return state
 
 
+def _whole(there: list[tuple[int, str]], told: list[str]) -> list[tuple[int, str]]:
+    """Give the messages up to the first one that is missing."""
+    whole = [(seq, digest) for at, (seq, digest) in enumerate(there) if seq == at]
+    if len(whole) < len(there):
+        told.append(f"archive: message {len(whole)} is missing; those after it are not shown")
+    return whole
+
+
 def _message_in(row: Row, told: list[str], known: Entry | None = None) -> Message:
     """Read an archived message; of one whose text is damaged, what is known beside it."""
     try:
-        return message_of(row.body)
+        message = message_of(row.body)
+        why = "" if identity_of(message) == row.digest else "its text is not what was archived"
     except StoreCorrupt as error:
-        told.append(f"archive: message {row.seq}: {error}; the others are as they were")
-        calls = tuple(ToolCall(call, "unknown", "{}") for call in (known.calls if known else ()))
-        return Message(row.role, _DAMAGED, None, calls, known.answers if known else None)
+        message, why = None, str(error)
+    if message is not None and not why:
+        return message
+    told.append(f"archive: message {row.seq}: {why}; the others are as they were")
+    calls = tuple(ToolCall(call, "unknown", "{}") for call in (known.calls if known else ()))
+    return Message(row.role, _DAMAGED, None, calls, known.answers if known else None)
 
 
 def _entry_of(state: Session, row: Row, message: Message, indexed: bool) -> Entry:

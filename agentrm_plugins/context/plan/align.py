@@ -7,14 +7,14 @@ The list usually grows at its end. It may also be shorter (taken back), differ f
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agentrm_plugins.types.message import Message
+from agentrm_plugins.types.plain import DEEPEST, MOST_VALUES, json_text, text_of
 
-__all__ = ["Alignment", "align", "digest_of", "mark_of"]
+__all__ = ["Alignment", "align", "beside", "digest_of", "mark_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def mark_of(source: Mapping[str, Any] | Message) -> int:
     """Fingerprint a message for comparison within this process; cheap, by its content alone."""
     if isinstance(source, Message):
         content = source.content
-        inner: Any = content if isinstance(content, str) else json.dumps(content, default=str)
+        inner: Any = content if isinstance(content, str) else json_text(content)
         return hash((source.role, inner, source.name, source.tool_calls, source.tool_call_id))
     try:
         return hash((*source, *source.values()))
@@ -51,17 +51,21 @@ def mark_of(source: Mapping[str, Any] | Message) -> int:
         rest = [item for item in source.items() if item[0] != "tool_calls"]
         return hash((*rest, *calls))
     except (AttributeError, KeyError, TypeError):
-        return hash(tuple(map(_frozen, source.items())))
+        return hash(_frozen(source, [MOST_VALUES], DEEPEST))
 
 
-def _frozen(item: Any) -> Any:
+def _frozen(item: Any, left: list[int], levels: int) -> Any:
     """Turn JSON-like data into something that can be hashed, quickly: this runs on each turn."""
     kind = type(item)
-    if kind is str or item is None:
+    if kind is str or item is None or kind is int or kind is float or kind is bool:
         return item
+    if kind is tuple or kind is list or isinstance(item, Mapping):
+        left[0] -= 1
+        if not levels or left[0] < 0:
+            return text_of(item)
     if kind is tuple or kind is list:
-        return tuple(map(_frozen, item))
-    if kind is dict:
+        return tuple([_frozen(part, left, levels - 1) for part in item])
+    if isinstance(item, Mapping):
         try:
             values = tuple(item.values())
             hash(values)
@@ -69,8 +73,8 @@ def _frozen(item: Any) -> Any:
             pass
         else:
             return (*item, *values)
-        return tuple(map(_frozen, item.items()))
-    return str(item)
+        return tuple([(key, _frozen(part, left, levels - 1)) for key, part in item.items()])
+    return json_text(item)
 
 
 def digest_of(body: str) -> str:
@@ -108,6 +112,25 @@ def align(known: Sequence[Any], incoming: Sequence[Any], shown_from: int) -> Ali
     # Something before the known tail is new: all that is shown now counts as new, and what was
     # known stays in the archive.
     return Alignment(len(known), 0, len(known), len(known))
+
+
+def beside(known: Sequence[Any], incoming: Sequence[Any], shown_from: int, most: int) -> Alignment:
+    """Let a history go on after all that is known, which stays: nothing of it is taken back.
+
+    Args:
+        known: Of all known messages, by place.
+        incoming: Of the list, by index.
+        shown_from: First place that the caller showed last time.
+        most: Of the messages at the head that both have, so many need not be taken in again.
+    """
+    base = min(shown_from, len(known))
+    same = 0
+    for one, other in zip(known[base:], incoming, strict=False):
+        if one != other:
+            break
+        same += 1
+    skip = max(0, min(same, most))
+    return Alignment(len(known), skip, len(known) - skip, len(known), skip)
 
 
 def _tail_in(known: Sequence[Any], incoming: Sequence[Any]) -> int | None:

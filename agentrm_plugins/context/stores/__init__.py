@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
+from agentrm_plugins.context.stores.base import ColdStore, OwningStore, Row, SessionKey
 from agentrm_plugins.context.stores.memory import MemoryStore
 from agentrm_plugins.context.stores.sqlite import SqliteStore
 
-__all__ = ["ColdStore", "MemoryStore", "Row", "SessionKey", "SqliteStore"]
+__all__ = ["ColdStore", "MemoryStore", "OwningStore", "Row", "SessionKey", "SqliteStore"]

@@ -14,7 +14,7 @@ from os import getpid
 from pathlib import Path
 from typing import TypeVar
 
-from agentrm_plugins.context.stores.schema import SCHEMA, SCHEMA_VERSION
+from agentrm_plugins.context.stores.schema import GROWN, SCHEMA, SCHEMA_VERSION
 from agentrm_plugins.errors import (
     ClosedError,
     ConfigError,
@@ -103,7 +103,9 @@ class Connections:
             raise StoreCorrupt(f"path={self.path!r}: {way}")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for statement in SCHEMA:
+            # Asked again: another process may have made the tables in the meantime.
+            grown = connection.execute("PRAGMA user_version").fetchone()[0] == 1
+            for statement in (*(GROWN if grown else ()), *SCHEMA):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.recall.rank import Candidate, Corpus, bm25, weights_of
-from agentrm_plugins.context.stores.base import Row, SessionKey
+from agentrm_plugins.context.stores.base import Fence, Owned, Row, SessionKey, taken_over, written
+from agentrm_plugins.errors import StoreFenced
 
 __all__ = ["MemoryStore"]
 
 
 @dataclass(slots=True)
-class _Session:
+class _Archived:
     rows: dict[int, Row] = field(default_factory=dict)
     set_aside: list[Row] = field(default_factory=list)
     passages: dict[int, tuple[Passage, ...]] = field(default_factory=dict)
@@ -23,22 +25,56 @@ class _Session:
     count: int = 0
     terms: int = 0
     state: bytes | None = None
+    owned: Owned = field(default_factory=Owned)
+    writes: int = 0
 
 
 class MemoryStore:
-    """Keeps everything until it is dropped. Ranks exactly as `SqliteStore` does."""
+    """Keeps everything until it is dropped. Ranks exactly as `SqliteStore` does.
 
-    def __init__(self) -> None:
-        self._sessions: dict[SessionKey, _Session] = {}
+    Args:
+        clock: Seconds since the epoch, for the leases of owners.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._sessions: dict[SessionKey, _Archived] = {}
         self._lock = threading.Lock()
 
-    def _of(self, key: SessionKey) -> _Session:
-        return self._sessions.setdefault(SessionKey(*key), _Session())
+    def _of(self, key: SessionKey) -> _Archived:
+        return self._sessions.setdefault(SessionKey(*key), _Archived())
 
-    def append(self, key: SessionKey, rows: Sequence[Row]) -> None:
+    def owned(self, key: SessionKey) -> Owned:
+        """Say who has a session."""
+        with self._lock:
+            session = self._sessions.get(SessionKey(*key)) or _Archived()
+            return replace(session.owned, version=str(session.writes))
+
+    def claim(self, key: SessionKey, owner: str, lease_s: float, seen: str | None = None) -> Owned:
+        """Make `owner` the session's owner; give who had it before."""
+        with self._lock:
+            session = self._of(key)
+            before = replace(session.owned, version=str(session.writes))
+            session.owned = taken_over(key, before, (owner, lease_s, seen), self._clock())
+            return before
+
+    def _check(
+        self, key: SessionKey, session: _Archived, fence: Fence | None, back_to: int | None = None
+    ) -> None:
+        if fence is None:
+            return
+        has = session.owned
+        if (has.owner, has.token) != (fence.owner, fence.token):
+            raise StoreFenced(f"session={key[1]!r}: it is {has.owner or 'nobody'}'s now")
+        gone = None if back_to is None else (back_to, sum(s >= back_to for s in session.rows))
+        session.owned = written(has, fence, self._clock(), gone)
+
+    def append(self, key: SessionKey, rows: Sequence[Row], fence: Fence | None = None) -> None:
         """Write messages, all or none."""
         with self._lock:
             session = self._of(key)
+            self._check(key, session, fence)
+            session.writes += 1
             for row in rows:
                 there = session.rows.get(row.seq)
                 if there is not None and there.digest != row.digest:
@@ -58,12 +94,20 @@ class MemoryStore:
         with self._lock:
             return [(seq, row.digest) for seq, row in sorted(self._of(key).rows.items())]
 
-    def index(self, key: SessionKey, passages: Mapping[int, Sequence[Passage]]) -> None:
+    def index(
+        self,
+        key: SessionKey,
+        passages: Mapping[int, Sequence[Passage]],
+        fence: Fence | None = None,
+        digests: Mapping[int, str] | None = None,
+    ) -> None:
         """Make messages findable."""
         with self._lock:
             session = self._of(key)
+            self._check(key, session, fence)
             for seq, pieces in passages.items():
-                if seq not in session.rows or seq in session.passages:
+                row = session.rows.get(seq)
+                if row is None or seq in session.passages or not _is_it(row.digest, seq, digests):
                     continue
                 session.passages[seq] = tuple(pieces)
                 session.count += len(pieces)
@@ -77,6 +121,13 @@ class MemoryStore:
         with self._lock:
             session = self._of(key)
             return [seq for seq in sorted(session.rows) if seq not in session.passages][:limit]
+
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages."""
+        with self._lock:
+            session = self._of(key)
+            found = sorted(session.passages.items())
+            return [(seq, session.rows[seq].role, list(pieces)) for seq, pieces in found]
 
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
@@ -101,13 +152,16 @@ class MemoryStore:
         found.sort(key=lambda c: (-bm25(weights, c, mean)[0], -c.seq, c.start))
         return found[:limit], corpus
 
-    def rewind(self, key: SessionKey, seq: int) -> None:
+    def rewind(self, key: SessionKey, seq: int, fence: Fence | None = None) -> None:
         """Set aside what follows."""
         with self._lock:
-            self._cut(self._of(key), seq)
+            session = self._of(key)
+            self._check(key, session, fence, seq)
+            session.writes += 1
+            self._cut(session, seq)
 
     @staticmethod
-    def _cut(session: _Session, seq: int) -> None:
+    def _cut(session: _Archived, seq: int) -> None:
         for gone in [s for s in session.rows if s >= seq]:
             session.set_aside.append(session.rows.pop(gone))
             pieces = session.passages.pop(gone, ())
@@ -117,10 +171,12 @@ class MemoryStore:
                 for term in piece.terms:
                     session.postings.get(term, set()).discard((gone, place))
 
-    def save_state(self, key: SessionKey, state: bytes) -> None:
+    def save_state(self, key: SessionKey, state: bytes, fence: Fence | None = None) -> None:
         """Keep a session's state."""
         with self._lock:
-            self._of(key).state = state
+            session = self._of(key)
+            self._check(key, session, fence)
+            session.state = state
 
     def load_state(self, key: SessionKey) -> bytes | None:
         """Give the state that was saved last."""
@@ -140,3 +196,8 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _is_it(digest: str, seq: int, digests: Mapping[int, str] | None) -> bool:
+    """Whether the message at a place is still the one that was cut into passages."""
+    return digests is None or digests.get(seq, digest) == digest

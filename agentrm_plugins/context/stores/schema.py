@@ -1,18 +1,23 @@
 """The archive's tables. `live=0` marks a branch that the conversation was taken back from.
 
+A session's row says who may write to it (`owner`, `token`, until when), how often its messages were
+written (`version`), and what was taken back and perhaps told to nobody yet (`notice`).
 AUTOINCREMENT: the number of a deleted session is never given to another, whoever still holds it.
 """
 
 from __future__ import annotations
 
-__all__ = ["SCHEMA", "SCHEMA_VERSION"]
+__all__ = ["GROWN", "SCHEMA", "SCHEMA_VERSION"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS sessions(
         id INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, session TEXT NOT NULL,
         passages INTEGER NOT NULL DEFAULT 0, terms INTEGER NOT NULL DEFAULT 0, state BLOB,
+        owner TEXT NOT NULL DEFAULT '', token INTEGER NOT NULL DEFAULT 0,
+        until_s REAL NOT NULL DEFAULT 0, version INTEGER NOT NULL DEFAULT 0,
+        notice TEXT NOT NULL DEFAULT '',
         UNIQUE(tenant, session))""",
     """CREATE TABLE IF NOT EXISTS messages(
         id INTEGER PRIMARY KEY, session INTEGER NOT NULL, seq INTEGER NOT NULL, role TEXT NOT NULL,
@@ -30,3 +35,12 @@ SCHEMA = (
     """CREATE VIRTUAL TABLE IF NOT EXISTS fts USING fts5(
         terms, content='passages', content_rowid='id', tokenize="unicode61 remove_diacritics 0")""",
 )
+
+GROWN = (
+    "ALTER TABLE sessions ADD COLUMN owner TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE sessions ADD COLUMN token INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN until_s REAL NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN version INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN notice TEXT NOT NULL DEFAULT ''",
+)
+"""What an archive of format 1 lacks."""

@@ -12,14 +12,16 @@ is computed from the session's own numbers, so no other tenant's text has a say 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.recall.rank import Candidate, Corpus, bm25, weights_of
-from agentrm_plugins.context.stores.base import Row, SessionKey
+from agentrm_plugins.context.stores.base import Fence, Owned, Row, SessionKey, taken_over, written
 from agentrm_plugins.context.stores.connections import Connections
+from agentrm_plugins.errors import StoreFenced
 
 __all__ = ["SqliteStore"]
 
@@ -35,6 +37,7 @@ class SqliteStore:
         busy_timeout_s: Seconds to wait for another process's write. 5 is sqlite3's own default.
         durability: "process" (a killed process loses nothing) or "power" (nor does a power cut).
         max_bytes: The file's largest size, rounded to pages; None for no bound but the disk's.
+        clock: Seconds since the epoch, for the leases of owners.
 
     Raises:
         StoreError: The file cannot be opened, or is not an archive.
@@ -47,11 +50,13 @@ class SqliteStore:
         busy_timeout_s: float = 5.0,
         durability: str = "process",
         max_bytes: int | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._file = Connections(
             path, busy_timeout_s=busy_timeout_s, durability=durability, max_bytes=max_bytes
         )
         self.path = self._file.path
+        self._clock = clock
 
     @staticmethod
     def _id(connection: sqlite3.Connection, key: SessionKey) -> int | None:
@@ -69,11 +74,52 @@ class SqliteStore:
         ).lastrowid
         return int(made or 0)
 
-    def append(self, key: SessionKey, rows: Sequence[Row]) -> None:
+    def owned(self, key: SessionKey) -> Owned:
+        """Say who has a session."""
+        return self._file.read("read", lambda c: _owned(c, key))
+
+    def claim(self, key: SessionKey, owner: str, lease_s: float, seen: str | None = None) -> Owned:
+        """Make `owner` the session's owner; give who had it before."""
+
+        def work(connection: sqlite3.Connection) -> Owned:
+            before = _owned(connection, key)
+            has = taken_over(key, before, (owner, lease_s, seen), self._clock())
+            connection.execute(
+                "UPDATE sessions SET owner=?, token=?, until_s=? WHERE id=?",
+                (has.owner, has.token, has.until_s, self._made_id(connection, key)),
+            )
+            return before
+
+        return self._file.write("claim", work)
+
+    def _own_id(
+        self,
+        connection: sqlite3.Connection,
+        key: SessionKey,
+        fence: Fence | None,
+        changes: int = 0,
+        back_to: int | None = None,
+    ) -> int:
+        """The session's number, its lease prolonged; `StoreFenced` where it is another's."""
+        session = self._made_id(connection, key)
+        has = _owned(connection, key)
+        if fence is not None:
+            if (has.owner, has.token) != (fence.owner, fence.token):
+                whose = has.owner or "nobody"
+                raise StoreFenced(f"path={self.path!r}, session={key[1]!r}: it is {whose}'s now")
+            gone = None if back_to is None else (back_to, _count(connection, session, back_to))
+            has = written(has, fence, self._clock(), gone)
+        connection.execute(
+            "UPDATE sessions SET until_s=?, notice=?, version=version+? WHERE id=?",
+            (has.until_s, has.notice, changes, session),
+        )
+        return session
+
+    def append(self, key: SessionKey, rows: Sequence[Row], fence: Fence | None = None) -> None:
         """Write messages, all or none."""
 
         def work(connection: sqlite3.Connection) -> None:
-            session = self._made_id(connection, key)
+            session = self._own_id(connection, key, fence, 1)
             for row in rows:
                 there = connection.execute(
                     "SELECT digest FROM messages WHERE session=? AND seq=? AND live=1",
@@ -115,16 +161,22 @@ class SqliteStore:
         sql = "SELECT seq, digest FROM messages WHERE session=? AND live=1 ORDER BY seq"
         return self._file.read("read", lambda c: c.execute(sql, (self._id(c, key),)).fetchall())
 
-    def index(self, key: SessionKey, passages: Mapping[int, Sequence[Passage]]) -> None:
+    def index(
+        self,
+        key: SessionKey,
+        passages: Mapping[int, Sequence[Passage]],
+        fence: Fence | None = None,
+        digests: Mapping[int, str] | None = None,
+    ) -> None:
         """Make messages findable."""
 
         def work(connection: sqlite3.Connection) -> None:
-            session = self._made_id(connection, key)
+            session = self._own_id(connection, key, fence)
             for seq, pieces in passages.items():
                 row = connection.execute(
                     "UPDATE messages SET indexed=1 WHERE session=? AND seq=? AND live=1"
-                    " AND indexed=0 RETURNING id, role",
-                    (session, seq),
+                    " AND indexed=0 AND digest=coalesce(?, digest) RETURNING id, role",
+                    (session, seq, (digests or {}).get(seq)),
                 ).fetchone()
                 if row is not None:
                     _enter(connection, session, (row[0], seq, row[1]), pieces)
@@ -141,6 +193,16 @@ class SqliteStore:
             "read", lambda c: c.execute(sql, (self._id(c, key), limit)).fetchall()
         )
         return [row[0] for row in rows]
+
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages."""
+        sql = "SELECT seq, role, start, stop, terms FROM passages WHERE session=? ORDER BY seq, id"
+        found: dict[int, tuple[str, list[Passage]]] = {}
+        rows = self._file.read("read", lambda c: c.execute(sql, (self._id(c, key),)).fetchall())
+        for seq, role, start, stop, text in rows:
+            piece = Passage(start, stop, tuple(text.split(" ")[1:]))
+            found.setdefault(seq, (role, []))[1].append(piece)
+        return [(seq, role, pieces) for seq, (role, pieces) in found.items()]
 
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
@@ -182,14 +244,16 @@ class SqliteStore:
 
         return self._file.read("search", work)
 
-    def rewind(self, key: SessionKey, seq: int) -> None:
+    def rewind(self, key: SessionKey, seq: int, fence: Fence | None = None) -> None:
         """Set aside what follows: kept, and found no more."""
-        self._file.write("rewind", lambda c: _set_aside(c, self._made_id(c, key), seq))
+        self._file.write(
+            "rewind", lambda c: _set_aside(c, self._own_id(c, key, fence, 1, seq), seq)
+        )
 
-    def save_state(self, key: SessionKey, state: bytes) -> None:
+    def save_state(self, key: SessionKey, state: bytes, fence: Fence | None = None) -> None:
         """Keep a session's state."""
         sql = "UPDATE sessions SET state=? WHERE id=?"
-        self._file.write("save", lambda c: c.execute(sql, (state, self._made_id(c, key))))
+        self._file.write("save", lambda c: c.execute(sql, (state, self._own_id(c, key, fence))))
 
     def load_state(self, key: SessionKey) -> bytes | None:
         """Give the state that was saved last."""
@@ -224,6 +288,20 @@ class SqliteStore:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _owned(connection: sqlite3.Connection, key: SessionKey) -> Owned:
+    found = connection.execute(
+        "SELECT owner, token, until_s, CAST(version AS TEXT), notice FROM sessions"
+        " WHERE tenant=? AND session=?",
+        tuple(key),
+    ).fetchone()
+    return Owned(*found) if found else Owned()
+
+
+def _count(connection: sqlite3.Connection, session: int, seq: int) -> int:
+    sql = "SELECT count(*) FROM messages WHERE session=? AND seq>=? AND live=1"
+    return int(connection.execute(sql, (session, seq)).fetchone()[0])
 
 
 def _own(session: int | None) -> str:

@@ -15,10 +15,11 @@ from __future__ import annotations
 from math import floor, log
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.types.accounts import LazyHeap
+from agentrm_plugins.policy.order.heap import LazyHeap
 
 if TYPE_CHECKING:
-    from agentrm_plugins.types.accounts import Account, Bid, Tenant
+    from agentrm_plugins.policy.order.agent_queue import AgentQueue
+    from agentrm_plugins.types.accounts import Account, Tenant
 
 __all__ = ["Hrrn"]
 
@@ -74,32 +75,32 @@ class _HrrnQueue:
     def __len__(self) -> int:
         return self._live
 
-    def add(self, bid: Bid, now_s: float) -> None:  # noqa: ARG002
-        bid.slot = _bucket(bid.account)
-        self.restore(bid)
+    def add(self, agent: AgentQueue, now_s: float) -> None:  # noqa: ARG002
+        agent.slot = _bucket(agent.account)
+        self.restore(agent)
 
-    def restore(self, bid: Bid) -> None:
-        heap = self._buckets.get(bid.slot)
+    def restore(self, agent: AgentQueue) -> None:
+        heap = self._buckets.get(agent.slot)
         if heap is None:
-            heap = self._buckets[bid.slot] = LazyHeap()
-        heap.push(bid.head.seq, bid)
+            heap = self._buckets[agent.slot] = LazyHeap()
+        heap.push(agent.head.seq, agent)
         self._live += 1
 
-    def remove(self, bid: Bid) -> None:
-        heap = self._buckets[bid.slot]
-        heap.discard(bid)
+    def remove(self, agent: AgentQueue) -> None:
+        heap = self._buckets[agent.slot]
+        heap.discard(agent)
         self._live -= 1
         if not heap:
-            del self._buckets[bid.slot]
+            del self._buckets[agent.slot]
 
-    def best(self, now_s: float) -> Bid | None:
-        heads = [bid for heap in self._buckets.values() if (bid := heap.peek()) is not None]
-        return min(heads, key=lambda bid: self.rank(bid, now_s), default=None)
+    def best(self, now_s: float) -> AgentQueue | None:
+        heads = [agent for heap in self._buckets.values() if (agent := heap.peek()) is not None]
+        return min(heads, key=lambda agent: self.rank(agent, now_s), default=None)
 
-    def rank(self, bid: Bid, now_s: float) -> tuple[float, ...]:
-        service_s = _STEP**bid.slot
-        waited_s = now_s - bid.head.submitted_s
-        return (-(waited_s + service_s) / service_s, bid.head.seq)
+    def rank(self, agent: AgentQueue, now_s: float) -> tuple[float, ...]:
+        service_s = _STEP**agent.slot
+        waited_s = now_s - agent.head.submitted_s
+        return (-(waited_s + service_s) / service_s, agent.head.seq)
 
     def reprice(self, tenant: Tenant) -> None:
         pass

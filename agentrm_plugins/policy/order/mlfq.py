@@ -26,11 +26,12 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Protocol
 
-from agentrm_plugins.types.accounts import LazyHeap
+from agentrm_plugins.policy.order.heap import LazyHeap
 
 if TYPE_CHECKING:
     from agentrm_plugins.config import SchedulerConfig
-    from agentrm_plugins.types.accounts import Account, Bid, Tenant
+    from agentrm_plugins.policy.order.agent_queue import AgentQueue
+    from agentrm_plugins.types.accounts import Account, Tenant
 
 __all__ = ["Mlfq"]
 
@@ -132,7 +133,7 @@ class Mlfq:
 
 
 class _Level:
-    """The bids of one level, by tenant; tenants sorted by share when there are several."""
+    """The agents of one level, by tenant; tenants sorted by share when there are several."""
 
     __slots__ = ("_generation", "_prices", "_shares", "tenants")
 
@@ -142,20 +143,20 @@ class _Level:
         self._prices: list[tuple[float, int, Tenant]] = []
         self._generation = -1
 
-    def add(self, bid: Bid) -> None:
-        tenant = bid.account.tenant
+    def add(self, agent: AgentQueue) -> None:
+        tenant = agent.account.tenant
         heap = self.tenants.get(tenant)
         if heap is None:
             if len(self.tenants) == 1:
                 self._generation = -1  # The other one, alone so far, had no price.
             heap = self.tenants[tenant] = LazyHeap()
             self.reprice(tenant)
-        heap.push(bid.turn, bid)
+        heap.push(agent.turn, agent)
 
-    def remove(self, bid: Bid) -> None:
-        tenant = bid.account.tenant
+    def remove(self, agent: AgentQueue) -> None:
+        tenant = agent.account.tenant
         heap = self.tenants[tenant]
-        heap.discard(bid)
+        heap.discard(agent)
         if not heap:
             del self.tenants[tenant]
 
@@ -167,7 +168,7 @@ class _Level:
                 self._prices.clear()
                 self._generation = -1
 
-    def best(self) -> Bid | None:
+    def best(self) -> AgentQueue | None:
         tenants = self.tenants
         if not tenants:
             return None
@@ -221,37 +222,37 @@ class _MlfqQueue:
     def __len__(self) -> int:
         return self._live
 
-    def _level_of(self, bid: Bid) -> int:
-        # A bid queued before the last boost lies where its agent starts by now.
-        if bid.slot == self._mlfq.epoch:
-            return bid.level
-        return self._mlfq.start(bid.account)
+    def _level_of(self, agent: AgentQueue) -> int:
+        # Who was queued before the last boost lies where the agent starts by now.
+        if agent.slot == self._mlfq.epoch:
+            return agent.level
+        return self._mlfq.start(agent.account)
 
-    def _home(self, bid: Bid) -> _Level:
-        start = self._mlfq.start(bid.account)
+    def _home(self, agent: AgentQueue) -> _Level:
+        start = self._mlfq.start(agent.account)
         stack = self._stacks.get(start)
         if stack is None:
             stack = self._stacks[start] = [_Level(self._shares) for _ in range(self._depth)]
-        return stack[self._level_of(bid)]
+        return stack[self._level_of(agent)]
 
-    def add(self, bid: Bid, now_s: float) -> None:
+    def add(self, agent: AgentQueue, now_s: float) -> None:
         self._notice_boost()
-        self._mlfq.charged(bid.account, now_s)
-        bid.level = bid.account.level
-        bid.slot = self._mlfq.epoch
-        self._home(bid).add(bid)
+        self._mlfq.charged(agent.account, now_s)
+        agent.level = agent.account.level
+        agent.slot = self._mlfq.epoch
+        self._home(agent).add(agent)
         self._live += 1
 
-    def restore(self, bid: Bid) -> None:
-        self._home(bid).add(bid)
+    def restore(self, agent: AgentQueue) -> None:
+        self._home(agent).add(agent)
         self._live += 1
 
-    def remove(self, bid: Bid) -> None:
+    def remove(self, agent: AgentQueue) -> None:
         self._notice_boost()
-        self._home(bid).remove(bid)
+        self._home(agent).remove(agent)
         self._live -= 1
 
-    def best(self, now_s: float) -> Bid | None:
+    def best(self, now_s: float) -> AgentQueue | None:
         self._notice_boost()
         stacks = list(self._stacks.values())
         for number in range(self._depth):
@@ -262,19 +263,19 @@ class _MlfqQueue:
                 return min(heads, key=lambda head: self.rank(head, now_s))
         return None
 
-    def _head(self, stack: list[_Level], number: int, now_s: float) -> Bid | None:
+    def _head(self, stack: list[_Level], number: int, now_s: float) -> AgentQueue | None:
         """Who goes next of one level of one stack, once all that is due there is demoted."""
-        while (bid := stack[number].best()) is not None:
-            self._mlfq.charged(bid.account, now_s)
-            if bid.account.level == number:
-                return bid
-            self.remove(bid)
-            self.add(bid, now_s)
+        while (agent := stack[number].best()) is not None:
+            self._mlfq.charged(agent.account, now_s)
+            if agent.account.level == number:
+                return agent
+            self.remove(agent)
+            self.add(agent, now_s)
         return None
 
-    def rank(self, bid: Bid, now_s: float) -> tuple[float, ...]:  # noqa: ARG002
-        share = self._shares.share(bid.account.tenant)
-        return (self._level_of(bid), share, bid.turn)
+    def rank(self, agent: AgentQueue, now_s: float) -> tuple[float, ...]:  # noqa: ARG002
+        share = self._shares.share(agent.account.tenant)
+        return (self._level_of(agent), share, agent.turn)
 
     def reprice(self, tenant: Tenant) -> None:
         for stack in self._stacks.values():

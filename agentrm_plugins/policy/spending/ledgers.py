@@ -7,19 +7,20 @@ nothing is spent (any more) is forgotten; what is spent of a budget without a wi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.spending.budget import Budget, Resource, first_refusal
 from agentrm_plugins.policy.spending.rate_shares import RateShares
+from agentrm_plugins.types.calls import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from agentrm_plugins.config.endpoints import BudgetConfig, ShareConfig
     from agentrm_plugins.policy.spending.spender import Owner, Spender
-    from agentrm_plugins.types.calls import Usage
 
 __all__ = ["Ledgers"]
 
@@ -137,21 +138,21 @@ class Ledgers:
 
 def _amounts(spender: Spender) -> dict[Resource, float]:
     """What a call will probably use."""
-    need, estimate = spender.need, spender.call.estimate
-    output = int(need["output_tokens"]) if need else estimate.output_tokens
-    return _priced(spender, estimate.input_tokens, output, estimate.cached_input_tokens)
+    need, usage = spender.need, spender.call.estimate
+    if need:
+        usage = replace(usage, output_tokens=int(need["output_tokens"]))
+    return _priced(spender, usage)
 
 
 def _used(spender: Spender, usage: Usage | None) -> dict[Resource, float]:
     """What a call that ran has used, as far as anybody knows."""
     if usage is not None:
-        cached = usage.cached_input_tokens
-        return _priced(spender, usage.input_tokens, usage.output_tokens, cached)
+        return _priced(spender, usage)
     read = spender.call.estimate.input_tokens if spender.beats else 0
-    return _priced(spender, read, spender.beaten_tokens, 0)
+    return _priced(spender, Usage(read, spender.beaten_tokens))
 
 
-def _priced(spender: Spender, inputs: int, outputs: int, cached: int) -> dict[Resource, float]:
+def _priced(spender: Spender, usage: Usage) -> dict[Resource, float]:
     price = None if spender.endpoint is None else spender.endpoint.price
-    cost = 0.0 if price is None else price.cost(inputs, outputs, cached)
-    return {Resource.TOKENS: inputs + outputs, Resource.CALLS: 1.0, Resource.COST: cost}
+    cost = 0.0 if price is None else price.cost(usage)
+    return {Resource.TOKENS: usage.total_tokens, Resource.CALLS: 1.0, Resource.COST: cost}

@@ -1,0 +1,67 @@
+"""What a call of the SDK used: as its provider reports it, or else by what came."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins.integration import UsageTally, estimated_usage, reported_usage, said_in
+
+if TYPE_CHECKING:
+    from agentrm_plugins import Call, Usage
+
+__all__ = ["Tally", "usage_of", "usage_of_body", "used_or_estimated"]
+
+_LAST = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+def usage_of(answer: Any) -> Usage | None:
+    """What the provider counted, in an answer or a stream's piece of any of its kinds."""
+    usage = reported_usage(_get(answer, "usage"))
+    if usage is None:
+        usage = reported_usage(_get(_get(answer, "response"), "usage"))
+    return usage
+
+
+def used_or_estimated(call: Call, answer: Any) -> Usage:
+    """What an answer cost: as reported, or else the input as estimated and what was said."""
+    return usage_of(answer) or estimated_usage(call, answer)
+
+
+def usage_of_body(call: Call, response: Any) -> Usage | None:
+    """The same of a body that the caller reads himself; None while it has not been read."""
+    raw = getattr(response, "_content", None)  # never read it here: it is the caller's
+    if not isinstance(raw, bytes):
+        return None
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        return None
+    return used_or_estimated(call, body)
+
+
+class Tally(UsageTally):
+    """Adds up what the pieces of a stream report; where they report nothing, it counts them."""
+
+    __slots__ = ()
+
+    def add(self, piece: Any, text_chars: int = 0) -> None:
+        """One more piece."""
+        kind = str(getattr(piece, "type", ""))
+        choices = getattr(piece, "choices", None)
+        if choices:
+            text_chars += sum(map(len, said_in(getattr(choices[0], "delta", None))))
+            if getattr(choices[0], "finish_reason", None):
+                self.whole = True
+        elif kind.endswith(".delta"):
+            delta = getattr(piece, "delta", None)
+            text_chars += len(delta) if isinstance(delta, str) else 0
+        if kind in _LAST:
+            self.whole = True
+        super().add(usage_of(piece), text_chars)
+
+
+def _get(holder: Any, name: str) -> Any:
+    if isinstance(holder, dict):
+        return holder.get(name)
+    return getattr(holder, name, None)

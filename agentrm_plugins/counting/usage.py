@@ -1,0 +1,249 @@
+"""What a call used, as its provider reports it in whatever words, or as far as anybody can tell.
+
+Law: ``input = all that was read``, cached and newly cached tokens included; ``output = all that was
+generated``, reasoning included. OpenAI and Google count cached input within the input, Anthropic
+and Bedrock beside it. Where the total is more than input and output, somebody counts reasoning
+outside, and the difference is output. Cached tokens are never more than the input. A report of
+nothing but zeros is no report.
+
+In a stream, reports are either parts (each chunk its own) or running totals (each chunk all so
+far). Totals are known by the input being told again, or by outputs that rise from chunk to chunk;
+of totals the largest counts, parts are added up. A stream without any report costs the input as
+estimated and the text that came.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from math import isfinite
+from typing import Any, cast
+
+from agentrm_plugins.counting.encodings import request_counter
+from agentrm_plugins.types.calls import Call, Usage
+
+__all__ = ["UsageTally", "estimated_usage", "reported_usage", "said_in"]
+
+_MOST_TOKENS = 10**9
+"""No model reads or writes that many in one call: a larger number is none."""
+_CHARS_PER_TOKEN = 4
+_TOTALS = 3
+"""So many rising reports in a row are running totals. Guessed: parts rise by chance as well."""
+
+# Each name is from the provider's own reference of its API; the first one that is there counts.
+_INPUT = ("prompt_tokens", "input_tokens", "inputTokens", "prompt_token_count", "promptTokenCount",
+          "prompt_eval_count", "inputTokenCount")  # fmt: skip
+_OUTPUT = ("completion_tokens", "output_tokens", "outputTokens", "candidates_token_count",
+           "candidatesTokenCount", "eval_count", "outputTokenCount")  # fmt: skip
+_TOTAL = ("total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
+_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+_OUTPUT_DETAILS = (
+    "completion_tokens_details", "output_tokens_details", "output_token_details",
+)  # fmt: skip
+_CACHED_WITHIN = ("cached_tokens", "cache_read")
+_CACHED = ("prompt_cache_hit_tokens", "cached_content_token_count", "cachedContentTokenCount",
+           "cached_tokens")  # fmt: skip
+_CACHED_BESIDE = ("cache_read_input_tokens", "cacheReadInputTokens", "cacheReadInputTokenCount")
+_WRITTEN_BESIDE = (
+    "cache_creation_input_tokens", "cacheWriteInputTokens", "cacheWriteInputTokenCount",
+)  # fmt: skip
+_WRITTEN_WITHIN = ("cache_creation", "cache_write_tokens")
+_WRITTEN_FOR = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_REASONING = ("reasoning_tokens", "reasoning")
+_THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
+_RARE = frozenset((*_CACHED, *_CACHED_BESIDE, *_WRITTEN_BESIDE, *_THOUGHTS))
+_NAMES = (*_INPUT, *_OUTPUT, *_TOTAL, *_DETAILS, *_OUTPUT_DETAILS, *sorted(_RARE))
+_DETAIL_NAMES = (*_CACHED_WITHIN, *_WRITTEN_WITHIN, *_WRITTEN_FOR)
+_NOTHING: Mapping[str, Any] = {}
+_SAID = frozenset(
+    {"content", "text", "refusal", "arguments", "input", "thinking", "reasoning", "summary",
+     "reasoning_content", "delta", "message", "function", "tool_calls", "parts", "args"}
+)  # fmt: skip
+_ARGUMENTS = frozenset({"args", "input", "arguments"})
+_ANSWERS = frozenset({"choices", "output", "candidates", "response"})
+_MOST_DEPTH = 12
+
+
+def reported_usage(report: Any) -> Usage | None:
+    """Read a report of usage; None if it reports nothing.
+
+    Args:
+        report: A mapping or an object with OpenAI's, Anthropic's, Google's, Bedrock's, Ollama's or
+            LangChain's names for what was used.
+    """
+    if report is None:
+        return None
+    told = _fields(report, _NAMES)
+    details = _fields(_first(told, _DETAILS), _DETAIL_NAMES)
+    rare = not _RARE.isdisjoint(told)
+    beside = _count(told, _CACHED_BESIDE) if rare else 0
+    cached = _count(details, _CACHED_WITHIN)
+    written = max(_count(details, _WRITTEN_WITHIN), sum(_counts(details, _WRITTEN_FOR)))
+    read = _count(told, _INPUT)
+    made = _count(told, _OUTPUT)
+    if rare:
+        cached = cached or _count(told, _CACHED) or beside
+        written = written or _count(told, _WRITTEN_BESIDE)
+        read += beside + _count(told, _WRITTEN_BESIDE)
+        made += _count(told, _THOUGHTS)
+    reasoned = _count(_fields(_first(told, _OUTPUT_DETAILS), _REASONING), _REASONING)
+    if reasoned > made:  # so it cannot be a part of it
+        made += reasoned
+    total = _count(told, _TOTAL)
+    if not read and not made:
+        return Usage(total) if total else None
+    return Usage(read, max(made, total - read), cached, written)
+
+
+def _fields(holder: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
+    """A mapping as it is; of an object what it has under these names."""
+    if holder.__class__ is dict or isinstance(holder, Mapping):
+        return cast("Mapping[str, Any]", holder)
+    if holder is None:
+        return _NOTHING
+    return {name: getattr(holder, name, None) for name in names}
+
+
+def _first(told: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((told[name] for name in names if told.get(name) is not None), None)
+
+
+def _counts(told: Mapping[str, Any], names: tuple[str, ...]) -> list[int]:
+    return [_number(told[name]) for name in names if name in told]
+
+
+def _count(told: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """The first count under these names that says something."""
+    for name in names:
+        if name in told and (found := _number(told[name])):
+            return found
+    return 0
+
+
+def _number(value: Any) -> int:
+    """A count that can be trusted: providers report None, floats and texts as well."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:  # noqa: PLR2004
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    if isinstance(value, float) and not isfinite(value):
+        return 0
+    return int(value) if 0 < value <= _MOST_TOKENS else 0
+
+
+def estimated_usage(call: Call, answer: Any) -> Usage:
+    """What a call cost whose provider reports nothing: the input as estimated, the answer's text.
+
+    Args:
+        call: As it was declared.
+        answer: A text, or the answer in any provider's form.
+    """
+    model = (call.endpoint or "").partition("#")[0].rpartition("/")[2]
+    count = request_counter(model).text
+    said = answer if isinstance(answer, str) else "\n".join(said_in(answer))
+    return Usage(call.estimate.input_tokens, max(count(said), call.estimate.output_tokens))
+
+
+def said_in(answer: Any, depth: int = 0) -> Iterator[str]:
+    """The texts that a model said in an answer: content, reasoning, arguments of its calls."""
+    if isinstance(answer, str):
+        yield answer
+        return
+    if depth > _MOST_DEPTH or answer is None:
+        return
+    if isinstance(answer, list | tuple):
+        for item in answer:
+            yield from said_in(item, depth + 1)
+        return
+    fields = answer if isinstance(answer, Mapping) else getattr(answer, "__dict__", None)
+    if not isinstance(fields, Mapping):
+        return
+    for name, value in fields.items():
+        if name in _ARGUMENTS and isinstance(value, Mapping):
+            yield json.dumps(value, default=str)
+            continue
+        if name in _SAID or (
+            depth == 0 and name in {"choices", "output", "candidates", "response"}
+        ):
+            yield from said_in(value, depth + 1)
+
+
+class UsageTally:
+    """Adds up what the chunks of a stream report.
+
+    Args:
+        expected: The guess made before the call: its input counts if the provider says nothing.
+
+    Attributes:
+        whole: Whether the last chunk that has a text was seen; for whoever feeds it.
+    """
+
+    __slots__ = (
+        "_chars", "_expected", "_last", "_peak", "_reports", "_rising", "_sum", "chunks", "whole",
+    )  # fmt: skip
+
+    def __init__(self, expected: Usage) -> None:
+        self._expected = expected
+        self._sum: Usage | None = None
+        self._last = self._peak = self._reports = self._chars = self.chunks = 0
+        self._rising = True
+        self.whole = False
+
+    def add(self, report: Usage | None, text_chars: int = 0) -> None:
+        """One more chunk.
+
+        Args:
+            report: What it says of usage, or None.
+            text_chars: Characters of text that came with it.
+        """
+        self.chunks += 1
+        self._chars += text_chars
+        if report is None:
+            return
+        if report.output_tokens:
+            self._reports += 1
+            self._rising = self._rising and report.output_tokens > self._last
+            self._last = report.output_tokens
+        self._peak = max(self._peak, report.output_tokens)
+        known = self._sum
+        if known is None:
+            self._sum = report
+        elif report.input_tokens and known.input_tokens:
+            self._sum = _combined(max, known, report)  # told again: running totals
+        else:
+            self._sum = _combined(_plus, known, report)
+
+    def usage(self) -> Usage | None:
+        """What the whole stream reported; None if it reported nothing."""
+        told = self._sum
+        if told is None or not (self._rising and self._reports >= _TOTALS):
+            return told
+        return Usage(
+            told.input_tokens, self._peak, told.cached_input_tokens, told.cache_write_tokens
+        )
+
+    def cut(self) -> Usage | None:
+        """What has come so far cost at least: a token a chunk, or one for four characters."""
+        if not self.chunks:
+            return None
+        told = self.usage() or Usage()
+        came = max(self.chunks, -(-self._chars // _CHARS_PER_TOKEN))
+        return Usage(
+            told.input_tokens or self._expected.input_tokens,
+            max(told.output_tokens, came),
+            told.cached_input_tokens,
+            told.cache_write_tokens,
+        )
+
+
+def _plus(one: int, other: int) -> int:
+    return one + other
+
+
+def _combined(how: Any, one: Usage, other: Usage) -> Usage:
+    return Usage(
+        how(one.input_tokens, other.input_tokens),
+        how(one.output_tokens, other.output_tokens),
+        how(one.cached_input_tokens, other.cached_input_tokens),
+        how(one.cache_write_tokens, other.cache_write_tokens),
+    )

@@ -1,0 +1,92 @@
+"""The errors of calls that the core turned away or gave up: what happened, and the way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.errors import (
+    AgentEnded,
+    BudgetExceeded,
+    CallReaped,
+    CallRefused,
+    CallTooLarge,
+    ClosedError,
+    EndpointUnavailable,
+    QueueFull,
+    WaitTimeout,
+)
+
+if TYPE_CHECKING:
+    from agentrm_plugins.types.calls import Call
+    from agentrm_plugins.types.effects import Reaped, Refused
+
+__all__ = ["reaped_error", "refusal"]
+
+_WHY = {
+    "first_token": "no token within first_token_timeout_s",
+    "response": "no answer within response_timeout_s",
+    "silence": "no progress within silence_timeout_s",
+    "total": "longer than total_timeout_s",
+    "gave_way": "it made room for another attempt",
+}
+
+
+def reaped_error(effect: Reaped, call: Call) -> CallReaped:
+    """The error for a call that lost its lane."""
+    message = (
+        f"call {effect.ticket} of agent {call.agent!r} was reaped after "
+        f"{effect.held_s:.1f} s on a lane ({_WHY[effect.cause]}); raise that timeout if the "
+        "call was healthy, or try it again"
+    )
+    return CallReaped(
+        message, ticket=effect.ticket, agent=call.agent, cause=effect.cause, held_s=effect.held_s
+    )
+
+
+def refusal(effect: Refused, call: Call) -> CallRefused | ClosedError:
+    """The error for a refused call."""
+    cause = effect.cause
+    who = f"call {effect.ticket} of agent {call.agent!r}"
+    if cause == "closed":
+        return ClosedError(f"{who} was refused: the AgentRM is closed; make a new one")
+    kind, why = _REFUSALS.get(cause, (CallRefused, f"was withdrawn ({cause})"))
+    if effect.detail:
+        why = f"{why} [{effect.detail}]"
+    return kind(
+        f"{who} {why} (waited {effect.waited_s:.1f} s)",
+        ticket=effect.ticket,
+        agent=call.agent,
+        cause=cause,
+    )
+
+
+_REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
+    "queue_full": (
+        QueueFull,
+        "was refused: max_waiting calls wait already; raise it, add lanes, or ask for less",
+    ),
+    "agent_queue_full": (
+        QueueFull,
+        "was refused: max_waiting_per_agent calls of it wait already; raise it, or ask for less",
+    ),
+    "wait_timeout": (
+        WaitTimeout,
+        "was refused: no lane within its wait_timeout_s; raise it, or add lanes",
+    ),
+    "too_large": (
+        CallTooLarge,
+        "was refused: it needs more than the endpoint's whole limit; send less, or ask for less",
+    ),
+    "budget": (
+        BudgetExceeded,
+        "was refused: a budget has no room for it; raise the budget, or wait for its window",
+    ),
+    "endpoint_unavailable": (
+        EndpointUnavailable,
+        "was refused: its endpoint fails, and is left alone until a probe succeeds",
+    ),
+    "agent_ended": (
+        AgentEnded,
+        "was withdrawn: the agent, or a parent of it, was ended",
+    ),
+}

@@ -1,0 +1,1 @@
+"""How far a call walks through the code: `python -m benchmarks.walks`."""

@@ -1,0 +1,116 @@
+"""Archives that rot: whatever bit flips, the session is told so and is right, or is as it was."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextLifecycle
+from agentrm_plugins.context.stores import MemoryStore, SessionKey
+from agentrm_plugins.context.stores.checksum import opened, sealed
+from agentrm_plugins.errors import StoreLocked
+
+KEY = SessionKey("default", "s")
+CONFIG = ContextConfig(budget_tokens=600)
+
+
+def talk(turns):
+    return [
+        {"role": "user", "content": f"The code of item {n} is KX-{1000 + n}. " + "bla " * 10}
+        for n in range(turns)
+    ]
+
+
+def manager_on(store):
+    return ContextLifecycle(CONFIG, store=store, submit=lambda job: job(), clock=lambda: 5.0)
+
+
+@pytest.fixture(scope="module")
+def saved():
+    """A hibernated session: its archive, its sealed state, its bytes."""
+    store = MemoryStore()
+    with manager_on(store) as manager:
+        manager.session("s").prepare(talk(30))
+        dumped = manager.session("s").dump()
+    return store, store.load_state(KEY), dumped
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_flipped_bit_of_a_state_is_taken_for_a_good_one(saved, seed):
+    """Of 152 flips none is accepted; the state is made again from the messages, and told."""
+    store, state, _ = saved
+    rng = random.Random(seed)
+    for _ in range(38):
+        at = rng.randrange(8 * len(state))
+        broken = bytearray(state)
+        broken[at // 8] ^= 1 << at % 8
+        with pytest.raises(ValueError, match="checksum"):
+            opened(bytes(broken))
+    store.save_state(KEY, bytes(broken))
+    with manager_on(store) as manager:
+        view = manager.session("s").prepare([*talk(30), talk(31)[-1]])
+        assert any("made again from the archived messages" in text for text in view.repairs)
+        assert view.tokens <= CONFIG.budget_tokens
+        assert "KX-1003" in manager.session("s").recall("code of item 3")
+    store.rewind(KEY, 30)
+    store.save_state(KEY, state)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 20, 47, 48, 500])
+def test_a_cut_state_is_known(saved, kept):
+    """However much of it is left."""
+    with pytest.raises(ValueError, match="checksum"):
+        opened(saved[1][:kept])
+
+
+def test_a_good_state_comes_back_byte_for_byte(saved):
+    """What was sealed is what is opened, also where it holds line ends."""
+    assert opened(saved[1]) == saved[2]
+    assert opened(sealed(b"a\nb\n")) == b"a\nb\n"
+
+
+def test_a_message_whose_text_was_changed_is_told(saved):
+    """Its digest is not that of what was archived: it is not passed on as if it were."""
+    store = MemoryStore()
+    with manager_on(store) as manager:
+        manager.session("s").prepare(talk(3))
+    rows = store._sessions[KEY].rows
+    body = json.loads(rows[1].body)
+    body["content"] = body["content"].replace("KX-1001", "KX-9999")
+    object.__setattr__(rows[1], "body", json.dumps(body))
+    with manager_on(store) as manager:
+        view = manager.session("s").prepare(talk(3)[2:])
+        assert any("message 1: its text is not what" in text for text in view.repairs)
+        assert "KX-9999" not in str(view.messages)
+
+
+class Refusing(MemoryStore):
+    """Refuses to keep states while it is down."""
+
+    down = True
+
+    def save_state(self, key, state, fence=None):
+        if self.down:
+            raise StoreLocked("path='x': held by another; try again")
+        super().save_state(key, state, fence)
+
+
+def test_closing_can_be_tried_again():
+    """What the store refused stays in memory; the next `close` writes it, a third does nothing."""
+    store = Refusing()
+    manager = manager_on(store)
+    for name in ("s", "t"):
+        manager.session(name).prepare(talk(3))
+    for _ in range(2):
+        with pytest.raises(StoreLocked):
+            manager.close()
+    assert len(manager.statistics()) == 2
+    store.down = False
+    manager.close()
+    manager.close()
+    assert manager.statistics() == {}
+    assert store.load_state(KEY) is not None
+    assert store.owned(KEY).until_s == 0
