@@ -147,9 +147,14 @@ class ContextSession:
                     # Another process took the session over: what was begun here never was.
                     shared.archive.let_go()
                     self._read_again()
+            try:
+                view = turn.view()
+            except BaseException:
+                self._told = list(dict.fromkeys(shared.transcript.repairs))  # for the next turn
+                raise
             self._told = []
-            view = turn.view()
             self._last_tokens = turn.total
+            shared.archive.told()
             return view
 
     def _next(self) -> ContextSession:
@@ -175,6 +180,8 @@ class ContextSession:
                 change = archive.claim(seen.version)
             if change.stale:
                 self._read_again()
+            if change.notice:
+                self._told.append(change.notice)
             if change.foreign:
                 state = self._shared.transcript
                 state.foreign, state.handed_over = len(state.entries), change.handed_over
@@ -329,6 +336,11 @@ class ContextSession:
         with self._shared.lock:
             state = self._shared.transcript
             state.ceiling = max(1, int(min(state.most, state.charged(self._last_tokens)) * share))
+
+    def take_turns(self) -> None:
+        """Tell that the provider wants roles to alternate; later views of this object do."""
+        with self._shared.lock:
+            self._shared.transcript.takes_turns = True
 
     @property
     def pressure(self) -> Pressure:
