@@ -36,6 +36,7 @@ from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run
 from agentrm_plugins.hosts.judgement import judge, judge_response
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import retry_policy
+from agentrm_plugins.hosts.tracing import about
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.types.arguments import no_such_argument, suggesting
@@ -51,6 +52,7 @@ from agentrm_plugins.types.identity import (
     ACTIVE,
     IDENTITY,
     NOBODY,
+    QUEUED,
     WAITING,
     Active,
     Identity,
@@ -70,6 +72,7 @@ __all__ = [
     "NOBODY",
     "OVERFLOW_SHARE",
     "PROMPT",
+    "QUEUED",
     "RECALL_TOOL",
     "REPLY_OVERHEAD",
     "ROLES",
@@ -95,6 +98,7 @@ __all__ = [
     "ToolCall",
     "UsageTally",
     "Verdict",
+    "about",
     "active_call",
     "active_lease",
     "check_core",

@@ -39,6 +39,7 @@ from agentrm_langchain.identity import Options, declared, identify, lane_of, not
 from agentrm_langchain.ledger import RUN, Run, ledger_of
 from agentrm_langchain.place import Place
 from agentrm_langchain.sdk import under_management
+from agentrm_langchain.tracing import traced
 from agentrm_plugins import AgentRM, Call, Lease, Usage
 from agentrm_plugins.integration import Priority, Said, check_core, core_of, retry_policy
 
@@ -173,7 +174,8 @@ class AgentRMChatModel(Delegate):
         if place.is_running():
             return work()
         make = place.during(partial(gate.call, self.rm, work=work, abandon=self.abandon_hung))
-        result: ChatResult = place.go(self._call(run, messages, kwargs), make)
+        with traced(run_manager, run):
+            result: ChatResult = place.go(self._call(run, messages, kwargs), make)
         return result
 
     async def _agenerate(
@@ -193,7 +195,8 @@ class AgentRMChatModel(Delegate):
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         enter = gate.call_in_thread if threaded else gate.call_async
         make = place.during_async(partial(enter, self.rm, work=work))
-        result: ChatResult = await place.go_async(self._call(run, messages, kwargs), make)
+        with traced(run_manager, run):
+            result: ChatResult = await place.go_async(self._call(run, messages, kwargs), make)
         return result
 
     def _stream(
@@ -232,7 +235,8 @@ class AgentRMChatModel(Delegate):
         def make(lease: Lease) -> Iterator[Any]:
             return gate.stream(self.rm, lease, work, abandon=self.abandon_hung)
 
-        chunks = place.go(self._call(run, messages, kwargs, True), place.opening(make))
+        with traced(run_manager, run):
+            chunks = place.go(self._call(run, messages, kwargs, True), place.opening(make))
         try:
             yield from chunks
         finally:
@@ -250,7 +254,8 @@ class AgentRMChatModel(Delegate):
                 return await gate.stream_async(self.rm, lease, work)
 
             call = self._call(run, messages, kwargs, True)
-            chunks = await place.go_async(call, place.opening_async(make))
+            with traced(run_manager, run):
+                chunks = await place.go_async(call, place.opening_async(make))
         else:
             chunks = work()
         try:
@@ -274,7 +279,7 @@ class AgentRMChatModel(Delegate):
         return Place(self.rm, number, retry_policy(self.retry))
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
-        run_id, parent, metadata = run
+        run_id, parent, metadata, _ = run
         hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
         own = self._own
         if hint is None:
@@ -383,7 +388,7 @@ class AgentRMChatModel(Delegate):
             run_id = config["run_id"] = uuid7()
         metadata = {**(config.get("metadata") or {}), **(self.metadata or {})}
         parent = getattr(config.get("callbacks"), "parent_run_id", None)
-        return config, Run(run_id, parent, metadata)
+        return config, Run(run_id, parent, metadata, (config.get("callbacks"), self.callbacks))
 
     def _generate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any

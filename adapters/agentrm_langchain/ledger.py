@@ -26,6 +26,7 @@ class Run(NamedTuple):
     run_id: UUID | None
     parent_run_id: UUID | None
     metadata: Mapping[str, Any]
+    callbacks: Any = None
 
 
 # LangChain hands no run manager to `_stream`; the wrapped model notes the run here on the way in.
