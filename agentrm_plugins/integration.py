@@ -24,7 +24,7 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
-from agentrm_plugins.context.stores.base import Fence, Owned, taken_over
+from agentrm_plugins.context.stores.base import Fence, Owned, taken_over, written
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
@@ -157,6 +157,7 @@ __all__ = [
     "say",
     "taken_over",
     "while_waiting",
+    "written",
 ]
 
 

@@ -119,11 +119,14 @@ def _caught_up(key: SessionKey, store: ColdStore, state: Session, told: list[str
     if not there:
         return state
     later = [seq for seq, _ in there[same:]]
-    hot = {e.seq for e in state.entries if e.seq >= state.first_hot or e.seq == state.pinned}
+    open_places = set(store.unindexed(key, 1 << 30))
+    hot = {
+        e.seq for e in state.entries
+        if e.seq >= state.first_hot or e.seq == state.pinned or e.seq in open_places
+    }  # fmt: skip
     rows = store.read(key, sorted({*hot, *later}))
     if len(rows) < len({*hot, *later}):
         raise _MovedError
-    open_places = set(store.unindexed(key, 1 << 30))
     for entry in state.entries:
         entry.indexed = entry.seq not in open_places
         if entry.seq in hot:

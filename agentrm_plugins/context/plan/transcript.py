@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding, find
-from agentrm_plugins.context.notes.notes import Ledger
+from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.notes.text import Passage, passages, terms
 from agentrm_plugins.context.plan.align import Alignment, align, beside, mark_of
 from agentrm_plugins.context.plan.bodies import (
@@ -93,12 +93,30 @@ class Replacement:
 
 @dataclass(slots=True)
 class Recalled:
-    """Passages paged in before the user message at `anchor`."""
+    """Passages paged in before the user message at `anchor`.
+
+    Args:
+        anchor: Its place.
+        text: As it is sent.
+        tokens: Its count, frame included.
+        places: Of the messages that are shown.
+        short: The best of it within its share, for when the room that it had beyond is needed; ""
+            where it has none beyond.
+        short_tokens: Its count.
+    """
 
     anchor: int
     text: str
     tokens: int
     places: list[int]
+    short: str = ""
+    short_tokens: int = 0
+
+    def shortened(self) -> Recalled:
+        """Give the same within its share."""
+        if not self.short:
+            return self
+        return Recalled(self.anchor, self.short, self.short_tokens, self.places)
 
 
 @dataclass(slots=True)
@@ -107,8 +125,9 @@ class Session:
 
     config: ContextConfig
     counter: TokenCounter
+    tools_tokens: int = 0
     entries: list[Entry] = field(default_factory=list)
-    ledger: Ledger = field(default_factory=Ledger)
+    notes: Notes = field(default_factory=Notes)
     episodes: list[Episode] = field(default_factory=list)
     replaced: dict[int, Replacement] = field(default_factory=dict)
     recalls: list[Recalled] = field(default_factory=list)
@@ -292,7 +311,7 @@ class Session:
         """Go back to `where.keep` messages; compacted ones before it are shown again if needed."""
         keep = where.keep
         del self.entries[keep:]
-        self.ledger.drop_from(keep)
+        self.notes.drop_from(keep)
         self.generation += 1
         while self.episodes and self.episodes[-1].last >= keep:
             self.first_hot = min(self.first_hot, self.episodes.pop().first)
@@ -325,27 +344,19 @@ class Session:
         if entry.noted:
             return
         entry.noted = True
-        gone = {note.id for note in self.ledger.add(entry.seq, entry.role, findings)}
+        gone = {note.id for note in self.notes.add(entry.seq, entry.role, findings)}
         if gone and not self.sends(entry.seq):
             # Where the correction itself stands in the prompt, after the notes, they wait for the
             # next compaction: writing them again would break the prefix for one line.
-            places = {self.ledger.notes[identity].seq for identity in gone}
+            places = {self.notes.by_id[identity].seq for identity in gone}
             for episode in self.episodes:
                 told = not places.isdisjoint(seq for seq, _ in episode.told)
                 if episode.narrative or told or gone & set(episode.notes):
                     episode.text = ""
-            self.drop_stale_recalls()
-
-    def drop_stale_recalls(self) -> None:
-        """Take out recalled passages that hold a corrected value."""
-        self.recalls = [r for r in self.recalls if not self._stale(r)]
 
     def sends(self, seq: int) -> bool:
         """Whether a message is sent word for word."""
         return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
-
-    def _stale(self, recalled: Recalled) -> bool:
-        return any(self.ledger.stale_in(place, recalled.text) for place in recalled.places)
 
     def note_at_once(self, entry: Entry) -> None:
         """Read a short message for notes without waiting for the background."""
