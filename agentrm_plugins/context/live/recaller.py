@@ -163,15 +163,20 @@ class Recaller:
             return error
         return None
 
-    def for_task(self, state: Session, task: int, spare_tokens: int) -> Recalled | None:
+    def for_task(
+        self, state: Session, task: int, spare_tokens: int, *, least: bool = True
+    ) -> Recalled | None:
         """Look up what the user message at `task` asks about; None when nothing fits.
 
         Args:
             state: The session.
             task: Place of the user message.
             spare_tokens: What of the budget is free: a question may have that beyond its share.
+            least: Whether its share is there in any case, by a compaction.
         """
         room_tokens = recall_room(state)
+        if not least:
+            room_tokens = min(room_tokens, spare_tokens)
         message = state.entries[task].message
         if message is None:
             return None
