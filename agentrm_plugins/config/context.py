@@ -53,6 +53,9 @@ class ContextConfig:
             information a little above the two others).
         summary_role: "user" or "system": the role in which notes and recalled passages are sent.
             "user" is taken by all providers at any place.
+        alternate: Join notes, recalled passages and the pressure line with the user message that
+            follows them, so that roles take turns as strict chat templates demand. The adapters do
+            so by themselves after a provider has said that it wants it.
         pressure_line: Add a line that tells the model how full its window is.
         unknown_blocks: "keep": a content block of unknown type is passed on as it is, counted by
             its JSON text, and named in the view's repairs. "error": `BadMessage`.
@@ -65,15 +68,16 @@ class ContextConfig:
     soft_mark: float = 0.98
     low_mark: float = 0.45
     prefix_goal: float = 0.9
-    hot_share: float = 0.1
+    hot_share: float = 0.25
     warm_share: float = 0.6
-    recall_share: float = 0.2
+    recall_share: float = 0.25
     tool_result_keep: int = 2
     tool_result_floor_tokens: int = 120
     recency_weight: float = 0.3
     importance_weight: float = 0.3
     information_weight: float = 0.4
     summary_role: str = "user"
+    alternate: bool = False
     pressure_line: bool = False
     unknown_blocks: str = "keep"
     on_store_error: str = "keep"

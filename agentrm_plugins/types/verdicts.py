@@ -133,5 +133,4 @@ class LimitReport:
 
     def limits(self) -> dict[str, ServerLimit]:
         """The limits that were named, by resource."""
-        found = ((name, getattr(self, name)) for name in RESOURCES)
-        return {name: limit for name, limit in found if limit is not None}
+        return {name: told for name in RESOURCES if (told := getattr(self, name)) is not None}

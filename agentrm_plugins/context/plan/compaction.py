@@ -12,19 +12,19 @@ from agentrm_plugins.context.notes.summaries import SummaryRequest
 from agentrm_plugins.context.plan.planning import (
     STUB_TOKENS,
     Plan,
-    fixed_tokens,
     planned,
     tokens_of,
     total_tokens,
-    warm_room,
 )
-from agentrm_plugins.context.plan.transcript import Entry, Episode, Replacement, Session
+from agentrm_plugins.context.plan.shares import fixed_tokens, low_tokens, warm_room
+from agentrm_plugins.context.plan.shortening import shorter_call, water_level
+from agentrm_plugins.context.plan.transcript import Entry, Episode, Recalled, Replacement, Session
 from agentrm_plugins.context.plan.view import line_tokens
 from agentrm_plugins.context.plan.warm import made_episode, renew, shrink, warm_tokens
 from agentrm_plugins.errors import BudgetTooSmall
 from agentrm_plugins.types.message import Message, plain_text
 
-__all__ = ["apply_plan", "fit_now", "retelling"]
+__all__ = ["apply_plan", "fit_now", "place_recalled", "retelling"]
 
 
 def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
@@ -32,7 +32,7 @@ def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
     if plan.generation != session.generation:
         return False
     task = session.task
-    session.recalls = [r for r in session.recalls if r.anchor == task]
+    session.recalls = [r.shortened() for r in session.recalls if r.anchor == task]
     for seq in plan.stubs:
         entry = session.entries[seq]
         if entry.message is not None:
@@ -46,7 +46,6 @@ def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
         room = max(0, min(warm_room(session), session.budget - rest))
         _narrate(session, first, narrative, room)
         made_episode(session, first, border - 1, room, telling=plan.pressed)
-    session.drop_stale_recalls()
     renew(session)
     session.compactions += 1
     session.generation += 1
@@ -80,7 +79,7 @@ def _stub(session: Session, entry: Entry) -> Replacement:
 def _with_notes(session: Session, entry: Entry, head: str, most: int) -> str:
     """Add the message's best notes to a stub, as far as `most` tokens go."""
     text = head
-    notes = [n for n in session.ledger.notes.values() if n.seq == entry.seq and n.live]
+    notes = [n for n in session.notes.at(entry.seq) if n.live]
     for note in sorted(notes, key=lambda n: (-n.score, n.id)):
         longer = f"{text}\n{note.shown}"
         if session.counter.text(longer) > most:
@@ -130,36 +129,41 @@ def fit_now(session: Session, tools_tokens: int, target: int) -> None:
         raise _too_small(session, total, {**parts, "compacted rest": total - least})
 
 
+def place_recalled(session: Session, recalled: Recalled, tools_tokens: int) -> None:
+    """Put a block before its user message; what it needs beyond the budget leaves as notes."""
+    session.recalls.append(recalled)
+    if total_tokens(session, tools_tokens) <= session.budget:
+        return
+    session.recalls = [recalled]
+    apply_plan(session, planned(session, tools_tokens, low_tokens(session)))
+    if total_tokens(session, tools_tokens) + recalled.tokens <= session.budget + sum(
+        held.tokens for held in session.recalls
+    ):
+        session.recalls = [recalled]
+
+
 def _too_small(session: Session, least: int, parts: dict[str, int]) -> BudgetTooSmall:
     charged = {name: session.charged(tokens) for name, tokens in parts.items()}
     return BudgetTooSmall(session.most, session.charged(least), charged)
 
 
 def _shorten_newest(session: Session, tools_tokens: int) -> None:
-    """Shorten the tool results that are left, the largest first, to equal shares of the room."""
+    """Shorten the tool results and calls that are left to equal shares of the room."""
     budget = session.budget
     groups = session.grouping.groups
-    results = [e for g in groups for e in g.members[1:] if e.message is not None]
-    if not results:
+    results = [e for g in groups for e in g.results if e.message is not None]
+    asking = [g.members[0] for g in groups if g.is_tool_step and g.members[0].message is not None]
+    both = [*results, *asking]
+    if not both:
         return
-    rest = total_tokens(session, tools_tokens) - sum(tokens_of(session, e) for e in results)
-    room = budget - rest
-    share = _water_level([tokens_of(session, e) for e in results], room)
-    for entry in results:
-        if tokens_of(session, entry) > share:
-            session.replaced[entry.seq] = _shortened(session, entry, share)
-    session.generation += 1
-
-
-def _water_level(sizes: list[int], room: int) -> int:
-    """Find the height at which all sizes, cut to it, just fit the room."""
-    left = max(0, room)
-    for at, size in enumerate(sorted(sizes)):
-        share = left // (len(sizes) - at)
+    sizes = [tokens_of(session, entry) for entry in both]
+    room = budget - (total_tokens(session, tools_tokens) - sum(sizes))
+    share = water_level(sizes, room)
+    for at, (entry, size) in enumerate(zip(both, sizes, strict=True)):
         if size > share:
-            return share
-        left -= size
-    return max(sizes)
+            shorter = _shortened if at < len(results) else shorter_call
+            session.replaced[entry.seq] = shorter(session, entry, share)
+    session.generation += 1
 
 
 def _shortened(session: Session, entry: Entry, most: int) -> Replacement:

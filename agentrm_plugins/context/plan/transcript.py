@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding, find
-from agentrm_plugins.context.notes.notes import Ledger
+from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.notes.text import Passage, passages, terms
 from agentrm_plugins.context.plan.align import Alignment, align, beside, mark_of
+from agentrm_plugins.context.plan.asks import only_approves
 from agentrm_plugins.context.plan.bodies import (
     Source,
     check_list,
+    identity_in,
     identity_of,
     role_of,
     within,
@@ -31,6 +33,7 @@ from agentrm_plugins.types.message import (
     KNOWN_BLOCKS,
     SYSTEM_ROLES,
     Message,
+    ToolCall,
     from_openai,
     plain_text,
     said_text,
@@ -47,8 +50,7 @@ __all__ = [
 
 _ARGUMENT_KINDS = frozenset({"path", "url", "email", "uuid"})
 SHORT_CHARS = 4_000
-"""Messages up to this size are read for notes at once, so that a correction counts in the same
-turn; longer ones in the background. About 0.5 ms at most."""
+"""Up to this size a message that is no tool's was said, not pasted: its lines are no log's."""
 
 
 @dataclass(slots=True)
@@ -84,21 +86,40 @@ class Episode:
 
 @dataclass(slots=True)
 class Replacement:
-    """What is sent in place of a tool result's content."""
+    """What is sent in place of a tool result's content, or of a call's message."""
 
     kind: str
     text: str
     tokens: int
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(slots=True)
 class Recalled:
-    """Passages paged in before the user message at `anchor`."""
+    """Passages paged in before the user message at `anchor`.
+
+    Args:
+        anchor: Its place.
+        text: As it is sent.
+        tokens: Its count, frame included.
+        places: Of the messages that are shown.
+        short: The best of it within its share, for when the room that it had beyond is needed; ""
+            where it has none beyond.
+        short_tokens: Its count.
+    """
 
     anchor: int
     text: str
     tokens: int
     places: list[int]
+    short: str = ""
+    short_tokens: int = 0
+
+    def shortened(self) -> Recalled:
+        """Give the same within its share."""
+        if not self.short:
+            return self
+        return Recalled(self.anchor, self.short, self.short_tokens, self.places)
 
 
 @dataclass(slots=True)
@@ -107,8 +128,9 @@ class Session:
 
     config: ContextConfig
     counter: TokenCounter
+    tools_tokens: int = 0
     entries: list[Entry] = field(default_factory=list)
-    ledger: Ledger = field(default_factory=Ledger)
+    notes: Notes = field(default_factory=Notes)
     episodes: list[Episode] = field(default_factory=list)
     replaced: dict[int, Replacement] = field(default_factory=dict)
     recalls: list[Recalled] = field(default_factory=list)
@@ -131,6 +153,7 @@ class Session:
     thawed: int | None = None
     rewound: int | None = None
     foreign: int = 0
+    takes_turns: bool = False
     handed_over: bool = False
     _grouping: tuple[int, int, Entry | None, Grouping] | None = None
 
@@ -153,7 +176,7 @@ class Session:
     def task(self) -> int | None:
         """Place of the newest user message."""
         for entry in reversed(self.entries):
-            if entry.role == "user":
+            if entry.role == "user" and not only_approves(entry.message):
                 return entry.seq
         return None
 
@@ -232,10 +255,7 @@ class Session:
 
     def _recognise(self, listed: Sequence[Source], marks: list[int]) -> None:
         """After a thaw, learn this process's marks of known messages from their digests."""
-        by_digest = {}
-        for at, source in enumerate(listed):
-            message = within(source) if isinstance(source, Message) else from_openai(source, at)
-            by_digest[identity_of(message)] = marks[at]
+        by_digest = {identity_in(source, at): marks[at] for at, source in enumerate(listed)}
         for entry in self.entries:
             # An unknown one gets a mark that no message has.
             entry.mark = by_digest.get(entry.digest, -1 - entry.seq)
@@ -292,7 +312,7 @@ class Session:
         """Go back to `where.keep` messages; compacted ones before it are shown again if needed."""
         keep = where.keep
         del self.entries[keep:]
-        self.ledger.drop_from(keep)
+        self.notes.drop_from(keep)
         self.generation += 1
         while self.episodes and self.episodes[-1].last >= keep:
             self.first_hot = min(self.first_hot, self.episodes.pop().first)
@@ -315,45 +335,37 @@ class Session:
         self.generation += 1
 
     def findings(self, entry: Entry) -> list[Finding]:
-        """Read one message for notes. Pure but for the memory of line shapes."""
-        if entry.message is None:
+        """Read one message for notes. Pure but for the memory of line shapes in bulky ones."""
+        message = entry.message
+        if message is None:
             return []
-        return findings_of(entry.message, self.shapes)
+        bulky = entry.role in {"tool", "function"} or len(plain_text(message)) > SHORT_CHARS
+        return findings_of(message, self.shapes if bulky else None)
+
+    def pending(self) -> Iterator[Entry]:
+        """Give the messages that are still to be read for notes, or to be made findable."""
+        for entry in self.entries:
+            if not (entry.noted and entry.indexed) and entry.message is not None:
+                yield entry
 
     def note(self, entry: Entry, findings: list[Finding]) -> None:
         """Enter a message's notes, and strike what they correct from the episodes."""
         if entry.noted:
             return
         entry.noted = True
-        gone = {note.id for note in self.ledger.add(entry.seq, entry.role, findings)}
+        gone = {note.id for note in self.notes.add(entry.seq, entry.role, findings)}
         if gone and not self.sends(entry.seq):
             # Where the correction itself stands in the prompt, after the notes, they wait for the
             # next compaction: writing them again would break the prefix for one line.
-            places = {self.ledger.notes[identity].seq for identity in gone}
+            places = {self.notes.by_id[identity].seq for identity in gone}
             for episode in self.episodes:
                 told = not places.isdisjoint(seq for seq, _ in episode.told)
                 if episode.narrative or told or gone & set(episode.notes):
                     episode.text = ""
-            self.drop_stale_recalls()
-
-    def drop_stale_recalls(self) -> None:
-        """Take out recalled passages that hold a corrected value."""
-        self.recalls = [r for r in self.recalls if not self._stale(r)]
 
     def sends(self, seq: int) -> bool:
         """Whether a message is sent word for word."""
         return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
-
-    def _stale(self, recalled: Recalled) -> bool:
-        return any(self.ledger.stale_in(place, recalled.text) for place in recalled.places)
-
-    def note_at_once(self, entry: Entry) -> None:
-        """Read a short message for notes without waiting for the background."""
-        message = entry.message
-        if message is not None and entry.role not in {"tool", "function"}:
-            text = plain_text(message)
-            if len(text) <= SHORT_CHARS:
-                self.note(entry, findings_of(message, None))
 
 
 def findings_of(message: Message, shapes: Counter[str] | None) -> list[Finding]:
