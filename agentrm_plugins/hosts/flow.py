@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.parkers import park_task, park_thread
-from agentrm_plugins.hosts.tracing import TracedWait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -107,8 +106,7 @@ def run(flow: Generator[Lease | Go, Any, Any], make: Callable[[Lease], Any] = _n
                 if step.__class__ is Go:
                     given = make(step.lease)
                 else:
-                    with TracedWait(step):  # type: ignore[arg-type] # the only other step
-                        park_thread(step)  # type: ignore[arg-type] # the same
+                    park_thread(step)  # type: ignore[arg-type] # the only other step
             except BaseException as error:  # noqa: BLE001 - the flow decides, Ctrl-C included
                 step = flow.throw(error)
             else:
@@ -129,8 +127,7 @@ async def run_async(
                 if step.__class__ is Go:
                     given = await make(step.lease)
                 else:
-                    with TracedWait(step):  # type: ignore[arg-type] # the only other step
-                        await park_task(step)  # type: ignore[arg-type] # the same
+                    await park_task(step)  # type: ignore[arg-type] # the only other step
             except BaseException as error:  # noqa: BLE001 - the flow decides, cancellation included
                 step = flow.throw(error)
             else:

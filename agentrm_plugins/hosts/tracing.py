@@ -1,6 +1,7 @@
 """The queue's time, told to whoever traces a call: else a call that waited looks like a slow model.
 
-Only a call that does wait is told of. An adapter that knows its framework's tracers says so through
+Only a call that waits for longer than `GRACE_S` is told of, from there on: pacing alone makes most
+calls wait for some milliseconds. An adapter that knows its framework's tracers says so through
 `QUEUED`; where nobody does and OpenTelemetry is in use, the wait is a child span of the current
 one. A tracer that fails costs its span, never the call.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from agentrm_plugins.types.identity import QUEUED
 
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.identity import QueueEnd
 
-__all__ = ["SPAN", "TracedWait", "about"]
+__all__ = ["GRACE_S", "SPAN", "TracedWait", "about", "is_traced"]
 
 SPAN = "agentrm.queue"
+GRACE_S = 0.05
+"""Guessed: less is noise beside a model's seconds."""
 
 
 def about(call: Call) -> dict[str, str]:
@@ -37,18 +40,23 @@ def about(call: Call) -> dict[str, str]:
 
 
 class TracedWait:
-    """A block in which a lease is waited for."""
+    """A block in which a lease is waited for; the parkers call `begin` once it is worth a span."""
 
     __slots__ = ("_begun_s", "_end", "_lease")
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._end: QueueEnd | None = None
+        self._begun_s = 0.0
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
+        self._begun_s = monotonic()
+        return self
+
+    def begin(self) -> None:
+        """It goes on for longer than `GRACE_S`: tell whoever traces."""
         begin = QUEUED.get()
         with suppress(Exception):
-            self._begun_s = monotonic()
             call = self._lease.call
             self._end = begin(call) if begin is not None else _otel_span(call)
 
@@ -58,6 +66,11 @@ class TracedWait:
             why = type(error).__name__ if error is not None else self._lease.refused_for
             with suppress(Exception):
                 end(monotonic() - self._begun_s, why)
+
+
+def is_traced() -> bool:
+    """Whether anybody would be told of a wait."""
+    return QUEUED.get() is not None or "opentelemetry.trace" in sys.modules
 
 
 def _otel_span(call: Call) -> QueueEnd | None:

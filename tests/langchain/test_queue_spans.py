@@ -38,7 +38,7 @@ def let_go_when_waiting(rm, lease):
     def watch():
         while not rm.statistics().waiting:
             time.sleep(0.002)
-        time.sleep(0.05)
+        time.sleep(0.2)
         lease.settle()
 
     thread = threading.Thread(target=watch)
@@ -67,13 +67,13 @@ async def test_a_wait_is_a_child_run_of_the_models_run(way):
         await ask(model, {"callbacks": [tracer]}, way)
         thread.join()
     first, second = tracer.trees
-    assert first.child_runs == []
+    assert first.child_runs == []  # it went at once
     (waited,) = second.child_runs
     assert waited.name == "agentrm.queue"
     assert waited.parent_run_id == second.id
     assert waited.extra["metadata"]["agentrm.agent"] == "ada"
-    assert waited.outputs["waited_s"] >= 0.04
-    assert (waited.end_time - waited.start_time).total_seconds() >= 0.04
+    assert waited.outputs["waited_s"] >= 0.1
+    assert (waited.end_time - waited.start_time).total_seconds() >= 0.1
     assert waited.error is None
 
 
@@ -82,7 +82,7 @@ async def test_a_refused_wait_is_told_as_an_error():
     tracer = Kept()
     with AgentRM(lanes=1) as rm:
         lease = hold(rm)
-        model = wrap_chat_model(FakeChat(), rm, wait_timeout_s=0.05)
+        model = wrap_chat_model(FakeChat(), rm, wait_timeout_s=0.2)
         with pytest.raises(CallRefused):
             await model.ainvoke("hi", {"callbacks": [tracer]})
         lease.settle()
@@ -97,7 +97,7 @@ async def test_a_cancelled_wait_is_told_as_an_error():
         lease = hold(rm)
         model = wrap_chat_model(FakeChat(), rm)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
+            async with asyncio.timeout(0.2):
                 await model.ainvoke("hi", {"callbacks": [tracer]})
         assert rm.statistics().waiting == 0
         lease.settle()
@@ -149,8 +149,8 @@ def test_a_wait_is_a_span_of_opentelemetry(spans):
     assert (waited.name, outer.name) == ("agentrm.queue", "mine")
     assert waited.parent.span_id == mine.get_span_context().span_id
     assert waited.attributes["agentrm.tenant"] == "acme"
-    assert waited.attributes["agentrm.waited_s"] >= 0.04
-    assert waited.end_time - waited.start_time >= 40_000_000
+    assert waited.attributes["agentrm.waited_s"] >= 0.1
+    assert waited.end_time - waited.start_time >= 100_000_000
 
 
 def test_what_a_span_tells_holds_no_secret(spans):
