@@ -89,12 +89,6 @@ class Endpoints:
         """The call made progress."""
         self._learn(endpoint, ticket, self._books.now_s - ticket.progress_s)
 
-    def charge(self, ticket: Ticket, usage: Usage) -> None:
-        """What the call used has its price there."""
-        endpoint = ticket.endpoint
-        if endpoint is not None and endpoint.price is not None:
-            endpoint.cost += endpoint.price.cost(usage)
-
     def ended(self, ticket: Ticket, usage: Usage | None, event: ev.Settle | None) -> None:
         """The call ended; without the event of its end nobody knows how."""
         endpoint = ticket.endpoint
