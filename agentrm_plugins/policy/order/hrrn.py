@@ -44,6 +44,9 @@ class Hrrn:
     def enter(self, account: Account) -> None:
         """A new agent is expected to need 1 s a call."""
 
+    def leave(self, account: Account) -> None:
+        """Nothing was kept of it."""
+
     def charged(self, account: Account, now_s: float) -> bool:  # noqa: ARG002
         """True: the expectation may have changed, and the bucket with it."""
         return True
