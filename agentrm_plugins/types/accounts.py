@@ -55,7 +55,8 @@ class Account:
     Running calls are counted without touching them: with `running` calls begun at times that sum
     up to `since_sum_s`, their service until now is ``running * now - since_sum_s``. What an order
     keeps of an agent stands here too: its level; the service that still counts (`recent_s`, at
-    `recent_at_s`, up to `counted_s`) and when that lifts it; what its calls tell of the next one.
+    `recent_at_s`, up to `counted_s`), when a call ended last and when the agent comes up a level;
+    what its calls tell of the next one.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class Account:
         "calls",
         "children",
         "counted_s",
+        "ended_s",
         "epoch",
         "hint",
         "idle_since_s",
@@ -103,6 +105,7 @@ class Account:
         self.recent_s = 0.0
         self.recent_at_s = now_s
         self.counted_s = 0.0
+        self.ended_s = now_s
         self.rise_s = float("inf")
         self.slope = 0
         self.samples = 0.0

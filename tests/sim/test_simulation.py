@@ -98,8 +98,9 @@ def test_turns_of_a_chain_follow_each_other():
 def test_boosts_can_be_switched_off():
     """The ablation's switch works: a long run boosts, or does not."""
     load = SCENARIOS["greedy"].build(1)
-    assert simulate(load).boosts > 0
-    assert simulate(load, boost=False).boosts == 0
+    assert simulate(load, "mlfq_textbook").boosts > 0
+    assert simulate(load, "mlfq_textbook", boost=False).boosts == 0
+    assert simulate(load).boosts == 0, "what is forgotten needs no boost"
 
 
 def test_measures_by_hand():

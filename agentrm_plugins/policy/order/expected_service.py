@@ -70,7 +70,7 @@ class ExpectedService:
     def forget(self, account: Account) -> None:
         """The agent is gone."""
         self._count(account, -1)
-        account.samples = 0.0
+        account.samples = account.log_sum = account.log_squares = 0.0
         self._weigh()
 
     def log_ratio(self, account: Account) -> float:

@@ -79,6 +79,7 @@ class Mlfq:
         self._shares = shares
         self.expected = ExpectedService()
         self.demoted: list[tuple[Account, int]] = []
+        self._now_s = 0.0
 
     def queue(self) -> _MlfqQueue:
         """A new, empty run queue."""
@@ -87,30 +88,40 @@ class Mlfq:
     def enter(self, account: Account) -> None:
         """An agent starts at the top, whatever its hint."""
         account.level = 0
-        account.rise_s = inf
+        account.slope = self._slope(account, self._weight(account))
 
     def leave(self, account: Account) -> None:
         """Its calls tell no longer how long others take."""
         self.expected.forget(account)
 
     def level(self, account: Account) -> int:
-        """The agent's level when it was last looked at, 0 at the top."""
-        return account.level
+        """The agent's level by now, 0 at the top."""
+        service_s = account.service_s(self._now_s)
+        recent_s = self._recent_s(account, service_s, self._now_s)
+        return bisect_left(self._bounds_s, recent_s / self._weight(account))
 
     def charged(self, account: Account, now_s: float) -> bool:
+        """A call has ended. True if that changed the agent's level or its claim.
+
+        For an agent that does not wait it is enough to know when: the rest is seen to when it does.
+        """
+        self._now_s = now_s
+        if account.bids:
+            return self.look(account, now_s)
+        account.ended_s = now_s
+        return False
+
+    def look(self, account: Account, now_s: float) -> bool:
         """Let the agent's service count. True if that changed its level or its claim."""
+        self._now_s = now_s
         if account.calls != account.learnt_calls:
             self.expected.learn(account)
         service_s = account.service_s(now_s)
-        recent_s = account.recent_s
-        if recent_s:
-            recent_s *= 2.0 ** ((account.recent_at_s - now_s) / self._half_life_s)
-        recent_s = max(0.0, recent_s + service_s - account.counted_s)
+        recent_s = self._recent_s(account, service_s, now_s)
         account.recent_s, account.recent_at_s, account.counted_s = recent_s, now_s, service_s
         weight = self._weight(account)
         level = bisect_left(self._bounds_s, recent_s / weight)
-        expected = self.expected.log_ratio(account) / _LOG_2
-        slope = round(_PER_OCTAVE * (log2(weight) - 2.0 * expected))
+        slope = self._slope(account, weight)
         account.rise_s = inf
         if level:
             above = recent_s / weight / self._bounds_s[level - 1]
@@ -130,6 +141,22 @@ class Mlfq:
 
     def dispatched(self, now_s: float) -> None:
         """Nothing is boosted."""
+
+    def _recent_s(self, account: Account, service_s: float, now_s: float) -> float:
+        """The service that still counts, of `service_s` in all."""
+        half_life_s = self._half_life_s
+        new_s = service_s - account.counted_s
+        if not account.running and new_s and account.ended_s < now_s:
+            new_s *= 2.0 ** ((max(account.ended_s, account.recent_at_s) - now_s) / half_life_s)
+        recent_s = account.recent_s
+        if recent_s:
+            new_s += recent_s * 2.0 ** ((account.recent_at_s - now_s) / half_life_s)
+        return max(0.0, new_s)
+
+    def _slope(self, account: Account, weight: float) -> int:
+        """How fast the agent's claim grows, by the logarithm."""
+        expected = self.expected.log_ratio(account) / _LOG_2
+        return round(_PER_OCTAVE * (log2(weight) - 2.0 * expected))
 
     def _weight(self, account: Account) -> float:
         """The hint's weight, as far as the agent's calls agree with it."""
@@ -176,10 +203,14 @@ class _ByClaim:
             del self._slopes[agent.slot]
 
     def best(self, now_s: float) -> AgentQueue | None:
-        heads = [agent for heap in self._slopes.values() if (agent := heap.peek()) is not None]
-        if len(heads) == 1:
-            return heads[0]
-        return min(heads, key=lambda agent: _claim(agent, now_s), default=None)
+        best, most, chosen = 0.0, -1, None
+        for slope, heap in self._slopes.items():
+            agent = heap.peek()
+            assert agent is not None  # noqa: S101 - no heap is empty
+            claim = (now_s - agent.head.submitted_s) * 2.0 ** (slope / _PER_OCTAVE)
+            if chosen is None or claim > best or (claim == best and slope > most):
+                best, most, chosen = claim, slope, agent
+        return chosen
 
 
 class _MlfqQueue:
@@ -195,7 +226,7 @@ class _MlfqQueue:
 
     def add(self, agent: AgentQueue, now_s: float) -> None:
         account = agent.account
-        self._mlfq.charged(account, now_s)
+        self._mlfq.look(account, now_s)
         agent.level, agent.slot = account.level, account.slope
         self.restore(agent)
 
@@ -222,7 +253,7 @@ class _MlfqQueue:
                 number += 1
                 continue
             account = agent.account
-            self._mlfq.charged(account, now_s)
+            self._mlfq.look(account, now_s)
             if account.level == number and account.slope == agent.slot:
                 return agent
             self.remove(agent)
