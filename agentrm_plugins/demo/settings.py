@@ -96,7 +96,9 @@ class DemoSettings:
             Config(
                 lanes=self.lanes,
                 scheduler=SchedulerConfig(
-                    order=self.order, time_quanta_s=tuple(scale * s for s in _QUANTA_S)
+                    order=self.order,
+                    time_quanta_s=tuple(scale * s for s in _QUANTA_S),
+                    service_half_life_s=scale * 60.0,
                 ),
                 leases=LeaseConfig(
                     first_token_timeout_s=scale * self.first_token_timeout_s,

@@ -151,7 +151,7 @@ def _set(thing: object, names: tuple[str, ...], values: list[Any]) -> None:
 def _dump_scheduler(kernel: Kernel) -> list[Any]:
     scheduler = kernel.books.scheduler
     if isinstance(scheduler, Mlfq):
-        return [*scheduler.expected.dump(), scheduler._now_s]
+        return scheduler.expected.dump()
     if isinstance(scheduler, MlfqTextbook):
         return _row(scheduler, ("dispatches", "epoch", "next_boost_s"))
     return []
@@ -160,8 +160,7 @@ def _dump_scheduler(kernel: Kernel) -> list[Any]:
 def _load_scheduler(kernel: Kernel, row: list[Any]) -> None:
     scheduler = kernel.books.scheduler
     if isinstance(scheduler, Mlfq):
-        *learnt, scheduler._now_s = row
-        scheduler.expected.load(learnt)
+        scheduler.expected.load(row)
     elif row:
         _set(scheduler, ("dispatches", "epoch", "next_boost_s"), row)
 

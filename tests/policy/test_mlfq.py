@@ -39,6 +39,7 @@ def serve(scheduler: Mlfq, account: Account, *calls_s: float, now_s: float = 0.0
     for call_s in calls_s:
         account.attained_s += call_s
         account.calls += 1
+        scheduler.settle(account, now_s)
         scheduler.look(account, now_s)
 
 
@@ -69,7 +70,7 @@ def test_agent_goes_down_by_its_quanta(hint: Priority, service_s: float, level: 
     account = agent(scheduler, "a", hint)
     account.attained_s = service_s
     assert scheduler.look(account, 0.0) == (level != 0)
-    assert scheduler.level(account) == level
+    assert scheduler.level(account, 0.0) == level
     assert not scheduler.look(account, 0.0)
     assert scheduler.demoted == ([(account, level)] if level else [])
 
@@ -110,10 +111,9 @@ def test_idle_service_is_forgotten_from_when_it_ended() -> None:
     account = agent(scheduler, "a")
     account.attained_s, account.calls = 16.0, 1
     assert not scheduler.charged(account, 20.0), "nobody has to know yet"
-    assert scheduler.level(account) == 3
-    scheduler.charged(Account("other", TENANT, None, 0.0), 50.0)
-    assert scheduler.level(account) == 0, "16 s are 2 s by now"
-    scheduler.look(account, 50.0)
+    assert scheduler.level(account, 20.0) == 3
+    assert scheduler.level(account, 50.0) == 0, "16 s are 2 s by now"
+    scheduler.settle(account, 50.0)
     assert account.recent_s == 2.0
 
 

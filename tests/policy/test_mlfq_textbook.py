@@ -50,7 +50,7 @@ def test_agent_goes_down_by_its_quanta(hint: Priority, service_s: float, level: 
     before = account.level
     account.attained_s = service_s
     assert scheduler.charged(account, 0.0) == (level != before)
-    assert scheduler.level(account) == level
+    assert scheduler.level(account, 0.0) == level
     assert not scheduler.charged(account, 0.0)
 
 
@@ -71,7 +71,7 @@ def test_boost_starts_a_round_from_here() -> None:
     account.attained_s = 100.0
     scheduler.charged(account, 0.0)
     scheduler.boost(0.0)
-    assert scheduler.level(account) == 0
+    assert scheduler.level(account, 0.0) == 0
     assert not scheduler.charged(account, 0.0)
     account.attained_s = 101.5
     assert scheduler.charged(account, 0.0)
@@ -107,9 +107,9 @@ def test_boost_takes_an_agent_back_to_where_it_started() -> None:
     for turn, account in enumerate(accounts):
         account.attained_s = 100.0
         queue.add(AgentQueue(account, None, turn), 0.0)
-    assert [scheduler.level(account) for account in accounts] == [3, 3, 3]
+    assert [scheduler.level(account, 0.0) for account in accounts] == [3, 3, 3]
     scheduler.boost(0.0)
-    assert [scheduler.level(account) for account in accounts] == [2, 1, 0]
+    assert [scheduler.level(account, 0.0) for account in accounts] == [2, 1, 0]
     order = []
     while (bid := queue.best(0.0)) is not None:
         order.append(bid.account.name)

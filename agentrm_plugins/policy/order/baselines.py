@@ -71,7 +71,7 @@ class KeyOrder:
         """Service makes no difference here."""
         return False
 
-    def level(self, account: Account) -> int:  # noqa: ARG002
+    def level(self, account: Account, now_s: float) -> int:  # noqa: ARG002
         """There is one level."""
         return 0
 

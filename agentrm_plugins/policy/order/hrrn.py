@@ -51,7 +51,7 @@ class Hrrn:
         """True: the expectation may have changed, and the bucket with it."""
         return True
 
-    def level(self, account: Account) -> int:  # noqa: ARG002
+    def level(self, account: Account, now_s: float) -> int:  # noqa: ARG002
         """There is one level."""
         return 0
 

@@ -79,7 +79,6 @@ class Mlfq:
         self._shares = shares
         self.expected = ExpectedService()
         self.demoted: list[tuple[Account, int]] = []
-        self._now_s = 0.0
 
     def queue(self) -> _MlfqQueue:
         """A new, empty run queue."""
@@ -94,44 +93,47 @@ class Mlfq:
         """Its calls tell no longer how long others take."""
         self.expected.forget(account)
 
-    def level(self, account: Account) -> int:
+    def level(self, account: Account, now_s: float) -> int:
         """The agent's level by now, 0 at the top."""
-        service_s = account.service_s(self._now_s)
-        recent_s = self._recent_s(account, service_s, self._now_s)
-        return bisect_left(self._bounds_s, recent_s / self._weight(account))
+        return bisect_left(self._bounds_s, self._recent_s(account, now_s) / self._weight(account))
 
     def charged(self, account: Account, now_s: float) -> bool:
         """A call has ended. True if that changed the agent's level or its claim.
 
         For an agent that does not wait it is enough to know when: the rest is seen to when it does.
         """
-        self._now_s = now_s
-        if account.bids:
-            return self.look(account, now_s)
-        account.ended_s = now_s
-        return False
+        if not account.bids:
+            account.ended_s = now_s
+            return False
+        self.settle(account, now_s)
+        return self.look(account, now_s)
 
-    def look(self, account: Account, now_s: float) -> bool:
-        """Let the agent's service count. True if that changed its level or its claim."""
-        self._now_s = now_s
+    def settle(self, account: Account, now_s: float) -> None:
+        """Learn from the agent's calls that have ended, and note the service that counts by now."""
+        account.recent_s = self._recent_s(account, now_s)
+        account.recent_at_s, account.counted_s = now_s, account.service_s(now_s)
         if account.calls != account.learnt_calls:
             self.expected.learn(account)
-        service_s = account.service_s(now_s)
-        recent_s = self._recent_s(account, service_s, now_s)
-        account.recent_s, account.recent_at_s, account.counted_s = recent_s, now_s, service_s
+
+    def look(self, account: Account, now_s: float) -> bool:
+        """Where the agent belongs by now. True if that is a new level or claim."""
         weight = self._weight(account)
-        level = bisect_left(self._bounds_s, recent_s / weight)
+        level = bisect_left(self._bounds_s, self._recent_s(account, now_s) / weight)
         slope = self._slope(account, weight)
-        account.rise_s = inf
-        if level:
-            above = recent_s / weight / self._bounds_s[level - 1]
-            account.rise_s = now_s + max(self._half_life_s * log2(above), _SOONEST_S)
         if level == account.level and slope == account.slope:
             return False
         if level > account.level:
             self.demoted.append((account, level))
         account.level, account.slope = level, slope
         return True
+
+    def rise_s(self, account: Account, now_s: float) -> float:
+        """When the agent comes up from its level, if it receives nothing more."""
+        if not account.level:
+            return inf
+        service = self._recent_s(account, now_s) / self._weight(account)
+        above = max(service / self._bounds_s[account.level - 1], 1.0)
+        return now_s + max(self._half_life_s * log2(above), _SOONEST_S)
 
     def boost(self, now_s: float) -> None:
         """There is none: forgetting lifts each agent when its own time has come."""
@@ -142,15 +144,15 @@ class Mlfq:
     def dispatched(self, now_s: float) -> None:
         """Nothing is boosted."""
 
-    def _recent_s(self, account: Account, service_s: float, now_s: float) -> float:
-        """The service that still counts, of `service_s` in all."""
-        half_life_s = self._half_life_s
-        new_s = service_s - account.counted_s
-        if not account.running and new_s and account.ended_s < now_s:
-            new_s *= 2.0 ** ((max(account.ended_s, account.recent_at_s) - now_s) / half_life_s)
+    def _recent_s(self, account: Account, now_s: float) -> float:
+        """The service that still counts; what is in flight, or ends now, counts in full."""
+        half_life_s, noted_s = self._half_life_s, account.recent_at_s
+        new_s = account.service_s(now_s) - account.counted_s
+        if new_s and not account.running:
+            new_s *= 2.0 ** ((max(account.ended_s, noted_s) - now_s) / half_life_s)
         recent_s = account.recent_s
         if recent_s:
-            new_s += recent_s * 2.0 ** ((account.recent_at_s - now_s) / half_life_s)
+            new_s += recent_s * 2.0 ** ((noted_s - now_s) / half_life_s)
         return max(0.0, new_s)
 
     def _slope(self, account: Account, weight: float) -> int:
@@ -225,8 +227,11 @@ class _MlfqQueue:
         return self._live
 
     def add(self, agent: AgentQueue, now_s: float) -> None:
-        account = agent.account
-        self._mlfq.look(account, now_s)
+        account, mlfq = agent.account, self._mlfq
+        if account.calls != account.learnt_calls:
+            mlfq.settle(account, now_s)
+        mlfq.look(account, now_s)
+        account.rise_s = mlfq.rise_s(account, now_s)
         agent.level, agent.slot = account.level, account.slope
         self.restore(agent)
 

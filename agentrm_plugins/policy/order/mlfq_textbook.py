@@ -73,7 +73,7 @@ class MlfqTextbook:
         """The level in which the agent starts, and to which each boost takes it back."""
         return self._config.start_levels.get(account.hint, 0) if account.hint else 0
 
-    def level(self, account: Account) -> int:
+    def level(self, account: Account, now_s: float) -> int:  # noqa: ARG002
         """The agent's level, 0 at the top."""
         if account.epoch != self.epoch:
             return self.start(account)

@@ -54,7 +54,7 @@ class Scheduler(Protocol):
     def charged(self, account: Account, now_s: float) -> bool:
         """The agent received service. True if its place in a queue changed."""
 
-    def level(self, account: Account) -> int:
+    def level(self, account: Account, now_s: float) -> int:
         """The agent's level, 0 at the top; 0 for orders without levels."""
 
     def boost(self, now_s: float) -> None:
