@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.usage import Tally, used_or_estimated
-from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks
+from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, core_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
@@ -20,7 +20,7 @@ __all__ = ["call", "call_async", "call_in_thread", "stream", "stream_async"]
 
 def call(rm: AgentRM, lease: Lease, work: Callable[[], Any], *, abandon: bool) -> Any:
     """Run `work`, which gives a `ChatResult`; on a worker that can be left behind, if `abandon`."""
-    attempt = Attempt(rm.core, lease, _settle)
+    attempt = Attempt(core_of(rm).number, lease, _settle)
     return attempt.on_worker(work) if abandon else attempt.here(work)
 
 
@@ -28,12 +28,12 @@ async def call_async(
     rm: AgentRM, lease: Lease, work: Callable[[], Coroutine[Any, Any, Any]]
 ) -> Any:
     """Await `work()`, which gives a `ChatResult`."""
-    return await Attempt(rm.core, lease, _settle).in_task(work)
+    return await Attempt(core_of(rm).number, lease, _settle).in_task(work)
 
 
 async def call_in_thread(rm: AgentRM, lease: Lease, work: Callable[[], Any]) -> Any:
     """The same for a model that has no async way."""
-    return await Attempt(rm.core, lease, _settle).in_thread(work)
+    return await Attempt(core_of(rm).number, lease, _settle).in_thread(work)
 
 
 def stream(
@@ -41,7 +41,7 @@ def stream(
 ) -> Iterator[Any]:
     """Open the model's stream; on workers that can be left behind, if `abandon`."""
     tally = Tally(lease.call.estimate)
-    return Chunks(Attempt(rm.core, lease), work, tally, worker=abandon).begin()
+    return Chunks(Attempt(core_of(rm).number, lease), work, tally, worker=abandon).begin()
 
 
 async def stream_async(
@@ -49,7 +49,7 @@ async def stream_async(
 ) -> AsyncGenerator[Any, None]:
     """The same in async code."""
     tally = Tally(lease.call.estimate)
-    return await AsyncChunks(Attempt(rm.core, lease), work(), tally).begin()
+    return await AsyncChunks(Attempt(core_of(rm).number, lease), work(), tally).begin()
 
 
 def _settle(lease: Lease, result: Any) -> None:

@@ -14,7 +14,7 @@ from openai._legacy_response import LegacyAPIResponse
 from openai._response import BaseAPIResponse
 
 from agentrm_openai.usage import Tally, usage_of_body, used_or_estimated
-from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks
+from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, core_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ def attempt(rm: AgentRM, lease: Lease, send: Callable[[], Any]) -> Any:
         CallReaped: The lane was lost; the thread was woken from its read.
         Exception: What the SDK raised; the lease is left to the flow.
     """
-    one = Attempt(rm.core, lease, _settle)
+    one = Attempt(core_of(rm).number, lease, _settle)
 
     def work() -> Any:
         answer = send()
@@ -53,7 +53,7 @@ async def attempt_async(rm: AgentRM, lease: Lease, send: Callable[[], Awaitable[
         CallReaped: The lane was lost.
         Exception: What the SDK raised; the lease is left to the flow.
     """
-    one = Attempt(rm.core, lease, _settle)
+    one = Attempt(core_of(rm).number, lease, _settle)
 
     async def work() -> Any:
         answer = await send()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins import Usage
+from agentrm_plugins import Call, Usage
 from agentrm_plugins.integration import (
-    Call,
     Endpoint,
     Priority,
     Said,
     check_core,
+    core_of,
     host_of,
     key_fingerprint,
     parse_priority,
@@ -70,7 +70,7 @@ class Terms:
             parse_priority(said.get(HEADERS[2]), HEADERS[2]),
         )
         own = Said(self.agent, self.tenant, self.priority)
-        who = resolve(rm.core, words, own, run_around())
+        who = resolve(core_of(rm).number, words, own, run_around())
         model = given.get("model")
         model = model if isinstance(model, str) else ""
         return Call(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Literal
 
 from agentrm_plugins.config.endpoints import (
     BreakerConfig,
@@ -18,7 +19,7 @@ from agentrm_plugins.config.endpoints import (
     ShareConfig,
 )
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.types.calls import Priority, parse_priority
+from agentrm_plugins.types.calls import Priority, PriorityName, parse_priority
 from agentrm_plugins.types.checks import (
     check_instance,
     check_name,
@@ -36,11 +37,15 @@ __all__ = [
     "LaneGroup",
     "LeaseConfig",
     "Order",
+    "OrderName",
     "Price",
     "SchedulerConfig",
     "ShareConfig",
     "TenantConfig",
 ]
+
+
+OrderName = Literal["mlfq", "fifo", "round_robin", "priority", "hrrn"]
 
 
 class Order(StrEnum):
@@ -109,7 +114,7 @@ class SchedulerConfig:
         start_levels: "mlfq_textbook": level in which an agent with each priority hint starts.
     """
 
-    order: Order | str = Order.MLFQ
+    order: Order | OrderName = Order.MLFQ
     num_queues: int = 4
     time_quanta_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     service_half_life_s: float = 60.0
@@ -122,7 +127,7 @@ class SchedulerConfig:
     boost_every_s: float | None = None
     service_s_per_1k_tokens: float = 0.0
     share_half_life_s: float = 60.0
-    start_levels: Mapping[Priority | str, int] = field(
+    start_levels: Mapping[Priority | PriorityName, int] = field(
         default_factory=lambda: MappingProxyType(
             {Priority.INTERACTIVE: 0, Priority.BATCH: 1, Priority.BACKGROUND: 2}
         )
@@ -177,21 +182,23 @@ class SchedulerConfig:
 
 @dataclass(frozen=True, slots=True)
 class LeaseConfig:
-    """When a call that holds a lane counts as hung. Queue time never counts.
+    """When a call is ended for want of progress. Queue time never counts.
+
+    Only what is said here, or with a call, ends one; what is learnt makes it late and no more.
 
     Args:
-        first_token_timeout_s: Silence before the first beat of a streaming call. 60 s was guessed
-            from published times to first token, which stay below 20 s at the 99th percentile.
-        silence_timeout_s: Silence between two beats. 30 s is the zombie bound of arXiv:2603.13110.
-        response_timeout_s: Silence of a call that does not stream and so cannot beat. Guessed:
-            4,096 tokens at 35 tokens a second.
-        total_timeout_s: The longest that a call may hold a lane, beats or not; None for no bound.
-            600 s is the OpenAI SDK's own request timeout.
+        first_token_timeout_s: Silence before the first beat of a streaming call. 600 s is the
+            OpenAI SDK's own request timeout, as in the two below.
+        silence_timeout_s: Silence between two beats, pings included. Guessed: twice the longest
+            pause of healthy streams that was seen. Time in which the consumer does not ask for
+            more does not count.
+        response_timeout_s: Silence of a call that does not stream and so cannot beat.
+        total_timeout_s: The longest that a call may run, beats or not; None for no bound.
     """
 
-    first_token_timeout_s: float = 60.0
-    silence_timeout_s: float = 30.0
-    response_timeout_s: float = 120.0
+    first_token_timeout_s: float = 600.0
+    silence_timeout_s: float = 60.0
+    response_timeout_s: float = 600.0
     total_timeout_s: float | None = 600.0
 
     def __post_init__(self) -> None:

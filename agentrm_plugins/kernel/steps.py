@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.nested_calls import NestedCalls
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.kernel.wait_queue import WaitQueue
-    from agentrm_plugins.policy.lanes import Seat
 
 __all__ = ["Steps"]
 
@@ -54,15 +53,13 @@ class Steps:
         self._nested = nested
         self._token_service_s = books.config.scheduler.service_s_per_1k_tokens / 1000.0
 
-    def grant(self, ticket: Ticket, cause: str, seat: Seat) -> None:
-        """Give `ticket` its seat."""
+    def grant(self, ticket: Ticket, cause: str) -> None:
+        """Let `ticket` go, on its seat."""
         books, account = self._books, ticket.account
         now_s, counters = books.now_s, books.counters
+        books.at_work = ticket.number
         move(ticket, State.RUNNING)
-        ticket.seat = seat
         ticket.granted_s = now_s
-        ticket.terms = self._clocks.terms(ticket)
-        ticket.deadline_s = now_s + ticket.terms.total_s
         counters.granted += 1
         counters.running += 1
         waited_s = now_s - ticket.queued_s
@@ -71,16 +68,19 @@ class Steps:
             account.waited_s += waited_s
             account.tenant.waited_s += waited_s
             counters.waited_s += waited_s
-        if seat.group.per_agent is not None:
-            self._queue.seated(account, seat.group)
+        group = ticket.group
+        if group.per_agent is not None:
+            self._queue.seated(account, group)
         if ticket.parent is not None:
             self._nested.granted(ticket)
+        if ticket.is_hedge:
+            books.hedges.pop(ticket.number, None)
         ticket.attempts += 1
         if ticket.endpoint is not None:
             self._endpoints.go(ticket, ticket.endpoint)
-        self._clocks.start(ticket)
+        self._clocks.begin(ticket)
         number, agent = ticket.number, ticket.call.agent
-        books.out.append(fx.Granted(now_s, number, agent, cause, ticket.group.name, waited_s))
+        books.out.append(fx.Granted(now_s, number, agent, cause, group.name, waited_s))
         boost = books.scheduler.dispatched(now_s)
         if boost is not None:
             self.boosted(boost)
@@ -88,6 +88,7 @@ class Steps:
     def refuse(self, ticket: Ticket, cause: str, detail: str = "") -> None:
         """A call that does not wait (any more) will not run."""
         books, account = self._books, ticket.account
+        books.at_work = ticket.number
         move(ticket, State.GONE)
         waited_s = books.now_s - ticket.submitted_s
         account.refused += 1
@@ -100,18 +101,38 @@ class Steps:
 
     def turn_away(self, ticket: Ticket, cause: str, detail: str = "") -> None:
         """A call that waits will not run."""
+        self._books.at_work = ticket.number
         self._queue.remove(ticket, self._books.now_s)
         self.refuse(ticket, cause, detail)
 
     def vacate(self, ticket: Ticket, *, until_s: float = NEVER) -> None:
+        """The call runs no longer; only until `until_s` does it count as service."""
+        pool = self._books.pool
+        self._books.at_work = ticket.number
+        self._books.counters.running -= 1
+        if ticket.lent:
+            ticket.lent = False
+            pool.lend(ticket.group, -1)
+        else:
+            self.leave_lane(ticket, until_s)
+        if ticket.alarm_s < NEVER:
+            self._books.alarms.clear(ticket)
+        if ticket.rides:
+            ticket.rides = False
+            pool.riders -= 1
+            first = ticket.first
+            if first is not None and first.seat is not None and not first.nested:
+                self._clocks.start(first)  # It has its lane for itself again.
+
+    def leave_lane(self, ticket: Ticket, until_s: float) -> None:
         """The call leaves its lane; only until `until_s` does it count as service."""
         books, queue = self._books, self._queue
         self._clocks.stop(ticket, until_s)
-        books.counters.running -= 1
         seat = ticket.seat
-        assert seat is not None  # noqa: S101 - every running ticket has one
+        assert seat is not None  # noqa: S101 - every running ticket has one, or has lent it
+        free = books.pool.leave(seat)
         ticket.seat = None
-        if books.pool.leave(seat) and queue.count:
+        if free and queue.count:
             queue.unseated(seat.account, seat.group, books.now_s)
             queue.reprice(seat.account.tenant)
 
@@ -143,14 +164,19 @@ class Steps:
     def forget(self, ticket: Ticket) -> None:
         """The ticket is done; see to what hung on it."""
         books = self._books
-        del books.tickets[ticket.number]
         if ticket.alarm_s < NEVER:
             books.alarms.clear(ticket)
         if ticket.endpoint is not None:
             self._endpoints.leave(ticket.endpoint)
         if ticket.parent is not None or ticket.kids is not None:
             self._nested.detach(ticket)
+        books.hedges.pop(ticket.number, None)
+        if ticket.first is not None and ticket.first.hedge is ticket:
+            ticket.first.hedge = None
+        if ticket.hedge is not None:
+            ticket.hedge.first = None
         self._agents.leave(ticket.account, books.now_s)
+        del books.tickets[ticket.number]  # last: what fails before this can be mended
 
     def boosted(self, cause: str) -> None:
         """All agents went up to the top level."""

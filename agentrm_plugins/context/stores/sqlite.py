@@ -19,7 +19,7 @@ from typing import Self
 
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.recall.rank import Candidate, Corpus, bm25, weights_of
-from agentrm_plugins.context.stores.base import Fence, Owned, Row, SessionKey, taken_over
+from agentrm_plugins.context.stores.base import Fence, Owned, Row, SessionKey, taken_over, written
 from agentrm_plugins.context.stores.connections import Connections
 from agentrm_plugins.errors import StoreFenced
 
@@ -27,6 +27,8 @@ __all__ = ["SqliteStore"]
 
 _COARSE_FACTOR = 4
 _OWN = "zzsession"
+_MOST_SEQ = 2**63 - 1
+_AT_ONCE = 500  # SQLite takes 999 parameters everywhere
 
 
 class SqliteStore:
@@ -93,22 +95,26 @@ class SqliteStore:
         return self._file.write("claim", work)
 
     def _own_id(
-        self, connection: sqlite3.Connection, key: SessionKey, fence: Fence | None, changes: int = 0
+        self,
+        connection: sqlite3.Connection,
+        key: SessionKey,
+        fence: Fence | None,
+        changes: int = 0,
+        back_to: int | None = None,
     ) -> int:
         """The session's number, its lease prolonged; `StoreFenced` where it is another's."""
         session = self._made_id(connection, key)
-        if fence is None:
-            sql = "UPDATE sessions SET version=version+? WHERE id=?"
-            connection.execute(sql, (changes, session))
-            return session
-        until = self._clock() + fence.lease_s if fence.lease_s else 0.0
-        found = connection.execute(
-            "UPDATE sessions SET until_s=?, version=version+? WHERE id=? AND owner=? AND token=?",
-            (until, changes, session, fence.owner, fence.token),
+        has = _owned(connection, key)
+        if fence is not None:
+            if (has.owner, has.token) != (fence.owner, fence.token):
+                whose = has.owner or "nobody"
+                raise StoreFenced(f"path={self.path!r}, session={key[1]!r}: it is {whose}'s now")
+            gone = None if back_to is None else (back_to, _count(connection, session, back_to))
+            has = written(has, fence, self._clock(), gone)
+        connection.execute(
+            "UPDATE sessions SET until_s=?, notice=?, version=version+? WHERE id=?",
+            (has.until_s, has.notice, changes, session),
         )
-        if not found.rowcount:
-            whose = _owned(connection, key).owner or "nobody"
-            raise StoreFenced(f"path={self.path!r}, session={key[1]!r}: it is {whose}'s now")
         return session
 
     def append(self, key: SessionKey, rows: Sequence[Row], fence: Fence | None = None) -> None:
@@ -136,19 +142,21 @@ class SqliteStore:
 
     def read(self, key: SessionKey, seqs: Sequence[int]) -> dict[int, Row]:
         """Read messages by their place."""
+        wanted = sorted({seq for seq in seqs if 0 <= seq <= _MOST_SEQ})
 
         def work(connection: sqlite3.Connection) -> dict[int, Row]:
             session = self._id(connection, key)
             found = {}
-            for seq in seqs:
-                row = connection.execute(
-                    "SELECT seq, role, body, digest, tokens, at_s FROM messages"
-                    " WHERE session=? AND seq=? AND live=1",
-                    (session, seq),
-                ).fetchone()
-                if row is not None:
-                    found[seq] = Row(*row)
-            return found
+            for at in range(0, len(wanted), _AT_ONCE):
+                some = wanted[at : at + _AT_ONCE]
+                marks = ",".join("?" * len(some))
+                sql = (
+                    "SELECT seq, role, body, digest, tokens, at_s FROM messages"  # noqa: S608
+                    f" WHERE session=? AND live=1 AND seq IN ({marks})"  # question marks only
+                )
+                for row in connection.execute(sql, (session, *some)):
+                    found[row[0]] = Row(*row)
+            return {seq: found[seq] for seq in wanted if seq in found}
 
         return self._file.read("read", work)
 
@@ -242,7 +250,9 @@ class SqliteStore:
 
     def rewind(self, key: SessionKey, seq: int, fence: Fence | None = None) -> None:
         """Set aside what follows: kept, and found no more."""
-        self._file.write("rewind", lambda c: _set_aside(c, self._own_id(c, key, fence, 1), seq))
+        self._file.write(
+            "rewind", lambda c: _set_aside(c, self._own_id(c, key, fence, 1, seq), seq)
+        )
 
     def save_state(self, key: SessionKey, state: bytes, fence: Fence | None = None) -> None:
         """Keep a session's state."""
@@ -286,11 +296,16 @@ class SqliteStore:
 
 def _owned(connection: sqlite3.Connection, key: SessionKey) -> Owned:
     found = connection.execute(
-        "SELECT owner, token, until_s, CAST(version AS TEXT) FROM sessions"
+        "SELECT owner, token, until_s, CAST(version AS TEXT), notice FROM sessions"
         " WHERE tenant=? AND session=?",
         tuple(key),
     ).fetchone()
     return Owned(*found) if found else Owned()
+
+
+def _count(connection: sqlite3.Connection, session: int, seq: int) -> int:
+    sql = "SELECT count(*) FROM messages WHERE session=? AND seq>=? AND live=1"
+    return int(connection.execute(sql, (session, seq)).fetchone()[0])
 
 
 def _own(session: int | None) -> str:

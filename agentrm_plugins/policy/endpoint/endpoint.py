@@ -17,11 +17,12 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from agentrm_plugins.config.endpoints import BreakerConfig, EndpointConfig
-from agentrm_plugins.policy.endpoint.adaptive_timeouts import AdaptiveTimeouts
 from agentrm_plugins.policy.endpoint.amounts import REFUSED, Sent, Wait, amounts_of
 from agentrm_plugins.policy.endpoint.blame import Blame
 from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
+from agentrm_plugins.policy.endpoint.hedging import Hedging
+from agentrm_plugins.policy.endpoint.lateness import Lateness
 from agentrm_plugins.policy.endpoint.meter import meters_of
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
@@ -61,7 +62,7 @@ class Endpoint:
         config: What the user says of it.
         now_s: When it is first seen.
         breaker: When it counts as dead.
-        first: Calls that go at once while nothing is known of its limits.
+        first: The core's lanes: so many calls go at once while nothing is known of its limits.
         price: What its model costs, if the user said so.
 
     `calls` says how many tickets may still need it, `in_flight` what runs.
@@ -78,6 +79,7 @@ class Endpoint:
         "config",
         "cost",
         "failures",
+        "hedging",
         "idle_since_s",
         "in_flight",
         "limit_hits",
@@ -89,7 +91,7 @@ class Endpoint:
         "requeues",
         "retry_after",
         "sent_calls",
-        "timeouts",
+        "times",
     )
 
     def __init__(
@@ -116,7 +118,8 @@ class Endpoint:
         )
         self.concurrency = ConcurrencyController(told=config.concurrency)
         self.outputs = OutputEstimator()
-        self.timeouts = AdaptiveTimeouts()
+        self.times = Lateness()
+        self.hedging = Hedging(max(1.0, first / 2))
         self.in_flight: dict[int, Sent] = {}
         self.news: list[Change] = []
         self.calls = 0
@@ -236,22 +239,20 @@ class Endpoint:
             return
         self.sent_calls += 1
         if self.retry_after.drips:
-            self.retry_after.sent(self._gap_s(amounts), now_s)
+            self.retry_after.sent(self._gap_s(amounts, now_s), now_s)
         if self.breaker.state is not BreakerState.CLOSED:
             before = self.breaker.state
             self.breaker.sent(number, now_s)
             self._broken(before)
 
-    def _gap_s(self, amounts: Mapping[str, float]) -> float:
+    def _gap_s(self, amounts: Mapping[str, float], now_s: float) -> float:
         """Seconds between two calls of this size at the paced rate."""
-        rates = ((name, meter.controller.rate_per_s) for name, meter in self.meters.items())
-        return max(amounts[name] / rate for name, rate in rates)
+        return max(meter.gap_s(amounts[name], now_s) for name, meter in self.meters.items())
 
     # -- and ends --------------------------------------------------------------------------------
 
     def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
         """A call ended well."""
-        self.timeouts.answered()
         self.ended(number, self._used(usage), now_s)
         if usage is not None and usage.total_tokens:
             self.outputs.used(
@@ -263,8 +264,7 @@ class Endpoint:
         self.ended(number, self._used(usage), now_s, failed=None)
 
     def reaped(self, number: int, now_s: float) -> None:
-        """A call hung: what it took counts as used."""
-        self.timeouts.reaped()
+        """A call passed a limit that was configured: what it took counts as used."""
         self.failures += 1
         self.ended(number, None, now_s, failed=True, hung=True)
 
@@ -304,6 +304,8 @@ class Endpoint:
             if meter.bucket is None:
                 calls = self.in_flight.values()
                 later = sum(sent.amounts[resource] for sent in calls if sent.at_s > went_s)
+            if report.wall_s is not None:
+                meter.clock(report.wall_s, now_s)
             if meter.learn(limit, later, went_s, now_s):
                 self.news.append(Change(resource, "learnt"))
 
@@ -320,10 +322,9 @@ class Endpoint:
         for resource, meter in self.meters.items():
             if resource not in blamed:
                 meter.controller.taken_back(sent.amounts[resource], sent.at_s)
-            elif meter.controller.hit(sent.amounts[resource], sent.at_s, now_s):
+            elif meter.refused(sent.amounts[resource], sent.at_s, report.retry_after_s, now_s):
                 cut.append(resource)
                 self.news.append(Change(resource, "cut"))
-                meter.empty(now_s)
         if cut:
             self.blame.cut(blamed, self.meters, now_s)
         if report.retry_after_s is not None:
@@ -379,8 +380,11 @@ class Endpoint:
         if sent is not None:
             self.blame.taken_back(sent)
             for resource, meter in self.meters.items():
+                amount = sent.amounts[resource]
                 if resource != "requests":
-                    meter.give_back(sent.amounts[resource], sent.at_s, now_s)
+                    meter.give_back(amount, sent.at_s, now_s)
+                else:
+                    meter.turned_away(amount, now_s)
         return sent
 
     def _used(self, usage: Usage | None) -> dict[str, float] | None:

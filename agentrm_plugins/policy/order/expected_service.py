@@ -47,8 +47,12 @@ class ExpectedService:
         self.mean = 0.0
 
     def learn(self, account: Account) -> bool:
-        """Calls of the agent have ended. True if that tells anything."""
-        service_s = account.attained_s - account.learnt_s
+        """Calls of the agent have ended. True if that tells anything.
+
+        Several that ended since the last time are one sample: their mean.
+        """
+        ended = max(account.calls - account.learnt_calls, 1)
+        service_s = (account.attained_s - account.learnt_s) / ended
         account.learnt_s = account.attained_s
         account.learnt_calls = account.calls
         if service_s < _LEAST_S:
