@@ -38,8 +38,8 @@ from agentrm_plugins.errors import (
     StoreFenced,
     StoreLocked,
 )
-from agentrm_plugins.hosts.attempt import Attempt
-from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks
+from agentrm_plugins.hosts.attempt import Attempt, stays_open
+from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks, Reading
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.lease import Lease
@@ -104,6 +104,7 @@ __all__ = [
     "Passage",
     "Pressure",
     "Priority",
+    "Reading",
     "RetryPolicy",
     "Row",
     "RunInfo",
@@ -154,6 +155,7 @@ __all__ = [
     "run_around",
     "said_in",
     "say",
+    "stays_open",
     "taken_over",
     "while_waiting",
 ]
