@@ -27,6 +27,8 @@
     |           |-- StoreReadOnly             no right to write
     |           |-- StoreFenced               another owner has taken the session over
     |           `-- StoreFull                 no room left on the disk
+    |-- a test's
+    |   `-- CassetteMismatch(AssertionError)   a replayed request is none of the recorded ones
     `-- ours
         `-- KernelBug(AssertionError)    an impossible transition; any other error is a bug too
 
@@ -50,6 +52,7 @@ __all__ = [
     "CallReaped",
     "CallRefused",
     "CallTooLarge",
+    "CassetteMismatch",
     "ClosedError",
     "ConfigError",
     "ContextError",
@@ -262,6 +265,10 @@ class StoreFenced(StoreError):
 
 class StoreFull(StoreError):
     """No room is left for the archive: free some, or give another path."""
+
+
+class CassetteMismatch(AgentRMError, AssertionError):
+    """A replayed request is none of those that the cassette holds. The text says what differs."""
 
 
 class KernelBug(AgentRMError, AssertionError):

@@ -24,7 +24,7 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
-from agentrm_plugins.context.stores.base import Fence, Owned, taken_over
+from agentrm_plugins.context.stores.base import Fence, Owned, taken_over, written
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
@@ -42,11 +42,12 @@ from agentrm_plugins.hosts.attempt import Attempt, stays_open
 from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks, Reading
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
+from agentrm_plugins.hosts.judgement import judge_response
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
-from agentrm_plugins.policy.endpoint.retry_class import classify, classify_status
+from agentrm_plugins.policy.endpoint.retry_class import classify
 from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage, parse_priority
 from agentrm_plugins.types.checks import check_group, check_instance, check_name, check_whole
 from agentrm_plugins.types.endpoint_name import Endpoint, host_of, key_fingerprint
@@ -129,7 +130,6 @@ __all__ = [
     "check_name",
     "check_whole",
     "classify",
-    "classify_status",
     "copied",
     "counter_for",
     "current_identity",
@@ -140,6 +140,7 @@ __all__ = [
     "form_of",
     "hand_off",
     "host_of",
+    "judge_response",
     "key_fingerprint",
     "leave",
     "named_in",
@@ -158,6 +159,7 @@ __all__ = [
     "stays_open",
     "taken_over",
     "while_waiting",
+    "written",
 ]
 
 

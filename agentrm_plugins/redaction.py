@@ -39,14 +39,15 @@ _SHAPES = re.compile(
 _WORDS = (
     r"api[-_ ]?key|apikey|access[-_ ]?key|secret|passw(?:or)?d|passphrase|authori[sz]ation|"
     r"credentials?|cookie|private[-_ ]?key|signature|session[-_ ]?key|token(?!s)|"
-    r"x-amz-[\w-]+|subscription[-_ ]?key"
+    r"x-amz-[\w-]{1,64}+|subscription[-_ ]?key"
 )
 _NAMED = re.compile(
-    rf"""((?:['"]?)\b[\w-]*(?:{_WORDS})[\w-]*['"]?\s*[:=]\s*)(['"])(?:\\.|(?!\2).)*\2""",
+    # Only where a name begins, and with a bounded rest: else a long name is read again and again.
+    rf"""((?<![\w-])[\w-]*(?:{_WORDS})[\w-]{{0,64}}+['"]?\s{{0,8}}[:=]\s{{0,8}})(['"])(?:\\.|(?!\2).)*\2""",
     re.IGNORECASE,
 )
 _IN_QUERY = re.compile(
-    rf"([?&](?:[\w-]*(?:{_WORDS})[\w-]*|key|sig|auth|code)=)[^&\s'\"]+", re.IGNORECASE
+    rf"([?&](?:[\w-]*(?:{_WORDS})[\w-]{{0,64}}+|key|sig|auth|code)=)[^&\s'\"]+", re.IGNORECASE
 )
 _NAME = re.compile(rf"(?:{_WORDS})|(?:^|[-_.])(?:key|auth|jwt|pat|pin)$", re.IGNORECASE)
 

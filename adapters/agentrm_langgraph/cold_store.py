@@ -43,6 +43,7 @@ from agentrm_plugins.integration import (
     StoreError,
     StoreFenced,
     taken_over,
+    written,
 )
 
 __all__ = ["LangGraphColdStore"]
@@ -137,7 +138,8 @@ class LangGraphColdStore:
         """Take the session back to before `seq`: what follows is kept, and is found no more."""
         with self._index(key) as index:
             gone = [place for place, _ in index.found.digests(key) if place >= seq]
-            self._write(key, index, self._set_aside(key, index, gone), fence)
+            back_to = (seq, len(gone))
+            self._write(key, index, self._set_aside(key, index, gone), fence, back_to)
             index.names = {at: name for at, name in index.names.items() if at < seq}
             index.found.rewind(key, seq)
 
@@ -189,6 +191,7 @@ class LangGraphColdStore:
 
     def _lease(self, key: SessionKey, has: Owned) -> PutOp:
         value = {"owner": has.owner, "token": has.token, "until_s": has.until_s}
+        value["notice"] = has.notice
         return self._items.put(key, "owners", _signed(has.token, has.owner), value)
 
     def _check(self, key: SessionKey, fence: Fence) -> Owned:
@@ -228,6 +231,11 @@ class LangGraphColdStore:
         """Give the places of messages that are archived and not yet findable."""
         with self._index(key) as index:
             return index.found.unindexed(key, limit)
+
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages: (place, role, passages), in order."""
+        with self._index(key) as index:
+            return index.found.passages(key)
 
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
@@ -323,23 +331,33 @@ class LangGraphColdStore:
         return made
 
     def _write(
-        self, key: SessionKey, index: _Index, ops: Sequence[PutOp], fence: Fence | None
+        self,
+        key: SessionKey,
+        index: _Index,
+        ops: Sequence[PutOp],
+        fence: Fence | None,
+        back_to: tuple[int, int] | None = None,
     ) -> None:
         """Write all or none, and tell other processes of it."""
         version = uuid.uuid4().hex
         head = self._items.put(key, "head", "head", {"version": version})
-        self._fenced(key, [*ops, head] if ops else [], fence)
+        self._fenced(key, [*ops, head] if ops else [], fence, back_to)
         if ops:
             index.version = version
 
-    def _fenced(self, key: SessionKey, ops: Sequence[PutOp], fence: Fence | None) -> None:
+    def _fenced(
+        self,
+        key: SessionKey,
+        ops: Sequence[PutOp],
+        fence: Fence | None,
+        back_to: tuple[int, int] | None = None,
+    ) -> None:
         """Write as the session's owner and prolong its lease; `StoreFenced` if it is another's."""
         if fence is None:
             self._items.do(ops)
             return
         has = self._check(key, fence)
-        until = self._clock() + fence.lease_s if fence.lease_s else 0.0
-        self._items.do([*ops, self._lease(key, replace(has, until_s=until))])
+        self._items.do([*ops, self._lease(key, written(has, fence, self._clock(), back_to))])
         self._check(key, fence)
 
 

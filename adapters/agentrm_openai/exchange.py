@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agentrm_openai.endpoint import Endpoint, endpoint_named, model_asked
-from agentrm_plugins.integration import LimitReport, Verdict, classify_status, parse_report
+from agentrm_plugins.integration import LimitReport, Verdict, judge_response, parse_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,12 +168,10 @@ class Exchange:
         """The headers came, and for an error its body."""
         self._limit_read(self.silence_timeout_s)
         now_s = self._clock()
-        verdict, text = None, ""
         if status >= _LEAST_ERROR:
-            code, text = _error_of(body)
-        report = parse_report(headers, time.time(), text)
-        if status >= _LEAST_ERROR:
-            verdict = classify_status(status, code, text, report.should_retry)
+            verdict, report = judge_response(status, headers, body)
+        else:
+            verdict, report = None, parse_report(headers, time.time())
         answer = Answer(status, report, verdict, now_s - self.sent_s)
         self._observer.on_response(self, answer, now_s)
 
@@ -242,17 +239,3 @@ def open_exchange(
     given = request.extensions.get("timeout", {})
     request.extensions = {**request.extensions, "timeout": exchange.timeouts(given)}
     return exchange
-
-
-def _error_of(body: bytes) -> tuple[str, str]:
-    """The code (or type) and the message of an error's body; neither is kept."""
-    try:
-        content: Any = json.loads(body)
-    except ValueError:
-        return "", body[:4096].decode("utf-8", "replace")
-    inner = content.get("error", content) if isinstance(content, dict) else None
-    if not isinstance(inner, dict):
-        return "", str(inner or "")
-    code = inner.get("code") or inner.get("type")
-    message = inner.get("message")
-    return (code if isinstance(code, str) else ""), (message if isinstance(message, str) else "")

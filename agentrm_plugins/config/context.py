@@ -65,9 +65,9 @@ class ContextConfig:
     soft_mark: float = 0.98
     low_mark: float = 0.45
     prefix_goal: float = 0.9
-    hot_share: float = 0.1
+    hot_share: float = 0.25
     warm_share: float = 0.6
-    recall_share: float = 0.2
+    recall_share: float = 0.25
     tool_result_keep: int = 2
     tool_result_floor_tokens: int = 120
     recency_weight: float = 0.3

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 
 from agentrm_plugins.counting.images import image_tokens
 from agentrm_plugins.types.message import KNOWN_BLOCKS
+from agentrm_plugins.types.plain import json_text
 
 __all__ = ["block_kind", "block_tokens"]
 
@@ -72,7 +72,7 @@ def block_tokens(block: Mapping[str, Any], count: Callable[[str], int], model: s
     if kind in {"audio", "video", "file"}:
         return _medium_tokens(kind, block, count, model)
     slim, tokens = _without_media(block, "", count, model)
-    return tokens + count(json.dumps(slim, ensure_ascii=False, default=str))
+    return tokens + count(json_text(slim))
 
 
 def _without_media(
@@ -136,7 +136,7 @@ def _medium_tokens(
         return _BLOCK_TOKENS + count(str(source.get("data") or ""))
     if isinstance(source, Mapping) and source.get("type") == "content":
         slim, tokens = _without_media(source.get("content"), "content", count, model)
-        return _BLOCK_TOKENS + tokens + count(json.dumps(slim, ensure_ascii=False, default=str))
+        return _BLOCK_TOKENS + tokens + count(json_text(slim))
     data, mime = _longest(block)
     if not data:  # a link or an id: guessed to be a page, or a minute
         cost = _page_tokens(model) if kind == "file" else _timed(kind, 60.0, model)

@@ -10,13 +10,13 @@ the rules of `media` and `images`, which are estimates for every model.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentrm_plugins.counting.media import block_kind, block_tokens
 from agentrm_plugins.types.message import Message
+from agentrm_plugins.types.plain import json_text
 
 __all__ = ["TokenCounter", "estimate_text"]
 
@@ -167,7 +167,7 @@ class TokenCounter:
         if not tools:
             return 0
         plain = [tool if isinstance(tool, Mapping) else {"name": str(tool)} for tool in tools]
-        text = json.dumps(plain, ensure_ascii=False, default=str)
+        text = json_text(plain)
         tokens = self._tools.get(text)
         if tokens is None:
             if len(self._tools) >= _REMEMBERED_TOOLS:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, cast
 
 from agentrm_plugins.counting.encodings import request_counter
 from agentrm_plugins.types.calls import Call, Usage
@@ -51,6 +51,10 @@ _WRITTEN_WITHIN = ("cache_creation", "cache_write_tokens")
 _WRITTEN_FOR = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 _REASONING = ("reasoning_tokens", "reasoning")
 _THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
+_RARE = frozenset((*_CACHED, *_CACHED_BESIDE, *_WRITTEN_BESIDE, *_THOUGHTS))
+_NAMES = (*_INPUT, *_OUTPUT, *_TOTAL, *_DETAILS, *_OUTPUT_DETAILS, *sorted(_RARE))
+_DETAIL_NAMES = (*_CACHED_WITHIN, *_WRITTEN_WITHIN, *_WRITTEN_FOR)
+_NOTHING: Mapping[str, Any] = {}
 _SAID = frozenset(
     {"content", "text", "refusal", "arguments", "input", "thinking", "reasoning", "summary",
      "reasoning_content", "delta", "message", "function", "tool_calls", "parts", "args"}
@@ -69,50 +73,49 @@ def reported_usage(report: Any) -> Usage | None:
     """
     if report is None:
         return None
-    details = _first(report, _DETAILS)
-    beside = _count(report, _CACHED_BESIDE)
-    cached = _count(details, _CACHED_WITHIN) or _count(report, _CACHED) or beside
-    written = _written(report, details)
-    read = _count(report, _INPUT) + beside + _count(report, _WRITTEN_BESIDE)
-    made = _count(report, _OUTPUT) + _count(report, _THOUGHTS)
-    reasoned = _count(_first(report, _OUTPUT_DETAILS), _REASONING)
+    told = _fields(report, _NAMES)
+    details = _fields(_first(told, _DETAILS), _DETAIL_NAMES)
+    rare = not _RARE.isdisjoint(told)
+    beside = _count(told, _CACHED_BESIDE) if rare else 0
+    cached = _count(details, _CACHED_WITHIN)
+    written = max(_count(details, _WRITTEN_WITHIN), sum(_counts(details, _WRITTEN_FOR)))
+    read = _count(told, _INPUT)
+    made = _count(told, _OUTPUT)
+    if rare:
+        cached = cached or _count(told, _CACHED) or beside
+        written = written or _count(told, _WRITTEN_BESIDE)
+        read += beside + _count(told, _WRITTEN_BESIDE)
+        made += _count(told, _THOUGHTS)
+    reasoned = _count(_fields(_first(told, _OUTPUT_DETAILS), _REASONING), _REASONING)
     if reasoned > made:  # so it cannot be a part of it
         made += reasoned
-    total = _count(report, _TOTAL)
+    total = _count(told, _TOTAL)
     if not read and not made:
         return Usage(total) if total else None
     return Usage(read, max(made, total - read), cached, written)
 
 
-def _written(report: Any, details: Any) -> int:
-    if isinstance(details, Mapping):
-        parts = sum(_number(details.get(name)) for name in _WRITTEN_FOR)
-    else:
-        parts = sum(_number(getattr(details, name, None)) for name in _WRITTEN_FOR)
-    return max(_count(details, _WRITTEN_WITHIN), parts) or _count(report, _WRITTEN_BESIDE)
-
-
-def _get(holder: Any, name: str) -> Any:
-    if isinstance(holder, Mapping):
-        return holder.get(name)
-    return getattr(holder, name, None)
-
-
-def _first(holder: Any, names: tuple[str, ...]) -> Any:
-    for name in names:
-        found = _get(holder, name)
-        if found is not None:
-            return found
-    return None
-
-
-def _count(holder: Any, names: tuple[str, ...]) -> int:
-    """The first count under these names that says something."""
+def _fields(holder: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
+    """A mapping as it is; of an object what it has under these names."""
+    if holder.__class__ is dict or isinstance(holder, Mapping):
+        return cast("Mapping[str, Any]", holder)
     if holder is None:
-        return 0
+        return _NOTHING
+    return {name: getattr(holder, name, None) for name in names}
+
+
+def _first(told: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((told[name] for name in names if told.get(name) is not None), None)
+
+
+def _counts(told: Mapping[str, Any], names: tuple[str, ...]) -> list[int]:
+    return [_number(told[name]) for name in names if name in told]
+
+
+def _count(told: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """The first count under these names that says something."""
     for name in names:
-        found = _number(_get(holder, name))
-        if found:
+        if name in told and (found := _number(told[name])):
             return found
     return 0
 

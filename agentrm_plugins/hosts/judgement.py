@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
+from agentrm_plugins.policy.endpoint.evidence import Evidence, body_evidence
 from agentrm_plugins.policy.endpoint.headers import parse_report
-from agentrm_plugins.policy.endpoint.retry_class import classify
-from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
+from agentrm_plugins.policy.endpoint.retry_class import examine, judge_evidence
+from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
+from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport, Verdict
 
-__all__ = ["Judgement", "judge"]
+__all__ = ["Judgement", "judge", "judge_response"]
 
 Judgement = tuple[Verdict, LimitReport | None]
-_RESOURCE_TYPES = {"tokens", "requests", "input_tokens", "output_tokens"}
 
 
-def judge(error: BaseException) -> Judgement:
+def judge(error: BaseException, tables: Tables = BUILT_IN) -> Judgement:
     """The verdict on an error, and what its response said of the limits (None: nothing).
 
     It reads all headers, so it is asked once for an error and its answer handed on.
     """
-    verdict = classify(error)
+    verdict, evidence = examine(error, tables)
     if verdict.kind is Kind.NEUTRAL:
         return verdict, None
-    headers = getattr(getattr(error, "response", None), "headers", None)
-    if headers is None and verdict.kind not in {Kind.LIMIT, Kind.OVERLOADED}:
+    if not evidence.headers and verdict.kind not in {Kind.LIMIT, Kind.OVERLOADED}:
         return verdict, None
-    given = headers if isinstance(headers, Mapping) else {}
-    report = parse_report(given, time.time(), str(error))
-    body = getattr(error, "body", None)
-    kind = body.get("type") if isinstance(body, Mapping) else None
-    if report.resource is None and kind in _RESOURCE_TYPES:
-        report = replace(report, resource=kind)
-    return verdict, report
+    return verdict, _report(evidence, tables)
+
+
+def judge_response(
+    status: int, headers: Mapping[str, str], body: bytes, tables: Tables = BUILT_IN
+) -> tuple[Verdict, LimitReport]:
+    """The same of a response that is an error, before anybody has made an exception of it."""
+    evidence = body_evidence(status, headers, body)
+    verdict = judge_evidence(evidence, tables) or Verdict(Kind.PERMANENT, status)
+    return verdict, _report(evidence, tables)
+
+
+def _report(evidence: Evidence, tables: Tables) -> LimitReport:
+    report = parse_report(evidence.headers, time.time(), evidence.text, tables=tables)
+    named = next((code for code in evidence.codes if code in RESOURCES), None)
+    return report if report.resource or named is None else report.blaming(named)

@@ -7,13 +7,13 @@ own object's data into `raw` or `metadata` in the same way.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from agentrm_plugins.errors import BadMessage
+from agentrm_plugins.types.plain import json_text, plain
 
 __all__ = [
     "FRAMEWORK",
@@ -51,12 +51,14 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 def copied(value: Any) -> Any:
-    """Copy JSON-like data deeply: dicts and lists are new, leaves are shared."""
-    if isinstance(value, Mapping):
-        return {key: copied(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [copied(item) for item in value]
-    return value
+    """Copy JSON-like data deeply: dicts and lists are new, leaves are shared.
+
+    What is nested deeper than any provider's format becomes its text (see `plain`).
+
+    Raises:
+        BadMessage: It has no end.
+    """
+    return plain(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ def _calls(raw: Mapping[str, Any], where: str) -> tuple[ToolCall, ...]:
             raise BadMessage(f"{at}: give a dict with 'name' and 'arguments'")
         arguments = body.get("arguments", body.get("args", body.get("input", "")))
         if not isinstance(arguments, str):
-            arguments = json.dumps(arguments, ensure_ascii=False, default=str)
+            arguments = json_text(arguments)
         calls.append(ToolCall(str(call.get("id") or ""), str(body.get("name") or ""), arguments))
     old = raw.get("function_call")
     if isinstance(old, Mapping) and not calls:
@@ -245,4 +247,4 @@ def _block_text(block: Mapping[str, Any]) -> str:
         name = block.get("filename") or block.get("title") or block.get("file_id") or ""
         return f"[{KNOWN_BLOCKS[kind]} {name}]".replace(" ]", "]")
     slim = {key: value for key, value in block.items() if key != "type"}
-    return json.dumps(slim, ensure_ascii=False, default=str)[:4000]
+    return json_text(slim)[:4000]

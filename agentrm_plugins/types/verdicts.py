@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 __all__ = [
     "MINUTE_S",
@@ -48,11 +49,14 @@ class Verdict:
         kind: Its fate.
         status: The HTTP status, or None where there was no answer.
         code: The provider's own word for it, "" if it had none.
+        why: What no waiting cures: "billing" (an account without money), "too_long" (a prompt
+            longer than the model's window); "" for neither.
     """
 
     kind: Kind
     status: int | None = None
     code: str = ""
+    why: str = ""
 
     @property
     def retryable(self) -> bool:
@@ -77,15 +81,19 @@ class ServerLimit:
         reset_s: Seconds until the limit is whole again.
         firm: Whether it comes with good answers too. What only refusals say is not heard when the
             limit rises.
+        per_s: Seconds of its window, where the server names it.
     """
 
     limit: float | None = None
     remaining: float | None = None
     reset_s: float | None = None
     firm: bool = True
+    per_s: float | None = None
 
     def window_s(self, default_s: float = MINUTE_S) -> float:
         """Seconds in which the whole limit flows in."""
+        if self.per_s is not None:
+            return self.per_s
         if not self.limit or self.remaining is None or not self.reset_s:
             return default_s
         gone = self.limit - self.remaining
@@ -117,7 +125,10 @@ class LimitReport:
     resource: str | None = None
     should_retry: bool | None = None
 
+    def blaming(self, resource: str) -> Self:
+        """The same report, of a refusal for this resource."""
+        return replace(self, resource=resource)
+
     def limits(self) -> dict[str, ServerLimit]:
         """The limits that were named, by resource."""
-        found = ((name, getattr(self, name)) for name in RESOURCES)
-        return {name: limit for name, limit in found if limit is not None}
+        return {name: told for name in RESOURCES if (told := getattr(self, name)) is not None}

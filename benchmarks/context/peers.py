@@ -22,7 +22,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from agentrm_plugins.context.notes.text import terms
 from agentrm_plugins.context.plan.warm import extractive_summary
-from agentrm_plugins.context.recall.rank import Candidate, Corpus, query_of, ranked
+from agentrm_plugins.context.recall.query import query_of
+from agentrm_plugins.context.recall.rank import Candidate, Corpus, ranked
 from agentrm_plugins.types.message import Message
 from benchmarks.context.grade import _count, tokens_of
 

@@ -47,7 +47,7 @@ class Refusing(MemoryStore):
 
     def __getattribute__(self, name):
         guarded = name in {"append", "read", "digests", "index", "search", "rewind", "save_state",
-                           "load_state", "unindexed"}  # fmt: skip
+                           "load_state", "unindexed", "passages"}  # fmt: skip
         if guarded and self.down:
             raise StoreLocked("path='x': held by another; try again")
         return super().__getattribute__(name)
@@ -221,7 +221,7 @@ def test_the_part_that_was_asked_for_is_recalled_where_the_whole_does_not_fit():
         history = [user("bla " * 20 + "the code of the annex is KX-77 " + "bla " * 200), said("ok")]
         session.prepare(history)
         assert "KX-77" in session.recall("code of the annex")
-        assert counter_for("gpt-4o").text(session.recall("code of the annex")) <= 120
+        assert counter_for("gpt-4o").text(session.recall("code of the annex")) <= 150
         assert "matches" in session.recall("code of the annex", max_tokens=20)
 
 

@@ -22,7 +22,7 @@ import pytest
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle
-from agentrm_plugins.context.plan.transcript import body_of
+from agentrm_plugins.context.plan.bodies import body_of
 from agentrm_plugins.context.stores import SessionKey, SqliteStore
 from agentrm_plugins.types.message import from_openai
 from benchmarks.context.generate import session as generated

@@ -14,7 +14,7 @@ from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores import MemoryStore, SessionKey, SqliteStore
 from agentrm_plugins.context.stores.base import Fence
-from agentrm_plugins.errors import SessionBusy, StoreFenced
+from agentrm_plugins.errors import BudgetTooSmall, SessionBusy, StoreFenced
 from tests.stores.test_stores import on_langgraph, row
 
 KEY = SessionKey("default", "s")
@@ -165,6 +165,44 @@ def test_an_edit_after_a_hand_over_takes_the_history_back_and_says_so(world):
     assert len(texts(world.store)) == 5
 
 
+def test_what_a_killed_process_took_back_is_told_by_the_next_one(world):
+    """It set messages aside and died before anybody was told: the next turn tells it."""
+    one, three = world.process(), world.process()
+    two = world.process(config=ContextConfig(budget_tokens=200))
+    one.session("s").prepare(talk("ada", 3))
+    one.hibernate("s")
+    edited = [*talk("ada", 2), user("something else " * 200)]
+    for _ in range(2):
+        with pytest.raises(BudgetTooSmall):
+            two.session("s").prepare(edited)
+    view = three.session("s").prepare(edited)
+    assert [text for text in view.repairs if "taken back to message 4; 2 archived" in text]
+    view = three.session("s").prepare([*edited, said("ok")])
+    assert view.repairs == ()
+    assert world.store.owned(KEY).notice == ""
+
+
+def test_a_turn_that_failed_is_told_by_the_next_one(world):
+    """What was set aside in a turn whose view did not fit stands in the next view."""
+    one = world.process(config=ContextConfig(budget_tokens=200))
+    one.session("s").prepare(talk("ada", 3))
+    with pytest.raises(BudgetTooSmall):
+        one.session("s").prepare([*talk("ada", 2), user("word " * 500)])
+    view = one.session("s").prepare([*talk("ada", 2), user("word")])
+    assert any("taken back to message 4; 2 archived" in text for text in view.repairs)
+
+
+def test_another_conversation_after_a_hand_over_takes_nothing_back(world):
+    """What shares little with the archive is no edit of it: all of it stays, and is found."""
+    one, two = world.process(), world.process()
+    one.session("s").prepare(talk("ada", 6))
+    one.close()
+    view = two.session("s").prepare([*talk("ada", 2), *talk("bob", 2)])
+    assert any("8 messages that another process archived" in text for text in view.repairs)
+    assert "ada-400" in two.session("s").recall("ada item 4")
+    assert len(texts(world.store)) == 12 + 8
+
+
 def test_the_first_owner_comes_back_to_what_others_wrote(world):
     """Its session is read again; a history that lacks their messages goes on after them."""
     one, two = world.process(), world.process()
@@ -194,6 +232,17 @@ def test_recall_sees_what_another_process_archived(world):
     assert "ada-500" not in looking.recall("ada item 5")
     assert looking.read(9) == "There is no message 9."
     assert len(texts(world.store)) == 2
+
+
+def test_who_only_looks_finds_what_its_owner_had_no_time_to_index(world):
+    """The owner was killed between archiving and indexing: the next look finds it all the same."""
+    one, two = world.process(), world.process()
+    one.session("s")._upkeep.after_turn = lambda *_, **__: None
+    one.session("s").prepare(talk("ada", 3))
+    assert world.store.unindexed(KEY)
+    assert "ada-200" in two.session("s").recall("ada item 2")
+    assert world.store.unindexed(KEY) == []
+    assert world.store.owned(KEY).token == 1
 
 
 def test_a_late_write_of_an_earlier_owner_is_refused(world):

@@ -82,7 +82,7 @@ def test_the_goal_for_the_prefix_decides_how_deep_a_compaction_goes():
     """With a high goal more leaves at once and less of the prompt changes; with none as before."""
     changed = {}
     for goal in (0.0, 0.95):
-        config = ContextConfig(budget_tokens=1_500, prefix_goal=goal)
+        config = ContextConfig(budget_tokens=1_500, prefix_goal=goal, low_mark=0.6)
         with ContextLifecycle(config, submit=lambda job: job(), clock=lambda: 0.0) as manager:
             changed[goal] = grown(manager.session("s"), talk("Read all pages."), 80)
     assert changed[0.95] < changed[0.0] - 0.01

@@ -12,6 +12,7 @@ import pytest
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import RECALL_TOOL, ContextLifecycle, fit
 from agentrm_plugins.context.notes.summaries import LLMSummariser, SummaryRequest
+from agentrm_plugins.context.plan.shares import MOST_RECALLED
 from agentrm_plugins.context.recall.embedding import EmbeddingIndex
 from agentrm_plugins.context.stores import MemoryStore, SqliteStore
 from agentrm_plugins.counting.encodings import counter_for
@@ -81,7 +82,7 @@ def test_every_request_fits_is_valid_and_holds_the_task(seed, budget):
                 assert faults(view.messages) == []
                 task = [m for m in history if m["role"] == "user"][-1]
                 assert task in view.messages
-                assert view.recall_tokens <= config.recall_share * budget
+                assert view.recall_tokens <= MOST_RECALLED * budget
             history.append(message)
         assert session.last_error is None
 
@@ -183,7 +184,7 @@ def test_recall_pages_in_what_is_asked_with_its_source(manager):
 
 
 def test_a_corrected_value_is_not_recalled_as_current(manager):
-    """Recall gives the correction in place of what it corrects."""
+    """Recall hides nothing: behind what was corrected stands what came later, and where."""
     history = talk(0, "The staging port is 8443.")
     history += [said("ok"), user("Actually, the staging port is now 9443."), said("ok")]
     for n in range(25):
@@ -191,8 +192,8 @@ def test_a_corrected_value_is_not_recalled_as_current(manager):
     history.append(user("Which port does staging use?"))
     view = manager.session("s").prepare(history)
     text = text_of(view.messages)
-    assert "9443" in text
-    assert "8443" not in text
+    assert text.rfind("9443") > text.rfind("8443")
+    assert all("later: message 2" in line for line in text.splitlines() if "8443" in line)
 
 
 def test_the_prefix_holds_between_compactions(manager):

@@ -20,7 +20,7 @@ from langchain_core.messages import (
 )
 
 from agentrm_langchain.messages import from_message, from_messages, to_message, to_messages
-from agentrm_plugins.context.plan.transcript import body_of, identity_of, message_of
+from agentrm_plugins.context.plan.bodies import body_of, identity_of, message_of
 from agentrm_plugins.errors import BadMessage
 from agentrm_plugins.types.message import Message, ToolCall
 

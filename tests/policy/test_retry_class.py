@@ -73,11 +73,14 @@ def test_the_code_overrides_the_status(status, code, text, kind):
 
 
 def test_the_servers_opinion_counts():
-    """`x-should-retry` makes a 400 worth another try and a 500 not; a limit stays one."""
+    """`x-should-retry` makes a 400 worth another try, and a 500 or a 429 not."""
     assert classify_status(400, should_retry=True).kind is Kind.TRANSIENT
     assert classify_status(503, should_retry=True).kind is Kind.OVERLOADED
     assert classify_status(500, should_retry=False).kind is Kind.PERMANENT
-    assert classify_status(429, should_retry=False).kind is Kind.LIMIT
+    assert classify_status(429, should_retry=False).kind is Kind.PERMANENT
+    assert classify_status(429, should_retry=True).kind is Kind.LIMIT
+    quota = classify_status(429, "insufficient_quota", should_retry=True)
+    assert (quota.kind, quota.why) == (Kind.PERMANENT, "billing")
 
 
 @pytest.mark.parametrize(

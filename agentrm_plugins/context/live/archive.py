@@ -21,7 +21,7 @@ from agentrm_plugins.context.stores.base import ColdStore, Fence, Owned, Session
 from agentrm_plugins.context.stores.checksum import sealed
 from agentrm_plugins.errors import StoreError
 
-__all__ = ["Archive", "Change", "Owner", "version_of"]
+__all__ = ["Archive", "Change", "Owner", "set_aside", "version_of"]
 
 _UNKNOWN = "?"
 
@@ -46,16 +46,27 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """That the session has changed hands, or was written to, since it was read.
+    """What a claim has found.
 
     Args:
-        before: Who had it.
-        foreign: Another owner archived something of it, and had not handed it over before this
-            process asked: what that one archived may be unknown to this process's caller.
+        stale: The session was written to since it was read.
+        foreign: Another owner had it: what that one archived may be unknown to this caller.
+        handed_over: That owner had finished with it before this turn began.
+        notice: What was taken back before, and perhaps told to nobody yet, in words; or "".
     """
 
-    before: Owned
-    foreign: bool
+    stale: bool = False
+    foreign: bool = False
+    handed_over: bool = False
+    notice: str = ""
+
+
+def set_aside(place: object, count: object) -> str:
+    """Say what became of messages that were taken back."""
+    return (
+        f"archive: the history was taken back to message {place}; {count} archived messages after "
+        "it are set aside: kept, and found by recall no more"
+    )
 
 
 class _Owning(Protocol):
@@ -98,14 +109,15 @@ class Archive:
         self._token = 0
         self._fresh_until = 0.0
         self._contended = False
+        self._told = True
         self.denied: StoreError | None = None
         self._unsaved: list[Entry] = []
         self._back_to: int | None = None
 
     # -- whose it is --------------------------------------------------------------------------
 
-    def claim(self, seen: str | None = None) -> Change | None:
-        """Make sure that the session is ours; None if nobody else had it since it was read.
+    def claim(self, seen: str | None = None) -> Change:
+        """Make sure that the session is ours.
 
         Args:
             seen: The version that the caller knows everything of: it takes the session over.
@@ -116,7 +128,7 @@ class Archive:
         """
         owning, owner = self._owning, self._owner
         if owning is None or (self._token and time.monotonic() < self._fresh_until):
-            return None
+            return Change()
         name = owner.signature
         self.denied = None
         before = owning.claim(self.key, name, owner.lease_s, seen)
@@ -124,17 +136,24 @@ class Archive:
         token = before.token if mine else before.token + 1
         lost = self._token not in {0, token}
         known = token == self._token if self._token else before.version == self._version
-        unfinished = before.until_s != 0 and before.owner != ""
-        foreign = not mine and (unfinished or self._contended or lost)
+        handed_over = before.until_s == 0 and not (self._contended or lost)
         self._token, self._contended = token, False
         self._prolonged()
-        if known and not foreign:
-            return None
-        return Change(before, foreign)
+        foreign = not mine and before.owner != ""
+        notice = before.notice if self._told or not mine else ""
+        if not notice:
+            return Change(not known, foreign, handed_over)
+        self._told = False
+        place, _, count = notice.partition(" ")
+        return Change(not known, foreign, handed_over, set_aside(place, count))
 
     def waited(self) -> None:
         """Remember that another owner was at work while this turn waited."""
         self._contended = True
+
+    def told(self) -> None:
+        """The turn is over: its caller knows what was taken back."""
+        self._told = True
 
     def let_go(self) -> None:
         """Another owner has the session: nothing is written until it is claimed and read again."""
@@ -160,7 +179,7 @@ class Archive:
             raise self.denied or StoreError(way)
         owner = self._owner
         lease = owner.lease_s if lease_s is None else lease_s
-        return {"fence": Fence(owner.signature, self._token, lease)}
+        return {"fence": Fence(owner.signature, self._token, lease, self._told)}
 
     def _prolonged(self) -> None:
         self._fresh_until = time.monotonic() + self._owner.lease_s / 2
@@ -210,12 +229,12 @@ class Archive:
         if self.refusal is not None:
             # Where it ends in the archive is not known: to write now could hide what is there.
             raise self.refusal
-        fence = self.fence()
         if self._back_to is not None:
-            self.store.rewind(self.key, self._back_to, **fence)
-            self._back_to = None
+            self.store.rewind(self.key, self._back_to, **self.fence())
+            self._back_to, self._told = None, False
         if self._unsaved:
-            self.store.append(self.key, [row_of(entry) for entry in self._unsaved], **fence)
+            rows = [row_of(entry) for entry in self._unsaved]
+            self.store.append(self.key, rows, **self.fence())
             self._unsaved = []
         self._prolonged()
 
@@ -227,9 +246,10 @@ class Archive:
         Args:
             entries: The messages: where others stand in their places by now, nothing is done.
             cut: Their passages by place.
-            fence: As `fence` gave it when they were read.
+            fence: As `fence` gave it when they were read; none for who only looks: passages are
+                the same whoever cuts them.
         """
-        if fence:
+        if self._owning is not None:
             fence = {**fence, "digests": {entry.seq: entry.digest for entry in entries}}
         self.store.index(self.key, cut, **fence)
 

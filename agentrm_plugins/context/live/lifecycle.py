@@ -25,7 +25,7 @@ from agentrm_plugins.context.live.desk import Desk
 from agentrm_plugins.context.live.recaller import RECALL_TOOL
 from agentrm_plugins.context.live.session import ContextSession
 from agentrm_plugins.context.live.waking import Woken, blank, woken
-from agentrm_plugins.context.plan.transcript import Source
+from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import ColdStore, SessionKey
 from agentrm_plugins.context.stores.sqlite import SqliteStore

@@ -1,24 +1,55 @@
-"""Recall with its archive: ask the store, read the passages' texts, rank, write the block."""
+"""Recall with its archive: look widely, read the best passages' texts, rank, write the block.
+
+The terms of a session's passages are kept in memory while it lives, so a look-up costs a turn a
+fraction of a millisecond; they are read from the archive once, at the first look-up. A session of
+more than `MOST_PASSAGES` is looked up in the archive itself.
+"""
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from agentrm_plugins.context.notes.text import Passage
-from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session, body_of, message_of
-from agentrm_plugins.context.recall.paging import Found, assembled, source_turn, visible
-from agentrm_plugins.context.recall.rank import Candidate, Hit, Query, fused, query_of, ranked
+from agentrm_plugins.context.plan.bodies import body_of, message_of
+from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
+from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session, cut_up
+from agentrm_plugins.context.recall.found import Told, Unit, later_of, units_of
+from agentrm_plugins.context.recall.index import Index
+from agentrm_plugins.context.recall.paging import (
+    Found,
+    assembled,
+    source_turn,
+    told_already,
+    visible,
+)
+from agentrm_plugins.context.recall.query import Query, query_of
+from agentrm_plugins.context.recall.rank import Candidate, Corpus, Hit, fused, ranked, weights_of
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.errors import StoreCorrupt
 from agentrm_plugins.types.message import plain_text
 
 __all__ = ["RECALL_TOOL", "Recaller", "asked_for", "row_of"]
 
-COARSE, READ = 24, 14
-_NEIGHBOUR_CHARS = 300
+COARSE, READ = 200, 64
+"""Passages that are ranked by their terms, and messages whose texts are read for the last order and
+for the block. Measured on half of LoCoMo."""
+MOST_PASSAGES = 50_000
+"""Of a session whose terms are kept in memory: about 70 MB. Guessed."""
+_SAYING = frozenset({"user", "assistant"})
+MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.6
+"""A message that asks in less than this share of it gets so much less of the room for recall. What
+is said beside a question moves the talk on; each block costs cached prefix. Guessed."""
+_TOLD = 0.7
+"""A note that holds this share of the question answers it; what else is found would only cost
+cached prefix. Guessed."""
+LEAST_ROOM = 240
+"""Tokens: a block has room for the best few passages, whatever is said beside the question."""
+_TEXTS = 256
+"""Texts that are kept from look-up to look-up. Guessed: those of a few questions."""
 _MOST_WAITING = 4_000
 """Passages that wait for a semantic index which refuses: about 1.5 MB."""
 
@@ -73,6 +104,10 @@ class Recaller:
         self._store = store
         self._semantic = semantic
         self._waiting: list[tuple[tuple[int, int, int], str]] = []
+        self._lock = threading.Lock()
+        self._index: Index | None = None
+        self._fresh: dict[int, tuple[str, Sequence[Passage]]] = {}
+        self._texts: dict[int, str] = {}
         self.failed: Exception | None = None
 
     @property
@@ -81,7 +116,10 @@ class Recaller:
         return bool(self._waiting)
 
     def remember(self, entries: Sequence[Entry], cut: Mapping[int, Sequence[Passage]]) -> None:
-        """Keep messages for the semantic index, if there is one, until `flush`."""
+        """Take messages that were archived and cut into passages."""
+        with self._lock:
+            if self._index is not None:  # the archive has them; before a look-up nothing needs them
+                self._fresh |= {e.seq: (e.role, cut[e.seq]) for e in entries if e.seq in cut}
         if self._semantic is None:
             return
         found = []
@@ -92,6 +130,19 @@ class Recaller:
                 for piece in cut.get(entry.seq, ())
             ]
         self._waiting = (self._waiting + found)[-_MOST_WAITING:]
+
+    def rewind(self, seq: int) -> None:
+        """Forget the messages from `seq` on: the conversation was taken back to there."""
+        with self._lock:
+            self._fresh = {at: made for at, made in self._fresh.items() if at < seq}
+            self._texts = {at: text for at, text in self._texts.items() if at < seq}
+            if self._index is not None:
+                self._index.cut(seq)
+
+    def renew(self) -> None:
+        """Forget what is known of the archive: it is read again at the next look-up."""
+        with self._lock:
+            self._index, self._fresh, self._texts = None, {}, {}
 
     def flush(self) -> Exception | None:
         """Give the semantic index what waits for it; what it refuses waits on."""
@@ -105,8 +156,15 @@ class Recaller:
             return error
         return None
 
-    def for_task(self, state: Session, task: int, room_tokens: int) -> Recalled | None:
-        """Look up what the user message at `task` asks about; None when nothing fits."""
+    def for_task(self, state: Session, task: int, spare_tokens: int) -> Recalled | None:
+        """Look up what the user message at `task` asks about; None when nothing fits.
+
+        Args:
+            state: The session.
+            task: Place of the user message.
+            spare_tokens: What of the budget is free: a question may have that beyond its share.
+        """
+        room_tokens = recall_room(state)
         message = state.entries[task].message
         if message is None:
             return None
@@ -114,8 +172,14 @@ class Recaller:
         query = query_of(text)
         if len(query.terms) < 2:  # noqa: PLR2004 - "and its port?" leans on what was said before
             query = replace(query, terms=(*query.terms, *self._before(state, task)))
-        room = room_tokens if query.asks else room_tokens // 2
-        return self._look_up(state, query, text, room, task, visible(state))
+        if query.asks < MOSTLY:
+            share = max(LEAST_ASKED, query.asks) * ASKED_BESIDE
+            room = max(min(LEAST_ROOM, room_tokens), int(room_tokens * share))
+            return self._look_up(state, query, text, room, task, visible(state))
+        most = min(spare_tokens, int(MOST_RECALLED * free_tokens(state)))
+        if most <= room_tokens:
+            return self._look_up(state, query, text, room_tokens, task, visible(state))
+        return self._look_up(state, query, text, most, task, visible(state), room_tokens)
 
     def for_query(self, state: Session, text: str, room_tokens: int) -> Recalled | None:
         """Look up a query of the model or the user in the whole archive."""
@@ -135,78 +199,134 @@ class Recaller:
         room_tokens: int,
         anchor: int,
         skip: frozenset[int],
+        short_tokens: int = 0,
     ) -> Recalled | None:
-        if not query.terms:
+        if not query.terms and self._semantic is None:
             return None
-        candidates, corpus = self._store.search(self._key, query.terms, COARSE, skip)
         end = anchor if anchor >= 0 else len(state.entries)
-        first = ranked(query, [c for c in candidates if c.seq < end], corpus)[:READ]
-        rows = self._rows(state, first)
-        texts = {seq: _text_in(row) for seq, row in rows.items()}
-        hits = ranked(query, [_with_text(hit.candidate, texts) for hit in first], corpus)
-        if self._semantic is not None:
-            hits = self._with_semantic(text, hits, (end, skip, texts))
-        found = self._found(state, hits, texts, skip)
-        return assembled(state, query, found, room_tokens, anchor, texts)
 
-    def _rows(self, state: Session, hits: Sequence[Hit]) -> dict[int, Row]:
-        wanted = {hit.candidate.seq for hit in hits}
-        for hit in hits[:4]:
-            seq = hit.candidate.seq
-            wanted |= {s for s in (seq - 1, seq + 1) if 0 <= s < len(state.entries)}
-        for hit in hits:
-            if hit.candidate.role in {"tool", "function"}:
-                turn = source_turn(state, state.entries[hit.candidate.seq])
-                if turn is not None:
-                    wanted.add(turn.seq)
-        return self._store.read(self._key, sorted(wanted))
+        def carries(seq: int) -> bool:
+            there = 0 <= seq < end and seq not in skip
+            return there and state.entries[seq].role in _SAYING and not state.entries[seq].calls
 
-    def _with_semantic(
-        self,
-        text: str,
-        hits: list[Hit],
-        bounds: tuple[int, frozenset[int], dict[int, str]],
-    ) -> list[Hit]:
-        end, skip, texts = bounds
+        with self._lock:
+            index = self._index_of()
+            wide, corpus = self._search(index, query.terms, end)
+            shown = self._shown(state, query, corpus, skip, index)
+            hits = ranked(query, wide, corpus)
+            if self._semantic is not None:
+                hits = self._with_meaning(text, hits, index, end)
+            units = units_of(hits, index, carries)
+        best = [unit for unit in units if unit.seq not in skip][:READ]
+        texts = self._read(state, best)
+        found = [self._found(state, unit, texts) for unit in best]
+        found = [one for one in found if one.text]
+        told = [*shown, *(
+            Told.of(query, one.key[0], one.hit.covered, one.text)
+            for one in found if one.hit.covered and one.hit.candidate.role in _SAYING
+        )]  # fmt: skip
+        found = later_of(query, found, told, state.notes.later)
+        seen = max((one.covered for one in shown), default=0.0)
+        top = max((unit.hit.score for unit in units), default=0.0)
+        if anchor >= 0 and query.asks < MOSTLY and seen >= _most_covered(wide):
+            # The talk goes on about what is in view.
+            room_tokens //= 2
+        if anchor >= 0 and told_already(state, query, found):
+            if found[0].hit.covered >= _TOLD:
+                return None
+            room_tokens, short_tokens = min(room_tokens, short_tokens or room_tokens) // 4, 0
+        made = assembled(state, query, found, room_tokens, anchor, texts, top)
+        if made is not None and short_tokens and made.tokens > short_tokens:
+            short = assembled(state, query, found, short_tokens, anchor, texts, top)
+            if short is not None:
+                made.short, made.short_tokens = short.text, short.tokens
+        return made
+
+    # -- the index --------------------------------------------------------------------------
+
+    def _index_of(self) -> Index:
+        if self._index is None:
+            read = Index()
+            for seq, role, pieces in self._store.passages(self._key):
+                read.add(seq, role, pieces)
+            self._index = read
+        for seq, (role, fresh) in self._fresh.items():
+            self._index.add(seq, role, fresh)
+        self._fresh = {}
+        return self._index
+
+    def _search(
+        self, index: Index, terms: Sequence[str], end: int
+    ) -> tuple[list[Candidate], Corpus]:
+        found, corpus = index.search(terms, COARSE)
+        return [one for one in found if one.seq < end], corpus
+
+    def _with_meaning(self, text: str, hits: Sequence[Hit], index: Index, end: int) -> list[Hit]:
         try:
             near = self._semantic.search(tuple(self._key), text, READ) if self._semantic else []
         except Exception as error:  # noqa: BLE001 - recall by words stands in for any failure
             self.failed = error
-            return hits
-        near = [place for place in near if place[0] < end and place[0] not in skip]
-        missing = sorted({seq for seq, _, _ in near if seq not in texts})
-        for seq, row in self._store.read(self._key, missing).items():
-            texts[seq] = _text_in(row)
-        known = {(hit.candidate.seq, hit.candidate.start): hit for hit in hits}
-        best = hits[0].score if hits else 1.0
-        for seq, start, stop in near:
-            if (seq, start) not in known and seq in texts:
-                made = Candidate(seq, start, stop, "", (), texts[seq][start:stop])
-                known[seq, start] = Hit(made, best * 0.5, 1.0)
-        order = fused(
-            [(hit.candidate.seq, hit.candidate.start) for hit in hits],
-            [(seq, start) for seq, start, _ in near if (seq, start) in known],
-        )
-        # The fused order decides; scores only have to pass the floor that words alone would set.
-        return [replace(known[key], score=best, covered=1.0) for key in order]
+            return list(hits)
+        near = [(place, share) for place, share in near if place[0] < end]
+        made = {
+            (seq, start): Hit(piece, 0.0, 0.0)
+            for (seq, start, _), _ in near for piece in index.of(seq) if piece.start == start
+        }  # fmt: skip
+        return fused(hits, {(seq, start): share for (seq, start, _), share in near}, made)
 
     @staticmethod
-    def _found(
-        state: Session, hits: Sequence[Hit], texts: dict[int, str], skip: frozenset[int]
-    ) -> list[Found]:
+    def _shown(
+        state: Session, query: Query, corpus: Corpus, skip: frozenset[int], index: Index
+    ) -> list[Told]:
+        """Give what messages in view tell of what is asked."""
+        weights = weights_of(query.terms, corpus)
+        whole = sum(weights.values()) or 1.0
         found = []
-        for place, hit in enumerate(hits):
-            seq, text = hit.candidate.seq, hit.candidate.text
-            if not text:
+        for seq in sorted(skip):
+            entry = state.entries[seq]
+            if entry.message is None or entry.role in {"tool", "function"}:
                 continue
-            before = after = ""
-            if place < 3:  # noqa: PLR2004 - neighbours of the best few
-                if seq + 1 not in skip and seq + 1 < len(state.entries):
-                    after = texts.get(seq + 1, "")[:_NEIGHBOUR_CHARS]
-                if seq - 1 not in skip and seq > 0:
-                    before = texts.get(seq - 1, "")[:_NEIGHBOUR_CHARS]
-            found.append(Found(hit, text, before, after))
+            pieces = index.of(seq) or cut_up(entry)
+            held = {term for piece in pieces for term in piece.terms if term in weights}
+            if held:
+                covered = sum(weights[term] for term in held) / whole
+                found.append(Told.of(query, seq, covered, plain_text(entry.message)))
         return found
+
+    # -- texts ------------------------------------------------------------------------------
+
+    def _read(self, state: Session, units: Sequence[Unit]) -> dict[int, str]:
+        wanted = {unit.seq for unit in units}
+        for seq in list(wanted):
+            if state.entries[seq].role in {"tool", "function"}:
+                turn = source_turn(state, state.entries[seq])
+                if turn is not None:
+                    wanted.add(turn.seq)
+        texts = {}
+        for seq in sorted(wanted):
+            message = state.entries[seq].message
+            if message is not None:
+                texts[seq] = plain_text(message)
+            elif seq in self._texts:
+                texts[seq] = self._texts[seq]
+        missing = sorted(wanted - texts.keys())
+        if missing:
+            read = {seq: _text_in(row) for seq, row in self._store.read(self._key, missing).items()}
+            texts |= read
+            self._texts |= read
+            while len(self._texts) > _TEXTS:
+                self._texts.pop(next(iter(self._texts)))
+        return texts
+
+    @staticmethod
+    def _found(state: Session, unit: Unit, texts: Mapping[int, str]) -> Found:
+        text = texts.get(unit.seq, "")
+        tokens = state.entries[unit.seq].tokens
+        if unit.stop < len(text) or unit.start:
+            said = text[unit.start : unit.stop]
+            tokens = tokens * len(said) // max(1, len(text)) + 2
+            return Found(unit.hit, said, tokens)
+        return Found(unit.hit, text, tokens)
 
     def cut(self, state: Session, row: Row, most: int) -> str:
         """Give a message's text, its middle left out when it is longer than `most` tokens."""
@@ -219,14 +339,13 @@ class Recaller:
         return text if keep or not whole else f"[{row.tokens} tokens; too long for {most}]"
 
 
+def _most_covered(found: Sequence[Candidate]) -> float:
+    return max((one.covered for one in found), default=0.0)
+
+
 def _text_in(row: Row) -> str:
     """Read an archived message's text; one that is damaged has none."""
     try:
         return plain_text(message_of(row.body))
     except StoreCorrupt:
         return ""
-
-
-def _with_text(candidate: Candidate, texts: dict[int, str]) -> Candidate:
-    text = texts.get(candidate.seq, "")[candidate.start : candidate.stop]
-    return replace(candidate, text=text)

@@ -21,8 +21,9 @@ from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.live.turn import Turn, pressure_of
 from agentrm_plugins.context.live.upkeep import Upkeep
 from agentrm_plugins.context.live.waking import Woken, blank, continues
+from agentrm_plugins.context.plan.bodies import Source, check_list
 from agentrm_plugins.context.plan.freeze import dumped
-from agentrm_plugins.context.plan.transcript import Source, check_list
+from agentrm_plugins.context.plan.shares import recall_room
 from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import SessionKey
 from agentrm_plugins.errors import ConfigError, SessionBusy, StoreError, StoreFenced
@@ -145,10 +146,15 @@ class ContextSession:
                 except StoreFenced:
                     # Another process took the session over: what was begun here never was.
                     shared.archive.let_go()
-                    self._read_again(foreign=True)
+                    self._read_again()
+            try:
+                view = turn.view()
+            except BaseException:
+                self._told = list(dict.fromkeys(shared.transcript.repairs))  # for the next turn
+                raise
             self._told = []
-            view = turn.view()
             self._last_tokens = turn.total
+            shared.archive.told()
             return view
 
     def _next(self) -> ContextSession:
@@ -172,30 +178,35 @@ class ContextSession:
                 if not continues(seen.state, messages):
                     raise
                 change = archive.claim(seen.version)
-            if change is not None:
-                self._read_again(foreign=change.foreign)
+            if change.stale:
+                self._read_again()
+            if change.notice:
+                self._told.append(change.notice)
+            if change.foreign:
+                state = self._shared.transcript
+                state.foreign, state.handed_over = len(state.entries), change.handed_over
         except StoreError as error:
             # Nothing is written without the session being ours: what is new waits.
             self._shared.last_error = archive.denied = error
             if self.config.on_store_error == "raise":
                 raise
 
-    def _read_again(self, *, foreign: bool) -> None:
+    def _read_again(self) -> None:
         """Go on with the session as the store has it now."""
         try:
             woken = self._wake()
         except StoreError as error:
             woken = blank(self.config, error)
-        self._replace(woken, foreign=foreign)
+        self._replace(woken)
 
-    def _replace(self, woken: Woken, *, foreign: bool) -> None:
+    def _replace(self, woken: Woken) -> None:
         shared = self._shared
         # A plan that was made for the one before is void.
         woken.state.generation = shared.transcript.generation + 1
-        woken.state.foreign = len(woken.state.entries) if foreign else 0
         shared.transcript = woken.state
         shared.archive.refusal = woken.refusal
         shared.archive.read_again(woken.version)
+        shared.recaller.renew()
         self._told = [*self._told, *woken.told]
 
     def _rouse(self, now: float) -> None:
@@ -208,7 +219,7 @@ class ContextSession:
         except StoreError as error:
             shared.last_error = shared.archive.refusal = error
             return
-        self._replace(woken, foreign=False)
+        self._replace(woken)
         missed, self._missed = self._missed, []
         for messages in missed:
             self._own(messages)
@@ -254,7 +265,7 @@ class ContextSession:
         with shared.lock:
             self._catch_up()
             state = shared.transcript
-            share = int(max(0.1, state.config.recall_share) * state.budget)
+            share = max(recall_room(state), state.budget // 10)
             shared.index_hidden(everything=True)
             shared.last_error = shared.recaller.flush() or shared.last_error
             found = shared.recaller.for_query(state, query, max_tokens or share)
@@ -270,7 +281,7 @@ class ContextSession:
         archive = self._shared.archive
         if archive.refusal is None and archive.clean and archive.moved():
             archive.let_go()
-            self._read_again(foreign=True)
+            self._read_again()
 
     def read(self, place: int, *, max_tokens: int | None = None) -> str:
         """Give one archived message's text, cut to `max_tokens` if it is longer."""

@@ -51,9 +51,10 @@ class Shared:
             if not entry.indexed and entry.message is not None and entry.seq not in waiting
             and (everything or entry.seq < state.first_hot or entry.seq in state.replaced)
         ]  # fmt: skip
-        if hidden and self.archive.owned:  # else that is its owner's to do
+        if hidden:
             cut = {entry.seq: cut_up(entry) for entry in hidden}
-            self.archive.index(hidden, cut, self.archive.fence())
+            fence = self.archive.fence() if self.archive.owned else {}
+            self.archive.index(hidden, cut, fence)
             self.recaller.remember(hidden, cut)
             for entry in hidden:
                 entry.indexed = True

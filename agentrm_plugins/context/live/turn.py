@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agentrm_plugins.context.live.archive import set_aside
 from agentrm_plugins.context.live.shared import Shared
-from agentrm_plugins.context.plan.compaction import apply_plan, fit_now
-from agentrm_plugins.context.plan.planning import planned, total_tokens
-from agentrm_plugins.context.plan.transcript import Session, Source
+from agentrm_plugins.context.plan.bodies import Source
+from agentrm_plugins.context.plan.compaction import fit_now, place_recalled
+from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
+from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
+from agentrm_plugins.context.plan.shares import low_tokens, recall_room
+from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.context.plan.view import Pressure, View, composed, line_tokens, with_line
 from agentrm_plugins.errors import StoreError, StoreFenced
 from agentrm_plugins.types.message import Message
@@ -57,22 +61,32 @@ class Turn:
         archived = len(state.entries) - len(shared.archive.waiting)
         fresh = state.take(self.messages, now_s)
         shared.archive.take(fresh, state.rewound)
+        if state.rewound is not None:
+            shared.recaller.rewind(state.rewound)
         if state.rewound is not None and state.rewound < archived:
-            state.repairs.append(
-                f"archive: the history was taken back to message {state.rewound}; "
-                f"{archived - state.rewound} archived messages after it are set aside: kept, and "
-                "found by recall no more"
-            )
+            state.repairs.append(set_aside(state.rewound, archived - state.rewound))
         try:
             shared.archive.flush()
         except StoreFenced:
             raise
         except StoreError as error:
             self._refused(error)
+        finally:
+            self._note(fresh)
         key = tuple(map(id, tools))
         if shared.tools[0] != key:
             shared.tools = (key, state.counter.tools(tools))
-        self.tools_tokens = shared.tools[1]
+        self.tools_tokens = state.tools_tokens = shared.tools[1]
+
+    def _note(self, fresh: Sequence[Entry]) -> None:
+        """Read what is short for notes; a text that cannot be read so costs its notes only."""
+        state = self.shared.transcript
+        for entry in fresh:
+            try:
+                state.note_at_once(entry)
+            except Exception as error:  # noqa: BLE001 - notes are a help: the text is archived
+                entry.noted = True
+                self.shared.last_error = error
 
     def view(self) -> View:
         """Fit the request into the budget and put it together."""
@@ -90,20 +104,24 @@ class Turn:
     def _fit(self) -> None:
         state = self.shared.transcript
         if self.total > state.budget:
-            fit_now(state, self.tools_tokens, int(state.config.low_mark * state.budget))
+            fit_now(state, self.tools_tokens, low_tokens(state))
             self._count()
 
     def _recall_for_task(self) -> None:
+        """Look up what the newest user message asks about, and put it before that message."""
         shared, state = self.shared, self.shared.transcript
         task = state.task
-        share = int(state.config.recall_share * state.budget)
-        hidden = state.first_hot > 0 or bool(state.replaced)
-        if task is None or task <= state.asked or share <= 0 or not hidden:
+        drop_answered(state)
+        if task is None or task <= state.asked or not recall_room(state):
             return
         state.asked = task
+        drop_past(state)
+        self._count()
+        if not (state.first_hot > 0 or state.replaced):
+            return
         try:
             shared.index_hidden()
-            recalled = shared.recaller.for_task(state, task, share)
+            recalled = shared.recaller.for_task(state, task, spare_tokens(state, self.total))
         except StoreError as error:
             self._refused(error)
             return
@@ -112,18 +130,8 @@ class Turn:
             state.repairs.append(
                 f"recall: by words alone; the semantic index: {shared.last_error!r}"
             )
-        if recalled is None:
-            return
-        before = sum(r.tokens for r in state.recalls)
-        while sum(r.tokens for r in state.recalls) + recalled.tokens > share:
-            # The newest goes first: less of the prompt stands behind it than behind the oldest.
-            state.recalls.pop()
-        state.recalls.append(recalled)
-        self.total += sum(r.tokens for r in state.recalls) - before
-        if self.total > state.budget:
-            state.recalls = [recalled]
-            target = int(state.config.low_mark * state.budget)
-            apply_plan(state, planned(state, self.tools_tokens, target))
+        if recalled is not None:
+            place_recalled(state, recalled, self.tools_tokens)
             self._count()
 
     def _refused(self, error: StoreError) -> None:

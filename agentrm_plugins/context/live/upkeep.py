@@ -15,6 +15,7 @@ from agentrm_plugins.context.notes.summaries import SummaryRequest
 from agentrm_plugins.context.plan.compaction import apply_plan, retelling
 from agentrm_plugins.context.plan.freeze import dumped
 from agentrm_plugins.context.plan.planning import Plan, planned, total_tokens
+from agentrm_plugins.context.plan.shares import low_tokens, soft_tokens
 from agentrm_plugins.context.plan.transcript import cut_up
 from agentrm_plugins.errors import StoreError
 
@@ -61,7 +62,7 @@ class Upkeep:
 
     def _has_work(self, tokens: int) -> bool:
         state = self._shared.transcript
-        above = tokens > state.config.soft_mark * state.budget
+        above = tokens > soft_tokens(state)
         if above or self._shared.recaller.waiting:
             return True
         return any(not e.noted or not e.indexed for e in state.entries[-_BATCH:])
@@ -162,9 +163,9 @@ class Upkeep:
         with self._shared.lock:
             state = self._shared.transcript
             tools_tokens = self._shared.tools[1]
-            if total_tokens(state, tools_tokens) <= state.config.soft_mark * state.budget:
+            if total_tokens(state, tools_tokens) <= soft_tokens(state):
                 return None
-            plan = planned(state, tools_tokens, int(state.config.low_mark * state.budget))
+            plan = planned(state, tools_tokens, low_tokens(state))
             return None if plan.empty else plan
 
     def _request(self, plan: Plan) -> SummaryRequest | None:

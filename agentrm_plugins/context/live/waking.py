@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.archive import version_of
 from agentrm_plugins.context.plan.align import align
+from agentrm_plugins.context.plan.bodies import Source, identity_of, message_of, within
 from agentrm_plugins.context.plan.freeze import loaded
-from agentrm_plugins.context.plan.transcript import Entry, Session, Source, identity_of, message_of
+from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.context.stores.checksum import opened
 from agentrm_plugins.counting.encodings import counter_for
@@ -58,7 +59,9 @@ def continues(state: Session, messages: Sequence[Source]) -> bool:
     Raises:
         BadMessage: A message that no provider would take.
     """
-    listed = [m if isinstance(m, Message) else from_openai(m, at) for at, m in enumerate(messages)]
+    listed = [
+        within(m) if isinstance(m, Message) else from_openai(m, at) for at, m in enumerate(messages)
+    ]
     start = next((at for at, m in enumerate(listed) if m.role not in SYSTEM_ROLES), len(listed))
     known = [entry.digest for entry in state.entries]
     where = align(known, [identity_of(message) for message in listed[start:]], 0)
@@ -116,11 +119,14 @@ def _caught_up(key: SessionKey, store: ColdStore, state: Session, told: list[str
     if not there:
         return state
     later = [seq for seq, _ in there[same:]]
-    hot = {e.seq for e in state.entries if e.seq >= state.first_hot or e.seq == state.pinned}
+    open_places = set(store.unindexed(key, 1 << 30))
+    hot = {
+        e.seq for e in state.entries
+        if e.seq >= state.first_hot or e.seq == state.pinned or e.seq in open_places
+    }  # fmt: skip
     rows = store.read(key, sorted({*hot, *later}))
     if len(rows) < len({*hot, *later}):
         raise _MovedError
-    open_places = set(store.unindexed(key, 1 << 30))
     for entry in state.entries:
         entry.indexed = entry.seq not in open_places
         if entry.seq in hot:

@@ -193,7 +193,7 @@ def flattened(text: str) -> str:
         return text
     try:
         data = json.loads(stripped)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return "\n".join(_flat(data, ""))
 

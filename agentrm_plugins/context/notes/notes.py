@@ -1,425 +1,330 @@
-"""The ledger of notes: what was said, by whom, and what has replaced it.
+"""A session's notes: what was said, by whom, and what has replaced it.
 
-Law: of two notes about one subject, the later one supersedes the earlier when it announces a
-correction (or restates the same sentence) with another value of the same kind, or when it names the
-earlier value and says that it no longer holds. Regime: subjects are compared by their words, so
-"the port is 80" and "the port is now 81" meet. Limit: a correction that shares no word and no value
-with what it corrects is not seen; recall still shows both in their order.
+Law: a note replaces a value of an earlier one when both were said in the same role, by no tool;
+when it announces a correction (or says the very same sentence); and when it has another value of
+the same kind with the same subject, no word more and none missing (see `subject`). Everything less
+sure is kept in both forms, in order: the later note `follows` the earlier, and where there is room
+for one of them only, it is not the earlier that stays. Regime: each note is compared with the few
+that share a value or its rarest words, so a note costs the same in a long session as in a short
+one. Limit: a correction that shares no word and no value with what it corrects is not seen.
 """
 
 from __future__ import annotations
 
-import itertools
-import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentrm_plugins.context.notes.facts import (
-    CORRECTS,
-    DISTINCT,
-    STATES,
-    Finding,
-    Value,
-    values_of,
-)
-from agentrm_plugins.context.notes.text import terms
+from agentrm_plugins.context.notes.facts import Finding, Value
+from agentrm_plugins.context.notes.kinds import CLASS
+from agentrm_plugins.context.notes.note import TOOLS, Note, squeezed
+from agentrm_plugins.context.notes.subject import about, content, negated, told_apart
 
-__all__ = ["Ledger", "Note"]
+__all__ = ["Note", "Notes"]
 
 MAX_NOTES = 4000
 """Notes kept in memory for one session; beyond it those with the lowest score go. They are in the
 archive word for word in any case."""
+_OVERLAP = 0.6
+"""Of the words of the shorter of two sentences, that make them speak of one thing. Guessed."""
+_RAREST, _NEWEST, _MOST = 8, 12, 4
+"""A note is compared over its 8 rarest words, with the 12 newest notes that hold each, and at most
+the 4 that share most are taken for earlier forms of it. Guessed; they bound a note's work."""
 
-_NEGATED = re.compile(
-    r"(?:\b(?:not|no longer|instead of|rather than|from|was|were|formerly|previously|replac\w+|old"
-    r"|supersed\w+|in place of|over|than|forget|ignore|disregard|drop(?:ped)?|statt|nicht(?: mehr)?"
-    r"|von|au lieu de?|pas|remplac\w+|no|en (?:lugar|vez) de|ya no|não|em vez de|non|invece di"
-    r"|вместо"
-    r"|не)\b|不是|不再|从|ではなく|から)\W{0,3}(?:\w{1,12}\W{1,2}){0,2}$",
-    re.IGNORECASE,
-)
-_CUE_TERMS = frozenset(
-    term
-    for word in (
-        "correction corrected actually longer instead rather scratch change changed moved switched "
-        "replaced update updated revised wrong mistake new now renamed forget disregard ignore "
-        "note remember important confirm confirmed decided agreed use used set sorry today "
-        "old previous"
-    ).split()
-    for term in terms(word)
-)
-_CUE_OVERLAP = 0.6
-_CLASS = {
-    "ident": "exact", "uuid": "exact", "code": "exact", "path": "exact", "number": "exact",
-    "ip": "exact", "money": "exact", "quoted": "exact", "url": "url", "email": "email",
-    "date": "date", "time": "date", "name": "name",
-}  # fmt: skip
-"""Kinds that may stand for each other: an id may look like a number once and like a path later."""
-
-_UNSOLID = frozenset({"name", "date", "time"})
+_Key = tuple[str, str, frozenset[str] | None]
 
 
 @dataclass(slots=True)
-class Note:
-    """One sentence kept from one message."""
-
-    id: int
-    seq: int
-    role: str
-    text: str
-    score: float
-    corrects: bool
-    states: bool
-    values: tuple[Value, ...]
-    subject: frozenset[str]
-    before: dict[str, str]
-    superseded_by: int | None = None
-    repeats: int | None = None
-    struck: tuple[str, ...] = ()
-    follows: int | None = None
-
-    @property
-    def dead(self) -> bool:
-        """Whether nothing that it tells holds any more."""
-        return bool(self.struck) and not self.left
-
-    @property
-    def left(self) -> list[Value]:
-        """Its values that still hold."""
-        return [value for value in self.values if value.text not in self.struck]
-
-    @property
-    def live(self) -> bool:
-        """Whether it still tells something, and is not just said again."""
-        return not self.dead and self.repeats is None
-
-    @property
-    def shown(self) -> str:
-        """Its text without what was corrected."""
-        text = self.text
-        for value in self.struck:
-            text = text.replace(value, "[corrected later]")
-        return text
-
-
-@dataclass(slots=True)
-class Ledger:
+class Notes:
     """All notes of one session, with their values and subjects indexed."""
 
-    notes: dict[int, Note] = field(default_factory=dict)
+    by_id: dict[int, Note] = field(default_factory=dict)
     next_id: int = 1
+    _of: dict[int, list[int]] = field(default_factory=dict)
+    _by_key: dict[_Key, list[int]] = field(default_factory=dict)
     _by_value: dict[str, list[int]] = field(default_factory=dict)
     _by_term: dict[str, list[int]] = field(default_factory=dict)
-    _stale: dict[int, set[int]] = field(default_factory=dict)
+    _after: dict[int, list[int]] = field(default_factory=dict)
+    _waiting: list[Note] = field(default_factory=list)
+
+    # -- entering -----------------------------------------------------------------------------
 
     def add(self, seq: int, role: str, findings: Iterable[Finding]) -> list[Note]:
         """Enter one message's findings; give the notes that they supersede."""
+        self._catch_up()
         replaced: list[Note] = []
         for found in findings:
-            note = self._make(seq, role, found)
+            note = Note(
+                self.next_id, seq, role, found.text, round(found.score, 3), found.corrects,
+                found.states, found.values,
+            )  # fmt: skip
+            self.next_id += 1
             replaced += self._settle(note)
             self._enter(note)
-        if len(self.notes) > MAX_NOTES:
+        if len(self.by_id) > MAX_NOTES:
             self._shed()
         return replaced
 
     def _settle(self, note: Note) -> list[Note]:
-        """Compare a note with those on its subject; the closest of them give way to each other."""
+        """Compare a note with those on its subject."""
+        if note.role in TOOLS:
+            self._mark_repeated(note)
+            return []
         struck: list[Note] = []
-        rivals: list[tuple[float, Note, Note, list[Value]]] = []
-        for other in self._related(note):
-            old, new = (other, note) if other.seq <= note.seq else (note, other)
-            named, gone = ([], []) if old.dead else _supersedes(new, old)
-            if named:
-                self._retire(old, new, named)
-                struck.append(old)
-            elif gone:
-                rivals.append((_alike(new, old), old, new, gone))
-            elif note.live and other.live and _restates(new, old):
-                new.repeats = old.id
-            elif new is note and _may_replace(new, old):
-                new.follows = old.id
-        closest = max((alike for alike, *_ in rivals), default=-1.0)
-        for alike, old, new, gone in rivals:
-            if alike >= closest and not (struck and alike < 1.0):
-                self._retire(old, new, gone)
-                struck.append(old)
-        return struck
+        for key in _told_keys(note):
+            for identity in self._by_key.get(key, ())[-_NEWEST:]:
+                other = self.by_id[identity]
+                old, new = (note, other) if other.seq > note.seq else (other, note)
+                # An earlier note that comes late, from a long message, is corrected as well.
+                if old.seq != new.seq and self._replaces(new, old, key):
+                    struck.append(old)
+        self._mark_repeated(note)
+        note.follows = () if note.repeats else tuple(self._followed(note))
+        return list({one.id: one for one in struck}.values())
 
-    def stale_in(self, seq: int, text: str) -> Note | None:
-        """Give the note that supersedes something in this text of message `seq`, or None."""
-        folded = squeezed(text)
-        for identity in sorted(self._stale.get(seq, ())):
-            old = self.notes.get(identity)
-            new = self.notes.get(old.superseded_by or 0) if old is not None else None
-            if old and new and any(squeezed(value) in folded for value in old.struck):
-                return new
-        return None
-
-    def worth(self, note: Note) -> float:
-        """Give a note's score, or that of the one that it may replace if that is more."""
-        before = self.notes.get(note.follows or 0)
-        return note.score if before is None else max(note.score, before.score)
-
-    def latest(self, note: Note) -> Note:
-        """Follow the corrections from a note to the one that holds now."""
-        while note.superseded_by is not None and note.superseded_by in self.notes:
-            note = self.notes[note.superseded_by]
-        return note
-
-    def drop_from(self, seq: int) -> None:
-        """Forget notes of messages from `seq` on: the conversation was taken back to there."""
-        for note in [n for n in self.notes.values() if n.seq >= seq]:
-            self._remove(note)
-        for note in self.notes.values():
-            if note.superseded_by is not None and note.superseded_by not in self.notes:
-                note.superseded_by, note.struck = None, ()
-                self._stale.get(note.seq, set()).discard(note.id)
-            if note.repeats is not None and note.repeats not in self.notes:
-                note.repeats = None
-
-    def _make(self, seq: int, role: str, found: Finding) -> Note:
-        note = Note(
-            self.next_id, seq, role, found.text, round(found.score, 3), found.corrects,
-            found.states, found.values, *_subject(found.text, found.values),
-        )  # fmt: skip
-        self.next_id += 1
-        return note
-
-    def _related(self, note: Note) -> list[Note]:
-        wanted: dict[int, int] = {}
-        for value in note.values:
-            for identity in self._by_value.get(value.norm, ())[-64:]:
-                wanted[identity] = wanted.get(identity, 0) + 1
-        for term in note.subject:
-            for identity in self._by_term.get(term, ())[-64:]:
-                wanted[identity] = wanted.get(identity, 0) + 1
-        return [self.notes[i] for i in sorted(wanted) if i in self.notes]
-
-    def _enter(self, note: Note) -> None:
-        self.notes[note.id] = note
-        for value in note.values:
-            self._by_value.setdefault(value.norm, []).append(note.id)
-        for term in note.subject:
-            self._by_term.setdefault(term, []).append(note.id)
-        if note.superseded_by is not None:
-            self._stale.setdefault(note.seq, set()).add(note.id)
-
-    def _retire(self, old: Note, new: Note, gone: list[Value]) -> None:
+    def _replaces(self, new: Note, old: Note, key: _Key) -> bool:
+        """Strike the values of `old` under this key that `new` puts another one for."""
+        if not new.corrects and not (new.states and old.states and _states_alone(new, old)):
+            return False
+        past = set(negated(new.text, new.values))
+        now = {v.norm for n, v in enumerate(new.values) if n not in past}
+        gone = [
+            v for v, k in zip(old.values, _keys(old), strict=True)
+            if k == key and v.norm not in now and v.text not in old.struck
+        ]  # fmt: skip
+        fresh = [
+            v for v, k in zip(new.values, _keys(new), strict=True)
+            if k == key and all(v.norm != other.norm for other in old.values)
+        ]  # fmt: skip
+        if not gone or not fresh or len(gone) > len(fresh):
+            return False
         old.superseded_by = new.id
-        old.struck = tuple(dict.fromkeys((*old.struck, *(value.text for value in gone))))
+        old.struck = tuple(dict.fromkeys((*old.struck, *(v.text for v in gone))))
         told = squeezed(new.text)
-        if all(
-            value.norm in told or _NEGATED.search(_before(old, value.norm)) for value in old.left
-        ):
+        if all(value.norm in told for value in old.left):
             # What is left of it stands in the correction too.
             old.struck = tuple(value.text for value in old.values)
         if new.repeats == old.id:
             new.repeats = None
-        self._stale.setdefault(old.seq, set()).add(old.id)
+        return True
+
+    def _mark_repeated(self, note: Note) -> None:
+        """Tell whether an earlier note says the same: all its values and words."""
+        solid = {v.norm for v in note.values if v.kind != "name"}
+        lead = next((v.norm for v in note.values if v.kind != "name"), None)
+        if lead is None or note.corrects:
+            return
+        said = content(note.text, note.values)
+        for identity in self._by_value.get(lead, ())[-_NEWEST:]:
+            old = self.by_id[identity]
+            if old.seq > note.seq or not old.live or (old.role in TOOLS) != (note.role in TOOLS):
+                continue
+            if solid <= {v.norm for v in old.values} and said <= content(old.text, old.values):
+                note.repeats = old.id
+                return
+
+    def _followed(self, note: Note) -> list[int]:
+        """Give the earlier notes of which this one may be a newer form, the nearest last."""
+        if note.text.endswith(("?", "？")):
+            return []
+        said = content(note.text, note.values)
+        rare = sorted(said, key=lambda term: len(self._by_term.get(term, ())))[:_RAREST]
+        shared: Counter[int] = Counter()
+        for term in rare:
+            shared.update(self._by_term.get(term, ())[-_NEWEST:])
+        named = {
+            identity for value in note.values
+            for identity in self._by_value.get(value.norm, ())[-_NEWEST:] if note.corrects
+        }  # fmt: skip
+        near = sorted(shared.keys() | named, key=lambda i: (shared[i], i))[-2 * _MOST :]
+        found = [i for i in near if self._may_follow(note, self.by_id[i], said, i in named)]
+        return sorted(found[-_MOST:])
+
+    @staticmethod
+    def _may_follow(note: Note, old: Note, said: frozenset[str], named: bool) -> bool:
+        if old.seq >= note.seq or old.role in TOOLS:
+            return False
+        before = {v.norm for v in old.values}
+        kinds = {CLASS.get(v.kind) for v in note.values if v.norm not in before}
+        if kinds.isdisjoint(CLASS.get(v.kind) for v in old.left):
+            return False
+        other = content(old.text, old.values)
+        both = len(said & other)
+        least = min(len(said), len(other))
+        if named:
+            return True
+        near = both == least > 0 or (both > 1 and both >= _OVERLAP * least)
+        return near and not told_apart((note.text, said), (old.text, other))
+
+    def _enter(self, note: Note) -> None:
+        self.by_id[note.id] = note
+        self._of.setdefault(note.seq, []).append(note.id)
+        for before in note.follows:
+            self._after.setdefault(before, []).append(note.id)
+        if note.superseded_by is not None:
+            self._after.setdefault(note.id, []).append(note.superseded_by)
+        for value in note.values:
+            self._by_value.setdefault(value.norm, []).append(note.id)
+        if note.role not in TOOLS:
+            for key in _told_keys(note):
+                self._by_key.setdefault(key, []).append(note.id)
+            for term in content(note.text, note.values):
+                self._by_term.setdefault(term, []).append(note.id)
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def at(self, seq: int) -> list[Note]:
+        """Give the notes of one message."""
+        return [self.by_id[i] for i in self._of.get(seq, ()) if i in self.by_id]
+
+    def best(self, seq: int) -> float:
+        """Give the score of a message's best note; 0 without one."""
+        return max((note.score for note in self.at(seq)), default=0.0)
+
+    def stale_in(self, seq: int, text: str) -> Note | None:
+        """Give the note that supersedes something in this text of message `seq`, or None."""
+        for old in self.at(seq):
+            new = self.by_id.get(old.superseded_by or 0)
+            if new is not None:
+                folded = squeezed(text)
+                if any(squeezed(value) in folded for value in old.struck):
+                    return new
+        return None
+
+    def later(self, seq: int, text: str, certain: bool) -> list[tuple[int, str]]:
+        """Give what came later on the subjects of this text of message `seq`: (place, words).
+
+        Args:
+            seq: The message's place.
+            text: Its text, or a part of it.
+            certain: Only what replaces something in it, not also what may.
+        """
+        folded = squeezed(text)
+        todo = [note for note in self.at(seq) if squeezed(note.text) in folded or note.struck]
+        found: dict[int, str] = {}
+        done = {note.id for note in todo}
+        while todo:
+            note = todo.pop()
+            after = [*(() if certain else self._after.get(note.id, ())), note.superseded_by or 0]
+            for identity in after:
+                newer = self.by_id.get(identity)
+                if newer is not None and newer.id not in done:
+                    done.add(newer.id)
+                    found[newer.seq] = newer.shown
+                    todo.append(newer)
+        return sorted(found.items())
+
+    def worth(self, note: Note) -> float:
+        """Give a note's score, or that of one that it may replace if that is more."""
+        before = (self.by_id.get(identity) for identity in note.follows)
+        return max([note.score, *(old.score for old in before if old is not None)])
+
+    def latest(self, note: Note) -> Note:
+        """Follow the corrections from a note to the one that holds now."""
+        while note.superseded_by is not None and note.superseded_by in self.by_id:
+            note = self.by_id[note.superseded_by]
+        return note
+
+    # -- leaving ------------------------------------------------------------------------------
+
+    def drop_from(self, seq: int) -> None:
+        """Forget notes of messages from `seq` on: the conversation was taken back to there."""
+        self._catch_up()
+        gone = [note for note in self.by_id.values() if note.seq >= seq]
+        for note in gone:
+            self._remove(note)
+        if gone:
+            self._mend()
+
+    def _mend(self) -> None:
+        for note in self.by_id.values():
+            if note.superseded_by is not None and note.superseded_by not in self.by_id:
+                note.superseded_by, note.struck = None, ()
+            if note.repeats is not None and note.repeats not in self.by_id:
+                note.repeats = None
 
     def _remove(self, note: Note) -> None:
-        del self.notes[note.id]
-        self._stale.get(note.seq, set()).discard(note.id)
+        del self.by_id[note.id]
+        _take(self._of, note.seq, note.id)
+        self._after.pop(note.id, None)
         for value in note.values:
             _take(self._by_value, value.norm, note.id)
-        for term in note.subject:
-            _take(self._by_term, term, note.id)
+        if note.role not in TOOLS:
+            for key in _told_keys(note):
+                _take(self._by_key, key, note.id)
+            for term in content(note.text, note.values):
+                _take(self._by_term, term, note.id)
 
     def _shed(self) -> None:
-        by_worth = sorted(self.notes.values(), key=lambda n: (n.live, n.score, n.id))
+        by_worth = sorted(self.by_id.values(), key=lambda n: (n.live, n.score, n.id))
         for note in by_worth[: MAX_NOTES // 8]:
             self._remove(note)
+
+    # -- bytes --------------------------------------------------------------------------------
 
     def dump(self) -> list[list[Any]]:
         """Give all notes as plain lists."""
         return [
             [n.id, n.seq, n.role, n.text, n.score, int(n.corrects), int(n.states),
              [[v.kind, v.text, v.start] for v in n.values], n.superseded_by, n.repeats,
-             list(n.struck), n.follows]
-            for n in self.notes.values()
+             list(n.struck), list(n.follows)]
+            for n in self.by_id.values()
         ]  # fmt: skip
 
     @classmethod
-    def load(cls, next_id: int, rows: Iterable[list[Any]]) -> Ledger:
-        """Rebuild from `dump`."""
-        ledger = cls(next_id=next_id)
+    def load(cls, next_id: int, rows: Iterable[list[Any]]) -> Notes:
+        """Rebuild from `dump`. What notes are compared by is made when one is added."""
+        notes = cls(next_id=next_id)
         for row in rows:
-            identity, seq, role, text, score, corrects, states, values, by, repeats, *rest = row
-            struck, follows = rest if len(rest) > 1 else (rest[0], None)
-            found = tuple(Value(*value) for value in values)
-            ledger._enter(
-                Note(identity, seq, role, text, score, bool(corrects), bool(states), found,
-                     *_subject(text, found), by, repeats, tuple(struck), follows)
+            identity, seq, role, text, score, corrects, states, values, *rest = row
+            by, repeats, struck, follows = rest
+            note = Note(
+                identity, seq, role, text, score, bool(corrects), bool(states),
+                tuple(Value(*value) for value in values), by, repeats, tuple(struck),
+                tuple(follows),
             )  # fmt: skip
-        return ledger
+            notes.by_id[identity] = note
+            notes._of.setdefault(seq, []).append(identity)
+            for before in note.follows:
+                notes._after.setdefault(before, []).append(identity)
+            notes._waiting.append(note)
+        return notes
+
+    def _catch_up(self) -> None:
+        """Index what was loaded: the first message after a wake pays for it, not the wake."""
+        waiting, self._waiting = self._waiting, []
+        for note in waiting:
+            for value in note.values:
+                self._by_value.setdefault(value.norm, []).append(note.id)
+            if note.role not in TOOLS:
+                for key in _told_keys(note):
+                    self._by_key.setdefault(key, []).append(note.id)
+                for term in content(note.text, note.values):
+                    self._by_term.setdefault(term, []).append(note.id)
 
 
-def squeezed(text: str) -> str:
-    """Fold a text as values are folded, so that one can be looked for in the other."""
-    return re.sub(r"[\s,'’\"“”«»`「」]+", "", text).casefold()
+def _keys(note: Note) -> list[_Key]:
+    """Give for each value who said of what a value of which kind."""
+    subjects = about(note.text, note.values)
+    return [
+        (note.role, CLASS.get(value.kind, value.kind), subject)
+        for value, subject in zip(note.values, subjects, strict=True)
+    ]
 
 
-def _take(index: dict[str, list[int]], key: str, identity: int) -> None:
+def _told_keys(note: Note) -> set[_Key]:
+    return {key for key in _keys(note) if key[2] is not None}
+
+
+def _states_alone(new: Note, old: Note) -> bool:
+    """Whether both are the same sentence with one value each, but for that value."""
+    return len(new.values) == len(old.values) == 1 and not new.text.endswith(("?", "？"))
+
+
+def _take(index: dict[Any, list[int]], key: Any, identity: int) -> None:
     kept = [i for i in index.get(key, ()) if i != identity]
     if kept:
         index[key] = kept
     else:
         index.pop(key, None)
-
-
-def _subject(text: str, values: tuple[Value, ...]) -> tuple[frozenset[str], dict[str, str]]:
-    """Give the words that a sentence is about, and for each the word right before it.
-
-    Its values and cues are left out. The word before tells "the second gateway" from "the gateway".
-    """
-    inside: set[str] = set()
-    for value in values:
-        if value.kind != "name":
-            inside.update(terms(value.text))
-    for cue in CORRECTS.finditer(text):
-        inside.update(terms(cue.group()))
-    about = frozenset(t for t in terms(text) if t not in inside and t not in _CUE_TERMS)
-    ordered = terms(text, drop_stopwords=False)
-    before = {b: a for a, b in itertools.pairwise(ordered) if a in about and b in about}
-    return about, before
-
-
-def _apart(new: Note, old: Note, shared: frozenset[str]) -> int:
-    """Tell whether a shared word is qualified differently.
-
-    2 when `new` speaks of something more special than `old` or of another one, 1 when it only
-    leaves a qualifier out, 0 when alike.
-    """
-    most = 0
-    for term in shared:
-        one, other = new.before.get(term, ""), old.before.get(term, "")
-        one = "" if one in old.subject else one
-        other = "" if other in new.subject else other
-        if one != other:
-            most = max(most, 2 if one else 1)
-    return most
-
-
-def _norms(values: Iterable[Value]) -> set[str]:
-    return {value.norm for value in values}
-
-
-def _primary(note: Note) -> Value | None:
-    """Pick the value that a sentence is there to tell: the first one after what it speaks of.
-
-    In "order 31 is KX-7" that is KX-7; in "8443 is the port" there is only one to pick.
-    """
-    solid = [v for v in note.values if v.kind not in _UNSOLID]
-    if not solid:
-        return note.values[-1] if note.values else None
-    lead = CORRECTS.match(note.text)  # "Correction:" has a colon of its own
-    verb = STATES.search(note.text, lead.end() + 1 if lead else 0)
-    told = [v for v in solid if verb is not None and v.start >= verb.end()]
-    return (told or solid)[0]
-
-
-def _alike(one: Note, other: Note) -> float:
-    shared = one.subject & other.subject
-    # One that is qualified like the correction goes before any that is not.
-    return len(shared) / max(1, len(one.subject | other.subject)) - _apart(one, other, shared)
-
-
-def _supersedes(new: Note, old: Note) -> tuple[list[Value], list[Value]]:
-    """Give the values of `old` that `new` names as replaced, or else those that it puts others for.
-
-    Both are empty when it replaces nothing.
-    """
-    if new.seq == old.seq or not new.values or not old.values:
-        return [], []
-    shared = new.subject & old.subject
-    before = _norms(old.values)
-    fresh = [v for v in new.values if v.norm not in before]
-    if new.corrects and fresh:
-        named = _named_old(new, old, fresh, shared)
-        if named:
-            return named, []
-    if _norms(new.values) & _norms(v for v in old.values if v.kind != "name") and (
-        not new.corrects or len(shared) < 2  # noqa: PLR2004 - a subject, not one word
-    ):
-        return [], []
-    return [], _replaced_by_kind(new, old, shared)
-
-
-def _named_old(new: Note, old: Note, fresh: list[Value], shared: frozenset[str]) -> list[Value]:
-    """Give the values of `old` that `new` calls no longer true, beside one that replaces them."""
-    found = []
-    for value in old.left:
-        if not any(v.norm == value.norm for v in new.values):
-            continue
-        distinct = value.kind in DISTINCT or value.kind in {"money", "date"}
-        kind_matches = any(v.kind == value.kind for v in fresh)
-        if (shared or distinct) and kind_matches and _NEGATED.search(_before(new, value.norm)):
-            found.append(value)
-    return found
-
-
-def _before(note: Note, norm: str) -> str:
-    for value in values_of(note.text):
-        if value.norm == norm:
-            return note.text[max(0, value.start - 40) : value.start]
-    return ""
-
-
-def _replaced_by_kind(new: Note, old: Note, shared: frozenset[str]) -> list[Value]:
-    """Give the values of `old` in whose place `new` puts others of their kind."""
-    one, other = _primary(new), _primary(old)
-    if not shared or one is None or other is None or _apart(new, old, shared) > 1:
-        return []
-    before, now = _norms(old.values), _norms(new.values)
-    fresh = {v.kind for v in new.values if v.norm not in before}
-    gone = [v for v in old.left if v.norm not in now]
-    if _CLASS.get(one.kind) == _CLASS.get(other.kind):
-        gone = [v for v in gone if v is other]
-    else:
-        named_only = all(v.kind == "name" for v in (*new.values, *old.values))
-        gone = [v for v in gone if v.kind in fresh and (named_only or v.kind != "name")]
-    qualified = _qualified(new, one), _qualified(old, other)
-    if not gone or (all(qualified) and not qualified[0] & qualified[1]):
-        return []
-    inside = len(shared) / min(len(new.subject), len(old.subject))
-    if new.corrects:
-        enough = len(shared) >= 2 or min(len(new.subject), len(old.subject)) == 1  # noqa: PLR2004
-        return gone if enough and inside >= _CUE_OVERLAP else []
-    said = {new.role, old.role}.isdisjoint({"tool", "function"})
-    same_kind = one.kind == other.kind and one.norm != other.norm
-    states = new.states and old.states and not new.text.endswith("?")
-    alike = len(shared) >= 2 and new.subject == old.subject  # noqa: PLR2004 - not one word
-    return gone if said and states and same_kind and alike else []
-
-
-def _may_replace(new: Note, old: Note) -> bool:
-    """Whether `new` says of the subject of `old` another value of its kind, without a cue."""
-    shared = new.subject & old.subject
-    if new.seq <= old.seq or not {new.role, old.role}.isdisjoint({"tool", "function"}):
-        return False
-    if len(shared) < 2 or len(shared) < _CUE_OVERLAP * min(len(new.subject), len(old.subject)):  # noqa: PLR2004 - a subject, not one word
-        return False
-    before = _norms(old.values)
-    kinds = {_CLASS.get(v.kind) for v in new.values if v.norm not in before}
-    return _apart(new, old, shared) < 2 and not kinds.isdisjoint(  # noqa: PLR2004 - not another's
-        _CLASS.get(v.kind) for v in old.left
-    )
-
-
-def _qualified(note: Note, primary: Value) -> set[str]:
-    """Give the values that stand before the primary one: what the sentence is about."""
-    return {v.norm for v in note.values if v.kind not in _UNSOLID and v.start < primary.start}
-
-
-def _restates(new: Note, old: Note) -> bool:
-    if new.seq < old.seq or new.corrects:
-        return False
-    if new.text.casefold() == old.text.casefold():
-        return True
-    solid_new = _norms(v for v in new.values if v.kind != "name")
-    solid_old = _norms(v for v in old.values if v.kind != "name")
-    if not solid_new or not solid_new <= solid_old:
-        return False
-    return len(new.subject & old.subject) >= 0.7 * max(1, len(new.subject))

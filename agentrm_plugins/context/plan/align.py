@@ -7,12 +7,12 @@ The list usually grows at its end. It may also be shorter (taken back), differ f
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from agentrm_plugins.types.message import Message
+from agentrm_plugins.types.plain import DEEPEST, MOST_VALUES, json_text, text_of
 
 __all__ = ["Alignment", "align", "beside", "digest_of", "mark_of"]
 
@@ -40,7 +40,7 @@ def mark_of(source: Mapping[str, Any] | Message) -> int:
     """Fingerprint a message for comparison within this process; cheap, by its content alone."""
     if isinstance(source, Message):
         content = source.content
-        inner: Any = content if isinstance(content, str) else json.dumps(content, default=str)
+        inner: Any = content if isinstance(content, str) else json_text(content)
         return hash((source.role, inner, source.name, source.tool_calls, source.tool_call_id))
     try:
         return hash((*source, *source.values()))
@@ -51,17 +51,21 @@ def mark_of(source: Mapping[str, Any] | Message) -> int:
         rest = [item for item in source.items() if item[0] != "tool_calls"]
         return hash((*rest, *calls))
     except (AttributeError, KeyError, TypeError):
-        return hash(tuple(map(_frozen, source.items())))
+        return hash(_frozen(source, [MOST_VALUES], DEEPEST))
 
 
-def _frozen(item: Any) -> Any:
+def _frozen(item: Any, left: list[int], levels: int) -> Any:
     """Turn JSON-like data into something that can be hashed, quickly: this runs on each turn."""
     kind = type(item)
-    if kind is str or item is None:
+    if kind is str or item is None or kind is int or kind is float or kind is bool:
         return item
+    if kind is tuple or kind is list or isinstance(item, Mapping):
+        left[0] -= 1
+        if not levels or left[0] < 0:
+            return text_of(item)
     if kind is tuple or kind is list:
-        return tuple(map(_frozen, item))
-    if kind is dict:
+        return tuple([_frozen(part, left, levels - 1) for part in item])
+    if isinstance(item, Mapping):
         try:
             values = tuple(item.values())
             hash(values)
@@ -69,8 +73,8 @@ def _frozen(item: Any) -> Any:
             pass
         else:
             return (*item, *values)
-        return tuple(map(_frozen, item.items()))
-    return str(item)
+        return tuple([(key, _frozen(part, left, levels - 1)) for key, part in item.items()])
+    return json_text(item)
 
 
 def digest_of(body: str) -> str:

@@ -12,19 +12,18 @@ from agentrm_plugins.context.notes.summaries import SummaryRequest
 from agentrm_plugins.context.plan.planning import (
     STUB_TOKENS,
     Plan,
-    fixed_tokens,
     planned,
     tokens_of,
     total_tokens,
-    warm_room,
 )
-from agentrm_plugins.context.plan.transcript import Entry, Episode, Replacement, Session
+from agentrm_plugins.context.plan.shares import fixed_tokens, low_tokens, warm_room
+from agentrm_plugins.context.plan.transcript import Entry, Episode, Recalled, Replacement, Session
 from agentrm_plugins.context.plan.view import line_tokens
 from agentrm_plugins.context.plan.warm import made_episode, renew, shrink, warm_tokens
 from agentrm_plugins.errors import BudgetTooSmall
 from agentrm_plugins.types.message import Message, plain_text
 
-__all__ = ["apply_plan", "fit_now", "retelling"]
+__all__ = ["apply_plan", "fit_now", "place_recalled", "retelling"]
 
 
 def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
@@ -32,7 +31,7 @@ def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
     if plan.generation != session.generation:
         return False
     task = session.task
-    session.recalls = [r for r in session.recalls if r.anchor == task]
+    session.recalls = [r.shortened() for r in session.recalls if r.anchor == task]
     for seq in plan.stubs:
         entry = session.entries[seq]
         if entry.message is not None:
@@ -46,7 +45,6 @@ def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
         room = max(0, min(warm_room(session), session.budget - rest))
         _narrate(session, first, narrative, room)
         made_episode(session, first, border - 1, room, telling=plan.pressed)
-    session.drop_stale_recalls()
     renew(session)
     session.compactions += 1
     session.generation += 1
@@ -80,7 +78,7 @@ def _stub(session: Session, entry: Entry) -> Replacement:
 def _with_notes(session: Session, entry: Entry, head: str, most: int) -> str:
     """Add the message's best notes to a stub, as far as `most` tokens go."""
     text = head
-    notes = [n for n in session.ledger.notes.values() if n.seq == entry.seq and n.live]
+    notes = [n for n in session.notes.at(entry.seq) if n.live]
     for note in sorted(notes, key=lambda n: (-n.score, n.id)):
         longer = f"{text}\n{note.shown}"
         if session.counter.text(longer) > most:
@@ -128,6 +126,19 @@ def fit_now(session: Session, tools_tokens: int, target: int) -> None:
     if total_tokens(session, tools_tokens) > budget:
         total = total_tokens(session, tools_tokens)
         raise _too_small(session, total, {**parts, "compacted rest": total - least})
+
+
+def place_recalled(session: Session, recalled: Recalled, tools_tokens: int) -> None:
+    """Put a block before its user message; what it needs beyond the budget leaves as notes."""
+    session.recalls.append(recalled)
+    if total_tokens(session, tools_tokens) <= session.budget:
+        return
+    session.recalls = [recalled]
+    apply_plan(session, planned(session, tools_tokens, low_tokens(session)))
+    if total_tokens(session, tools_tokens) + recalled.tokens <= session.budget + sum(
+        held.tokens for held in session.recalls
+    ):
+        session.recalls = [recalled]
 
 
 def _too_small(session: Session, least: int, parts: dict[str, int]) -> BudgetTooSmall:

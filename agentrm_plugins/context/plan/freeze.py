@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.notes.notes import Ledger
+from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.plan.align import mark_of
 from agentrm_plugins.context.plan.transcript import Entry, Episode, Recalled, Replacement, Session
 from agentrm_plugins.counting.tokens import TokenCounter
@@ -32,8 +32,8 @@ def dumped(session: Session) -> bytes:
              int(e.empty), int(e.noted)]
             for e in session.entries
         ],
-        "notes": session.ledger.dump(),
-        "next_note": session.ledger.next_id,
+        "notes": session.notes.dump(),
+        "next_note": session.notes.next_id,
         "episodes": [asdict(episode) for episode in session.episodes],
         "replaced": [
             [seq, r.kind, r.text, r.tokens] for seq, r in sorted(session.replaced.items())
@@ -71,7 +71,7 @@ def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Sessio
               bool(empty), bool(noted))
         for seq, role, tokens, digest, at_s, calls, answers, empty, noted in data["entries"]
     ]  # fmt: skip
-    session.ledger = Ledger.load(data["next_note"], data["notes"])
+    session.notes = Notes.load(data["next_note"], data["notes"])
     session.episodes = [Episode(**episode) for episode in data["episodes"]]
     session.replaced = {
         seq: Replacement(kind, text, tokens) for seq, kind, text, tokens in data["replaced"]

@@ -7,7 +7,8 @@ become stubs, the least valuable first; then the oldest groups become notes.
 Cost of a compaction = (n + r / k) / mean size: the share of the tokens sent until the next one that
 is no unchanged prefix, for n new tokens in a request, r tokens behind the first change and k
 requests until the next one. Where that is above 1 - prefix_goal, as many more groups leave as bring
-it there, or as make it least, but for the newest `hot_share`: the cost-benefit rule by which a
+it there, or as make it least; the newest `hot_share` of the free room stays in any case where
+that leaves room to go on: the cost-benefit rule by which a
 log-structured file system chooses what to clean (Rosenblum and Ousterhout, 1992).
 """
 
@@ -17,26 +18,35 @@ from dataclasses import dataclass
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.plan.groups import Group, prefix_borders
+from agentrm_plugins.context.plan.shares import (
+    fixed_tokens,
+    free_tokens,
+    hot_floor,
+    recall_room,
+    soft_tokens,
+    warm_room,
+)
 from agentrm_plugins.context.plan.transcript import Entry, Session
-from agentrm_plugins.context.plan.view import line_tokens, no_result
+from agentrm_plugins.context.plan.view import no_result
 from agentrm_plugins.context.plan.warm import warm_tokens
-from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 
 __all__ = [
     "STUB_TOKENS",
     "Plan",
     "changed_share",
-    "fixed_tokens",
     "hot_tokens",
     "pinned_tokens",
     "planned",
+    "spare_tokens",
     "tokens_of",
     "total_tokens",
     "value_of",
-    "warm_room",
 ]
 
 STUB_TOKENS = 60
+_ROOM_TO_GO = 0.3
+"""Of the way from the soft mark to the low mark, that a compaction which keeps the newest messages
+has to gain. Guessed."""
 _NOTES_OF = 6
 """Notes take about a sixth of what they are made from. Measured on `benchmarks/context`."""
 _MEASURED = 64
@@ -98,11 +108,6 @@ def hot_tokens(session: Session) -> int:
     return total
 
 
-def fixed_tokens(session: Session, tools_tokens: int) -> int:
-    """Count what is sent in any case: the frame, the system prompt, the tools, the line."""
-    return REPLY_OVERHEAD + session.system_tokens + tools_tokens + line_tokens(session)
-
-
 def pinned_tokens(session: Session) -> int:
     """Count the user message that is sent although its place is compacted."""
     if session.pinned is None or session.pinned >= session.first_hot:
@@ -117,9 +122,15 @@ def total_tokens(session: Session, tools_tokens: int) -> int:
     return total + sum(recalled.tokens for recalled in session.recalls)
 
 
-def warm_room(session: Session) -> int:
-    """Give the most that all notes may take, in tokens."""
-    return int(session.config.warm_share * session.budget)
+def spare_tokens(session: Session, total: int) -> int:
+    """Give what of the budget a recalled block finds free: now, or after the compaction it makes.
+
+    A block that fits its share only by a compaction may have what that one makes free.
+    """
+    spare = session.budget - total
+    if spare >= recall_room(session):
+        return spare
+    return free_tokens(session) - warm_room(session) - hot_floor(session)
 
 
 def value_of(config: ContextConfig, entry: Entry, oldest: int, newest: int, score: float) -> float:
@@ -155,9 +166,8 @@ def changed_share(full: float, new: float, left: int, changed: int) -> float:
 
 def planned(session: Session, tools_tokens: int, target: int) -> Plan:
     """Think out a compaction down to `target` tokens, or below for the prefix's sake."""
-    total = total_tokens(session, tools_tokens)
-    task = session.task
-    total -= sum(r.tokens for r in session.recalls if r.anchor != task)
+    # A recalled block leaves with the next user message, so it takes no part in how deep to go.
+    total = total_tokens(session, tools_tokens) - sum(r.tokens for r in session.recalls)
     groups = session.grouping.groups
     stubs, total = _stubs(session, groups, total, target)
     cut, pressed = _chosen(session, _cuts(session, groups, set(stubs), total), target)
@@ -169,12 +179,18 @@ def _stubs(session: Session, groups: list[Group], total: int, target: int) -> tu
     config = session.config
     steps = [group for group in groups if group.is_tool_step]
     stale = steps[: max(0, len(steps) - max(1, config.tool_result_keep))]
-    best: dict[int, float] = {}
-    for note in session.ledger.notes.values():
-        best[note.seq] = max(best.get(note.seq, 0.0), note.score)
     oldest, newest = session.first_hot, len(session.entries) - 1
     bulky = [
-        (value_of(config, entry, oldest, newest, best.get(entry.seq, 0.0)), entry)
+        (
+            value_of(
+                config,
+                entry,
+                oldest,
+                newest,
+                session.notes.best(entry.seq),
+            ),
+            entry,
+        )
         for group in stale
         for entry in group.members[1:]
         if entry.tokens >= config.tool_result_floor_tokens and entry.seq not in session.replaced
@@ -220,16 +236,22 @@ def _cuts(session: Session, groups: list[Group], stubs: set[int], total: int) ->
 def _chosen(session: Session, cuts: list[_Cut], target: int) -> tuple[_Cut, bool]:
     """Pick the least cut that meets the target and the prefix's goal, or else the cheapest one."""
     config = session.config
-    meeting = [cut for cut in cuts if cut.left <= target]
+    floor = hot_floor(session)
+    keeping = [cut for cut in cuts if cut.hot >= floor]
+    meeting = [cut for cut in keeping if cut.left <= target]
+    full = float(soft_tokens(session))
     if not meeting:
-        return cuts[-1], True
-    new, full = request_tokens(session), config.soft_mark * session.budget
+        # The newest messages keep their floor, as long as that leaves room to go on.
+        held = sum(r.shortened().tokens for r in session.recalls if r.anchor == session.task)
+        most = min(full - _ROOM_TO_GO * (full - target), session.budget - held)
+        enough = [cut for cut in keeping if cut.left <= most]
+        rest = [cut for cut in cuts if cut.left <= target] or cuts[-1:]
+        return (enough[-1] if enough else rest[0]), True
+    new = request_tokens(session)
     most = 1 - config.prefix_goal
     share = {cut: changed_share(full, new, cut.left, cut.changed) for cut in meeting}
     least = meeting[0]
     if share[least] <= most:
         return least, False
-    floor = config.hot_share * session.budget
-    deeper = [least, *(cut for cut in meeting[1:] if cut.hot >= floor)]
-    enough = (cut for cut in deeper if share[cut] <= most)
-    return next(enough, min(deeper, key=share.__getitem__)), True
+    cheap = (cut for cut in meeting if share[cut] <= most)
+    return next(cheap, min(meeting, key=share.__getitem__)), True

@@ -45,7 +45,7 @@ def told(
         if entry.message is None:
             continue
         line = _line(entry, entry.message, noted)
-        if not line or session.ledger.stale_in(seq, line) is not None:
+        if not line or session.notes.stale_in(seq, line) is not None:
             continue
         room_tokens -= count(line) + 1
         if room_tokens < 0:

@@ -7,23 +7,27 @@ is compacted. The newest user message is sent in any case.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding, find
-from agentrm_plugins.context.notes.notes import Ledger
+from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.notes.text import Passage, passages, terms
-from agentrm_plugins.context.plan.align import Alignment, align, beside, digest_of, mark_of
+from agentrm_plugins.context.plan.align import Alignment, align, beside, mark_of
+from agentrm_plugins.context.plan.bodies import (
+    Source,
+    check_list,
+    identity_of,
+    role_of,
+    within,
+)
 from agentrm_plugins.context.plan.groups import Grouping, grouped
 from agentrm_plugins.counting.tokens import TokenCounter
-from agentrm_plugins.errors import BadMessage, StoreCorrupt
+from agentrm_plugins.errors import BadMessage
 from agentrm_plugins.types.message import (
-    FRAMEWORK,
     KNOWN_BLOCKS,
     SYSTEM_ROLES,
     Message,
@@ -38,12 +42,9 @@ __all__ = [
     "Recalled",
     "Replacement",
     "Session",
-    "body_of",
     "cut_up",
-    "message_of",
 ]
 
-Source = Mapping[str, Any] | Message
 _ARGUMENT_KINDS = frozenset({"path", "url", "email", "uuid"})
 SHORT_CHARS = 4_000
 """Messages up to this size are read for notes at once, so that a correction counts in the same
@@ -92,60 +93,30 @@ class Replacement:
 
 @dataclass(slots=True)
 class Recalled:
-    """Passages paged in before the user message at `anchor`."""
+    """Passages paged in before the user message at `anchor`.
+
+    Args:
+        anchor: Its place.
+        text: As it is sent.
+        tokens: Its count, frame included.
+        places: Of the messages that are shown.
+        short: The best of it within its share, for when the room that it had beyond is needed; ""
+            where it has none beyond.
+        short_tokens: Its count.
+    """
 
     anchor: int
     text: str
     tokens: int
     places: list[int]
+    short: str = ""
+    short_tokens: int = 0
 
-
-def check_list(messages: Any) -> None:
-    """Refuse what is no list of messages.
-
-    Raises:
-        BadMessage: The text names the place and what stands there.
-    """
-    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
-        way = "give a list of messages"
-        raise BadMessage(f"messages={type(messages).__name__}: {way}")
-    for at, source in enumerate(messages):
-        if type(source) is not dict and not isinstance(source, Message | Mapping):
-            way = "give a dict with 'role' and 'content', or a Message"
-            raise BadMessage(f"messages[{at}]={type(source).__name__}: {way}")
-
-
-def body_of(message: Message) -> str:
-    """Give a message as the JSON text that is archived."""
-    data = message.to_openai()
-    body = json.dumps(data, ensure_ascii=False, default=str, separators=(",", ":"))
-    try:
-        body.encode()
-    except UnicodeEncodeError:
-        # Half a surrogate pair, as from an answer that was cut: no store takes it unescaped.
-        body = json.dumps(data, default=str, separators=(",", ":"))
-    return body
-
-
-def identity_of(message: Message) -> str:
-    """Fingerprint a message by what is sent of it, not by what a framework keeps beside it."""
-    if message.raw is None or FRAMEWORK not in message.raw:
-        return digest_of(body_of(message))
-    sent = {key: value for key, value in message.raw.items() if key != FRAMEWORK}
-    return digest_of(json.dumps(sent, ensure_ascii=False, default=str, separators=(",", ":")))
-
-
-def message_of(body: str) -> Message:
-    """Read an archived message.
-
-    Raises:
-        StoreCorrupt: The text is no message.
-    """
-    try:
-        return from_openai(json.loads(body))
-    except (ValueError, AttributeError) as error:
-        way = "its text is damaged; restore a copy of the archive"
-        raise StoreCorrupt(f"an archived message cannot be read ({error}); {way}") from error
+    def shortened(self) -> Recalled:
+        """Give the same within its share."""
+        if not self.short:
+            return self
+        return Recalled(self.anchor, self.short, self.short_tokens, self.places)
 
 
 @dataclass(slots=True)
@@ -154,8 +125,9 @@ class Session:
 
     config: ContextConfig
     counter: TokenCounter
+    tools_tokens: int = 0
     entries: list[Entry] = field(default_factory=list)
-    ledger: Ledger = field(default_factory=Ledger)
+    notes: Notes = field(default_factory=Notes)
     episodes: list[Episode] = field(default_factory=list)
     replaced: dict[int, Replacement] = field(default_factory=dict)
     recalls: list[Recalled] = field(default_factory=list)
@@ -178,6 +150,7 @@ class Session:
     thawed: int | None = None
     rewound: int | None = None
     foreign: int = 0
+    handed_over: bool = False
     _grouping: tuple[int, int, Entry | None, Grouping] | None = None
 
     @property
@@ -223,9 +196,9 @@ class Session:
         return known[3]
 
     def take(self, messages: Sequence[Source], now_s: float) -> list[Entry]:
-        """Take in the caller's whole history; give the entries that are new.
+        """Take in the caller's whole history; give the entries that are new, not yet noted.
 
-        Only new messages cost work beyond a comparison.
+        Only new messages cost work beyond a comparison. Where it raises, nothing has changed.
         """
         check_list(messages)
         start = self._take_system(messages)
@@ -241,7 +214,8 @@ class Session:
         listed = messages[start:]
         known = [entry.mark for entry in self.entries]
         where = align(known, marks, self.shown_from)
-        if where.keep < self.foreign:
+        edited = self.handed_over and self.foreign <= 2 * where.keep
+        if where.keep < self.foreign and not edited:
             where = self._beside(where, known, marks, listed)
         self.foreign = 0
         fresh = [
@@ -257,8 +231,6 @@ class Session:
         if where.shown_from > self.first_hot:
             self._hide(where.shown_from)
         self.entries.extend(fresh)
-        for entry in fresh:
-            self.note_at_once(entry)
         return fresh
 
     def _beside(
@@ -266,13 +238,14 @@ class Session:
     ) -> Alignment:
         """Keep what another owner archived: this history goes on after it.
 
+        Where that owner had finished, and no more would be taken back than is kept, it is an edit.
         What was sent word for word, and the newest user message, are taken in again.
         """
         self.repairs.append(
             f"archive: {self.foreign - where.keep} messages that another process archived, from "
             f"message {where.keep} on, are not in this history; they stay, and recall finds them"
         )
-        tasks = [at for at, source in enumerate(listed) if _role_of(source) == "user"]
+        tasks = [at for at, source in enumerate(listed) if role_of(source) == "user"]
         most = min(self.first_hot - self.shown_from, tasks[-1] if tasks else 0)
         return beside(known, marks, self.shown_from, most)
 
@@ -280,7 +253,7 @@ class Session:
         """After a thaw, learn this process's marks of known messages from their digests."""
         by_digest = {}
         for at, source in enumerate(listed):
-            message = source if isinstance(source, Message) else from_openai(source, at)
+            message = within(source) if isinstance(source, Message) else from_openai(source, at)
             by_digest[identity_of(message)] = marks[at]
         for entry in self.entries:
             # An unknown one gets a mark that no message has.
@@ -291,7 +264,7 @@ class Session:
     def _take_system(self, messages: Sequence[Source]) -> int:
         start = 0
         for source in messages:
-            role = _role_of(source)
+            role = role_of(source)
             if not isinstance(role, str) or role not in SYSTEM_ROLES:
                 break
             start += 1
@@ -305,7 +278,7 @@ class Session:
         return start
 
     def _read(self, source: Source, place: int) -> Message:
-        message = source if isinstance(source, Message) else from_openai(source, place)
+        message = within(source) if isinstance(source, Message) else from_openai(source, place)
         if isinstance(message.content, str):
             return message
         for at, block in enumerate(message.content):
@@ -338,7 +311,7 @@ class Session:
         """Go back to `where.keep` messages; compacted ones before it are shown again if needed."""
         keep = where.keep
         del self.entries[keep:]
-        self.ledger.drop_from(keep)
+        self.notes.drop_from(keep)
         self.generation += 1
         while self.episodes and self.episodes[-1].last >= keep:
             self.first_hot = min(self.first_hot, self.episodes.pop().first)
@@ -371,27 +344,19 @@ class Session:
         if entry.noted:
             return
         entry.noted = True
-        gone = {note.id for note in self.ledger.add(entry.seq, entry.role, findings)}
+        gone = {note.id for note in self.notes.add(entry.seq, entry.role, findings)}
         if gone and not self.sends(entry.seq):
             # Where the correction itself stands in the prompt, after the notes, they wait for the
             # next compaction: writing them again would break the prefix for one line.
-            places = {self.ledger.notes[identity].seq for identity in gone}
+            places = {self.notes.by_id[identity].seq for identity in gone}
             for episode in self.episodes:
                 told = not places.isdisjoint(seq for seq, _ in episode.told)
                 if episode.narrative or told or gone & set(episode.notes):
                     episode.text = ""
-            self.drop_stale_recalls()
-
-    def drop_stale_recalls(self) -> None:
-        """Take out recalled passages that hold a corrected value."""
-        self.recalls = [r for r in self.recalls if not self._stale(r)]
 
     def sends(self, seq: int) -> bool:
         """Whether a message is sent word for word."""
         return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
-
-    def _stale(self, recalled: Recalled) -> bool:
-        return any(self.ledger.stale_in(place, recalled.text) for place in recalled.places)
 
     def note_at_once(self, entry: Entry) -> None:
         """Read a short message for notes without waiting for the background."""
@@ -410,10 +375,6 @@ def findings_of(message: Message, shapes: Counter[str] | None) -> list[Finding]:
             if any(value.kind in _ARGUMENT_KINDS for value in finding.values):
                 found.append(replace(finding, score=finding.score - 1.0))
     return found
-
-
-def _role_of(source: Source) -> Any:
-    return source.role if isinstance(source, Message) else source.get("role")
 
 
 def _time_of(message: Message, now_s: float) -> float:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentrm_plugins.context.plan.transcript import Entry, Session, Source
+from agentrm_plugins.context.plan.bodies import Source
+from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.context.plan.warm import refresh
 from agentrm_plugins.types.message import Message
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from agentrm_plugins.context.notes.facts import find
-from agentrm_plugins.context.notes.notes import Ledger, Note
+from agentrm_plugins.context.notes.notes import Note, Notes
 from agentrm_plugins.context.plan.telling import SPEAKERS, told
 from agentrm_plugins.context.plan.transcript import Episode, Session
 from agentrm_plugins.types.message import Message, plain_text
@@ -47,7 +47,7 @@ def line_of(note: Note) -> str:
 
 
 def chosen(
-    ledger: Ledger,
+    book: Notes,
     notes: Iterable[Note],
     room_tokens: int,
     count: Callable[[str], int],
@@ -59,15 +59,15 @@ def chosen(
     that length is paid for by place, not by merit. What a later note may replace is not kept
     without that one.
     """
-    keep = [(ledger.worth(note), note) for note in notes]
+    keep = [(book.worth(note), note) for note in notes]
     keep = [(worth, note) for worth, note in keep if _keeps(note, worth)]
     keep.sort(key=lambda pair: (-(pair[0] + 0.5 * pair[1].seq / max(1, newest)), pair[1].id))
     taken, used = [], 0
     per_message: Counter[int] = Counter()
-    left_out: set[int | None] = set()
+    left_out: set[int] = set()
     for _, note in keep:
         if note.id in left_out:
-            left_out.add(note.follows)
+            left_out.update(note.follows)
             continue
         per_message[note.seq] += note.role in {"tool", "function"}
         if per_message[note.seq] > MOST_OF_A_RESULT:
@@ -77,19 +77,19 @@ def chosen(
             taken.append(note)
             used += size
         else:
-            left_out.add(note.follows)
+            left_out.update(note.follows)
     return sorted(taken, key=lambda n: (n.seq, n.id))
 
 
-def rendered(episode: Episode, ledger: Ledger, *, leads: bool = True) -> str:
+def rendered(episode: Episode, notes: Notes, *, leads: bool = True) -> str:
     """Write an episode; empty when nothing in it holds any more.
 
     Args:
         episode: What to write.
-        ledger: Of its notes.
+        notes: Of its notes.
         leads: Whether it is the first one in the prompt, which says what notes are.
     """
-    body = _body(episode, ledger)
+    body = _body(episode, notes)
     if not body:
         return ""
     head = f"[Notes of messages {episode.first}-{episode.last}"
@@ -98,21 +98,21 @@ def rendered(episode: Episode, ledger: Ledger, *, leads: bool = True) -> str:
     return f"{head}.]\n{body}"
 
 
-def _body(episode: Episode, ledger: Ledger) -> str:
-    lines = [(seq, 0, line) for seq, line in episode.told if ledger.stale_in(seq, line) is None]
-    notes = (ledger.notes.get(identity) for identity in episode.notes)
-    lines += [(n.seq, n.id, line_of(n)) for n in notes if n is not None and not n.dead]
+def _body(episode: Episode, notes: Notes) -> str:
+    lines = [(seq, 0, line) for seq, line in episode.told if notes.stale_in(seq, line) is None]
+    held = (notes.by_id.get(identity) for identity in episode.notes)
+    lines += [(n.seq, n.id, line_of(n)) for n in held if n is not None and not n.dead]
     texts = (text for *_, text in sorted(lines))
-    return "\n".join(part for part in (_holding(episode, ledger), *texts) if part)
+    return "\n".join(part for part in (_holding(episode, notes), *texts) if part)
 
 
-def _holding(episode: Episode, ledger: Ledger) -> str:
+def _holding(episode: Episode, notes: Notes) -> str:
     """Give the narrative without the lines that hold a corrected value."""
     if not episode.narrative:
         return ""
     stale = [
         value.casefold()
-        for note in ledger.notes.values()
+        for note in notes.by_id.values()
         if episode.first <= note.seq <= episode.last
         for value in note.struck
     ]
@@ -125,7 +125,7 @@ def refresh(session: Session) -> None:
     leads = True
     for episode in session.episodes:
         if not episode.text and (episode.notes or episode.narrative or episode.told):
-            episode.text = rendered(episode, session.ledger, leads=leads)
+            episode.text = rendered(episode, session.notes, leads=leads)
             if not episode.text:
                 episode.notes, episode.narrative, episode.told = [], "", []
             role = session.config.summary_role
@@ -146,28 +146,28 @@ def renew(session: Session) -> None:
     One whose correction stands behind it in the prompt waits until notes are chosen anew: writing
     it would break the prefix for one line. A narrative does not wait.
     """
-    ledger = session.ledger
+    notes = session.notes
     behind: set[int] = set()
     for episode in reversed(session.episodes):
         if not episode.text:
             continue
-        for now in _corrections(episode, ledger):
+        for now in _corrections(episode, notes):
             if now.id not in behind and not session.sends(now.seq):
                 episode.text = ""
-        if episode.narrative and not episode.text.endswith(_body(episode, ledger)):
+        if episode.narrative and not episode.text.endswith(_body(episode, notes)):
             episode.text = ""
         behind.update(episode.notes)
 
 
-def _corrections(episode: Episode, ledger: Ledger) -> Iterator[Note]:
+def _corrections(episode: Episode, notes: Notes) -> Iterator[Note]:
     """Give the notes that now hold in place of what an episode's text still shows."""
-    for note in map(ledger.notes.get, episode.notes):
+    for note in map(notes.by_id.get, episode.notes):
         if note is not None and note.struck and line_of(note) not in episode.text:
-            yield ledger.latest(note)
+            yield notes.latest(note)
     for seq, line in episode.told:
-        new = ledger.stale_in(seq, line)
+        new = notes.stale_in(seq, line)
         if new is not None and line in episode.text:
-            yield ledger.latest(new)
+            yield notes.latest(new)
 
 
 def warm_tokens(session: Session) -> int:
@@ -182,21 +182,21 @@ def made_episode(
     """Add the episode for places `first` to `last`, choosing anew when the room is used up.
 
     Args:
-        session: Its ledger and episodes are used.
+        session: Its notes and episodes are used.
         first: Of the messages to compact.
         last: The last of them.
         room_tokens: For the whole warm tier.
         telling: Whether messages without notes are told in a line each, in half of the free room.
     """
     counted = _remembering(session.counter.text)
-    notes = [n for n in session.ledger.notes.values() if first <= n.seq <= last]
+    book = session.notes
+    notes = [note for seq in range(first, last + 1) for note in book.at(seq)]
     used = warm_tokens(session) + HEADER_TOKENS
-    ledger = session.ledger
-    wanted = sum(counted(line_of(n)) + 1 for n in notes if _keeps(n, ledger.worth(n)))
+    wanted = sum(counted(line_of(n)) + 1 for n in notes if _keeps(n, book.worth(n)))
     if wanted > room_tokens - used:
         _choose_anew(session, last, room_tokens, counted)
     else:
-        picked = chosen(ledger, notes, room_tokens - used, counted, last)
+        picked = chosen(book, notes, room_tokens - used, counted, last)
         free = int(CONSOLIDATED_SHARE * room_tokens) - used - wanted if telling else 0
         lines = told(session, range(first, last + 1), picked, free // 2, counted)
         session.episodes.append(Episode(first, last, [n.id for n in picked], told=lines))
@@ -208,8 +208,8 @@ def _choose_anew(
 ) -> None:
     narrative = _newest_narratives(session, int(room_tokens * 0.4), count)
     room = int(room_tokens * CONSOLIDATED_SHARE) - HEADER_TOKENS - count(narrative)
-    notes = [n for n in session.ledger.notes.values() if n.seq <= last]
-    picked = chosen(session.ledger, notes, max(0, room), count, last)
+    notes = [n for n in session.notes.by_id.values() if n.seq <= last]
+    picked = chosen(session.notes, notes, max(0, room), count, last)
     if not narrative and _only_the_newest(session, last, picked, room, count):
         return
     first = session.episodes[0].first if session.episodes else 0
@@ -224,25 +224,30 @@ def _only_the_newest(
 
     What is lost may be worth `CLOSE` more than the least that the best choice keeps, no more.
     """
-    ledger = session.ledger
-    most = min((ledger.worth(note) for note in best), default=0.0) + CLOSE
+    notes = session.notes
+    most = min((notes.worth(note) for note in best), default=0.0) + CLOSE
     for keep in range(len(session.episodes) - 1, 0, -1):
         old = session.episodes[:keep]
         border = old[-1].last
         left = room - sum(episode.tokens for episode in old if episode.text)
         if left <= 0:
             continue
-        young = [n for n in ledger.notes.values() if border < n.seq <= last and n.live]
-        newer = chosen(ledger, young, left, count, last)
+        young = [n for n in notes.by_id.values() if border < n.seq <= last and n.live]
+        newer = chosen(notes, young, left, count, last)
         held = {identity for episode in old for identity in episode.notes}
         shown = held | {note.id for note in newer}
         lost = (note for note in (*best, *young) if note.id not in shown and note.live)
         wanted = {note.id for note in best}
-        if any(n.follows in held or (n.id in wanted and ledger.worth(n) > most) for n in lost):
+        if any(_missed(n, held, wanted, notes, most) for n in lost):
             continue
         session.episodes = [*old, Episode(border + 1, last, [n.id for n in newer])]
         return True
     return False
+
+
+def _missed(note: Note, held: set[int], wanted: set[int], notes: Notes, most: float) -> bool:
+    """Whether a note may not be lost: it may replace one that stays, or is worth too much."""
+    return not held.isdisjoint(note.follows) or (note.id in wanted and notes.worth(note) > most)
 
 
 def _newest_narratives(session: Session, room: int, count: Callable[[str], int]) -> str:
@@ -280,11 +285,11 @@ def extractive_summary(
 
     Exact strings stay exact; what was corrected later is left out. Deterministic.
     """
-    ledger = Ledger()
+    notes = Notes()
     for seq, message in enumerate(messages):
-        ledger.add(seq, message.role, find(plain_text(message), message.role))
+        notes.add(seq, message.role, find(plain_text(message), message.role))
     counted = _remembering(count)
-    picked = chosen(ledger, ledger.notes.values(), max_tokens, counted, len(messages))
+    picked = chosen(notes, notes.by_id.values(), max_tokens, counted, len(messages))
     text = "\n".join(map(line_of, picked))
     while picked and count(text) > max_tokens:
         picked.remove(min(picked, key=lambda n: (n.score, n.seq)))

@@ -20,8 +20,8 @@ class SemanticIndex(Protocol):
     def add(self, key: tuple[str, str], passages: Sequence[tuple[Place, str]]) -> None:
         """Take passages: ((seq, start, stop), text). A second time replaces."""
 
-    def search(self, key: tuple[str, str], query: str, limit: int) -> list[Place]:
-        """Give the nearest passages of this session, best first."""
+    def search(self, key: tuple[str, str], query: str, limit: int) -> list[tuple[Place, float]]:
+        """Give the nearest passages of this session, best first, each with its share of 1."""
 
 
 class EmbeddingIndex:
@@ -47,8 +47,8 @@ class EmbeddingIndex:
         for (place, _), vector in zip(passages, vectors, strict=True):
             kept[place] = _unit(vector)
 
-    def search(self, key: tuple[str, str], query: str, limit: int) -> list[Place]:
-        """Give the passages with the highest cosine, best first."""
+    def search(self, key: tuple[str, str], query: str, limit: int) -> list[tuple[Place, float]]:
+        """Give the passages with the highest cosine, best first; the last of them has 0."""
         kept = self._vectors.get(key)
         if not kept:
             return []
@@ -57,7 +57,12 @@ class EmbeddingIndex:
             ((sum(map(mul, asked, vector)), place) for place, vector in list(kept.items())),
             key=lambda pair: (-pair[0], pair[1]),
         )
-        return [place for score, place in scored[:limit] if score > 0]
+        top = scored[: limit + 1]
+        least, most = max(0.0, top[-1][0]), top[0][0]
+        if len(top) <= limit:
+            least = 0.0
+        spread = (most - least) or 1.0
+        return [(place, (cos - least) / spread) for cos, place in top[:limit] if cos > 0]
 
 
 def _unit(vector: Sequence[Any]) -> array[float]:

@@ -1,37 +1,30 @@
 """What a new message asks about, found again: ranking without I/O.
 
 Law: BM25 (Robertson and Zaragoza, 2009; k1 1.2, b 0.75 as in Lucene and SQLite's FTS5) over
-passages of one session, times boosts for what a question asks of its answer: words covered, a value
-of the kind asked for, the speaker asked for. An optional semantic ranking is fused with it by
-reciprocal rank (Cormack et al., 2009; k 60).
+passages of one session, plus what stands near: words of the question close together in a passage,
+and a part of the score of the messages right before and after, since an answer follows its
+question; times boosts for what a question asks of its answer: the speaker, the day, a value of the
+kind asked for. A ranking by meaning is added where there is one. Nothing is left out for what it
+says: the order alone is decided here.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentrm_plugins.context.notes.facts import values_of
-from agentrm_plugins.context.notes.text import STOPWORDS, terms
+from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 
-__all__ = [
-    "Candidate",
-    "Corpus",
-    "Hit",
-    "Query",
-    "bm25",
-    "fused",
-    "idf",
-    "query_of",
-    "ranked",
-    "weights_of",
-]
+__all__ = ["Candidate", "Corpus", "Hit", "bm25", "fused", "idf", "ranked", "weights_of"]
 
 K1, B = 1.2, 0.75
-RRF_K = 60
-_MOST_TERMS = 16
+MEANING = 1.0
+"""What the nearest passage by meaning gets, in shares of the best score by words."""
+_NEAR_TERMS = 4
+_NEAR_GAIN = 0.25
+"""Of the weight of two words of the question that stand within `_NEAR_TERMS` of each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +38,18 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One passage that shares a term with the question."""
+    """One passage that shares a term with the question.
+
+    Args:
+        seq: Its message's place.
+        start: Where in the message's text it begins.
+        stop: Where it ends.
+        role: Who said it.
+        terms: Its terms in order.
+        text: Its text, where it was read.
+        score: By BM25, where it was computed; 0 otherwise.
+        covered: Share of the question's weight that it holds, 0 to 1.
+    """
 
     seq: int
     start: int
@@ -53,6 +57,14 @@ class Candidate:
     role: str
     terms: tuple[str, ...]
     text: str = ""
+    score: float = 0.0
+    covered: float = 0.0
+
+    def scored(self, score: float, covered: float) -> Candidate:
+        """Give the same with its score."""
+        return Candidate(
+            self.seq, self.start, self.stop, self.role, self.terms, self.text, score, covered
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,73 +75,9 @@ class Hit:
     score: float
     covered: float
 
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A message read as a question."""
-
-    terms: tuple[str, ...]
-    kinds: frozenset[str] = frozenset()
-    role: str | None = None
-    history: bool = False
-    asks: bool = False
-    text: str = ""
-
-
-_ROLE_ASKED = (
-    ("user", (r"\b(?:did|do|have|had) i\b|\bi (?:said|told|asked|mentioned|gave|wrote)\b|\bmy own\b"
-             r"|\b(?:habe ich|ai-je|he dicho|dije)\b|我说")),
-    ("assistant", (r"\b(?:did|have|had) you\b|\byou (?:said|told|suggested|proposed|recommended)\b"
-                  r"|\byour (?:answer|suggestion|recommendation|proposal)\b|你说|hast du")),
-    ("tool", (r"\b(?:tool|command|script|log|output|search|query|api|test run)\b.{0,30}"
-             r"\b(?:return|report|print|show|say|said|output|find|found|give|gave)")),
-)  # fmt: skip
-_KIND_ASKED = (
-    ({"date", "time"}, (r"\b(?:when|what (?:date|day|time)|deadline|due|wann|quand|cu[áa]ndo)\b"
-                       r"|什么时候|几点|いつ|何時|когда|日期")),
-    ({"money", "number"}, (r"\b(?:how (?:much|many|long|big|often)|price|cost|budget|amount|port"
-                          r"|limit|wie ?viele?|combien|cu[áa]nto)\b|多少|几个|いくら|сколько")),
-    ({"name"}, r"\b(?:who|whom|whose|name|named|called|wer|wem|qui|qui[ée]n)\b|谁|誰|кто"),
-    ({"url"}, r"\b(?:url|link|address|endpoint|site|website|where)\b|网址"),
-    ({"email"}, r"\b(?:e-?mail|mail|contact|address)\b|邮箱"),
-    ({"path"}, r"\b(?:path|file|folder|directory|where|datei|fichier|archivo|pfad)\b|文件|路径"),
-    ({"ident", "uuid", "code"}, (r"\b(?:id|identifier|code|number|ticket|key|token|version|branch"
-                                r"|commit|hash|ref(?:erence)?|nummer|num[ée]ro|n[úu]mero)\b|编号|番号")),
-)  # fmt: skip
-_ROLE_ASKED_RE = [(role, re.compile(pattern, re.IGNORECASE)) for role, pattern in _ROLE_ASKED]
-_KIND_ASKED_RE = [(kinds, re.compile(pattern, re.IGNORECASE)) for kinds, pattern in _KIND_ASKED]
-_HISTORY = re.compile(
-    r"\b(?:original(?:ly)?|initial(?:ly)?|at first|previous(?:ly)?|before (?:that|the change|it)"
-    r"|used to|old(?:er)? (?:value|one|version)|formerly|history|urspr[üu]nglich|fr[üu]her|avant"
-    r"|auparavant|antes|anterior)\b|原来|之前|以前",
-    re.IGNORECASE,
-)
-_ASKS = re.compile(
-    r"[?？]|\b(?:what|which|who|whom|whose|when|where|why|how|remind|recall|remember|look up|find"
-    r"|tell me|give me|list|repeat|quote|according to|earlier|we (?:said|agreed|decided|discussed)"
-    r"|wer|was|wann|wo|welche[rsn]?|wie|quel(?:le)?s?|qui|quand|o[ùu]|combien|qu[ée]|qui[ée]n"
-    r"|cu[áa]l|cu[áa]ndo|d[óo]nde|cu[áa]nto)\b|什么|哪|谁|多少|何|誰|いつ|どこ|кто|что|когда|где|какой",
-    re.IGNORECASE,
-)
-_ASKED_PIECE = re.compile(r"(?<=[.!?。！？\n])\s*")
-
-
-def query_of(text: str) -> Query:
-    """Read a message as a question. In a long one, the sentences that ask count, then the rest."""
-    if len(text) > 600:  # noqa: PLR2004 - a pasted text is no question
-        asking = [piece for piece in _ASKED_PIECE.split(text) if _ASKS.search(piece)]
-        text = " ".join([*asking[-6:], text[:200], text[-200:]])[:1600]
-    found = [term for term in terms(text) if term not in STOPWORDS and term.isalnum()]
-    kept = tuple(dict.fromkeys(found))[:_MOST_TERMS]
-    kinds: set[str] = set()
-    for asked, pattern in _KIND_ASKED_RE:
-        if pattern.search(text):
-            kinds |= asked
-    role = next((role for role, pattern in _ROLE_ASKED_RE if pattern.search(text)), None)
-    asks = _ASKS.search(text) is not None
-    return Query(
-        kept, frozenset(kinds), role, _HISTORY.search(text) is not None, asks, text.casefold()
-    )
+    def reading(self, text: str) -> Hit:
+        """Give the same with its text."""
+        return replace(self, candidate=replace(self.candidate, text=text))
 
 
 def idf(corpus: Corpus, term: str) -> float:
@@ -157,42 +105,78 @@ def bm25(
     return score, sum(weights[term] for term in counts) / whole if whole else 0.0
 
 
+def near(weights: Mapping[str, float], terms: Sequence[str]) -> float:
+    """Weigh how close together the words of a question stand in a passage."""
+    gain = 0.0
+    last, at_last = "", -_NEAR_TERMS - 1
+    for at, term in enumerate(terms):
+        weight = weights.get(term)
+        if weight is None:
+            continue
+        if term != last and at - at_last <= _NEAR_TERMS:
+            gain += min(weight, weights[last])
+        last, at_last = term, at
+    return _NEAR_GAIN * gain
+
+
 def ranked(query: Query, candidates: Sequence[Candidate], corpus: Corpus) -> list[Hit]:
     """Rank passages for a question, best first; ties go to the newer."""
     hits = []
     weights = weights_of(query.terms, corpus)
     for candidate in candidates:
-        score, covered = bm25(weights, candidate, corpus.mean_terms)
+        score, covered = candidate.score, candidate.covered
+        if not score:
+            score, covered = bm25(weights, candidate, corpus.mean_terms)
         if score <= 0:
             continue
+        score += near(weights, candidate.terms)
         boost = 1.0 + 0.6 * covered
         if query.role is not None:
             boost *= 1.25 if candidate.role == query.role else 0.9
-        if candidate.text:
-            boost *= _answers(query, candidate)
         hits.append(Hit(candidate, score * boost, covered))
     hits.sort(key=lambda hit: (-hit.score, -hit.candidate.seq, hit.candidate.start))
     return hits
 
 
-def _answers(query: Query, candidate: Candidate) -> float:
+def weighed(query: Query, hits: Sequence[Hit]) -> list[Hit]:
+    """Order hits whose texts were read by what the question asks of its answer."""
+    found = [
+        replace(hit, score=hit.score * (_answers(query, hit.candidate.text) or 1.0)) for hit in hits
+    ]
+    found.sort(key=lambda hit: (-hit.score, -hit.candidate.seq, hit.candidate.start))
+    return found
+
+
+def _answers(query: Query, text: str) -> float:
     """Boost what holds a value that the question does not, above all of the kind asked for."""
-    found = values_of(candidate.text)
-    new = {value.kind for value in found if value.text.casefold() not in query.text}
+    new = {value.kind for value in values_of(text) if value.text.casefold() not in query.text}
     boost = 1.0
     if new:
         boost *= 1.15
     if query.kinds and new & query.kinds:
         boost *= 1.25
-    if candidate.text.rstrip().endswith(("?", "？")):
+    if text.rstrip().endswith(ENDS_ASKING):
         boost *= 0.6
     return boost
 
 
-def fused(*rankings: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Fuse rankings of (seq, start) by reciprocal rank."""
-    scores: dict[tuple[int, int], float] = {}
-    for ranking in rankings:
-        for place, key in enumerate(ranking, start=1):
-            scores[key] = scores.get(key, 0.0) + 1.0 / (RRF_K + place)
-    return sorted(scores, key=lambda key: (-scores[key], -key[0], key[1]))
+def fused(
+    hits: Sequence[Hit], near: Mapping[tuple[int, int], float], made: Mapping[tuple[int, int], Hit]
+) -> list[Hit]:
+    """Fuse a ranking by words with one by meaning: each gives up to the best score by words.
+
+    Args:
+        hits: By words.
+        near: How near passages are to the question, 0 to 1 over those that are looked at.
+        made: Hits for those that words did not find, with any score.
+    """
+    best = max((hit.score for hit in hits), default=1.0)
+    found = {(hit.candidate.seq, hit.candidate.start): hit for hit in hits}
+    for key, share in near.items():
+        hit = found.get(key)
+        if hit is not None:
+            found[key] = replace(hit, score=hit.score + MEANING * share * best)
+        elif key in made:
+            found[key] = replace(made[key], score=MEANING * share * best, covered=0.0)
+    order = found.values()
+    return sorted(order, key=lambda h: (-h.score, -h.candidate.seq, h.candidate.start))

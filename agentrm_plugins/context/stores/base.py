@@ -10,7 +10,16 @@ from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.errors import SessionBusy
 
-__all__ = ["ColdStore", "Fence", "Owned", "OwningStore", "Row", "SessionKey", "taken_over"]
+__all__ = [
+    "ColdStore",
+    "Fence",
+    "Owned",
+    "OwningStore",
+    "Row",
+    "SessionKey",
+    "taken_over",
+    "written",
+]
 
 
 class SessionKey(NamedTuple):
@@ -50,12 +59,14 @@ class Owned:
         token: Grows with each change of owner.
         until_s: End of the lease by the store's clock; 0 where the session was handed over.
         version: Changes with each write of messages.
+        notice: What an owner took back and may not have lived to tell: "place count", or "".
     """
 
     owner: str = ""
     token: int = 0
     until_s: float = 0.0
     version: str = ""
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +77,13 @@ class Fence:
         owner: Its name.
         token: As `OwningStore.claim` gave it.
         lease_s: Seconds for which the write prolongs the lease; 0 hands the session over.
+        told: The caller has been told what was taken back: the notice of it may go.
     """
 
     owner: str
     token: int
     lease_s: float
+    told: bool = False
 
 
 @runtime_checkable
@@ -91,6 +104,9 @@ class ColdStore(Protocol):
 
     def unindexed(self, key: SessionKey, limit: int = 1000) -> list[int]:
         """Give the places of messages that are archived and not yet findable."""
+
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages: (place, role, passages), in order."""
 
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
@@ -154,3 +170,14 @@ def taken_over(
     if before.owner and left_s > 0 and seen != before.version:
         raise SessionBusy(key.session, before.owner, left_s)
     return replace(before, owner=owner, token=before.token + 1, until_s=now_s + lease_s)
+
+
+def written(
+    has: Owned, fence: Fence, now_s: float, back_to: tuple[int, int] | None = None
+) -> Owned:
+    """Give what the store keeps of an owner after a write; `back_to`: (place, count) taken back."""
+    notice = "" if fence.told else has.notice
+    if back_to is not None and back_to[1]:
+        notice = f"{back_to[0]} {back_to[1]}"
+    until_s = now_s + fence.lease_s if fence.lease_s else 0.0
+    return replace(has, until_s=until_s, notice=notice)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.recall.rank import Candidate, Corpus, bm25, weights_of
-from agentrm_plugins.context.stores.base import Fence, Owned, Row, SessionKey, taken_over
+from agentrm_plugins.context.stores.base import Fence, Owned, Row, SessionKey, taken_over, written
 from agentrm_plugins.errors import StoreFenced
 
 __all__ = ["MemoryStore"]
@@ -58,14 +58,16 @@ class MemoryStore:
             session.owned = taken_over(key, before, (owner, lease_s, seen), self._clock())
             return before
 
-    def _check(self, key: SessionKey, session: _Archived, fence: Fence | None) -> None:
+    def _check(
+        self, key: SessionKey, session: _Archived, fence: Fence | None, back_to: int | None = None
+    ) -> None:
         if fence is None:
             return
         has = session.owned
         if (has.owner, has.token) != (fence.owner, fence.token):
             raise StoreFenced(f"session={key[1]!r}: it is {has.owner or 'nobody'}'s now")
-        until = self._clock() + fence.lease_s if fence.lease_s else 0.0
-        session.owned = replace(has, until_s=until)
+        gone = None if back_to is None else (back_to, sum(s >= back_to for s in session.rows))
+        session.owned = written(has, fence, self._clock(), gone)
 
     def append(self, key: SessionKey, rows: Sequence[Row], fence: Fence | None = None) -> None:
         """Write messages, all or none."""
@@ -120,6 +122,13 @@ class MemoryStore:
             session = self._of(key)
             return [seq for seq in sorted(session.rows) if seq not in session.passages][:limit]
 
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages."""
+        with self._lock:
+            session = self._of(key)
+            found = sorted(session.passages.items())
+            return [(seq, session.rows[seq].role, list(pieces)) for seq, pieces in found]
+
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
     ) -> tuple[list[Candidate], Corpus]:
@@ -147,7 +156,7 @@ class MemoryStore:
         """Set aside what follows."""
         with self._lock:
             session = self._of(key)
-            self._check(key, session, fence)
+            self._check(key, session, fence, seq)
             session.writes += 1
             self._cut(session, seq)
 

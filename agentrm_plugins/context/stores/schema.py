@@ -1,8 +1,8 @@
 """The archive's tables. `live=0` marks a branch that the conversation was taken back from.
 
-A session's row says who may write to it (`owner`, `token`, until when) and how often its messages
-were written (`version`). AUTOINCREMENT: the number of a deleted session is never given to another,
-whoever still holds it.
+A session's row says who may write to it (`owner`, `token`, until when), how often its messages were
+written (`version`), and what was taken back and perhaps told to nobody yet (`notice`).
+AUTOINCREMENT: the number of a deleted session is never given to another, whoever still holds it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ SCHEMA = (
         passages INTEGER NOT NULL DEFAULT 0, terms INTEGER NOT NULL DEFAULT 0, state BLOB,
         owner TEXT NOT NULL DEFAULT '', token INTEGER NOT NULL DEFAULT 0,
         until_s REAL NOT NULL DEFAULT 0, version INTEGER NOT NULL DEFAULT 0,
+        notice TEXT NOT NULL DEFAULT '',
         UNIQUE(tenant, session))""",
     """CREATE TABLE IF NOT EXISTS messages(
         id INTEGER PRIMARY KEY, session INTEGER NOT NULL, seq INTEGER NOT NULL, role TEXT NOT NULL,
@@ -40,5 +41,6 @@ GROWN = (
     "ALTER TABLE sessions ADD COLUMN token INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE sessions ADD COLUMN until_s REAL NOT NULL DEFAULT 0",
     "ALTER TABLE sessions ADD COLUMN version INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN notice TEXT NOT NULL DEFAULT ''",
 )
 """What an archive of format 1 lacks."""

@@ -19,7 +19,7 @@ from typing import Self
 
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.recall.rank import Candidate, Corpus, bm25, weights_of
-from agentrm_plugins.context.stores.base import Fence, Owned, Row, SessionKey, taken_over
+from agentrm_plugins.context.stores.base import Fence, Owned, Row, SessionKey, taken_over, written
 from agentrm_plugins.context.stores.connections import Connections
 from agentrm_plugins.errors import StoreFenced
 
@@ -93,22 +93,26 @@ class SqliteStore:
         return self._file.write("claim", work)
 
     def _own_id(
-        self, connection: sqlite3.Connection, key: SessionKey, fence: Fence | None, changes: int = 0
+        self,
+        connection: sqlite3.Connection,
+        key: SessionKey,
+        fence: Fence | None,
+        changes: int = 0,
+        back_to: int | None = None,
     ) -> int:
         """The session's number, its lease prolonged; `StoreFenced` where it is another's."""
         session = self._made_id(connection, key)
-        if fence is None:
-            sql = "UPDATE sessions SET version=version+? WHERE id=?"
-            connection.execute(sql, (changes, session))
-            return session
-        until = self._clock() + fence.lease_s if fence.lease_s else 0.0
-        found = connection.execute(
-            "UPDATE sessions SET until_s=?, version=version+? WHERE id=? AND owner=? AND token=?",
-            (until, changes, session, fence.owner, fence.token),
+        has = _owned(connection, key)
+        if fence is not None:
+            if (has.owner, has.token) != (fence.owner, fence.token):
+                whose = has.owner or "nobody"
+                raise StoreFenced(f"path={self.path!r}, session={key[1]!r}: it is {whose}'s now")
+            gone = None if back_to is None else (back_to, _count(connection, session, back_to))
+            has = written(has, fence, self._clock(), gone)
+        connection.execute(
+            "UPDATE sessions SET until_s=?, notice=?, version=version+? WHERE id=?",
+            (has.until_s, has.notice, changes, session),
         )
-        if not found.rowcount:
-            whose = _owned(connection, key).owner or "nobody"
-            raise StoreFenced(f"path={self.path!r}, session={key[1]!r}: it is {whose}'s now")
         return session
 
     def append(self, key: SessionKey, rows: Sequence[Row], fence: Fence | None = None) -> None:
@@ -190,6 +194,16 @@ class SqliteStore:
         )
         return [row[0] for row in rows]
 
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+        """Give the passages of all findable messages."""
+        sql = "SELECT seq, role, start, stop, terms FROM passages WHERE session=? ORDER BY seq, id"
+        found: dict[int, tuple[str, list[Passage]]] = {}
+        rows = self._file.read("read", lambda c: c.execute(sql, (self._id(c, key),)).fetchall())
+        for seq, role, start, stop, text in rows:
+            piece = Passage(start, stop, tuple(text.split(" ")[1:]))
+            found.setdefault(seq, (role, []))[1].append(piece)
+        return [(seq, role, pieces) for seq, (role, pieces) in found.items()]
+
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
     ) -> tuple[list[Candidate], Corpus]:
@@ -232,7 +246,9 @@ class SqliteStore:
 
     def rewind(self, key: SessionKey, seq: int, fence: Fence | None = None) -> None:
         """Set aside what follows: kept, and found no more."""
-        self._file.write("rewind", lambda c: _set_aside(c, self._own_id(c, key, fence, 1), seq))
+        self._file.write(
+            "rewind", lambda c: _set_aside(c, self._own_id(c, key, fence, 1, seq), seq)
+        )
 
     def save_state(self, key: SessionKey, state: bytes, fence: Fence | None = None) -> None:
         """Keep a session's state."""
@@ -276,11 +292,16 @@ class SqliteStore:
 
 def _owned(connection: sqlite3.Connection, key: SessionKey) -> Owned:
     found = connection.execute(
-        "SELECT owner, token, until_s, CAST(version AS TEXT) FROM sessions"
+        "SELECT owner, token, until_s, CAST(version AS TEXT), notice FROM sessions"
         " WHERE tenant=? AND session=?",
         tuple(key),
     ).fetchone()
     return Owned(*found) if found else Owned()
+
+
+def _count(connection: sqlite3.Connection, session: int, seq: int) -> int:
+    sql = "SELECT count(*) FROM messages WHERE session=? AND seq>=? AND live=1"
+    return int(connection.execute(sql, (session, seq)).fetchone()[0])
 
 
 def _own(session: int | None) -> str:

@@ -2,22 +2,22 @@
 
 Forms read (names in any case; what cannot be read counts as not sent):
 
-- OpenAI: ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}``, resets as "12ms", "8.64s",
-  "6m0s".
-- Anthropic:
-  ``anthropic-ratelimit-{requests,tokens,input-tokens,output-tokens}-{limit,remaining,reset}``,
-  resets as RFC 3339 times. ``tokens`` is the tighter of the two others and is left out beside
-  them.
-- Azure: as OpenAI, often ``remaining`` only, resets as plain seconds; ``ratelimit-...`` of
-  gateways.
-- ``retry-after-ms``, then ``retry-after`` in seconds or as an HTTP date.
-- Error texts: "Limit 30000, Used 29000, Requested 4000. Please try again in 6s." (OpenAI), "retry
+- the headers of each provider's table (see `providers`): OpenAI's, Azure's (``remaining`` alone),
+  Anthropic's, Mistral's, Cerebras's, Groq's, LiteLLM's and those of gateways, per second, minute,
+  hour, day and month;
+- the IETF's ``RateLimit`` and ``RateLimit-Policy``, lists such as "60, 60" (see `structured`);
+- ``retry-after-ms``, then ``retry-after``, as any duration or moment (see `times`);
+- error texts: "Limit 30000, Used 29000, Requested 4000. Please try again in 6s." (OpenAI), "retry
   after 7 seconds" (Azure), "Please retry in 34.07s." and ``"retryDelay": "34s"`` (Google), "rate
-  limit of 40,000 input tokens per minute" (Anthropic).
+  limit of 40,000 input tokens per minute" (Anthropic), "Please wait 3 seconds".
 
 Law of a bucket's rate: the reset is the time until it is full, so ``rate = (limit - remaining) /
-reset``; that also tells a limit per day from one per minute, which the names do not. Within 15 %
-of a usual window (1 s, 1 min, 1 h, 1 day) the window is taken, for resets are rounded.
+reset``; that also tells a limit per day from one per minute, which the names mostly do not. Within
+15 % of a usual window (1 s, 1 min, 1 h, 1 day) the window is taken, for resets are rounded.
+
+Law of several limits of one resource: the one with the shortest window counts, until a longer one
+has less left than that one's whole limit. Anthropic's ``tokens`` is the tighter of input and output
+and is left out beside them.
 
 Limits: times are made relative with the caller's `wall_s` (Unix seconds). Only numbers leave this
 file: no header's text, no body, no key.
@@ -27,158 +27,133 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from email.utils import mktime_tz, parsedate_tz
-from functools import lru_cache
-from math import isfinite
+from dataclasses import replace
+from math import inf
+from typing import TYPE_CHECKING
 
-from agentrm_plugins.types.verdicts import RESOURCES, LimitReport, ServerLimit
+from agentrm_plugins.policy.endpoint.structured import fields_of, listed
+from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
+from agentrm_plugins.policy.endpoint.times import (
+    number,
+    parse_duration_s,
+    time_left_s,
+    wait_in_words_s,
+)
+from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
+
+if TYPE_CHECKING:
+    from agentrm_plugins.types.provider import LimitHeaders
 
 __all__ = ["parse_duration_s", "parse_report"]
 
-_DURATION = re.compile(
-    r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
-)
-_RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d(?:\.\d+)?)(?:[Zz]|([+-])(\d\d):?(\d\d))"
-)
-_NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,9})?")
-_TEXT_LIMIT = re.compile(r"Limit:? ([\d,]+)")
-_TEXT_USED = re.compile(r"(?:Used|Current):? ([\d,]+)")
-_TEXT_REQUESTED = re.compile(r"Requested:? ([\d,]+)")
-_TEXT_WAIT = re.compile(
-    r"(?:(?:try again|retry) in|retry after|['\"]retryDelay['\"]:) ['\"]?([\dhms.]+)"
-    r"( (?:milli)?seconds?)?",
-    re.IGNORECASE,
-)
+_TEXT_LIMIT = re.compile(r"Limit:? ([\d,]{1,24})")
+_TEXT_USED = re.compile(r"(?:Used|Current):? ([\d,]{1,24})")
+_TEXT_REQUESTED = re.compile(r"Requested:? ([\d,]{1,24})")
 _TEXT_RESOURCE = re.compile(
     r"\b(input tokens|output tokens|tokens|requests) per (min|day)", re.IGNORECASE
 )
-_TEXT_BYTES = 4096
-_EPOCH_S = 1e9
-_LONGEST_TEXT = 40
+_TEXT_CHARS = 4096
 _LONGEST_NUMBER = 18
+_MINUTE_S = 60.0
+_OPINIONS = {"true": True, "false": False}
 
 
-def _names(resource: str) -> list[tuple[str, ...]]:
-    """The headers that tell of a resource: its limit, what is left, and when it is whole again."""
-    dashed = resource.replace("_", "-")
-    stems = [(f"x-ratelimit-{{}}-{dashed}"), (f"anthropic-ratelimit-{dashed}-{{}}")]
-    if resource == "requests":
-        stems += ["x-ratelimit-{}", "ratelimit-{}"]
-    words = ("limit", "remaining", "reset")
-    return [tuple(stem.format(word) for word in words) for stem in stems]
-
-
-_NAMES = {resource: _names(resource) for resource in RESOURCES}
-
-
-def parse_duration_s(text: str) -> float | None:
-    """Seconds of "1s", "6m0s", "120ms", "1h2m3.5s" or a plain number; None for anything else."""
-    text = text.strip()
-    return _duration_s(text) if 0 < len(text) <= _LONGEST_TEXT else None
-
-
-@lru_cache(maxsize=1024)  # a server says the same few again and again
-def _duration_s(text: str) -> float | None:
-    if _NUMBER.fullmatch(text):
-        return float(text)
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        return None
-    days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
-    return days * 86400 + hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
-
-
-def parse_report(headers: Mapping[str, str], wall_s: float, text: str = "") -> LimitReport:
+def parse_report(
+    headers: Mapping[str, str], wall_s: float, text: str = "", *, tables: Tables = BUILT_IN
+) -> LimitReport:
     """Read the headers of a response, and the text of its error.
 
     Args:
         headers: Names and values; the names in any case.
         wall_s: Unix time, to make dates relative.
         text: The message of the error, or its body; at most its first 4 kB are read.
+        tables: What providers say.
     """
     lower = {str(name).lower(): str(value) for name, value in headers.items()}
-    found = {name: _limit(lower, name, wall_s) for name in RESOURCES}
-    if found["input_tokens"] or found["output_tokens"]:
-        found["tokens"] = None
+    found = {name: _tightest(limits) for name, limits in _limits(lower, wall_s, tables).items()}
+    if "input_tokens" in found or "output_tokens" in found:
+        found.pop("tokens", None)
     report = LimitReport(
-        retry_after_s=_retry_after_s(lower, wall_s),
-        should_retry={"true": True, "false": False}.get(lower.get("x-should-retry", "").lower()),
-        requests=found["requests"],
-        tokens=found["tokens"],
-        input_tokens=found["input_tokens"],
-        output_tokens=found["output_tokens"],
+        retry_after_s=_retry_after_s(lower, wall_s, tables),
+        should_retry=_OPINIONS.get(lower.get("x-should-retry", "").strip().lower()),
+        requests=found.get("requests"),
+        tokens=found.get("tokens"),
+        input_tokens=found.get("input_tokens"),
+        output_tokens=found.get("output_tokens"),
     )
-    return _with_text(report, text[:_TEXT_BYTES]) if text else report
+    return _with_text(report, text[:_TEXT_CHARS], wall_s) if text else report
 
 
-def _number(text: str | None) -> float | None:
-    if text is None:
+def _limits(
+    headers: Mapping[str, str], wall_s: float, tables: Tables
+) -> dict[str, list[ServerLimit]]:
+    """All the limits that are named, by resource."""
+    said: dict[LimitHeaders, dict[str, str]] = {}
+    for name, text in headers.items():
+        role = tables.roles.get(name)
+        if role is not None:
+            said.setdefault(role.limit, {})[role.part] = text
+    found: dict[str, list[ServerLimit]] = {}
+    for limit, parts in said.items():
+        read = _read(parts, limit.window_s, wall_s)
+        if read is not None:
+            found.setdefault(limit.resource, []).append(read)
+    if "ratelimit" in headers or "ratelimit-policy" in headers:
+        policy, left = headers.get("ratelimit-policy", ""), headers.get("ratelimit", "")
+        for resource, limits in fields_of(policy, left).items():
+            found.setdefault(resource, []).extend(limits)
+    return found
+
+
+def _read(parts: Mapping[str, str], window_s: float | None, wall_s: float) -> ServerLimit | None:
+    left, index = _count(parts.get("remaining"))
+    most, _, told_s = *_count(parts.get("limit"), index), _window(parts.get("limit"))
+    if left is None and most is None:
         return None
-    text = text.strip()
-    return float(text) if _NUMBER.fullmatch(text) else None
+    reset = parts.get("reset")
+    reset_s = None if reset is None else time_left_s(reset.partition(",")[0], wall_s)
+    return ServerLimit(most or None, left, reset_s, per_s=window_s or told_s)
 
 
-def _retry_after_s(headers: Mapping[str, str], wall_s: float) -> float | None:
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    text = headers.get("retry-after")
-    if text is None:
-        return None
-    seconds = parse_duration_s(text)
-    return seconds if seconds is not None else _until_s(text, wall_s)
+def _count(text: str | None, index: int | None = None) -> tuple[float | None, int | None]:
+    plain = number(text)
+    if plain is not None or not text or not ("," in text or ";" in text):
+        return plain, None
+    found = listed(text, index)
+    return (None, None) if found is None else (max(0.0, found.value), found.place)
 
 
-def _until_s(text: str, wall_s: float) -> float | None:
-    """Seconds until an HTTP date or RFC 3339 time; 0 if it has passed."""
-    match = _RFC3339.fullmatch(text.strip())
-    try:
-        if match is not None:
-            year, month, day, hour, minute = (int(part) for part in match.groups()[:5])
-            sign, off_hours, off_minutes = match.group(7), match.group(8), match.group(9)
-            offset_s = 0 if sign is None else int(off_hours) * 3600 + int(off_minutes) * 60
-            fields = (year, month, day, hour, minute, 0, 0, 1, -1)
-            whole_s = mktime_tz((*fields, -offset_s if sign == "-" else offset_s))
-            at_s = whole_s + float(match.group(6))
-        else:
-            date = parsedate_tz(text)
-            if date is None:
-                return None
-            at_s = mktime_tz((*date[:9], date[9] or 0))
-    except (ValueError, OverflowError, TypeError):
-        return None
-    return max(0.0, at_s - wall_s)
+def _window(text: str | None) -> float | None:
+    found = listed(text) if text and ";" in text else None
+    return None if found is None else found.window_s
 
 
-def _reset_s(text: str | None, wall_s: float) -> float | None:
-    if text is None:
-        return None
-    seconds = parse_duration_s(text)
-    if seconds is None:
-        return _until_s(text, wall_s)
-    if seconds > _EPOCH_S:  # a time, in seconds or milliseconds since 1970
-        at_s = seconds / 1000 if seconds > 1000 * _EPOCH_S else seconds
-        return max(0.0, at_s - wall_s)
-    return seconds
+def _tightest(limits: list[ServerLimit]) -> ServerLimit:
+    """The limit of which this resource is short, among several."""
+    ordered = sorted(limits, key=lambda each: (each.per_s or _MINUTE_S, each.limit or inf))
+    shortest = ordered[0]
+    if shortest.limit is None:
+        return shortest
+    for longer in reversed(ordered):
+        if longer.remaining is not None and longer.remaining < shortest.limit:
+            return longer if longer.per_s != shortest.per_s else shortest
+    return shortest
 
 
-def _limit(headers: Mapping[str, str], resource: str, wall_s: float) -> ServerLimit | None:
-    for most, left, reset in _NAMES[resource]:
-        limit = _number(headers.get(most))
-        remaining = _number(headers.get(left))
-        if limit is not None or remaining is not None:
-            return ServerLimit(limit or None, remaining, _reset_s(headers.get(reset), wall_s))
+def _retry_after_s(headers: Mapping[str, str], wall_s: float, tables: Tables) -> float | None:
+    for name in tables.waits:
+        text = headers.get(name)
+        if text is not None:
+            seconds = time_left_s(text, wall_s, milliseconds=name.endswith("-ms"))
+            if seconds is not None:
+                return seconds
     return None
 
 
-def _with_text(report: LimitReport, text: str) -> LimitReport:
+def _with_text(report: LimitReport, text: str, wall_s: float) -> LimitReport:
     wait_s = report.retry_after_s
-    match = _TEXT_WAIT.search(text)
-    if wait_s is None and match is not None:
-        wait_s = parse_duration_s(match.group(1).rstrip("."))
-        if wait_s is not None and (match.group(2) or "").strip().startswith("milli"):
-            wait_s /= 1000
+    if wait_s is None:
+        wait_s = wait_in_words_s(text, wall_s)
     found = report.limits()
     resource = None
     named = _TEXT_RESOURCE.search(text)
@@ -188,10 +163,10 @@ def _with_text(report: LimitReport, text: str) -> LimitReport:
             limit = _text_limit(text, wait_s)
             if limit is not None:
                 found[resource] = limit
-    return LimitReport(
-        retry_after_s=wait_s if wait_s is None or isfinite(wait_s) else None,
+    return replace(
+        report,
+        retry_after_s=wait_s,
         resource=resource,
-        should_retry=report.should_retry,
         requests=found.get("requests"),
         tokens=found.get("tokens"),
         input_tokens=found.get("input_tokens"),

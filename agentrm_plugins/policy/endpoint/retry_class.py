@@ -1,164 +1,207 @@
 """What became of a call: does it pay to send it again, and what does it say of the endpoint?
 
-Law: the error's code decides, then the HTTP status, then the exception's kind; unknown is
-*permanent*, for to repeat what is not understood is how storms begin.
+Law: money and length decide first, then the provider's code, then the HTTP status, then the
+server's own opinion (``x-should-retry``), then the exception's class; unknown is *permanent*, for
+to repeat what is not understood is how storms begin.
 
 - *limit*: 429 and its kin. Retry at the server's time; the rate is cut; no failure of the endpoint.
 - *overloaded*: 503, 529. Retry later; the number of calls in flight is cut.
 - *transient*: 408, 409, 425, 5xx, broken connections, timeouts, reaped calls. Retry.
-- *permanent*: other 4xx, insufficient quota, content policy, context overflow, refusals of our own.
+- *permanent*: other 4xx, no money, content policy, context overflow, refusals of our own, whatever
+  the server says not to retry.
 - *neutral*: not the provider's doing: cancelled, interrupted, ended by the caller. Never a failure.
 
-It reads plain attributes (``status_code``, ``code``, ``body``, ``response``, ``is_retryable``)
-and the names of the classes an exception derives from, so no framework is imported and any is
-understood. An exception that shows none of these is judged by the one that it was raised from.
+Regimes: an exception that shows nothing is judged by the one that it was raised from; a group, by
+its members, of which one that cannot be cured decides. A wait that is named makes a limit of what
+is worded as a quota. A code of "429" inside a 200 or a 500 is a 429.
 
-Limits: a 429 without a code from a provider that also sends 429 for an empty account cannot be told
-apart by status; its text is searched for the few words that all of them use.
+Limits: a daily limit without a code, a header or a wait cannot be told from an empty account.
 
-Sources: OpenAI's and Anthropic's pages of error codes; `openai._base_client._should_retry`;
-`langchain_core.exceptions`.
+Sources: the tables in `providers`; `openai._base_client._should_retry` for ``x-should-retry``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
+from agentrm_plugins.policy.endpoint.evidence import Evidence, evidence_of
+from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables, flat
+from agentrm_plugins.policy.endpoint.times import WAIT_HEADERS, wait_in_words_s
 from agentrm_plugins.types.verdicts import Kind, Verdict
 
-__all__ = ["classify", "classify_status"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-_PERMANENT_CODES = frozenset({
-    "insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "account_deactivated",
-    "content_filter", "content_policy_violation", "context_length_exceeded", "invalid_api_key",
-    "model_not_found", "string_above_max_length", "request_too_large",
-    "authentication_error", "permission_error", "not_found_error", "unsupported_value",
-    "billing_error", "credit_balance_too_low",
-})  # fmt: skip
-_LIMIT_CODES = frozenset({
-    "rate_limit_exceeded", "rate_limit_error", "too_many_requests", "RESOURCE_EXHAUSTED",
-})  # fmt: skip
-_OVERLOAD_CODES = frozenset({
-    "overloaded_error", "overloaded", "engine_overloaded", "slow_down", "UNAVAILABLE",
-})  # fmt: skip
-_QUOTA_WORDS = ("exceeded your current quota", "check your plan and billing", "insufficient quota")
-_TOO_LARGE_WORDS = ("request too large",)
+__all__ = ["classify", "classify_status", "examine", "judge_evidence"]
 
-_TOO_MANY, _CLIENT_FAULT, _SERVER_FAULT, _NO_STATUS = 429, 400, 500, 600
 _CAUSES = 3  # an adapter's own error around the SDK's, and one more
-
-_NEUTRAL_NAMES = frozenset({
-    "CancelledError", "GraphBubbleUp", "GeneratorExit", "KeyboardInterrupt", "SystemExit",
-})  # fmt: skip
-_PERMANENT_NAMES = frozenset({
-    "ContextOverflowError", "ModelRefusalError", "CallRefused", "ClosedError", "ConfigError",
-    "ModelAuthenticationError", "ModelInvalidRequestError", "ContentFilterFinishReasonError",
-})  # fmt: skip
-_LIMIT_NAMES = frozenset({"ModelRateLimitError", "RateLimitError"})
-_TRANSIENT_NAMES = frozenset({
-    "CallReaped", "ModelTimeoutError", "ModelConnectionError", "APIConnectionError",
-    "APITimeoutError", "TimeoutError", "ConnectionError", "TransportError",
-    "StreamChunkTimeoutError",
-})  # fmt: skip
+_MEMBERS = 20
+_SERVER_FAULT = 500
+_TOO_MANY = 429
+_WORDY = frozenset({None, 400, 403})  # statuses of which the words may say more
+_CLOSED_LOOP = ("event loop is closed", "different event loop", "different loop")
+_OPINIONS = {"true": True, "false": False}
 
 
 def classify_status(
-    status: int, code: str = "", text: str = "", should_retry: bool | None = None
+    status: int,
+    code: str = "",
+    text: str = "",
+    should_retry: bool | None = None,
+    *,
+    tables: Tables = BUILT_IN,
 ) -> Verdict:
     """Judge a response that is an error.
 
     Args:
-        status: The HTTP status, 400 or more.
+        status: The HTTP status; below 400 it says nothing.
         code: The error's ``code``, or its ``type``.
         text: Its message, searched for a few words and not kept.
         should_retry: The server's own opinion, if it sent one.
+        tables: What providers say.
     """
-    lower = text.lower()
-    kind = _kind_of_status(status)
-    if code in _PERMANENT_CODES or any(
-        word in lower for word in (*_QUOTA_WORDS, *_TOO_LARGE_WORDS)
-    ):
-        kind = Kind.PERMANENT
-    elif code in _LIMIT_CODES:
-        kind = Kind.LIMIT
-    elif code in _OVERLOAD_CODES:
-        kind = Kind.OVERLOADED
-    elif should_retry is not None and kind is not Kind.LIMIT:
-        kind = (
-            (Kind.TRANSIENT if kind is Kind.PERMANENT else kind) if should_retry else Kind.PERMANENT
-        )
-    return Verdict(kind, status, code)
+    known = status if status >= 400 else None  # noqa: PLR2004 - where HTTP's errors begin
+    headers = {} if should_retry is None else {"x-should-retry": str(should_retry)}
+    evidence = Evidence(status=known, codes=(code,) if code else (), text=text, headers=headers)
+    verdict = judge_evidence(evidence, tables)
+    return verdict or Verdict(Kind.PERMANENT, known, code)
 
 
-def classify(error: BaseException) -> Verdict:
-    """Judge an exception of any framework; one that says nothing, by what it was raised from."""
+def classify(error: BaseException, *, tables: Tables = BUILT_IN) -> Verdict:
+    """Judge an exception of any library; one that says nothing, by what it was raised from."""
+    return examine(error, tables)[0]
+
+
+def examine(error: BaseException, tables: Tables = BUILT_IN) -> tuple[Verdict, Evidence]:
+    """Judge an exception, and give what it was judged by: its headers and its text."""
+    first = evidence = evidence_of(error)
     for _ in range(_CAUSES):
-        verdict = _judged(error)
+        if isinstance(error, BaseExceptionGroup):
+            return _worst(error, tables)
+        verdict = judge_evidence(evidence, tables)
         if verdict is not None:
-            return verdict
+            return verdict, evidence
         if error.__cause__ is None:
             break
         error = error.__cause__
-    return Verdict(Kind.PERMANENT, None, _code(error))
+        evidence = evidence_of(error)
+    return Verdict(Kind.PERMANENT, None, _telling(evidence.codes, tables)), first
 
 
-def _judged(error: BaseException) -> Verdict | None:
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if names & _NEUTRAL_NAMES:
+def _worst(group: BaseExceptionGroup[BaseException], tables: Tables) -> tuple[Verdict, Evidence]:
+    """A group goes again if each of its members would."""
+    judged = [examine(member, tables) for member in group.exceptions[:_MEMBERS]]
+    return next((each for each in judged if not each[0].retryable), judged[0])
+
+
+def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | None:
+    """The verdict, or None if nothing in it says anything."""
+    kinds = {tables.names[name] for name in evidence.names if name in tables.names}
+    if Kind.NEUTRAL in kinds:
         return Verdict(Kind.NEUTRAL)
-    status = _status(error)
-    code = _code(error)
-    if names & _PERMANENT_NAMES:
+    status, codes = evidence.status, tuple(flat(code) for code in evidence.codes)
+    text = " ".join(evidence.text.lower().split())
+    code = _telling(evidence.codes, tables)
+    why = _why(evidence, codes, text, tables)
+    if why or Kind.PERMANENT in kinds:
+        return Verdict(Kind.PERMANENT, status, code, why)
+    kind = _by_code_or_status(evidence, codes, text, tables)
+    opinion = _opinion(evidence.headers)
+    if opinion is False and (kind is not None or status is not None):
         return Verdict(Kind.PERMANENT, status, code)
-    if status is not None:
-        return classify_status(status, code, str(error), _should_retry(error))
-    if code in _PERMANENT_CODES:
-        return Verdict(Kind.PERMANENT, None, code)
-    if code in _LIMIT_CODES or names & _LIMIT_NAMES:
-        return Verdict(Kind.LIMIT, None, code)
-    if code in _OVERLOAD_CODES:
-        return Verdict(Kind.OVERLOADED, None, code)
-    if names & _TRANSIENT_NAMES or getattr(error, "is_retryable", None) is True:
-        return Verdict(Kind.TRANSIENT, None, code)
-    return None
+    if opinion is True and kind in {None, Kind.PERMANENT} and not _known(codes, tables):
+        kind = Kind.TRANSIENT
+    if kind is None and status is None:
+        kind = _by_name(kinds, text, evidence)
+    return None if kind is None else Verdict(kind, status, code)
 
 
-def _kind_of_status(status: int) -> Kind:
-    if status == _TOO_MANY:
-        return Kind.LIMIT
-    if status in {503, 529}:
-        return Kind.OVERLOADED
-    if status in {408, 409, 425} or status >= _SERVER_FAULT:
+def _why(evidence: Evidence, codes: tuple[str, ...], text: str, tables: Tables) -> str:
+    """The causes that no waiting cures: "billing", "too_long"; "" for none of them."""
+    speaks = evidence.status is not None or codes or evidence.said
+    if not tables.billing_codes.isdisjoint(codes):
+        return "billing"
+    if not tables.too_long_codes.isdisjoint(codes) or "ContextOverflowError" in evidence.names:
+        return "too_long"
+    if not speaks:
+        return ""
+    if tables.billing.found(text):
+        return "billing"
+    if tables.quota.found(text) and not _names_a_wait(evidence):
+        return "billing"
+    late = evidence.status is not None and evidence.status in {*_WORDY, 413, 422, 500}
+    return "too_long" if (late or evidence.status is None) and tables.too_long.found(text) else ""
+
+
+def _names_a_wait(evidence: Evidence) -> bool:
+    named = any(name in evidence.headers for name in WAIT_HEADERS)
+    return named or wait_in_words_s(evidence.text) is not None
+
+
+def _by_code_or_status(
+    evidence: Evidence, codes: tuple[str, ...], text: str, tables: Tables
+) -> Kind | None:
+    status = evidence.status
+    found = {tables.codes[code] for code in codes if code in tables.codes}
+    for kind in (Kind.PERMANENT, Kind.LIMIT, Kind.OVERLOADED):
+        if kind in found:
+            return Kind.PERMANENT if kind is Kind.LIMIT and _never(text, tables) else kind
+    if status is None and Kind.TRANSIENT in found:
         return Kind.TRANSIENT
-    return Kind.PERMANENT
+    by_status = None if status is None else _of_status(status, tables)
+    spoken = status is not None or bool(codes) or evidence.said
+    if spoken and (status in _WORDY or by_status in {Kind.LIMIT, Kind.TRANSIENT}):
+        return _by_words(text, status, by_status, tables)
+    return by_status
 
 
-def _status(error: BaseException) -> int | None:
-    response = getattr(error, "response", None)
-    # Google's errors call it their code.
-    for holder, name in ((error, "status_code"), (response, "status_code"), (error, "code")):
-        status = getattr(holder, name, None)
-        if not isinstance(status, int) or isinstance(status, bool):
+def _never(text: str, tables: Tables) -> bool:
+    return tables.words[0][1].found(text)
+
+
+def _by_words(text: str, status: int | None, by_status: Kind | None, tables: Tables) -> Kind | None:
+    """What the message adds to a status that says little."""
+    for kind, phrases in tables.words:
+        if not phrases.found(text):
             continue
-        if _CLIENT_FAULT <= status < _NO_STATUS:
-            return int(status)
-    return None
+        if kind is Kind.PERMANENT or by_status is not Kind.LIMIT:
+            return by_status if kind is Kind.TRANSIENT and status is not None else kind
+    return by_status
 
 
-def _code(error: BaseException) -> str:
-    body = getattr(error, "body", None)
-    inner = body.get("error", body) if isinstance(body, Mapping) else None
-    holders: list[Any] = [getattr(error, "code", None), getattr(error, "type", None)]
-    if isinstance(inner, Mapping):
-        holders = [holders[0], inner.get("code"), holders[1], inner.get("type")]
-    holders.append(getattr(error, "status", None))  # Google's word for it
-    words = [word for word in holders if isinstance(word, str) and word]
-    known = _PERMANENT_CODES | _LIMIT_CODES | _OVERLOAD_CODES
-    return next((word for word in words if word in known), words[0] if words else "")
+def _of_status(status: int, tables: Tables) -> Kind:
+    known = tables.statuses.get(status)
+    if known is not None:
+        return known
+    return Kind.TRANSIENT if status >= _SERVER_FAULT else Kind.PERMANENT
 
 
-def _should_retry(error: BaseException) -> bool | None:
-    headers = getattr(getattr(error, "response", None), "headers", None)
-    value = headers.get("x-should-retry") if isinstance(headers, Mapping) else None
-    return {"true": True, "false": False}.get(str(value).lower())
+def _by_name(kinds: Iterable[Kind], text: str, evidence: Evidence) -> Kind | None:
+    for kind in (Kind.LIMIT, Kind.OVERLOADED, Kind.TRANSIENT):
+        if kind in kinds:
+            return kind
+    closed = "RuntimeError" in evidence.names and any(words in text for words in _CLOSED_LOOP)
+    return Kind.TRANSIENT if closed or evidence.retryable else None
+
+
+def _opinion(headers: Mapping[str, str]) -> bool | None:
+    value = headers.get("x-should-retry")
+    return None if value is None else _OPINIONS.get(str(value).strip().lower())
+
+
+def _known(codes: tuple[str, ...], tables: Tables) -> bool:
+    return any(code in tables.codes for code in codes)
+
+
+def _telling(codes: tuple[str, ...], tables: Tables) -> str:
+    """The provider's word for it: the first that is known, or that is no number."""
+    known = (
+        code
+        for code in codes
+        if flat(code) in tables.codes
+        or flat(code) in tables.billing_codes
+        or flat(code) in tables.too_long_codes
+    )
+    words = (code for code in codes if not code.isdigit())
+    return next(known, None) or next(words, "")

@@ -1,0 +1,82 @@
+"""Messages as they are archived and told apart: read, bounded, written, fingerprinted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from agentrm_plugins.context.plan.align import digest_of
+from agentrm_plugins.errors import BadMessage, StoreCorrupt
+from agentrm_plugins.types.message import FRAMEWORK, Message, copied, from_openai
+from agentrm_plugins.types.plain import is_plain, json_text
+
+__all__ = ["Source", "body_of", "check_list", "identity_of", "message_of", "role_of", "within"]
+
+Source = Mapping[str, Any] | Message
+_TIGHT = (",", ":")
+
+
+def check_list(messages: Any) -> None:
+    """Refuse what is no list of messages.
+
+    Raises:
+        BadMessage: The text names the place and what stands there.
+    """
+    if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
+        way = "give a list of messages"
+        raise BadMessage(f"messages={type(messages).__name__}: {way}")
+    for at, source in enumerate(messages):
+        if type(source) is not dict and not isinstance(source, Message | Mapping):
+            way = "give a dict with 'role' and 'content', or a Message"
+            raise BadMessage(f"messages[{at}]={type(source).__name__}: {way}")
+
+
+def body_of(message: Message) -> str:
+    """Give a message as the JSON text that is archived."""
+    data = message.to_openai()
+    body = json_text(data, separators=_TIGHT)
+    try:
+        body.encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair, as from an answer that was cut: no store takes it unescaped.
+        body = json_text(data, ensure_ascii=True, separators=_TIGHT)
+    return body
+
+
+def identity_of(message: Message) -> str:
+    """Fingerprint a message by what is sent of it, not by what a framework keeps beside it."""
+    if message.raw is None or FRAMEWORK not in message.raw:
+        return digest_of(body_of(message))
+    sent = {key: value for key, value in message.raw.items() if key != FRAMEWORK}
+    return digest_of(json_text(sent, separators=_TIGHT))
+
+
+def message_of(body: str) -> Message:
+    """Read an archived message.
+
+    Raises:
+        StoreCorrupt: The text is no message.
+    """
+    try:
+        return from_openai(json.loads(body))
+    except (ValueError, AttributeError, RecursionError) as error:
+        way = "its text is damaged; restore a copy of the archive"
+        raise StoreCorrupt(f"an archived message cannot be read ({error}); {way}") from error
+
+
+def within(message: Message) -> Message:
+    """Give a caller's own message; where it is nested without an end, one that is not."""
+    parts = {"content": message.content, "metadata": message.metadata}
+    if is_plain(parts) and is_plain(message.raw):
+        return message
+    parts = copied(parts)  # to the depth that it has inside the message, so as it is read back
+    if not isinstance(parts["content"], str):
+        parts["content"] = tuple(parts["content"])
+    return replace(message, raw=copied(message.raw), **parts)
+
+
+def role_of(source: Source) -> Any:
+    """Give a message's role as it stands there."""
+    return source.role if isinstance(source, Message) else source.get("role")

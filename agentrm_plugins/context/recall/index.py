@@ -1,0 +1,103 @@
+"""A session's passages in memory, found by their terms: what makes a wide look-up cheap.
+
+Law: BM25 (Robertson and Zaragoza, 2009; k1 1.2, b 0.75 as in Lucene and SQLite's FTS5), summed term
+by term over the passages that hold the term. Cost: one step for each of those, so a look-up in a
+thousand passages takes a fraction of a millisecond. Terms and places only: no texts are kept. About
+4 MB for 3,000 messages of 40 words.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+
+from agentrm_plugins.context.notes.text import Passage
+from agentrm_plugins.context.recall.rank import K1, B, Candidate, Corpus, weights_of
+
+__all__ = ["Index"]
+
+
+class Index:
+    """Passages of one session. Not thread-safe: its owner has a lock."""
+
+    def __init__(self) -> None:
+        self._docs: dict[int, Candidate] = {}
+        self._of: dict[int, list[int]] = {}
+        self._postings: dict[str, dict[int, int]] = {}
+        self._terms = 0
+        self._next = 0
+
+    def __len__(self) -> int:
+        """How many passages there are."""
+        return len(self._docs)
+
+    def __contains__(self, seq: int) -> bool:
+        """Whether the message at this place was added."""
+        return seq in self._of
+
+    def add(self, seq: int, role: str, pieces: Iterable[Passage]) -> None:
+        """Add a message's passages; one that is there already is left alone."""
+        if seq in self._of:
+            return
+        made = self._of[seq] = []
+        for piece in pieces:
+            at = self._next
+            self._next += 1
+            made.append(at)
+            self._docs[at] = Candidate(seq, piece.start, piece.stop, role, piece.terms)
+            self._terms += len(piece.terms)
+            for term in piece.terms:
+                held = self._postings.get(term)
+                if held is None:
+                    self._postings[term] = {at: 1}
+                else:
+                    held[at] = held.get(at, 0) + 1
+
+    def cut(self, seq: int) -> None:
+        """Take out the messages from `seq` on."""
+        for gone in [place for place in self._of if place >= seq]:
+            for at in self._of.pop(gone):
+                doc = self._docs.pop(at)
+                self._terms -= len(doc.terms)
+                for term in set(doc.terms):
+                    held = self._postings[term]
+                    del held[at]
+                    if not held:
+                        del self._postings[term]
+
+    def corpus(self, terms: Iterable[str]) -> Corpus:
+        """Give what the ranking needs to know of all passages, for these terms."""
+        count = len(self._docs)
+        containing = {term: len(self._postings.get(term, ())) for term in terms}
+        return Corpus(count, self._terms / count if count else 0.0, containing)
+
+    def search(
+        self, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
+    ) -> tuple[list[Candidate], Corpus]:
+        """Find the best passages that hold any of the terms, with their scores, best first."""
+        corpus = self.corpus(dict.fromkeys(terms))
+        return self.best(weights_of(tuple(corpus.containing), corpus), limit, skip), corpus
+
+    def best(
+        self, weights: dict[str, float], limit: int, skip: frozenset[int] = frozenset()
+    ) -> list[Candidate]:
+        """Find the best passages for weighted terms, best first; ties go to the newer."""
+        docs = self._docs
+        base, slope = K1 * (1 - B), K1 * B * len(docs) / max(1, self._terms)
+        scores: dict[int, float] = {}
+        covered: dict[int, float] = {}
+        for term, weight in weights.items():
+            for at, often in self._postings.get(term, {}).items():
+                norm = base + slope * len(docs[at].terms)
+                gain = weight * often * (K1 + 1) / (often + norm)
+                scores[at] = scores.get(at, 0.0) + gain
+                covered[at] = covered.get(at, 0.0) + weight
+        if skip:
+            scores = {at: score for at, score in scores.items() if docs[at].seq not in skip}
+        whole = sum(weights.values()) or 1.0
+        top = heapq.nlargest(limit, scores.items(), key=lambda pair: (pair[1], pair[0]))
+        return [docs[at].scored(score, covered[at] / whole) for at, score in top]
+
+    def of(self, seq: int) -> list[Candidate]:
+        """Give one message's passages."""
+        return [self._docs[at] for at in self._of.get(seq, ())]

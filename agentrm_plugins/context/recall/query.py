@@ -1,0 +1,113 @@
+"""A message read as a question: what it names, whom and when it asks about, how much it asks.
+
+No list of words decides alone: each message is looked up by the words that it holds, in any
+language; a question mark of any script, or a word known to ask, says only that the answer may take
+more room.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from agentrm_plugins.context.notes.text import STOPWORDS, date_terms, sentences, terms
+
+__all__ = ["Query", "query_of"]
+
+_MOST_TERMS = 24
+_LONG_CHARS = 600
+"""A longer message is no question as a whole: its asking sentences, head and tail are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A message read as a question.
+
+    Args:
+        terms: What to look for, the asking sentences first.
+        kinds: Kinds of value that the answer may have; a hint for the order.
+        role: Who is said to have said it; a hint for the order.
+        history: Whether it asks for what was before.
+        asks: Share of the message, 0 to 1, that looks like a question or a request to look
+            something up: a chat that ends in "and you?" asks for little.
+        text: Case folded.
+    """
+
+    terms: tuple[str, ...]
+    kinds: frozenset[str] = frozenset()
+    role: str | None = None
+    history: bool = False
+    asks: float = 0.0
+    text: str = ""
+
+
+_ROLE_ASKED = (
+    ("user", (r"\b(?:did|do|have|had) i\b|\bi (?:said|told|asked|mentioned|gave|wrote)\b|\bmy own\b"
+             r"|\b(?:habe ich|ai-je|he dicho|dije)\b|我说")),
+    ("assistant", (r"\b(?:did|have|had) you\b|\byou (?:said|told|suggested|proposed|recommended)\b"
+                  r"|\byour (?:answer|suggestion|recommendation|proposal)\b|你说|hast du")),
+    ("tool", (r"\b(?:tool|command|script|log|output|search|query|api|test run)\b.{0,30}"
+             r"\b(?:return|report|print|show|say|said|output|find|found|give|gave)")),
+)  # fmt: skip
+_KIND_ASKED = (
+    ({"date", "time"}, (r"\b(?:when|what (?:date|day|time)|deadline|due|wann|quand|cu[áa]ndo)\b"
+                       r"|什么时候|几点|いつ|何時|когда|日期|متى")),
+    ({"money", "number"}, (r"\b(?:how (?:much|many|long|big|often)|price|cost|budget|amount|port"
+                          r"|limit|wie ?viele?|combien|cu[áa]nto)\b|多少|几个|いくら|сколько|كم")),
+    ({"name"}, r"\b(?:who|whom|whose|name|named|called|wer|wem|qui|qui[ée]n)\b|谁|誰|кто|من هو"),
+    ({"url"}, r"\b(?:url|link|address|endpoint|site|website|where)\b|网址"),
+    ({"email"}, r"\b(?:e-?mail|mail|contact|address)\b|邮箱"),
+    ({"path"}, r"\b(?:path|file|folder|directory|where|datei|fichier|archivo|pfad)\b|文件|路径"),
+    ({"ident", "uuid", "code"}, (r"\b(?:id|identifier|code|number|ticket|key|token|version|branch"
+                                r"|commit|hash|ref(?:erence)?|nummer|num[ée]ro|n[úu]mero)\b"
+                                r"|编号|番号|رقم|رمز")),
+)  # fmt: skip
+_ROLE_ASKED_RE = [(role, re.compile(pattern, re.IGNORECASE)) for role, pattern in _ROLE_ASKED]
+_KIND_ASKED_RE = [(kinds, re.compile(pattern, re.IGNORECASE)) for kinds, pattern in _KIND_ASKED]
+_HISTORY = re.compile(
+    r"\b(?:original(?:ly)?|initial(?:ly)?|at first|previous(?:ly)?|before (?:that|the change|it)"
+    r"|used to|old(?:er)? (?:value|one|version)|formerly|history|urspr[üu]nglich|fr[üu]her|avant"
+    r"|auparavant|antes|anterior)\b|原来|之前|以前",
+    re.IGNORECASE,
+)
+_MARKS = "?\uff1f\u061f\u037e\u2047\u2048\u2049\u055e\u1367\ua60f\u2cfa\u2e2e"
+"""Question marks: Latin, full-width, Arabic, Greek (its own code point), doubled, Armenian,
+Ethiopic, Vai, Coptic, reversed. Guessed to be all that are in use."""
+ENDS_ASKING = tuple(_MARKS)
+_ASKS = re.compile(
+    rf"[{_MARKS}]|\b(?:what|which|who|whom|whose|when|where|why|how|remind|recall|remember|look up"
+    r"|find"
+    r"|tell me|give me|list|repeat|quote|according to|earlier|we (?:said|agreed|decided|discussed)"
+    r"|wer|wann|wo|welche[rsn]?|wie|quel(?:le)?s?|quand|o[ùu]|combien|qui[ée]n"
+    r"|cu[áa]l|cu[áa]ndo|d[óo]nde|cu[áa]nto)\b|什么|哪|谁|多少|何|誰|いつ|どこ|ですか|ますか|吗|呢"
+    r"|кто|что|когда|где|какой|ما ه|متى|أين|كم |من هو|무엇|언제|어디|누구|क्या|कौन|कब|कहाँ",
+    re.IGNORECASE,
+)
+
+
+def query_of(text: str) -> Query:
+    """Read a message as a question. In a long one, the sentences that ask count, then the rest."""
+    asking = [piece for _, piece in sentences(text[:20_000]) if _ASKS.search(piece)]
+    asks = sum(map(len, asking)) / max(1, len(text.strip()))
+    if len(text) > _LONG_CHARS:
+        text = " ".join([*(piece[:300] for piece in asking[-6:]), text[:200], text[-200:]])[:1600]
+    first = " ".join(piece[:300] for piece in asking) if asking else ""
+    found = [*_looked_for(first), *_looked_for(text)]
+    kept = tuple(dict.fromkeys(found))[:_MOST_TERMS]
+    kinds: set[str] = set()
+    for asked, pattern in _KIND_ASKED_RE:
+        if pattern.search(text):
+            kinds |= asked
+    role = next((role for role, pattern in _ROLE_ASKED_RE if pattern.search(text)), None)
+    return Query(
+        kept, frozenset(kinds), role, _HISTORY.search(text) is not None, asks, text.casefold()
+    )
+
+
+def _looked_for(text: str) -> list[str]:
+    return [term for term in terms(text) if term not in STOPWORDS and term.isalnum()]
+
+
+def days_in(text: str) -> frozenset[str]:
+    """Give the days that a text names, as terms."""
+    return frozenset(date_terms(text))

@@ -1,0 +1,250 @@
+"""What an exception shows of itself: names, status, codes, headers and text, of any library.
+
+It reads plain attributes and the names of the classes that it derives from, so no library is
+imported and any is understood:
+
+- the status: ``status_code``, ``status`` (aiohttp), ``code`` (Google), those of ``response``,
+  ``ResponseMetadata.HTTPStatusCode`` (botocore), gRPC's ``code()``;
+- its codes: ``code``, ``type``, ``status``, the same of ``body`` (an object, a list of one, or JSON
+  text), of what it was raised with (a mapping, or an object with a code), of botocore's ``Error``;
+- headers: those of ``response``, ``raw_response`` or the exception itself, ``HTTPHeaders``, and the
+  ones that OpenRouter repeats in its body.
+
+Regimes: an attribute that raises is not there; a number that is no HTTP status is a code like any
+other. Limits: at most `TEXT_CHARS` of a text and `JSON_CHARS` of a body are read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["TEXT_CHARS", "Evidence", "body_evidence", "evidence_of"]
+
+TEXT_CHARS = 4096
+JSON_CHARS = 65_536
+_STATUSES = range(400, 600)
+_LEAST_ERROR, _SERVER_FAULT, _TOO_MANY = 400, 500, 429
+_CODE_NAMES = ("code", "type", "status", "Code")
+_NOTHING: Mapping[str, str] = {}
+
+
+class Evidence(NamedTuple):
+    """What is there to judge by.
+
+    Args:
+        names: Of the classes that it derives from.
+        status: The HTTP status, if it is an error's.
+        codes: The provider's words for it, the most telling first.
+        text: What it says, cut.
+        headers: Those of its response.
+        retryable: Whether it says of itself that it may go again.
+        said: Whether a provider's own error object is in it.
+    """
+
+    names: frozenset[str] = frozenset()
+    status: int | None = None
+    codes: tuple[str, ...] = ()
+    text: str = ""
+    headers: Mapping[str, str] = _NOTHING
+    retryable: bool = False
+    said: bool = False
+
+
+def evidence_of(error: BaseException) -> Evidence:
+    """Read an exception. Nothing that it does while it is read can make this fail."""
+    response = _get(error, "response")
+    holders = [error, *_bodies(error, response)]
+    codes = tuple(dict.fromkeys(code for holder in holders for code in _codes(holder)))
+    return Evidence(
+        frozenset(kind.__name__ for kind in type(error).__mro__),
+        _status_of(error, response, codes),
+        codes,
+        _text(error, holders[1:]),
+        _headers(error, response, holders[1:]),
+        _get(error, "is_retryable") is True,
+        any(isinstance(holder, Mapping) and _message(holder) for holder in holders[1:]),
+    )
+
+
+def body_evidence(status: int | None, headers: Mapping[str, str], body: bytes) -> Evidence:
+    """The same of a response that nobody made an exception of."""
+    content = _parsed(body[:JSON_CHARS].decode("utf-8", "replace"))
+    holders = list(_inner(content))
+    codes = tuple(dict.fromkeys(code for holder in holders for code in _codes(holder)))
+    words = [_message(holder) for holder in holders]
+    text = " ".join(word for word in words if word) or body[:TEXT_CHARS].decode("utf-8", "replace")
+    return Evidence(
+        status=_inner_status(status, codes),
+        codes=codes,
+        text=text[:TEXT_CHARS],
+        headers={**_repeated(holders), **headers},
+        said=bool(holders),
+    )
+
+
+def _get(holder: Any, name: str) -> Any:
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # noqa: BLE001 - a property may raise whatever it likes
+        return None
+
+
+def _item(holder: Any, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, Mapping) else _get(holder, name)
+
+
+# -- bodies -----------------------------------------------------------------------------------
+
+
+def _bodies(error: BaseException, response: Any) -> list[Any]:
+    """What the provider said: the error objects in bodies, outermost first."""
+    found = [each for name in ("body", "details", "error") for each in _inner(_get(error, name))]
+    if isinstance(response, Mapping):  # botocore
+        found += _inner(response)
+    args = _get(error, "args")
+    if isinstance(args, tuple) and args and not isinstance(args[0], str | bytes):
+        found += _inner(args[0])
+    if not found and _get(response, "_content"):  # httpx, requests: it has been read
+        found += _inner(_get(response, "text"))
+    return found
+
+
+def _inner(body: Any) -> Iterator[Any]:
+    """The error object of a body, and what an object in it wraps, two deep."""
+    if isinstance(body, str | bytes):
+        text = body if isinstance(body, str) else body[:JSON_CHARS].decode("utf-8", "replace")
+        body = _parsed(text)
+    if isinstance(body, list | tuple):  # Google's compatible API
+        body = body[0] if body else None
+    for _ in range(3):
+        if body is None or isinstance(body, str | bytes | int | float | list | tuple):
+            return
+        inner = _item(body, "error")
+        inner = _item(body, "Error") if inner is None else inner
+        if inner is None or isinstance(inner, str):
+            yield body
+            return
+        if isinstance(body, Mapping) and body.get("code") is not None:
+            yield body
+        body = inner
+
+
+def _parsed(text: str) -> Any:
+    text = text.strip()
+    if not text.startswith(("{", "[")) or len(text) > JSON_CHARS:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+# -- codes, status ----------------------------------------------------------------------------
+
+
+def _codes(holder: Any) -> Iterator[str]:
+    for name in _CODE_NAMES:
+        value = _item(holder, name)
+        if callable(value) and "RpcError" in {kind.__name__ for kind in type(holder).__mro__}:
+            value = _get(_called(value), "name")
+        if isinstance(value, str) and 0 < len(value) <= 200:  # noqa: PLR2004 - no prose
+            yield value
+        elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
+            yield str(int(value))
+
+
+def _called(method: Any) -> Any:
+    try:
+        return method()
+    except Exception:  # noqa: BLE001 - as with attributes
+        return None
+
+
+def _status_of(error: BaseException, response: Any, codes: tuple[str, ...]) -> int | None:
+    if isinstance(response, Mapping):
+        metadata = response.get("ResponseMetadata")
+        found = metadata.get("HTTPStatusCode") if isinstance(metadata, Mapping) else None
+        return _inner_status(_known_status(found), codes)
+    for holder, name in (
+        *((error, "status_code"), (response, "status_code"), (error, "status"), (error, "code")),
+        *((response, "status"), (error, "http_status")),
+    ):
+        status = _known_status(_get(holder, name))
+        if status is not None:
+            return _inner_status(status, codes)
+    return _inner_status(None, codes)
+
+
+def _known_status(value: Any) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool) and value in _STATUSES:
+        return int(value)
+    return None
+
+
+def _inner_status(status: int | None, codes: tuple[str, ...]) -> int | None:
+    """The status inside the body counts where HTTP's own says less: a 200, or a gateway's 5xx."""
+    numbers = (int(code) for code in codes if code.isascii() and code.isdigit())
+    inner = next((number for number in numbers if number in _STATUSES), None)
+    if status is None or status < _LEAST_ERROR:
+        return inner
+    if status >= _SERVER_FAULT and inner == _TOO_MANY:
+        return inner
+    return status
+
+
+# -- text, headers ----------------------------------------------------------------------------
+
+
+def _text(error: BaseException, bodies: list[Any]) -> str:
+    try:
+        text = str(error)[:TEXT_CHARS]
+    except Exception:  # noqa: BLE001 - as with attributes
+        text = ""
+    for body in bodies:
+        message = _message(body)
+        if message and message[:200] not in text:
+            text = f"{text} {message}"
+    return text[: 2 * TEXT_CHARS]
+
+
+def _message(holder: Any) -> str:
+    for name in ("message", "Message", "detail", "error", "msg"):
+        value = _item(holder, name)
+        if isinstance(value, str) and value:
+            return value[:TEXT_CHARS]
+    return ""
+
+
+def _headers(error: BaseException, response: Any, bodies: list[Any]) -> Mapping[str, str]:
+    found: dict[str, str] = _repeated(bodies)
+    if isinstance(response, Mapping):
+        metadata = response.get("ResponseMetadata")
+        given = metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None
+        return {**found, **_plain(given)}
+    for holder in (response, error, _get(error, "raw_response"), _get(error, "http_resp")):
+        given = _plain(_get(holder, "headers"))
+        if given:
+            return {**found, **given}
+    return found
+
+
+def _plain(headers: Any) -> dict[str, str]:
+    """Any library's headers as a plain mapping of lower-case names to texts."""
+    items = _get(headers, "items")
+    if not callable(items):
+        return {}
+    try:
+        return {str(name).lower(): str(value) for name, value in items()}
+    except Exception:  # noqa: BLE001 - what cannot be read was not sent
+        return {}
+
+
+def _repeated(bodies: list[Any]) -> dict[str, str]:
+    for body in bodies:
+        metadata = _item(body, "metadata")
+        headers = metadata.get("headers") if isinstance(metadata, Mapping) else None
+        if isinstance(headers, Mapping):
+            return _plain(headers)
+    return {}

@@ -1,0 +1,216 @@
+"""When a server wants to be asked again: durations, moments and words, read as seconds.
+
+Forms read: "12ms", "8.64s", "6m0s", "1h2m3.5s", "1 minute and 30 seconds", "a minute", plain
+seconds, "00:01:30", ISO 8601 ("PT1M30S"), Unix times in seconds, milliseconds, microseconds or
+nanoseconds, HTTP dates, RFC 3339 and "2026-09-21 13:33:20 UTC".
+
+Law: a number beyond `EPOCH_S` is a moment, not a duration (no limit is 31 years long), and what is
+left is at most `LONGEST_S`: nobody limits for longer than a month, so more is a clock that is off,
+or nonsense. A moment that has passed is 0 seconds away.
+
+Limits: at most `LONGEST_TEXT` characters of a header and 4 kB of a message are looked at, every
+pattern is linear, and what cannot be read is None.
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
+
+__all__ = [
+    "EPOCH_S",
+    "LONGEST_S",
+    "WAIT_HEADERS",
+    "number",
+    "parse_duration_s",
+    "time_left_s",
+    "wait_in_words_s",
+]
+
+EPOCH_S = 1e9
+LONGEST_S = 31 * 86400.0
+LONGEST_TEXT = 64
+WAIT_HEADERS = ("retry-after", "retry-after-ms")
+_TEXT_CHARS = 4096
+_CUES = 24
+
+_NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,9})?")
+_UNITS = {
+    **dict.fromkeys(("ms", "msec", "msecs", "milli", "millis"), 0.001),
+    **dict.fromkeys(("millisecond", "milliseconds"), 0.001),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+}
+_ONE = {"a": 1.0, "an": 1.0, "one": 1.0}
+_PART = re.compile(
+    r"(\d{1,18}(?:\.\d{1,9})?|an?\b|one\b)[ -]?([a-z]{1,12})(?![a-z])", re.IGNORECASE
+)
+_BETWEEN = re.compile(r"\s?,?\s?(?:and\s)?")
+_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)")
+_ISO = re.compile(
+    r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?"
+)
+_MOMENT = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d(?:\.\d{1,9})?)"
+    r"(?:\s?(?:[Zz]|UTC|GMT)|\s?([+-])(\d\d):?(\d\d))?"
+)
+_CUE = re.compile(
+    r"\b(?:retry|retrying|try|wait|reset|resets|available|replenished)\b", re.IGNORECASE
+)
+_FILLER = re.compile(
+    r"(?:[\s\"':=({]|(?:again|in|after|for|at|until|least|about|another|approximately|around"
+    r"|your request|this request)(?![a-z])){0,12}",
+    re.IGNORECASE,
+)
+_KEY = re.compile(
+    r"(?:retry[-_ ]?(?:after|delay)|resets?[-_ ]?at|ratelimit-reset)"
+    r"(?:[-_ ]?(ms|millis|milliseconds|in[-_]seconds|seconds|secs|sec|s))?"
+    r"[\"']?\s{0,3}[:={]\s{0,8}(?:seconds\s?:\s?)?[\"']?(?=[\dP])",
+    re.IGNORECASE,
+)
+_ENDS = re.compile(r"\s{0,8}(?:$|[.,;!\"'})\]])")
+
+
+def number(text: str | None) -> float | None:
+    """A plain number that is not negative; None for anything else."""
+    text = "" if text is None else text.strip()
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def parse_duration_s(text: str) -> float | None:
+    """Seconds of "1s", "6m0s", "120ms", "1 minute and 30 seconds", "00:01:30", "PT5S" or a number.
+
+    None for anything else.
+    """
+    text = text.strip()
+    return _duration_s(text) if 0 < len(text) <= LONGEST_TEXT else None
+
+
+@lru_cache(maxsize=1024)  # a server says the same few again and again
+def _duration_s(text: str) -> float | None:
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    if match := _CLOCK.fullmatch(text):
+        hours, minutes, seconds = match.groups()
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if text[0] == "P" and (match := _ISO.fullmatch(text)) and any(match.groups()):
+        days, *clock = (float(part or 0) for part in match.groups())
+        return days * 86400 + clock[0] * 3600 + clock[1] * 60 + clock[2]
+    found = _parts_s(text, 0)
+    return None if found is None or found[1] != len(text) else found[0]
+
+
+def _parts_s(text: str, at: int) -> tuple[float, int] | None:
+    """The seconds of the parts that follow each other from `at` on, and where they end."""
+    total_s, end, last_s = 0.0, at, LONGEST_S * 1e6
+    while match := _PART.match(text, at if end == at else _between(text, end)):
+        amount, unit_s = match.group(1).lower(), _UNITS.get(match.group(2).lower())
+        if unit_s is None or unit_s >= last_s:
+            break
+        total_s += (_ONE.get(amount) or float(amount)) * unit_s
+        end, last_s = match.end(), unit_s
+    return None if end == at else (total_s, end)
+
+
+def _between(text: str, at: int) -> int:
+    match = _BETWEEN.match(text, at)
+    return at if match is None else match.end()
+
+
+def time_left_s(text: str, wall_s: float, *, milliseconds: bool = False) -> float | None:
+    """Seconds from now until what a header says, 0 to `LONGEST_S`; None if it says nothing.
+
+    Args:
+        text: A duration, a moment or a number.
+        wall_s: Unix time now.
+        milliseconds: Whether a plain number is one of milliseconds.
+    """
+    if len(text) > LONGEST_TEXT:
+        return None
+    plain = number(text)
+    if plain is not None:
+        return _of_number(plain, wall_s, 0.001 if milliseconds else 1.0)
+    seconds = parse_duration_s(text)
+    return _until(text.strip(), wall_s) if seconds is None else min(seconds, LONGEST_S)
+
+
+def _of_number(plain: float, wall_s: float, unit_s: float = 1.0) -> float:
+    seconds = plain * unit_s
+    if seconds > EPOCH_S:  # a moment, in whatever unit makes it one of our days
+        while plain > 1000 * EPOCH_S:
+            plain /= 1000
+        seconds = plain - wall_s
+    return min(max(0.0, seconds), LONGEST_S)
+
+
+def _until(text: str, wall_s: float) -> float | None:
+    """Seconds until an HTTP date or an RFC 3339 time."""
+    match = _MOMENT.fullmatch(text)
+    at_s = _http_date(text) if match is None else _moment(match)
+    return None if at_s is None else min(max(0.0, at_s - wall_s), LONGEST_S)
+
+
+def _moment(match: re.Match[str]) -> float | None:
+    year, month, day, hour, minute = (int(part) for part in match.groups()[:5])
+    sign, off_hours, off_minutes = match.group(7), match.group(8), match.group(9)
+    offset_s = 0 if sign is None else int(off_hours) * 3600 + int(off_minutes) * 60
+    fields = (year, month, day, hour, minute, 0, 0, 1, -1)
+    try:
+        whole_s = mktime_tz((*fields, -offset_s if sign == "-" else offset_s))
+    except (ValueError, OverflowError):
+        return None
+    return whole_s + float(match.group(6))
+
+
+def _http_date(text: str) -> float | None:
+    try:
+        date = parsedate_tz(text)
+        return None if date is None else mktime_tz((*date[:9], date[9] or 0))
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def wait_in_words_s(text: str, wall_s: float | None = None) -> float | None:
+    """Seconds that a message asks to wait, 0 to `LONGEST_S`; None if it asks for none.
+
+    Args:
+        text: The message; its first 4 kB are read.
+        wall_s: Unix time now; None: moments are not read.
+    """
+    text = text[:_TEXT_CHARS]
+    for match in _cues(_KEY, text):
+        unit = (match.group(1) or "").lower()
+        found = _said_at(text, match.end(), wall_s, 0.001 if unit.startswith("m") else 1.0)
+        if found is not None:
+            return min(found, LONGEST_S)
+    for match in _cues(_CUE, text):
+        filler = _FILLER.match(text, match.end())
+        found = _said_at(text, match.end() if filler is None else filler.end(), wall_s)
+        if found is not None:
+            return min(found, LONGEST_S)
+    return None
+
+
+def _cues(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    return [match for _, match in zip(range(_CUES), pattern.finditer(text), strict=False)]
+
+
+def _said_at(text: str, at: int, wall_s: float | None, unit_s: float = 1.0) -> float | None:
+    """What is said at this place: a moment, a duration, or a number with nothing behind it."""
+    if match := _MOMENT.match(text, at):
+        return None if wall_s is None else _until(match.group(), wall_s)
+    if match := _CLOCK.match(text, at):
+        return _duration_s(match.group())
+    parts = _parts_s(text, at)
+    if parts is not None:
+        return parts[0]
+    match = _NUMBER.match(text, at)
+    if match is None or not _ENDS.match(text, match.end()):
+        return None
+    plain = float(match.group())
+    if plain * unit_s > EPOCH_S and wall_s is None:
+        return None
+    return _of_number(plain, wall_s or 0.0, unit_s)

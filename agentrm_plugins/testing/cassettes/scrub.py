@@ -1,0 +1,225 @@
+"""Take everything out of a recording that matching and replaying do not need.
+
+What stays is named in `fields`; texts that stay are masked besides (`redaction`), and what was sent
+as a secret is not repeated where a server echoes it. The same request is scrubbed to the same
+words each time, so a scrubbed recording matches the scrubbed request of a replay.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from agentrm_plugins.redaction import HIDDEN, masked, names_a_secret
+from agentrm_plugins.testing.cassettes.fields import (
+    FIELDS,
+    ID_FIELDS,
+    KNOWN_ID,
+    MEDIA_FIELDS,
+    QUERY,
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    SCHEMA_FIELDS,
+    SEALED_FIELDS,
+)
+
+__all__ = ["Scrubber"]
+
+_STARRED = re.compile(r"[^\s'\"]{0,200}\*{3,}[^\s'\"]{0,200}")
+_BASE64 = re.compile(r"(?:data:[\w/+.;=-]{0,80},)?[A-Za-z0-9+/_=\r\n-]{256,}")
+_SCHEMA_WORDS = frozenset({"type", "description", "title", "format", "$ref", "required"})
+_EVENT = re.compile(
+    r"(?:response|message|content_block|completion|thread|image|audio|transcript|error|ping|done)"
+    r"[a-z_.]{0,60}"
+)
+_LEAST_SECRET = 6
+"""Shorter values of a secret's name are not looked for elsewhere: they are parts of other words."""
+_UNSAID = frozenset({401, 403})
+"""Of such a refusal the text tells about keys and accounts, and nothing that a replay needs."""
+
+
+class Scrubber:
+    """Scrubs the requests and responses of one recording.
+
+    Args:
+        origin: Scheme and host that are written instead of the real ones.
+    """
+
+    def __init__(self, origin: str) -> None:
+        self._origin = urlsplit(origin)
+        self._sent: set[str] = set()
+
+    # -- requests ---------------------------------------------------------------------------
+
+    def request(self, recorded: Any) -> Any:
+        """Scrub vcrpy's request in place; it is a copy already."""
+        there = urlsplit(recorded.uri)
+        self._note_headers(recorded.headers)
+        if there.password:
+            self._note(there.password)
+        query = []
+        for name, value in parse_qsl(there.query, keep_blank_values=True):
+            if name in QUERY:
+                query.append((name, self._text(value)))
+            elif names_a_secret(name):
+                self._note(value)
+        path = "/".join(quote(self._text(unquote(part)), safe="@:()") for part in there.path.split("/"))
+        where = (self._origin.scheme, self._origin.netloc, path, urlencode(query), "")
+        recorded.uri = urlunsplit(where)
+        recorded.headers = {**_kept(recorded.headers), "host": self._origin.netloc}
+        body = recorded.body
+        if body:
+            recorded.body = self._body(body if isinstance(body, bytes | str) else b"")
+        return recorded
+
+    def _note_headers(self, headers: Mapping[str, Any]) -> None:
+        for name, given in headers.items():
+            if name.lower() in REQUEST_HEADERS or not names_a_secret(name):
+                continue
+            for value in given if isinstance(given, list | tuple) else (given,):
+                text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+                self._note(text.rpartition(" ")[2])
+
+    def _note(self, secret: Any) -> None:
+        if isinstance(secret, str) and len(secret) >= _LEAST_SECRET and secret != HIDDEN:
+            self._sent.add(secret)
+
+    # -- responses --------------------------------------------------------------------------
+
+    def response(self, recorded: dict[str, Any]) -> dict[str, Any]:
+        """Give a scrubbed copy of vcrpy's response."""
+        code = int(recorded["status"]["code"])
+        headers: dict[str, Any] = {}
+        for name, given in recorded["headers"].items():
+            values = given if isinstance(given, list) else [given]
+            allowed = next((value for key, value in RESPONSE_HEADERS if key.fullmatch(name)), None)
+            kept = [value for value in values if allowed and allowed.fullmatch(str(value).strip())]
+            if kept:
+                headers[name] = kept
+        content = next((v[0] for k, v in headers.items() if k.lower() == "content-type"), "")
+        body = recorded["body"].get("string") or b""
+        if "event-stream" in str(content):
+            scrubbed = self._events(body)
+        else:
+            scrubbed = self._body(body, unsaid=code in _UNSAID) if body else b""
+        status = {"code": code, "message": _phrase(code)}
+        return {**recorded, "status": status, "headers": headers, "body": {"string": scrubbed}}
+
+    def _events(self, body: bytes | str) -> bytes:
+        text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+        lines = []
+        for line in text.replace("\r\n", "\n").split("\n"):
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if not line:
+                lines.append("")
+            elif name == "event" and _EVENT.fullmatch(value):
+                lines.append(f"event: {value}")
+            elif name == "data":
+                said = value if value == "[DONE]" else self._body(value).decode()
+                lines.append(f"data: {said}")
+        return "\n".join(lines).encode()
+
+    # -- bodies -----------------------------------------------------------------------------
+
+    def _body(self, body: bytes | str, *, unsaid: bool = False) -> bytes:
+        try:
+            data = json.loads(body)
+        except (ValueError, RecursionError):
+            return HIDDEN.encode()
+        if unsaid and isinstance(data, dict) and "error" in data:
+            error = data["error"]
+            kept = {"message": HIDDEN}
+            if isinstance(error, dict):
+                kept |= {key: error[key] for key in ("type", "code", "param") if key in error}
+            data = {"error": kept}
+        clean = self._value(data, "")
+        return json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def _value(self, value: Any, name: str) -> Any:
+        if isinstance(value, Mapping):
+            if name in SCHEMA_FIELDS or (name == "input" and "role" not in value):
+                return self._open(value)
+            return self._fields(value)
+        if isinstance(value, list):
+            return [self._value(item, name) for item in value]
+        return self._leaf(value, name) if isinstance(value, str) else value
+
+    def _fields(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, item in value.items():
+            if key in FIELDS or key in ID_FIELDS:
+                kept[key] = self._value(item, key)
+            elif names_a_secret(key):
+                self._note(item.rpartition(" ")[2] if isinstance(item, str) else None)
+        return kept
+
+    def _leaf(self, value: str, name: str) -> str:
+        if name in ID_FIELDS:
+            return value if not value or KNOWN_ID.fullmatch(value) else _pseudonym(value)
+        if name in SEALED_FIELDS:
+            return HIDDEN
+        if name in MEDIA_FIELDS and _BASE64.fullmatch(value):
+            return value
+        if name in {"url", "image_url"}:
+            return value if _BASE64.fullmatch(value) else self._link(value)
+        if name == "arguments":
+            return self._arguments(value)
+        return self._text(value)
+
+    def _open(self, value: Any, *, secret: bool = False) -> Any:
+        """Below a name where all names are the tool's own: values of secret names are hidden."""
+        if isinstance(value, Mapping):
+            return {
+                key: self._open(item, secret=(secret or names_a_secret(key)) and key not in _SCHEMA_WORDS)
+                for key, item in value.items()
+            }
+        if isinstance(value, list):
+            return [self._open(item, secret=secret) for item in value]
+        if not isinstance(value, str):
+            return value
+        return HIDDEN if secret else self._text(value)
+
+    def _arguments(self, text: str) -> str:
+        try:
+            data = json.loads(text)
+        except ValueError:
+            return self._text(text)
+        clean = self._open(data)
+        return text if clean == data else json.dumps(clean, ensure_ascii=False)
+
+    def _link(self, link: str) -> str:
+        there = urlsplit(link)
+        host = there.netloc.rpartition("@")[2]
+        return self._text(urlunsplit((there.scheme, host, there.path, "", "")))
+
+    def _text(self, text: str) -> str:
+        for secret in self._sent:
+            text = text.replace(secret, HIDDEN)
+        return _STARRED.sub(HIDDEN, masked(text))
+
+
+def _kept(headers: Mapping[str, Any]) -> dict[str, str]:
+    kept = {}
+    for name, given in headers.items():
+        allowed = REQUEST_HEADERS.get(name.lower())
+        value = given.decode("latin-1") if isinstance(given, bytes) else str(given)
+        if allowed is not None and allowed.fullmatch(value):
+            kept[name] = value
+    return kept
+
+
+def _pseudonym(value: str) -> str:
+    return f"id_{sha256(value.encode()).hexdigest()[:12]}"
+
+
+def _phrase(code: int) -> str:
+    try:
+        return HTTPStatus(code).phrase
+    except ValueError:
+        return ""
