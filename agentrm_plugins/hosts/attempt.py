@@ -279,7 +279,7 @@ class Attempt:
         try:
             result = run.take()
         except BaseException as error:
-            if run.attempt is not None and not run.left:
+            if not run.left:
                 run.attempt.failed(error)
             raise
         return run.attempt.ended(result)

@@ -224,9 +224,9 @@ class Chunks(_Stream):
         try:
             for chunk in self._first:
                 self._gives(chunk, fetched=False)
-                yield chunk
+            lease.idle(idle=True)
+            yield from self._first
             self._first.clear()
-            lease.idle(idle=False)
             while (chunk := self._fetch()) is not _END:
                 self._gives(chunk, fetched=True)
                 lease.idle(idle=True)

@@ -67,7 +67,7 @@ class ReapGuard:
             self._over = True
 
     def _cancel(self) -> None:
-        if not self._over and not self._task.done():
+        if not self._over and not self._cancelled and not self._task.done():
             self._cancelled = True
             self._task.cancel()
 

@@ -13,6 +13,7 @@ leaves the call to the other. At most two are alive.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agentrm_plugins.errors import CallReaped, CallRefused, ClosedError
@@ -167,7 +168,7 @@ class Race:
 
     def _back(self, runner: Runner) -> None:
         error = runner.error
-        if error is None or (len(self._alive) == 1 and self._waiting is None):
+        if error is None or len(self._alive) == 1:
             self._decide(runner)
             return
         judged = judge(error)
@@ -177,73 +178,54 @@ class Race:
         lease = runner.attempt.lease
         further = runner is not self._alive[0]
         self._alive.remove(runner)
-        if further and self._waiting is None:
+        if further:
             self._waiting = lease
             lease.wake = self._ring
             lease.requeue(judged, self._backoff_s)
             self._backoff_s = min(2 * self._backoff_s, _BACKOFF_MAX_S)
         else:
             lease.fail(error, runner.attempt.spent(), judged)
-            self._inherit(lease)
+            lease.heir = self._alive[0].attempt.lease
 
     def _lost(self, runner: Runner) -> None:
         lease = runner.attempt.lease
-        if len(self._alive) == 1 and self._waiting is None:
+        if len(self._alive) == 1:
             self._decide(runner)
             return
+        further = runner is not self._alive[0]
         self._alive.remove(runner)
         runner.leave()
         if not runner.left:
             lease.settle(runner.attempt.spent(), outcome=Outcome.ERROR)
-        if lease.reap_cause == "gave_way" and self._waiting is None:
-            self._ask(self._alive[0].attempt.lease.hedge)
-        self._inherit(lease)
+        if not further:
+            lease.heir = self._alive[0].attempt.lease
+        elif lease.reap_cause == "gave_way":
+            self._further()
 
     def _decided(self, lease: Lease) -> None:
         """The further attempt that waited may go, or not."""
         self._waiting = None
         if lease.lost:
             lease.settle(outcome=Outcome.ERROR)
-            self._ask(self._alive[0].attempt.lease.hedge if self._alive else lease.anew)
-            self._inherit(lease)
+            self._further()
             return
-        try:
+        with suppress(CallRefused, ClosedError):  # no matter: the first goes on
             lease.result()
-        except (CallRefused, ClosedError) as error:
-            if not self._alive:
-                self.winner = _Refused(error)
-            return
-        runner = self._start(lease)
-        self._alive.append(runner)
-        lease.on_suspect(self.suspected)
+            self._alive.append(self._start(lease))
+            lease.on_suspect(self.suspected)
 
     def _further(self) -> None:
         """The only attempt is late: ask for another one, if that may be."""
         if self._waiting is not None or len(self._alive) >= _MOST_ALIVE:
             return
-        lease = self._alive[0].attempt.lease
-        if lease.call.hedge and not lease.ended:
-            self._ask(lease.hedge)
-
-    def _ask(self, how: Callable[[], Lease]) -> None:
-        try:
-            lease = self._waiting = how()
-        except ClosedError as error:
-            if not self._alive:
-                self.winner = _Refused(error)
+        first = self._alive[0].attempt.lease
+        if not first.call.hedge or first.ended or first.reaped:
             return
-        lease.wake = self._ring
-        if lease.decided:
-            self._decided(lease)
-
-    def _inherit(self, lease: Lease) -> None:
-        """Whoever is left stands for the call, if this one did."""
-        if self._alive:
-            heir: Lease | None = self._alive[0].attempt.lease
-        else:
-            heir = self._waiting
-        if heir is not None and heir.ticket != lease.ticket:
-            lease.heir = heir
+        with suppress(ClosedError):
+            lease = self._waiting = first.hedge()
+            lease.wake = self._ring
+            if lease.decided:
+                self._decided(lease)
 
     def _decide(self, winner: Runner) -> None:
         self.winner = winner
@@ -255,23 +237,6 @@ class Race:
         if self._waiting is not None:
             self._waiting.withdraw("superseded")
             self._waiting = None
-
-
-class _Refused:
-    """Nobody is alive, and the core lets nobody go again."""
-
-    over = True
-    left = False
-
-    def __init__(self, error: CallRefused | ClosedError) -> None:
-        self.error = error
-        self.attempt: Any = None
-
-    def take(self) -> Any:
-        raise self.error
-
-    def leave(self) -> None:
-        """There is nothing to leave."""
 
 
 def _answered(runner: Runner) -> bool:

@@ -39,6 +39,7 @@ class HereRun:
         "_job",
         "attempt",
         "error",
+        "left",
         "other",
         "over",
     )

@@ -134,8 +134,7 @@ class TaskRun(ReapGuard):
         try:
             result = winner.take()
         except BaseException as last:
-            if winner.attempt is not None:
-                winner.attempt.failed(last)
+            winner.attempt.failed(last)
             raise
         return winner.attempt.ended(result)
 
