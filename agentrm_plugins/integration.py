@@ -45,6 +45,7 @@ from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run
 from agentrm_plugins.hosts.judgement import judge_response
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
+from agentrm_plugins.hosts.sending import NEVER_S, client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.policy.endpoint.retry_class import classify
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FRAMEWORK",
     "LEAST_BUDGET",
+    "NEVER_S",
     "NOBODY",
     "OVERFLOW_SHARE",
     "PROMPT",
@@ -130,6 +132,7 @@ __all__ = [
     "check_name",
     "check_whole",
     "classify",
+    "client_timeout_s",
     "copied",
     "counter_for",
     "current_identity",
@@ -140,6 +143,7 @@ __all__ = [
     "form_of",
     "hand_off",
     "host_of",
+    "is_sent_once",
     "judge_response",
     "key_fingerprint",
     "leave",

@@ -78,6 +78,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         (1, 'model')
     """
 
+    agentrm_only_counts = True  # it shows no token to anybody
     raise_error = True  # so that a refusal aborts the call
     run_inline = True  # in order, in the caller's own task and context
 

@@ -39,6 +39,7 @@ from agentrm_langchain.identity import Options, declared, identify, lane_of, not
 from agentrm_langchain.ledger import RUN, Run, ledger_of
 from agentrm_langchain.place import Place
 from agentrm_langchain.sdk import under_management
+from agentrm_langchain.sending import CLIENT, forwards_tokens, may_hedge, patience_of
 from agentrm_plugins import AgentRM, Lease, Usage
 from agentrm_plugins.integration import Call, Priority, Said, check_core, retry_policy
 
@@ -68,13 +69,17 @@ class AgentRMChatModel(Delegate):
         group: The group of lanes.
         wait_timeout_s: Seconds that a call may wait for a lane; None: the core's setting.
         first_token_timeout_s: Seconds of silence before the first chunk (or, without streaming,
-            before the answer); None: the core's setting.
+            before the answer); None: the inner model's own `timeout`, or else the core's setting.
         silence_timeout_s: Seconds of silence between two chunks; None: the core's setting.
         total_timeout_s: Seconds for which a call may hold a lane; None: the core's setting.
         abandon_hung: Whether sync calls run on a worker thread that is left behind when the core
             gives the call up. Without it the caller learns of that only when the call returns.
         retry: A `RetryPolicy`: which failures go again, and how often; "default": the default one;
             None: none does.
+        hedge: Whether a second request may be sent when a call is late. It never is for what does
+            more at the provider than answer: stored or background Responses, tools that it runs.
+        adaptive: Whether what is learnt of the endpoint may make a call late; None: the core's
+            setting.
         keep_sdk_retries: Whether the provider's SDK may go on to retry by itself, which holds the
             lane while it sleeps. Else its retries are off, on a copy of the model.
         fields: Any field of `BaseChatModel` or of the inner model, to change it on a copy.
@@ -94,6 +99,8 @@ class AgentRMChatModel(Delegate):
     silence_timeout_s: float | None = None
     total_timeout_s: float | None = None
     abandon_hung: bool = True
+    hedge: bool = True
+    adaptive: bool | None = None
     retry: SkipValidation[Any] = Field(default="default", exclude=True, repr=False)
     keep_sdk_retries: bool = False
 
@@ -207,7 +214,7 @@ class AgentRMChatModel(Delegate):
             return
 
         def make(lease: Lease) -> Iterator[Any]:
-            return gate.stream(self.rm, lease, work, abandon=self.abandon_hung)
+            return gate.stream(self.rm, lease, work, abandon=self.abandon_hung, whole=run.whole)
 
         chunks = place.go(self._call(run, messages, kwargs, True), place.opening(make))
         try:
@@ -224,7 +231,7 @@ class AgentRMChatModel(Delegate):
         if ours:
 
             async def make(lease: Lease) -> AsyncGenerator[Any, None]:
-                return await gate.stream_async(self.rm, lease, work)
+                return await gate.stream_async(self.rm, lease, work, whole=run.whole)
 
             call = self._call(run, messages, kwargs, True)
             chunks = await place.go_async(call, place.opening_async(make))
@@ -251,7 +258,7 @@ class AgentRMChatModel(Delegate):
         return Place(self.rm, number, retry_policy(self.retry))
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
-        run_id, parent, metadata = run
+        run_id, parent, metadata, _ = run
         hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
         own = self._own
         if hint is None:
@@ -260,6 +267,8 @@ class AgentRMChatModel(Delegate):
         else:
             who = identify(self.rm, own, metadata, root=hint.root, above=hint.parent_agent)
         name = model_of(self.inner, kwargs)
+        patience = patience_of(self.inner, kwargs, self.rm.config.leases.total_timeout_s)
+        own_first_s = self.first_token_timeout_s
         return Call(
             who.agent or "main",
             who.tenant or "default",
@@ -270,10 +279,13 @@ class AgentRMChatModel(Delegate):
             who.parent_agent,
             streaming,
             self.wait_timeout_s,
-            self.first_token_timeout_s,
+            patience.first_s if own_first_s is None else own_first_s,
             self.silence_timeout_s,
-            self.total_timeout_s,
+            patience.total_s if self.total_timeout_s is None else self.total_timeout_s,
             max_output_tokens=max_output_of(self.inner, kwargs),
+            hedge=self.hedge and may_hedge(self.inner, kwargs),
+            adaptive=self.adaptive,
+            timeout_source=CLIENT if own_first_s is None and patience.first_s else "",
         )
 
     # -- noting the thread and the run, which LangChain does not hand to the hook -----------
@@ -365,7 +377,8 @@ class AgentRMChatModel(Delegate):
     def _generate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        token = RUN.set(run_of(run_manager))
+        whole = not forwards_tokens(run_manager)
+        token = RUN.set(run_of(run_manager)._replace(whole=whole))
         try:
             return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
         finally:
@@ -374,7 +387,8 @@ class AgentRMChatModel(Delegate):
     async def _agenerate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        token = RUN.set(run_of(run_manager))
+        whole = not forwards_tokens(run_manager)
+        token = RUN.set(run_of(run_manager)._replace(whole=whole))
         try:
             return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
         finally:
