@@ -1,6 +1,6 @@
 """For authors of adapters: what the facade is made of, and stable as the facade is.
 
-An adapter declares a `Call`, and gives `AgentRM.call` a function that makes one attempt in the
+An adapter declares a `Call`, and gives `core_of(rm).call` a function that makes one attempt in the
 lease that it gets: an `Attempt` runs it on the caller's thread, on a worker, in a task or as a
 stream (`Chunks`, `AsyncChunks`), settles with the provider's usage and turns a lost lane into
 `CallReaped`. `enter` and `leave` are the same as `AgentRM.identity`, without the price of a `with`
@@ -15,42 +15,38 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.context import LEAST_BUDGET
-from agentrm_plugins.context.live.lifecycle import ContextLifecycle, fit
 from agentrm_plugins.context.live.recaller import RECALL_TOOL
-from agentrm_plugins.context.live.session import OVERFLOW_SHARE, ContextSession
-from agentrm_plugins.context.notes.summaries import PROMPT, LLMSummariser
+from agentrm_plugins.context.live.session import OVERFLOW_SHARE
+from agentrm_plugins.context.notes.summaries import PROMPT
 from agentrm_plugins.context.notes.text import Passage
-from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
-from agentrm_plugins.context.stores import ColdStore, MemoryStore, Row, SessionKey
+from agentrm_plugins.context.stores import Row
 from agentrm_plugins.context.stores.base import Fence, Owned, taken_over, written
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
-from agentrm_plugins.errors import (
-    BadMessage,
-    BudgetTooSmall,
-    ClosedError,
-    SessionBusy,
-    StoreError,
-    StoreFenced,
-    StoreLocked,
-)
+from agentrm_plugins.errors import ClosedError
 from agentrm_plugins.hosts.attempt import Attempt, stays_open
 from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks, Reading
+from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
-from agentrm_plugins.hosts.judgement import judge_response
+from agentrm_plugins.hosts.judgement import judge, judge_response
 from agentrm_plugins.hosts.lease import Lease
-from agentrm_plugins.hosts.retry import RetryPolicy, retry_policy
+from agentrm_plugins.hosts.retry import retry_policy
 from agentrm_plugins.hosts.sending import NEVER_S, client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
-from agentrm_plugins.policy.endpoint.retry_class import classify
-from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage, parse_priority
-from agentrm_plugins.types.checks import check_group, check_instance, check_name, check_whole
+from agentrm_plugins.types.arguments import no_such_argument, suggesting
+from agentrm_plugins.types.calls import (
+    Outcome,
+    Priority,
+    PriorityName,
+    parse_priority,
+)
+from agentrm_plugins.types.checks import check_group, check_instance
 from agentrm_plugins.types.endpoint_name import Endpoint, host_of, key_fingerprint
 from agentrm_plugins.types.identity import (
     ACTIVE,
@@ -59,11 +55,10 @@ from agentrm_plugins.types.identity import (
     WAITING,
     Active,
     Identity,
-    active_in,
     restore,
 )
 from agentrm_plugins.types.message import FRAMEWORK, ROLES, Message, ToolCall, copied
-from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit, Verdict
+from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,74 +75,51 @@ __all__ = [
     "RECALL_TOOL",
     "REPLY_OVERHEAD",
     "ROLES",
-    "Active",
     "AsyncChunks",
     "Attempt",
-    "BadMessage",
-    "BudgetTooSmall",
-    "Call",
     "Candidate",
     "Chunks",
-    "ColdStore",
-    "ContextLifecycle",
-    "ContextSession",
     "Corpus",
     "Endpoint",
     "Fence",
     "Identity",
     "Job",
-    "Kind",
-    "LLMSummariser",
-    "Lease",
     "LimitReport",
-    "MemoryStore",
     "Message",
     "Outcome",
     "Owned",
     "Passage",
-    "Pressure",
     "Priority",
+    "PriorityName",
     "Reading",
-    "RetryPolicy",
     "Row",
     "RunInfo",
     "Said",
-    "ServerLimit",
-    "SessionBusy",
-    "SessionKey",
-    "StoreError",
-    "StoreFenced",
-    "StoreLocked",
     "ToolCall",
-    "Usage",
     "UsageTally",
     "Verdict",
-    "View",
-    "activated",
     "active_call",
     "active_lease",
     "check_core",
     "check_group",
-    "check_instance",
-    "check_name",
-    "check_whole",
-    "classify",
     "client_timeout_s",
     "copied",
+    "core_of",
     "counter_for",
     "current_identity",
     "enter",
     "estimated_usage",
     "extractive_summary",
-    "fit",
     "form_of",
     "hand_off",
     "host_of",
     "is_sent_once",
+    "judge",
     "judge_response",
     "key_fingerprint",
     "leave",
     "named_in",
+    "no_such_argument",
     "outcome_of",
     "parse_priority",
     "parse_report",
@@ -161,10 +133,16 @@ __all__ = [
     "said_in",
     "say",
     "stays_open",
+    "suggesting",
     "taken_over",
     "while_waiting",
     "written",
 ]
+
+
+def core_of(rm: AgentRM) -> Core:
+    """What adapters ask of the core: lanes, calls, leases, the clock, and news for its limits."""
+    return rm._core  # noqa: SLF001 - this is the door to it
 
 
 def enter(identity: Identity, active: Active | None = None) -> Token[Identity]:
@@ -186,21 +164,6 @@ def enter(identity: Identity, active: Active | None = None) -> Token[Identity]:
 def leave(entered: Token[Identity]) -> None:
     """Undo `enter`."""
     restore(IDENTITY, entered)
-
-
-class activated:  # noqa: N801 - it reads as a verb, and a generator costs three times as much
-    """Code in this block runs inside `lease`: managed calls in it are nested in that call."""
-
-    __slots__ = ("_active", "_token")
-
-    def __init__(self, rm: AgentRM, lease: Lease) -> None:
-        self._active = active_in(rm.core, lease.ticket, lease.call)
-
-    def __enter__(self) -> None:
-        self._token = ACTIVE.set(self._active)
-
-    def __exit__(self, *exc: object) -> None:
-        restore(ACTIVE, self._token)
 
 
 def check_core(rm: Any, group: str | None = None, field: str = "group") -> None:
@@ -233,13 +196,17 @@ def current_identity() -> Identity:
 def active_call(rm: AgentRM) -> Active | None:
     """The managed call of this core inside which the code that runs now is, or None."""
     active = ACTIVE.get()
-    return active if active is not None and active.core == rm.core else None
+    return active if active is not None and active.core == core_of(rm).number else None
 
 
 def active_lease(rm: AgentRM) -> Lease | None:
     """The lease of the managed call inside which the code that runs now is; None if it is lost."""
     active = ACTIVE.get()
-    return rm.lease_of(active.ticket) if active is not None and active.core == rm.core else None
+    return (
+        core_of(rm).lease_of(active.ticket)
+        if active is not None and active.core == core_of(rm).number
+        else None
+    )
 
 
 @contextmanager

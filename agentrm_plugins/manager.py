@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from agentrm_plugins.config import Config, SchedulerConfig
-from agentrm_plugins.errors import CallRefused, ClosedError, ConfigError
+from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.hosts import Host, MonotonicClock
 from agentrm_plugins.hosts.bell import Bell
-from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
+from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
 from agentrm_plugins.hosts.slot import Slot
+from agentrm_plugins.types.arguments import suggesting
 from agentrm_plugins.types.calls import Call, Usage
-from agentrm_plugins.types.checks import check_group, check_whole
-from agentrm_plugins.types.events import EndAgent, Observe
-from agentrm_plugins.types.identity import ACTIVE, IDENTITY, restore
+from agentrm_plugins.types.checks import check_whole
+from agentrm_plugins.types.events import EndAgent
+from agentrm_plugins.types.identity import IDENTITY, restore
 from agentrm_plugins.types.statistics import agent_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import EllipsisType
 
-    from agentrm_plugins.hosts import Clock, EventStream, Lease
-    from agentrm_plugins.hosts.retry import RetryPolicy
-    from agentrm_plugins.types.calls import Priority
+    from agentrm_plugins.config import (
+        BreakerConfig,
+        BudgetConfig,
+        EndpointConfig,
+        LaneGroup,
+        LeaseConfig,
+        Order,
+        OrderName,
+        Price,
+        ShareConfig,
+        TenantConfig,
+    )
+    from agentrm_plugins.hosts import Clock, EventStream
+    from agentrm_plugins.types.calls import Priority, PriorityName
     from agentrm_plugins.types.statistics import Statistics
-    from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 __all__ = ["AgentRM"]
 
-T = TypeVar("T")
-_CORES = itertools.count(1)
 _TOP = {field.name for field in fields(Config)}
 _SCHEDULER = {field.name for field in fields(SchedulerConfig)}
+_LEFT_OUT = {"endpoint_wait_timeout_s": ...}  # None means something there
 _NOTHING = Usage()
 
 
@@ -48,19 +58,48 @@ class AgentRM:
     Args:
         config: The whole configuration; or leave it out and give single fields.
         clock: For tests: a `VirtualClock`. None is the machine's monotonic clock.
-        settings: Fields of `Config` or `SchedulerConfig`, for example ``lanes=8, order="fifo"``.
+
+    All other arguments are the fields of `Config` and of its `SchedulerConfig`, under their names,
+    for example ``lanes=8, order="fifo"``. None (of `endpoint_wait_timeout_s`: ...) is the default.
 
     Raises:
         ConfigError: A field does not exist or has a value that it cannot have.
     """
 
+    @suggesting
     def __init__(
-        self, config: Config | None = None, *, clock: Clock | None = None, **settings: Any
+        self,
+        config: Config | None = None,
+        *,
+        clock: Clock | None = None,
+        lanes: int | None = None,
+        groups: Sequence[LaneGroup] | None = None,
+        order: Order | OrderName | None = None,
+        num_queues: int | None = None,
+        time_quanta_s: Sequence[float] | None = None,
+        boost_interval: int | None = None,
+        boost_every_s: float | None = None,
+        service_s_per_1k_tokens: float | None = None,
+        share_half_life_s: float | None = None,
+        start_levels: Mapping[Priority | PriorityName, int] | None = None,
+        scheduler: SchedulerConfig | None = None,
+        leases: LeaseConfig | None = None,
+        tenants: Mapping[str, TenantConfig] | None = None,
+        max_waiting: int | None = None,
+        max_waiting_per_agent: int | None = None,
+        wait_timeout_s: float | None = None,
+        endpoint_wait_timeout_s: float | EllipsisType | None = ...,
+        adaptive: bool | None = None,
+        agent_idle_s: float | None = None,
+        endpoints: Mapping[str, EndpointConfig] | None = None,
+        breaker: BreakerConfig | None = None,
+        budgets: Sequence[BudgetConfig] | None = None,
+        shares: Sequence[ShareConfig] | None = None,
+        prices: Mapping[str, Price] | None = None,
     ) -> None:
-        self.config = _configure(config, settings)
+        self.config = _configure(config, locals())
         self._host = Host(self.config, clock or MonotonicClock())
-        self.core = next(_CORES)
-        self._groups = {group.name for group in self.config.groups}
+        self._core = Core(self._host)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
@@ -68,12 +107,13 @@ class AgentRM:
 
     # -- calls ------------------------------------------------------------------------------
 
+    @suggesting
     def slot(
         self,
         *,
         agent: str | None = None,
         tenant: str | None = None,
-        priority: Priority | str | None = None,
+        priority: Priority | PriorityName | None = None,
         group: str = "model",
         endpoint: str | None = None,
         estimate: Usage = _NOTHING,
@@ -98,7 +138,9 @@ class AgentRM:
                 is cancelled at that moment, in sync code it runs to its end.
             ClosedError: On entering: the core is closed.
         """
-        who = resolve(self.core, say(agent, tenant, priority, parent_agent), run=run_around())
+        who = resolve(
+            self._core.number, say(agent, tenant, priority, parent_agent), run=run_around()
+        )
         call = Call(
             who.agent or "main",
             who.tenant or "default",
@@ -114,128 +156,17 @@ class AgentRM:
             total_timeout_s=total_timeout_s,
             label=label,
         )
-        self._check(call)
-        return Slot(self, call)
+        self._core.check(call)
+        return Slot(self._core, call)
 
-    def admit(self, call: Call, *, parent: int | None = None) -> Lease:
-        """Wait for a lane, blocking this thread. The caller settles the lease.
-
-        Args:
-            call: What it is for.
-            parent: The ticket of the managed call on whose lane this one may ride; None: that of
-                the call inside which this code runs, if any.
-
-        Raises:
-            CallRefused: The core said no.
-            ClosedError: The core is closed.
-            ConfigError: There is no such lane group.
-        """
-        self._check(call)
-        lease = self._host.submit(call, self._parent(parent))
-        return lease.result() if lease.decided else run(admission(lease))
-
-    async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
-        """Wait for a lane, suspending this task. The caller settles the lease.
-
-        Args:
-            call: What it is for.
-            parent: As in `admit`.
-
-        Raises:
-            CallRefused: The core said no.
-            ClosedError: The core is closed.
-            ConfigError: There is no such lane group.
-        """
-        self._check(call)
-        lease = self._host.submit(call, self._parent(parent))
-        return lease.result() if lease.decided else await run_async(admission(lease))
-
-    def call(
-        self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
-    ) -> T:
-        """Make a call in a lane of its own, and again after failures that `retry` would have cured.
-
-        A call that goes again holds nothing meanwhile: its lane is free, it waits at its own place
-        in the queue, and its endpoint's limits say when it may go.
-
-        Args:
-            call: What is declared of it.
-            make: Makes one attempt. It settles the lease if that went well (or the lease was
-                reaped); if it raises, the core does.
-            retry: Which failures go again; None: none does.
-
-        Raises:
-            CallRefused: The core said no.
-            ClosedError: The core is closed.
-            Exception: What the last attempt raised.
-        """
-        self._check(call)
-        given: T = run(managed_call(self._host, call, self._parent(None), retry), make)
-        return given
-
-    async def call_async(
-        self, call: Call, make: Callable[[Lease], Awaitable[T]], *, retry: RetryPolicy | None = None
-    ) -> T:
-        """The same in a task.
-
-        Raises:
-            CallRefused: The core said no.
-            ClosedError: The core is closed.
-            Exception: What the last attempt raised.
-        """
-        self._check(call)
-        flow = managed_call(self._host, call, self._parent(None), retry)
-        given: T = await run_async(flow, make)
-        return given
-
-    def observe(
-        self,
-        endpoint: str,
-        report: LimitReport,
-        verdict: Verdict | None = None,
-        sent_s: float | None = None,
-    ) -> None:
-        """For transports: a response of `endpoint` was seen, and what it says of the limits.
-
-        Args:
-            endpoint: "host/model#fingerprint of the key".
-            report: What its headers say.
-            verdict: What became of the request, if no managed call will tell: else it counts twice.
-            sent_s: When the request went, on this core's clock (`now_s`); None: just now.
-        """
-        self._host.feed(Observe(endpoint, report, verdict, sent_s))
-
-    def lease_of(self, ticket: int) -> Lease | None:
-        """For transports: the lease of a call that runs; None if it ended or was reaped."""
-        return self._host.lease(ticket)
-
-    @property
-    def now_s(self) -> float:
-        """The time on this core's clock, seconds."""
-        return self._host.clock.now()
-
-    def admit_nowait(self, call: Call) -> Lease | None:
-        """A lane now, or None. The caller settles the lease.
-
-        Raises:
-            ClosedError: The core is closed.
-            ConfigError: There is no such lane group.
-        """
-        self._check(call)
-        try:
-            call = replace(call, wait_timeout_s=0.0)
-            lease: Lease = run(admission(self._host.submit(call, self._parent(None))))
-        except CallRefused:
-            return None
-        return lease
-
+    @suggesting
     @contextmanager
     def identity(
         self,
         *,
         agent: str | None = None,
         tenant: str | None = None,
-        priority: Priority | str | None = None,
+        priority: Priority | PriorityName | None = None,
         parent_agent: str | None = None,
     ) -> Iterator[None]:
         """Say for whom all managed calls inside this block are made, by whatever plugin.
@@ -247,7 +178,7 @@ class AgentRM:
             ConfigError: A name that is empty, or a priority that is not one of the three.
         """
         said = say(agent, tenant, priority, parent_agent)
-        token = IDENTITY.set(declared(self.core, said))
+        token = IDENTITY.set(declared(self._core.number, said))
         try:
             yield
         finally:
@@ -353,27 +284,20 @@ class AgentRM:
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
-    # -- helpers ----------------------------------------------------------------------------
-
-    def _parent(self, given: int | None) -> int | None:
-        if given is not None:
-            return given
-        active = ACTIVE.get()
-        return active.ticket if active is not None and active.core == self.core else None
-
-    def _check(self, call: Call) -> None:
-        if call.group not in self._groups:
-            check_group("group", call.group, self.config.groups)
-        if self.closed:
-            raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
-
 
 def _ring(loop: asyncio.AbstractEventLoop, idle: asyncio.Event) -> None:
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(idle.set)
 
 
-def _configure(config: Config | None, settings: dict[str, Any]) -> Config:
+def _configure(config: Config | None, given: dict[str, Any]) -> Config:
+    """The configuration from the arguments of `AgentRM`."""
+    known = _TOP | _SCHEDULER
+    settings = {
+        name: value
+        for name, value in given.items()
+        if name in known and value is not _LEFT_OUT.get(name)
+    }
     if config is not None:
         if not isinstance(config, Config):
             raise ConfigError("config", config, "give a Config(...), or single fields by name")
@@ -381,13 +305,7 @@ def _configure(config: Config | None, settings: dict[str, Any]) -> Config:
             name = next(iter(settings))
             raise ConfigError(name, settings[name], "give either a Config or single fields")
         return config
-    for name, value in settings.items():
-        if name not in _TOP | _SCHEDULER:
-            way = f"no such setting; use one of {', '.join(sorted(_TOP | _SCHEDULER))}"
-            raise ConfigError(name, value, way)
-    top = {name: value for name, value in settings.items() if name in _TOP}
-    inner = {name: value for name, value in settings.items() if name in _SCHEDULER}
+    inner = {name: settings.pop(name) for name in _SCHEDULER if name in settings}
     if inner:
-        base = top.get("scheduler", SchedulerConfig())
-        top["scheduler"] = replace(base, **inner)
-    return Config(**top)
+        settings["scheduler"] = replace(settings.get("scheduler", SchedulerConfig()), **inner)
+    return Config(**settings)

@@ -14,10 +14,7 @@ from langchain_openai import ChatOpenAI
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from agentrm_langchain import AgentRMMiddleware
-from agentrm_plugins import AgentRM
-from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextLifecycle
-from agentrm_plugins.context.stores import SqliteStore
+from agentrm_plugins import AgentRM, ContextConfig, ContextLifecycle, SqliteStore
 
 THREAD = {"configurable": {"thread_id": "ada"}, "metadata": {"tenant": "acme"}}
 SMALL = ContextConfig(budget_tokens=900, model="gpt-4o-mini")

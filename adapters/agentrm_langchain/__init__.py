@@ -12,8 +12,9 @@
 from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.callbacks import AgentRMCallbackHandler
-from agentrm_langchain.chat_model import AgentRMChatModel, wrap_chat_model
+from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.runs import ChainRun
+from agentrm_langchain.wrap import wrap_chat_model
 
 if TYPE_CHECKING:
     from agentrm_langchain.middleware import AgentRMMiddleware
@@ -43,24 +44,26 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for, the first time that it is.
+if not TYPE_CHECKING:  # else a name that does not exist would pass the type checker
 
-    Raises:
-        ImportError: `AgentRMMiddleware` without the package langchain.
-    """
-    from importlib import import_module
+    def __getattr__(name: str) -> Any:
+        """Import what is asked for, the first time that it is.
 
-    module = _LATER.get(name)
-    if module is None:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    try:
-        found = getattr(import_module(f"{__name__}.{module}"), name)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in {"langchain", "langgraph"}:
-            raise
-        msg = f"{name} needs the package langchain: pip install 'agentrm-plugins[agents]'"
-        raise ImportError(msg, name=error.name) from error
-    globals()[name] = found
-    return found
+        Raises:
+            ImportError: `AgentRMMiddleware` without the package langchain.
+        """
+        from importlib import import_module
+
+        module = _LATER.get(name)
+        if module is None:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        try:
+            found = getattr(import_module(f"{__name__}.{module}"), name)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.partition(".")[0] not in {"langchain", "langgraph"}:
+                raise
+            msg = f"{name} needs the package langchain: pip install 'agentrm-plugins[agents]'"
+            raise ImportError(msg, name=error.name) from error
+        globals()[name] = found
+        return found

@@ -33,15 +33,15 @@ from agentrm_langchain.ledger import Held, Hint, ledger_of, watch
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
 from agentrm_langchain.usage import Tally, usage_of_generations, used_or_estimated
-from agentrm_plugins import AgentRM, ConfigError, Lease, Usage
-from agentrm_plugins.integration import Call, check_core, outcome_of
+from agentrm_plugins import AgentRM, Call, ConfigError, Lease, Usage
+from agentrm_plugins.integration import check_core, core_of, outcome_of, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
     from agentrm_langchain.runs import Kind
-    from agentrm_plugins.integration import Priority
+    from agentrm_plugins.integration import Priority, PriorityName
 
 __all__ = ["AgentRMCallbackHandler"]
 
@@ -82,13 +82,14 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
     raise_error = True  # so that a refusal aborts the call
     run_inline = True  # in order, in the caller's own task and context
 
+    @suggesting
     def __init__(
         self,
         rm: AgentRM | None = None,
         *,
         agent: str | None = None,
         tenant: str | None = None,
-        priority: Priority | str | None = None,
+        priority: Priority | PriorityName | None = None,
         group: str = "model",
         wait_timeout_s: float | None = None,
         max_runs: int = 1000,
@@ -131,7 +132,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
     def _begin(self, serialized: Any, prompts: Any, *, run_id: UUID, **kwargs: Any) -> None:
         start = self._prepare(serialized, prompts, run_id, kwargs)
         if start is not None:
-            lease = self.rm.admit(start.call, parent=start.parent)
+            lease = core_of(self.rm).admit(start.call, parent=start.parent)
             self._hold(start, lease, run_id, None)
 
     async def _begin_async(
@@ -139,7 +140,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
     ) -> None:
         start = self._prepare(serialized, prompts, run_id, kwargs)
         if start is not None:
-            lease = await self.rm.admit_async(start.call, parent=start.parent)
+            lease = await core_of(self.rm).admit_async(start.call, parent=start.parent)
             self._hold(start, lease, run_id, asyncio.current_task())
 
     def _prepare(self, serialized: Any, prompts: Any, run_id: UUID, kwargs: Any) -> Start | None:
@@ -154,7 +155,9 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         node.agent = agent = who.agent or root
         above = self._runs.above(node)
         parent_agent = who.parent_agent or (above.agent if above is not None else None)
-        if getattr(serialized, "agentrm_core", None) == self.rm.core:  # it manages itself
+        if (
+            getattr(serialized, "agentrm_core", None) == core_of(self.rm).number
+        ):  # it manages itself
             gone = partial(_forget, ledger.hints, key)
             ledger.hints[key] = Hint(as_text(node.root), parent_agent, watch(run_id, gone))
             return None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import ensure_config
@@ -40,8 +40,8 @@ from agentrm_langchain.ledger import RUN, Run, ledger_of
 from agentrm_langchain.place import Place
 from agentrm_langchain.sdk import under_management
 from agentrm_langchain.sending import CLIENT, forwards_tokens, may_hedge, patience_of
-from agentrm_plugins import AgentRM, Lease, Usage
-from agentrm_plugins.integration import Call, Priority, Said, check_core, retry_policy
+from agentrm_plugins import AgentRM, Call, Lease, Usage
+from agentrm_plugins.integration import Priority, Said, check_core, core_of, retry_policy
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -49,7 +49,10 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
     from langchain_core.runnables import RunnableConfig
 
-__all__ = ["AgentRMChatModel", "wrap_chat_model"]
+    from agentrm_plugins import RetryPolicy
+    from agentrm_plugins.integration import PriorityName
+
+__all__ = ["AgentRMChatModel"]
 
 
 class AgentRMChatModel(Delegate):
@@ -104,7 +107,27 @@ class AgentRMChatModel(Delegate):
     retry: SkipValidation[Any] = Field(default="default", exclude=True, repr=False)
     keep_sdk_retries: bool = False
 
-    def __init__(self, inner: Any = None, rm: Any = None, **fields: Any) -> None:
+    if TYPE_CHECKING:  # the fields of the inner model come by `configurable_fields` and the like
+
+        def __init__(
+            self,
+            inner: BaseChatModel,
+            rm: AgentRM,
+            *,
+            agent: str | None = None,
+            tenant: str | None = None,
+            priority: Priority | PriorityName | None = None,
+            group: str = "model",
+            wait_timeout_s: float | None = None,
+            first_token_timeout_s: float | None = None,
+            silence_timeout_s: float | None = None,
+            total_timeout_s: float | None = None,
+            abandon_hung: bool = True,
+            retry: RetryPolicy | Literal["default"] | None = "default",
+            keep_sdk_retries: bool = False,
+        ) -> None: ...
+
+    def __init__(self, inner: Any = None, rm: Any = None, **fields: Any) -> None:  # type: ignore[no-redef]
         check_model(inner)
         check_core(rm, fields.get("group", "model"))
         who = declared(fields.get("agent"), fields.get("tenant"), fields.get("priority"), "model")
@@ -140,7 +163,7 @@ class AgentRMChatModel(Delegate):
     @cached_property
     def _serialized(self) -> Any:
         """What handlers get; ours sees in it that the call is managed already."""
-        return Serialized(super()._serialized, self.rm.core)
+        return Serialized(super()._serialized, core_of(self.rm).number)
 
     # -- the gate ---------------------------------------------------------------------------
 
@@ -413,34 +436,3 @@ class AgentRMChatModel(Delegate):
         return lambda messages, stop=None, run_manager=None, **kwargs: self._astream_of(
             hook, messages, stop, run_manager, kwargs
         )
-
-
-def wrap_chat_model(model: BaseChatModel, rm: AgentRM, **options: Any) -> AgentRMChatModel:
-    """Manage a chat model: the same model to everybody, but every call passes the core.
-
-    Args:
-        model: Any chat model. It is not changed. Wrap it before `bind_tools` and the like.
-        rm: The core.
-        options: The other arguments of `AgentRMChatModel`: ``agent=``, ``tenant=``,
-            ``priority=``, ``group=``, timeouts, ``abandon_hung=``, ``retry=``,
-            ``keep_sdk_retries=``; and ``context=``, a `ContextLifecycle` that keeps each thread's
-            messages within its budget (see `agentrm_langchain.contextual`).
-
-    Raises:
-        ConfigError: `model` is no chat model, `rm` is no core, or an option has a bad value.
-        ClosedError: The core is closed.
-
-    Example:
-        >>> from langchain_core.language_models import FakeListChatModel
-        >>> from agentrm_plugins import AgentRM
-        >>> with AgentRM(lanes=2) as rm:
-        ...     model = wrap_chat_model(FakeListChatModel(responses=["hello"]), rm, agent="me")
-        ...     model.invoke("hi").content, rm.statistics().settled
-        ('hello', 1)
-    """
-    if options.get("context") is not None or hasattr(type(model), "_with_context"):
-        from agentrm_langchain.contextual import ContextChatModel
-
-        return ContextChatModel(model, rm, **options)
-    options.pop("context", None)
-    return AgentRMChatModel(model, rm, **options)

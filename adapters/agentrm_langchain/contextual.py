@@ -26,8 +26,7 @@ from agentrm_langchain.views import (
     check_manager,
     conversation_of,
 )
-from agentrm_plugins import Usage
-from agentrm_plugins.integration import ContextLifecycle
+from agentrm_plugins import ContextLifecycle, Usage
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import Field, SkipValidation
 
 from agentrm_langchain.swap import swap
-from agentrm_plugins import ConfigError
+from agentrm_plugins.integration import no_such_argument
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -101,8 +101,7 @@ class Delegate(BaseChatModel):
         changes = {name: fields.pop(name) for name in list(fields) if name not in own}
         for name, value in changes.items():
             if name not in inner_fields:
-                way = f"no such field of {type(self).__name__} or {type(inner).__name__}"
-                raise ConfigError(name, value, way)
+                raise no_such_argument(name, value, {*own, *inner_fields} - {"inner", "rm"})
         if changes:  # as LangChain's own configurable fields do it
             kept = {k: v for k, v in inner.__dict__.items() if k in inner_fields}
             inner = type(inner)(**{**kept, **changes})

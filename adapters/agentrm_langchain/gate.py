@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.said import text_of
 from agentrm_langchain.usage import Tally, used_or_estimated
-from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading, stays_open
+from agentrm_plugins.integration import (
+    AsyncChunks,
+    Attempt,
+    Chunks,
+    Reading,
+    core_of,
+    stays_open,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
@@ -21,7 +28,7 @@ __all__ = ["call", "call_async", "call_in_thread", "stream", "stream_async"]
 
 def call(rm: AgentRM, lease: Lease, work: Callable[[], Any], *, abandon: bool) -> Any:
     """Run `work`, which gives a `ChatResult`; on a worker that can be left behind, if `abandon`."""
-    attempt = Attempt(rm.core, lease, _settle)
+    attempt = Attempt(core_of(rm).number, lease, _settle)
     return attempt.on_worker(work) if abandon else attempt.here(work)
 
 
@@ -29,12 +36,12 @@ async def call_async(
     rm: AgentRM, lease: Lease, work: Callable[[], Coroutine[Any, Any, Any]]
 ) -> Any:
     """Await `work()`, which gives a `ChatResult`."""
-    return await Attempt(rm.core, lease, _settle).in_task(work)
+    return await Attempt(core_of(rm).number, lease, _settle).in_task(work)
 
 
 async def call_in_thread(rm: AgentRM, lease: Lease, work: Callable[[], Any]) -> Any:
     """The same for a model that has no async way."""
-    return await Attempt(rm.core, lease, _settle).in_thread(work)
+    return await Attempt(core_of(rm).number, lease, _settle).in_thread(work)
 
 
 def stream(
@@ -54,7 +61,7 @@ def stream(
         abandon: Whether it can be left behind when it hangs.
         whole: Whether nobody sees a chunk before all have come.
     """
-    attempt = Attempt(rm.core, lease, stays_open)
+    attempt = Attempt(core_of(rm).number, lease, stays_open)
     return Chunks(attempt, work, _READING[whole], worker=abandon).begin()
 
 
@@ -62,7 +69,7 @@ async def stream_async(
     rm: AgentRM, lease: Lease, work: Callable[[], AsyncIterator[Any]], *, whole: bool = False
 ) -> AsyncGenerator[Any, None]:
     """The same in async code."""
-    attempt = Attempt(rm.core, lease, stays_open)
+    attempt = Attempt(core_of(rm).number, lease, stays_open)
     return await AsyncChunks(attempt, work, _READING[whole]).begin()
 
 

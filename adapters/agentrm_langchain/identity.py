@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import var_child_runnable_config
 
-from agentrm_plugins.integration import Identity, Priority, RunInfo, Said, named_in, resolve, say
+from agentrm_plugins.integration import (
+    Identity,
+    Priority,
+    RunInfo,
+    Said,
+    core_of,
+    named_in,
+    resolve,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +110,7 @@ def identify(
     """
     if thread is None:
         thread = thread_of(metadata)
-    return resolve(rm.core, own=own.said, run=RunInfo(metadata, thread, root, above))
+    return resolve(core_of(rm).number, own=own.said, run=RunInfo(metadata, thread, root, above))
 
 
 def thread_of(metadata: Mapping[str, Any]) -> Any:

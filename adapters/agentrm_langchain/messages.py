@@ -32,14 +32,8 @@ from langchain_core.messages import (
     ToolMessageChunk,
 )
 
-from agentrm_plugins.integration import (
-    FRAMEWORK,
-    ROLES,
-    BadMessage,
-    Message,
-    ToolCall,
-    copied,
-)
+from agentrm_plugins import BadMessage
+from agentrm_plugins.integration import FRAMEWORK, ROLES, Message, ToolCall, copied
 
 __all__ = ["from_message", "from_messages", "parts_of", "to_message", "to_messages"]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.language_models import BaseChatModel
@@ -25,8 +25,9 @@ from agentrm_langchain.recalling import recall_tool
 from agentrm_langchain.toolcalls import run_tool, run_tool_async
 from agentrm_langchain.usage import usage_of_metadata
 from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
+from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import AgentRM, Call, ConfigError
-from agentrm_plugins.integration import check_core, enter, leave
+from agentrm_plugins.integration import check_core, enter, leave, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
     from langgraph.prebuilt.tool_node import ToolCallRequest
 
-    from agentrm_plugins.integration import ContextLifecycle, Identity, Pressure, SessionKey
+    from agentrm_plugins import ContextLifecycle, Pressure, RetryPolicy, SessionKey
+    from agentrm_plugins.integration import Identity, Priority, PriorityName
 
 __all__ = ["AgentRMMiddleware"]
 
@@ -58,14 +60,22 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         tools: The lane group whose lanes tool calls take. None: the group "tools" if the core has
             one. False: tool calls take no lane.
         recall: Whether the agent gets the tool `recall`. It needs a `context`.
-        options: The other arguments of `AgentRMChatModel` for a model that is not managed yet:
-            ``group=``, timeouts, ``abandon_hung=``.
+        group: This and the following are those of `AgentRMChatModel`, for a model that is not
+            managed yet.
+        retry: Which failures go again.
+        keep_sdk_retries: Whether the provider's SDK may retry by itself.
+        abandon_hung: Whether a sync call that hangs is left behind.
+        wait_timeout_s: Seconds that a model call may wait for a lane.
+        first_token_timeout_s: Seconds of silence before its first chunk or its answer.
+        silence_timeout_s: Seconds of silence between two chunks.
+        total_timeout_s: Seconds for which it may hold a lane.
 
     Raises:
         ConfigError: A value that cannot be.
         ClosedError: The core is closed.
     """
 
+    @suggesting
     def __init__(
         self,
         rm: AgentRM,
@@ -73,19 +83,27 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         context: ContextLifecycle | None = None,
         agent: str | None = None,
         tenant: str | None = None,
-        priority: Any = None,
-        tools: str | bool | None = None,
+        priority: Priority | PriorityName | None = None,
+        tools: str | Literal[False] | None = None,
         recall: bool = True,
-        **options: Any,
+        group: str = "model",
+        retry: RetryPolicy | Literal["default"] | None = "default",
+        keep_sdk_retries: bool = False,
+        abandon_hung: bool = True,
+        wait_timeout_s: float | None = None,
+        first_token_timeout_s: float | None = None,
+        silence_timeout_s: float | None = None,
+        total_timeout_s: float | None = None,
     ) -> None:
+        given = {name: value for name, value in locals().items() if name in OPTIONS}
         super().__init__()
         self.rm = rm
         self.context = context
-        self._own = declared(agent, tenant, priority, options.get("group", "model"))
+        self._own = declared(agent, tenant, priority, group)
         check_core(rm, self._own.group)
         self._tool_lanes = _tool_lanes(rm, tools)
-        given = {"agent": agent, "tenant": tenant, "priority": self._own.said.priority}
-        self._options = {**options, **{k: v for k, v in given.items() if v is not None}}
+        # The messages are fitted here, and not by the model once more.
+        self._options = {**given, "priority": self._own.said.priority, "context": None}
         self._views = None if context is None else Views(context, rm)
         self.tools: list[BaseTool] = []
         if self._views is not None and recall:
@@ -168,7 +186,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
                 self._models.pop(next(iter(self._models)))
             found = self._models[id(model)] = (
                 model,
-                AgentRMChatModel(model, self.rm, **self._options),
+                managed_model(model, self.rm, self._options),
             )
         return found[1]
 
@@ -236,7 +254,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         return {} if self.context is None else dict(self.context.statistics())
 
 
-def _tool_lanes(rm: AgentRM, tools: str | bool | None) -> str | None:
+def _tool_lanes(rm: AgentRM, tools: str | Literal[False] | None) -> str | None:
     names = {group.name for group in rm.config.groups}
     if tools is None:
         return "tools" if "tools" in names else None

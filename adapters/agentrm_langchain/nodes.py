@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
     from agentrm_langchain.views import Fitted
-    from agentrm_plugins import AgentRM
-    from agentrm_plugins.integration import ContextLifecycle
+    from agentrm_plugins import AgentRM, ContextLifecycle
 
 __all__ = ["pre_model_hook"]
 

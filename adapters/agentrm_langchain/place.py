@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.ledger import ledger_of
+from agentrm_plugins.integration import core_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentrm_plugins import AgentRM, Lease
-    from agentrm_plugins.integration import Call, RetryPolicy
+    from agentrm_plugins import AgentRM, Call, Lease, RetryPolicy
 
 __all__ = ["Place"]
 
@@ -53,7 +53,7 @@ class Place:
         """
         held = self._ledger.held.get(self._key)
         if held is None:
-            return self._rm.call(call, make, retry=self._policy)
+            return core_of(self._rm).call(call, make, retry=self._policy)
         try:
             return make(held.lease)
         except BaseException as error:
@@ -70,7 +70,7 @@ class Place:
         """
         held = self._ledger.held.get(self._key)
         if held is None:
-            return await self._rm.call_async(call, make, retry=self._policy)
+            return await core_of(self._rm).call_async(call, make, retry=self._policy)
         try:
             return await make(held.lease)
         except BaseException as error:

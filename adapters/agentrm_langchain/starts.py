@@ -12,8 +12,7 @@ from agentrm_plugins.integration import request_counter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentrm_plugins import AgentRM
-    from agentrm_plugins.integration import Call
+    from agentrm_plugins import AgentRM, Call
 
 __all__ = ["Batch", "Batches", "Start", "asked_of", "is_streaming"]
 

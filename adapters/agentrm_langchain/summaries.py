@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.messages import to_messages
-from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import (
-    PROMPT,
-    LLMSummariser,
-    counter_for,
-    extractive_summary,
-)
+from agentrm_plugins import AgentRM, ConfigError, LLMSummariser
+from agentrm_plugins.integration import PROMPT, counter_for, extractive_summary
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

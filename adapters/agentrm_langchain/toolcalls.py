@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.integration import Attempt, active_call
+from agentrm_plugins.integration import Attempt, active_call, core_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,7 +35,7 @@ def run_tool(rm: AgentRM, call: Call, handler: Callable[[Any], Any], request: An
     if _held(rm, call):
         return handler(request)
     work = partial(handler, request)
-    return rm.call(call, lambda lease: Attempt(rm.core, lease).here(work))
+    return core_of(rm).call(call, lambda lease: Attempt(core_of(rm).number, lease).here(work))
 
 
 async def run_tool_async(
@@ -51,6 +51,6 @@ async def run_tool_async(
         return await handler(request)
 
     def attempt(lease: Lease) -> Awaitable[Any]:
-        return Attempt(rm.core, lease).in_task(partial(handler, request))
+        return Attempt(core_of(rm).number, lease).in_task(partial(handler, request))
 
-    return await rm.call_async(call, attempt)
+    return await core_of(rm).call_async(call, attempt)

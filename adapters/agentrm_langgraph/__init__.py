@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["LangGraphColdStore", "manage_graph", "managed_node", "pre_model_hook"]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the context lifecycle's parts when they are first asked for."""
-    if name == "LangGraphColdStore":
-        from agentrm_langgraph.cold_store import LangGraphColdStore
+if not TYPE_CHECKING:  # else a name that does not exist would pass the type checker
 
-        return LangGraphColdStore
-    if name == "pre_model_hook":
-        from agentrm_langchain import pre_model_hook
+    def __getattr__(name: str) -> Any:
+        """Import the context lifecycle's parts when they are first asked for."""
+        if name == "LangGraphColdStore":
+            from agentrm_langgraph.cold_store import LangGraphColdStore
 
-        return pre_model_hook
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+            return LangGraphColdStore
+        if name == "pre_model_hook":
+            from agentrm_langchain import pre_model_hook
+
+            return pre_model_hook
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)

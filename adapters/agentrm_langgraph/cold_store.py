@@ -29,19 +29,21 @@ from dataclasses import asdict, dataclass, field, replace
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchOp
 
 from agentrm_langgraph.items import Items
-from agentrm_plugins import ConfigError
-from agentrm_plugins.integration import (
-    Candidate,
-    Corpus,
-    Fence,
+from agentrm_plugins import (
+    ConfigError,
     MemoryStore,
-    Owned,
-    Passage,
-    Row,
     SessionBusy,
     SessionKey,
     StoreError,
     StoreFenced,
+)
+from agentrm_plugins.integration import (
+    Candidate,
+    Corpus,
+    Fence,
+    Owned,
+    Passage,
+    Row,
     taken_over,
     written,
 )

@@ -18,7 +18,7 @@ from agentrm_langgraph.gate import AgentOf, Gate, Options
 from agentrm_langgraph.hoist import GATE, gate_of, passed
 from agentrm_langgraph.nodes import GatedRunnable
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import check_group
+from agentrm_plugins.integration import check_group, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ __all__ = ["gate_of", "manage_function", "managed_node"]
 F = TypeVar("F")
 
 
+@suggesting
 def managed_node(
     fn: F,
     rm: AgentRM,

@@ -24,6 +24,7 @@ from agentrm_plugins.integration import (
     RunInfo,
     Said,
     active_call,
+    core_of,
     current_identity,
     enter,
     leave,
@@ -185,7 +186,7 @@ class Gate:
         agent_of = self.options.agent
         named = agent_of(config or {}) if agent_of is not None else None
         own = Said(None if named is None or named == "" else str(named))
-        who = resolve(self.rm.core, own=own, run=run)
+        who = resolve(core_of(self.rm).number, own=own, run=run)
         agent, parent, priority = who.agent or "main", who.parent_agent, who.priority
         key = (who.tenant or "default", agent)
         ours = key != (outer.tenant or "default", outer.agent)
@@ -235,7 +236,7 @@ class Gate:
         self, who: Who, call: Call, config: RunnableConfig | None, body: Callable[[Any], T]
     ) -> T:
         def make(lease: Lease) -> T:
-            guard, attempt = Guard(self, lease), Attempt(self.rm.core, lease)
+            guard, attempt = Guard(self, lease), Attempt(core_of(self.rm).number, lease)
             run = attempt.on_worker if self.options.abandon else attempt.here
             entered, beats = enter(who.identity, attempt.active), BEATS.set(Beats(lease))
             try:
@@ -245,7 +246,7 @@ class Gate:
                 restore(BEATS, beats)
                 leave(entered)
 
-        return self.rm.call(call, make)
+        return core_of(self.rm).call(call, make)
 
     async def arun(self, config: RunnableConfig | None, body: Callable[[Any], Awaitable[T]]) -> T:
         """The same for async code.
@@ -278,7 +279,7 @@ class Gate:
         body: Callable[[Any], Awaitable[T]],
     ) -> T:
         async def make(lease: Lease) -> T:
-            guard, attempt = Guard(self, lease), Attempt(self.rm.core, lease)
+            guard, attempt = Guard(self, lease), Attempt(core_of(self.rm).number, lease)
             entered, beats = enter(who.identity, attempt.active), BEATS.set(Beats(lease))
             try:
                 return await attempt.in_task(partial(body, guard.wrap(config)))
@@ -287,4 +288,4 @@ class Gate:
                 restore(BEATS, beats)
                 leave(entered)
 
-        return await self.rm.call_async(call, make)
+        return await core_of(self.rm).call_async(call, make)

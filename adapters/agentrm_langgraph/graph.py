@@ -22,14 +22,14 @@ from agentrm_langgraph.hoist import gate_of
 from agentrm_langgraph.nodes import ManagedNode
 from agentrm_langgraph.runs import RUN, new_run, release_contexts
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import check_core, check_group
+from agentrm_plugins.integration import check_core, check_group, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from langgraph.pregel._read import PregelNode
 
-    from agentrm_plugins.integration import ContextLifecycle
+    from agentrm_plugins import ContextLifecycle
 
 __all__ = ["manage_graph"]
 
@@ -39,6 +39,7 @@ _AUTO = "auto"
 _PREVIOUS = "__previous__"  # the channel that only a functional graph has
 
 
+@suggesting
 def manage_graph(
     graph: G,
     rm: AgentRM,

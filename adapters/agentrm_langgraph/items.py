@@ -13,8 +13,7 @@ from typing import Any
 
 from langgraph.store.base import BaseStore, Op, PutOp, SearchOp
 
-from agentrm_plugins import AgentRMError
-from agentrm_plugins.integration import SessionKey, StoreError, StoreLocked
+from agentrm_plugins import AgentRMError, SessionKey, StoreError, StoreLocked
 
 __all__ = ["Items", "decoded", "encoded"]
 

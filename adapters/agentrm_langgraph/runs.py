@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.integration import Job, hand_off
 
 if TYPE_CHECKING:
-    from agentrm_plugins import AgentRM
-    from agentrm_plugins.integration import ContextLifecycle
+    from agentrm_plugins import AgentRM, ContextLifecycle
 
 __all__ = ["RUN", "Run", "new_run", "release_contexts"]
 

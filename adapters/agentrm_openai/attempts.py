@@ -16,7 +16,7 @@ from openai._response import BaseAPIResponse
 
 from agentrm_openai.said import text_of
 from agentrm_openai.usage import Tally, usage_of_body, used_or_estimated
-from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading
+from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading, core_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ def attempt(rm: AgentRM, lease: Lease, send: Callable[[], Any]) -> Any:
     def fork(one: Attempt) -> Callable[[], Any]:
         return partial(_sent, one, send)
 
-    one = Attempt(rm.core, lease, _settle)
+    one = Attempt(core_of(rm).number, lease, _settle)
     return one.here(fork(one), fork)
 
 
@@ -52,7 +52,7 @@ async def attempt_async(rm: AgentRM, lease: Lease, send: Callable[[], Awaitable[
     def fork(one: Attempt) -> Callable[[], Awaitable[Any]]:
         return partial(_sent_async, one, send)
 
-    one = Attempt(rm.core, lease, _settle)
+    one = Attempt(core_of(rm).number, lease, _settle)
     return await one.in_task(fork(one), fork)
 
 

@@ -7,7 +7,7 @@ streaming responses) ends in the client's one method `request`, so that is where
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import openai
 from openai._base_client import SyncAPIClient
@@ -15,19 +15,19 @@ from openai._base_client import SyncAPIClient
 from agentrm_openai.attempts import attempt, attempt_async
 from agentrm_openai.clients import observed_twin
 from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
-from agentrm_plugins import AgentRM, ConfigError
+from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
 from agentrm_plugins.integration import (
-    Call,
-    RetryPolicy,
     active_lease,
     check_core,
+    core_of,
     parse_priority,
     retry_policy,
+    suggesting,
 )
 
 if TYPE_CHECKING:
     from agentrm_plugins import Lease
-    from agentrm_plugins.integration import Priority
+    from agentrm_plugins.integration import Priority, PriorityName
 
 __all__ = ["manage_client"]
 
@@ -35,15 +35,16 @@ _Client = TypeVar("_Client", openai.OpenAI, openai.AsyncOpenAI)
 _RAW = "X-Stainless-Raw-Response"
 
 
+@suggesting
 def manage_client(
     client: _Client,
     rm: AgentRM,
     *,
     agent: str | None = None,
     tenant: str | None = None,
-    priority: Priority | str | None = None,
+    priority: Priority | PriorityName | None = None,
     group: str = "model",
-    retry: RetryPolicy | str | None = "default",
+    retry: RetryPolicy | Literal["default"] | None = "default",
     keep_sdk_retries: bool = False,
     wait_timeout_s: float | None = None,
     first_token_timeout_s: float | None = None,
@@ -193,7 +194,7 @@ class _ManagedSync(_Managed):
         def make(lease: Lease) -> Any:
             return attempt(management.rm, lease, send)
 
-        return management.rm.call(call, make, retry=management.policy)
+        return core_of(management.rm).call(call, make, retry=management.policy)
 
 
 class _ManagedAsync(_Managed):
@@ -211,4 +212,4 @@ class _ManagedAsync(_Managed):
         async def make(lease: Lease) -> Any:
             return await attempt_async(management.rm, lease, send)
 
-        return await management.rm.call_async(call, make, retry=management.policy)
+        return await core_of(management.rm).call_async(call, make, retry=management.policy)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.integration import active_lease
+from agentrm_plugins.integration import active_lease, core_of
 
 if TYPE_CHECKING:
     from agentrm_openai.exchange import Answer, Exchange
@@ -33,7 +33,7 @@ class CoreObserver:
     def on_request(self, exchange: Exchange, now_s: float) -> None:
         """Note whose it is; when the core gives that call up, a thread in its read is woken."""
         lease = active_lease(self.rm)
-        exchange.token = _Seen(lease, self.rm.now_s)
+        exchange.token = _Seen(lease, core_of(self.rm).now_s)
         if lease is not None and exchange.blocking:
             lease.on_reap(exchange.abort)
 
@@ -43,9 +43,9 @@ class CoreObserver:
         lease = seen.lease
         if lease is not None and lease.call.endpoint is not None:
             if answer.verdict is None:  # else the flow tells of it, with the same headers
-                self.rm.observe(lease.call.endpoint, answer.report, None, seen.sent_s)
+                core_of(self.rm).observe(lease.call.endpoint, answer.report, None, seen.sent_s)
             return
-        self.rm.observe(exchange.endpoint.name, answer.report, answer.verdict, seen.sent_s)
+        core_of(self.rm).observe(exchange.endpoint.name, answer.report, answer.verdict, seen.sent_s)
 
     def on_bytes(self, exchange: Exchange, size: int, now_s: float) -> None:
         """A stream is alive even while its SDK makes nothing of what comes."""

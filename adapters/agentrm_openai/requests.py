@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 
-from agentrm_plugins import Usage
+from agentrm_plugins import Call, Usage
 from agentrm_plugins.integration import (
     NEVER_S,
-    Call,
     Endpoint,
     Priority,
     Said,
     check_core,
     client_timeout_s,
+    core_of,
     host_of,
     is_sent_once,
     key_fingerprint,
@@ -79,7 +79,7 @@ class Terms:
             parse_priority(said.get(HEADERS[2]), HEADERS[2]),
         )
         own = Said(self.agent, self.tenant, self.priority)
-        who = resolve(rm.core, words, own, run_around())
+        who = resolve(core_of(rm).number, words, own, run_around())
         model = given.get("model")
         model = model if isinstance(model, str) else ""
         patience_s = _patience_s(client, options)

@@ -18,6 +18,7 @@ from agentrm_plugins.config.scheduling import (
     LaneGroup,
     LeaseConfig,
     Order,
+    OrderName,
     SchedulerConfig,
     TenantConfig,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "LaneGroup",
     "LeaseConfig",
     "Order",
+    "OrderName",
     "Price",
     "SchedulerConfig",
     "ShareConfig",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Literal
 
 from agentrm_plugins.config.endpoints import (
     BreakerConfig,
@@ -18,7 +19,7 @@ from agentrm_plugins.config.endpoints import (
     ShareConfig,
 )
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.types.calls import Priority, parse_priority
+from agentrm_plugins.types.calls import Priority, PriorityName, parse_priority
 from agentrm_plugins.types.checks import (
     check_instance,
     check_name,
@@ -36,11 +37,15 @@ __all__ = [
     "LaneGroup",
     "LeaseConfig",
     "Order",
+    "OrderName",
     "Price",
     "SchedulerConfig",
     "ShareConfig",
     "TenantConfig",
 ]
+
+
+OrderName = Literal["mlfq", "fifo", "round_robin", "priority", "hrrn"]
 
 
 class Order(StrEnum):
@@ -103,14 +108,14 @@ class SchedulerConfig:
         start_levels: Level in which an agent with each priority hint starts.
     """
 
-    order: Order | str = Order.MLFQ
+    order: Order | OrderName = Order.MLFQ
     num_queues: int = 4
     time_quanta_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     boost_interval: int = 100
     boost_every_s: float | None = None
     service_s_per_1k_tokens: float = 0.0
     share_half_life_s: float = 60.0
-    start_levels: Mapping[Priority | str, int] = field(
+    start_levels: Mapping[Priority | PriorityName, int] = field(
         default_factory=lambda: MappingProxyType(
             {Priority.INTERACTIVE: 0, Priority.BATCH: 1, Priority.BACKGROUND: 2}
         )

@@ -7,6 +7,7 @@ shapes that providers publish: a chat turn of some 2 s, a batch call of some 5 s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from agentrm_plugins import AgentRM, Config, ConfigError, LeaseConfig, SchedulerConfig
 from agentrm_plugins.config import Order
@@ -96,7 +97,8 @@ class DemoSettings:
             Config(
                 lanes=self.lanes,
                 scheduler=SchedulerConfig(
-                    order=self.order, time_quanta_s=tuple(scale * s for s in _QUANTA_S)
+                    order=cast("Order", self.order),
+                    time_quanta_s=tuple(scale * s for s in _QUANTA_S),
                 ),
                 leases=LeaseConfig(
                     first_token_timeout_s=scale * self.first_token_timeout_s,

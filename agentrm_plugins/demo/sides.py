@@ -16,6 +16,7 @@ from agentrm_plugins.demo.agents import Agent, Work, crew, work
 from agentrm_plugins.demo.board import Board, ManagedBoard, UnmanagedBoard
 from agentrm_plugins.demo.settings import RETRIES, DemoSettings
 from agentrm_plugins.testing.provider import SimulatedProvider
+from agentrm_plugins.types.calls import Priority
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -93,7 +94,7 @@ async def managed(settings: DemoSettings, look: Callable[[Board], None]) -> Side
     agents = crew(settings)
 
     def manage(model: BaseChatModel, agent: Agent) -> BaseChatModel:
-        return wrap_chat_model(model, rm, agent=agent.name, priority=agent.kind)
+        return wrap_chat_model(model, rm, agent=agent.name, priority=Priority(agent.kind))
 
     def retry(_: Agent) -> list[AgentMiddleware[Any, Any]]:
         return [

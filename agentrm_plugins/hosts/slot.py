@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import AgentRMError
 from agentrm_plugins.hosts.guards import ReapGuard, outcome_of
@@ -13,27 +13,20 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from agentrm_plugins.hosts import Lease
+    from agentrm_plugins.hosts.core import Core
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.identity import Active
 
 __all__ = ["Slot"]
 
 
-class _Core(Protocol):
-    core: int
-
-    def admit(self, call: Call) -> Lease: ...
-
-    async def admit_async(self, call: Call) -> Lease: ...
-
-
 class Slot:
     """What `AgentRM.slot` gives: enter it once, with `with` or `async with`."""
 
-    __slots__ = ("_guard", "_token", "call", "lease", "rm")
+    __slots__ = ("_guard", "_token", "call", "core", "lease")
 
-    def __init__(self, rm: _Core, call: Call) -> None:
-        self.rm = rm
+    def __init__(self, core: Core, call: Call) -> None:
+        self.core = core
         self.call = call
         self.lease: Lease | None = None
         self._token: Token[Active | None] | None = None
@@ -41,7 +34,7 @@ class Slot:
 
     def __enter__(self) -> Lease:
         self._once()
-        self.lease = lease = self.rm.admit(self.call)
+        self.lease = lease = self.core.admit(self.call)
         self._activate(lease)
         return lease
 
@@ -57,7 +50,7 @@ class Slot:
 
     async def __aenter__(self) -> Lease:
         self._once()
-        self.lease = lease = await self.rm.admit_async(self.call)
+        self.lease = lease = await self.core.admit_async(self.call)
         self._activate(lease)
         self._guard = ReapGuard(lease)
         return lease
@@ -81,7 +74,7 @@ class Slot:
             raise AgentRMError(msg)
 
     def _activate(self, lease: Lease) -> None:
-        self._token = ACTIVE.set(active_in(self.rm.core, lease.ticket, lease.call))
+        self._token = ACTIVE.set(active_in(self.core.number, lease.ticket, lease.call))
 
     def _leave(self, kind: type[BaseException] | None) -> Lease:
         lease, token = self.lease, self._token

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from heapq import heappop, heappush
 from math import inf
+from typing import cast
 
 from agentrm_plugins.config import Config, LeaseConfig, Order, SchedulerConfig
 from agentrm_plugins.kernel import Kernel
@@ -82,7 +83,7 @@ def simulate(
         if reaper
         else LeaseConfig(_NEVER_S, _NEVER_S, _NEVER_S, None)
     )
-    scheduler = SchedulerConfig(order=order, boost_interval=100 if boost else 10**9)
+    scheduler = SchedulerConfig(order=cast("Order", order), boost_interval=100 if boost else 10**9)
     config = Config(lanes=workload.lanes, scheduler=scheduler, leases=leases)
     return _Engine(workload, config, hints=hints).run()
 

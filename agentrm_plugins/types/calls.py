@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Literal
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.checks import (
@@ -14,7 +15,9 @@ from agentrm_plugins.types.checks import (
     listed,
 )
 
-__all__ = ["Call", "Outcome", "Priority", "Usage"]
+__all__ = ["Call", "Outcome", "Priority", "PriorityName", "Usage"]
+
+PriorityName = Literal["interactive", "batch", "background"]
 
 
 class Priority(StrEnum):

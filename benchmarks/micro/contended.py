@@ -7,8 +7,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
-from agentrm_plugins import AgentRM
-from agentrm_plugins.integration import Call
+from agentrm_plugins import AgentRM, Call
+from agentrm_plugins.integration import core_of
 from benchmarks.micro.timing import Effort, Sample, summary
 
 __all__ = ["measure_beats", "measure_handover", "measure_throughput"]
@@ -25,14 +25,14 @@ def measure_handover(effort: Effort) -> dict[str, Sample]:
         semaphore = threading.Semaphore()
 
         def admit() -> Callable[[], object]:
-            return rm.admit(call).settle
+            return core_of(rm).admit(call).settle
 
         def acquire() -> Callable[[], object]:
             semaphore.acquire()
             return semaphore.release
 
         async def admit_async() -> Callable[[], object]:
-            return (await rm.admit_async(call)).settle
+            return (await core_of(rm).admit_async(call)).settle
 
         async def tasks() -> tuple[list[float], list[float]]:
             lock = asyncio.Semaphore()
@@ -120,11 +120,11 @@ def measure_throughput(effort: Effort) -> dict[str, float]:
         def blocking(number: int) -> None:
             call = Call(f"thread-{number}")
             for _ in range(calls):
-                rm.admit(call).settle()
+                core_of(rm).admit(call).settle()
 
         async def caller(call: Call) -> None:
             for _ in range(calls // 10):
-                (await rm.admit_async(call)).settle()
+                (await core_of(rm).admit_async(call)).settle()
 
         async def looping(number: int) -> None:
             calls_of = [Call(f"loop-{number}-{task}") for task in range(10)]
@@ -177,7 +177,7 @@ def measure_beats(effort: Effort) -> dict[str, Sample]:
 
     async def run(rm: AgentRM | None) -> float:
         calls = [Call(f"stream-{number}", streaming=True) for number in range(STREAMS)]
-        leases = [await rm.admit_async(call) for call in calls] if rm else []
+        leases = [await core_of(rm).admit_async(call) for call in calls] if rm else []
         beat = [lease.beat for lease in leases] or [_nothing] * STREAMS
         begun = perf_counter()
         await asyncio.gather(*map(stream, beat))

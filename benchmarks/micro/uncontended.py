@@ -16,8 +16,8 @@ from langchain_core.rate_limiters import InMemoryRateLimiter
 from pyrate_limiter import Limiter, Rate
 from tenacity import AsyncRetrying, Retrying, stop_after_attempt
 
-from agentrm_plugins import AgentRM, Usage
-from agentrm_plugins.integration import Call
+from agentrm_plugins import AgentRM, Call, Usage
+from agentrm_plugins.integration import core_of
 from benchmarks.micro.timing import Effort, Sample, race, timed
 
 __all__ = ["measure"]
@@ -43,7 +43,7 @@ def _sync(rm: AgentRM) -> dict[str, Callable[[int], float]]:
     pyrate, retrying = Limiter(Rate(PLENTY, 1000)), Retrying(stop=stop_after_attempt(3))
 
     def admit() -> None:
-        rm.admit(call).settle(USAGE)
+        core_of(rm).admit(call).settle(USAGE)
 
     def slot() -> None:
         with rm.slot(agent="agent") as lease:
@@ -74,7 +74,7 @@ def _async(rm: AgentRM) -> dict[str, Callable[[], Awaitable[object]]]:
     retrying = AsyncRetrying(stop=stop_after_attempt(3))
 
     async def admit() -> None:
-        (await rm.admit_async(call)).settle(USAGE)
+        (await core_of(rm).admit_async(call)).settle(USAGE)
 
     async def slot() -> None:
         async with rm.slot(agent="agent") as lease:

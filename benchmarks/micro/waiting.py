@@ -12,9 +12,8 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from time import perf_counter
 
-from agentrm_plugins import AgentRM, Config, SchedulerConfig, Usage
+from agentrm_plugins import AgentRM, Call, Config, SchedulerConfig, Usage
 from agentrm_plugins.hosts import VirtualClock
-from agentrm_plugins.integration import Call
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.types.effects import Granted
 from agentrm_plugins.types.events import Settle, Submit

@@ -14,9 +14,8 @@ from langgraph.graph import END, START, StateGraph
 
 from agentrm_langchain import wrap_chat_model
 from agentrm_langgraph import manage_graph
-from agentrm_plugins import AgentRM, LaneGroup
+from agentrm_plugins import AgentRM, ContextLifecycle, LaneGroup
 from agentrm_plugins.config import ContextConfig
-from agentrm_plugins.integration import ContextLifecycle
 from agentrm_plugins.testing.provider import SimulatedProvider, Status
 from benchmarks.walks.count import Walk, counting
 

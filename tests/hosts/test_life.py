@@ -15,7 +15,7 @@ import pytest
 from agentrm_plugins import AgentRM, Call, CallReaped, ClosedError, ConfigError, LeaseConfig
 from agentrm_plugins.errors import AgentRMError, KernelBug
 from agentrm_plugins.hosts import VirtualClock
-from agentrm_plugins.integration import activated, active_call, current_identity
+from agentrm_plugins.integration import active_call, core_of, current_identity
 from agentrm_plugins.types.events import Settle
 from tests.hosts.worlds import wait_until
 
@@ -34,12 +34,12 @@ def pumps():
 def test_a_forked_child_begins_with_all_lanes_free():
     """The parent's calls are not the child's; the child's own end there; nothing hangs."""
     with AgentRM(lanes=1) as rm:
-        held = rm.admit(Call("parent"))
+        held = core_of(rm).admit(Call("parent"))
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
             try:
-                own = rm.admit(Call("child", wait_timeout_s=5.0))
+                own = core_of(rm).admit(Call("child", wait_timeout_s=5.0))
                 held.settle()  # the parent's, and nobody's here
                 running = rm.statistics().running
                 own.settle()
@@ -72,7 +72,7 @@ def _in_child(rm, results):
 def test_multiprocessing_with_fork_has_a_pump_of_its_own():
     """A process forked by multiprocessing manages its own calls, timers included."""
     with AgentRM(lanes=1) as rm:
-        lease = rm.admit(Call("parent"))  # starts the parent's pump
+        lease = core_of(rm).admit(Call("parent"))  # starts the parent's pump
         context = multiprocessing.get_context("fork")
         results = context.SimpleQueue()
         process = context.Process(target=_in_child, args=(rm, results))
@@ -94,15 +94,15 @@ def test_close_in_every_state():
     unused.close()
     unused.close()
     with pytest.raises(ClosedError, match="closed"):
-        unused.admit(Call("a"))
+        core_of(unused).admit(Call("a"))
     with pytest.raises(ClosedError), unused.slot(agent="a"):
         pass
     with AgentRM(lanes=1) as idle:
-        idle.admit(Call("a")).settle()
+        core_of(idle).admit(Call("a")).settle()
     assert idle.closed
     assert "closed" in repr(idle)
     running = AgentRM(lanes=1)
-    lease = running.admit(Call("a"))
+    lease = core_of(running).admit(Call("a"))
     running.close()
     assert running.statistics().running == 1
     lease.settle()
@@ -112,7 +112,7 @@ def test_close_in_every_state():
 def test_draining_waits_for_running_calls_and_no_longer_than_told():
     """`close(drain_s)` returns as soon as the last call ended, or when its time is over."""
     rm = AgentRM(lanes=2)
-    lease = rm.admit(Call("a"))
+    lease = core_of(rm).admit(Call("a"))
     before = time.monotonic()
     rm.close(drain_s=0.05)
     assert time.monotonic() - before >= 0.05
@@ -144,7 +144,7 @@ async def test_draining_in_a_loop_does_not_block_it():
 async def test_a_drain_that_times_out_in_a_loop_is_forgotten():
     """It returns after its time, and a call that ends later harms nobody."""
     rm = AgentRM(lanes=1)
-    lease = await rm.admit_async(Call("a"))
+    lease = await core_of(rm).admit_async(Call("a"))
     await rm.aclose(drain_s=0.01)
     lease.settle()
     assert rm.statistics().running == 0
@@ -154,7 +154,7 @@ def test_the_pump_ends_when_its_core_is_closed_or_forgotten():
     """A core that nobody closed is collected, and its thread with it."""
     before = pumps()
     rm = AgentRM(lanes=1)
-    lease = rm.admit(Call("a"))
+    lease = core_of(rm).admit(Call("a"))
     (pump,) = pumps() - before
     lease.settle()
     del rm, lease
@@ -162,7 +162,7 @@ def test_the_pump_ends_when_its_core_is_closed_or_forgotten():
     pump.join(20)
     assert not pump.is_alive()
     closed = AgentRM(lanes=1)
-    closed.admit(Call("a")).settle()
+    core_of(closed).admit(Call("a")).settle()
     (pump,) = pumps() - before
     closed.close()
     assert not pump.is_alive()
@@ -172,7 +172,7 @@ def test_the_pump_keeps_dates_though_nobody_calls():
     """A silent call is reaped by the clock alone, and the callback may close the core itself."""
     rm = AgentRM(lanes=1)
     seen, done = [], threading.Event()
-    lease = rm.admit(Call("a", total_timeout_s=0.02))
+    lease = core_of(rm).admit(Call("a", total_timeout_s=0.02))
 
     def reaped(error):
         seen.append((error.cause, rm.statistics().lanes_in_use, threading.current_thread().name))
@@ -194,19 +194,19 @@ def test_callbacks_may_look_and_call():
     """They run outside the core: statistics, new calls and events all work in there."""
     clock = VirtualClock()
     with AgentRM(lanes=1, clock=clock) as rm, rm.events() as events:
-        lease = rm.admit(Call("a"))
+        lease = core_of(rm).admit(Call("a"))
         found = []
 
         def reaped(error):
             found.append(rm.statistics().reaped)
-            rm.admit(Call("b")).settle()
+            core_of(rm).admit(Call("b")).settle()
             found.append([type(event).__name__ for event in events.drain()].count("Granted"))
             found.append(error.held_s)
 
         lease.on_reap(reaped)
-        clock.advance(121)
+        clock.advance(601)
         lease.on_reap(lambda error: found.append(error.agent))
-        assert found == [1, 2, 120.0, "a"]
+        assert found == [1, 2, 600.0, "a"]
         lease.settle()
 
 
@@ -214,10 +214,10 @@ def test_a_failing_callback_is_logged_and_harms_nobody(caplog):
     """The thread in which it happens to run has nothing to do with it."""
     clock = VirtualClock()
     with AgentRM(lanes=1, clock=clock) as rm:
-        lease = rm.admit(Call("a"))
+        lease = core_of(rm).admit(Call("a"))
         lease.on_reap(lambda _: 1 / 0)
         with caplog.at_level(logging.ERROR, "agentrm"):
-            clock.advance(121)
+            clock.advance(601)
         assert "callback of reaped call" in caplog.text
         assert rm.statistics().lanes_in_use == 0
         lease.settle()
@@ -226,7 +226,7 @@ def test_a_failing_callback_is_logged_and_harms_nobody(caplog):
 def test_a_bug_of_ours_is_told_and_does_not_stop_the_core(caplog):
     """An impossible event is logged with the ticket's story; others go on."""
     with AgentRM(lanes=1) as rm, caplog.at_level(logging.ERROR, "agentrm"):
-        first = rm.admit(Call("a"))
+        first = core_of(rm).admit(Call("a"))
         second = rm._host.submit(Call("b"))
         rm._host.feed(Settle(second.ticket))
         assert "KernelBug" in caplog.text or "waits and was settled" in caplog.text
@@ -240,13 +240,13 @@ def test_the_event_stream_is_bounded_and_counts_what_it_drops():
     with AgentRM(lanes=1) as rm:
         small, large = rm.events(capacity=4), rm.events()
         for _ in range(10):
-            rm.admit(Call("a")).settle()
+            core_of(rm).admit(Call("a")).settle()
         assert (len(small), small.dropped, large.dropped) == (4, 26, 0)
         assert [event.ticket for event in small.drain()] == [9, 10, 10, 10]
         assert rm.statistics().events_dropped == 26
         small.close()
         small.close()
-        rm.admit(Call("a")).settle()
+        core_of(rm).admit(Call("a")).settle()
         assert len(small) == 0
         assert rm.statistics().events_dropped == 26
         assert len(large.drain()) == 33
@@ -268,7 +268,7 @@ def test_no_event_is_lost_or_counted_twice_between_threads():
         thread = threading.Thread(target=reader)
         thread.start()
         for _ in range(2000):
-            rm.admit(Call("a")).settle()
+            core_of(rm).admit(Call("a")).settle()
         stop.set()
         thread.join()
         read += len(stream.drain())
@@ -342,8 +342,7 @@ def test_two_cores_know_nothing_of_each_other():
         with one.slot(agent="a"), two.slot() as lease:
             assert lease.call.agent == "main"
             assert one.statistics().lanes_in_use == two.statistics().lanes_in_use == 1
-            with activated(two, lease):
-                assert active_call(one) is None
+            assert active_call(one) is None
 
 
 def test_a_slot_is_for_one_block():

@@ -11,6 +11,7 @@ import pytest
 
 from agentrm_plugins import AgentRM, Call, CallRefused
 from agentrm_plugins.config import Order
+from agentrm_plugins.integration import core_of
 from tests.hosts.worlds import wait_until
 
 pytestmark = pytest.mark.lowest
@@ -57,7 +58,7 @@ def in_thread(rm, meter, number):
                 with rm.slot(agent=agent), meter:
                     raise Oops
             elif how < CUT:  # vanishes, lease and all
-                rm.admit(Call(agent))
+                core_of(rm).admit(Call(agent))
                 meter.note_cut()
             else:
                 with rm.slot(agent=agent, streaming=True) as lease, meter:

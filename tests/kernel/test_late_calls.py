@@ -67,7 +67,8 @@ def test_without_history_only_the_configured_time_ends_it():
     number = ask(world)
     assert not reaped(world.wait(599.9))
     (effect,) = [one for one in world.wait(0.2) if isinstance(one, fx.Reaped)]
-    assert (effect.cause, effect.limit_s, effect.source) == ("total", 600.0, "the configuration")
+    told = effect.cause, effect.limit_s, effect.source
+    assert told == ("response", 600.0, "the configuration")
     own = ask(world, total_timeout_s=700.0, first_token_timeout_s=3.0, timeout_source="the client")
     (effect,) = [one for one in world.wait(3.1) if isinstance(one, fx.Reaped)]
     assert (effect.ticket, effect.cause, effect.limit_s) == (own, "response", 3.0)

@@ -13,9 +13,9 @@ from langchain_anthropic._client_utils import _get_default_async_httpx_client
 from langchain_core.exceptions import ModelRateLimitError
 
 from agentrm_langchain import wrap_chat_model
+from agentrm_plugins import RetryPolicy
 from agentrm_plugins.config.endpoints import EndpointConfig
 from agentrm_plugins.errors import CallTooLarge
-from agentrm_plugins.integration import RetryPolicy
 from tests.langchain.fakes import FakeChat
 from tests.langchain.messages_server import MessagesServer, Say
 

@@ -15,9 +15,9 @@ from langchain_core.load import dumps
 from pydantic import SecretStr
 
 from agentrm_langchain import AgentRMCallbackHandler, AgentRMChatModel, wrap_chat_model
-from agentrm_plugins import AgentRM, CallRefused, ClosedError, ConfigError
+from agentrm_plugins import AgentRM, Call, CallRefused, ClosedError, ConfigError
 from agentrm_plugins.config.endpoints import EndpointConfig
-from agentrm_plugins.integration import Call
+from agentrm_plugins.integration import core_of
 from tests.langchain.fakes import FakeChat
 
 pytestmark = pytest.mark.lowest
@@ -42,7 +42,7 @@ FAST = {"*": EndpointConfig(rpm=1e9)}  # Else slow start alone keeps calls apart
         (lambda rm: wrap_chat_model(FakeChat(), rm, tenant=7), "tenant", "not empty"),
         (lambda rm: wrap_chat_model(FakeChat(), rm, priority="x"), "priority", "'batch'"),
         (lambda rm: wrap_chat_model(FakeChat(), rm, group="x"), "group", "'model'"),
-        (lambda rm: wrap_chat_model(FakeChat(), rm, lanes=3), "lanes", "FakeChat"),
+        (lambda rm: wrap_chat_model(FakeChat(), rm, lanes=3), "lanes", "no such argument"),
         (
             lambda rm: wrap_chat_model(FakeChat(), rm, silence_timeout_s=0),
             "silence_timeout_s",
@@ -73,7 +73,7 @@ def test_a_refusal_aborts_in_sync_code(way, managed, core):
     """The caller gets our error, and the model is never called."""
     rm = core(max_waiting=0)
     this = managed(rm)
-    lease = rm.admit(Call("other"))
+    lease = core_of(rm).admit(Call("other"))
     with pytest.raises(CallRefused) as refused:
         if way == "batch":
             this.model.batch(["a", "b"], this.config)
@@ -94,7 +94,7 @@ async def test_a_refusal_aborts_in_a_running_loop(way, managed, core):
     """Async calls, and sync calls in a notebook, are refused alike."""
     rm = core(wait_timeout_s=0)
     this = managed(rm)
-    lease = rm.admit(Call("other"))
+    lease = core_of(rm).admit(Call("other"))
     with pytest.raises(CallRefused) as refused:
         if way == "astream":
             async for _ in this.model.astream("go", this.config):
@@ -142,7 +142,7 @@ def test_setting_a_field_of_the_inner_model_leaves_the_users_own_alone(rm):
     model = wrap_chat_model(bare, rm)
     model.temperature = 1.0
     assert (model.temperature, model.inner.temperature, bare.temperature) == (1.0, 1.0, 0.0)
-    assert wrap_chat_model(bare, rm, temperature=2.0).temperature == 2.0
+    assert AgentRMChatModel(bare, rm, temperature=2.0).temperature == 2.0
 
 
 def test_a_method_that_would_slip_past_is_not_forwarded(rm):

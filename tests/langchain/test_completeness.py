@@ -89,7 +89,7 @@ def test_every_field_is_copied_up(rm):
 
 def test_output_version_acts_on_both(rm):
     """Providers read their own field, the public layer the outer one."""
-    model = wrap_chat_model(FakeChat(), rm, output_version="v1")
+    model = AgentRMChatModel(FakeChat(), rm, output_version="v1")
     assert (model.output_version, model.inner.output_version) == ("v1", "v1")
     model.output_version = "v0"
     assert (model.output_version, model.inner.output_version) == ("v0", "v0")

@@ -11,10 +11,9 @@ import pytest
 import tenacity
 
 from agentrm_langchain import wrap_chat_model
-from agentrm_plugins import CallReaped, LeaseConfig
+from agentrm_plugins import CallReaped, LeaseConfig, RetryPolicy
 from agentrm_plugins.config.endpoints import BudgetConfig, EndpointConfig
 from agentrm_plugins.errors import BudgetExceeded, CallTooLarge, EndpointUnavailable
-from agentrm_plugins.integration import RetryPolicy
 from agentrm_plugins.testing.provider import (
     Garbage,
     Hang,

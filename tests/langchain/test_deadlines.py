@@ -13,10 +13,9 @@ import tenacity
 from langchain_core.messages import AIMessage
 
 from agentrm_langchain import wrap_chat_model
-from agentrm_plugins import CallReaped, LeaseConfig
+from agentrm_plugins import CallReaped, LeaseConfig, RetryPolicy
 from agentrm_plugins.config.endpoints import BreakerConfig, BudgetConfig
 from agentrm_plugins.errors import BudgetExceeded, EndpointUnavailable
-from agentrm_plugins.integration import RetryPolicy
 from agentrm_plugins.testing.provider import Hang, Reply, Reset, Status
 from agentrm_plugins.types.effects import BreakerChanged
 

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.lowest
 
-MODULES = ["agentrm_langchain", "agentrm_langchain.callbacks", "agentrm_langchain.chat_model"]
+MODULES = ["agentrm_langchain", "agentrm_langchain.callbacks", "agentrm_langchain.wrap"]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -13,10 +13,9 @@ from langchain_core.messages import HumanMessage
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
 
 from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
-from agentrm_plugins import CallRefused
+from agentrm_plugins import CallRefused, RetryPolicy
 from agentrm_plugins.config.endpoints import EndpointConfig
 from agentrm_plugins.errors import CallTooLarge, EndpointUnavailable
-from agentrm_plugins.integration import RetryPolicy
 from agentrm_plugins.testing.provider import (
     ModelConfig,
     Reply,

@@ -12,9 +12,9 @@ from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_core.runnables.config import ensure_config
 
 from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
-from agentrm_plugins import CallReaped, LeaseConfig
+from agentrm_plugins import Call, CallReaped, LeaseConfig
 from agentrm_plugins.hosts import VirtualClock
-from agentrm_plugins.integration import Call
+from agentrm_plugins.integration import core_of
 from tests.langchain.fakes import FakeChat, SyncOnly
 
 pytestmark = [
@@ -273,7 +273,7 @@ def test_a_thread_that_waits_can_be_interrupted_by_closing(managed, core):
     """Closing the core refuses whoever waits, in the caller's own words."""
     rm = core()
     this = managed(rm)
-    lease = rm.admit(Call("other"))
+    lease = core_of(rm).admit(Call("other"))
     errors = []
 
     def ask():

@@ -18,6 +18,7 @@ from agentrm_langgraph import manage_graph
 from agentrm_plugins import AgentRM, Call, ClosedError, LaneGroup
 from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.stores.memory import MemoryStore
+from agentrm_plugins.integration import core_of
 
 pytestmark = pytest.mark.lowest
 
@@ -202,7 +203,7 @@ def test_a_child_left_waiting_is_named_and_its_context_released() -> None:
 
         def wait() -> None:
             try:
-                rm.admit(Call("kid", parent_agent="t"))
+                core_of(rm).admit(Call("kid", parent_agent="t"))
             except Exception as error:
                 ends.append(error)
 

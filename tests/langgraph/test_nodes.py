@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from agentrm_langgraph import manage_graph, managed_node
 from agentrm_plugins import AgentRM, Call, CallReaped, ClosedError, ConfigError, LaneGroup
 from agentrm_plugins.hosts import VirtualClock
-from agentrm_plugins.integration import current_identity
+from agentrm_plugins.integration import core_of, current_identity
 
 pytestmark = pytest.mark.lowest
 
@@ -44,7 +44,7 @@ def thread(name):
 @contextmanager
 def taken(rm, group="model"):
     """Somebody else has both lanes of a group."""
-    leases = [rm.admit_nowait(Call(f"other {n}", group=group)) for n in range(2)]
+    leases = [core_of(rm).admit_nowait(Call(f"other {n}", group=group)) for n in range(2)]
     try:
         yield leases
     finally:

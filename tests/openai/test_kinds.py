@@ -11,8 +11,7 @@ import pytest
 import tenacity
 
 from agentrm_openai import manage_client
-from agentrm_plugins import AgentRM
-from agentrm_plugins.integration import RetryPolicy
+from agentrm_plugins import AgentRM, RetryPolicy
 from agentrm_plugins.testing.provider import Status
 
 MESSAGES = [{"role": "user", "content": "go"}]

@@ -16,8 +16,7 @@ from pydantic import BaseModel
 from agentrm_langchain import wrap_chat_model
 from agentrm_openai import CoreObserver, manage_client, managed_async_http_client
 from agentrm_openai import managed_http_client as managed_http
-from agentrm_plugins import AgentRM, CallReaped, ClosedError, ConfigError, LeaseConfig
-from agentrm_plugins.integration import RetryPolicy
+from agentrm_plugins import AgentRM, CallReaped, ClosedError, ConfigError, LeaseConfig, RetryPolicy
 from agentrm_plugins.testing.provider import Hang, Reply, Reset, Stall, Status
 
 pytestmark = pytest.mark.lowest

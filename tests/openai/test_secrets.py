@@ -17,9 +17,8 @@ from langchain_openai import ChatOpenAI
 
 from agentrm_langchain import AgentRMCallbackHandler, wrap_chat_model
 from agentrm_openai import manage_client, managed_http_client
-from agentrm_plugins import AgentRM, AgentRMError, LeaseConfig
+from agentrm_plugins import AgentRM, AgentRMError, LeaseConfig, RetryPolicy
 from agentrm_plugins.config.endpoints import BreakerConfig, BudgetConfig, EndpointConfig
-from agentrm_plugins.integration import RetryPolicy
 from agentrm_plugins.testing.provider import (
     Garbage,
     Hang,

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
+import openai
+from langchain_core.language_models import BaseChatModel
+from langgraph.graph import StateGraph
+
+from agentrm_langchain import (
+    AgentRMCallbackHandler,
+    AgentRMChatModel,
+    AgentRMMiddleware,
+    wrap_chat_model,
+)
+from agentrm_langgraph import manage_graph
+from agentrm_openai import manage_client
 from agentrm_plugins import (
     AgentRM,
     AgentRMError,
@@ -12,14 +24,20 @@ from agentrm_plugins import (
     ClosedError,
     Config,
     ConfigError,
+    ContextConfig,
+    ContextLifecycle,
+    EndpointConfig,
     LaneGroup,
     Lease,
     LeaseConfig,
+    RetryPolicy,
     SchedulerConfig,
+    SqliteStore,
     Statistics,
     TenantConfig,
     Usage,
 )
+from agentrm_plugins.events import Granted
 
 
 def configure() -> AgentRM:
@@ -70,6 +88,39 @@ def observe(rm: AgentRM) -> Statistics:
     assert_type(statistics, Statistics)
     rm.close(drain_s=1.0)
     return statistics
+
+
+def doors(model: BaseChatModel, graph: StateGraph[Any], client: openai.OpenAI) -> None:
+    """What each plugin takes by name, and gives back."""
+    config = ContextConfig(budget_tokens=8000)
+    with (
+        AgentRM(
+            lanes=8,
+            order="mlfq",
+            groups=[LaneGroup("model", 8)],
+            endpoints={"api.openai.com/*": EndpointConfig(rpm=60)},
+            endpoint_wait_timeout_s=None,
+        ) as rm,
+        ContextLifecycle(config, store=SqliteStore("archive.db")) as context,
+    ):
+        wrapped = wrap_chat_model(
+            model,
+            rm,
+            agent="writer",
+            tenant="acme",
+            priority="batch",
+            context=context,
+            retry=RetryPolicy(),
+            wait_timeout_s=5.0,
+        )
+        assert_type(wrapped, AgentRMChatModel)
+        AgentRMCallbackHandler(rm, agent="writer", priority="interactive", group="model")
+        AgentRMMiddleware(rm, context=context, tools=False, retry=None, abandon_hung=False)
+        assert_type(manage_graph(graph, rm, lane=None, hint="depth"), StateGraph[Any])
+        assert_type(manage_client(client, rm, retry="default", priority="batch"), openai.OpenAI)
+        assert_type(rm.statistics().agent("writer", tenant="acme").calls, int)
+        with rm.events() as stream:
+            assert_type([event for event in stream if isinstance(event, Granted)], list[Granted])
 
 
 def errors() -> str:

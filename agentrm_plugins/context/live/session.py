@@ -337,6 +337,11 @@ class ContextSession:
             state = self._shared.transcript
             state.ceiling = max(1, int(min(state.most, state.charged(self._last_tokens)) * share))
 
+    def take_turns(self) -> None:
+        """Tell that the provider wants roles to alternate; later views of this object do."""
+        with self._shared.lock:
+            self._shared.transcript.takes_turns = True
+
     @property
     def pressure(self) -> Pressure:
         """How full the window was at the last turn."""

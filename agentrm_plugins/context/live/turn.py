@@ -12,6 +12,7 @@ from typing import Any
 
 from agentrm_plugins.context.live.archive import set_aside
 from agentrm_plugins.context.live.shared import Shared
+from agentrm_plugins.context.plan.alternate import alternating, saved
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.compaction import fit_now, place_recalled
 from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
@@ -153,6 +154,9 @@ class Turn:
             line = Message(state.config.summary_role, pressure.line())
             without, items = len(items), with_line(items, line)
             self.total += state.counter.message(line) * (len(items) - without)
+        if state.config.alternate or state.takes_turns:
+            apart, items = items, alternating(items)
+            self.total += saved(apart, items, state.counter)
         recalled = state.charged(sum(r.tokens for r in state.recalls))
         dicts = not self.messages or not isinstance(self.messages[0], Message)
         repairs = (*state.repairs, *mended)

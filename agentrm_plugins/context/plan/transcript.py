@@ -17,6 +17,7 @@ from agentrm_plugins.context.notes.facts import Finding, find
 from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.notes.text import Passage, passages, terms
 from agentrm_plugins.context.plan.align import Alignment, align, beside, mark_of
+from agentrm_plugins.context.plan.asks import only_approves
 from agentrm_plugins.context.plan.bodies import (
     Source,
     check_list,
@@ -31,6 +32,7 @@ from agentrm_plugins.types.message import (
     KNOWN_BLOCKS,
     SYSTEM_ROLES,
     Message,
+    ToolCall,
     from_openai,
     plain_text,
     said_text,
@@ -84,11 +86,12 @@ class Episode:
 
 @dataclass(slots=True)
 class Replacement:
-    """What is sent in place of a tool result's content."""
+    """What is sent in place of a tool result's content, or of a call's message."""
 
     kind: str
     text: str
     tokens: int
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(slots=True)
@@ -150,6 +153,7 @@ class Session:
     thawed: int | None = None
     rewound: int | None = None
     foreign: int = 0
+    takes_turns: bool = False
     handed_over: bool = False
     _grouping: tuple[int, int, Entry | None, Grouping] | None = None
 
@@ -172,7 +176,7 @@ class Session:
     def task(self) -> int | None:
         """Place of the newest user message."""
         for entry in reversed(self.entries):
-            if entry.role == "user":
+            if entry.role == "user" and not only_approves(entry.message):
                 return entry.seq
         return None
 

@@ -1,0 +1,182 @@
+"""The core behind the facade: what adapters ask of it, and users do not.
+
+`AgentRM` holds one; `integration.core_of` gives it to the author of an adapter.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from agentrm_plugins.errors import CallRefused, ClosedError
+from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
+from agentrm_plugins.types.checks import check_group
+from agentrm_plugins.types.events import Observe
+from agentrm_plugins.types.identity import ACTIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from agentrm_plugins.hosts.host import Host
+    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.retry import RetryPolicy
+    from agentrm_plugins.types.calls import Call
+    from agentrm_plugins.types.verdicts import LimitReport, Verdict
+
+__all__ = ["Core"]
+
+T = TypeVar("T")
+_NUMBERS = itertools.count(1)
+
+
+class Core:
+    """Lanes and limits for calls, whoever declares them.
+
+    Args:
+        host: The kernel and its callers.
+
+    Attributes:
+        number: Tells the cores of one process apart.
+    """
+
+    __slots__ = ("_groups", "host", "number")
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.number = next(_NUMBERS)
+        self._groups = {group.name for group in host.config.groups}
+
+    # -- calls ------------------------------------------------------------------------------
+
+    def admit(self, call: Call, *, parent: int | None = None) -> Lease:
+        """Wait for a lane, blocking this thread. The caller settles the lease.
+
+        Args:
+            call: What it is for.
+            parent: The ticket of the managed call on whose lane this one may ride; None: that of
+                the call inside which this code runs, if any.
+
+        Raises:
+            CallRefused: The core said no.
+            ClosedError: The core is closed.
+            ConfigError: There is no such lane group.
+        """
+        self.check(call)
+        lease = self.host.submit(call, self._parent(parent))
+        return lease.result() if lease.decided else run(admission(lease))
+
+    async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
+        """Wait for a lane, suspending this task. The caller settles the lease.
+
+        Args:
+            call: What it is for.
+            parent: As in `admit`.
+
+        Raises:
+            CallRefused: The core said no.
+            ClosedError: The core is closed.
+            ConfigError: There is no such lane group.
+        """
+        self.check(call)
+        lease = self.host.submit(call, self._parent(parent))
+        return lease.result() if lease.decided else await run_async(admission(lease))
+
+    def call(
+        self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
+    ) -> T:
+        """Make a call in a lane of its own, and again after failures that `retry` would have cured.
+
+        A call that goes again holds nothing meanwhile: its lane is free, it waits at its own place
+        in the queue, and its endpoint's limits say when it may go.
+
+        Args:
+            call: What is declared of it.
+            make: Makes one attempt. It settles the lease if that went well (or the lease was
+                reaped); if it raises, the core does.
+            retry: Which failures go again; None: none does.
+
+        Raises:
+            CallRefused: The core said no.
+            ClosedError: The core is closed.
+            Exception: What the last attempt raised.
+        """
+        self.check(call)
+        given: T = run(managed_call(self.host, call, self._parent(None), retry), make)
+        return given
+
+    async def call_async(
+        self, call: Call, make: Callable[[Lease], Awaitable[T]], *, retry: RetryPolicy | None = None
+    ) -> T:
+        """The same in a task.
+
+        Raises:
+            CallRefused: The core said no.
+            ClosedError: The core is closed.
+            Exception: What the last attempt raised.
+        """
+        self.check(call)
+        flow = managed_call(self.host, call, self._parent(None), retry)
+        given: T = await run_async(flow, make)
+        return given
+
+    def observe(
+        self,
+        endpoint: str,
+        report: LimitReport,
+        verdict: Verdict | None = None,
+        sent_s: float | None = None,
+    ) -> None:
+        """For transports: a response of `endpoint` was seen, and what it says of the limits.
+
+        Args:
+            endpoint: "host/model#fingerprint of the key".
+            report: What its headers say.
+            verdict: What became of the request, if no managed call will tell: else it counts twice.
+            sent_s: When the request went, on this core's clock (`now_s`); None: just now.
+        """
+        self.host.feed(Observe(endpoint, report, verdict, sent_s))
+
+    def lease_of(self, ticket: int) -> Lease | None:
+        """For transports: the lease of a call that runs; None if it ended or was reaped."""
+        return self.host.lease(ticket)
+
+    @property
+    def now_s(self) -> float:
+        """The time on this core's clock, seconds."""
+        return self.host.clock.now()
+
+    def admit_nowait(self, call: Call) -> Lease | None:
+        """A lane now, or None. The caller settles the lease.
+
+        Raises:
+            ClosedError: The core is closed.
+            ConfigError: There is no such lane group.
+        """
+        self.check(call)
+        try:
+            call = replace(call, wait_timeout_s=0.0)
+            lease: Lease = run(admission(self.host.submit(call, self._parent(None))))
+        except CallRefused:
+            return None
+        return lease
+
+    # -- helpers ----------------------------------------------------------------------------
+
+    def _parent(self, given: int | None) -> int | None:
+        if given is not None:
+            return given
+        active = ACTIVE.get()
+        return active.ticket if active is not None and active.core == self.number else None
+
+    def check(self, call: Call) -> None:
+        """Refuse what could never run.
+
+        Raises:
+            ConfigError: There is no such lane group.
+            ClosedError: The core is closed.
+        """
+        if call.group not in self._groups:
+            check_group("group", call.group, self.host.config.groups)
+        if self.host.closed:
+            raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")

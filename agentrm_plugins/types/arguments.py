@@ -1,0 +1,54 @@
+"""Arguments that do not exist are told with the name that was probably meant."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import ParamSpec, TypeVar
+
+from agentrm_plugins.errors import ConfigError
+
+__all__ = ["no_such_argument", "suggesting"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def no_such_argument(name: str, value: object, known: Iterable[str]) -> ConfigError:
+    """The error for an argument that nobody takes. The value is not shown: it may be a secret.
+
+    Args:
+        name: As it was given.
+        value: Only its type is told.
+        known: What would be taken.
+    """
+    names = sorted(known)
+    near = get_close_matches(name, names, 1)
+    way = f"did you mean {near[0]!r}?" if near else f"it can be {', '.join(names)}"
+    return ConfigError(name, type(value).__name__, f"there is no such argument; {way}")
+
+
+def suggesting(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function answer an unknown keyword with `no_such_argument`.
+
+    Python's own `TypeError` names no alternative before 3.13. It costs nothing where all is well.
+    """
+    kinds = inspect.signature(function).parameters.values()
+    known = {kind.name for kind in kinds if kind.kind is not inspect.Parameter.VAR_POSITIONAL}
+    known.discard("self")
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except TypeError:
+            unknown = kwargs.keys() - known
+            if not unknown:
+                raise
+            name = min(unknown)
+            error = no_such_argument(name, kwargs[name], known)
+        raise error
+
+    return checked

@@ -1,0 +1,100 @@
+"""What every door takes by name: all of it is told by the signature, and a typo by an error."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from typing import Any
+
+import openai
+import pytest
+from langchain_core.language_models import FakeListChatModel
+from langgraph.graph import MessagesState, StateGraph
+
+import agentrm_langchain
+import agentrm_langgraph
+import agentrm_plugins
+from agentrm_langchain import (
+    AgentRMCallbackHandler,
+    AgentRMChatModel,
+    AgentRMMiddleware,
+    wrap_chat_model,
+)
+from agentrm_langgraph import manage_graph, managed_node
+from agentrm_openai import manage_client
+from agentrm_plugins import AgentRM, Config, ConfigError, SchedulerConfig
+
+DOORS: dict[str, Any] = {
+    "AgentRM": lambda _rm, **typo: AgentRM(**typo),
+    "slot": lambda rm, **typo: rm.slot(**typo),
+    "identity": lambda rm, **typo: rm.identity(**typo),
+    "wrap_chat_model": lambda rm, **typo: wrap_chat_model(_model(), rm, **typo),
+    "AgentRMChatModel": lambda rm, **typo: AgentRMChatModel(_model(), rm, **typo),
+    "callback": lambda rm, **typo: AgentRMCallbackHandler(rm, **typo),
+    "middleware": lambda rm, **typo: AgentRMMiddleware(rm, **typo),
+    "manage_graph": lambda rm, **typo: manage_graph(StateGraph(MessagesState), rm, **typo),
+    "managed_node": lambda rm, **typo: managed_node(_model, rm, **typo),
+    "manage_client": lambda rm, **typo: manage_client(openai.OpenAI(api_key="k"), rm, **typo),
+}
+TYPOS = {
+    "AgentRM": ("lane", "lanes"),
+    "manage_graph": ("lanes", "lane"),
+    "managed_node": ("lanes", "lane"),
+}
+
+
+def _model() -> FakeListChatModel:
+    return FakeListChatModel(responses=["hello"])
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_typo_is_told_with_what_was_meant(door: str) -> None:
+    """An argument that is not there is named with the one that is, and its value is not shown."""
+    typo, meant = TYPOS.get(door, ("agnet", "agent"))
+    with AgentRM(lanes=1) as rm:
+        with pytest.raises(ConfigError, match=f"{typo}='str'.*did you mean '{meant}'") as caught:
+            DOORS[door](rm, **{typo: "sk-secret"})
+        assert "secret" not in str(caught.value)
+        with pytest.raises(ConfigError, match="no such argument"):
+            DOORS[door](rm, zzzzzz=1)
+
+
+def test_the_facade_names_every_setting() -> None:
+    """`AgentRM` takes each field of `Config` and `SchedulerConfig` by its name."""
+    names = {field.name for kind in (Config, SchedulerConfig) for field in fields(kind)}
+    assert inspect.signature(AgentRM).parameters.keys() - {"config", "clock"} == names
+    with AgentRM(endpoint_wait_timeout_s=None) as rm:
+        assert rm.config.endpoint_wait_timeout_s is None
+    with AgentRM() as rm:
+        assert rm.config == Config()
+    with pytest.raises(ConfigError, match="either a Config or single fields"):
+        AgentRM(Config(), lanes=2)
+
+
+@pytest.mark.parametrize("door", [wrap_chat_model, AgentRMMiddleware])
+def test_doors_to_a_managed_model_name_all_its_options(door: Any) -> None:
+    """What the managed model takes, each door that makes one takes as well."""
+    own = AgentRMChatModel.__annotations__.keys() - {"rm"}
+    parameters = inspect.signature(door).parameters
+    assert own <= parameters.keys()
+    assert not [kind for kind in parameters.values() if kind.kind is kind.VAR_KEYWORD]
+    for name in own:
+        assert parameters[name].default == AgentRMChatModel.model_fields[name].default
+
+
+def test_a_model_that_is_wrapped_again_keeps_what_is_not_said_anew() -> None:
+    """Only what differs from the default is a change."""
+    with AgentRM(lanes=1) as rm:
+        once = wrap_chat_model(_model(), rm, agent="a", wait_timeout_s=3.0, retry=None)
+        twice = wrap_chat_model(once, rm, agent="b")
+        assert (twice.agent, twice.wait_timeout_s, twice.retry) == ("b", 3.0, None)
+
+
+@pytest.mark.parametrize("module", [agentrm_plugins, agentrm_langchain, agentrm_langgraph])
+def test_what_is_imported_late_is_offered_and_found(module: Any) -> None:
+    """Names that are loaded when they are asked for are there, and others are ordinary errors."""
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = module.Nothing
+    assert set(agentrm_plugins.__all__) <= set(dir(agentrm_plugins))
