@@ -28,15 +28,16 @@ from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import ClosedError
-from agentrm_plugins.hosts.attempt import Attempt, stays_open
+from agentrm_plugins.hosts.attempt import Attempt
 from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks, Reading
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.judgement import judge, judge_response
 from agentrm_plugins.hosts.lease import Lease
+from agentrm_plugins.hosts.restarts import Restarts
 from agentrm_plugins.hosts.retry import retry_policy
-from agentrm_plugins.hosts.sending import NEVER_S, client_timeout_s, is_sent_once
+from agentrm_plugins.hosts.sending import client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.types.arguments import no_such_argument, suggesting
@@ -68,7 +69,6 @@ if TYPE_CHECKING:
 __all__ = [
     "FRAMEWORK",
     "LEAST_BUDGET",
-    "NEVER_S",
     "NOBODY",
     "OVERFLOW_SHARE",
     "PROMPT",
@@ -92,6 +92,7 @@ __all__ = [
     "Priority",
     "PriorityName",
     "Reading",
+    "Restarts",
     "Row",
     "RunInfo",
     "Said",
@@ -132,7 +133,6 @@ __all__ = [
     "run_around",
     "said_in",
     "say",
-    "stays_open",
     "suggesting",
     "taken_over",
     "while_waiting",

@@ -38,10 +38,18 @@ from agentrm_langchain.hooks import (
 from agentrm_langchain.identity import Options, declared, identify, lane_of, noted_thread
 from agentrm_langchain.ledger import RUN, Run, ledger_of
 from agentrm_langchain.place import Place
+from agentrm_langchain.restarts import streamed, streamed_async
 from agentrm_langchain.sdk import under_management
 from agentrm_langchain.sending import CLIENT, forwards_tokens, may_hedge, patience_of
 from agentrm_plugins import AgentRM, Call, Lease, Usage
-from agentrm_plugins.integration import Priority, Said, check_core, core_of, retry_policy
+from agentrm_plugins.integration import (
+    Priority,
+    Restarts,
+    Said,
+    check_core,
+    core_of,
+    retry_policy,
+)
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -83,6 +91,11 @@ class AgentRMChatModel(Delegate):
             more at the provider than answer: stored or background Responses, tools that it runs.
         adaptive: Whether what is learnt of the endpoint may make a call late; None: the core's
             setting.
+        on_stall: What becomes of a stream that breaks off after its first words, with an error that
+            may be cured. "error": its consumer gets that error, which carries the text so far
+            (`text_so_far`). "restart": he gets a chunk without text whose `response_metadata` has
+            ``"agentrm_restart": True``, and then the whole answer anew. Whoever asks for the whole
+            answer, with no handler that shows its tokens, notices neither.
         keep_sdk_retries: Whether the provider's SDK may go on to retry by itself, which holds the
             lane while it sleeps. Else its retries are off, on a copy of the model.
         fields: Any field of `BaseChatModel` or of the inner model, to change it on a copy.
@@ -104,6 +117,7 @@ class AgentRMChatModel(Delegate):
     abandon_hung: bool = True
     hedge: bool = True
     adaptive: bool | None = None
+    on_stall: Literal["error", "restart"] = "error"
     retry: SkipValidation[Any] = Field(default="default", exclude=True, repr=False)
     keep_sdk_retries: bool = False
 
@@ -123,6 +137,9 @@ class AgentRMChatModel(Delegate):
             silence_timeout_s: float | None = None,
             total_timeout_s: float | None = None,
             abandon_hung: bool = True,
+            hedge: bool = True,
+            adaptive: bool | None = None,
+            on_stall: Literal["error", "restart"] = "error",
             retry: RetryPolicy | Literal["default"] | None = "default",
             keep_sdk_retries: bool = False,
         ) -> None: ...
@@ -239,33 +256,28 @@ class AgentRMChatModel(Delegate):
         def make(lease: Lease) -> Iterator[Any]:
             return gate.stream(self.rm, lease, work, abandon=self.abandon_hung, whole=run.whole)
 
-        chunks = place.go(self._call(run, messages, kwargs, True), place.opening(make))
-        try:
-            yield from chunks
-        finally:
-            place.leave()
+        yield from streamed(place, self._call(run, messages, kwargs, True), make, self._restarts())
 
     async def _astream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> AsyncGenerator[Any, None]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         place = self._place(run := run_of(run_manager))
-        ours = not place.is_running()
-        if ours:
+        if place.is_running():
+            async for chunk in (chunks := work()):
+                yield chunk
+            await chunks.aclose()
+            return
 
-            async def make(lease: Lease) -> AsyncGenerator[Any, None]:
-                return await gate.stream_async(self.rm, lease, work, whole=run.whole)
+        async def make(lease: Lease) -> AsyncGenerator[Any, None]:
+            return await gate.stream_async(self.rm, lease, work, whole=run.whole)
 
-            call = self._call(run, messages, kwargs, True)
-            chunks = await place.go_async(call, place.opening_async(make))
-        else:
-            chunks = work()
+        call = self._call(run, messages, kwargs, True)
+        chunks = streamed_async(place, call, make, self._restarts())
         try:
             async for chunk in chunks:
                 yield chunk
         finally:
-            if ours:
-                place.leave()
             await chunks.aclose()
 
     # -- what the call is -------------------------------------------------------------------
@@ -279,6 +291,10 @@ class AgentRMChatModel(Delegate):
         """Where the call is noted while it runs; one of no known run gets a number of its own."""
         number = (uuid7() if run.run_id is None else run.run_id).int
         return Place(self.rm, number, retry_policy(self.retry))
+
+    def _restarts(self) -> Restarts:
+        policy = retry_policy(self.retry) if self.on_stall == "restart" else None
+        return Restarts(core_of(self.rm), policy)
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata, _ = run

@@ -15,7 +15,6 @@ from agentrm_plugins.integration import (
     Chunks,
     Reading,
     core_of,
-    stays_open,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def stream(
         abandon: Whether it can be left behind when it hangs.
         whole: Whether nobody sees a chunk before all have come.
     """
-    attempt = Attempt(core_of(rm).number, lease, stays_open)
+    attempt = Attempt(core_of(rm).number, lease, Attempt.stays_open)
     return Chunks(attempt, work, _READING[whole], worker=abandon).begin()
 
 
@@ -69,7 +68,7 @@ async def stream_async(
     rm: AgentRM, lease: Lease, work: Callable[[], AsyncIterator[Any]], *, whole: bool = False
 ) -> AsyncGenerator[Any, None]:
     """The same in async code."""
-    attempt = Attempt(core_of(rm).number, lease, stays_open)
+    attempt = Attempt(core_of(rm).number, lease, Attempt.stays_open)
     return await AsyncChunks(attempt, work, _READING[whole]).begin()
 
 

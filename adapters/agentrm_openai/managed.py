@@ -56,9 +56,8 @@ def manage_client(
     """The same client to everybody, but every question to a model passes the core.
 
     Managed are chat completions, responses, embeddings and text completions, in all their forms;
-    everything else (files, images, audio, websockets) passes as before. Each call takes one lane
-    and settles with the usage that the provider reports. A call inside a managed model call (a
-    wrapped chat model around this client) is part of that one.
+    everything else passes as before. Each call takes one lane and settles with the usage that the
+    provider reports. A call inside a managed model call is part of that one.
 
     Args:
         client: An `openai.OpenAI` or `AsyncOpenAI`, Azure's too. It is not changed; the connections
@@ -89,16 +88,9 @@ def manage_client(
     """
     _check(client, rm)
     terms = Terms(
-        agent,
-        tenant,
-        parse_priority(priority),
-        group,
-        wait_timeout_s,
-        first_token_timeout_s,
-        silence_timeout_s,
-        total_timeout_s,
-        hedge,
-        adaptive,
+        *(agent, tenant, parse_priority(priority), group),
+        *(wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s),
+        *(hedge, adaptive),
     )
     check(rm, terms)
     management = _Management(rm, terms, retry_policy(retry), keep_sdk_retries)

@@ -9,7 +9,6 @@ import openai
 
 from agentrm_plugins import Call, Usage
 from agentrm_plugins.integration import (
-    NEVER_S,
     Endpoint,
     Priority,
     Said,
@@ -114,7 +113,7 @@ def _patience_s(client: Any, options: Any) -> float | None:
         given = client.timeout
         if given == openai.DEFAULT_TIMEOUT:
             return None
-    return NEVER_S if given is None else client_timeout_s(given)
+    return client_timeout_s(openai.Timeout(None) if given is None else given)
 
 
 def _endpoint(client: Any, model: str) -> str:

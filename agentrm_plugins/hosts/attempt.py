@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.hosts.lease import Lease
 
-__all__ = ["Attempt", "stays_open"]
+__all__ = ["Attempt"]
 
 T = TypeVar("T")
 
@@ -198,6 +198,10 @@ class Attempt:
 
     # -- what they share --------------------------------------------------------------------
 
+    @staticmethod
+    def stays_open(lease: Lease, result: object) -> None:
+        """For `settle`: what the work gave is a stream, which settles when it has been read."""
+
     def again(self, lease: Lease) -> Attempt:
         """A further attempt of the same call."""
         return Attempt(self._core, lease, self._settle)
@@ -283,10 +287,6 @@ class Attempt:
                 run.attempt.failed(error)
             raise
         return run.attempt.ended(result)
-
-
-def stays_open(lease: Lease, result: object) -> None:
-    """For `Attempt`: what the work gave is a stream, which settles when it has been read."""
 
 
 def _same(work: Callable[[], T], _: Attempt) -> Callable[[], T]:

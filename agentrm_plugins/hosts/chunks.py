@@ -18,9 +18,9 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agentrm_plugins.errors import CallReaped
+from agentrm_plugins.hosts.feeder import Feeder
 from agentrm_plugins.hosts.guards import PullGuard, outcome_of
 from agentrm_plugins.hosts.race import Task
-from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.types.calls import Outcome
 from agentrm_plugins.types.identity import ACTIVE, restore
 
@@ -34,8 +34,8 @@ __all__ = ["AsyncChunks", "Chunks", "Reading", "Tally"]
 
 _END: Any = object()
 _PAUSE_S = 0.25
-"""After so long the core is told that the consumer does not ask, or does again. Guessed: far below
-any silence that counts, and far above the gap between two chunks, so that few are told."""
+"""After so long the core is told that the consumer does not ask. Guessed: far below any silence
+that counts, and far above the gap between two chunks, so that few are told."""
 
 
 class Tally(Protocol):
@@ -150,7 +150,7 @@ class Chunks(_Stream):
         worker: Whether workers fetch the chunks, which are left behind when they hang.
     """
 
-    __slots__ = ("_context", "_job", "_source", "_work", "_worker", "away")
+    __slots__ = ("_context", "_feeder", "_source", "_work", "_worker")
 
     def __init__(
         self,
@@ -164,9 +164,8 @@ class Chunks(_Stream):
         self._work = work
         self._worker = worker
         self._context = copy_context()
-        self._job: Job | None = None
         self._source: Iterator[Any] | None = None
-        self.away = False
+        self._feeder: Feeder | None = None
 
     def begin(self) -> Generator[Any, None, None]:
         """Open the stream in its lane.
@@ -218,21 +217,22 @@ class Chunks(_Stream):
         Raises:
             CallReaped: A limit was passed; at once while waiting for a chunk, or at the next one.
         """
-        lease = self._attempt.lease
+        lease, fetch = self._attempt.lease, self._here
         if self._worker:
-            lease.on_reap(self._reaped)
+            self._feeder = Feeder(self._context, self._next, _END, self._is_idle, self._late)
+            lease.on_reap(self._feeder.abandon)
+            fetch = self._wait
         try:
             for chunk in self._first:
                 self._gives(chunk, fetched=False)
             lease.idle(idle=True)
             yield from self._first
             self._first.clear()
-            while (chunk := self._fetch()) is not _END:
+            while (chunk := fetch()) is not _END:
                 self._gives(chunk, fetched=True)
-                lease.idle(idle=True)
                 yield chunk
         except BaseException as error:
-            if not self.away:
+            if self._feeder is None or not self._feeder.abandoned:
                 self._shut()
                 self._broken(error)
             elif lease.reaped:  # the worker settles when it comes back
@@ -241,17 +241,6 @@ class Chunks(_Stream):
                 self._broken(error)
             raise
         self._ended()
-
-    def _fetch(self) -> Any:
-        self.pulling = True
-        chunk = self._wait() if self._worker else self._here()
-        self.pulling = False
-        return chunk
-
-    def _reaped(self, _: CallReaped) -> None:
-        job = self._job
-        if job is not None:
-            job.abandon()
 
     def _next(self) -> Any:
         token = ACTIVE.set(self._attempt.active)
@@ -262,27 +251,28 @@ class Chunks(_Stream):
             restore(ACTIVE, token)
 
     def _here(self) -> Any:
-        """The next chunk, fetched by this thread."""
-        self._attempt.lease.raise_if_reaped()
-        self._attempt.lease.idle(idle=False)
-        return self._context.run(self._next)
+        """The next chunk, fetched by this thread, which cannot tell when its consumer pauses."""
+        lease = self._attempt.lease
+        lease.raise_if_reaped()
+        lease.idle(idle=False)
+        self.pulling = True
+        chunk = self._context.run(self._next)
+        self.pulling = False
+        lease.idle(idle=True)
+        return chunk
 
     def _wait(self) -> Any:
         """The next chunk, fetched by a worker that can be left behind."""
-        self._job = job = Job(self._context, self._next, self._late)
-        lease = self._attempt.lease
-        lease.raise_if_reaped()
-        hand_off(job)
-        try:
-            if not job.wait(_PAUSE_S):
-                lease.idle(idle=False)
-                job.wait()
-        finally:
-            self.away = job.abandoned
-            self._job = None
-        if job.abandoned:
-            lease.raise_if_reaped()
-        return job.take()
+        feeder = self._feeder
+        assert feeder is not None  # noqa: S101 - `rest` has made it
+        self._attempt.lease.raise_if_reaped()
+        chunk = feeder.ask()
+        if feeder.abandoned:
+            self._attempt.lease.raise_if_reaped()
+        return chunk
+
+    def _is_idle(self, idle: bool) -> None:
+        self._attempt.lease.idle(idle=idle)
 
     def _late(self, chunk: Any, error: BaseException | None) -> None:
         """The worker is back after the caller went: charge what came, and stop the rest."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["NEVER_S", "client_timeout_s", "is_sent_once"]
+__all__ = ["client_timeout_s", "is_sent_once"]
 
-NEVER_S = 1e9
+_NEVER_S = 1e9
 """Seconds that stand for a client without any timeout: thirty years."""
 _OURS = frozenset({"function", "custom"})
 _EFFECTS = ("background", "conversation", "web_search_options")
@@ -27,7 +27,7 @@ def client_timeout_s(given: Any) -> float | None:
     if isinstance(given, tuple | list):
         given = given[1] if len(given) > 1 else None
     if hasattr(given, "read") and hasattr(given, "connect"):
-        given = NEVER_S if given.read is None else given.read
+        given = _NEVER_S if given.read is None else given.read
     number = isinstance(given, int | float) and not isinstance(given, bool)
     return float(given) if number and 0 < given < float("inf") else None
 
