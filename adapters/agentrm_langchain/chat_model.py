@@ -87,15 +87,11 @@ class AgentRMChatModel(Delegate):
             gives the call up. Without it the caller learns of that only when the call returns.
         retry: A `RetryPolicy`: which failures go again, and how often; "default": the default one;
             None: none does.
-        hedge: Whether a second request may be sent when a call is late. It never is for what does
-            more at the provider than answer: stored or background Responses, tools that it runs.
-        adaptive: Whether what is learnt of the endpoint may make a call late; None: the core's
-            setting.
-        on_stall: What becomes of a stream that breaks off after its first words, with an error that
-            may be cured. "error": its consumer gets that error, which carries the text so far
-            (`text_so_far`). "restart": he gets a chunk without text whose `response_metadata` has
-            ``"agentrm_restart": True``, and then the whole answer anew. Whoever asks for the whole
-            answer, with no handler that shows its tokens, notices neither.
+        hedge: Whether a second request may be sent when a call is late (see `sending`).
+        adaptive: Whether what is learnt may make a call late; None: the core's setting.
+        on_stall: What becomes of a stream that breaks off after its first words. "error": the error
+            carries the text so far (`text_so_far`). "restart": after a curable one comes a chunk
+            with ``"agentrm_restart": True`` in its `response_metadata`, then the answer anew.
         keep_sdk_retries: Whether the provider's SDK may go on to retry by itself, which holds the
             lane while it sleeps. Else its retries are off, on a copy of the model.
         fields: Any field of `BaseChatModel` or of the inner model, to change it on a copy.
