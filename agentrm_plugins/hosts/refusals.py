@@ -101,6 +101,11 @@ _REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
         BudgetExceeded,
         "was refused: a budget has no room for it; raise the budget, or wait for its window",
     ),
+    "endpoint_closed": (
+        EndpointUnavailable,
+        "was refused: its endpoint will not be open within its patience; fall back to another, ask "
+        "again later, or raise wait_timeout_s",
+    ),
     "endpoint_unavailable": (
         EndpointUnavailable,
         "was refused: its endpoint fails, and is left alone until a probe succeeds",

@@ -21,6 +21,7 @@ from agentrm_plugins.policy.endpoint.amounts import Sent
 from agentrm_plugins.policy.endpoint.blame import Blame
 from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
+from agentrm_plugins.policy.endpoint.doubt import Doubt
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.latency import LatencySketch
 from agentrm_plugins.policy.endpoint.lateness import Lateness
@@ -29,7 +30,9 @@ from agentrm_plugins.policy.endpoint.mirror import Mirror
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
 from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
+from agentrm_plugins.policy.endpoint.refunds import Refunds
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
+from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
 from agentrm_plugins.policy.rates import Rates
 
 if TYPE_CHECKING:
@@ -39,7 +42,7 @@ __all__ = ["dump_endpoint", "from_plain", "load_endpoint", "to_plain"]
 
 _MARK = "~"
 _NUMBERS = {"never": inf, "ever": -inf}
-_ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (BreakerState,)}
+_ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (BreakerState, Shape)}
 _TUPLES: dict[str, type[Any]] = {kind.__name__: kind for kind in (Sent, Refill)}
 _OBJECTS: dict[str, type[Any]] = {
     kind.__name__: kind
@@ -52,7 +55,10 @@ _OBJECTS: dict[str, type[Any]] = {
             RateSettings,
             Rates,
             RefillEstimator,
+            Refunds,
             RetryAfter,
+            WindowWatch,
+            Doubt,
             Hedging,
             Lateness,
         ),
