@@ -51,14 +51,11 @@ _AT_ONCE, _MOST_AT_ONCE = 50, 500
 MOST_PASSAGES = 50_000
 """Of a session whose terms are kept in memory: about 70 MB. Guessed."""
 _SAYING = frozenset({"user", "assistant"})
-MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.6
+MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.5
 """A message that asks in less than this share of it gets so much less of the room for recall. What
 is said beside a question moves the talk on; each block costs cached prefix. Guessed."""
 LEAST_PASSAGE = 20
 """Tokens of a short message: no more are read than could be shown. Guessed."""
-_TOLD = 0.7
-"""A note that holds this share of the question answers it; what else is found would only cost
-cached prefix. Guessed."""
 LEAST_ROOM = 240
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 _TEXTS = 256
@@ -186,15 +183,20 @@ class Recaller:
             return error
         return None
 
-    def for_task(self, state: Session, task: int, spare_tokens: int) -> Recalled | None:
+    def for_task(
+        self, state: Session, task: int, spare_tokens: int, *, least: bool = True
+    ) -> Recalled | None:
         """Look up what the user message at `task` asks about; None when nothing fits.
 
         Args:
             state: The session.
             task: Place of the user message.
             spare_tokens: What of the budget is free: a question may have that beyond its share.
+            least: Whether its share is there in any case, by a compaction.
         """
         room_tokens = recall_room(state)
+        if not least:
+            room_tokens = min(room_tokens, spare_tokens)
         message = state.entries[task].message
         if message is None:
             return None
@@ -254,10 +256,9 @@ class Recaller:
         seen = max((one.covered for one in shown), default=0.0)
         if anchor >= 0 and query.asks < MOSTLY and seen >= _most_covered(wide):
             room_tokens //= 2  # the talk goes on about what is in view
-        if anchor >= 0 and told_already(state, query, found):
-            if found[0].hit.covered >= _TOLD:
-                return None
-            room_tokens, short_tokens = min(room_tokens, short_tokens or room_tokens) // 4, 0
+        weights = weights_of(query.terms, corpus)
+        if anchor >= 0 and told_already(state, query, weights, found):
+            return None
         told = [
             Told(one.key[0], one.hit.covered, said_of(query, one.text))
             for one in found
