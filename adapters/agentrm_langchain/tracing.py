@@ -26,21 +26,13 @@ __all__ = ["traced"]
 _RUN = "agentrm.queue"
 
 
-def traced(run_manager: Any, run: Run) -> AbstractContextManager[None]:
-    """In this block a wait for a lane is told to the run's handlers.
-
-    Args:
-        run_manager: LangChain's; None in a stream, where it hands none to the hook.
-        run: The run; in a stream it has what was given as callbacks.
-    """
-    if run_manager is not None:
-        handlers, run_id = run_manager.handlers, run_manager.run_id
-    elif run.callbacks is not None:
-        handlers, run_id = _handlers_in(run.callbacks), run.run_id
-    else:
+def traced(run: Run | None) -> AbstractContextManager[None]:
+    """In this block a wait for a lane is told to the run's handlers."""
+    if run is None or run.callbacks is None:
         return _NOBODY
+    handlers = _handlers_in(run.callbacks)
     listening = [handler for handler in handlers if _listens(handler)] if handlers else ()
-    return _telling(listening, run_id) if listening else _NOBODY
+    return _telling(listening, run.run_id) if listening else _NOBODY
 
 
 def _handlers_in(given: Iterable[Any]) -> list[Any]:
