@@ -11,6 +11,7 @@ from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Usage
+from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.agents import Agents
@@ -20,9 +21,26 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.nested_calls import NestedCalls
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.kernel.wait_queue import WaitQueue
-    from agentrm_plugins.policy.lanes import Seat
+    from agentrm_plugins.types.verdicts import Verdict
 
-__all__ = ["Steps"]
+__all__ = ["Steps", "cost_of"]
+
+_NOTHING = Usage()
+
+
+def cost_of(ticket: Ticket, usage: Usage | None, verdict: Verdict | None) -> Usage:
+    """What an attempt that was sent has cost, as far as anybody knows.
+
+    Input always, output by what was seen; nothing where the server answered with an error before it
+    said anything.
+    """
+    if usage is not None:
+        return usage
+    if verdict is not None and not ticket.beats:
+        refused = verdict.kind in {Kind.LIMIT, Kind.OVERLOADED} or verdict.status is not None
+        if refused:
+            return _NOTHING
+    return Usage(ticket.call.estimate.input_tokens, ticket.beaten_tokens)
 
 
 class Steps:
@@ -54,12 +72,12 @@ class Steps:
         self._nested = nested
         self._token_service_s = books.config.scheduler.service_s_per_1k_tokens / 1000.0
 
-    def grant(self, ticket: Ticket, cause: str, seat: Seat) -> None:
-        """Give `ticket` its seat."""
+    def grant(self, ticket: Ticket, cause: str) -> None:
+        """Let `ticket` go, on its seat."""
         books, account = self._books, ticket.account
         now_s, counters = books.now_s, books.counters
+        books.at_work = ticket.number
         move(ticket, State.RUNNING)
-        ticket.seat = seat
         ticket.granted_s = now_s
         counters.granted += 1
         counters.running += 1
@@ -69,8 +87,9 @@ class Steps:
             account.waited_s += waited_s
             account.tenant.waited_s += waited_s
             counters.waited_s += waited_s
-        if seat.group.per_agent is not None:
-            self._queue.seated(account, seat.group)
+        group = ticket.group
+        if group.per_agent is not None:
+            self._queue.seated(account, group)
         if ticket.parent is not None:
             self._nested.granted(ticket)
         if ticket.is_hedge:
@@ -80,7 +99,7 @@ class Steps:
             self._endpoints.go(ticket, ticket.endpoint)
         self._clocks.begin(ticket)
         number, agent = ticket.number, ticket.call.agent
-        books.out.append(fx.Granted(now_s, number, agent, cause, ticket.group.name, waited_s))
+        books.out.append(fx.Granted(now_s, number, agent, cause, group.name, waited_s))
         boost = books.scheduler.dispatched(now_s)
         if boost is not None:
             self.boosted(boost)
@@ -88,6 +107,7 @@ class Steps:
     def refuse(self, ticket: Ticket, cause: str, detail: str = "") -> None:
         """A call that does not wait (any more) will not run."""
         books, account = self._books, ticket.account
+        books.at_work = ticket.number
         move(ticket, State.GONE)
         waited_s = books.now_s - ticket.submitted_s
         account.refused += 1
@@ -95,17 +115,19 @@ class Steps:
         books.counters.refused[cause] += 1
         number, agent = ticket.number, ticket.call.agent
         books.out.append(fx.Refused(books.now_s, number, agent, cause, waited_s, detail))
-        books.ledgers.settle(ticket, None, books.now_s, ran=ticket.attempts > 0)
+        books.ledgers.settle(ticket, _NOTHING, books.now_s, ran=ticket.attempts > 0)
         self.forget(ticket)
 
     def turn_away(self, ticket: Ticket, cause: str, detail: str = "") -> None:
         """A call that waits will not run."""
+        self._books.at_work = ticket.number
         self._queue.remove(ticket, self._books.now_s)
         self.refuse(ticket, cause, detail)
 
     def vacate(self, ticket: Ticket, *, until_s: float = NEVER) -> None:
         """The call runs no longer; only until `until_s` does it count as service."""
         pool = self._books.pool
+        self._books.at_work = ticket.number
         self._books.counters.running -= 1
         if ticket.lent:
             ticket.lent = False
@@ -127,16 +149,17 @@ class Steps:
         self._clocks.stop(ticket, until_s)
         seat = ticket.seat
         assert seat is not None  # noqa: S101 - every running ticket has one, or has lent it
+        free = books.pool.leave(seat)
         ticket.seat = None
-        if books.pool.leave(seat) and queue.count:
+        if free and queue.count:
             queue.unseated(seat.account, seat.group, books.now_s)
             queue.reprice(seat.account.tenant)
 
-    def charge(self, ticket: Ticket, usage: Usage | None) -> None:
-        """The tokens count for the agent, its tenant and the totals."""
-        if usage is None:
-            # Nobody knows what it cost; what came out did cost.
-            usage = Usage(0, ticket.beaten_tokens)
+    def charge(self, ticket: Ticket, usage: Usage) -> None:
+        """The tokens count for the agent, its tenant, its endpoint and the totals."""
+        endpoint = ticket.endpoint
+        if endpoint is not None and endpoint.price is not None:
+            endpoint.cost += endpoint.price.cost(usage)
         tokens = usage.input_tokens + usage.output_tokens
         if not tokens:
             return
@@ -160,7 +183,6 @@ class Steps:
     def forget(self, ticket: Ticket) -> None:
         """The ticket is done; see to what hung on it."""
         books = self._books
-        del books.tickets[ticket.number]
         if ticket.alarm_s < NEVER:
             books.alarms.clear(ticket)
         if ticket.endpoint is not None:
@@ -173,6 +195,7 @@ class Steps:
         if ticket.hedge is not None:
             ticket.hedge.first = None
         self._agents.leave(ticket.account, books.now_s)
+        del books.tickets[ticket.number]  # last: what fails before this can be mended
 
     def boosted(self, cause: str) -> None:
         """All agents went up to the top level."""
