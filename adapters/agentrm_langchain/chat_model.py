@@ -406,10 +406,8 @@ class AgentRMChatModel(Delegate):
         if run_id is None:
             run_id = config["run_id"] = uuid7()
         metadata = {**(config.get("metadata") or {}), **(self.metadata or {})}
-        parent = getattr(config.get("callbacks"), "parent_run_id", None)
-        return config, Run(
-            run_id, parent, metadata, callbacks=(config.get("callbacks"), self.callbacks)
-        )
+        told = config.get("callbacks"), self.callbacks
+        return config, Run(run_id, getattr(told[0], "parent_run_id", None), metadata, False, told)
 
     def _generate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
