@@ -25,7 +25,6 @@ from agentrm_plugins.context.stores import Row
 from agentrm_plugins.context.stores.base import Fence, Owned, taken_over, written
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
-from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import ClosedError
 from agentrm_plugins.hosts.attempt import Attempt
@@ -38,7 +37,6 @@ from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.restarts import Restarts
 from agentrm_plugins.hosts.retry import retry_policy
 from agentrm_plugins.hosts.sending import client_timeout_s, is_sent_once
-from agentrm_plugins.hosts.tracing import about
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.types.arguments import no_such_argument, suggesting
@@ -76,7 +74,6 @@ __all__ = [
     "PROMPT",
     "QUEUED",
     "RECALL_TOOL",
-    "REPLY_OVERHEAD",
     "ROLES",
     "AsyncChunks",
     "Attempt",
@@ -102,7 +99,6 @@ __all__ = [
     "ToolCall",
     "UsageTally",
     "Verdict",
-    "about",
     "active_call",
     "active_lease",
     "check_core",

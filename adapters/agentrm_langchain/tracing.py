@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import AsyncCallbackHandler, CallbackManager
 
 from agentrm_plugins import CallRefused
-from agentrm_plugins.integration import QUEUED, about, restore
+from agentrm_plugins.integration import QUEUED, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from agentrm_langchain.ledger import Run
-    from agentrm_plugins import Call
 
 __all__ = ["traced"]
 
@@ -60,8 +59,7 @@ def _listens(handler: Any) -> bool:
     return not ours and not isinstance(handler, AsyncCallbackHandler) and not handler.ignore_chain
 
 
-def _begin(handlers: list[Any], run_id: Any, call: Call) -> Callable[[float, str], None]:
-    told = about(call)
+def _begin(handlers: list[Any], run_id: Any, told: dict[str, str]) -> Callable[[float, str], None]:
     manager = CallbackManager(
         handlers=handlers, parent_run_id=run_id, tags=["agentrm"], metadata=told
     )

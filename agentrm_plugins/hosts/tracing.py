@@ -57,8 +57,8 @@ class TracedWait:
         """It goes on for longer than `GRACE_S`: tell whoever traces."""
         begin = QUEUED.get()
         with suppress(Exception):
-            call = self._lease.call
-            self._end = begin(call) if begin is not None else _otel_span(call)
+            told = about(self._lease.call)
+            self._end = begin(told) if begin is not None else _otel_span(told)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         end = self._end
@@ -73,12 +73,12 @@ def is_traced() -> bool:
     return QUEUED.get() is not None or "opentelemetry.trace" in sys.modules
 
 
-def _otel_span(call: Call) -> QueueEnd | None:
+def _otel_span(told: dict[str, str]) -> QueueEnd | None:
     """A child span, if the program uses OpenTelemetry and something is being recorded."""
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None or not trace.get_current_span().is_recording():
         return None
-    span = trace.get_tracer("agentrm").start_span(SPAN, attributes=about(call))
+    span = trace.get_tracer("agentrm").start_span(SPAN, attributes=told)
 
     def end(waited_s: float, refused_for: str) -> None:
         span.set_attribute("agentrm.waited_s", waited_s)
