@@ -106,6 +106,7 @@ class Lease:
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._ended = True
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
+            self._callbacks = None
 
     def requeue(self, judged: Judgement, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
@@ -135,6 +136,7 @@ class Lease:
         if not self._ended:
             self._host.feed(Settle(self.ticket, usage, _OUTCOMES[outcome]))
             self._ended = True  # after it: a Ctrl-C in between must not lose the lane
+            self._callbacks = None  # whoever would have been called holds us: that is a circle
 
     def raise_if_reaped(self) -> None:
         """Raise `CallReaped` if the call lost its lane."""
