@@ -33,7 +33,7 @@ from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
-from agentrm_plugins.hosts.judgement import judge_response
+from agentrm_plugins.hosts.judgement import judge, judge_response
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import retry_policy
 from agentrm_plugins.hosts.workers import Job, hand_off
@@ -109,6 +109,7 @@ __all__ = [
     "form_of",
     "hand_off",
     "host_of",
+    "judge",
     "judge_response",
     "key_fingerprint",
     "leave",

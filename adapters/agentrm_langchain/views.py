@@ -14,6 +14,7 @@ import json
 import weakref
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
@@ -22,7 +23,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentrm_langchain.identity import Options, thread_of
 from agentrm_langchain.messages import from_message, to_message
-from agentrm_langchain.overflow import is_overflow, share_that_fits
+from agentrm_langchain.overflow import is_overflow, share_that_fits, wants_turns
 from agentrm_plugins import BudgetTooSmall, ConfigError, ContextLifecycle, ContextSession, fit
 from agentrm_plugins.integration import LEAST_BUDGET, OVERFLOW_SHARE, RunInfo, core_of, resolve
 
@@ -153,6 +154,7 @@ class Views:
     def __init__(self, manager: ContextLifecycle, rm: AgentRM | None = None) -> None:
         check_manager(manager)
         self.manager = manager
+        self._turns = False
         self._seen: weakref.WeakKeyDictionary[ContextSession, _Seen] = weakref.WeakKeyDictionary()
         if rm is not None:
             _MANAGERS.setdefault(rm, weakref.WeakSet()).add(manager)
@@ -163,7 +165,7 @@ class Views:
         error: Exception,
         asked: tuple[Conversation | None, Sequence[BaseMessage], Sequence[Any]],
     ) -> Fitted:
-        """Fit harder what a provider refused as too long.
+        """Fit anew what a provider refused: harder if it was too long, or in turns.
 
         Args:
             refused: What was sent.
@@ -171,9 +173,13 @@ class Views:
                 system prompt, the tools and the newest user message are too long by themselves.
             asked: The arguments of `fitted`.
         """
-        if refused is None or not is_overflow(error):
+        if refused is None:
             raise error
         place, messages, tools = asked
+        if wants_turns(error):
+            return self._in_turns(refused, error, asked)
+        if not is_overflow(error):
+            raise error
         try:
             if refused.session is not None:
                 refused.shortened(error)
@@ -183,12 +189,29 @@ class Views:
         except (BudgetTooSmall, ConfigError):
             raise error from None
 
+    def _in_turns(
+        self,
+        refused: Fitted,
+        error: Exception,
+        asked: tuple[Conversation | None, Sequence[BaseMessage], Sequence[Any]],
+    ) -> Fitted:
+        """Join what was added with what follows it, from now on; raise if that changes nothing."""
+        place, messages, tools = asked
+        if refused.session is not None:
+            refused.session.take_turns()
+        self._turns = True
+        fitted = self.fitted(place, messages, tools)
+        if len(fitted.all) == len(refused.all):
+            raise error
+        return fitted
+
     def _once(self, messages: Sequence[BaseMessage], tools: Sequence[Any], budget: int) -> Fitted:
+        config = self.manager.config
         view = fit(
             [to_message(message, at) for at, message in enumerate(messages)],
             budget,
             tools=[_schema(tool) for tool in tools],
-            config=self.manager.config,
+            config=replace(config, alternate=True) if self._turns else config,
         )
         return _result(view, messages, None)
 
@@ -210,6 +233,8 @@ class Views:
         if place is None:
             return self._once(messages, tools, self.manager.config.budget_tokens)
         session = self.manager.session(place.session, tenant=place.tenant)
+        if self._turns:
+            session.take_turns()
         sources, schemas = self._read(session, messages, tools)
         return _result(session.prepare(sources, tools=schemas), messages, session)
 
@@ -220,6 +245,8 @@ class Views:
         if place is None:
             return await asyncio.to_thread(self.fitted, None, messages, tools)
         session = await asyncio.to_thread(self.manager.session, place.session, tenant=place.tenant)
+        if self._turns:
+            session.take_turns()
         sources, schemas = self._read(session, messages, tools)
         return _result(await session.aprepare(sources, tools=schemas), messages, session)
 

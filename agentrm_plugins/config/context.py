@@ -53,6 +53,9 @@ class ContextConfig:
             information a little above the two others).
         summary_role: "user" or "system": the role in which notes and recalled passages are sent.
             "user" is taken by all providers at any place.
+        alternate: Join notes, recalled passages and the pressure line with the user message that
+            follows them, so that roles take turns as strict chat templates demand. The adapters do
+            so by themselves after a provider has said that it wants it.
         pressure_line: Add a line that tells the model how full its window is.
         unknown_blocks: "keep": a content block of unknown type is passed on as it is, counted by
             its JSON text, and named in the view's repairs. "error": `BadMessage`.
@@ -74,6 +77,7 @@ class ContextConfig:
     importance_weight: float = 0.3
     information_weight: float = 0.4
     summary_role: str = "user"
+    alternate: bool = False
     pressure_line: bool = False
     unknown_blocks: str = "keep"
     on_store_error: str = "keep"

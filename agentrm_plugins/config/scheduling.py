@@ -160,21 +160,23 @@ class SchedulerConfig:
 
 @dataclass(frozen=True, slots=True)
 class LeaseConfig:
-    """When a call that holds a lane counts as hung. Queue time never counts.
+    """When a call is ended for want of progress. Queue time never counts.
+
+    Only what is said here, or with a call, ends one; what is learnt makes it late and no more.
 
     Args:
-        first_token_timeout_s: Silence before the first beat of a streaming call. 60 s was guessed
-            from published times to first token, which stay below 20 s at the 99th percentile.
-        silence_timeout_s: Silence between two beats. 30 s is the zombie bound of arXiv:2603.13110.
-        response_timeout_s: Silence of a call that does not stream and so cannot beat. Guessed:
-            4,096 tokens at 35 tokens a second.
-        total_timeout_s: The longest that a call may hold a lane, beats or not; None for no bound.
-            600 s is the OpenAI SDK's own request timeout.
+        first_token_timeout_s: Silence before the first beat of a streaming call. 600 s is the
+            OpenAI SDK's own request timeout, as in the two below.
+        silence_timeout_s: Silence between two beats, pings included. Guessed: twice the longest
+            pause of healthy streams that was seen. Time in which the consumer does not ask for
+            more does not count.
+        response_timeout_s: Silence of a call that does not stream and so cannot beat.
+        total_timeout_s: The longest that a call may run, beats or not; None for no bound.
     """
 
-    first_token_timeout_s: float = 60.0
-    silence_timeout_s: float = 30.0
-    response_timeout_s: float = 120.0
+    first_token_timeout_s: float = 600.0
+    silence_timeout_s: float = 60.0
+    response_timeout_s: float = 600.0
     total_timeout_s: float | None = 600.0
 
     def __post_init__(self) -> None:

@@ -33,7 +33,7 @@ class Books:
 
     `tickets` are all calls that are not over, by number, `out` the effects of this step. `failing`
     are endpoints that everybody is to be turned away from, `left` the calls of which a nested one
-    has ended; both are seen to in `Kernel.dispatch`.
+    has ended; both are seen to in `Kernel.dispatch`. `hedges` are the second attempts that wait.
     """
 
     __slots__ = (
@@ -44,6 +44,7 @@ class Books:
         "counters",
         "endpoints",
         "failing",
+        "hedges",
         "ledgers",
         "left",
         "now_s",
@@ -76,3 +77,4 @@ class Books:
         self.out: list[Effect] = []
         self.failing: list[Endpoint] = []
         self.left: list[Ticket] = []
+        self.hedges: dict[int, Ticket] = {}

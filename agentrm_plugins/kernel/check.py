@@ -58,7 +58,11 @@ def _check_tickets(books: Books, queue: WaitQueue) -> None:
         running = ticket.state is State.RUNNING
         waits = ticket.bid is not None or ticket.number in queue.asleep
         _demand(queued == waits, "a place for each waiting call", ticket.number)
-        _demand(running == (ticket.seat is not None), "a seat for each running", ticket.number)
+        seated = ticket.seat is not None
+        _demand((running and not ticket.lent) == seated, "a seat for each running", ticket.number)
+        _demand(running or not (ticket.lent or ticket.rides or ticket.late), "late", ticket.number)
+        hedge = ticket.hedge
+        _demand(hedge is None or hedge.first is ticket, "a hedge knows the first", ticket.number)
         kids = ticket.kids or {}
         _demand(ticket.nested == len(kids), "nested calls counted", ticket.number, len(kids))
         _demand(ticket.rider is None or ticket.rider.number in kids, "a rider is nested")
@@ -81,7 +85,12 @@ def _check_lanes(books: Books) -> None:
     at_work = Counter(id(seat.slot) for seat in seats for _ in range(seat.busy))
     _demand(all(count == 1 for count in at_work.values()), "two at work on one lane", at_work)
     users = sum(seat.users for seat in seats)
-    _demand(users == books.counters.running, "seats taken", users, books.counters.running)
+    lent = sum(ticket.lent for ticket in books.tickets.values())
+    riders = sum(ticket.rides for ticket in books.tickets.values())
+    seated = books.counters.running - lent
+    _demand(users == seated, "seats taken", users, seated)
+    _demand((pool.lent, pool.riders) == (lent, riders), "lanes lent", pool.lent, pool.riders)
+    _demand(lent == sum(group.lent for group in pool.groups.values()), "lent by group", lent)
     for group in pool.groups.values():
         _demand(group.in_use == len(group.seats), "group", group.name, group.in_use)
         bound = group.capacity + group.extra
@@ -99,7 +108,9 @@ def _check_accounts(books: Books, queue: WaitQueue) -> None:
     tickets = Counter(ticket.account for ticket in books.tickets.values())
     working: dict[Account, list[float]] = {}
     for ticket in books.tickets.values():
-        if ticket.state is State.RUNNING and not ticket.nested:
+        ridden = ticket.hedge is not None and ticket.hedge.rides
+        waits = ticket.nested or ticket.lent or (ridden and ticket.late)
+        if ticket.state is State.RUNNING and not waits:
             working.setdefault(ticket.account, []).append(ticket.started_s)
     for key, account in books.accounts.items():
         name = account.name

@@ -9,7 +9,6 @@ from agentrm_plugins.policy.leases import NEVER, terms
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.ticket import Ticket
-    from agentrm_plugins.policy.leases import Terms
 
 __all__ = ["Clocks"]
 
@@ -25,14 +24,13 @@ class Clocks:
         self._books = books
 
     def start(self, ticket: Ticket) -> None:
-        """Let the call's clocks run."""
+        """Let the call's service run."""
         ticket.started_s = self._books.now_s
         assert ticket.seat is not None  # noqa: S101 - it runs
         ticket.seat.begin()
         account = ticket.account
         account.running += 1
         account.since_sum_s += self._books.now_s
-        self.arm(ticket)
 
     def stop(self, ticket: Ticket, until_s: float = NEVER) -> None:
         """Let the call's clocks stand still, and count the service since they ran."""
@@ -53,12 +51,33 @@ class Clocks:
 
     def arm(self, ticket: Ticket) -> None:
         """The call made progress: its silence begins now."""
+        ticket.progress_s = self._books.now_s
+        self.rearm(ticket)
+
+    def rearm(self, ticket: Ticket) -> None:
+        """See when to look at a running call: something that this depends on has changed."""
+        if not ticket.nested and ticket.idle_s == NEVER:
+            at_s = min(self.ends_s(ticket), self.late_s(ticket))
+            # What was learnt just now may make it late since long; then it is late now.
+            self._books.alarms.set(ticket, at_s)
+
+    def ends_s(self, ticket: Ticket) -> float:
+        """When the call is ended if nothing more is heard of it, by what was configured."""
         limits = ticket.terms
         assert limits is not None  # noqa: S101 - set when it was granted
-        ticket.progress_s = self._books.now_s
         allowed_s = limits.silence_s if ticket.beats else limits.first_s
-        if ticket.idle_s == NEVER:
-            self._books.alarms.set(ticket, min(self._books.now_s + allowed_s, ticket.deadline_s))
+        return min(ticket.progress_s + allowed_s, ticket.deadline_s)
+
+    def late_s(self, ticket: Ticket) -> float:
+        """When the call is late, by what was learnt of its endpoint; infinite if it never is."""
+        endpoint = ticket.endpoint
+        if endpoint is None or not ticket.adaptive or ticket.late:
+            return NEVER
+        if ticket.is_hedge and ticket.first is None:
+            return NEVER  # The first was answered: this one is about to be cancelled.
+        attempt = 0 if ticket.first is None else ticket.first.hedges
+        after_s = endpoint.times.late_after_s(ticket.call, beats=ticket.beats, attempt=attempt)
+        return ticket.progress_s + after_s
 
     def idle(self, ticket: Ticket, *, idle: bool) -> None:
         """Whether the consumer asks for more: what it does not ask for is no silence."""
@@ -72,17 +91,13 @@ class Clocks:
             ticket.deadline_s += since_s
             self.rearm(ticket)
 
-    def rearm(self, ticket: Ticket) -> None:
-        """What is allowed to a running call has changed: its endpoint is known better."""
-        if ticket.nested or ticket.idle_s < NEVER:
-            return
-        limits = ticket.terms = self.terms(ticket)
-        allowed_s = limits.silence_s if ticket.beats else limits.first_s
-        self._books.alarms.set(ticket, min(ticket.progress_s + allowed_s, ticket.deadline_s))
-
-    def terms(self, ticket: Ticket) -> Terms:
-        """How long the call may be silent: by what is declared, and what its endpoint does."""
-        prior = terms(ticket.call, self._books.config.leases)
-        if ticket.endpoint is None:
-            return prior
-        return ticket.endpoint.timeouts.terms(ticket.call, prior)
+    def begin(self, ticket: Ticket) -> None:
+        """The call goes: what it declares, or what is configured, are its limits."""
+        config, call, endpoint = self._books.config, ticket.call, ticket.endpoint
+        ticket.terms = terms(call, config.leases)
+        ticket.deadline_s = self._books.now_s + ticket.terms.total_s
+        if endpoint is not None:
+            told = endpoint.config.adaptive if call.adaptive is None else call.adaptive
+            ticket.adaptive = config.adaptive if told is None else told
+        self.start(ticket)
+        self.arm(ticket)

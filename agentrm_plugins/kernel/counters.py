@@ -16,6 +16,7 @@ class Counters:
         "boosts",
         "demotions",
         "granted",
+        "hedged",
         "input_tokens",
         "lost",
         "output_tokens",
@@ -24,6 +25,7 @@ class Counters:
         "running",
         "settled",
         "submitted",
+        "suspected",
         "token_rate",
         "waited_s",
         "zombie_lane_s",
@@ -32,6 +34,8 @@ class Counters:
     def __init__(self) -> None:
         self.submitted = 0
         self.granted = 0
+        self.suspected = 0
+        self.hedged = 0
         self.settled = 0
         self.reaped = 0
         self.lost = 0

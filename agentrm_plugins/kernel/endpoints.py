@@ -78,19 +78,16 @@ class Endpoints:
     def go(self, ticket: Ticket, endpoint: Endpoint) -> None:
         """The call got its lane: take what it needs."""
         endpoint.sent(ticket.number, ticket.need, self._books.now_s)
+        if ticket.first is not None:
+            ticket.first.hedges += 1
+            self._books.counters.hedged += 1
+            endpoint.hedging.sent(ticket.number, ticket.expected_tokens, self._books.now_s)
         if endpoint.news:
             self.tell(endpoint, ticket)
 
     def beat(self, ticket: Ticket, endpoint: Endpoint) -> None:
         """The call made progress."""
-        silent_s = self._books.now_s - ticket.progress_s
-        if ticket.beats > 1:
-            self._learn(endpoint, ticket, "gap", silent_s)
-        else:
-            endpoint.timeouts.answered()
-            self._learn(
-                endpoint, ticket, "first" if ticket.call.streaming else "response", silent_s
-            )
+        self._learn(endpoint, ticket, self._books.now_s - ticket.progress_s)
 
     def charge(self, ticket: Ticket, usage: Usage) -> None:
         """What the call used has its price there."""
@@ -112,7 +109,7 @@ class Endpoints:
         elif verdict is None and event is not None:
             endpoint.answered(number, usage, ticket.call.agent, now_s)
             if not ticket.beats:
-                self._learn(endpoint, ticket, "response", now_s - ticket.granted_s)
+                self._learn(endpoint, ticket, now_s - ticket.granted_s)
         else:
             endpoint.given_up(number, usage, now_s)
         if event is not None and event.report is not None:
@@ -131,12 +128,16 @@ class Endpoints:
             endpoint.reported(report, now_s, ticket.granted_s)
         self.tell(endpoint, ticket)
 
-    def reaped(self, ticket: Ticket) -> None:
-        """The call hung: its endpoint failed it."""
+    def reaped(self, ticket: Ticket, *, failed: bool) -> None:
+        """The call is ended: its endpoint `failed` it, or it gave way to another attempt."""
         endpoint = ticket.endpoint
-        if endpoint is not None:
+        if endpoint is None:
+            return
+        if failed:
             endpoint.reaped(ticket.number, self._books.now_s)
-            self.tell(endpoint, ticket)
+        else:
+            endpoint.given_up(ticket.number, None, self._books.now_s)
+        self.tell(endpoint, ticket)
 
     def observe(self, event: ev.Observe) -> None:
         """A response was seen, of a managed call or of any other."""
@@ -205,12 +206,12 @@ class Endpoints:
             del self.idle[name]
             del self.known[name]
 
-    def _learn(self, endpoint: Endpoint, ticket: Ticket, name: str, silent_s: float) -> None:
-        """Its times are known better: whoever is silent now may not be so for longer than that."""
-        if endpoint.timeouts.add(name, silent_s, ticket.call):
+    def _learn(self, endpoint: Endpoint, ticket: Ticket, silent_s: float) -> None:
+        """Its times are known better: others may be late before they would have been."""
+        if endpoint.times.add(ticket.call, silent_s, beats=ticket.beats):
             for number in endpoint.in_flight:
                 other = self._books.tickets.get(number)
-                if other is not None:
+                if other is not None and not other.late:
                     self._clocks.rearm(other)
 
 

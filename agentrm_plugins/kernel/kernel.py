@@ -17,6 +17,7 @@ from agentrm_plugins.kernel.check import check
 from agentrm_plugins.kernel.clocks import Clocks
 from agentrm_plugins.kernel.endpoints import Endpoints
 from agentrm_plugins.kernel.lane_lending import LaneLending
+from agentrm_plugins.kernel.late_calls import LateCalls
 from agentrm_plugins.kernel.lifecycle import Lifecycle
 from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
@@ -59,12 +60,15 @@ class Kernel:
         self.queue = WaitQueue(books)
         self.nested = NestedCalls(books, self.clocks)
         self.steps = Steps(books, self.clocks, self.agents, self.endpoints, self.queue, self.nested)
-        self.waits = Waits(books, self.steps, self.queue, self.nested)
-        self.requeue = Requeue(books, self.steps, self.endpoints, self.waits, self.nested)
+        self.late = LateCalls(books, self.clocks, self.steps, self.queue)
+        self.waits = Waits(books, self.steps, self.queue, self.nested, self.late)
+        self.requeue = Requeue(
+            books, self.steps, self.endpoints, self.waits, self.nested, self.late
+        )
         self.lending = LaneLending(books, self.clocks, self.steps, self.queue, self.nested)
         self._reaper = Reaper(
             *(books, self.steps, self.endpoints, self.waits, self.requeue, self.nested),
-            self.lending,
+            *(self.lending, self.clocks, self.late),
         )
         calls = Lifecycle(
             books,
@@ -77,6 +81,7 @@ class Kernel:
             requeue=self.requeue,
             nested=self.nested,
             lending=self.lending,
+            late=self.late,
         )
         self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
@@ -148,14 +153,15 @@ class Kernel:
         return [effect for effect in self._history if effect.ticket == ticket]
 
     def dispatch(self) -> None:
+        """Grant until nobody who waits may start, and no late call is in the way."""
+        self._grant()
+        while self.late.late and self._reaper.clear():
+            self._grant()
+
+    def _grant(self) -> None:
         """Grant until nobody who waits may start."""
         books, queue, now_s = self.books, self.queue, self.books.now_s
-        if books.left:
-            self.lending.settle()
-        if books.failing:
-            self._turn_away()
-        for at in list(queue.at.values()):
-            self.endpoints.advance(at.endpoint)
+        self._prepare()
         queue.look_s = NEVER
         while queue.count:
             choice = queue.choose(now_s)
@@ -167,12 +173,25 @@ class Kernel:
             self.steps.grant(ticket, choice.cause, seat)
         if self.nested.waiting:
             self.lending.relieve()
+        if self.late.waiting:
+            self.late.ride()
         demoted = books.scheduler.demoted
         if demoted:
             for account, level in demoted:
                 books.counters.demotions += 1
                 books.out.append(fx.Demoted(now_s, 0, account.name, "quantum", level))
             demoted.clear()
+
+    def _prepare(self) -> None:
+        """See to what happened since, before anybody is granted a lane."""
+        if self.books.left:
+            self.lending.settle()
+        if self.books.failing:
+            self._turn_away()
+        for at in list(self.queue.at.values()):
+            self.endpoints.advance(at.endpoint)
+        if self.late.late:
+            self.late.lend_more()
 
     def _expire(self) -> None:
         """See to all that is due."""

@@ -103,6 +103,7 @@ class LaneLending:
                 if parent.started_s == NEVER:
                     parent.deadline_s += self._books.now_s - parent.paused_s
                     self._clocks.start(parent)
+                    self._clocks.arm(parent)
             elif parent.rider is None:
                 assert parent.kids is not None  # noqa: S101 - there are some
                 for kid in parent.kids.values():  # For one with an endpoint see `relieve`.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.clocks import Clocks
     from agentrm_plugins.kernel.endpoints import Endpoints
     from agentrm_plugins.kernel.lane_lending import LaneLending
+    from agentrm_plugins.kernel.late_calls import LateCalls
     from agentrm_plugins.kernel.nested_calls import NestedCalls
     from agentrm_plugins.kernel.requeue import Requeue
     from agentrm_plugins.kernel.steps import Steps
@@ -48,6 +49,7 @@ class Lifecycle:
         requeue: Requeue,
         nested: NestedCalls,
         lending: LaneLending,
+        late: LateCalls,
     ) -> None:
         self._books = books
         self._steps = steps
@@ -59,6 +61,7 @@ class Lifecycle:
         self._requeue = requeue
         self._nested = nested
         self._lending = lending
+        self._late = late
 
     def submit(self, event: ev.Submit) -> bool:
         """A caller wants a lane."""
@@ -79,23 +82,18 @@ class Lifecycle:
         books.seq += 1
         ticket = Ticket(number, books.seq, call, account, group, books.now_s)
         books.tickets[number] = ticket
-        if event.hedge_of is not None and not self._follow(ticket, event.hedge_of):
+        if event.hedge_of is not None and not self._late.follow(ticket, event.hedge_of):
             self._steps.refuse(ticket, "superseded")
             return False
         refusal = self._enter(ticket, event.place_of)
         if refusal is not None:
             self._steps.refuse(ticket, *refusal)
             return False
-        return self._start(ticket, event.parent)
-
-    def _follow(self, ticket: Ticket, number: int) -> bool:
-        """The call is a further attempt of another, at its place. False if that is over."""
-        first = self._books.tickets.get(number)
-        if first is None or first.state is not State.RUNNING or first.first is not None:
-            return False
-        ticket.first = first
-        ticket.seq, ticket.turn = first.seq, first.turn
-        return True
+        parent = event.parent
+        if ticket.first is not None:
+            above = ticket.first.parent
+            parent = None if above is None else above.number
+        return self._start(ticket, parent)
 
     def _enter(self, ticket: Ticket, place_of: int | None) -> tuple[str, str] | None:
         """The call is known, with its place, its endpoint and its budget; or else why not."""
@@ -119,6 +117,9 @@ class Lifecycle:
         if parent_number is not None:
             parent = self._nested.attach(ticket, parent_number)
         # Nobody who waits may start, so nobody is overtaken.
+        if ticket.is_hedge:
+            self._late.awaits(ticket)
+            ticket.hold_s = max(ticket.hold_s, self._late.sleep_s(ticket))
         able = not ticket.hold_s and self._is_let_go(ticket)
         lends = able and parent is not None and parent.rider is None
         if lends and parent is not None and self._lending.lend(ticket, parent):
@@ -129,7 +130,10 @@ class Lifecycle:
                 ticket.turn = self._queue.turn  # its place, should it have to go again
             self._steps.grant(ticket, "free", books.pool.take(ticket.group, ticket.account))
             return False
-        self._waits.join(ticket)
+        if ticket.first is None:
+            self._waits.join(ticket)
+        else:  # It takes the place of a call that does not wait: there is room for it.
+            self._waits.again(ticket, ticket.hold_s)
         return True
 
     def _is_let_go(self, ticket: Ticket) -> bool:
@@ -168,6 +172,8 @@ class Lifecycle:
         idle = ticket.idle_s < NEVER
         if idle and event.visible:
             self._clocks.idle(ticket, idle=False)  # Whoever is given something has asked for it.
+        if ticket.late:
+            self._late.alive(ticket)
         ticket.beats += 1
         ticket.visible = ticket.visible or event.visible
         tokens = event.tokens
@@ -222,6 +228,8 @@ class Lifecycle:
         held_s = books.now_s - ticket.granted_s
         number, agent = ticket.number, ticket.call.agent
         books.out.append(fx.Settled(books.now_s, number, agent, cause, outcome, held_s, usage))
+        tokens = usage.total_tokens if usage is not None else ticket.beaten_tokens
+        self._late.ended(ticket, outcome, tokens)
         steps.forget(ticket)
         steps.recharge(ticket)
         return bool(self._queue.count or books.scheduler.demoted)

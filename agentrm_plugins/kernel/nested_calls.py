@@ -36,7 +36,7 @@ class NestedCalls:
         """`ticket` is asked for inside another call; gives that, if it runs."""
         books = self._books
         parent = books.tickets.get(parent_number)
-        if parent is None or parent.state is not State.RUNNING:
+        if parent is None or parent.state is not State.RUNNING or parent.lent:
             return None
         ticket.parent = parent
         if parent.kids is None:

@@ -135,7 +135,7 @@ def _endpoint(endpoint: Endpoint, waiting: int, now_s: float) -> EndpointStatist
         failures=endpoint.failures,
         breaker=endpoint.breaker.state.value,
         closed_for_s=max(0.0, endpoint.retry_after.closed_until_s - now_s),
-        first_token_timeout_s=endpoint.timeouts.allowed("first"),
+        late_after_s=endpoint.times.usual("first" if endpoint.times.usual("first") else "response"),
         cost=endpoint.cost,
     )
 

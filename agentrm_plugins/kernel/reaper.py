@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types.calls import Outcome
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.clocks import Clocks
     from agentrm_plugins.kernel.endpoints import Endpoints
     from agentrm_plugins.kernel.lane_lending import LaneLending
+    from agentrm_plugins.kernel.late_calls import LateCalls
     from agentrm_plugins.kernel.nested_calls import NestedCalls
     from agentrm_plugins.kernel.requeue import Requeue
     from agentrm_plugins.kernel.steps import Steps
@@ -31,6 +34,8 @@ class Reaper:
         requeue: Keeps the places of calls that hung.
         nested: Who is nested in whom.
         lending: Sees to the parents of those who have left.
+        clocks: Says what is due.
+        late: Late calls.
     """
 
     def __init__(
@@ -42,6 +47,8 @@ class Reaper:
         requeue: Requeue,
         nested: NestedCalls,
         lending: LaneLending,
+        clocks: Clocks,
+        late: LateCalls,
     ) -> None:
         self._books = books
         self._steps = steps
@@ -50,6 +57,8 @@ class Reaper:
         self._requeue = requeue
         self._nested = nested
         self._lending = lending
+        self._clocks = clocks
+        self._late = late
 
     def expire(self) -> None:
         """See to each call whose date has come."""
@@ -59,31 +68,66 @@ class Reaper:
             if ticket.state is State.QUEUED:
                 self._waits.rung(ticket)
             elif ticket.state is State.RUNNING:
-                self._reap(ticket)
+                self._look(ticket)
             else:
                 self._lose(ticket)
             if books.left:
                 self._lending.settle()
 
-    def _reap(self, ticket: Ticket) -> None:
-        books, steps, limits = self._books, self._steps, ticket.terms
-        assert limits is not None  # noqa: S101 - set when it was granted
-        if books.now_s >= ticket.deadline_s:
-            cause = "total"
+    def _look(self, ticket: Ticket) -> None:
+        """A running call's date: it has passed a limit, or it is late, or a hedge is."""
+        now_s, first = self._books.now_s, ticket.first
+        if now_s >= self._clocks.ends_s(ticket):
+            self._reap(ticket)
+        elif now_s < self._clocks.late_s(ticket):
+            self._clocks.rearm(ticket)  # it was to be late, and is not any more
+        elif first is None:
+            self._late.suspect(ticket)
         else:
-            cause = "silence" if ticket.beats else limits.first_cause
+            self._end(ticket, "gave_way", 0.0, "")
+            self._late.gives_way(ticket, first)
+
+    def clear(self) -> bool:
+        """See that late calls do not fill a limit of calls in flight. True if one gave way."""
+        ticket = self._late.in_the_way()
+        if ticket is None:
+            return False
+        ticket.given_way += 1
+        self._end(ticket, "gave_way", 0.0, "")
+        return True
+
+    def _reap(self, ticket: Ticket) -> None:
+        """The call has passed a limit that was configured."""
+        limits, call = ticket.terms, ticket.call
+        assert limits is not None  # noqa: S101 - set when it was granted
+        own: float | None
+        if ticket.beats:
+            cause, limit_s, own = "silence", limits.silence_s, call.silence_timeout_s
+        else:
+            cause, limit_s, own = limits.first_cause, limits.first_s, call.first_token_timeout_s
+        if self._books.now_s < ticket.progress_s + limit_s:
+            cause, limit_s, own = "total", limits.total_s, call.total_timeout_s
+        source = "the configuration" if own is None else call.timeout_source or "the call"
+        self._end(ticket, cause, limit_s, source)
+
+    def _end(self, ticket: Ticket, cause: str, limit_s: float, source: str) -> None:
+        books, steps = self._books, self._steps
         held_s = books.now_s - ticket.granted_s
         move(ticket, State.ZOMBIE)
         steps.vacate(ticket, until_s=ticket.progress_s)  # its silence was no service to its agent
         self._requeue.keep_place(ticket)
         books.ledgers.settle(ticket, None, books.now_s, hung=True)
-        self._endpoints.reaped(ticket)
+        self._endpoints.reaped(ticket, failed=cause != "gave_way")
+        if cause != "gave_way":
+            self._late.ended(ticket, Outcome.ERROR, 0)
+        else:
+            self._late.gone(ticket)
         books.zombies += 1
         ticket.account.zombies += 1
         books.counters.reaped += 1
         books.counters.zombie_lane_s += held_s
         number, agent = ticket.number, ticket.call.agent
-        books.out.append(fx.Reaped(books.now_s, number, agent, cause, held_s))
+        books.out.append(fx.Reaped(books.now_s, number, agent, cause, held_s, limit_s, source))
         if ticket.parent is not None or ticket.kids is not None:
             self._nested.detach(ticket)
         steps.recharge(ticket)

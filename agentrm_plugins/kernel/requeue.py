@@ -16,6 +16,7 @@ from agentrm_plugins.types import effects as fx
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.endpoints import Endpoints
+    from agentrm_plugins.kernel.late_calls import LateCalls
     from agentrm_plugins.kernel.nested_calls import NestedCalls
     from agentrm_plugins.kernel.steps import Steps
     from agentrm_plugins.kernel.ticket import Ticket
@@ -36,6 +37,7 @@ class Requeue:
         endpoints: Told of the failure.
         waits: Where the call goes to.
         nested: Who is nested in whom.
+        late: Late calls, and their hedges.
 
     `places` are those of calls that hung, by ticket; the oldest are forgotten.
     """
@@ -47,12 +49,14 @@ class Requeue:
         endpoints: Endpoints,
         waits: Waits,
         nested: NestedCalls,
+        late: LateCalls,
     ) -> None:
         self._books = books
         self._steps = steps
         self._endpoints = endpoints
         self._waits = waits
         self._nested = nested
+        self._late = late
         self.places: OrderedDict[int, tuple[int, int]] = OrderedDict()
 
     def keep_place(self, ticket: Ticket) -> None:
@@ -75,6 +79,7 @@ class Requeue:
             return False
         held_s = now_s - ticket.granted_s
         steps.vacate(ticket)
+        self._late.stopped(ticket)
         move(ticket, State.QUEUED)
         self._endpoints.failed(ticket, event.verdict, event.report)
         steps.charge(ticket, None)
@@ -96,5 +101,6 @@ class Requeue:
         elif refusal is not None:
             steps.refuse(ticket, *refusal)
         else:
+            self._late.awaits(ticket)
             self._waits.again(ticket, event.wait_s)
         return True

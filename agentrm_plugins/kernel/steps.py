@@ -61,8 +61,6 @@ class Steps:
         move(ticket, State.RUNNING)
         ticket.seat = seat
         ticket.granted_s = now_s
-        ticket.terms = self._clocks.terms(ticket)
-        ticket.deadline_s = now_s + ticket.terms.total_s
         counters.granted += 1
         counters.running += 1
         waited_s = now_s - ticket.queued_s
@@ -75,10 +73,12 @@ class Steps:
             self._queue.seated(account, seat.group)
         if ticket.parent is not None:
             self._nested.granted(ticket)
+        if ticket.is_hedge:
+            books.hedges.pop(ticket.number, None)
         ticket.attempts += 1
         if ticket.endpoint is not None:
             self._endpoints.go(ticket, ticket.endpoint)
-        self._clocks.start(ticket)
+        self._clocks.begin(ticket)
         number, agent = ticket.number, ticket.call.agent
         books.out.append(fx.Granted(now_s, number, agent, cause, ticket.group.name, waited_s))
         boost = books.scheduler.dispatched(now_s)
@@ -104,12 +104,29 @@ class Steps:
         self.refuse(ticket, cause, detail)
 
     def vacate(self, ticket: Ticket, *, until_s: float = NEVER) -> None:
+        """The call runs no longer; only until `until_s` does it count as service."""
+        pool = self._books.pool
+        self._books.counters.running -= 1
+        if ticket.lent:
+            ticket.lent = False
+            pool.lend(ticket.group, -1)
+        else:
+            self.leave_lane(ticket, until_s)
+        if ticket.alarm_s < NEVER:
+            self._books.alarms.clear(ticket)
+        if ticket.rides:
+            ticket.rides = False
+            pool.riders -= 1
+            first = ticket.first
+            if first is not None and first.seat is not None and not first.nested:
+                self._clocks.start(first)  # It has its lane for itself again.
+
+    def leave_lane(self, ticket: Ticket, until_s: float) -> None:
         """The call leaves its lane; only until `until_s` does it count as service."""
         books, queue = self._books, self._queue
         self._clocks.stop(ticket, until_s)
-        books.counters.running -= 1
         seat = ticket.seat
-        assert seat is not None  # noqa: S101 - every running ticket has one
+        assert seat is not None  # noqa: S101 - every running ticket has one, or has lent it
         ticket.seat = None
         if books.pool.leave(seat) and queue.count:
             queue.unseated(seat.account, seat.group, books.now_s)
@@ -150,6 +167,11 @@ class Steps:
             self._endpoints.leave(ticket.endpoint)
         if ticket.parent is not None or ticket.kids is not None:
             self._nested.detach(ticket)
+        books.hedges.pop(ticket.number, None)
+        if ticket.first is not None and ticket.first.hedge is ticket:
+            ticket.first.hedge = None
+        if ticket.hedge is not None:
+            ticket.hedge.first = None
         self._agents.leave(ticket.account, books.now_s)
 
     def boosted(self, cause: str) -> None:

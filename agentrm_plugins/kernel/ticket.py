@@ -31,14 +31,18 @@ class Ticket:
     it has waited for too long, or once it runs, when it has run for too long. `overtaken` is the
     share of its need that others took before it, `reserved` what budgets hold for it, `charged`
     what they were charged when it was reaped, `taken` what it took of shares of a rate.
-    `first` is the attempt of the same call of which this is a further one. Since `idle_s` the
-    consumer has not asked for more; once something is `visible` to it, no further attempt is made.
+    Of a call with several attempts the `first` knows the one beside it (`hedge`), how many were
+    sent (`hedges`), and how many of them gave way to the next and what they cost. Where what is
+    learnt counts (`adaptive`) it may be `late`; then its lane is `lent`, or its hedge `rides` on
+    it. Since `idle_s` the consumer has not asked for more; once something is `visible` to it, no
+    further attempt is made.
     A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
     is lent to one of them, its `rider`.
     """
 
     __slots__ = (
         "account",
+        "adaptive",
         "after",
         "alarm_s",
         "armed_s",
@@ -52,11 +56,18 @@ class Ticket:
         "deadline_s",
         "endpoint",
         "first",
+        "given_tokens",
+        "given_way",
         "granted_s",
         "group",
+        "hedge",
+        "hedges",
         "hold_s",
         "idle_s",
+        "is_hedge",
         "kids",
+        "late",
+        "lent",
         "need",
         "nested",
         "number",
@@ -67,6 +78,7 @@ class Ticket:
         "queued_s",
         "reserved",
         "rider",
+        "rides",
         "seat",
         "seq",
         "started_s",
@@ -113,6 +125,15 @@ class Ticket:
         self.idle_s = _NEVER
         self.visible = False
         self.first: Ticket | None = None
+        self.hedge: Ticket | None = None
+        self.is_hedge = False
+        self.hedges = 0
+        self.given_way = 0
+        self.given_tokens = 0.0
+        self.adaptive = False
+        self.late = False
+        self.lent = False
+        self.rides = False
         self.beats = 0
         self.beaten_tokens = 0
         self.nested = 0
@@ -129,3 +150,8 @@ class Ticket:
         self.parent: Ticket | None = None
         self.rider: Ticket | None = None
         self.kids: dict[int, Ticket] | None = None
+
+    @property
+    def expected_tokens(self) -> float:
+        """What it will probably cost, input and output."""
+        return self.need["tokens"] if self.need else 0.0

@@ -13,6 +13,7 @@ from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.late_calls import LateCalls
     from agentrm_plugins.kernel.nested_calls import NestedCalls
     from agentrm_plugins.kernel.steps import Steps
     from agentrm_plugins.kernel.ticket import Ticket
@@ -29,13 +30,22 @@ class Waits:
         steps: What happens to a ticket.
         queue: Who waits.
         nested: Who is nested in whom.
+        late: Late calls, and their hedges.
     """
 
-    def __init__(self, books: Books, steps: Steps, queue: WaitQueue, nested: NestedCalls) -> None:
+    def __init__(
+        self,
+        books: Books,
+        steps: Steps,
+        queue: WaitQueue,
+        nested: NestedCalls,
+        late: LateCalls,
+    ) -> None:
         self._books = books
         self._steps = steps
         self._queue = queue
         self._nested = nested
+        self._late = late
 
     def join(self, ticket: Ticket) -> None:
         """A call that came has to wait, unless too many do."""
@@ -73,7 +83,11 @@ class Waits:
     def rung(self, ticket: Ticket) -> None:
         """A waiting call's alarm: it sleeps no longer, or waits no longer."""
         if ticket.wake_s < ticket.deadline_s:
-            ticket.wake_s = NEVER
+            sleep_s = self._late.sleep_s(ticket)
+            ticket.wake_s = self._books.now_s + sleep_s if sleep_s else NEVER
+            if sleep_s:  # What second attempts may waste is used up still.
+                self._set_alarm(ticket)
+                return
             self._queue.wake(ticket, self._books.now_s)
             if ticket.parent is not None:
                 self._nested.awaits(ticket)

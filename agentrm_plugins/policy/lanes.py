@@ -4,6 +4,10 @@ Law: a call may start when its group is below its capacity, all groups together 
 and its agent and its tenant are below their ceilings in that group. A free lane goes first to
 groups below their guarantee. Nothing idle is kept back, nothing running is taken away.
 
+A late call goes on without its lane, which is lent to others: beside the calls on the lanes at most
+half as many late ones may run (`lent`), and half as many second attempts on the lanes of the first
+(`riders`).
+
 A seat is a lane in use. A call nested in another one sits on its parent's seat while the parent
 waits for it (`share`); the seat is free when the last of them has left. A nested call in another
 group needs a lane there, but no further one of the total. Who takes a lane beyond a bound, to untie
@@ -31,6 +35,7 @@ class Group:
         "extra",
         "guaranteed",
         "in_use",
+        "lent",
         "name",
         "peak",
         "per_agent",
@@ -48,6 +53,7 @@ class Group:
         self.in_use = 0
         self.busy = 0
         self.extra = 0
+        self.lent = 0
         self.peak = 0
         self.agents: dict[Account, int] = {}
         self.tenants: dict[Tenant, int] = {}
@@ -111,6 +117,8 @@ class LanePool:
         self.lanes = lanes
         self.in_use = 0
         self.extra = 0
+        self.lent = 0
+        self.riders = 0
         self.peak = 0
         self.groups = {config.name: Group(config) for config in groups}
 
@@ -143,6 +151,19 @@ class LanePool:
             group.tenants[account.tenant] = group.tenants.get(account.tenant, 0) + 1
         account.tenant.lanes += 1
         return seat
+
+    def may_lend(self, group: Group) -> bool:
+        """Whether one more late call may lend its lane: at most half of the lanes, and one."""
+        return self.lent < max(1, self.lanes // 2) and group.lent < max(1, group.capacity // 2)
+
+    def may_ride(self) -> bool:
+        """Whether one more second attempt may ride on the lane of the first: half of the lanes."""
+        return self.riders < max(1, self.lanes // 2)
+
+    def lend(self, group: Group, change: int) -> None:
+        """A late call goes on without the lane that it had (1), or did (-1)."""
+        self.lent += change
+        group.lent += change
 
     def share(self, seat: Seat) -> Seat:
         """A nested call sits down on its parent's seat."""

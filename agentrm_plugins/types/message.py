@@ -39,6 +39,15 @@ KNOWN_BLOCKS = MappingProxyType(
         "input_audio": "audio", "audio": "audio", "video": "video", "video_url": "video",
         "file": "file", "input_file": "file", "document": "file", "text-plain": "text",
         "tool_use": "data", "tool_result": "data", "tool_call": "data",
+        "computer_call": "data", "computer_screenshot": "image", "computer_call_output": "data",
+        "function_call": "data", "function_call_output": "data", "custom_tool_call": "data",
+        "server_tool_use": "data", "server_tool_call": "data", "server_tool_result": "data",
+        "web_search_call": "data", "web_search_tool_result": "data", "file_search_call": "data",
+        "code_interpreter_call": "data", "image_generation_call": "image", "mcp_call": "data",
+        "mcp_list_tools": "data", "mcp_approval_request": "data", "mcp_approval_response": "data",
+        "mcp_tool_use": "data", "mcp_tool_result": "data", "local_shell_call": "data",
+        "shell_call": "data", "apply_patch_call": "data", "code_execution_tool_result": "data",
+        "non_standard": "data", "search_result": "data",
     }
 )  # fmt: skip
 """Content block types of OpenAI, Anthropic and LangChain, and how each is counted."""

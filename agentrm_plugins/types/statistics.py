@@ -110,7 +110,10 @@ class RateStatistics:
 
 @dataclass(frozen=True, slots=True)
 class EndpointStatistics:
-    """One endpoint: its limits, what goes on there, and what went wrong. Times in seconds."""
+    """One endpoint: its limits, what goes on there, and what went wrong. Times in seconds.
+
+    After `late_after_s` of silence before its first piece, or its answer, a call counts as late.
+    """
 
     rates: Mapping[str, RateStatistics]
     concurrency: float | None
@@ -122,7 +125,7 @@ class EndpointStatistics:
     failures: int
     breaker: str
     closed_for_s: float
-    first_token_timeout_s: float | None
+    late_after_s: float | None
     cost: float
 
 

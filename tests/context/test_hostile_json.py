@@ -137,7 +137,7 @@ def test_a_message_that_cannot_be_noted_is_archived_all_the_same(monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr("agentrm_plugins.context.plan.transcript.findings_of", fails)
-    with ContextLifecycle(CONFIG, submit=lambda job: None) as manager:
+    with ContextLifecycle(CONFIG, submit=lambda job: job()) as manager:
         session = manager.session("s")
         session.prepare(talk(5))
         assert session.durable == 5 == len(manager.store.digests(session.key))

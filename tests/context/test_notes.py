@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from agentrm_plugins.context.notes.facts import find, values_of
+from agentrm_plugins.context.notes.facts import find
 from agentrm_plugins.context.notes.notes import Notes
+from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.warm import chosen
 
 

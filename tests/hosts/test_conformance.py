@@ -90,7 +90,7 @@ def test_a_silent_call_is_reaped_and_its_lane_given_on(world):
     silent = world.call("a")
     lease = silent.expect_granted()
     second, third = world.queue("b"), world.queue("c")
-    world.clock.advance(121.0)
+    world.clock.advance(601.0)
     second.expect_granted()
     assert lease.reaped
     assert lease.reap_cause == "response"
@@ -107,10 +107,10 @@ def test_beats_keep_a_call_alive(world):
     lively = world.call("a", streaming=True)
     lease = lively.expect_granted()
     for _ in range(10):
-        world.clock.advance(25.0)
+        world.clock.advance(50.0)
         lease.beat(4)
     assert not lease.reaped
-    world.clock.advance(30.0)
+    world.clock.advance(60.0)
     assert lease.reap_cause == "silence"
 
 

@@ -204,9 +204,9 @@ def test_callbacks_may_look_and_call():
             found.append(error.held_s)
 
         lease.on_reap(reaped)
-        clock.advance(121)
+        clock.advance(601)
         lease.on_reap(lambda error: found.append(error.agent))
-        assert found == [1, 2, 120.0, "a"]
+        assert found == [1, 2, 600.0, "a"]
         lease.settle()
 
 
@@ -217,7 +217,7 @@ def test_a_failing_callback_is_logged_and_harms_nobody(caplog):
         lease = core_of(rm).admit(Call("a"))
         lease.on_reap(lambda _: 1 / 0)
         with caplog.at_level(logging.ERROR, "agentrm"):
-            clock.advance(121)
+            clock.advance(601)
         assert "callback of reaped call" in caplog.text
         assert rm.statistics().lanes_in_use == 0
         lease.settle()

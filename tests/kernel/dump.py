@@ -47,10 +47,12 @@ _ACCOUNT = (
 _TICKET = (
     *("submitted_s", "granted_s", "started_s", "deadline_s", "alarm_s", "paused_s"),
     *("queued_s", "progress_s", "hold_s", "overtaken", "beats", "beaten_tokens", "attempts"),
-    *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible"),
+    *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible", "adaptive", "late", "lent"),
+    *("rides", "is_hedge", "hedges", "given_way", "given_tokens"),
 )
 _COUNTERS = (
     *("submitted", "granted", "settled", "reaped", "lost", "running", "demotions", "boosts"),
+    *("suspected", "hedged"),
     *("waited_s", "zombie_lane_s", "input_tokens", "output_tokens"),
 )
 _CALL = tuple((field.name, field.default) for field in fields(Call))
@@ -94,6 +96,8 @@ def dump(kernel: Kernel) -> dict[str, Any]:
         "look_s": None if kernel.queue.look_s == NEVER else kernel.queue.look_s,
         "passed": [kernel.queue.passed[group] for group in kernel.books.pool.groups.values()],
         "congestion": dump_congestion(kernel),
+        "late": list(kernel.late.late),
+        "hedges": list(kernel.books.hedges),
         "nested": [list(kids) for kids in kernel.nested.waiting.values()],
     }
 
@@ -245,6 +249,7 @@ def _dump_ticket(ticket: Ticket, places: dict[Seat, int]) -> dict[str, Any]:
         **dump_need(ticket),
         "seat": None if ticket.seat is None else places[ticket.seat],
         "kids": list(ticket.kids or ()),
+        "hedge": None if ticket.hedge is None else ticket.hedge.number,
         "rider": None if ticket.rider is None else ticket.rider.number,
     }
 
@@ -292,8 +297,17 @@ def _tie(kernel: Kernel, state: dict[str, Any]) -> None:
             ticket.nested = len(ticket.kids)
             for kid in ticket.kids.values():
                 kid.parent = ticket
+        if entry["hedge"] is not None:
+            ticket.hedge = tickets[entry["hedge"]]
+            ticket.hedge.first = ticket
         if entry["rider"] is not None:
             ticket.rider = tickets[entry["rider"]]
+    kernel.late.late = {number: tickets[number] for number in state["late"]}
+    kernel.books.hedges.update({number: tickets[number] for number in state["hedges"]})
+    for ticket in tickets.values():
+        if ticket.lent:
+            kernel.books.pool.lend(ticket.group, 1)
+        kernel.books.pool.riders += ticket.rides
     for numbers in state["nested"]:
         first = tickets[numbers[0]]
         key = first.group, first.endpoint

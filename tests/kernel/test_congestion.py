@@ -244,46 +244,6 @@ def test_the_monitor_says_how_near_a_limit_is_and_when_it_will_bind():
     assert (unknown.limit_per_min, unknown.source, unknown.proximity) == (None, "unknown", 0.0)
 
 
-# -- pulses -------------------------------------------------------------------------------------
-
-
-def answer(world, times, after_s=0.1):
-    """So many healthy calls, one after the other."""
-    for _ in range(times):
-        number = ask(world, "quick", 10)
-        world.wait(after_s)
-        world.settle(number, tokens=5)
-
-
-def test_a_hung_call_is_reaped_as_soon_as_the_endpoint_is_known_well_enough():
-    """It was silent for longer than healthy calls are: seconds instead of the configured time."""
-    world = World(config(9), twin=True)
-    hung = ask(world, "hung")
-    declared = ask(world, "patient", first_token_timeout_s=60.0, silence_timeout_s=60.0)
-    parent = ask(world, "parent")
-    world.submit("parent", parent)
-    answer(world, 48)
-    assert world.state[hung] == "zombie"
-    assert world.now_s < 6.0
-    assert declared in world.running  # what a call declares stands
-    assert parent in world.running  # whoever waits for its own call is not silent
-
-
-def test_a_slow_healthy_call_is_left_alone():
-    """Long answers are compared with long ones; streams by the gaps between their pieces."""
-    world = World(config(99))
-    for _ in range(40):
-        long, short = ask(world, tokens=4000), ask(world, tokens=10)
-        world.wait(0.2)
-        world.settle(short, tokens=10)
-        world.wait(20.0)
-        world.settle(long, tokens=4000)
-    late, quick = ask(world, tokens=4000), ask(world, tokens=10)
-    world.wait(25.0)
-    assert late in world.running
-    assert world.state[quick] == "zombie"
-
-
 # -- what is remembered -------------------------------------------------------------------------
 
 

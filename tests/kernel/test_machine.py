@@ -15,6 +15,7 @@ from agentrm_plugins.config.endpoints import (
     Price,
     ShareConfig,
 )
+from agentrm_plugins.types import events as ev
 from agentrm_plugins.types.calls import Usage
 from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit
 from tests.effort import effort
@@ -276,6 +277,40 @@ class Machine(RuleBasedStateMachine):
     def beat(self, pick, tokens):
         numbers = self.world.running or list(self.world.state)
         self.world.beat(numbers[pick % len(numbers)], tokens)
+
+    @precondition(lambda self: self.world.state)
+    @rule(pick=PICK, visible=st.booleans())
+    def say(self, pick, visible):
+        """A running call says something to its consumer, or only shows that it lives."""
+        numbers = self.world.running or list(self.world.state)
+        self.world.feed(ev.Beat(numbers[pick % len(numbers)], 1, visible))
+
+    @precondition(lambda self: self.world.state)
+    @rule(pick=PICK, idle=st.booleans())
+    def pause(self, pick, idle):
+        """A consumer does not ask for more, or does again."""
+        numbers = self.world.running or list(self.world.state)
+        self.world.feed(ev.Idle(numbers[pick % len(numbers)], idle))
+
+    @precondition(lambda self: self.world.state)
+    @rule(pick=PICK)
+    def hedge(self, pick):
+        """A second attempt, mostly of a late call; now and then of one that is not, or is over."""
+        late = list(self.world.kernel.late.late)
+        numbers = late or self.world.running or list(self.world.state)
+        self.world.hedge(numbers[pick % len(numbers)])
+
+    @precondition(lambda self: self.world.running)
+    @rule(pick=PICK, tokens=st.sampled_from([10, None]))
+    def supersede(self, pick, tokens):
+        """One attempt was faster, the other one is cancelled."""
+        numbers = self.world.running
+        number = numbers[pick % len(numbers)]
+        ticket = self.world.kernel.books.tickets[number]
+        other = ticket.first or ticket.hedge
+        self.world.settle(number, tokens=tokens)
+        if other is not None and self.world.state[other.number] == "running":
+            self.world.supersede(other.number, tokens=tokens)
 
     @rule(agent=AGENTS, tenant=TENANTS)
     def end_agent(self, agent, tenant):

@@ -92,6 +92,13 @@ class World:
         self.feed(ev.Submit(self._number, call, parent, place_of))
         return self._number
 
+    def hedge(self, first: int) -> int:
+        """A second attempt of a running call; its number."""
+        self._number += 1
+        call = self.calls[self._number] = self.calls[first]
+        self.feed(ev.Submit(self._number, call, None, None, first))
+        return self._number
+
     def requeue(
         self, number: int, kind: Kind, wait_s: float = 0.0, report: LimitReport | None = None
     ) -> list[fx.Effect]:
@@ -128,6 +135,12 @@ class World:
     def beat(self, number: int, tokens: int = 0) -> list[fx.Effect]:
         """A call makes progress."""
         return self.feed(ev.Beat(number, tokens))
+
+    def supersede(self, *numbers: int, tokens: int | None = None) -> list[fx.Effect]:
+        """Attempts are cancelled, for another one was faster."""
+        usage = None if tokens is None else Usage(output_tokens=tokens)
+        outcome = Outcome.SUPERSEDED
+        return self.feed(*(ev.Settle(number, usage, outcome) for number in numbers))
 
     def end(self, agent: str, tenant: str = "default") -> list[fx.Effect]:
         """An agent is done."""

@@ -154,8 +154,8 @@ def test_a_kept_generator_expires(managed, core):
     this = managed(rm)
     stream = this.model.stream("go", this.config)
     next(stream)
-    clock.advance(29)
-    assert rm.statistics().lanes_in_use == 1
+    clock.advance(59)
+    assert rm.statistics().running == 1
     clock.advance(2)
     assert (rm.statistics().lanes_in_use, rm.statistics().reaped) == (0, 1)
     with pytest.raises(CallReaped) as reaped:

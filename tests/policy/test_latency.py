@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.endpoint.latency import LatencySketch, TimeoutRule
+from agentrm_plugins.policy.endpoint.latency import LatencySketch
 
 
 @given(st.lists(st.floats(0.001, 100.0), min_size=1, max_size=200), st.floats(0.0, 1.0))
@@ -39,40 +37,3 @@ def test_forgets_what_is_old_in_bounded_memory():
         sketch.add(10.0 if index < 2500 else 1.0)
     assert sketch.quantile(0.99) == pytest.approx(1.0, rel=0.03)
     assert len(sketch._bins) <= 2
-
-
-def test_the_prior_holds_until_there_are_samples():
-    """Below ten samples the prior, above fifty the sketch, in between a mixture."""
-    rule, sketch = TimeoutRule(), LatencySketch()
-    for _ in range(9):
-        sketch.add(1.0)
-    assert rule.timeout_s(sketch, 60.0) == 60.0
-    for _ in range(21):
-        sketch.add(1.0)
-    assert rule.timeout_s(sketch, 60.0) == pytest.approx((3.0 * 60.0) ** 0.5, rel=0.03)
-    for _ in range(30):
-        sketch.add(1.0)
-    assert rule.timeout_s(sketch, 60.0) == pytest.approx(3.0, rel=0.03)
-    assert rule.timeout_s(sketch, 2.0) == 2.0
-    assert TimeoutRule(floor_s=5.0).timeout_s(sketch, 60.0) == 5.0
-
-
-def test_each_reaped_attempt_may_take_twice_as_long():
-    """A slow endpoint is learnt from the attempt that got through; the prior is the most."""
-    rule, sketch = TimeoutRule(), LatencySketch()
-    for _ in range(60):
-        sketch.add(1.0)
-    once = rule.timeout_s(sketch, 60.0)
-    assert rule.timeout_s(sketch, 60.0, attempt=2) == pytest.approx(4 * once)
-    assert rule.timeout_s(sketch, 60.0, attempt=2000) == 60.0
-
-
-def test_healthy_slow_calls_are_left_alone():
-    """Of 20,000 lognormal times (sigma 1) at most 5 in 10,000 exceed the learnt timeout."""
-    rng = random.Random(5)
-    rule, sketch, reaped = TimeoutRule(), LatencySketch(), 0
-    for _ in range(20_000):
-        seconds = rng.lognormvariate(0.0, 1.0)
-        reaped += seconds > rule.timeout_s(sketch, 600.0)
-        sketch.add(seconds)
-    assert reaped <= 10

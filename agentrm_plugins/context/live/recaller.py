@@ -17,7 +17,7 @@ from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.plan.bodies import body_of, message_of
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session, cut_up
-from agentrm_plugins.context.recall.found import Told, Unit, later_of, units_of
+from agentrm_plugins.context.recall.found import LEAST_TELLING, Later, Told, Unit, said_of, units_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import (
     Found,
@@ -27,7 +27,15 @@ from agentrm_plugins.context.recall.paging import (
     visible,
 )
 from agentrm_plugins.context.recall.query import Query, query_of
-from agentrm_plugins.context.recall.rank import Candidate, Corpus, Hit, fused, ranked, weights_of
+from agentrm_plugins.context.recall.rank import (
+    Candidate,
+    Corpus,
+    Hit,
+    answers,
+    fused,
+    ranked,
+    weights_of,
+)
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.errors import StoreCorrupt
 from agentrm_plugins.types.message import plain_text
@@ -43,6 +51,8 @@ _SAYING = frozenset({"user", "assistant"})
 MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.6
 """A message that asks in less than this share of it gets so much less of the room for recall. What
 is said beside a question moves the talk on; each block costs cached prefix. Guessed."""
+LEAST_PASSAGE = 20
+"""Tokens of a short message: no more are read than could be shown. Guessed."""
 _TOLD = 0.7
 """A note that holds this share of the question answers it; what else is found would only cost
 cached prefix. Guessed."""
@@ -216,28 +226,28 @@ class Recaller:
             hits = ranked(query, wide, corpus)
             if self._semantic is not None:
                 hits = self._with_meaning(text, hits, index, end)
-            units = units_of(hits, index, carries)
-        best = [unit for unit in units if unit.seq not in skip][:READ]
+            units = units_of(hits, index, carries, READ + len(skip))
+        most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
+        best = [unit for unit in units if unit.seq not in skip][:most]
         texts = self._read(state, best)
-        found = [self._found(state, unit, texts) for unit in best]
-        found = [one for one in found if one.text]
-        told = [*shown, *(
-            Told.of(query, one.key[0], one.hit.covered, one.text)
-            for one in found if one.hit.covered and one.hit.candidate.role in _SAYING
-        )]  # fmt: skip
-        found = later_of(query, found, told, state.notes.later)
+        found = _weighed(query, [self._found(state, unit, texts) for unit in best])
         seen = max((one.covered for one in shown), default=0.0)
-        top = max((unit.hit.score for unit in units), default=0.0)
         if anchor >= 0 and query.asks < MOSTLY and seen >= _most_covered(wide):
-            # The talk goes on about what is in view.
-            room_tokens //= 2
+            room_tokens //= 2  # the talk goes on about what is in view
         if anchor >= 0 and told_already(state, query, found):
             if found[0].hit.covered >= _TOLD:
                 return None
             room_tokens, short_tokens = min(room_tokens, short_tokens or room_tokens) // 4, 0
-        made = assembled(state, query, found, room_tokens, anchor, texts, top)
+        told = [
+            Told(one.key[0], one.hit.covered, said_of(query, one.text))
+            for one in found
+            if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
+        ]
+        top = max((unit.hit.score for unit in units), default=0.0)
+        later = Later(query, [*shown, *told], state.notes.later)
+        made = assembled(state, query, found, room_tokens, anchor, texts, top, later)
         if made is not None and short_tokens and made.tokens > short_tokens:
-            short = assembled(state, query, found, short_tokens, anchor, texts, top)
+            short = assembled(state, query, found, short_tokens, anchor, texts, top, later)
             if short is not None:
                 made.short, made.short_tokens = short.text, short.tokens
         return made
@@ -288,9 +298,9 @@ class Recaller:
                 continue
             pieces = index.of(seq) or cut_up(entry)
             held = {term for piece in pieces for term in piece.terms if term in weights}
-            if held:
-                covered = sum(weights[term] for term in held) / whole
-                found.append(Told.of(query, seq, covered, plain_text(entry.message)))
+            covered = sum(weights[term] for term in held) / whole
+            if covered >= LEAST_TELLING:
+                found.append(Told(seq, covered, said_of(query, plain_text(entry.message))))
         return found
 
     # -- texts ------------------------------------------------------------------------------
@@ -337,6 +347,17 @@ class Recaller:
             ends = max(1, keep // 2)
             text = f"{whole[:ends]}\n[…]\n{whole[len(whole) - ends :]}"
         return text if keep or not whole else f"[{row.tokens} tokens; too long for {most}]"
+
+
+def _weighed(query: Query, found: Sequence[Found]) -> list[Found]:
+    """Order what was read by what the question asks of its answer."""
+    made = []
+    for one in found:
+        if one.text:
+            score = one.hit.score * answers(query, one.text)
+            made.append(Found(Hit(one.hit.candidate, score, one.hit.covered), one.text, one.tokens))
+    made.sort(key=lambda one: (-one.hit.score, -one.key[0], one.key[1]))
+    return made
 
 
 def _most_covered(found: Sequence[Candidate]) -> float:

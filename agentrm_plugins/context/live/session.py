@@ -21,7 +21,7 @@ from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.live.turn import Turn, pressure_of
 from agentrm_plugins.context.live.upkeep import Upkeep
 from agentrm_plugins.context.live.waking import Woken, blank, continues
-from agentrm_plugins.context.plan.bodies import Source, check_list
+from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.freeze import dumped
 from agentrm_plugins.context.plan.shares import recall_room
 from agentrm_plugins.context.plan.view import Pressure, View
@@ -124,7 +124,6 @@ class ContextSession:
         self, messages: Sequence[Source], tools: Sequence[Any], now_s: float | None
     ) -> View | None:
         """Take a turn; None where the session was hibernated and lives in another object."""
-        check_list(messages)
         shared = self._shared
         with shared.lock:
             if self.successor is not None:
@@ -336,6 +335,11 @@ class ContextSession:
         with self._shared.lock:
             state = self._shared.transcript
             state.ceiling = max(1, int(min(state.most, state.charged(self._last_tokens)) * share))
+
+    def take_turns(self) -> None:
+        """Tell that the provider wants roles to alternate; later views of this object do."""
+        with self._shared.lock:
+            self._shared.transcript.takes_turns = True
 
     @property
     def pressure(self) -> Pressure:

@@ -12,12 +12,13 @@ from typing import Any
 
 from agentrm_plugins.context.live.archive import set_aside
 from agentrm_plugins.context.live.shared import Shared
+from agentrm_plugins.context.plan.alternate import alternating, saved
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.compaction import fit_now, place_recalled
 from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
 from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
 from agentrm_plugins.context.plan.shares import low_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import Entry, Session
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.plan.view import Pressure, View, composed, line_tokens, with_line
 from agentrm_plugins.errors import StoreError, StoreFenced
 from agentrm_plugins.types.message import Message
@@ -71,22 +72,10 @@ class Turn:
             raise
         except StoreError as error:
             self._refused(error)
-        finally:
-            self._note(fresh)
         key = tuple(map(id, tools))
         if shared.tools[0] != key:
             shared.tools = (key, state.counter.tools(tools))
         self.tools_tokens = state.tools_tokens = shared.tools[1]
-
-    def _note(self, fresh: Sequence[Entry]) -> None:
-        """Read what is short for notes; a text that cannot be read so costs its notes only."""
-        state = self.shared.transcript
-        for entry in fresh:
-            try:
-                state.note_at_once(entry)
-            except Exception as error:  # noqa: BLE001 - notes are a help: the text is archived
-                entry.noted = True
-                self.shared.last_error = error
 
     def view(self) -> View:
         """Fit the request into the budget and put it together."""
@@ -153,6 +142,9 @@ class Turn:
             line = Message(state.config.summary_role, pressure.line())
             without, items = len(items), with_line(items, line)
             self.total += state.counter.message(line) * (len(items) - without)
+        if state.config.alternate or state.takes_turns:
+            apart, items = items, alternating(items)
+            self.total += saved(apart, items, state.counter)
         recalled = state.charged(sum(r.tokens for r in state.recalls))
         dicts = not self.messages or not isinstance(self.messages[0], Message)
         repairs = (*state.repairs, *mended)

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from agentrm_plugins.context.live.shared import Shared
+from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.summaries import SummaryRequest
 from agentrm_plugins.context.plan.compaction import apply_plan, retelling
 from agentrm_plugins.context.plan.freeze import dumped
 from agentrm_plugins.context.plan.planning import Plan, planned, total_tokens
 from agentrm_plugins.context.plan.shares import low_tokens, soft_tokens
-from agentrm_plugins.context.plan.transcript import cut_up
+from agentrm_plugins.context.plan.transcript import Entry, Session, cut_up
 from agentrm_plugins.errors import StoreError
 
 __all__ = ["Upkeep"]
 
-_BATCH = 16
+_NEWEST = 16
+"""Messages that a turn may have added. What is pending before them is done with the next ones."""
 
 
 class Upkeep:
@@ -65,7 +68,7 @@ class Upkeep:
         above = tokens > soft_tokens(state)
         if above or self._shared.recaller.waiting:
             return True
-        return any(not e.noted or not e.indexed for e in state.entries[-_BATCH:])
+        return any(not (e.noted and e.indexed) for e in state.entries[-_NEWEST:])
 
     def _schedule(self, work: Callable[[], None]) -> None:
         with self._shared.lock:
@@ -124,36 +127,51 @@ class Upkeep:
         await asyncio.to_thread(self._finish, plan, narrative)
 
     def digest(self) -> None:
-        """Read pending messages for notes and index them, a few at a time, outside the lock."""
+        """Read pending messages for notes and index them, one at a time, outside the lock.
+
+        After each slice other threads run: the turns of an event loop wait for one slice at most.
+        """
         shared = self._shared
         self._flush()
         while not shared.asleep:
             with shared.lock:
                 waiting = shared.archive.waiting
-                pending = [
-                    entry for entry in shared.transcript.entries
-                    if entry.message is not None and not (entry.noted and entry.indexed)
-                    and entry.seq not in waiting
-                ][:_BATCH]  # fmt: skip
-                if not pending or not shared.archive.owned:
+                open_ones = (e for e in shared.transcript.pending() if e.seq not in waiting)
+                entry = next(open_ones, None)
+                if entry is None or not shared.archive.owned:
                     return
                 state, fence = shared.transcript, shared.archive.fence()
-            findings = [(entry, state.findings(entry)) for entry in pending if not entry.noted]
-            cut = {entry.seq: cut_up(entry) for entry in pending if not entry.indexed}
+            if not self._digested(state, entry, fence):
+                return
+            time.sleep(0)  # lets go of the interpreter's lock
+
+    def _digested(self, state: Session, entry: Entry, fence: dict[str, Any]) -> bool:
+        """Read one message; False where the store refuses to index it."""
+        shared = self._shared
+        findings = None if entry.noted else self._findings(state, entry)
+        if not entry.indexed:
+            cut = {entry.seq: cut_up(entry)}
             try:
-                shared.archive.index([e for e in pending if not e.indexed], cut, fence)
+                shared.archive.index([entry], cut, fence)
             except StoreError as error:
                 shared.last_error = error
-                return
-            shared.recaller.remember(pending, cut)
+                return False
+            shared.recaller.remember([entry], cut)
             self._flush()
-            with shared.lock:
-                for entry, found in findings:
-                    if shared.holds(entry):
-                        state.note(entry, found)
-                for entry in pending:
-                    entry.indexed = entry.noted = True
-                shared.release_bodies()
+        with shared.lock:
+            if findings is not None and shared.holds(entry):
+                state.note(entry, findings)
+            entry.indexed = entry.noted = True
+            shared.release_bodies()
+        return True
+
+    def _findings(self, state: Session, entry: Entry) -> list[Finding]:
+        """Read one message for notes; a text that cannot be read so costs its notes only."""
+        try:
+            return state.findings(entry)
+        except Exception as error:  # noqa: BLE001 - notes are a help: the text is archived
+            self._shared.last_error = error
+            return []
 
     def _flush(self) -> None:
         shared = self._shared

@@ -7,15 +7,22 @@ from dataclasses import dataclass
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.archive import version_of
-from agentrm_plugins.context.plan.align import align
-from agentrm_plugins.context.plan.bodies import Source, identity_of, message_of, within
+from agentrm_plugins.context.plan.align import align, digest_of
+from agentrm_plugins.context.plan.bodies import (
+    Source,
+    check_list,
+    identity_in,
+    identity_of,
+    message_of,
+    role_of,
+)
 from agentrm_plugins.context.plan.freeze import loaded
 from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.context.stores.checksum import opened
 from agentrm_plugins.counting.encodings import counter_for
 from agentrm_plugins.errors import StoreCorrupt, StoreError, StoreLocked
-from agentrm_plugins.types.message import SYSTEM_ROLES, Message, ToolCall, from_openai
+from agentrm_plugins.types.message import SYSTEM_ROLES, Message, ToolCall
 
 __all__ = ["Woken", "blank", "continues", "woken"]
 
@@ -59,12 +66,13 @@ def continues(state: Session, messages: Sequence[Source]) -> bool:
     Raises:
         BadMessage: A message that no provider would take.
     """
-    listed = [
-        within(m) if isinstance(m, Message) else from_openai(m, at) for at, m in enumerate(messages)
-    ]
-    start = next((at for at, m in enumerate(listed) if m.role not in SYSTEM_ROLES), len(listed))
+    check_list(messages)
+    start = 0
+    while start < len(messages) and str(role_of(messages[start])) in SYSTEM_ROLES:
+        start += 1
     known = [entry.digest for entry in state.entries]
-    where = align(known, [identity_of(message) for message in listed[start:]], 0)
+    listed = [identity_in(source, start + at) for at, source in enumerate(messages[start:])]
+    where = align(known, listed, 0)
     return where.keep == len(known) and (where.new_from > 0 or not known)
 
 
@@ -151,7 +159,9 @@ def _message_in(row: Row, told: list[str], known: Entry | None = None) -> Messag
     """Read an archived message; of one whose text is damaged, what is known beside it."""
     try:
         message = message_of(row.body)
-        why = "" if identity_of(message) == row.digest else "its text is not what was archived"
+        # The second one is the digest where a framework's own data is archived beside the message.
+        good = row.digest == digest_of(row.body) or identity_of(message) == row.digest
+        why = "" if good else "its text is not what was archived"
     except StoreCorrupt as error:
         message, why = None, str(error)
     if message is not None and not why:
@@ -162,10 +172,8 @@ def _message_in(row: Row, told: list[str], known: Entry | None = None) -> Messag
 
 
 def _entry_of(state: Session, row: Row, message: Message, indexed: bool) -> Entry:
-    entry = Entry(
+    return Entry(
         row.seq, row.role, state.counter.message(message), row.digest, 0, row.at_s, message,
         tuple(call.id for call in message.tool_calls), message.tool_call_id,
         not message.content and not message.tool_calls, indexed=indexed,
     )  # fmt: skip
-    state.note_at_once(entry)
-    return entry

@@ -11,17 +11,18 @@ announcing word is found by recall only.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
-from agentrm_plugins.context.notes.text import DATE, PASSAGE_CHARS, STOPWORDS, sentences, terms
+from agentrm_plugins.context.notes.text import sentences, terms
+from agentrm_plugins.context.notes.values import DISTINCT, Value, values_of
 
-__all__ = ["STATES", "Finding", "Value", "find", "flattened", "skeleton", "values_of"]
+__all__ = ["STATES", "Finding", "find", "flattened", "skeleton"]
 
 NOTE_CHARS = 240
 """About 60 tokens of English: a sentence longer than this keeps the part around its values."""
@@ -32,47 +33,14 @@ _NOISE_REPEATS = 3
 _MOST_VALUES = 32
 """Of one sentence that is longer than a note. Guessed: a note of 240 characters holds ten or so."""
 
-_SCAN_CHARS = 200_000
+_SCAN_CHARS = 100_000
 """Beyond it a message's text is not read for notes; it stays in the archive and recall finds it."""
 
-_CAPITAL = "[A-ZÀ-ÖØ-ÞА-Я]"
-_LETTERS = r"A-Za-zÀ-ÖØ-öø-ÿА-яŁłŚśŽžČčŠš"
-# No digits: "Lyon est UKV-63709" is a name, a verb and a number, not one long name.
-_NAME = rf"{_CAPITAL}[{_LETTERS}’'-]+(?![{_LETTERS}’'-]*[0-9_])"
-_MORE = rf"(?:{_NAME}|{_CAPITAL}\.(?!\w))"  # "Ada B. Cole", "Ada C."
-_PARTICLES = (
-    "(?:d[aeiou]|de[lrn]|d[ao]s|la|le|l[ao]s|el|al|bin|ibn|v[ao]n|zu[mr]?|te[rn]|und|and|of|y)"
-)
-# ASCII word borders: a number or an id may touch Chinese or Japanese text.
-_VALUE = re.compile(
-    r"(?P<url>\b[a-z][a-z0-9+.-]{1,9}://[^\s<>\"'）)]+)"
-    r"|(?P<email>\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
-    r"|(?P<uuid>\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b)"
-    r"|(?P<code>`[^`\n]{1,120}`)"
-    r"|(?P<path>(?<![\w/])(?:~|\.{1,2}|[A-Za-z]:)?[/\\][\w.@%+~-]+(?:[/\\][\w.@%+~-]+)*[/\\]?"
-    r"|\b[\w-]+(?:/[\w.-]+)*\.(?:py|js|ts|tsx|go|rs|java|c|h|cpp|md|txt|json|ya?ml|toml|ini|cfg|csv"
-    r"|sql|sh|log|html|css|xml|pdf|docx?|xlsx?|png|jpe?g|zip|gz|db|env|lock|conf|tf|ipynb|parquet)\b)"
-    r"|(?P<quoted>\"[^\"\n]{2,100}\"|“[^”\n]{2,100}”|«[^»\n]{2,100}»|「[^」\n]{1,60}」|‘[^’\n]{2,60}’"
-    r"|(?<!\w)'[^'\n]{2,60}'(?!\w))"
-    rf"|(?P<date>(?i:{re.sub(r'[?]P<[a-z0-9]+>', '?:', DATE.pattern)}))"
-    r"|(?P<ip>\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+|/\d+)?\b)"
-    r"|(?P<time>\b\d{1,2}:\d{2}(?::\d{2})?(?:\s?[ap]\.?m\b\.?)?|\b\d{1,2}\s?[ap]m\b)"
-    r"|(?P<money>[$€£¥₹]\s?\d[\d.,' ]*\d?(?:\s?(?:k|m|bn|million|billion))?\b|\b\d[\d.,']*\s?"
-    r"(?:€|£|¥|元|円|[kKM]€|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|dollars?|euros?|pounds?|francs?)\b))"
-    r"|(?P<ident>#\d+\b|\b(?=[\w.:/+-]*\d)(?=[\w.:/+-]*[A-Za-z])[A-Za-z0-9]+(?:[-_.:/+][A-Za-z0-9]+)*"
-    r"|\b[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+\b|\b[a-z]+[A-Z]\w*\b|\b[A-Z]{2,}(?:[-_][A-Z0-9]+)+\b"
-    r"|(?<![A-Za-z0-9])[A-Za-z]+\d[A-Za-z0-9-]*)"
-    r"|(?P<number>(?<![\w.])(?:(?<!\S)[-+])?\d+(?:[.,'’]\d+)*(?:\s?%)?)"
-    rf"|(?P<name>(?<=\s){_NAME}(?:\s(?:{_PARTICLES}\s)?{_MORE})*|^{_NAME}(?:\s{_MORE})+)",
-    re.ASCII,
-)
 _WORTH = {
     "url": 1.5, "email": 1.6, "uuid": 1.6, "code": 1.3, "path": 1.3, "quoted": 1.1, "date": 1.2,
     "ip": 1.5, "time": 0.7, "money": 1.4, "ident": 1.4, "number": 0.8, "name": 0.6,
 }  # fmt: skip
 """What a value of each kind adds. Guessed; only the order matters much: exact strings first."""
-
-DISTINCT = frozenset({"url", "email", "uuid", "code", "path", "quoted", "ip", "ident"})
 
 CORRECTS = re.compile(
     r"\b(?:correct(?:ion|ed|ing)|actually|no longer|not anymore|any ?more|instead|rather than"
@@ -119,26 +87,10 @@ _ROLE_WORTH = {"user": 1.0, "system": 1.0, "developer": 1.0, "assistant": 0.3}
 _KEYED = re.compile(r"[\w .\-\"']{1,40}\s*[:=]\s")
 _WORD = re.compile(r"[^\W\d_]+")
 _CALL = re.compile(r"\w\(|[{};]\s*$|=>|\bdef |\breturn\b")
-_NUMBERISH = re.compile(r"[0-9a-f]*\d[0-9a-f]*", re.IGNORECASE)
-
-
-@lru_cache(maxsize=8192)
-def _norm(text: str) -> str:
-    return re.sub(r"[\s,'’\"“”«»`「」]+", "", text).casefold()
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """An exact string that carries information, where it stands in its sentence, and its kind."""
-
-    kind: str
-    text: str
-    start: int
-
-    @property
-    def norm(self) -> str:
-        """The form by which two mentions of one value are known as the same."""
-        return _norm(self.text)
+_HEX = re.compile(r"[0-9a-fA-F]+")
+_SHAPE_CHARS = 400
+_MOST_DEPTH, _MOST_LINES = 40, 20_000
+"""Of JSON that is read line by line; what lies deeper or beyond stays in the archive. Guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,37 +104,17 @@ class Finding:
     states: bool
 
 
-def values_of(text: str) -> tuple[Value, ...]:
-    """Find the values of one sentence or passage, in order."""
-    # Recall reads the same passages question after question; long texts are read once.
-    return _values_known(text) if len(text) <= PASSAGE_CHARS else _values_in(text)
-
-
-def _values_in(text: str) -> tuple[Value, ...]:
-    found = []
-    for match in _VALUE.finditer(text):
-        kind = str(match.lastgroup)
-        value = match.group().rstrip(".,;:!?)")
-        if kind == "name" and value.casefold() in STOPWORDS:
-            continue
-        if kind == "ident" and len(value) < 2:  # noqa: PLR2004 - one letter names nothing
-            continue
-        found.append(Value(kind, value, match.start()))
-    return tuple(found)
-
-
-_values_known = lru_cache(maxsize=4096)(_values_in)
-
-
 def skeleton(line: str) -> str:
     """Give the shape of a line: numbers, ids and words masked, so that lines of one kind agree.
 
     The key of a line ``key: value`` or ``key = value`` stays, so the lines of a settings file
     differ, while the rows of a table or a log do not.
     """
+    line = line[:_SHAPE_CHARS]
     match = _KEYED.match(line)
     key = match.group() if match and "(" not in line else ""
-    shape = _NUMBERISH.sub("0", line[len(key) :])
+    shape = _HEX.sub(lambda run: "0" if any(map(str.isdigit, run.group())) else run.group(),
+                     line[len(key) :])  # fmt: skip
     return (key + _WORD.sub("w", shape))[:80]
 
 
@@ -195,21 +127,25 @@ def flattened(text: str) -> str:
         data = json.loads(stripped)
     except (ValueError, RecursionError):
         return text
-    return "\n".join(_flat(data, ""))
+    return "\n".join(itertools.islice(_flat(data), _MOST_LINES))
 
 
-def _flat(data: Any, path: str) -> Iterator[str]:
-    if isinstance(data, dict):
-        for key, value in data.items():
-            yield from _flat(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(data, list):
-        if all(isinstance(item, str | int | float | bool) for item in data):
-            yield f"{path}: {', '.join(map(str, data))}"
+def _flat(data: Any) -> Iterator[str]:
+    """Give the leaves of JSON in order, without recursion: depth is the writer's to choose."""
+    todo: list[tuple[str, Any, int]] = [("", data, 0)]
+    while todo:
+        path, one, depth = todo.pop()
+        if depth > _MOST_DEPTH:
+            continue
+        if isinstance(one, dict):
+            inner = [(f"{path}.{k}" if path else str(k), v, depth + 1) for k, v in one.items()]
+            todo += reversed(inner)
+        elif isinstance(one, list) and all(isinstance(i, str | int | float) for i in one):
+            yield f"{path}: {', '.join(map(str, one))}"
+        elif isinstance(one, list):
+            todo += [(path, item, depth + 1) for item in reversed(one)]
         else:
-            for item in data:
-                yield from _flat(item, path)
-    else:
-        yield f"{path}: {data}" if path else str(data)
+            yield f"{path}: {one}" if path else str(one)
 
 
 def find(text: str, role: str, seen: Counter[str] | None = None) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agentrm_plugins.context.notes.facts import Value
+from agentrm_plugins.context.notes.values import Value
 
 __all__ = ["TOOLS", "Note", "squeezed"]
 

@@ -16,10 +16,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentrm_plugins.context.notes.facts import Finding, Value
+from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.note import TOOLS, Note, squeezed
 from agentrm_plugins.context.notes.subject import about, content, negated, told_apart
+from agentrm_plugins.context.notes.values import Value
 
 __all__ = ["Note", "Notes"]
 

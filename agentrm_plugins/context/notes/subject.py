@@ -13,8 +13,9 @@ import itertools
 import re
 from functools import lru_cache
 
-from agentrm_plugins.context.notes.facts import CORRECTS, Value
+from agentrm_plugins.context.notes.facts import CORRECTS
 from agentrm_plugins.context.notes.text import terms
+from agentrm_plugins.context.notes.values import Value
 
 __all__ = ["about", "content", "negated", "told_apart"]
 

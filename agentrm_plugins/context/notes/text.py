@@ -12,21 +12,24 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
-__all__ = ["STOPWORDS", "Passage", "date_terms", "passages", "sentences", "terms"]
+__all__ = ["STOPWORDS", "WIDE", "Passage", "date_terms", "passages", "sentences", "terms"]
 
 PASSAGE_CHARS = 360
 """About 90 tokens. Guessed: a share of 600 tokens then holds six of them."""
 
 _STEM_CHARS = 6
-_WIDE = (
+_DATED_CHARS = 200_000
+_DIGIT = re.compile(r"\d")
+WIDE = (
     r"\u0e00-\u0e7f\u1100-\u11ff\u3040-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     r"\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002fa1f"
 )
 _TOKEN = re.compile(
-    rf"(?P<wide>[{_WIDE}]+)"
-    rf"|(?P<ident>[^\W{_WIDE}]+(?:[-./:@#+\\]+[^\W{_WIDE}]+)+)"
-    rf"|(?P<word>[^\W{_WIDE}]+)"
+    rf"(?P<wide>[{WIDE}]+)"
+    rf"|(?P<ident>[^\W{WIDE}]+(?:[-./:@#+\\]+[^\W{WIDE}]+)+)"
+    rf"|(?P<word>[^\W{WIDE}]+)"
 )
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\dA-Za-z_]+")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:[,.'’\u00a0\u202f ]\d{3})+(?![\d])")
@@ -93,9 +96,9 @@ DATE = re.compile(
 def date_terms(text: str) -> list[str]:
     """Give the dates of a text as terms: ``d20260304`` with a year, ``e0304`` in any case."""
     found: list[str] = []
-    if not any(char.isdigit() for char in text):
+    if _DIGIT.search(text) is None:
         return found
-    for match in DATE.finditer(text):
+    for match in DATE.finditer(text[:_DATED_CHARS]):
         groups = {key[0]: value for key, value in match.groupdict().items() if value}
         month = groups.get("m", "").lower()
         number = _MONTHS.get(month) or (int(month) if month.isdigit() else 0)
@@ -108,6 +111,7 @@ def date_terms(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=16_384)
 def stem(word: str) -> str:
     """Fold one word: no accents, no common ending, at most 6 letters."""
     if not word.isascii():
@@ -127,7 +131,7 @@ def stem(word: str) -> str:
 def terms(text: str, *, drop_stopwords: bool = True) -> list[str]:
     """Give the search terms of a text, in order, with repetitions."""
     found: list[str] = date_terms(text)
-    if any(char.isdigit() for char in text):
+    if _DIGIT.search(text) is not None:
         text = _THOUSANDS.sub(lambda m: re.sub(r"\D", "", m.group()), text)
     for match in _TOKEN.finditer(text):
         kind, token = match.lastgroup, match.group()

@@ -9,10 +9,19 @@ from typing import Any
 
 from agentrm_plugins.context.plan.align import digest_of
 from agentrm_plugins.errors import BadMessage, StoreCorrupt
-from agentrm_plugins.types.message import FRAMEWORK, Message, copied, from_openai
+from agentrm_plugins.types.message import FRAMEWORK, Message, copied, from_openai, read_openai
 from agentrm_plugins.types.plain import is_plain, json_text
 
-__all__ = ["Source", "body_of", "check_list", "identity_of", "message_of", "role_of", "within"]
+__all__ = [
+    "Source",
+    "body_of",
+    "check_list",
+    "identity_in",
+    "identity_of",
+    "message_of",
+    "role_of",
+    "within",
+]
 
 Source = Mapping[str, Any] | Message
 _TIGHT = (",", ":")
@@ -35,7 +44,10 @@ def check_list(messages: Any) -> None:
 
 def body_of(message: Message) -> str:
     """Give a message as the JSON text that is archived."""
-    data = message.to_openai()
+    return _written(message.to_openai())
+
+
+def _written(data: Mapping[str, Any]) -> str:
     body = json_text(data, separators=_TIGHT)
     try:
         body.encode()
@@ -53,6 +65,19 @@ def identity_of(message: Message) -> str:
     return digest_of(json_text(sent, separators=_TIGHT))
 
 
+def identity_in(source: Source, place: int) -> str:
+    """Fingerprint a message as a caller hands it over; the same as `identity_of` what is read.
+
+    Raises:
+        BadMessage: A message that no provider would take.
+    """
+    if isinstance(source, Message):
+        return identity_of(within(source))
+    if not is_plain(source) or FRAMEWORK in source:
+        return identity_of(from_openai(source, place))
+    return digest_of(_written(source))
+
+
 def message_of(body: str) -> Message:
     """Read an archived message.
 
@@ -60,7 +85,7 @@ def message_of(body: str) -> Message:
         StoreCorrupt: The text is no message.
     """
     try:
-        return from_openai(json.loads(body))
+        return read_openai(json.loads(body))
     except (ValueError, AttributeError, RecursionError) as error:
         way = "its text is damaged; restore a copy of the archive"
         raise StoreCorrupt(f"an archived message cannot be read ({error}); {way}") from error

@@ -17,6 +17,7 @@ from agentrm_plugins.context.plan.planning import (
     total_tokens,
 )
 from agentrm_plugins.context.plan.shares import fixed_tokens, low_tokens, warm_room
+from agentrm_plugins.context.plan.shortening import shorter_call, water_level
 from agentrm_plugins.context.plan.transcript import Entry, Episode, Recalled, Replacement, Session
 from agentrm_plugins.context.plan.view import line_tokens
 from agentrm_plugins.context.plan.warm import made_episode, renew, shrink, warm_tokens
@@ -147,30 +148,22 @@ def _too_small(session: Session, least: int, parts: dict[str, int]) -> BudgetToo
 
 
 def _shorten_newest(session: Session, tools_tokens: int) -> None:
-    """Shorten the tool results that are left, the largest first, to equal shares of the room."""
+    """Shorten the tool results and calls that are left to equal shares of the room."""
     budget = session.budget
     groups = session.grouping.groups
-    results = [e for g in groups for e in g.members[1:] if e.message is not None]
-    if not results:
+    results = [e for g in groups for e in g.results if e.message is not None]
+    asking = [g.members[0] for g in groups if g.is_tool_step and g.members[0].message is not None]
+    both = [*results, *asking]
+    if not both:
         return
-    rest = total_tokens(session, tools_tokens) - sum(tokens_of(session, e) for e in results)
-    room = budget - rest
-    share = _water_level([tokens_of(session, e) for e in results], room)
-    for entry in results:
-        if tokens_of(session, entry) > share:
-            session.replaced[entry.seq] = _shortened(session, entry, share)
-    session.generation += 1
-
-
-def _water_level(sizes: list[int], room: int) -> int:
-    """Find the height at which all sizes, cut to it, just fit the room."""
-    left = max(0, room)
-    for at, size in enumerate(sorted(sizes)):
-        share = left // (len(sizes) - at)
+    sizes = [tokens_of(session, entry) for entry in both]
+    room = budget - (total_tokens(session, tools_tokens) - sum(sizes))
+    share = water_level(sizes, room)
+    for at, (entry, size) in enumerate(zip(both, sizes, strict=True)):
         if size > share:
-            return share
-        left -= size
-    return max(sizes)
+            shorter = _shortened if at < len(results) else shorter_call
+            session.replaced[entry.seq] = shorter(session, entry, share)
+    session.generation += 1
 
 
 def _shortened(session: Session, entry: Entry, most: int) -> Replacement:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
 from agentrm_plugins.config.context import ContextConfig
@@ -15,7 +15,7 @@ from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.plan.align import mark_of
 from agentrm_plugins.context.plan.transcript import Entry, Episode, Recalled, Replacement, Session
 from agentrm_plugins.counting.tokens import TokenCounter
-from agentrm_plugins.types.message import from_openai
+from agentrm_plugins.types.message import ToolCall, from_openai
 
 __all__ = ["FORMAT", "dumped", "loaded"]
 
@@ -36,7 +36,8 @@ def dumped(session: Session) -> bytes:
         "next_note": session.notes.next_id,
         "episodes": [asdict(episode) for episode in session.episodes],
         "replaced": [
-            [seq, r.kind, r.text, r.tokens] for seq, r in sorted(session.replaced.items())
+            [seq, r.kind, r.text, r.tokens, *([[astuple(c) for c in r.calls]] if r.calls else [])]
+            for seq, r in sorted(session.replaced.items())
         ],
         "recalls": [asdict(recalled) for recalled in session.recalls],
         "first_hot": session.first_hot,
@@ -73,9 +74,7 @@ def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Sessio
     ]  # fmt: skip
     session.notes = Notes.load(data["next_note"], data["notes"])
     session.episodes = [Episode(**episode) for episode in data["episodes"]]
-    session.replaced = {
-        seq: Replacement(kind, text, tokens) for seq, kind, text, tokens in data["replaced"]
-    }
+    session.replaced = {seq: _replacement(*rest) for seq, *rest in data["replaced"]}
     session.recalls = [Recalled(**recalled) for recalled in data["recalls"]]
     session.first_hot = data["first_hot"]
     session.shown_from = data["shown_from"]
@@ -90,3 +89,7 @@ def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Sessio
     session.system_tokens = sum(map(counter.message, session.system))
     session.shapes = Counter(dict(map(tuple, data["shapes"])))
     return session
+
+
+def _replacement(kind: str, text: str, tokens: int, calls: Any = ()) -> Replacement:
+    return Replacement(kind, text, tokens, tuple(ToolCall(*call) for call in calls))

@@ -3,7 +3,9 @@
 Rules: a tool call and all its results are one group, sent side by side. Stated repairs: a result
 without its call is not sent; a call without its result gets one that says so; a second result for
 one call is not sent; a result that arrived late is sent beside its call; an assistant message with
-neither text nor calls is not sent. Whatever is not sent stays in the archive.
+neither text nor calls is not sent. Calls and approvals in content blocks (`asks`) are kept with
+their answers, and get none made up. Ids may be empty or come again: results are given to the calls
+of one id in their order. Whatever is not sent stays in the archive.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from agentrm_plugins.context.plan.asks import approvals_of, asked_in_blocks, only_approves
 
 if TYPE_CHECKING:
     from agentrm_plugins.context.plan.transcript import Entry
@@ -31,6 +35,12 @@ class Group:
         return self.members[0].seq
 
     @property
+    def results(self) -> list[Entry]:
+        """The results of its tool calls, which may be shortened; a screenshot's form is fixed."""
+        called = set(self.members[0].calls)
+        return [entry for entry in self.members[1:] if entry.answers in called]
+
+    @property
     def is_tool_step(self) -> bool:
         """Whether the model called tools in it."""
         return bool(self.members[0].calls)
@@ -44,32 +54,69 @@ class Grouping:
     left_out: dict[int, str]
 
 
+class _Open:
+    """The calls that wait for their results. Ids may be empty, and may come again."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[Group]] = {}
+        self._answered: set[str] = set()
+
+    def ask(self, group: Group, asked: Iterable[str]) -> None:
+        """A group asks: whoever waits under the same ids has waited in vain."""
+        numbers = list(asked)
+        for number in numbers:
+            self._waiting[number] = []
+            self._answered.discard(number)
+        for number in numbers:
+            self._waiting[number].append(group)
+
+    def take(self, number: str) -> Group | None:
+        """Give the group that this result belongs to; the call waits no longer."""
+        waiting = self._waiting.get(number)
+        if not waiting:
+            return None
+        self._answered.add(number)
+        group = waiting.pop(0)
+        if number in group.unanswered:
+            group.unanswered.remove(number)
+        return group
+
+    def was_answered(self, number: str) -> bool:
+        """Whether there was a result already."""
+        return number in self._answered
+
+
 def grouped(entries: Iterable[Entry]) -> Grouping:
     """Group a stretch of a conversation."""
     groups: list[Group] = []
     left_out: dict[int, str] = {}
-    waiting: dict[str, Group] = {}
-    answered: set[str] = set()
+    waiting = _Open()
     for entry in entries:
+        approved = approvals_of(entry.message) if entry.role == "user" else []
         if entry.answers is not None or entry.role == "tool":
             call = entry.answers or ""
-            group = waiting.pop(call, None)
+            group = waiting.take(call)
             if group is not None:
                 group.members.append(entry)
-                group.unanswered.remove(call)
-                answered.add(call)
-            elif call in answered:
+            elif waiting.was_answered(call):
                 left_out[entry.seq] = f"a second result for call {call!r} is not sent"
             else:
                 left_out[entry.seq] = f"a result without its call {call!r} is not sent"
+        elif approved:
+            asking = [group for group in map(waiting.take, approved) if group is not None]
+            if asking:
+                asking[0].members.append(entry)
+            elif only_approves(entry.message):
+                left_out[entry.seq] = f"an approval without its request {approved[0]!r} is not sent"
+            else:
+                groups.append(Group([entry]))
         elif entry.role == "assistant" and entry.empty:
             left_out[entry.seq] = "an assistant message with neither text nor calls is not sent"
         else:
             group = Group([entry], list(entry.calls))
             groups.append(group)
-            for call in entry.calls:
-                waiting[call] = group
-                answered.discard(call)
+            if entry.role == "assistant":
+                waiting.ask(group, (*entry.calls, *asked_in_blocks(entry.message)))
     return Grouping(groups, left_out)
 
 

@@ -192,7 +192,7 @@ def _stubs(session: Session, groups: list[Group], total: int, target: int) -> tu
             entry,
         )
         for group in stale
-        for entry in group.members[1:]
+        for entry in group.results
         if entry.tokens >= config.tool_result_floor_tokens and entry.seq not in session.replaced
     ]
     bulky.sort(key=lambda pair: (pair[0] / pair[1].tokens, pair[1].seq))

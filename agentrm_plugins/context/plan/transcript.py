@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentrm_plugins.config.context import ContextConfig
@@ -17,9 +17,11 @@ from agentrm_plugins.context.notes.facts import Finding, find
 from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.notes.text import Passage, passages, terms
 from agentrm_plugins.context.plan.align import Alignment, align, beside, mark_of
+from agentrm_plugins.context.plan.asks import only_approves
 from agentrm_plugins.context.plan.bodies import (
     Source,
     check_list,
+    identity_in,
     identity_of,
     role_of,
     within,
@@ -31,6 +33,7 @@ from agentrm_plugins.types.message import (
     KNOWN_BLOCKS,
     SYSTEM_ROLES,
     Message,
+    ToolCall,
     from_openai,
     plain_text,
     said_text,
@@ -47,8 +50,7 @@ __all__ = [
 
 _ARGUMENT_KINDS = frozenset({"path", "url", "email", "uuid"})
 SHORT_CHARS = 4_000
-"""Messages up to this size are read for notes at once, so that a correction counts in the same
-turn; longer ones in the background. About 0.5 ms at most."""
+"""Up to this size a message that is no tool's was said, not pasted: its lines are no log's."""
 
 
 @dataclass(slots=True)
@@ -84,11 +86,12 @@ class Episode:
 
 @dataclass(slots=True)
 class Replacement:
-    """What is sent in place of a tool result's content."""
+    """What is sent in place of a tool result's content, or of a call's message."""
 
     kind: str
     text: str
     tokens: int
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(slots=True)
@@ -150,6 +153,7 @@ class Session:
     thawed: int | None = None
     rewound: int | None = None
     foreign: int = 0
+    takes_turns: bool = False
     handed_over: bool = False
     _grouping: tuple[int, int, Entry | None, Grouping] | None = None
 
@@ -172,7 +176,7 @@ class Session:
     def task(self) -> int | None:
         """Place of the newest user message."""
         for entry in reversed(self.entries):
-            if entry.role == "user":
+            if entry.role == "user" and not only_approves(entry.message):
                 return entry.seq
         return None
 
@@ -251,10 +255,7 @@ class Session:
 
     def _recognise(self, listed: Sequence[Source], marks: list[int]) -> None:
         """After a thaw, learn this process's marks of known messages from their digests."""
-        by_digest = {}
-        for at, source in enumerate(listed):
-            message = within(source) if isinstance(source, Message) else from_openai(source, at)
-            by_digest[identity_of(message)] = marks[at]
+        by_digest = {identity_in(source, at): marks[at] for at, source in enumerate(listed)}
         for entry in self.entries:
             # An unknown one gets a mark that no message has.
             entry.mark = by_digest.get(entry.digest, -1 - entry.seq)
@@ -334,10 +335,18 @@ class Session:
         self.generation += 1
 
     def findings(self, entry: Entry) -> list[Finding]:
-        """Read one message for notes. Pure but for the memory of line shapes."""
-        if entry.message is None:
+        """Read one message for notes. Pure but for the memory of line shapes in bulky ones."""
+        message = entry.message
+        if message is None:
             return []
-        return findings_of(entry.message, self.shapes)
+        bulky = entry.role in {"tool", "function"} or len(plain_text(message)) > SHORT_CHARS
+        return findings_of(message, self.shapes if bulky else None)
+
+    def pending(self) -> Iterator[Entry]:
+        """Give the messages that are still to be read for notes, or to be made findable."""
+        for entry in self.entries:
+            if not (entry.noted and entry.indexed) and entry.message is not None:
+                yield entry
 
     def note(self, entry: Entry, findings: list[Finding]) -> None:
         """Enter a message's notes, and strike what they correct from the episodes."""
@@ -357,14 +366,6 @@ class Session:
     def sends(self, seq: int) -> bool:
         """Whether a message is sent word for word."""
         return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
-
-    def note_at_once(self, entry: Entry) -> None:
-        """Read a short message for notes without waiting for the background."""
-        message = entry.message
-        if message is not None and entry.role not in {"tool", "function"}:
-            text = plain_text(message)
-            if len(text) <= SHORT_CHARS:
-                self.note(entry, findings_of(message, None))
 
 
 def findings_of(message: Message, shapes: Counter[str] | None) -> list[Finding]:

@@ -147,7 +147,9 @@ def _item(session: Session, entry: Entry, messages: Sequence[Source]) -> Item:
         return Item(entry.message, None, None, "hot")
     name = entry.message.name if entry.message is not None else None
     answers = None if entry.role == "function" else entry.answers
-    return Item(Message(entry.role, replaced.text, name, (), answers), None, at, replaced.kind)
+    return Item(
+        Message(entry.role, replaced.text, name, replaced.calls, answers), None, at, replaced.kind
+    )
 
 
 def no_result(asking: Entry, call: str) -> Message:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agentrm_plugins.context.notes.facts import values_of
 from agentrm_plugins.context.notes.text import sentences, terms
+from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
 from agentrm_plugins.context.recall.query import Query
 from agentrm_plugins.context.recall.rank import Hit
@@ -46,13 +46,11 @@ class Found:
         hit: Its score and place.
         text: Word for word.
         tokens: About how many it takes; the block is counted exactly before it is sent.
-        later: Messages that came later and may replace something in it: (place, words).
     """
 
     hit: Hit
     text: str
     tokens: int
-    later: tuple[tuple[int, str], ...] = ()
 
     @property
     def key(self) -> tuple[int, int]:
@@ -103,6 +101,7 @@ def assembled(
     anchor: int,
     texts: Mapping[int, str],
     best: float = 0.0,
+    later: Callable[[Found], Sequence[tuple[int, str]]] = lambda _: (),
 ) -> Recalled | None:
     """Write the block of passages, best first until the room is used, shown by place.
 
@@ -114,6 +113,7 @@ def assembled(
         anchor: The user message before which it will stand; below 0 for an answer to the model.
         texts: Of source turns, by place, as far as they were read.
         best: The best score of all, in view or not; 0 for that of what was found.
+        later: Gives what came later than a passage and may replace something in it.
     """
     role = session.config.summary_role
     count = session.counter
@@ -121,7 +121,7 @@ def assembled(
     order: list[tuple[int, int]] = []
     for one in _worthy(session, query, found, anchor, best):
         entry = session.entries[one.key[0]]
-        line = _line(session, one, texts)
+        line = _line(session, one, texts, later(one))
         extra = len(line) - len(one.text)
         tokens = one.tokens + max(_LABEL_TOKENS, extra // 3)
         day = _day(entry.at_s)
@@ -202,10 +202,12 @@ def told_already(session: Session, query: Query, best: Sequence[Found]) -> bool:
     return pieces[held.index(max(held))].rstrip(".") in shown
 
 
-def _line(session: Session, one: Found, texts: Mapping[int, str]) -> str:
+def _line(
+    session: Session, one: Found, texts: Mapping[int, str], later: Sequence[tuple[int, str]]
+) -> str:
     seq = one.key[0]
     line = f"{_label(session, seq, texts)}: {' '.join(one.text.split())}"
-    told = [f"message {at}: {' '.join(text.split())[:_LATER_CHARS]}" for at, text in one.later]
+    told = [f"message {at}: {' '.join(text.split())[:_LATER_CHARS]}" for at, text in later]
     return f"{line} [later: {'; '.join(told)}]" if told else line
 
 

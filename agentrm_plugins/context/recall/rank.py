@@ -14,15 +14,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agentrm_plugins.context.notes.facts import values_of
+from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 
-__all__ = ["Candidate", "Corpus", "Hit", "bm25", "fused", "idf", "ranked", "weights_of"]
+__all__ = ["Candidate", "Corpus", "Hit", "answers", "bm25", "fused", "idf", "ranked", "weights_of"]
 
 K1, B = 1.2, 0.75
 MEANING = 1.0
 """What the nearest passage by meaning gets, in shares of the best score by words."""
 _NEAR_TERMS = 4
+_CLOSELY = 80
+"""Best passages by BM25 of which the places of words are looked at. Guessed."""
 _NEAR_GAIN = 0.25
 """Of the weight of two words of the question that stand within `_NEAR_TERMS` of each other."""
 
@@ -60,6 +62,12 @@ class Candidate:
     score: float = 0.0
     covered: float = 0.0
 
+    def spanning(self, start: int, stop: int) -> Candidate:
+        """Give the same from and to other offsets."""
+        return Candidate(
+            self.seq, start, stop, self.role, self.terms, self.text, self.score, self.covered
+        )
+
     def scored(self, score: float, covered: float) -> Candidate:
         """Give the same with its score."""
         return Candidate(
@@ -74,10 +82,6 @@ class Hit:
     candidate: Candidate
     score: float
     covered: float
-
-    def reading(self, text: str) -> Hit:
-        """Give the same with its text."""
-        return replace(self, candidate=replace(self.candidate, text=text))
 
 
 def idf(corpus: Corpus, term: str) -> float:
@@ -123,13 +127,14 @@ def ranked(query: Query, candidates: Sequence[Candidate], corpus: Corpus) -> lis
     """Rank passages for a question, best first; ties go to the newer."""
     hits = []
     weights = weights_of(query.terms, corpus)
-    for candidate in candidates:
+    for at, candidate in enumerate(candidates):
         score, covered = candidate.score, candidate.covered
         if not score:
             score, covered = bm25(weights, candidate, corpus.mean_terms)
         if score <= 0:
             continue
-        score += near(weights, candidate.terms)
+        if at < _CLOSELY:
+            score += near(weights, candidate.terms)
         boost = 1.0 + 0.6 * covered
         if query.role is not None:
             boost *= 1.25 if candidate.role == query.role else 0.9
@@ -138,17 +143,11 @@ def ranked(query: Query, candidates: Sequence[Candidate], corpus: Corpus) -> lis
     return hits
 
 
-def weighed(query: Query, hits: Sequence[Hit]) -> list[Hit]:
-    """Order hits whose texts were read by what the question asks of its answer."""
-    found = [
-        replace(hit, score=hit.score * (_answers(query, hit.candidate.text) or 1.0)) for hit in hits
-    ]
-    found.sort(key=lambda hit: (-hit.score, -hit.candidate.seq, hit.candidate.start))
-    return found
+def answers(query: Query, text: str) -> float:
+    """Weigh a text by what the question asks of its answer.
 
-
-def _answers(query: Query, text: str) -> float:
-    """Boost what holds a value that the question does not, above all of the kind asked for."""
+    What holds a value that the question does not is boosted, above all one of the kind asked for.
+    """
     new = {value.kind for value in values_of(text) if value.text.casefold() not in query.text}
     boost = 1.0
     if new:

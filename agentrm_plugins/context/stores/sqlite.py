@@ -27,6 +27,8 @@ __all__ = ["SqliteStore"]
 
 _COARSE_FACTOR = 4
 _OWN = "zzsession"
+_MOST_SEQ = 2**63 - 1
+_AT_ONCE = 500  # SQLite takes 999 parameters everywhere
 
 
 class SqliteStore:
@@ -140,19 +142,21 @@ class SqliteStore:
 
     def read(self, key: SessionKey, seqs: Sequence[int]) -> dict[int, Row]:
         """Read messages by their place."""
+        wanted = sorted({seq for seq in seqs if 0 <= seq <= _MOST_SEQ})
 
         def work(connection: sqlite3.Connection) -> dict[int, Row]:
             session = self._id(connection, key)
             found = {}
-            for seq in seqs:
-                row = connection.execute(
-                    "SELECT seq, role, body, digest, tokens, at_s FROM messages"
-                    " WHERE session=? AND seq=? AND live=1",
-                    (session, seq),
-                ).fetchone()
-                if row is not None:
-                    found[seq] = Row(*row)
-            return found
+            for at in range(0, len(wanted), _AT_ONCE):
+                some = wanted[at : at + _AT_ONCE]
+                marks = ",".join("?" * len(some))
+                sql = (
+                    "SELECT seq, role, body, digest, tokens, at_s FROM messages"  # noqa: S608
+                    f" WHERE session=? AND live=1 AND seq IN ({marks})"  # question marks only
+                )
+                for row in connection.execute(sql, (session, *some)):
+                    found[row[0]] = Row(*row)
+            return {seq: found[seq] for seq in wanted if seq in found}
 
         return self._file.read("read", work)
 

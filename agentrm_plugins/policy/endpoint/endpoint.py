@@ -17,11 +17,12 @@ from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from agentrm_plugins.config.endpoints import BreakerConfig, EndpointConfig
-from agentrm_plugins.policy.endpoint.adaptive_timeouts import AdaptiveTimeouts
 from agentrm_plugins.policy.endpoint.amounts import REFUSED, Sent, Wait, amounts_of
 from agentrm_plugins.policy.endpoint.blame import Blame
 from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
+from agentrm_plugins.policy.endpoint.hedging import Hedging
+from agentrm_plugins.policy.endpoint.lateness import Lateness
 from agentrm_plugins.policy.endpoint.meter import meters_of
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
@@ -61,7 +62,7 @@ class Endpoint:
         config: What the user says of it.
         now_s: When it is first seen.
         breaker: When it counts as dead.
-        first: Calls that go at once while nothing is known of its limits.
+        first: The core's lanes: so many calls go at once while nothing is known of its limits.
         price: What its model costs, if the user said so.
 
     `calls` says how many tickets may still need it, `in_flight` what runs.
@@ -78,6 +79,7 @@ class Endpoint:
         "config",
         "cost",
         "failures",
+        "hedging",
         "idle_since_s",
         "in_flight",
         "limit_hits",
@@ -89,7 +91,7 @@ class Endpoint:
         "requeues",
         "retry_after",
         "sent_calls",
-        "timeouts",
+        "times",
     )
 
     def __init__(
@@ -116,7 +118,8 @@ class Endpoint:
         )
         self.concurrency = ConcurrencyController(told=config.concurrency)
         self.outputs = OutputEstimator()
-        self.timeouts = AdaptiveTimeouts()
+        self.times = Lateness()
+        self.hedging = Hedging(max(1.0, first / 2))
         self.in_flight: dict[int, Sent] = {}
         self.news: list[Change] = []
         self.calls = 0
@@ -251,7 +254,6 @@ class Endpoint:
 
     def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
         """A call ended well."""
-        self.timeouts.answered()
         self.ended(number, self._used(usage), now_s)
         if usage is not None and usage.total_tokens:
             self.outputs.used(
@@ -263,8 +265,7 @@ class Endpoint:
         self.ended(number, self._used(usage), now_s, failed=None)
 
     def reaped(self, number: int, now_s: float) -> None:
-        """A call hung: what it took counts as used."""
-        self.timeouts.reaped()
+        """A call passed a limit that was configured: what it took counts as used."""
         self.failures += 1
         self.ended(number, None, now_s, failed=True, hung=True)
 

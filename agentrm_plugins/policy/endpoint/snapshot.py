@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import KernelBug
 from agentrm_plugins.policy.bucket import Bucket
-from agentrm_plugins.policy.endpoint.adaptive_timeouts import AdaptiveTimeouts
 from agentrm_plugins.policy.endpoint.amounts import Sent
 from agentrm_plugins.policy.endpoint.blame import Blame
 from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
+from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.latency import LatencySketch
+from agentrm_plugins.policy.endpoint.lateness import Lateness
 from agentrm_plugins.policy.endpoint.meter import Meter
 from agentrm_plugins.policy.endpoint.mirror import Mirror
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
@@ -43,7 +44,7 @@ _TUPLES: dict[str, type[Any]] = {kind.__name__: kind for kind in (Sent, Refill)}
 _OBJECTS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        *(AdaptiveTimeouts, Blame, Breaker, Bucket, ConcurrencyController, LatencySketch, Meter),
+        *(Blame, Breaker, Bucket, ConcurrencyController, LatencySketch, Meter),
         *(
             Mirror,
             OutputEstimator,
@@ -52,6 +53,8 @@ _OBJECTS: dict[str, type[Any]] = {
             Rates,
             RefillEstimator,
             RetryAfter,
+            Hedging,
+            Lateness,
         ),
     )
 }

@@ -1,0 +1,145 @@
+"""Second attempts of late calls: what they teach, and how many may be wasted.
+
+Law: which attempt of a call wins says whether the earlier ones hung. ``h`` is the share of attempts
+that a later one outran, ``l`` the share of second attempts that lost to an earlier one. A second
+attempt that is late itself gives way to the next after ``T (1 + 3 l) ** k``, where ``k`` is its
+number: soon where attempts really hang, late where they are merely slow. The first one stays.
+
+A call's first second attempt may go while ``wasted + l * (expected of those under way)`` is at most
+5 % of the tokens billed lately (half-life 40 s) and of `burst` calls; else one in ten seconds. What
+a lost second attempt cost is wasted. Those that follow one that gave way never wait for the cap.
+
+Regimes: nothing hangs: ``h`` falls to its floor, so few calls are late. All is slow: second
+attempts lose, ``l`` rises, so that few more go and each is given longer: no storm.
+
+Limits: the number of second attempts is not capped, for where they hang too they would fill the
+cap and nothing would move any more.
+
+Sources: all figures were found by `benchmarks.liveness.virtual`.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+__all__ = ["Hedging"]
+
+_WASTE = 0.05
+_HALF_LIFE_S = 40.0
+_EVERY_S = 10.0
+_HUNG_FIRST, _HUNG_LEAST = 0.005, 0.0005
+_PRIOR_ATTEMPTS = 30.0
+_EVENTS = 50.0  # outrun attempts that are remembered
+_KEEP = 0.95
+_SLOWER = 3.0
+_MOST_PATIENCE = 1e6
+
+
+class Hedging:
+    """What is known of one endpoint's second attempts.
+
+    Args:
+        burst: Calls whose tokens may be wasted at once; 1 or more.
+
+    `lost` is the share of second attempts that lost lately.
+    """
+
+    __slots__ = (
+        "_at_s",
+        "_attempts",
+        "_billed",
+        "_burst",
+        "_forced_s",
+        "_hung",
+        "_mean",
+        "_under_way",
+        "_wasted",
+        "lost",
+    )
+
+    def __init__(self, burst: float) -> None:
+        self._burst = burst
+        self._attempts = _PRIOR_ATTEMPTS
+        self._hung = _HUNG_FIRST * _PRIOR_ATTEMPTS
+        self.lost = 0.0
+        self._billed = 0.0
+        self._wasted = 0.0
+        self._mean = 0.0
+        self._at_s = -inf
+        self._forced_s = -inf
+        self._under_way: dict[int, float] = {}
+
+    @property
+    def hung(self) -> float:
+        """The share of attempts that hang, as far as is known."""
+        return max(_HUNG_LEAST, self._hung / self._attempts)
+
+    @property
+    def hopeful(self) -> bool:
+        """Whether second attempts mostly win."""
+        return self.lost <= 0.5  # noqa: PLR2004 - the half
+
+    def patience(self, number: int) -> float:
+        """How much longer than usual the second attempt of that `number` (from 1) is given."""
+        return float(min((1.0 + _SLOWER * self.lost) ** number, _MOST_PATIENCE))
+
+    # -- may one go? -------------------------------------------------------------------------
+
+    def may_go(self, tokens: float, now_s: float) -> bool:
+        """Whether a first second attempt that will cost so many tokens may go."""
+        if now_s >= self._forced_s + _EVERY_S:
+            return True
+        faded = self._fade(now_s)
+        risk = self.lost * (sum(self._under_way.values()) + tokens)
+        allowed = _WASTE * self._billed * faded + self._burst * self._mean
+        return self._wasted * faded + risk <= allowed
+
+    def ask_again_s(self, now_s: float) -> float:
+        """When one that may not go now may go at the latest."""
+        return max(now_s, self._forced_s + _EVERY_S)
+
+    # -- what happens ------------------------------------------------------------------------
+
+    def sent(self, number: int, tokens: float, now_s: float) -> None:
+        """A second attempt goes."""
+        self._forced_s = now_s
+        self._under_way[number] = tokens
+
+    def ended(self, number: int) -> None:
+        """A second attempt is over, however it ended."""
+        self._under_way.pop(number, None)
+
+    def billed(self, tokens: float, now_s: float) -> None:
+        """Any attempt cost so many tokens."""
+        self._settle(now_s)
+        self._billed += tokens
+        self._mean += (tokens - self._mean) * (0.05 if self._mean else 1.0)
+
+    def answered(self) -> None:
+        """An attempt ended well and outran none."""
+        self._attempts += 1.0
+
+    def won(self, earlier: int) -> None:
+        """A second attempt outran so many earlier ones."""
+        self._attempts += earlier + 1.0
+        self._hung += earlier
+        keep = (1.0 - 1.0 / _EVENTS) ** earlier
+        self._attempts *= keep
+        self._hung *= keep
+        self.lost *= _KEEP
+
+    def wasted(self, tokens: float, now_s: float) -> None:
+        """A second attempt lost to an earlier one; it cost so many tokens."""
+        self._settle(now_s)
+        self._wasted += tokens
+        self.lost = _KEEP * self.lost + (1.0 - _KEEP)
+
+    def _settle(self, now_s: float) -> None:
+        faded = self._fade(now_s)
+        self._billed *= faded
+        self._wasted *= faded
+        self._at_s = now_s
+
+    def _fade(self, now_s: float) -> float:
+        """What is left by now of what was counted."""
+        return float(0.5 ** (max(0.0, now_s - self._at_s) / _HALF_LIFE_S))

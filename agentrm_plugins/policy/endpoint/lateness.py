@@ -1,0 +1,125 @@
+"""From when on a running call is late, by what its endpoint's healthy calls take.
+
+Law: a call is late when it has been silent for ``T = quantile(1 - S)`` of the times of healthy
+calls like it. ``S`` is chosen so that of the calls that are late the hung ones are ten times those
+that are merely slow: with a share ``h`` of hung calls that is ``S = 0.1 h / (1 - h)``, between 0.3
+and 25 % (`hedging` learns ``h``). Late is not dead: nothing here ends a call.
+
+Regimes: of fewer than ten healthy calls a high quantile says nothing, so `PRIOR_S` stands for it,
+and fades out up to thirty (a mean of logarithms). Calls that do not stream are compared with those
+that may put out about as much (by powers of two) once there are thirty of these, for a long answer
+is not late and a short one should not wait as long. Streams are late for their first piece, and
+between two pieces.
+
+Limits: never before `FLOOR_S` (`GAP_FLOOR_S` between pieces): a second attempt within that time
+costs more than it saves. A time is not learnt of a call that another one outran.
+
+Sources: the odds, the bounds and the prior were found by `benchmarks.liveness.virtual`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.policy.endpoint.latency import LatencySketch
+
+if TYPE_CHECKING:
+    from agentrm_plugins.types.calls import Call
+
+__all__ = ["Lateness"]
+
+PRIOR_S = 10.0
+FLOOR_S = 1.0
+GAP_FLOOR_S = 5.0
+_LEAST, _SETTLED = 10, 30
+_LOOK_EVERY = 8  # samples; a quantile costs a look at each bin
+_ODDS = 0.2
+_SHARE_LEAST, _SHARE_MOST = 0.003, 0.25
+_TAIL = 0.2
+_SLOWEST, _FASTEST = 1.1, 10.0
+_MOVED = 0.1  # guessed: a smaller change of the share moves no quantile
+_RESPONSE, _FIRST, _GAP = "response", "first", "gap"
+
+
+class Lateness:
+    """Times of one endpoint's healthy calls."""
+
+    __slots__ = ("_late", "_looked", "_odds", "sketches")
+
+    def __init__(self) -> None:
+        self.sketches: dict[str, LatencySketch] = {}
+        self._looked: dict[str, int] = {}
+        self._late: dict[str, dict[int, float]] = {}
+        self._odds = _SHARE_LEAST
+
+    def expect(self, hung: float) -> None:
+        """A share `hung` of the attempts hang; 0 to 1."""
+        odds = hung / max(1.0 - hung, 1e-6)
+        if abs(odds - self._odds) > _MOVED * self._odds:
+            self._odds = odds
+            self._late.clear()
+
+    def add(self, call: Call, seconds: float, *, beats: int) -> bool:
+        """A healthy time was seen: of silence before the beat of that number, or of an answer.
+
+        Returns:
+            Whether enough have been since the last look to look again.
+        """
+        if beats > 1:
+            return self._add(_GAP, seconds)
+        if call.streaming:
+            return self._add(_FIRST, seconds)
+        news, sized = self._add(_RESPONSE, seconds), _sized(call)
+        return news if sized == _RESPONSE else self._add(sized, seconds) or news
+
+    def late_after_s(self, call: Call, *, beats: int, attempt: int = 0) -> float:
+        """Seconds of silence after which a call that has beaten so often is late.
+
+        `attempt` is the number of attempts before this one that were late as well.
+        """
+        name = _GAP if beats else _FIRST
+        if not beats and not call.streaming:
+            name = _sized(call)
+            sketch = self.sketches.get(name)
+            if sketch is None or sketch.count < _SETTLED:
+                name = _RESPONSE
+        known = self._late.get(name)
+        if known is None:
+            known = self._late[name] = {}
+        late_s = known.get(attempt)
+        if late_s is None:
+            late_s = known[attempt] = self._look(name, attempt)
+        return late_s
+
+    def usual(self, name: str) -> float | None:
+        """What is late for "first", "response" or "gap" as it was last looked at, or None."""
+        return self._late.get(name, {}).get(0)
+
+    def _add(self, name: str, seconds: float) -> bool:
+        sketch = self.sketches.get(name)
+        if sketch is None:
+            sketch = self.sketches[name] = LatencySketch()
+        sketch.add(seconds)
+        if sketch.count < self._looked.get(name, 0) + _LOOK_EVERY:
+            return False
+        self._looked[name] = sketch.count
+        self._late.pop(name, None)
+        return True
+
+    def _look(self, name: str, attempt: int) -> float:
+        sketch, floor_s = self.sketches.get(name), GAP_FLOOR_S if name == _GAP else FLOOR_S
+        share = _ODDS * self._odds ** (attempt + 1)
+        stretch = max(1.0, _SHARE_LEAST / share) ** _TAIL if attempt else 1.0
+        stretch = min(max(stretch, _SLOWEST**attempt), _FASTEST**attempt)
+        if sketch is None or sketch.count < _LEAST:
+            return PRIOR_S * stretch
+        share = min(max(share, _SHARE_LEAST), _SHARE_MOST)
+        learnt_s = max(sketch.quantile(1.0 - share), floor_s)
+        weight = min(1.0, (sketch.count - _LEAST) / (_SETTLED - _LEAST))
+        return float(learnt_s**weight * PRIOR_S ** (1.0 - weight)) * stretch
+
+
+def _sized(call: Call) -> str:
+    """The class of calls that may put out about as much."""
+    most = call.max_output_tokens or call.estimate.output_tokens
+    return f"{_RESPONSE}:{most.bit_length()}" if most else _RESPONSE
