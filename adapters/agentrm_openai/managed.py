@@ -73,11 +73,9 @@ def manage_client(
         group: The group of lanes.
         retry: Which failures go again, holding nothing meanwhile; None: none does. A stream goes
             again only before its first piece.
-        keep_sdk_retries: Whether the SDK may go on to retry by itself, holding the lane. Requests
-            that ask no model (files, models) keep the client's own ``max_retries`` anyway, and one
-            that is given to ``with_options`` bounds our retries as well.
-        wait_timeout_s: Seconds that a call may wait for a lane; this and the following: None is
-            the core's setting.
+        keep_sdk_retries: Whether the SDK may retry calls by itself too, holding the lane. Requests
+            that ask no model keep its retries anyway; `with_options(max_retries=)` bounds ours.
+        wait_timeout_s: Seconds that a call may wait for a lane; None: the core's; as below.
         first_token_timeout_s: Seconds of silence before the first piece or the answer.
         silence_timeout_s: Seconds of silence between two pieces.
         total_timeout_s: Seconds for which a call may hold a lane.

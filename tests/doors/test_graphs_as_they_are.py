@@ -52,7 +52,6 @@ def test_arguments_of_a_task_that_are_called_like_ours_stay_its_own(rm: AgentRM)
     def flow(_: Any) -> list[Any]:
         mine = {"configurable": {"thread_id": "mine"}}
         return [
-            own("a.toml", 3, {"n": 1}).result(),
             own(config="a.toml", writer=3, runtime={"n": 1}).result(),
             passed(config=mine, runtime="r").result(),
             injected("hello").result(),
@@ -62,7 +61,6 @@ def test_arguments_of_a_task_that_are_called_like_ours_stay_its_own(rm: AgentRM)
         said = list(graph.stream("go", THREAD, stream_mode=["custom", "values"]))
         assert ("custom", "said hello") in said
         assert said[-1][1] == [
-            ["a.toml", 3, {"n": 1}],
             ["a.toml", 3, {"n": 1}],
             [{"configurable": {"thread_id": "mine"}}, "r", "w"],
             "t",
