@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
+from dataclasses import fields as fields_of
 from typing import Any
 
 import openai
@@ -61,7 +61,7 @@ def test_a_typo_is_told_with_what_was_meant(door: str) -> None:
 
 def test_the_facade_names_every_setting() -> None:
     """`AgentRM` takes each field of `Config` and `SchedulerConfig` by its name."""
-    names = {field.name for kind in (Config, SchedulerConfig) for field in fields(kind)}
+    names = {field.name for kind in (Config, SchedulerConfig) for field in fields_of(kind)}
     assert inspect.signature(AgentRM).parameters.keys() - {"config", "clock"} == names
     with AgentRM(endpoint_wait_timeout_s=None) as rm:
         assert rm.config.endpoint_wait_timeout_s is None
@@ -74,7 +74,8 @@ def test_the_facade_names_every_setting() -> None:
 @pytest.mark.parametrize("door", [wrap_chat_model, AgentRMMiddleware])
 def test_doors_to_a_managed_model_name_all_its_options(door: Any) -> None:
     """What the managed model takes, each door that makes one takes as well."""
-    own = AgentRMChatModel.__annotations__.keys() - {"rm"}
+    fields = AgentRMChatModel.model_fields
+    own = {name for name in AgentRMChatModel.__annotations__ if name in fields} - {"rm"}
     parameters = inspect.signature(door).parameters
     assert own <= parameters.keys()
     assert not [kind for kind in parameters.values() if kind.kind is kind.VAR_KEYWORD]
