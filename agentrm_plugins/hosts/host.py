@@ -18,14 +18,14 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.config import Config
-from agentrm_plugins.errors import ClosedError
+from agentrm_plugins.errors import ClosedError, KernelBug
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.types.effects import Granted, Reaped, Refused, Settled
-from agentrm_plugins.types.events import Close, EndAgent, Submit, Tick
+from agentrm_plugins.types.events import Close, EndAgent, Submit, Tick, Withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +147,7 @@ class Host:
                 effects = kernel.handle(now(), event)
             except Exception as error:  # noqa: BLE001 - a bug of ours, told to whom it concerns
                 self._report(event, error)
-                continue
+                effects = getattr(error, "effects", [])  # of all else that happened
             if event.__class__ is EndAgent and event.abandoned:
                 self._note_left(event.tenant, event.agent)
             for stream in self._streams:  # first, so that who is woken finds its own grant there
@@ -216,6 +216,10 @@ class Host:
     def _report(self, event: Event | _Read, error: Exception) -> None:
         _LOG.error("the kernel failed on %r: %s", event.__class__.__name__, error, exc_info=error)
         ticket = getattr(event, "ticket", 0)
+        if ticket in self.kernel.books.tickets:
+            if not isinstance(error, KernelBug):
+                return  # It waits or runs still: the failure was none of its own.
+            self._inbox.append(Withdraw(ticket, "failed"))  # Its caller is told, and gone then.
         reference = self._leases.pop(ticket, None)
         lease = reference() if reference is not None else None
         if lease is not None and not lease.decided:

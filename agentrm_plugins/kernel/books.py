@@ -33,12 +33,14 @@ class Books:
 
     `tickets` are all calls that are not over, by number, `out` the effects of this step. `failing`
     are endpoints that everybody is to be turned away from, `left` the calls of which a nested one
-    has ended; both are seen to in `Kernel.dispatch`. `hedges` are the second attempts that wait.
+    has ended; both are seen to in `Kernel.dispatch`. `hedges` are the second attempts that wait,
+    `at_work` the ticket that a step is being done to.
     """
 
     __slots__ = (
         "accounts",
         "alarms",
+        "at_work",
         "closed",
         "config",
         "counters",
@@ -72,6 +74,7 @@ class Books:
         self.endpoints: dict[str, Endpoint] = {}
         self.counters = Counters()
         self.closed = False
+        self.at_work = 0
         self.zombies = 0
         self.seq = 0
         self.out: list[Effect] = []

@@ -15,6 +15,7 @@ class Counters:
     __slots__ = (
         "boosts",
         "demotions",
+        "failed",
         "granted",
         "hedged",
         "input_tokens",
@@ -33,6 +34,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.submitted = 0
+        self.failed = 0
         self.granted = 0
         self.suspected = 0
         self.hedged = 0

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.errors import KernelBug
+from agentrm_plugins.errors import ConfigError, KernelBug
 from agentrm_plugins.kernel.agents import Agents
 from agentrm_plugins.kernel.books import Books
 from agentrm_plugins.kernel.check import check
 from agentrm_plugins.kernel.clocks import Clocks
+from agentrm_plugins.kernel.door import check_event
 from agentrm_plugins.kernel.endpoints import Endpoints
 from agentrm_plugins.kernel.lane_lending import LaneLending
 from agentrm_plugins.kernel.late_calls import LateCalls
 from agentrm_plugins.kernel.lifecycle import Lifecycle
+from agentrm_plugins.kernel.mending import Mending
 from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
 from agentrm_plugins.kernel.reaper import Reaper
@@ -83,6 +85,9 @@ class Kernel:
             lending=self.lending,
             late=self.late,
         )
+        self._mending = Mending(
+            *(books, self.clocks, self.agents, self.endpoints, self.queue, self.nested, self.late)
+        )
         self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._handlers: dict[type, Callable[[Any], bool]] = {
@@ -105,29 +110,66 @@ class Kernel:
             The effects, in order.
 
         Raises:
+            ConfigError: An event holds a value that cannot be; it changes nothing.
             KernelBug: A host did the impossible, for instance settled a call that still waits.
+            Exception: A bug of ours: the call that it concerns is given up, the others go on.
+
+        What is raised carries the effects of all else that happened, as `effects`: whoever catches
+        it delivers those.
         """
         books = self.books
         books.now_s = max(books.now_s, now_s)
         out = books.out = []
-        try:
-            if self._deadline_s <= books.now_s:
-                self._expire()
-            for event in events:
-                if self._handlers[event.__class__](event) or books.left or books.failing:
-                    self.dispatch()
-        except KernelBug as bug:
-            raise KernelBug(f"{bug}: {self.story(getattr(event, 'ticket', 0))}") from None
-        finally:
+        error: Exception | None = None
+        if self._deadline_s <= books.now_s:
+            error = self._try(self._expire)
+        for event in events:
+            error = self._try(self._happen, event) or error
+        deadline_s = books.alarms.next_s()
+        if deadline_s <= books.now_s:  # More was learnt, and with it what is late.
+            error = self._try(self._expire) or error
             deadline_s = books.alarms.next_s()
-            if deadline_s <= books.now_s:  # More was learnt, and with it what has hung.
-                self._expire()
-                deadline_s = books.alarms.next_s()
-            if self.queue.count:
-                deadline_s = min(deadline_s, books.scheduler.next_boost_s, self.queue.look_s)
-            self._deadline_s = deadline_s
+        if self.queue.count:
+            deadline_s = min(deadline_s, books.scheduler.next_boost_s, self.queue.look_s)
+        self._deadline_s = deadline_s
         self._history.extend(out)
+        if error is not None:
+            error.effects = out  # type: ignore[attr-defined]
+            raise error
         return out
+
+    def _happen(self, event: ev.Event) -> None:
+        check_event(event)
+        self.books.at_work = getattr(event, "ticket", 0)
+        if self._handlers[event.__class__](event) or self.books.left or self.books.failing:
+            self.dispatch()
+
+    def _try(self, step: Callable[..., None], *event: ev.Event) -> Exception | None:
+        """Do a step; if that fails, nothing is left half done, and others go on."""
+        try:
+            step(*event)
+        except Exception as error:  # noqa: BLE001 - it is raised when all else is done
+            self.books.counters.failed += 1
+            number = self.books.at_work
+            known = isinstance(error, ConfigError | KernelBug)
+            if isinstance(error, KernelBug):
+                error = KernelBug(f"{error}: {self.story(number)}")
+            else:
+                what = repr(event[0])[:200] if event else "what was due"
+                error.add_note(f"while the kernel handled {what}")
+            if not known:
+                self._mend(number, error)
+            return error
+        return None
+
+    def _mend(self, number: int, error: Exception) -> None:
+        """A step failed in the middle: give up its call, and let the others go on."""
+        try:
+            self._mending.give_up(number, error)
+            self.dispatch()
+        except Exception as another:  # noqa: BLE001 - one failure is enough to raise
+            self.books.counters.failed += 1
+            error.add_note(f"and mending it failed: {another!r}")
 
     def next_deadline(self) -> float:
         """When `handle` must be called again at the latest, in seconds; infinite for never."""
@@ -168,9 +210,12 @@ class Kernel:
             queue.note(choice, now_s)
             if choice.bid is None:
                 break
+            books.at_work = choice.bid.head.number
             ticket = queue.take(choice, now_s)
-            seat = books.pool.take(ticket.group, ticket.account, self.lending.within(ticket))
-            self.steps.grant(ticket, choice.cause, seat)
+            within = self.lending.within(ticket)
+            ticket.seat = books.pool.take(ticket.group, ticket.account, within)
+            self.steps.grant(ticket, choice.cause)
+            books.at_work = 0
         if self.nested.waiting:
             self.lending.relieve()
         if self.late.waiting:

@@ -69,19 +69,19 @@ class LaneLending:
         pool, group, account = self._books.pool, ticket.group, ticket.account
         assert parent.seat is not None  # noqa: S101 - it runs
         if parent.group is group:
-            seat = pool.share(parent.seat)
+            ticket.seat = pool.share(parent.seat)
         elif (
             group.in_use < group.capacity
             and not group.agent_full(account)
             and not group.tenant_full(account.tenant)
         ):
-            seat = pool.take(group, account, parent.seat)
+            ticket.seat = pool.take(group, account, parent.seat)
         else:
             return False
         parent.rider = ticket
         if ticket.bid is not None:
             self._queue.remove(ticket, self._books.now_s)
-        self._steps.grant(ticket, "nested", seat)
+        self._steps.grant(ticket, "nested")
         return True
 
     def within(self, ticket: Ticket) -> Seat | None:
@@ -119,8 +119,9 @@ class LaneLending:
             if parent.rider is None and self.lend(ticket, parent):
                 continue
             self._queue.remove(ticket, books.now_s)
-            seat = books.pool.take(ticket.group, ticket.account, self.within(ticket))
-            self._steps.grant(ticket, "nested", seat)
+            within = self.within(ticket)
+            ticket.seat = books.pool.take(ticket.group, ticket.account, within)
+            self._steps.grant(ticket, "nested")
 
     def _stuck(self) -> Ticket | None:
         """A nested call that may start beyond the bounds; it is going to."""

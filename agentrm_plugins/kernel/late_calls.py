@@ -220,7 +220,8 @@ class LateCalls:
             self._clocks.rearm(first)
             hedge.rides = True
             pool.riders += 1
-            self._steps.grant(hedge, "rides", pool.share(first.seat))
+            hedge.seat = pool.share(first.seat)
+            self._steps.grant(hedge, "rides")
 
     def in_the_way(self) -> Ticket | None:
         """A late call that must give way, since it takes a place that others wait for; or None."""

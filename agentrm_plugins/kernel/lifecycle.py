@@ -128,7 +128,8 @@ class Lifecycle:
             if not ticket.turn:
                 self._queue.turn += 1
                 ticket.turn = self._queue.turn  # its place, should it have to go again
-            self._steps.grant(ticket, "free", books.pool.take(ticket.group, ticket.account))
+            ticket.seat = books.pool.take(ticket.group, ticket.account)
+            self._steps.grant(ticket, "free")
             return False
         if ticket.first is None:
             self._waits.join(ticket)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.nested_calls import NestedCalls
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.kernel.wait_queue import WaitQueue
-    from agentrm_plugins.policy.lanes import Seat
 
 __all__ = ["Steps"]
 
@@ -54,12 +53,12 @@ class Steps:
         self._nested = nested
         self._token_service_s = books.config.scheduler.service_s_per_1k_tokens / 1000.0
 
-    def grant(self, ticket: Ticket, cause: str, seat: Seat) -> None:
-        """Give `ticket` its seat."""
+    def grant(self, ticket: Ticket, cause: str) -> None:
+        """Let `ticket` go, on its seat."""
         books, account = self._books, ticket.account
         now_s, counters = books.now_s, books.counters
+        books.at_work = ticket.number
         move(ticket, State.RUNNING)
-        ticket.seat = seat
         ticket.granted_s = now_s
         counters.granted += 1
         counters.running += 1
@@ -69,8 +68,9 @@ class Steps:
             account.waited_s += waited_s
             account.tenant.waited_s += waited_s
             counters.waited_s += waited_s
-        if seat.group.per_agent is not None:
-            self._queue.seated(account, seat.group)
+        group = ticket.group
+        if group.per_agent is not None:
+            self._queue.seated(account, group)
         if ticket.parent is not None:
             self._nested.granted(ticket)
         if ticket.is_hedge:
@@ -80,7 +80,7 @@ class Steps:
             self._endpoints.go(ticket, ticket.endpoint)
         self._clocks.begin(ticket)
         number, agent = ticket.number, ticket.call.agent
-        books.out.append(fx.Granted(now_s, number, agent, cause, ticket.group.name, waited_s))
+        books.out.append(fx.Granted(now_s, number, agent, cause, group.name, waited_s))
         boost = books.scheduler.dispatched(now_s)
         if boost is not None:
             self.boosted(boost)
@@ -88,6 +88,7 @@ class Steps:
     def refuse(self, ticket: Ticket, cause: str, detail: str = "") -> None:
         """A call that does not wait (any more) will not run."""
         books, account = self._books, ticket.account
+        books.at_work = ticket.number
         move(ticket, State.GONE)
         waited_s = books.now_s - ticket.submitted_s
         account.refused += 1
@@ -100,12 +101,14 @@ class Steps:
 
     def turn_away(self, ticket: Ticket, cause: str, detail: str = "") -> None:
         """A call that waits will not run."""
+        self._books.at_work = ticket.number
         self._queue.remove(ticket, self._books.now_s)
         self.refuse(ticket, cause, detail)
 
     def vacate(self, ticket: Ticket, *, until_s: float = NEVER) -> None:
         """The call runs no longer; only until `until_s` does it count as service."""
         pool = self._books.pool
+        self._books.at_work = ticket.number
         self._books.counters.running -= 1
         if ticket.lent:
             ticket.lent = False
@@ -127,8 +130,9 @@ class Steps:
         self._clocks.stop(ticket, until_s)
         seat = ticket.seat
         assert seat is not None  # noqa: S101 - every running ticket has one, or has lent it
+        free = books.pool.leave(seat)
         ticket.seat = None
-        if books.pool.leave(seat) and queue.count:
+        if free and queue.count:
             queue.unseated(seat.account, seat.group, books.now_s)
             queue.reprice(seat.account.tenant)
 
@@ -160,7 +164,6 @@ class Steps:
     def forget(self, ticket: Ticket) -> None:
         """The ticket is done; see to what hung on it."""
         books = self._books
-        del books.tickets[ticket.number]
         if ticket.alarm_s < NEVER:
             books.alarms.clear(ticket)
         if ticket.endpoint is not None:
@@ -173,6 +176,7 @@ class Steps:
         if ticket.hedge is not None:
             ticket.hedge.first = None
         self._agents.leave(ticket.account, books.now_s)
+        del books.tickets[ticket.number]  # last: what fails before this can be mended
 
     def boosted(self, cause: str) -> None:
         """All agents went up to the top level."""

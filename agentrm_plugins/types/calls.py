@@ -15,7 +15,10 @@ from agentrm_plugins.types.checks import (
     listed,
 )
 
-__all__ = ["Call", "Outcome", "Priority", "PriorityName", "Usage"]
+__all__ = ["MOST_TOKENS", "Call", "Outcome", "Priority", "PriorityName", "Usage"]
+
+MOST_TOKENS = 10**12
+"""More than any provider can have counted for one call."""
 
 PriorityName = Literal["interactive", "batch", "background"]
 
@@ -65,13 +68,13 @@ class Usage:
             and self.output_tokens.__class__ is int
             and self.cached_input_tokens.__class__ is int
             and self.cache_write_tokens.__class__ is int
-            and self.input_tokens >= 0
-            and self.output_tokens >= 0
-            and self.cached_input_tokens >= 0
-            and self.cache_write_tokens >= 0
+            and 0 <= self.input_tokens <= MOST_TOKENS
+            and 0 <= self.output_tokens <= MOST_TOKENS
+            and 0 <= self.cached_input_tokens <= MOST_TOKENS
+            and 0 <= self.cache_write_tokens <= MOST_TOKENS
         ):
             for field in fields(self):
-                check_whole(field.name, getattr(self, field.name), of="tokens")
+                check_whole(field.name, getattr(self, field.name), 0, MOST_TOKENS, of="tokens")
         if self.cached_input_tokens + self.cache_write_tokens > self.input_tokens:
             cached = min(self.cached_input_tokens, self.input_tokens)
             written = min(self.cache_write_tokens, self.input_tokens - cached)
@@ -151,7 +154,9 @@ class Call:
         if self.estimate.__class__ is not Usage:
             check_instance("estimate", self.estimate, Usage)
         if self.max_output_tokens is not None:
-            check_whole("max_output_tokens", self.max_output_tokens, 1, none=True, of="tokens")
+            most = self.max_output_tokens
+            check_whole("max_output_tokens", most, 1, MOST_TOKENS, none=True, of="tokens")
+        self._check_rest()
         if self.parent_agent == self.agent:
             raise ConfigError("parent_agent", self.parent_agent, "an agent is not its own parent")
         if not (
@@ -162,6 +167,22 @@ class Call:
             is None
         ):
             self._check_seconds()
+
+    def _check_rest(self) -> None:
+        if self.endpoint is not None and (self.endpoint.__class__ is not str or not self.endpoint):
+            check_name("endpoint", self.endpoint)
+        if self.group.__class__ is not str:
+            check_name("group", self.group)
+        if self.parent_agent is not None and self.parent_agent.__class__ is not str:
+            check_name("parent_agent", self.parent_agent)
+        if not (self.streaming.__class__ is self.hedge.__class__ is bool):
+            check_instance("streaming", self.streaming, bool, "give True or False")
+            check_instance("hedge", self.hedge, bool, "give True or False")
+        if self.adaptive is not None:
+            check_instance("adaptive", self.adaptive, bool, "give True, False or None")
+        if not (self.label.__class__ is self.timeout_source.__class__ is str):
+            check_instance("label", self.label, str)
+            check_instance("timeout_source", self.timeout_source, str)
 
     def _check_seconds(self) -> None:
         for name in ("first_token_timeout_s", "silence_timeout_s", "total_timeout_s"):

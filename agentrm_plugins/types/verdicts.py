@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Self
 
@@ -115,6 +115,7 @@ class LimitReport:
         output_tokens: The limit of output tokens alone.
         resource: Which of them refused, if the error says so.
         should_retry: The server's own opinion (``x-should-retry``).
+        wall_s: Unix time when it came, for windows that follow the clock.
     """
 
     retry_after_s: float | None = None
@@ -124,6 +125,7 @@ class LimitReport:
     output_tokens: ServerLimit | None = None
     resource: str | None = None
     should_retry: bool | None = None
+    wall_s: float | None = field(default=None, compare=False)
 
     def blaming(self, resource: str) -> Self:
         """The same report, of a refusal for this resource."""

@@ -73,7 +73,7 @@ def test_an_account_without_money_is_not_asked_again(status, message):
         ),
         (
             "Rate limit reached for gpt-x on requests per min. Limit 3, Used 3. Please try again "
-            "in 20s. You can increase your rate limit by adding a payment method to your account at "
+            "in 20s. You can increase it by adding a payment method to your account at "
             "https://platform.openai.com/account/billing."
         ),
         (

@@ -1,8 +1,9 @@
 """Which limit refused a call: what a 429 is laid at the door of.
 
-Law: the resource that the server names; else those that its own figures show as empty; else the
-one that came nearest to its limit since the last cut; all that are in question where that is not
-known. A refusal of a call that was sent before the last cut is the same trouble as that.
+Law: the resource that the server names; else those that its own figures show as empty; else those
+that our account of a limit named by the server shows as used up; else the one that came nearest to
+its limit since the last cut; all that are in question where that is not known. A refusal of a call
+that was sent before the last cut is the same trouble as that.
 
 Limits: shares of use that are close to each other cannot be told apart, so both are cut.
 """
@@ -53,7 +54,11 @@ class Blame:
             for resource, limit in report.limits().items()
             if limit.remaining is not None and limit.remaining < sent.amounts[resource]
         ]
-        return empty or self._most_used(sent.at_s, meters, now_s)
+        return (
+            empty
+            or [name for name, meter in meters.items() if meter.is_out(sent.amounts[name], now_s)]
+            or self._most_used(sent.at_s, meters, now_s)
+        )
 
     def taken_back(self, sent: Sent) -> None:
         """A call was refused: it used nothing."""

@@ -239,16 +239,15 @@ class Endpoint:
             return
         self.sent_calls += 1
         if self.retry_after.drips:
-            self.retry_after.sent(self._gap_s(amounts), now_s)
+            self.retry_after.sent(self._gap_s(amounts, now_s), now_s)
         if self.breaker.state is not BreakerState.CLOSED:
             before = self.breaker.state
             self.breaker.sent(number, now_s)
             self._broken(before)
 
-    def _gap_s(self, amounts: Mapping[str, float]) -> float:
+    def _gap_s(self, amounts: Mapping[str, float], now_s: float) -> float:
         """Seconds between two calls of this size at the paced rate."""
-        rates = ((name, meter.controller.rate_per_s) for name, meter in self.meters.items())
-        return max(amounts[name] / rate for name, rate in rates)
+        return max(meter.gap_s(amounts[name], now_s) for name, meter in self.meters.items())
 
     # -- and ends --------------------------------------------------------------------------------
 
@@ -305,6 +304,8 @@ class Endpoint:
             if meter.bucket is None:
                 calls = self.in_flight.values()
                 later = sum(sent.amounts[resource] for sent in calls if sent.at_s > went_s)
+            if report.wall_s is not None:
+                meter.clock(report.wall_s, now_s)
             if meter.learn(limit, later, went_s, now_s):
                 self.news.append(Change(resource, "learnt"))
 
@@ -321,10 +322,9 @@ class Endpoint:
         for resource, meter in self.meters.items():
             if resource not in blamed:
                 meter.controller.taken_back(sent.amounts[resource], sent.at_s)
-            elif meter.controller.hit(sent.amounts[resource], sent.at_s, now_s):
+            elif meter.refused(sent.amounts[resource], sent.at_s, report.retry_after_s, now_s):
                 cut.append(resource)
                 self.news.append(Change(resource, "cut"))
-                meter.empty(now_s)
         if cut:
             self.blame.cut(blamed, self.meters, now_s)
         if report.retry_after_s is not None:
@@ -380,8 +380,11 @@ class Endpoint:
         if sent is not None:
             self.blame.taken_back(sent)
             for resource, meter in self.meters.items():
+                amount = sent.amounts[resource]
                 if resource != "requests":
-                    meter.give_back(sent.amounts[resource], sent.at_s, now_s)
+                    meter.give_back(amount, sent.at_s, now_s)
+                else:
+                    meter.turned_away(amount, now_s)
         return sent
 
     def _used(self, usage: Usage | None) -> dict[str, float] | None:

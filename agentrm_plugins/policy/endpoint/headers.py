@@ -74,6 +74,7 @@ def parse_report(
     if "input_tokens" in found or "output_tokens" in found:
         found.pop("tokens", None)
     report = LimitReport(
+        wall_s=wall_s,
         retry_after_s=_retry_after_s(lower, wall_s, tables),
         should_retry=_OPINIONS.get(lower.get("x-should-retry", "").strip().lower()),
         requests=found.get("requests"),

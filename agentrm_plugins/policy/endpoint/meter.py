@@ -1,8 +1,17 @@
 """One resource of one endpoint: how fast it may be used, and what is there of it now.
 
 The controller says the rate, the bucket keeps account, the mirror compares the account with what
-the server reports, the refill estimator finds out how the server's own bucket is made. To ask a
-meter changes nothing; that somebody is held up by it is told to it (`held_back`).
+the server reports, the refill estimator finds out how the server's own bucket is made, the window
+watch whether it is one at all. To ask a meter changes nothing; that somebody is held up by it is
+told to it (`held_back`).
+
+Law: where the server names its limit with its good answers, its word counts: what it says is left
+may go at once, a refusal corrects the account and never cuts the rate. In a window nothing comes
+back but at its end; the account then is what is left by all reports.
+
+Regimes: a refusal that is short by little (a quarter of a call by its wait) corrects the account of
+a limit that the user told, too. A server that keeps unused ``max_tokens`` shows by what is left
+after refunds of ours: then nothing is given back any more, until that shows to be wrong.
 """
 
 from __future__ import annotations
@@ -14,6 +23,8 @@ from agentrm_plugins.policy.bucket import Bucket
 from agentrm_plugins.policy.endpoint.mirror import Mirror
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings, Source
 from agentrm_plugins.policy.endpoint.refill import RefillEstimator
+from agentrm_plugins.policy.endpoint.refunds import Refunds
+from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
 from agentrm_plugins.policy.rates import Rates
 from agentrm_plugins.types.verdicts import MINUTE_S, RESOURCES
 
@@ -26,6 +37,9 @@ __all__ = ["Meter", "meters_of"]
 _START_PER_S = 40.0  # guessed: forty agents that start at once are under way in a second
 _SAME_WINDOW = 0.01
 _SAID = {Source.TOLD, Source.SERVER}
+_SHORT = 0.25  # guessed: an account that is off by less of a call was right
+_UNSURE = 4.0  # guessed: calls that end while a report is on its way
+_DEBT = 8.0  # guessed: calls that are refused one after the other wait longer each time, up to this
 _BURST_S = 10.0  # guessed: a bucket found by probing lets so many seconds' worth through at once
 
 
@@ -65,11 +79,17 @@ class Meter:
     """
 
     __slots__ = (
+        "_back_s",
         "_empty_s",
         "_heard",
         "_mirror",
         "_refill",
+        "_refunds",
+        "_refusals",
+        "_seen",
         "_size",
+        "_watch",
+        "_whole",
         "bucket",
         "burst_s",
         "controller",
@@ -92,6 +112,17 @@ class Meter:
         self._empty_s = -inf
         self._refill = RefillEstimator()
         self._size: float | None = None
+        self._seen = 0.0  # the most that the server ever said is left
+        self._refunds = Refunds()
+        self._refusals = 0
+        self._watch = WindowWatch()
+        self._back_s = inf  # when the watch expects something back
+        self._whole = False  # and whether that is all
+
+    @property
+    def keeps_unused(self) -> bool:
+        """Whether the server has shown that it gives no unused tokens back."""
+        return self._refunds.kept
 
     def apply(self, now_s: float) -> None:
         """The controller's rate is another: the bucket follows."""
@@ -99,6 +130,8 @@ class Meter:
         rate = self.controller.rate_per_s
         if rate == inf:
             return
+        if self._watch.windowed:
+            rate = 0.0
         capacity = self._capacity(rate)
         if self.bucket is None:
             self.bucket = Bucket(rate, capacity, now_s=now_s)
@@ -120,15 +153,22 @@ class Meter:
         """A call goes that takes `amount`."""
         self.controller.sent(amount)
         if self.bucket is not None:
+            self._passed(now_s)
             self.bucket.take(amount, now_s)
             self.used.add(amount, now_s)
+            self._watch.taken(amount, now_s)
+            if self._watch.windowed:
+                self._expect(now_s)
             if self._heard:
                 self._mirror.note(self.bucket.level(now_s), amount, now_s)
 
     def ended(self, reserved: float, used: float, now_s: float) -> None:
         """A call that took `reserved` really used `used`."""
+        self._refusals = 0
         if reserved != used:
             self.controller.corrected(used - reserved)
+            if self.bucket is None or self._heard:
+                used = self._refunds.ended(reserved, used)
             self._settle(reserved, used, now_s)
 
     def give_back(self, amount: float, sent_s: float, now_s: float) -> None:
@@ -139,11 +179,29 @@ class Meter:
         if sent_s > self._empty_s:
             self._settle(amount, 0.0, now_s)
 
+    def turned_away(self, amount: float, now_s: float) -> None:
+        """A request was refused: our account takes it as counted, a window may not have."""
+        if self.bucket is not None:
+            self._watch.taken(-amount, now_s)
+
     def _settle(self, reserved: float, used: float, now_s: float) -> None:
         if self.bucket is not None and reserved != used:
             self.bucket.settle(reserved, used, now_s)
+            self._watch.taken(used - reserved, now_s)
             if self._heard:
                 self._mirror.note(self.bucket.level(now_s), 0.0, now_s)
+
+    def gap_s(self, amount: float, now_s: float) -> float:
+        """Seconds between two calls of this size at the paced rate; 0 where there is room."""
+        if self.bucket is not None and self._heard and self.bucket.level(now_s) >= 2 * amount:
+            return 0.0
+        return amount / self.controller.rate_per_s
+
+    def is_out(self, amount: float, now_s: float) -> bool:
+        """Whether the server named this limit and a call of `amount` took the last of it."""
+        if self.bucket is None or not self.controller.firm or not self._heard:
+            return False
+        return self.bucket.level(now_s) < max(1.0, amount / 2)
 
     def wait_s(self, amount: float, now_s: float) -> float:
         """Seconds until `amount` is there; a size that is only believed keeps nothing out."""
@@ -151,6 +209,10 @@ class Meter:
         if bucket is None:
             return 0.0
         return bucket.time_until(min(amount, bucket.capacity), now_s)
+
+    def clock(self, wall_s: float, now_s: float) -> None:
+        """The time of day, for windows that follow it."""
+        self._watch.clock(wall_s, now_s)
 
     def learn(self, limit: ServerLimit, later: float, sent_s: float, now_s: float) -> bool:
         """The server reports this resource, answering a request that went at `sent_s`.
@@ -163,45 +225,149 @@ class Meter:
             # Where it names less, what was measured is worth more than "per minute".
             return False
         begins = self.bucket is None
-        news = fixed = False
+        news = False
         if limit.limit:  # some gateways say 0 where they know of no limit
-            fixed = self._measure(limit.limit, limit)
+            windowed = self._watch.windowed
+            self._measure(limit.limit, limit, now_s)
             news = self.controller.learn(limit.limit / self.window_s, now_s, firm=limit.firm)
-            if news:
+            if news or windowed is not self._watch.windowed:
                 self.apply(now_s)
         if limit.remaining is not None and self.bucket is not None:
+            self._see(self.bucket, limit.remaining, now_s)
             if begins:
+                self._watch.over(now_s)
                 level = self.bucket.level(now_s)
                 self.bucket.shift(min(limit.remaining, level) - later - level, now_s)
             else:
-                self._correct(self.bucket, limit.remaining, sent_s, now_s)
+                self._compare(self.bucket, limit, limit.remaining, sent_s, now_s)
             self._heard = True
-            if fixed and limit.reset_s is not None and limit.limit:
-                self.bucket.expect_refill(now_s + limit.reset_s, limit.limit)
         return news
 
-    def _measure(self, most: float, limit: ServerLimit) -> bool:
-        """Find out the window; says whether all comes back at once at its end."""
+    def refused(self, amount: float, sent_s: float, wait_s: float | None, now_s: float) -> bool:
+        """The server refused a call of `amount` for this limit. Says whether that cut the rate.
+
+        `wait_s` is how long it asked to stay away; None: it did not say.
+        """
+        controller, bucket = self.controller, self.bucket
+        short = wait_s is not None and wait_s * controller.rate_per_s <= _SHORT * amount
+        known = controller.source in _SAID
+        if bucket is None or not known or not (controller.firm or short):
+            cut = controller.hit(amount, sent_s, now_s)
+            if cut:
+                self.empty(now_s)
+            return cut
+        controller.taken_back(amount, sent_s)
+        self._passed(now_s)
+        if self._heard:
+            self._watch.refused(amount, self._limit(), wait_s, sent_s, now_s)
+        level = bucket.level(now_s)
+        there = 0.0
+        if wait_s is not None and bucket.rate_per_s:
+            there = amount - wait_s * bucket.rate_per_s
+        elif sent_s > self._empty_s and not self._watch.windowed:
+            there = 1.0 - min(_DEBT, 2.0**self._refusals)
+            self._refusals += 1
+        self._move(bucket, min(level, there), now_s)
+        if not short:
+            self._empty_s = now_s
+        self._follow(now_s)
+        return False
+
+    def _measure(self, most: float, limit: ServerLimit, now_s: float) -> None:
+        """Find out the window."""
         if not limit.firm:
             self.window_s = limit.window_s(self.window_s)
-            return False
+            return
+        if limit.per_s is not None:
+            self._take_window(limit.per_s)
         if limit.remaining is None or limit.reset_s is None:
-            return False
+            return
         known = self._refill.observe(most, limit.remaining, limit.reset_s)
         if known is None:
-            return False
-        self._size = None if known.fixed else known.size
-        self._take_window(known.window_s)
-        return known.fixed
+            return
+        self._watch.told(known.fixed, now_s + limit.reset_s)
+        self._size = most if known.fixed else known.size
+        if limit.per_s is None:
+            self._take_window(known.window_s)
 
-    def _correct(self, bucket: Bucket, remaining: float, sent_s: float, now_s: float) -> None:
-        """Compare our account with what the server says is left.
+    def _see(self, bucket: Bucket, left: float, now_s: float) -> None:
+        """What is left may go at once, so the bucket must be able to hold it."""
+        if left + 1.0 > self._seen:
+            self._seen = left + 1.0
+            if self._capacity(self.controller.rate_per_s) > bucket.capacity:
+                self.apply(now_s)
+
+    def _compare(
+        self, bucket: Bucket, limit: ServerLimit, left: float, sent_s: float, now_s: float
+    ) -> None:
+        """Hold our account against what the server says is left.
 
         What went before its first word is not remembered, so the second one is the first to count.
         """
+        watch = self._watch
+        self._passed(now_s)
+        if limit.limit and limit.firm:
+            watch.window_s = limit.per_s or self.window_s
+            watch.report(left, limit.limit, self._unit(), sent_s, now_s)
+        if watch.windowed:
+            self._follow(now_s)
+            return
         if self._heard:
             level, rate = bucket.level(now_s), bucket.rate_per_s
-            bucket.shift(self._mirror.correction(remaining, level, rate, sent_s, now_s), now_s)
+            off = self._mirror.correction(left, level, rate, sent_s, now_s)
+            self._refunds.corrected(off)
+            if off > 0 and limit.limit:  # what others of the same moment took is not in it yet
+                off = max(0.0, min(off, watch.left() - level))
+            bucket.shift(off, now_s)
+        elif limit.limit:
+            self._move(bucket, min(bucket.level(now_s), watch.left()), now_s)
+
+    # -- windows -----------------------------------------------------------------------------------
+
+    def _unit(self) -> float:
+        """What cannot be told apart: a request, or what some calls may have given back by now."""
+        mean = self.controller.mean
+        if mean <= 1.0:
+            return 1.0
+        return mean if self._refunds.kept else _UNSURE * mean
+
+    def _limit(self) -> float:
+        """Units of a whole window."""
+        return (self.controller.limit_per_s or 0.0) * self.window_s
+
+    def _passed(self, now_s: float) -> None:
+        """What was expected back by now is back."""
+        if self._back_s <= now_s and self.bucket is not None:
+            self.bucket.shift(0.0, now_s)
+            if self._whole:
+                self._watch.over(self._back_s)
+            self._back_s = inf
+
+    def _follow(self, now_s: float) -> None:
+        """In a window the account is what is left by all reports; it comes back at its end."""
+        if self.bucket is None or not self._watch.windowed:
+            return
+        if self.bucket.rate_per_s:
+            self.apply(now_s)
+        left = min(self._watch.left(), self._limit())
+        if left < inf and not self._watch.is_new:
+            self._move(self.bucket, left, now_s)
+        self._expect(now_s)
+
+    def _expect(self, now_s: float) -> None:
+        assert self.bucket is not None  # noqa: S101 - who calls has looked
+        scout = max(1.0, self.controller.mean)
+        back = self._watch.next_return(self._limit(), scout, now_s)
+        level = max(0.0, self.bucket.level(now_s))
+        to = level + back.amount if self._watch.shape is Shape.SLIDING else max(level, back.amount)
+        self.bucket.shift(0.0, now_s)
+        self.bucket.expect_refill(back.at_s, to)
+        self._back_s, self._whole = back.at_s, back.whole
+
+    def _move(self, bucket: Bucket, level: float, now_s: float) -> None:
+        before = bucket.level(now_s)
+        bucket.shift(level - before, now_s)
+        self._mirror.moved(bucket.level(now_s) - before)
 
     def _take_window(self, window_s: float) -> None:
         # Measured windows tremble; only a real difference is a new rate.
@@ -216,9 +382,12 @@ class Meter:
 
     def _capacity(self, rate: float) -> float:
         source = self.controller.source
+        if self._watch.windowed:
+            return max(1.0, self._limit())
         if source is Source.SERVER and self._size is not None:
             return max(1.0, self._size)
         if source is Source.UNKNOWN:
             return max(self.first, rate / _START_PER_S)
         burst_s = self.burst_s * self.window_s / MINUTE_S
-        return max(1.0, rate * (min(burst_s, _BURST_S) if source is Source.PROBED else burst_s))
+        burst = max(1.0, rate * (min(burst_s, _BURST_S) if source is Source.PROBED else burst_s))
+        return max(burst, min(self._seen, self._limit())) if source is Source.SERVER else burst

@@ -183,6 +183,16 @@ class RateController:
         """What has gone since the last cut, and was not refused."""
         return self.total - self._base
 
+    @property
+    def mean(self) -> float:
+        """What a call takes, lately; 0 before the first."""
+        return self._mean
+
+    @property
+    def firm(self) -> bool:
+        """Whether the server itself says so, with its good answers too."""
+        return self._known_per_s is None and self._ceiling_per_s == self._server_per_s
+
     def next_s(self) -> float:
         """When `advance` may change the rate; infinite while nothing would."""
         growing = self._recovering or (self._bound and self.rate_per_s < self._ceiling_per_s)
@@ -276,7 +286,7 @@ class RateController:
             Whether that is news.
         """
         if limit_per_s == (self._server_per_s if firm else self._known_per_s):
-            return False
+            return firm and self._restore()
         told = inf if self._told_per_s is None else self._told_per_s
         before = self.limit_per_s
         self._server_per_s = limit_per_s
@@ -291,6 +301,15 @@ class RateController:
         return True
 
     # -- steps --------------------------------------------------------------------------------
+
+    def _restore(self) -> bool:
+        """The server says once more what it said before the rate was cut: its word counts."""
+        if self.rate_per_s >= self._ceiling_per_s:
+            return False
+        self.rate_per_s = self._ceiling_per_s
+        self._known_per_s = None
+        self._recovering = self._bound = False
+        return True
 
     def _begin_interval(self, now_s: float) -> None:
         settings, known = self._settings, self._known_per_s

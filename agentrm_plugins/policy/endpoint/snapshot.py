@@ -29,7 +29,9 @@ from agentrm_plugins.policy.endpoint.mirror import Mirror
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
 from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
+from agentrm_plugins.policy.endpoint.refunds import Refunds
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
+from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
 from agentrm_plugins.policy.rates import Rates
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ __all__ = ["dump_endpoint", "from_plain", "load_endpoint", "to_plain"]
 
 _MARK = "~"
 _NUMBERS = {"never": inf, "ever": -inf}
-_ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (BreakerState,)}
+_ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (BreakerState, Shape)}
 _TUPLES: dict[str, type[Any]] = {kind.__name__: kind for kind in (Sent, Refill)}
 _OBJECTS: dict[str, type[Any]] = {
     kind.__name__: kind
@@ -52,7 +54,9 @@ _OBJECTS: dict[str, type[Any]] = {
             RateSettings,
             Rates,
             RefillEstimator,
+            Refunds,
             RetryAfter,
+            WindowWatch,
             Hedging,
             Lateness,
         ),

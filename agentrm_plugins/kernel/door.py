@@ -1,0 +1,153 @@
+"""The kernel's door: what comes in is looked at before anything changes.
+
+A value that could break the books is refused with the field's name; so no step behind the door has
+to expect one.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types import events as ev
+from agentrm_plugins.types.calls import MOST_TOKENS, Call, Outcome, Usage
+from agentrm_plugins.types.verdicts import LimitReport, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["check_event"]
+
+_MOST_S = 1e9  # thirty years
+
+
+def check_event(event: Any) -> None:
+    """Look at an event.
+
+    Raises:
+        ConfigError: A field has a value that it cannot have, or this is no event.
+    """
+    look = _LOOKS.get(event.__class__)
+    if look is None:
+        raise ConfigError("event", type(event).__name__, "give one of types.events")
+    look(event)
+
+
+def _ticket(value: object, field: str = "ticket", *, none: bool = False) -> None:
+    if value.__class__ is not int and not (none and value is None):
+        raise ConfigError(field, _shown(value), "give the number of a ticket")
+
+
+def _kind(field: str, value: object, kind: type, *, none: bool = True) -> None:
+    if value.__class__ is not kind and not (none and value is None):
+        raise ConfigError(field, _shown(value), f"give a {kind.__name__}")
+
+
+def _seconds(field: str, value: object, *, none: bool = False) -> None:
+    if none and value is None:
+        return
+    number = value.__class__ in {int, float} and -_MOST_S <= value <= _MOST_S
+    if not number:
+        raise ConfigError(field, _shown(value), "give seconds as a finite number")
+
+
+def _report(report: object) -> None:
+    _kind("report", report, LimitReport)
+    if report.__class__ is not LimitReport:
+        return
+    for limit in report.limits().values():
+        for value in (limit.limit, limit.remaining, limit.reset_s):
+            _amount(value)
+    _amount(report.retry_after_s)
+
+
+def _amount(value: object) -> None:
+    if value is None:
+        return
+    if value.__class__ not in {int, float} or not isfinite(value) or value < 0:
+        raise ConfigError("report", _shown(value), "give finite numbers, 0 or more, or None")
+
+
+def _shown(value: object) -> object:
+    """The value, or its class where it may be long or secret."""
+    return value if value is None or isinstance(value, bool | float) else type(value).__name__
+
+
+def _submit(event: ev.Submit) -> None:
+    _ticket(event.ticket)
+    _kind("call", event.call, Call, none=False)
+    _ticket(event.parent, "parent", none=True)
+    _ticket(event.place_of, "place_of", none=True)
+    _ticket(event.hedge_of, "hedge_of", none=True)
+
+
+def _withdraw(event: ev.Withdraw) -> None:
+    _ticket(event.ticket)
+    _kind("cause", event.cause, str, none=False)
+
+
+def _beat(event: ev.Beat) -> None:
+    _ticket(event.ticket)
+    if event.tokens.__class__ is not int or not 0 <= event.tokens <= MOST_TOKENS:
+        raise ConfigError(
+            "tokens", _shown(event.tokens), "give a whole number of tokens, 0 or more"
+        )
+
+
+def _idle(event: ev.Idle) -> None:
+    _ticket(event.ticket)
+    _kind("idle", event.idle, bool, none=False)
+
+
+def _settle(event: ev.Settle) -> None:
+    _ticket(event.ticket)
+    _kind("usage", event.usage, Usage)
+    _kind("outcome", event.outcome, Outcome, none=False)
+    _kind("verdict", event.verdict, Verdict)
+    if event.report is not None:
+        _report(event.report)
+
+
+def _requeue(event: ev.Requeue) -> None:
+    _ticket(event.ticket)
+    _kind("verdict", event.verdict, Verdict, none=False)
+    _seconds("wait_s", event.wait_s)
+    if event.report is not None:
+        _report(event.report)
+
+
+def _observe(event: ev.Observe) -> None:
+    if event.endpoint.__class__ is not str or not event.endpoint:
+        raise ConfigError("endpoint", _shown(event.endpoint), "give a name that is not empty")
+    _report(event.report)
+    _kind("report", event.report, LimitReport, none=False)
+    _kind("verdict", event.verdict, Verdict)
+    _seconds("sent_s", event.sent_s, none=True)
+
+
+def _end_agent(event: ev.EndAgent) -> None:
+    _kind("agent", event.agent, str, none=False)
+    _kind("tenant", event.tenant, str, none=False)
+
+
+def _close(event: ev.Close) -> None:
+    _kind("cause", event.cause, str, none=False)
+
+
+def _tick(_event: ev.Tick) -> None:
+    """There is nothing in it."""
+
+
+_LOOKS: dict[type, Callable[[Any], None]] = {
+    ev.Submit: _submit,
+    ev.Withdraw: _withdraw,
+    ev.Beat: _beat,
+    ev.Idle: _idle,
+    ev.Settle: _settle,
+    ev.Requeue: _requeue,
+    ev.Observe: _observe,
+    ev.EndAgent: _end_agent,
+    ev.Close: _close,
+    ev.Tick: _tick,
+}
