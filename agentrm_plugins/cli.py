@@ -63,7 +63,7 @@ def demo(
         float, typer.Option(help="Share of the batch agents' calls that hang.")
     ] = 0.08,
     seed: Annotated[int, typer.Option(help="Of lengths, latencies and faults.")] = 7,
-    order: Annotated[str, typer.Option(help="mlfq, fifo, round_robin, priority or hrrn.")] = "mlfq",
+    order: Annotated[str, typer.Option(help=f"One of {', '.join(Order)}.")] = "mlfq",
     timeout: Annotated[
         float, typer.Option(help="The unmanaged client's timeout, model seconds.")
     ] = 60.0,
@@ -114,7 +114,7 @@ def simulate(
     order: Annotated[str, typer.Option(help="The order to hold against the others.")] = "mlfq",
     seeds: Annotated[int, typer.Option(help="How many seeds; the table shows medians.")] = 5,
     reaper: Annotated[bool, typer.Option(help="Reap calls after 30 s of silence.")] = True,
-    boost: Annotated[bool, typer.Option(help="Boost every 100 dispatches.")] = True,
+    boost: Annotated[bool, typer.Option(help="mlfq_textbook boosts every 100 dispatches.")] = True,
     hints: Annotated[bool, typer.Option(help="Agents declare what they are.")] = True,
 ) -> None:
     """Run a seeded workload in virtual time with each order, and say where one loses."""

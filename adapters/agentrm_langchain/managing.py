@@ -46,6 +46,9 @@ def manage(
     first_token_timeout_s: float | None = None,
     silence_timeout_s: float | None = None,
     total_timeout_s: float | None = None,
+    hedge: bool = True,
+    adaptive: bool | None = None,
+    on_stall: Literal["error", "restart"] = "error",
 ) -> R:
     """Put every chat model inside a chain, an agent, a graph or a tool under management.
 
@@ -70,6 +73,9 @@ def manage(
         first_token_timeout_s: Seconds of silence before the first chunk or the answer.
         silence_timeout_s: Seconds of silence between two chunks.
         total_timeout_s: Seconds for which a call may hold a lane.
+        hedge: Whether a second request may be sent when a call is late.
+        adaptive: Whether what is learnt may make a call late; None: the core's setting.
+        on_stall: "error" or "restart": what becomes of a stream that breaks off in the middle.
 
     Raises:
         ConfigError: No chat model was found, one is managed by another core, or a bad value.

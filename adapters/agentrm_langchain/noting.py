@@ -16,6 +16,7 @@ from agentrm_langchain.delegate import Delegate
 from agentrm_langchain.hooks import run_of
 from agentrm_langchain.identity import noted_thread
 from agentrm_langchain.ledger import RUN, Run
+from agentrm_langchain.sending import forwards_tokens
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -116,7 +117,8 @@ class NotedCalls(Delegate):
     def _generate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        token = RUN.set(run_of(run_manager))
+        whole = not forwards_tokens(run_manager)
+        token = RUN.set(run_of(run_manager)._replace(whole=whole))
         try:
             return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
         finally:
@@ -125,7 +127,8 @@ class NotedCalls(Delegate):
     async def _agenerate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        token = RUN.set(run_of(run_manager))
+        whole = not forwards_tokens(run_manager)
+        token = RUN.set(run_of(run_manager)._replace(whole=whole))
         try:
             return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
         finally:

@@ -99,6 +99,7 @@ class DemoSettings:
                 scheduler=SchedulerConfig(
                     order=cast("Order", self.order),
                     time_quanta_s=tuple(scale * s for s in _QUANTA_S),
+                    service_half_life_s=scale * 60.0,
                 ),
                 leases=LeaseConfig(
                     first_token_timeout_s=scale * self.first_token_timeout_s,

@@ -126,6 +126,7 @@ class Agents:
                 self.idle[key] = None
                 continue
             del self.accounts[key]
+            self._scheduler.leave(account)
             self._orphan(account)
             tenant = account.tenant
             tenant.accounts -= 1

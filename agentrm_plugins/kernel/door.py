@@ -113,6 +113,7 @@ def _requeue(event: ev.Requeue) -> None:
     _ticket(event.ticket)
     _kind("verdict", event.verdict, Verdict, none=False)
     _seconds("wait_s", event.wait_s)
+    _kind("usage", event.usage, Usage)
     if event.report is not None:
         _report(event.report)
 

@@ -7,6 +7,7 @@ forgotten. A closed endpoint holds up its own queue only.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config.endpoints import EndpointConfig
@@ -67,11 +68,23 @@ class Endpoints:
         """Why the call is refused at once, if its endpoint is dead or too small for it."""
         if endpoint.is_down(self._books.now_s):
             return "endpoint_unavailable", endpoint.name
-        resource = endpoint.too_large(ticket.need)
+        closed = endpoint.closed(self._patience_s(ticket), ticket.queued_s, self._books.now_s)
+        if closed is not None:
+            return "endpoint_closed", closed
+        resource = endpoint.too_large(ticket.need, self._books.now_s)
         if resource is None:
             return None
         most = endpoint.meters[resource].most
         return "too_large", f"needs {ticket.need[resource]:g} {resource}, the limit is {most:g}"
+
+    def _patience_s(self, ticket: Ticket) -> float:
+        """For how long the call would wait for an endpoint that is closed."""
+        config, own = self._books.config, ticket.call.wait_timeout_s
+        if own is None:
+            own = config.wait_timeout_s
+        if own is not None:
+            return max(0.0, own - ticket.waited_s)
+        return inf if config.endpoint_wait_timeout_s is None else config.endpoint_wait_timeout_s
 
     # -- going and ending -----------------------------------------------------------------------
 
@@ -88,12 +101,6 @@ class Endpoints:
     def beat(self, ticket: Ticket, endpoint: Endpoint) -> None:
         """The call made progress."""
         self._learn(endpoint, ticket, self._books.now_s - ticket.progress_s)
-
-    def charge(self, ticket: Ticket, usage: Usage) -> None:
-        """What the call used has its price there."""
-        endpoint = ticket.endpoint
-        if endpoint is not None and endpoint.price is not None:
-            endpoint.cost += endpoint.price.cost(usage)
 
     def ended(self, ticket: Ticket, usage: Usage | None, event: ev.Settle | None) -> None:
         """The call ended; without the event of its end nobody knows how."""
@@ -177,6 +184,8 @@ class Endpoints:
         """Tell everybody what has changed, and who brought it about."""
         now_s, out = self._books.now_s, self._books.out
         number, agent = (0, "") if ticket is None else (ticket.number, ticket.call.agent)
+        if ticket is not None and endpoint.doubt.meant:
+            self._books.failing.append(endpoint)  # Who waits may be too large now.
         news, endpoint.news = endpoint.news, []
         for what, cause in news:
             head = now_s, number, agent, cause, endpoint.name
@@ -186,6 +195,7 @@ class Endpoints:
                 out.append(fx.LimitChanged(*head, what, *known))
             elif what == "closed":
                 out.append(fx.EndpointClosed(*head, endpoint.retry_after.closed_until_s))
+                self._books.failing.append(endpoint)
             else:
                 out.append(fx.BreakerChanged(*head))
                 if endpoint.is_down(now_s):

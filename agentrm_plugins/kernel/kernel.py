@@ -248,13 +248,15 @@ class Kernel:
         self.dispatch()
 
     def _turn_away(self) -> None:
-        """Breakers have opened: whoever waits for these endpoints is told so."""
+        """Endpoints fail, or are closed for long: who would wait for them too long is told so."""
         books = self.books
         while books.failing:
             endpoint = books.failing.pop()
             for ticket in list(books.tickets.values()):
                 if ticket.endpoint is endpoint and ticket.state is State.QUEUED:
-                    self.steps.turn_away(ticket, "endpoint_unavailable", endpoint.name)
+                    refusal = self.endpoints.impossible(ticket, endpoint)
+                    if refusal is not None:
+                        self.steps.turn_away(ticket, *refusal)
 
     def _observe(self, event: ev.Observe) -> bool:
         self.endpoints.observe(event)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import ConfigError, KernelBug
 from agentrm_plugins.kernel.states import State, move
+from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.kernel.ticket import Ticket
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
@@ -215,12 +216,10 @@ class Lifecycle:
         else:
             steps.vacate(ticket)
         ticket.account.calls += 1
-        charged = _guessed(ticket) if usage is None and outcome is Outcome.OK else usage
-        if charged is not None or ticket.beaten_tokens:
-            steps.charge(ticket, charged)
-        if charged is not None:
-            self._endpoints.charge(ticket, charged)
-        books.ledgers.settle(ticket, charged, books.now_s)
+        guessed = _guessed(ticket) if usage is None and outcome is Outcome.OK else usage
+        cost = cost_of(ticket, guessed, None if event is None else event.verdict)
+        steps.charge(ticket, cost)
+        books.ledgers.settle(ticket, cost, books.now_s)
         failed = event is not None and event.verdict is not None
         known = outcome is Outcome.OK or (failed and outcome is not Outcome.CANCELLED)
         self._endpoints.ended(ticket, usage, event if known else None)
@@ -229,8 +228,7 @@ class Lifecycle:
         held_s = books.now_s - ticket.granted_s
         number, agent = ticket.number, ticket.call.agent
         books.out.append(fx.Settled(books.now_s, number, agent, cause, outcome, held_s, usage))
-        tokens = usage.total_tokens if usage is not None else ticket.beaten_tokens
-        self._late.ended(ticket, outcome, tokens)
+        self._late.ended(ticket, outcome, cost.total_tokens)
         steps.forget(ticket)
         steps.recharge(ticket)
         return bool(self._queue.count or books.scheduler.demoted)

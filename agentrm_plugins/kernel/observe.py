@@ -34,7 +34,7 @@ def observe(books: Books, queue: WaitQueue, *, agents: bool) -> Statistics:
     depth = [0] * books.config.scheduler.num_queues
     for account in books.accounts.values():
         if account.waiting:
-            depth[books.scheduler.level(account)] += account.waiting
+            depth[books.scheduler.level(account, books.now_s)] += account.waiting
     groups = {
         name: GroupStatistics(
             group.capacity, group.guaranteed, group.in_use, group.peak, queue.waiting[group]
@@ -81,7 +81,7 @@ def _agent(books: Books, account: Account) -> AgentStatistics:
     return AgentStatistics(
         tenant=account.tenant.name,
         parent=account.parent,
-        level=books.scheduler.level(account),
+        level=books.scheduler.level(account, books.now_s),
         waiting=account.waiting,
         running=account.running,
         calls=account.calls,

@@ -8,6 +8,7 @@ from agentrm_plugins.config import Config, Order
 from agentrm_plugins.policy.order.baselines import KeyOrder, arrival, declared_class, turn
 from agentrm_plugins.policy.order.hrrn import Hrrn
 from agentrm_plugins.policy.order.mlfq import Mlfq
+from agentrm_plugins.policy.order.mlfq_textbook import MlfqTextbook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,8 @@ def make_scheduler(config: Config, shares: DominantShares) -> Scheduler:
     settings = config.scheduler
     if settings.order is Order.MLFQ:
         return Mlfq(settings, shares)
+    if settings.order is Order.MLFQ_TEXTBOOK:
+        return MlfqTextbook(settings, shares)
     if settings.order is Order.HRRN:
         return Hrrn()
     return KeyOrder(_KEYS[settings.order])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.states import State, move
+from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Outcome
 
@@ -137,6 +138,7 @@ class Reaper:
     def _lose(self, ticket: Ticket) -> None:
         """A zombie's caller was never heard of again."""
         move(ticket, State.DONE)
+        self._steps.charge(ticket, cost_of(ticket, None, None))
         self._books.zombies -= 1
         self._books.counters.lost += 1
         self._steps.forget(ticket)

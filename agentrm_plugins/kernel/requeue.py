@@ -10,6 +10,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.states import State, move
+from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 
@@ -82,7 +83,9 @@ class Requeue:
         self._late.stopped(ticket)
         move(ticket, State.QUEUED)
         self._endpoints.failed(ticket, event.verdict, event.report)
-        steps.charge(ticket, None)
+        cost = cost_of(ticket, event.usage, event.verdict)
+        steps.charge(ticket, cost)
+        books.ledgers.charge(ticket, cost, now_s)
         ticket.beats = ticket.beaten_tokens = 0
         ticket.overtaken = 0.0
         ticket.visible = False

@@ -11,6 +11,7 @@ from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Usage
+from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.agents import Agents
@@ -20,8 +21,26 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.nested_calls import NestedCalls
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.kernel.wait_queue import WaitQueue
+    from agentrm_plugins.types.verdicts import Verdict
 
-__all__ = ["Steps"]
+__all__ = ["Steps", "cost_of"]
+
+_NOTHING = Usage()
+
+
+def cost_of(ticket: Ticket, usage: Usage | None, verdict: Verdict | None) -> Usage:
+    """What an attempt that was sent has cost, as far as anybody knows.
+
+    Input always, output by what was seen; nothing where the server answered with an error before it
+    said anything.
+    """
+    if usage is not None:
+        return usage
+    if verdict is not None and not ticket.beats:
+        refused = verdict.kind in {Kind.LIMIT, Kind.OVERLOADED} or verdict.status is not None
+        if refused:
+            return _NOTHING
+    return Usage(ticket.call.estimate.input_tokens, ticket.beaten_tokens)
 
 
 class Steps:
@@ -96,7 +115,7 @@ class Steps:
         books.counters.refused[cause] += 1
         number, agent = ticket.number, ticket.call.agent
         books.out.append(fx.Refused(books.now_s, number, agent, cause, waited_s, detail))
-        books.ledgers.settle(ticket, None, books.now_s, ran=ticket.attempts > 0)
+        books.ledgers.settle(ticket, _NOTHING, books.now_s, ran=ticket.attempts > 0)
         self.forget(ticket)
 
     def turn_away(self, ticket: Ticket, cause: str, detail: str = "") -> None:
@@ -136,11 +155,11 @@ class Steps:
             queue.unseated(seat.account, seat.group, books.now_s)
             queue.reprice(seat.account.tenant)
 
-    def charge(self, ticket: Ticket, usage: Usage | None) -> None:
-        """The tokens count for the agent, its tenant and the totals."""
-        if usage is None:
-            # Nobody knows what it cost; what came out did cost.
-            usage = Usage(0, ticket.beaten_tokens)
+    def charge(self, ticket: Ticket, usage: Usage) -> None:
+        """The tokens count for the agent, its tenant, its endpoint and the totals."""
+        endpoint = ticket.endpoint
+        if endpoint is not None and endpoint.price is not None:
+            endpoint.cost += endpoint.price.cost(usage)
         tokens = usage.input_tokens + usage.output_tokens
         if not tokens:
             return

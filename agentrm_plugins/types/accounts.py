@@ -53,7 +53,10 @@ class Account:
     """One agent's life: the service that it received and where that has put it.
 
     Running calls are counted without touching them: with `running` calls begun at times that sum
-    up to `since_sum_s`, their service until now is ``running * now - since_sum_s``.
+    up to `since_sum_s`, their service until now is ``running * now - since_sum_s``. What an order
+    keeps of an agent stands here too: its level; the service that still counts (`recent_s`, at
+    `recent_at_s`, up to `counted_s`), when a call ended last and when the agent comes up a level;
+    what its calls tell of the next one.
     """
 
     __slots__ = (
@@ -61,16 +64,27 @@ class Account:
         "bids",
         "calls",
         "children",
+        "counted_s",
+        "ended_s",
         "epoch",
         "hint",
         "idle_since_s",
+        "learnt_calls",
+        "learnt_s",
         "level",
         "level_base_s",
+        "log_squares",
+        "log_sum",
         "name",
         "parent",
+        "recent_at_s",
+        "recent_s",
         "refused",
+        "rise_s",
         "running",
+        "samples",
         "since_sum_s",
+        "slope",
         "tenant",
         "tickets",
         "tokens",
@@ -88,6 +102,17 @@ class Account:
         self.level = 0
         self.epoch = 0
         self.level_base_s = 0.0
+        self.recent_s = 0.0
+        self.recent_at_s = now_s
+        self.counted_s = 0.0
+        self.ended_s = now_s
+        self.rise_s = float("inf")
+        self.slope = 0
+        self.samples = 0.0
+        self.log_sum = 0.0
+        self.log_squares = 0.0
+        self.learnt_s = 0.0
+        self.learnt_calls = 0
         self.attained_s = 0.0
         self.running = 0
         self.since_sum_s = 0.0

@@ -54,7 +54,9 @@ class Granted(NamedTuple):
 class Refused(NamedTuple):
     """A call will not run: "queue_full", "wait_timeout", "agent_ended", "closed" or withdrawn.
 
-    Also "too_large", "budget" and "endpoint_unavailable"; `detail` has the numbers, if any.
+    Also "too_large", "budget", "endpoint_unavailable" (its circuit breaker is open) and
+    "endpoint_closed" (for longer than the call would wait), "superseded" for a second attempt that
+    nobody needs, and "failed" for a bug of ours; `detail` has the numbers, if any.
     """
 
     at_s: float

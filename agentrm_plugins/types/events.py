@@ -83,13 +83,15 @@ class Settle(NamedTuple):
 class Requeue(NamedTuple):
     """A running call failed and goes again: its lane is free, it waits at its own place.
 
-    Not before `wait_s` seconds from now; the endpoint may have it wait for longer.
+    Not before `wait_s` seconds from now; the endpoint may have it wait for longer. `usage` is what
+    the attempt that failed has used, or None if nobody knows.
     """
 
     ticket: int
     verdict: Verdict
     wait_s: float = 0.0
     report: LimitReport | None = None
+    usage: Usage | None = None
 
 
 class Observe(NamedTuple):

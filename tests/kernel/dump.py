@@ -20,6 +20,7 @@ from agentrm_plugins.kernel.ticket import Ticket
 from agentrm_plugins.policy.leases import NEVER, Terms
 from agentrm_plugins.policy.order.agent_queue import AgentQueue
 from agentrm_plugins.policy.order.mlfq import Mlfq
+from agentrm_plugins.policy.order.mlfq_textbook import MlfqTextbook
 from agentrm_plugins.types.accounts import Account, Tenant
 from agentrm_plugins.types.calls import Call, Priority, Usage
 from tests.kernel.dump_endpoints import (
@@ -42,7 +43,9 @@ _FORMAT = 2
 _TENANT = ("recent_tokens", "tokens", "service_s", "waited_s", "refused")
 _ACCOUNT = (
     *("level", "epoch", "level_base_s", "attained_s", "running", "since_sum_s", "calls", "tokens"),
-    *("waited_s", "refused", "zombies", "idle_since_s", "parent"),
+    *("waited_s", "refused", "zombies", "idle_since_s", "parent", "slope", "rise_s"),
+    *("recent_s", "recent_at_s", "counted_s", "ended_s", "samples", "log_sum", "log_squares"),
+    *("learnt_s", "learnt_calls"),
 )
 _TICKET = (
     *("submitted_s", "granted_s", "started_s", "deadline_s", "alarm_s", "paused_s"),
@@ -151,14 +154,19 @@ def _set(thing: object, names: tuple[str, ...], values: list[Any]) -> None:
 
 def _dump_scheduler(kernel: Kernel) -> list[Any]:
     scheduler = kernel.books.scheduler
-    if not isinstance(scheduler, Mlfq):
-        return []
-    return _row(scheduler, ("dispatches", "epoch", "next_boost_s"))
+    if isinstance(scheduler, Mlfq):
+        return scheduler.expected.dump()
+    if isinstance(scheduler, MlfqTextbook):
+        return _row(scheduler, ("dispatches", "epoch", "next_boost_s"))
+    return []
 
 
 def _load_scheduler(kernel: Kernel, row: list[Any]) -> None:
-    if row:
-        _set(kernel.books.scheduler, ("dispatches", "epoch", "next_boost_s"), row)
+    scheduler = kernel.books.scheduler
+    if isinstance(scheduler, Mlfq):
+        scheduler.expected.load(row)
+    elif row:
+        _set(scheduler, ("dispatches", "epoch", "next_boost_s"), row)
 
 
 # -- agents and tenants ---------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from agentrm_plugins.config import Order
 from agentrm_plugins.kernel import Kernel, selection, wait_queue
 from agentrm_plugins.policy import leases
-from agentrm_plugins.policy.order import heap, mlfq
+from agentrm_plugins.policy.order import heap, level, mlfq, mlfq_textbook
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types import events as ev
 from agentrm_plugins.types.calls import Call
@@ -48,7 +48,7 @@ def steps_per_dispatch(order: Order, waiting: int, monkeypatch: pytest.MonkeyPat
         return operation
 
     with monkeypatch.context() as patch:
-        for module in (heap, wait_queue, selection, leases, mlfq):
+        for module in (heap, level, wait_queue, selection, leases, mlfq, mlfq_textbook):
             for name in ("heappush", "heappop", "heapreplace", "heapify"):
                 if hasattr(module, name):
                     patch.setattr(module, name, counted(name))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -19,6 +21,8 @@ QUANTA = (1.0, 2.0, 4.0, 8.0)
 START = {None: 0, "interactive": 0, "batch": 1, "background": 2}
 WEIGHTS = {"t": 1.0, "u": 2.0, "v": 0.5}
 HALF_LIFE_S = 30.0
+SERVICE_HALF_LIFE_S = 20.0
+HINT_WEIGHTS = {None: 2.0, "interactive": 8.0, "batch": 2.0, "background": 1.0}
 DRIFT = 1.1 + 1e-9
 
 
@@ -97,6 +101,32 @@ class Book:
             level += 1
         return level
 
+    def recent_s(self, agent: str) -> tuple[float, float]:
+        """Service that still counts: each second by its own age, and each call by its end's."""
+        now_s, low_s, high_s = self.world.now_s, 0.0, 0.0
+        for number, start_s, end_s in self.held:
+            if self.agent(number) == agent:
+                end_s = now_s if end_s is None else end_s
+                faded = 0.5 ** ((now_s - end_s) / SERVICE_HALF_LIFE_S)
+                rate = math.log(2) / SERVICE_HALF_LIFE_S
+                low_s += faded * (1 - math.exp(-rate * (end_s - start_s))) / rate
+                high_s += faded * (end_s - start_s)
+        return low_s, high_s
+
+    def forgetful_levels(self, number: int) -> tuple[int, int]:
+        """The least and the most that the agent can have gone down.
+
+        A call's service counts when the agent is looked at, so it is forgotten a little late. A
+        hint of more than the usual weight may be believed or not.
+        """
+        agent = self.agent(number)
+        low_s, high_s = self.recent_s(agent)
+        weight = HINT_WEIGHTS[self.hints[agent]]
+        bounds = list(accumulate(QUANTA[:-1]))
+        least = sum(low_s / weight * (1 - 1e-9) > bound for bound in bounds)
+        most = sum(high_s / min(weight, 2.0) * (1 + 1e-9) > bound for bound in bounds)
+        return least, most
+
     def share(self, tenant: str) -> float:
         now_s = self.world.now_s
         lanes = sum(end is None and self.tenant(n) == tenant for n, _, end in self.held)
@@ -132,7 +162,7 @@ def hrrn(book: Book) -> Iterable[int]:
     return [number for number in book.heads() if book.ratio(number) * DRIFT >= best]
 
 
-def mlfq(book: Book) -> Iterable[int]:
+def mlfq_textbook(book: Book) -> Iterable[int]:
     """The top level; there, a tenant whose share is the smallest but for a tenth; there, turns."""
     top = min(map(book.level, book.heads()))
     heads = [number for number in book.heads() if book.level(number) == top]
@@ -147,11 +177,19 @@ def mlfq(book: Book) -> Iterable[int]:
     ]
 
 
+def mlfq(book: Book) -> Iterable[int]:
+    """Nobody who has surely gone down further than another one does."""
+    levels = {number: book.forgetful_levels(number) for number in book.heads()}
+    top = min(most for _, most in levels.values())
+    return [number for number, (least, _) in levels.items() if least <= top]
+
+
 MODELS: dict[str, Callable[[Book], Iterable[int]]] = {
     "fifo": fifo,
     "priority": priority,
     "round_robin": round_robin,
     "hrrn": hrrn,
+    "mlfq_textbook": mlfq_textbook,
     "mlfq": mlfq,
 }
 AGENTS = {"a": "t", "b": "t", "c": "u", "d": "u", "e": "v", "f": "v"}
@@ -181,6 +219,7 @@ def test_order_agrees_with_its_model(order: str, lanes: int, steps: list[tuple])
             time_quanta_s=QUANTA,
             boost_interval=10**6,
             share_half_life_s=HALF_LIFE_S,
+            service_half_life_s=SERVICE_HALF_LIFE_S,
             response_timeout_s=1e6,
             total_timeout_s=None,
             tenants={name: TenantConfig(weight) for name, weight in WEIGHTS.items()},
@@ -281,7 +320,8 @@ def test_memory_follows_what_waits() -> None:
         world.settle(world.running[-1])
     (line,) = world.kernel.queue.queues.values()
     assert len(line.oldest) < 80
-    assert all(len(level._prices) < 80 for stack in line.ready._stacks.values() for level in stack)
+    assert all(len(level._prices) < 80 for level in line.ready._levels)
+    assert len(line.ready._rises) < 80
 
 
 def test_hrrn_serves_a_long_call_among_many_short_ones() -> None:

@@ -1,4 +1,4 @@
-"""The starvation bound that policy/mlfq.py states, under traffic made to break it."""
+"""The starvation bound that the feedback queues state, under traffic made to break it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,24 @@ pytestmark = pytest.mark.lowest
     lanes=st.integers(1, 3),
     ahead=st.integers(0, 4),
     in_flight=st.booleans(),
+    order=st.sampled_from(["mlfq", "mlfq_textbook"]),
     hostile=st.lists(st.integers(0, 3), min_size=1, max_size=3),
     data=st.data(),
 )
 def test_bound_holds_under_hostile_traffic(
-    interval: int, lanes: int, ahead: int, in_flight: bool, hostile: list[int], data: st.DataObject
+    interval: int,
+    lanes: int,
+    ahead: int,
+    in_flight: bool,
+    order: str,
+    hostile: list[int],
+    data: st.DataObject,
 ) -> None:
     """Endless new interactive agents of light tenants: (r + 1) * boost_interval, and no more."""
     world = World(
         config(
             lanes,
-            "mlfq",
+            order,
             time_quanta_s=(1.0, 2.0, 4.0, 8.0),
             boost_interval=interval,
             total_timeout_s=None,
@@ -102,7 +109,7 @@ def test_oldest_turn_is_relieved_with_its_cause() -> None:
 
 def test_boost_by_dispatches_and_by_time() -> None:
     """All agents go up after so many dispatches, and after so many seconds if calls wait."""
-    world = World(config(1, "mlfq", boost_interval=3, time_quanta_s=(1.0, 1.0, 1.0, 1.0)))
+    world = World(config(1, "mlfq_textbook", boost_interval=3, time_quanta_s=(1.0, 1.0, 1.0, 1.0)))
     number = world.submit("greedy")
     world.wait(2.5)
     world.settle(number)
@@ -112,7 +119,7 @@ def test_boost_by_dispatches_and_by_time() -> None:
     assert world.kernel.statistics().boosts == 1
     assert world.kernel.statistics().agents["greedy"].level == 0
 
-    world = World(config(1, "mlfq", boost_every_s=10.0))
+    world = World(config(1, "mlfq_textbook", boost_every_s=10.0))
     world.submit("a")
     assert world.wait(50.0) == []
     world.submit("b")
@@ -124,7 +131,7 @@ def test_boost_by_dispatches_and_by_time() -> None:
 def test_demotion_is_told_once_and_moves_all_of_an_agents_bids() -> None:
     """Service counts wherever the agent waits, also while its calls are in flight."""
     groups = (LaneGroup("model", 1), LaneGroup("node", 1))
-    world = World(config(2, "mlfq", *groups, time_quanta_s=(1.0, 2.0, 4.0, 8.0)))
+    world = World(config(2, "mlfq_textbook", *groups, time_quanta_s=(1.0, 2.0, 4.0, 8.0)))
     running, _ = world.submit("greedy"), world.submit("other", group="node")
     world.submit("greedy")
     late = world.submit("greedy", group="node")

@@ -11,13 +11,13 @@ from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 def test_closes_until_the_servers_time_for_everybody():
     """Nothing goes before T; a later T counts, an earlier one does not shorten it."""
     closure = RetryAfter()
-    assert closure.is_open(0.0)
+    assert closure.time_until(0.0) == 0.0
     assert closure.time_until(0.0) == 0.0
     assert closure.close(5.0, 0.0) is True
     assert closure.close(2.0, 1.0) is False
-    assert not closure.is_open(4.9)
+    assert closure.time_until(4.9) > 0.0
     assert closure.time_until(1.0) == 4.0
-    assert closure.is_open(5.0)
+    assert closure.time_until(5.0) == 0.0
 
 
 def test_drips_afterwards_and_is_then_free():

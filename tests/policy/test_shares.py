@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agentrm_plugins.config import SchedulerConfig
 from agentrm_plugins.policy.order.agent_queue import AgentQueue
-from agentrm_plugins.policy.order.mlfq import Mlfq
+from agentrm_plugins.policy.order.mlfq_textbook import MlfqTextbook
 from agentrm_plugins.policy.order.tenant_shares import DominantShares
 from agentrm_plugins.types.accounts import Tenant
 from tests.effort import effort
@@ -74,7 +74,7 @@ def test_shares_fade_and_weigh(steps) -> None:
 def test_tenant_with_the_smallest_share_goes_first(steps) -> None:
     """Among those who wait, the choice is at most a tenth above the smallest share, always."""
     shares = DominantShares(LANES, HALF_LIFE_S)
-    scheduler = Mlfq(SchedulerConfig(boost_interval=10**9), shares)
+    scheduler = MlfqTextbook(SchedulerConfig(boost_interval=10**9), shares)
     queue, now_s, turn = scheduler.queue(), 0.0, 0
     tenants = [Tenant(f"t{number}", 1.0 + number % 3, number) for number in range(6)]
     waiting: dict[AgentQueue, Tenant] = {}

@@ -14,7 +14,7 @@ from agentrm_plugins.context.live.archive import set_aside
 from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.plan.alternate import alternating, saved
 from agentrm_plugins.context.plan.bodies import Source
-from agentrm_plugins.context.plan.compaction import fit_now, place_recalled
+from agentrm_plugins.context.plan.compaction import fit_now, made_room
 from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
 from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
 from agentrm_plugins.context.plan.shares import low_tokens, recall_room
@@ -111,6 +111,11 @@ class Turn:
         try:
             shared.index_hidden()
             recalled = shared.recaller.for_task(state, task, spare_tokens(state, self.total))
+            if recalled is not None and made_room(state, recalled, self.tools_tokens):
+                self._count()
+                shared.index_hidden()
+                spare = state.budget - self.total
+                recalled = shared.recaller.for_task(state, task, spare, least=False)
         except StoreError as error:
             self._refused(error)
             return
@@ -120,7 +125,7 @@ class Turn:
                 f"recall: by words alone; the semantic index: {shared.last_error!r}"
             )
         if recalled is not None:
-            place_recalled(state, recalled, self.tools_tokens)
+            state.recalls.append(recalled)
             self._count()
 
     def _refused(self, error: StoreError) -> None:

@@ -59,7 +59,8 @@ _IDENTS = (
     r"|\b[A-Z]{2,}(?:[-_][A-Z0-9]+)+\b)"
 )
 _FIGURES = r"|(?P<number>(?<![\w.])(?:(?<!\S)[-+])?\d+(?:[.,'’]\d+)*(?:\s?%)?)"
-_NAMES = rf"|(?P<name>(?<=\s){_NAME}(?:\s(?:{_PARTICLES}\s)?{_MORE}){{0,4}}|^{_NAME}(?:\s{_MORE}){{1,4}})"
+_NAMED = rf"(?<=\s){_NAME}(?:\s(?:{_PARTICLES}\s)?{_MORE}){{0,4}}"
+_NAMES = rf"|(?P<name>{_NAMED}|^{_NAME}(?:\s{_MORE}){{1,4}})"
 # ASCII word borders: a number or an id may touch Chinese or Japanese text.
 _VALUE = re.compile(f"{_MARKS}{_NUMBERS}|{_IDENTS}{_FIGURES}{_NAMES}", re.ASCII)
 _OF_MARKED = re.compile(f"{_MARKS}|(?P<ident>{_IDENTS}{_NAMES}", re.ASCII)

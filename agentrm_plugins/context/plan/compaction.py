@@ -24,7 +24,7 @@ from agentrm_plugins.context.plan.warm import made_episode, renew, shrink, warm_
 from agentrm_plugins.errors import BudgetTooSmall
 from agentrm_plugins.types.message import Message, plain_text
 
-__all__ = ["apply_plan", "fit_now", "place_recalled", "retelling"]
+__all__ = ["apply_plan", "fit_now", "made_room", "retelling"]
 
 
 def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
@@ -129,17 +129,17 @@ def fit_now(session: Session, tools_tokens: int, target: int) -> None:
         raise _too_small(session, total, {**parts, "compacted rest": total - least})
 
 
-def place_recalled(session: Session, recalled: Recalled, tools_tokens: int) -> None:
-    """Put a block before its user message; what it needs beyond the budget leaves as notes."""
+def made_room(session: Session, recalled: Recalled, tools_tokens: int) -> bool:
+    """Compact where a block would not fit; False where it fits as it is.
+
+    What leaves for it may be what was asked about: the caller looks up again.
+    """
     session.recalls.append(recalled)
-    if total_tokens(session, tools_tokens) <= session.budget:
-        return
-    session.recalls = [recalled]
-    apply_plan(session, planned(session, tools_tokens, low_tokens(session)))
-    if total_tokens(session, tools_tokens) + recalled.tokens <= session.budget + sum(
-        held.tokens for held in session.recalls
-    ):
-        session.recalls = [recalled]
+    fits = total_tokens(session, tools_tokens) <= session.budget
+    if not fits:
+        apply_plan(session, planned(session, tools_tokens, low_tokens(session)))
+    session.recalls = [held for held in session.recalls if held.anchor != recalled.anchor]
+    return not fits
 
 
 def _too_small(session: Session, least: int, parts: dict[str, int]) -> BudgetTooSmall:

@@ -35,6 +35,9 @@ _LABEL_TOKENS = 2
 _DAY_TOKENS = 8
 _SOURCE_CHARS = 80
 _LATER_CHARS = 240
+_TOLD = 0.8
+"""A note that holds this share of the question's weight, and a value besides, answers it. Guessed:
+what else is found would cost cached prefix and tell little."""
 _MOSTLY = 0.3
 
 
@@ -66,6 +69,10 @@ class _Block:
     room: int
     lines: dict[tuple[int, int], str] = field(default_factory=dict)
     days: set[str] = field(default_factory=set)
+
+    def shows(self, seq: int) -> bool:
+        """Whether a message, or a part of it, has its line."""
+        return any(place == seq for place, _ in self.lines)
 
     def add(self, key: tuple[int, int], line: str, tokens: int, day: str) -> bool:
         cost = tokens + (_DAY_TOKENS if day and day not in self.days else 0)
@@ -121,7 +128,8 @@ def assembled(
     order: list[tuple[int, int]] = []
     for one in _worthy(session, query, found, anchor, best):
         entry = session.entries[one.key[0]]
-        line = _line(session, one, texts, later(one))
+        named = [(at, "" if block.shows(at) else text) for at, text in later(one)]
+        line = _line(session, one, texts, named)
         extra = len(line) - len(one.text)
         tokens = one.tokens + max(_LABEL_TOKENS, extra // 3)
         day = _day(entry.at_s)
@@ -189,17 +197,22 @@ def noted_text(session: Session) -> str:
     return "\n".join(episode.text for episode in session.episodes)
 
 
-def told_already(session: Session, query: Query, best: Sequence[Found]) -> bool:
-    """Whether the notes in the prompt tell what the best hit tells of the question."""
+def told_already(
+    session: Session, query: Query, weights: Mapping[str, float], best: Sequence[Found]
+) -> bool:
+    """Whether a note in the prompt answers the question.
+
+    It tells what the best hit tells, nearly all that is asked, and a value besides.
+    """
     if not best:
         return False
-    pieces = [piece for _, piece in sentences(best[0].text)]
-    asked = set(query.terms)
-    held = [len(asked.intersection(terms(piece))) for piece in pieces]
-    if not held or max(held) < 2:  # noqa: PLR2004 - one word in common tells of nothing
-        return False
+    whole = sum(weights.values()) or 1.0
     shown = noted_text(session)
-    return pieces[held.index(max(held))].rstrip(".") in shown
+    for _, piece in sentences(best[0].text):
+        held = sum(weights.get(term, 0.0) for term in frozenset(terms(piece)))
+        if held >= _TOLD * whole and piece.rstrip(".。") in shown:
+            return any(value.text.casefold() not in query.text for value in values_of(piece))
+    return False
 
 
 def _line(
@@ -207,7 +220,10 @@ def _line(
 ) -> str:
     seq = one.key[0]
     line = f"{_label(session, seq, texts)}: {' '.join(one.text.split())}"
-    told = [f"message {at}: {' '.join(text.split())[:_LATER_CHARS]}" for at, text in later]
+    told = [
+        f"message {at}: {' '.join(text.split())[:_LATER_CHARS]}" if text else f"message {at}"
+        for at, text in later
+    ]
     return f"{line} [later: {'; '.join(told)}]" if told else line
 
 

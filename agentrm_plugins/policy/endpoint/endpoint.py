@@ -21,10 +21,12 @@ from agentrm_plugins.policy.endpoint.amounts import REFUSED, Sent, Wait, amounts
 from agentrm_plugins.policy.endpoint.blame import Blame
 from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
+from agentrm_plugins.policy.endpoint.doubt import Doubt
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
 from agentrm_plugins.policy.endpoint.meter import meters_of
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
+from agentrm_plugins.policy.endpoint.rate_search import Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
 
@@ -78,6 +80,7 @@ class Endpoint:
         "concurrency",
         "config",
         "cost",
+        "doubt",
         "failures",
         "hedging",
         "idle_since_s",
@@ -118,6 +121,7 @@ class Endpoint:
         )
         self.concurrency = ConcurrencyController(told=config.concurrency)
         self.outputs = OutputEstimator()
+        self.doubt = Doubt()
         self.times = Lateness()
         self.hedging = Hedging(max(1.0, first / 2))
         self.in_flight: dict[int, Sent] = {}
@@ -152,12 +156,29 @@ class Endpoint:
             )
         return amounts_of(given.input_tokens, output, cached)
 
-    def too_large(self, amounts: Mapping[str, float]) -> str | None:
-        """The resource of which a call takes more than there ever is; None if it fits."""
+    def too_large(self, amounts: Mapping[str, float], now_s: float = -inf) -> str | None:
+        """The resource of which a call takes more than there ever is; None if it fits.
+
+        Or if it may go all the same, to find out whether the server's word holds.
+        """
         for resource, meter in self.meters.items():
-            if amounts[resource] > meter.most:
+            if amounts[resource] > meter.most and not (
+                meter.controller.source is Source.SERVER and self.doubt.may_try(resource, now_s)
+            ):
                 return resource
         return None
+
+    def closed(self, patience_s: float, waits_since_s: float, now_s: float) -> str | None:
+        """In words, why a call of that patience is not to wait for it to open; None if it is."""
+        closure = self.retry_after
+        left_s = closure.closed_for_s(now_s)
+        if left_s <= 0:
+            return None
+        waited_s = max(0.0, now_s - max(closure.since_s, waits_since_s))
+        if waited_s + left_s <= patience_s:
+            return None
+        who = "as its server said" if closure.said else "for it turns everybody away"
+        return f"{self.name} is closed for {left_s:.0f} s more, {who}; patience: {patience_s:g} s"
 
     def wait(self, amounts: Mapping[str, float], now_s: float) -> Wait:
         """How long a call of `amounts` must wait now, and for what."""
@@ -171,10 +192,14 @@ class Endpoint:
             return Wait(inf, "concurrency")
         longest = _GO
         for resource, meter in self.meters.items():
-            if meter.bucket is not None:
+            if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
+                wait_s = self.doubt.wait_s(resource, now_s)
+            elif meter.bucket is not None:
                 wait_s = meter.wait_s(amounts[resource], now_s)
-                if wait_s > longest.seconds:
-                    longest = Wait(wait_s, resource)
+            else:
+                continue
+            if wait_s > longest.seconds:
+                longest = Wait(wait_s, resource)
         return longest
 
     def next_s(self) -> float:
@@ -233,6 +258,8 @@ class Endpoint:
         so the breaker does not count them.
         """
         for resource, meter in self.meters.items():
+            if amounts[resource] > meter.most:
+                self.doubt.sent(resource, number)
             meter.sent(amounts[resource], now_s)
         self.in_flight[number] = Sent(amounts, now_s if at_s is None else min(at_s, now_s), foreign)
         if foreign:
@@ -317,6 +344,13 @@ class Endpoint:
         sent = self._back(number, now_s)
         if sent is None:
             return []
+        small = [
+            name
+            for name, limit in report.limits().items()
+            if limit.limit and limit.limit < sent.amounts[name]
+        ]
+        for resource in {*self.doubt.of(number), *small}:  # It says so, and means it.
+            self.doubt.refused(resource, now_s)
         blamed = self.blame.of(report, sent, self.meters, now_s)
         cut = []
         for resource, meter in self.meters.items():
@@ -367,7 +401,10 @@ class Endpoint:
         if failed is False:
             self._answered_s = now_s
             self.concurrency.answered()
-            self.retry_after.accepted()
+            self.retry_after.accepted(sent.at_s)
+            for resource in self.doubt.of(number):
+                self.meters[resource].disprove(now_s)
+        self.doubt.of(number)
         if sent.foreign or (hung and self._answered_s > sent.at_s):
             failed = None  # others were served meanwhile: this one is lost, the endpoint lives
         self._ended(number, now_s, failed=failed)

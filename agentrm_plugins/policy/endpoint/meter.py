@@ -80,6 +80,7 @@ class Meter:
 
     __slots__ = (
         "_back_s",
+        "_disproved",
         "_empty_s",
         "_heard",
         "_mirror",
@@ -109,6 +110,7 @@ class Meter:
         self.used = Rates()
         self._heard = False
         self._mirror = Mirror()
+        self._disproved = -inf
         self._empty_s = -inf
         self._refill = RefillEstimator()
         self._size: float | None = None
@@ -184,6 +186,14 @@ class Meter:
         if self.bucket is not None:
             self._watch.taken(-amount, now_s)
 
+    def disprove(self, now_s: float) -> None:
+        """A call was served that is larger than the server's limit: that is none."""
+        self._disproved = max(self._disproved, self.most)
+        self.controller.forget(now_s)
+        self.bucket = None
+        self._heard = False
+        self.apply(now_s)
+
     def _settle(self, reserved: float, used: float, now_s: float) -> None:
         if self.bucket is not None and reserved != used:
             self.bucket.settle(reserved, used, now_s)
@@ -224,6 +234,8 @@ class Meter:
             # A refusal's text names what is missing and for how long: that is the rate itself.
             # Where it names less, what was measured is worth more than "per minute".
             return False
+        if limit.limit and limit.limit <= self._disproved:
+            return False  # A call was served that was larger than that.
         begins = self.bucket is None
         news = False
         if limit.limit:  # some gateways say 0 where they know of no limit

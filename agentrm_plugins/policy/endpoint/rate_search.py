@@ -300,6 +300,14 @@ class RateController:
         self._begin_interval(now_s)
         return True
 
+    def forget(self, now_s: float) -> None:
+        """What the server said of its limit was wrong: it is what the user says, or unknown."""
+        told = inf if self._told_per_s is None else self._told_per_s
+        self._server_per_s = self._known_per_s = None
+        self._ceiling_per_s = self.rate_per_s = told
+        self._recovering = self._bound = self._anchored = False
+        self._begin_interval(now_s)
+
     # -- steps --------------------------------------------------------------------------------
 
     def _restore(self) -> bool:

@@ -21,6 +21,7 @@ from agentrm_plugins.policy.endpoint.amounts import Sent
 from agentrm_plugins.policy.endpoint.blame import Blame
 from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
+from agentrm_plugins.policy.endpoint.doubt import Doubt
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.latency import LatencySketch
 from agentrm_plugins.policy.endpoint.lateness import Lateness
@@ -57,6 +58,7 @@ _OBJECTS: dict[str, type[Any]] = {
             Refunds,
             RetryAfter,
             WindowWatch,
+            Doubt,
             Hedging,
             Lateness,
         ),

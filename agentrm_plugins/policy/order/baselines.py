@@ -64,11 +64,14 @@ class KeyOrder:
     def enter(self, account: Account) -> None:
         """Agents make no difference here."""
 
+    def leave(self, account: Account) -> None:
+        """Nothing was kept of it."""
+
     def charged(self, account: Account, now_s: float) -> bool:  # noqa: ARG002
         """Service makes no difference here."""
         return False
 
-    def level(self, account: Account) -> int:  # noqa: ARG002
+    def level(self, account: Account, now_s: float) -> int:  # noqa: ARG002
         """There is one level."""
         return 0
 

@@ -44,11 +44,14 @@ class Hrrn:
     def enter(self, account: Account) -> None:
         """A new agent is expected to need 1 s a call."""
 
+    def leave(self, account: Account) -> None:
+        """Nothing was kept of it."""
+
     def charged(self, account: Account, now_s: float) -> bool:  # noqa: ARG002
         """True: the expectation may have changed, and the bucket with it."""
         return True
 
-    def level(self, account: Account) -> int:  # noqa: ARG002
+    def level(self, account: Account, now_s: float) -> int:  # noqa: ARG002
         """There is one level."""
         return 0
 

@@ -1,297 +1,285 @@
-"""The multi-level feedback queue over agents, by the service that each has attained.
+"""The multi-level feedback queue over agents that forgets: the default order.
 
-Law (`Q_i -> Q_{i+1} when t_exec > T_i`): an agent that received more than the quantum of its level
-since it came there goes down one level; what exceeds the quantum counts in the next, as though the
-agent had been preempted at the border. Service that is taken back (the silence of a call that hung)
-takes it up again. The top level goes first; within a level the tenant with the smallest dominant
-share, within a tenant the agents in turn. Every `boost_interval` dispatches (and every
-`boost_every_s`) all agents go up again (OSTEP, chapter 8, rule 5): to the top, and those with a
-hint to where the hint had them start, else each boost would put batch work beside a person's.
+Law: an agent goes down from level i when its service, divided by its weight, is more than the sum
+of the quanta down to there (`Q_i -> Q_{i+1} when t_exec > T_i`). The top level goes first; in it
+the tenant with the smallest dominant share; of that the agent with the largest claim.
+
+1. *Service is forgotten.* Each second of it counts half after `service_half_life_s`: who thinks,
+   or waits for a person or for its tools, comes back up (as Solaris TS raises who wakes).
+2. *A hint is a weight.* Service counts by ``1 / weight``, the claim by ``weight``. A weight above
+   that of a call without hint is believed as long as the agent's calls are no longer than the
+   typical one, and not at all once they take half as long again: batch work that says
+   "interactive" gains nothing for long.
+3. *Within a level, the claim* is ``weight * waited / expected^2``. Dividing by the expected service
+   once gives the response ratio (HRRN, Brinch Hansen 1971), by which all are slowed down alike; to
+   keep the *mean* slowdown small each call counts by ``1 / expected`` as well (Smith's rule, 1956).
+   The claim grows with the wait, so who waits goes at last. `ExpectedService` learns what to
+   expect.
 
 Service in flight counts as well: it is looked at when the agent is about to be chosen, so nobody
-needs to be visited while he runs. A boost merges the levels' heaps, the smaller into the larger, so
-its cost is amortised over the calls that were queued since the last; it visits no agent.
+has to be visited while he runs. Nor while he waits: when he will have come up a level is known when
+he is queued. Claims are compared by buckets: agents whose weight and expected service give one
+slope, but for a factor of 1.4, stand together, and there the longest wait is the largest claim. So
+a choice costs a look at each slope in use, of which a second to an hour needs about fifty.
 
 Starvation bound: of every `boost_interval` dispatches that a group of lanes could have had, one
 goes to the agent there whose turn has waited longest, whatever its level and tenant. So where r
 agents stand before an agent by turn, its first waiting call is granted after at most ``(r + 1) *
 boost_interval`` dispatches for which it was eligible: its group had a lane free and was not behind
 another's guarantee, and its agent was not at a ceiling. With g groups that compete, relief comes
-to each after at most ``max(boost_interval, g) + g`` of them. Ceilings per tenant weaken this: a
-relief may come just while its tenant is at its ceiling.
+to each after at most ``max(boost_interval, g) + g`` of them. The claim alone bounds the wait in
+seconds, not in dispatches: a thousand short calls may come in one second. Ceilings per tenant
+weaken this: a relief may come just while its tenant is at its ceiling.
 """
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush, heapreplace
-from typing import TYPE_CHECKING, Protocol
+from bisect import bisect_left
+from heapq import heapify, heappop, heappush
+from itertools import accumulate
+from math import inf, log, log2
+from typing import TYPE_CHECKING
 
+from agentrm_plugins.policy.order.expected_service import ExpectedService
 from agentrm_plugins.policy.order.heap import LazyHeap
+from agentrm_plugins.policy.order.level import Level
+from agentrm_plugins.types.calls import Priority
 
 if TYPE_CHECKING:
     from agentrm_plugins.config import SchedulerConfig
     from agentrm_plugins.policy.order.agent_queue import AgentQueue
+    from agentrm_plugins.policy.order.level import Shares
     from agentrm_plugins.types.accounts import Account, Tenant
 
 __all__ = ["Mlfq"]
 
-_ROUNDING_S = 1e-6
-
-
-class _Shares(Protocol):
-    generation: int
-
-    def share(self, tenant: Tenant) -> float: ...
+_LOG_2 = log(2.0)
+_PER_OCTAVE = 2.0  # slopes told apart within a factor of two
+_NO_LONGER = 1.5  # times the typical call: where a hint is no longer believed at all
+_SOONEST_S = 1e-3  # a rise is not looked for more often
 
 
 class Mlfq:
-    """Levels, quanta and boosts.
+    """Levels, quanta, weights.
 
     Args:
-        config: Levels, quanta, boost interval.
+        config: Levels, quanta, weights and half-life.
         shares: The tenants' dominant shares.
     """
 
     prevents_starvation = True
+    next_boost_s = inf
 
-    def __init__(self, config: SchedulerConfig, shares: _Shares) -> None:
-        self._config = config
-        self._quanta_s = config.time_quanta_s
-        self._last = config.num_queues - 1
+    def __init__(self, config: SchedulerConfig, shares: Shares) -> None:
+        self._half_life_s = config.service_half_life_s
+        self._bounds_s = tuple(accumulate(config.time_quanta_s[:-1]))
+        weights = config.hint_weights
+        self._weights: dict[Priority | None, float] = {hint: weights[hint] for hint in Priority}
+        self._plain = self._weights[None] = weights[Priority.BATCH]
         self._shares = shares
-        self.dispatches = 0
-        self.epoch = 0
+        self.expected = ExpectedService()
         self.demoted: list[tuple[Account, int]] = []
-        self.next_boost_s = float("inf")
 
     def queue(self) -> _MlfqQueue:
         """A new, empty run queue."""
-        return _MlfqQueue(self, self._shares, self._last + 1)
+        return _MlfqQueue(self, self._shares, len(self._bounds_s) + 1)
 
     def enter(self, account: Account) -> None:
-        """An agent starts where its hint says."""
-        account.epoch = self.epoch
-        account.level = self.start(account)
-        account.level_base_s = 0.0
+        """An agent starts at the top, whatever its hint."""
+        account.level = 0
+        account.slope = self._slope(account, self._weight(account))
 
-    def start(self, account: Account) -> int:
-        """The level in which the agent starts, and to which each boost takes it back."""
-        return self._config.start_levels.get(account.hint, 0) if account.hint else 0
+    def leave(self, account: Account) -> None:
+        """Its calls tell no longer how long others take."""
+        self.expected.forget(account)
 
-    def level(self, account: Account) -> int:
-        """The agent's level, 0 at the top."""
-        if account.epoch != self.epoch:
-            return self.start(account)
-        return account.level
+    def level(self, account: Account, now_s: float) -> int:
+        """The agent's level by now, 0 at the top."""
+        return bisect_left(self._bounds_s, self._recent_s(account, now_s) / self._weight(account))
 
     def charged(self, account: Account, now_s: float) -> bool:
-        """Let the agent's service count. True if that sent it down, or up.
+        """A call has ended. True if that changed the agent's level or its claim.
 
-        A boost is noticed here: the service that a new round starts from is the one at the first
-        look after the boost, which favours the agent by at most one call.
+        For an agent that does not wait it is enough to know when: the rest is seen to when it does.
         """
-        service_s = account.service_s(now_s)
-        if account.epoch != self.epoch:
-            account.epoch = self.epoch
-            account.level = self.start(account)
-            account.level_base_s = service_s
-        level = account.level
-        base_s = account.level_base_s
-        while level < self._last and service_s - base_s > self._quanta_s[level]:
-            base_s += self._quanta_s[level]
-            level += 1
-        while level > self.start(account) and service_s < base_s - _ROUNDING_S:
-            level -= 1
-            base_s -= self._quanta_s[level]
-        if level == account.level:
+        if not account.bids:
+            account.ended_s = now_s
+            return False
+        self.settle(account, now_s)
+        return self.look(account, now_s)
+
+    def settle(self, account: Account, now_s: float) -> None:
+        """Learn from the agent's calls that have ended, and note the service that counts by now."""
+        account.recent_s = self._recent_s(account, now_s)
+        account.recent_at_s, account.counted_s = now_s, account.service_s(now_s)
+        if account.calls != account.learnt_calls:
+            self.expected.learn(account)
+
+    def look(self, account: Account, now_s: float) -> bool:
+        """Where the agent belongs by now. True if that is a new level or claim."""
+        weight = self._weight(account)
+        level = bisect_left(self._bounds_s, self._recent_s(account, now_s) / weight)
+        slope = self._slope(account, weight)
+        if level == account.level and slope == account.slope:
             return False
         if level > account.level:
             self.demoted.append((account, level))
-        account.level = level
-        account.level_base_s = base_s
+        account.level, account.slope = level, slope
         return True
 
-    def dispatched(self, now_s: float) -> str | None:
-        """Count a dispatch; boost when it is time. The cause of the boost, or None."""
-        self.dispatches += 1
-        if self.dispatches < self._config.boost_interval:
-            return None
-        self.boost(now_s)
-        return "dispatches"
-
-    def start_clock(self, now_s: float) -> None:
-        """A call begins to wait: `boost_every_s` counts from here, unless it does already."""
-        if self._config.boost_every_s is not None and not now_s < self.next_boost_s < float("inf"):
-            self.next_boost_s = now_s + self._config.boost_every_s
+    def rise_s(self, account: Account, now_s: float) -> float:
+        """When the agent comes up from its level, if it receives nothing more."""
+        if not account.level:
+            return inf
+        service = self._recent_s(account, now_s) / self._weight(account)
+        above = max(service / self._bounds_s[account.level - 1], 1.0)
+        return now_s + max(self._half_life_s * log2(above), _SOONEST_S)
 
     def boost(self, now_s: float) -> None:
-        """All agents go up to where they started; each run queue notices when it is next used."""
-        self.dispatches = 0
-        self.epoch += 1
-        if self._config.boost_every_s is not None:
-            self.next_boost_s = now_s + self._config.boost_every_s
+        """There is none: forgetting lifts each agent when its own time has come."""
+
+    def start_clock(self, now_s: float) -> None:
+        """Nothing is due by time alone."""
+
+    def dispatched(self, now_s: float) -> None:
+        """Nothing is boosted."""
+
+    def _recent_s(self, account: Account, now_s: float) -> float:
+        """The service that still counts; what is in flight, or ends now, counts in full."""
+        half_life_s, noted_s = self._half_life_s, account.recent_at_s
+        new_s = account.service_s(now_s) - account.counted_s
+        if new_s and not account.running:
+            new_s *= 2.0 ** ((max(account.ended_s, noted_s) - now_s) / half_life_s)
+        recent_s = account.recent_s
+        if recent_s:
+            new_s += recent_s * 2.0 ** ((noted_s - now_s) / half_life_s)
+        return max(0.0, new_s)
+
+    def _slope(self, account: Account, weight: float) -> int:
+        """How fast the agent's claim grows, by the logarithm."""
+        expected = self.expected.log_ratio(account) / _LOG_2
+        return round(_PER_OCTAVE * (log2(weight) - 2.0 * expected))
+
+    def _weight(self, account: Account) -> float:
+        """The hint's weight, as far as the agent's calls agree with it."""
+        weight, plain = self._weights[account.hint], self._plain
+        if weight <= plain:
+            return weight
+        excess = self.expected.excess(account)
+        if excess <= 1.0:
+            return weight
+        belief = max(0.0, (_NO_LONGER - excess) / (_NO_LONGER - 1.0))
+        return float(plain * (weight / plain) ** belief)
 
 
-class _Level:
-    """The agents of one level, by tenant; tenants sorted by share when there are several."""
-
-    __slots__ = ("_generation", "_prices", "_shares", "tenants")
-
-    def __init__(self, shares: _Shares) -> None:
-        self._shares = shares
-        self.tenants: dict[Tenant, LazyHeap] = {}
-        self._prices: list[tuple[float, int, Tenant]] = []
-        self._generation = -1
-
-    def add(self, agent: AgentQueue) -> None:
-        tenant = agent.account.tenant
-        heap = self.tenants.get(tenant)
-        if heap is None:
-            if len(self.tenants) == 1:
-                self._generation = -1  # The other one, alone so far, had no price.
-            heap = self.tenants[tenant] = LazyHeap()
-            self.reprice(tenant)
-        heap.push(agent.turn, agent)
-
-    def remove(self, agent: AgentQueue) -> None:
-        tenant = agent.account.tenant
-        heap = self.tenants[tenant]
-        heap.discard(agent)
-        if not heap:
-            del self.tenants[tenant]
-
-    def reprice(self, tenant: Tenant) -> None:
-        """Note a share that may be smaller now; larger ones are noticed when they surface."""
-        if len(self.tenants) > 1 and tenant in self.tenants:
-            heappush(self._prices, (self._shares.share(tenant), tenant.number, tenant))
-            if len(self._prices) > 4 * len(self.tenants) + 64:
-                self._prices.clear()
-                self._generation = -1
-
-    def best(self) -> AgentQueue | None:
-        tenants = self.tenants
-        if not tenants:
-            return None
-        if len(tenants) == 1:
-            return next(iter(tenants.values())).peek()
-        return tenants[self._cheapest()].peek()
-
-    def _cheapest(self) -> Tenant:
-        prices = self._prices
-        shares = self._shares
-        if self._generation != shares.generation:
-            prices = []
-        while prices:
-            price, _, tenant = prices[0]
-            if tenant not in self.tenants:
-                heappop(prices)
-                continue
-            now = shares.share(tenant)
-            if now <= price:
-                return tenant
-            heapreplace(prices, (now, tenant.number, tenant))
-        prices = [(shares.share(tenant), tenant.number, tenant) for tenant in self.tenants]
-        heapify(prices)
-        self._prices = prices
-        self._generation = shares.generation
-        return prices[0][2]
-
-    def absorb(self, other: _Level) -> None:
-        for tenant, heap in other.tenants.items():
-            mine = self.tenants.get(tenant)
-            if mine is None:
-                self.tenants[tenant] = heap
-            elif len(mine) < len(heap):
-                heap.absorb(mine)
-                self.tenants[tenant] = heap
-            else:
-                mine.absorb(heap)
-        self._generation = -1
+def _claim(agent: AgentQueue, now_s: float) -> tuple[float, float, int]:
+    """The smallest goes first; of two that came this instant, who is expected to be done sooner."""
+    slope = 2.0 ** (agent.slot / _PER_OCTAVE)
+    return (agent.head.submitted_s - now_s) * slope, -slope, agent.head.seq
 
 
-class _MlfqQueue:
-    def __init__(self, mlfq: Mlfq, shares: _Shares, levels: int) -> None:
-        self._mlfq = mlfq
-        self._shares = shares
-        self._depth = levels
-        # By the level in which their agents start: a boost merges what starts alike.
-        self._stacks: dict[int, list[_Level]] = {}
-        self._merged = mlfq.epoch
+class _ByClaim:
+    """The agents of one tenant on one level, by slope; in each the longest wait first."""
+
+    __slots__ = ("_live", "_slopes")
+
+    def __init__(self) -> None:
+        self._slopes: dict[int, LazyHeap] = {}
         self._live = 0
 
     def __len__(self) -> int:
         return self._live
 
-    def _level_of(self, agent: AgentQueue) -> int:
-        # Who was queued before the last boost lies where the agent starts by now.
-        if agent.slot == self._mlfq.epoch:
-            return agent.level
-        return self._mlfq.start(agent.account)
+    def add(self, agent: AgentQueue) -> None:
+        heap = self._slopes.get(agent.slot)
+        if heap is None:
+            heap = self._slopes[agent.slot] = LazyHeap()
+        heap.push(agent.head.seq, agent)
+        self._live += 1
 
-    def _home(self, agent: AgentQueue) -> _Level:
-        start = self._mlfq.start(agent.account)
-        stack = self._stacks.get(start)
-        if stack is None:
-            stack = self._stacks[start] = [_Level(self._shares) for _ in range(self._depth)]
-        return stack[self._level_of(agent)]
+    def discard(self, agent: AgentQueue) -> None:
+        heap = self._slopes[agent.slot]
+        heap.discard(agent)
+        self._live -= 1
+        if not heap:
+            del self._slopes[agent.slot]
+
+    def best(self, now_s: float) -> AgentQueue | None:
+        best, most, chosen = 0.0, -1, None
+        for slope, heap in self._slopes.items():
+            agent = heap.peek()
+            assert agent is not None  # noqa: S101 - no heap is empty
+            claim = (now_s - agent.head.submitted_s) * 2.0 ** (slope / _PER_OCTAVE)
+            if chosen is None or claim > best or (claim == best and slope > most):
+                best, most, chosen = claim, slope, agent
+        return chosen
+
+
+class _MlfqQueue:
+    def __init__(self, mlfq: Mlfq, shares: Shares, levels: int) -> None:
+        self._mlfq = mlfq
+        self._shares = shares
+        self._levels = [Level(shares, _ByClaim) for _ in range(levels)]
+        self._rises: list[tuple[float, int, AgentQueue]] = []
+        self._live = 0
+
+    def __len__(self) -> int:
+        return self._live
 
     def add(self, agent: AgentQueue, now_s: float) -> None:
-        self._notice_boost()
-        self._mlfq.charged(agent.account, now_s)
-        agent.level = agent.account.level
-        agent.slot = self._mlfq.epoch
-        self._home(agent).add(agent)
-        self._live += 1
+        account, mlfq = agent.account, self._mlfq
+        if account.calls != account.learnt_calls:
+            mlfq.settle(account, now_s)
+        mlfq.look(account, now_s)
+        account.rise_s = mlfq.rise_s(account, now_s)
+        agent.level, agent.slot = account.level, account.slope
+        self.restore(agent)
 
     def restore(self, agent: AgentQueue) -> None:
-        self._home(agent).add(agent)
+        self._levels[agent.level].add(agent)
         self._live += 1
+        if agent.level:
+            rises = self._rises
+            heappush(rises, (agent.account.rise_s, agent.version, agent))
+            if len(rises) > 2 * self._live + 32:
+                self._rises = [entry for entry in rises if entry[2].version == entry[1]]
+                heapify(self._rises)
 
     def remove(self, agent: AgentQueue) -> None:
-        self._notice_boost()
-        self._home(agent).remove(agent)
+        self._levels[agent.level].remove(agent)
         self._live -= 1
 
     def best(self, now_s: float) -> AgentQueue | None:
-        self._notice_boost()
-        stacks = list(self._stacks.values())
-        for number in range(self._depth):
-            heads = [head for stack in stacks if (head := self._head(stack, number, now_s))]
-            if len(heads) == 1:
-                return heads[0]
-            if heads:
-                return min(heads, key=lambda head: self.rank(head, now_s))
-        return None
-
-    def _head(self, stack: list[_Level], number: int, now_s: float) -> AgentQueue | None:
-        """Who goes next of one level of one stack, once all that is due there is demoted."""
-        while (agent := stack[number].best()) is not None:
-            self._mlfq.charged(agent.account, now_s)
-            if agent.account.level == number:
+        self._rise(now_s)
+        number = 0
+        while number < len(self._levels):
+            agent = self._levels[number].best(now_s)
+            if agent is None:
+                number += 1
+                continue
+            account = agent.account
+            self._mlfq.look(account, now_s)
+            if account.level == number and account.slope == agent.slot:
                 return agent
             self.remove(agent)
             self.add(agent, now_s)
+            number = min(number, account.level)
         return None
 
-    def rank(self, agent: AgentQueue, now_s: float) -> tuple[float, ...]:  # noqa: ARG002
+    def rank(self, agent: AgentQueue, now_s: float) -> tuple[float, ...]:
         share = self._shares.share(agent.account.tenant)
-        return (self._level_of(agent), share, agent.turn)
+        return (agent.level, share, *_claim(agent, now_s))
 
     def reprice(self, tenant: Tenant) -> None:
-        for stack in self._stacks.values():
-            for level in stack:
-                level.reprice(tenant)
+        for level in self._levels:
+            level.reprice(tenant)
 
-    def _notice_boost(self) -> None:
-        """After a boost what starts alike is one level again; the larger absorbs the smaller."""
-        if self._merged == self._mlfq.epoch:
-            return
-        self._merged = self._mlfq.epoch
-        for start, stack in self._stacks.items():
-            levels = sorted(stack, key=lambda level: len(level.tenants))
-            home = levels.pop()
-            for level in levels:
-                home.absorb(level)
-            fresh = [_Level(self._shares) for _ in range(self._depth)]
-            fresh[start] = home
-            self._stacks[start] = fresh
+    def _rise(self, now_s: float) -> None:
+        """Whose service has been forgotten by now comes up."""
+        rises = self._rises
+        while rises and rises[0][0] <= now_s:
+            _, version, agent = heappop(rises)
+            if agent.version == version:
+                self.remove(agent)
+                self.add(agent, now_s)
+                rises = self._rises

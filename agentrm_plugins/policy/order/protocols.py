@@ -48,10 +48,13 @@ class Scheduler(Protocol):
     def enter(self, account: Account) -> None:
         """An agent is seen for the first time."""
 
-    def charged(self, account: Account, now_s: float) -> bool:
-        """The agent received service. True if its level changed."""
+    def leave(self, account: Account) -> None:
+        """An agent is forgotten."""
 
-    def level(self, account: Account) -> int:
+    def charged(self, account: Account, now_s: float) -> bool:
+        """The agent received service. True if its place in a queue changed."""
+
+    def level(self, account: Account, now_s: float) -> int:
         """The agent's level, 0 at the top; 0 for orders without levels."""
 
     def boost(self, now_s: float) -> None:

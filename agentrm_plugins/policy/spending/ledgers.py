@@ -81,7 +81,8 @@ class Ledgers:
     ) -> None:
         """The call is over: charge what it used; what nobody knows counts as what was seen.
 
-        A call that hung is charged once more when its end is heard of: for what it used beyond.
+        A call that hung is charged once more when its end is heard of: what it really used then
+        replaces what was seen.
         """
         if spender.reserved is spender.charged is spender.taken is None:
             return
@@ -100,8 +101,17 @@ class Ledgers:
         elif spender.charged is not None:
             for key, before in spender.charged:
                 ledger = self._ledger(key)
-                ledger.settle(0.0, max(0.0, used[ledger.resource] - before), now_s)
+                ledger.settle(0.0, used[ledger.resource] - before, now_s)
             spender.charged = None
+
+    def charge(self, spender: Spender, usage: Usage, now_s: float) -> None:
+        """An attempt failed and the call goes again: what it has cost is spent, beside the rest."""
+        if spender.reserved and usage.total_tokens:
+            used = _priced(spender, usage)
+            used[Resource.CALLS] = 0.0  # the call is one, however often it was sent
+            for key, _ in spender.reserved:
+                ledger = self._ledger(key)
+                ledger.settle(0.0, used[ledger.resource], now_s)
 
     def _of(self, owners: Iterable[Owner]) -> dict[tuple[int, str], Budget]:
         """The ledgers that a call of these owners is charged to, its agent's first."""
@@ -148,8 +158,7 @@ def _used(spender: Spender, usage: Usage | None) -> dict[Resource, float]:
     """What a call that ran has used, as far as anybody knows."""
     if usage is not None:
         return _priced(spender, usage)
-    read = spender.call.estimate.input_tokens if spender.beats else 0
-    return _priced(spender, Usage(read, spender.beaten_tokens))
+    return _priced(spender, Usage(spender.call.estimate.input_tokens, spender.beaten_tokens))
 
 
 def _priced(spender: Spender, usage: Usage) -> dict[Resource, float]:

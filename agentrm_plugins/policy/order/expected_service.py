@@ -1,0 +1,128 @@
+"""How long an agent's next call will probably take: its own mean, as far as it can be believed.
+
+Law: ``log s = (n * m + k * M) / (n + k)`` with the mean logarithm m of the agent's last n calls,
+the mean M of all agents, and ``k = within / between``: the variance of one agent's calls over that
+of the agents' means (credibility theory; Buehlmann, ASTIN Bulletin 4, 1967). Where agents are
+alike, a few long calls of one say nothing of it, and all are expected to need the same; where they
+differ, a few calls tell them apart. Logarithms, because latencies spread by factors.
+
+Regime: the difference between agents counts only as far as it exceeds what chance makes of it: the
+mean square between agents is taken at its lower end, one deviation of the F distribution below. So
+at first, and among a few agents, all are held to be alike. Limits: the sums are over the agents
+that are known, each with its last calls; who is forgotten no longer counts.
+"""
+
+from __future__ import annotations
+
+from math import exp, log, sqrt
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentrm_plugins.types.accounts import Account
+
+__all__ = ["ExpectedService"]
+
+_MEMORY = 32.0  # calls of an agent that count; guessed
+_LEAST_S = 1e-3  # what ended sooner gave no service: it hung, or was refused
+_ALIKE = 1e4  # the most that k can be
+
+
+class ExpectedService:
+    """Learns from calls that ended. `mean` is M."""
+
+    __slots__ = ("_agents", "_explained", "_k", "_samples", "_squares", "_sum", "_sum_n2", "mean")
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        """Nobody is known, so nothing is."""
+        self._agents = 0
+        self._samples = 0.0
+        self._sum = 0.0
+        self._squares = 0.0
+        self._explained = 0.0
+        self._sum_n2 = 0.0
+        self._k = 1.0
+        self.mean = 0.0
+
+    def learn(self, account: Account) -> bool:
+        """Calls of the agent have ended. True if that tells anything.
+
+        Several that ended since the last time are one sample: their mean.
+        """
+        ended = max(account.calls - account.learnt_calls, 1)
+        service_s = (account.attained_s - account.learnt_s) / ended
+        account.learnt_s = account.attained_s
+        account.learnt_calls = account.calls
+        if service_s < _LEAST_S:
+            return False
+        sample = log(service_s)
+        self._count(account, -1)
+        if account.samples >= _MEMORY:
+            keep = 1.0 - 1.0 / _MEMORY
+            account.samples *= keep
+            account.log_sum *= keep
+            account.log_squares *= keep
+        account.samples += 1.0
+        account.log_sum += sample
+        account.log_squares += sample * sample
+        self._count(account, 1)
+        self._weigh()
+        return True
+
+    def forget(self, account: Account) -> None:
+        """The agent is gone."""
+        self._count(account, -1)
+        account.samples = account.log_sum = account.log_squares = 0.0
+        self._weigh()
+
+    def log_ratio(self, account: Account) -> float:
+        """How long the agent's next call will probably take: the logarithm of its ratio to M.
+
+        What is asked before anything is known so stays comparable with what is asked later.
+        """
+        n = account.samples
+        return (account.log_sum - n * self.mean) / (n + self._k)
+
+    def excess(self, account: Account) -> float:
+        """How many times the typical call the agent's take, the typical counted as one of them."""
+        if not account.samples:
+            return 1.0
+        return exp((account.log_sum + self.mean) / (account.samples + 1.0) - self.mean)
+
+    def dump(self) -> list[float]:
+        """The state beside the agents' own, for `load`."""
+        return [getattr(self, name) for name in self.__slots__]
+
+    def load(self, state: list[float]) -> None:
+        """Go on from what `dump` gave."""
+        for name, value in zip(self.__slots__, state, strict=True):
+            setattr(self, name, value)
+
+    def _count(self, account: Account, sign: int) -> None:
+        n = account.samples
+        if not n:
+            return
+        self._agents += sign
+        self._samples += sign * n
+        self._sum += sign * account.log_sum
+        self._squares += sign * account.log_squares
+        self._explained += sign * account.log_sum * account.log_sum / n
+        self._sum_n2 += sign * n * n
+
+    def _weigh(self) -> None:
+        n, agents = self._samples, self._agents
+        if not agents:
+            self._clear()
+            return
+        self.mean = self._sum / n
+        self._k = 1.0
+        free = n - agents
+        if agents <= 1 or free < 1:
+            return
+        within = max((self._squares - self._explained) / free, 1e-9)
+        between = (self._explained - self._sum * self.mean) / (agents - 1)
+        calls = (n - self._sum_n2 / n) / (agents - 1)
+        surplus = between / (1.0 + sqrt(2.0 / (agents - 1))) - within
+        self._k = min(within * calls / surplus, _ALIKE) if surplus > 0 else _ALIKE
