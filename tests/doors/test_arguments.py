@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields as fields_of
-from typing import Any
+from typing import Any, get_args
 
 import openai
 import pytest
@@ -18,11 +18,14 @@ from agentrm_langchain import (
     AgentRMCallbackHandler,
     AgentRMChatModel,
     AgentRMMiddleware,
+    manage,
     wrap_chat_model,
 )
 from agentrm_langgraph import manage_graph, managed_node
 from agentrm_openai import manage_client
 from agentrm_plugins import AgentRM, Config, ConfigError, SchedulerConfig
+from agentrm_plugins.config import Order, OrderName
+from agentrm_plugins.integration import Priority, PriorityName
 
 DOORS: dict[str, Any] = {
     "AgentRM": lambda _rm, **typo: AgentRM(**typo),
@@ -71,7 +74,13 @@ def test_the_facade_names_every_setting() -> None:
         AgentRM(Config(), lanes=2)
 
 
-@pytest.mark.parametrize("door", [wrap_chat_model, AgentRMMiddleware])
+def test_the_words_that_are_typed_are_those_that_are_taken() -> None:
+    """A type checker knows each word of an enumeration, and no other."""
+    assert set(get_args(OrderName)) == {str(order) for order in Order}
+    assert set(get_args(PriorityName)) == {str(priority) for priority in Priority}
+
+
+@pytest.mark.parametrize("door", [wrap_chat_model, AgentRMMiddleware, manage])
 def test_doors_to_a_managed_model_name_all_its_options(door: Any) -> None:
     """What the managed model takes, each door that makes one takes as well."""
     fields = AgentRMChatModel.model_fields
