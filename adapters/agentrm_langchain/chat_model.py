@@ -38,9 +38,18 @@ from agentrm_langchain.hooks import (
 from agentrm_langchain.identity import Options, declared, identify, lane_of, noted_thread
 from agentrm_langchain.ledger import RUN, Run, ledger_of
 from agentrm_langchain.place import Place
+from agentrm_langchain.restarts import streamed, streamed_async
 from agentrm_langchain.sdk import under_management
+from agentrm_langchain.sending import CLIENT, forwards_tokens, may_hedge, patience_of
 from agentrm_plugins import AgentRM, Call, Lease, Usage
-from agentrm_plugins.integration import Priority, Said, check_core, core_of, retry_policy
+from agentrm_plugins.integration import (
+    Priority,
+    Restarts,
+    Said,
+    check_core,
+    core_of,
+    retry_policy,
+)
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -71,13 +80,18 @@ class AgentRMChatModel(Delegate):
         group: The group of lanes.
         wait_timeout_s: Seconds that a call may wait for a lane; None: the core's setting.
         first_token_timeout_s: Seconds of silence before the first chunk (or, without streaming,
-            before the answer); None: the core's setting.
+            before the answer); None: the inner model's own `timeout`, or else the core's setting.
         silence_timeout_s: Seconds of silence between two chunks; None: the core's setting.
         total_timeout_s: Seconds for which a call may hold a lane; None: the core's setting.
         abandon_hung: Whether sync calls run on a worker thread that is left behind when the core
             gives the call up. Without it the caller learns of that only when the call returns.
         retry: A `RetryPolicy`: which failures go again, and how often; "default": the default one;
             None: none does.
+        hedge: Whether a second request may be sent when a call is late (see `sending`).
+        adaptive: Whether what is learnt may make a call late; None: the core's setting.
+        on_stall: What becomes of a stream that breaks off after its first words. "error": the error
+            carries the text so far (`text_so_far`). "restart": after a curable one comes a chunk
+            with ``"agentrm_restart": True`` in its `response_metadata`, then the answer anew.
         keep_sdk_retries: Whether the provider's SDK may go on to retry by itself, which holds the
             lane while it sleeps. Else its retries are off, on a copy of the model.
         fields: Any field of `BaseChatModel` or of the inner model, to change it on a copy.
@@ -97,6 +111,9 @@ class AgentRMChatModel(Delegate):
     silence_timeout_s: float | None = None
     total_timeout_s: float | None = None
     abandon_hung: bool = True
+    hedge: bool = True
+    adaptive: bool | None = None
+    on_stall: Literal["error", "restart"] = "error"
     retry: SkipValidation[Any] = Field(default="default", exclude=True, repr=False)
     keep_sdk_retries: bool = False
 
@@ -116,6 +133,9 @@ class AgentRMChatModel(Delegate):
             silence_timeout_s: float | None = None,
             total_timeout_s: float | None = None,
             abandon_hung: bool = True,
+            hedge: bool = True,
+            adaptive: bool | None = None,
+            on_stall: Literal["error", "restart"] = "error",
             retry: RetryPolicy | Literal["default"] | None = "default",
             keep_sdk_retries: bool = False,
         ) -> None: ...
@@ -230,35 +250,30 @@ class AgentRMChatModel(Delegate):
             return
 
         def make(lease: Lease) -> Iterator[Any]:
-            return gate.stream(self.rm, lease, work, abandon=self.abandon_hung)
+            return gate.stream(self.rm, lease, work, abandon=self.abandon_hung, whole=run.whole)
 
-        chunks = place.go(self._call(run, messages, kwargs, True), place.opening(make))
-        try:
-            yield from chunks
-        finally:
-            place.leave()
+        yield from streamed(place, self._call(run, messages, kwargs, True), make, self._restarts())
 
     async def _astream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> AsyncGenerator[Any, None]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         place = self._place(run := run_of(run_manager))
-        ours = not place.is_running()
-        if ours:
+        if place.is_running():
+            async for chunk in (chunks := work()):
+                yield chunk
+            await chunks.aclose()
+            return
 
-            async def make(lease: Lease) -> AsyncGenerator[Any, None]:
-                return await gate.stream_async(self.rm, lease, work)
+        async def make(lease: Lease) -> AsyncGenerator[Any, None]:
+            return await gate.stream_async(self.rm, lease, work, whole=run.whole)
 
-            call = self._call(run, messages, kwargs, True)
-            chunks = await place.go_async(call, place.opening_async(make))
-        else:
-            chunks = work()
+        call = self._call(run, messages, kwargs, True)
+        chunks = streamed_async(place, call, make, self._restarts())
         try:
             async for chunk in chunks:
                 yield chunk
         finally:
-            if ours:
-                place.leave()
             await chunks.aclose()
 
     # -- what the call is -------------------------------------------------------------------
@@ -273,8 +288,12 @@ class AgentRMChatModel(Delegate):
         number = (uuid7() if run.run_id is None else run.run_id).int
         return Place(self.rm, number, retry_policy(self.retry))
 
+    def _restarts(self) -> Restarts:
+        policy = retry_policy(self.retry) if self.on_stall == "restart" else None
+        return Restarts(core_of(self.rm), policy)
+
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
-        run_id, parent, metadata = run
+        run_id, parent, metadata, _ = run
         hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
         own = self._own
         if hint is None:
@@ -283,6 +302,8 @@ class AgentRMChatModel(Delegate):
         else:
             who = identify(self.rm, own, metadata, root=hint.root, above=hint.parent_agent)
         name = model_of(self.inner, kwargs)
+        patience = patience_of(self.inner, kwargs, self.rm.config.leases.total_timeout_s)
+        own_first_s = self.first_token_timeout_s
         return Call(
             who.agent or "main",
             who.tenant or "default",
@@ -293,10 +314,13 @@ class AgentRMChatModel(Delegate):
             who.parent_agent,
             streaming,
             self.wait_timeout_s,
-            self.first_token_timeout_s,
+            patience.first_s if own_first_s is None else own_first_s,
             self.silence_timeout_s,
-            self.total_timeout_s,
+            patience.total_s if self.total_timeout_s is None else self.total_timeout_s,
             max_output_tokens=max_output_of(self.inner, kwargs),
+            hedge=self.hedge and may_hedge(self.inner, kwargs),
+            adaptive=self.adaptive,
+            timeout_source=CLIENT if own_first_s is None and patience.first_s else "",
         )
 
     # -- noting the thread and the run, which LangChain does not hand to the hook -----------
@@ -388,7 +412,8 @@ class AgentRMChatModel(Delegate):
     def _generate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        token = RUN.set(run_of(run_manager))
+        whole = not forwards_tokens(run_manager)
+        token = RUN.set(run_of(run_manager)._replace(whole=whole))
         try:
             return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
         finally:
@@ -397,7 +422,8 @@ class AgentRMChatModel(Delegate):
     async def _agenerate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        token = RUN.set(run_of(run_manager))
+        whole = not forwards_tokens(run_manager)
+        token = RUN.set(run_of(run_manager)._replace(whole=whole))
         try:
             return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
         finally:

@@ -21,11 +21,19 @@ __all__ = ["RUN", "Held", "Hint", "Ledger", "Run", "ledger_of", "watch"]
 
 
 class Run(NamedTuple):
-    """The LangChain run that a call belongs to, as far as it is known."""
+    """The LangChain run that a call belongs to, as far as it is known.
+
+    Args:
+        run_id: Its number.
+        parent_run_id: That of the run around it.
+        metadata: Its metadata.
+        whole: Whether nobody sees a chunk of its answer before all have come.
+    """
 
     run_id: UUID | None
     parent_run_id: UUID | None
     metadata: Mapping[str, Any]
+    whole: bool = False
 
 
 # LangChain hands no run manager to `_stream`; the wrapped model notes the run here on the way in.

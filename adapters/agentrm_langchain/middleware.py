@@ -68,7 +68,10 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         wait_timeout_s: Seconds that a model call may wait for a lane.
         first_token_timeout_s: Seconds of silence before its first chunk or its answer.
         silence_timeout_s: Seconds of silence between two chunks.
-        total_timeout_s: Seconds for which it may hold a lane.
+        total_timeout_s: Seconds for which it may run.
+        hedge: Whether a second request may be sent when a call is late.
+        adaptive: Whether what is learnt of the endpoint may make a call late.
+        on_stall: What becomes of a stream that breaks off after its first words.
 
     Raises:
         ConfigError: A value that cannot be.
@@ -94,6 +97,9 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         first_token_timeout_s: float | None = None,
         silence_timeout_s: float | None = None,
         total_timeout_s: float | None = None,
+        hedge: bool = True,
+        adaptive: bool | None = None,
+        on_stall: Literal["error", "restart"] = "error",
     ) -> None:
         given = {name: value for name, value in locals().items() if name in OPTIONS}
         super().__init__()

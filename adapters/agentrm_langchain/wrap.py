@@ -44,6 +44,9 @@ def wrap_chat_model(
     first_token_timeout_s: float | None = None,
     silence_timeout_s: float | None = None,
     total_timeout_s: float | None = None,
+    hedge: bool = True,
+    adaptive: bool | None = None,
+    on_stall: Literal["error", "restart"] = "error",
 ) -> AgentRMChatModel:
     """Manage a chat model: the same model to everybody, but every call passes the core.
 
@@ -62,7 +65,10 @@ def wrap_chat_model(
         wait_timeout_s: Seconds that a call may wait for a lane.
         first_token_timeout_s: Seconds of silence before the first chunk or the answer.
         silence_timeout_s: Seconds of silence between two chunks.
-        total_timeout_s: Seconds for which a call may hold a lane.
+        total_timeout_s: Seconds for which a call may run.
+        hedge: Whether a second request may be sent when a call is late.
+        adaptive: Whether what is learnt of the endpoint may make a call late.
+        on_stall: What becomes of a stream that breaks off after its first words.
 
     Raises:
         ConfigError: `model` is no chat model, `rm` is no core, or an option has a bad value.

@@ -50,13 +50,14 @@ def manage_client(
     first_token_timeout_s: float | None = None,
     silence_timeout_s: float | None = None,
     total_timeout_s: float | None = None,
+    hedge: bool = True,
+    adaptive: bool | None = None,
 ) -> _Client:
     """The same client to everybody, but every question to a model passes the core.
 
     Managed are chat completions, responses, embeddings and text completions, in all their forms;
-    everything else (files, images, audio, websockets) passes as before. Each call takes one lane
-    and settles with the usage that the provider reports. A call inside a managed model call (a
-    wrapped chat model around this client) is part of that one.
+    everything else passes as before. Each call takes one lane and settles with the usage that the
+    provider reports. A call inside a managed model call is part of that one.
 
     Args:
         client: An `openai.OpenAI` or `AsyncOpenAI`, Azure's too. It is not changed; the connections
@@ -73,9 +74,13 @@ def manage_client(
         keep_sdk_retries: Whether the SDK may go on to retry by itself, holding the lane.
         wait_timeout_s: Seconds that a call may wait for a lane; this and the following: None is
             the core's setting.
-        first_token_timeout_s: Seconds of silence before the first piece or the answer.
+        first_token_timeout_s: Seconds of silence before the first piece or the answer; None: the
+            client's own `timeout`, if one was set.
         silence_timeout_s: Seconds of silence between two pieces.
-        total_timeout_s: Seconds for which a call may hold a lane.
+        total_timeout_s: Seconds for which a call may run.
+        hedge: Whether a second request may be sent when a call is late. It never is for what does
+            more at the provider than answer: stored or background Responses, tools that it runs.
+        adaptive: Whether what is learnt of the endpoint may make a call late.
 
     Raises:
         ConfigError: `client` or `rm` is none, or an argument has a bad value.
@@ -83,14 +88,9 @@ def manage_client(
     """
     _check(client, rm)
     terms = Terms(
-        agent,
-        tenant,
-        parse_priority(priority),
-        group,
-        wait_timeout_s,
-        first_token_timeout_s,
-        silence_timeout_s,
-        total_timeout_s,
+        *(agent, tenant, parse_priority(priority), group),
+        *(wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s),
+        *(hedge, adaptive),
     )
     check(rm, terms)
     management = _Management(rm, terms, retry_policy(retry), keep_sdk_retries)
@@ -131,7 +131,7 @@ class _Management:
         if outer is not None and outer.call.endpoint is not None:
             return None, options  # part of a managed model call
         streaming = stream or given.get(_RAW) == "stream"
-        call = self.terms.call(self.rm, client, options.json_data, said, streaming=streaming)
+        call = self.terms.call(self.rm, client, options, said, streaming=streaming)
         return call, options
 
 
