@@ -43,7 +43,6 @@ class ContextLifecycle:
         store: The archive; SQLite in memory if left out.
         summariser: An object with `summarise` or `asummarise` (see `LLMSummariser`); its text is
             added to the notes. None: notes alone.
-        semantic: A `SemanticIndex`, fused with the full-text ranking; None for words alone.
         submit: Runs a background job, `submit(job)`; the gate of `AgentRM` can stand here. One
             thread of the manager's own if left out.
         clock: Seconds since the epoch.
@@ -62,7 +61,6 @@ class ContextLifecycle:
         *,
         store: ColdStore | None = None,
         summariser: Any | None = None,
-        semantic: Any | None = None,
         submit: Callable[[Callable[[], None]], object] | None = None,
         clock: Callable[[], float] = time.time,
         max_live: int = 256,
@@ -81,7 +79,7 @@ class ContextLifecycle:
         self.store: ColdStore = store if store is not None else SqliteStore(":memory:")
         self._own_store = store is None
         owner = Owner(f"{platform.node()}:{uuid.uuid4().hex[:8]}", lease_s)
-        self._desk = Desk(self.store, self._run, clock, owner, wait_s, summariser, semantic)
+        self._desk = Desk(self.store, self._run, clock, owner, wait_s, summariser)
         self._submit = submit
         self._max_live = max_live
         self._live: OrderedDict[SessionKey, ContextSession] = OrderedDict()
