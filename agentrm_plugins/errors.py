@@ -155,7 +155,12 @@ class CallReaped(AgentRMError):
         cause: "first_token", "response", "silence" or "total"; "gave_way" for an attempt that made
             room for another one.
         held_s: Seconds for which the call held its lane.
+
+    Attributes:
+        text_so_far: Of a stream that broke off, what its consumer had got.
     """
+
+    text_so_far: str = ""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
 from agentrm_plugins.kernel import Kernel
-from agentrm_plugins.types.effects import Granted, Reaped, Refused, Settled
+from agentrm_plugins.types.effects import Granted, Reaped, Refused, Settled, Suspected
 from agentrm_plugins.types.events import Close, EndAgent, Submit, Tick, Withdraw
 
 if TYPE_CHECKING:
@@ -92,10 +92,17 @@ class Host:
 
     # -- calls ------------------------------------------------------------------------------
 
-    def submit(self, call: Call, parent: int | None = None, place_of: int | None = None) -> Lease:
+    def submit(
+        self,
+        call: Call,
+        parent: int | None = None,
+        place_of: int | None = None,
+        hedge_of: int | None = None,
+    ) -> Lease:
         """Ask for a lane. The lease may be decided at once, or later.
 
-        `place_of` is the ticket of a reaped call that goes again, at its old place.
+        `place_of` is the ticket of a reaped call that goes again, at its old place; `hedge_of` that
+        of a running one of which this is a further attempt.
 
         Raises:
             ClosedError: The core is closed.
@@ -103,9 +110,9 @@ class Host:
         if self.closed:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
         number = next(self._numbers)
-        lease = Lease(self, number, call)
+        lease = Lease(self, number, call, parent)
         self._leases[number] = weakref.ref(lease)
-        self.feed(Submit(number, call, parent, place_of))
+        self.feed(Submit(number, call, parent, place_of, hedge_of))
         return lease
 
     def lease(self, ticket: int) -> Lease | None:
@@ -172,6 +179,8 @@ class Host:
                 self._leases.pop(effect.ticket, None)
             elif kind is Reaped:
                 self._reap(effect)
+            elif kind is Suspected:
+                self._suspect(effect)
 
     def _decide(self, effect: Effect) -> None:
         reference = self._leases.get(effect.ticket)
@@ -187,6 +196,11 @@ class Host:
         reference = self._leases.pop(effect.ticket, None)
         lease = reference() if reference is not None else None
         if lease is not None and lease.note_reaped(effect):  # type: ignore[arg-type]
+            self._callbacks.append(lease)
+
+    def _suspect(self, effect: Effect) -> None:
+        lease = self.lease(effect.ticket)
+        if lease is not None and lease.note_suspected():
             self._callbacks.append(lease)
 
     def _note_left(self, tenant: str, agent: str) -> None:
