@@ -23,7 +23,7 @@ from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import Row
 from agentrm_plugins.context.stores.base import Fence, Owned, taken_over, written
-from agentrm_plugins.counting.encodings import counter_for, request_counter
+from agentrm_plugins.counting.encodings import counter_for, prepare, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
@@ -124,6 +124,7 @@ __all__ = [
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "prepare",
     "reported_usage",
     "request_counter",
     "request_tokens",

@@ -24,7 +24,7 @@ from pydantic import Field, SkipValidation
 from agentrm_langchain import gate
 from agentrm_langchain.delegate import Delegate
 from agentrm_langchain.endpoint import endpoint_of, max_output_of, model_of
-from agentrm_langchain.estimate import input_tokens, prepare
+from agentrm_langchain.estimate import input_tokens
 from agentrm_langchain.hooks import (
     SECONDS,
     Serialized,
@@ -48,6 +48,7 @@ from agentrm_plugins.integration import (
     Said,
     check_core,
     core_of,
+    prepare,
     retry_policy,
 )
 
@@ -92,8 +93,7 @@ class AgentRMChatModel(Delegate):
         on_stall: What becomes of a stream that breaks off after its first words. "error": the error
             carries the text so far (`text_so_far`). "restart": after a curable one comes a chunk
             with ``"agentrm_restart": True`` in its `response_metadata`, then the answer anew.
-        keep_sdk_retries: Whether the provider's SDK may go on to retry by itself, which holds the
-            lane while it sleeps. Else its retries are off, on a copy of the model.
+        keep_sdk_retries: Whether the provider's SDK may retry by itself, which holds the lane.
         fields: Any field of `BaseChatModel` or of the inner model, to change it on a copy.
 
     Raises:

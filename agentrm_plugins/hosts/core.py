@@ -149,17 +149,22 @@ class Core:
     def admit_nowait(self, call: Call) -> Lease | None:
         """A lane now, or None. The caller settles the lease.
 
+        In a finaliser or a signal's handler that interrupted the core it is None.
+
         Raises:
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
         self.check(call)
+        lease = self.host.submit(replace(call, wait_timeout_s=0.0), self._parent(None))
+        if not lease.decided and self.host.is_inside:  # it cannot be before this thread goes on
+            lease.withdraw()
+            return None
         try:
-            call = replace(call, wait_timeout_s=0.0)
-            lease: Lease = run(admission(self.host.submit(call, self._parent(None))))
+            given: Lease = run(admission(lease))
         except CallRefused:
             return None
-        return lease
+        return given
 
     # -- helpers ----------------------------------------------------------------------------
 
