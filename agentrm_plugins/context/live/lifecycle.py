@@ -15,7 +15,6 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Self
 
@@ -25,6 +24,7 @@ from agentrm_plugins.context.live.desk import Desk
 from agentrm_plugins.context.live.recaller import RECALL_TOOL
 from agentrm_plugins.context.live.session import ContextSession
 from agentrm_plugins.context.live.waking import Woken, blank, woken
+from agentrm_plugins.context.live.workers import Workers
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import ColdStore, SessionKey
@@ -33,6 +33,9 @@ from agentrm_plugins.errors import ClosedError, ConfigError, ContextError, Sessi
 from agentrm_plugins.types.checks import check_number, check_whole
 
 __all__ = ["RECALL_TOOL", "ContextLifecycle", "fit"]
+
+CLOSE_WAIT_S = 30.0
+"""Seconds that `close` waits for background work. Guessed: a model's answer takes less."""
 
 
 class ContextLifecycle:
@@ -44,8 +47,8 @@ class ContextLifecycle:
         summariser: An object with `summarise` or `asummarise` (see `LLMSummariser`); its text is
             added to the notes. None: notes alone.
         semantic: A `SemanticIndex`, fused with the full-text ranking; None for words alone.
-        submit: Runs a background job, `submit(job)`; the gate of `AgentRM` can stand here. One
-            thread of the manager's own if left out.
+        submit: Runs a background job, `submit(job)`; the gate of `AgentRM` can stand here. Up
+            to eight threads of the manager's own if left out.
         clock: Seconds since the epoch.
         max_live: Sessions kept in memory; the one used least recently is hibernated beyond it.
         lease_s: Seconds for which a session is this process's after each turn. Another process
@@ -86,7 +89,7 @@ class ContextLifecycle:
         self._max_live = max_live
         self._live: OrderedDict[SessionKey, ContextSession] = OrderedDict()
         self._lock = threading.RLock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._workers = Workers()
         self._closed = self._done = False
 
     def session(
@@ -128,12 +131,8 @@ class ContextLifecycle:
     def _run(self, job: Callable[[], None]) -> object:
         if self._submit is not None:
             return self._submit(job)
-        with self._lock:
-            if self._closed:
-                raise ClosedError("this ContextLifecycle is closed; make a new one")
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(1, thread_name_prefix="agentrm-context")
-            return self._pool.submit(job)
+        self._workers.submit(job)
+        return None
 
     def _bound(self) -> None:
         for key, oldest in list(self._live.items())[:-1]:
@@ -186,6 +185,8 @@ class ContextLifecycle:
     def close(self) -> None:
         """Finish the background work and hibernate every session. A second time does nothing.
 
+        A hook that hangs is not waited for beyond half a minute: what it gives later is dropped.
+
         Raises:
             StoreError: The store refused; what it did not take is tried again at the next `close`.
         """
@@ -193,9 +194,8 @@ class ContextLifecycle:
             self._closed = True
             if self._done:
                 return
-            pool, live = self._pool, list(self._live.items())
-        if pool is not None:
-            pool.shutdown(wait=True)
+            live = list(self._live.items())
+        self._workers.close(CLOSE_WAIT_S)
         failed: ContextError | None = None
         for key, session in live:
             try:

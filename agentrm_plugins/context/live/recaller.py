@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.plan.bodies import body_of, message_of
+from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session, cut_up
+from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
 from agentrm_plugins.context.recall.found import LEAST_TELLING, Later, Told, Unit, said_of, units_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import (
@@ -45,6 +46,8 @@ __all__ = ["RECALL_TOOL", "Recaller", "asked_for", "row_of"]
 COARSE, READ = 200, 64
 """Passages that are ranked by their terms, and messages whose texts are read for the last order and
 for the block. Measured on half of LoCoMo."""
+_AT_ONCE, _MOST_AT_ONCE = 50, 500
+"""Passages that are entered in one slice, and in a turn. About 1 and 10 ms."""
 MOST_PASSAGES = 50_000
 """Of a session whose terms are kept in memory: about 70 MB. Guessed."""
 _SAYING = frozenset({"user", "assistant"})
@@ -99,7 +102,7 @@ def row_of(entry: Entry) -> Row:
     """Write a message as a row of the archive."""
     if entry.message is None:  # pragma: no cover - bodies are kept until they are archived
         raise AssertionError(f"message {entry.seq} left memory before it was archived")
-    body = body_of(entry.message)
+    body = body_of(entry.message) if entry.body is None else entry.body
     return Row(entry.seq, entry.role, body, entry.digest, entry.tokens, entry.at_s)
 
 
@@ -114,6 +117,7 @@ class Recaller:
         self._lock = threading.Lock()
         self._index: Index | None = None
         self._fresh: dict[int, tuple[str, Sequence[Passage]]] = {}
+        self._begun: set[int] = set()
         self._texts: dict[int, str] = {}
         self.failed: Exception | None = None
 
@@ -138,10 +142,26 @@ class Recaller:
             ]
         self._waiting = (self._waiting + found)[-_MOST_WAITING:]
 
+    def settle(self, pause: Callable[[], None]) -> None:
+        """Enter what was remembered: in the background and in slices, so that no look-up has to."""
+        while True:
+            with self._lock:
+                if self._index is None or not self._fresh:
+                    return
+                seq, (role, pieces) = next(iter(self._fresh.items()))
+                self._index.add(seq, role, pieces[:_AT_ONCE], more=seq in self._begun)
+                self._begun.add(seq)
+                if pieces[_AT_ONCE:]:
+                    self._fresh[seq] = (role, pieces[_AT_ONCE:])
+                else:
+                    del self._fresh[seq]
+            pause()
+
     def rewind(self, seq: int) -> None:
         """Forget the messages from `seq` on: the conversation was taken back to there."""
         with self._lock:
             self._fresh = {at: made for at, made in self._fresh.items() if at < seq}
+            self._begun = {at for at in self._begun if at < seq}
             self._texts = {at: text for at, text in self._texts.items() if at < seq}
             if self._index is not None:
                 self._index.cut(seq)
@@ -149,7 +169,7 @@ class Recaller:
     def renew(self) -> None:
         """Forget what is known of the archive: it is read again at the next look-up."""
         with self._lock:
-            self._index, self._fresh, self._texts = None, {}, {}
+            self._index, self._fresh, self._texts, self._begun = None, {}, {}, set()
 
     def flush(self) -> Exception | None:
         """Give the semantic index what waits for it; what it refuses waits on."""
@@ -261,9 +281,13 @@ class Recaller:
             for seq, role, pieces in self._store.passages(self._key):
                 read.add(seq, role, pieces)
             self._index = read
+        long = {}
         for seq, (role, fresh) in self._fresh.items():
-            self._index.add(seq, role, fresh)
-        self._fresh = {}
+            if len(fresh) > _MOST_AT_ONCE:  # `settle` comes to it: nobody waits for so much
+                long[seq] = (role, fresh)
+            else:
+                self._index.add(seq, role, fresh, more=seq in self._begun)
+        self._fresh = long
         return self._index
 
     def _search(
@@ -297,7 +321,7 @@ class Recaller:
             entry = state.entries[seq]
             if entry.message is None or entry.role in {"tool", "function"}:
                 continue
-            pieces = index.of(seq) or cut_up(entry)
+            pieces = index.of(seq) or cut_up(entry.message)
             held = {term for piece in pieces for term in piece.terms if term in weights}
             covered = sum(weights[term] for term in held) / whole
             if covered >= LEAST_TELLING:

@@ -319,18 +319,23 @@ def _enter(
     message: tuple[int, int, str],
     pieces: Sequence[Passage],
 ) -> None:
+    first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM passages").fetchone()[0]
+    own = _own(session)
+    rows = []
     total = 0
-    for piece in pieces:
+    for at, piece in enumerate(pieces, start=first):
         # Nobody's words may look like another session's name.
         said = [term for term in piece.terms if _OWN not in term]
-        text = " ".join((_own(session), *said))
         total += len(said)
-        made = connection.execute(
-            "INSERT INTO passages(session, message, seq, role, start, stop, terms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (session, *message, piece.start, piece.stop, text),
-        ).lastrowid
-        connection.execute("INSERT INTO fts(rowid, terms) VALUES (?, ?)", (made, text))
+        rows.append((at, session, *message, piece.start, piece.stop, " ".join((own, *said))))
+    connection.executemany(
+        "INSERT INTO passages(id, session, message, seq, role, start, stop, terms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    connection.executemany(
+        "INSERT INTO fts(rowid, terms) VALUES (?, ?)", ((row[0], row[-1]) for row in rows)
+    )
     connection.execute(
         "UPDATE sessions SET passages=passages+?, terms=terms+? WHERE id=?",
         (len(pieces), total, session),
