@@ -35,7 +35,6 @@ from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.judgement import judge, judge_response
 from agentrm_plugins.hosts.lease import Lease
-from agentrm_plugins.hosts.restarts import Restarts
 from agentrm_plugins.hosts.retry import retry_policy
 from agentrm_plugins.hosts.sending import client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.workers import Job, hand_off
@@ -92,7 +91,6 @@ __all__ = [
     "Priority",
     "PriorityName",
     "Reading",
-    "Restarts",
     "Row",
     "RunInfo",
     "Said",

@@ -44,7 +44,6 @@ from agentrm_langchain.sending import CLIENT, may_hedge, patience_of
 from agentrm_plugins import AgentRM, Call, Lease, Usage
 from agentrm_plugins.integration import (
     Priority,
-    Restarts,
     Said,
     check_core,
     core_of,
@@ -324,9 +323,9 @@ class AgentRMChatModel(NotedCalls):
         number = (uuid7() if run.run_id is None else run.run_id).int
         return Place(self.rm, number, retry_policy(self.retry))
 
-    def _restarts(self) -> Restarts:
+    def _restarts(self) -> Any:
         policy = retry_policy(self.retry) if self.on_stall == "restart" else None
-        return Restarts(core_of(self.rm), policy)
+        return core_of(self.rm).restarts(policy)
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata, _ = run

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.errors import CallRefused, ClosedError
 from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
+from agentrm_plugins.hosts.restarts import Restarts
 from agentrm_plugins.types.checks import check_group
 from agentrm_plugins.types.events import Observe
 from agentrm_plugins.types.identity import ACTIVE
@@ -165,6 +166,10 @@ class Core:
         except CallRefused:
             return None
         return given
+
+    def restarts(self, policy: RetryPolicy | None) -> Restarts:
+        """Whether a stream may begin anew after it broke off, by this policy; None: never."""
+        return Restarts(self, policy)
 
     # -- helpers ----------------------------------------------------------------------------
 
