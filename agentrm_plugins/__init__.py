@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.context.recall.embedding import EmbeddingIndex
     from agentrm_plugins.context.stores import ColdStore, MemoryStore, SessionKey, SqliteStore
     from agentrm_plugins.hosts.retry import RetryPolicy
+    from agentrm_plugins.types.provider import LimitHeaders, Provider
 
 __all__ = [
     "AgentEnded",
@@ -87,9 +88,11 @@ __all__ = [
     "LaneGroup",
     "Lease",
     "LeaseConfig",
+    "LimitHeaders",
     "MemoryStore",
     "Pressure",
     "Price",
+    "Provider",
     "QueueFull",
     "RetryPolicy",
     "SchedulerConfig",
@@ -120,6 +123,8 @@ _LATER = {
     "LLMSummariser": "context.notes.summaries",
     "MemoryStore": "context.stores",
     "Pressure": "context.plan.view",
+    "LimitHeaders": "types.provider",
+    "Provider": "types.provider",
     "RetryPolicy": "hosts.retry",
     "SessionKey": "context.stores",
     "SqliteStore": "context.stores",
