@@ -95,14 +95,16 @@ class Ledger:
         held: Calls that a callback holds a lane for.
         running: Calls that a wrapped model manages.
         hints: What a callback has seen of a call before the wrapped model got it.
+        silent: Hosts that refuse to be asked for a stream's usage.
     """
 
-    __slots__ = ("__weakref__", "held", "hints", "running")
+    __slots__ = ("__weakref__", "held", "hints", "running", "silent")
 
     def __init__(self) -> None:
         self.held: dict[int, Held] = {}
         self.running: dict[int, Lease] = {}
         self.hints: dict[int, Hint] = {}
+        self.silent: set[str] = set()
 
 
 _LEDGERS: weakref.WeakKeyDictionary[AgentRM, Ledger] = weakref.WeakKeyDictionary()

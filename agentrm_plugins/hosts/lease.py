@@ -136,6 +136,7 @@ class Lease:
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._ended = True
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
+            self._callbacks = self._on_suspect = None
 
     def requeue(self, judged: Judgement, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
@@ -166,6 +167,8 @@ class Lease:
         if not self._ended:
             self._host.feed(Settle(self.ticket, usage, _OUTCOMES[outcome]))
             self._ended = True  # after it: a Ctrl-C in between must not lose the lane
+            # Whoever would have been called holds us: that is a circle.
+            self._callbacks = self._on_suspect = None
 
     def raise_if_reaped(self) -> None:
         """Raise `CallReaped` if the call lost its lane."""
@@ -276,8 +279,8 @@ class Lease:
         """Call whoever wanted to be called; each once, even if two threads come here at once."""
         if self._reaped is not None:
             self._tell(reaped_error(self._reaped, self.call))
-        elif self.suspected and self._on_suspect is not None:
-            self._on_suspect()
+        elif self.suspected and (on_suspect := self._on_suspect) is not None:
+            on_suspect()
 
     def _tell(self, error: CallReaped) -> None:
         callbacks = self._callbacks
