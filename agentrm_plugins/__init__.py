@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.context.recall.embedding import EmbeddingIndex
     from agentrm_plugins.context.stores import ColdStore, MemoryStore, SessionKey, SqliteStore
     from agentrm_plugins.hosts.retry import RetryPolicy
-    from agentrm_plugins.types.provider import LimitHeaders, Provider
+    from agentrm_plugins.types.provider import Provider
 
 __all__ = [
     "AgentEnded",
@@ -88,7 +88,6 @@ __all__ = [
     "LaneGroup",
     "Lease",
     "LeaseConfig",
-    "LimitHeaders",
     "MemoryStore",
     "Pressure",
     "Price",
@@ -123,7 +122,6 @@ _LATER = {
     "LLMSummariser": "context.notes.summaries",
     "MemoryStore": "context.stores",
     "Pressure": "context.plan.view",
-    "LimitHeaders": "types.provider",
     "Provider": "types.provider",
     "RetryPolicy": "hosts.retry",
     "SessionKey": "context.stores",
