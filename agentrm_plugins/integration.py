@@ -25,7 +25,6 @@ from agentrm_plugins.context.stores import Row
 from agentrm_plugins.context.stores.base import Fence, Owned, taken_over, written
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
-from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import ClosedError
 from agentrm_plugins.hosts.attempt import Attempt
@@ -53,6 +52,7 @@ from agentrm_plugins.types.identity import (
     ACTIVE,
     IDENTITY,
     NOBODY,
+    QUEUED,
     WAITING,
     Active,
     Identity,
@@ -72,8 +72,8 @@ __all__ = [
     "NOBODY",
     "OVERFLOW_SHARE",
     "PROMPT",
+    "QUEUED",
     "RECALL_TOOL",
-    "REPLY_OVERHEAD",
     "ROLES",
     "AsyncChunks",
     "Attempt",

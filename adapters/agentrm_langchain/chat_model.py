@@ -322,14 +322,14 @@ class AgentRMChatModel(NotedCalls):
     def _place(self, run: Run) -> Place:
         """Where the call is noted while it runs; one of no known run gets a number of its own."""
         number = (uuid7() if run.run_id is None else run.run_id).int
-        return Place(self.rm, number, retry_policy(self.retry))
+        return Place(self.rm, number, retry_policy(self.retry), run)
 
     def _restarts(self) -> Restarts:
         policy = retry_policy(self.retry) if self.on_stall == "restart" else None
         return Restarts(core_of(self.rm), policy)
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
-        run_id, parent, metadata, _ = run
+        run_id, parent, metadata, *_ = run
         hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
         own = self._own
         if hint is None:

@@ -226,6 +226,14 @@ class Lease:
         """Whether it was reaped at the very moment at which it was to go again."""
         return self._outcome.__class__ is Reaped
 
+    @property
+    def refused_for(self) -> str:
+        """Why it was refused, in a word; "" if it was not."""
+        outcome = self._outcome
+        if isinstance(outcome, Refused):
+            return outcome.cause
+        return type(outcome).__name__ if isinstance(outcome, BaseException) else ""
+
     def result(self) -> Lease:
         """This lease if it was granted.
 
