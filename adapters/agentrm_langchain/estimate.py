@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
-__all__ = ["input_tokens", "prepare"]
-
-
-def prepare(model: str) -> None:
-    """Load the model's encoding now: half a second, once in a process."""
-    request_counter(model).text("hello")
+__all__ = ["input_tokens"]
 
 
 def input_tokens(messages: Sequence[BaseMessage], options: Mapping[str, Any], model: str) -> int:

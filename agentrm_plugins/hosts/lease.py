@@ -250,6 +250,15 @@ class Lease:
         assert isinstance(outcome, BaseException)  # noqa: S101 - decided, and nothing else is left
         raise outcome
 
+    def check_wait(self) -> None:
+        """Refuse to block this thread for what only this thread can give back.
+
+        Raises:
+            WouldDeadlock: It is inside the core (a finaliser, a signal's handler), or it runs an
+                event loop whose own tasks hold what the call waits for.
+        """
+        self._host.check_wait(self)
+
     def withdraw(self, cause: str = "cancelled") -> None:
         """Give up, whatever has become of the call meanwhile."""
         if not self._ended:

@@ -26,11 +26,16 @@ _SIGN_OF_LIFE_S = 0.05  # guessed: well below any idle timeout that leaves a mod
 
 
 def park_thread(lease: Lease) -> None:
-    """Block this thread until the call is granted or refused."""
+    """Block this thread until the call is granted or refused.
+
+    Raises:
+        WouldDeadlock: It would be for ever: what the call waits for is held by this thread itself.
+    """
     lock = allocate_lock()
     lock.acquire()
     lease.wake = lock.release
     if not lease.decided:
+        lease.check_wait()
         if is_traced():
             with TracedWait(lease) as wait:
                 if not lock.acquire(timeout=GRACE_S):
