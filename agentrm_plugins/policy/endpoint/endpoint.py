@@ -182,22 +182,24 @@ class Endpoint:
 
     def wait(self, amounts: Mapping[str, float], now_s: float) -> Wait:
         """How long a call of `amounts` must wait now, and for what."""
-        wait_s = self.breaker.time_until(now_s)
-        if wait_s > 0:
-            return Wait(wait_s, "breaker")
-        wait_s = self.retry_after.time_until(now_s)
-        if wait_s > 0:
-            return Wait(wait_s, "closed")
+        if self.breaker.state is not BreakerState.CLOSED:
+            wait_s = self.breaker.time_until(now_s)
+            if wait_s > 0:
+                return Wait(wait_s, "breaker")
+        if self.retry_after.ever:
+            wait_s = self.retry_after.time_until(now_s)
+            if wait_s > 0:
+                return Wait(wait_s, "closed")
         if not self.concurrency.allows(len(self.in_flight)):
             return Wait(inf, "concurrency")
         longest = _GO
         for resource, meter in self.meters.items():
+            if meter.bucket is None:
+                continue
             if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
                 wait_s = self.doubt.wait_s(resource, now_s)
-            elif meter.bucket is not None:
-                wait_s = meter.wait_s(amounts[resource], now_s)
             else:
-                continue
+                wait_s = meter.wait_s(amounts[resource], now_s)
             if wait_s > longest.seconds:
                 longest = Wait(wait_s, resource)
         return longest
@@ -258,9 +260,13 @@ class Endpoint:
         so the breaker does not count them.
         """
         for resource, meter in self.meters.items():
-            if amounts[resource] > meter.most:
+            amount = amounts[resource]
+            if meter.bucket is None:
+                meter.controller.sent(amount)
+                continue
+            if amount > meter.most:
                 self.doubt.sent(resource, number)
-            meter.sent(amounts[resource], now_s)
+            meter.sent(amount, now_s)
         self.in_flight[number] = Sent(amounts, now_s if at_s is None else min(at_s, now_s), foreign)
         if foreign:
             return
@@ -401,10 +407,12 @@ class Endpoint:
         if failed is False:
             self._answered_s = now_s
             self.concurrency.answered()
-            self.retry_after.accepted(sent.at_s)
+            if self.retry_after.ever:
+                self.retry_after.accepted(sent.at_s)
+        if self.doubt.under_way:
             for resource in self.doubt.of(number):
-                self.meters[resource].disprove(now_s)
-        self.doubt.of(number)
+                if failed is False:
+                    self.meters[resource].disprove(now_s)
         if sent.foreign or (hung and self._answered_s > sent.at_s):
             failed = None  # others were served meanwhile: this one is lost, the endpoint lives
         self._ended(number, now_s, failed=failed)

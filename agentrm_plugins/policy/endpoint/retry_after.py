@@ -66,6 +66,11 @@ class RetryAfter:
         self.since_s = inf
         self.closed_until_s = -inf
 
+    @property
+    def ever(self) -> bool:
+        """Whether it was ever closed; if not, there is nothing to ask."""
+        return self.closed_until_s > -inf
+
     def time_until(self, now_s: float) -> float:
         """Seconds until the next call may go, as a probe maybe; 0 is now."""
         until_s = min(self.closed_until_s, self._probe_s)
