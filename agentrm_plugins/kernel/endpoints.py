@@ -70,9 +70,9 @@ class Endpoints:
             return "endpoint_unavailable", endpoint.name
         if endpoint.retry_after.ever:
             patience_s, since_s = self._patience_s(ticket), ticket.queued_s
-            closed = endpoint.closed(patience_s, since_s, self._books.now_s)
+            closed = endpoint.retry_after.too_long(patience_s, since_s, self._books.now_s)
             if closed is not None:
-                return "endpoint_closed", closed
+                return "endpoint_closed", f"{endpoint.name} {closed}"
         resource = endpoint.too_large(ticket.need, self._books.now_s)
         if resource is None:
             return None
