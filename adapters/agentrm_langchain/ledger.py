@@ -34,6 +34,7 @@ class Run(NamedTuple):
     parent_run_id: UUID | None
     metadata: Mapping[str, Any]
     whole: bool = False
+    callbacks: Any = None
 
 
 # LangChain hands no run manager to `_stream`; the wrapped model notes the run here on the way in.
@@ -95,14 +96,16 @@ class Ledger:
         held: Calls that a callback holds a lane for.
         running: Calls that a wrapped model manages.
         hints: What a callback has seen of a call before the wrapped model got it.
+        silent: Hosts that refuse to be asked for a stream's usage.
     """
 
-    __slots__ = ("__weakref__", "held", "hints", "running")
+    __slots__ = ("__weakref__", "held", "hints", "running", "silent")
 
     def __init__(self) -> None:
         self.held: dict[int, Held] = {}
         self.running: dict[int, Lease] = {}
         self.hints: dict[int, Hint] = {}
+        self.silent: set[str] = set()
 
 
 _LEDGERS: weakref.WeakKeyDictionary[AgentRM, Ledger] = weakref.WeakKeyDictionary()

@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.language_models import BaseChatModel
@@ -108,6 +109,8 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         self._own = declared(agent, tenant, priority, group)
         check_core(rm, self._own.group)
         self._tool_lanes = _tool_lanes(rm, tools)
+        if self._tool_lanes is not None:
+            self.__class__ = _with_tool_calls(cast("Any", type(self)))
         # The messages are fitted here, and not by the model once more.
         self._options = {**given, "priority": self._own.said.priority, "context": None}
         self._views = None if context is None else Views(context, rm)
@@ -213,7 +216,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
 
     # -- tool calls -------------------------------------------------------------------------
 
-    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[..., Any]) -> Any:
+    def _wrapped_tool_call(self, request: ToolCallRequest, handler: Callable[..., Any]) -> Any:
         """Run a tool in a lane of its group, if there is one."""
         if not self._needs_lane(request):
             return handler(request)
@@ -224,7 +227,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         finally:
             leave(entered)
 
-    async def awrap_tool_call(
+    async def _awrapped_tool_call(
         self, request: ToolCallRequest, handler: Callable[..., Awaitable[Any]]
     ) -> Any:
         """Do the same in async code: a tool that hangs is cancelled when its lane is lost."""
@@ -258,6 +261,23 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
     def pressure(self) -> dict[SessionKey, Pressure]:
         """How full the window of each live session is; beside `rm.statistics()`."""
         return {} if self.context is None else dict(self.context.statistics())
+
+
+@lru_cache(maxsize=64)
+def _with_tool_calls(kind: type[AgentRMMiddleware]) -> type[AgentRMMiddleware]:
+    """The same class with the hooks of tool calls.
+
+    `create_agent` looks at the class: where it has such a hook an agent gets a node for tools, even
+    without any, and tools that do not exist are no error.
+    """
+    hooks = {
+        "wrap_tool_call": kind._wrapped_tool_call,
+        "awrap_tool_call": kind._awrapped_tool_call,
+        "__module__": kind.__module__,
+        "__doc__": kind.__doc__,
+        "__qualname__": kind.__qualname__,
+    }
+    return type(kind.__name__, (kind,), hooks)
 
 
 def _tool_lanes(rm: AgentRM, tools: str | Literal[False] | None) -> str | None:

@@ -130,6 +130,7 @@ class Lease:
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._ended = True
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
+            self._callbacks = self._on_suspect = None
 
     def requeue(self, judged: Judgement, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
@@ -160,6 +161,8 @@ class Lease:
         if not self._ended:
             self._host.feed(Settle(self.ticket, usage, _OUTCOMES[outcome]))
             self._ended = True  # after it: a Ctrl-C in between must not lose the lane
+            # Whoever would have been called holds us: that is a circle.
+            self._callbacks = self._on_suspect = None
 
     def raise_if_reaped(self) -> None:
         """Raise `CallReaped` if the call lost its lane."""
@@ -217,6 +220,14 @@ class Lease:
         """Whether it was reaped at the very moment at which it was to go again."""
         return self._outcome.__class__ is Reaped
 
+    @property
+    def refused_for(self) -> str:
+        """Why it was refused, in a word; "" if it was not."""
+        outcome = self._outcome
+        if isinstance(outcome, Refused):
+            return outcome.cause
+        return type(outcome).__name__ if isinstance(outcome, BaseException) else ""
+
     def result(self) -> Lease:
         """This lease if it was granted.
 
@@ -232,6 +243,15 @@ class Lease:
             raise refusal(outcome, self.call)
         assert isinstance(outcome, BaseException)  # noqa: S101 - decided, and nothing else is left
         raise outcome
+
+    def check_wait(self) -> None:
+        """Refuse to block this thread for what only this thread can give back.
+
+        Raises:
+            WouldDeadlock: It is inside the core (a finaliser, a signal's handler), or it runs an
+                event loop whose own tasks hold what the call waits for.
+        """
+        self._host.check_wait(self)
 
     def withdraw(self, cause: str = "cancelled") -> None:
         """Give up, whatever has become of the call meanwhile."""
@@ -270,8 +290,8 @@ class Lease:
         """Call whoever wanted to be called; each once, even if two threads come here at once."""
         if self._reaped is not None:
             self._tell(reaped_error(self._reaped, self.call))
-        elif self.suspected and self._on_suspect is not None:
-            self._on_suspect()
+        elif self.suspected and (on_suspect := self._on_suspect) is not None:
+            on_suspect()
 
     def _tell(self, error: CallReaped) -> None:
         callbacks = self._callbacks
