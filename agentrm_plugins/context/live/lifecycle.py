@@ -22,8 +22,8 @@ from typing import Any, Self
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.archive import Owner
 from agentrm_plugins.context.live.desk import Desk
-from agentrm_plugins.context.live.recaller import RECALL_TOOL
 from agentrm_plugins.context.live.session import ContextSession
+from agentrm_plugins.context.live.tool import RECALL_TOOL
 from agentrm_plugins.context.live.waking import Woken, blank, woken
 from agentrm_plugins.context.live.workers import Workers
 from agentrm_plugins.context.plan.bodies import Source
@@ -63,7 +63,6 @@ class ContextLifecycle:
         store: The archive; SQLite in memory if left out.
         summariser: An object with `summarise` or `asummarise` (see `LLMSummariser`); its text is
             added to the notes. None: notes alone.
-        semantic: A `SemanticIndex`, fused with the full-text ranking; None for words alone.
         submit: Runs a background job, `submit(job)`; the gate of `AgentRM` can stand here. Up
             to eight threads of the manager's own if left out.
         clock: Seconds since the epoch.
@@ -82,7 +81,6 @@ class ContextLifecycle:
         *,
         store: ColdStore | None = None,
         summariser: Any | None = None,
-        semantic: Any | None = None,
         submit: Callable[[Callable[[], None]], object] | None = None,
         clock: Callable[[], float] = time.time,
         max_live: int = 256,
@@ -101,7 +99,7 @@ class ContextLifecycle:
         self.store: ColdStore = store if store is not None else SqliteStore(":memory:")
         self._own_store = store is None
         owner = Owner(f"{platform.node()}:{uuid.uuid4().hex[:8]}", lease_s)
-        self._desk = Desk(self.store, self._run, clock, owner, wait_s, summariser, semantic)
+        self._desk = Desk(self.store, self._run, clock, owner, wait_s, summariser)
         self._submit = submit
         self._max_live = max_live
         self._live: OrderedDict[SessionKey, ContextSession] = OrderedDict()

@@ -100,6 +100,10 @@ class Index:
             found.append(docs[at].scored(score, sum(weights[term] for term in held) / whole))
         return found
 
+    def all(self) -> Iterable[Candidate]:
+        """Give all passages."""
+        return self._docs.values()
+
     def of(self, seq: int) -> list[Candidate]:
         """Give one message's passages."""
         return [self._docs[at] for at in self._of.get(seq, ())]
