@@ -393,8 +393,7 @@ async def test_the_summariser_of_ours_can_be_any_chat_model(core, provider, chat
         )
     ]
     session = manager.session("t")
-    while session._tasks:
-        await asyncio.gather(*session._tasks)
+    await session.amaintain()
     manager.close()
     agents = rm.statistics().agents
     assert {"t", "acme/context"} == set(agents)

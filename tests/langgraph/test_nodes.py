@@ -91,12 +91,14 @@ def test_the_agent_can_be_named_by_config_metadata_or_a_function(lanes: AgentRM)
         graph.invoke(EMPTY, {"metadata": {"agentrm_priority": "urgent"}})
 
 
-def test_a_node_marked_as_background_is_an_agent_of_its_own(lanes: AgentRM) -> None:
+def test_a_node_marked_as_background_is_an_agent_of_its_own() -> None:
     """Its priority counts from its start, and its service does not demote the thread's."""
     graph = one(me, metadata={"agentrm_priority": "background"})
-    said = manage_graph(graph, lanes).invoke(EMPTY, thread("t"))["log"]
+    groups = (LaneGroup("model", 2), LaneGroup("node", 2))
+    with AgentRM(lanes=4, groups=groups, order="mlfq_textbook") as rm:  # a hint is a level there
+        said = manage_graph(graph, rm).invoke(EMPTY, thread("t"))["log"]
+        agents = rm.statistics().agents
     assert said == ["t/background of t at background"]
-    agents = lanes.statistics().agents
     assert agents["default/t/background"].level == 2
     assert agents["default/t/background"].parent == "t"
 
