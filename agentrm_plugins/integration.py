@@ -23,9 +23,8 @@ from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import Row
 from agentrm_plugins.context.stores.base import Fence, Owned, taken_over, written
-from agentrm_plugins.counting.encodings import counter_for, request_counter
+from agentrm_plugins.counting.encodings import counter_for, prepare, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
-from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import ClosedError
 from agentrm_plugins.hosts.attempt import Attempt
@@ -35,7 +34,6 @@ from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.judgement import judge, judge_response
 from agentrm_plugins.hosts.lease import Lease
-from agentrm_plugins.hosts.restarts import Restarts
 from agentrm_plugins.hosts.retry import retry_policy
 from agentrm_plugins.hosts.sending import client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.workers import Job, hand_off
@@ -53,6 +51,7 @@ from agentrm_plugins.types.identity import (
     ACTIVE,
     IDENTITY,
     NOBODY,
+    QUEUED,
     WAITING,
     Active,
     Identity,
@@ -72,8 +71,8 @@ __all__ = [
     "NOBODY",
     "OVERFLOW_SHARE",
     "PROMPT",
+    "QUEUED",
     "RECALL_TOOL",
-    "REPLY_OVERHEAD",
     "ROLES",
     "AsyncChunks",
     "Attempt",
@@ -92,7 +91,6 @@ __all__ = [
     "Priority",
     "PriorityName",
     "Reading",
-    "Restarts",
     "Row",
     "RunInfo",
     "Said",
@@ -124,6 +122,7 @@ __all__ = [
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "prepare",
     "reported_usage",
     "request_counter",
     "request_tokens",

@@ -22,7 +22,7 @@ from pydantic import Field, PrivateAttr, SkipValidation
 
 from agentrm_langchain import gate
 from agentrm_langchain.endpoint import endpoint_of, host_of_model, max_output_of, model_of
-from agentrm_langchain.estimate import input_tokens, prepare
+from agentrm_langchain.estimate import input_tokens
 from agentrm_langchain.hooks import (
     SECONDS,
     Serialized,
@@ -44,10 +44,10 @@ from agentrm_langchain.sending import CLIENT, may_hedge, patience_of
 from agentrm_plugins import AgentRM, Call, Lease, Usage
 from agentrm_plugins.integration import (
     Priority,
-    Restarts,
     Said,
     check_core,
     core_of,
+    prepare,
     retry_policy,
 )
 
@@ -90,8 +90,7 @@ class AgentRMChatModel(NotedCalls):
         on_stall: What becomes of a stream that breaks off after its first words. "error": the error
             carries the text so far (`text_so_far`). "restart": after a curable one comes a chunk
             with ``"agentrm_restart": True`` in its `response_metadata`, then the answer anew.
-        keep_sdk_retries: Whether the provider's SDK may go on to retry by itself, which holds the
-            lane while it sleeps. Else its retries are off, on a copy of the model.
+        keep_sdk_retries: Whether the provider's SDK may retry by itself, which holds the lane.
         fields: Any field of `BaseChatModel` or of the inner model, to change it on a copy.
 
     Raises:
@@ -322,14 +321,14 @@ class AgentRMChatModel(NotedCalls):
     def _place(self, run: Run) -> Place:
         """Where the call is noted while it runs; one of no known run gets a number of its own."""
         number = (uuid7() if run.run_id is None else run.run_id).int
-        return Place(self.rm, number, retry_policy(self.retry))
+        return Place(self.rm, number, retry_policy(self.retry), run)
 
-    def _restarts(self) -> Restarts:
+    def _restarts(self) -> Any:
         policy = retry_policy(self.retry) if self.on_stall == "restart" else None
-        return Restarts(core_of(self.rm), policy)
+        return core_of(self.rm).restarts(policy)
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
-        run_id, parent, metadata, _ = run
+        run_id, parent, metadata, *_ = run
         hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
         own = self._own
         if hint is None:

@@ -94,7 +94,8 @@ def run_of(run_manager: Any) -> Run:
     """The run of this call: its manager's, or what was noted on the way in."""
     if run_manager is None:
         return RUN.get() or _NOWHERE
-    return Run(run_manager.run_id, run_manager.parent_run_id, run_manager.metadata)
+    told = run_manager.metadata
+    return Run(run_manager.run_id, run_manager.parent_run_id, told, callbacks=(run_manager,))
 
 
 def passed(hook: Any, run_manager: Any) -> dict[str, Any]:

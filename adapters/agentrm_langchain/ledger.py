@@ -34,6 +34,7 @@ class Run(NamedTuple):
     parent_run_id: UUID | None
     metadata: Mapping[str, Any]
     whole: bool = False
+    callbacks: Any = None
 
 
 # LangChain hands no run manager to `_stream`; the wrapped model notes the run here on the way in.

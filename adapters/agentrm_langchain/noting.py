@@ -111,8 +111,8 @@ class NotedCalls(Delegate):
         if run_id is None:
             run_id = config["run_id"] = uuid7()
         metadata = {**(config.get("metadata") or {}), **(self.metadata or {})}
-        parent = getattr(config.get("callbacks"), "parent_run_id", None)
-        return config, Run(run_id, parent, metadata)
+        told = config.get("callbacks"), self.callbacks
+        return config, Run(run_id, getattr(told[0], "parent_run_id", None), metadata, False, told)
 
     def _generate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any

@@ -12,15 +12,21 @@ if TYPE_CHECKING:
 
     from agentrm_langchain.place import Place
     from agentrm_plugins import Call, Lease
-    from agentrm_plugins.integration import Restarts
 
 __all__ = ["streamed", "streamed_async"]
 
 
 def streamed(
-    place: Place, call: Call, make: Callable[[Lease], Iterator[Any]], restarts: Restarts
+    place: Place, call: Call, make: Callable[[Lease], Iterator[Any]], restarts: Any
 ) -> Iterator[Any]:
-    """Yield the chunks of a call; anew after a marker, where it broke off and that is wanted."""
+    """Yield the chunks of a call; anew after a marker, where it broke off and that is wanted.
+
+    Args:
+        place: Where the call is noted.
+        call: The call.
+        make: Opens its stream.
+        restarts: Whether it may begin anew (`Core.restarts`).
+    """
     while True:
         try:
             yield from place.go(call, place.opening(make))
@@ -38,7 +44,7 @@ async def streamed_async(
     place: Place,
     call: Call,
     make: Callable[[Lease], Awaitable[AsyncGenerator[Any, None]]],
-    restarts: Restarts,
+    restarts: Any,
 ) -> AsyncGenerator[Any, None]:
     """The same in async code."""
     while True:

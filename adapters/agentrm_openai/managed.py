@@ -24,6 +24,7 @@ from agentrm_plugins.integration import (
     check_core,
     core_of,
     parse_priority,
+    prepare,
     retry_policy,
     suggesting,
 )
@@ -72,8 +73,7 @@ def manage_client(
         tenant: Who pays for them.
         priority: "interactive", "batch" or "background": where the agent starts.
         group: The group of lanes.
-        retry: Which failures go again, holding nothing meanwhile; None: none does. A stream goes
-            again only before its first piece.
+        retry: Which failures go again; None: none. A stream only before its first words.
         keep_sdk_retries: Whether the SDK may retry calls by itself too, holding the lane. Requests
             that ask no model keep its retries anyway; `with_options(max_retries=)` bounds ours.
         wait_timeout_s: Seconds that a call may wait for a lane; None: the core's; as below.
@@ -90,6 +90,7 @@ def manage_client(
         ClosedError: The core is closed.
     """
     _check(client, rm)
+    prepare("")  # of the usual encoding: which models will be asked nobody knows yet
     terms = Terms(
         *(agent, tenant, parse_priority(priority), group),
         *(wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s),

@@ -14,11 +14,12 @@ import os
 import threading
 import weakref
 from _thread import get_ident
+from asyncio import _get_running_loop
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.config import Config
-from agentrm_plugins.errors import ClosedError, KernelBug
+from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
@@ -111,6 +112,7 @@ class Host:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
         number = next(self._numbers)
         lease = Lease(self, number, call, parent)
+        lease.loop = _get_running_loop()
         self._leases[number] = weakref.ref(lease)
         self.feed(Submit(number, call, parent, place_of, hedge_of))
         return lease
@@ -138,6 +140,46 @@ class Host:
                 self._run_callbacks()
             if self._left:
                 self._tell_left()
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether this thread is in the kernel: in a finaliser or a signal's handler, that is."""
+        return self._inside == get_ident()
+
+    def check_wait(self, lease: Lease) -> None:
+        """Refuse to block this thread until `lease` is decided, if that would be for ever.
+
+        Raises:
+            WouldDeadlock: It would; the error says what to do.
+        """
+        if self.is_inside:
+            raise WouldDeadlock(
+                "a finaliser or a signal's handler that interrupted the core cannot wait for a "
+                "lane; use admit_nowait, or let a thread or a task make the call"
+            )
+        loop = lease.loop
+        if loop is None:
+            return
+        within, call = set(), lease.call
+        outer = lease.parent
+        while outer is not None:  # those wait for this call, not it for them
+            within.add(outer)
+            around = self.lease(outer)
+            outer = None if around is None else around.parent
+        for ticket, reference in list(self._leases.items()):
+            other = reference()
+            if other is None or other is lease or other.loop is not loop or ticket in within:
+                continue
+            same = other.call.group == call.group or (
+                call.endpoint is not None and other.call.endpoint == call.endpoint
+            )
+            if same and not other.ended:
+                raise WouldDeadlock(
+                    f"call {lease.ticket} of agent {call.agent!r} would block the event loop whose "
+                    f"own call {other.ticket} of agent {other.call.agent!r} holds, or waits for, "
+                    "what it needs; await the async method (ainvoke, astream, AsyncOpenAI, "
+                    "async with), or make the call in a thread (asyncio.to_thread)"
+                )
 
     def tick(self) -> None:
         """A date has come."""

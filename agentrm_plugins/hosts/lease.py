@@ -220,6 +220,14 @@ class Lease:
         """Whether it was reaped at the very moment at which it was to go again."""
         return self._outcome.__class__ is Reaped
 
+    @property
+    def refused_for(self) -> str:
+        """Why it was refused, in a word; "" if it was not."""
+        outcome = self._outcome
+        if isinstance(outcome, Refused):
+            return outcome.cause
+        return type(outcome).__name__ if isinstance(outcome, BaseException) else ""
+
     def result(self) -> Lease:
         """This lease if it was granted.
 
@@ -235,6 +243,15 @@ class Lease:
             raise refusal(outcome, self.call)
         assert isinstance(outcome, BaseException)  # noqa: S101 - decided, and nothing else is left
         raise outcome
+
+    def check_wait(self) -> None:
+        """Refuse to block this thread for what only this thread can give back.
+
+        Raises:
+            WouldDeadlock: It is inside the core (a finaliser, a signal's handler), or it runs an
+                event loop whose own tasks hold what the call waits for.
+        """
+        self._host.check_wait(self)
 
     def withdraw(self, cause: str = "cancelled") -> None:
         """Give up, whatever has become of the call meanwhile."""

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Race", "Runner", "Task", "WorkerRun"]
 
 _BACKOFF_S, _BACKOFF_MAX_S = 0.5, 8.0  # the OpenAI SDK's own
-_MOST_ALIVE = 2
 
 
 class Task(NamedTuple):
@@ -132,10 +131,13 @@ class Race:
         self._waiting: Lease | None = None
         self._late = True  # it is made when the first is
         self._backoff_s = _BACKOFF_S
+        self._gone: Runner | None = None
         self.winner: Runner | None = None
 
     def step(self) -> bool:
         """See to what has happened. Whether the race is decided."""
+        if self._waiting is not None and self._waiting.decided:
+            self._decided(self._waiting)
         for runner in tuple(self._alive):
             if self.winner is not None:
                 break
@@ -143,8 +145,6 @@ class Race:
                 self._lost(runner)
             elif runner.over:
                 self._back(runner)
-        if self.winner is None and self._waiting is not None and self._waiting.decided:
-            self._decided(self._waiting)
         if self.winner is None and self._late:
             self._late = False
             self._further()
@@ -188,8 +188,9 @@ class Race:
             lease.heir = self._alive[0].attempt.lease
 
     def _lost(self, runner: Runner) -> None:
-        lease = runner.attempt.lease
-        if len(self._alive) == 1:
+        lease, waiting = runner.attempt.lease, self._waiting
+        gave_way = lease.reap_cause == "gave_way"
+        if len(self._alive) == 1 and not (gave_way and waiting is not None):
             self._decide(runner)
             return
         further = runner is not self._alive[0]
@@ -197,26 +198,33 @@ class Race:
         runner.leave()
         if not runner.left:
             lease.settle(runner.attempt.spent(), outcome=Outcome.ERROR)
-        if not further:
-            lease.heir = self._alive[0].attempt.lease
-        elif lease.reap_cause == "gave_way":
-            self._further()
+        if further:
+            if gave_way:
+                self._further()
+            return
+        self._gone = runner
+        lease.heir = self._alive[0].attempt.lease if self._alive else waiting
 
     def _decided(self, lease: Lease) -> None:
         """The further attempt that waited may go, or not."""
         self._waiting = None
-        if lease.lost:
+        if lease.lost and self._alive:
             lease.settle(outcome=Outcome.ERROR)
             self._further()
             return
-        with suppress(CallRefused, ClosedError):  # no matter: the first goes on
+        try:
             lease.result()
-            self._alive.append(self._start(lease))
-            lease.on_suspect(self.suspected)
+        except (CallRefused, ClosedError):  # no matter if the first goes on
+            if not self._alive and self._gone is not None:
+                self._gone.attempt.lease.heir = None  # the flow asks again, and is told why not
+                self.winner = self._gone
+            return
+        self._alive.append(self._start(lease))
+        lease.on_suspect(self.suspected)
 
     def _further(self) -> None:
         """The only attempt is late: ask for another one, if that may be."""
-        if self._waiting is not None or len(self._alive) >= _MOST_ALIVE:
+        if self._waiting is not None or len(self._alive) != 1:
             return
         first = self._alive[0].attempt.lease
         if not first.call.hedge or first.ended or first.reaped:

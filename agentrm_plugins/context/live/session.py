@@ -61,7 +61,7 @@ class ContextSession:
     ) -> None:
         self.key = key
         archive = Archive(key, desk.store, desk.owner, woken.version)
-        recaller = Recaller(key, desk.store, desk.semantic)
+        recaller = Recaller(key, desk.store, woken.state.config.embeddings)
         self._shared = Shared(key, woken.state, archive, recaller)
         self._upkeep = Upkeep(self._shared, desk.submit, desk.summariser)
         self._desk = desk

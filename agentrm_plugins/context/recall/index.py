@@ -98,6 +98,10 @@ class Index:
         top = heapq.nlargest(limit, scores.items(), key=lambda pair: (pair[1], pair[0]))
         return [docs[at].scored(score, covered[at] / whole) for at, score in top]
 
+    def all(self) -> Iterable[Candidate]:
+        """Give all passages."""
+        return self._docs.values()
+
     def of(self, seq: int) -> list[Candidate]:
         """Give one message's passages."""
         return [self._docs[at] for at in self._of.get(seq, ())]
