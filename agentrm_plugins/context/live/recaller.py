@@ -220,13 +220,13 @@ class Recaller:
             there = 0 <= seq < end and seq not in skip
             return there and state.entries[seq].role in _SAYING and not state.entries[seq].calls
 
+        most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
         with self._lock:
             index = self._index_of()
-            wide, corpus = self._search(index, query.terms, end)
+            wide, corpus = self._search(index, query.terms, min(COARSE, 3 * most), end)
             shown = self._shown(state, query, corpus, skip, index)
             hits = ranked(query, wide, corpus)
             hits = self._with_meaning(text, hits, index, end)
-            most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
             best, top = units_of(hits, index, carries, skip, most)
         texts = self._read(state, best)
         found = _weighed(query, [self._found(state, unit, texts) for unit in best[:READ]])
@@ -268,9 +268,9 @@ class Recaller:
         return self._index
 
     def _search(
-        self, index: Index, terms: Sequence[str], end: int
+        self, index: Index, terms: Sequence[str], limit: int, end: int
     ) -> tuple[list[Candidate], Corpus]:
-        found, corpus = index.search(terms, COARSE)
+        found, corpus = index.search(terms, limit)
         return [one for one in found if one.seq < end], corpus
 
     def _with_meaning(self, text: str, hits: list[Hit], index: Index, end: int) -> list[Hit]:
