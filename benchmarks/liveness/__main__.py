@@ -1,7 +1,8 @@
-"""`python -m benchmarks.liveness [--virtual] [--quick] [--only NAME] [--json PATH]`.
+"""`python -m benchmarks.liveness [--quick] [--only NAME] [--json PATH]`: over real HTTP.
 
 Slow calls among quick ones, and hangs: who answers all of them, after how long, with how many
-requests and tokens. Over real HTTP (about ten minutes) and in virtual time on the kernel (seconds).
+requests and tokens. It takes an hour, for a timeout of half a minute is waited for as long as that.
+In virtual time on the kernel: `python -m benchmarks.liveness.virtual`.
 """
 
 from __future__ import annotations
@@ -13,12 +14,10 @@ import json
 import sys
 from pathlib import Path
 
-from agentrm_plugins.config import Config
 from benchmarks.liveness.http import over_http
 from benchmarks.liveness.oracle import clairvoyant
 from benchmarks.liveness.outcome import HEAD, Outcome, row
 from benchmarks.liveness.streams import streamed
-from benchmarks.liveness.virtual import on_the_kernel
 from benchmarks.liveness.ways import WAYS
 from benchmarks.liveness.work import SITUATIONS, Situation, Work
 
@@ -29,16 +28,13 @@ SEED = 7
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.liveness", description=__doc__)
-    parser.add_argument("--virtual", action="store_true", help="in virtual time alone")
     parser.add_argument("--quick", action="store_true", help="few calls: see that it runs")
     parser.add_argument("--only", choices=sorted(SITUATIONS), help="one situation")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where to write (and .md)")
     options = parser.parse_args(arguments)
     names = [options.only] if options.only else list(SITUATIONS)
-    found = {"virtual": _virtual(names, quick=options.quick)}
-    if not options.virtual:
-        found["http"] = asyncio.run(_http(names, quick=options.quick))
-    text = "\n\n".join(f"## {title}\n\n{_table(rows)}" for title, rows in found.items())
+    found = asyncio.run(_http(names, quick=options.quick))
+    text = _table(found)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     options.json.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
@@ -54,32 +50,10 @@ def _is_stream(situation: Situation) -> bool:
     return bool(situation.pause_s or situation.reader_s)
 
 
-def _virtual(names: list[str], *, quick: bool) -> list[list[str]]:
-    rows = []
-    for name in names:
-        situation = SITUATIONS[name]
-        if _is_stream(situation):
-            continue
-        few = quick or situation.takes_s
-        for lanes, agents in ((8, 40), (32, 40)):
-            work = Work(situation, SEED, 200 if few else 2000)
-            oracle = clairvoyant(work, lanes, agents, THINK_S)
-            usual = [number for number in range(work.calls) if not work.is_slow(number)]
-            adaptive = on_the_kernel(work, Config(lanes=lanes), agents, THINK_S)
-            plain = on_the_kernel(work, Config(lanes=lanes, adaptive=False), agents, THINK_S)
-            for way, outcome in (("ours", adaptive), ("adaptive=False", plain)):
-                title = f"{situation.title}, {lanes} lanes"
-                rows.append(row(title, way, outcome, oracle.wall_s, usual))
-        print(f"virtual: {name}", file=sys.stderr)
-    return rows
-
-
 async def _http(names: list[str], *, quick: bool) -> list[list[str]]:
     rows = []
     for name in names:
         situation = SITUATIONS[name]
-        if not situation.real:
-            continue
         work = Work(situation, SEED, 40 if quick else 240)
         usual = [number for number in range(work.calls) if not work.is_slow(number)]
         oracle_s = clairvoyant(work, 8, 16, THINK_S).wall_s

@@ -58,7 +58,7 @@ class Server:
         return Reply(f"answer {number}", output_tokens=tokens, slow=slow)
 
     def billed(self) -> int:
-        """Tokens of all requests: the input of each that came, the output of each that was served."""
+        """Tokens: the input of each request that came, the output of each that was served."""
         inputs = sum(times * self.inputs[number] for number, times in self.sent.items())
         return inputs + sum(record.output_tokens for record in self.provider.log)
 

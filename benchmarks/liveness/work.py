@@ -29,8 +29,6 @@ class Situation:
         sized: Whether slow calls say so: they name ten times the output.
         pause_s: A pause in the middle of each tenth stream; 0 for none.
         reader_s: A pause that each tenth reader makes.
-        takes_s: A fixed time that each call takes; 0 draws it.
-        real: Whether it is run over HTTP too; else in virtual time alone.
     """
 
     title: str
@@ -40,17 +38,14 @@ class Situation:
     sized: bool = False
     pause_s: float = 0.0
     reader_s: float = 0.0
-    takes_s: float = 0.0
-    real: bool = True
 
 
 SITUATIONS = {
     "quick": Situation("quick calls"),
     "slow2": Situation("one in twenty takes 2 times as long", slow=0.05, factor=2),
     "slow10": Situation("one in twenty takes 10 times as long", slow=0.05, factor=10),
-    "slow100": Situation("one in a hundred takes 100 times as long", 0.0, 0.01, 100, real=False),
+    "slow100": Situation("one in a hundred takes 100 times as long", 0.0, 0.01, 100),
     "sized": Situation("one in ten is 10 times as large and long", 0.0, 0.1, 10, sized=True),
-    "ten minutes": Situation("each takes ten minutes", takes_s=595.0, real=False),
     "hang5": Situation("5 % hang", 0.05),
     "hang20": Situation("20 % hang", 0.2),
     "hang40": Situation("40 % hang", 0.4),
@@ -76,8 +71,6 @@ class Work:
 
     def service_s(self, number: int) -> float:
         """How long this call takes, whenever it is answered."""
-        if self.situation.takes_s:
-            return self.situation.takes_s
         draw = random.Random(f"{self.seed}/time/{number}")
         seconds = MEDIAN_S * math.exp(draw.gauss(0.0, SIGMA))
         return seconds * self.situation.factor if self.is_slow(number) else seconds
