@@ -98,3 +98,38 @@ def test_what_is_told_while_a_turn_is_taken_counts_in_the_next_one():
             looker.join(WAIT_S)
             assert not looker.is_alive()
         assert session.prepare(talk(61)).tokens <= before // 2
+
+
+class Slow(MemoryStore):
+    """Answers for one session only when it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.gate = threading.Event(), threading.Event()
+
+    def load_state(self, key):
+        if key.session == "slow":
+            self.asked.set()
+            self.gate.wait(WAIT_S)
+        return super().load_state(key)
+
+
+def test_a_session_that_is_slow_to_wake_holds_up_no_other_one():
+    """Two threads that want it get the same one; others get theirs, and statistics, meanwhile."""
+    store, found = Slow(), []
+    with ContextLifecycle(CONFIG, store=store) as manager:
+        wanting = [
+            threading.Thread(target=lambda: found.append(manager.session("slow"))) for _ in range(2)
+        ]
+        for thread in wanting:
+            thread.start()
+        assert store.asked.wait(WAIT_S)
+        manager.session("quick").prepare(talk(3))
+        assert set(manager.statistics()) == {SessionKey("default", "quick")}
+        manager.hibernate("quick")
+        assert found == []
+        store.gate.set()
+        for thread in wanting:
+            thread.join(WAIT_S)
+        assert len(found) == 2
+        assert found[0] is found[1] is manager.session("slow")

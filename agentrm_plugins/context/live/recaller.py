@@ -7,12 +7,12 @@ more than `MOST_PASSAGES` is looked up in the archive itself.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from agentrm_plugins.context.live.meaning import Meaning
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.plan.bodies import body_of, message_of
 from agentrm_plugins.context.plan.reading import cut_up
@@ -41,7 +41,7 @@ from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.errors import StoreCorrupt
 from agentrm_plugins.types.message import plain_text
 
-__all__ = ["RECALL_TOOL", "Recaller", "asked_for", "row_of"]
+__all__ = ["Recaller", "row_of"]
 
 COARSE, READ = 200, 64
 """Passages that are ranked by their terms, and messages whose texts are read for the last order and
@@ -60,42 +60,8 @@ LEAST_ROOM = 240
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 _TEXTS = 256
 """Texts that are kept from look-up to look-up. Guessed: those of a few questions."""
-_MOST_WAITING = 4_000
-"""Passages that wait for a semantic index which refuses: about 1.5 MB."""
-
-
-RECALL_TOOL: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "recall",
-        "description": (
-            "Search the archive of this conversation, which holds every earlier message word for "
-            "word. Use it when something said, decided or returned by a tool earlier is not in "
-            "view. Give the words, names, numbers or dates to look for, or the number of a message."
-        ),
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "query": {"type": "string", "description": "What to look for."},
-                "message": {"type": "integer", "description": "Number of a message to read."},
-            },
-            "required": [],
-        },
-    },
-}
-
-
-def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
-    """Read a call's arguments as the model wrote them: what to look for, or which message."""
-    try:
-        given = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
-    except (ValueError, RecursionError):
-        given = {"query": arguments}
-    if not isinstance(given, dict):
-        given = {"query": str(given)}
-    place = given.get("message")
-    whole = isinstance(place, int) and not isinstance(place, bool)
-    return str(given.get("query") or ""), place if whole else None
+_MOST_QUEUED = 2_000
+"""Passages of an old archive that are embedded after one wake. Guessed."""
 
 
 def row_of(entry: Entry) -> Row:
@@ -109,11 +75,10 @@ def row_of(entry: Entry) -> Row:
 class Recaller:
     """Looks things up in one session's archive."""
 
-    def __init__(self, key: SessionKey, store: ColdStore, semantic: Any | None) -> None:
+    def __init__(self, key: SessionKey, store: ColdStore, embeddings: Any | None) -> None:
         self._key = key
         self._store = store
-        self._semantic = semantic
-        self._waiting: list[tuple[tuple[int, int, int], str]] = []
+        self._meaning = None if embeddings is None else Meaning(key, store, embeddings)
         self._lock = threading.Lock()
         self._index: Index | None = None
         self._fresh: dict[int, tuple[str, Sequence[Passage]]] = {}
@@ -123,24 +88,22 @@ class Recaller:
 
     @property
     def waiting(self) -> bool:
-        """Whether passages wait for the semantic index."""
-        return bool(self._waiting)
+        """Whether passages wait to be embedded."""
+        return self._meaning is not None and self._meaning.waiting
 
     def remember(self, entries: Sequence[Entry], cut: Mapping[int, Sequence[Passage]]) -> None:
         """Take messages that were archived and cut into passages."""
         with self._lock:
             if self._index is not None:  # the archive has them; before a look-up nothing needs them
                 self._fresh |= {e.seq: (e.role, cut[e.seq]) for e in entries if e.seq in cut}
-        if self._semantic is None:
+        if self._meaning is None:
             return
-        found = []
         for entry in entries:
             text = plain_text(entry.message) if entry.message is not None else ""
-            found += [
-                ((entry.seq, piece.start, piece.stop), text[piece.start : piece.stop])
+            self._meaning.take(
+                ((entry.seq, piece.start), text[piece.start : piece.stop])
                 for piece in cut.get(entry.seq, ())
-            ]
-        self._waiting = (self._waiting + found)[-_MOST_WAITING:]
+            )
 
     def settle(self, pause: Callable[[], None]) -> None:
         """Enter what was remembered: in the background and in slices, so that no look-up has to."""
@@ -165,23 +128,39 @@ class Recaller:
             self._texts = {at: text for at, text in self._texts.items() if at < seq}
             if self._index is not None:
                 self._index.cut(seq)
+        if self._meaning is not None:
+            self._meaning.rewind(seq)
 
     def renew(self) -> None:
         """Forget what is known of the archive: it is read again at the next look-up."""
         with self._lock:
             self._index, self._fresh, self._texts, self._begun = None, {}, {}, set()
+        if self._meaning is not None:
+            self._meaning.renew()
 
-    def flush(self) -> Exception | None:
-        """Give the semantic index what waits for it; what it refuses waits on."""
-        if self._semantic is None or not self._waiting:
+    def flush(self, least: int = 1) -> Exception | None:
+        """Embed what waits, while at least so many wait; what is refused waits on."""
+        if self._meaning is None:
             return None
-        given, self._waiting = self._waiting, []
         try:
-            self._semantic.add(tuple(self._key), given)
+            self._meaning.flush(least)
         except Exception as error:  # noqa: BLE001 - recall by words stands in for any failure
-            self._waiting, self.failed = given + self._waiting, error
+            self.failed = error
             return error
         return None
+
+    def _queue_missing(self, index: Index) -> None:
+        """Queue passages of the archive that have no vector: it was made without embeddings."""
+        if self._meaning is None:
+            return
+        pieces = {(one.seq, one.start): one for one in index.all()}
+        missing = self._meaning.missing(pieces)[:_MOST_QUEUED]
+        texts = self._store.read(self._key, sorted({seq for seq, _ in missing}))
+        self._meaning.take(
+            (place, _text_in(texts[place[0]])[place[1] : pieces[place].stop])
+            for place in missing
+            if place[0] in texts
+        )
 
     def for_task(
         self, state: Session, task: int, spare_tokens: int, *, least: bool = True
@@ -233,7 +212,7 @@ class Recaller:
         skip: frozenset[int],
         short_tokens: int = 0,
     ) -> Recalled | None:
-        if not query.terms and self._semantic is None:
+        if not query.terms and self._meaning is None:
             return None
         end = anchor if anchor >= 0 else len(state.entries)
 
@@ -246,13 +225,11 @@ class Recaller:
             wide, corpus = self._search(index, query.terms, end)
             shown = self._shown(state, query, corpus, skip, index)
             hits = ranked(query, wide, corpus)
-            if self._semantic is not None:
-                hits = self._with_meaning(text, hits, index, end)
-            units = units_of(hits, index, carries, READ + len(skip))
-        most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
-        best = [unit for unit in units if unit.seq not in skip][:most]
+            hits = self._with_meaning(text, hits, index, end)
+            most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
+            best, top = units_of(hits, index, carries, skip, most)
         texts = self._read(state, best)
-        found = _weighed(query, [self._found(state, unit, texts) for unit in best])
+        found = _weighed(query, [self._found(state, unit, texts) for unit in best[:READ]])
         seen = max((one.covered for one in shown), default=0.0)
         if anchor >= 0 and query.asks < MOSTLY and seen >= _most_covered(wide):
             room_tokens //= 2  # the talk goes on about what is in view
@@ -264,7 +241,6 @@ class Recaller:
             for one in found
             if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
         ]
-        top = max((unit.hit.score for unit in units), default=0.0)
         later = Later(query, [*shown, *told], state.notes.later)
         made = assembled(state, query, found, room_tokens, anchor, texts, top, later)
         if made is not None and short_tokens and made.tokens > short_tokens:
@@ -281,6 +257,7 @@ class Recaller:
             for seq, role, pieces in self._store.passages(self._key):
                 read.add(seq, role, pieces)
             self._index = read
+            self._queue_missing(read)
         long = {}
         for seq, (role, fresh) in self._fresh.items():
             if len(fresh) > _MOST_AT_ONCE:  # `settle` comes to it: nobody waits for so much
@@ -296,18 +273,19 @@ class Recaller:
         found, corpus = index.search(terms, COARSE)
         return [one for one in found if one.seq < end], corpus
 
-    def _with_meaning(self, text: str, hits: Sequence[Hit], index: Index, end: int) -> list[Hit]:
+    def _with_meaning(self, text: str, hits: list[Hit], index: Index, end: int) -> list[Hit]:
+        if self._meaning is None:
+            return hits
         try:
-            near = self._semantic.search(tuple(self._key), text, READ) if self._semantic else []
+            near = self._meaning.near(text, READ, end)
         except Exception as error:  # noqa: BLE001 - recall by words stands in for any failure
             self.failed = error
-            return list(hits)
-        near = [(place, share) for place, share in near if place[0] < end]
+            return hits
         made = {
             (seq, start): Hit(piece, 0.0, 0.0)
-            for (seq, start, _), _ in near for piece in index.of(seq) if piece.start == start
+            for seq, start in near for piece in index.of(seq) if piece.start == start
         }  # fmt: skip
-        return fused(hits, {(seq, start): share for (seq, start, _), share in near}, made)
+        return fused(hits, near, made)
 
     @staticmethod
     def _shown(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from agentrm_plugins.context.live.meaning import BATCH
 from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.summaries import SummaryRequest
@@ -165,10 +166,12 @@ class Upkeep:
             with shared.lock:
                 waiting = shared.archive.waiting
                 open_ones = (e for e in shared.transcript.pending() if e.seq not in waiting)
-                entry = next(open_ones, None)
-                if entry is None or not shared.archive.owned:
-                    return
-                state, fence = shared.transcript, shared.archive.fence()
+                entry = next(open_ones, None) if shared.archive.owned else None
+                if entry is not None:
+                    state, fence = shared.transcript, shared.archive.fence()
+            if entry is None:
+                self._flush()
+                return
             if not self._digested(state, entry, fence):
                 return
             yield_now()
@@ -189,7 +192,7 @@ class Upkeep:
                 return False
             shared.recaller.remember([entry], cut)
             shared.recaller.settle(yield_now)
-            self._flush()
+            self._flush(BATCH)
         with shared.lock:
             if findings is not None and shared.holds(entry):
                 state.note(entry, findings)
@@ -205,9 +208,9 @@ class Upkeep:
             self._shared.last_error = error
             return []
 
-    def _flush(self) -> None:
+    def _flush(self, least: int = 1) -> None:
         shared = self._shared
-        shared.last_error = shared.recaller.flush() or shared.last_error
+        shared.last_error = shared.recaller.flush(least) or shared.last_error
 
     def _plan(self) -> Plan | None:
         with self._shared.lock:

@@ -208,6 +208,29 @@ class SqliteStore:
             found.setdefault(seq, (role, []))[1].append(piece)
         return [(seq, role, pieces) for seq, (role, pieces) in found.items()]
 
+    def save_vectors(
+        self, key: SessionKey, model: str, made: Mapping[tuple[int, int], bytes]
+    ) -> None:
+        """Keep the vectors of passages, each replacing the one before."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            session = self._made_id(connection, key)
+            connection.executemany(
+                "INSERT OR REPLACE INTO vectors(session, model, seq, start, vector)"
+                " VALUES (?, ?, ?, ?, ?)",
+                [(session, model, seq, start, vector) for (seq, start), vector in made.items()],
+            )
+
+        self._file.write("index", work)
+
+    def vectors(self, key: SessionKey, model: str) -> dict[tuple[int, int], bytes]:
+        """Give the vectors that this model made of a session's passages."""
+        sql = "SELECT seq, start, vector FROM vectors WHERE session=? AND model=?"
+        rows = self._file.read(
+            "read", lambda c: c.execute(sql, (self._id(c, key), model)).fetchall()
+        )
+        return {(seq, start): vector for seq, start, vector in rows}
+
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
     ) -> tuple[list[Candidate], Corpus]:
@@ -356,6 +379,7 @@ def _set_aside(connection: sqlite3.Connection, session: int, seq: int) -> None:
             "INSERT INTO fts(fts, rowid, terms) VALUES ('delete', ?, ?)", (identity, text)
         )
         connection.execute("DELETE FROM passages WHERE id=?", (identity,))
+    connection.execute("DELETE FROM vectors WHERE session=? AND seq>=?", (session, seq))
     connection.execute(
         "UPDATE sessions SET passages=passages-?, terms=terms-? WHERE id=?",
         (len(gone), sum(text.count(" ") for _, text in gone), session),
