@@ -7,7 +7,6 @@ more than `MOST_PASSAGES` is looked up in the archive itself.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any
 
 from agentrm_plugins.context.live.meaning import Meaning
 from agentrm_plugins.context.notes.text import Passage
+from agentrm_plugins.context.notes.values import DISTINCT, values_of
 from agentrm_plugins.context.plan.bodies import body_of, message_of
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
@@ -42,7 +42,7 @@ from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.errors import StoreCorrupt
 from agentrm_plugins.types.message import plain_text
 
-__all__ = ["RECALL_TOOL", "Recaller", "asked_for", "row_of"]
+__all__ = ["Recaller", "row_of"]
 
 COARSE, READ = 200, 64
 """Passages that are ranked by their terms, and messages whose texts are read for the last order and
@@ -57,46 +57,13 @@ MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.5
 is said beside a question moves the talk on; each block costs cached prefix. Guessed."""
 LEAST_PASSAGE = 20
 """Tokens of a short message: no more are read than could be shown. Guessed."""
+_SHORT_CHARS = 400
 LEAST_ROOM = 240
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 _TEXTS = 256
 """Texts that are kept from look-up to look-up. Guessed: those of a few questions."""
 _MOST_QUEUED = 2_000
 """Passages of an old archive that are embedded after one wake. Guessed."""
-
-
-RECALL_TOOL: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "recall",
-        "description": (
-            "Search the archive of this conversation, which holds every earlier message word for "
-            "word. Use it when something said, decided or returned by a tool earlier is not in "
-            "view. Give the words, names, numbers or dates to look for, or the number of a message."
-        ),
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "query": {"type": "string", "description": "What to look for."},
-                "message": {"type": "integer", "description": "Number of a message to read."},
-            },
-            "required": [],
-        },
-    },
-}
-
-
-def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
-    """Read a call's arguments as the model wrote them: what to look for, or which message."""
-    try:
-        given = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
-    except (ValueError, RecursionError):
-        given = {"query": arguments}
-    if not isinstance(given, dict):
-        given = {"query": str(given)}
-    place = given.get("message")
-    whole = isinstance(place, int) and not isinstance(place, bool)
-    return str(given.get("query") or ""), place if whole else None
 
 
 def row_of(entry: Entry) -> Row:
@@ -218,6 +185,9 @@ class Recaller:
         query = query_of(text)
         if len(query.terms) < 2:  # noqa: PLR2004 - "and its port?" leans on what was said before
             query = replace(query, terms=(*query.terms, *self._before(state, task)))
+        if query.asks < MOSTLY and _names(text):
+            # "Cancel the booking of order KX-7": what is known of it is needed, asked for or not.
+            return self._look_up(state, query, text, room_tokens, task, visible(state))
         if query.asks < MOSTLY:
             share = max(LEAST_ASKED, query.asks) * ASKED_BESIDE
             room = max(min(LEAST_ROOM, room_tokens), int(room_tokens * share))
@@ -255,17 +225,16 @@ class Recaller:
             there = 0 <= seq < end and seq not in skip
             return there and state.entries[seq].role in _SAYING and not state.entries[seq].calls
 
+        most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
         with self._lock:
             index = self._index_of()
-            wide, corpus = self._search(index, query.terms, end)
+            wide, corpus = self._search(index, query.terms, min(COARSE, 3 * most), end)
             shown = self._shown(state, query, corpus, skip, index)
             hits = ranked(query, wide, corpus)
             hits = self._with_meaning(text, hits, index, end)
-            units = units_of(hits, index, carries, READ + len(skip))
-        most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
-        best = [unit for unit in units if unit.seq not in skip][:most]
+            best, top = units_of(hits, index, carries, skip, most)
         texts = self._read(state, best)
-        found = _weighed(query, [self._found(state, unit, texts) for unit in best])
+        found = _weighed(query, [self._found(state, unit, texts) for unit in best[:READ]])
         seen = max((one.covered for one in shown), default=0.0)
         if anchor >= 0 and query.asks < MOSTLY and seen >= _most_covered(wide):
             room_tokens //= 2  # the talk goes on about what is in view
@@ -277,7 +246,6 @@ class Recaller:
             for one in found
             if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
         ]
-        top = max((unit.hit.score for unit in units), default=0.0)
         later = Later(query, [*shown, *told], state.notes.later)
         made = assembled(state, query, found, room_tokens, anchor, texts, top, later)
         if made is not None and short_tokens and made.tokens > short_tokens:
@@ -305,9 +273,9 @@ class Recaller:
         return self._index
 
     def _search(
-        self, index: Index, terms: Sequence[str], end: int
+        self, index: Index, terms: Sequence[str], limit: int, end: int
     ) -> tuple[list[Candidate], Corpus]:
-        found, corpus = index.search(terms, COARSE)
+        found, corpus = index.search(terms, limit)
         return [one for one in found if one.seq < end], corpus
 
     def _with_meaning(self, text: str, hits: list[Hit], index: Index, end: int) -> list[Hit]:
@@ -398,6 +366,13 @@ def _weighed(query: Query, found: Sequence[Found]) -> list[Found]:
             made.append(Found(Hit(one.hit.candidate, score, one.hit.covered), one.text, one.tokens))
     made.sort(key=lambda one: (-one.hit.score, -one.key[0], one.key[1]))
     return made
+
+
+def _names(text: str) -> bool:
+    """Whether a message is short and names something exactly: an id, a path, an address."""
+    if len(text) > _SHORT_CHARS:
+        return False
+    return any(value.kind in DISTINCT for value in values_of(text))
 
 
 def _most_covered(found: Sequence[Candidate]) -> float:
