@@ -248,8 +248,8 @@ class Meter:
             self._see(self.bucket, limit.remaining, now_s)
             if begins:
                 self._watch.over(now_s)
-                level = self.bucket.level(now_s)
-                self.bucket.shift(min(limit.remaining, level) - later - level, now_s)
+                there = min(limit.remaining, self.bucket.capacity) - later
+                self.bucket.shift(there - self.bucket.level(now_s), now_s)
             else:
                 self._compare(self.bucket, limit, limit.remaining, sent_s, now_s)
             self._heard = True
