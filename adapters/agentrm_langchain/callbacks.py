@@ -21,16 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
+from agentrm_langchain.call_register import Held, Hint, register_of, watch
+from agentrm_langchain.endpoint import endpoint_of
 from agentrm_langchain.identity import (
     agent_of,
+    caller_of_callback,
     declared,
     identify,
     lane_of,
     thread_of,
-    thread_of_caller,
 )
-from agentrm_langchain.ledger import Held, Hint, ledger_of, watch
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
+from agentrm_langchain.sdk import watch_clients
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
 from agentrm_langchain.usage import Tally, usage_of_generations, used_or_estimated
 from agentrm_plugins import AgentRM, Call, ConfigError, Lease, Usage
@@ -102,7 +104,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         self.rm = rm
         self._own = declared(agent, tenant, priority, group)
         self._wait_timeout_s = wait_timeout_s
-        self._ledger = ledger_of(rm)
+        self._register = register_of(rm)
         self._runs = Runs(max_runs)
         self._batches = Batches()
 
@@ -146,10 +148,11 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
     def _prepare(self, serialized: Any, prompts: Any, run_id: UUID, kwargs: Any) -> Start | None:
         metadata = kwargs.get("metadata") or {}
         node = self._open(run_id, kwargs, "model", serialized, metadata)
-        key, ledger = node.key, self._ledger
-        if key in ledger.held:  # another handler of this core was first
+        key, register = node.key, self._register
+        if key in register.held:  # another handler of this core was first
             return None
-        thread = thread_of_caller() or thread_of(metadata)
+        caller = caller_of_callback()
+        thread = caller.thread or thread_of(metadata)
         root = as_text(node.root)
         who = identify(self.rm, self._own, metadata, root=root, thread=thread)
         node.agent = agent = who.agent or root
@@ -158,17 +161,22 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         if (
             getattr(serialized, "agentrm_core", None) == core_of(self.rm).number
         ):  # it manages itself
-            gone = partial(_forget, ledger.hints, key)
-            ledger.hints[key] = Hint(as_text(node.root), parent_agent, watch(run_id, gone))
+            gone = partial(_forget, register.hints, key)
+            register.hints[key] = Hint(as_text(node.root), parent_agent, watch(run_id, gone))
             return None
         batch = self._batches.enter(kwargs, self.rm)
-        asked = asked_of(serialized, prompts, metadata, kwargs.get("invocation_params") or {})
+        params = kwargs.get("invocation_params") or {}
+        asked = asked_of(serialized, prompts, metadata, params)
+        endpoint, watched = asked.endpoint, False
+        if caller.model is not None:  # as the wrapped model knows it: with its key, and its headers
+            endpoint = endpoint_of(caller.model, metadata, params) or endpoint
+            watched = watch_clients(caller.model, self.rm)
         call = Call(
             agent,
             who.tenant or "default",
             who.priority,
             lane_of(metadata, self._own),
-            asked.endpoint,
+            endpoint,
             Usage(asked.input_tokens),
             parent_agent,
             is_streaming(kwargs),
@@ -179,13 +187,13 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             max_output_tokens=asked.max_output_tokens,
         )
         parent = batch.ticket or self._running_above(node)
-        return Start(call, key, parent, batch)
+        return Start(call, key, parent, batch, watched)
 
     def _running_above(self, node: Node) -> int | None:
         """The ticket of the model call inside which this one is made, if there is one."""
         key = node.parent
         while key is not None:
-            held = self._ledger.held.get(key)
+            held = self._register.held.get(key)
             if held is not None:
                 return held.lease.ticket
             above = self._runs.live.get(key)
@@ -193,11 +201,11 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         return None
 
     def _hold(self, start: Start, lease: Lease, run_id: UUID, task: Any) -> None:
-        held = Held(lease, id(self), Tally(start.call.estimate))
+        held = Held(lease, id(self), Tally(start.call.estimate), watched=start.watched)
         start.batch.granted(lease.ticket)
         gone = partial(self._lost, start.key)
         held.alive = watch(run_id, gone)
-        self._ledger.held[start.key] = held
+        self._register.held[start.key] = held
         if task is not None:
             held.follow(task, partial(_if_broken, gone))
 
@@ -209,7 +217,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         Raises:
             CallReaped: The call had lost its lane.
         """
-        held = self._ledger.held.get(run_id.int)
+        held = self._register.held.get(run_id.int)
         if held is not None and held.owner == id(self):
             _raise_if_given_up(held.lease)
             held.tally.add(chunk)
@@ -221,7 +229,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         Raises:
             CallReaped: The call had lost its lane.
         """
-        held = self._ledger.held.get(run_id.int)
+        held = self._register.held.get(run_id.int)
         if held is None or held.owner != id(self):
             return
         _raise_if_given_up(held.lease)
@@ -242,8 +250,8 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         """
         key = run_id.int
         self._runs.close(key, "ok")
-        self._ledger.hints.pop(key, None)
-        held = self._ledger.held.pop(key, None)
+        self._register.hints.pop(key, None)
+        held = self._register.held.pop(key, None)
         if held is None:
             return
         held.let_go()
@@ -260,8 +268,8 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         """The call failed or was cut off: its lane is free, and its endpoint learns why."""
         key = run_id.int
         self._runs.close(key, outcome_of(error.__class__).value)
-        self._ledger.hints.pop(key, None)
-        held = self._ledger.held.pop(key, None)
+        self._register.hints.pop(key, None)
+        held = self._register.held.pop(key, None)
         if held is not None:
             held.fail(error)
 
@@ -329,7 +337,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
 
     def _close_below(self, key: int, above: Node) -> None:
         """A run above ended: its calls have, too, unless a task of their own still makes them."""
-        held = self._ledger.held.get(key)
+        held = self._register.held.get(key)
         if held is not None and held.task is not None and not held.task.done():
             task = above.task() if above.task is not None else None
             if held.task is not task:
@@ -345,8 +353,8 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         self._end(key, "cancelled")
 
     def _end(self, key: int, outcome: Any) -> None:
-        self._ledger.hints.pop(key, None)
-        held = self._ledger.held.pop(key, None)
+        self._register.hints.pop(key, None)
+        held = self._register.held.pop(key, None)
         if held is not None:
             held.end(outcome)
 

@@ -114,6 +114,8 @@ def proxy(upstream: str, folder: Path, port: int = 8791) -> Iterator[str]:
         "PATH": f"{GATEWAY / 'bin'}:/usr/bin:/bin",
         "HOME": str(folder),
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        # It listens on loopback alone, and the upstream is simulated.
+        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
     }
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)

@@ -1,4 +1,4 @@
-"""What is managed already, one ledger for each core: a call managed twice is managed once.
+"""What is managed already, one register for each core: a call managed twice is managed once.
 
 The callback and the wrapped model may meet on the same call, and so may two callbacks. The run id
 tells: it is the same for all of them.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentrm_plugins import AgentRM, Lease
     from agentrm_plugins.integration import Outcome
 
-__all__ = ["RUN", "Held", "Hint", "Ledger", "Run", "ledger_of", "watch"]
+__all__ = ["RUN", "CallRegister", "Held", "Hint", "Run", "register_of", "watch"]
 
 
 class Run(NamedTuple):
@@ -52,9 +52,10 @@ class Hint(NamedTuple):
 class Held:
     """A call that a callback holds a lane for."""
 
-    __slots__ = ("_done", "alive", "lease", "owner", "tally", "task")
+    __slots__ = ("_done", "alive", "lease", "owner", "tally", "task", "watched")
 
-    def __init__(self, lease: Lease, owner: int, tally: Any) -> None:
+    def __init__(self, lease: Lease, owner: int, tally: Any, *, watched: bool = False) -> None:
+        self.watched = watched
         self.lease = lease
         self.owner = owner  # the id of the handler that took it: it alone counts the tokens
         self.tally = tally
@@ -84,12 +85,15 @@ class Held:
         self.lease.settle(self.tally.cut(), outcome=outcome)
 
     def fail(self, error: BaseException) -> None:
-        """It met an error, from which its endpoint learns."""
+        """It met an error, from which its endpoint learns; of a response it has heard already."""
         self.let_go()
-        self.lease.fail(error, self.tally.cut())
+        if self.watched and getattr(error, "status_code", None) is not None:
+            self.lease.settle(self.tally.cut(), outcome="error")
+        else:
+            self.lease.fail(error, self.tally.cut())
 
 
-class Ledger:
+class CallRegister:
     """One core's managed LangChain calls, by the number of their run id.
 
     Attributes:
@@ -108,13 +112,13 @@ class Ledger:
         self.silent: set[str] = set()
 
 
-_LEDGERS: weakref.WeakKeyDictionary[AgentRM, Ledger] = weakref.WeakKeyDictionary()
+_REGISTERS: weakref.WeakKeyDictionary[AgentRM, CallRegister] = weakref.WeakKeyDictionary()
 
 
-def ledger_of(rm: AgentRM) -> Ledger:
-    """The one ledger of this core."""
-    ledger = _LEDGERS.get(rm)
-    return _LEDGERS.setdefault(rm, Ledger()) if ledger is None else ledger
+def register_of(rm: AgentRM) -> CallRegister:
+    """The one register of this core."""
+    register = _REGISTERS.get(rm)
+    return _REGISTERS.setdefault(rm, CallRegister()) if register is None else register
 
 
 def watch(run_id: UUID, gone: Any) -> Any:
