@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-OrderName = Literal["mlfq", "fifo", "round_robin", "priority", "hrrn"]
+OrderName = Literal["mlfq", "mlfq_textbook", "fifo", "round_robin", "priority", "hrrn"]
 
 
 class Order(StrEnum):
