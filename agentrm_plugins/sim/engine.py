@@ -13,12 +13,12 @@ from functools import partial
 from heapq import heappop, heappush
 from math import inf
 from typing import Any, cast
-from typing import cast
 
 from agentrm_plugins.config import Config, LeaseConfig, Order, SchedulerConfig
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.policy.order.agent_queue import AgentQueue
 from agentrm_plugins.policy.order.baselines import KeyOrder
+from agentrm_plugins.policy.order.protocols import Scheduler
 from agentrm_plugins.sim.workload import Fate, Turn, Workload
 from agentrm_plugins.types.calls import Call, Outcome, Priority
 from agentrm_plugins.types.effects import Effect, Granted, Reaped
@@ -72,6 +72,7 @@ class Run:
     boosts: int = 0
     peak: int = 0
     end_s: float = 0.0
+    events: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Model:
         retry: Whether a turn that failed, or was reaped, is tried again.
         hints: Whether agents declare what they are, or what each turn declares.
         scheduler: Fields of `SchedulerConfig` other than the order.
+        make: Makes another scheduler than the order's, for ablations.
     """
 
     order: Order | str = Order.MLFQ
@@ -96,6 +98,7 @@ class Model:
     retry: bool = True
     hints: bool | Callable[[Turn], Priority | None] = True
     scheduler: Mapping[str, Any] = field(default_factory=dict)
+    make: Callable[[Config], Scheduler] | None = None
 
     def config(self, lanes: int) -> Config:
         """The core's configuration in this world."""
@@ -176,9 +179,13 @@ class _Engine:
     open: int = 0
 
     def __post_init__(self) -> None:
-        clairvoyant = KeyOrder(self.length) if self.model.order == CLAIRVOYANT else None
         config = self.model.config(self.workload.lanes)
-        self.kernel = Kernel(config, scheduler=clairvoyant)
+        scheduler: Scheduler | None = None
+        if self.model.order == CLAIRVOYANT:
+            scheduler = KeyOrder(self.length)
+        elif self.model.make is not None:
+            scheduler = self.model.make(config)
+        self.kernel = Kernel(config, scheduler=scheduler)
         records = [Record(turn) for turn in self.workload.turns]
         self.result = Run(records, self.workload.lanes)
         self.open = len(records)
@@ -200,7 +207,7 @@ class _Engine:
         self.kernel.validate()
         statistics = self.kernel.statistics(agents=False)
         self.result.boosts, self.result.peak = statistics.boosts, statistics.lanes_peak
-        self.result.end_s = self.now_s
+        self.result.end_s, self.result.events = self.now_s, self.seq
         return self.result
 
     def length(self, agent: AgentQueue) -> tuple[float, ...]:

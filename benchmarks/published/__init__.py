@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 
-EXPERIMENTS = ("paper", "ablation", "scale", "hivemind")
+EXPERIMENTS = ("paper", "ablation", "scale", "story")
 
 
 def run(name: str, seeds: int | None = None) -> None:
     """Run one experiment and write its results."""
     experiment = import_module(f"benchmarks.published.{name}")
-    if seeds is None or name in {"scale", "hivemind"}:
+    if seeds is None or name in {"scale", "story"}:
         experiment.run()
     else:
         experiment.run(seeds)

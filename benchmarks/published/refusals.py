@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
-from agentrm_plugins.config import Config, LeaseConfig, SchedulerConfig
+from agentrm_plugins.config import Config, EndpointConfig, LeaseConfig, SchedulerConfig
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.sim import SCENARIOS
 from agentrm_plugins.sim.measure import quantile
@@ -40,12 +40,34 @@ class World:
         order: Who goes next.
         managed: Whether the core knows the endpoint, and refused calls go again without a lane;
             else each client backs off and tries again as the SDK does, holding its lane.
+        told: Whether the core is told the limits beforehand.
+        headers: Whether refusals say how long to stay away.
+        reserves: Whether calls say how many tokens they will probably use.
+        holds: Whether who backs off holds its lane, where the core does not see to it.
+        hints: Whether agents say what they are.
     """
 
-    def __init__(self, seed: int, order: str, *, managed: bool) -> None:
+    def __init__(
+        self,
+        seed: int,
+        order: str,
+        *,
+        managed: bool,
+        told: bool = False,
+        headers: bool = True,
+        reserves: bool = True,
+        holds: bool = True,
+        hints: bool = True,
+    ) -> None:
         leases = LeaseConfig(_LONG_S, _LONG_S, _LONG_S, None)
         scheduler = SchedulerConfig(order=order)  # type: ignore[arg-type]
-        self.kernel = Kernel(Config(lanes=4, scheduler=scheduler, leases=leases))
+        known = EndpointConfig(rpm=QUOTA.requests, tpm=QUOTA.tokens) if told else EndpointConfig()
+        config = Config(
+            lanes=4, scheduler=scheduler, leases=leases, endpoints={"provider.test/*": known}
+        )
+        self.kernel = Kernel(config)
+        self.headers, self.reserves, self.holds = headers, reserves, holds
+        self.hints = hints
         self.server = LimitSet(QUOTA, 0.0)
         self.managed = managed
         self.rng = random.Random(seed)
@@ -55,7 +77,8 @@ class World:
         self.turns = [t for t in SCENARIOS["cascade"].build(seed).turns if t.at_s is not None]
         self.tries = dict.fromkeys(range(len(self.turns)), 0)
         self.responses: dict[int, float] = {}
-        self.refused = self.failed = 0
+        self.refused = self.failed = self.tickets = 0
+        self.number_of: dict[int, int] = {}
         for number, turn in enumerate(self.turns):
             self.at(turn.at_s or 0.0, lambda number=number: self.submit(number))
 
@@ -76,19 +99,23 @@ class World:
     def feed(self, event: Event) -> None:
         for effect in self.kernel.handle(self.now_s, event):
             if isinstance(effect, Granted):
-                self.at(self.now_s, lambda number=effect.ticket: self.send(number))
+                self.at(self.now_s, lambda ticket=effect.ticket: self.send(ticket))
 
     def output(self, number: int) -> int:
         return max(round(self.turns[number].service_s * TOKENS_PER_S), 1)
 
     def submit(self, number: int) -> None:
         turn = self.turns[number]
-        estimate = Usage(INPUT_TOKENS, self.output(number))
+        estimate = Usage(INPUT_TOKENS, self.output(number)) if self.reserves else Usage()
         endpoint = "provider.test/model" if self.managed else None
-        call = Call(turn.agent, priority=turn.kind, endpoint=endpoint, estimate=estimate)
-        self.feed(Submit(number, call))
+        kind = turn.kind if self.hints else None
+        call = Call(turn.agent, priority=kind, endpoint=endpoint, estimate=estimate)
+        self.tickets += 1
+        self.number_of[self.tickets] = number
+        self.feed(Submit(self.tickets, call))
 
-    def send(self, number: int) -> None:
+    def send(self, ticket: int) -> None:
+        number = self.number_of[ticket]
         self.tries[number] += 1
         verdict = self.server.admit(
             self.now_s,
@@ -97,27 +124,33 @@ class World:
             rejection_cost=1.0,
         )
         if verdict.admitted:
-            self.at(self.now_s + self.turns[number].service_s, lambda: self.done(number))
+            self.at(self.now_s + self.turns[number].service_s, lambda: self.done(ticket))
             return
         self.refused += 1
-        self.at(self.now_s + ROUND_TRIP_S, lambda: self.again(number, verdict.wait_s))
+        self.at(self.now_s + ROUND_TRIP_S, lambda: self.again(ticket, verdict.wait_s))
 
-    def again(self, number: int, retry_after_s: float) -> None:
+    def again(self, ticket: int, retry_after_s: float) -> None:
+        number = self.number_of[ticket]
         tries = self.tries[number]
         if tries >= (OUR_TRIES if self.managed else SDK_TRIES):
             self.failed += 1
-            self.feed(Settle(number, None, Outcome.ERROR))
-        elif self.managed:
-            report = LimitReport(retry_after_s=retry_after_s)
-            self.feed(Requeue(number, Verdict(Kind.LIMIT, 429), 0.0, report))
+            self.feed(Settle(ticket, None, Outcome.ERROR))
+            return
+        wait_s = min(8.0, 0.5 * 2 ** (tries - 1)) * self.rng.uniform(0.75, 1.0)
+        if self.managed:
+            report = LimitReport(retry_after_s=retry_after_s if self.headers else None)
+            pause_s = 0.0 if self.headers else wait_s
+            self.feed(Requeue(ticket, Verdict(Kind.LIMIT, 429), pause_s, report))
+        elif self.holds:
+            self.at(self.now_s + wait_s, lambda: self.send(ticket))
         else:
-            wait_s = min(8.0, 0.5 * 2 ** (tries - 1)) * self.rng.uniform(0.75, 1.0)
-            self.at(self.now_s + wait_s, lambda: self.send(number))
+            self.feed(Settle(ticket, None, Outcome.ERROR))
+            self.at(self.now_s + wait_s, lambda: self.submit(number))
 
-    def done(self, number: int) -> None:
+    def done(self, ticket: int) -> None:
+        number = self.number_of[ticket]
         self.responses[number] = self.now_s - (self.turns[number].at_s or 0.0)
-        usage = Usage(INPUT_TOKENS, self.output(number))
-        self.feed(Settle(number, usage, Outcome.OK))
+        self.feed(Settle(ticket, Usage(INPUT_TOKENS, self.output(number)), Outcome.OK))
 
     def figures(self) -> dict[str, float]:
         kinds = {number: str(turn.kind) for number, turn in enumerate(self.turns)}
