@@ -71,7 +71,9 @@ RATES = {
     "FIFO, told the limits": {"told": True, "order": "fifo"},
     "HRRN, told the limits": {"told": True, "order": "hrrn"},
     "textbook MLFQ, told the limits, no hints": {
-        **{"told": True, "order": "mlfq_textbook", "hints": False}
+        "told": True,
+        "order": "mlfq_textbook",
+        "hints": False,
     },
     "ours, not told": {},
     "without retry-after (no headers)": {"headers": False},
