@@ -13,6 +13,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 VENV ?= .venv
 LOWEST_VENV ?= .venvs/lowest
 DEEP_VENV ?= .venvs/deepagents
+PROVIDERS_VENV ?= .venvs/providers
 WORKERS ?= 2
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
@@ -22,11 +23,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOWEST_STAMP := $(LOWEST_VENV)/.installed
 DEEP_STAMP := $(DEEP_VENV)/.installed
+PROVIDERS_STAMP := $(PROVIDERS_VENV)/.installed
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
 LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing)
 
-.PHONY: help setup test demo lint types test-lowest test-deep pytest coverage bench bench-micro bench-congestion format lock clean
+.PHONY: help setup test demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion format lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -59,6 +61,9 @@ $(LOWEST_VENV)/.locked: requirements/lowest.txt
 $(DEEP_VENV)/.locked: requirements/deepagents.txt
 	$(call environment,$(DEEP_VENV),requirements/deepagents.txt)
 
+$(PROVIDERS_VENV)/.locked: requirements/providers.txt
+	$(call environment,$(PROVIDERS_VENV),requirements/providers.txt)
+
 $(STAMP): $(VENV)/.locked pyproject.toml
 	$(call editable,$(VENV))
 
@@ -67,6 +72,9 @@ $(LOWEST_STAMP): $(LOWEST_VENV)/.locked pyproject.toml
 
 $(DEEP_STAMP): $(DEEP_VENV)/.locked pyproject.toml
 	$(call editable,$(DEEP_VENV))
+
+$(PROVIDERS_STAMP): $(PROVIDERS_VENV)/.locked pyproject.toml
+	$(call editable,$(PROVIDERS_VENV))
 
 setup: $(STAMP) ## Make .venv: the locked tools and this project, editable.
 
@@ -91,6 +99,9 @@ test-lowest: $(LOWEST_STAMP) ## Run the tests marked `lowest` on the oldest vers
 
 test-deep: $(DEEP_STAMP) ## Run the tests with deepagents, whose versions fit no other lock.
 	@$(DEEP_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/deepagents
+
+test-providers: $(PROVIDERS_STAMP) ## Run the providers' own packages against loopback: the table of docs/providers.md.
+	@$(PROVIDERS_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/providers
 
 pytest: $(STAMP) ## Run the tests.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
@@ -122,6 +133,8 @@ lock: $(STAMP) ## Choose new exact versions (needs the package index).
 		-o requirements/bench.txt
 	@$(BIN)/uv pip compile pyproject.toml requirements/deepagents.in \
 		--extra agents --extra demo --upgrade $(LOCK_FLAGS) -o requirements/deepagents.txt
+	@$(BIN)/uv pip compile pyproject.toml requirements/providers.in \
+		--extra agents --extra demo --upgrade $(LOCK_FLAGS) -o requirements/providers.txt
 	@$(BIN)/uv pip compile requirements/litellm.in --upgrade $(LOCK_FLAGS) -o requirements/litellm.txt
 
 clean: ## Remove what these targets made.

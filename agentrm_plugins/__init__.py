@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.context.live import ContextLifecycle, ContextSession, fit
     from agentrm_plugins.context.notes.summaries import LLMSummariser
     from agentrm_plugins.context.plan.view import Pressure, View
-    from agentrm_plugins.context.recall.embedding import EmbeddingIndex
+    from agentrm_plugins.context.recall.embedding import Embeddings
     from agentrm_plugins.context.stores import ColdStore, MemoryStore, SessionKey, SqliteStore
     from agentrm_plugins.hosts.retry import RetryPolicy
 
@@ -80,7 +80,7 @@ __all__ = [
     "ContextError",
     "ContextLifecycle",
     "ContextSession",
-    "EmbeddingIndex",
+    "Embeddings",
     "EndpointConfig",
     "EndpointUnavailable",
     "LLMSummariser",
@@ -116,7 +116,7 @@ _LATER = {
     "ColdStore": "context.stores",
     "ContextLifecycle": "context.live",
     "ContextSession": "context.live",
-    "EmbeddingIndex": "context.recall.embedding",
+    "Embeddings": "context.recall.embedding",
     "LLMSummariser": "context.notes.summaries",
     "MemoryStore": "context.stores",
     "Pressure": "context.plan.view",

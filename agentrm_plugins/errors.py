@@ -5,7 +5,8 @@
     AgentRMError
     |-- the caller's fault
     |   |-- ConfigError(ValueError)      a bad value in the configuration or an argument
-    |   `-- ClosedError(RuntimeError)    the core was closed, or belongs to another process
+    |   |-- ClosedError(RuntimeError)    the core was closed, or belongs to another process
+    |   `-- WouldDeadlock(RuntimeError)  a sync wait for what this very thread holds
     |-- nobody's fault: the core says no
     |   `-- CallRefused(RuntimeError)
     |       |-- QueueFull                too many calls wait already
@@ -67,6 +68,7 @@ __all__ = [
     "StoreLocked",
     "StoreReadOnly",
     "WaitTimeout",
+    "WouldDeadlock",
 ]
 
 
@@ -97,6 +99,10 @@ class ConfigError(AgentRMError, ValueError):
 
 class ClosedError(AgentRMError, RuntimeError):
     """The core was closed: make a new `AgentRM`, or keep this one open while it is in use."""
+
+
+class WouldDeadlock(AgentRMError, RuntimeError):
+    """A sync wait on the thread that alone could give back what it waits for. Nothing was sent."""
 
 
 class CallRefused(AgentRMError, RuntimeError):
@@ -155,7 +161,12 @@ class CallReaped(AgentRMError):
         cause: "first_token", "response", "silence" or "total"; "gave_way" for an attempt that made
             room for another one.
         held_s: Seconds for which the call held its lane.
+
+    Attributes:
+        text_so_far: Of a stream that broke off, what its consumer had got.
     """
+
+    text_so_far: str = ""
 
     def __init__(
         self,

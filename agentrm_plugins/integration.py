@@ -23,19 +23,19 @@ from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.context.recall.rank import Candidate, Corpus
 from agentrm_plugins.context.stores import Row
 from agentrm_plugins.context.stores.base import Fence, Owned, taken_over, written
-from agentrm_plugins.counting.encodings import counter_for, request_counter
+from agentrm_plugins.counting.encodings import counter_for, prepare, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
-from agentrm_plugins.counting.tokens import REPLY_OVERHEAD
 from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import ClosedError
 from agentrm_plugins.hosts.attempt import Attempt
-from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks
+from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks, Reading
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.judgement import judge, judge_response
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import retry_policy
+from agentrm_plugins.hosts.sending import client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.types.arguments import no_such_argument, suggesting
@@ -51,6 +51,7 @@ from agentrm_plugins.types.identity import (
     ACTIVE,
     IDENTITY,
     NOBODY,
+    QUEUED,
     WAITING,
     Active,
     Identity,
@@ -70,8 +71,8 @@ __all__ = [
     "NOBODY",
     "OVERFLOW_SHARE",
     "PROMPT",
+    "QUEUED",
     "RECALL_TOOL",
-    "REPLY_OVERHEAD",
     "ROLES",
     "AsyncChunks",
     "Attempt",
@@ -89,6 +90,7 @@ __all__ = [
     "Passage",
     "Priority",
     "PriorityName",
+    "Reading",
     "Row",
     "RunInfo",
     "Said",
@@ -99,6 +101,7 @@ __all__ = [
     "active_lease",
     "check_core",
     "check_group",
+    "client_timeout_s",
     "copied",
     "core_of",
     "counter_for",
@@ -109,6 +112,7 @@ __all__ = [
     "form_of",
     "hand_off",
     "host_of",
+    "is_sent_once",
     "judge",
     "judge_response",
     "key_fingerprint",
@@ -118,6 +122,7 @@ __all__ = [
     "outcome_of",
     "parse_priority",
     "parse_report",
+    "prepare",
     "reported_usage",
     "request_counter",
     "request_tokens",

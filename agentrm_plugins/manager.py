@@ -81,6 +81,8 @@ class AgentRM:
         boost_every_s: float | None = None,
         service_s_per_1k_tokens: float | None = None,
         share_half_life_s: float | None = None,
+        service_half_life_s: float | None = None,
+        hint_weights: Mapping[Priority | PriorityName, float] | None = None,
         start_levels: Mapping[Priority | PriorityName, int] | None = None,
         scheduler: SchedulerConfig | None = None,
         leases: LeaseConfig | None = None,

@@ -17,6 +17,7 @@ from agentrm_langchain.runs import ChainRun
 from agentrm_langchain.wrap import wrap_chat_model
 
 if TYPE_CHECKING:
+    from agentrm_langchain.managing import manage
     from agentrm_langchain.middleware import AgentRMMiddleware
     from agentrm_langchain.nodes import pre_model_hook
     from agentrm_langchain.summaries import chat_summariser, extractive_summarizer
@@ -29,6 +30,7 @@ __all__ = [
     "ChainRun",
     "chat_summariser",
     "extractive_summarizer",
+    "manage",
     "pre_model_hook",
     "pressure",
     "wrap_chat_model",
@@ -39,6 +41,7 @@ _LATER = {
     "AgentRMMiddleware": "middleware",
     "chat_summariser": "summaries",
     "extractive_summarizer": "summaries",
+    "manage": "managing",
     "pre_model_hook": "nodes",
     "pressure": "views",
 }

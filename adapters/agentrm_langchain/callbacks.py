@@ -78,6 +78,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         (1, 'model')
     """
 
+    agentrm_only_counts = True  # it shows no token to anybody
     raise_error = True  # so that a refusal aborts the call
     run_inline = True  # in order, in the caller's own task and context
 
@@ -210,7 +211,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         """
         held = self._ledger.held.get(run_id.int)
         if held is not None and held.owner == id(self):
-            held.lease.raise_if_reaped()
+            _raise_if_given_up(held.lease)
             held.tally.add(chunk)
             held.lease.beat(1)
 
@@ -223,7 +224,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         held = self._ledger.held.get(run_id.int)
         if held is None or held.owner != id(self):
             return
-        held.lease.raise_if_reaped()
+        _raise_if_given_up(held.lease)
         held.lease.beat(1)
         if held.task is not None:
             try:
@@ -253,7 +254,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         if used is None:
             used = used_or_estimated(held.lease.call, generations, response.llm_output)
         held.lease.settle(used)
-        held.lease.raise_if_reaped()
+        _raise_if_given_up(held.lease)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """The call failed or was cut off: its lane is free, and its endpoint learns why."""
@@ -348,6 +349,16 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         held = self._ledger.held.pop(key, None)
         if held is not None:
             held.end(outcome)
+
+
+def _raise_if_given_up(lease: Lease) -> None:
+    """Raise `CallReaped` for a call that passed a limit; but a chunk that came late has come.
+
+    Whether the provider was silent or the consumer did not ask for more a callback cannot know. So
+    after a silence the lane is free, and no more.
+    """
+    if lease.reap_cause != "silence":
+        lease.raise_if_reaped()
 
 
 def _if_broken(gone: Callable[[], None], task: asyncio.Task[Any]) -> None:

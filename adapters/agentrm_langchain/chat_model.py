@@ -17,36 +17,43 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.uuid import uuid7
-from pydantic import Field, SkipValidation
+from pydantic import Field, PrivateAttr, SkipValidation
 
 from agentrm_langchain import gate
-from agentrm_langchain.delegate import Delegate
-from agentrm_langchain.endpoint import endpoint_of, max_output_of, model_of
-from agentrm_langchain.estimate import input_tokens, prepare
+from agentrm_langchain.endpoint import endpoint_of, host_of_model, max_output_of, model_of
+from agentrm_langchain.estimate import input_tokens
 from agentrm_langchain.hooks import (
     SECONDS,
     Serialized,
     check_model,
     is_sync_only,
     passed,
+    refuses_usage,
     reporting_usage,
     run_of,
     settings,
 )
-from agentrm_langchain.identity import Options, declared, identify, lane_of, noted_thread
-from agentrm_langchain.ledger import RUN, Run, ledger_of
+from agentrm_langchain.identity import Options, declared, identify, lane_of
+from agentrm_langchain.ledger import Run, ledger_of
+from agentrm_langchain.noting import NotedCalls
 from agentrm_langchain.place import Place
+from agentrm_langchain.restarts import streamed, streamed_async
 from agentrm_langchain.sdk import under_management
+from agentrm_langchain.sending import CLIENT, may_hedge, patience_of
 from agentrm_plugins import AgentRM, Call, Lease, Usage
-from agentrm_plugins.integration import Priority, Said, check_core, core_of, retry_policy
+from agentrm_plugins.integration import (
+    Priority,
+    Said,
+    check_core,
+    core_of,
+    prepare,
+    retry_policy,
+)
 
 if TYPE_CHECKING:
-    from langchain_core.language_models import LanguageModelInput
-    from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+    from langchain_core.messages import BaseMessage
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
-    from langchain_core.runnables import RunnableConfig
 
     from agentrm_plugins import RetryPolicy
     from agentrm_plugins.integration import PriorityName
@@ -54,7 +61,7 @@ if TYPE_CHECKING:
 __all__ = ["AgentRMChatModel"]
 
 
-class AgentRMChatModel(Delegate):
+class AgentRMChatModel(NotedCalls):
     """A chat model whose every call passes the core, and which is the inner one in all else.
 
     A call waits for a lane, beats with each streamed chunk and settles with the provider's usage.
@@ -71,15 +78,19 @@ class AgentRMChatModel(Delegate):
         group: The group of lanes.
         wait_timeout_s: Seconds that a call may wait for a lane; None: the core's setting.
         first_token_timeout_s: Seconds of silence before the first chunk (or, without streaming,
-            before the answer); None: the core's setting.
+            before the answer); None: the inner model's own `timeout`, or else the core's setting.
         silence_timeout_s: Seconds of silence between two chunks; None: the core's setting.
         total_timeout_s: Seconds for which a call may hold a lane; None: the core's setting.
         abandon_hung: Whether sync calls run on a worker thread that is left behind when the core
             gives the call up. Without it the caller learns of that only when the call returns.
         retry: A `RetryPolicy`: which failures go again, and how often; "default": the default one;
             None: none does.
-        keep_sdk_retries: Whether the provider's SDK may go on to retry by itself, which holds the
-            lane while it sleeps. Else its retries are off, on a copy of the model.
+        hedge: Whether a second request may be sent when a call is late (see `sending`).
+        adaptive: Whether what is learnt may make a call late; None: the core's setting.
+        on_stall: What becomes of a stream that breaks off after its first words. "error": the error
+            carries the text so far (`text_so_far`). "restart": after a curable one comes a chunk
+            with ``"agentrm_restart": True`` in its `response_metadata`, then the answer anew.
+        keep_sdk_retries: Whether the provider's SDK may retry by itself, which holds the lane.
         fields: Any field of `BaseChatModel` or of the inner model, to change it on a copy.
 
     Raises:
@@ -97,8 +108,13 @@ class AgentRMChatModel(Delegate):
     silence_timeout_s: float | None = None
     total_timeout_s: float | None = None
     abandon_hung: bool = True
+    hedge: bool = True
+    adaptive: bool | None = None
+    on_stall: Literal["error", "restart"] = "error"
     retry: SkipValidation[Any] = Field(default="default", exclude=True, repr=False)
     keep_sdk_retries: bool = False
+
+    _asks_usage: bool = PrivateAttr(default=False)  # we do, not the user
 
     if TYPE_CHECKING:  # the fields of the inner model come by `configurable_fields` and the like
 
@@ -116,6 +132,9 @@ class AgentRMChatModel(Delegate):
             silence_timeout_s: float | None = None,
             total_timeout_s: float | None = None,
             abandon_hung: bool = True,
+            hedge: bool = True,
+            adaptive: bool | None = None,
+            on_stall: Literal["error", "restart"] = "error",
             retry: RetryPolicy | Literal["default"] | None = "default",
             keep_sdk_retries: bool = False,
         ) -> None: ...
@@ -131,7 +150,9 @@ class AgentRMChatModel(Delegate):
             fields = {**settings(inner), **fields}
             inner = inner.inner  # managed twice is managed once
         retry_policy(fields.get("retry", "default"))
-        super().__init__(inner=reporting_usage(inner), rm=rm, **fields)
+        asking = reporting_usage(inner)
+        super().__init__(**{"inner": asking, "rm": rm, **fields})
+        self._asks_usage = asking is not inner
         self.__dict__["inner"] = under_management(self.inner, rm, self.keep_sdk_retries)
         prepare(model_of(self.inner, {}))
 
@@ -203,8 +224,33 @@ class AgentRMChatModel(Delegate):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        hook = self.inner._stream
-        yield from self._stream_of(hook, messages, stop, run_manager, kwargs)
+        begun, again = False, True
+        while again:
+            again = False
+            hook = self._streaming()._stream
+            try:
+                for chunk in self._stream_of(hook, messages, stop, run_manager, kwargs):
+                    begun = True
+                    yield chunk
+            except Exception as error:
+                if begun or not self._stop_asking(error):
+                    raise
+                again = True
+
+    def _streaming(self) -> BaseChatModel:
+        """The inner model, asked for a stream's usage only while its server takes the question."""
+        silent = ledger_of(self.rm).silent
+        if silent and self._asks_usage and host_of_model(self.inner) in silent:
+            return self.inner.model_copy(update={"stream_usage": False})
+        return self.inner
+
+    def _stop_asking(self, error: Exception) -> bool:
+        """Ask this model's server no more for a stream's usage, if it refused just that."""
+        silent, host = ledger_of(self.rm).silent, host_of_model(self.inner)
+        if not self._asks_usage or host in silent or not refuses_usage(error):
+            return False
+        silent.add(host)
+        return True
 
     async def _astream(
         self,
@@ -213,12 +259,21 @@ class AgentRMChatModel(Delegate):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        chunks = self._astream_of(self.inner._astream, messages, stop, run_manager, kwargs)
-        try:
-            async for chunk in chunks:
-                yield chunk
-        finally:
-            await chunks.aclose()
+        begun, again = False, True
+        while again:
+            again = False
+            hook = self._streaming()._astream
+            chunks = self._astream_of(hook, messages, stop, run_manager, kwargs)
+            try:
+                async for chunk in chunks:
+                    begun = True
+                    yield chunk
+            except Exception as error:
+                if begun or not self._stop_asking(error):
+                    raise
+                again = True
+            finally:
+                await chunks.aclose()
 
     def _stream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
@@ -230,35 +285,30 @@ class AgentRMChatModel(Delegate):
             return
 
         def make(lease: Lease) -> Iterator[Any]:
-            return gate.stream(self.rm, lease, work, abandon=self.abandon_hung)
+            return gate.stream(self.rm, lease, work, abandon=self.abandon_hung, whole=run.whole)
 
-        chunks = place.go(self._call(run, messages, kwargs, True), place.opening(make))
-        try:
-            yield from chunks
-        finally:
-            place.leave()
+        yield from streamed(place, self._call(run, messages, kwargs, True), make, self._restarts())
 
     async def _astream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> AsyncGenerator[Any, None]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         place = self._place(run := run_of(run_manager))
-        ours = not place.is_running()
-        if ours:
+        if place.is_running():
+            async for chunk in (chunks := work()):
+                yield chunk
+            await chunks.aclose()
+            return
 
-            async def make(lease: Lease) -> AsyncGenerator[Any, None]:
-                return await gate.stream_async(self.rm, lease, work)
+        async def make(lease: Lease) -> AsyncGenerator[Any, None]:
+            return await gate.stream_async(self.rm, lease, work, whole=run.whole)
 
-            call = self._call(run, messages, kwargs, True)
-            chunks = await place.go_async(call, place.opening_async(make))
-        else:
-            chunks = work()
+        call = self._call(run, messages, kwargs, True)
+        chunks = streamed_async(place, call, make, self._restarts())
         try:
             async for chunk in chunks:
                 yield chunk
         finally:
-            if ours:
-                place.leave()
             await chunks.aclose()
 
     # -- what the call is -------------------------------------------------------------------
@@ -271,10 +321,14 @@ class AgentRMChatModel(Delegate):
     def _place(self, run: Run) -> Place:
         """Where the call is noted while it runs; one of no known run gets a number of its own."""
         number = (uuid7() if run.run_id is None else run.run_id).int
-        return Place(self.rm, number, retry_policy(self.retry))
+        return Place(self.rm, number, retry_policy(self.retry), run)
+
+    def _restarts(self) -> Any:
+        policy = retry_policy(self.retry) if self.on_stall == "restart" else None
+        return core_of(self.rm).restarts(policy)
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
-        run_id, parent, metadata = run
+        run_id, parent, metadata, *_ = run
         hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
         own = self._own
         if hint is None:
@@ -283,6 +337,8 @@ class AgentRMChatModel(Delegate):
         else:
             who = identify(self.rm, own, metadata, root=hint.root, above=hint.parent_agent)
         name = model_of(self.inner, kwargs)
+        patience = patience_of(self.inner, kwargs, self.rm.config.leases.total_timeout_s)
+        own_first_s = self.first_token_timeout_s
         return Call(
             who.agent or "main",
             who.tenant or "default",
@@ -293,115 +349,14 @@ class AgentRMChatModel(Delegate):
             who.parent_agent,
             streaming,
             self.wait_timeout_s,
-            self.first_token_timeout_s,
+            patience.first_s if own_first_s is None else own_first_s,
             self.silence_timeout_s,
-            self.total_timeout_s,
+            patience.total_s if self.total_timeout_s is None else self.total_timeout_s,
             max_output_tokens=max_output_of(self.inner, kwargs),
+            hedge=self.hedge and may_hedge(self.inner, kwargs),
+            adaptive=self.adaptive,
+            timeout_source=CLIENT if own_first_s is None and patience.first_s else "",
         )
-
-    # -- noting the thread and the run, which LangChain does not hand to the hook -----------
-
-    def invoke(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> AIMessage:
-        """Answer; see `BaseChatModel.invoke`."""
-        with noted_thread(config):
-            return super().invoke(input, config, stop=stop, **kwargs)
-
-    async def ainvoke(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> AIMessage:
-        """Answer; see `BaseChatModel.ainvoke`."""
-        with noted_thread(config):
-            return await super().ainvoke(input, config, stop=stop, **kwargs)
-
-    def stream(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> Iterator[AIMessageChunk]:
-        """Stream the answer; see `BaseChatModel.stream`."""
-        noted, (config, run) = noted_thread(config), self._noted(config)
-        chunks = super().stream(input, config, stop=stop, **kwargs)
-        try:
-            token = RUN.set(run)  # only while the hook is entered: between chunks the user runs
-            try:
-                with noted:
-                    first = next(chunks)
-            finally:
-                RUN.reset(token)
-            yield first
-            yield from chunks
-        except StopIteration:
-            return
-        finally:
-            chunks.close()  # type: ignore[attr-defined]
-
-    async def astream(
-        self,
-        input: LanguageModelInput,
-        config: RunnableConfig | None = None,
-        *,
-        stop: list[str] | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[AIMessageChunk]:
-        """Stream the answer; see `BaseChatModel.astream`."""
-        noted, (config, run) = noted_thread(config), self._noted(config)
-        chunks = super().astream(input, config, stop=stop, **kwargs)
-        try:
-            token = RUN.set(run)
-            try:
-                with noted:
-                    first = await anext(chunks)
-            finally:
-                RUN.reset(token)
-            yield first
-            async for chunk in chunks:
-                yield chunk
-        except StopAsyncIteration:
-            return
-        finally:
-            await chunks.aclose()  # type: ignore[attr-defined]
-
-    def _noted(self, config: RunnableConfig | None) -> tuple[RunnableConfig, Run]:
-        config = ensure_config(config)
-        run_id = config.get("run_id")
-        if run_id is None:
-            run_id = config["run_id"] = uuid7()
-        metadata = {**(config.get("metadata") or {}), **(self.metadata or {})}
-        parent = getattr(config.get("callbacks"), "parent_run_id", None)
-        return config, Run(run_id, parent, metadata)
-
-    def _generate_with_cache(
-        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
-    ) -> ChatResult:
-        token = RUN.set(run_of(run_manager))
-        try:
-            return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
-        finally:
-            RUN.reset(token)
-
-    async def _agenerate_with_cache(
-        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
-    ) -> ChatResult:
-        token = RUN.set(run_of(run_manager))
-        try:
-            return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
-        finally:
-            RUN.reset(token)
 
     # -- native protocol events, where the inner model has them -----------------------------
 

@@ -8,7 +8,8 @@ can slip past.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.language_models import BaseChatModel
 from pydantic import Field, SkipValidation
@@ -89,6 +90,8 @@ INHERITED = frozenset(
 )
 
 _BASE_FIELDS = frozenset(BaseChatModel.model_fields)
+_BOTH = ("output_version",)  # read by the public path and by providers
+_CACHED = ("_serialized", "_views")  # of one inner model and one context
 
 
 class Delegate(BaseChatModel):
@@ -141,6 +144,24 @@ class Delegate(BaseChatModel):
                 if not own:
                     return
         super().__setattr__(name, value)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; a field that only the inner model has is changed on a copy of that one."""
+        if deep:
+            return deepcopy(self).model_copy(update=update)
+        own, changes = type(self).model_fields, dict(update or {})
+        theirs = {
+            name: value
+            for name, value in changes.items()
+            if name in type(self.inner).model_fields and (name not in own or name in _BOTH)
+        }
+        if theirs:
+            changes = {name: value for name, value in changes.items() if name in own}
+            changes["inner"] = changes.get("inner", self.inner).model_copy(update=theirs)
+        copied = super().model_copy(update=changes)
+        for name in _CACHED:
+            copied.__dict__.pop(name, None)
+        return copied
 
     def __repr_args__(self) -> Any:
         """What identifies the model, and nothing that could be a secret."""
@@ -270,9 +291,7 @@ class Delegate(BaseChatModel):
         """This model around another inner one; itself if that is the one it has."""
         if inner is self.inner or isinstance(inner, Delegate):
             return self if inner is self.inner else inner
-        copy = self.model_copy(update={"inner": inner})
-        copy.__dict__.pop("_serialized", None)
-        return copy
+        return self.model_copy(update={"inner": inner})
 
     def configurable_fields(
         self, **kwargs: Any

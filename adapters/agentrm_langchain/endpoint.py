@@ -19,7 +19,16 @@ if TYPE_CHECKING:
 
     from langchain_core.language_models import BaseChatModel
 
-__all__ = ["endpoint_of", "host_in", "max_output_of", "model_in", "model_of", "most_in", "name_of"]
+__all__ = [
+    "endpoint_of",
+    "host_in",
+    "host_of_model",
+    "max_output_of",
+    "model_in",
+    "model_of",
+    "most_in",
+    "name_of",
+]
 
 _MODELS = ("model_name", "model", "model_id", "deployment_name", "azure_deployment")
 _HOSTS = (
@@ -106,6 +115,11 @@ def endpoint_of(
             provider, called = params.get("ls_provider"), params.get("ls_model_name")
         host, name = host or provider or "", name or called or ""
     return name_of(host, name, key)
+
+
+def host_of_model(model: BaseChatModel) -> str:
+    """The host that a model asks; "" if it is not known."""
+    return _client_of(model)[0] or host_in(model.__dict__, _known(model.__class__).hosts)
 
 
 def name_of(host: str, model: str, key: str = "") -> str | None:

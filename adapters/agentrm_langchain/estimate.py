@@ -9,19 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.messages import parts_of
-from agentrm_plugins.integration import REPLY_OVERHEAD, form_of, request_counter
+from agentrm_plugins.integration import form_of, request_counter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from langchain_core.messages import BaseMessage
 
-__all__ = ["input_tokens", "prepare"]
-
-
-def prepare(model: str) -> None:
-    """Load the model's encoding now: half a second, once in a process."""
-    request_counter(model).text("hello")
+__all__ = ["input_tokens"]
 
 
 def input_tokens(messages: Sequence[BaseMessage], options: Mapping[str, Any], model: str) -> int:
@@ -32,6 +27,5 @@ def input_tokens(messages: Sequence[BaseMessage], options: Mapping[str, Any], mo
         options: The call's other arguments: tools, functions and a response format count too.
         model: Its name, "" if that is not known.
     """
-    counter = request_counter(model)
-    tokens = REPLY_OVERHEAD + sum([counter.parts(*parts_of(message)) for message in messages])
-    return tokens + counter.tools(form_of(options)) if options else tokens
+    form = form_of(options) if options else ()
+    return request_counter(model).request(map(parts_of, messages), form)

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agentrm_langchain.said import text_of
 from agentrm_langchain.usage import Tally, used_or_estimated
-from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, core_of
+from agentrm_plugins.integration import (
+    AsyncChunks,
+    Attempt,
+    Chunks,
+    Reading,
+    core_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
@@ -37,19 +44,39 @@ async def call_in_thread(rm: AgentRM, lease: Lease, work: Callable[[], Any]) -> 
 
 
 def stream(
-    rm: AgentRM, lease: Lease, work: Callable[[], Iterator[Any]], *, abandon: bool
+    rm: AgentRM,
+    lease: Lease,
+    work: Callable[[], Iterator[Any]],
+    *,
+    abandon: bool,
+    whole: bool = False,
 ) -> Iterator[Any]:
-    """Open the model's stream; on workers that can be left behind, if `abandon`."""
-    tally = Tally(lease.call.estimate)
-    return Chunks(Attempt(core_of(rm).number, lease), work, tally, worker=abandon).begin()
+    """Open the model's stream; on workers that can be left behind, if `abandon`.
+
+    Args:
+        rm: The core.
+        lease: The lane.
+        work: Gives the stream.
+        abandon: Whether it can be left behind when it hangs.
+        whole: Whether nobody sees a chunk before all have come.
+    """
+    attempt = Attempt(core_of(rm).number, lease, Attempt.stays_open)
+    return Chunks(attempt, work, _READING[whole], worker=abandon).begin()
 
 
 async def stream_async(
-    rm: AgentRM, lease: Lease, work: Callable[[], AsyncIterator[Any]]
+    rm: AgentRM, lease: Lease, work: Callable[[], AsyncIterator[Any]], *, whole: bool = False
 ) -> AsyncGenerator[Any, None]:
     """The same in async code."""
-    tally = Tally(lease.call.estimate)
-    return await AsyncChunks(Attempt(core_of(rm).number, lease), work(), tally).begin()
+    attempt = Attempt(core_of(rm).number, lease, Attempt.stays_open)
+    return await AsyncChunks(attempt, work, _READING[whole]).begin()
+
+
+def _tally(lease: Lease) -> Tally:
+    return Tally(lease.call.estimate)
+
+
+_READING = {whole: Reading(_tally, text_of, whole) for whole in (False, True)}
 
 
 def _settle(lease: Lease, result: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel, SimpleChatModel
 
+from agentrm_langchain.endpoint import host_of_model
 from agentrm_langchain.ledger import RUN, Run
 from agentrm_plugins import ConfigError
 
@@ -17,6 +18,7 @@ __all__ = [
     "check_model",
     "is_sync_only",
     "passed",
+    "refuses_usage",
     "reporting_usage",
     "run_of",
     "settings",
@@ -60,19 +62,40 @@ def settings(model: BaseChatModel) -> dict[str, Any]:
     }
 
 
+# Hosts whose own documents take `stream_options` with `include_usage`: the API references of OpenAI
+# and DeepSeek ("Create chat completion"), and that of Azure from 2024-09-01-preview on.
+_REPORTING = ("api.openai.com", "api.deepseek.com", ".openai.azure.com")
+
+
 def reporting_usage(model: BaseChatModel) -> BaseChatModel:
-    """OpenAI models with a base URL or a client of their own are silent about streamed usage."""
+    """Ask for a stream's usage where that is known to be understood, and was left open.
+
+    OpenAI's models are silent about it with a base URL or a client of their own, for many a server
+    answers an error to the question. Of any other host nothing is added to a request: what a stream
+    used is estimated there, unless the user says ``stream_usage=True``.
+    """
     asks = hasattr(type(model), "_should_stream_usage")
     if not asks or getattr(model, "stream_usage", False) is not None:
         return model
+    if not host_of_model(model).partition(":")[0].endswith(_REPORTING):
+        return model
     return model.model_copy(update={"stream_usage": True})
+
+
+def refuses_usage(error: Exception) -> bool:
+    """Whether a server refused a request for the question about its usage."""
+    if getattr(error, "status_code", None) not in {400, 404, 422}:
+        return False
+    text = str(error)
+    return "stream_options" in text or "include_usage" in text
 
 
 def run_of(run_manager: Any) -> Run:
     """The run of this call: its manager's, or what was noted on the way in."""
     if run_manager is None:
         return RUN.get() or _NOWHERE
-    return Run(run_manager.run_id, run_manager.parent_run_id, run_manager.metadata)
+    told = run_manager.metadata
+    return Run(run_manager.run_id, run_manager.parent_run_id, told, callbacks=(run_manager,))
 
 
 def passed(hook: Any, run_manager: Any) -> dict[str, Any]:

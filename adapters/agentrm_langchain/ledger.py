@@ -21,11 +21,20 @@ __all__ = ["RUN", "Held", "Hint", "Ledger", "Run", "ledger_of", "watch"]
 
 
 class Run(NamedTuple):
-    """The LangChain run that a call belongs to, as far as it is known."""
+    """The LangChain run that a call belongs to, as far as it is known.
+
+    Args:
+        run_id: Its number.
+        parent_run_id: That of the run around it.
+        metadata: Its metadata.
+        whole: Whether nobody sees a chunk of its answer before all have come.
+    """
 
     run_id: UUID | None
     parent_run_id: UUID | None
     metadata: Mapping[str, Any]
+    whole: bool = False
+    callbacks: Any = None
 
 
 # LangChain hands no run manager to `_stream`; the wrapped model notes the run here on the way in.
@@ -87,14 +96,16 @@ class Ledger:
         held: Calls that a callback holds a lane for.
         running: Calls that a wrapped model manages.
         hints: What a callback has seen of a call before the wrapped model got it.
+        silent: Hosts that refuse to be asked for a stream's usage.
     """
 
-    __slots__ = ("__weakref__", "held", "hints", "running")
+    __slots__ = ("__weakref__", "held", "hints", "running", "silent")
 
     def __init__(self) -> None:
         self.held: dict[int, Held] = {}
         self.running: dict[int, Lease] = {}
         self.hints: dict[int, Hint] = {}
+        self.silent: set[str] = set()
 
 
 _LEDGERS: weakref.WeakKeyDictionary[AgentRM, Ledger] = weakref.WeakKeyDictionary()

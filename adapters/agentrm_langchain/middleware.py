@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.language_models import BaseChatModel
@@ -68,7 +69,10 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         wait_timeout_s: Seconds that a model call may wait for a lane.
         first_token_timeout_s: Seconds of silence before its first chunk or its answer.
         silence_timeout_s: Seconds of silence between two chunks.
-        total_timeout_s: Seconds for which it may hold a lane.
+        total_timeout_s: Seconds for which it may run.
+        hedge: Whether a second request may be sent when a call is late.
+        adaptive: Whether what is learnt of the endpoint may make a call late.
+        on_stall: What becomes of a stream that breaks off after its first words.
 
     Raises:
         ConfigError: A value that cannot be.
@@ -94,6 +98,9 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         first_token_timeout_s: float | None = None,
         silence_timeout_s: float | None = None,
         total_timeout_s: float | None = None,
+        hedge: bool = True,
+        adaptive: bool | None = None,
+        on_stall: Literal["error", "restart"] = "error",
     ) -> None:
         given = {name: value for name, value in locals().items() if name in OPTIONS}
         super().__init__()
@@ -102,6 +109,8 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         self._own = declared(agent, tenant, priority, group)
         check_core(rm, self._own.group)
         self._tool_lanes = _tool_lanes(rm, tools)
+        if self._tool_lanes is not None:
+            self.__class__ = _with_tool_calls(cast("Any", type(self)))
         # The messages are fitted here, and not by the model once more.
         self._options = {**given, "priority": self._own.said.priority, "context": None}
         self._views = None if context is None else Views(context, rm)
@@ -207,7 +216,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
 
     # -- tool calls -------------------------------------------------------------------------
 
-    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[..., Any]) -> Any:
+    def _wrapped_tool_call(self, request: ToolCallRequest, handler: Callable[..., Any]) -> Any:
         """Run a tool in a lane of its group, if there is one."""
         if not self._needs_lane(request):
             return handler(request)
@@ -218,7 +227,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         finally:
             leave(entered)
 
-    async def awrap_tool_call(
+    async def _awrapped_tool_call(
         self, request: ToolCallRequest, handler: Callable[..., Awaitable[Any]]
     ) -> Any:
         """Do the same in async code: a tool that hangs is cancelled when its lane is lost."""
@@ -252,6 +261,23 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
     def pressure(self) -> dict[SessionKey, Pressure]:
         """How full the window of each live session is; beside `rm.statistics()`."""
         return {} if self.context is None else dict(self.context.statistics())
+
+
+@lru_cache(maxsize=64)
+def _with_tool_calls(kind: type[AgentRMMiddleware]) -> type[AgentRMMiddleware]:
+    """The same class with the hooks of tool calls.
+
+    `create_agent` looks at the class: where it has such a hook an agent gets a node for tools, even
+    without any, and tools that do not exist are no error.
+    """
+    hooks = {
+        "wrap_tool_call": kind._wrapped_tool_call,
+        "awrap_tool_call": kind._awrapped_tool_call,
+        "__module__": kind.__module__,
+        "__doc__": kind.__doc__,
+        "__qualname__": kind.__qualname__,
+    }
+    return type(kind.__name__, (kind,), hooks)
 
 
 def _tool_lanes(rm: AgentRM, tools: str | Literal[False] | None) -> str | None:

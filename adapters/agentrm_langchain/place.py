@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.ledger import ledger_of
+from agentrm_langchain.tracing import traced
 from agentrm_plugins.integration import core_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from agentrm_langchain.ledger import Run
     from agentrm_plugins import AgentRM, Call, Lease, RetryPolicy
 
 __all__ = ["Place"]
@@ -26,11 +28,15 @@ class Place:
         rm: The core.
         key: The number of its run.
         policy: Which failures go again.
+        run: The run, whose tracers are told of waits.
     """
 
-    __slots__ = ("_key", "_ledger", "_policy", "_rm")
+    __slots__ = ("_key", "_ledger", "_policy", "_rm", "_run")
 
-    def __init__(self, rm: AgentRM, key: int, policy: RetryPolicy | None) -> None:
+    def __init__(
+        self, rm: AgentRM, key: int, policy: RetryPolicy | None, run: Run | None = None
+    ) -> None:
+        self._run = run
         self._rm = rm
         self._key = key
         self._policy = policy
@@ -53,7 +59,8 @@ class Place:
         """
         held = self._ledger.held.get(self._key)
         if held is None:
-            return core_of(self._rm).call(call, make, retry=self._policy)
+            with traced(self._run):
+                return core_of(self._rm).call(call, make, retry=self._policy)
         try:
             return make(held.lease)
         except BaseException as error:
@@ -70,7 +77,8 @@ class Place:
         """
         held = self._ledger.held.get(self._key)
         if held is None:
-            return await core_of(self._rm).call_async(call, make, retry=self._policy)
+            with traced(self._run):
+                return await core_of(self._rm).call_async(call, make, retry=self._policy)
         try:
             return await make(held.lease)
         except BaseException as error:

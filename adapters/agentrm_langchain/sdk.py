@@ -1,13 +1,22 @@
 """The provider SDK inside a model, under management: its own retries off, its traffic seen.
 
-The SDKs of OpenAI and Anthropic make copies of their clients with other settings; the model gets
-such copies, the user's own model and clients stay as they are. Where `agentrm_openai` is
-installed, the copies' HTTP transports show the core every header, on success too. Of models of any
-other kind nothing is known: give them their SDK's equivalent of ``max_retries=0`` yourself.
+Retries of an SDK hide refusals from the core and multiply with its own. Four kinds of switch are
+known, and each is turned in a copy: the user's own model and clients stay as they are.
+
+- *clients that make copies of themselves* (OpenAI's, Anthropic's, Groq's and all that are made by
+  the same generator: ``with_options(max_retries=0)``). Where `agentrm_openai` is installed, the
+  copies' HTTP transports show the core every header, on success too;
+- *a field that is read at each call* (Mistral, Gemini, LiteLLM, Cohere, Fireworks);
+- *a client that the model builds from its fields* (OpenRouter);
+- *botocore's handler* (Bedrock): a copy of the client without it.
+
+Of models of any other kind nothing is known: give them their SDK's equivalent of ``max_retries=0``
+yourself. Requests are counted for each in `tests/providers/test_sdk_retries.py`.
 """
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -19,6 +28,17 @@ if TYPE_CHECKING:
 
 __all__ = ["under_management"]
 
+# The value that means a single request; 0 is "the SDK's own default" to Google's.
+_FIELDS = {
+    "ChatMistralAI": 1,
+    "ChatGoogleGenerativeAI": 1,
+    "ChatVertexAI": 1,
+    "ChatLiteLLM": 1,
+    "ChatCohere": 1,
+    "ChatFireworks": 0,
+}
+_OWNED = (("root_client", "client"), ("root_async_client", "async_client"))
+
 
 def under_management(model: BaseChatModel, rm: AgentRM, keep_retries: bool) -> BaseChatModel:
     """The model with its SDK clients under management; itself if it has none that are known.
@@ -28,24 +48,76 @@ def under_management(model: BaseChatModel, rm: AgentRM, keep_retries: bool) -> B
         rm: The core that is shown the headers.
         keep_retries: Whether the SDK goes on to retry by itself.
     """
+    changes = _clients(model, rm, keep_retries)
+    if not keep_retries:
+        changes |= _switches(model, changes)
+    if not changes:
+        return model
+    twin = model.model_copy()
+    twin.__dict__.update(changes)
+    return twin
+
+
+def _clients(model: BaseChatModel, rm: AgentRM, keep_retries: bool) -> dict[str, Any]:
+    """Copies of the clients that can make some, by the fields that hold them."""
     changes: dict[str, Any] = {}
-    for root, resource in (("root_client", "client"), ("root_async_client", "async_client")):
-        client = model.__dict__.get(root)
-        managed = None if client is None else _managed(client, rm, keep_retries)
-        # A model whose resource is none of its root's was given a client of its own (a mock).
-        if managed is not None and _owner(model.__dict__.get(resource)) is client:
-            changes[root] = managed
-            changes[resource] = managed.chat.completions
+    for root, resource in _OWNED:
+        # What is asked is the resource; Groq's models have no root, xAI's another one. A resource
+        # without an owner was given by the user (a mock).
+        owner, client = _owner(model.__dict__.get(resource)), model.__dict__.get(root)
+        managed = None if owner is None else _managed(owner, rm, keep_retries)
+        if managed is None:
+            continue
+        changes[resource] = managed.chat.completions
+        if client is not None:
+            changes[root] = managed if owner is client else _managed(client, rm, keep_retries)
     for name in ("_client", "_async_client"):
         if isinstance(getattr(type(model), name, None), cached_property):
             managed = _managed(getattr(model, name), rm, keep_retries)
             if managed is not None:
                 changes[name] = managed
-    if not changes:
-        return model
-    copy = model.model_copy()
-    copy.__dict__.update(changes)
-    return copy
+    return changes
+
+
+def _switches(model: BaseChatModel, changed: dict[str, Any]) -> dict[str, Any]:
+    """What turns retries off where no client could be copied."""
+    kinds = [kind.__name__ for kind in type(model).__mro__]
+    changes: dict[str, Any] = {}
+    for kind in kinds:
+        if kind in _FIELDS and "max_retries" in model.__dict__ and not changed:
+            changes["max_retries"] = _FIELDS[kind]
+    client = model.__dict__.get("client")
+    if "ChatOpenRouter" in kinds and client is not None:
+        changes |= _rebuilt(model, client)
+    elif hasattr(type(client), "_make_api_call"):
+        changes["client"] = _without_botocore_retries(client)
+    return changes
+
+
+def _rebuilt(model: BaseChatModel, client: Any) -> dict[str, Any]:
+    """The client that the model would have built with no retries, on the same connections."""
+    build = getattr(model, "_build_client", None)
+    before = getattr(client, "sdk_configuration", None)
+    if build is None or before is None:
+        return {}
+    bare = model.model_copy(update={"max_retries": 0})
+    made = bare._build_client()  # type: ignore[attr-defined]
+    made.sdk_configuration.retry_config = None
+    for name in ("client", "async_client"):
+        setattr(made.sdk_configuration, name, getattr(before, name))
+    return {"max_retries": 0, "client": made}
+
+
+def _without_botocore_retries(client: Any) -> Any:
+    """A copy of a botocore client that asks nobody whether to send a request again."""
+    twin = object.__new__(type(client))  # its `__getattr__` does not stand a plain copy
+    twin.__dict__.update(client.__dict__)
+    twin._endpoint = copy.copy(client._endpoint)
+    events = copy.copy(client._endpoint._event_emitter)
+    name = client.meta.service_model.service_id.hyphenize()
+    events.unregister(f"needs-retry.{name}", unique_id=f"retry-config-{name}")
+    twin._endpoint._event_emitter = events
+    return twin
 
 
 def _owner(resource: Any) -> Any:

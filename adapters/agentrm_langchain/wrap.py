@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from agentrm_langchain.chat_model import AgentRMChatModel
-from agentrm_plugins.integration import suggesting
+from agentrm_langchain.configurable import is_configurable, managed_configurable
+from agentrm_plugins.integration import check_core, suggesting
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -44,11 +45,15 @@ def wrap_chat_model(
     first_token_timeout_s: float | None = None,
     silence_timeout_s: float | None = None,
     total_timeout_s: float | None = None,
+    hedge: bool = True,
+    adaptive: bool | None = None,
+    on_stall: Literal["error", "restart"] = "error",
 ) -> AgentRMChatModel:
     """Manage a chat model: the same model to everybody, but every call passes the core.
 
     Args:
-        model: Any chat model. It is not changed. Wrap it before `bind_tools` and the like.
+        model: Any chat model, also one of ``init_chat_model(configurable_fields=...)``, which stays
+            configurable. It is not changed. Wrap it before `bind_tools` and the like.
         rm: The core.
         agent: This and the following, but for `context`: as for `AgentRMChatModel`.
         tenant: Who pays.
@@ -62,7 +67,10 @@ def wrap_chat_model(
         wait_timeout_s: Seconds that a call may wait for a lane.
         first_token_timeout_s: Seconds of silence before the first chunk or the answer.
         silence_timeout_s: Seconds of silence between two chunks.
-        total_timeout_s: Seconds for which a call may hold a lane.
+        total_timeout_s: Seconds for which a call may run.
+        hedge: Whether a second request may be sent when a call is late.
+        adaptive: Whether what is learnt of the endpoint may make a call late.
+        on_stall: What becomes of a stream that breaks off after its first words.
 
     Raises:
         ConfigError: `model` is no chat model, `rm` is no core, or an option has a bad value.
@@ -81,6 +89,12 @@ def wrap_chat_model(
 
 def managed_model(model: Any, rm: AgentRM, options: Mapping[str, Any]) -> AgentRMChatModel:
     """Manage a model by these `OPTIONS`; those with their default value leave it as it is."""
+    if is_configurable(model):
+        check_core(rm, options["group"])
+        return cast(
+            "AgentRMChatModel",
+            managed_configurable(model, lambda made: managed_model(made, rm, options)),
+        )
     given = {name: value for name, value in options.items() if value != OPTIONS[name]}
     if given.get("context") is not None or hasattr(type(model), "_with_context"):
         from agentrm_langchain.contextual import ContextChatModel

@@ -67,7 +67,7 @@ def managed_node(
     """
     check_group("lane", lane, rm.config.groups, none=True)
     options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)
-    name = getattr(fn, "__name__", None) or fn.__class__.__name__
+    name = name_of_task(fn)
     known = gate_of(fn.func if isinstance(fn, _TaskFunction) else fn)
     if known is not None and known.rm is rm:
         return fn
@@ -113,11 +113,19 @@ def manage_function(fn: Any, gate: Gate) -> Any:
     functools.update_wrapper(managed, fn)
     # LangGraph looks one step down for subgraphs. What it would have found, it still finds.
     managed.__wrapped__ = getattr(inner, "__wrapped__", fn)
+    if not hasattr(fn, "__name__"):
+        managed.__name__ = name_of_task(fn)
     if not hasattr(fn, "__qualname__"):
         del managed.__module__  # no name of its own: no cache key of its own, as before
     managed.__dict__[GATE] = gate
     gate.carried = True
     return managed
+
+
+def name_of_task(fn: Any) -> str:
+    """What LangGraph calls a task: a partial is called by its function, an object by its class."""
+    named = getattr(fn, "__name__", None) or getattr(getattr(fn, "func", None), "__name__", None)
+    return str(named or fn.__class__.__name__)
 
 
 def _managed_sync(fn: Callable[..., Any], gate: Gate) -> Any:
@@ -131,7 +139,7 @@ def _managed_sync(fn: Callable[..., Any], gate: Gate) -> Any:
                 return fn(*args, **kwargs)
             token = var_child_runnable_config.set(own)
             try:
-                return fn(*args, **_injected(kwargs, own))
+                return fn(*args, **_injected(kwargs, config, own))
             finally:
                 var_child_runnable_config.reset(token)
 
@@ -151,7 +159,7 @@ def _managed_async(fn: Callable[..., Any], gate: Gate) -> Any:
                 return await fn(*args, **kwargs)
             token = var_child_runnable_config.set(own)
             try:
-                return await fn(*args, **_injected(kwargs, own))
+                return await fn(*args, **_injected(kwargs, config, own))
             finally:
                 var_child_runnable_config.reset(token)
 
@@ -160,14 +168,29 @@ def _managed_async(fn: Callable[..., Any], gate: Gate) -> Any:
     return managed
 
 
-def _injected(kwargs: dict[str, Any], own: RunnableConfig) -> dict[str, Any]:
-    """What LangGraph injected, wired to the lease."""
-    runtime = own.get("configurable", {}).get(CONFIG_KEY_RUNTIME)
+def _injected(
+    kwargs: dict[str, Any], config: RunnableConfig | None, own: RunnableConfig
+) -> dict[str, Any]:
+    """What LangGraph injected, wired to the lease. A task's own argument of that name stays.
+
+    Args:
+        kwargs: As LangGraph gives them.
+        config: The config that it injected from.
+        own: That config, wired.
+    """
+    given, wired = _runtime_of(config), _runtime_of(own)
     patch: dict[str, Any] = {}
-    if "config" in kwargs:
-        patch["config"] = own
-    if runtime is not None and "runtime" in kwargs:
-        patch["runtime"] = runtime
-    if runtime is not None and "writer" in kwargs:
-        patch["writer"] = runtime.stream_writer
-    return {**kwargs, **patch}
+    if given is not None and wired is not None:
+        if _runtime_of(kwargs.get("config")) is given:
+            patch["config"] = own
+        if kwargs.get("runtime") is given:
+            patch["runtime"] = wired
+        if kwargs.get("writer") is given.stream_writer:
+            patch["writer"] = wired.stream_writer
+    return {**kwargs, **patch} if patch else kwargs
+
+
+def _runtime_of(config: Any) -> Any:
+    """LangGraph's runtime in a config; None where there is none, or where it is no config."""
+    configurable = config.get("configurable") if isinstance(config, dict) else None
+    return configurable.get(CONFIG_KEY_RUNTIME) if isinstance(configurable, dict) else None

@@ -143,7 +143,10 @@ class _Calls:
         self._call = call
 
     def __call__(self, func: Any, task_input: Any, **options: Any) -> Any:
-        from agentrm_langgraph.functions import manage_function  # they know each other
+        from agentrm_langgraph.functions import (  # they know each other
+            manage_function,
+            name_of_task,
+        )
         from agentrm_langgraph.hoist import gate_of
 
         lease, call = self._guard.lease, self._call
@@ -153,8 +156,7 @@ class _Calls:
             lease.raise_if_reaped()
             lease.beat()
         if gate_of(func) is None:
-            name = getattr(func, "__name__", func.__class__.__name__)
-            func = manage_function(func, self._guard.gate.for_task(name))
+            func = manage_function(func, self._guard.gate.for_task(name_of_task(func)))
         return call(func, task_input, **options)
 
 

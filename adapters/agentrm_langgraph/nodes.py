@@ -45,7 +45,8 @@ class ManagedNode(PregelNode):
         own.agentrm_gate = gate
         if bound is not None:
             own.bound = bound
-            own.subgraphs = [bound]  # type: ignore[list-item] # only graphs are replaced
+            # LangGraph lists only those that keep a state of their own: not `checkpointer=False`.
+            own.subgraphs = [bound] if node.subgraphs else []  # type: ignore[list-item]
         return own
 
     def copy(self, update: dict[str, Any]) -> PregelNode:

@@ -7,14 +7,16 @@ begun with its first piece; until then an error goes back to the flow.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from openai import AsyncStream, Stream
 from openai._legacy_response import LegacyAPIResponse
 from openai._response import BaseAPIResponse
 
+from agentrm_openai.said import text_of
 from agentrm_openai.usage import Tally, usage_of_body, used_or_estimated
-from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, core_of
+from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading, core_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,43 +30,59 @@ def attempt(rm: AgentRM, lease: Lease, send: Callable[[], Any]) -> Any:
     """Send a request in the lease's lane.
 
     Raises:
-        CallReaped: The lane was lost; the thread was woken from its read.
+        CallReaped: A limit was passed; the thread was woken from its read.
         Exception: What the SDK raised; the lease is left to the flow.
     """
+
+    def fork(one: Attempt) -> Callable[[], Any]:
+        return partial(_sent, one, send)
+
     one = Attempt(core_of(rm).number, lease, _settle)
-
-    def work() -> Any:
-        answer = send()
-        stream = _stream_of(answer)
-        if stream is not None:
-            pieces = stream._iterator
-            chunks = Chunks(one, lambda: pieces, Tally(lease.call.estimate), worker=False)
-            stream._iterator = chunks.begin()
-            _on_close(stream.response, chunks.closed)
-        return answer
-
-    return one.here(work)
+    return one.here(fork(one), fork)
 
 
 async def attempt_async(rm: AgentRM, lease: Lease, send: Callable[[], Awaitable[Any]]) -> Any:
-    """The same in a task, which is cancelled out of its wait when the lane is lost.
+    """The same in a task, which is cancelled out of its wait.
 
     Raises:
-        CallReaped: The lane was lost.
+        CallReaped: A limit was passed.
         Exception: What the SDK raised; the lease is left to the flow.
     """
+
+    def fork(one: Attempt) -> Callable[[], Awaitable[Any]]:
+        return partial(_sent_async, one, send)
+
     one = Attempt(core_of(rm).number, lease, _settle)
+    return await one.in_task(fork(one), fork)
 
-    async def work() -> Any:
-        answer = await send()
-        stream = _stream_of(answer)
-        if stream is not None:
-            chunks = AsyncChunks(one, stream._iterator, Tally(lease.call.estimate))
-            stream._iterator = await chunks.begin()
-            _on_close(stream.response, chunks.closed)
-        return answer
 
-    return await one.in_task(work)
+def _sent(one: Attempt, send: Callable[[], Any]) -> Any:
+    answer = send()
+    stream = _stream_of(answer)
+    if stream is not None:
+        pieces = stream._iterator
+        chunks = Chunks(one, lambda: pieces, _READING, worker=False)
+        stream._iterator = chunks.open().rest()
+        _on_close(stream.response, chunks.closed)
+    return answer
+
+
+async def _sent_async(one: Attempt, send: Callable[[], Awaitable[Any]]) -> Any:
+    answer = await send()
+    stream = _stream_of(answer)
+    if stream is not None:
+        pieces = stream._iterator
+        chunks = AsyncChunks(one, lambda: pieces, _READING)
+        stream._iterator = (await chunks.open()).rest()
+        _on_close(stream.response, chunks.closed)
+    return answer
+
+
+def _tally(lease: Lease) -> Tally:
+    return Tally(lease.call.estimate)
+
+
+_READING = Reading(_tally, text_of)
 
 
 def _stream_of(answer: Any) -> Any:

@@ -9,6 +9,7 @@ import httpx2
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 from agentrm_openai.exchange import ResponseObserver
+from agentrm_openai.forking import own_connections_after_fork
 from agentrm_openai.observer import CoreObserver
 from agentrm_openai.transport import ManagedAsyncTransport, ManagedTransport, TransportBase
 from agentrm_plugins import AgentRM, ConfigError
@@ -108,7 +109,9 @@ def _wrapped(
     transport: Any, kind: type[TransportBase], observer: ResponseObserver, options: dict[str, Any]
 ) -> TransportBase:
     inner = transport.inner if isinstance(transport, TransportBase) else transport
-    return kind(observer, inner, **options)
+    wrapped = kind(observer, inner, **options)
+    own_connections_after_fork(wrapped)
+    return wrapped
 
 
 def _transport_kind(client: object) -> type[TransportBase]:

@@ -6,11 +6,14 @@ streaming responses) ends in the client's one method `request`, so that is where
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import replace
+from functools import cached_property, lru_cache, wraps
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import openai
 from openai._base_client import SyncAPIClient
+from tenacity import stop_after_attempt, stop_any
 
 from agentrm_openai.attempts import attempt, attempt_async
 from agentrm_openai.clients import observed_twin
@@ -21,6 +24,7 @@ from agentrm_plugins.integration import (
     check_core,
     core_of,
     parse_priority,
+    prepare,
     retry_policy,
     suggesting,
 )
@@ -50,13 +54,14 @@ def manage_client(
     first_token_timeout_s: float | None = None,
     silence_timeout_s: float | None = None,
     total_timeout_s: float | None = None,
+    hedge: bool = True,
+    adaptive: bool | None = None,
 ) -> _Client:
     """The same client to everybody, but every question to a model passes the core.
 
     Managed are chat completions, responses, embeddings and text completions, in all their forms;
-    everything else (files, images, audio, websockets) passes as before. Each call takes one lane
-    and settles with the usage that the provider reports. A call inside a managed model call (a
-    wrapped chat model around this client) is part of that one.
+    everything else passes as before. Each call takes one lane and settles with the usage that the
+    provider reports. A call inside a managed model call is part of that one.
 
     Args:
         client: An `openai.OpenAI` or `AsyncOpenAI`, Azure's too. It is not changed; the connections
@@ -68,29 +73,28 @@ def manage_client(
         tenant: Who pays for them.
         priority: "interactive", "batch" or "background": where the agent starts.
         group: The group of lanes.
-        retry: Which failures go again, holding nothing meanwhile; None: none does. A stream goes
-            again only before its first piece.
-        keep_sdk_retries: Whether the SDK may go on to retry by itself, holding the lane.
-        wait_timeout_s: Seconds that a call may wait for a lane; this and the following: None is
-            the core's setting.
-        first_token_timeout_s: Seconds of silence before the first piece or the answer.
+        retry: Which failures go again; None: none. A stream only before its first words.
+        keep_sdk_retries: Whether the SDK may retry calls by itself too, holding the lane. Requests
+            that ask no model keep its retries anyway; `with_options(max_retries=)` bounds ours.
+        wait_timeout_s: Seconds that a call may wait for a lane; None: the core's; as below.
+        first_token_timeout_s: Seconds of silence before the first piece or the answer; None: the
+            client's own `timeout`, if one was set.
         silence_timeout_s: Seconds of silence between two pieces.
-        total_timeout_s: Seconds for which a call may hold a lane.
+        total_timeout_s: Seconds for which a call may run.
+        hedge: Whether a second request may be sent when a call is late. It never is for what does
+            more at the provider than answer: stored or background Responses, tools that it runs.
+        adaptive: Whether what is learnt of the endpoint may make a call late.
 
     Raises:
         ConfigError: `client` or `rm` is none, or an argument has a bad value.
         ClosedError: The core is closed.
     """
     _check(client, rm)
+    prepare("")  # of the usual encoding: which models will be asked nobody knows yet
     terms = Terms(
-        agent,
-        tenant,
-        parse_priority(priority),
-        group,
-        wait_timeout_s,
-        first_token_timeout_s,
-        silence_timeout_s,
-        total_timeout_s,
+        *(agent, tenant, parse_priority(priority), group),
+        *(wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s),
+        *(hedge, adaptive),
     )
     check(rm, terms)
     management = _Management(rm, terms, retry_policy(retry), keep_sdk_retries)
@@ -118,39 +122,70 @@ class _Management:
         self.policy = policy
         self.keep_sdk_retries = keep_sdk_retries
 
+    def bounded(self, max_retries: int) -> _Management:
+        """The same, with at most so many retries: what `with_options` says holds for ours too."""
+        policy = self.policy
+        if policy is not None:
+            stop = stop_any(policy.stop, stop_after_attempt(max_retries + 1))
+            policy = replace(policy, stop=stop)
+        return _Management(self.rm, self.terms, policy, self.keep_sdk_retries)
+
     def declare(self, client: Any, options: Any, stream: bool) -> tuple[Call | None, Any]:
-        """The call that a request is (None: it needs no lane), and the request as it is sent."""
+        """The call that a request is (None: it needs no lane), and the request as it is sent.
+
+        What asks no model passes as it is, with the retries that the client has.
+        """
         if not is_model_call(options.method, options.url):
             return None, options
+        changes: dict[str, Any] = {} if self.keep_sdk_retries else {"max_retries": 0}
         given = options.headers if isinstance(options.headers, dict) else {}
         said = {name.lower(): value for name, value in given.items() if name.lower() in HEADERS}
         if said:
-            sent = {name: value for name, value in given.items() if name.lower() not in HEADERS}
-            options = options.model_copy(update={"headers": sent})
+            changes["headers"] = {k: v for k, v in given.items() if k.lower() not in HEADERS}
+        if changes:
+            options = options.model_copy(update=changes)
         outer = active_lease(self.rm)
         if outer is not None and outer.call.endpoint is not None:
             return None, options  # part of a managed model call
         streaming = stream or given.get(_RAW) == "stream"
-        call = self.terms.call(self.rm, client, options.json_data, said, streaming=streaming)
+        call = self.terms.call(self.rm, client, options, said, streaming=streaming)
         return call, options
 
 
 def _manage(client: Any, management: _Management) -> Any:
-    options: dict[str, Any] = {} if management.keep_sdk_retries else {"max_retries": 0}
-    twin = observed_twin(client._client, management.rm)
-    if twin is not None:
-        options["http_client"] = twin
+    """A client of the same class and state over the same connections, whose requests are managed.
+
+    It is no `copy()` of the SDK's: that one asks the constructor, which a user's own class may have
+    changed, and forgets some of the client's settings.
+    """
     origin = _origin(client)
     managed: Any = object.__new__(_managed_class(origin))
-    managed.__dict__.update(origin.copy(client, **options).__dict__)
+    for name, value in client.__dict__.items():
+        if not isinstance(getattr(origin, name, None), cached_property):  # they know their client
+            managed.__dict__[name] = value
+    twin = observed_twin(client._client, management.rm)
+    if twin is not None:
+        managed._client = twin
     managed._agentrm = management
     return managed
 
 
 @lru_cache(maxsize=32)
-def _managed_class(origin: type) -> type:
+def _managed_class(origin: type[Any]) -> type[Any]:
     base = _ManagedSync if issubclass(origin, SyncAPIClient) else _ManagedAsync
-    return type(f"Managed{origin.__name__}", (base, origin), {"__doc__": origin.__doc__})
+
+    @wraps(origin.copy)
+    def copy(self: Any, **options: Any) -> Any:
+        made = origin.copy(self, **options)
+        made._strict_response_validation = self._strict_response_validation
+        management, most = self._agentrm, options.get("max_retries")
+        if isinstance(most, int):
+            management = management.bounded(most)
+        return _manage(made, management)
+
+    body: dict[str, Any] = {"__doc__": origin.__doc__, "__module__": origin.__module__}
+    body |= {"copy": copy, "with_options": copy, "__signature__": signature(origin)}
+    return type(f"Managed{origin.__name__}", (base, origin), body)
 
 
 class _Managed:
@@ -158,12 +193,6 @@ class _Managed:
 
     _is_managed = True
     _agentrm: _Management
-
-    def copy(self, **options: Any) -> Any:
-        """A client with other options, managed as this one is."""
-        return _manage(_origin(self).copy(self, **options), self._agentrm)
-
-    with_options = copy
 
 
 def _origin(client: Any) -> Any:

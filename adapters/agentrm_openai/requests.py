@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import openai
+
 from agentrm_plugins import Call, Usage
 from agentrm_plugins.integration import (
     Endpoint,
     Priority,
     Said,
     check_core,
+    client_timeout_s,
     core_of,
     host_of,
+    is_sent_once,
     key_fingerprint,
     parse_priority,
     request_tokens,
@@ -30,6 +34,7 @@ __all__ = ["HEADERS", "Terms", "is_model_call"]
 
 _PATHS = ("/chat/completions", "/responses", "/embeddings", "/completions")
 HEADERS = ("x-agentrm-agent", "x-agentrm-tenant", "x-agentrm-priority")
+_CLIENT = "the client's timeout"
 _MOST = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
@@ -50,19 +55,22 @@ class Terms:
     first_token_timeout_s: float | None
     silence_timeout_s: float | None
     total_timeout_s: float | None
+    hedge: bool = True
+    adaptive: bool | None = None
 
     def call(
-        self, rm: AgentRM, client: Any, body: Any, said: Mapping[str, str], *, streaming: bool
+        self, rm: AgentRM, client: Any, options: Any, said: Mapping[str, str], *, streaming: bool
     ) -> Call:
         """The call that this request is.
 
         Args:
             rm: The core.
             client: The SDK's client.
-            body: The request's JSON.
+            options: The request, as the SDK has it.
             said: What its headers (`HEADERS`) said of the caller.
             streaming: Whether the answer comes piece by piece.
         """
+        body = options.json_data
         given = body if isinstance(body, dict) else {}
         words = Said(
             said.get(HEADERS[0]),
@@ -73,6 +81,11 @@ class Terms:
         who = resolve(core_of(rm).number, words, own, run_around())
         model = given.get("model")
         model = model if isinstance(model, str) else ""
+        patience_s = _patience_s(client, options)
+        limit_s, ours_s = rm.config.leases.total_timeout_s, self.first_token_timeout_s
+        longer = patience_s is not None and limit_s is not None and patience_s > limit_s
+        total_s = patience_s if longer and self.total_timeout_s is None else self.total_timeout_s
+        responses = options.url.split("?", maxsplit=1)[0].rstrip("/").endswith("/responses")
         return Call(
             who.agent or "main",
             who.tenant or "default",
@@ -83,11 +96,24 @@ class Terms:
             who.parent_agent,
             streaming,
             self.wait_timeout_s,
-            self.first_token_timeout_s,
+            patience_s if ours_s is None else ours_s,
             self.silence_timeout_s,
-            self.total_timeout_s,
+            total_s,
             max_output_tokens=_most(given),
+            hedge=self.hedge and not is_sent_once(given, responses=responses),
+            adaptive=self.adaptive,
+            timeout_source=_CLIENT if ours_s is None and patience_s else "",
         )
+
+
+def _patience_s(client: Any, options: Any) -> float | None:
+    """What the user gave this request, or the client, as its timeout; None if nothing."""
+    given = options.timeout
+    if isinstance(given, openai.NotGiven):
+        given = client.timeout
+        if given == openai.DEFAULT_TIMEOUT:
+            return None
+    return client_timeout_s(openai.Timeout(None) if given is None else given)
 
 
 def _endpoint(client: Any, model: str) -> str:

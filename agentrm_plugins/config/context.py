@@ -37,12 +37,12 @@ class ContextConfig:
         prefix_goal: Share of the tokens sent that is to be an unchanged prefix of the request
             before, as far as can be predicted. Where a compaction to `low_mark` would miss it, more
             leaves and is told at more length.
-        hot_share: Share of the budget that the newest messages keep when more leaves for that
-            reason. Guessed: at 4,000 tokens the last step or two.
-        warm_share: Most of the budget that the notes of compacted episodes may take. Measured on
-            `benchmarks/context` at 4,000 tokens: 0.45 kept 96 % of the facts and changed 1 % more
-            of what is sent.
-        recall_share: Most of the budget that recalled passages may take; 0 switches recall off.
+        hot_share: Share of the free room (the budget less system prompt and tools) that the newest
+            messages keep, word for word, before notes get any. Guessed: the last few steps.
+        warm_share: Most of the free room that the notes of compacted episodes may take; less where
+            `hot_share`, `recall_share` and a fifth for what is to come leave less.
+        recall_share: Of the free room, what recalled passages may take in any case; a question may
+            have up to half of it while nothing else needs it. 0 switches recall off.
         tool_result_keep: Newest groups of tool calls whose results are never shortened, as long as
             the budget can be met with them. 2 was guessed: the last step and the one before it.
         tool_result_floor_tokens: Results smaller than this are not worth a stub. Guessed: a stub
@@ -57,6 +57,10 @@ class ContextConfig:
             follows them, so that roles take turns as strict chat templates demand. The adapters do
             so by themselves after a provider has said that it wants it.
         pressure_line: Add a line that tells the model how full its window is.
+        embeddings: Finds passages by meaning beside those by words: any LangChain `Embeddings`, any
+            object with `embed_documents` and `embed_query`, or a function from texts to vectors.
+            Passages are embedded in the background, in batches, and their vectors kept in the
+            archive; a question is embedded in its turn. None: words alone.
         unknown_blocks: "keep": a content block of unknown type is passed on as it is, counted by
             its JSON text, and named in the view's repairs. "error": `BadMessage`.
         on_store_error: "keep": a turn goes on when the store refuses; what is not archived stays
@@ -79,6 +83,7 @@ class ContextConfig:
     summary_role: str = "user"
     alternate: bool = False
     pressure_line: bool = False
+    embeddings: Any | None = None
     unknown_blocks: str = "keep"
     on_store_error: str = "keep"
 
@@ -102,6 +107,10 @@ class ContextConfig:
             way = "warm_share and recall_share together at most 0.9"
             raise ConfigError("warm_share", self.warm_share, way)
         check_name("model", self.model)
+        embeds = hasattr(self.embeddings, "embed_documents") or callable(self.embeddings)
+        if self.embeddings is not None and not embeds:
+            way = "give LangChain Embeddings, or a function from a list of texts to vectors"
+            raise ConfigError("embeddings", type(self.embeddings).__name__, way)
         for name, words in (
             ("summary_role", ("user", "system")),
             ("unknown_blocks", ("keep", "error")),

@@ -118,7 +118,7 @@ class SchedulerConfig:
     num_queues: int = 4
     time_quanta_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
     service_half_life_s: float = 60.0
-    hint_weights: Mapping[Priority | str, float] = field(
+    hint_weights: Mapping[Priority | PriorityName, float] = field(
         default_factory=lambda: MappingProxyType(
             {Priority.INTERACTIVE: 8.0, Priority.BATCH: 2.0, Priority.BACKGROUND: 1.0}
         )

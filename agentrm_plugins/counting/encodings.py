@@ -15,8 +15,9 @@ from tiktoken.model import MODEL_PREFIX_TO_ENCODING, MODEL_TO_ENCODING
 
 from agentrm_plugins.counting.ranks import SHIPPED, EncodingDataError, load_encoding
 from agentrm_plugins.counting.tokens import TokenCounter, estimate_text
+from agentrm_plugins.counting.warming import is_ready, warm_up
 
-__all__ = ["counter_for", "encoding_name", "request_counter"]
+__all__ = ["counter_for", "encoding_name", "prepare", "request_counter"]
 
 _LATER_PREFIXES = (("gpt-4.1", "o200k_base"), ("gpt-4o", "o200k_base"), ("gpt-5", "o200k_base"),
                    ("o4", "o200k_base"), ("gpt-oss", "o200k_harmony"))  # fmt: skip
@@ -65,6 +66,11 @@ def request_counter(model: str) -> TokenCounter:
     return TokenCounter(model, _remembering(name or "o200k_base"), exact=name is not None)
 
 
+def prepare(model: str) -> None:
+    """Have the model's encoding built: now, or in a thread where this one runs an event loop."""
+    warm_up(encoding_name(model) or "o200k_base")
+
+
 @cache
 def _remembering(encoding: str) -> Callable[[str], int]:
     known: dict[int, int] = {}
@@ -73,6 +79,8 @@ def _remembering(encoding: str) -> Callable[[str], int]:
         key = hash(text)
         tokens = known.get(key)
         if tokens is None:
+            if not is_ready(encoding):
+                return estimate_text(text)
             if len(known) >= _REMEMBERED:
                 known.clear()
             tokens = known[key] = _counted(encoding, text)

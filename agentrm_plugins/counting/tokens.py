@@ -158,6 +158,10 @@ class TokenCounter:
         """Count a whole request."""
         return REPLY_OVERHEAD + sum(map(self.message, messages)) + self.tools(tools)
 
+    def request(self, parts: Iterable[Any], form: Sequence[Any] = ()) -> int:
+        """Count a whole request by its messages' parts (see `parts`) and what describes its form."""
+        return REPLY_OVERHEAD + sum([self.parts(*part) for part in parts]) + self.tools(form)
+
     def tools(self, tools: Sequence[Any]) -> int:
         """Count what describes tools and the form of the answer: JSON schemas.
 

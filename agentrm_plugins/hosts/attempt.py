@@ -8,26 +8,31 @@ how it ends:
 - well: `settle`, which the adapter gives, charges what the provider counted;
 - with an error: the lease is left to the flow, which may let the call go again. What LangGraph
   raises to steer a graph is no failure;
-- reaped: the caller gets `CallReaped`, at once where it can be left or cancelled, else when the
-  work ends. `CancelledError` is never born inside the work;
-- late: a worker that was left behind settles with what it brings.
+- late: the core suspects it, and a further attempt is sent beside it (`hosts.race`);
+- past a configured limit: the caller gets `CallReaped`, at once where it can be left or cancelled,
+  else when the work ends. `CancelledError` is never born inside the work;
+- left behind: a worker settles with what it brings at last.
 """
 
 from __future__ import annotations
 
 import asyncio
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.errors import CallReaped
-from agentrm_plugins.hosts.guards import ReapGuard, outcome_of
+from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.hosts.guards import outcome_of
+from agentrm_plugins.hosts.race import Race, Task, WorkerRun
+from agentrm_plugins.hosts.race_here import HereRun
+from agentrm_plugins.hosts.race_tasks import TaskRun
 from agentrm_plugins.hosts.workers import Job, hand_off
-from agentrm_plugins.types.calls import Outcome
+from agentrm_plugins.types.calls import Outcome, Usage
 from agentrm_plugins.types.identity import ACTIVE, active_in
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from contextvars import Context
 
     from agentrm_plugins.hosts.lease import Lease
 
@@ -44,81 +49,116 @@ class Attempt:
         lease: The lane.
         settle: Told the lease and what the work gave: settles with what that used. None: it used
             nothing that anybody counts.
+
+    Attributes:
+        active: What the code inside the attempt sees of its call.
+        tally: What it has cost so far, if somebody counts: asked when it is cut off.
     """
 
-    __slots__ = ("_settle", "active", "lease")
+    __slots__ = ("_core", "_settle", "active", "lease", "tally")
 
     def __init__(
         self, core: int, lease: Lease, settle: Callable[[Lease, Any], None] | None = None
     ) -> None:
         self.lease = lease
         self.active = active_in(core, lease.ticket, lease.call)
+        self.tally: Callable[[], Usage | None] | None = None
+        self._core = core
         self._settle = settle
 
     # -- sync -------------------------------------------------------------------------------
 
-    def here(self, work: Callable[[], T]) -> T:
-        """Run `work` on this thread.
-
-        Raises:
-            CallReaped: The lane was lost meanwhile.
-            Exception: What the work raised.
-        """
-        try:
-            result = self.inside(work)
-        except BaseException as error:
-            self.failed(error)
-            raise
-        return self.ended(result)
-
-    def on_worker(
-        self,
-        work: Callable[[], T],
-        context: Context | None = None,
-        late: Callable[[Any, BaseException | None], None] | None = None,
+    def here(
+        self, work: Callable[[], T], fork: Callable[[Attempt], Callable[[], T]] | None = None
     ) -> T:
-        """Run `work` on a worker thread, and leave it behind if the lane is lost.
+        """Run `work` on this thread; a further attempt on a worker, if this one can be woken.
 
         Args:
             work: What to do.
-            context: The contextvars that it sees; None: a copy of this code's.
-            late: Told what a worker that was left behind brings; None: `late`.
+            fork: Gives the work of a further attempt; None: the same.
 
         Raises:
-            CallReaped: The lane was lost; at that moment.
+            CallReaped: A limit was passed meanwhile.
             Exception: What the work raised.
         """
-        job = Job(context or copy_context(), work, late or self.late, inside=self.inside)
-        self.lease.on_reap(job.abandon)
-        hand_off(job)
-        job.wait()
-        result: T = self._taken(job)
+        run = HereRun(self, partial(_same, work) if fork is None else fork)
+        try:
+            result = self.inside(work)
+        except BaseException as error:
+            if not run.came(error):
+                self.failed(error)
+                raise
+        else:
+            if not run.came(None):
+                return self.ended(result)
+        other: T = self._won(run.other)
+        return other
+
+    def on_worker(self, work: Callable[[], T], fork: Callable[[Attempt], Task] | None = None) -> T:
+        """Run `work` on a worker thread, and leave it behind if a limit is passed.
+
+        Args:
+            work: What to do.
+            fork: Gives what a further attempt does, and this one; None: the same.
+
+        Raises:
+            CallReaped: A limit was passed; at that moment.
+            Exception: What the work raised.
+        """
+        bell, lease = Bell(), self.lease
+        task = Task(work) if fork is None else fork(self)
+        run = self.worker(task, bell.ring)
+        lease.on_suspect(bell.ring)
+        race: Race | None = None
+        try:
+            bell.wait()
+            while not run.job.over and race is None:
+                if lease.suspected and lease.call.hedge:
+                    race = self.race(run, fork or (lambda _: Task(work)), bell.ring)
+                else:
+                    bell.wait()
+            while race is not None and not race.step():
+                bell.wait()
+        except BaseException as error:
+            _abandon(run, race, error)
+            raise
+        result: T = self._won(run if race is None else race.winner)
         return result
 
     # -- async ------------------------------------------------------------------------------
 
-    async def in_task(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def in_task(
+        self,
+        work: Callable[[], Awaitable[T]],
+        fork: Callable[[Attempt], Callable[[], Awaitable[T]]] | None = None,
+    ) -> T:
         """Await `work()` in this task.
 
+        Args:
+            work: What to do.
+            fork: Gives the work of a further attempt; None: the same.
+
         Raises:
-            CallReaped: The lane was lost; the work was cancelled at that moment.
+            CallReaped: A limit was passed; the work was cancelled at that moment.
             Exception: What the work raised.
         """
-        lease = self.lease
-        guard = ReapGuard(lease)
+        run = TaskRun(self, partial(_same, work) if fork is None else fork)
         token = ACTIVE.set(self.active)
         try:
             result = await work()
         except BaseException as error:
-            reaped = guard.convert(error)
+            if run.race is not None:
+                other: T = await run.others(error)
+                return other
+            reaped = run.convert(error)
             if reaped is not None:
-                lease.settle(outcome=Outcome.ERROR)
+                self.lease.settle(self.spent(), outcome=Outcome.ERROR)
                 raise reaped from error
             self.failed(error)
             raise
         finally:
             ACTIVE.reset(token)
-        reaped = guard.convert(None)
+        run.came()
         return self.ended(result)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
@@ -127,30 +167,63 @@ class Attempt:
         The loop's own executor has few threads, and one that hangs there is lost to everybody.
 
         Raises:
-            CallReaped: The lane was lost; at that moment.
+            CallReaped: A limit was passed; at that moment.
             Exception: What the work raised.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        loop, event, lease = asyncio.get_running_loop(), asyncio.Event(), self.lease
 
-        def done() -> None:
+        def ring() -> None:
             try:
-                loop.call_soon_threadsafe(_ring, future)
+                loop.call_soon_threadsafe(event.set)
             except RuntimeError:  # the loop is closed: nobody waits
-                self.lease.settle(outcome=Outcome.CANCELLED)
+                lease.settle(outcome=Outcome.CANCELLED)
 
-        job = Job(copy_context(), work, self.late, done, inside=self.inside)
-        self.lease.on_reap(job.abandon)
-        hand_off(job)
+        run = self.worker(Task(work), ring)
+        lease.on_suspect(ring)
+        race: Race | None = None
         try:
-            await future
-        except BaseException:
-            job.abandon()
+            while not run.job.over and race is None:
+                await event.wait()
+                event.clear()
+                if lease.suspected and lease.call.hedge and not run.job.over:
+                    race = self.race(run, lambda _: Task(work), ring)
+            while race is not None and not race.step():
+                await event.wait()
+                event.clear()
+        except BaseException as error:
+            _abandon(run, race, error)
             raise
-        result: T = self._taken(job)
+        result: T = self._won(run if race is None else race.winner)
         return result
 
     # -- what they share --------------------------------------------------------------------
+
+    @staticmethod
+    def stays_open(lease: Lease, result: object) -> None:
+        """For `settle`: what the work gave is a stream, which settles when it has been read."""
+
+    def again(self, lease: Lease) -> Attempt:
+        """A further attempt of the same call."""
+        return Attempt(self._core, lease, self._settle)
+
+    def worker(self, task: Task, ring: Callable[[], None]) -> WorkerRun:
+        """Have a worker begin with the task."""
+        job = Job(task.context or copy_context(), task.work, task.late or self.late, ring)
+        job.inside = self.inside
+        self.lease.on_reap(job.abandon)
+        hand_off(job)
+        return WorkerRun(self, job)
+
+    def race(self, first: Any, fork: Callable[[Attempt], Task], ring: Callable[[], None]) -> Race:
+        """The race of attempts on workers that this one, which is late, comes to."""
+
+        def start(lease: Lease) -> WorkerRun:
+            attempt = self.again(lease)
+            return attempt.worker(fork(attempt), ring)
+
+        race = Race(first, start, ring)
+        self.lease.on_suspect(race.suspected)
+        return race
 
     def inside(self, work: Callable[[], T]) -> T:
         """Run `work` inside the lease."""
@@ -160,11 +233,16 @@ class Attempt:
         finally:
             ACTIVE.reset(token)
 
+    def spent(self) -> Usage | None:
+        """What a call that was cut off has cost at least: its input, and what had come."""
+        known = None if self.tally is None else self.tally()
+        return known or Usage(self.lease.call.estimate.input_tokens)
+
     def ended(self, result: T) -> T:
         """The work went well.
 
         Raises:
-            CallReaped: The lane was lost meanwhile.
+            CallReaped: A limit was passed meanwhile.
         """
         if self._settle is None:
             self.lease.settle()
@@ -177,14 +255,16 @@ class Attempt:
         """The work is back with an error; one that was reaped, perhaps because it was woken.
 
         Raises:
-            CallReaped: The lane was lost, and the error was an ordinary one.
+            CallReaped: A limit was passed, and the error was an ordinary one.
         """
         lease, outcome = self.lease, outcome_of(error.__class__)
         if not lease.reaped:
             if outcome is Outcome.OK:
                 lease.settle()
+            elif outcome is Outcome.CANCELLED:
+                lease.fail(error, self.spent())
             return
-        lease.settle(outcome=outcome)
+        lease.settle(self.spent(), outcome=outcome)
         if isinstance(error, Exception) and not isinstance(error, CallReaped):
             try:
                 lease.raise_if_reaped()
@@ -195,19 +275,28 @@ class Attempt:
         """A worker is back after its caller went: charge what it brings."""
         if error is None and self._settle is not None:
             self._settle(self.lease, result)
-        self.lease.settle(outcome=outcome_of(None if error is None else error.__class__))
+        usage = None if error is None else self.spent()
+        self.lease.settle(usage, outcome=outcome_of(None if error is None else error.__class__))
 
-    def _taken(self, job: Job) -> Any:
-        if job.abandoned:
-            self.lease.raise_if_reaped()
+    def _won(self, run: Any) -> Any:
+        """What the attempt gave that decided the call; of several perhaps another one."""
         try:
-            result = job.take()
+            result = run.take()
         except BaseException as error:
-            self.failed(error)
+            if not run.left:
+                run.attempt.failed(error)
             raise
-        return self.ended(result)
+        return run.attempt.ended(result)
 
 
-def _ring(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _same(work: Callable[[], T], _: Attempt) -> Callable[[], T]:
+    return work
+
+
+def _abandon(run: WorkerRun, race: Race | None, error: BaseException) -> None:
+    """The caller was interrupted."""
+    if race is None:
+        run.leave()
+        run.attempt.failed(error)
+    else:
+        race.abort(error)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.errors import CallRefused, ClosedError
 from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
+from agentrm_plugins.hosts.restarts import Restarts
 from agentrm_plugins.types.checks import check_group
 from agentrm_plugins.types.events import Observe
 from agentrm_plugins.types.identity import ACTIVE
@@ -149,17 +150,26 @@ class Core:
     def admit_nowait(self, call: Call) -> Lease | None:
         """A lane now, or None. The caller settles the lease.
 
+        In a finaliser or a signal's handler that interrupted the core it is None.
+
         Raises:
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
         self.check(call)
+        lease = self.host.submit(replace(call, wait_timeout_s=0.0), self._parent(None))
+        if not lease.decided and self.host.is_inside:  # it cannot be before this thread goes on
+            lease.withdraw()
+            return None
         try:
-            call = replace(call, wait_timeout_s=0.0)
-            lease: Lease = run(admission(self.host.submit(call, self._parent(None))))
+            given: Lease = run(admission(lease))
         except CallRefused:
             return None
-        return lease
+        return given
+
+    def restarts(self, policy: RetryPolicy | None) -> Restarts:
+        """Whether a stream may begin anew after it broke off, by this policy; None: never."""
+        return Restarts(self, policy)
 
     # -- helpers ----------------------------------------------------------------------------
 

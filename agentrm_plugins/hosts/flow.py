@@ -69,14 +69,18 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
                 raise
         if lease.lost:
             lease.settle(outcome="error")
-            lease = host.submit(call, parent, lease.ticket)
+            lease = lease.anew()
             continue
         lease.result()
         try:
             return (yield Go(lease))
         except BaseException as error:
+            lease = _standing(lease)
             if lease.ended and not lease.reaped:  # whoever made the call has said how it ended
                 raise
+            if lease.reap_cause == "gave_way":  # the core asks for another try: no failure
+                lease = lease.anew()
+                continue
             judged, wait_s = judge(error), None
             if policy is not None:
                 times = attempt, begun_s, host.clock.now()
@@ -87,9 +91,16 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
                 raise
         attempt += 1
         if lease.reaped:  # Whoever made the call settles it when it is heard of, if ever.
-            lease = host.submit(call, parent, lease.ticket)
+            lease = lease.anew()
         else:
             lease.requeue(judged, wait_s)
+
+
+def _standing(lease: Lease) -> Lease:
+    """The attempt that stands for the call: the first one, or one that was sent beside it."""
+    while lease.heir is not None:
+        lease = lease.heir
+    return lease
 
 
 def _nobody(lease: Lease) -> Any:

@@ -39,9 +39,12 @@ class ReapGuard:
 
     Args:
         lease: The lease of the call that this task makes.
+
+    Attributes:
+        taken_back: Whether the cancellation that came was ours alone.
     """
 
-    __slots__ = ("_cancelled", "_cancelling", "_error", "_loop", "_over", "_task")
+    __slots__ = ("_cancelled", "_cancelling", "_error", "_loop", "_over", "_task", "taken_back")
 
     def __init__(self, lease: Lease) -> None:
         self._loop = loop = asyncio.get_running_loop()
@@ -52,7 +55,7 @@ class ReapGuard:
         self._task = task
         self._cancelling = task.cancelling()
         self._error: CallReaped | None = None
-        self._cancelled = False
+        self._cancelled = self.taken_back = False
         self._over = False
         lease.on_reap(self._reaped)
 
@@ -64,7 +67,7 @@ class ReapGuard:
             self._over = True
 
     def _cancel(self) -> None:
-        if not self._over and not self._task.done():
+        if not self._over and not self._cancelled and not self._task.done():
             self._cancelled = True
             self._task.cancel()
 
@@ -72,8 +75,8 @@ class ReapGuard:
         """The guarded code is over, with `error` or without: what to raise instead, if anything."""
         self._over = True
         if self._cancelled:
-            ours = self._task.uncancel() <= self._cancelling
-            if ours and (error is None or isinstance(error, asyncio.CancelledError)):
+            self.taken_back = self._task.uncancel() <= self._cancelling
+            if self.taken_back and (error is None or isinstance(error, asyncio.CancelledError)):
                 return self._error
             return None
         if self._error is not None and error is None:

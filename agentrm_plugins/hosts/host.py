@@ -14,17 +14,18 @@ import os
 import threading
 import weakref
 from _thread import get_ident
+from asyncio import _get_running_loop
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.config import Config
-from agentrm_plugins.errors import ClosedError, KernelBug
+from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
 from agentrm_plugins.kernel import Kernel
-from agentrm_plugins.types.effects import Granted, Reaped, Refused, Settled
+from agentrm_plugins.types.effects import Granted, Reaped, Refused, Settled, Suspected
 from agentrm_plugins.types.events import Close, EndAgent, Submit, Tick, Withdraw
 
 if TYPE_CHECKING:
@@ -92,10 +93,17 @@ class Host:
 
     # -- calls ------------------------------------------------------------------------------
 
-    def submit(self, call: Call, parent: int | None = None, place_of: int | None = None) -> Lease:
+    def submit(
+        self,
+        call: Call,
+        parent: int | None = None,
+        place_of: int | None = None,
+        hedge_of: int | None = None,
+    ) -> Lease:
         """Ask for a lane. The lease may be decided at once, or later.
 
-        `place_of` is the ticket of a reaped call that goes again, at its old place.
+        `place_of` is the ticket of a reaped call that goes again, at its old place; `hedge_of` that
+        of a running one of which this is a further attempt.
 
         Raises:
             ClosedError: The core is closed.
@@ -103,9 +111,10 @@ class Host:
         if self.closed:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
         number = next(self._numbers)
-        lease = Lease(self, number, call)
+        lease = Lease(self, number, call, parent)
+        lease.loop = _get_running_loop()
         self._leases[number] = weakref.ref(lease)
-        self.feed(Submit(number, call, parent, place_of))
+        self.feed(Submit(number, call, parent, place_of, hedge_of))
         return lease
 
     def lease(self, ticket: int) -> Lease | None:
@@ -131,6 +140,46 @@ class Host:
                 self._run_callbacks()
             if self._left:
                 self._tell_left()
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether this thread is in the kernel: in a finaliser or a signal's handler, that is."""
+        return self._inside == get_ident()
+
+    def check_wait(self, lease: Lease) -> None:
+        """Refuse to block this thread until `lease` is decided, if that would be for ever.
+
+        Raises:
+            WouldDeadlock: It would; the error says what to do.
+        """
+        if self.is_inside:
+            raise WouldDeadlock(
+                "a finaliser or a signal's handler that interrupted the core cannot wait for a "
+                "lane; use admit_nowait, or let a thread or a task make the call"
+            )
+        loop = lease.loop
+        if loop is None:
+            return
+        within, call = set(), lease.call
+        outer = lease.parent
+        while outer is not None:  # those wait for this call, not it for them
+            within.add(outer)
+            around = self.lease(outer)
+            outer = None if around is None else around.parent
+        for ticket, reference in list(self._leases.items()):
+            other = reference()
+            if other is None or other is lease or other.loop is not loop or ticket in within:
+                continue
+            same = other.call.group == call.group or (
+                call.endpoint is not None and other.call.endpoint == call.endpoint
+            )
+            if same and not other.ended:
+                raise WouldDeadlock(
+                    f"call {lease.ticket} of agent {call.agent!r} would block the event loop whose "
+                    f"own call {other.ticket} of agent {other.call.agent!r} holds, or waits for, "
+                    "what it needs; await the async method (ainvoke, astream, AsyncOpenAI, "
+                    "async with), or make the call in a thread (asyncio.to_thread)"
+                )
 
     def tick(self) -> None:
         """A date has come."""
@@ -172,6 +221,8 @@ class Host:
                 self._leases.pop(effect.ticket, None)
             elif kind is Reaped:
                 self._reap(effect)
+            elif kind is Suspected:
+                self._suspect(effect)
 
     def _decide(self, effect: Effect) -> None:
         reference = self._leases.get(effect.ticket)
@@ -187,6 +238,11 @@ class Host:
         reference = self._leases.pop(effect.ticket, None)
         lease = reference() if reference is not None else None
         if lease is not None and lease.note_reaped(effect):  # type: ignore[arg-type]
+            self._callbacks.append(lease)
+
+    def _suspect(self, effect: Effect) -> None:
+        lease = self.lease(effect.ticket)
+        if lease is not None and lease.note_suspected():
             self._callbacks.append(lease)
 
     def _note_left(self, tenant: str, agent: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.hosts.judgement import judge
-from agentrm_plugins.hosts.refusals import reaped_error, refusal
+from agentrm_plugins.hosts.refusals import reaped_error, refusal, superseded_error
 from agentrm_plugins.types.calls import Outcome
 from agentrm_plugins.types.effects import Granted, Reaped, Refused
-from agentrm_plugins.types.events import Beat, Requeue, Settle, Withdraw
+from agentrm_plugins.types.events import Beat, Idle, Requeue, Settle, Withdraw
 from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class Lease:
         granted_at_s: When it got its lane, on the core's clock; None while it waits.
         waited_s: Seconds that it waited.
         wake: For the parkers: what to call once it is decided.
+        parent: The ticket of the call inside which it was made, if any.
+        heir: The lease of a further attempt that stands for the call in place of this one.
+        loop: The event loop whose task asked for it; None: a thread did.
+        suspected: Whether the call is late, by what was learnt.
     """
 
     __slots__ = (
@@ -40,26 +44,36 @@ class Lease:
         "_callbacks",
         "_ended",
         "_host",
+        "_on_suspect",
         "_outcome",
         "_reaped",
         "call",
         "granted_at_s",
+        "heir",
+        "loop",
+        "parent",
+        "suspected",
         "ticket",
         "waited_s",
         "wake",
     )
 
-    def __init__(self, host: Host, ticket: int, call: Call) -> None:
+    def __init__(self, host: Host, ticket: int, call: Call, parent: int | None = None) -> None:
         self._host = host
         self.ticket = ticket
         self.call = call
+        self.parent = parent
         self.granted_at_s: float | None = None
         self.waited_s = 0.0
         self._outcome: Granted | Refused | Reaped | BaseException | None = None
         self._reaped: Reaped | None = None
         self.wake: Callable[[], None] | None = None
         self._callbacks: list[Callable[[CallReaped], None]] | None = None
+        self._on_suspect: Callable[[], None] | None = None
         self._ended = False
+        self.heir: Lease | None = None
+        self.loop: object = None
+        self.suspected = False
 
     def __repr__(self) -> str:
         state = "waiting" if self._outcome is None else "ended" if self._ended else "running"
@@ -85,10 +99,20 @@ class Lease:
         """Why ("first_token", "response", "silence", "total", "gave_way"), if it was reaped."""
         return None if self._reaped is None else self._reaped.cause
 
-    def beat(self, tokens: int = 0) -> None:
-        """Report progress: the call is alive, and `tokens` more came out."""
+    def beat(self, tokens: int = 0, *, visible: bool = False) -> None:
+        """Report progress: the call is alive, and `tokens` more came out.
+
+        Args:
+            tokens: How many; 0 for a mere sign of life.
+            visible: Whether something was said to the consumer: the call is not sent again.
+        """
         if not self._ended:
-            self._host.feed(Beat(self.ticket, tokens))
+            self._host.feed(Beat(self.ticket, tokens, visible))
+
+    def idle(self, *, idle: bool) -> None:
+        """The consumer does not ask for more (or does again): what it leaves is no silence."""
+        if not self._ended:
+            self._host.feed(Idle(self.ticket, idle))
 
     def fail(
         self, error: BaseException, usage: Usage | None = None, judged: Judgement | None = None
@@ -106,6 +130,7 @@ class Lease:
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._ended = True
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
+            self._callbacks = self._on_suspect = None
 
     def requeue(self, judged: Judgement, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
@@ -118,7 +143,8 @@ class Lease:
         """
         if not self._ended:
             verdict, report = judged
-            self._outcome = None
+            self._outcome = self._on_suspect = None
+            self.suspected = False
             # Whoever is second, this or `note_reaped`, sees what the first has written.
             if self._reaped is not None:
                 self._outcome = self._reaped
@@ -135,6 +161,8 @@ class Lease:
         if not self._ended:
             self._host.feed(Settle(self.ticket, usage, _OUTCOMES[outcome]))
             self._ended = True  # after it: a Ctrl-C in between must not lose the lane
+            # Whoever would have been called holds us: that is a circle.
+            self._callbacks = self._on_suspect = None
 
     def raise_if_reaped(self) -> None:
         """Raise `CallReaped` if the call lost its lane."""
@@ -149,7 +177,33 @@ class Lease:
         if self._reaped is not None:
             self.run_callbacks()
 
+    def on_suspect(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the call is late by what was learnt, from any thread."""
+        self._on_suspect = callback
+        if self.suspected:
+            callback()
+
     # -- for the flows ----------------------------------------------------------------------
+
+    def hedge(self) -> Lease:
+        """Ask for a further attempt of this call, which runs."""
+        return self._host.submit(self.call, hedge_of=self.ticket)
+
+    def anew(self) -> Lease:
+        """Ask for the call's old place again, now that this lease is lost."""
+        return self._host.submit(self.call, self.parent, place_of=self.ticket)
+
+    def supersede(self, usage: Usage | None) -> None:
+        """Another attempt was faster: charge this one, and wake whoever waits in it."""
+        if not self._ended:
+            self.settle(usage, outcome=Outcome.SUPERSEDED)
+            if self._reaped is None:
+                self._tell(superseded_error(self.ticket, self.call))
+
+    @property
+    def can_wake(self) -> bool:
+        """Whether somebody can wake the thread that makes the call."""
+        return bool(self._callbacks)
 
     @property
     def ended(self) -> bool:
@@ -166,6 +220,14 @@ class Lease:
         """Whether it was reaped at the very moment at which it was to go again."""
         return self._outcome.__class__ is Reaped
 
+    @property
+    def refused_for(self) -> str:
+        """Why it was refused, in a word; "" if it was not."""
+        outcome = self._outcome
+        if isinstance(outcome, Refused):
+            return outcome.cause
+        return type(outcome).__name__ if isinstance(outcome, BaseException) else ""
+
     def result(self) -> Lease:
         """This lease if it was granted.
 
@@ -181,6 +243,15 @@ class Lease:
             raise refusal(outcome, self.call)
         assert isinstance(outcome, BaseException)  # noqa: S101 - decided, and nothing else is left
         raise outcome
+
+    def check_wait(self) -> None:
+        """Refuse to block this thread for what only this thread can give back.
+
+        Raises:
+            WouldDeadlock: It is inside the core (a finaliser, a signal's handler), or it runs an
+                event loop whose own tasks hold what the call waits for.
+        """
+        self._host.check_wait(self)
 
     def withdraw(self, cause: str = "cancelled") -> None:
         """Give up, whatever has become of the call meanwhile."""
@@ -210,13 +281,23 @@ class Lease:
                 wake()
         return self._callbacks is not None
 
+    def note_suspected(self) -> bool:
+        """The call is late. True if somebody wants to be called."""
+        self.suspected = True
+        return self._on_suspect is not None
+
     def run_callbacks(self) -> None:
         """Call whoever wanted to be called; each once, even if two threads come here at once."""
-        assert self._reaped is not None  # noqa: S101 - the callers looked
+        if self._reaped is not None:
+            self._tell(reaped_error(self._reaped, self.call))
+        elif self.suspected and (on_suspect := self._on_suspect) is not None:
+            on_suspect()
+
+    def _tell(self, error: CallReaped) -> None:
         callbacks = self._callbacks
         while callbacks:
             try:
                 callback = callbacks.pop()
             except IndexError:  # another thread took the last
                 return
-            callback(reaped_error(self._reaped, self.call))
+            callback(error)

@@ -12,6 +12,7 @@ import threading
 from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.hosts.tracing import GRACE_S, TracedWait, is_traced
 from agentrm_plugins.types.identity import WAITING
 
 if TYPE_CHECKING:
@@ -25,17 +26,40 @@ _SIGN_OF_LIFE_S = 0.05  # guessed: well below any idle timeout that leaves a mod
 
 
 def park_thread(lease: Lease) -> None:
-    """Block this thread until the call is granted or refused."""
+    """Block this thread until the call is granted or refused.
+
+    Raises:
+        WouldDeadlock: It would be for ever: what the call waits for is held by this thread itself.
+    """
     lock = allocate_lock()
     lock.acquire()
     lease.wake = lock.release
     if not lease.decided:
-        lock.acquire()
+        lease.check_wait()
+        if is_traced():
+            with TracedWait(lease) as wait:
+                if not lock.acquire(timeout=GRACE_S):
+                    wait.begin()
+                    lock.acquire()
+        else:
+            lock.acquire()
     lease.wake = None
 
 
 async def park_task(lease: Lease) -> None:
     """Suspend this task until then; whoever watches it hears meanwhile that it is not idle."""
+    if not is_traced():
+        await _watched(lease)
+        return
+    with TracedWait(lease) as wait:
+        timer = asyncio.get_running_loop().call_later(GRACE_S, wait.begin)
+        try:
+            await _watched(lease)
+        finally:
+            timer.cancel()
+
+
+async def _watched(lease: Lease) -> None:
     sign = WAITING.get()
     if sign is None:
         await _parked(lease)

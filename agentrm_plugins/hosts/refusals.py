@@ -20,27 +20,47 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.effects import Reaped, Refused
 
-__all__ = ["reaped_error", "refusal"]
+__all__ = ["reaped_error", "refusal", "superseded_error"]
 
 _WHY = {
-    "first_token": "no token within first_token_timeout_s",
-    "response": "no answer within response_timeout_s",
-    "silence": "no progress within silence_timeout_s",
-    "total": "longer than total_timeout_s",
-    "gave_way": "it made room for another attempt",
+    "first_token": ("no token within", "first_token_timeout_s"),
+    "response": ("no answer within", "response_timeout_s"),
+    "silence": ("no progress within", "silence_timeout_s"),
+    "total": ("longer than", "total_timeout_s"),
 }
 
 
 def reaped_error(effect: Reaped, call: Call) -> CallReaped:
-    """The error for a call that lost its lane."""
-    message = (
-        f"call {effect.ticket} of agent {call.agent!r} was reaped after "
-        f"{effect.held_s:.1f} s on a lane ({_WHY[effect.cause]}); raise that timeout if the "
-        "call was healthy, or try it again"
-    )
+    """The error for a call that passed a limit: which, who set it, and how to change it."""
+    who = f"call {effect.ticket} of agent {call.agent!r}"
+    if effect.cause == "gave_way":
+        message = f"an attempt of {who} made room for another one of the same call"
+    else:
+        why, name = _WHY[effect.cause]
+        limit = f"{name}={effect.limit_s:g}" if effect.limit_s else name
+        source = f", set by {effect.source}" if effect.source else ""
+        message = (
+            f"{who} was given up after {effect.held_s:.1f} s: {why} {limit} s{source}; "
+            f"{_remedy(effect)} if the call was healthy, or try it again"
+        )
     return CallReaped(
         message, ticket=effect.ticket, agent=call.agent, cause=effect.cause, held_s=effect.held_s
     )
+
+
+def _remedy(effect: Reaped) -> str:
+    if "client" in effect.source:
+        return "raise the client's timeout=, or give the plugin a timeout of its own"
+    name = _WHY[effect.cause][1]
+    return f"raise {name} (of the call, of the plugin, or in AgentRM(leases=LeaseConfig(...)))"
+
+
+def superseded_error(ticket: int, call: Call) -> CallReaped:
+    """For whoever still waits in an attempt after another one was faster."""
+    message = (
+        f"an attempt of call {ticket} of agent {call.agent!r} was given up: another was faster"
+    )
+    return CallReaped(message, ticket=ticket, agent=call.agent, cause="superseded")
 
 
 def refusal(effect: Refused, call: Call) -> CallRefused | ClosedError:

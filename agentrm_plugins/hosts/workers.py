@@ -75,10 +75,21 @@ class Job:
             done = self._wake.release
         self.done = done
 
-    def wait(self) -> None:
-        """Block until the work is done or given up. An interrupt gives it up."""
+    @property
+    def over(self) -> bool:
+        """Whether the work is done or given up."""
+        return not self._turn
+
+    def wait(self, timeout_s: float = -1.0) -> bool:
+        """Block until the work is done or given up, at most `timeout_s` seconds (-1: for ever).
+
+        An interrupt gives it up.
+
+        Returns:
+            Whether it is.
+        """
         try:
-            self._wake.acquire()
+            return self._wake.acquire(timeout=timeout_s)
         except BaseException:
             self.abandon()
             raise

@@ -75,7 +75,11 @@ class Clocks:
             return NEVER
         if ticket.is_hedge and ticket.first is None:
             return NEVER  # The first was answered: this one is about to be cancelled.
-        attempt = 0 if ticket.first is None else ticket.first.hedges
+        attempt = 0
+        if ticket.first is not None:
+            attempt = ticket.first.hedges
+            if not endpoint.hedging.may_follow(attempt):
+                return NEVER
         after_s = endpoint.times.late_after_s(ticket.call, beats=ticket.beats, attempt=attempt)
         return ticket.progress_s + after_s
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from math import inf
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.kernel.states import State
 from agentrm_plugins.types.statistics import (
     AgentStatistics,
     EndpointStatistics,
     GroupStatistics,
     RateStatistics,
+    RunningCall,
     Statistics,
     TenantStatistics,
     TokenRates,
@@ -51,15 +52,15 @@ def observe(books: Books, queue: WaitQueue, *, agents: bool) -> Statistics:
         lanes=pool.lanes,
         lanes_in_use=pool.in_use,
         lanes_peak=pool.peak,
-        groups=MappingProxyType(groups),
-        agents=MappingProxyType(_agents(books) if agents else {}),
-        tenants=MappingProxyType(_tenants(books)),
-        endpoints=MappingProxyType(_endpoints(books, queue)),
+        groups=groups,
+        agents=_agents(books) if agents else {},
+        tenants=_tenants(books),
+        endpoints=_endpoints(books, queue),
         submitted=counters.submitted,
         granted=counters.granted,
         settled=counters.settled,
         reaped=counters.reaped,
-        refused=MappingProxyType(dict(counters.refused)),
+        refused=dict(counters.refused),
         demotions=counters.demotions,
         boosts=counters.boosts,
         zombie_lane_s=counters.zombie_lane_s,
@@ -67,6 +68,39 @@ def observe(books: Books, queue: WaitQueue, *, agents: bool) -> Statistics:
         input_tokens=counters.input_tokens,
         output_tokens=counters.output_tokens,
         tokens_per_s=TokenRates(*counters.token_rate.per_s(books.now_s)),
+        oldest_waiting_s=_oldest_s(books),
+        calls=_running(books),
+    )
+
+
+def _oldest_s(books: Books) -> float:
+    """The age of the oldest call that waits: tickets are kept in the order of their submission."""
+    for ticket in books.tickets.values():
+        if ticket.state is State.QUEUED:
+            return books.now_s - ticket.submitted_s
+    return 0.0
+
+
+def _running(books: Books) -> tuple[RunningCall, ...]:
+    now_s = books.now_s
+    running = [ticket for ticket in books.tickets.values() if ticket.state is State.RUNNING]
+    running.sort(key=lambda ticket: (ticket.granted_s, ticket.number))
+    return tuple(
+        RunningCall(
+            ticket=ticket.number,
+            agent=ticket.call.agent,
+            tenant=ticket.call.tenant,
+            group=ticket.group.name,
+            endpoint=ticket.call.endpoint,
+            label=ticket.call.label,
+            attempt=ticket.attempts,
+            streaming=ticket.call.streaming,
+            age_s=now_s - ticket.granted_s,
+            silent_s=max(0.0, now_s - ticket.progress_s),
+            beats=ticket.beats,
+            waited_s=ticket.waited_s,
+        )
+        for ticket in running
     )
 
 
@@ -90,6 +124,9 @@ def _agent(books: Books, account: Account) -> AgentStatistics:
         service_s=account.service_s(books.now_s),
         waited_s=account.waited_s,
         tokens=account.tokens,
+        input_tokens=account.input_tokens,
+        output_tokens=account.output_tokens,
+        tokens_per_s=account.lately.per_s(books.now_s),
     )
 
 
@@ -104,6 +141,9 @@ def _tenants(books: Books) -> dict[str, TenantStatistics]:
             service_s=tenant.service_s,
             waited_s=tenant.waited_s,
             tokens=tenant.tokens,
+            input_tokens=tenant.input_tokens,
+            output_tokens=tenant.output_tokens,
+            tokens_per_s=tenant.lately.per_s(books.now_s),
         )
         for name, tenant in books.tenants.items()
     }
@@ -125,8 +165,8 @@ def _endpoints(books: Books, queue: WaitQueue) -> dict[str, EndpointStatistics]:
 def _endpoint(endpoint: Endpoint, waiting: int, now_s: float) -> EndpointStatistics:
     concurrency = endpoint.concurrency.limit
     return EndpointStatistics(
-        rates=MappingProxyType({name: _rate(endpoint, name, now_s) for name in endpoint.meters}),
-        concurrency=None if concurrency == inf else concurrency,
+        rates={name: _rate(endpoint, name, now_s) for name in endpoint.meters},
+        concurrency=_finite(concurrency),
         in_flight=len(endpoint.in_flight),
         waiting=waiting,
         sent=endpoint.sent_calls,
@@ -138,6 +178,11 @@ def _endpoint(endpoint: Endpoint, waiting: int, now_s: float) -> EndpointStatist
         late_after_s=endpoint.times.usual("first" if endpoint.times.usual("first") else "response"),
         cost=endpoint.cost,
     )
+
+
+def _finite(value: float | None) -> float | None:
+    """None for what has no bound: JSON has no word for infinity."""
+    return None if value is None or value == inf else value
 
 
 def _rate(endpoint: Endpoint, name: str, now_s: float) -> RateStatistics:
@@ -152,7 +197,7 @@ def _rate(endpoint: Endpoint, name: str, now_s: float) -> RateStatistics:
         if drain_per_s > 0:
             binds_in_s = max(0.0, left) / drain_per_s
     return RateStatistics(
-        allowed_per_min=controller.rate_per_s * _PER_MIN,
+        allowed_per_min=_finite(controller.rate_per_s * _PER_MIN),
         limit_per_min=None if limit is None else limit * _PER_MIN,
         source=controller.source.value,
         proximity=proximity,

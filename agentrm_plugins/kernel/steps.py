@@ -165,8 +165,11 @@ class Steps:
             return
         books, account = self._books, ticket.account
         tenant, counters = account.tenant, books.counters
-        account.tokens += tokens
-        tenant.tokens += tokens
+        for payer in (account, tenant):
+            payer.tokens += tokens
+            payer.input_tokens += usage.input_tokens
+            payer.output_tokens += usage.output_tokens
+            payer.lately.add(tokens, books.now_s)
         account.attained_s += tokens * self._token_service_s
         books.shares.charge(tenant, tokens, books.now_s)
         counters.input_tokens += usage.input_tokens

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["WaitQueue"]
 
+_AGES_S = 0.5
+"""How old the order of those whom an endpoint holds up may get. Guessed: below a person's notice."""
+
 
 class WaitQueue:
     """All waiting calls.
@@ -39,7 +42,8 @@ class WaitQueue:
         books: The kernel's books.
 
     `queues` are the kinds of lane, `at` those who wait for each endpoint, by name. At `look_s`
-    somebody may go though nothing happens before.
+    somebody may go though nothing happens before; at `looked_s` it was looked last. Under an order
+    that ages, what was found then holds until the next look.
     """
 
     def __init__(self, books: Books) -> None:
@@ -52,6 +56,7 @@ class WaitQueue:
         self.at: dict[str, EndpointQueue] = {}
         self.asleep: dict[int, Ticket] = {}
         self.look_s = NEVER
+        self.looked_s = 0.0
         self.waiting: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.count = 0
 
@@ -72,6 +77,11 @@ class WaitQueue:
         for held in choice.held:
             held.endpoint.held_up(held.amounts, held.wait, now_s)
         self.look_s = choice.look_s(now_s)
+        self.looked_s = now_s
+        if (
+            choice.held and self._scheduler.ages
+        ):  # whoever is held up may be overtaken by waiting alone
+            self.look_s = min(self.look_s, now_s + _AGES_S)
 
     def take(self, choice: Choice, now_s: float) -> Ticket:
         """The call of the choice is granted; its agent goes behind the others."""

@@ -5,12 +5,44 @@ They lie below the policies so that no policy needs another one.
 
 from __future__ import annotations
 
+from math import log
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Priority
 
-__all__ = ["Account", "Tenant"]
+__all__ = ["Account", "Lately", "Tenant"]
+
+_HALF_LIFE_S = 30.0
+"""Guessed: long enough to be read by a person, short enough to show a pause of a minute."""
+
+
+class Lately:
+    """How much was used lately, per second, in two numbers.
+
+    Law: each amount weighs ``2 ** (-age / half-life)``; over a steady use of r per second the
+    weights sum up to ``r * half-life / ln 2``, so the rate is that sum times ``ln 2 / half-life``.
+    """
+
+    __slots__ = ("at_s", "weighed")
+
+    def __init__(self) -> None:
+        self.weighed = 0.0
+        self.at_s = 0.0
+
+    def add(self, amount: float, now_s: float) -> None:
+        """Count an amount now. Times never run backwards."""
+        self.weighed = self._at(now_s) + amount
+        self.at_s = now_s
+
+    def per_s(self, now_s: float) -> float:
+        """The rate at this moment."""
+        return self._at(now_s) * log(2.0) / _HALF_LIFE_S
+
+    def _at(self, now_s: float) -> float:
+        if not self.weighed:
+            return 0.0
+        return float(self.weighed * 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S))
 
 
 class Tenant:
@@ -23,9 +55,12 @@ class Tenant:
 
     __slots__ = (
         "accounts",
+        "input_tokens",
         "lanes",
+        "lately",
         "name",
         "number",
+        "output_tokens",
         "recent_tokens",
         "refused",
         "service_s",
@@ -43,7 +78,8 @@ class Tenant:
         self.lanes = 0
         self.waiting = 0
         self.recent_tokens = 0.0
-        self.tokens = 0
+        self.tokens = self.input_tokens = self.output_tokens = 0
+        self.lately = Lately()
         self.service_s = 0.0
         self.waited_s = 0.0
         self.refused = 0
@@ -69,6 +105,8 @@ class Account:
         "epoch",
         "hint",
         "idle_since_s",
+        "input_tokens",
+        "lately",
         "learnt_calls",
         "learnt_s",
         "level",
@@ -76,6 +114,7 @@ class Account:
         "log_squares",
         "log_sum",
         "name",
+        "output_tokens",
         "parent",
         "recent_at_s",
         "recent_s",
@@ -120,7 +159,8 @@ class Account:
         self.tickets = 0
         self.waiting = 0
         self.calls = 0
-        self.tokens = 0
+        self.tokens = self.input_tokens = self.output_tokens = 0
+        self.lately = Lately()
         self.waited_s = 0.0
         self.refused = 0
         self.zombies = 0

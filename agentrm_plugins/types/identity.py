@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from agentrm_plugins.types.calls import Call, Priority
 
-__all__ = ["ACTIVE", "IDENTITY", "NOBODY", "WAITING", "Active", "Identity", "active_in", "restore"]
+__all__ = [
+    "ACTIVE",
+    "IDENTITY",
+    "NOBODY",
+    "QUEUED",
+    "WAITING",
+    "Active",
+    "Identity",
+    "QueueEnd",
+    "active_in",
+    "restore",
+]
 
 T = TypeVar("T")
 
@@ -66,6 +76,14 @@ ACTIVE: ContextVar[Active | None] = ContextVar("agentrm_active", default=None)
 # Called now and then while a managed call in async code waits: a sign of life for frameworks whose
 # own timers do not know that waiting is no idleness.
 WAITING: ContextVar[Callable[[], None] | None] = ContextVar("agentrm_waiting", default=None)
+
+
+QueueEnd = Callable[[float, str], None]
+# Asked when a managed call waits for its lane, with what may be told of it; gives what to call at the
+# end of the wait, with its seconds and why the call will not run ("" if it will). For tracers.
+QUEUED: ContextVar[Callable[[dict[str, str]], QueueEnd | None] | None] = ContextVar(
+    "agentrm_queued", default=None
+)
 
 
 def restore(variable: ContextVar[T], token: Token[T]) -> None:

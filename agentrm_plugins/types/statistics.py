@@ -1,15 +1,23 @@
-"""What `statistics()` gives: frozen values, counted since the core was made."""
+"""What `statistics()` gives: frozen values, counted since the core was made.
+
+They travel: `dataclasses.asdict`, `pickle`, `copy.deepcopy` and JSON take them as they are. Every
+mapping is a dict of this snapshot's own with text for keys, and every number is finite: what is
+unlimited or not known is None.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 __all__ = [
     "AgentStatistics",
     "EndpointStatistics",
     "GroupStatistics",
     "RateStatistics",
+    "RunningCall",
     "Statistics",
     "TenantStatistics",
     "TokenRates",
@@ -58,7 +66,11 @@ class GroupStatistics:
 
 @dataclass(frozen=True, slots=True)
 class AgentStatistics:
-    """One agent: where it stands and what it received. Times in seconds."""
+    """One agent: where it stands and what it received. Times in seconds.
+
+    `tokens` is `input_tokens` and `output_tokens` together, `tokens_per_s` what was used lately:
+    what was used half a minute ago counts half.
+    """
 
     tenant: str
     parent: str | None
@@ -71,11 +83,17 @@ class AgentStatistics:
     service_s: float
     waited_s: float
     tokens: int
+    input_tokens: int
+    output_tokens: int
+    tokens_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class TenantStatistics:
-    """One tenant: its weight, its dominant share now, and what it received. Times in seconds."""
+    """One tenant: its weight, its dominant share now, and what it received. Times in seconds.
+
+    Tokens and their rate as in `AgentStatistics`.
+    """
 
     weight: float
     share: float
@@ -85,6 +103,9 @@ class TenantStatistics:
     service_s: float
     waited_s: float
     tokens: int
+    input_tokens: int
+    output_tokens: int
+    tokens_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +113,7 @@ class RateStatistics:
     """One limited resource of an endpoint.
 
     Attributes:
-        allowed_per_min: What the core lets through; infinite while no limit is known.
+        allowed_per_min: What the core lets through; None while no limit is known.
         limit_per_min: The limit as far as it is known, or None.
         source: Who says so: "unknown", "told", "server" or "probed".
         proximity: Share of what may be used at once that is in use now; 0 (far) to 1 (it binds).
@@ -100,7 +121,7 @@ class RateStatistics:
         cuts: How often a refusal cut the rate.
     """
 
-    allowed_per_min: float
+    allowed_per_min: float | None
     limit_per_min: float | None
     source: str
     proximity: float
@@ -130,6 +151,39 @@ class EndpointStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningCall:
+    """One call that holds a lane, or sits on its parent's.
+
+    Attributes:
+        ticket: Its number in this core.
+        agent: Whose it is.
+        tenant: Who pays.
+        group: The lane group.
+        endpoint: "host/model#fingerprint", or None.
+        label: What it is for, if that was said.
+        attempt: Which attempt this is, from 1.
+        streaming: Whether it tells of its progress.
+        age_s: Seconds since it got its lane.
+        silent_s: Seconds since its last sign of life: a beat, or else its beginning.
+        beats: Signs of life so far.
+        waited_s: Seconds that it had waited before.
+    """
+
+    ticket: int
+    agent: str
+    tenant: str
+    group: str
+    endpoint: str | None
+    label: str
+    attempt: int
+    streaming: bool
+    age_s: float
+    silent_s: float
+    beats: int
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """The whole core at one moment.
 
@@ -146,6 +200,8 @@ class Statistics:
         zombie_lane_s: Lane seconds that reaped calls held for nothing.
         waited_s: Seconds that granted calls waited, in all.
         tokens_per_s: Rate of tokens, input and output.
+        oldest_waiting_s: Age of the oldest call that waits, since it was submitted; 0 if none does.
+        calls: The calls that run, the oldest lease first.
         events_dropped: Events that a reader of the event stream was too slow for.
         agents: What is known of each agent, by `agent_key`; `agent` looks one up.
         abandoned: Agents (by `agent_key`) that ended while something still went on for them, and
@@ -178,6 +234,8 @@ class Statistics:
     input_tokens: int
     output_tokens: int
     tokens_per_s: TokenRates
+    oldest_waiting_s: float = 0.0
+    calls: tuple[RunningCall, ...] = ()
     events_dropped: int = 0
     abandoned: Mapping[str, int] = field(default_factory=dict)
 
@@ -188,3 +246,28 @@ class Statistics:
             KeyError: The core does not know it, or has forgotten it.
         """
         return self.agents[agent_key(tenant, agent)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain data: what `dataclasses.asdict` gives."""
+        return asdict(self)
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """All of it as JSON text, which any parser takes."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        from agentrm_plugins.types.statistics_tables import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from agentrm_plugins.types.statistics_tables import as_html
+
+        return as_html(self)
+
+    def __rich__(self) -> Any:
+        """How rich prints it."""
+        from agentrm_plugins.types.statistics_tables import as_rich
+
+        return as_rich(self)

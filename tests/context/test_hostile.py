@@ -10,7 +10,6 @@ import pytest
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle, counter_for, fit
-from agentrm_plugins.context.recall.embedding import EmbeddingIndex
 from agentrm_plugins.context.stores import MemoryStore, SessionKey, SqliteStore
 from agentrm_plugins.context.stores.checksum import sealed
 from agentrm_plugins.errors import BadMessage, BudgetTooSmall, StoreLocked
@@ -243,47 +242,6 @@ def test_whoever_holds_a_session_that_was_hibernated_goes_on_with_the_one_that_l
 
 
 # -- hooks --------------------------------------------------------------------------------------
-
-
-def test_an_embedding_that_fails_ends_no_turn():
-    """Recall goes on by words, the view says so, and what waited is embedded later."""
-    broken, seen = [True], []
-
-    def embed(texts):
-        if broken[0]:
-            raise ConnectionError("no network")
-        seen.extend(texts)
-        return [[1.0, float(len(text))] for text in texts]
-
-    index = EmbeddingIndex(embed)
-    with ContextLifecycle(CONFIG, semantic=index, submit=lambda job: job()) as manager:
-        session = manager.session("s")
-        view = None
-        for turns in range(1, 21):
-            history = [*talk(turns), user(f"What is the code of item {turns // 2}?")]
-            view = session.prepare(history)
-            assert f"KX-{1000 + turns // 2}" in str(view.messages)
-        assert any("by words alone" in text for text in view.repairs)
-        assert isinstance(session.last_error, ConnectionError)
-        broken[0] = False
-        session.maintain()
-        assert all(any(f"KX-{1000 + n}." in text for text in seen) for n in range(20))
-
-
-def test_what_a_turn_indexes_by_itself_is_embedded_too():
-    """The background comes late: no passage is missing from the semantic index afterwards."""
-    seen, jobs = [], []
-
-    def embed(texts):
-        seen.extend(texts)
-        return [[1.0, float(len(text))] for text in texts]
-
-    with ContextLifecycle(CONFIG, semantic=EmbeddingIndex(embed), submit=jobs.append) as manager:
-        session = manager.session("s")
-        for turns in range(1, 31):
-            session.prepare(talk(turns))
-        session.maintain()
-        assert all(any(f"KX-{1000 + n}." in text for text in seen) for n in range(30))
 
 
 async def test_a_slow_asynchronous_summary_is_asked_for_once():

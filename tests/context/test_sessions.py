@@ -13,7 +13,6 @@ from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import RECALL_TOOL, ContextLifecycle, fit
 from agentrm_plugins.context.notes.summaries import LLMSummariser, SummaryRequest
 from agentrm_plugins.context.plan.shares import MOST_RECALLED
-from agentrm_plugins.context.recall.embedding import EmbeddingIndex
 from agentrm_plugins.context.stores import MemoryStore, SqliteStore
 from agentrm_plugins.counting.encodings import counter_for
 from agentrm_plugins.errors import BadMessage, BudgetTooSmall, ClosedError, ConfigError, StoreLocked
@@ -363,19 +362,6 @@ async def test_async_turns_and_background_work():
             texts += text_of(view.messages)
         assert "QQ-9" in texts
         assert "step" in await session.arecall("step 3")
-
-
-def test_embeddings_find_what_words_do_not():
-    """A semantic index is fused with the words: another word for the same thing is found."""
-
-    def embed(texts):
-        return [[float("car" in t or "automobile" in t), float("tree" in t), 0.01] for t in texts]
-
-    config = ContextConfig(budget_tokens=1500)
-    with ContextLifecycle(config, semantic=EmbeddingIndex(embed), submit=call) as manager:
-        session = manager.session("s")
-        session.prepare([user("her automobile has the plate HH-AB-1"), said("a tree grows")])
-        assert "HH-AB-1" in session.recall("which sticker is on the car")
 
 
 def test_memory_is_bounded_and_idle_sessions_sleep():

@@ -148,7 +148,7 @@ def provider_url() -> Any:
 @pytest.fixture(params=["sync", "async"])
 def doors(request: pytest.FixtureRequest, provider_url: str) -> Any:
     """All doors of one core, in both colours."""
-    with AgentRM(lanes=8, groups=GROUPS) as rm:
+    with AgentRM(lanes=8, groups=GROUPS, order="mlfq_textbook") as rm:  # hints choose a level
         yield Doors(rm, provider_url, is_async=request.param == "async")
         seen = rm.statistics()
         assert (seen.running, seen.waiting, seen.lanes_in_use) == (0, 0, 0)

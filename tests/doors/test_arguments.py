@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields as fields_of
+from typing import Any, get_args
 
 import openai
 import pytest
@@ -18,11 +18,14 @@ from agentrm_langchain import (
     AgentRMCallbackHandler,
     AgentRMChatModel,
     AgentRMMiddleware,
+    manage,
     wrap_chat_model,
 )
 from agentrm_langgraph import manage_graph, managed_node
 from agentrm_openai import manage_client
 from agentrm_plugins import AgentRM, Config, ConfigError, SchedulerConfig
+from agentrm_plugins.config import Order, OrderName
+from agentrm_plugins.integration import Priority, PriorityName
 
 DOORS: dict[str, Any] = {
     "AgentRM": lambda _rm, **typo: AgentRM(**typo),
@@ -61,7 +64,7 @@ def test_a_typo_is_told_with_what_was_meant(door: str) -> None:
 
 def test_the_facade_names_every_setting() -> None:
     """`AgentRM` takes each field of `Config` and `SchedulerConfig` by its name."""
-    names = {field.name for kind in (Config, SchedulerConfig) for field in fields(kind)}
+    names = {field.name for kind in (Config, SchedulerConfig) for field in fields_of(kind)}
     assert inspect.signature(AgentRM).parameters.keys() - {"config", "clock"} == names
     with AgentRM(endpoint_wait_timeout_s=None) as rm:
         assert rm.config.endpoint_wait_timeout_s is None
@@ -71,10 +74,17 @@ def test_the_facade_names_every_setting() -> None:
         AgentRM(Config(), lanes=2)
 
 
-@pytest.mark.parametrize("door", [wrap_chat_model, AgentRMMiddleware])
+def test_the_words_that_are_typed_are_those_that_are_taken() -> None:
+    """A type checker knows each word of an enumeration, and no other."""
+    assert set(get_args(OrderName)) == {str(order) for order in Order}
+    assert set(get_args(PriorityName)) == {str(priority) for priority in Priority}
+
+
+@pytest.mark.parametrize("door", [wrap_chat_model, AgentRMMiddleware, manage])
 def test_doors_to_a_managed_model_name_all_its_options(door: Any) -> None:
     """What the managed model takes, each door that makes one takes as well."""
-    own = AgentRMChatModel.__annotations__.keys() - {"rm"}
+    fields = AgentRMChatModel.model_fields
+    own = {name for name in AgentRMChatModel.__annotations__ if name in fields} - {"rm"}
     parameters = inspect.signature(door).parameters
     assert own <= parameters.keys()
     assert not [kind for kind in parameters.values() if kind.kind is kind.VAR_KEYWORD]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import fields
 from heapq import heapify
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
@@ -40,12 +41,14 @@ if TYPE_CHECKING:
 __all__ = ["dump", "load"]
 
 _FORMAT = 2
-_TENANT = ("recent_tokens", "tokens", "service_s", "waited_s", "refused")
+_USED = ("input_tokens", "output_tokens", "lately.weighed", "lately.at_s")
+_TENANT = ("recent_tokens", "tokens", "service_s", "waited_s", "refused", *_USED)
 _ACCOUNT = (
     *("level", "epoch", "level_base_s", "attained_s", "running", "since_sum_s", "calls", "tokens"),
     *("waited_s", "refused", "zombies", "idle_since_s", "parent", "slope", "rise_s"),
     *("recent_s", "recent_at_s", "counted_s", "ended_s", "samples", "log_sum", "log_squares"),
     *("learnt_s", "learnt_calls"),
+    *_USED,
 )
 _TICKET = (
     *("submitted_s", "granted_s", "started_s", "deadline_s", "alarm_s", "paused_s"),
@@ -139,14 +142,15 @@ def load(config: Config, state: dict[str, Any]) -> Kernel:
 
 
 def _row(thing: object, names: tuple[str, ...]) -> list[Any]:
-    values = [getattr(thing, name) for name in names]
+    values = [attrgetter(name)(thing) for name in names]
     return [None if value == NEVER else value for value in values]
 
 
 def _set(thing: object, names: tuple[str, ...], values: list[Any]) -> None:
     for name, value in zip(names, values, strict=True):
         never = value is None and name.endswith("_s")
-        setattr(thing, name, NEVER if never else value)
+        owner, _, name = name.rpartition(".")
+        setattr(attrgetter(owner)(thing) if owner else thing, name, NEVER if never else value)
 
 
 # -- the order ------------------------------------------------------------------------------

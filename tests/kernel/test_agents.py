@@ -99,7 +99,7 @@ def test_demoted_agent_at_its_ceiling_stays_aside() -> None:
     world = World(config(4, "mlfq", *groups, time_quanta_s=(1.0, 2.0, 4.0, 8.0)))
     world.submit("a")
     aside, node = world.submit("a"), world.submit("a", group="node")
-    world.wait(2.0)
+    world.wait(4.0)
     world.settle(node)
     assert world.kernel.statistics().agents["a"].level == 2
     assert world.waiting == [aside]

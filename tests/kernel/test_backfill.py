@@ -112,10 +112,15 @@ def played(seed, disturbed):
     rng = random.Random(seed)
     world = World(config(3, "mlfq", endpoints=endpoints()))
     if disturbed:
-        refused = world.submit("victim", endpoint=ELSEWHERE)
+        refused = world.submit("victim", endpoint=ELSEWHERE, wait_timeout_s=2000.0)
         world.requeue(refused, Kind.LIMIT, report=LimitReport(retry_after_s=1000.0))
         for number in range(30):
-            world.submit(f"victim-{number}", endpoint=ELSEWHERE, priority="interactive")
+            world.submit(
+                f"victim-{number}",
+                endpoint=ELSEWHERE,
+                priority="interactive",
+                wait_timeout_s=2000.0,
+            )
         assert len(world.waiting) == 31
     offset, calls = world._number, []
     for number in range(60):

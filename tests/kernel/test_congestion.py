@@ -179,11 +179,10 @@ def test_silence_was_no_service():
     world.submit("a")
     world.wait(5.0)
     world.settle(world.running[-1])
-    account = world.kernel.books.accounts["default", "a"]
-    down = account.level
+    down = world.kernel.statistics().agents["a"].level
     world.wait(5.0)
     assert world.state[hung] == "zombie"
-    assert account.level < down
+    assert world.kernel.statistics().agents["a"].level < down
 
 
 def test_two_groups_wait_for_one_endpoint():

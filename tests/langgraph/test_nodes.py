@@ -204,7 +204,7 @@ async def test_a_hung_async_node_is_reaped_cancelled_and_tried_again() -> None:
 
         run = asyncio.create_task(manage_graph(one(node, retry_policy=QUICK), rm).ainvoke(EMPTY))
         await started.wait()
-        clock.advance(121)
+        clock.advance(601)
         assert (await run)["log"] == ["done"]
         assert cancelled
         seen = rm.statistics()
@@ -233,7 +233,7 @@ def test_a_hung_sync_node_is_abandoned_and_tried_again(inside: bool) -> None:
 
         def hurry() -> None:
             started.wait(20)
-            clock.advance(121)
+            clock.advance(601)
 
         threading.Thread(target=hurry).start()
         seen = list(graph.stream(EMPTY, stream_mode=["custom", "values"]))

@@ -235,6 +235,8 @@ class Archive:
         if self._unsaved:
             rows = [row_of(entry) for entry in self._unsaved]
             self.store.append(self.key, rows, **self.fence())
+            for entry in self._unsaved:
+                entry.body = None
             self._unsaved = []
         self._prolonged()
 

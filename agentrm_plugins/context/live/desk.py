@@ -28,7 +28,6 @@ class Desk:
         owner: In whose name sessions are claimed.
         wait_s: Seconds that a turn waits for another owner of its session; 0: none.
         summariser: Tells what is compacted, or None.
-        semantic: Finds by meaning, or None.
     """
 
     store: ColdStore
@@ -37,7 +36,6 @@ class Desk:
     owner: Owner
     wait_s: float
     summariser: Any | None = None
-    semantic: Any | None = None
 
 
 class Patience:

@@ -13,9 +13,9 @@ import platform
 import threading
 import time
 import uuid
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Self
 
@@ -25,6 +25,7 @@ from agentrm_plugins.context.live.desk import Desk
 from agentrm_plugins.context.live.recaller import RECALL_TOOL
 from agentrm_plugins.context.live.session import ContextSession
 from agentrm_plugins.context.live.waking import Woken, blank, woken
+from agentrm_plugins.context.live.workers import Workers
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import ColdStore, SessionKey
@@ -33,6 +34,25 @@ from agentrm_plugins.errors import ClosedError, ConfigError, ContextError, Sessi
 from agentrm_plugins.types.checks import check_number, check_whole
 
 __all__ = ["RECALL_TOOL", "ContextLifecycle", "fit"]
+
+_CLOSED = "this ContextLifecycle is closed; make a new one"
+CLOSE_WAIT_S = 30.0
+"""Seconds that `close` waits for background work. Guessed: a model's answer takes less."""
+
+
+class _KeyLock:
+    """A lock that a weak dictionary can hold."""
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 class ContextLifecycle:
@@ -43,9 +63,8 @@ class ContextLifecycle:
         store: The archive; SQLite in memory if left out.
         summariser: An object with `summarise` or `asummarise` (see `LLMSummariser`); its text is
             added to the notes. None: notes alone.
-        semantic: A `SemanticIndex`, fused with the full-text ranking; None for words alone.
-        submit: Runs a background job, `submit(job)`; the gate of `AgentRM` can stand here. One
-            thread of the manager's own if left out.
+        submit: Runs a background job, `submit(job)`; the gate of `AgentRM` can stand here. Up
+            to eight threads of the manager's own if left out.
         clock: Seconds since the epoch.
         max_live: Sessions kept in memory; the one used least recently is hibernated beyond it.
         lease_s: Seconds for which a session is this process's after each turn. Another process
@@ -62,7 +81,6 @@ class ContextLifecycle:
         *,
         store: ColdStore | None = None,
         summariser: Any | None = None,
-        semantic: Any | None = None,
         submit: Callable[[Callable[[], None]], object] | None = None,
         clock: Callable[[], float] = time.time,
         max_live: int = 256,
@@ -81,12 +99,15 @@ class ContextLifecycle:
         self.store: ColdStore = store if store is not None else SqliteStore(":memory:")
         self._own_store = store is None
         owner = Owner(f"{platform.node()}:{uuid.uuid4().hex[:8]}", lease_s)
-        self._desk = Desk(self.store, self._run, clock, owner, wait_s, summariser, semantic)
+        self._desk = Desk(self.store, self._run, clock, owner, wait_s, summariser)
         self._submit = submit
         self._max_live = max_live
         self._live: OrderedDict[SessionKey, ContextSession] = OrderedDict()
-        self._lock = threading.RLock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._locks: weakref.WeakValueDictionary[SessionKey, _KeyLock] = (
+            weakref.WeakValueDictionary()
+        )
+        self._workers = Workers()
         self._closed = self._done = False
 
     def session(
@@ -103,15 +124,36 @@ class ContextLifecycle:
             if not value:
                 raise ConfigError(name, value, "give a name that is not empty")
         key = SessionKey(tenant, session)
+        found = self._found(key)
+        if found is None:
+            # Whoever wants this session waits while it is woken; nobody else does.
+            with self._moving(key):
+                found = self._found(key)
+                if found is None:
+                    found = self._wake(key, config or self.config)
+                    with self._lock:
+                        if self._closed:
+                            raise ClosedError(_CLOSED)
+                        self._live[key] = found
+        self._bound()
+        return found
+
+    def _found(self, key: SessionKey) -> ContextSession | None:
         with self._lock:
             if self._closed:
-                raise ClosedError("this ContextLifecycle is closed; make a new one")
+                raise ClosedError(_CLOSED)
             found = self._live.get(key)
-            if found is None:
-                found = self._live[key] = self._wake(key, config or self.config)
-            self._live.move_to_end(key)
-            self._bound()
+            if found is not None:
+                self._live.move_to_end(key)
             return found
+
+    def _moving(self, key: SessionKey) -> _KeyLock:
+        """The lock under which one session is woken and hibernated; gone when nobody holds it."""
+        with self._lock:
+            lock = self._locks.get(key)
+            if lock is None:
+                lock = self._locks[key] = _KeyLock()
+            return lock
 
     def _wake(self, key: SessionKey, config: ContextConfig) -> ContextSession:
         def wake() -> Woken:
@@ -128,44 +170,50 @@ class ContextLifecycle:
     def _run(self, job: Callable[[], None]) -> object:
         if self._submit is not None:
             return self._submit(job)
-        with self._lock:
-            if self._closed:
-                raise ClosedError("this ContextLifecycle is closed; make a new one")
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(1, thread_name_prefix="agentrm-context")
-            return self._pool.submit(job)
+        self._workers.submit(job)
+        return None
 
     def _bound(self) -> None:
-        for key, oldest in list(self._live.items())[:-1]:
-            if len(self._live) <= self._max_live:
+        with self._lock:
+            most, live = len(self._live) - self._max_live, list(self._live.items())[:-1]
+        for key, oldest in live:
+            if most <= 0:
                 return
             if oldest.busy:  # with a model's summary, perhaps: nobody waits for that here
                 continue
             try:
-                self._retire(key)
+                most -= self._retire(key)
             except (SessionBusy, StoreError):
                 continue
 
-    def _retire(self, key: SessionKey) -> None:
+    def _retire(self, key: SessionKey) -> bool:
         """Hibernate a session; whoever holds it still is led to the one that lives then."""
-        found = self._live[key]
-        config = found.config
-        found.hibernate(lambda: self.session(key.session, tenant=key.tenant, config=config))
-        del self._live[key]
+        with self._moving(key):
+            with self._lock:
+                found = self._live.get(key)
+            if found is None:
+                return False
+            config = found.config
+            found.hibernate(lambda: self.session(key.session, tenant=key.tenant, config=config))
+            with self._lock:
+                self._live.pop(key, None)
+            return True
 
     def hibernate(self, session: str, *, tenant: str = "default") -> None:
         """Write one session to the archive and let go of it.
 
         Raises:
             StoreError: The store refused; the session stays in memory.
+            SessionBusy: Messages wait to be archived, and another process has the session.
         """
-        key = SessionKey(tenant, session)
-        with self._lock:
-            if key in self._live:
-                self._retire(key)
+        self._retire(SessionKey(tenant, session))
 
     def hibernate_idle(self, idle_s: float, *, now_s: float | None = None) -> list[SessionKey]:
-        """Hibernate all sessions that were not used for `idle_s` seconds; give their keys."""
+        """Hibernate all sessions that were not used for `idle_s` seconds; give their keys.
+
+        Raises:
+            StoreError: The store refused one; that one and those after it stay in memory.
+        """
         now = self._desk.clock() if now_s is None else now_s
         with self._lock:
             idle = [
@@ -173,9 +221,7 @@ class ContextLifecycle:
                 for key, found in self._live.items()
                 if now - found.used_at_s >= idle_s and not found.busy
             ]
-            for key in idle:
-                self._retire(key)
-        return idle
+        return [key for key in idle if self._retire(key)]
 
     def statistics(self) -> Mapping[SessionKey, Pressure]:
         """Give how full each live session's window is."""
@@ -186,6 +232,8 @@ class ContextLifecycle:
     def close(self) -> None:
         """Finish the background work and hibernate every session. A second time does nothing.
 
+        A hook that hangs is not waited for beyond half a minute: what it gives later is dropped.
+
         Raises:
             StoreError: The store refused; what it did not take is tried again at the next `close`.
         """
@@ -193,9 +241,8 @@ class ContextLifecycle:
             self._closed = True
             if self._done:
                 return
-            pool, live = self._pool, list(self._live.items())
-        if pool is not None:
-            pool.shutdown(wait=True)
+            live = list(self._live.items())
+        self._workers.close(CLOSE_WAIT_S)
         failed: ContextError | None = None
         for key, session in live:
             try:

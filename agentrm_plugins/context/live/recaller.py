@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from agentrm_plugins.context.live.meaning import Meaning
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.plan.bodies import body_of, message_of
+from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session, cut_up
+from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
 from agentrm_plugins.context.recall.found import LEAST_TELLING, Later, Told, Unit, said_of, units_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import (
@@ -45,6 +47,8 @@ __all__ = ["RECALL_TOOL", "Recaller", "asked_for", "row_of"]
 COARSE, READ = 200, 64
 """Passages that are ranked by their terms, and messages whose texts are read for the last order and
 for the block. Measured on half of LoCoMo."""
+_AT_ONCE, _MOST_AT_ONCE = 50, 500
+"""Passages that are entered in one slice, and in a turn. About 1 and 10 ms."""
 MOST_PASSAGES = 50_000
 """Of a session whose terms are kept in memory: about 70 MB. Guessed."""
 _SAYING = frozenset({"user", "assistant"})
@@ -57,8 +61,8 @@ LEAST_ROOM = 240
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 _TEXTS = 256
 """Texts that are kept from look-up to look-up. Guessed: those of a few questions."""
-_MOST_WAITING = 4_000
-"""Passages that wait for a semantic index which refuses: about 1.5 MB."""
+_MOST_QUEUED = 2_000
+"""Passages of an old archive that are embedded after one wake. Guessed."""
 
 
 RECALL_TOOL: dict[str, Any] = {
@@ -99,69 +103,99 @@ def row_of(entry: Entry) -> Row:
     """Write a message as a row of the archive."""
     if entry.message is None:  # pragma: no cover - bodies are kept until they are archived
         raise AssertionError(f"message {entry.seq} left memory before it was archived")
-    body = body_of(entry.message)
+    body = body_of(entry.message) if entry.body is None else entry.body
     return Row(entry.seq, entry.role, body, entry.digest, entry.tokens, entry.at_s)
 
 
 class Recaller:
     """Looks things up in one session's archive."""
 
-    def __init__(self, key: SessionKey, store: ColdStore, semantic: Any | None) -> None:
+    def __init__(self, key: SessionKey, store: ColdStore, embeddings: Any | None) -> None:
         self._key = key
         self._store = store
-        self._semantic = semantic
-        self._waiting: list[tuple[tuple[int, int, int], str]] = []
+        self._meaning = None if embeddings is None else Meaning(key, store, embeddings)
         self._lock = threading.Lock()
         self._index: Index | None = None
         self._fresh: dict[int, tuple[str, Sequence[Passage]]] = {}
+        self._begun: set[int] = set()
         self._texts: dict[int, str] = {}
         self.failed: Exception | None = None
 
     @property
     def waiting(self) -> bool:
-        """Whether passages wait for the semantic index."""
-        return bool(self._waiting)
+        """Whether passages wait to be embedded."""
+        return self._meaning is not None and self._meaning.waiting
 
     def remember(self, entries: Sequence[Entry], cut: Mapping[int, Sequence[Passage]]) -> None:
         """Take messages that were archived and cut into passages."""
         with self._lock:
             if self._index is not None:  # the archive has them; before a look-up nothing needs them
                 self._fresh |= {e.seq: (e.role, cut[e.seq]) for e in entries if e.seq in cut}
-        if self._semantic is None:
+        if self._meaning is None:
             return
-        found = []
         for entry in entries:
             text = plain_text(entry.message) if entry.message is not None else ""
-            found += [
-                ((entry.seq, piece.start, piece.stop), text[piece.start : piece.stop])
+            self._meaning.take(
+                ((entry.seq, piece.start), text[piece.start : piece.stop])
                 for piece in cut.get(entry.seq, ())
-            ]
-        self._waiting = (self._waiting + found)[-_MOST_WAITING:]
+            )
+
+    def settle(self, pause: Callable[[], None]) -> None:
+        """Enter what was remembered: in the background and in slices, so that no look-up has to."""
+        while True:
+            with self._lock:
+                if self._index is None or not self._fresh:
+                    return
+                seq, (role, pieces) = next(iter(self._fresh.items()))
+                self._index.add(seq, role, pieces[:_AT_ONCE], more=seq in self._begun)
+                self._begun.add(seq)
+                if pieces[_AT_ONCE:]:
+                    self._fresh[seq] = (role, pieces[_AT_ONCE:])
+                else:
+                    del self._fresh[seq]
+            pause()
 
     def rewind(self, seq: int) -> None:
         """Forget the messages from `seq` on: the conversation was taken back to there."""
         with self._lock:
             self._fresh = {at: made for at, made in self._fresh.items() if at < seq}
+            self._begun = {at for at in self._begun if at < seq}
             self._texts = {at: text for at, text in self._texts.items() if at < seq}
             if self._index is not None:
                 self._index.cut(seq)
+        if self._meaning is not None:
+            self._meaning.rewind(seq)
 
     def renew(self) -> None:
         """Forget what is known of the archive: it is read again at the next look-up."""
         with self._lock:
-            self._index, self._fresh, self._texts = None, {}, {}
+            self._index, self._fresh, self._texts, self._begun = None, {}, {}, set()
+        if self._meaning is not None:
+            self._meaning.renew()
 
-    def flush(self) -> Exception | None:
-        """Give the semantic index what waits for it; what it refuses waits on."""
-        if self._semantic is None or not self._waiting:
+    def flush(self, least: int = 1) -> Exception | None:
+        """Embed what waits, while at least so many wait; what is refused waits on."""
+        if self._meaning is None:
             return None
-        given, self._waiting = self._waiting, []
         try:
-            self._semantic.add(tuple(self._key), given)
+            self._meaning.flush(least)
         except Exception as error:  # noqa: BLE001 - recall by words stands in for any failure
-            self._waiting, self.failed = given + self._waiting, error
+            self.failed = error
             return error
         return None
+
+    def _queue_missing(self, index: Index) -> None:
+        """Queue passages of the archive that have no vector: it was made without embeddings."""
+        if self._meaning is None:
+            return
+        pieces = {(one.seq, one.start): one for one in index.all()}
+        missing = self._meaning.missing(pieces)[:_MOST_QUEUED]
+        texts = self._store.read(self._key, sorted({seq for seq, _ in missing}))
+        self._meaning.take(
+            (place, _text_in(texts[place[0]])[place[1] : pieces[place].stop])
+            for place in missing
+            if place[0] in texts
+        )
 
     def for_task(
         self, state: Session, task: int, spare_tokens: int, *, least: bool = True
@@ -213,7 +247,7 @@ class Recaller:
         skip: frozenset[int],
         short_tokens: int = 0,
     ) -> Recalled | None:
-        if not query.terms and self._semantic is None:
+        if not query.terms and self._meaning is None:
             return None
         end = anchor if anchor >= 0 else len(state.entries)
 
@@ -226,8 +260,7 @@ class Recaller:
             wide, corpus = self._search(index, query.terms, end)
             shown = self._shown(state, query, corpus, skip, index)
             hits = ranked(query, wide, corpus)
-            if self._semantic is not None:
-                hits = self._with_meaning(text, hits, index, end)
+            hits = self._with_meaning(text, hits, index, end)
             units = units_of(hits, index, carries, READ + len(skip))
         most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
         best = [unit for unit in units if unit.seq not in skip][:most]
@@ -261,9 +294,14 @@ class Recaller:
             for seq, role, pieces in self._store.passages(self._key):
                 read.add(seq, role, pieces)
             self._index = read
+            self._queue_missing(read)
+        long = {}
         for seq, (role, fresh) in self._fresh.items():
-            self._index.add(seq, role, fresh)
-        self._fresh = {}
+            if len(fresh) > _MOST_AT_ONCE:  # `settle` comes to it: nobody waits for so much
+                long[seq] = (role, fresh)
+            else:
+                self._index.add(seq, role, fresh, more=seq in self._begun)
+        self._fresh = long
         return self._index
 
     def _search(
@@ -272,18 +310,19 @@ class Recaller:
         found, corpus = index.search(terms, COARSE)
         return [one for one in found if one.seq < end], corpus
 
-    def _with_meaning(self, text: str, hits: Sequence[Hit], index: Index, end: int) -> list[Hit]:
+    def _with_meaning(self, text: str, hits: list[Hit], index: Index, end: int) -> list[Hit]:
+        if self._meaning is None:
+            return hits
         try:
-            near = self._semantic.search(tuple(self._key), text, READ) if self._semantic else []
+            near = self._meaning.near(text, READ, end)
         except Exception as error:  # noqa: BLE001 - recall by words stands in for any failure
             self.failed = error
-            return list(hits)
-        near = [(place, share) for place, share in near if place[0] < end]
+            return hits
         made = {
             (seq, start): Hit(piece, 0.0, 0.0)
-            for (seq, start, _), _ in near for piece in index.of(seq) if piece.start == start
+            for seq, start in near for piece in index.of(seq) if piece.start == start
         }  # fmt: skip
-        return fused(hits, {(seq, start): share for (seq, start, _), share in near}, made)
+        return fused(hits, near, made)
 
     @staticmethod
     def _shown(
@@ -297,7 +336,7 @@ class Recaller:
             entry = state.entries[seq]
             if entry.message is None or entry.role in {"tool", "function"}:
                 continue
-            pieces = index.of(seq) or cut_up(entry)
+            pieces = index.of(seq) or cut_up(entry.message)
             held = {term for piece in pieces for term in piece.terms if term in weights}
             covered = sum(weights[term] for term in held) / whole
             if covered >= LEAST_TELLING:

@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.archive import Archive
 from agentrm_plugins.context.live.desk import Desk, Patience
+from agentrm_plugins.context.live.hold import Hold
 from agentrm_plugins.context.live.recaller import Recaller, asked_for
 from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.live.turn import Turn, pressure_of
 from agentrm_plugins.context.live.upkeep import Upkeep
-from agentrm_plugins.context.live.waking import Woken, blank, continues
+from agentrm_plugins.context.live.waking import Woken
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.freeze import dumped
 from agentrm_plugins.context.plan.shares import recall_room
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import SessionKey
 from agentrm_plugins.errors import ConfigError, SessionBusy, StoreError, StoreFenced
@@ -58,16 +61,15 @@ class ContextSession:
     ) -> None:
         self.key = key
         archive = Archive(key, desk.store, desk.owner, woken.version)
-        recaller = Recaller(key, desk.store, desk.semantic)
+        recaller = Recaller(key, desk.store, woken.state.config.embeddings)
         self._shared = Shared(key, woken.state, archive, recaller)
         self._upkeep = Upkeep(self._shared, desk.submit, desk.summariser)
         self._desk = desk
-        self._wake = wake
-        archive.refusal = woken.refusal
+        self._hold = Hold(self._shared, wake, woken)
         self.successor: Callable[[], ContextSession] | None = None
-        self._told = list(woken.told)
-        self._missed: list[list[Source]] = []
         self._last_tokens = 0
+        self._learnt: deque[Callable[[Session], None]] = deque()
+        self._pressure = pressure_of(woken.state, 0)
         self.used_at_s = desk.clock()
 
     # -- a turn -------------------------------------------------------------------------------
@@ -133,103 +135,22 @@ class ContextSession:
             shared.asleep = False
             while True:
                 shared.transcript.repairs = []
-                self._rouse(now)
-                self._own(messages)
-                shared.transcript.repairs += self._told
-                if shared.archive.refusal is not None:
-                    self._miss(messages)
+                self._hold.take(messages, now)
+                self._learn()
                 turn = Turn(shared, messages)
                 try:
                     turn.take(tools, now)
                     break
                 except StoreFenced:
                     # Another process took the session over: what was begun here never was.
-                    shared.archive.let_go()
-                    self._read_again()
-            try:
+                    self._hold.lost()
+            with self._hold.telling():
                 view = turn.view()
-            except BaseException:
-                self._told = list(dict.fromkeys(shared.transcript.repairs))  # for the next turn
-                raise
-            self._told = []
             self._last_tokens = turn.total
-            shared.archive.told()
             return view
 
     def _next(self) -> ContextSession:
         return self if self.successor is None else self.successor()
-
-    def _own(self, messages: Sequence[Source]) -> None:
-        """Make the session ours, read again if another process had it.
-
-        Raises:
-            SessionBusy: Another process is at work on it, and has archived what is not in the list.
-            StoreError: The store refused and `on_store_error` is "raise".
-        """
-        archive = self._shared.archive
-        if archive.refusal is not None:
-            return
-        try:
-            try:
-                change = archive.claim()
-            except SessionBusy:
-                seen = self._wake()
-                if not continues(seen.state, messages):
-                    raise
-                change = archive.claim(seen.version)
-            if change.stale:
-                self._read_again()
-            if change.notice:
-                self._told.append(change.notice)
-            if change.foreign:
-                state = self._shared.transcript
-                state.foreign, state.handed_over = len(state.entries), change.handed_over
-        except StoreError as error:
-            # Nothing is written without the session being ours: what is new waits.
-            self._shared.last_error = archive.denied = error
-            if self.config.on_store_error == "raise":
-                raise
-
-    def _read_again(self) -> None:
-        """Go on with the session as the store has it now."""
-        try:
-            woken = self._wake()
-        except StoreError as error:
-            woken = blank(self.config, error)
-        self._replace(woken)
-
-    def _replace(self, woken: Woken) -> None:
-        shared = self._shared
-        # A plan that was made for the one before is void.
-        woken.state.generation = shared.transcript.generation + 1
-        shared.transcript = woken.state
-        shared.archive.refusal = woken.refusal
-        shared.archive.read_again(woken.version)
-        shared.recaller.renew()
-        self._told = [*self._told, *woken.told]
-
-    def _rouse(self, now: float) -> None:
-        """Where the store refused to give the session, ask again, and tell it what it missed."""
-        shared = self._shared
-        if shared.archive.refusal is None:
-            return
-        try:
-            woken = self._wake()
-        except StoreError as error:
-            shared.last_error = shared.archive.refusal = error
-            return
-        self._replace(woken)
-        missed, self._missed = self._missed, []
-        for messages in missed:
-            self._own(messages)
-            Turn(shared, messages).take((), now)
-
-    def _miss(self, messages: Sequence[Source]) -> None:
-        """Remember a history that was shown while the store refused."""
-        last = self._missed[-1] if self._missed else []
-        if self._missed and list(messages[: len(last)]) == last:
-            self._missed.pop()
-        self._missed.append(list(messages))
 
     # -- background work ------------------------------------------------------------------------
 
@@ -262,7 +183,7 @@ class ContextSession:
         """
         shared = self._shared
         with shared.lock:
-            self._catch_up()
+            self._hold.catch_up(self._desk.clock())
             state = shared.transcript
             share = max(recall_room(state), state.budget // 10)
             shared.index_hidden(everything=True)
@@ -274,19 +195,11 @@ class ContextSession:
         """Do the same as `recall` without blocking the event loop."""
         return await asyncio.to_thread(self.recall, query, max_tokens=max_tokens)
 
-    def _catch_up(self) -> None:
-        """See what another process has archived since."""
-        self._rouse(self._desk.clock())
-        archive = self._shared.archive
-        if archive.refusal is None and archive.clean and archive.moved():
-            archive.let_go()
-            self._read_again()
-
     def read(self, place: int, *, max_tokens: int | None = None) -> str:
         """Give one archived message's text, cut to `max_tokens` if it is longer."""
         shared = self._shared
         with shared.lock:
-            self._catch_up()
+            self._hold.catch_up(self._desk.clock())
             state = shared.transcript
             row = None
             if 0 <= place < len(state.entries):
@@ -318,10 +231,13 @@ class ContextSession:
 
     def report_usage(self, input_tokens: int) -> None:
         """Tell what the provider charged for the last view; corrects an estimating counter."""
-        with self._shared.lock:
-            state = self._shared.transcript
-            full = min(1.0, self._last_tokens / (_TELLING_SHARE * state.most))
-            state.counter.report(self._last_tokens, input_tokens, full)
+        tokens = self._last_tokens
+
+        def learn(state: Session) -> None:
+            full = min(1.0, tokens / (_TELLING_SHARE * state.most))
+            state.counter.report(tokens, input_tokens, full)
+
+        self._soon(learn)
 
     def overflowed(self, share: float = OVERFLOW_SHARE) -> None:
         """Tell that the provider refused the last view as too long; later views are smaller.
@@ -332,20 +248,43 @@ class ContextSession:
         """
         if not 0 < share < 1:
             raise ConfigError("share", share, "give a number above 0 and below 1")
-        with self._shared.lock:
-            state = self._shared.transcript
-            state.ceiling = max(1, int(min(state.most, state.charged(self._last_tokens)) * share))
+        tokens = self._last_tokens
+
+        def learn(state: Session) -> None:
+            state.ceiling = max(1, int(min(state.most, state.charged(tokens)) * share))
+
+        self._soon(learn)
 
     def take_turns(self) -> None:
         """Tell that the provider wants roles to alternate; later views of this object do."""
-        with self._shared.lock:
-            self._shared.transcript.takes_turns = True
+
+        def learn(state: Session) -> None:
+            state.takes_turns = True
+
+        self._soon(learn)
+
+    def _soon(self, learn: Callable[[Session], None]) -> None:
+        """Do a short step now, or in the next turn where the session is at work: nobody waits."""
+        self._learnt.append(learn)
+        if self._shared.lock.acquire(blocking=False):
+            try:
+                self._learn()
+            finally:
+                self._shared.lock.release()
+
+    def _learn(self) -> None:
+        while self._learnt:
+            self._learnt.popleft()(self._shared.transcript)
 
     @property
     def pressure(self) -> Pressure:
-        """How full the window was at the last turn."""
-        with self._shared.lock:
-            return pressure_of(self._shared.transcript, self._last_tokens)
+        """How full the window was at the last turn. It never waits for one that is being taken."""
+        if self._shared.lock.acquire(blocking=False):
+            try:
+                self._pressure = pressure_of(self._shared.transcript, self._last_tokens)
+            finally:
+                self._shared.lock.release()
+        return self._pressure
 
     @property
     def durable(self) -> int:
@@ -376,8 +315,8 @@ class ContextSession:
         """
         shared = self._shared
         archive = shared.archive
-        with self._upkeep.working, shared.lock:
-            self._rouse(self._desk.clock())
+        with shared.lock:
+            self._hold.rouse(self._desk.clock())
             if archive.refusal is not None:
                 raise archive.refusal
             try:

@@ -8,10 +8,14 @@ from typing import Any
 
 from agentrm_plugins.context.live.archive import Archive
 from agentrm_plugins.context.live.recaller import Recaller
-from agentrm_plugins.context.plan.transcript import Entry, Session, cut_up
+from agentrm_plugins.context.plan.reading import cut_up
+from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.context.stores.base import SessionKey
 
 __all__ = ["Shared"]
+
+LONG_TOKENS = 5_000
+"""Of a message that only the background indexes. Guessed: about 20 ms of work."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,8 @@ class Shared:
     def index_hidden(self, *, everything: bool = False) -> None:
         """Index in the foreground what recall must find and the background has not come to.
 
+        But for what is so long that nobody should wait for it: that is found a little later.
+
         Raises:
             StoreError: The store refused.
         """
@@ -50,9 +56,10 @@ class Shared:
             entry for entry in state.entries
             if not entry.indexed and entry.message is not None and entry.seq not in waiting
             and (everything or entry.seq < state.first_hot or entry.seq in state.replaced)
+            and entry.tokens <= LONG_TOKENS
         ]  # fmt: skip
         if hidden:
-            cut = {entry.seq: cut_up(entry) for entry in hidden}
+            cut = {entry.seq: cut_up(entry.message) for entry in hidden}
             fence = self.archive.fence() if self.archive.owned else {}
             self.archive.index(hidden, cut, fence)
             self.recaller.remember(hidden, cut)

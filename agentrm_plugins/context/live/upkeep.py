@@ -11,17 +11,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from agentrm_plugins.context.live.meaning import BATCH
 from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.summaries import SummaryRequest
+from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.plan.compaction import apply_plan, retelling
 from agentrm_plugins.context.plan.freeze import dumped
 from agentrm_plugins.context.plan.planning import Plan, planned, total_tokens
+from agentrm_plugins.context.plan.reading import slices
 from agentrm_plugins.context.plan.shares import low_tokens, soft_tokens
-from agentrm_plugins.context.plan.transcript import Entry, Session, cut_up
+from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.errors import StoreError
 
 __all__ = ["Upkeep"]
+
+_PAUSE_S = 1e-4
+"""Long enough for a thread that waits for the interpreter to take it: with 0 it is taken back at
+once."""
 
 _NEWEST = 16
 """Messages that a turn may have added. What is pending before them is done with the next ones."""
@@ -48,6 +55,7 @@ class Upkeep:
         self._queued = False
         self.tasks: set[asyncio.Task[None]] = set()
         self.working = threading.Lock()
+        self._digesting = threading.Lock()
 
     def after_turn(self, tokens: int, *, here: bool) -> None:
         """Queue what a turn has left to do.
@@ -61,7 +69,7 @@ class Upkeep:
         if here and hasattr(self._summariser, "asummarise"):
             self._schedule_here()
         else:
-            self._schedule(self.maintain)
+            self._schedule(self._maintain_if_free)
 
     def _has_work(self, tokens: int) -> bool:
         state = self._shared.transcript
@@ -103,13 +111,26 @@ class Upkeep:
         except Exception as error:  # noqa: BLE001 - a background job has nobody to tell
             self._shared.last_error = error
 
+    def _maintain_if_free(self) -> None:
+        """As `maintain`; where a hook holds that up, notes and index alone."""
+        if not self.working.acquire(blocking=False):
+            self.digest()
+            return
+        try:
+            self._maintain()
+        finally:
+            self.working.release()
+
     def maintain(self) -> None:
         """Do the pending background work now: notes, index, compaction above the soft mark."""
         with self.working:
-            self.digest()
-            plan = self._plan()
-            if plan is not None:
-                self._finish(plan, self._narrative(plan))
+            self._maintain()
+
+    def _maintain(self) -> None:
+        self.digest()
+        plan = self._plan()
+        if plan is not None:
+            self._finish(plan, self._narrative(plan))
 
     async def amaintain(self) -> None:
         """Do the same, asking an asynchronous summariser on this event loop."""
@@ -131,33 +152,47 @@ class Upkeep:
 
         After each slice other threads run: the turns of an event loop wait for one slice at most.
         """
+        if not self._digesting.acquire(blocking=False):
+            return  # another thread is at it, and comes to what is pending
+        try:
+            self._flush()
+            self._digest()
+        finally:
+            self._digesting.release()
+
+    def _digest(self) -> None:
         shared = self._shared
-        self._flush()
         while not shared.asleep:
             with shared.lock:
                 waiting = shared.archive.waiting
                 open_ones = (e for e in shared.transcript.pending() if e.seq not in waiting)
-                entry = next(open_ones, None)
-                if entry is None or not shared.archive.owned:
-                    return
-                state, fence = shared.transcript, shared.archive.fence()
+                entry = next(open_ones, None) if shared.archive.owned else None
+                if entry is not None:
+                    state, fence = shared.transcript, shared.archive.fence()
+            if entry is None:
+                self._flush()
+                return
             if not self._digested(state, entry, fence):
                 return
-            time.sleep(0)  # lets go of the interpreter's lock
+            yield_now()
 
     def _digested(self, state: Session, entry: Entry, fence: dict[str, Any]) -> bool:
         """Read one message; False where the store refuses to index it."""
         shared = self._shared
         findings = None if entry.noted else self._findings(state, entry)
         if not entry.indexed:
-            cut = {entry.seq: cut_up(entry)}
+            cut: dict[int, list[Passage]] = {entry.seq: []}
+            for pieces in slices(entry.message):
+                cut[entry.seq] += pieces
+                yield_now()
             try:
                 shared.archive.index([entry], cut, fence)
             except StoreError as error:
                 shared.last_error = error
                 return False
             shared.recaller.remember([entry], cut)
-            self._flush()
+            shared.recaller.settle(yield_now)
+            self._flush(BATCH)
         with shared.lock:
             if findings is not None and shared.holds(entry):
                 state.note(entry, findings)
@@ -173,9 +208,9 @@ class Upkeep:
             self._shared.last_error = error
             return []
 
-    def _flush(self) -> None:
+    def _flush(self, least: int = 1) -> None:
         shared = self._shared
-        shared.last_error = shared.recaller.flush() or shared.last_error
+        shared.last_error = shared.recaller.flush(least) or shared.last_error
 
     def _plan(self) -> Plan | None:
         with self._shared.lock:
@@ -215,3 +250,8 @@ class Upkeep:
                 shared.archive.save_state(frozen)
             except StoreError as error:
                 shared.last_error = error
+
+
+def yield_now() -> None:
+    """Let other threads run: they would wait for five milliseconds for the interpreter's lock."""
+    time.sleep(_PAUSE_S)

@@ -17,6 +17,7 @@ __all__ = ["SPEAKERS", "told"]
 SPEAKERS = {"user": "user", "assistant": "you", "tool": "tool", "function": "tool"}
 _SAID_CHARS = 200
 _CALL_CHARS = 120
+_READ_CHARS = 10_000
 """Of one call's arguments, and of one result. Guessed: about 30 tokens."""
 
 
@@ -58,7 +59,7 @@ def _line(entry: Entry, message: Message, noted: Mapping[int, Sequence[str]]) ->
     if message.tool_calls:
         calls = "; ".join(f"{c.name}({c.arguments[:_CALL_CHARS]})" for c in message.tool_calls)
         return f"{entry.seq} you called {calls}"
-    text = " ".join(plain_text(message).split())
+    text = " ".join(plain_text(message)[:_READ_CHARS].split())
     if entry.role in {"tool", "function"}:
         if entry.seq in noted or len(text) <= _CALL_CHARS:
             return ""

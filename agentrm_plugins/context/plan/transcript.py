@@ -10,16 +10,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.notes.facts import Finding, find
+from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.notes import Notes
-from agentrm_plugins.context.notes.text import Passage, passages, terms
 from agentrm_plugins.context.plan.align import Alignment, align, beside, mark_of
 from agentrm_plugins.context.plan.asks import only_approves
 from agentrm_plugins.context.plan.bodies import (
     Source,
+    body_of,
     check_list,
     identity_in,
     identity_of,
@@ -27,6 +27,7 @@ from agentrm_plugins.context.plan.bodies import (
     within,
 )
 from agentrm_plugins.context.plan.groups import Grouping, grouped
+from agentrm_plugins.context.plan.reading import findings_of
 from agentrm_plugins.counting.tokens import TokenCounter
 from agentrm_plugins.errors import BadMessage
 from agentrm_plugins.types.message import (
@@ -36,7 +37,6 @@ from agentrm_plugins.types.message import (
     ToolCall,
     from_openai,
     plain_text,
-    said_text,
 )
 
 __all__ = [
@@ -45,17 +45,18 @@ __all__ = [
     "Recalled",
     "Replacement",
     "Session",
-    "cut_up",
 ]
 
-_ARGUMENT_KINDS = frozenset({"path", "url", "email", "uuid"})
 SHORT_CHARS = 4_000
 """Up to this size a message that is no tool's was said, not pasted: its lines are no log's."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """One message: its body while it is needed, and what is known of it for good."""
+    """One message: itself while it is needed, and what is known of it for good.
+
+    `body` is its text for the archive, until it is there.
+    """
 
     seq: int
     role: str
@@ -69,6 +70,7 @@ class Entry:
     empty: bool = False
     noted: bool = False
     indexed: bool = False
+    body: str | None = None
 
 
 @dataclass(slots=True)
@@ -295,17 +297,19 @@ class Session:
 
     def _entry(self, seq: int, source: Source, mark: int, now_s: float, place: int) -> Entry:
         message = self._read(source, place)
+        body = body_of(message)
         return Entry(
             seq=seq,
             role=message.role,
             tokens=self.counter.message(message),
-            digest=identity_of(message),
+            digest=identity_of(message, body),
             mark=mark,
             at_s=_time_of(message, now_s),
             message=message,
             calls=tuple(call.id for call in message.tool_calls),
             answers=message.tool_call_id,
             empty=not message.content and not message.tool_calls,
+            body=body,
         )
 
     def _rewind(self, where: Alignment, listed: Sequence[Source]) -> None:
@@ -368,28 +372,9 @@ class Session:
         return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
 
 
-def findings_of(message: Message, shapes: Counter[str] | None) -> list[Finding]:
-    """Read a message for notes: its text, and the exact strings in the arguments of its calls."""
-    found = find(said_text(message), message.role, shapes)
-    for call in message.tool_calls:
-        for finding in find(call.arguments, "tool", shapes):
-            if any(value.kind in _ARGUMENT_KINDS for value in finding.values):
-                found.append(replace(finding, score=finding.score - 1.0))
-    return found
-
-
 def _time_of(message: Message, now_s: float) -> float:
     for key in ("timestamp", "created_at", "time"):
         value = message.metadata.get(key)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return float(value)
     return now_s
-
-
-def cut_up(entry: Entry) -> list[Passage]:
-    """Cut a message into passages; the speaker's name and the tool's are findable in each."""
-    message = entry.message
-    if message is None:
-        return []
-    extra = tuple(terms(message.name)) if message.name else ()
-    return passages(plain_text(message), extra)

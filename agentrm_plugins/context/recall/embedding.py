@@ -1,70 +1,114 @@
-"""A second opinion for recall: passages near in meaning, fused with those near in words."""
+"""Passages near in meaning to a question: vectors compared by their cosine. Pure.
+
+All of a session's vectors are compared: exact, and quick enough for thousands. Where a model puts
+what it embeds is its own affair; vectors are brought to length one here.
+"""
 
 from __future__ import annotations
 
+import heapq
 import math
 from array import array
-from collections.abc import Callable, Sequence
-from operator import mul
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter, mul
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["EmbeddingIndex", "SemanticIndex"]
+__all__ = ["Embeddings", "Vectors", "embedder_of"]
 
-Place = tuple[int, int, int]
+Place = tuple[int, int]
+"""A message's place, and the passage's offset in its text."""
 
 
 @runtime_checkable
-class SemanticIndex(Protocol):
-    """Finds passages by meaning. Called from the thread that prepares or maintains a session."""
+class Embeddings(Protocol):
+    """Turns texts into vectors. LangChain's `Embeddings` is one, whatever the model."""
 
-    def add(self, key: tuple[str, str], passages: Sequence[tuple[Place, str]]) -> None:
-        """Take passages: ((seq, start, stop), text). A second time replaces."""
+    def embed_documents(self, texts: list[str]) -> Sequence[Sequence[float]]:
+        """Embed passages."""
 
-    def search(self, key: tuple[str, str], query: str, limit: int) -> list[tuple[Place, float]]:
-        """Give the nearest passages of this session, best first, each with its share of 1."""
+    def embed_query(self, text: str) -> Sequence[float]:
+        """Embed a question."""
 
 
-class EmbeddingIndex:
-    """Embeds passages by a callable and compares all of a session's: exact, and for thousands.
+class _Callable:
+    """A function from texts to vectors, such as a local model's `encode`."""
 
-    It lives in memory. After a restart a session's older passages are found by their words only,
-    until they are added again.
-
-    Args:
-        embed: Texts to vectors, all of one length.
-    """
-
-    def __init__(self, embed: Callable[[list[str]], Sequence[Sequence[float]]]) -> None:
+    def __init__(self, embed: Callable[[list[str]], Any]) -> None:
         self._embed = embed
-        self._vectors: dict[tuple[str, str], dict[Place, array[float]]] = {}
+        self.model = getattr(embed, "__qualname__", type(embed).__name__)
 
-    def add(self, key: tuple[str, str], passages: Sequence[tuple[Place, str]]) -> None:
-        """Embed and keep passages."""
-        if not passages:
-            return
-        vectors = self._embed([text for _, text in passages])
-        kept = self._vectors.setdefault(key, {})
-        for (place, _), vector in zip(passages, vectors, strict=True):
-            kept[place] = _unit(vector)
+    def embed_documents(self, texts: list[str]) -> Sequence[Sequence[float]]:
+        made: Sequence[Sequence[float]] = self._embed(texts)
+        return made
 
-    def search(self, key: tuple[str, str], query: str, limit: int) -> list[tuple[Place, float]]:
-        """Give the passages with the highest cosine, best first; the last of them has 0."""
-        kept = self._vectors.get(key)
-        if not kept:
-            return []
-        asked = _unit(self._embed([query])[0])
-        scored = sorted(
-            ((sum(map(mul, asked, vector)), place) for place, vector in list(kept.items())),
-            key=lambda pair: (-pair[0], pair[1]),
+    def embed_query(self, text: str) -> Sequence[float]:
+        return self.embed_documents([text])[0]
+
+
+def embedder_of(given: Any) -> Embeddings:
+    """Give an embedder for what a user gave: one already, or a function from texts to vectors.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if isinstance(given, Embeddings):
+        return given
+    if callable(given):
+        return _Callable(given)
+    raise TypeError(type(given).__name__)
+
+
+class Vectors:
+    """One session's vectors by place. Not thread-safe: its owner has a lock."""
+
+    def __init__(self) -> None:
+        self._made: dict[Place, array[float]] = {}
+
+    def __len__(self) -> int:
+        """How many passages have one."""
+        return len(self._made)
+
+    def __contains__(self, place: Place) -> bool:
+        """Whether the passage at this place has one."""
+        return place in self._made
+
+    def add(self, place: Place, vector: Iterable[float]) -> bytes:
+        """Keep a passage's vector; give it as it is archived."""
+        made = unit(vector)
+        self._made[place] = made
+        return made.tobytes()
+
+    def load(self, place: Place, archived: bytes) -> None:
+        """Keep a vector that was archived."""
+        made = array("f")
+        made.frombytes(archived)
+        self._made[place] = made
+
+    def cut(self, seq: int) -> None:
+        """Take out the messages from `seq` on."""
+        self._made = {place: made for place, made in self._made.items() if place[0] < seq}
+
+    def near(self, vector: Iterable[float], limit: int, end: int) -> dict[Place, float]:
+        """Give the nearest passages before message `end`, each with its share of 1.
+
+        The nearest has 1; one that is as near as the next beyond the limit has 0.
+        """
+        asked = unit(vector)
+        cosines = (
+            (sum(map(mul, asked, made)), place)
+            for place, made in self._made.items()
+            if place[0] < end and len(made) == len(asked)
         )
-        top = scored[: limit + 1]
-        least, most = max(0.0, top[-1][0]), top[0][0]
-        if len(top) <= limit:
-            least = 0.0
-        spread = (most - least) or 1.0
-        return [(place, (cos - least) / spread) for cos, place in top[:limit] if cos > 0]
+        top = heapq.nlargest(limit + 1, cosines, key=itemgetter(0))
+        if not top:
+            return {}
+        least = max(0.0, top[-1][0]) if len(top) > limit else 0.0
+        spread = (top[0][0] - least) or 1.0
+        return {place: (cos - least) / spread for cos, place in top[:limit] if cos > 0}
 
 
-def _unit(vector: Sequence[Any]) -> array[float]:
-    length = math.sqrt(sum(float(x) * float(x) for x in vector)) or 1.0
-    return array("f", (float(x) / length for x in vector))
+def unit(vector: Iterable[float]) -> array[float]:
+    """Bring a vector to length one."""
+    numbers = [float(x) for x in vector]
+    length = math.sqrt(sum(map(mul, numbers, numbers))) or 1.0
+    return array("f", (x / length for x in numbers))

@@ -35,11 +35,11 @@ class Index:
         """Whether the message at this place was added."""
         return seq in self._of
 
-    def add(self, seq: int, role: str, pieces: Iterable[Passage]) -> None:
-        """Add a message's passages; one that is there already is left alone."""
-        if seq in self._of:
+    def add(self, seq: int, role: str, pieces: Iterable[Passage], *, more: bool = False) -> None:
+        """Add a message's passages; one that is there already is left alone, unless with `more`."""
+        if seq in self._of and not more:
             return
-        made = self._of[seq] = []
+        made = self._of.setdefault(seq, [])
         for piece in pieces:
             at = self._next
             self._next += 1
@@ -97,6 +97,10 @@ class Index:
         whole = sum(weights.values()) or 1.0
         top = heapq.nlargest(limit, scores.items(), key=lambda pair: (pair[1], pair[0]))
         return [docs[at].scored(score, covered[at] / whole) for at, score in top]
+
+    def all(self) -> Iterable[Candidate]:
+        """Give all passages."""
+        return self._docs.values()
 
     def of(self, seq: int) -> list[Candidate]:
         """Give one message's passages."""

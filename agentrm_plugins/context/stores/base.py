@@ -179,5 +179,6 @@ def written(
     notice = "" if fence.told else has.notice
     if back_to is not None and back_to[1]:
         notice = f"{back_to[0]} {back_to[1]}"
-    until_s = now_s + fence.lease_s if fence.lease_s else 0.0
-    return replace(has, until_s=until_s, notice=notice)
+    # What was handed over stays so: late background work does not take it back.
+    held = fence.lease_s > 0 and has.until_s > 0
+    return replace(has, until_s=now_s + fence.lease_s if held else 0.0, notice=notice)

@@ -22,6 +22,7 @@ class _Archived:
     set_aside: list[Row] = field(default_factory=list)
     passages: dict[int, tuple[Passage, ...]] = field(default_factory=dict)
     postings: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
+    vectors: dict[tuple[str, int, int], bytes] = field(default_factory=dict)
     count: int = 0
     terms: int = 0
     state: bytes | None = None
@@ -129,6 +130,20 @@ class MemoryStore:
             found = sorted(session.passages.items())
             return [(seq, session.rows[seq].role, list(pieces)) for seq, pieces in found]
 
+    def save_vectors(
+        self, key: SessionKey, model: str, made: Mapping[tuple[int, int], bytes]
+    ) -> None:
+        """Keep the vectors of passages, each replacing the one before."""
+        with self._lock:
+            held = self._of(key).vectors
+            held.update({(model, *place): vector for place, vector in made.items()})
+
+    def vectors(self, key: SessionKey, model: str) -> dict[tuple[int, int], bytes]:
+        """Give the vectors that this model made of a session's passages."""
+        with self._lock:
+            held = self._of(key).vectors.items()
+            return {(seq, at): vector for (name, seq, at), vector in held if name == model}
+
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
     ) -> tuple[list[Candidate], Corpus]:
@@ -162,6 +177,7 @@ class MemoryStore:
 
     @staticmethod
     def _cut(session: _Archived, seq: int) -> None:
+        session.vectors = {at: made for at, made in session.vectors.items() if at[1] < seq}
         for gone in [s for s in session.rows if s >= seq]:
             session.set_aside.append(session.rows.pop(gone))
             pieces = session.passages.pop(gone, ())

@@ -32,6 +32,10 @@ SCHEMA = (
         seq INTEGER NOT NULL, role TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
         terms TEXT NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS passages_place ON passages(session, seq)",
+    """CREATE TABLE IF NOT EXISTS vectors(
+        session INTEGER NOT NULL, model TEXT NOT NULL, seq INTEGER NOT NULL,
+        start INTEGER NOT NULL, vector BLOB NOT NULL,
+        PRIMARY KEY(session, model, seq, start)) WITHOUT ROWID""",
     """CREATE VIRTUAL TABLE IF NOT EXISTS fts USING fts5(
         terms, content='passages', content_rowid='id', tokenize="unicode61 remove_diacritics 0")""",
 )

@@ -208,6 +208,29 @@ class SqliteStore:
             found.setdefault(seq, (role, []))[1].append(piece)
         return [(seq, role, pieces) for seq, (role, pieces) in found.items()]
 
+    def save_vectors(
+        self, key: SessionKey, model: str, made: Mapping[tuple[int, int], bytes]
+    ) -> None:
+        """Keep the vectors of passages, each replacing the one before."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            session = self._made_id(connection, key)
+            connection.executemany(
+                "INSERT OR REPLACE INTO vectors(session, model, seq, start, vector)"
+                " VALUES (?, ?, ?, ?, ?)",
+                [(session, model, seq, start, vector) for (seq, start), vector in made.items()],
+            )
+
+        self._file.write("index", work)
+
+    def vectors(self, key: SessionKey, model: str) -> dict[tuple[int, int], bytes]:
+        """Give the vectors that this model made of a session's passages."""
+        sql = "SELECT seq, start, vector FROM vectors WHERE session=? AND model=?"
+        rows = self._file.read(
+            "read", lambda c: c.execute(sql, (self._id(c, key), model)).fetchall()
+        )
+        return {(seq, start): vector for seq, start, vector in rows}
+
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
     ) -> tuple[list[Candidate], Corpus]:
@@ -319,18 +342,23 @@ def _enter(
     message: tuple[int, int, str],
     pieces: Sequence[Passage],
 ) -> None:
+    first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM passages").fetchone()[0]
+    own = _own(session)
+    rows = []
     total = 0
-    for piece in pieces:
+    for at, piece in enumerate(pieces, start=first):
         # Nobody's words may look like another session's name.
         said = [term for term in piece.terms if _OWN not in term]
-        text = " ".join((_own(session), *said))
         total += len(said)
-        made = connection.execute(
-            "INSERT INTO passages(session, message, seq, role, start, stop, terms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (session, *message, piece.start, piece.stop, text),
-        ).lastrowid
-        connection.execute("INSERT INTO fts(rowid, terms) VALUES (?, ?)", (made, text))
+        rows.append((at, session, *message, piece.start, piece.stop, " ".join((own, *said))))
+    connection.executemany(
+        "INSERT INTO passages(id, session, message, seq, role, start, stop, terms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+    connection.executemany(
+        "INSERT INTO fts(rowid, terms) VALUES (?, ?)", ((row[0], row[-1]) for row in rows)
+    )
     connection.execute(
         "UPDATE sessions SET passages=passages+?, terms=terms+? WHERE id=?",
         (len(pieces), total, session),
@@ -351,6 +379,7 @@ def _set_aside(connection: sqlite3.Connection, session: int, seq: int) -> None:
             "INSERT INTO fts(fts, rowid, terms) VALUES ('delete', ?, ?)", (identity, text)
         )
         connection.execute("DELETE FROM passages WHERE id=?", (identity,))
+    connection.execute("DELETE FROM vectors WHERE session=? AND seq>=?", (session, seq))
     connection.execute(
         "UPDATE sessions SET passages=passages-?, terms=terms-? WHERE id=?",
         (len(gone), sum(text.count(" ") for _, text in gone), session),

@@ -1,19 +1,16 @@
 """Second attempts of late calls: what they teach, and how many may be wasted.
 
 Law: which attempt of a call wins says whether the earlier ones hung. ``h`` is the share of attempts
-that a later one outran, ``l`` the share of second attempts that lost to an earlier one. A second
-attempt that is late itself gives way to the next after ``T (1 + 3 l) ** k``, where ``k`` is its
-number: soon where attempts really hang, late where they are merely slow. The first one stays.
-
-A call's first second attempt may go while ``wasted + l * (expected of those under way)`` is at most
+that a later one outran, ``l`` the share of second attempts that lost to an earlier one lately. A
+call's first second attempt may go while ``wasted + l * (expected of those under way)`` is at most
 5 % of the tokens billed lately (half-life 40 s) and of `burst` calls; else one in ten seconds. What
 a lost second attempt cost is wasted. Those that follow one that gave way never wait for the cap.
 
 Regimes: nothing hangs: ``h`` falls to its floor, so few calls are late. All is slow: second
-attempts lose, ``l`` rises, so that few more go and each is given longer: no storm.
+attempts lose, so few more go, and never a third for one call: no storm.
 
-Limits: the number of second attempts is not capped, for where they hang too they would fill the
-cap and nothing would move any more.
+Limits: the number of second attempts is not capped while they win, for where they hang too they
+would fill the cap and nothing would move any more.
 
 Sources: all figures were found by `benchmarks.liveness.virtual`.
 """
@@ -31,8 +28,9 @@ _HUNG_FIRST, _HUNG_LEAST = 0.005, 0.0005
 _PRIOR_ATTEMPTS = 30.0
 _EVENTS = 50.0  # outrun attempts that are remembered
 _KEEP = 0.95
-_SLOWER = 3.0
-_MOST_PATIENCE = 1e6
+_LOST_FIRST = 0.5
+_HOPELESS = 2
+_HANGS = 0.02  # below that three attempts in a row hang once in a hundred thousand calls
 
 
 class Hedging:
@@ -61,7 +59,7 @@ class Hedging:
         self._burst = burst
         self._attempts = _PRIOR_ATTEMPTS
         self._hung = _HUNG_FIRST * _PRIOR_ATTEMPTS
-        self.lost = 0.0
+        self.lost = _LOST_FIRST
         self._billed = 0.0
         self._wasted = 0.0
         self._mean = 0.0
@@ -79,9 +77,9 @@ class Hedging:
         """Whether second attempts mostly win."""
         return self.lost <= 0.5  # noqa: PLR2004 - the half
 
-    def patience(self, number: int) -> float:
-        """How much longer than usual the second attempt of that `number` (from 1) is given."""
-        return float(min((1.0 + _SLOWER * self.lost) ** number, _MOST_PATIENCE))
+    def may_follow(self, hedges: int) -> bool:
+        """Whether one more may be sent after so many of the same call."""
+        return hedges < _HOPELESS or (self.hopeful and self.hung >= _HANGS)
 
     # -- may one go? -------------------------------------------------------------------------
 

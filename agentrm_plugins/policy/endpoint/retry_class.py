@@ -76,17 +76,26 @@ def classify(error: BaseException, *, tables: Tables = BUILT_IN) -> Verdict:
 def examine(error: BaseException, tables: Tables = BUILT_IN) -> tuple[Verdict, Evidence]:
     """Judge an exception, and give what it was judged by: its headers and its text."""
     first = evidence = evidence_of(error)
+    named: tuple[Verdict, Evidence] | None = None
     for _ in range(_CAUSES):
         if isinstance(error, BaseExceptionGroup):
             return _worst(error, tables)
         verdict = judge_evidence(evidence, tables)
-        if verdict is not None:
-            return verdict, evidence
+        if verdict is not None and (named is None or verdict.kind is not Kind.NEUTRAL):
+            if not _by_its_name_alone(verdict, evidence) or error.__cause__ is None:
+                return verdict, evidence
+            named = named or (verdict, evidence)  # what it was raised from may know more
         if error.__cause__ is None:
             break
         error = error.__cause__
         evidence = evidence_of(error)
-    return Verdict(Kind.PERMANENT, None, _telling(evidence.codes, tables)), first
+    return named or (Verdict(Kind.PERMANENT, None, _telling(evidence.codes, tables)), first)
+
+
+def _by_its_name_alone(verdict: Verdict, evidence: Evidence) -> bool:
+    """Whether only its class says that it may go again, as LangChain's own errors do."""
+    silent = evidence.status is None and not evidence.codes and not evidence.said
+    return silent and verdict.retryable
 
 
 def _worst(group: BaseExceptionGroup[BaseException], tables: Tables) -> tuple[Verdict, Evidence]:
@@ -103,7 +112,7 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
     status, codes = evidence.status, tuple(flat(code) for code in evidence.codes)
     text = " ".join(evidence.text.lower().split())
     code = _telling(evidence.codes, tables)
-    why = _why(evidence, codes, text, tables)
+    why = _why(evidence, codes, text, tables, speaks=Kind.LIMIT in kinds)
     if why or Kind.PERMANENT in kinds:
         return Verdict(Kind.PERMANENT, status, code, why)
     kind = _by_code_or_status(evidence, codes, text, tables)
@@ -117,9 +126,11 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
     return None if kind is None else Verdict(kind, status, code)
 
 
-def _why(evidence: Evidence, codes: tuple[str, ...], text: str, tables: Tables) -> str:
+def _why(
+    evidence: Evidence, codes: tuple[str, ...], text: str, tables: Tables, *, speaks: bool
+) -> str:
     """The causes that no waiting cures: "billing", "too_long"; "" for none of them."""
-    speaks = evidence.status is not None or codes or evidence.said
+    speaks = speaks or evidence.status is not None or bool(codes) or evidence.said
     if not tables.billing_codes.isdisjoint(codes):
         return "billing"
     if not tables.too_long_codes.isdisjoint(codes) or "ContextOverflowError" in evidence.names:

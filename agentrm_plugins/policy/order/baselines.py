@@ -50,6 +50,7 @@ class KeyOrder:
         key: The smallest goes first. No two agents of one queue have the same.
     """
 
+    ages = False
     prevents_starvation = False
     next_boost_s = float("inf")
 

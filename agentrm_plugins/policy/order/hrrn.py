@@ -31,6 +31,7 @@ _LEAST_S = 1e-3
 class Hrrn:
     """The order of response ratios."""
 
+    ages = True
     prevents_starvation = False
     next_boost_s = float("inf")
 

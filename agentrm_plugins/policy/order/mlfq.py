@@ -67,6 +67,7 @@ class Mlfq:
         shares: The tenants' dominant shares.
     """
 
+    ages = True
     prevents_starvation = True
     next_boost_s = inf
 

@@ -47,6 +47,7 @@ class MlfqTextbook:
         shares: The tenants' dominant shares.
     """
 
+    ages = False
     prevents_starvation = True
 
     def __init__(self, config: SchedulerConfig, shares: Shares) -> None:

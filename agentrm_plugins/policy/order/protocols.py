@@ -36,8 +36,13 @@ class RunQueue(Protocol):
 
 
 class Scheduler(Protocol):
-    """An order of agents: one for the whole kernel, with a run queue for each kind of lane."""
+    """An order of agents: one for the whole kernel, with a run queue for each kind of lane.
 
+    `ages` says that waiting alone may change who goes first; `prevents_starvation`, that nobody
+    waits for ever.
+    """
+
+    ages: bool
     prevents_starvation: bool
     demoted: list[tuple[Account, int]]
     next_boost_s: float

@@ -1,0 +1,76 @@
+"""Models that are made only when they are called: `init_chat_model(configurable_fields=...)`.
+
+Such an object is no chat model. It makes one for each call, of the fields that the call's config
+names, and then applies what was asked of it before (`bind_tools`, `with_config`). Managed, it is of
+its own class still, and the model that it makes is managed before any of that is applied.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["is_configurable", "managed_configurable"]
+
+_MODULE = "langchain.chat_models.base"
+_MANAGE = "_agentrm_manage"
+
+
+def is_configurable(model: object) -> bool:
+    """Whether `init_chat_model` made it, to be configured later."""
+    kind = getattr(sys.modules.get(_MODULE), "_ConfigurableModel", None)
+    return kind is not None and isinstance(model, kind)
+
+
+def managed_configurable(model: Any, manage: Callable[[Any], Any]) -> Any:
+    """A copy of a configurable model whose every call is managed.
+
+    Args:
+        model: What `is_configurable` says yes to.
+        manage: Gives the managed model for a bare one.
+    """
+    managed: Any = object.__new__(_managed_class(cast("Any", _origin(model))))
+    managed.__dict__.update(model.__dict__)
+    managed.__dict__[_MANAGE] = manage
+    return managed
+
+
+def _origin(model: object) -> type[Any]:
+    return next(kind for kind in type(model).__mro__ if not hasattr(kind, "_is_agentrm"))
+
+
+@lru_cache(maxsize=8)
+def _managed_class(kind: Any) -> type[Any]:
+    """A subclass under the same name, whose copies are managed too."""
+
+    class Managed(kind):  # type: ignore[misc]
+        _is_agentrm = True
+
+        def __getattr__(self, name: str) -> Any:
+            found = super().__getattr__(name)
+            if getattr(found, "__qualname__", "").endswith("__getattr__.<locals>.queue"):
+                manage = self.__dict__[_MANAGE]
+                return lambda *args, **kwargs: managed_configurable(found(*args, **kwargs), manage)
+            return found
+
+        def with_config(self, config: Any = None, **kwargs: Any) -> Any:
+            """The same with a config, managed as this one is."""
+            copy = super().with_config(config, **kwargs)
+            return managed_configurable(copy, self.__dict__[_MANAGE])
+
+        def _model(self, config: Any = None) -> Any:
+            bare = object.__new__(kind)
+            bare.__dict__.update(self.__dict__)
+            bare.__dict__["_queued_declarative_operations"] = []
+            model = self.__dict__[_MANAGE](bare._model(config))
+            for name, args, kwargs in self._queued_declarative_operations:
+                model = getattr(model, name)(*args, **kwargs)
+            return model
+
+    Managed.__name__, Managed.__qualname__ = kind.__name__, kind.__qualname__
+    Managed.__module__, Managed.__doc__ = kind.__module__, kind.__doc__
+    return Managed

@@ -1,0 +1,159 @@
+"""`manage`: every chat model inside an existing chain, agent or graph, put under management."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables.configurable import RunnableConfigurableFields
+
+from agentrm_langchain.chat_model import AgentRMChatModel
+from agentrm_langchain.configurable import is_configurable
+from agentrm_langchain.rewrite import Rewriter
+from agentrm_langchain.wrap import OPTIONS, managed_model
+from agentrm_plugins import ConfigError
+from agentrm_plugins.integration import check_core, suggesting
+
+if TYPE_CHECKING:
+    from agentrm_plugins import AgentRM, RetryPolicy
+    from agentrm_plugins.integration import Priority, PriorityName
+
+__all__ = ["manage"]
+
+_LOG = logging.getLogger("agentrm_langchain")
+R = TypeVar("R")
+
+
+@suggesting
+def manage(
+    runnable: R,
+    rm: AgentRM,
+    *,
+    tell: Callable[[str], object] | None = None,
+    agent: str | None = None,
+    tenant: str | None = None,
+    priority: Priority | PriorityName | None = None,
+    group: str = "model",
+    retry: RetryPolicy | Literal["default"] | None = "default",
+    keep_sdk_retries: bool = False,
+    abandon_hung: bool = True,
+    wait_timeout_s: float | None = None,
+    first_token_timeout_s: float | None = None,
+    silence_timeout_s: float | None = None,
+    total_timeout_s: float | None = None,
+    hedge: bool = True,
+    adaptive: bool | None = None,
+    on_stall: Literal["error", "restart"] = "error",
+) -> R:
+    """Put every chat model inside a chain, an agent, a graph or a tool under management.
+
+    What comes back is of the same kind: a copy in which managed models stand in the place of the
+    bare ones, in sequences, branches, fallbacks, bindings, retries, configurable fields, functions
+    and tools alike. A graph's nodes are managed as `agentrm_langgraph.manage_graph` does it. What
+    was given stays as it was. Each model that is now managed is told by an INFO of the logger
+    "agentrm_langchain", each that could not be reached by a WARNING.
+
+    Args:
+        runnable: A runnable, a graph (compiled or not), an agent, a tool, a model or a function.
+        rm: The core.
+        tell: Called with each line of what was managed and what was not, instead of the logger.
+        agent: This and the following are those of `wrap_chat_model`, for each model.
+        tenant: Who pays.
+        priority: Where the agent starts.
+        group: The group of lanes.
+        retry: Which failures go again.
+        keep_sdk_retries: Whether the provider's SDK may retry by itself.
+        abandon_hung: Whether a sync call that hangs is left behind.
+        wait_timeout_s: Seconds that a call may wait for a lane.
+        first_token_timeout_s: Seconds of silence before the first chunk or the answer.
+        silence_timeout_s: Seconds of silence between two chunks.
+        total_timeout_s: Seconds for which a call may hold a lane.
+        hedge: Whether a second request may be sent when a call is late.
+        adaptive: Whether what is learnt may make a call late; None: the core's setting.
+        on_stall: "error" or "restart": what becomes of a stream that breaks off in the middle.
+
+    Raises:
+        ConfigError: No chat model was found, one is managed by another core, or a bad value.
+        ClosedError: The core is closed.
+    """
+    options = {name: value for name, value in locals().items() if name in OPTIONS}
+    check_core(rm, group)
+    work = _Management(rm, {**OPTIONS, **options}, tell)
+    managed = work.rewriter.visit(runnable, type(runnable).__name__)
+    if not work.found:
+        way = "there is no chat model in it that could be reached; wrap_chat_model(model, rm) first"
+        raise ConfigError("runnable", type(runnable).__name__, way)
+    return cast("R", managed)
+
+
+class _Management:
+    """What is done with each part of one object."""
+
+    def __init__(
+        self, rm: AgentRM, options: dict[str, Any], tell: Callable[[str], object] | None
+    ) -> None:
+        self.rm = rm
+        self.options = options
+        self.found = 0
+        self.rewriter = Rewriter(self._replaced, self._unreached)
+        self._say = tell
+
+    def _replaced(self, node: Any, path: str) -> Any:
+        if isinstance(node, AgentRMChatModel):
+            if node.rm is not self.rm:
+                way = "it is managed by another core already; use that one for both"
+                raise ConfigError("rm", self.rm, way)
+            self._managed(path, node.inner, "already")
+            return node
+        if isinstance(node, BaseChatModel) or is_configurable(node):
+            self._managed(path, node, "now")
+            return managed_model(node, self.rm, self.options)
+        if isinstance(node, RunnableConfigurableFields) and isinstance(node.default, BaseChatModel):
+            model = self.rewriter.visit(node.default, f"{path}.default")
+            return model.configurable_fields(**node.fields)
+        return self._graph(node, path)
+
+    def _graph(self, node: Any, path: str) -> Any:
+        """A graph whose nodes' models and nodes are managed; None if it is no graph."""
+        pregel = getattr(sys.modules.get("langgraph.pregel"), "Pregel", None)
+        builder = getattr(sys.modules.get("langgraph.graph"), "StateGraph", None)
+        if pregel is None or not isinstance(node, (pregel, builder) if builder else pregel):
+            return None
+        from agentrm_langgraph import manage_graph
+
+        if getattr(node, "agentrm_manager", None) is not None:
+            return manage_graph(node, self.rm)  # it is managed by this core, or that is an error
+        made = copy.copy(node)
+        made.nodes = {
+            name: self._node(part, f"{path}.nodes[{name!r}]") for name, part in node.nodes.items()
+        }
+        return manage_graph(made, self.rm)
+
+    def _node(self, node: Any, path: str) -> Any:
+        if hasattr(node, "runnable"):  # of a graph that is not compiled yet
+            inner = self.rewriter.visit(node.runnable, path)
+            return node if inner is node.runnable else replace(node, runnable=inner)
+        bound = self.rewriter.visit(node.bound, path)
+        if bound is node.bound:
+            return node
+        subgraphs = [self.rewriter.visit(graph, path) for graph in node.subgraphs]
+        return node.copy({"bound": bound, "subgraphs": subgraphs})
+
+    # -- what is said of it -----------------------------------------------------------------
+
+    def _managed(self, path: str, model: object, when: str) -> None:
+        self.found += 1
+        line = f"managed {when}: {type(model).__name__} at {path}"
+        (self._say or _LOG.info)(line)
+
+    def _unreached(self, path: str, model: object) -> None:
+        line = (
+            f"not managed: {type(model).__name__} at {path}: wrap it with wrap_chat_model(model, "
+            f"rm) where it is made"
+        )
+        (self._say or _LOG.warning)(line)

@@ -1,0 +1,135 @@
+"""A model that notes the thread and the run of each call: LangChain hands the hooks neither.
+
+A hook like `_stream` gets no run manager where it is called by the streaming path, and none gets
+the config. So both are noted on the way in; nothing else is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.runnables.config import ensure_config
+from langchain_core.utils.uuid import uuid7
+
+from agentrm_langchain.delegate import Delegate
+from agentrm_langchain.hooks import run_of
+from agentrm_langchain.identity import noted_thread
+from agentrm_langchain.ledger import RUN, Run
+from agentrm_langchain.sending import forwards_tokens
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import LanguageModelInput
+    from langchain_core.messages import AIMessage, AIMessageChunk
+    from langchain_core.outputs import ChatResult
+    from langchain_core.runnables import RunnableConfig
+
+__all__ = ["NotedCalls"]
+
+
+class NotedCalls(Delegate):
+    """A delegate whose hooks can ask for whom they are called."""
+
+    def invoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Answer; see `BaseChatModel.invoke`."""
+        with noted_thread(config):
+            return super().invoke(input, config, stop=stop, **kwargs)
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Answer; see `BaseChatModel.ainvoke`."""
+        with noted_thread(config):
+            return await super().ainvoke(input, config, stop=stop, **kwargs)
+
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """Stream the answer; see `BaseChatModel.stream`."""
+        noted, (config, run) = noted_thread(config), self._noted(config)
+        chunks = super().stream(input, config, stop=stop, **kwargs)
+        try:
+            token = RUN.set(run)  # only while the hook is entered: between chunks the user runs
+            try:
+                with noted:
+                    first = next(chunks)
+            finally:
+                RUN.reset(token)
+            yield first
+            yield from chunks
+        except StopIteration:
+            return
+        finally:
+            chunks.close()  # type: ignore[attr-defined]
+
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Stream the answer; see `BaseChatModel.astream`."""
+        noted, (config, run) = noted_thread(config), self._noted(config)
+        chunks = super().astream(input, config, stop=stop, **kwargs)
+        try:
+            token = RUN.set(run)
+            try:
+                with noted:
+                    first = await anext(chunks)
+            finally:
+                RUN.reset(token)
+            yield first
+            async for chunk in chunks:
+                yield chunk
+        except StopAsyncIteration:
+            return
+        finally:
+            await chunks.aclose()  # type: ignore[attr-defined]
+
+    def _noted(self, config: RunnableConfig | None) -> tuple[RunnableConfig, Run]:
+        config = ensure_config(config)
+        run_id = config.get("run_id")
+        if run_id is None:
+            run_id = config["run_id"] = uuid7()
+        metadata = {**(config.get("metadata") or {}), **(self.metadata or {})}
+        told = config.get("callbacks"), self.callbacks
+        return config, Run(run_id, getattr(told[0], "parent_run_id", None), metadata, False, told)
+
+    def _generate_with_cache(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        whole = not forwards_tokens(run_manager)
+        token = RUN.set(run_of(run_manager)._replace(whole=whole))
+        try:
+            return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
+        finally:
+            RUN.reset(token)
+
+    async def _agenerate_with_cache(
+        self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
+        whole = not forwards_tokens(run_manager)
+        token = RUN.set(run_of(run_manager)._replace(whole=whole))
+        try:
+            return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
+        finally:
+            RUN.reset(token)

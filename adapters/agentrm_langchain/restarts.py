@@ -1,0 +1,71 @@
+"""A managed stream, and what its consumer gets when the answer begins anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+
+    from agentrm_langchain.place import Place
+    from agentrm_plugins import Call, Lease
+
+__all__ = ["streamed", "streamed_async"]
+
+
+def streamed(
+    place: Place, call: Call, make: Callable[[Lease], Iterator[Any]], restarts: Any
+) -> Iterator[Any]:
+    """Yield the chunks of a call; anew after a marker, where it broke off and that is wanted.
+
+    Args:
+        place: Where the call is noted.
+        call: The call.
+        make: Opens its stream.
+        restarts: Whether it may begin anew (`Core.restarts`).
+    """
+    while True:
+        try:
+            yield from place.go(call, place.opening(make))
+        except Exception as error:
+            if not restarts.may(error):
+                raise
+        else:
+            return
+        finally:
+            place.leave()
+        yield _marker()
+
+
+async def streamed_async(
+    place: Place,
+    call: Call,
+    make: Callable[[Lease], Awaitable[AsyncGenerator[Any, None]]],
+    restarts: Any,
+) -> AsyncGenerator[Any, None]:
+    """The same in async code."""
+    while True:
+        chunks: AsyncGenerator[Any, None] | None = None
+        try:
+            chunks = await place.go_async(call, place.opening_async(make))
+            async for chunk in chunks:
+                yield chunk
+        except Exception as error:
+            if not restarts.may(error):
+                raise
+        else:
+            return
+        finally:
+            place.leave()
+            if chunks is not None:
+                await chunks.aclose()
+        yield _marker()
+
+
+def _marker() -> ChatGenerationChunk:
+    """A chunk without text: what came before it is void, the whole answer follows."""
+    message = AIMessageChunk(content="", response_metadata={"agentrm_restart": True})
+    return ChatGenerationChunk(message=message)

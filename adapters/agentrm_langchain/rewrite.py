@@ -1,0 +1,271 @@
+"""A copy of an object in which other things stand in the place of its chat models.
+
+Followed are the fields of runnables and tools, what functions hold (closures, defaults, partials,
+and the globals of a user's own module), collections, and the parts of graphs and middlewares. What
+holds no chat model comes back as the very object that it was; nothing is changed in place. So state
+that functions share (a `nonlocal`, a list) stays shared.
+
+Not followed are the attributes of other objects: a copy of them might be missed where they are used
+elsewhere. They are told instead.
+"""
+
+from __future__ import annotations
+
+import copy
+import dis
+import functools
+import sys
+from collections.abc import Callable
+from types import CellType, FunctionType, MethodType
+from typing import Any, cast
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable
+from pydantic import BaseModel
+
+__all__ = ["Rewriter"]
+
+_DEPTH = 40
+"""Steps from the whole to a part. Guessed: agents of today are some 15 deep."""
+_ITEMS = 10_000
+"""A larger collection is data. Guessed."""
+_LIBRARIES = ("langchain", "langgraph", "langsmith", "openai", "anthropic", "pydantic", "agentrm_")
+_OURS = ("langchain.agents.middleware.types", "AgentMiddleware")
+_TASK = ("langgraph.func", "_TaskFunction")
+
+
+def _is_of(node: object, kind: tuple[str, str]) -> bool:
+    """Whether it is of a class that may not be imported yet, and then it is not."""
+    found = getattr(sys.modules.get(kind[0]), kind[1], None)
+    return found is not None and isinstance(node, found)
+
+
+class Globals(dict[str, Any]):
+    """A module's globals with some names standing for something else; all others are live.
+
+    The interpreter asks a subclass by `__getitem__`; what reads it as a plain dict (`eval`) sees
+    how the module was.
+    """
+
+    def __init__(self, module: dict[str, Any], changes: dict[str, Any]) -> None:
+        super().__init__({**module, **changes})
+        self._module = module
+        self._changes = changes
+
+    def __getitem__(self, name: str) -> Any:
+        return self._changes[name] if name in self._changes else self._module[name]
+
+
+class Rewriter:
+    """One pass over one object.
+
+    Args:
+        replace: Gives what stands in the place of a chat model (or the model itself), and is told
+            where it was found. None for what is no model.
+        tell: Told of each place that holds a chat model and could not be rewritten.
+    """
+
+    def __init__(
+        self, replace: Callable[[Any, str], Any], tell: Callable[[str, object], None]
+    ) -> None:
+        self._replace = replace
+        self._tell = tell
+        self._done: dict[int, Any] = {}
+        self._kept: list[Any] = []  # so that no other object gets the id of one in `_done`
+
+    def visit(self, node: Any, path: str, depth: int = 0) -> Any:
+        """The object, or a copy of it where it holds a chat model."""
+        if isinstance(node, str | int | float | bytes | type(None) | type):
+            return node
+        key = id(node)
+        if key in self._done:
+            return self._done[key]
+        self._done[key] = node  # in a circle it stands for itself
+        self._kept.append(node)
+        if depth < _DEPTH:
+            self._done[key] = new = self._rewritten(node, path, depth + 1)
+            return new
+        return node
+
+    def _rewritten(self, node: Any, path: str, depth: int) -> Any:
+        replaced = self._replace(node, path)
+        if replaced is not None:
+            return replaced
+        if isinstance(node, FunctionType):
+            return self._function(node, path, depth)
+        if isinstance(node, functools.partial):
+            return self._partial(node, path, depth)
+        if isinstance(node, MethodType):
+            return self._method(node, path, depth)
+        if isinstance(node, dict | list | tuple | set) and len(node) <= _ITEMS:
+            return self._collection(node, path, depth)
+        if isinstance(node, Runnable) and isinstance(node, BaseModel):
+            return self._model(node, path, depth)
+        if isinstance(node, Runnable) or _is_of(node, _OURS) or _is_of(node, _TASK):
+            return self._object(node, path, depth)
+        self._look(node, path)
+        return node
+
+    # -- objects of the frameworks ----------------------------------------------------------
+
+    def _model(self, node: Any, path: str, depth: int) -> Any:
+        parts = {name: getattr(node, name) for name in type(node).model_fields}
+        private = getattr(node, "__pydantic_private__", None) or {}
+        changes = self._changes(parts, path, depth)
+        hidden = self._changes(private, path, depth)
+        if not changes and not hidden:
+            return node
+        made = node.model_copy(update=changes)
+        if hidden:
+            object.__setattr__(made, "__pydantic_private__", {**private, **hidden})
+        return made
+
+    def _object(self, node: Any, path: str, depth: int) -> Any:
+        parts = getattr(node, "__dict__", {})
+        own = {name: value for name, value in parts.items() if _bound_to(value) is node}
+        changes = self._changes({k: v for k, v in parts.items() if k not in own}, path, depth)
+        if not changes:
+            return node
+        made = copy.copy(node)
+        made.__dict__.update(changes)
+        for name, value in own.items():
+            made.__dict__[name] = _bound_anew(value, made)
+        return made
+
+    def _changes(self, parts: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
+        changes = {}
+        for name, old in parts.items():
+            new = self.visit(old, f"{path}.{name}", depth)
+            if new is not old:
+                changes[name] = new
+        return changes
+
+    # -- functions --------------------------------------------------------------------------
+
+    def _function(self, fn: FunctionType, path: str, depth: int) -> Any:
+        path = f"{path}:{fn.__name__}"
+        cells = tuple(
+            self._cell(cell, f"{path}.{name}", depth)
+            for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True)
+        )
+        defaults = self.visit(fn.__defaults__, path, depth)
+        keywords = self.visit(fn.__kwdefaults__, path, depth)
+        wrapped = self.visit(getattr(fn, "__wrapped__", None), path, depth)
+        names = self._globals(fn, path, depth)
+        changed = any(new is not old for new, old in zip(cells, fn.__closure__ or (), strict=True))
+        changed |= defaults is not fn.__defaults__ or keywords is not fn.__kwdefaults__
+        if not changed and not names:
+            return fn
+        scope = Globals(fn.__globals__, names) if names else fn.__globals__
+        made = FunctionType(fn.__code__, scope, fn.__name__, defaults, cells or None)
+        made.__kwdefaults__ = keywords
+        functools.update_wrapper(made, fn)
+        made.__dict__.pop("__wrapped__", None)
+        if wrapped is not None:
+            made.__dict__["__wrapped__"] = wrapped
+        return made
+
+    def _cell(self, cell: CellType, path: str, depth: int) -> CellType:
+        try:
+            content = cell.cell_contents
+        except ValueError:  # not filled yet
+            return cell
+        new = self.visit(content, path, depth)
+        return cell if new is content else CellType(new)
+
+    def _globals(self, fn: FunctionType, path: str, depth: int) -> dict[str, Any]:
+        """What the globals that a user's function names are to stand for."""
+        module = str(fn.__globals__.get("__name__", ""))
+        if module.startswith(_LIBRARIES):
+            return {}
+        found = {}
+        for name in _names(fn.__code__):
+            value = fn.__globals__.get(name)
+            mine = isinstance(value, Runnable) or getattr(value, "__module__", None) == module
+            if mine and not isinstance(value, type):
+                new = self.visit(value, f"{path}.{name}", depth)
+                if new is not value:
+                    found[name] = new
+        if found and _writes_globals(fn.__code__):
+            for name in found:
+                self._tell(f"{path}.{name}", fn.__globals__[name])
+            return {}
+        return found
+
+    def _partial(self, node: functools.partial[Any], path: str, depth: int) -> Any:
+        func = self.visit(node.func, path, depth)
+        args = self.visit(node.args, path, depth)
+        keywords = self.visit(node.keywords, path, depth)
+        if func is node.func and args is node.args and keywords is node.keywords:
+            return node
+        made = functools.partial(func, *args, **keywords)
+        made.__dict__.update(node.__dict__)
+        return made
+
+    def _method(self, node: MethodType, path: str, depth: int) -> Any:
+        owner = self.visit(node.__self__, path, depth)
+        func = self.visit(node.__func__, path, depth)
+        if owner is node.__self__ and func is node.__func__:
+            return node
+        return MethodType(func, owner)
+
+    # -- collections, and what is left alone ------------------------------------------------
+
+    def _collection(self, node: Any, path: str, depth: int) -> Any:
+        if isinstance(node, dict):
+            new = {k: self.visit(v, f"{path}[{k!r:.40}]", depth) for k, v in node.items()}
+            if all(new[k] is node[k] for k in node):
+                return node
+            if type(node) is dict:
+                return new
+            made = copy.copy(node)  # an ordered one, a default one
+            made.update(new)
+            return made
+        if type(node) not in {list, tuple, set}:
+            return node
+        old = list(node)
+        items = [self.visit(item, f"{path}[{at}]", depth) for at, item in enumerate(old)]
+        same = all(one is other for one, other in zip(items, old, strict=True))
+        return node if same else type(node)(items)
+
+    def _look(self, node: object, path: str) -> None:
+        """Tell of chat models among the attributes of an object that is not ours to copy."""
+        for name, value in list(getattr(node, "__dict__", {}).items()):
+            if isinstance(value, BaseChatModel):
+                self._tell(f"{path}.{name}", value)
+
+
+def _bound_to(value: Any) -> Any:
+    """Whose method it is, also within a partial (as LangGraph makes of a sync function)."""
+    if isinstance(value, functools.partial):
+        for part in (value.func, *value.args):
+            if isinstance(part, MethodType):
+                return part.__self__
+    return value.__self__ if isinstance(value, MethodType) else None
+
+
+def _bound_anew(value: Any, owner: Any) -> Any:
+    if isinstance(value, functools.partial):
+        parts = [
+            MethodType(part.__func__, owner) if isinstance(part, MethodType) else part
+            for part in (value.func, *value.args)
+        ]
+        made = functools.partial(cast("Any", parts[0]), *parts[1:], **value.keywords)
+        made.__dict__.update(value.__dict__)
+        return made
+    return MethodType(value.__func__, owner)
+
+
+def _names(code: Any) -> set[str]:
+    """The names that a function's code and the functions within it may look up as globals."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if hasattr(constant, "co_names"):
+            found |= _names(constant)
+    return found
+
+
+def _writes_globals(code: Any) -> bool:
+    if any(one.opname in {"STORE_GLOBAL", "DELETE_GLOBAL"} for one in dis.get_instructions(code)):
+        return True
+    return any(_writes_globals(one) for one in code.co_consts if hasattr(one, "co_names"))

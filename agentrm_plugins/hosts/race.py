@@ -1,0 +1,252 @@
+"""Attempts of one call side by side, once the first is late: who is alive, and who has won.
+
+Law: late is not dead. When the kernel suspects the first attempt, it goes on, and a further one is
+asked for; it waits at the call's own place. The first that answers wins. The others are cancelled
+and charged. One that fails with what may be cured leaves the call to the other: a further attempt
+backs off (0.5 s, doubling to 8 s) and is sent again, the first is over. What cannot be cured ends
+the call. A further attempt that gave way is sent again at once; one that passed a configured limit
+leaves the call to the other. At most two are alive.
+
+`Race.step` sees to all that has happened; it is called by one thread or task at a time, whenever
+`ring` was called, by whomever.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from agentrm_plugins.errors import CallReaped, CallRefused, ClosedError
+from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.types.calls import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
+    from agentrm_plugins.hosts.attempt import Attempt
+    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.workers import Job
+
+__all__ = ["Race", "Runner", "Task", "WorkerRun"]
+
+_BACKOFF_S, _BACKOFF_MAX_S = 0.5, 8.0  # the OpenAI SDK's own
+
+
+class Task(NamedTuple):
+    """What one attempt is to do on a worker.
+
+    Args:
+        work: The work.
+        context: The contextvars that it sees; None: a copy of the caller's.
+        late: Told what a worker that was left behind brings; None: it is charged.
+    """
+
+    work: Callable[[], Any]
+    context: Context | None = None
+    late: Callable[[Any, BaseException | None], None] | None = None
+
+
+class Runner(Protocol):
+    """One attempt under way."""
+
+    attempt: Attempt
+
+    @property
+    def left(self) -> bool:
+        """Whether it runs on alone, and settles when it comes back."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has come back, or was left."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it came back with; None: a result."""
+
+    def take(self) -> Any:
+        """The result, or the error raised."""
+
+    def leave(self) -> None:
+        """Do not wait for it any longer, and cancel what can be."""
+
+
+class WorkerRun:
+    """An attempt on a worker thread."""
+
+    __slots__ = ("attempt", "job")
+
+    def __init__(self, attempt: Attempt, job: Job) -> None:
+        self.attempt = attempt
+        self.job = job
+
+    @property
+    def left(self) -> bool:
+        """Whether the worker goes on alone."""
+        return self.job.abandoned
+
+    @property
+    def over(self) -> bool:
+        """Whether it has come back, or was left."""
+        return self.job.over
+
+    @property
+    def error(self) -> BaseException | None:
+        """What it came back with."""
+        return self.job.error
+
+    def take(self) -> Any:
+        """The result, or the error raised.
+
+        Raises:
+            CallReaped: It was left behind, for the lane was lost.
+        """
+        if self.job.abandoned:
+            self.attempt.lease.raise_if_reaped()
+        return self.job.take()
+
+    def leave(self) -> None:
+        """The worker goes on alone."""
+        self.job.abandon()
+
+
+class Race:
+    """The attempts of one call.
+
+    Args:
+        first: The first one, which runs.
+        start: Starts a further one in the lane that it got.
+        ring: Has `step` called soon; from any thread.
+
+    Attributes:
+        winner: Whose result or error is the call's; None while that is not known.
+    """
+
+    def __init__(
+        self, first: Runner, start: Callable[[Lease], Runner], ring: Callable[[], None]
+    ) -> None:
+        self._alive = [first]
+        self._start = start
+        self._ring = ring
+        self._waiting: Lease | None = None
+        self._late = True  # it is made when the first is
+        self._backoff_s = _BACKOFF_S
+        self._gone: Runner | None = None
+        self.winner: Runner | None = None
+
+    def step(self) -> bool:
+        """See to what has happened. Whether the race is decided."""
+        if self._waiting is not None and self._waiting.decided:
+            self._decided(self._waiting)
+        for runner in tuple(self._alive):
+            if self.winner is not None:
+                break
+            if runner.attempt.lease.reaped and not _answered(runner):
+                self._lost(runner)
+            elif runner.over:
+                self._back(runner)
+        if self.winner is None and self._late:
+            self._late = False
+            self._further()
+        return self.winner is not None
+
+    def suspected(self) -> None:
+        """The attempt that is alive is late; from any thread."""
+        self._late = True
+        self._ring()
+
+    def abort(self, error: BaseException) -> None:
+        """The caller was interrupted by `error`: leave all, and charge what was sent."""
+        for runner in self._alive:
+            runner.leave()
+            if not runner.attempt.lease.reaped:
+                runner.attempt.lease.fail(error, runner.attempt.spent())
+        if self._waiting is not None:
+            self._waiting.withdraw()
+
+    # -- what may happen --------------------------------------------------------------------
+
+    def _back(self, runner: Runner) -> None:
+        error = runner.error
+        if error is None or len(self._alive) == 1:
+            self._decide(runner)
+            return
+        judged = judge(error)
+        if not judged[0].retryable:
+            self._decide(runner)
+            return
+        lease = runner.attempt.lease
+        further = runner is not self._alive[0]
+        self._alive.remove(runner)
+        if further:
+            self._waiting = lease
+            lease.wake = self._ring
+            lease.requeue(judged, self._backoff_s)
+            self._backoff_s = min(2 * self._backoff_s, _BACKOFF_MAX_S)
+        else:
+            lease.fail(error, runner.attempt.spent(), judged)
+            lease.heir = self._alive[0].attempt.lease
+
+    def _lost(self, runner: Runner) -> None:
+        lease, waiting = runner.attempt.lease, self._waiting
+        gave_way = lease.reap_cause == "gave_way"
+        if len(self._alive) == 1 and not (gave_way and waiting is not None):
+            self._decide(runner)
+            return
+        further = runner is not self._alive[0]
+        self._alive.remove(runner)
+        runner.leave()
+        if not runner.left:
+            lease.settle(runner.attempt.spent(), outcome=Outcome.ERROR)
+        if further:
+            if gave_way:
+                self._further()
+            return
+        self._gone = runner
+        lease.heir = self._alive[0].attempt.lease if self._alive else waiting
+
+    def _decided(self, lease: Lease) -> None:
+        """The further attempt that waited may go, or not."""
+        self._waiting = None
+        if lease.lost and self._alive:
+            lease.settle(outcome=Outcome.ERROR)
+            self._further()
+            return
+        try:
+            lease.result()
+        except (CallRefused, ClosedError):  # no matter if the first goes on
+            if not self._alive and self._gone is not None:
+                self._gone.attempt.lease.heir = None  # the flow asks again, and is told why not
+                self.winner = self._gone
+            return
+        self._alive.append(self._start(lease))
+        lease.on_suspect(self.suspected)
+
+    def _further(self) -> None:
+        """The only attempt is late: ask for another one, if that may be."""
+        if self._waiting is not None or len(self._alive) != 1:
+            return
+        first = self._alive[0].attempt.lease
+        if not first.call.hedge or first.ended or first.reaped:
+            return
+        with suppress(ClosedError):
+            lease = self._waiting = first.hedge()
+            lease.wake = self._ring
+            if lease.decided:
+                self._decided(lease)
+
+    def _decide(self, winner: Runner) -> None:
+        self.winner = winner
+        for runner in self._alive:
+            if runner is not winner:
+                runner.leave()
+                runner.attempt.lease.supersede(runner.attempt.spent())
+                runner.attempt.lease.heir = winner.attempt.lease
+        if self._waiting is not None:
+            self._waiting.withdraw("superseded")
+            self._waiting = None
+
+
+def _answered(runner: Runner) -> bool:
+    """Whether it came back by itself, not for having been given up."""
+    return runner.over and not runner.left and not isinstance(runner.error, CallReaped)

@@ -1,0 +1,105 @@
+"""The race of a call that runs on its caller's own thread.
+
+That thread waits in the provider's socket, so a worker sees to the race: it starts further
+attempts, and when one of them wins it has the caller woken from its read. Where nobody can do that
+(no transport of ours below), no further attempt is sent: its answer would come too late.
+"""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.hosts.race import Task
+from agentrm_plugins.hosts.workers import Job, hand_off
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentrm_plugins.hosts.attempt import Attempt
+    from agentrm_plugins.hosts.race import Race
+
+__all__ = ["HereRun"]
+
+
+class HereRun:
+    """The first attempt, on the caller's thread.
+
+    Args:
+        attempt: The attempt.
+        fork: Gives the work of a further one.
+    """
+
+    __slots__ = (
+        "_bell",
+        "_context",
+        "_fork",
+        "_interrupt",
+        "_job",
+        "attempt",
+        "error",
+        "left",
+        "other",
+        "over",
+    )
+
+    def __init__(self, attempt: Attempt, fork: Callable[[Attempt], Callable[[], Any]]) -> None:
+        self.attempt = attempt
+        self.over = self.left = False
+        self.error: BaseException | None = None
+        self.other: Any = None
+        self._interrupt: BaseException | None = None
+        self._fork = fork
+        self._bell: Bell | None = None
+        self._job: Job | None = None
+        self._context = copy_context()
+        if attempt.lease.call.hedge:
+            attempt.lease.on_suspect(self._suspected)
+
+    def _suspected(self) -> None:
+        """It is late; told from any thread, outside of the core."""
+        if self._job is None and not self.over and self.attempt.lease.can_wake:
+            self._bell = Bell()
+            self._job = Job(self._context, self._supervise)
+            hand_off(self._job)
+
+    def _supervise(self) -> Any:
+        bell, attempt = self._bell, self.attempt
+        assert bell is not None  # noqa: S101 - it was made before this was handed off
+
+        def fork(further: Attempt) -> Task:
+            return Task(self._fork(further), self._context.copy())
+
+        race: Race = attempt.race(self, fork, bell.ring)
+        attempt.lease.on_reap(lambda _: bell.ring())
+        while not race.step():
+            bell.wait()
+            if self._interrupt is not None:
+                race.abort(self._interrupt)
+                return self
+        return race.winner
+
+    def came(self, error: BaseException | None) -> bool:
+        """The caller's thread is back. Whether another attempt stands for the call."""
+        self.error, self.over = error, True
+        job, bell = self._job, self._bell
+        if job is None or bell is None:
+            return False
+        bell.ring()
+        try:
+            job.wait()
+        except BaseException as interrupt:
+            self._interrupt = interrupt
+            bell.ring()
+            raise
+        self.other = job.take()
+        return self.other is not self
+
+    def take(self) -> Any:
+        """For the race: the error that it met."""
+        assert self.error is not None  # noqa: S101 - a result is returned where it came
+        raise self.error
+
+    def leave(self) -> None:
+        """Nothing: its lease has it woken."""

