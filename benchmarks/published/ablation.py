@@ -83,7 +83,7 @@ RATES = {
 }
 
 
-def run(seeds: int = 20) -> None:
+def run(seeds: int = 40) -> None:
     """Run it all and write the results."""
     span = range(1, seeds + 1)
     text = [_INTRODUCTION.format(seeds=seeds)]

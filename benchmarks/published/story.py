@@ -222,6 +222,7 @@ def paragraph() -> str:
     for name, value in (("missed", missed), ("promised", len(promised))):
         text = text.replace(f"{{{{{name}}}}}", str(value))
     agents = f"{whole['agents']:,}"
+    text = text.replace("{{calls}}", f"{whole['calls']:,}")
     return text.replace("{{agents}}", agents).replace("{{seconds}}", f"{whole['seconds']:g}")
 
 
