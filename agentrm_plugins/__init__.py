@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.context.recall.embedding import Embeddings
     from agentrm_plugins.context.stores import ColdStore, MemoryStore, SessionKey, SqliteStore
     from agentrm_plugins.hosts.retry import RetryPolicy
+    from agentrm_plugins.types.provider import Provider
 
 __all__ = [
     "AgentEnded",
@@ -90,6 +91,7 @@ __all__ = [
     "MemoryStore",
     "Pressure",
     "Price",
+    "Provider",
     "QueueFull",
     "RetryPolicy",
     "SchedulerConfig",
@@ -120,6 +122,7 @@ _LATER = {
     "LLMSummariser": "context.notes.summaries",
     "MemoryStore": "context.stores",
     "Pressure": "context.plan.view",
+    "Provider": "types.provider",
     "RetryPolicy": "hosts.retry",
     "SessionKey": "context.stores",
     "SqliteStore": "context.stores",

@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.context import LEAST_BUDGET
-from agentrm_plugins.context.live.recaller import RECALL_TOOL
 from agentrm_plugins.context.live.session import OVERFLOW_SHARE
+from agentrm_plugins.context.live.tool import RECALL_TOOL
 from agentrm_plugins.context.notes.summaries import PROMPT
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.plan.warm import extractive_summary

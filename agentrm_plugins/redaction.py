@@ -49,7 +49,7 @@ _NAMED = re.compile(
 _IN_QUERY = re.compile(
     rf"([?&](?:[\w-]*(?:{_WORDS})[\w-]{{0,64}}+|key|sig|auth|code)=)[^&\s'\"]+", re.IGNORECASE
 )
-_NAME = re.compile(rf"(?:{_WORDS})|(?:^|[-_.])(?:key|auth|jwt|pat|pin)$", re.IGNORECASE)
+_NAME = re.compile(rf"(?:{_WORDS})|^key$|(?:^|[-_.])(?:auth|jwt|pat|pin)$", re.IGNORECASE)
 
 
 def names_a_secret(name: str) -> bool:

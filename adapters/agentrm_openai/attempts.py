@@ -14,6 +14,7 @@ from openai import AsyncStream, Stream
 from openai._legacy_response import LegacyAPIResponse
 from openai._response import BaseAPIResponse
 
+from agentrm_openai.failed_answer import checked
 from agentrm_openai.said import text_of
 from agentrm_openai.usage import Tally, usage_of_body, used_or_estimated
 from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading, core_of
@@ -57,7 +58,7 @@ async def attempt_async(rm: AgentRM, lease: Lease, send: Callable[[], Awaitable[
 
 
 def _sent(one: Attempt, send: Callable[[], Any]) -> Any:
-    answer = send()
+    answer = checked(send())
     stream = _stream_of(answer)
     if stream is not None:
         pieces = stream._iterator
@@ -68,7 +69,7 @@ def _sent(one: Attempt, send: Callable[[], Any]) -> Any:
 
 
 async def _sent_async(one: Attempt, send: Callable[[], Awaitable[Any]]) -> Any:
-    answer = await send()
+    answer = checked(await send())
     stream = _stream_of(answer)
     if stream is not None:
         pieces = stream._iterator

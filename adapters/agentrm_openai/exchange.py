@@ -168,10 +168,12 @@ class Exchange:
         """The headers came, and for an error its body."""
         self._limit_read(self.silence_timeout_s)
         now_s = self._clock()
+        known = getattr(self._observer, "tables", None)
+        tables = {} if known is None else {"tables": known}
         if status >= _LEAST_ERROR:
-            verdict, report = judge_response(status, headers, body)
+            verdict, report = judge_response(status, headers, body, **tables)
         else:
-            verdict, report = None, parse_report(headers, time.time())
+            verdict, report = None, parse_report(headers, time.time(), **tables)
         answer = Answer(status, report, verdict, now_s - self.sent_s)
         self._observer.on_response(self, answer, now_s)
 

@@ -17,6 +17,7 @@ from tenacity import stop_after_attempt, stop_any
 
 from agentrm_openai.attempts import attempt, attempt_async
 from agentrm_openai.clients import observed_twin
+from agentrm_openai.failed_answer import FailedAnswer
 from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
 from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
 from agentrm_plugins.integration import (
@@ -215,7 +216,10 @@ class _ManagedSync(_Managed):
         def make(lease: Lease) -> Any:
             return attempt(management.rm, lease, send)
 
-        return core_of(management.rm).call(call, make, retry=management.policy)
+        try:
+            return core_of(management.rm).call(call, make, retry=management.policy)
+        except FailedAnswer as failed:
+            return failed.answer
 
 
 class _ManagedAsync(_Managed):
@@ -233,4 +237,7 @@ class _ManagedAsync(_Managed):
         async def make(lease: Lease) -> Any:
             return await attempt_async(management.rm, lease, send)
 
-        return await core_of(management.rm).call_async(call, make, retry=management.policy)
+        try:
+            return await core_of(management.rm).call_async(call, make, retry=management.policy)
+        except FailedAnswer as failed:
+            return failed.answer

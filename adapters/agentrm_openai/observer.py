@@ -30,6 +30,11 @@ class CoreObserver:
     def __init__(self, rm: AgentRM) -> None:
         self.rm = rm
 
+    @property
+    def tables(self) -> Any:
+        """What providers say, by the core's configuration."""
+        return core_of(self.rm).tables
+
     def on_request(self, exchange: Exchange, now_s: float) -> None:
         """Note whose it is; when the core gives that call up, a thread in its read is woken."""
         lease = active_lease(self.rm)

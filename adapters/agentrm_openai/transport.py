@@ -14,6 +14,7 @@ import httpx2
 
 from agentrm_openai.abortable import make_abortable
 from agentrm_openai.exchange import Exchange, ResponseObserver, open_exchange
+from agentrm_openai.loops import inner_for_loop
 
 __all__ = ["ManagedAsyncTransport", "ManagedTransport"]
 
@@ -185,10 +186,11 @@ class AsyncTransport(TransportBase):
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request, in full view of the observer."""
         exchange = self._open(request)
+        inner = inner_for_loop(self.inner)
         if exchange is None:
-            return await self.inner.handle_async_request(request)
+            return await inner.handle_async_request(request)
         try:
-            response = await self.inner.handle_async_request(request)
+            response = await inner.handle_async_request(request)
             if response.status_code >= _LEAST_ERROR:
                 raw = b"".join([piece async for piece in response.stream])
                 exchange.detach()
@@ -204,7 +206,10 @@ class AsyncTransport(TransportBase):
         return response
 
     async def aclose(self) -> None:
-        """Close the inner transport."""
+        """Close the inner transport, with the running loop's connections."""
+        inner = inner_for_loop(self.inner)
+        if inner is not self.inner:
+            await inner.aclose()
         await self.inner.aclose()
 
 

@@ -28,6 +28,7 @@ from agentrm_plugins.types.checks import (
     check_whole,
     listed,
 )
+from agentrm_plugins.types.provider import Provider
 
 __all__ = [
     "BreakerConfig",
@@ -250,6 +251,7 @@ class Config:
         shares: How much of an endpoint's rate agents and tenants may take.
         prices: What models cost, by shell pattern over "host/model"; needed for budgets of cost.
         agent_idle_s: Seconds after which an agent without a call is forgotten, its service with it.
+        providers: Tables of what providers say, beside those that are built in and above them.
     """
 
     lanes: int = 8
@@ -268,6 +270,7 @@ class Config:
     budgets: tuple[BudgetConfig, ...] = ()
     shares: tuple[ShareConfig, ...] = ()
     prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
+    providers: tuple[Provider, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the whole, and the parts against each other."""
@@ -294,6 +297,9 @@ class Config:
             check_instance("budgets", budget, BudgetConfig, "give BudgetConfig(...) objects")
             if budget.resource == "cost" and not self.prices:
                 raise ConfigError("prices", {}, "a budget of cost needs the prices of the models")
+        object.__setattr__(self, "providers", tuple(self.providers))
+        for provider in self.providers:
+            check_instance("providers", provider, Provider, "give Provider(...) objects")
         object.__setattr__(self, "shares", tuple(self.shares))
         for share in self.shares:
             check_instance("shares", share, ShareConfig, "give ShareConfig(...) objects")

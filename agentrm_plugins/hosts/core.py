@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.lease import Lease
     from agentrm_plugins.hosts.retry import RetryPolicy
+    from agentrm_plugins.policy.endpoint.tables import Tables
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
@@ -141,6 +142,11 @@ class Core:
     def lease_of(self, ticket: int) -> Lease | None:
         """For transports: the lease of a call that runs; None if it ended or was reaped."""
         return self.host.lease(ticket)
+
+    @property
+    def tables(self) -> Tables:
+        """What providers say, built in and configured."""
+        return self.host.tables
 
     @property
     def now_s(self) -> float:

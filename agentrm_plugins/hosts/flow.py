@@ -81,7 +81,7 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
             if lease.reap_cause == "gave_way":  # the core asks for another try: no failure
                 lease = lease.anew()
                 continue
-            judged, wait_s = judge(error), None
+            judged, wait_s = judge(error, host.tables), None
             if policy is not None:
                 times = attempt, begun_s, host.clock.now()
                 wait_s = policy.wait_s(error, judged, *times, paced=call.endpoint is not None)

@@ -25,6 +25,8 @@ from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
 from agentrm_plugins.kernel import Kernel
+from agentrm_plugins.policy.endpoint.providers import PROVIDERS
+from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
 from agentrm_plugins.types.effects import Granted, Reaped, Refused, Settled, Suspected
 from agentrm_plugins.types.events import Close, EndAgent, Submit, Tick, Withdraw
 
@@ -68,6 +70,8 @@ class Host:
         self.config = config
         self.clock = clock
         self._now = clock.now
+        own = config.providers
+        self.tables = Tables((*PROVIDERS, *own)) if own else BUILT_IN  # what providers say
         self._numbers = itertools.count(1)
         self.closed = False
         self._streams: tuple[EventStream, ...] = ()

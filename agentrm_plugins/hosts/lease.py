@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.errors import CallReaped
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.judgement import Judgement
+    from agentrm_plugins.policy.endpoint.tables import Tables
     from agentrm_plugins.types.calls import Call, Usage
 
 __all__ = ["Lease"]
@@ -99,6 +100,11 @@ class Lease:
         """Why ("first_token", "response", "silence", "total", "gave_way"), if it was reaped."""
         return None if self._reaped is None else self._reaped.cause
 
+    @property
+    def tables(self) -> Tables:
+        """What providers say, built in and configured."""
+        return self._host.tables
+
     def beat(self, tokens: int = 0, *, visible: bool = False) -> None:
         """Report progress: the call is alive, and `tokens` more came out.
 
@@ -126,7 +132,7 @@ class Lease:
             judged: What `judge` said of the error; None: it is asked here.
         """
         if not self._ended:
-            verdict, report = judged or judge(error)
+            verdict, report = judged or judge(error, self._host.tables)
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._ended = True
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))

@@ -171,7 +171,7 @@ class Race:
         if error is None or len(self._alive) == 1:
             self._decide(runner)
             return
-        judged = judge(error)
+        judged = judge(error, runner.attempt.lease.tables)
         if not judged[0].retryable:
             self._decide(runner)
             return

@@ -103,8 +103,7 @@ _REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
     ),
     "endpoint_closed": (
         EndpointUnavailable,
-        "was refused: its endpoint will not be open within its patience; fall back to another, ask "
-        "again later, or raise wait_timeout_s",
+        "was refused: its endpoint stays closed for too long; use another, or raise wait_timeout_s",
     ),
     "endpoint_unavailable": (
         EndpointUnavailable,

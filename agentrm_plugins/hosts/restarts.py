@@ -38,4 +38,7 @@ class Restarts:
             return False  # it was never begun: the flow has tried what may be tried
         self._times += 1
         times = self._times, self._begun_s, self._core.now_s
-        return self._policy.wait_s(error, judge(error), *times, paced=True) is not None
+        return (
+            self._policy.wait_s(error, judge(error, self._core.tables), *times, paced=True)
+            is not None
+        )

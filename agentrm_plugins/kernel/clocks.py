@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.leases import NEVER, terms
+from agentrm_plugins.types.calls import Call
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.ticket import Ticket
 
 __all__ = ["Clocks"]
+
+_NONE = (None, None, None)
 
 
 class Clocks:
@@ -22,6 +25,8 @@ class Clocks:
 
     def __init__(self, books: Books) -> None:
         self._books = books
+        leases = books.config.leases
+        self._usual = {kind: terms(Call("any", streaming=kind), leases) for kind in (False, True)}
 
     def start(self, ticket: Ticket) -> None:
         """Let the call's service run."""
@@ -98,7 +103,8 @@ class Clocks:
     def begin(self, ticket: Ticket) -> None:
         """The call goes: what it declares, or what is configured, are its limits."""
         config, call, endpoint = self._books.config, ticket.call, ticket.endpoint
-        ticket.terms = terms(call, config.leases)
+        own = call.first_token_timeout_s, call.silence_timeout_s, call.total_timeout_s
+        ticket.terms = self._usual[call.streaming] if own == _NONE else terms(call, config.leases)
         ticket.deadline_s = self._books.now_s + ticket.terms.total_s
         if endpoint is not None:
             told = endpoint.config.adaptive if call.adaptive is None else call.adaptive

@@ -75,6 +75,12 @@ def _shown(value: object) -> object:
 
 
 def _submit(event: ev.Submit) -> None:
+    if (
+        event.ticket.__class__ is int
+        and event.call.__class__ is Call
+        and event.parent is event.place_of is event.hedge_of is None
+    ):
+        return  # as nearly all are
     _ticket(event.ticket)
     _kind("call", event.call, Call, none=False)
     _ticket(event.parent, "parent", none=True)
@@ -101,6 +107,14 @@ def _idle(event: ev.Idle) -> None:
 
 
 def _settle(event: ev.Settle) -> None:
+    if (
+        event.ticket.__class__ is int
+        and event.usage.__class__ is Usage
+        and event.outcome.__class__ is Outcome
+        and event.verdict is None
+        and event.report is None
+    ):
+        return  # as nearly all are
     _ticket(event.ticket)
     _kind("usage", event.usage, Usage)
     _kind("outcome", event.outcome, Outcome, none=False)

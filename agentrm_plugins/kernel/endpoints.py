@@ -68,9 +68,11 @@ class Endpoints:
         """Why the call is refused at once, if its endpoint is dead or too small for it."""
         if endpoint.is_down(self._books.now_s):
             return "endpoint_unavailable", endpoint.name
-        closed = endpoint.closed(self._patience_s(ticket), ticket.queued_s, self._books.now_s)
-        if closed is not None:
-            return "endpoint_closed", closed
+        if endpoint.retry_after.ever:
+            patience_s, since_s = self._patience_s(ticket), ticket.queued_s
+            closed = endpoint.retry_after.too_long(patience_s, since_s, self._books.now_s)
+            if closed is not None:
+                return "endpoint_closed", f"{endpoint.name} {closed}"
         resource = endpoint.too_large(ticket.need, self._books.now_s)
         if resource is None:
             return None

@@ -128,7 +128,13 @@ class Kernel:
         if self._deadline_s <= books.now_s:
             error = self._try(self._expire)
         for event in events:
-            error = self._try(self._happen, event) or error
+            try:
+                check_event(event)
+                books.at_work = getattr(event, "ticket", 0)
+                if self._handlers[event.__class__](event) or books.left or books.failing:
+                    self.dispatch()
+            except Exception as problem:  # noqa: BLE001 - it is raised when all else is done
+                error = self._failed(problem, repr(event)[:200])
         deadline_s = books.alarms.next_s()
         if deadline_s <= books.now_s:  # More was learnt, and with it what is late.
             error = self._try(self._expire) or error
@@ -142,29 +148,25 @@ class Kernel:
             raise error
         return out
 
-    def _happen(self, event: ev.Event) -> None:
-        check_event(event)
-        self.books.at_work = getattr(event, "ticket", 0)
-        if self._handlers[event.__class__](event) or self.books.left or self.books.failing:
-            self.dispatch()
-
-    def _try(self, step: Callable[..., None], *event: ev.Event) -> Exception | None:
-        """Do a step; if that fails, nothing is left half done, and others go on."""
+    def _try(self, step: Callable[[], None]) -> Exception | None:
+        """Do a step; if that fails, nothing is left half done."""
         try:
-            step(*event)
-        except Exception as error:  # noqa: BLE001 - it is raised when all else is done
-            self.books.counters.failed += 1
-            number = self.books.at_work
-            known = isinstance(error, ConfigError | KernelBug)
-            if isinstance(error, KernelBug):
-                error = KernelBug(f"{error}: {self.story(number)}")
-            else:
-                what = repr(event[0])[:200] if event else "what was due"
-                error.add_note(f"while the kernel handled {what}")
-            if not known:
-                self._mend(number, error)
-            return error
+            step()
+        except Exception as problem:  # noqa: BLE001 - it is raised when all else is done
+            return self._failed(problem, "what was due")
         return None
+
+    def _failed(self, error: Exception, what: str) -> Exception:
+        """A step failed: what is to be raised, once others have gone on."""
+        books = self.books
+        books.counters.failed += 1
+        if isinstance(error, KernelBug):
+            error = KernelBug(f"{error}: {self.story(books.at_work)}")
+        else:
+            error.add_note(f"while the kernel handled {what}")
+        if not isinstance(error, ConfigError | KernelBug):
+            self._mend(books.at_work, error)
+        return error
 
     def _mend(self, number: int, error: Exception) -> None:
         """A step failed in the middle: give up its call, and let the others go on."""

@@ -124,6 +124,15 @@ class Ticket:
         self.paused_s = 0.0
         self.idle_s = _NEVER
         self.visible = False
+        self.beats = 0
+        self.beaten_tokens = 0
+        self.nested = 0
+        self.terms: Terms | None = None
+        self.endpoint: Endpoint | None = None
+        self._alone()
+
+    def _alone(self) -> None:
+        """There is no other attempt of the call, and nothing is held for it."""
         self.first: Ticket | None = None
         self.hedge: Ticket | None = None
         self.is_hedge = False
@@ -134,11 +143,6 @@ class Ticket:
         self.late = False
         self.lent = False
         self.rides = False
-        self.beats = 0
-        self.beaten_tokens = 0
-        self.nested = 0
-        self.terms: Terms | None = None
-        self.endpoint: Endpoint | None = None
         self.need: Mapping[str, float] = {}
         self.reserved: list[Reserved] | None = None
         self.charged: list[Reserved] | None = None

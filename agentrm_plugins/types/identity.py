@@ -79,8 +79,8 @@ WAITING: ContextVar[Callable[[], None] | None] = ContextVar("agentrm_waiting", d
 
 
 QueueEnd = Callable[[float, str], None]
-# Asked when a managed call waits for its lane, with what may be told of it; gives what to call at the
-# end of the wait, with its seconds and why the call will not run ("" if it will). For tracers.
+# Asked when a managed call waits for its lane, with what may be told of it; gives what to call at
+# the end of the wait, with its seconds and why the call will not run ("" if it will). For tracers.
 QUEUED: ContextVar[Callable[[dict[str, str]], QueueEnd | None] | None] = ContextVar(
     "agentrm_queued", default=None
 )

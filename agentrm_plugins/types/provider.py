@@ -63,7 +63,8 @@ class Provider:
         billing: Phrases or codes of an account without money: never again.
         quota: Phrases that mean the same, unless a wait is named beside them: then it is a limit.
         too_long: Phrases or codes of a prompt longer than the model's window: never again.
-        limits: The headers that tell of its limits.
+        limits: The headers that tell of its limits: mappings with ``resource``, ``limit``,
+            ``remaining``, ``reset`` and ``window_s``, of which all but the first may be left out.
         waits: Headers that tell how long to stay away, beside ``retry-after``; a name that ends in
             "-ms" is read as milliseconds.
 
@@ -90,9 +91,7 @@ class Provider:
             object.__setattr__(self, name, self._kinds(name))
         for name in ("billing", "quota", "too_long", "waits"):
             object.__setattr__(self, name, self._phrases(name))
-        limits = tuple(self.limits)
-        if not all(isinstance(limit, LimitHeaders) for limit in limits):
-            raise ConfigError("limits", self.limits, "give LimitHeaders(...) objects")
+        limits = tuple(_headers(limit) for limit in self.limits)
         object.__setattr__(self, "limits", limits)
 
     def _kinds(self, name: str) -> Mapping[Any, Kind]:
@@ -127,6 +126,15 @@ class Provider:
             for name, value in values.items()
         }
         return (_again, (plain,))
+
+
+def _headers(given: Any) -> LimitHeaders:
+    if isinstance(given, LimitHeaders):
+        return given
+    known = {each.name for each in fields(LimitHeaders)}
+    if not isinstance(given, Mapping) or "resource" not in given or not known >= set(given):
+        raise ConfigError("limits", given, f"give mappings with {listed(sorted(known))}")
+    return LimitHeaders(**given)
 
 
 def _again(values: dict[str, Any]) -> Provider:

@@ -173,7 +173,8 @@ def test_who_has_waited_longest_may_go_before_a_head_that_waits():
 
 def test_silence_was_no_service():
     """An agent went down for a call that turns out to have hung: it comes back up."""
-    world = World(config(9, time_quanta_s=(1.0, 2.0, 4.0, 8.0), response_timeout_s=10.0), twin=True)
+    quanta = {"time_quanta_s": (1.0, 2.0, 4.0, 8.0)}
+    world = World(config(9, "mlfq_textbook", response_timeout_s=10.0, **quanta), twin=True)
     hung = world.submit("a")
     world.wait(1.0)
     world.submit("a")

@@ -299,7 +299,15 @@ MINE = Provider(
     names={"KettleError": "transient"},
     words={"the pot ... is cold": "overloaded"},
     billing=("no more biscuits",),
-    limits=(LimitHeaders("requests", "X-Cups-Limit", "X-Cups-Left", "X-Cups-Back", 10.0),),
+    limits=(
+        {
+            "resource": "requests",
+            "limit": "X-Cups-Limit",
+            "remaining": "X-Cups-Left",
+            "reset": "X-Cups-Back",
+            "window_s": 10.0,
+        },
+    ),
     waits=("x-brew-ms",),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 import threading
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -48,6 +49,12 @@ class Loopback:
             def log_message(self, *args):
                 pass
 
+            def handle_one_request(self):
+                try:
+                    super().handle_one_request()
+                except ConnectionError:  # a client went without a word
+                    self.close_connection = True
+
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -81,4 +88,9 @@ def loopback():
     server.close()
     with warnings.catch_warnings():  # clients that the packages drop without closing them
         warnings.simplefilter("ignore")
+        for name in ("langchain_openai", "langchain_anthropic"):
+            for module in [each for key, each in sys.modules.items() if key.startswith(name)]:
+                for value in list(vars(module).values()):
+                    if hasattr(value, "cache_clear"):
+                        value.cache_clear()
         gc.collect()

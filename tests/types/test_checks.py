@@ -139,6 +139,8 @@ def test_a_text_under_the_name_of_a_secret_is_hidden_whole():
     assert names_a_secret("x-api-key")
     assert names_a_secret("OPENAI_API_KEY")
     assert not names_a_secret("max_tokens")
+    assert not names_a_secret("messages_key")
+    assert names_a_secret("key")
     assert shown({"max_tokens": 12}) == "{'max_tokens': 12}"
 
 

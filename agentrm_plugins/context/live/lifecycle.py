@@ -22,8 +22,8 @@ from typing import Any, Self
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.archive import Owner
 from agentrm_plugins.context.live.desk import Desk
-from agentrm_plugins.context.live.recaller import RECALL_TOOL
 from agentrm_plugins.context.live.session import ContextSession
+from agentrm_plugins.context.live.tool import RECALL_TOOL
 from agentrm_plugins.context.live.waking import Woken, blank, woken
 from agentrm_plugins.context.live.workers import Workers
 from agentrm_plugins.context.plan.bodies import Source

@@ -7,7 +7,6 @@ more than `MOST_PASSAGES` is looked up in the archive itself.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -42,7 +41,7 @@ from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.errors import StoreCorrupt
 from agentrm_plugins.types.message import plain_text
 
-__all__ = ["RECALL_TOOL", "Recaller", "asked_for", "row_of"]
+__all__ = ["Recaller", "row_of"]
 
 COARSE, READ = 200, 64
 """Passages that are ranked by their terms, and messages whose texts are read for the last order and
@@ -63,40 +62,6 @@ _TEXTS = 256
 """Texts that are kept from look-up to look-up. Guessed: those of a few questions."""
 _MOST_QUEUED = 2_000
 """Passages of an old archive that are embedded after one wake. Guessed."""
-
-
-RECALL_TOOL: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "recall",
-        "description": (
-            "Search the archive of this conversation, which holds every earlier message word for "
-            "word. Use it when something said, decided or returned by a tool earlier is not in "
-            "view. Give the words, names, numbers or dates to look for, or the number of a message."
-        ),
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "query": {"type": "string", "description": "What to look for."},
-                "message": {"type": "integer", "description": "Number of a message to read."},
-            },
-            "required": [],
-        },
-    },
-}
-
-
-def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
-    """Read a call's arguments as the model wrote them: what to look for, or which message."""
-    try:
-        given = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
-    except (ValueError, RecursionError):
-        given = {"query": arguments}
-    if not isinstance(given, dict):
-        given = {"query": str(given)}
-    place = given.get("message")
-    whole = isinstance(place, int) and not isinstance(place, bool)
-    return str(given.get("query") or ""), place if whole else None
 
 
 def row_of(entry: Entry) -> Row:
@@ -261,11 +226,10 @@ class Recaller:
             shown = self._shown(state, query, corpus, skip, index)
             hits = ranked(query, wide, corpus)
             hits = self._with_meaning(text, hits, index, end)
-            units = units_of(hits, index, carries, READ + len(skip))
-        most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
-        best = [unit for unit in units if unit.seq not in skip][:most]
+            most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
+            best, top = units_of(hits, index, carries, skip, most)
         texts = self._read(state, best)
-        found = _weighed(query, [self._found(state, unit, texts) for unit in best])
+        found = _weighed(query, [self._found(state, unit, texts) for unit in best[:READ]])
         seen = max((one.covered for one in shown), default=0.0)
         if anchor >= 0 and query.asks < MOSTLY and seen >= _most_covered(wide):
             room_tokens //= 2  # the talk goes on about what is in view
@@ -277,7 +241,6 @@ class Recaller:
             for one in found
             if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
         ]
-        top = max((unit.hit.score for unit in units), default=0.0)
         later = Later(query, [*shown, *told], state.notes.later)
         made = assembled(state, query, found, room_tokens, anchor, texts, top, later)
         if made is not None and short_tokens and made.tokens > short_tokens:

@@ -18,8 +18,9 @@ from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.archive import Archive
 from agentrm_plugins.context.live.desk import Desk, Patience
 from agentrm_plugins.context.live.hold import Hold
-from agentrm_plugins.context.live.recaller import Recaller, asked_for
+from agentrm_plugins.context.live.recaller import Recaller
 from agentrm_plugins.context.live.shared import Shared
+from agentrm_plugins.context.live.tool import asked_for
 from agentrm_plugins.context.live.turn import Turn, pressure_of
 from agentrm_plugins.context.live.upkeep import Upkeep
 from agentrm_plugins.context.live.waking import Woken

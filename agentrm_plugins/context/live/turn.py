@@ -6,7 +6,7 @@ compaction changed them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,18 +100,17 @@ class Turn:
         """Look up what the newest user message asks about, and put it before that message."""
         shared, state = self.shared, self.shared.transcript
         task = state.task
-        drop_answered(state)
+        self._dropping(drop_answered)
         if task is None or task <= state.asked or not recall_room(state):
             return
         state.asked = task
-        drop_past(state)
-        self._count()
+        self._dropping(drop_past)
         if not (state.first_hot > 0 or state.replaced):
             return
         try:
             shared.index_hidden()
             recalled = shared.recaller.for_task(state, task, spare_tokens(state, self.total))
-            if recalled is not None and made_room(state, recalled, self.tools_tokens):
+            if recalled is not None and made_room(state, recalled, self.tools_tokens, self.total):
                 self._count()
                 shared.index_hidden()
                 spare = state.budget - self.total
@@ -126,7 +125,14 @@ class Turn:
             )
         if recalled is not None:
             state.recalls.append(recalled)
-            self._count()
+            self.total += recalled.tokens
+
+    def _dropping(self, drop: Callable[[Session], None]) -> None:
+        """Let go of recalled passages, and of their tokens."""
+        state = self.shared.transcript
+        before = sum(recalled.tokens for recalled in state.recalls)
+        drop(state)
+        self.total += sum(recalled.tokens for recalled in state.recalls) - before
 
     def _refused(self, error: StoreError) -> None:
         shared = self.shared

@@ -129,17 +129,17 @@ def fit_now(session: Session, tools_tokens: int, target: int) -> None:
         raise _too_small(session, total, {**parts, "compacted rest": total - least})
 
 
-def made_room(session: Session, recalled: Recalled, tools_tokens: int) -> bool:
-    """Compact where a block would not fit; False where it fits as it is.
+def made_room(session: Session, recalled: Recalled, tools_tokens: int, total: int) -> bool:
+    """Compact where a block would not fit beside `total` tokens; False where it fits as it is.
 
     What leaves for it may be what was asked about: the caller looks up again.
     """
+    if total + recalled.tokens <= session.budget:
+        return False
     session.recalls.append(recalled)
-    fits = total_tokens(session, tools_tokens) <= session.budget
-    if not fits:
-        apply_plan(session, planned(session, tools_tokens, low_tokens(session)))
+    apply_plan(session, planned(session, tools_tokens, low_tokens(session)))
     session.recalls = [held for held in session.recalls if held.anchor != recalled.anchor]
-    return not fits
+    return True
 
 
 def _too_small(session: Session, least: int, parts: dict[str, int]) -> BudgetTooSmall:

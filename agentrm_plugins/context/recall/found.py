@@ -50,8 +50,12 @@ class Unit:
 
 
 def units_of(
-    hits: Sequence[Hit], index: Index, carries: Callable[[int], bool], limit: int
-) -> list[Unit]:
+    hits: Sequence[Hit],
+    index: Index,
+    carries: Callable[[int], bool],
+    skip: frozenset[int],
+    limit: int,
+) -> tuple[list[Unit], float]:
     """Make units of hits, best first: a short message whole; neighbours get a part of a score.
 
     Args:
@@ -59,7 +63,11 @@ def units_of(
         index: Tells how long a message is.
         carries: Whether a message at a place takes part in that: it is there, out of view, and said
             by somebody (a tool's output is no answer to what stands before it).
+        skip: Messages in view: they count for the best score, and make no unit.
         limit: How many.
+
+    Returns:
+        The units, and the best score of all.
     """
     parts: dict[int, list[Hit]] = {}
     for hit in hits:
@@ -75,7 +83,9 @@ def units_of(
         if carries(seq):
             total[seq] = total.get(seq, 0.0) + more
     units: list[Unit] = []
-    for seq in heapq.nlargest(limit, total, key=lambda seq: (total[seq], seq)):
+    top = max(total.values(), default=0.0)
+    hidden = [(score, seq) for seq, score in total.items() if seq not in skip]
+    for _, seq in heapq.nlargest(limit, hidden):
         pieces = index.of(seq)
         listed = parts.get(seq, [])
         if pieces and pieces[-1].stop <= WHOLE_CHARS:
@@ -90,7 +100,7 @@ def units_of(
                 for hit in listed[:_PARTS]
             ]  # fmt: skip
     units.sort(key=lambda unit: (-unit.hit.score, -unit.seq, unit.start))
-    return units
+    return units, top
 
 
 @lru_cache(maxsize=2048)

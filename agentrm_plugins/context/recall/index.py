@@ -24,8 +24,8 @@ class Index:
         self._docs: dict[int, Candidate] = {}
         self._of: dict[int, list[int]] = {}
         self._postings: dict[str, dict[int, int]] = {}
+        self._sizes: list[int] = []
         self._terms = 0
-        self._next = 0
 
     def __len__(self) -> int:
         """How many passages there are."""
@@ -41,8 +41,8 @@ class Index:
             return
         made = self._of.setdefault(seq, [])
         for piece in pieces:
-            at = self._next
-            self._next += 1
+            at = len(self._sizes)
+            self._sizes.append(len(piece.terms))
             made.append(at)
             self._docs[at] = Candidate(seq, piece.start, piece.stop, role, piece.terms)
             self._terms += len(piece.terms)
@@ -82,21 +82,23 @@ class Index:
         self, weights: dict[str, float], limit: int, skip: frozenset[int] = frozenset()
     ) -> list[Candidate]:
         """Find the best passages for weighted terms, best first; ties go to the newer."""
-        docs = self._docs
+        docs, sizes = self._docs, self._sizes
         base, slope = K1 * (1 - B), K1 * B * len(docs) / max(1, self._terms)
         scores: dict[int, float] = {}
-        covered: dict[int, float] = {}
+        known = scores.get
         for term, weight in weights.items():
+            most = weight * (K1 + 1)
             for at, often in self._postings.get(term, {}).items():
-                norm = base + slope * len(docs[at].terms)
-                gain = weight * often * (K1 + 1) / (often + norm)
-                scores[at] = scores.get(at, 0.0) + gain
-                covered[at] = covered.get(at, 0.0) + weight
+                scores[at] = known(at, 0.0) + most * often / (often + base + slope * sizes[at])
         if skip:
             scores = {at: score for at, score in scores.items() if docs[at].seq not in skip}
         whole = sum(weights.values()) or 1.0
-        top = heapq.nlargest(limit, scores.items(), key=lambda pair: (pair[1], pair[0]))
-        return [docs[at].scored(score, covered[at] / whole) for at, score in top]
+        top = heapq.nlargest(limit, zip(scores.values(), scores, strict=True))
+        found = []
+        for score, at in top:
+            held = weights.keys() & docs[at].terms
+            found.append(docs[at].scored(score, sum(weights[term] for term in held) / whole))
+        return found
 
     def all(self) -> Iterable[Candidate]:
         """Give all passages."""

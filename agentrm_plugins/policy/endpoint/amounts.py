@@ -1,17 +1,33 @@
-"""What a call takes of each limited resource of an endpoint, and what it still waits for."""
+"""What a call takes of each limited resource of an endpoint, what it waits for, what changes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["REFUSED", "Sent", "Wait", "amounts_of"]
+if TYPE_CHECKING:
+    from agentrm_plugins.config.endpoints import EndpointConfig
+    from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
+    from agentrm_plugins.types.calls import Call, Usage
+
+__all__ = ["REFUSED", "Change", "Sent", "Wait", "amounts_of", "need_of", "used_of"]
 
 
 class Wait(NamedTuple):
     """How long a call must wait, and for what; 0 is now, infinite until something happens."""
 
     seconds: float
+    cause: str
+
+
+class Change(NamedTuple):
+    """What changed, and why.
+
+    A resource's rate ("cut", "grown", "learnt", "told"), or "closed" ("retry_after"), or "breaker"
+    (its new state).
+    """
+
+    what: str
     cause: str
 
 
@@ -34,3 +50,24 @@ def amounts_of(input_tokens: float, output_tokens: float, cached: float = 0.0) -
 
 
 REFUSED = amounts_of(0.0, 0.0)  # a refused request counts, its tokens do not
+
+
+def need_of(call: Call, config: EndpointConfig, outputs: OutputEstimator) -> dict[str, float]:
+    """What a call will probably take of each resource."""
+    given, most = call.estimate, call.max_output_tokens
+    if most is None and given.output_tokens:
+        output = given.output_tokens
+    else:
+        output = outputs.output_tokens(call.agent, most, reserve=config.reserve)
+    cached = 0
+    if not config.cached_input_counts:
+        cached = given.cached_input_tokens or outputs.cached_tokens(call.agent, given.input_tokens)
+    return amounts_of(given.input_tokens, output, cached)
+
+
+def used_of(usage: Usage | None, config: EndpointConfig) -> dict[str, float] | None:
+    """What a call has taken of each resource; None if nobody knows."""
+    if usage is None:
+        return None
+    cached = 0 if config.cached_input_counts else usage.cached_input_tokens
+    return amounts_of(usage.input_tokens, usage.output_tokens, cached)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.meter import Meter
     from agentrm_plugins.types.verdicts import LimitReport
 
-__all__ = ["Blame"]
+__all__ = ["Blame", "known_limit_per_s"]
 
 _NEAR = 0.8  # guessed: shares of use closer than this cannot be told apart
 _IN_USE = 0.5  # guessed: a limit of which less was used is not the one that refused
@@ -91,3 +91,13 @@ class Blame:
         if most <= 0 and self._last:
             return self._last  # nothing went through since: it is the same trouble
         return [resource for resource, share in use.items() if share >= _NEAR * most]
+
+
+def known_limit_per_s(meters: Mapping[str, Meter], resource: str) -> float | None:
+    """What is known of a limit; of tokens, input's and output's where they are apart."""
+    limit = meters[resource].controller.limit_per_s
+    if limit is None and resource == "tokens":
+        parts = [meters[name].controller.limit_per_s for name in ("input_tokens", "output_tokens")]
+        known = [part for part in parts if part is not None]
+        limit = sum(known) if len(known) == len(parts) else None
+    return None if limit is None or limit == inf else limit

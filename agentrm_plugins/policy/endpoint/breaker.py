@@ -21,8 +21,12 @@ from __future__ import annotations
 from collections import deque
 from enum import StrEnum
 from math import inf
+from typing import TYPE_CHECKING
 
-__all__ = ["Breaker", "BreakerState"]
+if TYPE_CHECKING:
+    from agentrm_plugins.config.endpoints import BreakerConfig
+
+__all__ = ["Breaker", "BreakerState", "breaker_of"]
 
 _SLICES = 10
 
@@ -138,3 +142,13 @@ class Breaker:
         self.state = BreakerState.OPEN
         self._opened_s = now_s
         self._slices.clear()
+
+
+def breaker_of(config: BreakerConfig) -> Breaker:
+    """The breaker that a user wants."""
+    return Breaker(
+        share=config.share,
+        least_calls=config.least_calls,
+        window_s=config.window_s,
+        cool_down_s=config.cool_down_s,
+    )

@@ -13,8 +13,14 @@ closed endpoint.
 from __future__ import annotations
 
 from math import inf
+from typing import TYPE_CHECKING
 
-__all__ = ["Doubt"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentrm_plugins.types.verdicts import LimitReport
+
+__all__ = ["Doubt", "below"]
 
 AGAIN_S, MOST_AGAIN_S = 60.0, 900.0
 
@@ -60,3 +66,9 @@ class Doubt:
         every_s = self._every_s.get(resource, AGAIN_S)
         self._again_s[resource] = now_s + every_s
         self._every_s[resource] = min(2.0 * every_s, MOST_AGAIN_S)
+
+
+def below(report: LimitReport, amounts: Mapping[str, float]) -> list[str]:
+    """The resources of which the server says that its limit is below what a call takes."""
+    limits = report.limits().items()
+    return [name for name, limit in limits if limit.limit and limit.limit < amounts[name]]

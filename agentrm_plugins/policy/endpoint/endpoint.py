@@ -14,14 +14,14 @@ What changed and is to be told to others is put into `news`; whoever tells it em
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from agentrm_plugins.config.endpoints import BreakerConfig, EndpointConfig
-from agentrm_plugins.policy.endpoint.amounts import REFUSED, Sent, Wait, amounts_of
-from agentrm_plugins.policy.endpoint.blame import Blame
-from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
+from agentrm_plugins.policy.endpoint.amounts import REFUSED, Change, Sent, Wait, need_of, used_of
+from agentrm_plugins.policy.endpoint.blame import Blame, known_limit_per_s
+from agentrm_plugins.policy.endpoint.breaker import BreakerState, breaker_of
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
-from agentrm_plugins.policy.endpoint.doubt import Doubt
+from agentrm_plugins.policy.endpoint.doubt import Doubt, below
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
 from agentrm_plugins.policy.endpoint.meter import meters_of
@@ -37,23 +37,12 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Call, Usage
     from agentrm_plugins.types.verdicts import Verdict
 
-__all__ = ["Change", "Endpoint"]
+__all__ = ["Endpoint"]
 
 _LATER_S = 1.0  # guessed: nobody plans on less
 _SILENT = LimitReport()
 _GO = Wait(0.0, "")
 _UNKNOWN, _USUAL = EndpointConfig(), BreakerConfig()
-
-
-class Change(NamedTuple):
-    """What changed, and why.
-
-    A resource's rate ("cut", "grown", "learnt", "told"), or "closed" ("retry_after"), or "breaker"
-    (its new state).
-    """
-
-    what: str
-    cause: str
 
 
 class Endpoint:
@@ -113,12 +102,7 @@ class Endpoint:
         self.meters = meters_of(config, first, now_s)
         self.blame = Blame(now_s)
         self.retry_after = RetryAfter()
-        self.breaker = Breaker(
-            share=breaker.share,
-            least_calls=breaker.least_calls,
-            window_s=breaker.window_s,
-            cool_down_s=breaker.cool_down_s,
-        )
+        self.breaker = breaker_of(breaker)
         self.concurrency = ConcurrencyController(told=config.concurrency)
         self.outputs = OutputEstimator()
         self.doubt = Doubt()
@@ -139,22 +123,9 @@ class Endpoint:
         told = (name for name, meter in self.meters.items() if meter.controller.limit_per_s)
         self.news.extend(Change(resource, "told") for resource in told)
 
-    # -- questions ----------------------------------------------------------------------------
-
     def need(self, call: Call) -> dict[str, float]:
         """What the call will probably take of each resource."""
-        given, config = call.estimate, self.config
-        most = call.max_output_tokens
-        if most is None and given.output_tokens:
-            output = given.output_tokens
-        else:
-            output = self.outputs.output_tokens(call.agent, most, reserve=config.reserve)
-        cached = 0
-        if not config.cached_input_counts:
-            cached = given.cached_input_tokens or self.outputs.cached_tokens(
-                call.agent, given.input_tokens
-            )
-        return amounts_of(given.input_tokens, output, cached)
+        return need_of(call, self.config, self.outputs)
 
     def too_large(self, amounts: Mapping[str, float], now_s: float = -inf) -> str | None:
         """The resource of which a call takes more than there ever is; None if it fits.
@@ -168,36 +139,26 @@ class Endpoint:
                 return resource
         return None
 
-    def closed(self, patience_s: float, waits_since_s: float, now_s: float) -> str | None:
-        """In words, why a call of that patience is not to wait for it to open; None if it is."""
-        closure = self.retry_after
-        left_s = closure.closed_for_s(now_s)
-        if left_s <= 0:
-            return None
-        waited_s = max(0.0, now_s - max(closure.since_s, waits_since_s))
-        if waited_s + left_s <= patience_s:
-            return None
-        who = "as its server said" if closure.said else "for it turns everybody away"
-        return f"{self.name} is closed for {left_s:.0f} s more, {who}; patience: {patience_s:g} s"
-
     def wait(self, amounts: Mapping[str, float], now_s: float) -> Wait:
         """How long a call of `amounts` must wait now, and for what."""
-        wait_s = self.breaker.time_until(now_s)
-        if wait_s > 0:
-            return Wait(wait_s, "breaker")
-        wait_s = self.retry_after.time_until(now_s)
-        if wait_s > 0:
-            return Wait(wait_s, "closed")
+        if self.breaker.state is not BreakerState.CLOSED:
+            wait_s = self.breaker.time_until(now_s)
+            if wait_s > 0:
+                return Wait(wait_s, "breaker")
+        if self.retry_after.ever:
+            wait_s = self.retry_after.time_until(now_s)
+            if wait_s > 0:
+                return Wait(wait_s, "closed")
         if not self.concurrency.allows(len(self.in_flight)):
             return Wait(inf, "concurrency")
         longest = _GO
         for resource, meter in self.meters.items():
+            if meter.bucket is None:
+                continue
             if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
                 wait_s = self.doubt.wait_s(resource, now_s)
-            elif meter.bucket is not None:
-                wait_s = meter.wait_s(amounts[resource], now_s)
             else:
-                continue
+                wait_s = meter.wait_s(amounts[resource], now_s)
             if wait_s > longest.seconds:
                 longest = Wait(wait_s, resource)
         return longest
@@ -208,17 +169,11 @@ class Endpoint:
 
     def is_down(self, now_s: float) -> bool:
         """Whether calls to it fail fast."""
-        breaker = self.breaker
-        return breaker.state is BreakerState.OPEN and breaker.time_until(now_s) > 0
+        return self.breaker.state is BreakerState.OPEN and self.breaker.time_until(now_s) > 0
 
     def limit_per_s(self, resource: str) -> float | None:
         """What is known of a limit; of tokens, input's and output's where they are apart."""
-        limit = self.meters[resource].controller.limit_per_s
-        if limit is None and resource == "tokens":
-            parts = [self.limit_per_s(name) for name in ("input_tokens", "output_tokens")]
-            known = [part for part in parts if part is not None]
-            limit = sum(known) if len(known) == len(parts) else None
-        return None if limit is None or limit == inf else limit
+        return known_limit_per_s(self.meters, resource)
 
     # -- time, and who waits -------------------------------------------------------------------
 
@@ -258,29 +213,29 @@ class Endpoint:
         so the breaker does not count them.
         """
         for resource, meter in self.meters.items():
-            if amounts[resource] > meter.most:
+            amount = amounts[resource]
+            if meter.bucket is None:
+                meter.controller.sent(amount)
+                continue
+            if amount > meter.most:
                 self.doubt.sent(resource, number)
-            meter.sent(amounts[resource], now_s)
+            meter.sent(amount, now_s)
         self.in_flight[number] = Sent(amounts, now_s if at_s is None else min(at_s, now_s), foreign)
         if foreign:
             return
         self.sent_calls += 1
         if self.retry_after.drips:
-            self.retry_after.sent(self._gap_s(amounts, now_s), now_s)
+            meters = self.meters.items()
+            gap_s = max(meter.gap_s(amounts[name], now_s) for name, meter in meters)
+            self.retry_after.sent(gap_s, now_s)
         if self.breaker.state is not BreakerState.CLOSED:
             before = self.breaker.state
             self.breaker.sent(number, now_s)
             self._broken(before)
 
-    def _gap_s(self, amounts: Mapping[str, float], now_s: float) -> float:
-        """Seconds between two calls of this size at the paced rate."""
-        return max(meter.gap_s(amounts[name], now_s) for name, meter in self.meters.items())
-
-    # -- and ends --------------------------------------------------------------------------------
-
     def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
         """A call ended well."""
-        self.ended(number, self._used(usage), now_s)
+        self.ended(number, used_of(usage, self.config), now_s)
         if usage is not None and usage.total_tokens:
             self.outputs.used(
                 agent, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
@@ -288,7 +243,7 @@ class Endpoint:
 
     def given_up(self, number: int, usage: Usage | None, now_s: float) -> None:
         """A call was cancelled, or met an error that is not the endpoint's fault."""
-        self.ended(number, self._used(usage), now_s, failed=None)
+        self.ended(number, used_of(usage, self.config), now_s, failed=None)
 
     def reaped(self, number: int, now_s: float) -> None:
         """A call passed a limit that was configured: what it took counts as used."""
@@ -344,12 +299,10 @@ class Endpoint:
         sent = self._back(number, now_s)
         if sent is None:
             return []
-        small = [
-            name
-            for name, limit in report.limits().items()
-            if limit.limit and limit.limit < sent.amounts[name]
-        ]
-        for resource in {*self.doubt.of(number), *small}:  # It says so, and means it.
+        for resource in {
+            *self.doubt.of(number),
+            *below(report, sent.amounts),
+        }:  # It says so, and means it.
             self.doubt.refused(resource, now_s)
         blamed = self.blame.of(report, sent, self.meters, now_s)
         cut = []
@@ -401,15 +354,15 @@ class Endpoint:
         if failed is False:
             self._answered_s = now_s
             self.concurrency.answered()
-            self.retry_after.accepted(sent.at_s)
+            if self.retry_after.ever:
+                self.retry_after.accepted(sent.at_s)
+        if self.doubt.under_way:
             for resource in self.doubt.of(number):
-                self.meters[resource].disprove(now_s)
-        self.doubt.of(number)
+                if failed is False:
+                    self.meters[resource].disprove(now_s)
         if sent.foreign or (hung and self._answered_s > sent.at_s):
             failed = None  # others were served meanwhile: this one is lost, the endpoint lives
         self._ended(number, now_s, failed=failed)
-
-    # -- steps -------------------------------------------------------------------------------
 
     def _back(self, number: int, now_s: float) -> Sent | None:
         """A refused call took nothing; only the request itself may have counted."""
@@ -423,12 +376,6 @@ class Endpoint:
                 else:
                     meter.turned_away(amount, now_s)
         return sent
-
-    def _used(self, usage: Usage | None) -> dict[str, float] | None:
-        if usage is None:
-            return None
-        cached = 0 if self.config.cached_input_counts else usage.cached_input_tokens
-        return amounts_of(usage.input_tokens, usage.output_tokens, cached)
 
     def _close(self, seconds: float | None, now_s: float) -> None:
         self.retry_after.close(seconds, now_s)

@@ -17,6 +17,7 @@ other. Limits: at most `TEXT_CHARS` of a text and `JSON_CHARS` of a body are rea
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ JSON_CHARS = 65_536
 _STATUSES = range(400, 600)
 _LEAST_ERROR, _SERVER_FAULT, _TOO_MANY = 400, 500, 429
 _CODE_NAMES = ("code", "type", "status", "Code")
+# langchain-openai raises a failed response's error as the text of its object.
+_SHOWN_CODE = re.compile(r"ResponseError\(code='([A-Za-z_]{3,64})'")
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -57,11 +60,14 @@ def evidence_of(error: BaseException) -> Evidence:
     response = _get(error, "response")
     holders = [error, *_bodies(error, response)]
     codes = tuple(dict.fromkeys(code for holder in holders for code in _codes(holder)))
+    text = _text(error, holders[1:])
+    if not codes and (shown := _SHOWN_CODE.match(text)):
+        codes = (shown.group(1),)
     return Evidence(
         frozenset(kind.__name__ for kind in type(error).__mro__),
         _status_of(error, response, codes),
         codes,
-        _text(error, holders[1:]),
+        text,
         _headers(error, response, holders[1:]),
         _get(error, "is_retryable") is True,
         any(isinstance(holder, Mapping) and _message(holder) for holder in holders[1:]),

@@ -24,6 +24,7 @@ __all__ = ["Hedging"]
 _WASTE = 0.05
 _HALF_LIFE_S = 40.0
 _EVERY_S = 10.0
+_SOON_S = 0.5  # nothing fades in so short a time
 _HUNG_FIRST, _HUNG_LEAST = 0.005, 0.0005
 _PRIOR_ATTEMPTS = 30.0
 _EVENTS = 50.0  # outrun attempts that are remembered
@@ -109,7 +110,8 @@ class Hedging:
 
     def billed(self, tokens: float, now_s: float) -> None:
         """Any attempt cost so many tokens."""
-        self._settle(now_s)
+        if now_s > self._at_s + _SOON_S:
+            self._settle(now_s)
         self._billed += tokens
         self._mean += (tokens - self._mean) * (0.05 if self._mean else 1.0)
 

@@ -69,8 +69,10 @@ class Lateness:
             return self._add(_GAP, seconds)
         if call.streaming:
             return self._add(_FIRST, seconds)
-        news, sized = self._add(_RESPONSE, seconds), _sized(call)
-        return news if sized == _RESPONSE else self._add(sized, seconds) or news
+        sized = _sized(call)
+        number = self._sketch(_RESPONSE).bin_of(seconds)
+        news = self._count(_RESPONSE, number)
+        return news if sized == _RESPONSE else self._count(sized, number) or news
 
     def late_after_s(self, call: Call, *, beats: int, attempt: int = 0) -> float:
         """Seconds of silence after which a call that has beaten so often is late.
@@ -95,11 +97,18 @@ class Lateness:
         """What is late for "first", "response" or "gap" as it was last looked at, or None."""
         return self._late.get(name, {}).get(0)
 
-    def _add(self, name: str, seconds: float) -> bool:
+    def _sketch(self, name: str) -> LatencySketch:
         sketch = self.sketches.get(name)
         if sketch is None:
             sketch = self.sketches[name] = LatencySketch()
-        sketch.add(seconds)
+        return sketch
+
+    def _add(self, name: str, seconds: float) -> bool:
+        return self._count(name, self._sketch(name).bin_of(seconds))
+
+    def _count(self, name: str, number: int) -> bool:
+        sketch = self._sketch(name)
+        sketch.add_bin(number)
         if sketch.count < self._looked.get(name, 0) + _LOOK_EVERY:
             return False
         self._looked[name] = sketch.count

@@ -66,6 +66,11 @@ class RetryAfter:
         self.since_s = inf
         self.closed_until_s = -inf
 
+    @property
+    def ever(self) -> bool:
+        """Whether it was ever closed; if not, there is nothing to ask."""
+        return self.closed_until_s > -inf
+
     def time_until(self, now_s: float) -> float:
         """Seconds until the next call may go, as a probe maybe; 0 is now."""
         until_s = min(self.closed_until_s, self._probe_s)
@@ -76,6 +81,17 @@ class RetryAfter:
         if self.time_until(now_s) == 0:
             return 0.0
         return max(0.0, self.closed_until_s - now_s)
+
+    def too_long(self, patience_s: float, waits_since_s: float, now_s: float) -> str | None:
+        """In words, why a call of that patience is not to wait until it opens; None if it is."""
+        left_s = self.closed_for_s(now_s)
+        if left_s <= 0:
+            return None
+        waited_s = max(0.0, now_s - max(self.since_s, waits_since_s))
+        if waited_s + left_s <= patience_s:
+            return None
+        who = "as its server said" if self.said else "for it turns everybody away"
+        return f"is closed for {left_s:.0f} s more, {who}; patience: {patience_s:g} s"
 
     def close(self, retry_after_s: float | None, now_s: float) -> bool:
         """The server refused; it may have said for how long.

@@ -41,6 +41,15 @@ _SERVER_FAULT = 500
 _TOO_MANY = 429
 _WORDY = frozenset({None, 400, 403})  # statuses of which the words may say more
 _CLOSED_LOOP = ("event loop is closed", "different event loop", "different loop")
+# What langchain-openai raises for a 200 with nothing in it.
+_EMPTY_NAMES = frozenset({"ValueError", "TypeError", "AttributeError"})
+_EMPTY_ANSWER = (
+    "unexpected response type from openai-compatible endpoint",
+    "null value for 'choices'",
+    "'nonetype' object has no attribute 'error'",
+    "'str' object has no attribute 'error'",
+    "'str' object has no attribute 'model_dump'",
+)
 _OPINIONS = {"true": True, "false": False}
 
 
@@ -193,7 +202,10 @@ def _by_name(kinds: Iterable[Kind], text: str, evidence: Evidence) -> Kind | Non
         if kind in kinds:
             return kind
     closed = "RuntimeError" in evidence.names and any(words in text for words in _CLOSED_LOOP)
-    return Kind.TRANSIENT if closed or evidence.retryable else None
+    empty = not _EMPTY_NAMES.isdisjoint(evidence.names) and any(
+        words in text for words in _EMPTY_ANSWER
+    )
+    return Kind.TRANSIENT if closed or empty or evidence.retryable else None
 
 
 def _opinion(headers: Mapping[str, str]) -> bool | None:

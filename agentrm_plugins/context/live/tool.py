@@ -1,0 +1,42 @@
+"""The tool `recall`: what the model is told of it, and how its calls are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["RECALL_TOOL", "asked_for"]
+
+RECALL_TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "recall",
+        "description": (
+            "Search the archive of this conversation, which holds every earlier message word for "
+            "word. Use it when something said, decided or returned by a tool earlier is not in "
+            "view. Give the words, names, numbers or dates to look for, or the number of a message."
+        ),
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "query": {"type": "string", "description": "What to look for."},
+                "message": {"type": "integer", "description": "Number of a message to read."},
+            },
+            "required": [],
+        },
+    },
+}
+
+
+def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
+    """Read a call's arguments as the model wrote them: what to look for, or which message."""
+    try:
+        given = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
+    except (ValueError, RecursionError):
+        given = {"query": arguments}
+    if not isinstance(given, dict):
+        given = {"query": str(given)}
+    place = given.get("message")
+    whole = isinstance(place, int) and not isinstance(place, bool)
+    return str(given.get("query") or ""), place if whole else None
