@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from agentrm_plugins.hosts import Clock, EventStream
     from agentrm_plugins.types.calls import Priority, PriorityName
+    from agentrm_plugins.types.provider import Provider
     from agentrm_plugins.types.statistics import Statistics
 
 __all__ = ["AgentRM"]
@@ -98,6 +99,7 @@ class AgentRM:
         budgets: Sequence[BudgetConfig] | None = None,
         shares: Sequence[ShareConfig] | None = None,
         prices: Mapping[str, Price] | None = None,
+        providers: Sequence[Provider] | None = None,
     ) -> None:
         self.config = _configure(config, locals())
         self._host = Host(self.config, clock or MonotonicClock())

@@ -21,16 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
+from agentrm_langchain.endpoint import endpoint_of
 from agentrm_langchain.identity import (
     agent_of,
+    caller_of_callback,
     declared,
     identify,
     lane_of,
     thread_of,
-    thread_of_caller,
 )
 from agentrm_langchain.ledger import Held, Hint, ledger_of, watch
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
+from agentrm_langchain.sdk import watch_clients
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
 from agentrm_langchain.usage import Tally, usage_of_generations, used_or_estimated
 from agentrm_plugins import AgentRM, Call, ConfigError, Lease, Usage
@@ -149,7 +151,8 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         key, ledger = node.key, self._ledger
         if key in ledger.held:  # another handler of this core was first
             return None
-        thread = thread_of_caller() or thread_of(metadata)
+        caller = caller_of_callback()
+        thread = caller.thread or thread_of(metadata)
         root = as_text(node.root)
         who = identify(self.rm, self._own, metadata, root=root, thread=thread)
         node.agent = agent = who.agent or root
@@ -162,13 +165,18 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             ledger.hints[key] = Hint(as_text(node.root), parent_agent, watch(run_id, gone))
             return None
         batch = self._batches.enter(kwargs, self.rm)
-        asked = asked_of(serialized, prompts, metadata, kwargs.get("invocation_params") or {})
+        params = kwargs.get("invocation_params") or {}
+        asked = asked_of(serialized, prompts, metadata, params)
+        endpoint, watched = asked.endpoint, False
+        if caller.model is not None:  # as the wrapped model knows it: with its key, and its headers
+            endpoint = endpoint_of(caller.model, metadata, params) or endpoint
+            watched = watch_clients(caller.model, self.rm)
         call = Call(
             agent,
             who.tenant or "default",
             who.priority,
             lane_of(metadata, self._own),
-            asked.endpoint,
+            endpoint,
             Usage(asked.input_tokens),
             parent_agent,
             is_streaming(kwargs),
@@ -179,7 +187,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             max_output_tokens=asked.max_output_tokens,
         )
         parent = batch.ticket or self._running_above(node)
-        return Start(call, key, parent, batch)
+        return Start(call, key, parent, batch, watched)
 
     def _running_above(self, node: Node) -> int | None:
         """The ticket of the model call inside which this one is made, if there is one."""
@@ -193,7 +201,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         return None
 
     def _hold(self, start: Start, lease: Lease, run_id: UUID, task: Any) -> None:
-        held = Held(lease, id(self), Tally(start.call.estimate))
+        held = Held(lease, id(self), Tally(start.call.estimate), watched=start.watched)
         start.batch.granted(lease.ticket)
         gone = partial(self._lost, start.key)
         held.alive = watch(run_id, gone)

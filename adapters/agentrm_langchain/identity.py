@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     from agentrm_plugins import AgentRM
 
 __all__ = [
+    "Caller",
     "Options",
     "agent_of",
+    "caller_of_callback",
     "declared",
     "identify",
     "lane_of",
     "noted_thread",
     "thread_of",
-    "thread_of_caller",
 ]
 
 
@@ -146,24 +147,37 @@ class noted_thread:  # noqa: N801 - it reads as a verb, and a generator costs th
             _DIRECT.reset(self._token)
 
 
-_INVOKED = {
-    getattr(BaseChatModel, name).__code__ for name in ("invoke", "ainvoke", "stream", "astream")
-}
+class Caller(NamedTuple):
+    """What a callback may know of the model that starts, beyond what LangChain tells it."""
+
+    model: BaseChatModel | None
+    thread: Any
 
 
-def thread_of_caller() -> Any:
-    """The thread id in the config of the model that is starting, as a callback may ask.
+def _codes(*names: str) -> frozenset[Any]:
+    return frozenset(getattr(BaseChatModel, name).__code__ for name in names)
 
-    LangChain tells a callback the metadata of a run, not its config. So the config is looked up
-    where it is: in the model's own `invoke`, a few frames up.
+
+_INVOKED = _codes("invoke", "ainvoke", "stream", "astream")
+_GENERATED = _codes("generate", "agenerate")
+
+
+def caller_of_callback() -> Caller:
+    """The model that is starting, and the thread id in the config that it was called with.
+
+    LangChain tells a callback the metadata of a run, neither its config nor its model. So they are
+    looked up where they are: in the model's own `invoke`, a few frames up.
     """
-    frame = sys._getframe(1)
+    model, frame = None, sys._getframe(1)
     for _ in range(_NEAR):
-        caller = frame.f_back
-        if caller is None:
-            return None
-        frame = caller
-        if frame.f_code in _INVOKED:
+        above = frame.f_back
+        if above is None:
+            break
+        frame = above
+        if frame.f_code in _GENERATED:
+            model = frame.f_locals.get("self")
+        elif frame.f_code in _INVOKED:
             config = frame.f_locals.get("config")
-            return (config.get("configurable") or {}).get("thread_id") if config else None
-    return None
+            thread = (config.get("configurable") or {}).get("thread_id") if config else None
+            return Caller(frame.f_locals.get("self"), thread)
+    return Caller(model, None)

@@ -52,9 +52,10 @@ class Hint(NamedTuple):
 class Held:
     """A call that a callback holds a lane for."""
 
-    __slots__ = ("_done", "alive", "lease", "owner", "tally", "task")
+    __slots__ = ("_done", "alive", "lease", "owner", "tally", "task", "watched")
 
-    def __init__(self, lease: Lease, owner: int, tally: Any) -> None:
+    def __init__(self, lease: Lease, owner: int, tally: Any, *, watched: bool = False) -> None:
+        self.watched = watched
         self.lease = lease
         self.owner = owner  # the id of the handler that took it: it alone counts the tokens
         self.tally = tally
@@ -84,9 +85,12 @@ class Held:
         self.lease.settle(self.tally.cut(), outcome=outcome)
 
     def fail(self, error: BaseException) -> None:
-        """It met an error, from which its endpoint learns."""
+        """It met an error, from which its endpoint learns; of a response it has heard already."""
         self.let_go()
-        self.lease.fail(error, self.tally.cut())
+        if self.watched and getattr(error, "status_code", None) is not None:
+            self.lease.settle(self.tally.cut(), outcome="error")
+        else:
+            self.lease.fail(error, self.tally.cut())
 
 
 class Ledger:

@@ -21,12 +21,14 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins import ConfigError
+
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from agentrm_plugins import AgentRM
 
-__all__ = ["under_management"]
+__all__ = ["under_management", "watch_clients"]
 
 # The value that means a single request; 0 is "the SDK's own default" to Google's.
 _FIELDS = {
@@ -141,3 +143,40 @@ def _observed(http: Any, rm: AgentRM) -> Any:
     except ImportError:  # neither the SDK nor its HTTP library is installed
         return None
     return adapter.observed_twin(http, rm)
+
+
+def watch_clients(model: BaseChatModel, rm: AgentRM) -> bool:
+    """Let the core see what passes through a bare model's own clients, which go on as they did.
+
+    A callback cannot put other clients in their place. What is seen are the headers of each
+    response and each refusal, those that the SDK's own retries meet among them.
+
+    Returns:
+        Whether the core is shown what this model's clients meet.
+    """
+    try:
+        adapter = import_module("agentrm_openai")
+    except ImportError:
+        return False
+    seen = False
+    for http in _http_clients(model):
+        observer = getattr(getattr(http, "_transport", None), "observer", None)
+        if observer is None:
+            try:
+                adapter.observe_client(http, rm)
+            except ConfigError:  # of no HTTP library that we know: a mock
+                continue
+        elif getattr(observer, "rm", None) is not rm:
+            continue  # another core's
+        seen = True
+    return seen
+
+
+def _http_clients(model: BaseChatModel) -> list[Any]:
+    later = [
+        getattr(model, name)
+        for name in ("_client", "_async_client")
+        if isinstance(getattr(type(model), name, None), cached_property)
+    ]
+    clients = [*(model.__dict__.get(root) for root, _ in _OWNED), *later]
+    return [http for one in clients if (http := getattr(one, "_client", None)) is not None]

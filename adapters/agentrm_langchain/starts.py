@@ -77,6 +77,7 @@ class Start(NamedTuple):
     key: int
     parent: int | None
     batch: Batch
+    watched: bool  # whether the core is shown the responses, refusals among them
 
 
 class Asked(NamedTuple):

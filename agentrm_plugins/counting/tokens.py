@@ -159,7 +159,7 @@ class TokenCounter:
         return REPLY_OVERHEAD + sum(map(self.message, messages)) + self.tools(tools)
 
     def request(self, parts: Iterable[Any], form: Sequence[Any] = ()) -> int:
-        """Count a whole request by its messages' parts (see `parts`) and what describes its form."""
+        """Count a whole request by its messages' parts (see `parts`) and what tells its form."""
         return REPLY_OVERHEAD + sum([self.parts(*part) for part in parts]) + self.tools(form)
 
     def tools(self, tools: Sequence[Any]) -> int:

@@ -1,7 +1,7 @@
 """Encodings built before the first call, and never on an event loop.
 
-To build one takes half a second of CPU. Where an event loop runs, a thread of its own builds it, and
-what is counted there meanwhile is estimated; elsewhere it is built at once.
+To build one takes half a second of CPU. Where an event loop runs, a thread of its own builds it,
+and what is counted there meanwhile is estimated; elsewhere it is built at once.
 """
 
 from __future__ import annotations

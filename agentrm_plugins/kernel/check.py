@@ -108,8 +108,7 @@ def _check_accounts(books: Books, queue: WaitQueue) -> None:
     tickets = Counter(ticket.account for ticket in books.tickets.values())
     working: dict[Account, list[float]] = {}
     for ticket in books.tickets.values():
-        ridden = ticket.hedge is not None and ticket.hedge.rides
-        waits = ticket.nested or ticket.lent or (ridden and ticket.late)
+        waits = ticket.nested or ticket.lent or ticket.is_ridden
         if ticket.state is State.RUNNING and not waits:
             working.setdefault(ticket.account, []).append(ticket.started_s)
     for key, account in books.accounts.items():

@@ -235,14 +235,16 @@ class Kernel:
 
     def _prepare(self) -> None:
         """See to what happened since, before anybody is granted a lane."""
-        if self.books.left:
-            self.lending.settle()
         if self.books.failing:
             self._turn_away()
         for at in list(self.queue.at.values()):
             self.endpoints.advance(at.endpoint)
+        if self.books.left:
+            self.lending.settle()
         if self.late.late:
             self.late.lend_more()
+            if self.books.left:  # a nested call lent its lane back
+                self.lending.settle()
 
     def _expire(self) -> None:
         """See to all that is due."""

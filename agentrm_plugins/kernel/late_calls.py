@@ -81,7 +81,7 @@ class LateCalls:
 
     def _lend(self, ticket: Ticket) -> None:
         pool, parent = self._books.pool, ticket.parent
-        if not pool.may_lend(ticket.group):
+        if ticket.nested or not pool.may_lend(ticket.group):
             return
         self._steps.leave_lane(ticket, ticket.progress_s)  # silence is no service to its agent
         ticket.lent = True
@@ -197,7 +197,7 @@ class LateCalls:
     def lend_more(self) -> None:
         """Late calls that had to keep their lanes lend them as soon as others have come back."""
         for ticket in list(self.late.values()):
-            if ticket.seat is not None and not _is_ridden(ticket):
+            if ticket.seat is not None and not ticket.is_ridden:
                 self._lend(ticket)
                 if ticket.lent:
                     self._clocks.rearm(ticket)
@@ -210,7 +210,9 @@ class LateCalls:
                 return
             first = hedge.first
             waits = hedge.bid is not None and first is not None and first.late
-            if not waits or first is None or first.seat is None or _is_ridden(first):
+            if not waits or first is None or first.seat is None:
+                continue
+            if first.nested or first.is_ridden:
                 continue
             endpoint = hedge.endpoint
             if endpoint is not None and endpoint.wait(hedge.need, now_s).seconds > 0:
@@ -255,8 +257,3 @@ class LateCalls:
                 next_s = min(next_s, at_s)
         self._queue.look_s = min(self._queue.look_s, next_s)
         return None
-
-
-def _is_ridden(ticket: Ticket) -> bool:
-    """Whether its hedge rides on its lane."""
-    return ticket.hedge is not None and ticket.hedge.rides

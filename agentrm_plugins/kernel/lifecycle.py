@@ -234,14 +234,20 @@ class Lifecycle:
         return bool(self._queue.count or books.scheduler.demoted)
 
     def end_agent(self, event: ev.EndAgent) -> bool:
-        """An agent is done: whatever waits for it, or for its children, is refused."""
-        for account in self._agents.family(event.agent, event.tenant):
-            for bid in list(account.bids.values()):
-                while bid.live:  # To refuse one may let another one go.
-                    self._steps.turn_away(bid.head, "agent_ended")
-            for ticket in list(self._queue.asleep.values()):
-                if ticket.account is account:
-                    self._steps.turn_away(ticket, "agent_ended")
+        """An agent is done: whatever waits for it, or for its children, is refused.
+
+        An agent that works for several has one parent at a time; what it waits for on behalf of
+        somebody else goes on waiting.
+        """
+        family = self._agents.family(event.agent, event.tenant)
+        names = {None, *(account.name for account in family)}
+        accounts = set(family)
+        waiting = [one for account in family for bid in account.bids.values() for one in bid.queue]
+        waiting += [one for one in self._queue.asleep.values() if one.account in accounts]
+        for ticket in waiting:
+            own = ticket.account.name == event.agent
+            if ticket.state is State.QUEUED and (own or ticket.call.parent_agent in names):
+                self._steps.turn_away(ticket, "agent_ended")  # this may let another one go
         return True
 
     def close(self, event: ev.Close) -> bool:

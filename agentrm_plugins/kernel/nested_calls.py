@@ -36,8 +36,10 @@ class NestedCalls:
         """`ticket` is asked for inside another call; gives that, if it runs."""
         books = self._books
         parent = books.tickets.get(parent_number)
-        if parent is None or parent.state is not State.RUNNING or parent.lent:
+        if parent is None or parent.state is not State.RUNNING:
             return None
+        if parent.lent or parent.rides or parent.is_ridden:
+            return None  # It has no lane of its own to lend: the call is as any other.
         ticket.parent = parent
         if parent.kids is None:
             parent.kids = {}

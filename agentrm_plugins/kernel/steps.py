@@ -136,6 +136,9 @@ class Steps:
             self.leave_lane(ticket, until_s)
         if ticket.alarm_s < NEVER:
             self._books.alarms.clear(ticket)
+        if ticket.is_ridden and ticket.hedge is not None:
+            ticket.hedge.rides = False  # The lane is its own now.
+            pool.riders -= 1
         if ticket.rides:
             ticket.rides = False
             pool.riders -= 1

@@ -156,6 +156,11 @@ class Ticket:
         self.kids: dict[int, Ticket] | None = None
 
     @property
+    def is_ridden(self) -> bool:
+        """Whether its hedge rides on its lane."""
+        return self.hedge is not None and self.hedge.rides
+
+    @property
     def expected_tokens(self) -> float:
         """What it will probably cost, input and output."""
         return self.need["tokens"] if self.need else 0.0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["WaitQueue"]
 
 _AGES_S = 0.5
-"""How old the order of those whom an endpoint holds up may get. Guessed: below a person's notice."""
+"""How old the order of those whom an endpoint holds up may get. Guessed: too short to be seen."""
 
 
 class WaitQueue:

@@ -148,3 +148,13 @@ def test_a_line_without_an_end_holds_few_values():
     assert len(found.values) == len({value.norm for value in found.values}) == 32
     assert found.values[0].text == "value-0"
     assert len(found.text) < 300
+
+
+@pytest.mark.parametrize(
+    "line", ["我女儿最不喜欢吃香菜。", "弟は港町に住んでいました。", "عاش أخي في بيت الجدة."]
+)
+def test_prose_without_capitals_gives_a_note(line):
+    """Where no name can be told by its form, a sentence of some length is kept as it is."""
+    (found,) = find(line, "user")
+    assert found.text == line
+    assert find(line, "tool") == []

@@ -48,6 +48,30 @@ def test_the_end_of_an_agent_reaches_nested_slots() -> None:
         assert len(ended) == 1
 
 
+def test_the_end_of_one_agent_leaves_what_is_done_for_another() -> None:
+    """A shared agent that waits on behalf of two is withdrawn only where its own one ended."""
+    with AgentRM(lanes=1) as rm:
+        ended: list[str] = []
+
+        def wait(boss: str) -> None:
+            try:
+                with rm.identity(agent=boss), rm.slot(agent="house"):
+                    pass
+            except AgentEnded:
+                ended.append(boss)
+
+        with rm.slot(agent="other"):
+            threads = [threading.Thread(target=wait, args=(boss,)) for boss in ("one", "two")]
+            for number, thread in enumerate(threads, 1):
+                thread.start()
+                while rm.statistics().waiting < number:
+                    pass
+            rm.end_agent("two")
+        for thread in threads:
+            thread.join()
+        assert ended == ["two"]
+
+
 @pytest.mark.parametrize("way", ["invoke", "stream", "batch", "bound", "ainvoke", "astream"])
 def test_a_model_called_directly_keeps_its_threads_session(way: str) -> None:
     """The thread id in a direct call's own config names the session, as it does in a chain."""

@@ -38,14 +38,15 @@ def test_parent_may_be_unknown_so_far() -> None:
 
 
 def test_child_may_change_hands() -> None:
-    """The last parent named is the one that counts."""
+    """The last parent named is the one that counts; what was asked for another one goes on."""
     world = World(config(1))
     world.submit("x")
     world.submit("child", parent_agent="first")
     world.submit("child", parent_agent="second")
     world.submit("child", parent_agent="second")
     assert world.end("first") == []
-    assert len(world.end("second")) == 3
+    assert len(world.end("second")) == 2
+    assert len(world.end("child")) == 1
 
 
 def test_circles_of_parents_are_cut() -> None:

@@ -54,7 +54,8 @@ async def test_metadata_in_async_code(way, managed, rm):
 
 def test_priority_and_lane_from_metadata(managed, core):
     """A hint sets where the agent starts; `agentrm_lane` the group of lanes."""
-    rm = core(lanes=2, groups=(LaneGroup("model", 1), LaneGroup("fast", 1)))
+    groups = (LaneGroup("model", 1), LaneGroup("fast", 1))
+    rm = core(lanes=2, groups=groups, order="mlfq_textbook")  # where a hint chooses a level
     this = managed(rm)
     this.model.invoke("go", config(this, agent="a", priority="background", agentrm_lane="fast"))
     statistics = rm.statistics()
@@ -73,8 +74,9 @@ def test_the_thread_of_a_configurable(managed, rm):
     assert list(rm.statistics().agents) == ["t-2"]
 
 
-def test_declared_identity_and_block(managed, rm):
+def test_declared_identity_and_block(managed, core):
     """`rm.identity` names the agent of all calls in a block; a managed block passes its own on."""
+    rm = core(order="mlfq_textbook")  # where a hint chooses a level
     this = managed(rm)
     with rm.identity(agent="session", tenant="gold", priority="batch"):
         this.model.invoke("go", this.config)

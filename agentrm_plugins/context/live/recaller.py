@@ -14,6 +14,7 @@ from typing import Any
 
 from agentrm_plugins.context.live.meaning import Meaning
 from agentrm_plugins.context.notes.text import Passage
+from agentrm_plugins.context.notes.values import DISTINCT, values_of
 from agentrm_plugins.context.plan.bodies import body_of, message_of
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
@@ -56,6 +57,7 @@ MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.5
 is said beside a question moves the talk on; each block costs cached prefix. Guessed."""
 LEAST_PASSAGE = 20
 """Tokens of a short message: no more are read than could be shown. Guessed."""
+_SHORT_CHARS = 400
 LEAST_ROOM = 240
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 _TEXTS = 256
@@ -183,6 +185,9 @@ class Recaller:
         query = query_of(text)
         if len(query.terms) < 2:  # noqa: PLR2004 - "and its port?" leans on what was said before
             query = replace(query, terms=(*query.terms, *self._before(state, task)))
+        if query.asks < MOSTLY and _names(text):
+            # "Cancel the booking of order KX-7": what is known of it is needed, asked for or not.
+            return self._look_up(state, query, text, room_tokens, task, visible(state))
         if query.asks < MOSTLY:
             share = max(LEAST_ASKED, query.asks) * ASKED_BESIDE
             room = max(min(LEAST_ROOM, room_tokens), int(room_tokens * share))
@@ -220,13 +225,13 @@ class Recaller:
             there = 0 <= seq < end and seq not in skip
             return there and state.entries[seq].role in _SAYING and not state.entries[seq].calls
 
+        most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
         with self._lock:
             index = self._index_of()
-            wide, corpus = self._search(index, query.terms, end)
+            wide, corpus = self._search(index, query.terms, min(COARSE, 3 * most), end)
             shown = self._shown(state, query, corpus, skip, index)
             hits = ranked(query, wide, corpus)
             hits = self._with_meaning(text, hits, index, end)
-            most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
             best, top = units_of(hits, index, carries, skip, most)
         texts = self._read(state, best)
         found = _weighed(query, [self._found(state, unit, texts) for unit in best[:READ]])
@@ -268,9 +273,9 @@ class Recaller:
         return self._index
 
     def _search(
-        self, index: Index, terms: Sequence[str], end: int
+        self, index: Index, terms: Sequence[str], limit: int, end: int
     ) -> tuple[list[Candidate], Corpus]:
-        found, corpus = index.search(terms, COARSE)
+        found, corpus = index.search(terms, limit)
         return [one for one in found if one.seq < end], corpus
 
     def _with_meaning(self, text: str, hits: list[Hit], index: Index, end: int) -> list[Hit]:
@@ -361,6 +366,13 @@ def _weighed(query: Query, found: Sequence[Found]) -> list[Found]:
             made.append(Found(Hit(one.hit.candidate, score, one.hit.covered), one.text, one.tokens))
     made.sort(key=lambda one: (-one.hit.score, -one.key[0], one.key[1]))
     return made
+
+
+def _names(text: str) -> bool:
+    """Whether a message is short and names something exactly: an id, a path, an address."""
+    if len(text) > _SHORT_CHARS:
+        return False
+    return any(value.kind in DISTINCT for value in values_of(text))
 
 
 def _most_covered(found: Sequence[Candidate]) -> float:

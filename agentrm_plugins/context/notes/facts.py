@@ -2,11 +2,12 @@
 
 Law: each sentence or line gets a score, the sum of what its values are worth (identifiers, numbers,
 dates, paths, names, ...), of what its words announce (a decision, a rule, a correction) and of who
-said it, less what speaks against it (a question, a line that looks like many others). Notes keep
-the sentence's own words, so that an exact string stays exact. Regime: any language with Latin, CJK
-or Cyrillic script for the values; announcing words are known for English, German, French, Spanish,
-Portuguese, Italian, Russian, Chinese and Japanese. Limit: a fact told without a value, a name or an
-announcing word is found by recall only.
+said it, less what speaks against it (a question, a line that looks like many others). In scripts
+without capital letters, where no name can be told by its form, each sentence of some length is
+worth a little. Notes keep the sentence's own words, so that an exact string stays exact. Regime:
+any language with Latin, CJK or Cyrillic script for the values; announcing words are known for
+English, German, French, Spanish, Portuguese, Italian, Russian, Chinese and Japanese. Limit: a fact
+told without a value, a name or an announcing word is found by recall only.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _CALL = re.compile(r"\w\(|[{};]\s*$|=>|\bdef |\breturn\b")
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _SHAPE_CHARS = 400
+_LEAST_CASELESS = 4
 _MOST_DEPTH, _MOST_LINES = 40, 20_000
 """Of JSON that is read line by line; what lies deeper or beyond stays in the archive. Guessed."""
 
@@ -197,11 +199,19 @@ def _leans(finding: Finding, before: str) -> bool:
     return short or (cue and len(before) <= 60)  # noqa: PLR2004 - an exclamation, not a topic
 
 
+def _caseless(piece: str) -> bool:
+    """Whether a sentence is of a script without capital letters, and long enough to tell much."""
+    letters = [char for char in piece[:200] if char.isalpha()]
+    bare = sum(char.lower() == char.upper() for char in letters)
+    return bare > len(letters) // 2 and len(set(terms(piece))) >= _LEAST_CASELESS
+
+
 def _judge(piece: str, role: str, repeats: int) -> Finding | None:
     values = values_of(piece)
     announces = len(set(map(str.casefold, ANNOUNCES.findall(piece))))
     corrects = CORRECTS.search(piece) is not None
-    if not values and not announces:
+    plain = not values and not announces
+    if plain and (role not in _ROLE_WORTH or not _caseless(piece)):
         return None
     kinds: dict[str, float] = {}
     for value in values:
@@ -211,7 +221,8 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
         )
     states = STATES.search(piece) is not None
     score = min(3.0, sum(kinds.values())) + 0.5 * min(2, announces) + 0.6 * corrects
-    score += 0.4 * states + _ROLE_WORTH.get(role, 0.0)
+    # Prose without capitals shows no names: each sentence is worth a little, and goes first.
+    score += 0.4 * states + _ROLE_WORTH.get(role, 0.0) * (0.4 if plain else 1.0)
     if piece.endswith(("?", "？")):
         score -= 2.0
     score -= 0.8 * repeats
