@@ -197,69 +197,63 @@ def others_slowdown(name: str, model: Model, span: range) -> list[float]:
     return means
 
 
+HIGH = SCENARIOS["high-load"].build
+SHOWN_ORDERS = ("fifo", "priority", "hrrn", "mlfq_textbook", "mlfq", CLAIRVOYANT)
+QUEUES = ("mlfq", "mlfq_textbook")
+# Title, what is swept, its values, the world for a value and an order, the orders.
+SWEEPS = (
+    (
+        *("High load: lanes", "lanes", range(2, 9)),
+        lambda n, order: (with_lanes(HIGH, n), Model(order)),
+        SHOWN_ORDERS,
+    ),
+    (
+        *("High load: length of calls", "times the length", (0.25, 0.5, 0.75, 1.0, 1.5)),
+        lambda f, order: (scaled(HIGH, f), Model(order)),
+        SHOWN_ORDERS,
+    ),
+    (
+        *("High load: quanta", "first quantum, s", (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)),
+        lambda q, order: (
+            HIGH,
+            Model(order, scheduler={"time_quanta_s": (q, 2 * q, 4 * q, 8 * q)}),
+        ),
+        QUEUES,
+    ),
+    (
+        *("High load: half-life of service", "half-life, s"),
+        (10.0, 30.0, 60.0, 120.0, 300.0, 1e6),
+        lambda h, order: (HIGH, Model(order, scheduler={"service_half_life_s": h})),
+        ("mlfq",),
+    ),
+    (
+        *("High load: boost", "dispatches", (10, 30, 100, 300, 1000)),
+        lambda n, order: (HIGH, Model(order, scheduler={"boost_interval": n})),
+        QUEUES,
+    ),
+    (
+        *("Faulty: silence timeout", "silence, s", (5.5, 10.0, 20.0, 30.0, 60.0)),
+        lambda s, order: (SCENARIOS["faulty"].build, Model(order, s)),
+        SHOWN_ORDERS,
+    ),
+)
+
+
 def _sweeps(span: range) -> tuple[dict, list]:
-    """What the paper leaves open: lanes, lengths, quanta, half-life, silence, boost."""
-    build = SCENARIOS["high-load"].build
-    shown = ("fifo", "priority", "hrrn", "mlfq_textbook", "mlfq", CLAIRVOYANT)
+    """What the paper leaves open: lanes, lengths, quanta, half-life, boost, silence."""
     found: dict = {}
     plots = []
-
-    def sweep(title: str, x: str, points, make, orders) -> None:
-        series = {}
+    for title, x, points, make, orders in SWEEPS:
+        series: dict = {}
         for order in orders:
             progress(f"paper: sweep of {x}, {order}")
-            series[NAMES[order]] = [
+            curve = [
                 [point, interval(many(*make(point, order), span)["slowdown"])[0]]
                 for point in points
             ]
+            series[NAMES[order]] = curve
         found[x] = series
         plots.append(lines(title, x, "mean slowdown", series))
-
-    sweep(
-        "High load: lanes",
-        "lanes",
-        range(2, 9),
-        lambda n, o: (with_lanes(build, n), Model(o)),
-        shown,
-    )
-    lengths = (0.25, 0.5, 0.75, 1.0, 1.5)
-    sweep(
-        "High load: length of calls",
-        "times the length",
-        lengths,
-        lambda f, o: (scaled(build, f), Model(o)),
-        shown,
-    )
-    queues = ("mlfq", "mlfq_textbook")
-    quanta = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-    sweep(
-        "High load: quanta",
-        "first quantum, s",
-        quanta,
-        lambda q, o: (build, Model(o, scheduler={"time_quanta_s": (q, 2 * q, 4 * q, 8 * q)})),
-        queues,
-    )
-    sweep(
-        "High load: half-life of service",
-        "half-life, s",
-        (10.0, 30.0, 60.0, 120.0, 300.0, 1e6),
-        lambda h, o: (build, Model(o, scheduler={"service_half_life_s": h})),
-        ("mlfq",),
-    )
-    sweep(
-        "High load: boost",
-        "dispatches",
-        (10, 30, 100, 300, 1000),
-        lambda n, o: (build, Model(o, scheduler={"boost_interval": n})),
-        queues,
-    )
-    sweep(
-        "Faulty: silence timeout",
-        "silence, s",
-        (5.5, 10.0, 20.0, 30.0, 60.0),
-        lambda s, o: (SCENARIOS["faulty"].build, Model(o, s)),
-        shown,
-    )
     return found, plots
 
 
