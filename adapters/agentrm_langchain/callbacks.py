@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
+from agentrm_langchain.call_register import Held, Hint, register_of, watch
 from agentrm_langchain.endpoint import endpoint_of
 from agentrm_langchain.identity import (
     agent_of,
@@ -30,7 +31,6 @@ from agentrm_langchain.identity import (
     lane_of,
     thread_of,
 )
-from agentrm_langchain.ledger import Held, Hint, ledger_of, watch
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
 from agentrm_langchain.sdk import watch_clients
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
@@ -104,7 +104,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         self.rm = rm
         self._own = declared(agent, tenant, priority, group)
         self._wait_timeout_s = wait_timeout_s
-        self._ledger = ledger_of(rm)
+        self._register = register_of(rm)
         self._runs = Runs(max_runs)
         self._batches = Batches()
 
@@ -148,8 +148,8 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
     def _prepare(self, serialized: Any, prompts: Any, run_id: UUID, kwargs: Any) -> Start | None:
         metadata = kwargs.get("metadata") or {}
         node = self._open(run_id, kwargs, "model", serialized, metadata)
-        key, ledger = node.key, self._ledger
-        if key in ledger.held:  # another handler of this core was first
+        key, register = node.key, self._register
+        if key in register.held:  # another handler of this core was first
             return None
         caller = caller_of_callback()
         thread = caller.thread or thread_of(metadata)
@@ -161,8 +161,8 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         if (
             getattr(serialized, "agentrm_core", None) == core_of(self.rm).number
         ):  # it manages itself
-            gone = partial(_forget, ledger.hints, key)
-            ledger.hints[key] = Hint(as_text(node.root), parent_agent, watch(run_id, gone))
+            gone = partial(_forget, register.hints, key)
+            register.hints[key] = Hint(as_text(node.root), parent_agent, watch(run_id, gone))
             return None
         batch = self._batches.enter(kwargs, self.rm)
         params = kwargs.get("invocation_params") or {}
@@ -193,7 +193,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         """The ticket of the model call inside which this one is made, if there is one."""
         key = node.parent
         while key is not None:
-            held = self._ledger.held.get(key)
+            held = self._register.held.get(key)
             if held is not None:
                 return held.lease.ticket
             above = self._runs.live.get(key)
@@ -205,7 +205,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         start.batch.granted(lease.ticket)
         gone = partial(self._lost, start.key)
         held.alive = watch(run_id, gone)
-        self._ledger.held[start.key] = held
+        self._register.held[start.key] = held
         if task is not None:
             held.follow(task, partial(_if_broken, gone))
 
@@ -217,7 +217,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         Raises:
             CallReaped: The call had lost its lane.
         """
-        held = self._ledger.held.get(run_id.int)
+        held = self._register.held.get(run_id.int)
         if held is not None and held.owner == id(self):
             _raise_if_given_up(held.lease)
             held.tally.add(chunk)
@@ -229,7 +229,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         Raises:
             CallReaped: The call had lost its lane.
         """
-        held = self._ledger.held.get(run_id.int)
+        held = self._register.held.get(run_id.int)
         if held is None or held.owner != id(self):
             return
         _raise_if_given_up(held.lease)
@@ -250,8 +250,8 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         """
         key = run_id.int
         self._runs.close(key, "ok")
-        self._ledger.hints.pop(key, None)
-        held = self._ledger.held.pop(key, None)
+        self._register.hints.pop(key, None)
+        held = self._register.held.pop(key, None)
         if held is None:
             return
         held.let_go()
@@ -268,8 +268,8 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         """The call failed or was cut off: its lane is free, and its endpoint learns why."""
         key = run_id.int
         self._runs.close(key, outcome_of(error.__class__).value)
-        self._ledger.hints.pop(key, None)
-        held = self._ledger.held.pop(key, None)
+        self._register.hints.pop(key, None)
+        held = self._register.held.pop(key, None)
         if held is not None:
             held.fail(error)
 
@@ -337,7 +337,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
 
     def _close_below(self, key: int, above: Node) -> None:
         """A run above ended: its calls have, too, unless a task of their own still makes them."""
-        held = self._ledger.held.get(key)
+        held = self._register.held.get(key)
         if held is not None and held.task is not None and not held.task.done():
             task = above.task() if above.task is not None else None
             if held.task is not task:
@@ -353,8 +353,8 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         self._end(key, "cancelled")
 
     def _end(self, key: int, outcome: Any) -> None:
-        self._ledger.hints.pop(key, None)
-        held = self._ledger.held.pop(key, None)
+        self._register.hints.pop(key, None)
+        held = self._register.held.pop(key, None)
         if held is not None:
             held.end(outcome)
 

@@ -21,6 +21,7 @@ from langchain_core.utils.uuid import uuid7
 from pydantic import Field, PrivateAttr, SkipValidation
 
 from agentrm_langchain import gate
+from agentrm_langchain.call_register import Run, register_of
 from agentrm_langchain.endpoint import endpoint_of, host_of_model, max_output_of, model_of
 from agentrm_langchain.estimate import input_tokens
 from agentrm_langchain.hooks import (
@@ -35,9 +36,8 @@ from agentrm_langchain.hooks import (
     settings,
 )
 from agentrm_langchain.identity import Options, declared, identify, lane_of
-from agentrm_langchain.ledger import Run, ledger_of
+from agentrm_langchain.managed_call import ManagedCall
 from agentrm_langchain.noting import NotedCalls
-from agentrm_langchain.place import Place
 from agentrm_langchain.restarts import streamed, streamed_async
 from agentrm_langchain.sdk import under_management
 from agentrm_langchain.sending import CLIENT, may_hedge, patience_of
@@ -239,14 +239,14 @@ class AgentRMChatModel(NotedCalls):
 
     def _streaming(self) -> BaseChatModel:
         """The inner model, asked for a stream's usage only while its server takes the question."""
-        silent = ledger_of(self.rm).silent
+        silent = register_of(self.rm).silent
         if silent and self._asks_usage and host_of_model(self.inner) in silent:
             return self.inner.model_copy(update={"stream_usage": False})
         return self.inner
 
     def _stop_asking(self, error: Exception) -> bool:
         """Ask this model's server no more for a stream's usage, if it refused just that."""
-        silent, host = ledger_of(self.rm).silent, host_of_model(self.inner)
+        silent, host = register_of(self.rm).silent, host_of_model(self.inner)
         if not self._asks_usage or host in silent or not refuses_usage(error):
             return False
         silent.add(host)
@@ -318,10 +318,10 @@ class AgentRMChatModel(NotedCalls):
         """What this model was given for all its calls."""
         return Options(Said(self.agent, self.tenant, self.priority), self.group)
 
-    def _place(self, run: Run) -> Place:
+    def _place(self, run: Run) -> ManagedCall:
         """Where the call is noted while it runs; one of no known run gets a number of its own."""
         number = (uuid7() if run.run_id is None else run.run_id).int
-        return Place(self.rm, number, retry_policy(self.retry), run)
+        return ManagedCall(self.rm, number, retry_policy(self.retry), run)
 
     def _restarts(self) -> Any:
         policy = retry_policy(self.retry) if self.on_stall == "restart" else None
@@ -329,7 +329,7 @@ class AgentRMChatModel(NotedCalls):
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata, *_ = run
-        hint = ledger_of(self.rm).hints.get(run_id.int) if run_id is not None else None
+        hint = register_of(self.rm).hints.get(run_id.int) if run_id is not None else None
         own = self._own
         if hint is None:
             root = parent or run_id

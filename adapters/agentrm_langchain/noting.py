@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.uuid import uuid7
 
+from agentrm_langchain.call_register import RUN, Run
 from agentrm_langchain.delegate import Delegate
 from agentrm_langchain.hooks import run_of
 from agentrm_langchain.identity import noted_thread
-from agentrm_langchain.ledger import RUN, Run
 from agentrm_langchain.sending import forwards_tokens
 
 if TYPE_CHECKING:

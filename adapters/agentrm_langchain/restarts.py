@@ -10,14 +10,14 @@ from langchain_core.outputs import ChatGenerationChunk
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
-    from agentrm_langchain.place import Place
+    from agentrm_langchain.managed_call import ManagedCall
     from agentrm_plugins import Call, Lease
 
 __all__ = ["streamed", "streamed_async"]
 
 
 def streamed(
-    place: Place, call: Call, make: Callable[[Lease], Iterator[Any]], restarts: Any
+    place: ManagedCall, call: Call, make: Callable[[Lease], Iterator[Any]], restarts: Any
 ) -> Iterator[Any]:
     """Yield the chunks of a call; anew after a marker, where it broke off and that is wanted.
 
@@ -41,7 +41,7 @@ def streamed(
 
 
 async def streamed_async(
-    place: Place,
+    place: ManagedCall,
     call: Call,
     make: Callable[[Lease], Awaitable[AsyncGenerator[Any, None]]],
     restarts: Any,

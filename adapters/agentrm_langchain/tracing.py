@@ -18,7 +18,7 @@ from agentrm_plugins.integration import QUEUED, restore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from agentrm_langchain.ledger import Run
+    from agentrm_langchain.call_register import Run
 
 __all__ = ["traced"]
 

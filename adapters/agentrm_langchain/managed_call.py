@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentrm_langchain.ledger import ledger_of
+from agentrm_langchain.call_register import register_of
 from agentrm_langchain.tracing import traced
 from agentrm_plugins.integration import core_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentrm_langchain.ledger import Run
+    from agentrm_langchain.call_register import Run
     from agentrm_plugins import AgentRM, Call, Lease, RetryPolicy
 
-__all__ = ["Place"]
+__all__ = ["ManagedCall"]
 
 
-class Place:
+class ManagedCall:
     """One call of a wrapped model.
 
     Args:
@@ -31,7 +31,7 @@ class Place:
         run: The run, whose tracers are told of waits.
     """
 
-    __slots__ = ("_key", "_ledger", "_policy", "_rm", "_run")
+    __slots__ = ("_key", "_policy", "_register", "_rm", "_run")
 
     def __init__(
         self, rm: AgentRM, key: int, policy: RetryPolicy | None, run: Run | None = None
@@ -40,15 +40,15 @@ class Place:
         self._rm = rm
         self._key = key
         self._policy = policy
-        self._ledger = ledger_of(rm)
+        self._register = register_of(rm)
 
     def is_running(self) -> bool:
         """Whether this very call is managed already, further out."""
-        return self._key in self._ledger.running
+        return self._key in self._register.running
 
     def leave(self) -> None:
         """The attempt is over."""
-        self._ledger.running.pop(self._key, None)
+        self._register.running.pop(self._key, None)
 
     def go(self, call: Call, make: Callable[[Lease], Any]) -> Any:
         """Make the call, in the lane that a callback took for it or in one of its own.
@@ -57,7 +57,7 @@ class Place:
             CallRefused: The core said no.
             Exception: What the last attempt raised.
         """
-        held = self._ledger.held.get(self._key)
+        held = self._register.held.get(self._key)
         if held is None:
             with traced(self._run):
                 return core_of(self._rm).call(call, make, retry=self._policy)
@@ -75,7 +75,7 @@ class Place:
             CallRefused: The core said no.
             Exception: What the last attempt raised.
         """
-        held = self._ledger.held.get(self._key)
+        held = self._register.held.get(self._key)
         if held is None:
             with traced(self._run):
                 return await core_of(self._rm).call_async(call, make, retry=self._policy)
@@ -92,7 +92,7 @@ class Place:
         """The attempt, noted while it runs."""
 
         def noted(lease: Lease) -> Any:
-            self._ledger.running[self._key] = lease
+            self._register.running[self._key] = lease
             try:
                 return attempt(lease)
             finally:
@@ -106,7 +106,7 @@ class Place:
         """The same in a task."""
 
         async def noted(lease: Lease) -> Any:
-            self._ledger.running[self._key] = lease
+            self._register.running[self._key] = lease
             try:
                 return await attempt(lease)
             finally:
@@ -118,7 +118,7 @@ class Place:
         """The opening of a stream, noted until `leave` if it goes well."""
 
         def noted(lease: Lease) -> Any:
-            self._ledger.running[self._key] = lease
+            self._register.running[self._key] = lease
             try:
                 return attempt(lease)
             except BaseException:
@@ -133,7 +133,7 @@ class Place:
         """The same in a task."""
 
         async def noted(lease: Lease) -> Any:
-            self._ledger.running[self._key] = lease
+            self._register.running[self._key] = lease
             try:
                 return await attempt(lease)
             except BaseException:

@@ -1,4 +1,4 @@
-"""What is managed already, one ledger for each core: a call managed twice is managed once.
+"""What is managed already, one register for each core: a call managed twice is managed once.
 
 The callback and the wrapped model may meet on the same call, and so may two callbacks. The run id
 tells: it is the same for all of them.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentrm_plugins import AgentRM, Lease
     from agentrm_plugins.integration import Outcome
 
-__all__ = ["RUN", "Held", "Hint", "Ledger", "Run", "ledger_of", "watch"]
+__all__ = ["RUN", "CallRegister", "Held", "Hint", "Run", "register_of", "watch"]
 
 
 class Run(NamedTuple):
@@ -93,7 +93,7 @@ class Held:
             self.lease.fail(error, self.tally.cut())
 
 
-class Ledger:
+class CallRegister:
     """One core's managed LangChain calls, by the number of their run id.
 
     Attributes:
@@ -112,13 +112,13 @@ class Ledger:
         self.silent: set[str] = set()
 
 
-_LEDGERS: weakref.WeakKeyDictionary[AgentRM, Ledger] = weakref.WeakKeyDictionary()
+_REGISTERS: weakref.WeakKeyDictionary[AgentRM, CallRegister] = weakref.WeakKeyDictionary()
 
 
-def ledger_of(rm: AgentRM) -> Ledger:
-    """The one ledger of this core."""
-    ledger = _LEDGERS.get(rm)
-    return _LEDGERS.setdefault(rm, Ledger()) if ledger is None else ledger
+def register_of(rm: AgentRM) -> CallRegister:
+    """The one register of this core."""
+    register = _REGISTERS.get(rm)
+    return _REGISTERS.setdefault(rm, CallRegister()) if register is None else register
 
 
 def watch(run_id: UUID, gone: Any) -> Any:
