@@ -36,6 +36,7 @@ _AHEAD_S = 0.05  # a call that went so shortly before may not have arrived yet
 _AFTER_S = 0.1  # after a window's end, for clocks that differ
 _MEMORY = 4096
 _CLEAR = 1.5  # units by which bounds must miss each other
+_JUMP = 0.25  # of the limit: less is no new window where none is expected
 _MOST = 0.8  # of the limit: that much at once is a new window
 _LONG_WAIT = 3.0  # shares of the rate: no bucket asks one call to wait so long
 _TRIES = 4
@@ -232,6 +233,12 @@ class WindowWatch:
         self, by: float, left: float, limit: float, rate_per_s: float, sent_s: float, now_s: float
     ) -> None:
         """More is left than a window allows: it is over, or it is none."""
+        if (
+            self.shape in {Shape.UNKNOWN, Shape.FIXED}
+            and by < _JUMP * limit
+            and (by > rate_per_s * (now_s - self._last_s) + 2 * _CLEAR * self._unit)
+        ):
+            return  # too little for a new window, too much for a bucket: it counts with a delay
         explained = by <= rate_per_s * (now_s - self._last_s) + 2 * _CLEAR * self._unit
         if self.shape is Shape.BUCKET or (self.shape is Shape.UNKNOWN and explained):
             self.shape = Shape.BUCKET
