@@ -393,8 +393,8 @@ async def test_the_summariser_of_ours_can_be_any_chat_model(core, provider, chat
         )
     ]
     session = manager.session("t")
-    while session._tasks:
-        await asyncio.gather(*session._tasks)
+    while session._upkeep.tasks:
+        await asyncio.gather(*session._upkeep.tasks)
     manager.close()
     agents = rm.statistics().agents
     assert {"t", "acme/context"} == set(agents)
