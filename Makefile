@@ -17,6 +17,7 @@ PROVIDERS_VENV ?= .venvs/providers
 WORKERS ?= 2
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+BENCH ?= all
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -27,7 +28,7 @@ PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
 LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing)
 
-.PHONY: help setup test demo lint types test-lowest test-deep test-providers pytest coverage bench-micro bench-congestion format lock clean
+.PHONY: help setup test demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion format lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -108,6 +109,9 @@ pytest: $(STAMP) ## Run the tests.
 coverage: $(STAMP) ## Require every line and branch of policy/ and kernel/ to be tested.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov=agentrm_plugins.policy \
 		--cov=agentrm_plugins.kernel --cov-branch --cov-fail-under=100 $(PYTEST_ARGS)
+
+bench: $(STAMP) ## Do the published experiments again: BENCH=paper, ablation, scale or story (half an hour).
+	@$(BIN)/python -m benchmarks.published $(BENCH)
 
 bench-micro: $(STAMP) ## Measure what the core costs, beside its peers (some minutes).
 	@$(BIN)/python -m benchmarks.micro

@@ -1,4 +1,4 @@
-"""The `agentrm` command: `demo`, `simulate` and `provider`."""
+"""The `agentrm` command: `demo`, `simulate`, `bench` and `provider`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -136,6 +137,38 @@ def simulate(
             typer.echo(f"  {words}")
     else:
         typer.echo(f"\n{order} loses nowhere by more than 2 %.")
+
+
+@app.command()
+def bench(
+    name: Annotated[
+        str, typer.Argument(help="paper, ablation, scale, or story (docs/results.md).")
+    ],
+    seeds: Annotated[
+        int | None, typer.Option(help="How many seeds, where an experiment has any.")
+    ] = None,
+) -> None:
+    """Do a published experiment again; writes benchmarks/results/NAME.{json,md,html}.
+
+    Runs in a clone of the project, whose benchmarks no package ships.
+    """
+    sys.path.insert(0, str(Path.cwd()))
+    if find_spec("benchmarks") is None or find_spec("benchmarks.published") is None:
+        typer.echo("This needs a clone of the project: run it there, or `make bench`.", err=True)
+        raise typer.Exit(1)
+    published = import_module("benchmarks.published")
+    if name not in published.EXPERIMENTS:
+        way = f"{name!r}: use one of {', '.join(published.EXPERIMENTS)}"
+        raise typer.BadParameter(way, param_hint="NAME")
+    if seeds is not None and not 1 <= seeds <= _MOST_SEEDS:
+        raise typer.BadParameter(
+            f"{seeds}: give a whole number from 1 to {_MOST_SEEDS}", param_hint="--seeds"
+        )
+    try:
+        published.run(name, seeds)
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
 
 
 @app.command()

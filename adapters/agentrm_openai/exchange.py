@@ -167,6 +167,9 @@ class Exchange:
     def answered(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
         """The headers came, and for an error its body."""
         self._limit_read(self.silence_timeout_s)
+        listens = getattr(self._observer, "listens", None)
+        if listens is not None and not listens(self, status):
+            return
         now_s = self._clock()
         known = getattr(self._observer, "tables", None)
         tables = {} if known is None else {"tables": known}

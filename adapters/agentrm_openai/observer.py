@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CoreObserver"]
 
+_LEAST_ERROR = 400
 _SIGN_OF_LIFE_S = 1.0  # guessed: far below any timeout for silence, far above a chunk's gap
 
 
@@ -42,13 +43,21 @@ class CoreObserver:
         if lease is not None and exchange.blocking:
             lease.on_reap(exchange.abort)
 
+    def listens(self, exchange: Exchange, status: int) -> bool:
+        """Whether anything is to be read in a response: of a managed call's error the flow tells.
+
+        So an error is judged once.
+        """
+        lease = exchange.token.lease
+        return status < _LEAST_ERROR or lease is None or lease.call.endpoint is None
+
     def on_response(self, exchange: Exchange, answer: Answer, now_s: float) -> None:
         """Pass on what the headers say."""
         seen: _Seen = exchange.token
-        lease = seen.lease
+        lease, report = seen.lease, answer.report
         if lease is not None and lease.call.endpoint is not None:
-            if answer.verdict is None:  # else the flow tells of it, with the same headers
-                core_of(self.rm).observe(lease.call.endpoint, answer.report, None, seen.sent_s)
+            if report.requests or report.tokens or report.input_tokens or report.output_tokens:
+                core_of(self.rm).observe(lease.call.endpoint, report, None, seen.sent_s)
             return
         core_of(self.rm).observe(exchange.endpoint.name, answer.report, answer.verdict, seen.sent_s)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.config import Config
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+    from agentrm_plugins.policy.order.protocols import Scheduler
     from agentrm_plugins.types.accounts import Account, Tenant
     from agentrm_plugins.types.effects import Effect
 
@@ -30,6 +31,7 @@ class Books:
     Args:
         config: The configuration.
         now_s: The time at which it begins.
+        scheduler: Another order than the configured one.
 
     `tickets` are all calls that are not over, by number, `out` the effects of this step. `failing`
     are endpoints that everybody is to be turned away from, `left` the calls of which a nested one
@@ -60,12 +62,12 @@ class Books:
         "zombies",
     )
 
-    def __init__(self, config: Config, now_s: float) -> None:
+    def __init__(self, config: Config, now_s: float, scheduler: Scheduler | None = None) -> None:
         self.config = config
         self.now_s = now_s
         self.pool = LanePool(config.lanes, config.groups)
         self.shares = DominantShares(config.lanes, config.scheduler.share_half_life_s)
-        self.scheduler = make_scheduler(config, self.shares)
+        self.scheduler = scheduler or make_scheduler(config, self.shares)
         self.ledgers = Ledgers(config.budgets, config.shares)
         self.alarms = Alarms()
         self.tickets: dict[int, Ticket] = {}

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.config import Config
+    from agentrm_plugins.policy.order.protocols import Scheduler
     from agentrm_plugins.types.statistics import Statistics
 
 __all__ = ["Kernel"]
@@ -50,12 +51,15 @@ class Kernel:
     Args:
         config: The configuration.
         now_s: The time at which it begins.
+        scheduler: Another order than the configured one.
 
     `books` are its state; the other attributes are its parts.
     """
 
-    def __init__(self, config: Config, now_s: float = 0.0) -> None:
-        books = self.books = Books(config, now_s)
+    def __init__(
+        self, config: Config, now_s: float = 0.0, scheduler: Scheduler | None = None
+    ) -> None:
+        books = self.books = Books(config, now_s, scheduler)
         self.clocks = Clocks(books)
         self.agents = Agents(books)
         self.endpoints = Endpoints(books, self.clocks)

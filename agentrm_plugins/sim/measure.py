@@ -25,6 +25,10 @@ class Measures:
             that finished, in seconds.
         p95_s: The 95th percentile of the same.
         by_kind: (p50_s, p95_s) of each class.
+        slowdown: Response divided by service, in the mean over the turns that finished.
+        worst_slowdown: The largest.
+        in_time: Turns finished until the last one arrived.
+        past_timeout: Tries that held a lane beyond `REAP_S` without a sign.
         per_min: Turns finished per minute.
         finished: Turns that ended well.
         failed: Turns whose tries were used up.
@@ -43,6 +47,10 @@ class Measures:
     p50_s: float
     p95_s: float
     by_kind: Mapping[str, tuple[float, float]]
+    slowdown: float
+    worst_slowdown: float
+    in_time: float
+    past_timeout: float
     per_min: float
     finished: float
     failed: float
@@ -74,6 +82,8 @@ def measure(run: Run) -> Measures:
     """What a run was worth."""
     done = [record for record in run.records if record.finished]
     responses = [record.ended_s - record.arrived_s for record in done]
+    slowdowns = [x / record.turn.service_s for x, record in zip(responses, done, strict=True)]
+    last_s = max(record.arrived_s for record in run.records)
     kinds: dict[str, list[float]] = defaultdict(list)
     for record in done:
         kinds[str(record.turn.kind)].append(record.ended_s - record.arrived_s)
@@ -83,6 +93,10 @@ def measure(run: Run) -> Measures:
         by_kind={
             kind: (quantile(found, 0.5), quantile(found, 0.95)) for kind, found in kinds.items()
         },
+        slowdown=sum(slowdowns) / len(slowdowns) if slowdowns else nan,
+        worst_slowdown=max(slowdowns, default=nan),
+        in_time=sum(record.ended_s <= last_s for record in done),
+        past_timeout=run.past_timeout,
         per_min=60 * len(done) / run.end_s,
         finished=len(done),
         failed=len(run.records) - len(done),

@@ -15,6 +15,8 @@ _MARGIN = 0.02  # a difference below 2 % is called none
 _BETTER_LOW = (
     ("p50_s", "P50 response", " s"),
     ("p95_s", "P95 response", " s"),
+    ("slowdown", "mean slowdown", ""),
+    ("worst_slowdown", "largest slowdown", ""),
     ("waste_s", "lane waste", " s"),
     ("starved", "starved", ""),
     ("lags", "lags > 30 s", ""),
@@ -52,12 +54,23 @@ def table(rows: Mapping[str, Measures]) -> str:
     kinds = sorted({kind for row in rows.values() for kind in row.by_kind})
     kinds.sort(key=["interactive", "batch", "background"].index)
     head = ["order", "P50 s", "P95 s", *(f"{kind} P50/P95 s" for kind in kinds), "turns/min"]
-    head += ["failed", "zombies", "waste s", "recovered", "starved", "lags >30 s", "Jain"]
+    head += [
+        "slowdown",
+        "worst",
+        "failed",
+        "zombies",
+        "waste s",
+        "recovered",
+        "starved",
+        "lags >30 s",
+        "Jain",
+    ]
     lines = [head, []]
     for name, row in rows.items():
         cells = [name, _seconds(row.p50_s), _seconds(row.p95_s)]
         cells += [" / ".join(map(_seconds, row.by_kind.get(kind, ()))) for kind in kinds]
-        cells += [f"{row.per_min:.1f}", f"{row.failed:g}", f"{row.zombies:g}"]
+        cells += [f"{row.per_min:.1f}", f"{row.slowdown:.1f}", f"{row.worst_slowdown:.0f}"]
+        cells += [f"{row.failed:g}", f"{row.zombies:g}"]
         cells += [f"{row.waste_s:.0f}", f"{row.recovered:g}", f"{row.starved:g}"]
         cells += [f"{row.lags:g}", f"{row.jain:.3f}"]
         lines.append(cells)

@@ -129,3 +129,15 @@ def test_agent_in_two_queues_is_moved_in_both() -> None:
     assert first.best(0.0).account is greedy
     assert second.best(0.0) is late
     assert scheduler.demoted == [(greedy, 1)]
+
+
+def test_who_comes_up_while_it_waits_is_found() -> None:
+    """Service that is taken back takes an agent up past the level that is being looked at."""
+    scheduler = mlfq()
+    queue, account = scheduler.queue(), agent(scheduler, "a", Tenant("t"))
+    account.attained_s = 5.0
+    queue.add(offer := AgentQueue(account, None, 1), 0.0)
+    assert offer.level == 2
+    account.attained_s = 0.0
+    assert queue.best(0.0) is offer
+    assert offer.level == 0

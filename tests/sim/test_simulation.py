@@ -5,13 +5,17 @@ import pytest
 from agentrm_plugins.config import Order
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.sim import (
+    CLAIRVOYANT,
     SCENARIOS,
     Fate,
+    Model,
     Turn,
     Workload,
     comparison,
+    engine,
     losses,
     measure,
+    run_model,
     scenario,
     simulate,
     table,
@@ -135,3 +139,44 @@ def test_unknown_scenario_and_order_are_named():
         scenario("x")
     with pytest.raises(ConfigError, match="order='x'"):
         simulate(work(turn("a", 0.0, 1.0)), "x")
+
+
+@pytest.mark.parametrize("order", [*Order, CLAIRVOYANT])
+def test_no_lane_is_idle_while_somebody_may_run(order, monkeypatch):
+    """After every event of a run each invariant holds, and nobody waits who could start."""
+    real = engine._Engine.feed
+
+    def feed(self, event):
+        real(self, event)
+        self.kernel.validate()
+
+    monkeypatch.setattr(engine._Engine, "feed", feed)
+    for name in ("burst", "faulty"):
+        run = run_model(SCENARIOS[name].build(5), Model(order))
+        assert run.peak == run.lanes
+
+
+def test_clairvoyant_lets_the_shortest_go_first():
+    """It is told the true lengths, which no agent's history could tell."""
+    turns = [turn(f"a{number}", 1.0, float(5 - number)) for number in range(5)]
+    run = run_model(work(turn("first", 0.0, 2.0), *turns), Model(CLAIRVOYANT))
+    assert ends(run) == [2.0, 17.0, 12.0, 8.0, 5.0, 3.0]
+
+
+def test_hints_can_be_lies():
+    """What an agent declares may be given turn by turn."""
+    said = []
+
+    def hint(one):
+        said.append(one.agent)
+        return Priority.INTERACTIVE
+
+    run_model(work(turn("a", 0.0, 1.0)), Model(hints=hint))
+    assert said == ["a"]
+
+
+def test_without_a_second_try_a_hang_is_the_end():
+    """As the paper's baselines have it: no reaper, no retry."""
+    run = run_model(work(turn("a", 0.0, 4.0, HANG)), Model("fifo", None, hang_s=50.0, retry=False))
+    assert (ends(run), run.waste_s, run.past_timeout) == ([50.0], 50.0, 1)
+    assert not run.records[0].finished

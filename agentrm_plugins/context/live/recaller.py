@@ -58,6 +58,7 @@ is said beside a question moves the talk on; each block costs cached prefix. Gue
 LEAST_PASSAGE = 20
 """Tokens of a short message: no more are read than could be shown. Guessed."""
 _SHORT_CHARS = 400
+_WEIGHED = 32
 LEAST_ROOM = 240
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 _TEXTS = 256
@@ -360,9 +361,9 @@ class Recaller:
 def _weighed(query: Query, found: Sequence[Found]) -> list[Found]:
     """Order what was read by what the question asks of its answer."""
     made = []
-    for one in found:
+    for at, one in enumerate(found):
         if one.text:
-            score = one.hit.score * answers(query, one.text)
+            score = one.hit.score * (answers(query, one.text) if at < _WEIGHED else 1.0)
             made.append(Found(Hit(one.hit.candidate, score, one.hit.covered), one.text, one.tokens))
     made.sort(key=lambda one: (-one.hit.score, -one.key[0], one.key[1]))
     return made

@@ -12,12 +12,13 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from agentrm_plugins.context.notes.text import DATE, PASSAGE_CHARS, STOPWORDS, WIDE
+from agentrm_plugins.context.notes.text import DATE, STOPWORDS, WIDE
 
 __all__ = ["DISTINCT", "Value", "values_of"]
 
 RUN_CHARS = 160
 """An identifier, a path or a link is shorter; a longer one would fill a note alone. Guessed."""
+KEPT_CHARS = 1_000
 MOST_CHARS = 50_000
 """Beyond it a text is not read for values."""
 
@@ -91,7 +92,7 @@ class Value:
 def values_of(text: str) -> tuple[Value, ...]:
     """Find the values of one sentence or passage, in order."""
     # Recall reads the same passages question after question; long texts are read once.
-    return _values_known(text) if len(text) <= PASSAGE_CHARS else _values_in(text[:MOST_CHARS])
+    return _values_known(text) if len(text) <= KEPT_CHARS else _values_in(text[:MOST_CHARS])
 
 
 def _values_in(text: str) -> tuple[Value, ...]:

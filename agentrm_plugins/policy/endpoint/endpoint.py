@@ -283,8 +283,9 @@ class Endpoint:
         went_s = now_s if sent_s is None else min(sent_s, now_s)
         for resource, limit in report.limits().items():
             meter, later = self.meters[resource], 0.0
+            calls = self.in_flight.values()
+            meter.under_way = sum(sent.amounts[resource] for sent in calls)
             if meter.bucket is None:
-                calls = self.in_flight.values()
                 later = sum(sent.amounts[resource] for sent in calls if sent.at_s > went_s)
             if report.wall_s is not None:
                 meter.clock(report.wall_s, now_s)

@@ -96,6 +96,7 @@ class Meter:
         "controller",
         "first",
         "most",
+        "under_way",
         "used",
         "window_s",
     )
@@ -108,6 +109,7 @@ class Meter:
         self.bucket: Bucket | None = None
         self.most = inf
         self.used = Rates()
+        self.under_way = 0.0  # by calls that have not ended, some of which may not have gone yet
         self._heard = False
         self._mirror = Mirror()
         self._disproved = -inf
@@ -320,7 +322,7 @@ class Meter:
         self._passed(now_s)
         if limit.limit and limit.firm:
             watch.window_s = limit.per_s or self.window_s
-            watch.report(left, limit.limit, self._unit(), sent_s, now_s)
+            watch.report(left, limit.limit, self._unit(), sent_s, now_s, self.under_way)
         if watch.windowed:
             self._follow(now_s)
             return

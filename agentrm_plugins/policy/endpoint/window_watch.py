@@ -148,16 +148,26 @@ class WindowWatch:
         """The window is over, as expected: what was left of it does not count any more."""
         self._high, self._from_s, self._last_s = inf, now_s - _AHEAD_S, now_s
 
-    def report(self, left: float, limit: float, unit: float, sent_s: float, now_s: float) -> None:
+    def report(
+        self,
+        left: float,
+        limit: float,
+        unit: float,
+        sent_s: float,
+        now_s: float,
+        under_way: float = 0.0,
+    ) -> None:
         """The server says what is left, to a request that went at `sent_s`.
 
-        `unit` is what a call takes, for what is nearer than that cannot be told apart.
+        `unit` is what a call takes, for what is nearer than that cannot be told apart; `under_way`
+        what is taken by calls that have not ended, which may still be on their way to the server.
         """
         if sent_s < self._from_s:
             return
         self._unit = unit
         self._most = max(self._most, left + 1.0)
-        low = left + self._total_at(sent_s - _AHEAD_S) + 1.0
+        before = self._total_at(sent_s - _AHEAD_S)
+        low = left + min(before, self._total - under_way) + 1.0
         rate_per_s = limit / self.window_s
         high = min(left + self._total_at(now_s), self._whole(limit, rate_per_s, now_s))
         if low > self._high + _CLEAR * unit:

@@ -202,6 +202,13 @@ class _TextbookQueue:
 
     def best(self, now_s: float) -> AgentQueue | None:
         self._notice_boost()
+        found = self._best(now_s)
+        if found is None and self._live:
+            # Service was taken back, so somebody came up to a level that had been looked at.
+            found = self._best(now_s)
+        return found
+
+    def _best(self, now_s: float) -> AgentQueue | None:
         stacks = list(self._stacks.values())
         for number in range(self._depth):
             heads = [head for stack in stacks if (head := self._head(stack, number, now_s))]

@@ -1,1 +1,0 @@
-"""The benchmark of the scheduler in virtual time."""

@@ -1,0 +1,68 @@
+"""The published experiments run, and the pages say what their results say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agentrm_plugins.sim import SCENARIOS, Model
+from benchmarks import published
+from benchmarks.published import ablation, paper, refusals, report, scale, story, worlds
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("page", story.PAGES)
+def test_pages_come_from_the_results(page: str) -> None:
+    """Every number of docs/results.md and docs/scheduling.md stands in a results file."""
+    assert (ROOT / "docs" / page).read_text(encoding="utf-8") == story.render()[page]
+
+
+def test_readme_says_what_the_results_say() -> None:
+    """Its paragraph on the orders is written from the results."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme == story.with_paragraph(readme)
+
+
+def test_interval_of_a_median_is_the_binomials() -> None:
+    """Of a hundred values the 40th and the 61st, or wider."""
+    middle, low, high = worlds.interval([float(n) for n in range(1, 101)])
+    assert middle == 50.5
+    assert 38 <= low <= 41
+    assert 60 <= high <= 63
+
+
+def test_experiments_run_and_write_three_files(tmp_path, monkeypatch) -> None:
+    """One seed of the paper's experiment in two scenarios gives JSON and Markdown, and a page."""
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    for name, few in (("SCENARIO_NAMES", ("normal",)), ("ALL", ("normal",)), ("SWEEP_SEEDS", 1)):
+        monkeypatch.setattr(paper, name, few)
+    monkeypatch.setattr(paper, "_sweeps", lambda span: ({}, []))
+    published.run("paper", 1)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"paper.json", "paper.md"} <= names <= {"paper.json", "paper.md", "paper.html"}
+
+
+def test_parts_can_be_switched_off() -> None:
+    """Each part that the ablation removes makes another run."""
+    load = SCENARIOS["greedy"].build
+    ours = worlds.many(load, Model(), [1])
+    for label in ("without claims", "without weights", "without levels", "without forgetting"):
+        assert worlds.many(load, ablation.PARTS[label], [1]) != ours, label
+
+
+def test_refusals_are_met_without_losing_a_turn() -> None:
+    """With endpoint control every turn finishes; told the limits, nothing is refused."""
+    found = refusals.World(1, "mlfq", managed=True).run().figures()
+    told = refusals.World(1, "mlfq", managed=True, told=True).run().figures()
+    assert found["finished_percent"] == told["finished_percent"] == 100.0
+    assert told["refused"] == 0.0
+
+
+def test_scale_counts_what_it_does() -> None:
+    """Each call is a submission, a grant and an end; memory and rate are told."""
+    found = scale.million(50, 500)
+    assert found["calls"] == 500
+    assert found["events"] >= 3 * 500
+    assert found["memory_mib"] > 0
