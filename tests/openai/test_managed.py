@@ -325,6 +325,7 @@ def test_a_wrapped_model_around_a_managed_client_is_managed_once(way, provider, 
         model="simulated",
         root_client=ai,
         client=ai.chat.completions,
+        stream_usage=True,
     )
     model = wrap_chat_model(bare, rm)
     drain(model.stream("go")) if way == "stream" else model.invoke("go")
@@ -346,7 +347,7 @@ def test_it_is_the_users_client_still(provider, core):
     original = openai.OpenAI(base_url=provider.base_url, api_key="test-key", max_retries=4)
     ai = manage_client(original, rm)
     assert isinstance(ai, openai.OpenAI)
-    assert (original.max_retries, ai.max_retries, ai.api_key) == (4, 0, "test-key")
+    assert (original.max_retries, ai.max_retries, ai.api_key) == (4, 4, "test-key")
     ai.models.list()
     original.chat.completions.create(**CHAT)
     assert rm.statistics().submitted == 0
