@@ -1,6 +1,9 @@
 """Statistics for people: the same few tables as text, as HTML for a notebook, and for rich.
 
 Names come from users and servers: each form escapes what it would take for its own.
+
+What is shown is a `Statistics`. It is typed as anything, for `Statistics` knows this file, and two
+files that know each other are one.
 """
 
 from __future__ import annotations
@@ -10,8 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from agentrm_plugins.types.statistics import Statistics
 
 __all__ = ["as_html", "as_rich", "as_text"]
 
@@ -39,7 +40,7 @@ def _cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _head(seen: Statistics) -> str:
+def _head(seen: Any) -> str:
     text = (
         f"{seen.order}: {seen.lanes_in_use} of {seen.lanes} lanes in use, {seen.running} running, "
         f"{seen.waiting} waiting"
@@ -56,7 +57,7 @@ def _head(seen: Statistics) -> str:
     )
 
 
-def _tables(seen: Statistics) -> list[_Table]:
+def _tables(seen: Any) -> list[_Table]:
     """The tables that have rows, busiest first."""
     agents = sorted(
         seen.agents.items(), key=lambda pair: (-pair[1].running, -pair[1].waiting, -pair[1].tokens)
@@ -110,7 +111,7 @@ def _rate(rate: Any) -> tuple[float | None, str | None]:
     return (None, None) if rate is None else (rate.allowed_per_min, rate.source)
 
 
-def as_text(seen: Statistics) -> str:
+def as_text(seen: Any) -> str:
     """Columns of text, for a terminal or a log."""
     parts = [_head(seen)]
     for table in _tables(seen):
@@ -129,7 +130,7 @@ def _one_line(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
-def as_html(seen: Statistics) -> str:
+def as_html(seen: Any) -> str:
     """Tables of HTML, for a notebook."""
     parts = [f"<p>{escape(_head(seen))}</p>"]
     for table in _tables(seen):
@@ -147,7 +148,7 @@ def as_html(seen: Statistics) -> str:
     return f"<div>{''.join(parts)}</div>"
 
 
-def as_rich(seen: Statistics) -> Any:
+def as_rich(seen: Any) -> Any:
     """A group of rich's tables. Only rich itself asks for it, so rich is there."""
     from rich.console import Group
     from rich.table import Table
