@@ -102,6 +102,7 @@ class DemoSettings:
                     service_half_life_s=scale * 60.0,
                 ),
                 leases=LeaseConfig(
+                    response_timeout_s=scale * self.first_token_timeout_s,
                     first_token_timeout_s=scale * self.first_token_timeout_s,
                     silence_timeout_s=scale * 30.0,
                 ),

@@ -110,7 +110,7 @@ async def managed(settings: DemoSettings, look: Callable[[Board], None]) -> Side
         with settings.core() as rm, rm.events() as stream:
             title = f"Managed ({settings.order})"
             board = ManagedBoard(title, settings.lanes, agents, rm=rm, stream=stream)
-            client = {"timeout": settings.time_scale * settings.timeout_s, "max_retries": 0}
+            client = {"max_retries": 0}
             plan = Work(settings, provider.base_url, client, manage=manage, middleware=retry)
             return await _run(plan, agents, board, provider, look)
 
