@@ -46,6 +46,9 @@ ENDS = ("", "!")
 SIZES = (1_024, 8_192, 65_536)
 SEARCHING = {"search", "finditer", "findall", "sub", "subn", "split"}
 SECONDS_PER_MB = 0.5
+# Patterns that only ever see short runs: `values_of` blanks longer ones before it looks, and
+# tests/context/test_linear.py measures it whole.
+GUARDED = ("agentrm_plugins.context.notes.values",)
 SLACK = 4  # machines are noisy, and a quadratic pattern is wrong by a factor of a hundred
 
 
@@ -94,6 +97,8 @@ def patterns() -> dict[str, tuple[re.Pattern[str], set[str]]]:
     files = [Path(module.__file__) for module in loaded if module.__file__ is not None]
     sources = "\n".join(path.read_text(encoding="utf-8") for path in files)
     for module in loaded:
+        if module.__name__ in GUARDED:
+            continue
         for attribute, value in vars(module).items():
             for pattern in held(value):
                 used = set(re.findall(rf"\b{attribute}\.(\w+)\b", sources))
