@@ -48,9 +48,11 @@ sys.addaudithook(_guard_network)
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Under `-m lowest`, do not even import files without such tests: they may need newer tools."""
-    if config.option.markexpr == "lowest" and collection_path.suffix == ".py":
-        return "mark.lowest" not in collection_path.read_text(encoding="utf-8") or None
-    return None
+    if config.option.markexpr != "lowest":
+        return None
+    files = collection_path.rglob("*.py") if collection_path.is_dir() else [collection_path]
+    marked = ("mark.lowest" in file.read_text(encoding="utf-8") for file in files)
+    return not any(marked) or None
 
 
 CLIENT_CACHES = ("_cached_sync_httpx_client", "_cached_async_httpx_client")

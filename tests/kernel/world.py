@@ -199,6 +199,7 @@ class World:
     def _compare(self, events: tuple[ev.Event, ...], effects: list[fx.Effect]) -> None:
         assert self.twin is not None
         assert self.twin.handle(self.now_s, *events) == effects
+        self.twin.validate()  # asked the same: some orders note who goes down only when asked
         state = dump(self.kernel)
         text = json.dumps(state, allow_nan=False)
         _alike(state, dump(self.twin))
