@@ -29,7 +29,7 @@ REQUEST_HEADERS = {
 """Each with what its value may be."""
 
 _AMOUNT = re.compile(
-    r"[\d.,]+(?:, ?[\d.,]+)*|(?:\d+(?:\.\d+)?(?:ms|us|s|m|h|d))+"
+    r"[\d.,]+(?: [\d.,]+)*|(?:\d+(?:\.\d+)?(?:ms|us|s|m|h|d))+"
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
 )
 _DATE = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT")

@@ -30,7 +30,7 @@ from agentrm_plugins.testing.cassettes.fields import (
 
 __all__ = ["Scrubber"]
 
-_STARRED = re.compile(r"[^\s'\"]{0,200}\*{3,}[^\s'\"]{0,200}")
+_STARRED = re.compile(r"(?<![^\s'\"])[^\s'\"]*\*{3}[^\s'\"]*")
 _BASE64 = re.compile(r"(?:data:[\w/+.;=-]{0,80},)?[A-Za-z0-9+/_=\r\n-]{256,}")
 _SCHEMA_WORDS = frozenset({"type", "description", "title", "format", "$ref", "required"})
 _EVENT = re.compile(
