@@ -136,7 +136,8 @@ def test_a_marked_test_fails_with_the_difference(pytester, recorded):
                     ChatOpenAI(model="m", api_key="test-key", http_client=http).invoke("other")
         """
     )
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:recording")
+    quiet = ("-p", "no:cacheprovider", "-p", "no:recording", "--disable-warnings")
+    result = pytester.runpytest_inprocess(*quiet)
     result.assert_outcomes(failed=1)
     shown = result.stdout.str()
     assert "CassetteMismatch" in shown
