@@ -30,7 +30,7 @@ FLOORS = {
     "kernel": 6,
     "context.stores": 7,
     "hosts": 7,
-    "telemetry": 7,
+    "telemetry": 8,
     "sim": 7,
     "context.live": 8,
     "manager": 9,
