@@ -65,6 +65,7 @@ MAX_CORE_NAMES = 50
 MAX_INTEGRATION_NAMES = 70
 DOCUMENTED = {
     *("agentrm_plugins", "agentrm_plugins.events", "agentrm_plugins.integration"),
+    "agentrm_plugins.telemetry",
     *("agentrm_plugins.testing.provider", "agentrm_plugins.testing.cassettes"),
     *ADAPTER_PACKAGES,
 }
