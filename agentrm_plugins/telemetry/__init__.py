@@ -1,0 +1,1 @@
+"""What is seen of a running core: the timeline, the report and the live page."""

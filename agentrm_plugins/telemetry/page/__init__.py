@@ -1,0 +1,5 @@
+"""One page, two ways: the report in a file, and the live page over server-sent events."""
+
+from agentrm_plugins.telemetry.page.report import report_html, write_report
+
+__all__ = ["report_html", "write_report"]
