@@ -64,7 +64,7 @@ def report_document(data: dict[str, Any], title: str) -> str:
         "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
     )
     return _filled(
-        title=escape(title),
+        title=_shown(title),
         policy=f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         style=f"<style>{style}</style>",
         data=f'<script type="application/json" id="data">{as_json(data)}</script>',
@@ -75,12 +75,17 @@ def report_document(data: dict[str, Any], title: str) -> str:
 def live_document(title: str) -> str:
     """The live page: its parts are files of the same origin, its data comes as events."""
     return _filled(
-        title=escape(title),
+        title=_shown(title),
         policy="",  # in the answer's header, which the page cannot lose
         style='<link rel="stylesheet" href="page.css">',
         data="",
         scripts='<script src="plotly.js"></script>\n<script src="page.js"></script>',
     )
+
+
+def _shown(title: str) -> str:
+    """A title as HTML; what no file can hold (lone surrogates) becomes question marks."""
+    return escape(title.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _filled(**parts: str) -> str:

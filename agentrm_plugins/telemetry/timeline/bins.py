@@ -87,11 +87,10 @@ class Series:
     def put(self, second: float, value: float) -> None:
         """A value, or so many more of a sum."""
         index = self.bins.at(second)
-        if index in self.values:
-            self.values[index] = self.merge(self.values[index], value)
-        else:  # a peak in a bin is at least the level that held when it began
-            held = self.now if self.merge is max and self.now is not None else value
-            self.values[index] = self.merge(held, value)
+        before = self.values.get(index)
+        if before is None and self.merge is max:
+            before = self.now  # a peak in a bin is at least the level that held when it began
+        self.values[index] = value if before is None else self.merge(before, value)
         self.now = value
         if self.gauge:
             self._ends[index] = value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any
 
 from agentrm_plugins.telemetry.timeline.calls import OpenCall
@@ -16,6 +17,12 @@ __all__ = ["HANDLERS"]
 _START = {"interactive": 0, "batch": 1, "background": 2}  # where each class of agents begins
 _TOO_MANY_REQUESTS = 429
 Fields = Mapping[str, Any]
+
+
+def _number(event: Fields, name: str) -> float:
+    """A figure; what is left out, unlimited or no number is 0."""
+    value = event.get(name)
+    return float(value) if value is not None and isfinite(value) else 0.0
 
 
 def _text(event: Fields, name: str) -> str:
@@ -36,7 +43,7 @@ def _submitted(state: State, event: Fields) -> None:
 
 def _queued(state: State, event: Fields) -> None:
     call = state.call(event)
-    level = int(event.get("level") or 0)
+    level = int(_number(event, "level"))
     state.agents.of(call.key).level = level
     if not call.waits:
         state.wait(call, waits=True)
@@ -54,7 +61,7 @@ def _throttled(state: State, event: Fields) -> None:
 def _granted(state: State, event: Fields) -> None:
     call = state.call(event)
     state.wait(call, waits=False)
-    waited_s = float(event.get("waited_s") or 0.0)
+    waited_s = _number(event, "waited_s")
     call.waited_s += waited_s
     state.enter(call, _text(event, "group"), nested=event.get("cause") == "nested")
     state.agents.of(call.key).waited_s += waited_s
@@ -69,7 +76,7 @@ def _settled(state: State, event: Fields) -> None:
     call = state.call(event)
     read, wrote = tokens_of(event.get("usage"))
     call.tokens += read + wrote
-    cost = float(event.get("cost") or 0.0)
+    cost = _number(event, "cost")
     row, endpoint = state.agents.of(call.key), state.endpoint(call.endpoint)
     row.calls, row.tokens, row.cost = row.calls + 1, row.tokens + read + wrote, row.cost + cost
     row.last_s = state.now_s
@@ -94,7 +101,7 @@ def _end(state: State, call: OpenCall, kind: str, words: str) -> None:
 
 def _refused(state: State, event: Fields) -> None:
     call = state.call(event)
-    call.waited_s += float(event.get("waited_s") or 0.0)
+    call.waited_s += _number(event, "waited_s")
     state.agents.of(call.key).refused += 1
     _end(state, call, "refused", said("Refused", event))
 
@@ -128,7 +135,7 @@ def _beaten(state: State, event: Fields) -> None:
 
 def _demoted(state: State, event: Fields) -> None:
     row = state.agent(_text(event, "agent"), _text(event, "tenant") or "default")
-    level = int(event.get("level") or 0)
+    level = int(_number(event, "level"))
     if row.level == level:
         return
     row.level = level
@@ -148,20 +155,24 @@ def _boosted(state: State, event: Fields) -> None:
 
 
 def _limit_changed(state: State, event: Fields) -> None:
-    name, resource, per_s = _text(event, "endpoint"), _text(event, "resource"), event.get("per_s")
-    row, limit = state.endpoint(name), event.get("limit_per_s")
-    if row is None or per_s is None:
+    name, resource = _text(event, "endpoint"), _text(event, "resource")
+    row, per_s, limit_per_s = (
+        state.endpoint(name),
+        _number(event, "per_s"),
+        event.get("limit_per_s"),
+    )
+    if row is None or not per_s:  # unlimited is drawn as nothing
         return
-    row.limits[resource] = float(per_s), limit, _text(event, "source")
-    state.rate(name, resource, "allowed", float(per_s))
-    if limit is not None:
-        state.rate(name, resource, "limit", float(limit))
+    row.limits[resource] = per_s, limit_per_s, _text(event, "source")
+    state.rate(name, resource, "allowed", per_s)
+    if limit_per_s is not None and isfinite(limit_per_s):
+        state.rate(name, resource, "limit", limit_per_s)
 
 
 def _endpoint_closed(state: State, event: Fields) -> None:
     row = state.endpoint(_text(event, "endpoint"))
     if row is not None:
-        row.closed_until_s = float(event.get("until_s") or 0.0) - (state.begun_s or 0.0)
+        row.closed_until_s = _number(event, "until_s") - (state.begun_s or 0.0)
 
 
 def _breaker_changed(state: State, event: Fields) -> None:
@@ -177,8 +188,8 @@ def _session(state: State, event: Fields) -> SessionRow:
 
 def _compacted(state: State, event: Fields) -> None:
     row = _session(state, event)
-    before, after = int(event.get("before_tokens") or 0), int(event.get("after_tokens") or 0)
-    row.warm = int(event.get("warm_tokens") or 0)
+    before, after = int(_number(event, "before_tokens")), int(_number(event, "after_tokens"))
+    row.warm = int(_number(event, "warm_tokens"))
     row.hot = max(0, after - row.warm)
     cold = event.get("cold_tokens")
     row.cold = row.cold + max(0, before - after) if cold is None else int(cold)

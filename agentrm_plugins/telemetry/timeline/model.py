@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from agentrm_plugins.telemetry.timeline.handlers import HANDLERS
@@ -50,7 +51,9 @@ class Timeline(State):
                 name, fields = str(event.get("event", "")), event
             else:
                 name, fields = type(event).__name__, event._asdict()
-            self.move(float(fields.get("at_s") or 0.0))
+            at_s = fields.get("at_s")
+            if at_s is not None and isfinite(at_s):
+                self.move(at_s)
             if self.begun_wall_s is None and fields.get("wall_s"):
                 self.begun_wall_s = float(fields["wall_s"]) - self.now_s
             self.counts[name] += 1
@@ -58,6 +61,51 @@ class Timeline(State):
             if handler is not None:
                 handler(self, fields)
             self._tell(name, fields)
+
+    def look(self, at_s: float) -> None:
+        """Nothing has happened until this second of the core's clock."""
+        if self.begun_s is not None:
+            self.move(at_s)
+            self.press()
+
+    def adopt(self, seen: Any) -> None:
+        """Begin with what goes on already: a `Statistics`.
+
+        Calls that hold a lane, levels of agents and rates of endpoints are known from it; calls
+        that wait are made up when something happens to them.
+        """
+        self.move(seen.at_s)
+        for key, agent in seen.agents.items():
+            row = self.agents.of(key)
+            row.agent = key.partition("/")[2] or key
+            row.tenant, row.level, row.calls = agent.tenant, agent.level, agent.calls
+            row.served_s, row.waited_s = agent.service_s, agent.waited_s
+            row.tokens, row.zombies, row.refused = agent.tokens, agent.zombies, agent.refused
+        for running in seen.calls:
+            call = self.call({
+                "ticket": running.ticket, "agent": running.agent, "tenant": running.tenant,
+                "endpoint": running.endpoint,
+            })  # fmt: skip
+            call.begun_s = self.now_s - running.age_s - running.waited_s
+            self.enter(call, running.group, nested=False)
+            call.granted_s, call.waited_s = self.now_s - running.age_s, running.waited_s
+            call.attempt, call.label = running.attempt, running.label
+        for name, endpoint in seen.endpoints.items():
+            self._adopt_rates(name, endpoint)
+
+    def _adopt_rates(self, name: str, endpoint: Any) -> None:
+        row = self.endpoint(name)
+        if row is None:
+            return
+        row.breaker, row.cost = endpoint.breaker, endpoint.cost
+        row.sent, row.limit_hits = endpoint.sent, endpoint.limit_hits
+        for resource, rate in endpoint.rates.items():
+            if rate.allowed_per_min is not None:
+                limit = None if rate.limit_per_min is None else rate.limit_per_min / 60.0
+                row.limits[resource] = rate.allowed_per_min / 60.0, limit, rate.source
+                self.rate(name, resource, "allowed", rate.allowed_per_min / 60.0)
+                if limit is not None:
+                    self.rate(name, resource, "limit", limit)
 
     def _tell(self, name: str, event: Mapping[str, Any]) -> None:
         ticket = event.get("ticket") or 0

@@ -135,15 +135,16 @@ class State:
         endpoint = self.endpoint(call.endpoint)
         if endpoint is not None:
             endpoint.waiting += by
-        self._press()
+        self.press()
 
     def hold_back(self, call: OpenCall, why: str) -> None:
         """What holds a waiting call back, beside the lanes; "" for nothing."""
         self.held_back += bool(why) - bool(call.why)
         call.why = why
-        self._press()
+        self.press()
 
-    def _press(self) -> None:
+    def press(self) -> None:
+        """See who waits for what at this moment."""
         waiting = sum(self.depth)
         self.pressure["lanes"].see(self.now_s, waits=waiting > self.held_back)
         self.pressure["rate"].see(self.now_s, waits=self.held_back > 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any
 
 __all__ = ["said", "span_of", "tokens_of"]
@@ -35,6 +36,8 @@ def span_of(seconds: float | None) -> str:
     """
     if seconds is None:
         return "-"
+    if not isfinite(seconds):
+        return "ever"
     if seconds >= _HOUR_S:
         minutes = round(seconds / 60)
         return f"{minutes // 60:,} h {minutes % 60} min"
@@ -146,7 +149,9 @@ def _closed(event: Fields) -> str:
 
 def _crossed(event: Fields) -> str:
     spent, limit = float(event.get("spent") or 0.0), float(event.get("limit") or 0.0)
-    return f"{event.get('cause')} mark of {event.get('budget')}: {_amount(spent)} of {_amount(limit)}"
+    return (
+        f"{event.get('cause')} mark of {event.get('budget')}: {_amount(spent)} of {_amount(limit)}"
+    )
 
 
 def _compacted(event: Fields) -> str:
