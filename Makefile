@@ -132,9 +132,9 @@ lock: $(STAMP) ## Choose new exact versions (needs the package index).
 	@$(BIN)/uv pip compile requirements/bench.in -c requirements/dev.txt --upgrade $(LOCK_FLAGS) \
 		-o requirements/bench.txt
 	@$(BIN)/uv pip compile pyproject.toml requirements/deepagents.in \
-		--extra agents --extra demo --upgrade $(LOCK_FLAGS) -o requirements/deepagents.txt
+		--extra quickstart --upgrade $(LOCK_FLAGS) -o requirements/deepagents.txt
 	@$(BIN)/uv pip compile pyproject.toml requirements/providers.in \
-		--extra agents --extra demo --upgrade $(LOCK_FLAGS) -o requirements/providers.txt
+		--extra quickstart --upgrade $(LOCK_FLAGS) -o requirements/providers.txt
 	@$(BIN)/uv pip compile requirements/litellm.in --upgrade $(LOCK_FLAGS) -o requirements/litellm.txt
 
 clean: ## Remove what these targets made.
