@@ -18,8 +18,9 @@ class LowPriority:
 
     Each job takes a lane of `group` with the lowest priority, so the order, the lanes and the
     statistics are those of the core: by its default order a job goes behind whatever has waited
-    an eighth as long (interactive) or half as long, and is not starved. Where the core refuses (closed, over a budget), the job runs
-    without a lane: it makes no request by itself, and what it does not do a turn would have to.
+    an eighth as long (interactive) or half as long, and is not starved. Where the core refuses
+    (closed, over a budget), the job runs without a lane: it makes no request by itself, and what
+    it does not do a turn would have to.
 
     Args:
         rm: The core.
