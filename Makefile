@@ -110,7 +110,7 @@ coverage: $(STAMP) ## Require every line and branch of policy/ and kernel/ to be
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov=agentrm_plugins.policy \
 		--cov=agentrm_plugins.kernel --cov-branch --cov-fail-under=100 $(PYTEST_ARGS)
 
-bench: $(STAMP) ## Do the published experiments again: BENCH=paper, ablation, scale or story (half an hour).
+bench: $(STAMP) ## Do the published experiments again: BENCH=paper, hivemind, ablation, scale or story (an hour).
 	@$(BIN)/python -m benchmarks.published $(BENCH)
 
 bench-micro: $(STAMP) ## Measure what the core costs, beside its peers (some minutes).
