@@ -40,7 +40,7 @@ def test_a_call_becomes_a_span_a_wait_and_a_story() -> None:
     )
     assert timeline.waits["batch"].quantile(0.5) == 2.0
     [row] = timeline.slowest.rows()
-    assert [line for _, line in row["story"]][0].startswith("asked for a lane")
+    assert row["story"][0][1].startswith("asked for a lane")
     assert row["took"] == 5.0
     assert not timeline.open
 
