@@ -112,7 +112,7 @@ class LivePage:
             return answer
 
         async def state(_: Request) -> Response:
-            _, text = await asyncio.to_thread(self.live.text)
+            text = (await asyncio.to_thread(self.live.text))[1]
             return Plain(text, media_type="application/json", headers=_HEADERS)
 
         async def events(_: Request) -> Response:
