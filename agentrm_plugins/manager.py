@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from agentrm_plugins.hosts import Clock, EventStream
     from agentrm_plugins.telemetry.recording import Recorder, Recording
+    from agentrm_plugins.telemetry.story import Story
     from agentrm_plugins.types.calls import Priority, PriorityName
     from agentrm_plugins.types.provider import Provider
     from agentrm_plugins.types.statistics import Statistics
@@ -257,9 +258,15 @@ class AgentRM:
         check_whole("capacity", capacity, 1, of="events")
         return self._host.subscribe(capacity)
 
-    def story(self, ticket: int) -> list[Any]:
-        """What has lately happened to one call, the oldest first."""
-        return self._host.read(lambda kernel: kernel.story(ticket))
+    def story(self, ticket: int) -> Story:
+        """What has lately happened to one call, and why it waited, the oldest first.
+
+        Print it, or iterate over it for the events. The core remembers its last 4,096 events;
+        a recording remembers all.
+        """
+        from agentrm_plugins.telemetry.story import story_of
+
+        return story_of(self._host.read(lambda kernel: kernel.history()), ticket)
 
     # -- end --------------------------------------------------------------------------------
 

@@ -202,6 +202,10 @@ class Kernel:
         """What has lately happened to a ticket, the oldest first."""
         return [effect for effect in self._history if effect.ticket == ticket]
 
+    def history(self) -> list[fx.Effect]:
+        """What has lately happened, the oldest first."""
+        return list(self._history)
+
     def remember(self, told: list[fx.Effect]) -> None:
         """Let what happened beside the kernel stand in its history."""
         self._history.extend(told)
