@@ -100,6 +100,7 @@ class AgentRM:
         endpoint_wait_timeout_s: float | EllipsisType | None = ...,
         adaptive: bool | None = None,
         agent_idle_s: float | None = None,
+        max_idle_agents: int | None = None,
         endpoints: Mapping[str, EndpointConfig] | None = None,
         breaker: BreakerConfig | None = None,
         budgets: Sequence[BudgetConfig] | None = None,
@@ -233,12 +234,18 @@ class AgentRM:
 
     # -- looks ------------------------------------------------------------------------------
 
-    def statistics(self, *, agents: bool = True) -> Statistics:
+    def statistics(self, *, agents: bool | int = True) -> Statistics:
         """The state of the core, frozen.
 
         Args:
-            agents: Whether to list every agent; leave them out where there are very many.
+            agents: Whether to list every agent, or how many of the busiest: those that run and
+                wait, then those that called last. Where there are very many, give a number.
+
+        Raises:
+            ConfigError: A negative number of agents.
         """
+        if not isinstance(agents, bool):
+            check_whole("agents", agents, 0)
         host = self._host
         host.tick()  # so that what is seen is how things are now
 
