@@ -70,11 +70,6 @@ CASSETTE = "from agentrm_plugins.testing.cassettes import cassette\nwith cassett
             "import agentrm_plugins.demo",
             "the demo needs langchain_openai: pip install 'agentrm-plugins[quickstart]'",
         ),
-        (
-            ("typer",),
-            "from agentrm_plugins.cli import main; sys.argv = ['agentrm', 'simulate']; main()",
-            "agentrm simulate needs typer and rich: pip install 'agentrm-plugins[cli]'",
-        ),
     ],
     ids=lambda value: value if isinstance(value, str) and value.startswith("agentrm") else None,
 )
