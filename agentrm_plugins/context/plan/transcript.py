@@ -190,16 +190,20 @@ class Session:
     @property
     def grouping(self) -> Grouping:
         """The groups of what is sent as it is; made once for as long as that stays the same."""
+        size = len(self.entries)
         last = self.entries[-1] if self.entries else None
-        known = self._grouping
-        if (
-            known is None
-            or known[:2] != (self.first_hot, len(self.entries))
-            or known[2] is not last
-        ):
-            made = grouped(self.hot)
-            known = self._grouping = (self.first_hot, len(self.entries), last, made)
-        return known[3]
+        if self._grouping is not None:
+            first, until, newest, made = self._grouping
+            if first == self.first_hot and until == size and newest is last:
+                return made
+            if first == self.first_hot and 0 < until < size and newest is self.entries[until - 1]:
+                for entry in self.entries[until:]:
+                    made.add(entry)
+                self._grouping = (first, size, last, made)
+                return made
+        made = grouped(self.hot)
+        self._grouping = (self.first_hot, size, last, made)
+        return made
 
     def take(self, messages: Sequence[Source], now_s: float) -> list[Entry]:
         """Take in the caller's whole history; give the entries that are new, not yet noted.

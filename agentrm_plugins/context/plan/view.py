@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.transcript import Entry, Session
@@ -53,8 +53,7 @@ class Pressure:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One message of a view: the caller's own (`source`, at `index`), or one of ours."""
 
     message: Message | None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
+from typing import NamedTuple
 
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.text import sentences, terms
@@ -39,8 +39,7 @@ it. Guessed."""
 LEAST_TELLING = _AS_COVERED * _TELLS
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """What is shown in one piece: (a part of) a message, with its score."""
 
     seq: int
@@ -116,8 +115,7 @@ def said_of(query: Query, text: str) -> str:
     return best[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """What a message tells of a question: its place, the share covered, the sentence."""
 
     seq: int
