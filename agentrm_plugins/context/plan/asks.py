@@ -43,7 +43,11 @@ def _beside(message: Message) -> Any:
 
 def _plain(message: Message | None) -> bool:
     """Whether a message has no blocks at all, as nearly all have: this is asked on each turn."""
-    return message is None or (isinstance(message.content, str) and message.raw is None)
+    if message is None:
+        return True
+    return isinstance(message.content, str) and (
+        message.raw is None or FRAMEWORK not in message.raw
+    )
 
 
 def asked_in_blocks(message: Message | None) -> list[str]:

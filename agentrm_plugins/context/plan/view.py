@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.transcript import Entry, Session
@@ -53,7 +53,8 @@ class Pressure:
         )
 
 
-class Item(NamedTuple):
+@dataclass(slots=True)
+class Item:
     """One message of a view: the caller's own (`source`, at `index`), or one of ours."""
 
     message: Message | None

@@ -127,6 +127,8 @@ def assembled(
     block = _Block(count.message(Message(role, HEADER)) + 2, room_tokens)
     order: list[tuple[int, int]] = []
     for one in _worthy(session, query, found, anchor, best):
+        if block.lines and block.used + one.tokens + _LABEL_TOKENS > room_tokens:
+            continue  # a line is never shorter than what it shows
         entry = session.entries[one.key[0]]
         named = [(at, "" if block.shows(at) else text) for at, text in later(one)]
         line = _line(session, one, texts, named)

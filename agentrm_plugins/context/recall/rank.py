@@ -64,15 +64,15 @@ class Candidate(NamedTuple):
 
     def spanning(self, start: int, stop: int) -> Candidate:
         """Give the same from and to other offsets."""
-        seq, _, _, *rest = self
-        return Candidate(seq, start, stop, *rest)
+        return Candidate(
+            self.seq, start, stop, self.role, self.terms, self.text, self.score, self.covered
+        )
 
     def scored(self, score: float, covered: float) -> Candidate:
         """Give the same with its score."""
-        return Candidate(*self[:_SCORE], score, covered)
-
-
-_SCORE = Candidate._fields.index("score")
+        return Candidate(
+            self.seq, self.start, self.stop, self.role, self.terms, self.text, score, covered
+        )
 
 
 class Hit(NamedTuple):
