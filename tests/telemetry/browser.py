@@ -1,4 +1,4 @@
-"""Debian's chromium, driven by Playwright: it asks nothing but this machine, and says what it did."""
+"""Debian's chromium, driven by Playwright: what it drew, what it said, and what it asked for."""
 
 from __future__ import annotations
 
