@@ -14,8 +14,10 @@ from agentrm_plugins.policy.pressure import Stall
 from agentrm_plugins.types.histogram import Histogram
 
 if TYPE_CHECKING:
-    from agentrm_plugins.kernel.books import Books
+    from collections.abc import Collection, Iterable
+
     from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.policy.lanes import LanePool
     from agentrm_plugins.types.accounts import Account
 
 __all__ = ["Gauges", "Waiter", "note_wait"]
@@ -85,22 +87,20 @@ class Gauges:
         self._for_lanes += (cause in _LANES) - (before in _LANES)
         self._for_rate += (cause in _RATE) - (before in _RATE)
 
-    def look(self, books: Books) -> None:
+    def look(self, pool: LanePool, now_s: float) -> None:
         """A step is done: note whether anybody waits now."""
-        pool = books.pool
         short = pool.in_use >= pool.lanes or len(pool.groups) > 1
         lanes = self._for_lanes > 0 and short
         if lanes is not self.lanes.stalled:
-            self.lanes.set(lanes, books.now_s)
+            self.lanes.set(lanes, now_s)
         rate = self._for_rate > 0
         if rate is not self.rate.stalled:
-            self.rate.set(rate, books.now_s)
+            self.rate.set(rate, now_s)
 
-    def recount(self, books: Books) -> None:
+    def recount(self, tickets: Collection[Ticket], accounts: Iterable[Account]) -> None:
         """Count anew, from the tickets that there are."""
-        tickets = books.tickets.values()
         self.running = {one.number: one for one in tickets if one.state is State.RUNNING}
-        self.waiting = {account: None for account in books.accounts.values() if account.waiting}
+        self.waiting = {account: None for account in accounts if account.waiting}
         held = [one.held_by for one in tickets if one.state is State.QUEUED]
         self._for_lanes = sum(cause in _LANES for cause in held)
         self._for_rate = sum(cause in _RATE for cause in held)

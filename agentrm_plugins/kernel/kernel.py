@@ -143,7 +143,7 @@ class Kernel:
         if self.queue.count:
             deadline_s = min(deadline_s, books.scheduler.next_boost_s, self.queue.look_s)
         self._deadline_s = deadline_s
-        books.gauges.look(books)
+        books.gauges.look(books.pool, books.now_s)
         if books.ledgers.crossed:
             self._tell_crossed()
         self._history.extend(out)

@@ -138,7 +138,7 @@ class Mending:
         tickets = books.tickets.values()
         counters.running = sum(one.state is State.RUNNING for one in tickets)
         books.zombies = sum(one.state is State.ZOMBIE for one in tickets)
-        books.gauges.recount(books)
+        books.gauges.recount(tickets, books.accounts.values())
         for group in queue.waiting:
             queue.waiting[group] = 0
         for one in tickets:
