@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import ConfigError, KernelBug
-from agentrm_plugins.kernel.states import State, move
+from agentrm_plugins.kernel.ticket import State, move
 from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.kernel.ticket import Ticket
 from agentrm_plugins.policy.leases import NEVER
@@ -144,7 +144,7 @@ class Lifecycle:
         if endpoint is None:
             return True
         self._endpoints.advance(endpoint)
-        if self._queue.anybody_before(endpoint):
+        if self._queue.count and self._queue.anybody_before(endpoint):
             return False
         return endpoint.wait(ticket.need, self._books.now_s).seconds == 0
 
@@ -219,7 +219,8 @@ class Lifecycle:
         guessed = _guessed(ticket) if usage is None and outcome is Outcome.OK else usage
         cost = cost_of(ticket, guessed, None if event is None else event.verdict)
         steps.charge(ticket, cost)
-        books.ledgers.settle(ticket, cost, books.now_s)
+        if books.ledgers.asked:
+            books.ledgers.settle(ticket, cost, books.now_s)
         failed = event is not None and event.verdict is not None
         known = outcome is Outcome.OK or (failed and outcome is not Outcome.CANCELLED)
         self._endpoints.ended(ticket, usage, event if known else None)
@@ -228,7 +229,7 @@ class Lifecycle:
         held_s = books.now_s - ticket.granted_s
         number, agent = ticket.number, ticket.call.agent
         books.out.append(fx.Settled(books.now_s, number, agent, cause, outcome, held_s, usage))
-        self._late.ended(ticket, outcome, cost.total_tokens)
+        self._late.ended(ticket, outcome, cost.input_tokens + cost.output_tokens)
         steps.forget(ticket)
         steps.recharge(ticket)
         return bool(self._queue.count or books.scheduler.demoted)

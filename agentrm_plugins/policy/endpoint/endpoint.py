@@ -26,7 +26,7 @@ from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
 from agentrm_plugins.policy.endpoint.meter import meters_of
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
-from agentrm_plugins.policy.endpoint.rate_search import Source
+from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
 
@@ -149,7 +149,7 @@ class Endpoint:
             wait_s = self.retry_after.time_until(now_s)
             if wait_s > 0:
                 return Wait(wait_s, "closed")
-        if not self.concurrency.allows(len(self.in_flight)):
+        if len(self.in_flight) >= self.concurrency.limit:
             return Wait(inf, "concurrency")
         longest = _GO
         for resource, meter in self.meters.items():
@@ -180,7 +180,7 @@ class Endpoint:
     def advance(self, now_s: float) -> None:
         """Let time pass: rates may grow."""
         for resource, meter in self.meters.items():
-            if meter.controller.advance(now_s):
+            if meter.bucket is not None and meter.controller.advance(now_s):
                 meter.apply(now_s)
                 self.news.append(Change(resource, "grown"))
 
@@ -215,7 +215,9 @@ class Endpoint:
         for resource, meter in self.meters.items():
             amount = amounts[resource]
             if meter.bucket is None:
-                meter.controller.sent(amount)
+                rate = meter.controller  # as its `sent`, without a call: nothing waits for it
+                rate.total += amount
+                rate.mean += (amount - rate.mean) * (MEMORY if rate.mean else 1.0)
                 continue
             if amount > meter.most:
                 self.doubt.sent(resource, number)
@@ -236,7 +238,7 @@ class Endpoint:
     def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
         """A call ended well."""
         self.ended(number, used_of(usage, self.config), now_s)
-        if usage is not None and usage.total_tokens:
+        if usage is not None and (usage.input_tokens or usage.output_tokens):
             self.outputs.used(
                 agent, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
             )
@@ -351,10 +353,15 @@ class Endpoint:
             return
         if used is not None:
             for resource, meter in self.meters.items():
-                meter.ended(sent.amounts[resource], used[resource], now_s)
+                reserved, took = sent.amounts[resource], used[resource]
+                if meter.bucket is not None:
+                    meter.ended(reserved, took, now_s)
+                else:
+                    meter.controller.total += took - reserved
         if failed is False:
             self._answered_s = now_s
-            self.concurrency.answered()
+            if self.concurrency.limit < inf:
+                self.concurrency.answered()
             if self.retry_after.ever:
                 self.retry_after.accepted(sent.at_s)
         if self.doubt.under_way:

@@ -154,24 +154,27 @@ class Meter:
         self._empty_s = now_s
 
     def sent(self, amount: float, now_s: float) -> None:
-        """A call goes that takes `amount`."""
+        """A call goes that takes `amount`; without a bucket it is only counted."""
+        bucket, watch = self.bucket, self._watch
         self.controller.sent(amount)
-        if self.bucket is not None:
+        if bucket is None:
+            return
+        if self._back_s <= now_s:
             self._passed(now_s)
-            self.bucket.take(amount, now_s)
-            self.used.add(amount, now_s)
-            self._watch.taken(amount, now_s)
-            if self._watch.windowed:
-                self._expect(now_s)
-            if self._heard:
-                self._mirror.note(self.bucket.level(now_s), amount, now_s)
+        bucket.take(amount, now_s)
+        self.used.add(amount, now_s)
+        watch.taken(amount, now_s)
+        if watch.windowed:
+            self._expect(now_s)
+        if self._heard:
+            self._mirror.note(bucket.level(now_s), amount, now_s)
 
     def ended(self, reserved: float, used: float, now_s: float) -> None:
         """A call that took `reserved` really used `used`."""
         self._refusals = 0
         if reserved != used:
-            self.controller.corrected(used - reserved)
-            if self.bucket is None or self._heard:
+            self.controller.total += used - reserved
+            if self._heard:
                 used = self._refunds.ended(reserved, used)
             self._settle(reserved, used, now_s)
 
