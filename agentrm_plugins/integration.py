@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import Token
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.context import LEAST_BUDGET
@@ -156,7 +155,7 @@ def enter(identity: Identity, active: Active | None = None) -> Token[Identity]:
     """
     within = ACTIVE.get() if active is None else active
     if identity.within is not within:  # what is declared here is nearer than that call
-        identity = replace(identity, within=within)
+        identity = identity._replace(within=within)
     return IDENTITY.set(identity)
 
 

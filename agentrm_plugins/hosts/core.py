@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.errors import CallRefused, ClosedError
 from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
@@ -17,7 +17,7 @@ from agentrm_plugins.types.events import Observe
 from agentrm_plugins.types.identity import ACTIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.lease import Lease
@@ -64,9 +64,8 @@ class Core:
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
-        self.check(call)
-        lease = self.host.submit(call, self._parent(parent))
-        return lease.result() if lease.decided else run(admission(lease))
+        lease = self.host.submit(call, self._parent(call, parent))
+        return lease if lease.granted else run(admission(lease))
 
     async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
         """Wait for a lane, suspending this task. The caller settles the lease.
@@ -80,9 +79,8 @@ class Core:
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
-        self.check(call)
-        lease = self.host.submit(call, self._parent(parent))
-        return lease.result() if lease.decided else await run_async(admission(lease))
+        lease = self.host.submit(call, self._parent(call, parent))
+        return lease if lease.granted else await run_async(admission(lease))
 
     def call(
         self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
@@ -103,24 +101,20 @@ class Core:
             ClosedError: The core is closed.
             Exception: What the last attempt raised.
         """
-        self.check(call)
-        given: T = run(managed_call(self.host, call, self._parent(None), retry), make)
+        given: T = run(managed_call(self.host, call, self._parent(call), retry), make)
         return given
 
-    async def call_async(
+    def call_async(
         self, call: Call, make: Callable[[Lease], Awaitable[T]], *, retry: RetryPolicy | None = None
-    ) -> T:
-        """The same in a task.
+    ) -> Coroutine[Any, Any, T]:
+        """The same in a task, which awaits what this gives.
 
         Raises:
             CallRefused: The core said no.
             ClosedError: The core is closed.
             Exception: What the last attempt raised.
         """
-        self.check(call)
-        flow = managed_call(self.host, call, self._parent(None), retry)
-        given: T = await run_async(flow, make)
-        return given
+        return run_async(managed_call(self.host, call, self._parent(call), retry), make)
 
     def observe(
         self,
@@ -162,8 +156,7 @@ class Core:
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
-        self.check(call)
-        lease = self.host.submit(replace(call, wait_timeout_s=0.0), self._parent(None))
+        lease = self.host.submit(replace(call, wait_timeout_s=0.0), self._parent(call))
         if not lease.decided and self.host.is_inside:  # it cannot be before this thread goes on
             lease.withdraw()
             return None
@@ -179,7 +172,14 @@ class Core:
 
     # -- helpers ----------------------------------------------------------------------------
 
-    def _parent(self, given: int | None) -> int | None:
+    def _parent(self, call: Call, given: int | None = None) -> int | None:
+        """The call on whose lane this one may ride, if any.
+
+        Raises:
+            ConfigError: There is no such lane group.
+        """
+        if call.group not in self._groups:
+            self.check(call)
         if given is not None:
             return given
         active = ACTIVE.get()

@@ -25,8 +25,8 @@ from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
 from agentrm_plugins.kernel.reaper import Reaper
 from agentrm_plugins.kernel.requeue import Requeue
-from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.kernel.steps import Steps
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.kernel.wait_queue import WaitQueue
 from agentrm_plugins.kernel.waits import Waits
 from agentrm_plugins.policy.leases import NEVER

@@ -9,9 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import ConfigError, KernelBug
-from agentrm_plugins.kernel.ticket import State, move
 from agentrm_plugins.kernel.steps import cost_of
-from agentrm_plugins.kernel.ticket import Ticket
+from agentrm_plugins.kernel.ticket import State, Ticket, move
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Outcome

@@ -1,4 +1,4 @@
-"""One call's life inside the kernel: its states as a table, from which the docs' diagram is drawn."""
+"""One call's life in the kernel, and its states: a table from which the docs' diagram is drawn."""
 
 from __future__ import annotations
 

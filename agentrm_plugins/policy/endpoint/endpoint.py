@@ -365,12 +365,16 @@ class Endpoint:
             if self.retry_after.ever:
                 self.retry_after.accepted(sent.at_s)
         if self.doubt.under_way:
-            for resource in self.doubt.of(number):
-                if failed is False:
-                    self.meters[resource].disprove(now_s)
+            self._tried(number, now_s, served=failed is False)
         if sent.foreign or (hung and self._answered_s > sent.at_s):
             failed = None  # others were served meanwhile: this one is lost, the endpoint lives
         self._ended(number, now_s, failed=failed)
+
+    def _tried(self, number: int, now_s: float, *, served: bool) -> None:
+        """A call that was larger than a limit is over; if it was served, that is none."""
+        for resource in self.doubt.of(number):
+            if served:
+                self.meters[resource].disprove(now_s)
 
     def _back(self, number: int, now_s: float) -> Sent | None:
         """A refused call took nothing; only the request itself may have counted."""

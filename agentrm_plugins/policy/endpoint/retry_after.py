@@ -36,8 +36,8 @@ class RetryAfter:
         most_s: The longest back-off of ours; the server's times are not cut.
 
     `since_s` is when it closed first without having let a call in since; `said` whether the server
-    itself gave the time, `drips` how many calls still drip; `ever` whether it was ever closed: if not,
-    there is nothing to ask.
+    itself gave the time, `drips` how many calls still drip; `ever` whether it was ever closed: if
+    not, there is nothing to ask.
     """
 
     __slots__ = (
