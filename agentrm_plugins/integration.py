@@ -32,7 +32,6 @@ from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.judgement import judge, judge_response
-from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import retry_policy
 from agentrm_plugins.hosts.sending import client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.workers import Job, hand_off
@@ -77,6 +76,7 @@ __all__ = [
     "Attempt",
     "Candidate",
     "Chunks",
+    "Core",
     "Corpus",
     "Endpoint",
     "Fence",
@@ -97,7 +97,6 @@ __all__ = [
     "UsageTally",
     "Verdict",
     "active_call",
-    "active_lease",
     "check_core",
     "check_group",
     "client_timeout_s",
@@ -195,16 +194,6 @@ def active_call(rm: AgentRM) -> Active | None:
     """The managed call of this core inside which the code that runs now is, or None."""
     active = ACTIVE.get()
     return active if active is not None and active.core == core_of(rm).number else None
-
-
-def active_lease(rm: AgentRM) -> Lease | None:
-    """The lease of the managed call inside which the code that runs now is; None if it is lost."""
-    active = ACTIVE.get()
-    return (
-        core_of(rm).lease_of(active.ticket)
-        if active is not None and active.core == core_of(rm).number
-        else None
-    )
 
 
 @contextmanager

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.lease import Lease
     from agentrm_plugins.hosts.retry import RetryPolicy
-    from agentrm_plugins.policy.endpoint.tables import Tables
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
@@ -40,13 +39,15 @@ class Core:
 
     Attributes:
         number: Tells the cores of one process apart.
+        tables: What providers say, built in and configured.
     """
 
-    __slots__ = ("_groups", "host", "number")
+    __slots__ = ("_groups", "host", "number", "tables")
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.number = next(_NUMBERS)
+        self.tables = host.tables
         self._groups = {group.name for group in host.config.groups}
 
     # -- calls ------------------------------------------------------------------------------
@@ -133,14 +134,11 @@ class Core:
         """
         self.host.feed(Observe(endpoint, report, verdict, sent_s))
 
-    def lease_of(self, ticket: int) -> Lease | None:
-        """For transports: the lease of a call that runs; None if it ended or was reaped."""
-        return self.host.lease(ticket)
-
-    @property
-    def tables(self) -> Tables:
-        """What providers say, built in and configured."""
-        return self.host.tables
+    def lease_around(self) -> Lease | None:
+        """The lease of the call inside which the code that runs now is; None if it is lost."""
+        active = ACTIVE.get()
+        inside = active is not None and active.core == self.number
+        return self.host.lease(active.ticket) if active is not None and inside else None
 
     @property
     def now_s(self) -> float:
