@@ -10,14 +10,12 @@ import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agentrm_plugins.integration import core_of
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
     from agentrm_plugins import AgentRM, Lease
-    from agentrm_plugins.integration import Core, Outcome
+    from agentrm_plugins.integration import Outcome
 
 __all__ = ["RUN", "CallRegister", "Held", "Hint", "Run", "register_of", "watch"]
 
@@ -98,9 +96,6 @@ class Held:
 class CallRegister:
     """One core's managed LangChain calls, by the number of their run id.
 
-    Args:
-        core: The core.
-
     Attributes:
         held: Calls that a callback holds a lane for.
         running: Calls that a wrapped model manages.
@@ -108,10 +103,9 @@ class CallRegister:
         silent: Hosts that refuse to be asked for a stream's usage.
     """
 
-    __slots__ = ("core", "held", "hints", "running", "silent")
+    __slots__ = ("held", "hints", "running", "silent")
 
-    def __init__(self, core: Core) -> None:
-        self.core = core
+    def __init__(self) -> None:
         self.held: dict[int, Held] = {}
         self.running: set[int] = set()
         self.hints: dict[int, Hint] = {}
@@ -124,7 +118,7 @@ _REGISTERS: weakref.WeakKeyDictionary[AgentRM, CallRegister] = weakref.WeakKeyDi
 def register_of(rm: AgentRM) -> CallRegister:
     """The one register of this core."""
     register = _REGISTERS.get(rm)
-    return _REGISTERS.setdefault(rm, CallRegister(core_of(rm))) if register is None else register
+    return _REGISTERS.setdefault(rm, CallRegister()) if register is None else register
 
 
 def watch(run_id: UUID, gone: Any) -> Any:

@@ -44,6 +44,7 @@ from agentrm_plugins.integration import (
     Priority,
     Said,
     check_core,
+    core_of,
     prepare,
     retry_policy,
 )
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
     from agentrm_plugins import RetryPolicy
-    from agentrm_plugins.integration import PriorityName
+    from agentrm_plugins.integration import Core, PriorityName
 
 __all__ = ["AgentRMChatModel"]
 
@@ -156,7 +157,8 @@ class AgentRMChatModel(NotedCalls):
     def __deepcopy__(self, memo: Any = None) -> Self:
         """A copy shares the core: it is one for all."""
         memo = {} if memo is None else memo
-        memo[id(self.rm)], memo[id(self._register)] = self.rm, self._register
+        for shared in (self.rm, self._core, self._register):
+            memo[id(shared)] = shared
         return super().__deepcopy__(memo)
 
     def __reduce__(self) -> Any:
@@ -174,7 +176,11 @@ class AgentRMChatModel(NotedCalls):
     @cached_property
     def _serialized(self) -> Any:
         """What handlers get; ours sees in it that the call is managed already."""
-        return Serialized(super()._serialized, self._register.core.number)
+        return Serialized(super()._serialized, self._core.number)
+
+    @cached_property
+    def _core(self) -> Core:
+        return core_of(self.rm)
 
     @cached_property
     def _register(self) -> CallRegister:
@@ -196,7 +202,7 @@ class AgentRMChatModel(NotedCalls):
         hook = self.inner._generate
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         run = run_of(run_manager)
-        managed = ManagedCall(self._register, run, retry_policy(self.retry))
+        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
         if managed.is_running:
             return work()
         call = self._call(run, messages, kwargs)
@@ -214,7 +220,7 @@ class AgentRMChatModel(NotedCalls):
         **kwargs: Any,
     ) -> ChatResult:
         run = run_of(run_manager)
-        managed = ManagedCall(self._register, run, retry_policy(self.retry))
+        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
         if managed.is_running:
             return await self.inner._agenerate(messages, stop, run_manager, **kwargs)
         threaded = self.abandon_hung and is_sync_only(type(self.inner))
@@ -292,7 +298,7 @@ class AgentRMChatModel(NotedCalls):
     ) -> Iterator[Any]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         run = run_of(run_manager)
-        managed = ManagedCall(self._register, run, retry_policy(self.retry))
+        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
         if managed.is_running:
             yield from work()
             return
@@ -308,7 +314,7 @@ class AgentRMChatModel(NotedCalls):
     ) -> AsyncGenerator[Any, None]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         run = run_of(run_manager)
-        managed = ManagedCall(self._register, run, retry_policy(self.retry))
+        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
         if managed.is_running:
             async for chunk in (chunks := work()):
                 yield chunk
@@ -335,11 +341,11 @@ class AgentRMChatModel(NotedCalls):
 
     def _restarts(self) -> Any:
         policy = retry_policy(self.retry) if self.on_stall == "restart" else None
-        return self._register.core.restarts(policy)
+        return self._core.restarts(policy)
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata, *_ = run
-        core, hints = self._register.core.number, self._register.hints
+        core, hints = self._core.number, self._register.hints
         hint = hints.get(run_id.int) if hints and run_id is not None else None
         own = self._own
         if hint is None:

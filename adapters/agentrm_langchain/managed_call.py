@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from agentrm_langchain.call_register import CallRegister, Run
     from agentrm_plugins import Call, Lease, RetryPolicy
+    from agentrm_plugins.integration import Core
 
 __all__ = ["ManagedCall"]
 
@@ -36,7 +37,8 @@ class ManagedCall:
     """One call. Whoever makes it calls `leave` when it is over, however it ended.
 
     Args:
-        register: Where its core's calls are noted.
+        core: The core.
+        register: Where its calls are noted.
         run: Its run, whose tracers are told of waits.
         policy: Which failures go again; None: none does.
 
@@ -46,10 +48,12 @@ class ManagedCall:
 
     __slots__ = ("_core", "_key", "_policy", "_register", "_run", "is_running")
 
-    def __init__(self, register: CallRegister, run: Run, policy: RetryPolicy | None) -> None:
+    def __init__(
+        self, core: Core, register: CallRegister, run: Run, policy: RetryPolicy | None
+    ) -> None:
         # One of no known run gets a number of its own.
         self._key = (uuid7() if run.run_id is None else run.run_id).int
-        self._core = register.core
+        self._core = core
         self._register = register
         self._run = run
         self._policy = policy
