@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.pressure import Stall
 from agentrm_plugins.types.histogram import Histogram
 

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.observe_agents import agents_of, depths, waits_of
-from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.statistics import (
     EndpointStatistics,
