@@ -59,6 +59,16 @@ class _Read:
         self.done = Bell()
 
 
+class _Asked(_Read):
+    """An event whose sender waits for what became of it."""
+
+    __slots__ = ("event",)
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(lambda _: None)
+        self.event = event
+
+
 class _News:
     """Something that happened beside the kernel, to stand among its events."""
 
@@ -333,11 +343,38 @@ class Host:
             for stream in self._streams:
                 stream.push(news)
             return
+        if isinstance(request, _Asked):
+            self._answer(request)
+            return
         try:
             request.value = request.look(self.kernel)
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             request.error = error
         request.done.ring()
+
+    def _answer(self, request: _Asked) -> None:
+        """Let the event happen, and tell its sender what became of it."""
+        try:
+            effects = self.kernel.handle(self._now(), request.event)
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+            request.error = error
+            effects = getattr(error, "effects", [])
+        for stream in self._streams:
+            stream.push(effects)
+        self._deliver(effects)
+        request.done.ring()
+
+    def ask(self, event: Event) -> None:
+        """Let an event happen, and wait until it has.
+
+        Raises:
+            ConfigError: The kernel would not have it; nothing has changed.
+        """
+        request = _Asked(event)
+        self.feed(request)
+        request.done.wait()
+        if request.error is not None:
+            raise request.error
 
     def subscribe(self, capacity: int, ring: Callable[[], None] | None = None) -> EventStream:
         """A new stream of all that happens from here on; `ring` is called when it has something."""

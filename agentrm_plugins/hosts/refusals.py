@@ -109,6 +109,10 @@ _REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
         EndpointUnavailable,
         "was refused: its endpoint fails, and is left alone until a probe succeeds",
     ),
+    "agent_drained": (
+        AgentEnded,
+        "was refused: the agent is drained, and gets no new calls until it is let in again",
+    ),
     "agent_ended": (
         AgentEnded,
         "was withdrawn: the agent, or a parent of it, was ended",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Usage
     from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
-__all__ = ["Endpoints"]
+__all__ = ["Endpoints", "fitting"]
 
 _UNKNOWN = EndpointConfig()
 T = TypeVar("T")
@@ -179,11 +179,11 @@ class Endpoints:
             config = self._books.config
             endpoint = self.known[name] = Endpoint(
                 name,
-                _fitting(config.endpoints, name) or _UNKNOWN,
+                fitting(config.endpoints, name) or _UNKNOWN,
                 self._books.now_s,
                 breaker=config.breaker,
                 first=config.lanes,
-                price=_fitting(config.prices, name),
+                price=fitting(config.prices, name),
             )
         return endpoint
 
@@ -232,7 +232,7 @@ class Endpoints:
                     self._clocks.rearm(other)
 
 
-def _fitting(given: Mapping[str, T], name: str) -> T | None:
+def fitting(given: Mapping[str, T], name: str) -> T | None:
     """What is given for the first shell pattern that fits the name, with its key or without."""
     plain = name.partition("#")[0]
     for pattern, value in given.items():

@@ -25,6 +25,7 @@ from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
 from agentrm_plugins.kernel.observe_agents import busiest
 from agentrm_plugins.kernel.reaper import Reaper
+from agentrm_plugins.kernel.reconfigure import Reconfigure
 from agentrm_plugins.kernel.requeue import Requeue
 from agentrm_plugins.kernel.steps import Steps
 from agentrm_plugins.kernel.ticket import State
@@ -93,6 +94,7 @@ class Kernel:
         self._mending = Mending(
             *(books, self.clocks, self.agents, self.endpoints, self.queue, self.nested, self.late)
         )
+        changes = Reconfigure(books, self.agents, self.endpoints, self.queue, self.clocks)
         self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._handlers: dict[type, Callable[[Any], bool]] = {
@@ -105,6 +107,8 @@ class Kernel:
             ev.Close: calls.close,
             ev.Requeue: self.requeue.requeue,
             ev.Observe: self._observe,
+            ev.Reconfigure: changes.reconfigure,
+            ev.Drain: changes.drain,
             ev.Tick: self._tick,
         }
 

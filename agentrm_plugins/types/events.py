@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from agentrm_plugins.types.calls import Call, Outcome, Usage
+from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage
 from agentrm_plugins.types.verdicts import LimitReport, Verdict
+
+if TYPE_CHECKING:
+    from agentrm_plugins.config import Config
 
 __all__ = [
     "Beat",
     "Close",
+    "Drain",
     "EndAgent",
     "Event",
     "Idle",
     "Observe",
+    "Reconfigure",
     "Requeue",
     "Settle",
     "Submit",
@@ -118,6 +123,21 @@ class EndAgent(NamedTuple):
     abandoned: bool = False
 
 
+class Reconfigure(NamedTuple):
+    """The core takes another configuration, and `hints`: tenant, agent and its priority now."""
+
+    config: Config | None = None
+    hints: tuple[tuple[str, str, Priority | None], ...] = ()
+
+
+class Drain(NamedTuple):
+    """New calls of an agent are refused from now on (`drain`), or let in again."""
+
+    agent: str
+    tenant: str = "default"
+    drain: bool = True
+
+
 class Tick(NamedTuple):
     """Time has passed: see what is due."""
 
@@ -128,4 +148,17 @@ class Close(NamedTuple):
     cause: str = "closed"
 
 
-Event = Submit | Withdraw | Beat | Idle | Settle | Requeue | Observe | EndAgent | Tick | Close
+Event = (
+    Submit
+    | Withdraw
+    | Beat
+    | Idle
+    | Settle
+    | Requeue
+    | Observe
+    | EndAgent
+    | Reconfigure
+    | Drain
+    | Tick
+    | Close
+)
