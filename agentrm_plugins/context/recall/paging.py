@@ -205,6 +205,12 @@ def told_already(
     """Whether a note in the prompt answers the question.
 
     It tells what the best hit tells, nearly all that is asked, and a value besides.
+
+    Args:
+        session: For its notes.
+        query: What was asked.
+        weights: Of all its words: those that nobody said yet are asked for as well.
+        best: What was found, best first.
     """
     if not best:
         return False
