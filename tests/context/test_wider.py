@@ -48,8 +48,8 @@ def test_words_for_a_time_name_a_stretch_of_days(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "What is my port?", "march on", "99999 years ago", "31 February 2020", "last", "in 12 days",
-     "ago", "9 " * 5_000, "one two three four " * 500],
+    ["", "What is my port?", "march on", "99999 years ago", "31 February 2020", "last",
+     "in 12 days", "ago", "9 " * 5_000, "one two three four " * 500],
 )  # fmt: skip
 def test_what_names_no_time_has_none(text):
     """Nor is there an error where a number leads beyond the calendar."""
