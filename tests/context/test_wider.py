@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle
+from agentrm_plugins.context.recall.days import LAST_DAY, civil, day_of, weekday
 from agentrm_plugins.context.recall.when import stretch_of
 from benchmarks.context.asking import played
 from benchmarks.context.kinds import hops
@@ -60,6 +61,18 @@ def test_what_names_no_time_has_none(text):
 def test_a_clock_that_cannot_be_is_no_error(now_s):
     """A message's time may be anything."""
     stretch_of("yesterday, and three years ago", now_s)
+
+
+def test_the_calendar_is_that_of_the_library():
+    """Each day from 1970 on, and what is no date."""
+    for day in range(0, LAST_DAY, 997):
+        known = date(1970, 1, 1) + timedelta(day)
+        assert civil(day) == (known.year, known.month, known.day)
+        assert day_of(*civil(day)) == day
+        assert weekday(day) == known.weekday()
+    for wrong in ((2026, 2, 29), (2026, 13, 1), (2026, 0, 1), (0, 1, 1), (2026, 1, 0)):
+        with pytest.raises(ValueError, match=str(wrong[0])):
+            day_of(*wrong)
 
 
 def at(day, text):

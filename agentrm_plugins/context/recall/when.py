@@ -7,12 +7,18 @@ of it a part of that, since nobody's midnight is UTC's. A stretch moves the orde
 
 from __future__ import annotations
 
-import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 
 from agentrm_plugins.context.notes.text import DATE, MONTHS
+from agentrm_plugins.context.recall.days import (
+    DAY_S,
+    LAST_DAY,
+    civil,
+    day_of,
+    days_in_month,
+    weekday,
+)
 
 __all__ = ["AROUND_S", "Stretch", "stretch_of"]
 
@@ -131,94 +137,89 @@ def stretch_of(text: str, now_s: float) -> Stretch | None:
     9.0
     """
     text = text[:_READ_CHARS]
-    try:
-        now = datetime.fromtimestamp(now_s, UTC) if now_s > 0 else None
-        if now is None:
-            return None
-        for kind, pattern in _FOUND:
-            found = pattern.search(text)
-            days = None if found is None else _days(kind, found, now.date())
-            if found is not None and days is not None:
-                return _stretch(days, "" if kind == "in" else found.group())
-        return _named(text, now.date())
-    except (ArithmeticError, OSError, ValueError):
+    today = int(now_s // DAY_S) if 0 < now_s < LAST_DAY * DAY_S else 0
+    if not today:
         return None
+    for kind, pattern in _FOUND:
+        found = pattern.search(text)
+        days = None if found is None else _days(kind, found, today)
+        if found is not None and days is not None and days[0] > 0:
+            return _stretch(days, "" if kind == "in" else found.group())
+    return _named(text, today)
 
 
-def _stretch(days: tuple[date, date], said: str) -> Stretch:
-    start, stop = (datetime(d.year, d.month, d.day, tzinfo=UTC).timestamp() for d in days)
-    return Stretch(start, stop, said)
+def _stretch(days: tuple[int, int], said: str) -> Stretch:
+    return Stretch(days[0] * DAY_S, days[1] * DAY_S, said)
 
 
-def _days(kind: str, found: re.Match[str], today: date) -> tuple[date, date] | None:
+def _days(kind: str, found: re.Match[str], today: int) -> tuple[int, int] | None:
     """Give the first day, and the one after the last."""
     if kind in {"ago", "past"}:
         said = found["count"].casefold()
         count = int(said) if said.isdecimal() else _WORDS[said]
         unit = _UNITS[found["unit"].casefold()]
         if kind == "past":
-            return today - timedelta(count * _SIZES[unit]), today + timedelta(1)
+            return today - count * _SIZES[unit], today + 1
         return _ago(count, unit, today)
     if kind == "back":
-        day = today - timedelta(_DAYS_BACK[found["day"].casefold()])
-        return day, day + timedelta(1)
+        day = today - _DAYS_BACK[found["day"].casefold()]
+        return day, day + 1
     if kind == "in":
         return _month(MONTHS[found["month"].casefold()], found["year"], today)
     what = found["what"].casefold()
     back = _LAST[found["last"].casefold()] if kind == "last" else int(kind == "behind")
     if what in _WEEKDAYS:
-        gone = (today.weekday() - _WEEKDAYS[what]) % 7
-        gone = gone or 7 * (kind in {"behind", "on"} or back == 1)
-        day = today - timedelta(gone)
-        return day, day + timedelta(1)
+        gone = (weekday(today) - _WEEKDAYS[what]) % 7
+        day = today - (gone or 7 * (kind in {"behind", "on"} or back == 1))
+        return day, day + 1
     unit = {"月": "month", "週": "week"}.get(what) or _UNITS[what]
     return _whole(unit, back, today)
 
 
-def _ago(count: int, unit: str, today: date) -> tuple[date, date]:
-    """Of "three weeks ago" nobody means the day alone: a unit either way, but for days."""
+def _ago(count: int, unit: str, today: int) -> tuple[int, int]:
+    """Of "three weeks ago" nobody means the day alone: half a unit either way, but for days."""
     if unit == "hour":
-        return today - timedelta(count // 24 + 1), today + timedelta(1)
+        return today - count // 24 - 1, today + 1
     if unit == "day":
-        return today - timedelta(count), today - timedelta(count - 1)
-    size = _SIZES[unit]
-    middle, around = today - timedelta(count * size), timedelta(size // 2)
-    return middle - around, middle + around + timedelta(1)
+        return today - count, today - count + 1
+    middle, around = today - count * _SIZES[unit], _SIZES[unit] // 2
+    return middle - around, middle + around + 1
 
 
-def _whole(unit: str, back: int, today: date) -> tuple[date, date] | None:
+def _whole(unit: str, back: int, today: int) -> tuple[int, int] | None:
+    year, month, _ = civil(today)
     if unit == "week":
-        start = today - timedelta(today.weekday() + 7 * back)
-        return start, start + timedelta(7)
+        start = today - weekday(today) - 7 * back
+        return start, start + 7
     if unit == "month":
-        first = today.replace(day=1)
-        start = (first - timedelta(1)).replace(day=1) if back else first
-        return start, start + timedelta(calendar.monthrange(start.year, start.month)[1])
+        year, month = (year - 1, 12) if back and month == 1 else (year, month - back)
+        start = day_of(year, month, 1)
+        return start, start + days_in_month(year, month)
     if unit == "year":
-        return date(today.year - back, 1, 1), date(today.year - back + 1, 1, 1)
-    if unit == "day":
-        return today - timedelta(back), today + timedelta(1)
-    return None
+        return day_of(year - back, 1, 1), day_of(year - back + 1, 1, 1)
+    return (today - back, today + 1) if unit == "day" else None
 
 
-def _month(month: int, year: str | None, today: date) -> tuple[date, date]:
+def _month(month: int, year: str | None, today: int) -> tuple[int, int]:
     """Give a month; without a year the newest that has begun."""
-    of = int(year) if year else today.year - (month > today.month)
-    start = date(of, month, 1)
-    return start, start + timedelta(calendar.monthrange(of, month)[1])
+    this_year, this_month, _ = civil(today)
+    of = int(year) if year else this_year - (month > this_month)
+    start = day_of(of, month, 1)
+    return start, start + days_in_month(of, month)
 
 
-def _named(text: str, today: date) -> Stretch | None:
+def _named(text: str, today: int) -> Stretch | None:
     """Read a day by its date: "on 3 March", "2026-03-04"."""
     for match in DATE.finditer(text):
         groups = {key[0]: value for key, value in match.groupdict().items() if value}
         said = groups.get("m", "").lower()
         month = MONTHS.get(said) or (int(said) if said.isdigit() else 0)
+        year, of_month = int(groups.get("y", civil(today)[0])), int(groups.get("d", 0))
         try:
-            day = date(int(groups.get("y", today.year)), month, int(groups.get("d", 0)))
+            day = day_of(year, month, of_month)
+            if "y" not in groups and day > today:
+                day = day_of(year - 1, month, of_month)
         except ValueError:
             continue
-        if "y" not in groups and day > today:
-            day = day.replace(year=today.year - 1)
-        return _stretch((day, day + timedelta(1)), "")
+        return _stretch((day, day + 1), "")
     return None
