@@ -125,17 +125,20 @@ class Meter:
         self._empty_s = now_s
 
     def sent(self, amount: float, now_s: float) -> None:
-        """A call goes that takes `amount`."""
+        """A call goes that takes `amount`; without a bucket it is only counted."""
+        bucket, returns = self.bucket, self._returns
         self.controller.sent(amount)
-        if self.bucket is not None:
+        if bucket is None:
+            return
+        if returns.at_s <= now_s:
             self._passed(now_s)
-            self.bucket.take(amount, now_s)
-            self.used.add(amount, now_s)
-            self._returns.watch.taken(amount, now_s)
-            if self._returns.at_s < inf or self._returns.watch.windowed:
-                self._expect(now_s)
-            if self._heard:
-                self._mirror.note(self.bucket.level(now_s), amount, now_s)
+        bucket.take(amount, now_s)
+        self.used.add(amount, now_s)
+        returns.watch.taken(amount, now_s)
+        if returns.at_s < inf or returns.watch.windowed:
+            self._expect(now_s)
+        if self._heard:
+            self._mirror.note(bucket.level(now_s), amount, now_s)
 
     def held_back(self, amount: float, now_s: float) -> None:
         """A call of `amount` waits for this."""
@@ -148,8 +151,8 @@ class Meter:
         """A call that took `reserved` really used `used`."""
         self._refusals = 0
         if reserved != used:
-            self.controller.corrected(used - reserved)
-            if self.bucket is None or self._heard:
+            self.controller.total += used - reserved
+            if self._heard:
                 used = self._refunds.ended(reserved, used)
             self._settle(reserved, used, now_s)
 

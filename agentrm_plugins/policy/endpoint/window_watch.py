@@ -55,6 +55,9 @@ class Shape(StrEnum):
     SLIDING = "sliding"
 
 
+_WINDOWED = frozenset({Shape.WINDOW, Shape.FIXED, Shape.SLIDING})
+
+
 class Return(NamedTuple):
     """When something is back, and how much is there then at least."""
 
@@ -67,7 +70,7 @@ class WindowWatch:
     """What is known of one limit's window.
 
     Attributes:
-        shape: How what was taken comes back, as far as it is known.
+        windowed: Whether nothing comes back but at certain moments.
         window_s: Seconds of the window.
     """
 
@@ -80,14 +83,15 @@ class WindowWatch:
         "_low",
         "_low_bucket",
         "_most",
+        "_shape",
         "_sharp",
         "_sure",
         "_taken",
         "_tested_s",
         "_total",
         "_unit",
-        "shape",
         "window_s",
+        "windowed",
     )
 
     def __init__(self) -> None:
@@ -112,9 +116,14 @@ class WindowWatch:
         self._last_s = from_s
 
     @property
-    def windowed(self) -> bool:
-        """Whether nothing comes back but at certain moments."""
-        return self.shape in {Shape.WINDOW, Shape.FIXED, Shape.SLIDING}
+    def shape(self) -> Shape:
+        """How what was taken comes back, as far as it is known."""
+        return self._shape
+
+    @shape.setter
+    def shape(self, shape: Shape) -> None:
+        self._shape = shape
+        self.windowed = shape in _WINDOWED
 
     @property
     def total(self) -> float:
