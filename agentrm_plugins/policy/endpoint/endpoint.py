@@ -311,11 +311,13 @@ class Endpoint:
         for resource in meant:  # It says so, and means it.
             self.doubt.refused(resource, now_s)
         blamed = self.blame.of(report, sent, self.meters, now_s)
-        cut = []
+        said, cut = report.limits(), []
         for resource, meter in self.meters.items():
             if resource not in blamed:
                 meter.controller.taken_back(sent.amounts[resource], sent.at_s)
-            elif meter.refused(sent.amounts[resource], sent.at_s, report.retry_after_s, now_s):
+            elif meter.refused(
+                sent.amounts[resource], said.get(resource), report.retry_after_s, sent.at_s, now_s
+            ):
                 cut.append(resource)
                 self.news.append(Change(resource, "cut"))
         if cut:
