@@ -34,12 +34,18 @@ from agentrm_plugins.context.recall.rank import (
     Hit,
     answers,
     fused,
-    idf,
     ranked,
     weights_of,
 )
 from agentrm_plugins.context.recall.when import stretch_of
-from agentrm_plugins.context.recall.wider import LITTLE, again, asked_without, dated, most_covered
+from agentrm_plugins.context.recall.wider import (
+    again,
+    all_weights,
+    asked_without,
+    dated,
+    found_little,
+    most_covered,
+)
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.types.message import Message, plain_text
 
@@ -224,18 +230,17 @@ class Recaller:
             there = 0 <= seq < end and seq not in skip
             return there and state.entries[seq].role in _SAYING and not state.entries[seq].calls
 
+        asks = query.asks >= MOSTLY
         most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
         with self._lock:
             index = self._index_of()
-            steps = MOST_STEPS if anchor < 0 or query.asks >= MOSTLY else BESIDE_STEPS
+            steps = MOST_STEPS if anchor < 0 or asks else BESIDE_STEPS
             wide, corpus = self._search(index, query.terms, min(COARSE, 3 * most), end, steps)
             shown = self._shown(state, query, corpus, skip, index)
             hits = ranked(query, wide, corpus)
             hits = self._with_meaning(text, hits, index, end)
-            weights = {term: idf(corpus, term) for term in query.terms}
-            known = sum(weights[t] for t in query.terms if corpus.containing[t])
-            little = most_covered(wide) * known < LITTLE * sum(weights.values())
-            if query.asks >= MOSTLY and little:
+            weights = all_weights(query, corpus) if asks else weights_of(query.terms, corpus)
+            if asks and found_little(wide, weights, corpus):
                 hits = again(query, hits, index, most, end)
             if stretch is not None:
                 said = {e.seq: e.at_s for e in state.entries[:end] if e.role in _SAYING}
@@ -244,7 +249,7 @@ class Recaller:
         texts = self._texts.read(state, best)
         found = _weighed(query, [self._found(state, unit, texts) for unit in best[:READ]])
         seen = max((one.covered for one in shown), default=0.0)
-        if anchor >= 0 and query.asks < MOSTLY and seen >= most_covered(wide):
+        if anchor >= 0 and not asks and seen >= most_covered(wide):
             room_tokens //= 2  # the talk goes on about what is in view
         if anchor >= 0 and told_already(state, query, weights, found):
             return None

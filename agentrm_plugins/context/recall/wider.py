@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.query import Query
-from agentrm_plugins.context.recall.rank import Candidate, Corpus, Hit, fused, weights_of
+from agentrm_plugins.context.recall.rank import Candidate, Corpus, Hit, fused, idf, weights_of
 from agentrm_plugins.context.recall.when import Stretch
 
-__all__ = ["LITTLE", "again", "asked_without", "dated", "most_covered"]
+__all__ = ["again", "all_weights", "asked_without", "dated", "found_little", "most_covered"]
 
 SAID_THEN = 0.6
 FOUND_BY_TIME = 0.4
@@ -95,6 +95,17 @@ def _bridges(query: Query, hits: Sequence[Hit], index: Index) -> frozenset[str]:
     rare = [term for term in fresh if _BOTH_ENDS <= corpus.containing[term] <= most]
     weights = weights_of(rare, corpus)
     return frozenset(sorted(rare, key=lambda term: (-weights[term], term))[:_MOST_BRIDGES])
+
+
+def all_weights(query: Query, corpus: Corpus) -> dict[str, float]:
+    """Weigh the words of a question, those that nobody said yet as well: they are asked for too."""
+    return {term: idf(corpus, term) for term in query.terms}
+
+
+def found_little(found: Sequence[Candidate], weights: Mapping[str, float], corpus: Corpus) -> bool:
+    """Whether the best passage holds less than `LITTLE` of all that is asked for."""
+    known = sum(weight for term, weight in weights.items() if corpus.containing.get(term))
+    return most_covered(found) * known < LITTLE * sum(weights.values())
 
 
 def most_covered(found: Sequence[Candidate]) -> float:
