@@ -18,9 +18,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.types.accounts import Recent
+
 if TYPE_CHECKING:
     from agentrm_plugins.config import LaneGroup
     from agentrm_plugins.types.accounts import Account, Tenant
+    from agentrm_plugins.types.histogram import Histogram
 
 __all__ = ["Group", "LanePool", "Seat"]
 
@@ -33,6 +36,7 @@ class Group:
         "busy",
         "capacity",
         "extra",
+        "grants",
         "guaranteed",
         "in_use",
         "lent",
@@ -40,8 +44,10 @@ class Group:
         "peak",
         "per_agent",
         "per_tenant",
+        "recent",
         "seats",
         "tenants",
+        "waits",
     )
 
     def __init__(self, config: LaneGroup) -> None:
@@ -55,6 +61,9 @@ class Group:
         self.extra = 0
         self.lent = 0
         self.peak = 0
+        self.grants = 0
+        self.waits: Histogram | None = None
+        self.recent = Recent()
         self.agents: dict[Account, int] = {}
         self.tenants: dict[Tenant, int] = {}
         self.seats: dict[Seat, None] = {}
