@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from agentrm_plugins.config import Config, SchedulerConfig
+from agentrm_plugins.config.fleet import Coordination
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.hosts import Host, MonotonicClock
 from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.hosts.clock import SleepAwareClock
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
 from agentrm_plugins.hosts.slot import Slot
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
         ShareConfig,
         TenantConfig,
     )
+    from agentrm_plugins.fleet import Exchanger
     from agentrm_plugins.hosts import Clock, EventStream
     from agentrm_plugins.types.calls import Priority, PriorityName
     from agentrm_plugins.types.provider import Provider
@@ -60,11 +64,20 @@ class AgentRM:
         config: The whole configuration; or leave it out and give single fields.
         clock: For tests: a `VirtualClock`. None is the machine's monotonic clock.
 
+        coordination: The Redis or Valkey through which processes share this configuration: a URL, a
+            synchronous client, or a `Coordination`. Lanes, limits and budgets are then the whole
+            fleet's. None is ``AGENTRM_COORDINATION`` of the environment; if there is none, or "",
+            this process is alone.
+        namespace: Who shares: all with the same name. None is ``AGENTRM_NAMESPACE``, or "default".
+
     All other arguments are the fields of `Config` and of its `SchedulerConfig`, under their names,
     for example ``lanes=8, order="fifo"``. None (of `endpoint_wait_timeout_s`: ...) is the default.
 
     Raises:
-        ConfigError: A field does not exist or has a value that it cannot have.
+        ConfigError: A field does not exist or has a value that it cannot have; or the server of
+            `coordination` refuses us.
+        CoordinatorUnavailable: That server was not reached, and nobody said how many processes
+            there are.
     """
 
     @suggesting
@@ -100,9 +113,16 @@ class AgentRM:
         shares: Sequence[ShareConfig] | None = None,
         prices: Mapping[str, Price] | None = None,
         providers: Sequence[Provider] | None = None,
+        coordination: Coordination | Any = None,
+        namespace: str | None = None,
     ) -> None:
         self.config = _configure(config, locals())
-        self._host = Host(self.config, clock or MonotonicClock())
+        shared = _coordination(coordination, namespace)
+        self._fleet: Exchanger | None = None
+        if shared is None:
+            self._host = Host(self.config, clock or MonotonicClock())
+        else:
+            self._host, self._fleet = _joined(self.config, shared, clock)
         self._core = Core(self._host)
 
     def __repr__(self) -> str:
@@ -263,6 +283,8 @@ class AgentRM:
             self._host.on_idle(idle.ring)
             idle.wait(drain_s)
         self._host.stop()
+        if self._fleet is not None:
+            self._fleet.close()
 
     async def aclose(self, drain_s: float = 0.0) -> None:
         """The same without blocking the event loop."""
@@ -275,6 +297,8 @@ class AgentRM:
                 async with asyncio.timeout(drain_s):
                     await idle.wait()
         self._host.stop()
+        if self._fleet is not None:
+            await asyncio.to_thread(self._fleet.close)
 
     def __enter__(self) -> Self:
         return self
@@ -292,6 +316,42 @@ class AgentRM:
 def _ring(loop: asyncio.AbstractEventLoop, idle: asyncio.Event) -> None:
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(idle.set)
+
+
+def _coordination(given: Any, namespace: str | None) -> Coordination | None:
+    """With whom limits are shared, from the arguments or the environment; None: with nobody."""
+    if isinstance(given, Coordination):
+        if namespace is not None:
+            raise ConfigError("namespace", namespace, "give it to Coordination(namespace=...)")
+        return given
+    server = os.environ.get("AGENTRM_COORDINATION", "") if given is None else given
+    if given is None and not server:
+        if namespace is not None:
+            raise ConfigError(
+                "namespace", namespace, "give coordination= too, or set AGENTRM_COORDINATION"
+            )
+        return None
+    name = os.environ.get("AGENTRM_NAMESPACE") or "default" if namespace is None else namespace
+    return Coordination(server, name)
+
+
+def _joined(
+    config: Config, coordination: Coordination, clock: Clock | None
+) -> tuple[Host, Exchanger]:
+    """A host whose limits are shared, and who sees to that."""
+    from agentrm_plugins.fleet import Exchanger
+
+    if clock is not None and not clock.real:
+        raise ConfigError(
+            "clock", type(clock).__name__, "a fleet's leases go by real time: leave the clock out"
+        )
+    for name in ("budgets", "shares"):
+        if getattr(config, name):
+            raise ConfigError(
+                name, "...", "a fleet does not share them yet: leave them out with coordination="
+            )
+    host = Host(config, clock or SleepAwareClock(), shared=True)
+    return host, Exchanger(host, coordination)
 
 
 def _configure(config: Config | None, given: dict[str, Any]) -> Config:

@@ -36,7 +36,8 @@ class Books:
     `tickets` are all calls that are not over, by number, `out` the effects of this step. `failing`
     are endpoints that everybody is to be turned away from, `left` the calls of which a nested one
     has ended; both are seen to in `Kernel.dispatch`. `hedges` are the second attempts that wait,
-    `at_work` the ticket that a step is being done to.
+    `at_work` the ticket that a step is being done to. `refusing`: a fleet cannot be reached, and
+    nobody is to go without it.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Books:
         "now_s",
         "out",
         "pool",
+        "refusing",
         "scheduler",
         "seq",
         "shares",
@@ -76,6 +78,7 @@ class Books:
         self.endpoints: dict[str, Endpoint] = {}
         self.counters = Counters()
         self.closed = False
+        self.refusing = False
         self.at_work = 0
         self.zombies = 0
         self.seq = 0

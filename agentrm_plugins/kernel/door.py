@@ -154,6 +154,10 @@ def _tick(_event: ev.Tick) -> None:
     """There is nothing in it."""
 
 
+def _ours(_event: ev.Supply | ev.Recall) -> None:
+    """It is made by a coordinator, which has checked what it was told."""
+
+
 _LOOKS: dict[type, Callable[[Any], None]] = {
     ev.Submit: _submit,
     ev.Withdraw: _withdraw,
@@ -165,4 +169,6 @@ _LOOKS: dict[type, Callable[[Any], None]] = {
     ev.EndAgent: _end_agent,
     ev.Close: _close,
     ev.Tick: _tick,
+    ev.Supply: _ours,
+    ev.Recall: _ours,
 }
