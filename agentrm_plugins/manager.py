@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from agentrm_plugins.config import Config, SchedulerConfig
-from agentrm_plugins.config.fleet import Coordination
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.fleet.joining import coordination_of, join
 from agentrm_plugins.hosts import Host, MonotonicClock
 from agentrm_plugins.hosts.bell import Bell
-from agentrm_plugins.hosts.clock import SleepAwareClock
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
 from agentrm_plugins.hosts.slot import Slot
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.config import (
         BreakerConfig,
         BudgetConfig,
+        Coordination,
         EndpointConfig,
         LaneGroup,
         LeaseConfig,
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
         ShareConfig,
         TenantConfig,
     )
-    from agentrm_plugins.fleet import Exchanger
+    from agentrm_plugins.fleet.exchanger import Exchanger
     from agentrm_plugins.hosts import Clock, EventStream
+    from agentrm_plugins.telemetry.recording import Recorder, Recording
     from agentrm_plugins.types.calls import Priority, PriorityName
     from agentrm_plugins.types.provider import Provider
     from agentrm_plugins.types.statistics import Statistics
@@ -63,7 +65,8 @@ class AgentRM:
     Args:
         config: The whole configuration; or leave it out and give single fields.
         clock: For tests: a `VirtualClock`. None is the machine's monotonic clock.
-
+        record: The path of a file to which every event is written as a line of JSON, or a
+            `Recording(path, ...)`. `agentrm_plugins.telemetry.read_events` reads it.
         coordination: The Redis or Valkey through which processes share this configuration: a URL, a
             synchronous client, or a `Coordination`. Lanes, limits and budgets are then the whole
             fleet's. None is ``AGENTRM_COORDINATION`` of the environment; if there is none, or "",
@@ -115,19 +118,34 @@ class AgentRM:
         providers: Sequence[Provider] | None = None,
         coordination: Coordination | Any = None,
         namespace: str | None = None,
+        record: str | os.PathLike[str] | Recording | None = None,
     ) -> None:
         self.config = _configure(config, locals())
-        shared = _coordination(coordination, namespace)
+        shared = coordination_of(coordination, namespace)
         self._fleet: Exchanger | None = None
         if shared is None:
             self._host = Host(self.config, clock or MonotonicClock())
         else:
-            self._host, self._fleet = _joined(self.config, shared, clock)
+            self._host, self._fleet = join(self.config, shared, clock)
         self._core = Core(self._host)
+        self._recorder = None if record is None else self._recording(record)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
         return f"<AgentRM lanes={self.config.lanes} order={self.config.scheduler.order}: {state}>"
+
+    def _recording(self, given: object) -> Recorder:
+        """Write every event from here on to a file."""
+        from agentrm_plugins.telemetry.recording import Recorder, recording_of
+        from agentrm_plugins.telemetry.samples import sampled
+
+        mine = weakref.ref(self)
+
+        def sample() -> dict[str, Any]:
+            rm = mine()
+            return {} if rm is None else sampled(rm.statistics(agents=False))
+
+        return Recorder(self._host, recording_of(given), sample)
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -276,8 +294,7 @@ class AgentRM:
         Args:
             drain_s: Seconds to wait for running calls to end; 0 does not wait.
         """
-        if not self.closed:
-            self._host.close()
+        self._close()
         if drain_s > 0:
             idle = Bell()
             self._host.on_idle(idle.ring)
@@ -285,11 +302,19 @@ class AgentRM:
         self._host.stop()
         if self._fleet is not None:
             self._fleet.close()
+        if self._recorder is not None:
+            self._recorder.join()
+
+    def _close(self) -> None:
+        """Refuse who comes; whoever only looks on ends with the last call."""
+        if not self.closed:
+            self._host.close()
+            if self._recorder is not None:
+                self._host.on_idle(self._recorder.finish)
 
     async def aclose(self, drain_s: float = 0.0) -> None:
         """The same without blocking the event loop."""
-        if not self.closed:
-            self._host.close()
+        self._close()
         if drain_s > 0:
             loop, idle = asyncio.get_running_loop(), asyncio.Event()
             self._host.on_idle(lambda: _ring(loop, idle))
@@ -299,6 +324,8 @@ class AgentRM:
         self._host.stop()
         if self._fleet is not None:
             await asyncio.to_thread(self._fleet.close)
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.join)
 
     def __enter__(self) -> Self:
         return self
@@ -316,42 +343,6 @@ class AgentRM:
 def _ring(loop: asyncio.AbstractEventLoop, idle: asyncio.Event) -> None:
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(idle.set)
-
-
-def _coordination(given: Any, namespace: str | None) -> Coordination | None:
-    """With whom limits are shared, from the arguments or the environment; None: with nobody."""
-    if isinstance(given, Coordination):
-        if namespace is not None:
-            raise ConfigError("namespace", namespace, "give it to Coordination(namespace=...)")
-        return given
-    server = os.environ.get("AGENTRM_COORDINATION", "") if given is None else given
-    if given is None and not server:
-        if namespace is not None:
-            raise ConfigError(
-                "namespace", namespace, "give coordination= too, or set AGENTRM_COORDINATION"
-            )
-        return None
-    name = os.environ.get("AGENTRM_NAMESPACE") or "default" if namespace is None else namespace
-    return Coordination(server, name)
-
-
-def _joined(
-    config: Config, coordination: Coordination, clock: Clock | None
-) -> tuple[Host, Exchanger]:
-    """A host whose limits are shared, and who sees to that."""
-    from agentrm_plugins.fleet import Exchanger
-
-    if clock is not None and not clock.real:
-        raise ConfigError(
-            "clock", type(clock).__name__, "a fleet's leases go by real time: leave the clock out"
-        )
-    for name in ("budgets", "shares"):
-        if getattr(config, name):
-            raise ConfigError(
-                name, "...", "a fleet does not share them yet: leave them out with coordination="
-            )
-    host = Host(config, clock or SleepAwareClock(), shared=True)
-    return host, Exchanger(host, coordination)
 
 
 def _configure(config: Config | None, given: dict[str, Any]) -> Config:
