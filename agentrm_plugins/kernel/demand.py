@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.config import Order
 from agentrm_plugins.kernel.selection import on_offer
-from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint
 from agentrm_plugins.types.calls import Priority
 from agentrm_plugins.types.fleet import Ask, Demand, EndpointDemand

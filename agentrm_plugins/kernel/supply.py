@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types.fleet import EndpointSupply
