@@ -27,6 +27,7 @@ from agentrm_plugins.kernel.observe_agents import busiest
 from agentrm_plugins.kernel.reaper import Reaper
 from agentrm_plugins.kernel.requeue import Requeue
 from agentrm_plugins.kernel.steps import Steps
+from agentrm_plugins.kernel.supply import Supplies
 from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.kernel.wait_queue import WaitQueue
 from agentrm_plugins.kernel.waits import Waits
@@ -53,14 +54,22 @@ class Kernel:
         config: The configuration.
         now_s: The time at which it begins.
         scheduler: Another order than the configured one.
+        shared: Whether a fleet shares its limits: then it has nothing until it is given something.
 
     `books` are its state; the other attributes are its parts.
     """
 
     def __init__(
-        self, config: Config, now_s: float = 0.0, scheduler: Scheduler | None = None
+        self,
+        config: Config,
+        now_s: float = 0.0,
+        scheduler: Scheduler | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
         books = self.books = Books(config, now_s, scheduler)
+        if shared:
+            books.pool.supply(0, {})
         self.clocks = Clocks(books)
         self.agents = Agents(books)
         self.endpoints = Endpoints(books, self.clocks)
@@ -90,6 +99,7 @@ class Kernel:
             lending=self.lending,
             late=self.late,
         )
+        self._supplies = Supplies(books, self.steps, self.endpoints, self.queue, self._reaper)
         self._mending = Mending(
             *(books, self.clocks, self.agents, self.endpoints, self.queue, self.nested, self.late)
         )
@@ -106,6 +116,8 @@ class Kernel:
             ev.Requeue: self.requeue.requeue,
             ev.Observe: self._observe,
             ev.Tick: self._tick,
+            ev.Supply: self._supplies.supply,
+            ev.Recall: self._supplies.recall,
         }
 
     def handle(self, now_s: float, *events: ev.Event) -> list[fx.Effect]:
@@ -126,6 +138,8 @@ class Kernel:
         books.now_s = max(books.now_s, now_s)
         out = books.out = []
         error: Exception | None = None
+        if books.pool.lease_s <= books.now_s:
+            self._supplies.lapse()
         if self._deadline_s <= books.now_s:
             error = self._try(self._expire)
         for event in events:
