@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import namedtuple
+from typing import Any, NamedTuple
 
 import openai
 import pytest
@@ -87,7 +87,9 @@ def rm():
     core.close()
 
 
-Seen = namedtuple("Seen", "got error")
+class Seen(NamedTuple):
+    got: Any
+    error: Exception | None
 
 
 def ask(loopback, rm, way, **request):
@@ -192,7 +194,7 @@ def test_langchains_own_error_comes_of_it(loopback, rm, way):
     loopback.always(200, body, **headers)
     bare = ChatOpenAI(model="m", base_url=f"{loopback.url}/v1", api_key="k")
     model = wrap_chat_model(bare, rm, retry=QUICK)
-    with pytest.raises(ValueError, match="Unexpected response type|No generation chunks"):
+    with pytest.raises(ValueError, match=r"Unexpected response type|No generation chunks"):
         model.invoke("go") if way == "invoke" else list(model.stream("go"))
     assert len(loopback.requests) == TRIES
 

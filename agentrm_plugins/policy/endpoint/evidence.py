@@ -31,7 +31,7 @@ _CODE_NAMES = ("code", "type", "status", "Code")
 # langchain-openai raises a failed response's error as the text of its object, and an error event's
 # as "code: message".
 _SHOWN_CODE = re.compile(
-    r"(?:ResponseError\(code='(?=[A-Za-z_]{3,64}')|(?=[a-z]+_[a-z_]{1,60}: ))([A-Za-z_]+)"
+    r"(?:ResponseError\(code='(?=[A-Za-z_]{3,64}')|(?=[a-z]{1,60}_[a-z_]{1,60}: ))([A-Za-z_]+)"
 )
 _NOTHING: Mapping[str, str] = {}
 
