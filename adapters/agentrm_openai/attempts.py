@@ -15,7 +15,7 @@ from openai._legacy_response import LegacyAPIResponse
 from openai._response import BaseAPIResponse
 
 from agentrm_openai.failed_answer import FailedAnswer, UnreadableAnswer, checked
-from agentrm_openai.pieces import watched, watched_async
+from agentrm_openai.pieces import Watched, WatchedAsync
 from agentrm_openai.said import text_of
 from agentrm_openai.usage import Tally, usage_of_body, used_or_estimated
 from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading, core_of
@@ -62,7 +62,7 @@ def _sent(one: Attempt, send: Callable[[], Any]) -> Any:
     answer = checked(send())
     stream = _stream_of(answer)
     if stream is not None:
-        pieces = watched(stream._iterator, one)
+        pieces = Watched(stream._iterator, one)
         chunks = Chunks(one, lambda: pieces, _READING, worker=False)
         try:
             stream._iterator = chunks.open().rest()
@@ -78,7 +78,7 @@ async def _sent_async(one: Attempt, send: Callable[[], Awaitable[Any]]) -> Any:
     answer = checked(await send())
     stream = _stream_of(answer)
     if stream is not None:
-        pieces = watched_async(stream._iterator, one)
+        pieces = WatchedAsync(stream._iterator, one)
         chunks = AsyncChunks(one, lambda: pieces, _READING)
         try:
             stream._iterator = (await chunks.open()).rest()

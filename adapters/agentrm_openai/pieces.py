@@ -7,18 +7,18 @@ that its consumer gets the event, as the SDK gives it, and the endpoint learns f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from agentrm_openai.failed_answer import FailedAnswer, error_in
 from agentrm_openai.said import text_of
 from agentrm_openai.usage import usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from agentrm_plugins.integration import Attempt
 
-__all__ = ["watched", "watched_async"]
+__all__ = ["Watched", "WatchedAsync"]
 
 
 class _Watch:
@@ -50,35 +50,57 @@ class _Watch:
         self._attempt.lease.fail(FailedAnswer(piece, error), spent)
 
 
-def watched(pieces: Iterator[Any], attempt: Attempt) -> Generator[Any, None, None]:
-    """The same pieces.
+class Watched:
+    """The same pieces. No generator: one that is being closed cannot be closed from within.
 
     Raises:
-        FailedAnswer: The answer failed before it said anything.
+        FailedAnswer: At the next piece: the answer failed before it said anything.
     """
-    watch = _Watch(attempt)
-    try:
-        for piece in pieces:
-            watch.look(piece)
-            yield piece
-    finally:
-        shut = getattr(pieces, "close", None)
+
+    __slots__ = ("_pieces", "_watch")
+
+    def __init__(self, pieces: Iterator[Any], attempt: Attempt) -> None:
+        self._pieces = pieces
+        self._watch = _Watch(attempt)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        piece = next(self._pieces)
+        self._watch.look(piece)
+        return piece
+
+    def close(self) -> None:
+        """End the SDK's own stream."""
+        shut = getattr(self._pieces, "close", None)
         if shut is not None:
             shut()
 
 
-async def watched_async(pieces: AsyncIterator[Any], attempt: Attempt) -> AsyncGenerator[Any, None]:
+class WatchedAsync:
     """The same in async code.
 
     Raises:
-        FailedAnswer: The answer failed before it said anything.
+        FailedAnswer: At the next piece: the answer failed before it said anything.
     """
-    watch = _Watch(attempt)
-    try:
-        async for piece in pieces:
-            watch.look(piece)
-            yield piece
-    finally:
-        shut = getattr(pieces, "aclose", None)
+
+    __slots__ = ("_pieces", "_watch")
+
+    def __init__(self, pieces: AsyncIterator[Any], attempt: Attempt) -> None:
+        self._pieces = pieces
+        self._watch = _Watch(attempt)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        piece = await anext(self._pieces)
+        self._watch.look(piece)
+        return piece
+
+    async def aclose(self) -> None:
+        """End the SDK's own stream."""
+        shut = getattr(self._pieces, "aclose", None)
         if shut is not None:
             await shut()
