@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.fleet.exchanger import Exchanger
     from agentrm_plugins.hosts import Clock, EventStream
     from agentrm_plugins.telemetry.recording import Recorder, Recording
+    from agentrm_plugins.telemetry.story import Story
     from agentrm_plugins.types.calls import Priority, PriorityName
     from agentrm_plugins.types.provider import Provider
     from agentrm_plugins.types.statistics import Statistics
@@ -110,6 +111,7 @@ class AgentRM:
         endpoint_wait_timeout_s: float | EllipsisType | None = ...,
         adaptive: bool | None = None,
         agent_idle_s: float | None = None,
+        max_idle_agents: int | None = None,
         endpoints: Mapping[str, EndpointConfig] | None = None,
         breaker: BreakerConfig | None = None,
         budgets: Sequence[BudgetConfig] | None = None,
@@ -250,12 +252,18 @@ class AgentRM:
 
     # -- looks ------------------------------------------------------------------------------
 
-    def statistics(self, *, agents: bool = True) -> Statistics:
+    def statistics(self, *, agents: bool | int = True) -> Statistics:
         """The state of the core, frozen.
 
         Args:
-            agents: Whether to list every agent; leave them out where there are very many.
+            agents: Whether to list every agent, or how many of the busiest: those that run and
+                wait, then those that called last. Where there are very many, give a number.
+
+        Raises:
+            ConfigError: A negative number of agents.
         """
+        if not isinstance(agents, bool):
+            check_whole("agents", agents, 0)
         host = self._host
         host.tick()  # so that what is seen is how things are now
 
@@ -275,9 +283,15 @@ class AgentRM:
         check_whole("capacity", capacity, 1, of="events")
         return self._host.subscribe(capacity)
 
-    def story(self, ticket: int) -> list[Any]:
-        """What has lately happened to one call, the oldest first."""
-        return self._host.read(lambda kernel: kernel.story(ticket))
+    def story(self, ticket: int) -> Story:
+        """What has lately happened to one call, and why it waited, the oldest first.
+
+        Print it, or iterate over it for the events. The core remembers its last 4,096 events;
+        a recording remembers all.
+        """
+        from agentrm_plugins.telemetry.story import story_of
+
+        return story_of(self._host.read(lambda kernel: kernel.history()), ticket)
 
     # -- end --------------------------------------------------------------------------------
 

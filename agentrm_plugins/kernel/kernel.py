@@ -23,6 +23,7 @@ from agentrm_plugins.kernel.lifecycle import Lifecycle
 from agentrm_plugins.kernel.mending import Mending
 from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
+from agentrm_plugins.kernel.observe_agents import busiest
 from agentrm_plugins.kernel.reaper import Reaper
 from agentrm_plugins.kernel.requeue import Requeue
 from agentrm_plugins.kernel.steps import Steps
@@ -156,6 +157,7 @@ class Kernel:
         if self.queue.count:
             deadline_s = min(deadline_s, books.scheduler.next_boost_s, self.queue.look_s)
         self._deadline_s = deadline_s
+        books.gauges.look(books.pool, books.now_s)
         if books.ledgers.crossed:
             self._tell_crossed()
         self._history.extend(out)
@@ -197,12 +199,14 @@ class Kernel:
         """When `handle` must be called again at the latest, in seconds; infinite for never."""
         return self._deadline_s
 
-    def statistics(self, *, agents: bool = True) -> Statistics:
+    def statistics(self, *, agents: bool | int = True) -> Statistics:
         """The state for people, frozen, as it was when something happened last.
 
-        Costs a look at each agent.
+        `agents` says how many of them are told of, the busiest first: a number, all or none.
         """
-        return observe(self.books, self.queue, agents=agents)
+        known = len(self.books.accounts)
+        most = (known if agents else 0) if isinstance(agents, bool) else min(agents, known)
+        return observe(self.books, self.queue, busiest(self.books, self.agents.idle, most))
 
     def validate(self) -> None:
         """Check every invariant.
@@ -215,6 +219,10 @@ class Kernel:
     def story(self, ticket: int) -> list[fx.Effect]:
         """What has lately happened to a ticket, the oldest first."""
         return [effect for effect in self._history if effect.ticket == ticket]
+
+    def history(self) -> list[fx.Effect]:
+        """What has lately happened, the oldest first."""
+        return list(self._history)
 
     def remember(self, told: list[fx.Effect]) -> None:
         """Let what happened beside the kernel stand in its history."""

@@ -272,6 +272,8 @@ class WaitQueue:
 
     def _count(self, ticket: Ticket) -> None:
         account = ticket.account
+        if not account.waiting:
+            self._books.gauges.waiting[account] = None
         account.waiting += 1
         account.tenant.waiting += 1
         self.waiting[ticket.group] += 1
@@ -280,6 +282,8 @@ class WaitQueue:
     def _uncount(self, ticket: Ticket) -> None:
         account = ticket.account
         account.waiting -= 1
+        if not account.waiting:
+            self._books.gauges.waiting.pop(account, None)
         account.tenant.waiting -= 1
         self.waiting[ticket.group] -= 1
         self.count -= 1

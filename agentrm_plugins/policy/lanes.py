@@ -19,11 +19,14 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.types.accounts import Recent
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agentrm_plugins.config import LaneGroup
     from agentrm_plugins.types.accounts import Account, Tenant
+    from agentrm_plugins.types.histogram import Histogram
 
 __all__ = ["Group", "LanePool", "Seat"]
 
@@ -36,6 +39,7 @@ class Group:
         "busy",
         "capacity",
         "extra",
+        "grants",
         "guaranteed",
         "in_use",
         "lent",
@@ -43,9 +47,11 @@ class Group:
         "peak",
         "per_agent",
         "per_tenant",
+        "recent",
         "seats",
         "taken",
         "tenants",
+        "waits",
     )
 
     def __init__(self, config: LaneGroup) -> None:
@@ -60,6 +66,9 @@ class Group:
         self.lent = 0
         self.peak = 0
         self.taken = 0
+        self.grants = 0
+        self.waits: Histogram | None = None
+        self.recent = Recent()
         self.agents: dict[Account, int] = {}
         self.tenants: dict[Tenant, int] = {}
         self.seats: dict[Seat, None] = {}
