@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import redis
-from agentrm_plugins import AgentRM
 from redis.cluster import RedisCluster
+
+from agentrm_plugins import AgentRM
 from tests.fleet.servers import Server
 from tests.fleet.test_servers import works
 from tests.hosts.worlds import wait_until
@@ -51,4 +52,4 @@ def test_a_fleet_on_a_cluster(cluster):
             assert works(first)
             assert works(second)
             assert first._fleet.statistics().outages == 0
-            wait_until(lambda: first._fleet.statistics().members == 2)  # noqa: B023
+            wait_until(lambda: first._fleet.statistics().members == 2)

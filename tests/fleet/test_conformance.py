@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 import pytest
+
 from agentrm_plugins import AgentRM, Coordination
 from agentrm_plugins.hosts import VirtualClock
 from tests.hosts.test_conformance import *  # noqa: F403 - the very same tests

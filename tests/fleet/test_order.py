@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+
 from agentrm_plugins import (
     AgentRM,
     BreakerConfig,
@@ -35,7 +36,9 @@ class Fleet:
     def join(self, number=2, **settings):
         fresh = [AgentRM(coordination=self.terms, **settings) for _ in range(number)]
         self.cores += fresh
-        wait_until(lambda: all(c._fleet.statistics().members == len(self.cores) for c in fresh[-1:]))
+        wait_until(
+            lambda: all(c._fleet.statistics().members == len(self.cores) for c in fresh[-1:])
+        )
         return fresh
 
     def go(self, work, *arguments):
@@ -130,7 +133,7 @@ def test_a_guarantee_holds_across_processes(fleet):
 
 
 def test_nested_calls_untie_across_processes(fleet):
-    """Parents of two processes hold every lane, and each waits for a call of its own: no deadlock."""
+    """Parents of two processes hold every lane, each waits for a call of its own: no deadlock."""
     first, second = fleet.join(2, lanes=2)
     inside = threading.Barrier(2)
 

@@ -9,6 +9,7 @@ import traceback
 
 import pytest
 import redis
+
 from agentrm_plugins import AgentRM, ConfigError, Coordination, CoordinatorUnavailable
 from agentrm_plugins.fleet import link
 from tests.fleet.servers import Server, free_port
@@ -79,7 +80,7 @@ def test_without_the_setting_nothing_is_imported(monkeypatch):
 def test_a_namespace_alone_is_a_mistake(monkeypatch):
     """Who names a namespace means a fleet."""
     monkeypatch.delenv("AGENTRM_COORDINATION", raising=False)
-    with pytest.raises(ConfigError, match="namespace='prod'.*coordination"):
+    with pytest.raises(ConfigError, match=r"namespace='prod'.*coordination"):
         AgentRM(namespace="prod")
 
 
@@ -184,7 +185,7 @@ def test_a_missing_permission_is_named(own_server):
     client = own_server.client()
     client.execute_command("ACL", "SETUSER", "poor", "on", f">{SECRET}", "~*", "-@all", "+ping")
     url = f"redis://poor:{SECRET}@127.0.0.1:{own_server.port}/0"
-    with pytest.raises(ConfigError, match="NOPERM.*ACL SETUSER.*evalsha") as caught:
+    with pytest.raises(ConfigError, match=r"NOPERM.*ACL SETUSER.*evalsha") as caught:
         AgentRM(coordination=url)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
