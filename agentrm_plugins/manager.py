@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from agentrm_plugins.config.arguments import configured, updated
-from agentrm_plugins.errors import ClosedError
+from agentrm_plugins.errors import ClosedError, ConfigError
+from agentrm_plugins.fleet.joining import coordination_of, join
 from agentrm_plugins.hosts import Host, MonotonicClock
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.core import Core
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         BreakerConfig,
         BudgetConfig,
         Config,
+        Coordination,
         EndpointConfig,
         LaneGroup,
         LeaseConfig,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         ShareConfig,
         TenantConfig,
     )
+    from agentrm_plugins.fleet.exchanger import Exchanger
     from agentrm_plugins.hosts import Clock, EventStream
     from agentrm_plugins.telemetry.recording import Recorder, Recording
     from agentrm_plugins.telemetry.server import MonitorServer
@@ -67,12 +70,20 @@ class AgentRM:
         record: The path of a file to which every event is written as a line of JSON, or a
             `Recording(path, ...)`. `agentrm_plugins.telemetry.read_events` reads it.
         monitor: Whether a local socket is opened, which only this user may use, for `agentrm top`.
+        coordination: The Redis or Valkey through which processes share this configuration: a URL, a
+            synchronous client, or a `Coordination`. Lanes, limits and budgets are then the whole
+            fleet's. None is ``AGENTRM_COORDINATION`` of the environment; if there is none, or "",
+            this process is alone.
+        namespace: Who shares: all with the same name. None is ``AGENTRM_NAMESPACE``, or "default".
 
     All other arguments are the fields of `Config` and of its `SchedulerConfig`, under their names,
     for example ``lanes=8, order="fifo"``. None (of `endpoint_wait_timeout_s`: ...) is the default.
 
     Raises:
-        ConfigError: A field does not exist or has a value that it cannot have.
+        ConfigError: A field does not exist or has a value that it cannot have; or the server of
+            `coordination` refuses us.
+        CoordinatorUnavailable: That server was not reached, and nobody said how many processes
+            there are.
     """
 
     @suggesting
@@ -109,11 +120,18 @@ class AgentRM:
         shares: Sequence[ShareConfig] | None = None,
         prices: Mapping[str, Price] | None = None,
         providers: Sequence[Provider] | None = None,
+        coordination: Coordination | Any = None,
+        namespace: str | None = None,
         record: str | os.PathLike[str] | Recording | None = None,
         monitor: bool = False,
     ) -> None:
         self.config = configured(config, locals())
-        self._host = Host(self.config, clock or MonotonicClock())
+        shared = coordination_of(coordination, namespace)
+        self._fleet: Exchanger | None = None
+        if shared is None:
+            self._host = Host(self.config, clock or MonotonicClock())
+        else:
+            self._host, self._fleet = join(self.config, shared, clock)
         self._core = Core(self._host)
         self._updating = threading.Lock()
         self._recorder = None if record is None else self._recording(record)
@@ -288,6 +306,9 @@ class AgentRM:
             raise ClosedError("this AgentRM is closed; make a new one")
         with self._updating:
             made = updated(self.config, config, given)
+            if self._fleet is not None and made != self.config:
+                way = "a fleet's lanes and limits are shared; start its processes with the new ones"
+                raise ConfigError("coordination", type(made).__name__, way)
             self._host.ask(Reconfigure(made, hints))
             self.config = self._host.config = made
             self._core.regroup()
@@ -337,7 +358,8 @@ class AgentRM:
             left = {agent_key(*key): times for key, times in host.abandoned.items()}
             return replace(found, abandoned=left)
 
-        return replace(host.read(look), events_dropped=host.events_dropped)
+        fleet = None if self._fleet is None else self._fleet.statistics()
+        return replace(host.read(look), events_dropped=host.events_dropped, fleet=fleet)
 
     def events(self, capacity: int = 10_000) -> EventStream:
         """A stream of what happens from here on, bounded to the newest `capacity` events.
@@ -379,6 +401,8 @@ class AgentRM:
             self._host.on_idle(idle.ring)
             idle.wait(drain_s)
         self._host.stop()
+        if self._fleet is not None:
+            self._fleet.close()
         if self._recorder is not None:
             self._recorder.join()
 
@@ -401,6 +425,8 @@ class AgentRM:
                 async with asyncio.timeout(drain_s):
                     await idle.wait()
         self._host.stop()
+        if self._fleet is not None:
+            await asyncio.to_thread(self._fleet.close)
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.join)
 

@@ -37,7 +37,8 @@ class Books:
     `tickets` are all calls that are not over, by number, `out` the effects of this step. `failing`
     are endpoints that everybody is to be turned away from, `left` the calls of which a nested one
     has ended; both are seen to in `Kernel.dispatch`. `hedges` are the second attempts that wait,
-    `at_work` the ticket that a step is being done to, `gauges` what only people read.
+    `at_work` the ticket that a step is being done to, `gauges` what only people read. `refusing`:
+    a fleet cannot be reached, and nobody is to go without it.
     """
 
     __slots__ = (
@@ -56,6 +57,7 @@ class Books:
         "now_s",
         "out",
         "pool",
+        "refusing",
         "scheduler",
         "seq",
         "shares",
@@ -79,6 +81,7 @@ class Books:
         self.counters = Counters()
         self.gauges = Gauges(now_s)
         self.closed = False
+        self.refusing = False
         self.at_work = 0
         self.zombies = 0
         self.seq = 0

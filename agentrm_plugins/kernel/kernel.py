@@ -28,6 +28,7 @@ from agentrm_plugins.kernel.reaper import Reaper
 from agentrm_plugins.kernel.reconfigure import Reconfigure
 from agentrm_plugins.kernel.requeue import Requeue
 from agentrm_plugins.kernel.steps import Steps
+from agentrm_plugins.kernel.supply import Supplies
 from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.kernel.wait_queue import WaitQueue
 from agentrm_plugins.kernel.waits import Waits
@@ -54,14 +55,22 @@ class Kernel:
         config: The configuration.
         now_s: The time at which it begins.
         scheduler: Another order than the configured one.
+        shared: Whether a fleet shares its limits: then it has nothing until it is given something.
 
     `books` are its state; the other attributes are its parts.
     """
 
     def __init__(
-        self, config: Config, now_s: float = 0.0, scheduler: Scheduler | None = None
+        self,
+        config: Config,
+        now_s: float = 0.0,
+        scheduler: Scheduler | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
         books = self.books = Books(config, now_s, scheduler)
+        if shared:
+            books.pool.supply(0, {})
         self.clocks = Clocks(books)
         self.agents = Agents(books)
         self.endpoints = Endpoints(books, self.clocks)
@@ -91,13 +100,18 @@ class Kernel:
             lending=self.lending,
             late=self.late,
         )
+        self._supplies = Supplies(books, self.steps, self.endpoints, self.queue, self._reaper)
         self._mending = Mending(
             *(books, self.clocks, self.agents, self.endpoints, self.queue, self.nested, self.late)
         )
-        changes = Reconfigure(books, self.agents, self.endpoints, self.queue, self.clocks)
         self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
-        self._handlers: dict[type, Callable[[Any], bool]] = {
+        self._handlers = self._handled_by(calls)
+
+    def _handled_by(self, calls: Lifecycle) -> dict[type, Callable[[Any], bool]]:
+        """Who sees to each kind of event."""
+        changes = Reconfigure(self.books, self.agents, self.endpoints, self.queue, self.clocks)
+        return {
             ev.Submit: calls.submit,
             ev.Withdraw: calls.withdraw,
             ev.Beat: calls.beat,
@@ -110,6 +124,8 @@ class Kernel:
             ev.Reconfigure: changes.reconfigure,
             ev.Drain: changes.drain,
             ev.Tick: self._tick,
+            ev.Supply: self._supplies.supply,
+            ev.Recall: self._supplies.recall,
         }
 
     def handle(self, now_s: float, *events: ev.Event) -> list[fx.Effect]:
@@ -130,6 +146,8 @@ class Kernel:
         books.now_s = max(books.now_s, now_s)
         out = books.out = []
         error: Exception | None = None
+        if books.pool.lease_s <= books.now_s:
+            self._supplies.lapse()
         if self._deadline_s <= books.now_s:
             error = self._try(self._expire)
         for event in events:

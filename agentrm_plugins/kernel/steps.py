@@ -175,6 +175,8 @@ class Steps:
         assert seat is not None  # noqa: S101 - every running ticket has one, or has lent it
         free = books.pool.leave(seat)
         ticket.seat = None
+        if books.pool.slice_s <= books.now_s and free:
+            books.pool.withhold(seat.group)
         if free and queue.count:
             queue.unseated(seat.account, seat.group, books.now_s)
             queue.reprice(seat.account.tenant)

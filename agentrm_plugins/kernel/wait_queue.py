@@ -113,7 +113,7 @@ class WaitQueue:
             return ticket
         self._withhold(bid)
         self.turn += 1
-        bid.turn = self.turn
+        bid.turn, bid.turn_s = self.turn, now_s
         self._offer(bid, now_s)
         return ticket
 
@@ -140,6 +140,7 @@ class WaitQueue:
         self._enqueue(ticket, bid)
         if ticket.turn:
             bid.turn = min(bid.turn, ticket.turn)
+            bid.turn_s = 0.0  # it had its turn: what counts is when the call came
         self._offer(bid, now_s, first=kept)
 
     def sleep(self, ticket: Ticket) -> None:

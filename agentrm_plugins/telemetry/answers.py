@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agentrm_plugins.config import BudgetConfig, EndpointConfig, LaneGroup, TenantConfig
 from agentrm_plugins.errors import ConfigError
@@ -17,9 +17,6 @@ from agentrm_plugins.types.calls import parse_priority
 from agentrm_plugins.types.checks import check_name, check_whole
 from agentrm_plugins.types.statistics import agent_key
 
-if TYPE_CHECKING:
-    from agentrm_plugins.manager import AgentRM
-
 __all__ = ["SCHEMA", "VERSION", "answer", "hello", "plain_config"]
 
 SCHEMA = "agentrm.monitor"
@@ -27,7 +24,7 @@ VERSION = 1
 _AGENTS = 100
 
 
-def hello(rm: AgentRM, number: int) -> dict[str, Any]:
+def hello(rm: Any, number: int) -> dict[str, Any]:
     """What a client hears first."""
     config, seen = rm.config, rm.statistics(agents=False)
     return {
@@ -46,7 +43,7 @@ def hello(rm: AgentRM, number: int) -> dict[str, Any]:
     }
 
 
-def answer(rm: AgentRM, request: dict[str, Any]) -> Any:
+def answer(rm: Any, request: dict[str, Any]) -> Any:
     """The result of a request.
 
     Raises:
@@ -61,16 +58,16 @@ def answer(rm: AgentRM, request: dict[str, Any]) -> Any:
     return act(rm, request)
 
 
-def _statistics(rm: AgentRM, request: dict[str, Any]) -> Any:
+def _statistics(rm: Any, request: dict[str, Any]) -> Any:
     return rm.statistics(agents=check_whole("agents", request.get("agents", _AGENTS), 0)).to_dict()
 
 
-def _story(rm: AgentRM, request: dict[str, Any]) -> Any:
+def _story(rm: Any, request: dict[str, Any]) -> Any:
     ticket = check_whole("ticket", request.get("ticket"), 0)
     return [plain_event(event) for event in rm.story(ticket)]
 
 
-def _config(rm: AgentRM, _: dict[str, Any]) -> Any:
+def _config(rm: Any, _: dict[str, Any]) -> Any:
     return plain_config(rm.config)
 
 
@@ -81,13 +78,13 @@ def _who(request: dict[str, Any]) -> tuple[str, str]:
     return str(agent), str(tenant)
 
 
-def _end(rm: AgentRM, request: dict[str, Any]) -> Any:
+def _end(rm: Any, request: dict[str, Any]) -> Any:
     agent, tenant = _who(request)
     rm.end_agent(agent, tenant=tenant)
     return {}
 
 
-def _drain(rm: AgentRM, request: dict[str, Any]) -> Any:
+def _drain(rm: Any, request: dict[str, Any]) -> Any:
     agent, tenant = _who(request)
     drain = request.get("drain", True)
     if not isinstance(drain, bool):
@@ -96,7 +93,7 @@ def _drain(rm: AgentRM, request: dict[str, Any]) -> Any:
     return {}
 
 
-def _prioritise(rm: AgentRM, request: dict[str, Any]) -> Any:
+def _prioritise(rm: Any, request: dict[str, Any]) -> Any:
     agent, tenant = _who(request)
     priority = parse_priority(request.get("priority"))
     if priority is None:
@@ -105,7 +102,7 @@ def _prioritise(rm: AgentRM, request: dict[str, Any]) -> Any:
     return {}
 
 
-def _update(rm: AgentRM, request: dict[str, Any]) -> Any:
+def _update(rm: Any, request: dict[str, Any]) -> Any:
     given = {name: value for name, value in request.items() if name not in {"id", "do"}}
     for name, make in _MADE.items():
         if name in given:
@@ -132,7 +129,7 @@ def _made(name: str, value: Any, make: Callable[..., Any]) -> Any:
         raise ConfigError(name, value, f"give objects with the fields of it ({error})") from None
 
 
-_ACTS: dict[str, Callable[[AgentRM, dict[str, Any]], Any]] = {
+_ACTS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "statistics": _statistics,
     "story": _story,
     "config": _config,

@@ -26,7 +26,6 @@ from agentrm_plugins.telemetry.socket_folder import socket_path
 
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.stream import EventStream
-    from agentrm_plugins.manager import AgentRM
 
 __all__ = ["MonitorServer"]
 
@@ -95,7 +94,7 @@ class MonitorServer:
         ConfigError: There is no folder for it that is the user's own.
     """
 
-    def __init__(self, rm: AgentRM) -> None:
+    def __init__(self, rm: Any) -> None:
         self._rm = weakref.ref(rm)
         self._number = rm._core.number  # noqa: SLF001 - of one house
         self._host = rm._host  # noqa: SLF001

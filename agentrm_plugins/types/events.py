@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage
+from agentrm_plugins.types.fleet import Recall, Supply
 from agentrm_plugins.types.verdicts import LimitReport, Verdict
-
-if TYPE_CHECKING:
-    from agentrm_plugins.config import Config
 
 __all__ = [
     "Beat",
@@ -18,10 +16,12 @@ __all__ = [
     "Event",
     "Idle",
     "Observe",
+    "Recall",
     "Reconfigure",
     "Requeue",
     "Settle",
     "Submit",
+    "Supply",
     "Tick",
     "Withdraw",
 ]
@@ -124,9 +124,9 @@ class EndAgent(NamedTuple):
 
 
 class Reconfigure(NamedTuple):
-    """The core takes another configuration, and `hints`: tenant, agent and its priority now."""
+    """The core takes another `Config`, or None, and `hints`: tenant, agent, its priority now."""
 
-    config: Config | None = None
+    config: Any = None
     hints: tuple[tuple[str, str, Priority | None], ...] = ()
 
 
@@ -161,4 +161,6 @@ Event = (
     | Drain
     | Tick
     | Close
+    | Supply
+    | Recall
 )
