@@ -272,7 +272,8 @@ class AgentRM:
             left = {agent_key(*key): times for key, times in host.abandoned.items()}
             return replace(found, abandoned=left)
 
-        return replace(host.read(look), events_dropped=host.events_dropped)
+        fleet = None if self._fleet is None else self._fleet.statistics()
+        return replace(host.read(look), events_dropped=host.events_dropped, fleet=fleet)
 
     def events(self, capacity: int = 10_000) -> EventStream:
         """A stream of what happens from here on, bounded to the newest `capacity` events.

@@ -17,11 +17,12 @@ from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
 from time import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
 from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
@@ -39,25 +40,12 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.effects import Effect
     from agentrm_plugins.types.events import Event
 
-__all__ = ["Coordinator", "Host"]
+__all__ = ["Host"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("agentrm")
 _ABANDONED = 1000  # names of agents that are remembered
 _HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
-
-
-class Coordinator(Protocol):
-    """Shares a host's limits with other processes."""
-
-    def ensure(self) -> None:
-        """A call comes: be at work. Must be quick."""
-
-    def notice(self, kernel: Kernel) -> None:
-        """Something happened in the kernel. Runs inside, so it must be quick and must not feed."""
-
-    def after_fork(self) -> None:
-        """In the child: begin as somebody else."""
 
 
 class _Read:
@@ -418,8 +406,9 @@ class Host:
         """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
         self._reset()
         self._streams = ()
-        if self.coordinator is not None:
-            self.coordinator.after_fork()
+        if self.coordinator is None:
+            self.coordinator = Forked(self)
+        self.coordinator.after_fork()
         for begin in self._forked:
             begin()
 

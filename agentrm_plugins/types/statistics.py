@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from agentrm_plugins.types.fleet_statistics import FleetStatistics
+
 __all__ = [
     "AgentStatistics",
     "EndpointStatistics",
@@ -309,6 +311,8 @@ class Statistics:
         calls: The calls that run, the oldest lease first.
         events_dropped: Events that a reader of the event stream was too slow for.
         agents: What is known of each agent, by `agent_key`; `agent` looks one up.
+        fleet: How this process stands among those that share its limits; None: it is alone. What
+            else is said here is of this process; `lanes` are those that it has just now.
         abandoned: Agents (by `agent_key`) that ended while something still went on for them, and
             how often: their client went away, or a call of theirs still waited. The newest
             thousand.
@@ -351,6 +355,7 @@ class Statistics:
     calls: tuple[RunningCall, ...] = ()
     events_dropped: int = 0
     abandoned: Mapping[str, int] = field(default_factory=dict)
+    fleet: FleetStatistics | None = None
     waits: WaitStatistics = field(default_factory=WaitStatistics)
     pressure: PressureStatistics = field(default_factory=PressureStatistics)
     sessions: Mapping[str, SessionStatistics] = field(default_factory=dict)
