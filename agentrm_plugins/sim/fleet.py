@@ -181,7 +181,11 @@ class _Worker:
             self._look(max(now_s, self.member.exchanged_s + self.member.gap_s))
         deadline_s = kernel.next_deadline()
         if deadline_s < inf and event.__class__ is not Tick:
-            world.at(deadline_s, lambda at_s: (self.alive and self.feed(at_s, Tick())) or None)
+            world.at(deadline_s, self._tick)
+
+    def _tick(self, now_s: float) -> None:
+        if self.alive:
+            self.feed(now_s, Tick())
 
     def _granted(self, effect: Granted, now_s: float) -> None:
         world, ticket, agent = self.world, effect.ticket, effect.agent
