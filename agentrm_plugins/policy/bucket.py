@@ -60,6 +60,8 @@ class Bucket:
         """Seconds until `amount` is there: 0 is now, infinite is never (larger than the bucket)."""
         if amount > self.capacity + _ROUNDING * self.capacity:
             return inf
+        if self._level >= amount:  # and time only adds to it
+            return 0.0
         missing = min(amount, self.capacity) - self.level(now_s)
         if missing <= _ROUNDING * max(1.0, amount):
             return 0.0
@@ -70,11 +72,11 @@ class Bucket:
 
     def take(self, amount: float, now_s: float) -> None:
         """Reserve `amount`, whether it is there or not."""
-        self._set(self.level(now_s) - amount, now_s)
+        self.shift(-amount, now_s)
 
     def settle(self, reserved: float, used: float, now_s: float) -> None:
         """The call that reserved `reserved` really used `used`."""
-        self._set(min(self.capacity, self.level(now_s) + reserved - used), now_s)
+        self.shift(reserved - used, now_s)
 
     def drain(self, now_s: float) -> None:
         """The server said no: nothing is there, whatever we believed."""
@@ -94,6 +96,11 @@ class Bucket:
     def shift(self, difference: float, now_s: float) -> None:
         """The account was wrong by `difference`; positive: there is more."""
         self._set(min(self.capacity, self.level(now_s) + difference), now_s)
+
+    @property
+    def coming(self) -> tuple[float, float] | None:
+        """When a fixed window refills, and up to which level; None if none is expected."""
+        return None if self._refill_at_s == inf else (self._refill_at_s, self._refill_to)
 
     def expect_refill(self, at_s: float, level: float) -> None:
         """A fixed window: at `at_s` the level rises to `level` at once."""

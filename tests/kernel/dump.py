@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.kernel.kernel import Kernel
 from agentrm_plugins.kernel.queues import LaneQueue
-from agentrm_plugins.kernel.states import State
-from agentrm_plugins.kernel.ticket import Ticket
+from agentrm_plugins.kernel.ticket import State, Ticket
 from agentrm_plugins.policy.leases import NEVER, Terms
 from agentrm_plugins.policy.order.agent_queue import AgentQueue
 from agentrm_plugins.policy.order.mlfq import Mlfq
@@ -138,6 +137,8 @@ def load(config: Config, state: dict[str, Any]) -> Kernel:
     _tie(kernel, state)
     _load_room(kernel, state)
     load_first(kernel, state["congestion"])
+    books = kernel.books
+    books.gauges.recount(books.tickets.values(), books.accounts.values())
     kernel.handle(kernel.books.now_s)  # Nothing is due, but when something will be is to be known.
     return kernel
 

@@ -84,6 +84,18 @@ class Breaker:
         self._probe_s = -inf
         self.state = BreakerState.CLOSED
 
+    @property
+    def cool_down_s(self) -> float:
+        """For how long it stays open now."""
+        return self._cool_down_s
+
+    def show(self, state: BreakerState, now_s: float, until_s: float, cool_down_s: float) -> None:
+        """Stand as somebody else says, who counts for a whole fleet: open for `until_s` more."""
+        self.state = state
+        if state is not BreakerState.CLOSED:
+            self._cool_down_s = cool_down_s
+            self._opened_s = self._probe_s = now_s + until_s - cool_down_s
+
     def time_until(self, now_s: float) -> float:
         """Seconds until a call may go; 0 is now. With a probe under way: until it is overdue."""
         if self.state is BreakerState.CLOSED:
@@ -123,10 +135,10 @@ class Breaker:
         return True
 
     def _count(self, failed: bool, now_s: float) -> bool:
-        number = now_s // self._slice_s
-        if not self._slices or self._slices[-1][0] != number:
-            self._slices.append([number, 0.0, 0.0])
-        self._slices[-1][1] += 1
+        number, slices = now_s // self._slice_s, self._slices
+        if not slices or slices[-1][0] != number:
+            slices.append([number, 0.0, 0.0])
+        slices[-1][1] += 1
         if not failed:
             return False  # good news opens nothing
         self._slices[-1][2] += 1
