@@ -16,15 +16,17 @@ import weakref
 from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
-from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.lease import Lease
+from agentrm_plugins.hosts.look import Look
+from agentrm_plugins.hosts.mending import finish, give_back
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
 from agentrm_plugins.kernel import Kernel
+from agentrm_plugins.kernel.outside import is_from_outside
 from agentrm_plugins.policy.endpoint.providers import PROVIDERS
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
 from agentrm_plugins.types.effects import Granted, Reaped, Refused, Settled, Suspected
@@ -43,19 +45,8 @@ __all__ = ["Host"]
 T = TypeVar("T")
 _LOG = logging.getLogger("agentrm")
 _ABANDONED = 1000  # names of agents that are remembered
+_TRIES = 100
 _HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
-
-
-class _Read:
-    """A look at the kernel, taken where nothing changes meanwhile."""
-
-    __slots__ = ("done", "error", "look", "value")
-
-    def __init__(self, look: Callable[[Kernel], Any]) -> None:
-        self.look = look
-        self.value: Any = None
-        self.error: Exception | None = None
-        self.done = Bell()
 
 
 class Host:
@@ -85,7 +76,7 @@ class Host:
         """A fresh kernel: at the beginning, and in the child after a fork."""
         self.kernel = Kernel(self.config, self._now())
         self.deadline_s = float("inf")
-        self._inbox: deque[Event | _Read] = deque()
+        self._inbox: deque[Event | Look] = deque()
         self._mutex = threading.RLock()
         self._inside = 0
         self._leases: dict[int, weakref.ref[Lease]] = {}
@@ -121,29 +112,57 @@ class Host:
         self.feed(Submit(number, call, parent, place_of, hedge_of))
         return lease
 
+    @property
+    def is_used(self) -> bool:
+        """Whether any call waits or runs."""
+        return bool(self._leases)
+
     def lease(self, ticket: int) -> Lease | None:
         """The lease of a call that waits or runs; None if it ended, was reaped or is nobody's."""
         reference = self._leases.get(ticket)
         return None if reference is None else reference()
 
-    def feed(self, event: Event | _Read) -> None:
+    def feed(self, event: Event | Look) -> None:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex
-        inbox.append(event)
-        while inbox and mutex.acquire(False):
-            if self._inside:  # by this very thread: we are a finaliser or a signal's handler
-                mutex.release()
-                return
-            self._inside = get_ident()
-            try:
+        try:
+            inbox.append(event)
+            if self._inside and self._inside == get_ident():
+                return  # we are a finaliser or a signal's handler
+            while inbox and mutex.acquire(False):
+                self._inside = get_ident()
                 self._drain(inbox)
-            finally:
                 self._inside = 0
                 mutex.release()
-            if self._callbacks:
-                self._run_callbacks()
-            if self._left:
-                self._tell_left()
+                if self._callbacks:
+                    self._run_callbacks()
+                if self._left:
+                    self._tell_left()
+        except BaseException:
+            self._interrupted()
+            raise
+
+    def _interrupted(self) -> None:
+        """An exception hit this thread in `feed`, out of nowhere: nothing is left half done."""
+        for _ in range(_TRIES):  # the next one may hit it here
+            try:
+                if self._inside == get_ident():
+                    finish(self.kernel, self._inbox, self._leases, self._callbacks)
+                    self._inside = 0
+                break
+            except BaseException:  # noqa: BLE001 - the first one is raised
+                _LOG.debug("interrupted again", exc_info=True)
+        if self._inside == get_ident():
+            self._inside = 0
+        give_back(self._mutex)
+        self.feed(Tick())
+
+    def sweep(self) -> None:
+        """Give back what vanished callers hold: an interrupt may have cut their finalisers."""
+        for number, reference in list(self._leases.items()):
+            if reference() is None:
+                self._leases.pop(number, None)
+                self.feed(Withdraw(number, "abandoned"))
 
     @property
     def is_inside(self) -> bool:
@@ -189,12 +208,13 @@ class Host:
         """A date has come."""
         self.feed(Tick())
 
-    def _drain(self, inbox: deque[Event | _Read]) -> None:
+    def _drain(self, inbox: deque[Event | Look]) -> None:
         kernel, now = self.kernel, self._now
         while inbox:
-            event = inbox.popleft()
-            if isinstance(event, _Read):
-                self._look(event)
+            event = inbox[0]  # it leaves when it is over: an interrupt may cut it
+            if isinstance(event, Look):
+                event.take(kernel)
+                inbox.popleft()
                 continue
             try:
                 effects = kernel.handle(now(), event)
@@ -206,6 +226,7 @@ class Host:
             for stream in self._streams:  # first, so that who is woken finds its own grant there
                 stream.push(effects)
             self._deliver(effects)
+            inbox.popleft()
         if self._on_idle and not kernel.books.counters.running:
             while self._on_idle:
                 self._on_idle.popleft()()
@@ -241,7 +262,9 @@ class Host:
     def _reap(self, effect: Effect) -> None:
         reference = self._leases.pop(effect.ticket, None)
         lease = reference() if reference is not None else None
-        if lease is not None and lease.note_reaped(effect):  # type: ignore[arg-type]
+        if lease is None:  # its caller has vanished, and an interrupt has cut its finaliser
+            self._inbox.append(Withdraw(effect.ticket, "abandoned"))
+        elif lease.note_reaped(effect):  # type: ignore[arg-type]
             self._callbacks.append(lease)
 
     def _suspect(self, effect: Effect) -> None:
@@ -273,7 +296,9 @@ class Host:
         """Call `tell(agent, tenant)` for each agent that is abandoned from here on."""
         self._listeners = (*self._listeners, tell)
 
-    def _report(self, event: Event | _Read, error: Exception) -> None:
+    def _report(self, event: Event | Look, error: Exception) -> None:
+        if is_from_outside(error):  # an alarm's, no bug of ours
+            raise error
         _LOG.error("the kernel failed on %r: %s", event.__class__.__name__, error, exc_info=error)
         ticket = getattr(event, "ticket", 0)
         if ticket in self.kernel.books.tickets:
@@ -295,6 +320,9 @@ class Host:
                 lease.run_callbacks()
             except Exception:  # noqa: BLE001 - the caller here has nothing to do with it
                 _LOG.exception("a callback of reaped call %d failed", lease.ticket)
+            except BaseException:
+                self._callbacks.append(lease)
+                raise
 
     # -- looks ------------------------------------------------------------------------------
 
@@ -302,20 +330,13 @@ class Host:
         """Look at the kernel while nothing changes. `look` must be quick and must not feed."""
         if self._inside == threading.get_ident():
             return look(self.kernel)  # a finaliser or a logger, inside already
-        request = _Read(look)
+        request = Look(look)
         self.feed(request)
         request.done.wait()
         if request.error is not None:
             raise request.error
         value: T = request.value
         return value
-
-    def _look(self, request: _Read) -> None:
-        try:
-            request.value = request.look(self.kernel)
-        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
-            request.error = error
-        request.done.ring()
 
     def subscribe(self, capacity: int) -> EventStream:
         """A new stream of all that happens from here on."""
@@ -336,7 +357,7 @@ class Host:
     # -- time and end -----------------------------------------------------------------------
 
     def _ring_at(self, deadline_s: float) -> None:
-        if self._pump is None:
+        if self._pump is None or not self._pump.alive:
             if self.closed:
                 return
             self._pump = Pump(self)

@@ -23,6 +23,7 @@ from agentrm_plugins.kernel.lifecycle import Lifecycle
 from agentrm_plugins.kernel.mending import Mending
 from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
+from agentrm_plugins.kernel.outside import is_from_outside
 from agentrm_plugins.kernel.reaper import Reaper
 from agentrm_plugins.kernel.requeue import Requeue
 from agentrm_plugins.kernel.states import State
@@ -53,7 +54,7 @@ class Kernel:
         now_s: The time at which it begins.
         scheduler: Another order than the configured one.
 
-    `books` are its state; the other attributes are its parts.
+    `books` are its state, `handled` the events of the last step; all else are its parts.
     """
 
     def __init__(
@@ -90,8 +91,10 @@ class Kernel:
             late=self.late,
         )
         self._mending = Mending(
-            *(books, self.clocks, self.agents, self.endpoints, self.queue, self.nested, self.late)
+            *(books, self.clocks, self.agents, self.endpoints, self.queue, self.nested, self.late),
+            self.waits,
         )
+        self.handled: tuple[ev.Event, ...] = ()
         self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._handlers: dict[type, Callable[[Any], bool]] = {
@@ -143,6 +146,7 @@ class Kernel:
             deadline_s = min(deadline_s, books.scheduler.next_boost_s, self.queue.look_s)
         self._deadline_s = deadline_s
         self._history.extend(out)
+        self.handled = events
         if error is not None:
             error.effects = out  # type: ignore[attr-defined]
             raise error
@@ -158,6 +162,8 @@ class Kernel:
 
     def _failed(self, error: Exception, what: str) -> Exception:
         """A step failed: what is to be raised, once others have gone on."""
+        if is_from_outside(error):
+            raise error
         books = self.books
         books.counters.failed += 1
         if isinstance(error, KernelBug):
@@ -176,6 +182,17 @@ class Kernel:
         except Exception as another:  # noqa: BLE001 - one failure is enough to raise
             self.books.counters.failed += 1
             error.add_note(f"and mending it failed: {another!r}")
+
+    def recount(self, half: int = 0) -> None:
+        """`handle` was cut by an exception from outside: nothing is left half done.
+
+        Call `handle` afterwards; `handled` are the events of the last one that was not cut.
+
+        Args:
+            half: The ticket whose submission was cut, to be submitted again if it is not known.
+        """
+        self._mending.recount(half)
+        self._deadline_s = -NEVER
 
     def next_deadline(self) -> float:
         """When `handle` must be called again at the latest, in seconds; infinite for never."""

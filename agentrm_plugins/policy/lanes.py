@@ -122,6 +122,15 @@ class LanePool:
         self.peak = 0
         self.groups = {config.name: Group(config) for config in groups}
 
+    def clear(self) -> None:
+        """No lane is in use: whoever has one takes it again."""
+        self.in_use = self.extra = self.lent = self.riders = 0
+        for group in self.groups.values():
+            group.in_use = group.busy = group.extra = group.lent = 0
+            group.agents.clear()
+            group.tenants.clear()
+            group.seats.clear()
+
     def free(self, group: Group) -> bool:
         """Whether a call of the group could start, ceilings aside."""
         return group.in_use < group.capacity and self.in_use < self.lanes
