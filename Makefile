@@ -26,7 +26,7 @@ DEEP_STAMP := $(DEEP_VENV)/.installed
 PROVIDERS_STAMP := $(PROVIDERS_VENV)/.installed
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
-LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing)
+LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing report dash)
 
 .PHONY: help setup test demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion format lock clean
 
@@ -110,7 +110,7 @@ coverage: $(STAMP) ## Require every line and branch of policy/ and kernel/ to be
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov=agentrm_plugins.policy \
 		--cov=agentrm_plugins.kernel --cov-branch --cov-fail-under=100 $(PYTEST_ARGS)
 
-bench: $(STAMP) ## Do the published experiments again: BENCH=paper, ablation, scale or story (half an hour).
+bench: $(STAMP) ## Do the published experiments again: BENCH=paper, hivemind, ablation, scale or story (an hour).
 	@$(BIN)/python -m benchmarks.published $(BENCH)
 
 bench-micro: $(STAMP) ## Measure what the core costs, beside its peers (some minutes).
@@ -132,9 +132,9 @@ lock: $(STAMP) ## Choose new exact versions (needs the package index).
 	@$(BIN)/uv pip compile requirements/bench.in -c requirements/dev.txt --upgrade $(LOCK_FLAGS) \
 		-o requirements/bench.txt
 	@$(BIN)/uv pip compile pyproject.toml requirements/deepagents.in \
-		--extra agents --extra demo --upgrade $(LOCK_FLAGS) -o requirements/deepagents.txt
+		--extra quickstart --upgrade $(LOCK_FLAGS) -o requirements/deepagents.txt
 	@$(BIN)/uv pip compile pyproject.toml requirements/providers.in \
-		--extra agents --extra demo --upgrade $(LOCK_FLAGS) -o requirements/providers.txt
+		--extra quickstart --upgrade $(LOCK_FLAGS) -o requirements/providers.txt
 	@$(BIN)/uv pip compile requirements/litellm.in --upgrade $(LOCK_FLAGS) -o requirements/litellm.txt
 
 clean: ## Remove what these targets made.

@@ -16,13 +16,14 @@ import weakref
 from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
+from time import time
 from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
 from agentrm_plugins.hosts.lease import Lease
-from agentrm_plugins.hosts.look import Look
-from agentrm_plugins.hosts.mending import finish, give_back
+from agentrm_plugins.hosts.look import Look, News
+from agentrm_plugins.hosts.mending import finish, give_back, is_within
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
 from agentrm_plugins.kernel import Kernel
@@ -61,12 +62,14 @@ class Host:
         self.config = config
         self.clock = clock
         self._now = clock.now
+        self._wall_offset_s = time() - clock.now()
         own = config.providers
         self.tables = Tables((*PROVIDERS, *own)) if own else BUILT_IN  # what providers say
         self._numbers = itertools.count(1)
         self.closed = False
         self._streams: tuple[EventStream, ...] = ()
         self._events_dropped = 0
+        self._forked: list[Callable[[], None]] = []
         self._listeners: tuple[Callable[[str, str], None], ...] = ()
         self._reset()
         clock.attach(self)
@@ -76,9 +79,10 @@ class Host:
         """A fresh kernel: at the beginning, and in the child after a fork."""
         self.kernel = Kernel(self.config, self._now())
         self.deadline_s = float("inf")
-        self._inbox: deque[Event | Look] = deque()
+        self._inbox: deque[Event | Look | News] = deque()
         self._mutex = threading.RLock()
         self._inside = 0
+        self._stuck: object = None
         self._leases: dict[int, weakref.ref[Lease]] = {}
         self._callbacks: deque[Lease] = deque()
         self.abandoned: dict[tuple[str, str], int] = {}  # tenant, agent
@@ -122,13 +126,15 @@ class Host:
         reference = self._leases.get(ticket)
         return None if reference is None else reference()
 
-    def feed(self, event: Event | Look) -> None:
+    def feed(self, event: Event | Look | News) -> None:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex
         try:
             inbox.append(event)
             if self._inside and self._inside == get_ident():
-                return  # we are a finaliser or a signal's handler
+                if not is_within(_FEED, self):
+                    self._interrupted()  # once before, and again while that was seen to
+                return  # else we are a finaliser or a signal's handler
             while inbox and mutex.acquire(False):
                 self._inside = get_ident()
                 self._drain(inbox)
@@ -158,7 +164,16 @@ class Host:
         self.feed(Tick())
 
     def sweep(self) -> None:
-        """Give back what vanished callers hold: an interrupt may have cut their finalisers."""
+        """Give back what vanished callers hold: an interrupt may have cut their finalisers.
+
+        And the mutex, if a thread was interrupted so often that it has left without it.
+        """
+        first, self._stuck = self._stuck, self._inbox[0] if self._inbox else None
+        if first is not None and first is self._stuck:
+            if not is_within(_FEED, self, anywhere=True):
+                self._mutex = threading.RLock()
+                self._inside = get_ident()
+                self._interrupted()
         for number, reference in list(self._leases.items()):
             if reference() is None:
                 self._leases.pop(number, None)
@@ -208,12 +223,12 @@ class Host:
         """A date has come."""
         self.feed(Tick())
 
-    def _drain(self, inbox: deque[Event | Look]) -> None:
+    def _drain(self, inbox: deque[Event | Look | News]) -> None:
         kernel, now = self.kernel, self._now
         while inbox:
             event = inbox[0]  # it leaves when it is over: an interrupt may cut it
-            if isinstance(event, Look):
-                event.take(kernel)
+            if isinstance(event, Look | News):
+                self._aside(event)
                 inbox.popleft()
                 continue
             try:
@@ -338,9 +353,19 @@ class Host:
         value: T = request.value
         return value
 
-    def subscribe(self, capacity: int) -> EventStream:
-        """A new stream of all that happens from here on."""
-        stream = EventStream(capacity, self._unsubscribe)
+    def _aside(self, event: Look | News) -> None:
+        """What is no event of the kernel's own."""
+        if isinstance(event, Look):
+            event.take(self.kernel)
+            return
+        news = [event.effect]
+        self.kernel.remember(news)
+        for stream in self._streams:
+            stream.push(news)
+
+    def subscribe(self, capacity: int, ring: Callable[[], None] | None = None) -> EventStream:
+        """A new stream of all that happens from here on; `ring` is called when it has something."""
+        stream = EventStream(capacity, self._unsubscribe, self.wall_offset_s, ring)
         self._streams = (*self._streams, stream)
         return stream
 
@@ -348,6 +373,16 @@ class Host:
         if stream in self._streams:
             self._events_dropped += stream.dropped
             self._streams = tuple(other for other in self._streams if other is not stream)
+
+    def wall_offset_s(self) -> float:
+        """Seconds between the core's clock and Unix time; fixed where the clock is virtual."""
+        if self.clock.real:
+            self._wall_offset_s = time() - self._now()
+        return self._wall_offset_s
+
+    def tell(self, effect: Effect) -> None:
+        """Something happened beside the kernel: it stands in its history, and in every stream."""
+        self.feed(News(effect))
 
     @property
     def events_dropped(self) -> int:
@@ -379,10 +414,19 @@ class Host:
         if pump is not None:
             pump.stop()
 
+    def on_fork(self, begin: Callable[[], None]) -> None:
+        """Call `begin` in each child of a fork, once its copy of this host has begun afresh."""
+        self._forked.append(begin)
+
     def after_fork(self) -> None:
         """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
         self._reset()
         self._streams = ()
+        for begin in self._forked:
+            begin()
+
+
+_FEED = Host.feed.__code__
 
 
 def _after_fork() -> None:

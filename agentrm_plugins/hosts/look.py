@@ -1,4 +1,4 @@
-"""A look at the kernel, taken where nothing changes meanwhile."""
+"""What stands among the kernel's events and is none: a look at it, and news of elsewhere."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.kernel import Kernel
+    from agentrm_plugins.types.effects import Effect
 
-__all__ = ["Look"]
+__all__ = ["Look", "News"]
 
 
 class Look:
-    """Stands in the inbox between the events.
+    """A look at the kernel, taken where nothing changes meanwhile.
 
     Args:
         look: What to look at; quick, and it must not feed.
@@ -36,3 +37,12 @@ class Look:
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             self.error = error
         self.done.ring()
+
+
+class News:
+    """Something that happened beside the kernel, to stand among its events."""
+
+    __slots__ = ("effect",)
+
+    def __init__(self, effect: Effect) -> None:
+        self.effect = effect

@@ -7,8 +7,9 @@ not over, and every lease is told what it may not have heard.
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.kernel.states import State
 from agentrm_plugins.types.effects import Granted, Reaped, Refused
@@ -18,17 +19,19 @@ if TYPE_CHECKING:
     import weakref
     from _thread import RLock
     from collections import deque
-    from collections.abc import Iterable, MutableMapping
+    from collections.abc import MutableMapping
+    from types import CodeType, FrameType
     from typing import Any
 
     from agentrm_plugins.hosts.lease import Lease
     from agentrm_plugins.kernel import Kernel
     from agentrm_plugins.kernel.ticket import Ticket
-    from agentrm_plugins.types.effects import Effect
 
     Leases = MutableMapping[int, weakref.ref[Lease]]
 
-__all__ = ["finish", "give_back"]
+__all__ = ["finish", "give_back", "is_within"]
+
+E = TypeVar("E", Refused, Reaped)
 
 
 def give_back(mutex: RLock) -> None:
@@ -37,6 +40,21 @@ def give_back(mutex: RLock) -> None:
         with suppress(RuntimeError):  # it is not held any more
             while True:
                 mutex.release()
+
+
+def is_within(code: CodeType, owner: object, *, anywhere: bool = False) -> bool:
+    """Whether whoever called our caller, or any thread, runs that method of that owner."""
+    if anywhere:
+        return any(_runs(code, owner, frame) for frame in sys._current_frames().values())  # noqa: SLF001
+    return _runs(code, owner, sys._getframe(2))  # noqa: SLF001 - Python has no other way
+
+
+def _runs(code: CodeType, owner: object, frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code is code and frame.f_locals.get("self") is owner:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def finish(kernel: Kernel, inbox: deque[Any], leases: Leases, called: deque[Lease]) -> None:
@@ -62,7 +80,7 @@ def finish(kernel: Kernel, inbox: deque[Any], leases: Leases, called: deque[Leas
                 inbox.append(Withdraw(number, "abandoned"))
         elif number not in again and _tell(kernel, ticket, lease):
             called.append(lease)
-        if ticket is None and number not in again:
+        if ticket is None and number not in again and (lease is None or lease.decided):
             leases.pop(number, None)
 
 
@@ -82,8 +100,9 @@ def _tell(kernel: Kernel, ticket: Ticket | None, lease: Lease) -> bool:
     """Tell a lease what has become of its call. Whether somebody wants to be called back."""
     wanted = False
     if ticket is None:
-        if not lease.decided:
-            lease.decide(_refused(kernel, lease))
+        refused = None if lease.decided else _last(kernel, lease.ticket, Refused)
+        if refused is not None:  # else it is about to be submitted
+            lease.decide(refused)
     elif ticket.state is State.RUNNING:
         if not lease.decided:
             now_s, agent = kernel.books.now_s, ticket.call.agent
@@ -92,7 +111,11 @@ def _tell(kernel: Kernel, ticket: Ticket | None, lease: Lease) -> bool:
         if ticket.late and not lease.suspected:
             wanted = lease.note_suspected()
     elif ticket.state is State.ZOMBIE and not lease.reaped:
-        wanted = lease.note_reaped(_reaped(kernel, ticket))
+        now_s, agent, held_s = kernel.books.now_s, ticket.call.agent, ticket.granted_s
+        reaped = _last(kernel, ticket.number, Reaped)
+        wanted = lease.note_reaped(
+            reaped or Reaped(now_s, ticket.number, agent, "total", now_s - held_s)
+        )
     wake = lease.wake
     if wake is not None and lease.decided:
         with suppress(RuntimeError):  # it was woken before
@@ -100,23 +123,9 @@ def _tell(kernel: Kernel, ticket: Ticket | None, lease: Lease) -> bool:
     return wanted
 
 
-def _effects(kernel: Kernel, number: int) -> Iterable[Effect]:
-    """What happened to a call lately, the newest first."""
-    yield from (effect for effect in reversed(kernel.books.out) if effect.ticket == number)
-    yield from reversed(kernel.story(number))
-
-
-def _refused(kernel: Kernel, lease: Lease) -> Refused:
-    for effect in _effects(kernel, lease.ticket):
-        if isinstance(effect, Refused):
+def _last(kernel: Kernel, number: int, kind: type[E]) -> E | None:
+    """What last happened to a call of that kind, as far as it is remembered."""
+    for effect in (*reversed(kernel.books.out), *reversed(kernel.story(number))):
+        if isinstance(effect, kind) and effect.ticket == number:
             return effect
-    return Refused(kernel.books.now_s, lease.ticket, lease.call.agent, "failed", 0.0, "interrupt")
-
-
-def _reaped(kernel: Kernel, ticket: Ticket) -> Reaped:
-    for effect in _effects(kernel, ticket.number):
-        if isinstance(effect, Reaped):
-            return effect
-    now_s = kernel.books.now_s
-    held_s = now_s - ticket.granted_s
-    return Reaped(now_s, ticket.number, ticket.call.agent, "total", held_s, held_s)
+    return None

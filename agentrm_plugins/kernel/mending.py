@@ -75,8 +75,9 @@ class Mending:
         ticket = self._books.tickets.get(number)
         if ticket is not None:
             ticket.state = State.GONE
-            agent, what = ticket.call.agent, type(error).__name__
-            refused = fx.Refused(self._books.now_s, number, agent, "failed", 0.0, what)
+            call, what = ticket.call, type(error).__name__
+            where = call.tenant, call.group, call.endpoint
+            refused = fx.Refused(self._books.now_s, number, call.agent, "failed", 0.0, what, *where)
             self._books.out.append(refused)
         self.recount()
 

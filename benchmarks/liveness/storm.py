@@ -110,7 +110,7 @@ class Storm:
             with self.rm.slot(agent=agent, endpoint=endpoint, streaming=True) as lease:
                 lease.beat(1)
                 if how > 3.5:
-                    with self.rm.slot(agent=f"{agent}/sub", endpoint=endpoint):
+                    with self.rm.slot(agent=f"{agent}/sub"):
                         pass
 
     def _in_loop(self, number: int) -> None:

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from agentrm_plugins.cli import app
+from agentrm_plugins.cli.app import app
+from agentrm_plugins.cli.registry import summaries
 from agentrm_plugins.demo import DemoSettings, run_demo
 
 ROOT = Path(__file__).parent.parent.parent
@@ -70,6 +71,7 @@ async def test_demo_draws_a_live_display():
         (("--first-token-timeout", "0"), r"--first-token-timeout"),
         (("--order", "best"), r"--order.*'best': use one of 'mlfq'"),
         (("--json", "no/such/folder/x.json"), r"--json.*folder does not exist"),
+        (("--json", "."), r"--json.*is a folder; give a file's path"),
     ],
 )
 def test_demo_refuses_bad_options(arguments, message):
@@ -117,7 +119,7 @@ def test_simulate_prints_the_table_and_says_where_it_loses():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--scenario", "x"), r"scenario.*'x': use one of normal"),
+        (("--scenario", "x"), r"--scenario.*'x': use one of normal"),
         (("--seeds", "0"), r"--seeds.*0: give a whole number from 1 to 1000"),
         (("--order", "x"), r"--order.*'x': use one of mlfq"),
     ],
@@ -158,11 +160,12 @@ def test_provider_serves_the_limits_that_it_is_given():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--window", "60"), r"window.*'60': use one of"),
-        (("--rpm", "0"), r"rpm.*0\.0: give a finite number above 0"),
-        (("--charge", "x"), r"charge.*'x': use one of"),
-        (("--headers", "x"), r"header_style.*'x': use one of"),
-        (("--enforce-s", "90"), r"enforce_s.*90\.0: keep it at most 60"),
+        (("--window", "60"), r"--window.*'60': use one of"),
+        (("--rpm", "0"), r"--rpm.*0\.0: give a finite number above 0"),
+        (("--charge", "x"), r"--charge.*'x': use one of"),
+        (("--headers", "x"), r"--headers.*'x': use one of"),
+        (("--first-token", "-1"), r"--first-token.*-1\.0"),
+        (("--enforce-s", "90"), r"--enforce-s.*90\.0: keep it at most 60"),
     ],
 )
 def test_provider_refuses_bad_options(arguments, message):
@@ -179,3 +182,59 @@ def test_help_names_every_option():
     for option in ("--agents", "--interactive", "--lanes", "--hang-rate", "--seed", "--order"):
         assert option in text
     assert "simulate" in agentrm("--help")[1]
+
+
+def without(*modules):
+    """A Python program that runs the command line as if these modules were not installed."""
+    return (
+        f"import sys; hidden = {modules!r}\n"
+        "class Hide:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in hidden: raise ModuleNotFoundError(name=name)\n"
+        "import importlib.util as util; found = util.find_spec\n"
+        "util.find_spec = lambda name, *a: None if name in hidden else found(name, *a)\n"
+        "sys.meta_path.insert(0, Hide())\n"
+        "from agentrm_plugins.cli import main; main()"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--version",), 0, "agentrm "),
+        (("--help",), 0, "demo "),
+        ((), 0, "pip install 'agentrm-plugins[cli]'"),
+        (("demo",), 1, "agentrm demo needs typer and rich: pip install 'agentrm-plugins[cli]'"),
+    ],
+)
+def test_a_bare_install_answers_in_sentences(arguments, code, words):
+    """Without typer and rich, `--help` and `--version` work and the rest names the extra."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "adapters")])
+    done = subprocess.run(
+        [sys.executable, "-c", without("typer", "rich", "click"), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version_is_told():
+    """`--version` names the program and a version."""
+    code, text = agentrm("--version")
+    assert code == 0
+    assert re.match(r"agentrm \S+", text)
+
+
+def test_every_command_is_a_file_of_its_own():
+    """Each module of `commands/` is a command with a line of its own, with or without typer."""
+    lines = summaries()
+    assert {"bench", "demo", "provider", "simulate"} <= set(lines)
+    text = agentrm("--help")[1]
+    for name, line in lines.items():
+        assert re.search(rf"\b{name}\b", text)
+        assert line.endswith("."), name

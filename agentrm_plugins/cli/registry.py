@@ -1,0 +1,32 @@
+"""Which commands there are: the modules of `commands/`."""
+
+from __future__ import annotations
+
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+__all__ = ["register_all", "summaries"]
+
+_FOLDER = Path(__file__).parent / "commands"
+_PACKAGE = "agentrm_plugins.cli.commands"
+
+
+def _modules() -> list[Path]:
+    return sorted(path for path in _FOLDER.glob("*.py") if not path.stem.startswith("_"))
+
+
+def summaries() -> dict[str, str]:
+    """Each command with one line, read without importing it (nor typer)."""
+    found = {}
+    for path in _modules():
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        found[path.stem.replace("_", "-")] = text.partition("\n")[0]
+    return found
+
+
+def register_all(app: Any) -> None:
+    """Let each command's module register itself with the typer application."""
+    for path in _modules():
+        import_module(f"{_PACKAGE}.{path.stem}").register(app)
