@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 ADAPTERS = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/__init__.py"))
 PACKAGES = ["agentrm_plugins", *ADAPTERS]
 EXTRAS = {
-    *("langchain", "langgraph", "agents", "openai", "cli", "testing"),
+    *("langchain", "langgraph", "agents", "openai", "cli", "testing", "cassettes"),
     *("report", "dash", "top", "quickstart", "all"),
 }
 # Imports every package and tells where each was found, and whether metadata and script are there.

@@ -11,6 +11,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+try:
+    import langchain_core  # noqa: F401 - only whether it is there
+except ModuleNotFoundError as error:
+    if error.name != "langchain_core":
+        raise
+    msg = "agentrm_langchain needs langchain-core: pip install 'agentrm-plugins[langchain]'"
+    raise ModuleNotFoundError(msg, name=error.name) from None
+
 from agentrm_langchain.callbacks import AgentRMCallbackHandler
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.runs import ChainRun
@@ -67,6 +75,6 @@ if not TYPE_CHECKING:  # else a name that does not exist would pass the type che
             if error.name is None or error.name.partition(".")[0] not in {"langchain", "langgraph"}:
                 raise
             msg = f"{name} needs the package langchain: pip install 'agentrm-plugins[agents]'"
-            raise ImportError(msg, name=error.name) from error
+            raise ModuleNotFoundError(msg, name=error.name) from None
         globals()[name] = found
         return found
