@@ -169,11 +169,11 @@ class Host:
         And the mutex, if a thread was interrupted so often that it has left without it.
         """
         first, self._stuck = self._stuck, self._inbox[0] if self._inbox else None
-        if first is not None and first is self._stuck:
-            if not is_within(_FEED, self, anywhere=True):
-                self._mutex = threading.RLock()
-                self._inside = get_ident()
-                self._interrupted()
+        same = first is not None and first is self._stuck
+        if same and not is_within(_FEED, self, anywhere=True):
+            self._mutex = threading.RLock()
+            self._inside = get_ident()
+            self._interrupted()
         for number, reference in list(self._leases.items()):
             if reference() is None:
                 self._leases.pop(number, None)
