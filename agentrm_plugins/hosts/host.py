@@ -175,7 +175,8 @@ class Host:
             self._inside = get_ident()
             self._interrupted()
         for number, reference in list(self._leases.items()):
-            if reference() is None:
+            lease = reference()
+            if lease is None or lease.ended:  # some hook may keep what a finaliser has left
                 self._leases.pop(number, None)
                 self.feed(Withdraw(number, "abandoned"))
 

@@ -212,7 +212,7 @@ def alarm(_signal, _frame):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in finalisers
-@pytest.mark.parametrize(("interrupt", "step"), [(KeyboardInterrupt, 7), (Alarm, 23)])
+@pytest.mark.parametrize(("interrupt", "step"), [(KeyboardInterrupt, 19), (Alarm, 41)])
 def test_an_interrupt_at_any_line_of_the_core_loses_nothing(interrupt, step):
     """Inside the kernel too: it is made whole, others' calls go on, and the books are right."""
     line, finished = 0, False  # each line was tried: all of them take a minute
