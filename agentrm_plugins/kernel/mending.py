@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 
