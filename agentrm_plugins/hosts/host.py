@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
+from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.look import Look, News
 from agentrm_plugins.hosts.mending import finish, give_back, is_within
@@ -56,10 +57,13 @@ class Host:
     Args:
         config: The configuration.
         clock: The clock that all of it goes by.
+        shared: Whether its limits are shared with other processes, by a `coordinator`.
     """
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, config: Config, clock: Clock, *, shared: bool = False) -> None:
         self.config = config
+        self._shared = shared
+        self.coordinator: Coordinator | None = None
         self.clock = clock
         self._now = clock.now
         self._wall_offset_s = time() - clock.now()
@@ -77,7 +81,7 @@ class Host:
 
     def _reset(self) -> None:
         """A fresh kernel: at the beginning, and in the child after a fork."""
-        self.kernel = Kernel(self.config, self._now())
+        self.kernel = Kernel(self.config, self._now(), shared=self._shared)
         self.deadline_s = float("inf")
         self._inbox: deque[Event | Look | News] = deque()
         self._mutex = threading.RLock()
@@ -109,6 +113,8 @@ class Host:
         """
         if self.closed:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
+        if self.coordinator is not None:
+            self.coordinator.ensure()
         number = next(self._numbers)
         lease = Lease(self, number, call, parent)
         lease.loop = _get_running_loop()
@@ -224,7 +230,7 @@ class Host:
         """A date has come."""
         self.feed(Tick())
 
-    def _drain(self, inbox: deque[Event | Look | News]) -> None:
+    def _drain(self, inbox: deque[Event | Look | News]) -> None:  # noqa: C901 - one piece
         kernel, now = self.kernel, self._now
         while inbox:
             event = inbox[0]  # it leaves when it is over: an interrupt may cut it
@@ -246,6 +252,8 @@ class Host:
         if self._on_idle and not kernel.books.counters.running:
             while self._on_idle:
                 self._on_idle.popleft()()
+        if self.coordinator is not None:
+            self.coordinator.notice(kernel)
         deadline_s = kernel.next_deadline()
         if deadline_s != self.deadline_s:
             sooner = deadline_s < self.deadline_s
@@ -426,6 +434,9 @@ class Host:
         """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
         self._reset()
         self._streams = ()
+        if self.coordinator is None:
+            self.coordinator = Forked(self)
+        self.coordinator.after_fork()
         for begin in self._forked:
             begin()
 

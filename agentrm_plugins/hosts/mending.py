@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.types.effects import Granted, Reaped, Refused
 from agentrm_plugins.types.events import Requeue, Settle, Submit, Tick, Withdraw
 

@@ -9,7 +9,6 @@ with its own date, would wake the thread for each of them, and it costs more tha
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Pump"]
 
 _LONGEST_S = 60.0
-_SWEEP_S = 5.0
+_SWEEP_S = 1.0
+_BUSY_S = 0.01  # somebody else is inside, and sees to what is due
 _NEVER = float("inf")
 
 
@@ -60,13 +60,13 @@ class Pump:
 
 
 def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool]) -> None:
-    kept_s, swept_s = _NEVER, time.monotonic()
+    kept_s, swept_s = _NEVER, -_NEVER
     while not state["stopped"]:
         host = reference()
         if host is None:
             return
         state["at_s"] = _NEVER  # whoever sets a date from here on rings the bell
-        now_s = time.monotonic()
+        now_s = host.clock.now()
         at_s = host.deadline_s
         if at_s <= now_s:
             host.tick()
@@ -79,4 +79,4 @@ def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool
         if now_s < kept_s < at_s:
             at_s = kept_s
         state["at_s"] = kept_s = at_s
-        bell.wait(min(max(at_s - now_s, 0.0), longest_s))
+        bell.wait(min(max(at_s - now_s, _BUSY_S), longest_s))

@@ -75,6 +75,7 @@ class Mending:
         ticket = self._books.tickets.get(number)
         if ticket is not None:
             ticket.state = State.GONE
+            ticket.held_by = ""
             call, what = ticket.call, type(error).__name__
             where = call.tenant, call.group, call.endpoint
             refused = fx.Refused(self._books.now_s, number, call.agent, "failed", 0.0, what, *where)
@@ -297,6 +298,7 @@ class Mending:
         books, counters = self._books, self._books.counters
         states = Counter(ticket.state for ticket in books.tickets.values())
         counters.running, books.zombies = states[State.RUNNING], states[State.ZOMBIE]
+        books.gauges.recount(books.tickets.values(), books.accounts.values())
         ended = counters.settled + sum(counters.refused.values()) + counters.lost
         missing = counters.submitted - ended - len(books.tickets)
         if missing > 0:
