@@ -21,7 +21,7 @@ __all__ = ["Pump"]
 
 _LONGEST_S = 60.0
 _SWEEP_S = 1.0
-_BUSY_S = 0.01  # somebody else is inside, and sees to what is due
+_BUSY_S = 0.001  # somebody else is inside, and sees to what is due
 _NEVER = float("inf")
 
 
