@@ -164,16 +164,12 @@ class Host:
                 break
             except BaseException:  # noqa: BLE001 - the first one is raised
                 _LOG.debug("interrupted again", exc_info=True)
-        if self._inside == get_ident():
-            self._inside = 0
+        self._inside = 0 if self._inside == get_ident() else self._inside
         give_back(self._mutex)
         self.feed(Tick())
 
     def sweep(self) -> None:
-        """Give back what vanished callers hold: an interrupt may have cut their finalisers.
-
-        And the mutex, if a thread was interrupted so often that it has left without it.
-        """
+        """Give back what cut finalisers hold; and the mutex, if its thread was cut too often."""
         first, self._stuck = self._stuck, self._inbox[0] if self._inbox else None
         same = first is not None and first is self._stuck
         if same and not is_within(_FEED, self, anywhere=True):

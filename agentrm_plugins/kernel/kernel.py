@@ -60,6 +60,8 @@ class Kernel:
     `books` are its state, `handled` the events of the last step; all else are its parts.
     """
 
+    handled: tuple[ev.Event, ...] = ()
+
     def __init__(
         self,
         config: Config,
@@ -101,11 +103,8 @@ class Kernel:
             late=self.late,
         )
         self._supplies = Supplies(books, self.steps, self.endpoints, self.queue, self._reaper)
-        self._mending = Mending(
-            *(books, self.clocks, self.agents, self.endpoints, self.queue, self.nested, self.late),
-            self.waits,
-        )
-        self.handled: tuple[ev.Event, ...] = ()
+        registries = self.clocks, self.agents, self.endpoints, self.queue
+        self._mending = Mending(books, *registries, self.nested, self.late, self.waits)
         self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._handlers: dict[type, Callable[[Any], bool]] = {
