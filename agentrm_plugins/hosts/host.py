@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
+from agentrm_plugins.hosts.asides import Asked, News, Read
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
+from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import Lease
-from agentrm_plugins.hosts.look import Look, News
 from agentrm_plugins.hosts.mending import finish, give_back, is_within
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
@@ -83,7 +84,7 @@ class Host:
         """A fresh kernel: at the beginning, and in the child after a fork."""
         self.kernel = Kernel(self.config, self._now(), shared=self._shared)
         self.deadline_s = float("inf")
-        self._inbox: deque[Event | Look | News] = deque()
+        self._inbox: deque[Event | Read | News] = deque()
         self._mutex = threading.RLock()
         self._inside = 0
         self._stuck: object = None
@@ -132,7 +133,7 @@ class Host:
         reference = self._leases.get(ticket)
         return None if reference is None else reference()
 
-    def feed(self, event: Event | Look | News) -> None:
+    def feed(self, event: Event | Read | News) -> None:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex
         try:
@@ -198,39 +199,17 @@ class Host:
                 "a finaliser or a signal's handler that interrupted the core cannot wait for a "
                 "lane; use admit_nowait, or let a thread or a task make the call"
             )
-        loop = lease.loop
-        if loop is None:
-            return
-        within, call = set(), lease.call
-        outer = lease.parent
-        while outer is not None:  # those wait for this call, not it for them
-            within.add(outer)
-            around = self.lease(outer)
-            outer = None if around is None else around.parent
-        for ticket, reference in list(self._leases.items()):
-            other = reference()
-            if other is None or other is lease or other.loop is not loop or ticket in within:
-                continue
-            same = other.call.group == call.group or (
-                call.endpoint is not None and other.call.endpoint == call.endpoint
-            )
-            if same and not other.ended:
-                raise WouldDeadlock(
-                    f"call {lease.ticket} of agent {call.agent!r} would block the event loop whose "
-                    f"own call {other.ticket} of agent {other.call.agent!r} holds, or waits for, "
-                    "what it needs; await the async method (ainvoke, astream, AsyncOpenAI, "
-                    "async with), or make the call in a thread (asyncio.to_thread)"
-                )
+        check_loop(lease, self._leases)
 
     def tick(self) -> None:
         """A date has come."""
         self.feed(Tick())
 
-    def _drain(self, inbox: deque[Event | Look | News]) -> None:  # noqa: C901 - one piece
+    def _drain(self, inbox: deque[Event | Read | News]) -> None:  # noqa: C901 - one piece
         kernel, now = self.kernel, self._now
         while inbox:
             event = inbox[0]  # it leaves when it is over: an interrupt may cut it
-            if isinstance(event, Look | News):
+            if isinstance(event, Read | News):
                 self._aside(event)
                 inbox.popleft()
                 continue
@@ -319,7 +298,7 @@ class Host:
         """Call `tell(agent, tenant)` for each agent that is abandoned from here on."""
         self._listeners = (*self._listeners, tell)
 
-    def _report(self, event: Event | Look, error: Exception) -> None:
+    def _report(self, event: Event | Read, error: Exception) -> None:
         if is_from_outside(error):  # an alarm's, no bug of ours
             raise error
         _LOG.error("the kernel failed on %r: %s", event.__class__.__name__, error, exc_info=error)
@@ -353,7 +332,7 @@ class Host:
         """Look at the kernel while nothing changes. `look` must be quick and must not feed."""
         if self._inside == threading.get_ident():
             return look(self.kernel)  # a finaliser or a logger, inside already
-        request = Look(look)
+        request = Read(look)
         self.feed(request)
         request.done.wait()
         if request.error is not None:
@@ -361,15 +340,46 @@ class Host:
         value: T = request.value
         return value
 
-    def _aside(self, event: Look | News) -> None:
+    def _aside(self, request: Read | News) -> None:
         """What is no event of the kernel's own."""
-        if isinstance(event, Look):
-            event.take(self.kernel)
+        if isinstance(request, News):
+            news = [request.effect]
+            self.kernel.remember(news)
+            for stream in self._streams:
+                stream.push(news)
             return
-        news = [event.effect]
-        self.kernel.remember(news)
+        if isinstance(request, Asked):
+            self._answer(request)
+            return
+        try:
+            request.value = request.look(self.kernel)
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+            request.error = error
+        request.done.ring()
+
+    def _answer(self, request: Asked) -> None:
+        """Let the event happen, and tell its sender what became of it."""
+        try:
+            effects = self.kernel.handle(self._now(), request.event)
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+            request.error = error
+            effects = getattr(error, "effects", [])
         for stream in self._streams:
-            stream.push(news)
+            stream.push(effects)
+        self._deliver(effects)
+        request.done.ring()
+
+    def ask(self, event: Event) -> None:
+        """Let an event happen, and wait until it has.
+
+        Raises:
+            ConfigError: The kernel would not have it; nothing has changed.
+        """
+        request = Asked(event)
+        self.feed(request)
+        request.done.wait()
+        if request.error is not None:
+            raise request.error
 
     def subscribe(self, capacity: int, ring: Callable[[], None] | None = None) -> EventStream:
         """A new stream of all that happens from here on; `ring` is called when it has something."""

@@ -29,6 +29,7 @@ __all__ = [
     "TokenRates",
     "WaitStatistics",
     "agent_key",
+    "agent_of_key",
 ]
 
 
@@ -49,6 +50,18 @@ def agent_key(tenant: str, agent: str) -> str:
     if "/" in tenant or "%" in tenant:
         tenant = tenant.replace("%", "%25").replace("/", "%2F")
     return f"{tenant}/{agent}"
+
+
+def agent_of_key(key: str) -> tuple[str, str]:
+    """Tenant and agent of a key that `agent_key` made.
+
+    >>> agent_of_key("ada"), agent_of_key("acme/ada"), agent_of_key("a%2Fb/c/d")
+    (('default', 'ada'), ('acme', 'ada'), ('a/b', 'c/d'))
+    """
+    tenant, slash, agent = key.partition("/")
+    if not slash:
+        return "default", key
+    return tenant.replace("%2F", "/").replace("%25", "%"), agent
 
 
 @dataclass(frozen=True, slots=True)
