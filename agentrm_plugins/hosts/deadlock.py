@@ -15,16 +15,22 @@ if TYPE_CHECKING:
 __all__ = ["check_loop"]
 
 
-def check_loop(lease: Lease, leases: Mapping[int, weakref.ref[Lease]]) -> None:
+def check_loop(lease: Lease, leases: Mapping[int, weakref.ref[Lease]], *, inside: bool) -> None:
     """Refuse to block a loop's thread for what only a task of that loop can give back.
 
     Args:
         lease: What would be waited for.
         leases: All that wait or run, by ticket.
+        inside: Whether this thread is in the core itself.
 
     Raises:
         WouldDeadlock: It would be for ever; the error says what to do.
     """
+    if inside:
+        raise WouldDeadlock(
+            "a finaliser or a signal's handler that interrupted the core cannot wait for a "
+            "lane; use admit_nowait, or let a thread or a task make the call"
+        )
     loop = lease.loop
     if loop is None:
         return

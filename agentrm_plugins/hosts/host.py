@@ -20,7 +20,7 @@ from time import time
 from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
-from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
+from agentrm_plugins.errors import ClosedError, KernelBug
 from agentrm_plugins.hosts.asides import Asked, News, Read
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
@@ -48,7 +48,6 @@ __all__ = ["Host"]
 T = TypeVar("T")
 _LOG = logging.getLogger("agentrm")
 _ABANDONED = 1000  # names of agents that are remembered
-_TRIES = 100
 _HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
 
 
@@ -157,7 +156,7 @@ class Host:
 
     def _interrupted(self) -> None:
         """An exception hit this thread in `feed`, out of nowhere: nothing is left half done."""
-        for _ in range(_TRIES):  # the next one may hit it here
+        for _ in range(100):  # the next one may hit it here
             try:
                 if self._inside == get_ident():
                     finish(self.kernel, self._inbox, self._leases, self._callbacks)
@@ -189,17 +188,8 @@ class Host:
         return self._inside == get_ident()
 
     def check_wait(self, lease: Lease) -> None:
-        """Refuse to block this thread until `lease` is decided, if that would be for ever.
-
-        Raises:
-            WouldDeadlock: It would; the error says what to do.
-        """
-        if self.is_inside:
-            raise WouldDeadlock(
-                "a finaliser or a signal's handler that interrupted the core cannot wait for a "
-                "lane; use admit_nowait, or let a thread or a task make the call"
-            )
-        check_loop(lease, self._leases)
+        """Refuse to block this thread until `lease` is decided, if that would be for ever."""
+        check_loop(lease, self._leases, inside=self.is_inside)
 
     def tick(self) -> None:
         """A date has come."""
