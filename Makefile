@@ -26,9 +26,9 @@ DEEP_STAMP := $(DEEP_VENV)/.installed
 PROVIDERS_STAMP := $(PROVIDERS_VENV)/.installed
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
-LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing report dash)
+LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing cassettes report dash redis)
 
-.PHONY: help setup test demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion format lock clean
+.PHONY: help setup test demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion pictures format lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -118,6 +118,9 @@ bench-micro: $(STAMP) ## Measure what the core costs, beside its peers (some min
 
 bench-congestion: $(STAMP) ## Forty agents against limits, beside peers and an oracle (twenty minutes).
 	@$(BIN)/python -m benchmarks.congestion
+
+pictures: $(STAMP) ## Draw docs/pictures: top and the report of a crowd in virtual time (needs chromium).
+	@$(BIN)/python -m benchmarks.pictures
 
 format: $(STAMP) ## Format, and fix what can be fixed.
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -21,8 +21,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 ADAPTERS = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/__init__.py"))
 PACKAGES = ["agentrm_plugins", *ADAPTERS]
 EXTRAS = {
-    *("langchain", "langgraph", "agents", "openai", "cli", "testing"),
-    *("report", "dash", "top", "quickstart", "all"),
+    *("langchain", "langgraph", "agents", "openai", "cli", "testing", "cassettes"),
+    *("report", "dash", "top", "quickstart", "redis", "all"),
 }
 # Imports every package and tells where each was found, and whether metadata and script are there.
 PROBE = """

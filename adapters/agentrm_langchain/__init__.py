@@ -11,12 +11,21 @@
 
 from typing import TYPE_CHECKING, Any
 
+try:
+    import langchain_core  # noqa: F401 - only whether it is there
+except ModuleNotFoundError as error:
+    if error.name != "langchain_core":
+        raise
+    msg = "agentrm_langchain needs langchain-core: pip install 'agentrm-plugins[langchain]'"
+    raise ModuleNotFoundError(msg, name=error.name) from None
+
 from agentrm_langchain.callbacks import AgentRMCallbackHandler
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.runs import ChainRun
 from agentrm_langchain.wrap import wrap_chat_model
 
 if TYPE_CHECKING:
+    from agentrm_langchain.embeddings import ManagedEmbeddings
     from agentrm_langchain.managing import manage
     from agentrm_langchain.middleware import AgentRMMiddleware
     from agentrm_langchain.nodes import pre_model_hook
@@ -28,6 +37,7 @@ __all__ = [
     "AgentRMChatModel",
     "AgentRMMiddleware",
     "ChainRun",
+    "ManagedEmbeddings",
     "chat_summariser",
     "extractive_summarizer",
     "manage",
@@ -39,6 +49,7 @@ __all__ = [
 # The middleware needs the package langchain, and the rest the context lifecycle: both only if used.
 _LATER = {
     "AgentRMMiddleware": "middleware",
+    "ManagedEmbeddings": "embeddings",
     "chat_summariser": "summaries",
     "extractive_summarizer": "summaries",
     "manage": "managing",
@@ -67,6 +78,6 @@ if not TYPE_CHECKING:  # else a name that does not exist would pass the type che
             if error.name is None or error.name.partition(".")[0] not in {"langchain", "langgraph"}:
                 raise
             msg = f"{name} needs the package langchain: pip install 'agentrm-plugins[agents]'"
-            raise ImportError(msg, name=error.name) from error
+            raise ModuleNotFoundError(msg, name=error.name) from None
         globals()[name] = found
         return found

@@ -7,6 +7,14 @@ that keeps a model's messages within their budget.
 
 from typing import TYPE_CHECKING, Any
 
+try:
+    import langgraph.types  # noqa: F401 - the namespace alone may come from another package
+except ModuleNotFoundError as error:
+    if error.name not in {"langgraph", "langgraph.types", "langchain_core"}:
+        raise
+    msg = "agentrm_langgraph needs langgraph: pip install 'agentrm-plugins[langgraph]'"
+    raise ModuleNotFoundError(msg, name=error.name) from None
+
 from agentrm_langgraph.functions import managed_node
 from agentrm_langgraph.graph import manage_graph
 

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+try:
+    import httpx2  # noqa: F401 - only whether they are there
+    import openai  # noqa: F401 - the same
+except ModuleNotFoundError as error:
+    if error.name not in {"httpx2", "openai"}:
+        raise
+    msg = f"agentrm_openai needs {error.name}: pip install 'agentrm-plugins[openai]'"
+    raise ModuleNotFoundError(msg, name=error.name) from None
+
 from agentrm_openai.clients import (
     managed_async_http_client,
     managed_http_client,

@@ -5,26 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from langchain.agents.middleware import AgentMiddleware, ModelRetryMiddleware
+from langchain.agents.middleware import AgentMiddleware
 
 from agentrm_langchain import wrap_chat_model
-from agentrm_plugins import CallReaped
+from agentrm_plugins import ContextConfig, ContextLifecycle
 from agentrm_plugins.demo.agents import Agent, Work, crew, work
 from agentrm_plugins.demo.board import Board, ManagedBoard, UnmanagedBoard
 from agentrm_plugins.demo.settings import RETRIES, DemoSettings
+from agentrm_plugins.demo.talk import BUDGET_TOKENS
 from agentrm_plugins.testing.provider import SimulatedProvider
 from agentrm_plugins.types.calls import Priority
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-__all__ = ["Side", "managed", "unmanaged"]
-
-_SDK_DELAY_S = 0.5  # the OpenAI SDK's first wait before it tries again
-_LOOK_EVERY_S = 0.12
+__all__ = ["Side", "boards", "managed", "unmanaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +31,32 @@ class Side:
     """What came out. Times in real seconds.
 
     `zombies` are calls that hung, `waste_s` how long the provider saw them held; both are counted
-    by the provider, alike for both sides.
+    by the provider, alike for both sides. `lanes_peak` is the most model calls that held a lane
+    (or a place of the semaphore) at once.
     """
 
     title: str
     finished: int
-    failed: int
+    turns: int
+    died: dict[str, int]
+    agents: int
     quantiles_s: dict[str, tuple[float, float] | None]
     calls: int
+    refusals: int
     zombies: int
     waste_s: float
+    remembered: int
+    talks: int
+    lanes_peak: int
+    second_attempts: int
     wall_s: float
-    peak: int
-    errors: tuple[str, ...]
+    effects: list[Any] = field(default_factory=list, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        found = asdict(self)
+        del found["effects"]
+        return found
 
 
 class _Semaphore(AgentMiddleware[Any, Any]):
@@ -60,107 +68,107 @@ class _Semaphore(AgentMiddleware[Any, Any]):
 
     async def awrap_model_call(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         """Wait for a place, then call."""
-        board = self.board
-        board.note(board.waiting, self.agent, 1)
-        try:
-            await self.gate.acquire()
-        finally:
-            board.note(board.waiting, self.agent, -1)
-        board.note(board.running, self.agent, 1)
-        try:
+        async with self.board.place(self.gate, self.agent):
             return await handler(request)
-        finally:
-            board.note(board.running, self.agent, -1)
-            self.gate.release()
 
 
-async def unmanaged(settings: DemoSettings, look: Callable[[Board], None]) -> Side:
+class _Gated:
+    """The same semaphore around a bare model, for the talks."""
+
+    def __init__(self, model: Any, gate: asyncio.Semaphore, board: UnmanagedBoard, name: str):
+        self.model, self.gate, self.board, self.agent = model, gate, board, name
+
+    async def ainvoke(self, messages: Any, config: Any) -> Any:
+        """Wait for a place, then call."""
+        async with self.board.place(self.gate, self.agent):
+            return await self.model.ainvoke(messages, config)
+
+
+async def unmanaged(settings: DemoSettings, board: UnmanagedBoard) -> Side:
     """The stock `ChatOpenAI` with its own timeout and retries, behind a shared semaphore."""
-    agents, gate = crew(settings), asyncio.Semaphore(settings.lanes)
+    gate = asyncio.Semaphore(settings.lanes)
     async with SimulatedProvider(settings.provider()) as provider:
-        board = UnmanagedBoard("Unmanaged", settings.lanes, agents, provider=provider)
+        board.provider = provider
         plan = Work(
             settings,
             provider.base_url,
             {"timeout": settings.time_scale * settings.timeout_s, "max_retries": RETRIES},
-            manage=lambda model, _: model,
+            manage=lambda model, agent: (
+                _Gated(model, gate, board, agent.name) if agent.kind == "talk" else model
+            ),
             middleware=lambda agent: [_Semaphore(gate, board, agent.name)],
         )
-        return await _run(plan, agents, board, provider, look)
+        return await _run(plan, board, provider)
 
 
-async def managed(settings: DemoSettings, look: Callable[[Board], None]) -> Side:
-    """The same model in `wrap_chat_model`; a reaped call is tried again as often."""
-    agents = crew(settings)
+async def managed(settings: DemoSettings, board: ManagedBoard) -> Side:
+    """The same model in `wrap_chat_model`, with a context for the talks."""
 
     def manage(model: BaseChatModel, agent: Agent) -> BaseChatModel:
+        if agent.kind == "talk":
+            return wrap_chat_model(model, rm, agent=agent.name, context=context)
         return wrap_chat_model(model, rm, agent=agent.name, priority=Priority(agent.kind))
 
-    def retry(_: Agent) -> list[AgentMiddleware[Any, Any]]:
-        return [
-            ModelRetryMiddleware(
-                max_retries=RETRIES,
-                retry_on=(CallReaped,),
-                on_failure="error",
-                initial_delay=_SDK_DELAY_S,
-            )
-        ]
-
-    async with SimulatedProvider(settings.provider()) as provider:
-        with settings.core() as rm, rm.events() as stream:
-            title = f"Managed ({settings.order})"
-            board = ManagedBoard(title, settings.lanes, agents, rm=rm, stream=stream)
-            client = {"max_retries": 0}
-            plan = Work(settings, provider.base_url, client, manage=manage, middleware=retry)
-            return await _run(plan, agents, board, provider, look)
+    with ExitStack() as stack:
+        provider = stack.enter_context(SimulatedProvider(settings.provider()))
+        rm = stack.enter_context(settings.core())
+        context = stack.enter_context(ContextLifecycle(ContextConfig(BUDGET_TOKENS)))
+        stream = stack.enter_context(rm.events())
+        board.provider, board.rm, board.stream, board.context = provider, rm, stream, context
+        plan = Work(
+            settings,
+            provider.base_url,
+            {"max_retries": 0},
+            manage=manage,
+            middleware=lambda _: [],
+        )
+        return await _run(plan, board, provider)
 
 
-async def _run(
-    plan: Work,
-    agents: list[Agent],
-    board: Board,
-    provider: SimulatedProvider,
-    look: Callable[[Board], None],
-) -> Side:
-    started_s = time.monotonic()
+def boards(settings: DemoSettings) -> tuple[UnmanagedBoard, ManagedBoard]:
+    """What is seen of both sides."""
+    return (
+        UnmanagedBoard("Unmanaged", settings, crew(settings)),
+        ManagedBoard(f"Managed ({settings.order})", settings, crew(settings)),
+    )
 
-    async def watch() -> None:
-        while True:
-            board.refresh(time.monotonic() - started_s)
-            look(board)
-            await asyncio.sleep(_LOOK_EVERY_S)
 
-    watcher = asyncio.create_task(watch())
-    try:
-        await work(agents, plan)
-    finally:
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
-    wall_s = time.monotonic() - started_s
-    board.refresh(wall_s)
-    look(board)
+async def _run(plan: Work, board: Board, provider: SimulatedProvider) -> Side:
+    board.started_s = time.monotonic()
+    await work(board.agents, plan)
+    wall_s = time.monotonic() - board.started_s
+    board.refresh()
+    board.ended = True
     await asyncio.to_thread(provider.wait_for, lambda seen: seen.in_flight == 0)
-    return _summary(board, agents, provider, wall_s)
+    return _summary(board, provider, wall_s)
 
 
-def _summary(board: Board, agents: list[Agent], provider: SimulatedProvider, wall_s: float) -> Side:
-    finished, failed, _ = board.progress
+def _summary(board: Board, provider: SimulatedProvider, wall_s: float) -> Side:
     hung = [record for record in provider.log if record.fault == "hang"]
-    times: dict[str, list[float]] = {"interactive": [], "batch": []}
-    for agent in agents:
+    times: dict[str, list[float]] = {"interactive": [], "batch": [], "talk": []}
+    died: dict[str, int] = {}
+    for agent in board.agents:
         times[agent.kind] += agent.turns_s
+        if agent.died:
+            died[agent.died] = died.get(agent.died, 0) + 1
     seen = provider.statistics()
     return Side(
         title=board.title,
-        finished=finished,
-        failed=failed,
+        finished=board.finished,
+        turns=sum(agent.total for agent in board.agents),
+        died=died,
+        agents=len(board.agents),
         quantiles_s={kind: _quantiles(found) for kind, found in times.items()},
         calls=seen.requests,
+        refusals=seen.rejected,
         zombies=len(hung),
         waste_s=sum(record.finished_s - record.started_s for record in hung),
+        remembered=sum(bool(agent.remembered) for agent in board.agents),
+        talks=sum(agent.kind == "talk" for agent in board.agents),
+        lanes_peak=board.lanes_peak,
+        second_attempts=board.second_attempts,
         wall_s=wall_s,
-        peak=seen.peak_concurrency,
-        errors=tuple(sorted(error for agent in agents for error in agent.errors)),
+        effects=board.effects,
     )
 
 

@@ -17,11 +17,12 @@ from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
 from time import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
-from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.hosts.asides import Asked, News, Read
+from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
@@ -47,37 +48,19 @@ _ABANDONED = 1000  # names of agents that are remembered
 _HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
 
 
-class _Read:
-    """A look at the kernel, taken where nothing changes meanwhile."""
-
-    __slots__ = ("done", "error", "look", "value")
-
-    def __init__(self, look: Callable[[Kernel], Any]) -> None:
-        self.look = look
-        self.value: Any = None
-        self.error: Exception | None = None
-        self.done = Bell()
-
-
-class _News:
-    """Something that happened beside the kernel, to stand among its events."""
-
-    __slots__ = ("effect",)
-
-    def __init__(self, effect: Effect) -> None:
-        self.effect = effect
-
-
 class Host:
     """One kernel and its callers.
 
     Args:
         config: The configuration.
         clock: The clock that all of it goes by.
+        shared: Whether its limits are shared with other processes, by a `coordinator`.
     """
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, config: Config, clock: Clock, *, shared: bool = False) -> None:
         self.config = config
+        self._shared = shared
+        self.coordinator: Coordinator | None = None
         self.clock = clock
         self._now = clock.now
         self._wall_offset_s = time() - clock.now()
@@ -95,9 +78,9 @@ class Host:
 
     def _reset(self) -> None:
         """A fresh kernel: at the beginning, and in the child after a fork."""
-        self.kernel = Kernel(self.config, self._now())
+        self.kernel = Kernel(self.config, self._now(), shared=self._shared)
         self.deadline_s = float("inf")
-        self._inbox: deque[Event | _Read | _News] = deque()
+        self._inbox: deque[Event | Read | News] = deque()
         self._mutex = threading.RLock()
         self._inside = 0
         self._leases: dict[int, weakref.ref[Lease]] = {}
@@ -126,6 +109,8 @@ class Host:
         """
         if self.closed:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
+        if self.coordinator is not None:
+            self.coordinator.ensure()
         number = next(self._numbers)
         lease = Lease(self, number, call, parent)
         lease.loop = _get_running_loop()
@@ -138,7 +123,7 @@ class Host:
         reference = self._leases.get(ticket)
         return None if reference is None else reference()
 
-    def feed(self, event: Event | _Read | _News) -> None:
+    def feed(self, event: Event | Read | News) -> None:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex
         inbox.append(event)
@@ -201,11 +186,11 @@ class Host:
         """A date has come."""
         self.feed(Tick())
 
-    def _drain(self, inbox: deque[Event | _Read | _News]) -> None:
+    def _drain(self, inbox: deque[Event | Read | News]) -> None:  # noqa: C901 - one piece
         kernel, now = self.kernel, self._now
         while inbox:
             event = inbox.popleft()
-            if isinstance(event, _Read | _News):
+            if isinstance(event, Read | News):
                 self._aside(event)
                 continue
             try:
@@ -221,6 +206,8 @@ class Host:
         if self._on_idle and not kernel.books.counters.running:
             while self._on_idle:
                 self._on_idle.popleft()()
+        if self.coordinator is not None:
+            self.coordinator.notice(kernel)
         deadline_s = kernel.next_deadline()
         if deadline_s != self.deadline_s:
             sooner = deadline_s < self.deadline_s
@@ -288,7 +275,7 @@ class Host:
         """Call `tell(agent, tenant)` for each agent that is abandoned from here on."""
         self._listeners = (*self._listeners, tell)
 
-    def _report(self, event: Event | _Read, error: Exception) -> None:
+    def _report(self, event: Event | Read, error: Exception) -> None:
         _LOG.error("the kernel failed on %r: %s", event.__class__.__name__, error, exc_info=error)
         ticket = getattr(event, "ticket", 0)
         if ticket in self.kernel.books.tickets:
@@ -317,7 +304,7 @@ class Host:
         """Look at the kernel while nothing changes. `look` must be quick and must not feed."""
         if self._inside == threading.get_ident():
             return look(self.kernel)  # a finaliser or a logger, inside already
-        request = _Read(look)
+        request = Read(look)
         self.feed(request)
         request.done.wait()
         if request.error is not None:
@@ -325,19 +312,46 @@ class Host:
         value: T = request.value
         return value
 
-    def _aside(self, request: _Read | _News) -> None:
+    def _aside(self, request: Read | News) -> None:
         """What is no event of the kernel's own."""
-        if isinstance(request, _News):
+        if isinstance(request, News):
             news = [request.effect]
             self.kernel.remember(news)
             for stream in self._streams:
                 stream.push(news)
+            return
+        if isinstance(request, Asked):
+            self._answer(request)
             return
         try:
             request.value = request.look(self.kernel)
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             request.error = error
         request.done.ring()
+
+    def _answer(self, request: Asked) -> None:
+        """Let the event happen, and tell its sender what became of it."""
+        try:
+            effects = self.kernel.handle(self._now(), request.event)
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+            request.error = error
+            effects = getattr(error, "effects", [])
+        for stream in self._streams:
+            stream.push(effects)
+        self._deliver(effects)
+        request.done.ring()
+
+    def ask(self, event: Event) -> None:
+        """Let an event happen, and wait until it has.
+
+        Raises:
+            ConfigError: The kernel would not have it; nothing has changed.
+        """
+        request = Asked(event)
+        self.feed(request)
+        request.done.wait()
+        if request.error is not None:
+            raise request.error
 
     def subscribe(self, capacity: int, ring: Callable[[], None] | None = None) -> EventStream:
         """A new stream of all that happens from here on; `ring` is called when it has something."""
@@ -358,7 +372,7 @@ class Host:
 
     def tell(self, effect: Effect) -> None:
         """Something happened beside the kernel: it stands in its history, and in every stream."""
-        self.feed(_News(effect))
+        self.feed(News(effect))
 
     @property
     def events_dropped(self) -> int:
@@ -398,6 +412,9 @@ class Host:
         """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
         self._reset()
         self._streams = ()
+        if self.coordinator is None:
+            self.coordinator = Forked(self)
+        self.coordinator.after_fork()
         for begin in self._forked:
             begin()
 

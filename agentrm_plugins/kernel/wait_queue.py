@@ -62,6 +62,14 @@ class WaitQueue:
         self.waiting: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.count = 0
 
+    def reconfigure(self) -> None:
+        """The lane groups are others; nobody waits for a lane at this moment."""
+        groups = self._pool.groups.values()
+        self.passed = {group: self.passed.get(group, 0) for group in groups}
+        self.waiting = {group: self.waiting.get(group, 0) for group in groups}
+        self.queues.clear()
+        self.at.clear()
+
     # -- who goes -------------------------------------------------------------------------------
 
     def choose(self, now_s: float) -> Choice:
@@ -105,7 +113,7 @@ class WaitQueue:
             return ticket
         self._withhold(bid)
         self.turn += 1
-        bid.turn = self.turn
+        bid.turn, bid.turn_s = self.turn, now_s
         self._offer(bid, now_s)
         return ticket
 
@@ -132,6 +140,7 @@ class WaitQueue:
         self._enqueue(ticket, bid)
         if ticket.turn:
             bid.turn = min(bid.turn, ticket.turn)
+            bid.turn_s = 0.0  # it had its turn: what counts is when the call came
         self._offer(bid, now_s, first=kept)
 
     def sleep(self, ticket: Ticket) -> None:
@@ -271,6 +280,8 @@ class WaitQueue:
 
     def _count(self, ticket: Ticket) -> None:
         account = ticket.account
+        if not account.waiting:
+            self._books.gauges.waiting[account] = None
         account.waiting += 1
         account.tenant.waiting += 1
         self.waiting[ticket.group] += 1
@@ -279,6 +290,8 @@ class WaitQueue:
     def _uncount(self, ticket: Ticket) -> None:
         account = ticket.account
         account.waiting -= 1
+        if not account.waiting:
+            self._books.gauges.waiting.pop(account, None)
         account.tenant.waiting -= 1
         self.waiting[ticket.group] -= 1
         self.count -= 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from agentrm_plugins.errors import ConfigError
@@ -23,9 +23,19 @@ class Source(Protocol):
 
     Attributes:
         title: What it is, for people.
+        actions: What `act` can do: any of "end", "drain" and "prioritise".
     """
 
     title: str
+    actions: frozenset[str]
+
+    def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
+        """Do something about an agent; may wait for an answer, so not to be called on a loop.
+
+        Raises:
+            Exception: It could not be done; the text says why.
+        """
+        ...
 
     @property
     def ended(self) -> bool:
@@ -45,8 +55,8 @@ class Source(Protocol):
         """The time on the clock of the events, or None where only they tell it."""
         ...
 
-    def state(self) -> Any | None:
-        """What was so before the first event, as `Statistics`; None if that is not known."""
+    def state(self) -> Mapping[str, Any] | None:
+        """What was so before the first event: a `Statistics` as plain data, or None."""
         ...
 
     def close(self) -> None:
@@ -56,6 +66,8 @@ class Source(Protocol):
 
 class CoreSource:
     """A core in this process."""
+
+    actions = frozenset({"end"})
 
     def __init__(self, rm: Any, capacity: int = 50_000) -> None:
         self._rm = rm
@@ -82,9 +94,23 @@ class CoreSource:
             return None
         return float(self._rm.statistics(agents=False).at_s)
 
-    def state(self) -> Any | None:
+    def state(self) -> Mapping[str, Any] | None:
         """What goes on already."""
-        return None if self._rm.closed else self._rm.statistics()
+        if self._rm.closed:
+            return None
+        found: dict[str, Any] = self._rm.statistics().to_dict()
+        return found
+
+    def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
+        """Do something about an agent.
+
+        Raises:
+            ConfigError: It is none of `actions`.
+        """
+        del priority
+        if what not in self.actions:
+            raise ConfigError("what", what, f"use one of {', '.join(sorted(self.actions))}")
+        self._rm.end_agent(agent, tenant=tenant)
 
     def close(self) -> None:
         """End the subscription."""
@@ -103,6 +129,8 @@ class ReplaySource:
     Raises:
         ConfigError: A speed that is not above 0, or above 100,000.
     """
+
+    actions: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -176,9 +204,18 @@ class ReplaySource:
         behind = _at(self._next[0]) if self._next else self._first_s + self._played_s
         return min(self._first_s + self._played_s, behind)
 
-    def state(self) -> Any | None:
+    def state(self) -> Mapping[str, Any] | None:
         """A recording tells everything by its events."""
         return None
+
+    def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
+        """Nothing can be done about the past.
+
+        Raises:
+            ConfigError: Always.
+        """
+        del agent, tenant, priority
+        raise ConfigError("what", what, "a recording is over; attach to a running process")
 
     def close(self) -> None:
         """Nothing is to be let go of."""

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from agentrm_plugins.cli.app import app
 from agentrm_plugins.cli.registry import summaries
 from agentrm_plugins.demo import DemoSettings, run_demo
+from agentrm_plugins.demo.display import picture
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ("--agents", "4", "--lanes", "2", "--time-scale", "0.01", "--plain")
@@ -28,33 +29,72 @@ def agentrm(*arguments):
 
 
 @pytest.mark.slow
-def test_demo_runs_both_sides_and_compares_them(tmp_path):
-    """All turns of real LangChain agents end on both sides; the table and the file say how."""
-    path = tmp_path / "figures.json"
-    code, text = agentrm("demo", *SMALL, "--hang-rate", "0.2", "--json", str(path))
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("scenario", ["storm", "hangs", "memory", "all"])
+def test_demo_runs_both_sides_and_compares_them(scenario, tmp_path):
+    """All managed turns of real LangChain agents end; table, figures and picture say how."""
+    path, picture = tmp_path / "figures.json", tmp_path / "demo.svg"
+    files = ("--json", str(path), "--picture", str(picture))
+    code, text = agentrm("demo", *SMALL, "--scenario", scenario, "--hang-rate", "0.2", *files)
     assert code == 0, text
-    for words in ("Semaphore(2)", "max_retries=2", "interactive turn p95", "lane waste", "zombies"):
+    for words in ("Semaphore(2)", "max_retries=2", "agents that died", "turns finished", "Next: "):
         assert words in text
-    assert "What differed" in text
     assert "test-key" not in text
     figures = json.loads(path.read_text())
-    assert figures["settings"]["agents"] == 4
-    for side in ("unmanaged", "managed"):
-        assert figures[side]["finished"] + figures[side]["failed"] == 2 * 4 + 2 * 6
-        assert figures[side]["zombies"] > 0
-    assert figures["managed"]["waste_s"] < figures["unmanaged"]["waste_s"]
+    assert figures["settings"]["scenario"] == scenario
+    before, after = figures["unmanaged"], figures["managed"]
+    assert after["finished"] == after["turns"] == before["turns"]
+    assert not after["died"]
+    assert after["lanes_peak"] <= 2
+    if scenario in {"memory", "all"}:
+        assert after["remembered"] == after["talks"] > 0
+        assert before["remembered"] == 0
+    assert before["finished"] < before["turns"] if before["died"] else True
+    drawing = picture.read_text()
+    assert "<svg" in drawing
+    assert not re.search(r"(src|href|url)[=(]\W*https?:", drawing), "it fetches nothing"
+
+
+def board_of(kind, agents, **states):
+    """A board as it is in the middle of a run."""
+    from agentrm_plugins.demo.sides import boards
+
+    both = boards(DemoSettings(agents=agents, interactive=agents // 2))
+    board = both[kind == "managed"]
+    board.started_s, board.elapsed_s = 1.0, 12.0
+    board.states.update(states)
+    return board
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (160, 50)])
+@pytest.mark.parametrize("agents", [4, 20, 200])
+def test_both_sides_and_the_log_fit_the_screen(size, agents):
+    """At 80x24 as on a wide screen, both sides, whoever hangs or died, and the log are seen."""
+    width, height = size
+    console = Console(force_terminal=True, width=width, height=height, color_system=None)
+    before = board_of("unmanaged", agents, b02="HUNG", b01="DIED")
+    after = board_of("managed", agents)
+    after.tell("b02 reaped: no first token for 20 s")
+    with console.capture() as captured:
+        console.print(picture((before, after), width, height))
+    lines = captured.get().splitlines()
+    assert len(lines) < height
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    for words in ("Unmanaged", "Managed", "lanes", "b02 HUNG", "b01 DIED", "b02 reaped"):
+        assert words in text
 
 
 async def test_demo_draws_a_live_display():
-    """On a terminal the display shows lanes, levels, agents, rates and events."""
-    console = Console(force_terminal=True, width=120, height=50)
+    """On a terminal the display shows lanes, turns, agents and the limit, from the first second."""
+    console = Console(force_terminal=True, width=80, height=24)
     settings = DemoSettings(agents=2, interactive=1, lanes=1, time_scale=0.01, hang_rate=0.3)
     with console.capture() as captured:
         _, after = await run_demo(settings, console=console)
     text = captured.get()
-    for words in ("lanes", "queue 3", "tokens/s", "interactive-01", "batch-01", "granted"):
+    for words in ("lanes", "turns", "tokens", "429s", "p01", "b01", "t01"):
         assert words in text
-    assert after.finished + after.failed == 4 + 6
+    assert after.finished == after.turns
 
 
 @pytest.mark.parametrize(
@@ -69,6 +109,9 @@ async def test_demo_draws_a_live_display():
         (("--time-scale", "0"), r"--time-scale.*0\.0: give a number from 0\.01 to 1"),
         (("--timeout", "-1"), r"--timeout.*-1\.0"),
         (("--first-token-timeout", "0"), r"--first-token-timeout"),
+        (("--scenario", "rain"), r"--scenario.*'rain': use one of 'storm'"),
+        (("--tpm", "10"), r"--tpm.*10\.0: give"),
+        (("--picture", "no/such/x.svg"), r"--picture.*folder does not exist"),
         (("--order", "best"), r"--order.*'best': use one of 'mlfq'"),
         (("--json", "no/such/folder/x.json"), r"--json.*folder does not exist"),
         (("--json", "."), r"--json.*is a folder; give a file's path"),
@@ -94,7 +137,7 @@ def test_ctrl_c_ends_the_demo_cleanly():
     )
     with process:
         for line in process.stdout:
-            if "lanes" in line and "turns" in line and "0.0 s" not in line:
+            if "lanes" in line and "turns" in line and " 0.0 s" not in line:
                 process.send_signal(signal.SIGINT)
                 break
         _, errors = process.communicate(timeout=60)

@@ -36,6 +36,8 @@ from agentrm_plugins.policy.endpoint.meters import meters_of
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
+from agentrm_plugins.types.accounts import Recent
+from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
 
 if TYPE_CHECKING:
@@ -88,10 +90,12 @@ class Endpoint:
         "news",
         "outputs",
         "price",
+        "recent",
         "requeues",
         "retry_after",
         "sent_calls",
         "times",
+        "waits",
     )
 
     def __init__(
@@ -125,11 +129,27 @@ class Endpoint:
         self.failures = 0
         self.requeues = 0
         self.cost = 0.0
+        self.waits: Histogram | None = None
+        self.recent = Recent()
         self._answered_s = -inf
         self._told_s = -inf
         self._foreign_calls = 0
         told = (name for name, meter in self.meters.items() if meter.controller.limit_per_s)
         self.news.extend(Change(resource, "told") for resource in told)
+
+    def reconfigure(self, config: EndpointConfig, first: float, now_s: float) -> None:
+        """The user says something else of it: limits that changed begin anew, as full as before."""
+        old, self.config = self.config, config
+        fresh = meters_of(config, first, now_s)
+        told = ("rpm", "tpm", "input_tpm", "output_tpm")
+        for (resource, meter), name in zip(fresh.items(), told, strict=True):
+            if config.burst_s == old.burst_s and getattr(config, name) == getattr(old, name):
+                continue
+            meter.follow(self.meters[resource], now_s)
+            self.meters[resource] = meter
+            self.news.append(Change(resource, "told"))
+        if config.concurrency != old.concurrency:
+            self.concurrency = ConcurrencyController(told=config.concurrency)
 
     def need(self, call: Call) -> dict[str, float]:
         """What the call will probably take of each resource."""
@@ -315,11 +335,13 @@ class Endpoint:
         for resource in meant:  # It says so, and means it.
             self.doubt.refused(resource, now_s)
         blamed = self.blame.of(report, sent, self.meters, now_s)
-        cut = []
+        said, cut = report.limits(), []
         for resource, meter in self.meters.items():
             if resource not in blamed:
                 meter.controller.taken_back(sent.amounts[resource], sent.at_s)
-            elif meter.refused(sent.amounts[resource], sent.at_s, report.retry_after_s, now_s):
+            elif meter.refused(
+                sent.amounts[resource], said.get(resource), report.retry_after_s, sent.at_s, now_s
+            ):
                 cut.append(resource)
                 self.news.append(Change(resource, "cut"))
         if cut:

@@ -34,6 +34,8 @@ from agentrm_plugins.policy.endpoint.refunds import Refunds
 from agentrm_plugins.policy.endpoint.resets import Resets
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.returns import Returns
+from agentrm_plugins.policy.endpoint.room import Room
+from agentrm_plugins.policy.endpoint.steps import Steps
 from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
 from agentrm_plugins.policy.rates import Rates
 
@@ -61,6 +63,8 @@ _OBJECTS: dict[str, type[Any]] = {
             Resets,
             RetryAfter,
             Returns,
+            Room,
+            Steps,
             WindowWatch,
             Doubt,
             Hedging,
@@ -69,7 +73,8 @@ _OBJECTS: dict[str, type[Any]] = {
     )
 }
 
-_KEPT = frozenset(("calls", "config", "name", "news", "price"))  # by whoever has the endpoint
+# By whoever has the endpoint; and the last two are for people, and begin afresh.
+_KEPT = frozenset(("calls", "config", "name", "news", "price", "recent", "waits"))
 
 
 def dump_endpoint(endpoint: Endpoint) -> dict[str, Any]:

@@ -41,6 +41,7 @@ _MOST = 0.8  # of the limit: that much at once is a new window
 _LONG_WAIT = 3.0  # shares of the rate: no bucket asks one call to wait so long
 _TRIES = 4
 _GROUP = 512
+_ROUNDING_S = 1e-6
 _SHARP_S = 2.0
 _TOGETHER_S = 0.5  # what went so close together comes back as one
 
@@ -241,7 +242,8 @@ class WindowWatch:
 
     def _slides(self, scout: float, now_s: float) -> Return:
         """The amounts that went a window ago come back as they went."""
-        since_s = now_s - self.window_s - _AFTER_S
+        # What is back at this very moment must not come back a second time for a float's rounding.
+        since_s = now_s - self.window_s - _AFTER_S + _ROUNDING_S
         start = bisect_right(self._taken, since_s, key=_at_s)
         before = self._taken[start - 1][1] if start else 0.0
         first_s, last_s, total = inf, inf, before

@@ -58,8 +58,11 @@ def cassette(path: str | Path, *, origin: str = _ORIGIN, record_mode: str = "non
     Raises:
         CassetteMismatch: A request that no recording fits; the text says what differs.
     """
-    import vcr
-
+    try:
+        import vcr
+    except ModuleNotFoundError as error:
+        msg = "cassettes need vcrpy: pip install 'agentrm-plugins[cassettes]'"
+        raise ModuleNotFoundError(msg, name=error.name) from None
     try:
         with vcr.VCR(**vcr_config(origin)).use_cassette(str(path), record_mode=record_mode) as used:
             yield used

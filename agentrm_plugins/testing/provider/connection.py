@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 try:
     import h11
-except ImportError as error:  # pragma: no cover  the development set has it
-    raise ImportError(
-        "the simulated provider needs h11: pip install 'agentrm-plugins[testing]'"
-    ) from error
+except ModuleNotFoundError as error:  # pragma: no cover  the development set has it
+    msg = "the simulated provider needs h11: pip install 'agentrm-plugins[testing]'"
+    raise ModuleNotFoundError(msg, name=error.name) from None
 
 if TYPE_CHECKING:
     from agentrm_plugins.testing.provider.service import Service
