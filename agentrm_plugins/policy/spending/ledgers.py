@@ -65,7 +65,7 @@ class Ledgers:
             if place is not None:
                 ledger.hard, ledger.soft = budgets[place].limit, budgets[place].soft
                 kept[place, owner] = ledger
-        self.ledgers = kept
+        self.ledgers = OrderedDict(kept)
         self.shares = self.shares if shares == self.shares.configs else RateShares(shares)
         for spender in spenders:
             spender.reserved = _moved(spender.reserved, places)
