@@ -68,11 +68,16 @@ class ProcessSource:
         try:
             self._socket.connect(str(path))
             self._file = self._socket.makefile("rb")
-            hello = self._line()
+            try:
+                hello = self._line()
+            except OSError:
+                self._file.close()
+                raise
         except OSError as error:
             self._socket.close()
             raise AttachError(f"{path}: {error.strerror or error}") from None
         if hello is None or hello.get("schema") != "agentrm.monitor":
+            self._file.close()
             self._socket.close()
             raise AttachError(f"{path}: this is no monitor of AgentRM")
         self.hello = hello
