@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,9 +47,14 @@ class Process:
             self.connection.sendall(raw)
 
     def _serve(self) -> None:
-        self.connection, _ = self._listener.accept()
-        self.say(self._hello)
-        for line in self.connection.makefile("rb"):
+        with suppress(OSError, ValueError):  # whoever asked has gone, or this end was closed
+            self.connection, _ = self._listener.accept()
+            self.say(self._hello)
+            with self.connection.makefile("rb") as lines:
+                self._answer(lines)
+
+    def _answer(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
             asked = json.loads(line)
             self.asked.append(asked)
             if self.silent:
