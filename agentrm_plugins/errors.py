@@ -28,6 +28,8 @@
     |           |-- StoreReadOnly             no right to write
     |           |-- StoreFenced               another owner has taken the session over
     |           `-- StoreFull                 no room left on the disk
+    |-- a file's
+    |   `-- RecordingError(ValueError)   it holds no recording, or a damaged one
     |-- a test's
     |   `-- CassetteMismatch(AssertionError)   a replayed request is none of the recorded ones
     `-- ours
@@ -60,6 +62,7 @@ __all__ = [
     "EndpointUnavailable",
     "KernelBug",
     "QueueFull",
+    "RecordingError",
     "SessionBusy",
     "StoreCorrupt",
     "StoreError",
@@ -275,6 +278,10 @@ class StoreFull(StoreError):
 
 class CassetteMismatch(AgentRMError, AssertionError):
     """A replayed request is none of those that the cassette holds. The text says what differs."""
+
+
+class RecordingError(AgentRMError, ValueError):
+    """A file of recorded events cannot be read. The text names the file, the line and the cause."""
 
 
 class KernelBug(AgentRMError, AssertionError):

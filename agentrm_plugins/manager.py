@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         TenantConfig,
     )
     from agentrm_plugins.hosts import Clock, EventStream
+    from agentrm_plugins.telemetry.recording import Recorder, Recording
     from agentrm_plugins.types.calls import Priority, PriorityName
     from agentrm_plugins.types.provider import Provider
     from agentrm_plugins.types.statistics import Statistics
@@ -59,6 +62,8 @@ class AgentRM:
     Args:
         config: The whole configuration; or leave it out and give single fields.
         clock: For tests: a `VirtualClock`. None is the machine's monotonic clock.
+        record: The path of a file to which every event is written as a line of JSON, or a
+            `Recording(path, ...)`. `agentrm_plugins.telemetry.read_events` reads it.
 
     All other arguments are the fields of `Config` and of its `SchedulerConfig`, under their names,
     for example ``lanes=8, order="fifo"``. None (of `endpoint_wait_timeout_s`: ...) is the default.
@@ -100,14 +105,29 @@ class AgentRM:
         shares: Sequence[ShareConfig] | None = None,
         prices: Mapping[str, Price] | None = None,
         providers: Sequence[Provider] | None = None,
+        record: str | os.PathLike[str] | Recording | None = None,
     ) -> None:
         self.config = _configure(config, locals())
         self._host = Host(self.config, clock or MonotonicClock())
         self._core = Core(self._host)
+        self._recorder = None if record is None else self._recording(record)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
         return f"<AgentRM lanes={self.config.lanes} order={self.config.scheduler.order}: {state}>"
+
+    def _recording(self, given: object) -> Recorder:
+        """Write every event from here on to a file."""
+        from agentrm_plugins.telemetry.recording import Recorder, recording_of
+        from agentrm_plugins.telemetry.samples import sampled
+
+        mine = weakref.ref(self)
+
+        def sample() -> dict[str, Any]:
+            rm = mine()
+            return {} if rm is None else sampled(rm.statistics(agents=False))
+
+        return Recorder(self._host, recording_of(given), sample)
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -256,18 +276,25 @@ class AgentRM:
         Args:
             drain_s: Seconds to wait for running calls to end; 0 does not wait.
         """
-        if not self.closed:
-            self._host.close()
+        self._close()
         if drain_s > 0:
             idle = Bell()
             self._host.on_idle(idle.ring)
             idle.wait(drain_s)
         self._host.stop()
+        if self._recorder is not None:
+            self._recorder.join()
+
+    def _close(self) -> None:
+        """Refuse who comes; whoever only looks on ends with the last call."""
+        if not self.closed:
+            self._host.close()
+            if self._recorder is not None:
+                self._host.on_idle(self._recorder.finish)
 
     async def aclose(self, drain_s: float = 0.0) -> None:
         """The same without blocking the event loop."""
-        if not self.closed:
-            self._host.close()
+        self._close()
         if drain_s > 0:
             loop, idle = asyncio.get_running_loop(), asyncio.Event()
             self._host.on_idle(lambda: _ring(loop, idle))
@@ -275,6 +302,8 @@ class AgentRM:
                 async with asyncio.timeout(drain_s):
                     await idle.wait()
         self._host.stop()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.join)
 
     def __enter__(self) -> Self:
         return self

@@ -30,7 +30,7 @@ FLOORS = {
     "kernel": 6,
     "context.stores": 7,
     "hosts": 7,
-    "telemetry": 7,
+    "telemetry": 8,
     "sim": 7,
     "context.live": 8,
     "manager": 9,
@@ -65,6 +65,7 @@ MAX_CORE_NAMES = 50
 MAX_INTEGRATION_NAMES = 70
 DOCUMENTED = {
     *("agentrm_plugins", "agentrm_plugins.events", "agentrm_plugins.integration"),
+    "agentrm_plugins.telemetry",
     *("agentrm_plugins.testing.provider", "agentrm_plugins.testing.cassettes"),
     *ADAPTER_PACKAGES,
 }

@@ -42,6 +42,9 @@ PROBES = {
     "testing": "import agentrm_plugins.testing.provider as p\n"
     "with p.SimulatedProvider(): print('hello')",
     "cassettes": "import agentrm_plugins.testing.cassettes, vcr; print('hello')",
+    "report": "import agentrm_plugins.telemetry, plotly; print('hello')",
+    "dash": "import agentrm_plugins.telemetry, starlette, uvicorn; print('hello')",
+    "top": "import textual; print('hello')",
     "quickstart": FIRST,
 }
 

@@ -22,7 +22,7 @@ ADAPTERS = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/__ini
 PACKAGES = ["agentrm_plugins", *ADAPTERS]
 EXTRAS = {
     *("langchain", "langgraph", "agents", "openai", "cli", "testing", "cassettes"),
-    *("quickstart", "all"),
+    *("report", "dash", "top", "quickstart", "all"),
 }
 # Imports every package and tells where each was found, and whether metadata and script are there.
 PROBE = """
@@ -144,7 +144,10 @@ def test_lowest_lock_holds_the_lower_ends_of_our_ranges() -> None:
     locked = dict(re.findall(r"^([a-z0-9._-]+)==([\w.]+)", text, re.MULTILINE))
     extras = PROJECT["optional-dependencies"]
     lines = PROJECT["dependencies"] + [
-        line for name in EXTRAS - {"agents", "quickstart", "all"} for line in extras[name]
+        # "top" has a lock of its own kind: textual wants a newer rich than the other commands need.
+        line
+        for name in EXTRAS - {"agents", "quickstart", "all", "top"}
+        for line in extras[name]
     ]
     promised = [item for item in map(Requirement, lines) if item.name != "agentrm-plugins"]
     assert len(promised) > 8

@@ -7,9 +7,10 @@ search brings of another namespace is dropped here, always.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from langgraph.store.base import BaseStore, Op, PutOp, SearchOp
 
@@ -17,7 +18,12 @@ from agentrm_plugins import AgentRMError, SessionKey, StoreError, StoreLocked
 
 __all__ = ["Items", "decoded", "encoded"]
 
+_T = TypeVar("_T")
 _PAGE = 1_000
+_TRIES = 20
+"""Of a read. Guessed: a writer's step between two looks is over in microseconds."""
+_CHANGED = "changed size during iteration"
+"""CPython's words, of a dictionary and of a set."""
 _ASYNC_ONLY = (
     "this LangGraph store is for async code only, and was used from the thread of its event loop; "
     "use the async ways (ainvoke, aprepare), or give the sync store of the same database"
@@ -43,7 +49,7 @@ class Items:
         at = 0
         while True:
             with _clear():
-                names = self.store.list_namespaces(prefix=above, limit=_PAGE, offset=at)
+                names = self._read(partial(self._names, above, at))
             found |= {
                 decoded(name[len(above)])
                 for name in names
@@ -52,6 +58,9 @@ class Items:
             at += len(names)
             if len(names) < _PAGE:
                 return sorted(found)
+
+    def _names(self, above: tuple[str, ...], at: int) -> list[tuple[str, ...]]:
+        return self.store.list_namespaces(prefix=above, limit=_PAGE, offset=at)
 
     def all(self, key: SessionKey, kind: str) -> list[Any]:
         """Give all items of one kind."""
@@ -84,7 +93,24 @@ class Items:
         if not listed:
             return []
         with _clear():
-            return list(self.store.batch(listed))
+            if any(isinstance(op, PutOp) for op in listed):
+                return list(self.store.batch(listed))
+            return self._read(lambda: list(self.store.batch(listed)))
+
+    @staticmethod
+    def _read(look: Callable[[], _T]) -> _T:
+        """Look at the store, again where a store in memory was written to meanwhile.
+
+        `InMemoryStore` goes through its dictionaries without a lock, and the graph's own threads,
+        other managers among them, write to it.
+        """
+        for _ in range(_TRIES):
+            try:
+                return look()
+            except RuntimeError as error:
+                if _CHANGED not in str(error):
+                    raise
+        return look()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import weakref
 from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
+from time import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.config import Config
@@ -58,6 +59,15 @@ class _Read:
         self.done = Bell()
 
 
+class _News:
+    """Something that happened beside the kernel, to stand among its events."""
+
+    __slots__ = ("effect",)
+
+    def __init__(self, effect: Effect) -> None:
+        self.effect = effect
+
+
 class Host:
     """One kernel and its callers.
 
@@ -70,12 +80,14 @@ class Host:
         self.config = config
         self.clock = clock
         self._now = clock.now
+        self._wall_offset_s = time() - clock.now()
         own = config.providers
         self.tables = Tables((*PROVIDERS, *own)) if own else BUILT_IN  # what providers say
         self._numbers = itertools.count(1)
         self.closed = False
         self._streams: tuple[EventStream, ...] = ()
         self._events_dropped = 0
+        self._forked: list[Callable[[], None]] = []
         self._listeners: tuple[Callable[[str, str], None], ...] = ()
         self._reset()
         clock.attach(self)
@@ -85,7 +97,7 @@ class Host:
         """A fresh kernel: at the beginning, and in the child after a fork."""
         self.kernel = Kernel(self.config, self._now())
         self.deadline_s = float("inf")
-        self._inbox: deque[Event | _Read] = deque()
+        self._inbox: deque[Event | _Read | _News] = deque()
         self._mutex = threading.RLock()
         self._inside = 0
         self._leases: dict[int, weakref.ref[Lease]] = {}
@@ -126,7 +138,7 @@ class Host:
         reference = self._leases.get(ticket)
         return None if reference is None else reference()
 
-    def feed(self, event: Event | _Read) -> None:
+    def feed(self, event: Event | _Read | _News) -> None:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex
         inbox.append(event)
@@ -189,12 +201,12 @@ class Host:
         """A date has come."""
         self.feed(Tick())
 
-    def _drain(self, inbox: deque[Event | _Read]) -> None:
+    def _drain(self, inbox: deque[Event | _Read | _News]) -> None:
         kernel, now = self.kernel, self._now
         while inbox:
             event = inbox.popleft()
-            if isinstance(event, _Read):
-                self._look(event)
+            if isinstance(event, _Read | _News):
+                self._aside(event)
                 continue
             try:
                 effects = kernel.handle(now(), event)
@@ -310,16 +322,23 @@ class Host:
         value: T = request.value
         return value
 
-    def _look(self, request: _Read) -> None:
+    def _aside(self, request: _Read | _News) -> None:
+        """What is no event of the kernel's own."""
+        if isinstance(request, _News):
+            news = [request.effect]
+            self.kernel.remember(news)
+            for stream in self._streams:
+                stream.push(news)
+            return
         try:
             request.value = request.look(self.kernel)
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             request.error = error
         request.done.ring()
 
-    def subscribe(self, capacity: int) -> EventStream:
-        """A new stream of all that happens from here on."""
-        stream = EventStream(capacity, self._unsubscribe)
+    def subscribe(self, capacity: int, ring: Callable[[], None] | None = None) -> EventStream:
+        """A new stream of all that happens from here on; `ring` is called when it has something."""
+        stream = EventStream(capacity, self._unsubscribe, self.wall_offset_s, ring)
         self._streams = (*self._streams, stream)
         return stream
 
@@ -327,6 +346,16 @@ class Host:
         if stream in self._streams:
             self._events_dropped += stream.dropped
             self._streams = tuple(other for other in self._streams if other is not stream)
+
+    def wall_offset_s(self) -> float:
+        """Seconds between the core's clock and Unix time; fixed where the clock is virtual."""
+        if self.clock.real:
+            self._wall_offset_s = time() - self._now()
+        return self._wall_offset_s
+
+    def tell(self, effect: Effect) -> None:
+        """Something happened beside the kernel: it stands in its history, and in every stream."""
+        self.feed(_News(effect))
 
     @property
     def events_dropped(self) -> int:
@@ -358,10 +387,16 @@ class Host:
         if pump is not None:
             pump.stop()
 
+    def on_fork(self, begin: Callable[[], None]) -> None:
+        """Call `begin` in each child of a fork, once its copy of this host has begun afresh."""
+        self._forked.append(begin)
+
     def after_fork(self) -> None:
         """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
         self._reset()
         self._streams = ()
+        for begin in self._forked:
+            begin()
 
 
 def _after_fork() -> None:

@@ -96,6 +96,10 @@ class Endpoints:
         if ticket.first is not None:
             ticket.first.hedges += 1
             self._books.counters.hedged += 1
+            call = ticket.call
+            where = call.tenant, call.group, call.endpoint
+            what = ticket.number, call.agent, "late", ticket.first.number
+            self._books.out.append(fx.Hedged(self._books.now_s, *what, *where))
             endpoint.hedging.sent(ticket.number, ticket.expected_tokens, self._books.now_s)
         if endpoint.news:
             self.tell(endpoint, ticket)

@@ -142,6 +142,8 @@ class Kernel:
         if self.queue.count:
             deadline_s = min(deadline_s, books.scheduler.next_boost_s, self.queue.look_s)
         self._deadline_s = deadline_s
+        if books.ledgers.crossed:
+            self._tell_crossed()
         self._history.extend(out)
         if error is not None:
             error.effects = out  # type: ignore[attr-defined]
@@ -200,6 +202,10 @@ class Kernel:
         """What has lately happened to a ticket, the oldest first."""
         return [effect for effect in self._history if effect.ticket == ticket]
 
+    def remember(self, told: list[fx.Effect]) -> None:
+        """Let what happened beside the kernel stand in its history."""
+        self._history.extend(told)
+
     def dispatch(self) -> None:
         """Grant until nobody who waits may start, and no late call is in the way."""
         self._grant()
@@ -230,7 +236,9 @@ class Kernel:
         if demoted:
             for account, level in demoted:
                 books.counters.demotions += 1
-                books.out.append(fx.Demoted(now_s, 0, account.name, "quantum", level))
+                books.out.append(
+                    fx.Demoted(now_s, 0, account.name, "quantum", level, account.tenant.name)
+                )
             demoted.clear()
 
     def _prepare(self) -> None:
@@ -245,6 +253,14 @@ class Kernel:
             self.late.lend_more()
             if self.books.left:  # a nested call lent its lane back
                 self.lending.settle()
+
+    def _tell_crossed(self) -> None:
+        """Budgets have crossed their marks: say so, and by which call."""
+        books, crossed = self.books, self.books.ledgers.crossed
+        for number, call, cause, budget in crossed:
+            what = budget.name, budget.spent(books.now_s), budget.hard, call.tenant
+            books.out.append(fx.BudgetCrossed(books.now_s, number, call.agent, cause, *what))
+        crossed.clear()
 
     def _expire(self) -> None:
         """See to all that is due."""

@@ -141,7 +141,7 @@ class LaneLending:
             return True
         wait = endpoint.wait(ticket.need, now_s)
         if wait.seconds > 0:
-            held = Held(endpoint, ticket.need, wait)
+            held = Held(endpoint, ticket.need, wait, ticket)
             endpoint.held_up(held.amounts, wait, now_s)
             queue.look_s = min(queue.look_s, held.look_s(now_s))
             return False

@@ -71,8 +71,9 @@ class LateCalls:
         books.counters.suspected += 1
         cause = "silence" if ticket.beats else limits.first_cause
         silent_s = books.now_s - ticket.progress_s
-        number, agent = ticket.number, ticket.call.agent
-        books.out.append(fx.Suspected(books.now_s, number, agent, cause, silent_s))
+        number, call = ticket.number, ticket.call
+        where = call.tenant, call.group, call.endpoint
+        books.out.append(fx.Suspected(books.now_s, number, call.agent, cause, silent_s, *where))
 
     def alive(self, ticket: Ticket) -> None:
         """A late call is heard of: it is a running call as any other, without a lane maybe."""

@@ -74,10 +74,11 @@ class Lifecycle:
             names = ", ".join(map(repr, books.pool.groups))
             raise ConfigError("group", call.group, f"use one of the configured groups: {names}")
         books.counters.submitted += 1
-        books.out.append(fx.Submitted(books.now_s, number, call.agent, call.label))
+        books.out.append(_submitted(event, books.now_s))
         if books.closed:
             books.counters.refused["closed"] += 1
-            books.out.append(fx.Refused(books.now_s, number, call.agent, "closed", 0.0))
+            where = call.tenant, call.group, call.endpoint
+            books.out.append(fx.Refused(books.now_s, number, call.agent, "closed", 0.0, "", *where))
             return False
         account = self._agents.enter(call, books.now_s)
         books.seq += 1
@@ -186,7 +187,9 @@ class Lifecycle:
             self._endpoints.beat(ticket, ticket.endpoint)
         if not ticket.nested:
             self._clocks.arm(ticket)
-        books.out.append(fx.Beaten(books.now_s, ticket.number, ticket.call.agent, "", tokens))
+        call = ticket.call
+        where = call.tenant, call.group, call.endpoint
+        books.out.append(fx.Beaten(books.now_s, ticket.number, call.agent, "", tokens, *where))
         return False
 
     def idle(self, event: ev.Idle) -> bool:
@@ -217,17 +220,23 @@ class Lifecycle:
             steps.vacate(ticket)
         ticket.account.calls += 1
         guessed = _guessed(ticket) if usage is None and outcome is Outcome.OK else usage
-        cost = cost_of(ticket, guessed, None if event is None else event.verdict)
-        steps.charge(ticket, cost)
+        verdict = None if event is None else event.verdict
+        cost = cost_of(ticket, guessed, verdict)
+        spent = steps.charge(ticket, cost)
         books.ledgers.settle(ticket, cost, books.now_s)
-        failed = event is not None and event.verdict is not None
+        failed = verdict is not None
         known = outcome is Outcome.OK or (failed and outcome is not Outcome.CANCELLED)
         self._endpoints.ended(ticket, usage, event if known else None)
         books.counters.settled += 1
         cause = "late" if late else outcome.value
         held_s = books.now_s - ticket.granted_s
-        number, agent = ticket.number, ticket.call.agent
-        books.out.append(fx.Settled(books.now_s, number, agent, cause, outcome, held_s, usage))
+        call, status = ticket.call, None if verdict is None else verdict.status
+        books.out.append(
+            fx.Settled(
+                *(books.now_s, ticket.number, call.agent, cause, outcome, held_s, usage),
+                *(spent, status, call.tenant, call.group, call.endpoint),
+            )
+        )
         self._late.ended(ticket, outcome, cost.total_tokens)
         steps.forget(ticket)
         steps.recharge(ticket)
@@ -257,6 +266,15 @@ class Lifecycle:
             if ticket.state is State.QUEUED:
                 self._steps.turn_away(ticket, event.cause)
         return True
+
+
+def _submitted(event: ev.Submit, now_s: float) -> fx.Submitted:
+    call = event.call
+    return fx.Submitted(
+        *(now_s, event.ticket, call.agent, call.label, call.priority or ""),
+        *(call.estimate.total_tokens, event.parent, event.hedge_of, call.parent_agent),
+        *(call.tenant, call.group, call.endpoint),
+    )
 
 
 def _guessed(ticket: Ticket) -> Usage | None:

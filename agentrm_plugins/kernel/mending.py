@@ -67,8 +67,11 @@ class Mending:
                     step(ticket)
             ticket.state = State.GONE
             self._recount(ticket)
-            agent, what = ticket.call.agent, type(error).__name__
-            books.out.append(fx.Refused(books.now_s, number, agent, "failed", 0.0, what))
+            call, what = ticket.call, type(error).__name__
+            where = call.tenant, call.group, call.endpoint
+            books.out.append(
+                fx.Refused(books.now_s, number, call.agent, "failed", 0.0, what, *where)
+            )
         self._conserve()
 
     def _unqueue(self, ticket: Ticket) -> None:

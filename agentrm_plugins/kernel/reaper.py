@@ -127,8 +127,11 @@ class Reaper:
         ticket.account.zombies += 1
         books.counters.reaped += 1
         books.counters.zombie_lane_s += held_s
-        number, agent = ticket.number, ticket.call.agent
-        books.out.append(fx.Reaped(books.now_s, number, agent, cause, held_s, limit_s, source))
+        number, call = ticket.number, ticket.call
+        where = call.tenant, call.group, call.endpoint
+        books.out.append(
+            fx.Reaped(books.now_s, number, call.agent, cause, held_s, limit_s, source, *where)
+        )
         if ticket.parent is not None or ticket.kids is not None:
             self._nested.detach(ticket)
         steps.recharge(ticket)

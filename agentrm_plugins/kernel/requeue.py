@@ -91,10 +91,13 @@ class Requeue:
         ticket.visible = False
         ticket.idle_s = NEVER
         ticket.queued_s = now_s
-        number, agent = ticket.number, ticket.call.agent
-        until_s = now_s + event.wait_s
-        cause = event.verdict.kind.value
-        books.out.append(fx.Requeued(now_s, number, agent, cause, held_s, until_s))
+        call, verdict = ticket.call, event.verdict
+        books.out.append(
+            fx.Requeued(
+                *(now_s, ticket.number, call.agent, verdict.kind.value, held_s),
+                *(now_s + event.wait_s, verdict.status, call.tenant, call.group, call.endpoint),
+            )
+        )
         self._nested.requeued(ticket)
         refusal = None
         if ticket.endpoint is not None:

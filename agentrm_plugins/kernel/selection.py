@@ -45,6 +45,7 @@ class Held(NamedTuple):
     endpoint: Endpoint
     amounts: Mapping[str, float]
     wait: Wait
+    ticket: Ticket
 
     def look_s(self, now_s: float) -> float:
         """When it may go, or a rate grow before; infinite: something must happen first."""
@@ -91,7 +92,7 @@ class Choice:
         """Ask the endpoint for the call; if it must wait, remember that."""
         wait = endpoint.wait(ticket.need, now_s)
         if wait.seconds > 0:
-            self.held.append(Held(endpoint, ticket.need, wait))
+            self.held.append(Held(endpoint, ticket.need, wait, ticket))
         return wait
 
 

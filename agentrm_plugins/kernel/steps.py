@@ -79,6 +79,7 @@ class Steps:
         books.at_work = ticket.number
         move(ticket, State.RUNNING)
         ticket.granted_s = now_s
+        ticket.held_by = ""
         counters.granted += 1
         counters.running += 1
         waited_s = now_s - ticket.queued_s
@@ -98,8 +99,11 @@ class Steps:
         if ticket.endpoint is not None:
             self._endpoints.go(ticket, ticket.endpoint)
         self._clocks.begin(ticket)
-        number, agent = ticket.number, ticket.call.agent
-        books.out.append(fx.Granted(now_s, number, agent, cause, group.name, waited_s))
+        call = ticket.call
+        where = call.tenant, call.endpoint
+        books.out.append(
+            fx.Granted(now_s, ticket.number, call.agent, cause, group.name, waited_s, *where)
+        )
         boost = books.scheduler.dispatched(now_s)
         if boost is not None:
             self.boosted(boost)
@@ -113,8 +117,11 @@ class Steps:
         account.refused += 1
         account.tenant.refused += 1
         books.counters.refused[cause] += 1
-        number, agent = ticket.number, ticket.call.agent
-        books.out.append(fx.Refused(books.now_s, number, agent, cause, waited_s, detail))
+        number, call = ticket.number, ticket.call
+        where = call.tenant, call.group, call.endpoint
+        books.out.append(
+            fx.Refused(books.now_s, number, call.agent, cause, waited_s, detail, *where)
+        )
         books.ledgers.settle(ticket, _NOTHING, books.now_s, ran=ticket.attempts > 0)
         self.forget(ticket)
 
@@ -158,14 +165,15 @@ class Steps:
             queue.unseated(seat.account, seat.group, books.now_s)
             queue.reprice(seat.account.tenant)
 
-    def charge(self, ticket: Ticket, usage: Usage) -> None:
-        """The tokens count for the agent, its tenant, its endpoint and the totals."""
-        endpoint = ticket.endpoint
+    def charge(self, ticket: Ticket, usage: Usage) -> float:
+        """The tokens count for the agent, its tenant, its endpoint and the totals: the cost."""
+        endpoint, spent = ticket.endpoint, 0.0
         if endpoint is not None and endpoint.price is not None:
-            endpoint.cost += endpoint.price.cost(usage)
+            spent = endpoint.price.cost(usage)
+            endpoint.cost += spent
         tokens = usage.input_tokens + usage.output_tokens
         if not tokens:
-            return
+            return spent
         books, account = self._books, ticket.account
         tenant, counters = account.tenant, books.counters
         for payer in (account, tenant):
@@ -179,6 +187,7 @@ class Steps:
         counters.output_tokens += usage.output_tokens
         if tokens > ticket.beaten_tokens:
             counters.token_rate.add(tokens - ticket.beaten_tokens, books.now_s)
+        return spent
 
     def recharge(self, ticket: Ticket) -> None:
         """The agent received service: it may have gone down a level."""

@@ -29,8 +29,9 @@ class Ticket:
     `queued_s` the wait that is over with the next grant, `progress_s` the silence; `waited_s` are
     all waits before this one. Before `wake_s` a call that sleeps does not go. `deadline_s` is when
     it has waited for too long, or once it runs, when it has run for too long. `overtaken` is the
-    share of its need that others took before it, `reserved` what budgets hold for it, `charged`
-    what they were charged when it was reaped, `taken` what it took of shares of a rate.
+    share of its need that others took before it, `held_by` why it waits, as people were told.
+    `reserved` is what budgets hold for it, `charged` what they were charged when it was reaped,
+    `taken` what it took of shares of a rate.
     Of a call with several attempts the `first` knows the one beside it (`hedge`), how many were
     sent (`hedges`), and how many of them gave way to the next and what they cost. Where what is
     learnt counts (`adaptive`) it may be `late`; then its lane is `lent`, or its hedge `rides` on
@@ -62,6 +63,7 @@ class Ticket:
         "group",
         "hedge",
         "hedges",
+        "held_by",
         "hold_s",
         "idle_s",
         "is_hedge",
@@ -111,6 +113,7 @@ class Ticket:
         self.attempts = 0
         self.overtaken = 0.0
         self.hold_s = 0.0
+        self.held_by = ""
         self.waited_s = 0.0
         self.wake_s = _NEVER
         self.submitted_s = now_s

@@ -18,6 +18,7 @@ from agentrm_plugins.kernel.queues import (
     key_of,
     share_of,
 )
+from agentrm_plugins.kernel.reasons import throttled
 from agentrm_plugins.kernel.selection import Choice, Selector, on_offer
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.policy.order.agent_queue import AgentQueue
@@ -47,6 +48,7 @@ class WaitQueue:
     """
 
     def __init__(self, books: Books) -> None:
+        self._books = books
         pool = self._pool = books.pool
         self._scheduler = books.scheduler
         self._selector = Selector(books.scheduler, pool, books.config.scheduler.boost_interval)
@@ -76,6 +78,8 @@ class WaitQueue:
             at.first = bid
         for held in choice.held:
             held.endpoint.held_up(held.amounts, held.wait, now_s)
+            if held.ticket.held_by != held.wait.cause:
+                throttled(self._books, held.ticket, held.wait)
         self.look_s = choice.look_s(now_s)
         self.looked_s = now_s
         if (

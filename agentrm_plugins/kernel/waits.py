@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.kernel.reasons import begun
 from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Waits:
             self._steps.refuse(ticket, "wait_timeout")
             return
         ticket.deadline_s = now_s + patience_s
+        begun(self._books, ticket, sleep_s, self._queue.count + 1)
         if sleep_s > 0:
             ticket.wake_s = now_s + sleep_s
             self._queue.sleep(ticket)

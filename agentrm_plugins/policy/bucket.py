@@ -100,6 +100,16 @@ class Bucket:
         self._refill_at_s = at_s
         self._refill_to = level
 
+    def land(self, now_s: float) -> float:
+        """What was expected by now has come; gives by how much that raised the level."""
+        came = self._refill_at_s <= now_s
+        self._refill_at_s, expected_s = inf, self._refill_at_s
+        before = self.level(now_s)
+        self._refill_at_s = expected_s
+        rose = self.level(now_s) - before if came else 0.0
+        self._set(self.level(now_s), now_s)
+        return rose
+
     def _set(self, level: float, now_s: float) -> None:
         self._level = level
         self._at_s = max(self._at_s, now_s)

@@ -1,7 +1,9 @@
 """What the kernel answers. Each effect names its ticket, its agent and its cause, and when.
 
 The host acts on `Granted`, `Refused`, `Reaped` and `Suspected`; all of them together are the event
-stream that people and the resource monitor read.
+stream that people and the resource monitor read. `at_s` is the core's own clock; `wall_s` is Unix
+time, which the kernel does not know: a stream stamps it when it is read. `group` and `endpoint` are
+those that the call was submitted with.
 
 They are named tuples for their price: every call makes three of them, and a frozen dataclass takes
 four times as long to make.
@@ -17,17 +19,24 @@ __all__ = [
     "Beaten",
     "Boosted",
     "BreakerChanged",
+    "BudgetCrossed",
+    "Compacted",
     "Demoted",
     "Effect",
     "EndpointClosed",
     "Granted",
+    "Hedged",
+    "Hibernated",
     "LimitChanged",
+    "Queued",
     "Reaped",
+    "Recalled",
     "Refused",
     "Requeued",
     "Settled",
     "Submitted",
     "Suspected",
+    "Throttled",
 ]
 
 
@@ -38,6 +47,56 @@ class Submitted(NamedTuple):
     ticket: int
     agent: str
     cause: str
+    priority: str = ""
+    estimate_tokens: int = 0
+    parent: int | None = None
+    hedge_of: int | None = None
+    parent_agent: str | None = None
+    tenant: str = "default"
+    group: str = ""
+    endpoint: str | None = None
+    wall_s: float | None = None
+
+
+class Queued(NamedTuple):
+    """A call begins to wait for a lane. `cause` says why it has none.
+
+    "lanes": all lanes are taken; "group": all of its group; "agent" or "tenant": its agent or its
+    tenant is at its ceiling; "order": others go first; "nested": it waits for its parent's lane.
+    `level` is its agent's, and `waiting` are the calls that wait now, this one among them.
+    """
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    level: int
+    waiting: int
+    tenant: str = "default"
+    group: str = ""
+    endpoint: str | None = None
+    wall_s: float | None = None
+
+
+class Throttled(NamedTuple):
+    """A call waits though there may be a lane: something else holds it back.
+
+    `cause` is the resource of its endpoint that is used up ("requests", "tokens", "input_tokens",
+    "output_tokens", "concurrency"), "closed" (the server asked everybody to stay away), "breaker",
+    "retry" (it goes again after a failure), "budget" (above its soft mark) or "hedge" (a second
+    attempt whose time has not come). `for_s` are the seconds that this will take as far as is
+    known, None if something else must happen first.
+    """
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    for_s: float | None
+    tenant: str = "default"
+    group: str = ""
+    endpoint: str | None = None
+    wall_s: float | None = None
 
 
 class Granted(NamedTuple):
@@ -49,6 +108,9 @@ class Granted(NamedTuple):
     cause: str
     group: str
     waited_s: float
+    tenant: str = "default"
+    endpoint: str | None = None
+    wall_s: float | None = None
 
 
 class Refused(NamedTuple):
@@ -65,6 +127,10 @@ class Refused(NamedTuple):
     cause: str
     waited_s: float
     detail: str = ""
+    tenant: str = "default"
+    group: str = ""
+    endpoint: str | None = None
+    wall_s: float | None = None
 
 
 class Demoted(NamedTuple):
@@ -75,6 +141,8 @@ class Demoted(NamedTuple):
     agent: str
     cause: str
     level: int
+    tenant: str = "default"
+    wall_s: float | None = None
 
 
 class Boosted(NamedTuple):
@@ -84,6 +152,7 @@ class Boosted(NamedTuple):
     ticket: int
     agent: str
     cause: str
+    wall_s: float | None = None
 
 
 class Beaten(NamedTuple):
@@ -94,6 +163,10 @@ class Beaten(NamedTuple):
     agent: str
     cause: str
     tokens: int
+    tenant: str = "default"
+    group: str = ""
+    endpoint: str | None = None
+    wall_s: float | None = None
 
 
 class Settled(NamedTuple):
@@ -106,6 +179,12 @@ class Settled(NamedTuple):
     outcome: Outcome
     held_s: float
     usage: Usage | None
+    cost: float = 0.0
+    status: int | None = None
+    tenant: str = "default"
+    group: str = ""
+    endpoint: str | None = None
+    wall_s: float | None = None
 
 
 class Reaped(NamedTuple):
@@ -124,6 +203,10 @@ class Reaped(NamedTuple):
     held_s: float
     limit_s: float = 0.0
     source: str = ""
+    tenant: str = "default"
+    group: str = ""
+    endpoint: str | None = None
+    wall_s: float | None = None
 
 
 class Suspected(NamedTuple):
@@ -138,6 +221,24 @@ class Suspected(NamedTuple):
     agent: str
     cause: str
     silent_s: float
+    tenant: str = "default"
+    group: str = ""
+    endpoint: str | None = None
+    wall_s: float | None = None
+
+
+class Hedged(NamedTuple):
+    """A further attempt of a late call was sent: `ticket` is its own, `hedge_of` the late one's."""
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    hedge_of: int
+    tenant: str = "default"
+    group: str = ""
+    endpoint: str | None = None
+    wall_s: float | None = None
 
 
 class Requeued(NamedTuple):
@@ -152,6 +253,11 @@ class Requeued(NamedTuple):
     cause: str
     held_s: float
     until_s: float
+    status: int | None = None
+    tenant: str = "default"
+    group: str = ""
+    endpoint: str | None = None
+    wall_s: float | None = None
 
 
 class LimitChanged(NamedTuple):
@@ -170,6 +276,7 @@ class LimitChanged(NamedTuple):
     per_s: float
     limit_per_s: float | None
     source: str
+    wall_s: float | None = None
 
 
 class EndpointClosed(NamedTuple):
@@ -181,6 +288,7 @@ class EndpointClosed(NamedTuple):
     cause: str
     endpoint: str
     until_s: float
+    wall_s: float | None = None
 
 
 class BreakerChanged(NamedTuple):
@@ -191,20 +299,95 @@ class BreakerChanged(NamedTuple):
     agent: str
     cause: str
     endpoint: str
+    wall_s: float | None = None
+
+
+class BudgetCrossed(NamedTuple):
+    """A budget has crossed a mark. `cause`: "soft" (calls are slowed) or "hard" (they are refused).
+
+    `budget` says whose it is and of what, `spent` what is settled and reserved of `limit`.
+    """
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    budget: str
+    spent: float
+    limit: float
+    tenant: str = "default"
+    wall_s: float | None = None
+
+
+class Compacted(NamedTuple):
+    """A session's older messages became notes. `cause`: "turn" (a call waited) or "background".
+
+    Tokens are those of the session's request before and after it; `archived` are its messages that
+    are no longer sent as they are, of `messages` in all. `ticket` is 0: it is the session's.
+    """
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    session: str
+    before_tokens: int
+    after_tokens: int
+    archived: int
+    messages: int
+    budget_tokens: int
+    tenant: str = "default"
+    wall_s: float | None = None
+
+
+class Recalled(NamedTuple):
+    """Archived passages came back into a request ("task"), or were asked for by the model ("tool").
+
+    `tokens` are those of the passages. What was looked for, and found, is not told.
+    """
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    session: str
+    tokens: int
+    tenant: str = "default"
+    wall_s: float | None = None
+
+
+class Hibernated(NamedTuple):
+    """A session was written to its store and let go of: "asked", "idle", "bound" or "closed"."""
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    session: str
+    messages: int
+    tenant: str = "default"
+    wall_s: float | None = None
 
 
 Effect = (
-    Submitted
-    | Granted
-    | Refused
-    | Demoted
+    Beaten
     | Boosted
-    | Beaten
-    | Settled
-    | Reaped
-    | Suspected
-    | Requeued
-    | LimitChanged
-    | EndpointClosed
     | BreakerChanged
+    | BudgetCrossed
+    | Compacted
+    | Demoted
+    | EndpointClosed
+    | Granted
+    | Hedged
+    | Hibernated
+    | LimitChanged
+    | Queued
+    | Reaped
+    | Recalled
+    | Refused
+    | Requeued
+    | Settled
+    | Submitted
+    | Suspected
+    | Throttled
 )

@@ -82,6 +82,7 @@ class ServerLimit:
         firm: Whether it comes with good answers too. What only refusals say is not heard when the
             limit rises.
         per_s: Seconds of its window, where the server names it.
+        step_s: Seconds to which the reset is rounded; None: as the figure itself shows.
     """
 
     limit: float | None = None
@@ -89,6 +90,7 @@ class ServerLimit:
     reset_s: float | None = None
     firm: bool = True
     per_s: float | None = None
+    step_s: float | None = None
 
     def window_s(self, default_s: float = MINUTE_S) -> float:
         """Seconds in which the whole limit flows in."""

@@ -46,7 +46,9 @@ def lanes():
         parts.append(words(10, y + 22, f"{level}"))
         parts += [box(30 + 32 * n, y, 26, 30) for n in range((2, 1, 3, 5)[level])]
         parts.append(arrow(200, y + 15, 272, y + 15))
-        parts.append(box(280, y, 110, 32, "call", "g") if level < 3 else box(280, y, 110, 32, "free"))
+        parts.append(
+            box(280, y, 110, 32, "call", "g") if level < 3 else box(280, y, 110, 32, "free")
+        )
         parts.append(arrow(392, y + 15, 462, 70 if level < 2 else 145))
     parts += [box(470, 45, 160, 50, "tokens a minute"), box(470, 120, 160, 50, "requests a minute")]
     return 640, 220, parts
@@ -126,7 +128,9 @@ PICTURES = {
 
 def draw(name):
     width, height, parts = PICTURES[name]()
-    head = f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}'>"
+    head = (
+        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}'>"
+    )
     return f"{head}{_STYLE}{''.join(parts)}</svg>\n"
 
 

@@ -73,8 +73,9 @@ def comparison() -> str:
         "([how it was measured](docs/numbers.md)).\n\n"
         f"{rows}\n"
         f"**Where it loses.** Not told who waits for an answer, a person's p95 is up to "
-        f"{max(slower):.1f} times the oracle's.\nIn the worst of {len(walls)} scenarios a run takes "
-        f"{max(walls):.2f} times as long as the oracle's.\n"
+        f"{max(slower):.1f} times the oracle's.\n"
+        f"In the worst of {len(walls)} scenarios a run takes {max(walls):.2f} times as long as "
+        "the oracle's.\n"
         "Where lanes and limits never bind it changes nothing, and costs some time for each call.\n"
     )
 
@@ -83,10 +84,10 @@ def congestion() -> str:
     """All scenarios, all peers."""
     found = _load("congestion")
     about = found["about"]
-    parts = [
-        f"Measured on {about['when']}: {about['runs']} runs each, medians, {about['agents']} agents, "
-        f"{about['machine']}, Python {about['python']}.\n"
-    ]
+    head = (
+        f"Measured on {about['when']}: {about['runs']} runs each, medians, {about['agents']} agents"
+    )
+    parts = [f"{head}, {about['machine']}, Python {about['python']}.\n"]
     for name, variant in found["variants"].items():
         rows = table(_HEAD, _rows(variant, about["agents"]))
         parts.append(f"### `{name}`\n\n{rows}")

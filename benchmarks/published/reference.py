@@ -43,7 +43,9 @@ def described(kind):
     """Each field's description, from the section `Args` of the docstring."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("Args:\n")[2].partition("\n\n")[0]
     found = {}
-    for names, body in re.findall(r"^ {4}([\w, ]+): (.*?)(?=^ {4}\w|\Z)", text, re.S | re.M):
+    for names, body in re.findall(
+        r"^ {4}([\w, ]+): (.*?)(?=^ {4}\w|\Z)", text, re.DOTALL | re.MULTILINE
+    ):
         for name in names.split(","):
             found[name.strip()] = " ".join(body.split())
     return found
@@ -56,7 +58,7 @@ def default_of(field):
     if field.default_factory is not dataclasses.MISSING:
         value = field.default_factory()
         if isinstance(value, MappingProxyType):
-            return "`{}`"
+            return f"`{ {str(key): entry for key, entry in value.items()} }`"
         if dataclasses.is_dataclass(value):
             return f"`{type(value).__name__}()`"
         return f"`{value!r}`"
@@ -80,8 +82,8 @@ def source_of(field, text):
     if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
         return "yours"
     if field.default_factory is not dataclasses.MISSING or isinstance(field.default, bool | str):
-        return "a choice, not a measure"
-    return "chosen"
+        return "a choice; no figure"
+    return "guessed"
 
 
 def cell(text):
@@ -89,11 +91,12 @@ def cell(text):
 
 
 def configuration():
-    parts = [
+    head = (
         "# Configuration\n\nGenerated from the code by `python -m benchmarks.published.reference`. "
-        "All objects are frozen, and checked when they are made.\nGive them to `AgentRM(Config(...))`, "
-        "or give fields of `Config` to `AgentRM(...)` itself.\n"
-    ]
+        "All objects are frozen, and checked when they are made.\n"
+        "Give them to `AgentRM(Config(...))`, or fields of `Config` to `AgentRM(...)` itself.\n"
+    )
+    parts = [head]
     for name in CLASSES:
         kind = getattr(agentrm_plugins, name)
         texts = described(kind)
@@ -105,7 +108,8 @@ def configuration():
         ]
         head = inspect.cleandoc(kind.__doc__).partition("\n")[0]
         parts.append(
-            f"## {name}\n\n{head}\n\n| field | default | unit | what it is | source of the default |\n"
+            f"## {name}\n\n{head}\n\n"
+            "| field | default | unit | what it is | source of the default |\n"
             "|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
         )
     return "\n".join(parts)
@@ -113,10 +117,10 @@ def configuration():
 
 def error_page():
     tree = errors.__doc__.partition("::\n\n")[2].partition("\n\n`CallRefused`")[0]
-    parts = [
-        "# Errors\n\nGenerated from the code. Every error is one tree, split by whose fault it is.\n\n"
-        f"```text\n{inspect.cleandoc(tree)}\n```\n"
-    ]
+    head = (
+        "# Errors\n\nGenerated from the code. Every error is one tree, split by whose fault it is."
+    )
+    parts = [f"{head}\n\n```text\n{inspect.cleandoc(tree)}\n```\n"]
     for name in errors.__all__:
         head = inspect.cleandoc(getattr(errors, name).__doc__).partition("\n\n")[0]
         parts.append(f"## {name}\n\n{' '.join(head.split())}\n")
@@ -124,10 +128,8 @@ def error_page():
 
 
 def event_page():
-    parts = [
-        "# Events\n\nGenerated from the code. `rm.events()` is a stream of these records. Each has the "
-        "time, the call's number, its agent and a cause.\n"
-    ]
+    head = "# Events\n\nGenerated from the code. `rm.events()` is a stream of these records."
+    parts = [f"{head} Each has the time, the call's number, its agent and a cause.\n"]
     for name in sorted(told.__all__):
         kind = getattr(told, name)
         if not hasattr(kind, "_fields"):
@@ -138,13 +140,12 @@ def event_page():
 
 
 def command_page():
-    from agentrm_plugins.cli.app import app
     from typer.main import get_command
 
-    parts = [
-        "# Command line\n\nGenerated from the code. `agentrm --help` and `agentrm --version` need no "
-        "extra.\n"
-    ]
+    from agentrm_plugins.cli.app import app
+
+    head = "# Command line\n\nGenerated from the code. `agentrm --help` and `agentrm --version`"
+    parts = [f"{head} need no extra.\n"]
     group = get_command(app)
     for name in summaries():
         parts += _command(f"agentrm {name}", group.commands[name])
@@ -156,7 +157,9 @@ def _command(title, command):
     rows = []
     for option in command.params:
         names = ", ".join(f"`{n}`" for n in [*option.opts, *option.secondary_opts])
-        default = "" if option.default is None or callable(option.default) else f"`{option.default}`"
+        default = (
+            "" if option.default is None or callable(option.default) else f"`{option.default}`"
+        )
         rows.append(f"| {names} | {default} | {cell(getattr(option, 'help', None) or '')} |")
     if rows:
         parts.append("| option | default | what it is |\n|---|---|---|\n" + "\n".join(rows) + "\n")

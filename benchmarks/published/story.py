@@ -157,6 +157,20 @@ def _ablation(found: Any) -> str:
     return table(("", *names), rows)
 
 
+def _hivemind(found: Any) -> str:
+    """The share of agents that failed, and the wall time, for each way."""
+    scenarios = found["scenarios"]
+    rows = []
+    for way in next(iter(scenarios.values()))["ways"]:
+        entries = [scenario["ways"][way] for scenario in scenarios.values()]
+        cells = [f"{number(e['failed_percent'][0])} / {number(e['wall_s'][0])}" for e in entries]
+        rows.append([way, *cells])
+    for label, key in (("the paper's direct, failed %", "direct"), ("HiveMind", "hivemind")):
+        shares = [s["published_failed_percent"][key] for s in scenarios.values()]
+        rows.append([label, *(f"{share:g}" for share in shares)])
+    return table(("failed % / wall s", *scenarios), rows)
+
+
 def _scale(found: Any) -> str:
     whole = found["million"]
     waiting = {
@@ -180,6 +194,7 @@ def _scale(found: Any) -> str:
 def render() -> dict[str, str]:
     """The pages, by name."""
     paper, ablation, scale = load("paper"), load("ablation"), load("scale")
+    hivemind = load("hivemind")
     promised = targets(paper)
     met = sum(ratio <= bound for _, ratio, bound in promised)
     parts = {
@@ -196,6 +211,8 @@ def render() -> dict[str, str]:
         "REFUSALS": _refusals(paper["refusals"]),
         "ABLATION": _ablation(ablation),
         "RATES": _refusals(ablation["rates"]),
+        "HIVEMIND": _hivemind(hivemind),
+        "HIVEMIND_SEEDS": str(hivemind["seeds"]),
         "SCALE": _scale(scale),
     }
     pages = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import pytest
 
 from agentrm_plugins.sim import SCENARIOS, Model
 from benchmarks import published
-from benchmarks.published import ablation, paper, readme, refusals, report, scale, story, worlds
+from benchmarks.published import (
+    ablation,
+    hivemind,
+    paper,
+    readme,
+    refusals,
+    report,
+    scale,
+    story,
+    worlds,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,3 +91,18 @@ def test_scale_counts_what_it_does() -> None:
     assert found["calls"] == 500
     assert found["events"] >= 3 * 500
     assert found["memory_mib"] > 0
+
+
+@pytest.mark.parametrize("way", ["direct, no retries (as the paper)", *hivemind.OURS])
+def test_an_agent_dies_of_its_first_failure_and_ours_does_not(way: str) -> None:
+    """Three agents where one request of seven fails: who has no retries loses some, ours none."""
+    faults = {"error_rate": 0.15, "error_statuses": (502,)}
+    crowd = hivemind.Scenario("crowd", 3, 8, 1000.0, (0.0, 0.0), 0, 0, faults)
+    tally = asyncio.run(hivemind.play(crowd, way, seed=1))
+    if way in hivemind.OURS:
+        assert (tally.failed_agents, tally.answers) == (0, 24)
+        assert tally.tokens_wasted == 0
+    if way == "direct, no retries (as the paper)":
+        assert tally.failed_agents > 0
+        assert tally.requests == tally.answers + tally.failed_agents
+        assert 0 < tally.tokens_wasted <= tally.tokens

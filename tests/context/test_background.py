@@ -9,6 +9,7 @@ import pytest
 from agentrm_plugins import AgentRM, ConfigError
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle, LowPriority
+from agentrm_plugins.hosts import VirtualClock
 from tests.hosts.worlds import wait_until
 
 CONFIG = ContextConfig(budget_tokens=1_000, soft_mark=0.6, low_mark=0.3)
@@ -19,13 +20,21 @@ def talk(turns):
 
 
 @pytest.fixture
-def rm():
-    with AgentRM(lanes=1) as made:
+def clock():
+    return VirtualClock()
+
+
+@pytest.fixture
+def rm(clock):
+    with AgentRM(lanes=1, clock=clock) as made:
         yield made
 
 
-def test_compaction_waits_behind_every_other_call(rm):
-    """Above the soft mark it queues for a lane; a later user's call goes first; turns go on."""
+def order_behind(rm, clock, ahead_s):
+    """Who goes first when the lane is free, compaction or a user that came `ahead_s` later?
+
+    Told as (who, compactions by then).
+    """
     submit = LowPriority(rm)
     order = []
     with ContextLifecycle(CONFIG, submit=submit) as manager:
@@ -41,14 +50,26 @@ def test_compaction_waits_behind_every_other_call(rm):
             wait_until(lambda: rm.statistics().waiting == 1)
             session.prepare(talk(15))
             assert session.pressure.compactions == 0
+            clock.advance(ahead_s)
             other = threading.Thread(target=user)
             other.start()
             wait_until(lambda: rm.statistics().waiting == 2)
+            clock.advance(1.0)
         other.join(10)
         submit.close()
-        assert order == [("user", 0)]
         assert session.pressure.compactions == 1
     assert rm.statistics().agents["context"].calls == 1
+    return order
+
+
+def test_compaction_waits_behind_calls_that_have_waited_as_long(rm, clock):
+    """Above the soft mark it queues for a lane; a later user's call goes first; turns go on."""
+    assert order_behind(rm, clock, 4.0) == [("user", 0)]
+
+
+def test_compaction_is_not_starved(rm, clock):
+    """The weight of an interactive call is eight times its own: who has waited longer goes on."""
+    assert order_behind(rm, clock, 16.0) == [("user", 1)]
 
 
 def test_a_core_that_refuses_stops_no_compaction(rm):

@@ -306,12 +306,58 @@ def test_a_history_taken_back_under_a_lock_sleeps_at_its_new_length(tmp_path):
         other.execute("BEGIN IMMEDIATE")
         view = manager.session("s").prepare(talk("ada", 2))
         assert any("tried again" in text for text in view.repairs)
+        assert not any("set aside" in text for text in view.repairs)
         other.execute("ROLLBACK")
         other.close()
         manager.hibernate("s")
         assert manager.session("s").pressure.messages == 4
         assert len(texts(store)) == 4
         manager.close()
+
+
+def test_what_is_set_aside_late_is_told_when_it_is(tmp_path):
+    """A history taken back while the store is locked: nothing is set aside, then it is told."""
+    import sqlite3
+
+    with SqliteStore(tmp_path / "a.db", busy_timeout_s=0.01) as store:
+        manager = ContextLifecycle(CONFIG, store=store, submit=lambda job: job())
+        manager.session("s").prepare(talk("ada", 5))
+        other = sqlite3.connect(store.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        manager.session("s").prepare(talk("ada", 2))
+        assert len(texts(store)) == 10
+        other.execute("ROLLBACK")
+        other.close()
+        view = manager.session("s").prepare(talk("ada", 3))
+        told = "the history was taken back to message 4; 6 archived messages after it are set aside"
+        assert any(told in text for text in view.repairs)
+        assert len(texts(store)) == 6
+        manager.close()
+
+
+@pytest.mark.parametrize("world", ["sqlite"], indirect=True)
+def test_a_session_that_its_owner_changes_all_the_time_is_busy(world):
+    """It cannot be read in one piece: the turn waits or says whose it is, and nothing is begun."""
+    from agentrm_plugins.errors import StoreLocked
+
+    one, two = world.process(), world.process()
+    two.session("s")
+    one.session("s").prepare(talk("ada", 2))
+    read, two.store.digests = two.store.digests, _raising(StoreLocked("changed again and again"))
+    with pytest.raises(SessionBusy, match="is at work on it"):
+        two.session("s").prepare(talk("bob", 1))
+    two.store.digests = read
+    one.close()
+    view = two.session("s").prepare(talk("bob", 1))
+    assert not any("set aside" in text for text in view.repairs)
+    assert len(texts(world.store)) == 6
+
+
+def _raising(error):
+    def refuse(*_args):
+        raise error
+
+    return refuse
 
 
 def test_waking_while_another_process_goes_back_gives_one_or_the_other(world):

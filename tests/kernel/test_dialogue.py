@@ -136,7 +136,10 @@ def test_impossible_events_tell_the_story() -> None:
         world.kernel.handle(0.0, ev.Settle(number))
     with pytest.raises(KernelBug, match=r"submitted twice.*Submitted"):
         world.kernel.handle(0.0, ev.Submit(number, Call("b")))
-    assert said(world.kernel.story(number)) == [("Submitted", number, "")]
+    assert said(world.kernel.story(number)) == [
+        ("Submitted", number, ""),
+        ("Queued", number, "lanes"),
+    ]
     world.kernel.validate()
 
 

@@ -113,7 +113,7 @@ def test_what_else_happened_is_told_with_the_error():
     with pytest.raises(ConfigError) as error:
         kernel.handle(0.0, ev.Submit(1, CALL), ev.Beat(1, -5), ev.Submit(2, CALL))
     kinds = [type(effect).__name__ for effect in error.value.effects]
-    assert kinds == ["Submitted", "Granted", "Submitted"]
+    assert kinds == ["Submitted", "Granted", "Submitted", "Queued"]
     kernel.validate()
 
 

@@ -78,9 +78,9 @@ def test_reads_anthropics_headers():
         "retry-after": "12",
     }
     report = parse_report(headers, WALL_S)
-    assert report.requests == ServerLimit(50.0, 49.0, 10.0)
+    assert report.requests == ServerLimit(50.0, 49.0, 10.0, step_s=1.0)
     assert report.input_tokens == ServerLimit(40000.0, 39000.0, 1.5)
-    assert report.output_tokens == ServerLimit(8000.0, 8000.0, 0.0)
+    assert report.output_tokens == ServerLimit(8000.0, 8000.0, 0.0, step_s=1.0)
     assert report.tokens is None
     assert report.retry_after_s == 12.0
 
@@ -97,7 +97,7 @@ def test_reads_azures_and_gateways_forms():
     epoch = {"x-ratelimit-limit": "20", "x-ratelimit-reset": str(int((WALL_S + 7) * 1000))}
     assert parse_report(epoch, WALL_S).requests == ServerLimit(20.0, None, 7.0)
     epoch["x-ratelimit-reset"] = str(int(WALL_S + 7))
-    assert parse_report(epoch, WALL_S).requests == ServerLimit(20.0, None, 7.0)
+    assert parse_report(epoch, WALL_S).requests == ServerLimit(20.0, None, 7.0, step_s=1.0)
 
 
 @pytest.mark.parametrize(

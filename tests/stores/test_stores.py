@@ -283,3 +283,27 @@ def test_nobody_else_can_read_an_archive(tmp_path, before):
         os.umask(held)
     assert set(rights) >= {"a.db", "a.db-wal", "a.db-shm"}
     assert set(rights.values()) == {0o600}
+
+
+def test_a_store_in_memory_that_is_written_to_meanwhile_is_read_again():
+    """LangGraph's `InMemoryStore` has no lock: what its own threads change breaks one look only."""
+    pytest.importorskip("langgraph.store")
+    from langgraph.store.memory import InMemoryStore
+
+    class Moving(InMemoryStore):
+        left = 3
+
+        def batch(self, ops):
+            listed = list(ops)
+            if self.left and any(type(op).__name__ == "SearchOp" for op in listed):
+                self.left -= 1
+                grown = {"one": 1}
+                for name in grown:
+                    grown[name + name] = 1
+            return super().batch(listed)
+
+    with on_langgraph(base=Moving()) as store:
+        put(store, A, "one", "two")
+        assert store.owned(A).owner == ""
+        assert [seq for seq, _ in store.digests(A)] == [0, 1]
+        assert store.store.left == 0

@@ -95,6 +95,8 @@ class Archive:
         store: Where.
         owner: In whose name.
         version: Of the messages when the session was read.
+
+    `aside` says in words what was set aside, until a turn tells it.
     """
 
     def __init__(
@@ -113,6 +115,8 @@ class Archive:
         self.denied: StoreError | None = None
         self._unsaved: list[Entry] = []
         self._back_to: int | None = None
+        self._archived = 0
+        self.aside: list[str] = []
 
     # -- whose it is --------------------------------------------------------------------------
 
@@ -201,9 +205,10 @@ class Archive:
         """Whether everything is archived."""
         return not self._unsaved and self._back_to is None
 
-    def take(self, fresh: Sequence[Entry], rewound: int | None) -> None:
-        """Queue what is new of a turn, and where the history was taken back to."""
+    def take(self, fresh: Sequence[Entry], rewound: int | None, archived: int = 0) -> None:
+        """Queue what is new of a turn, and where a history of `archived` messages goes back to."""
         if rewound is not None:
+            self._archived = max(self._archived, archived)
             self._unsaved = [entry for entry in self._unsaved if entry.seq < rewound]
             before = self._back_to
             self._back_to = rewound if before is None else min(rewound, before)
@@ -211,7 +216,7 @@ class Archive:
 
     def read_again(self, version: str | None) -> None:
         """Drop what waits: the session was read from the store again."""
-        self._unsaved, self._back_to = [], None
+        self._unsaved, self._back_to, self._archived = [], None, 0
         if not self._token:
             self._version = version
 
@@ -231,7 +236,9 @@ class Archive:
             raise self.refusal
         if self._back_to is not None:
             self.store.rewind(self.key, self._back_to, **self.fence())
-            self._back_to, self._told = None, False
+            if self._archived > self._back_to:
+                self.aside.append(set_aside(self._back_to, self._archived - self._back_to))
+            self._back_to, self._archived, self._told = None, 0, False
         if self._unsaved:
             rows = [row_of(entry) for entry in self._unsaved]
             self.store.append(self.key, rows, **self.fence())

@@ -1,4 +1,4 @@
-"""Background compaction in the lanes of a core: it waits behind every other call of its group."""
+"""Background compaction in the lanes of a core: it weighs least of all calls of its group."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ class LowPriority:
     """``submit=`` for `ContextLifecycle`: compaction as background work of an `AgentRM` core.
 
     Each job takes a lane of `group` with the lowest priority, so the order, the lanes and the
-    statistics are those of the core. Where the core refuses (closed, over a budget), the job runs
-    without a lane: it makes no request by itself, and what it does not do a turn would have to.
+    statistics are those of the core: by its default order a job goes behind whatever has waited
+    an eighth as long (interactive) or half as long, and is not starved. Where the core refuses
+    (closed, over a budget), the job runs without a lane: it makes no request by itself, and what
+    it does not do a turn would have to.
 
     Args:
         rm: The core.

@@ -13,7 +13,7 @@ from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.live.turn import Turn
 from agentrm_plugins.context.live.waking import Woken, blank, continues
 from agentrm_plugins.context.plan.bodies import Source
-from agentrm_plugins.errors import SessionBusy, StoreError
+from agentrm_plugins.errors import SessionBusy, StoreError, StoreLocked
 
 __all__ = ["Hold"]
 
@@ -79,8 +79,8 @@ class Hold:
         try:
             try:
                 change = archive.claim()
-            except SessionBusy:
-                seen = self._wake()
+            except SessionBusy as busy:
+                seen = self._seen(busy)
                 if not continues(seen.state, messages):
                     raise
                 change = archive.claim(seen.version)
@@ -96,6 +96,13 @@ class Hold:
             self._shared.last_error = archive.denied = error
             if self._shared.transcript.config.on_store_error == "raise":
                 raise
+
+    def _seen(self, busy: SessionBusy) -> Woken:
+        """Read what the owner has archived; while it is writing, it is busy and nothing else."""
+        try:
+            return self._wake()
+        except StoreLocked:
+            raise busy from None
 
     def _read_again(self) -> None:
         """Go on with the session as the store has it now."""

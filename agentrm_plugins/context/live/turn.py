@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentrm_plugins.context.live.archive import set_aside
 from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.plan.alternate import alternating, saved
 from agentrm_plugins.context.plan.bodies import Source
@@ -61,17 +60,17 @@ class Turn:
         state = shared.transcript
         archived = len(state.entries) - len(shared.archive.waiting)
         fresh = state.take(self.messages, now_s)
-        shared.archive.take(fresh, state.rewound)
+        shared.archive.take(fresh, state.rewound, archived)
         if state.rewound is not None:
             shared.recaller.rewind(state.rewound)
-        if state.rewound is not None and state.rewound < archived:
-            state.repairs.append(set_aside(state.rewound, archived - state.rewound))
         try:
             shared.archive.flush()
         except StoreFenced:
             raise
         except StoreError as error:
             self._refused(error)
+        state.repairs += shared.archive.aside
+        shared.archive.aside = []
         key = tuple(map(id, tools))
         if shared.tools[0] != key:
             shared.tools = (key, state.counter.tools(tools))

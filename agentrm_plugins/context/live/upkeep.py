@@ -177,7 +177,7 @@ class Upkeep:
             yield_now()
 
     def _digested(self, state: Session, entry: Entry, fence: dict[str, Any]) -> bool:
-        """Read one message; False where the store refuses to index it."""
+        """Read one message; False where the store refuses it, or the session went to sleep."""
         shared = self._shared
         findings = None if entry.noted else self._findings(state, entry)
         if not entry.indexed:
@@ -194,6 +194,8 @@ class Upkeep:
             shared.recaller.settle(yield_now)
             self._flush(BATCH)
         with shared.lock:
+            if shared.asleep:
+                return False  # its state is saved: who wakes it reads this message
             if findings is not None and shared.holds(entry):
                 state.note(entry, findings)
             entry.indexed = entry.noted = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ __all__ = ["Woken", "blank", "continues", "woken"]
 
 _TRIES = 8
 """Of reading a session that another process is changing. Guessed: one is enough but for storms."""
+_PAUSE_S = 0.0005
+"""After the first try, doubling: 64 ms in all. Guessed: a write takes about a millisecond."""
 _UNREADABLE = (
     ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
@@ -84,7 +87,9 @@ def woken(key: SessionKey, store: ColdStore, config: ContextConfig) -> Woken:
     Raises:
         StoreError: The store refused.
     """
-    for _ in range(_TRIES):
+    for tried in range(_TRIES):
+        if tried:
+            time.sleep(_PAUSE_S * 2 ** (tried - 1))
         version = version_of(store, key)
         told: list[str] = []
         try:

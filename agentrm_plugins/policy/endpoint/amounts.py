@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
     from agentrm_plugins.types.calls import Call, Usage
 
-__all__ = ["REFUSED", "Change", "Sent", "Wait", "amounts_of", "need_of", "used_of"]
+__all__ = ["REFUSED", "Change", "Sent", "Wait", "amounts_of", "need_of", "under_way_of", "used_of"]
 
 
 class Wait(NamedTuple):
@@ -37,6 +38,20 @@ class Sent(NamedTuple):
     amounts: Mapping[str, float]
     at_s: float
     foreign: bool = False
+
+
+class UnderWay(NamedTuple):
+    """What calls take of one resource that have not ended.
+
+    Args:
+        total: All of them; some may not have come to the server yet.
+        later: Those that went after the request that is answered now.
+        own: What that one takes at least, output aside, which may be unused.
+    """
+
+    total: float = 0.0
+    later: float = 0.0
+    own: float = 0.0
 
 
 def amounts_of(input_tokens: float, output_tokens: float, cached: float = 0.0) -> dict[str, float]:
@@ -71,3 +86,18 @@ def used_of(usage: Usage | None, config: EndpointConfig) -> dict[str, float] | N
         return None
     cached = 0 if config.cached_input_counts else usage.cached_input_tokens
     return amounts_of(usage.input_tokens, usage.output_tokens, cached)
+
+
+def under_way_of(resource: str, calls: Iterable[Sent], until_s: float) -> UnderWay:
+    """What is under way of one resource, when a request that went at `until_s` is answered."""
+    total = later = 0.0
+    own = inf
+    kept = "input_tokens" if resource == "tokens" else resource
+    for sent in calls:
+        amount = sent.amounts[resource]
+        total += amount
+        if sent.at_s > until_s:
+            later += amount
+        else:
+            own = min(own, sent.amounts[kept])
+    return UnderWay(total, later, 0.0 if own == inf or resource == "output_tokens" else own)

@@ -17,14 +17,22 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.config.endpoints import BreakerConfig, EndpointConfig
-from agentrm_plugins.policy.endpoint.amounts import REFUSED, Change, Sent, Wait, need_of, used_of
+from agentrm_plugins.policy.endpoint.amounts import (
+    REFUSED,
+    Change,
+    Sent,
+    Wait,
+    need_of,
+    under_way_of,
+    used_of,
+)
 from agentrm_plugins.policy.endpoint.blame import Blame, known_limit_per_s
 from agentrm_plugins.policy.endpoint.breaker import BreakerState, breaker_of
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt, below
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
-from agentrm_plugins.policy.endpoint.meter import meters_of
+from agentrm_plugins.policy.endpoint.meters import meters_of
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.rate_search import Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
@@ -194,7 +202,7 @@ class Endpoint:
         elif wait.cause in self.meters:
             for resource, meter in self.meters.items():
                 if meter.wait_s(amounts[resource], now_s) > 0:
-                    meter.controller.held_back()
+                    meter.held_back(amounts[resource], now_s)
 
     # -- a call goes ----------------------------------------------------------------------------
 
@@ -282,14 +290,11 @@ class Endpoint:
             return
         went_s = now_s if sent_s is None else min(sent_s, now_s)
         for resource, limit in report.limits().items():
-            meter, later = self.meters[resource], 0.0
-            calls = self.in_flight.values()
-            meter.under_way = sum(sent.amounts[resource] for sent in calls)
-            if meter.bucket is None:
-                later = sum(sent.amounts[resource] for sent in calls if sent.at_s > went_s)
+            meter = self.meters[resource]
+            under_way = under_way_of(resource, self.in_flight.values(), went_s)
             if report.wall_s is not None:
                 meter.clock(report.wall_s, now_s)
-            if meter.learn(limit, later, went_s, now_s):
+            if meter.learn(limit, under_way, went_s, now_s):
                 self.news.append(Change(resource, "learnt"))
 
     def refused(self, number: int, report: LimitReport, now_s: float) -> list[str]:
@@ -300,10 +305,8 @@ class Endpoint:
         sent = self._back(number, now_s)
         if sent is None:
             return []
-        for resource in {
-            *self.doubt.of(number),
-            *below(report, sent.amounts),
-        }:  # It says so, and means it.
+        meant = {*self.doubt.of(number), *below(report, sent.amounts)}
+        for resource in meant:  # It says so, and means it.
             self.doubt.refused(resource, now_s)
         blamed = self.blame.of(report, sent, self.meters, now_s)
         cut = []

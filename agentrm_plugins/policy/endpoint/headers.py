@@ -36,6 +36,7 @@ from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
 from agentrm_plugins.policy.endpoint.times import (
     number,
     parse_duration_s,
+    step_s,
     time_left_s,
     wait_in_words_s,
 )
@@ -111,9 +112,10 @@ def _read(parts: Mapping[str, str], window_s: float | None, wall_s: float) -> Se
     most, _, told_s = *_count(parts.get("limit"), index), _window(parts.get("limit"))
     if left is None and most is None:
         return None
-    reset = parts.get("reset")
-    reset_s = None if reset is None else time_left_s(reset.partition(",")[0], wall_s)
-    return ServerLimit(most or None, left, reset_s, per_s=window_s or told_s)
+    reset, _, _ = parts.get("reset", "").partition(",")
+    reset_s = time_left_s(reset, wall_s) if reset else None
+    step = None if reset_s is None else step_s(reset)
+    return ServerLimit(most or None, left, reset_s, per_s=window_s or told_s, step_s=step)
 
 
 def _count(text: str | None, index: int | None = None) -> tuple[float | None, int | None]:

@@ -21,49 +21,26 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.bucket import Bucket
 from agentrm_plugins.policy.endpoint.mirror import Mirror
-from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings, Source
+from agentrm_plugins.policy.endpoint.rate_search import RateController, Source
 from agentrm_plugins.policy.endpoint.refill import RefillEstimator
 from agentrm_plugins.policy.endpoint.refunds import Refunds
-from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
+from agentrm_plugins.policy.endpoint.returns import Returns
 from agentrm_plugins.policy.rates import Rates
-from agentrm_plugins.types.verdicts import MINUTE_S, RESOURCES
+from agentrm_plugins.types.verdicts import MINUTE_S
 
 if TYPE_CHECKING:
-    from agentrm_plugins.config.endpoints import EndpointConfig
+    from agentrm_plugins.policy.endpoint.amounts import UnderWay
     from agentrm_plugins.types.verdicts import ServerLimit
 
-__all__ = ["Meter", "meters_of"]
+__all__ = ["START_PER_S", "Meter"]
 
-_START_PER_S = 40.0  # guessed: forty agents that start at once are under way in a second
+START_PER_S = 40.0  # guessed: forty agents that start at once are under way in a second
 _SAME_WINDOW = 0.01
 _SAID = {Source.TOLD, Source.SERVER}
 _SHORT = 0.25  # guessed: an account that is off by less of a call was right
 _UNSURE = 4.0  # guessed: calls that end while a report is on its way
 _DEBT = 8.0  # guessed: calls that are refused one after the other wait longer each time, up to this
 _BURST_S = 10.0  # guessed: a bucket found by probing lets so many seconds' worth through at once
-
-
-def meters_of(config: EndpointConfig, first: float, now_s: float) -> dict[str, Meter]:
-    """The meters of an endpoint, by resource.
-
-    Args:
-        config: What the user says that it allows.
-        first: Requests that go at once while nothing is known: the core's lanes, for whoever asks
-            for so many lanes expects to use them.
-        now_s: When they begin.
-    """
-    told = (config.rpm, config.tpm, config.input_tpm, config.output_tpm)
-    meters = {}
-    for resource, limit in zip(RESOURCES, told, strict=True):
-        controller = RateController(
-            RateSettings(),
-            told_per_s=None if limit is None else limit / MINUTE_S,
-            start_per_s=_START_PER_S if resource == "requests" else None,
-            now_s=now_s,
-        )
-        meters[resource] = Meter(controller, config.burst_s, first)
-        meters[resource].apply(now_s)
-    return meters
 
 
 class Meter:
@@ -79,7 +56,6 @@ class Meter:
     """
 
     __slots__ = (
-        "_back_s",
         "_disproved",
         "_empty_s",
         "_heard",
@@ -87,16 +63,14 @@ class Meter:
         "_refill",
         "_refunds",
         "_refusals",
+        "_returns",
         "_seen",
         "_size",
-        "_watch",
-        "_whole",
         "bucket",
         "burst_s",
         "controller",
         "first",
         "most",
-        "under_way",
         "used",
         "window_s",
     )
@@ -109,7 +83,6 @@ class Meter:
         self.bucket: Bucket | None = None
         self.most = inf
         self.used = Rates()
-        self.under_way = 0.0  # by calls that have not ended, some of which may not have gone yet
         self._heard = False
         self._mirror = Mirror()
         self._disproved = -inf
@@ -119,9 +92,7 @@ class Meter:
         self._seen = 0.0  # the most that the server ever said is left
         self._refunds = Refunds()
         self._refusals = 0
-        self._watch = WindowWatch()
-        self._back_s = inf  # when the watch expects something back
-        self._whole = False  # and whether that is all
+        self._returns = Returns()
 
     @property
     def keeps_unused(self) -> bool:
@@ -134,7 +105,7 @@ class Meter:
         rate = self.controller.rate_per_s
         if rate == inf:
             return
-        if self._watch.windowed:
+        if self._returns.watch.windowed:
             rate = 0.0
         capacity = self._capacity(rate)
         if self.bucket is None:
@@ -160,11 +131,18 @@ class Meter:
             self._passed(now_s)
             self.bucket.take(amount, now_s)
             self.used.add(amount, now_s)
-            self._watch.taken(amount, now_s)
-            if self._watch.windowed:
+            self._returns.watch.taken(amount, now_s)
+            if self._returns.at_s < inf or self._returns.watch.windowed:
                 self._expect(now_s)
             if self._heard:
                 self._mirror.note(self.bucket.level(now_s), amount, now_s)
+
+    def held_back(self, amount: float, now_s: float) -> None:
+        """A call of `amount` waits for this."""
+        self.controller.held_back()
+        if self._returns.asked(amount):
+            self._passed(now_s)
+            self._expect(now_s)
 
     def ended(self, reserved: float, used: float, now_s: float) -> None:
         """A call that took `reserved` really used `used`."""
@@ -186,7 +164,7 @@ class Meter:
     def turned_away(self, amount: float, now_s: float) -> None:
         """A request was refused: our account takes it as counted, a window may not have."""
         if self.bucket is not None:
-            self._watch.taken(-amount, now_s)
+            self._returns.watch.taken(-amount, now_s)
 
     def disprove(self, now_s: float) -> None:
         """A call was served that is larger than the server's limit: that is none."""
@@ -198,16 +176,20 @@ class Meter:
 
     def _settle(self, reserved: float, used: float, now_s: float) -> None:
         if self.bucket is not None and reserved != used:
+            self._passed(now_s)
             self.bucket.settle(reserved, used, now_s)
-            self._watch.taken(used - reserved, now_s)
+            self._returns.watch.taken(used - reserved, now_s)
             if self._heard:
                 self._mirror.note(self.bucket.level(now_s), 0.0, now_s)
 
     def gap_s(self, amount: float, now_s: float) -> float:
         """Seconds between two calls of this size at the paced rate; 0 where there is room."""
-        if self.bucket is not None and self._heard and self.bucket.level(now_s) >= 2 * amount:
+        gap_s = amount / self.controller.rate_per_s
+        if self.bucket is None or not self._heard:
+            return gap_s
+        if self.bucket.level(now_s) >= 2 * amount:
             return 0.0
-        return amount / self.controller.rate_per_s
+        return min(gap_s, self._returns.resets.in_s)
 
     def is_out(self, amount: float, now_s: float) -> bool:
         """Whether the server named this limit and a call of `amount` took the last of it."""
@@ -224,13 +206,12 @@ class Meter:
 
     def clock(self, wall_s: float, now_s: float) -> None:
         """The time of day, for windows that follow it."""
-        self._watch.clock(wall_s, now_s)
+        self._returns.watch.clock(wall_s, now_s)
 
-    def learn(self, limit: ServerLimit, later: float, sent_s: float, now_s: float) -> bool:
+    def learn(self, limit: ServerLimit, under_way: UnderWay, sent_s: float, now_s: float) -> bool:
         """The server reports this resource, answering a request that went at `sent_s`.
 
-        `later` is what was taken by calls under way that went after it. Says whether the limit is
-        news.
+        Says whether the limit is news.
         """
         if limit.limit and not limit.firm and limit.reset_s is None:
             # A refusal's text names what is missing and for how long: that is the rate itself.
@@ -241,19 +222,21 @@ class Meter:
         begins = self.bucket is None
         news = False
         if limit.limit:  # some gateways say 0 where they know of no limit
-            windowed = self._watch.windowed
+            windowed = self._returns.watch.windowed
             self._measure(limit.limit, limit, now_s)
             news = self.controller.learn(limit.limit / self.window_s, now_s, firm=limit.firm)
-            if news or windowed is not self._watch.windowed:
+            if news or windowed is not self._returns.watch.windowed:
                 self.apply(now_s)
         if limit.remaining is not None and self.bucket is not None:
-            self._see(self.bucket, limit.remaining, now_s)
+            self._see(self.bucket, limit.remaining + 1.0, now_s)
             if begins:
-                self._watch.over(now_s)
-                there = min(limit.remaining, self.bucket.capacity) - later
+                self._returns.watch.over(now_s)
+                there = min(limit.remaining, self.bucket.capacity) - under_way.later
                 self.bucket.shift(there - self.bucket.level(now_s), now_s)
             else:
-                self._compare(self.bucket, limit, limit.remaining, sent_s, now_s)
+                self._compare(self.bucket, limit, under_way.total, sent_s, now_s)
+            if limit.firm:
+                self._believe(self.bucket, limit, under_way.own, sent_s, now_s)
             self._heard = True
         return news
 
@@ -272,13 +255,14 @@ class Meter:
             return cut
         controller.taken_back(amount, sent_s)
         self._passed(now_s)
+        self._returns.resets.refused()
         if self._heard:
-            self._watch.refused(amount, self._limit(), wait_s, sent_s, now_s)
+            self._returns.watch.refused(amount, self._limit(), wait_s, sent_s, now_s)
         level = bucket.level(now_s)
         there = 0.0
         if wait_s is not None and bucket.rate_per_s:
             there = amount - wait_s * bucket.rate_per_s
-        elif sent_s > self._empty_s and not self._watch.windowed:
+        elif sent_s > self._empty_s and not self._returns.watch.windowed:
             there = 1.0 - min(_DEBT, 2.0**self._refusals)
             self._refusals += 1
         self._move(bucket, min(level, there), now_s)
@@ -296,33 +280,33 @@ class Meter:
             self._take_window(limit.per_s)
         if limit.remaining is None or limit.reset_s is None:
             return
-        known = self._refill.observe(most, limit.remaining, limit.reset_s)
+        known = self._refill.observe(most, limit.remaining, limit.reset_s, limit.step_s)
         if known is None:
             return
-        self._watch.told(known.fixed, now_s + limit.reset_s)
+        self._returns.watch.told(known.fixed, now_s + limit.reset_s)
         self._size = most if known.fixed else known.size
         if limit.per_s is None:
             self._take_window(known.window_s)
 
-    def _see(self, bucket: Bucket, left: float, now_s: float) -> None:
-        """What is left may go at once, so the bucket must be able to hold it."""
-        if left + 1.0 > self._seen:
-            self._seen = left + 1.0
+    def _see(self, bucket: Bucket, there: float, now_s: float) -> None:
+        """What is there may go at once, so the bucket must be able to hold it."""
+        if there > self._seen:
+            self._seen = there
             if self._capacity(self.controller.rate_per_s) > bucket.capacity:
                 self.apply(now_s)
 
     def _compare(
-        self, bucket: Bucket, limit: ServerLimit, left: float, sent_s: float, now_s: float
+        self, bucket: Bucket, limit: ServerLimit, under_way: float, sent_s: float, now_s: float
     ) -> None:
         """Hold our account against what the server says is left.
 
         What went before its first word is not remembered, so the second one is the first to count.
         """
-        watch = self._watch
+        watch, left = self._returns.watch, limit.remaining or 0.0
         self._passed(now_s)
         if limit.limit and limit.firm:
             watch.window_s = limit.per_s or self.window_s
-            watch.report(left, limit.limit, self._unit(), sent_s, now_s, self.under_way)
+            watch.report(left, limit.limit, self._unit(), sent_s, now_s, under_way)
         if watch.windowed:
             self._follow(now_s)
             return
@@ -335,6 +319,24 @@ class Meter:
             bucket.shift(off, now_s)
         elif limit.limit:
             self._move(bucket, min(bucket.level(now_s), watch.left()), now_s)
+
+    def _believe(
+        self, bucket: Bucket, limit: ServerLimit, own: float, sent_s: float, now_s: float
+    ) -> None:
+        """When all is back by the server's word, as long as nothing better is known."""
+        resets, watch, known = self._returns.resets, self._returns.watch, self._refill.known
+        left = limit.remaining or 0.0
+        resets.tried(left, watch.total, sent_s)
+        resets.size = max(resets.size, min(left + max(1.0, own), self._limit()))
+        if watch.windowed:
+            return
+        if known is not None:
+            resets.at_s = inf
+        elif limit.reset_s is not None:
+            self._see(bucket, resets.size, now_s)
+            resets.said(limit.reset_s, watch.total_at(sent_s), now_s)
+        if resets.at_s != self._returns.at_s:
+            self._expect(now_s)
 
     # -- windows -----------------------------------------------------------------------------------
 
@@ -351,32 +353,23 @@ class Meter:
 
     def _passed(self, now_s: float) -> None:
         """What was expected back by now is back."""
-        if self._back_s <= now_s and self.bucket is not None:
-            self.bucket.shift(0.0, now_s)
-            if self._whole:
-                self._watch.over(self._back_s)
-            self._back_s = inf
+        if self.bucket is not None:
+            self._mirror.moved(self._returns.land(self.bucket, now_s))
 
     def _follow(self, now_s: float) -> None:
         """In a window the account is what is left by all reports; it comes back at its end."""
-        if self.bucket is None or not self._watch.windowed:
+        if self.bucket is None or not self._returns.watch.windowed:
             return
         if self.bucket.rate_per_s:
             self.apply(now_s)
-        left = min(self._watch.left(), self._limit())
-        if left < inf and not self._watch.is_new:
+        left = min(self._returns.watch.left(), self._limit())
+        if left < inf and not self._returns.watch.is_new:
             self._move(self.bucket, left, now_s)
         self._expect(now_s)
 
     def _expect(self, now_s: float) -> None:
         assert self.bucket is not None  # noqa: S101 - who calls has looked
-        scout = max(1.0, self.controller.mean)
-        back = self._watch.next_return(self._limit(), scout, now_s)
-        level = max(0.0, self.bucket.level(now_s))
-        to = level + back.amount if self._watch.shape is Shape.SLIDING else max(level, back.amount)
-        self.bucket.shift(0.0, now_s)
-        self.bucket.expect_refill(back.at_s, to)
-        self._back_s, self._whole = back.at_s, back.whole
+        self._returns.expect(self.bucket, self._limit(), self.controller.mean, now_s)
 
     def _move(self, bucket: Bucket, level: float, now_s: float) -> None:
         before = bucket.level(now_s)
@@ -396,12 +389,12 @@ class Meter:
 
     def _capacity(self, rate: float) -> float:
         source = self.controller.source
-        if self._watch.windowed:
+        if self._returns.watch.windowed:
             return max(1.0, self._limit())
         if source is Source.SERVER and self._size is not None:
             return max(1.0, self._size)
         if source is Source.UNKNOWN:
-            return max(self.first, rate / _START_PER_S)
+            return max(self.first, rate / START_PER_S)
         burst_s = self.burst_s * self.window_s / MINUTE_S
         burst = max(1.0, rate * (min(burst_s, _BURST_S) if source is Source.PROBED else burst_s))
         return max(burst, min(self._seen, self._limit())) if source is Source.SERVER else burst

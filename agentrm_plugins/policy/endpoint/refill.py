@@ -74,12 +74,19 @@ class RefillEstimator:
     def __init__(self) -> None:
         self._begin(0.0)
 
-    def observe(self, limit: float, remaining: float, reset_s: float) -> Refill | None:
-        """A report came; gives what is known by now."""
+    def observe(
+        self, limit: float, remaining: float, reset_s: float, step_s: float | None = None
+    ) -> Refill | None:
+        """A report came, its reset rounded to `step_s`; gives what is known by now.
+
+        None: it shows by its figure. A moment in whole seconds is any figure when it is made
+        relative, and still rounded to a second.
+        """
         if limit != self._limit:
             self._begin(limit)
-        if reset_s % _COARSE_S:
-            self._step_s = _FINE_S
+        if step_s is None:
+            step_s = _FINE_S if reset_s % _COARSE_S else _COARSE_S
+        self._step_s = min(self._step_s, step_s)
         self._longest_s = max(self._longest_s, reset_s)
         self._count += 1
         off_left, off_reset = remaining - self._mean_left, reset_s - self._mean_reset_s

@@ -31,7 +31,9 @@ from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
 from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
 from agentrm_plugins.policy.endpoint.refunds import Refunds
+from agentrm_plugins.policy.endpoint.resets import Resets
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
+from agentrm_plugins.policy.endpoint.returns import Returns
 from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
 from agentrm_plugins.policy.rates import Rates
 
@@ -56,7 +58,9 @@ _OBJECTS: dict[str, type[Any]] = {
             Rates,
             RefillEstimator,
             Refunds,
+            Resets,
             RetryAfter,
+            Returns,
             WindowWatch,
             Doubt,
             Hedging,

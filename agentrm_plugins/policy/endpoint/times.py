@@ -24,6 +24,7 @@ __all__ = [
     "WAIT_HEADERS",
     "number",
     "parse_duration_s",
+    "step_s",
     "time_left_s",
     "wait_in_words_s",
 ]
@@ -135,6 +136,17 @@ def time_left_s(text: str, wall_s: float, *, milliseconds: bool = False) -> floa
         return _of_number(plain, wall_s, 0.001 if milliseconds else 1.0)
     seconds = parse_duration_s(text)
     return _until(text.strip(), wall_s) if seconds is None else min(seconds, LONGEST_S)
+
+
+def step_s(text: str) -> float | None:
+    """Seconds to which a moment is rounded: a second, unless it shows parts of one.
+
+    None for a duration, whose own figure shows it.
+    """
+    plain = number(text)
+    moment = parse_duration_s(text) is None if plain is None else plain > EPOCH_S
+    whole = "." not in text and (plain is None or plain < 1000 * EPOCH_S)
+    return 1.0 if moment and whole else None
 
 
 def _of_number(plain: float, wall_s: float, unit_s: float = 1.0) -> float:

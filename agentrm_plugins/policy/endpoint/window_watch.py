@@ -117,6 +117,11 @@ class WindowWatch:
         return self.shape in {Shape.WINDOW, Shape.FIXED, Shape.SLIDING}
 
     @property
+    def total(self) -> float:
+        """All that was ever taken."""
+        return self._total
+
+    @property
     def is_new(self) -> bool:
         """Whether nothing has been said of this window yet."""
         return self._high == inf
@@ -131,6 +136,11 @@ class WindowWatch:
     def left(self) -> float:
         """What a window has left at most, by all reports of it; infinite before the first."""
         return self._high - self._total
+
+    def total_at(self, at_s: float) -> float:
+        """What had been taken until then."""
+        end = bisect_right(self._taken, at_s, key=_at_s)
+        return self._taken[end - 1][1] if end else 0.0
 
     def clock(self, wall_s: float, now_s: float) -> None:
         """The server's clock shows `wall_s`."""
@@ -166,13 +176,13 @@ class WindowWatch:
             return
         self._unit = unit
         self._most = max(self._most, left + 1.0)
-        before = self._total_at(sent_s - _AHEAD_S)
+        before = self.total_at(sent_s - _AHEAD_S)
         low = left + min(before, self._total - under_way) + 1.0
         rate_per_s = limit / self.window_s
-        high = min(left + self._total_at(now_s), self._whole(limit, rate_per_s, now_s))
+        high = min(left + self.total_at(now_s), self._whole(limit, rate_per_s, now_s))
         if low > self._high + _CLEAR * unit:
             self._grown(low - self._high, left, limit, rate_per_s, sent_s, now_s)
-            high = min(left + self._total_at(now_s), self._whole(limit, rate_per_s, now_s))
+            high = min(left + self.total_at(now_s), self._whole(limit, rate_per_s, now_s))
         if not self.windowed and not self._sure:
             self._try_bucket(left, low, high, rate_per_s, sent_s, now_s)
         if high < self._high:
@@ -187,10 +197,10 @@ class WindowWatch:
         if long and self.shape in {Shape.UNKNOWN, Shape.WINDOW, Shape.FIXED}:
             self.shape = Shape.WINDOW if self.shape is Shape.UNKNOWN else self.shape
             self._ends_s = now_s + (wait_s or 0.0)
-        high = self._total_at(now_s)
+        high = self.total_at(now_s)
         if not self.windowed and not self._sure:
             self._try_bucket(0.0, -inf, high, rate_per_s, sent_s, now_s)
-        elif self.shape is Shape.FIXED and self._high - self._total_at(sent_s) > self._most / 2:
+        elif self.shape is Shape.FIXED and self._high - self.total_at(sent_s) > self._most / 2:
             self.shape, self._ends_s = Shape.WINDOW, None
         if high < self._high:
             self._high, self._last_s = high, now_s
@@ -302,7 +312,7 @@ class WindowWatch:
     def _whole(self, limit: float, rate_per_s: float, now_s: float) -> float:
         """D can be no more than a whole limit, and in a bucket what has come in since."""
         grown_s = 0.0 if self.windowed else now_s - max(self._from_s, self._zero_s())
-        return limit + self._total_at(self._from_s) + rate_per_s * grown_s
+        return limit + self.total_at(self._from_s) + rate_per_s * grown_s
 
     def _zero_s(self) -> float:
         return self._taken[0][0] if self._taken else 0.0
@@ -310,11 +320,6 @@ class WindowWatch:
     def _first_s(self) -> float:
         start = bisect_right(self._taken, self._from_s, key=_at_s)
         return self._taken[min(start, len(self._taken) - 1)][0] if self._taken else 0.0
-
-    def _total_at(self, at_s: float) -> float:
-        """What had been taken until then."""
-        end = bisect_right(self._taken, at_s, key=_at_s)
-        return self._taken[end - 1][1] if end else 0.0
 
 
 def _at_s(entry: tuple[float, float]) -> float:

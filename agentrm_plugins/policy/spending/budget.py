@@ -25,6 +25,7 @@ __all__ = ["Budget", "Resource", "first_refusal"]
 
 _SLICES = 60
 _ROUNDING = 1e-9
+_LEFT = 0.9  # of the hard mark: guessed, so that each refusal beside it is not a crossing
 
 
 class Resource(StrEnum):
@@ -52,6 +53,7 @@ class Budget:
         "_slices",
         "_window_s",
         "hard",
+        "marked",
         "name",
         "reserved",
         "resource",
@@ -73,6 +75,7 @@ class Budget:
         self.resource = resource
         self.hard = hard
         self.soft = soft
+        self.marked = ""
         self.reserved = 0.0
         self.settled = 0.0
         self._window_s = window_s
@@ -119,6 +122,23 @@ class Budget:
         if self._window_s is None:
             return share * self._most_delay_s
         return min(self._most_delay_s, share * amount * self._window_s / self.hard)
+
+    def crossed(self, now_s: float) -> str | None:
+        """The mark that was passed since this was asked last: "soft" or "hard"; None: none was.
+
+        Below its marks again, it can cross them again.
+        """
+        spent, before = self.spent(now_s), self.marked
+        if spent >= self.hard:
+            self.marked = "hard"
+        elif before != "hard" or spent < _LEFT * self.hard:
+            self.marked = "soft" if spent > self.soft * self.hard else ""
+        return self.marked if self.marked and self.marked != before != "hard" else None
+
+    def refused(self) -> bool:
+        """A call does not fit. Whether this is the first that the hard mark turns away."""
+        before, self.marked = self.marked, "hard"
+        return before != "hard"
 
     def reserve(self, amount: float) -> None:
         """A call of `amount` goes."""

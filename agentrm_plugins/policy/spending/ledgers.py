@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.config.endpoints import BudgetConfig, ShareConfig
     from agentrm_plugins.policy.spending.spender import Owner, Spender
+    from agentrm_plugins.types.calls import Call
 
 __all__ = ["Ledgers"]
+
+Crossed = tuple[int, "Call", str, Budget]
 
 _NOTHING = dict.fromkeys(Resource, 0.0)
 
@@ -34,7 +37,8 @@ class Ledgers:
         budgets: What agents and tenants may use.
         shares: What they may take of an endpoint's rate.
 
-    `asked` says whether there are any: whoever has none need not ask who the owners are.
+    `asked` says whether there are any: whoever has none need not ask who the owners are. `crossed`
+    are marks that were passed, to be told of: the ticket, its call, the mark and the budget.
     """
 
     def __init__(self, budgets: tuple[BudgetConfig, ...], shares: tuple[ShareConfig, ...]) -> None:
@@ -42,6 +46,7 @@ class Ledgers:
         self.asked = bool(budgets or shares)
         self.ledgers: dict[tuple[int, str], Budget] = {}
         self.shares = RateShares(shares)
+        self.crossed: list[Crossed] = []
 
     def enter(self, spender: Spender, owners: Iterable[Owner], now_s: float) -> str | None:
         """Reserve for a call that comes. What refuses it, in words; None if nothing does.
@@ -56,6 +61,8 @@ class Ledgers:
         ledgers = self._of(owners)
         full = first_refusal(ledgers.values(), amounts, now_s)
         if full is not None:
+            if full.refused():
+                self.crossed.append((spender.number, spender.call, "hard", full))
             amount, rest = amounts[full.resource], max(0.0, full.hard - full.spent(now_s))
             again_s = full.time_until(amount, now_s)
             room = f"; room again in {again_s:.0f} s" if again_s < inf else ""
@@ -68,6 +75,7 @@ class Ledgers:
             ledger = ledgers[key]
             spender.hold_s = max(spender.hold_s, ledger.delay_s(amount, now_s))
             ledger.reserve(amount)
+            self._mark(spender, ledger, now_s)
         return None
 
     def settle(
@@ -95,6 +103,7 @@ class Ledgers:
                 ledger = self._ledger(key)
                 spent = used[ledger.resource]
                 ledger.settle(amount, spent, now_s)
+                self._mark(spender, ledger, now_s)
                 done.append((key, spent))
             spender.reserved = None
             spender.charged = done if hung else None
@@ -102,6 +111,7 @@ class Ledgers:
             for key, before in spender.charged:
                 ledger = self._ledger(key)
                 ledger.settle(0.0, used[ledger.resource] - before, now_s)
+                self._mark(spender, ledger, now_s)
             spender.charged = None
 
     def charge(self, spender: Spender, usage: Usage, now_s: float) -> None:
@@ -112,6 +122,12 @@ class Ledgers:
             for key, _ in spender.reserved:
                 ledger = self._ledger(key)
                 ledger.settle(0.0, used[ledger.resource], now_s)
+                self._mark(spender, ledger, now_s)
+
+    def _mark(self, spender: Spender, ledger: Budget, now_s: float) -> None:
+        cause = ledger.crossed(now_s)
+        if cause is not None:
+            self.crossed.append((spender.number, spender.call, cause, ledger))
 
     def _of(self, owners: Iterable[Owner]) -> dict[tuple[int, str], Budget]:
         """The ledgers that a call of these owners is charged to, its agent's first."""

@@ -32,12 +32,13 @@ class Limited(Protocol):
 
 
 class Spender(Protocol):
-    """A call, and what is held and charged for it.
+    """A call of some number, and what is held and charged for it.
 
     `reserved` is what budgets hold for it, `charged` what they were charged when it was reaped,
     `taken` what it took of shares of a rate; before `hold_s` it is not to go.
     """
 
+    number: int
     call: Call
     need: Mapping[str, float]
     beats: int

@@ -1,0 +1,60 @@
+"""Why a call waits, said once when its wait begins and again when another reason takes over."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.policy.endpoint.amounts import Wait
+from agentrm_plugins.types import effects as fx
+
+if TYPE_CHECKING:
+    from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.ticket import Ticket
+
+__all__ = ["begun", "throttled"]
+
+
+def begun(books: Books, ticket: Ticket, sleep_s: float, waiting: int) -> None:
+    """A call begins to wait, asleep for `sleep_s` seconds; `waiting` calls do now."""
+    if sleep_s > 0:
+        throttled(books, ticket, Wait(sleep_s, _why_asleep(ticket)))
+        return
+    if ticket.endpoint is not None:
+        wait = ticket.endpoint.wait(ticket.need, books.now_s)
+        if wait.seconds > 0:
+            throttled(books, ticket, wait)
+            return
+    call, cause = ticket.call, _why_no_lane(books, ticket)
+    ticket.held_by = cause
+    level = books.scheduler.level(ticket.account, books.now_s)
+    what = cause, level, waiting, call.tenant, call.group, call.endpoint
+    books.out.append(fx.Queued(books.now_s, ticket.number, call.agent, *what))
+
+
+def throttled(books: Books, ticket: Ticket, wait: Wait) -> None:
+    """Something else than lanes holds the call up."""
+    ticket.held_by = wait.cause
+    call, for_s = ticket.call, None if wait.seconds == inf else wait.seconds
+    where = call.tenant, call.group, call.endpoint
+    told = fx.Throttled(books.now_s, ticket.number, call.agent, wait.cause, for_s, *where)
+    books.out.append(told)
+
+
+def _why_asleep(ticket: Ticket) -> str:
+    if ticket.is_hedge:
+        return "hedge"
+    return "retry" if ticket.attempts else "budget"
+
+
+def _why_no_lane(books: Books, ticket: Ticket) -> str:
+    group, pool = ticket.group, books.pool
+    if group.agent_full(ticket.account):
+        return "agent"
+    if group.per_tenant is not None and group.tenant_full(ticket.account.tenant):
+        return "tenant"
+    if pool.in_use >= pool.lanes:
+        return "lanes"
+    if group.in_use >= group.capacity:
+        return "group"
+    return "nested" if ticket.parent is not None else "order"

@@ -1,0 +1,188 @@
+"""Where a display gets its events from: a core in this process, a recording, a process elsewhere.
+
+A source never waits: `poll` gives what has come since the last look, and may give nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from agentrm_plugins.errors import ConfigError
+
+__all__ = ["CoreSource", "ReplaySource", "Source"]
+
+_AT_ONCE = 20_000  # events of one look: a display stays alive while it catches up
+_FASTEST = 100_000.0
+
+
+class Source(Protocol):
+    """What a display reads.
+
+    Attributes:
+        title: What it is, for people.
+    """
+
+    title: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Events that were lost, for nobody read them in time."""
+        ...
+
+    def poll(self) -> list[Any]:
+        """What has happened since the last look, the oldest first."""
+        ...
+
+    def now_s(self) -> float | None:
+        """The time on the clock of the events, or None where only they tell it."""
+        ...
+
+    def state(self) -> Any | None:
+        """What was so before the first event, as `Statistics`; None if that is not known."""
+        ...
+
+    def close(self) -> None:
+        """Nobody looks any more."""
+        ...
+
+
+class CoreSource:
+    """A core in this process."""
+
+    def __init__(self, rm: Any, capacity: int = 50_000) -> None:
+        self._rm = rm
+        self._stream = rm.events(capacity)
+        self.title = "AgentRM"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the core is closed and all that it said was read."""
+        return bool(self._rm.closed) and not len(self._stream)
+
+    @property
+    def dropped(self) -> int:
+        """Events that came faster than they were read."""
+        return int(self._stream.dropped)
+
+    def poll(self) -> list[Any]:
+        """What has happened since the last look."""
+        return list(self._stream.drain())
+
+    def now_s(self) -> float | None:
+        """The time on the core's clock."""
+        if self._rm.closed:
+            return None
+        return float(self._rm.statistics(agents=False).at_s)
+
+    def state(self) -> Any | None:
+        """What goes on already."""
+        return None if self._rm.closed else self._rm.statistics()
+
+    def close(self) -> None:
+        """End the subscription."""
+        self._stream.close()
+
+
+class ReplaySource:
+    """A recording, played again.
+
+    Args:
+        events: The events, the oldest first.
+        speed: Recorded seconds per second; 10 is ten times as fast.
+        clock: For tests: seconds that go on.
+        title: What it is, for people.
+
+    Raises:
+        ConfigError: A speed that is not above 0, or above 100,000.
+    """
+
+    def __init__(
+        self,
+        events: Iterable[Any],
+        *,
+        speed: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        title: str = "recording",
+    ) -> None:
+        self.title, self._clock = title, clock
+        self._rest: Iterator[Any] = iter(events)
+        self._next: deque[Any] = deque()
+        self._speed = 1.0
+        self.speed = speed
+        self._first_s: float | None = None
+        self._played_s = 0.0
+        self._looked_s = clock()
+        self._done = False
+        self.paused = False
+
+    @property
+    def speed(self) -> float:
+        """Recorded seconds per second."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        if not 0.0 < speed <= _FASTEST:
+            raise ConfigError("speed", speed, f"give a number above 0, at most {_FASTEST:,.0f}")
+        self._speed = float(speed)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last event was played."""
+        return self._done and not self._next
+
+    @property
+    def dropped(self) -> int:
+        """A recording loses nothing here."""
+        return 0
+
+    def poll(self) -> list[Any]:
+        """The events whose time has come."""
+        now_s = self._clock()
+        if not self.paused:
+            self._played_s += (now_s - self._looked_s) * self._speed
+        self._looked_s = now_s
+        found: list[Any] = []
+        while len(found) < _AT_ONCE:
+            event = self._peek()
+            if event is None or _at(event) - (self._first_s or 0.0) > self._played_s:
+                break
+            found.append(self._next.popleft())
+        return found
+
+    def _peek(self) -> Any | None:
+        if not self._next and not self._done:
+            event = next(self._rest, None)
+            if event is None:
+                self._done = True
+            else:
+                if self._first_s is None:
+                    self._first_s = _at(event)
+                self._next.append(event)
+        return self._next[0] if self._next else None
+
+    def now_s(self) -> float | None:
+        """How far it was played, on the recorded clock."""
+        if self._first_s is None or self.ended:
+            return None
+        behind = _at(self._next[0]) if self._next else self._first_s + self._played_s
+        return min(self._first_s + self._played_s, behind)
+
+    def state(self) -> Any | None:
+        """A recording tells everything by its events."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is to be let go of."""
+
+
+def _at(event: Any) -> float:
+    return float(event["at_s"] if isinstance(event, dict) else event.at_s)

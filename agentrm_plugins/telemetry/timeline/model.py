@@ -1,0 +1,117 @@
+"""The timeline: events folded into what people look at, with bounded memory and without a clock.
+
+>>> from agentrm_plugins.telemetry.timeline import Timeline
+>>> from agentrm_plugins.types.effects import Granted, Submitted
+>>> timeline = Timeline()
+>>> timeline.fold(Submitted(10.0, 1, "ada", ""), Granted(12.5, 1, "ada", "order", "model", 2.5))
+>>> timeline.agents.of("ada").running, timeline.now_s
+(1, 2.5)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from agentrm_plugins.telemetry.timeline.handlers import HANDLERS
+from agentrm_plugins.telemetry.timeline.state import State
+from agentrm_plugins.telemetry.timeline.words import said
+
+__all__ = ["Timeline"]
+
+_QUIET = {"Submitted", "Queued", "Granted", "Beaten", "Settled"}
+_ENDS = {"Settled", "Refused"}
+
+
+class Timeline(State):
+    """Fold events in the order in which they happened; look at any time.
+
+    What it keeps is bounded by its arguments and by the constants of `State`, whatever comes: a
+    call whose beginning was lost is made up, one whose end was lost makes room in the end.
+
+    Args:
+        window_s: Seconds of history to keep; None keeps the whole recording, ever more coarsely.
+        most_spans: Attempts that are drawn at most; `spans` says which.
+        bins: Points of each curve at most.
+    """
+
+    def __init__(
+        self, *, window_s: float | None = None, most_spans: int = 4000, bins: int = 600
+    ) -> None:
+        super().__init__(window_s=window_s, most_spans=most_spans, bins=bins)
+
+    def fold(self, *events: Any) -> None:
+        """These happened, the oldest first: effects of the core, or records of them.
+
+        A record is a mapping with the fields of the effect, and its name under "event".
+        """
+        for event in events:
+            if isinstance(event, Mapping):
+                name, fields = str(event.get("event", "")), event
+            else:
+                name, fields = type(event).__name__, event._asdict()
+            at_s = fields.get("at_s")
+            if at_s is not None and isfinite(at_s):
+                self.move(at_s)
+            if self.begun_wall_s is None and fields.get("wall_s"):
+                self.begun_wall_s = float(fields["wall_s"]) - self.now_s
+            self.counts[name] += 1
+            handler = HANDLERS.get(name)
+            if handler is not None:
+                handler(self, fields)
+            self._tell(name, fields)
+
+    def look(self, at_s: float) -> None:
+        """Nothing has happened until this second of the core's clock."""
+        if self.begun_s is not None:
+            self.move(at_s)
+            self.press()
+
+    def adopt(self, seen: Any) -> None:
+        """Begin with what goes on already: a `Statistics`.
+
+        Calls that hold a lane, levels of agents and rates of endpoints are known from it; calls
+        that wait are made up when something happens to them.
+        """
+        self.move(seen.at_s)
+        for key, agent in seen.agents.items():
+            row = self.agents.of(key)
+            row.agent = key.partition("/")[2] or key
+            row.tenant, row.level, row.calls = agent.tenant, agent.level, agent.calls
+            row.served_s, row.waited_s = agent.service_s, agent.waited_s
+            row.tokens, row.zombies, row.refused = agent.tokens, agent.zombies, agent.refused
+        for running in seen.calls:
+            call = self.call({
+                "ticket": running.ticket, "agent": running.agent, "tenant": running.tenant,
+                "endpoint": running.endpoint,
+            })  # fmt: skip
+            call.begun_s = self.now_s - running.age_s - running.waited_s
+            self.enter(call, running.group, nested=False)
+            call.granted_s, call.waited_s = self.now_s - running.age_s, running.waited_s
+            call.attempt, call.label = running.attempt, running.label
+        for name, endpoint in seen.endpoints.items():
+            self._adopt_rates(name, endpoint)
+
+    def _adopt_rates(self, name: str, endpoint: Any) -> None:
+        row = self.endpoint(name)
+        if row is None:
+            return
+        row.breaker, row.cost = endpoint.breaker, endpoint.cost
+        row.sent, row.limit_hits = endpoint.sent, endpoint.limit_hits
+        for resource, rate in endpoint.rates.items():
+            if rate.allowed_per_min is not None:
+                limit = None if rate.limit_per_min is None else rate.limit_per_min / 60.0
+                row.limits[resource] = rate.allowed_per_min / 60.0, limit, rate.source
+                self.rate(name, resource, "allowed", rate.allowed_per_min / 60.0)
+                if limit is not None:
+                    self.rate(name, resource, "limit", limit)
+
+    def _tell(self, name: str, event: Mapping[str, Any]) -> None:
+        ticket = event.get("ticket") or 0
+        call = None if name in _ENDS else self.open.get(ticket)
+        if call is not None and (name != "Beaten" or call.beats == 1):
+            call.tell(self.now_s, said(name, event))
+        if name not in _QUIET:
+            who = str(event.get("agent") or event.get("endpoint") or "everybody")
+            self.news.append((self.now_s, who, said(name, event), ticket))
