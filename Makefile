@@ -28,7 +28,7 @@ PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
 LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing cassettes report dash)
 
-.PHONY: help setup test docs test-versions demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion format lock clean
+.PHONY: help setup test docs test-versions demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion pictures format lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -146,6 +146,9 @@ bench-micro: $(STAMP) ## Measure what the core costs, beside its peers (some min
 
 bench-congestion: $(STAMP) ## Forty agents against limits, beside peers and an oracle (twenty minutes).
 	@$(BIN)/python -m benchmarks.congestion
+
+pictures: $(STAMP) ## Draw docs/pictures: top and the report of a crowd in virtual time (needs chromium).
+	@$(BIN)/python -m benchmarks.pictures
 
 format: $(STAMP) ## Format, and fix what can be fixed.
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import Token
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.context import LEAST_BUDGET
@@ -33,7 +32,6 @@ from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.hosts.judgement import judge, judge_response
-from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.retry import retry_policy
 from agentrm_plugins.hosts.sending import client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.workers import Job, hand_off
@@ -78,6 +76,7 @@ __all__ = [
     "Attempt",
     "Candidate",
     "Chunks",
+    "Core",
     "Corpus",
     "Endpoint",
     "Fence",
@@ -98,7 +97,6 @@ __all__ = [
     "UsageTally",
     "Verdict",
     "active_call",
-    "active_lease",
     "check_core",
     "check_group",
     "client_timeout_s",
@@ -156,7 +154,7 @@ def enter(identity: Identity, active: Active | None = None) -> Token[Identity]:
     """
     within = ACTIVE.get() if active is None else active
     if identity.within is not within:  # what is declared here is nearer than that call
-        identity = replace(identity, within=within)
+        identity = identity._replace(within=within)
     return IDENTITY.set(identity)
 
 
@@ -196,16 +194,6 @@ def active_call(rm: AgentRM) -> Active | None:
     """The managed call of this core inside which the code that runs now is, or None."""
     active = ACTIVE.get()
     return active if active is not None and active.core == core_of(rm).number else None
-
-
-def active_lease(rm: AgentRM) -> Lease | None:
-    """The lease of the managed call inside which the code that runs now is; None if it is lost."""
-    active = ACTIVE.get()
-    return (
-        core_of(rm).lease_of(active.ticket)
-        if active is not None and active.core == core_of(rm).number
-        else None
-    )
 
 
 @contextmanager

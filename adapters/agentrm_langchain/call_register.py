@@ -103,11 +103,11 @@ class CallRegister:
         silent: Hosts that refuse to be asked for a stream's usage.
     """
 
-    __slots__ = ("__weakref__", "held", "hints", "running", "silent")
+    __slots__ = ("held", "hints", "running", "silent")
 
     def __init__(self) -> None:
         self.held: dict[int, Held] = {}
-        self.running: dict[int, Lease] = {}
+        self.running: set[int] = set()
         self.hints: dict[int, Hint] = {}
         self.silent: set[str] = set()
 

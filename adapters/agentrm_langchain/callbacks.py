@@ -154,7 +154,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         caller = caller_of_callback()
         thread = caller.thread or thread_of(metadata)
         root = as_text(node.root)
-        who = identify(self.rm, self._own, metadata, root=root, thread=thread)
+        who = identify(core_of(self.rm).number, self._own, metadata, root=root, thread=thread)
         node.agent = agent = who.agent or root
         above = self._runs.above(node)
         parent_agent = who.parent_agent or (above.agent if above is not None else None)

@@ -12,18 +12,15 @@ that ``isinstance(model, ChatOpenAI)`` is False; ask ``model.inner``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.utils.uuid import uuid7
 from pydantic import Field, PrivateAttr, SkipValidation
 
-from agentrm_langchain import gate
-from agentrm_langchain.call_register import Run, register_of
-from agentrm_langchain.endpoint import endpoint_of, host_of_model, max_output_of, model_of
-from agentrm_langchain.estimate import input_tokens
+from agentrm_langchain.call_register import CallRegister, Run, register_of
+from agentrm_langchain.endpoint import host_of_model, model_of
 from agentrm_langchain.hooks import (
     SECONDS,
     Serialized,
@@ -37,10 +34,11 @@ from agentrm_langchain.hooks import (
 )
 from agentrm_langchain.identity import Options, declared, identify, lane_of
 from agentrm_langchain.managed_call import ManagedCall
+from agentrm_langchain.messages import input_tokens
+from agentrm_langchain.model_facts import CLIENT, ModelFacts
 from agentrm_langchain.noting import NotedCalls
 from agentrm_langchain.restarts import streamed, streamed_async
 from agentrm_langchain.sdk import under_management
-from agentrm_langchain.sending import CLIENT, may_hedge, patience_of
 from agentrm_plugins import AgentRM, Call, Lease, Usage
 from agentrm_plugins.integration import (
     Priority,
@@ -56,7 +54,7 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
     from agentrm_plugins import RetryPolicy
-    from agentrm_plugins.integration import PriorityName
+    from agentrm_plugins.integration import Core, PriorityName
 
 __all__ = ["AgentRMChatModel"]
 
@@ -159,7 +157,8 @@ class AgentRMChatModel(NotedCalls):
     def __deepcopy__(self, memo: Any = None) -> Self:
         """A copy shares the core: it is one for all."""
         memo = {} if memo is None else memo
-        memo[id(self.rm)] = self.rm
+        for shared in (self.rm, self._core, self._register):
+            memo[id(shared)] = shared
         return super().__deepcopy__(memo)
 
     def __reduce__(self) -> Any:
@@ -177,7 +176,19 @@ class AgentRMChatModel(NotedCalls):
     @cached_property
     def _serialized(self) -> Any:
         """What handlers get; ours sees in it that the call is managed already."""
-        return Serialized(super()._serialized, core_of(self.rm).number)
+        return Serialized(super()._serialized, self._core.number)
+
+    @cached_property
+    def _core(self) -> Core:
+        return core_of(self.rm)
+
+    @cached_property
+    def _register(self) -> CallRegister:
+        return register_of(self.rm)
+
+    @cached_property
+    def _facts(self) -> ModelFacts:
+        return ModelFacts()
 
     # -- the gate ---------------------------------------------------------------------------
 
@@ -190,11 +201,15 @@ class AgentRMChatModel(NotedCalls):
     ) -> ChatResult:
         hook = self.inner._generate
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
-        place = self._place(run := run_of(run_manager))
-        if place.is_running():
+        run = run_of(run_manager)
+        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
+        if managed.is_running:
             return work()
-        make = place.during(partial(gate.call, self.rm, work=work, abandon=self.abandon_hung))
-        result: ChatResult = place.go(self._call(run, messages, kwargs), make)
+        call = self._call(run, messages, kwargs)
+        try:
+            result: ChatResult = managed.answer(call, work, abandon=self.abandon_hung)
+        finally:
+            managed.leave()
         return result
 
     async def _agenerate(
@@ -204,17 +219,20 @@ class AgentRMChatModel(NotedCalls):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> ChatResult:
-        place = self._place(run := run_of(run_manager))
-        if place.is_running():
+        run = run_of(run_manager)
+        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
+        if managed.is_running:
             return await self.inner._agenerate(messages, stop, run_manager, **kwargs)
         threaded = self.abandon_hung and is_sync_only(type(self.inner))
         hook: Any = self.inner._generate if threaded else self.inner._agenerate
         if threaded and run_manager is not None:
             run_manager = run_manager.get_sync()
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
-        enter = gate.call_in_thread if threaded else gate.call_async
-        make = place.during_async(partial(enter, self.rm, work=work))
-        result: ChatResult = await place.go_async(self._call(run, messages, kwargs), make)
+        call = self._call(run, messages, kwargs)
+        try:
+            result: ChatResult = await managed.answer_async(call, work, threaded=threaded)
+        finally:
+            managed.leave()
         return result
 
     def _stream(
@@ -239,14 +257,14 @@ class AgentRMChatModel(NotedCalls):
 
     def _streaming(self) -> BaseChatModel:
         """The inner model, asked for a stream's usage only while its server takes the question."""
-        silent = register_of(self.rm).silent
+        silent = self._register.silent
         if silent and self._asks_usage and host_of_model(self.inner) in silent:
             return self.inner.model_copy(update={"stream_usage": False})
         return self.inner
 
     def _stop_asking(self, error: Exception) -> bool:
         """Ask this model's server no more for a stream's usage, if it refused just that."""
-        silent, host = register_of(self.rm).silent, host_of_model(self.inner)
+        silent, host = self._register.silent, host_of_model(self.inner)
         if not self._asks_usage or host in silent or not refuses_usage(error):
             return False
         silent.add(host)
@@ -279,32 +297,35 @@ class AgentRMChatModel(NotedCalls):
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> Iterator[Any]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
-        place = self._place(run := run_of(run_manager))
-        if place.is_running():
+        run = run_of(run_manager)
+        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
+        if managed.is_running:
             yield from work()
             return
 
         def make(lease: Lease) -> Iterator[Any]:
-            return gate.stream(self.rm, lease, work, abandon=self.abandon_hung, whole=run.whole)
+            return managed.open(lease, work, abandon=self.abandon_hung)
 
-        yield from streamed(place, self._call(run, messages, kwargs, True), make, self._restarts())
+        call = self._call(run, messages, kwargs, True)
+        yield from streamed(managed, call, make, self._restarts())
 
     async def _astream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> AsyncGenerator[Any, None]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
-        place = self._place(run := run_of(run_manager))
-        if place.is_running():
+        run = run_of(run_manager)
+        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
+        if managed.is_running:
             async for chunk in (chunks := work()):
                 yield chunk
             await chunks.aclose()
             return
 
-        async def make(lease: Lease) -> AsyncGenerator[Any, None]:
-            return await gate.stream_async(self.rm, lease, work, whole=run.whole)
+        def make(lease: Lease) -> Awaitable[AsyncGenerator[Any, None]]:
+            return managed.open_async(lease, work)
 
         call = self._call(run, messages, kwargs, True)
-        chunks = streamed_async(place, call, make, self._restarts())
+        chunks = streamed_async(managed, call, make, self._restarts())
         try:
             async for chunk in chunks:
                 yield chunk
@@ -318,44 +339,42 @@ class AgentRMChatModel(NotedCalls):
         """What this model was given for all its calls."""
         return Options(Said(self.agent, self.tenant, self.priority), self.group)
 
-    def _place(self, run: Run) -> ManagedCall:
-        """Where the call is noted while it runs; one of no known run gets a number of its own."""
-        number = (uuid7() if run.run_id is None else run.run_id).int
-        return ManagedCall(self.rm, number, retry_policy(self.retry), run)
-
     def _restarts(self) -> Any:
         policy = retry_policy(self.retry) if self.on_stall == "restart" else None
-        return core_of(self.rm).restarts(policy)
+        return self._core.restarts(policy)
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata, *_ = run
-        hint = register_of(self.rm).hints.get(run_id.int) if run_id is not None else None
+        core, hints = self._core.number, self._register.hints
+        hint = hints.get(run_id.int) if hints and run_id is not None else None
         own = self._own
         if hint is None:
             root = parent or run_id
-            who = identify(self.rm, own, metadata, root=None if root is None else str(root))
+            who = identify(core, own, metadata, root=None if root is None else str(root))
         else:
-            who = identify(self.rm, own, metadata, root=hint.root, above=hint.parent_agent)
-        name = model_of(self.inner, kwargs)
-        patience = patience_of(self.inner, kwargs, self.rm.config.leases.total_timeout_s)
-        own_first_s = self.first_token_timeout_s
+            who = identify(core, own, metadata, root=hint.root, above=hint.parent_agent)
+        facts = self._facts.of(self.inner, metadata, kwargs)
+        client_s, first_s, total_s = facts.timeout_s, self.first_token_timeout_s, None
+        if client_s is not None:  # its client would wait for longer than the core, or for less
+            most_s = self.rm.config.leases.total_timeout_s
+            total_s = client_s if most_s is not None and client_s > most_s else None
         return Call(
             who.agent or "main",
             who.tenant or "default",
             who.priority,
             lane_of(metadata, own),
-            endpoint_of(self.inner, metadata, kwargs, name),
-            Usage(input_tokens(messages, kwargs, name)),
+            facts.endpoint,
+            Usage(input_tokens(messages, kwargs, facts.name)),
             who.parent_agent,
             streaming,
             self.wait_timeout_s,
-            patience.first_s if own_first_s is None else own_first_s,
+            client_s if first_s is None else first_s,
             self.silence_timeout_s,
-            patience.total_s if self.total_timeout_s is None else self.total_timeout_s,
-            max_output_tokens=max_output_of(self.inner, kwargs),
-            hedge=self.hedge and may_hedge(self.inner, kwargs),
+            total_s if self.total_timeout_s is None else self.total_timeout_s,
+            max_output_tokens=facts.most_output,
+            hedge=self.hedge and facts.may_hedge,
             adaptive=self.adaptive,
-            timeout_source=CLIENT if own_first_s is None and patience.first_s else "",
+            timeout_source=CLIENT if first_s is None and client_s else "",
         )
 
     # -- native protocol events, where the inner model has them -----------------------------

@@ -91,7 +91,7 @@ INHERITED = frozenset(
 
 _BASE_FIELDS = frozenset(BaseChatModel.model_fields)
 _BOTH = ("output_version",)  # read by the public path and by providers
-_CACHED = ("_serialized", "_views")  # of one inner model and one context
+_CACHED = ("_core", "_facts", "_register", "_serialized", "_views")
 
 
 class Delegate(BaseChatModel):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 __all__ = [
+    "clients_of",
     "endpoint_of",
     "host_in",
     "host_of_model",
@@ -135,15 +136,20 @@ def _name(host: str, model: str, fingerprint: str) -> str:
     return Endpoint(host, model, fingerprint).name
 
 
-def _client_of(model: BaseChatModel) -> tuple[str, str]:
-    """Host and key as the model's own SDK client has them: what was resolved from everything."""
+def clients_of(model: BaseChatModel) -> tuple[Any, Any]:
+    """URL and key as the model's own SDK client has them: what was resolved from everything."""
     for field in _known(model.__class__).clients:
         client = model.__dict__.get(field)
         url = getattr(client, "base_url", None)
         if url is not None:
-            key = getattr(client, "api_key", "")
-            return _host(str(url)), key if isinstance(key, str) else ""
-    return "", ""
+            return url, getattr(client, "api_key", "")
+    return None, ""
+
+
+def _client_of(model: BaseChatModel) -> tuple[str, str]:
+    """Its host and its key."""
+    url, key = clients_of(model)
+    return "" if url is None else _host(str(url)), key if isinstance(key, str) else ""
 
 
 def _key_of(model: BaseChatModel) -> str:

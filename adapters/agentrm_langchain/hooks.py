@@ -90,12 +90,19 @@ def refuses_usage(error: Exception) -> bool:
     return "stream_options" in text or "include_usage" in text
 
 
-def run_of(run_manager: Any) -> Run:
-    """The run of this call: its manager's, or what was noted on the way in."""
+def run_of(run_manager: Any, *, whole: bool = False) -> Run:
+    """The run of this call: its manager's, or what was noted on the way in.
+
+    Args:
+        run_manager: LangChain's, if it gave one.
+        whole: Whether nobody sees a chunk of the answer before all have come, if that is known.
+    """
     if run_manager is None:
-        return RUN.get() or _NOWHERE
-    told = run_manager.metadata
-    return Run(run_manager.run_id, run_manager.parent_run_id, told, callbacks=(run_manager,))
+        noted = RUN.get() or _NOWHERE
+        return noted._replace(whole=True) if whole else noted
+    told = (run_manager,) if run_manager.handlers else None
+    run_id, parent = run_manager.run_id, run_manager.parent_run_id
+    return Run(run_id, parent, run_manager.metadata, whole, told)
 
 
 def passed(hook: Any, run_manager: Any) -> dict[str, Any]:

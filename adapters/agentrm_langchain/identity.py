@@ -19,7 +19,6 @@ from agentrm_plugins.integration import (
     Priority,
     RunInfo,
     Said,
-    core_of,
     named_in,
     resolve,
     say,
@@ -28,8 +27,6 @@ from agentrm_plugins.integration import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextvars import Token
-
-    from agentrm_plugins import AgentRM
 
 __all__ = [
     "Caller",
@@ -88,7 +85,7 @@ def lane_of(metadata: Mapping[str, Any], own: Options) -> str:
 
 
 def identify(
-    rm: AgentRM,
+    core: int,
     own: Options,
     metadata: Mapping[str, Any],
     *,
@@ -99,7 +96,7 @@ def identify(
     """Say for whom one call is made.
 
     Args:
-        rm: The core.
+        core: The number of the core.
         own: What the plugin was given.
         metadata: The run's metadata.
         root: The id of the run at the root; None where nothing is known of it.
@@ -111,7 +108,7 @@ def identify(
     """
     if thread is None:
         thread = thread_of(metadata)
-    return resolve(core_of(rm).number, own=own.said, run=RunInfo(metadata, thread, root, above))
+    return resolve(core, own=own.said, run=RunInfo(metadata, thread, root, above))
 
 
 def thread_of(metadata: Mapping[str, Any]) -> Any:

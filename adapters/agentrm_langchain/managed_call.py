@@ -1,143 +1,170 @@
-"""Where a wrapped model's call is noted while it runs, and how it goes again.
+"""One call of a wrapped model: noted while it is under way, made in a lane, charged by its answer.
 
-It is noted only while an attempt runs: what the inner model calls with the same run id belongs to
-it and is managed once. Between two attempts nothing is held and nothing noted.
+It is noted from the first attempt to the end: what the inner model calls with the same run id
+belongs to it and is managed once. What the provider reports is charged; a stream that was cut is
+charged by its chunks.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentrm_langchain.call_register import register_of
+from langchain_core.utils.uuid import uuid7
+
+from agentrm_langchain.said import text_of
 from agentrm_langchain.tracing import traced
-from agentrm_plugins.integration import core_of
+from agentrm_langchain.usage import Tally, used_or_estimated
+from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterator,
+    )
 
-    from agentrm_langchain.call_register import Run
-    from agentrm_plugins import AgentRM, Call, Lease, RetryPolicy
+    from agentrm_langchain.call_register import CallRegister, Run
+    from agentrm_plugins import Call, Lease, RetryPolicy
+    from agentrm_plugins.integration import Core
 
 __all__ = ["ManagedCall"]
 
 
 class ManagedCall:
-    """One call of a wrapped model.
+    """One call. Whoever makes it calls `leave` when it is over, however it ended.
 
     Args:
-        rm: The core.
-        key: The number of its run.
-        policy: Which failures go again.
-        run: The run, whose tracers are told of waits.
+        core: The core.
+        register: Where its calls are noted.
+        run: Its run, whose tracers are told of waits.
+        policy: Which failures go again; None: none does.
+
+    Attributes:
+        is_running: Whether this very call is managed already, further out.
     """
 
-    __slots__ = ("_key", "_policy", "_register", "_rm", "_run")
+    __slots__ = ("_core", "_key", "_policy", "_register", "_run", "is_running")
 
     def __init__(
-        self, rm: AgentRM, key: int, policy: RetryPolicy | None, run: Run | None = None
+        self, core: Core, register: CallRegister, run: Run, policy: RetryPolicy | None
     ) -> None:
+        # One of no known run gets a number of its own.
+        self._key = (uuid7() if run.run_id is None else run.run_id).int
+        self._core = core
+        self._register = register
         self._run = run
-        self._rm = rm
-        self._key = key
         self._policy = policy
-        self._register = register_of(rm)
-
-    def is_running(self) -> bool:
-        """Whether this very call is managed already, further out."""
-        return self._key in self._register.running
+        self.is_running = self._key in register.running
 
     def leave(self) -> None:
-        """The attempt is over."""
-        self._register.running.pop(self._key, None)
+        """The call is over."""
+        self._register.running.discard(self._key)
+
+    # -- an answer as a whole -----------------------------------------------------------------
+
+    def answer(self, call: Call, work: Callable[[], Any], *, abandon: bool) -> Any:
+        """Run `work`, which gives a `ChatResult`; on a worker to leave behind, if `abandon`.
+
+        Raises:
+            CallRefused: The core said no.
+            Exception: What the last attempt raised.
+        """
+        number = self._core.number
+
+        def make(lease: Lease) -> Any:
+            attempt = Attempt(number, lease, _settle)
+            return attempt.on_worker(work) if abandon else attempt.here(work)
+
+        return self.go(call, make)
+
+    def answer_async(
+        self, call: Call, work: Callable[[], Any], *, threaded: bool
+    ) -> Awaitable[Any]:
+        """The same in a task; `threaded`: `work` is sync code, of a model that has no async way."""
+        number = self._core.number
+
+        def make(lease: Lease) -> Coroutine[Any, Any, Any]:
+            attempt = Attempt(number, lease, _settle)
+            return attempt.in_thread(work) if threaded else attempt.in_task(work)
+
+        return self.go_async(call, make)
+
+    # -- an answer in pieces ------------------------------------------------------------------
+
+    def open(
+        self, lease: Lease, work: Callable[[], Iterator[Any]], *, abandon: bool
+    ) -> Iterator[Any]:
+        """Open the stream that `work` gives; on workers that can be left behind, if `abandon`."""
+        attempt = Attempt(self._core.number, lease, Attempt.stays_open)
+        return Chunks(attempt, work, _READING[self._run.whole], worker=abandon).begin()
+
+    def open_async(
+        self, lease: Lease, work: Callable[[], AsyncIterator[Any]]
+    ) -> Awaitable[AsyncGenerator[Any, None]]:
+        """The same in async code."""
+        attempt = Attempt(self._core.number, lease, Attempt.stays_open)
+        return AsyncChunks(attempt, work, _READING[self._run.whole]).begin()
+
+    # -- its attempts -------------------------------------------------------------------------
 
     def go(self, call: Call, make: Callable[[Lease], Any]) -> Any:
-        """Make the call, in the lane that a callback took for it or in one of its own.
+        """Make the call, in the lane that a callback took for it or in one of its own."""
+        register = self._register
+        register.running.add(self._key)
+        held = register.held.get(self._key)
+        if held is not None:
+            return _in_held(held.lease, make)
+        if self._run.callbacks is None:
+            return self._core.call(call, make, retry=self._policy)
+        with traced(self._run):
+            return self._core.call(call, make, retry=self._policy)
 
-        Raises:
-            CallRefused: The core said no.
-            Exception: What the last attempt raised.
-        """
-        held = self._register.held.get(self._key)
-        if held is None:
-            with traced(self._run):
-                return core_of(self._rm).call(call, make, retry=self._policy)
-        try:
-            return make(held.lease)
-        except BaseException as error:
-            if not held.lease.reaped:
-                held.lease.fail(error)
-            raise
+    def go_async(self, call: Call, make: Callable[[Lease], Awaitable[Any]]) -> Awaitable[Any]:
+        """The same in a task, which awaits what this gives."""
+        register = self._register
+        register.running.add(self._key)
+        held = register.held.get(self._key)
+        if held is not None:
+            return _in_held_async(held.lease, make)
+        if self._run.callbacks is None:
+            return self._core.call_async(call, make, retry=self._policy)
+        return self._traced(call, make)
 
-    async def go_async(self, call: Call, make: Callable[[Lease], Awaitable[Any]]) -> Any:
-        """The same in a task.
+    async def _traced(self, call: Call, make: Callable[[Lease], Awaitable[Any]]) -> Any:
+        with traced(self._run):
+            return await self._core.call_async(call, make, retry=self._policy)
 
-        Raises:
-            CallRefused: The core said no.
-            Exception: What the last attempt raised.
-        """
-        held = self._register.held.get(self._key)
-        if held is None:
-            with traced(self._run):
-                return await core_of(self._rm).call_async(call, make, retry=self._policy)
-        try:
-            return await make(held.lease)
-        except BaseException as error:
-            if not held.lease.reaped:
-                held.lease.fail(error)
-            raise
 
-    # -- what is noted meanwhile ------------------------------------------------------------
+def _in_held(lease: Lease, make: Callable[[Lease], Any]) -> Any:
+    try:
+        return make(lease)
+    except BaseException as error:
+        if not lease.reaped:
+            lease.fail(error)
+        raise
 
-    def during(self, attempt: Callable[[Lease], Any]) -> Callable[[Lease], Any]:
-        """The attempt, noted while it runs."""
 
-        def noted(lease: Lease) -> Any:
-            self._register.running[self._key] = lease
-            try:
-                return attempt(lease)
-            finally:
-                self.leave()
+async def _in_held_async(lease: Lease, make: Callable[[Lease], Awaitable[Any]]) -> Any:
+    try:
+        return await make(lease)
+    except BaseException as error:
+        if not lease.reaped:
+            lease.fail(error)
+        raise
 
-        return noted
 
-    def during_async(
-        self, attempt: Callable[[Lease], Awaitable[Any]]
-    ) -> Callable[[Lease], Awaitable[Any]]:
-        """The same in a task."""
+def _settle(lease: Lease, result: Any) -> None:
+    usage = None
+    if result is not None:
+        usage = used_or_estimated(lease.call, result.generations, result.llm_output)
+    lease.settle(usage)
 
-        async def noted(lease: Lease) -> Any:
-            self._register.running[self._key] = lease
-            try:
-                return await attempt(lease)
-            finally:
-                self.leave()
 
-        return noted
+def _tally(lease: Lease) -> Tally:
+    return Tally(lease.call.estimate)
 
-    def opening(self, attempt: Callable[[Lease], Any]) -> Callable[[Lease], Any]:
-        """The opening of a stream, noted until `leave` if it goes well."""
 
-        def noted(lease: Lease) -> Any:
-            self._register.running[self._key] = lease
-            try:
-                return attempt(lease)
-            except BaseException:
-                self.leave()
-                raise
-
-        return noted
-
-    def opening_async(
-        self, attempt: Callable[[Lease], Awaitable[Any]]
-    ) -> Callable[[Lease], Awaitable[Any]]:
-        """The same in a task."""
-
-        async def noted(lease: Lease) -> Any:
-            self._register.running[self._key] = lease
-            try:
-                return await attempt(lease)
-            except BaseException:
-                self.leave()
-                raise
-
-        return noted
+_READING = {whole: Reading(_tally, text_of, whole) for whole in (False, True)}

@@ -33,9 +33,17 @@ from langchain_core.messages import (
 )
 
 from agentrm_plugins import BadMessage
-from agentrm_plugins.integration import FRAMEWORK, ROLES, Message, ToolCall, copied
+from agentrm_plugins.integration import (
+    FRAMEWORK,
+    ROLES,
+    Message,
+    ToolCall,
+    copied,
+    form_of,
+    request_counter,
+)
 
-__all__ = ["from_message", "from_messages", "parts_of", "to_message", "to_messages"]
+__all__ = ["from_message", "from_messages", "input_tokens", "to_message", "to_messages"]
 
 _ROLE = MappingProxyType(
     {
@@ -94,7 +102,19 @@ def to_message(message: BaseMessage, place: int | str = "") -> Message:
     )
 
 
-def parts_of(
+def input_tokens(messages: Sequence[BaseMessage], options: Mapping[str, Any], model: str) -> int:
+    """Tokens that a request will send: the one count, by which the context's budget goes as well.
+
+    Args:
+        messages: The prompt, read in place.
+        options: The call's other arguments: tools, functions and a response format count too.
+        model: Its name, "" if that is not known.
+    """
+    form = form_of(options) if options else ()
+    return request_counter(model).request(map(_parts_of, messages), form)
+
+
+def _parts_of(
     message: BaseMessage,
 ) -> tuple[str | Sequence[Any], str | None, str | None, Sequence[tuple[str, str, str]]]:
     """Give what `to_message` would give, for the count alone: read in place, nothing copied."""

@@ -28,7 +28,7 @@ from agentrm_langchain.usage import usage_of_metadata
 from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
 from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import AgentRM, Call, ConfigError
-from agentrm_plugins.integration import check_core, enter, leave, suggesting
+from agentrm_plugins.integration import check_core, core_of, enter, leave, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,7 +244,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         return self._tool_lanes is not None and not any(request.tool is tool for tool in self.tools)
 
     def _who(self) -> Identity:
-        return identify(self.rm, self._own, ensure_config().get("metadata") or {})
+        return identify(core_of(self.rm).number, self._own, ensure_config().get("metadata") or {})
 
     def _tool_call(self, request: ToolCallRequest, who: Identity) -> Call:
         return Call(

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
 from langchain_core.runnables.config import ensure_config
+from langchain_core.tracers._streaming import _StreamingCallbackHandler
+from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 from langchain_core.utils.uuid import uuid7
 
 from agentrm_langchain.call_register import RUN, Run
 from agentrm_langchain.delegate import Delegate
 from agentrm_langchain.hooks import run_of
 from agentrm_langchain.identity import noted_thread
-from agentrm_langchain.sending import forwards_tokens
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
 __all__ = ["NotedCalls"]
+
+_PLAIN = (BaseCallbackHandler, AsyncCallbackHandler)
 
 
 class NotedCalls(Delegate):
@@ -39,6 +43,8 @@ class NotedCalls(Delegate):
         **kwargs: Any,
     ) -> AIMessage:
         """Answer; see `BaseChatModel.invoke`."""
+        if not config:
+            return super().invoke(input, config, stop=stop, **kwargs)
         with noted_thread(config):
             return super().invoke(input, config, stop=stop, **kwargs)
 
@@ -51,6 +57,8 @@ class NotedCalls(Delegate):
         **kwargs: Any,
     ) -> AIMessage:
         """Answer; see `BaseChatModel.ainvoke`."""
+        if not config:
+            return await super().ainvoke(input, config, stop=stop, **kwargs)
         with noted_thread(config):
             return await super().ainvoke(input, config, stop=stop, **kwargs)
 
@@ -112,13 +120,13 @@ class NotedCalls(Delegate):
             run_id = config["run_id"] = uuid7()
         metadata = {**(config.get("metadata") or {}), **(self.metadata or {})}
         told = config.get("callbacks"), self.callbacks
-        return config, Run(run_id, getattr(told[0], "parent_run_id", None), metadata, False, told)
+        parent = getattr(told[0], "parent_run_id", None)
+        return config, Run(run_id, parent, metadata, False, told if told[0] or told[1] else None)
 
     def _generate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        whole = not forwards_tokens(run_manager)
-        token = RUN.set(run_of(run_manager)._replace(whole=whole))
+        token = RUN.set(run_of(run_manager, whole=not _forwards_tokens(run_manager)))
         try:
             return super()._generate_with_cache(messages, stop, run_manager, **kwargs)
         finally:
@@ -127,9 +135,23 @@ class NotedCalls(Delegate):
     async def _agenerate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        whole = not forwards_tokens(run_manager)
-        token = RUN.set(run_of(run_manager)._replace(whole=whole))
+        token = RUN.set(run_of(run_manager, whole=not _forwards_tokens(run_manager)))
         try:
             return await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
         finally:
             RUN.reset(token)
+
+
+def _forwards_tokens(run_manager: Any) -> bool:
+    """Whether somebody sees the chunks of an answer that is asked for as a whole."""
+    handlers = getattr(run_manager, "handlers", ())
+    return any(map(_forwards, handlers)) if handlers else False
+
+
+def _forwards(handler: Any) -> bool:
+    if isinstance(handler, _StreamingCallbackHandler):
+        return True
+    kind = type(handler)
+    if isinstance(handler, BaseTracer | AsyncBaseTracer) or hasattr(kind, "agentrm_only_counts"):
+        return False
+    return not any(kind.on_llm_new_token is base.on_llm_new_token for base in _PLAIN)

@@ -29,7 +29,7 @@ def streamed(
     """
     while True:
         try:
-            yield from place.go(call, place.opening(make))
+            yield from place.go(call, make)
         except Exception as error:
             if not restarts.may(error):
                 raise
@@ -50,7 +50,7 @@ async def streamed_async(
     while True:
         chunks: AsyncGenerator[Any, None] | None = None
         try:
-            chunks = await place.go_async(call, place.opening_async(make))
+            chunks = await place.go_async(call, make)
             async for chunk in chunks:
                 yield chunk
         except Exception as error:

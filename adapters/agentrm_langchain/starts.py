@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentrm_langchain.endpoint import host_in, model_in, most_in, name_of
-from agentrm_langchain.estimate import input_tokens
+from agentrm_langchain.messages import input_tokens
 from agentrm_plugins.integration import request_counter
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ __all__ = ["run_tool", "run_tool_async"]
 def _held(rm: AgentRM, call: Call) -> bool:
     """Whether the code that runs now is in such a lane already: a managed graph gave it one."""
     active = active_call(rm)
-    return active is not None and active.group == call.group
+    return active is not None and active.call.group == call.group
 
 
 def run_tool(rm: AgentRM, call: Call, handler: Callable[[Any], Any], request: Any) -> Any:

@@ -28,7 +28,8 @@ def usage_of_generations(generations: Iterable[Any], output: Any = None) -> Usag
     told: list[Any] = []
     for generation in generations:
         message = getattr(generation, "message", None)
-        usage = usage_of_metadata(getattr(message, "usage_metadata", None))
+        metadata = getattr(message, "usage_metadata", None)
+        usage = reported_usage(metadata) if metadata else None
         if usage is not None:
             return usage
         told.append(getattr(message, "response_metadata", None))

@@ -9,7 +9,7 @@ inside its gate.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -196,7 +196,7 @@ class Gate:
                 # A hint says where an agent starts. So a branch with a hint of its own is an agent
                 # of its own, and its service does not demote the nodes that somebody waits for.
                 agent, parent = f"{agent}/{self.branch}", agent
-        who = replace(who, agent=agent, parent_agent=parent, priority=priority)
+        who = who._replace(agent=agent, parent_agent=parent, priority=priority)
         return Who(who, key if ours else None, None if self.lane is None else self._call(who))
 
     def _call(self, who: Identity) -> Call:

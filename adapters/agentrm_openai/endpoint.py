@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from agentrm_plugins.integration import Endpoint, host_of, key_fingerprint
@@ -30,27 +29,20 @@ def endpoint_of(url: str, headers: Mapping[str, str], body: bytes) -> Endpoint |
 
 def model_asked(url: object, body: bytes) -> str | None:
     """The model that a request asks, by its body or else its path; None if it asks none."""
-    model = _model(body)
-    if model is None and body:
-        in_path = _PATH_MODEL.search(urlsplit(str(url)).path)
-        model = None if in_path is None else in_path.group(1)
-    return model
+    if body.lstrip()[:1] == b"{":
+        try:
+            model = json.loads(body).get("model")
+        except ValueError:
+            model = None
+        if isinstance(model, str) and model:
+            return model
+    in_path = _PATH_MODEL.search(urlsplit(str(url)).path) if body else None
+    return None if in_path is None else in_path.group(1)
 
 
 def endpoint_named(url: object, headers: Mapping[str, str], model: str) -> Endpoint:
     """The endpoint of a request that asks this model."""
     return Endpoint(host_of(str(url)), model, key_fingerprint(_key(headers)))
-
-
-def _model(body: bytes) -> str | None:
-    if body.lstrip()[:1] != b"{":
-        return None
-    try:
-        content: Any = json.loads(body)
-    except ValueError:
-        return None
-    model = content.get("model")
-    return model if isinstance(model, str) and model else None
 
 
 def _key(headers: Mapping[str, str]) -> str:

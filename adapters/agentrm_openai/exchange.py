@@ -87,6 +87,7 @@ class Exchange:
         silence_timeout_s: The same between two pieces of the body.
         blocking: Whether a thread waits for it, which only `abort` can wake.
         token: Free for the observer.
+        error: What it was aborted with, if it was.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Exchange:
         self._clock = clock
         self._lock = threading.Lock()
         self._stream: Stream | None = None
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._over = False
         self._timeouts: dict[str, float | None] = {}
         self._given_read_s: float | None = None
@@ -134,9 +135,9 @@ class Exchange:
         and the read timeout ends the wait. Does nothing when the request is over.
         """
         with self._lock:
-            if self._over or self._error is not None:
+            if self._over or self.error is not None:
                 return
-            self._error = error
+            self.error = error
             if self._stream is not None:
                 self._stream.wake()
 
@@ -154,7 +155,8 @@ class Exchange:
     def attach(self, stream: Stream) -> None:
         """This connection carries the exchange; raises what it was aborted with before."""
         with self._lock:
-            self._raise_if_aborted()
+            if self.error is not None:
+                raise self.error
             self._stream = stream
 
     def timeouts(self, given: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -166,7 +168,8 @@ class Exchange:
 
     def answered(self, status: int, headers: Mapping[str, str], body: bytes = b"") -> None:
         """The headers came, and for an error its body."""
-        self._limit_read(self.silence_timeout_s)
+        if not (self.first_timeout_s is self.silence_timeout_s is None):
+            self._limit_read(self.silence_timeout_s)
         listens = getattr(self._observer, "listens", None)
         if listens is not None and not listens(self, status):
             return
@@ -192,15 +195,15 @@ class Exchange:
         with self._lock:
             self._stream = None
 
-    def raise_if_aborted(self) -> None:
+    def raise_aborted(self) -> None:
         """Raise what it was aborted with."""
-        if self._error is not None:
-            raise self._error
+        assert self.error is not None  # noqa: S101 - who calls has looked
+        raise self.error
 
     def broken(self, error: BaseException) -> BaseException:
         """It broke with `error`: tell the observer; gives the error for the caller."""
         with self._lock:
-            cause = self._error or error
+            cause = self.error or error
         self._observer.on_error(self, cause, self._clock())
         self.over()
         return cause
@@ -214,10 +217,6 @@ class Exchange:
             self._stream = None
         self._observer.on_end(self, self._clock())
 
-    def _raise_if_aborted(self) -> None:
-        if self._error is not None:
-            raise self._error
-
     def _limit_read(self, ours_s: float | None) -> None:
         given_s = self._given_read_s
         if ours_s is None or (given_s is not None and given_s < ours_s):
@@ -230,12 +229,13 @@ def open_exchange(
     observer: ResponseObserver,
     request: Any,
     clock: Callable[[], float],
-    body: bytes,
     *,
     blocking: bool = False,
 ) -> Exchange | None:
     """Begin an exchange for an HTTP library's request; None if it asks no model anything."""
-    model = model_asked(request.url, body)
+    # A request whose body is streamed (an upload) has no content that could be looked at.
+    body = getattr(request, "_content", None)
+    model = model_asked(request.url, body) if isinstance(body, bytes) else None
     if model is None:
         return None
     named = partial(endpoint_named, request.url, request.headers, model)

@@ -21,7 +21,6 @@ from agentrm_openai.failed_answer import FailedAnswer
 from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
 from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
 from agentrm_plugins.integration import (
-    active_lease,
     check_core,
     core_of,
     parse_priority,
@@ -145,7 +144,7 @@ class _Management:
             changes["headers"] = {k: v for k, v in given.items() if k.lower() not in HEADERS}
         if changes:
             options = options.model_copy(update=changes)
-        outer = active_lease(self.rm)
+        outer = core_of(self.rm).lease_around()
         if outer is not None and outer.call.endpoint is not None:
             return None, options  # part of a managed model call
         streaming = stream or given.get(_RAW) == "stream"

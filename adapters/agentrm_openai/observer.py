@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.integration import active_lease, core_of
+from agentrm_plugins.integration import core_of
 
 if TYPE_CHECKING:
     from agentrm_openai.exchange import Answer, Exchange
@@ -30,16 +30,13 @@ class CoreObserver:
 
     def __init__(self, rm: AgentRM) -> None:
         self.rm = rm
-
-    @property
-    def tables(self) -> Any:
-        """What providers say, by the core's configuration."""
-        return core_of(self.rm).tables
+        self._core = core_of(rm)
+        self.tables = self._core.tables  # what providers say, by the core's configuration
 
     def on_request(self, exchange: Exchange, now_s: float) -> None:
         """Note whose it is; when the core gives that call up, a thread in its read is woken."""
-        lease = active_lease(self.rm)
-        exchange.token = _Seen(lease, core_of(self.rm).now_s)
+        lease = self._core.lease_around()
+        exchange.token = _Seen(lease, self._core.now_s)
         if lease is not None and exchange.blocking:
             lease.on_reap(exchange.abort)
 
@@ -57,9 +54,9 @@ class CoreObserver:
         lease, report = seen.lease, answer.report
         if lease is not None and lease.call.endpoint is not None:
             if report.requests or report.tokens or report.input_tokens or report.output_tokens:
-                core_of(self.rm).observe(lease.call.endpoint, report, None, seen.sent_s)
+                self._core.observe(lease.call.endpoint, report, None, seen.sent_s)
             return
-        core_of(self.rm).observe(exchange.endpoint.name, answer.report, answer.verdict, seen.sent_s)
+        self._core.observe(exchange.endpoint.name, answer.report, answer.verdict, seen.sent_s)
 
     def on_bytes(self, exchange: Exchange, size: int, now_s: float) -> None:
         """A stream is alive even while its SDK makes nothing of what comes."""

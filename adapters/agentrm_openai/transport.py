@@ -34,9 +34,9 @@ class ObservedPieces:
         pieces = iter(self._inner)
         while True:
             try:
-                exchange.raise_if_aborted()
-                piece: bytes | None = next(pieces, None)
-                exchange.raise_if_aborted()
+                piece: bytes | None = None if exchange.error else next(pieces, None)
+                if exchange.error is not None:
+                    exchange.raise_aborted()
             except BaseException as error:
                 cause = exchange.broken(error)
                 self._inner.close()
@@ -66,9 +66,9 @@ class ObservedAsyncPieces:
         pieces = aiter(self._inner)
         while True:
             try:
-                exchange.raise_if_aborted()
-                piece: bytes | None = await anext(pieces, None)
-                exchange.raise_if_aborted()
+                piece: bytes | None = None if exchange.error else await anext(pieces, None)
+                if exchange.error is not None:
+                    exchange.raise_aborted()
             except BaseException as error:
                 cause = exchange.broken(error)
                 await self._inner.aclose()
@@ -112,13 +112,6 @@ class TransportBase:
         self.sdk_retries = sdk_retries
         self.clock = clock
 
-    def _open(self, request: Any) -> Exchange | None:
-        # A request whose body is streamed (an upload) has no content that could be looked at.
-        body = getattr(request, "_content", None)
-        if not isinstance(body, bytes):
-            return None
-        return open_exchange(self.observer, request, self.clock, body, blocking=self.blocking)
-
     def _refused(self, exchange: Exchange, response: Any, raw: bytes, stream: Any) -> Any:
         """An error's response, its body read: shown to the observer and made readable again."""
         kind = type(response)
@@ -152,7 +145,7 @@ class SyncTransport(TransportBase):
 
     def handle_request(self, request: Any) -> Any:
         """Send a request, in full view of the observer."""
-        exchange = self._open(request)
+        exchange = open_exchange(self.observer, request, self.clock, blocking=self.blocking)
         if exchange is None:
             return self.inner.handle_request(request)
         try:
@@ -185,7 +178,7 @@ class AsyncTransport(TransportBase):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request, in full view of the observer."""
-        exchange = self._open(request)
+        exchange = open_exchange(self.observer, request, self.clock, blocking=self.blocking)
         inner = inner_for_loop(self.inner)
         if exchange is None:
             return await inner.handle_async_request(request)

@@ -63,7 +63,8 @@ def request_counter(model: str) -> TokenCounter:
     The same counts as `counter_for`, but remembered; it is never corrected.
     """
     name = encoding_name(model)
-    return TokenCounter(model, _remembering(name or "o200k_base"), exact=name is not None)
+    count, known = _remembering(name or "o200k_base")
+    return TokenCounter(model, count, exact=name is not None, remembered=known)
 
 
 def prepare(model: str) -> None:
@@ -72,7 +73,8 @@ def prepare(model: str) -> None:
 
 
 @cache
-def _remembering(encoding: str) -> Callable[[str], int]:
+def _remembering(encoding: str) -> tuple[Callable[[str], int], dict[int, int]]:
+    """Counts texts by an encoding, and where that remembers them."""
     known: dict[int, int] = {}
 
     def count(text: str) -> int:
@@ -86,7 +88,7 @@ def _remembering(encoding: str) -> Callable[[str], int]:
             tokens = known[key] = _counted(encoding, text)
         return tokens
 
-    return count
+    return count, known
 
 
 def _counted(encoding: str, text: str) -> int:

@@ -85,10 +85,19 @@ class TokenCounter:
         model: The model's name, for its provider's rules of images, files and recordings.
         encode_count: Counts the tokens of a text.
         exact: Whether `encode_count` is the model's own encoding.
+        remembered: Where `encode_count` keeps what it has counted, by the hash of the text.
     """
 
-    def __init__(self, model: str, encode_count: Callable[[str], int], *, exact: bool) -> None:
+    def __init__(
+        self,
+        model: str,
+        encode_count: Callable[[str], int],
+        *,
+        exact: bool,
+        remembered: Mapping[int, int] | None = None,
+    ) -> None:
         self.model = model
+        self._remembered = {} if remembered is None else remembered
         self.exact = exact
         self.factor = 1.0 if exact else UNKNOWN_FACTOR
         self._count = encode_count
@@ -103,7 +112,7 @@ class TokenCounter:
         """Count a text; for a model without an exact encoding, the uncorrected estimate."""
         if not text:
             return 0
-        count = self._count(text)
+        count = self._remembered.get(hash(text)) or self._count(text)
         return count if self.exact else -int(-count * UNKNOWN_FACTOR // 1)
 
     def message(self, message: Message) -> int:
@@ -126,7 +135,8 @@ class TokenCounter:
             answers: The id of the call that it answers.
             calls: The calls that it asks for: id, name and arguments as JSON text.
         """
-        total = MESSAGE_OVERHEAD + self.content(content)
+        told = self.text(content) if content.__class__ is str else self.content(content)
+        total = MESSAGE_OVERHEAD + told
         if name:
             total += self.text(name) + 1
         if answers:
@@ -160,7 +170,10 @@ class TokenCounter:
 
     def request(self, parts: Iterable[Any], form: Sequence[Any] = ()) -> int:
         """Count a whole request by its messages' parts (see `parts`) and what tells its form."""
-        return REPLY_OVERHEAD + sum([self.parts(*part) for part in parts]) + self.tools(form)
+        total = REPLY_OVERHEAD + (self.tools(form) if form else 0)
+        for part in parts:
+            total += self.parts(*part)
+        return total
 
     def tools(self, tools: Sequence[Any]) -> int:
         """Count what describes tools and the form of the answer: JSON schemas.

@@ -15,7 +15,7 @@ estimated and the text that came.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 from typing import Any, cast
 
@@ -48,12 +48,16 @@ _WRITTEN_BESIDE = (
     "cache_creation_input_tokens", "cacheWriteInputTokens", "cacheWriteInputTokenCount",
 )  # fmt: skip
 _WRITTEN_WITHIN = ("cache_creation", "cache_write_tokens")
-_WRITTEN_FOR = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_WRITTEN_FOR = frozenset({"ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"})
+_USUAL = frozenset(
+    {"input_tokens", "output_tokens", "total_tokens", "input_token_details", "output_token_details"}
+)  # fmt: skip
+_PLAIN = frozenset({dict, type(None)})
 _REASONING = ("reasoning_tokens", "reasoning")
 _THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
 _RARE = frozenset((*_CACHED, *_CACHED_BESIDE, *_WRITTEN_BESIDE, *_THOUGHTS))
 _NAMES = (*_INPUT, *_OUTPUT, *_TOTAL, *_DETAILS, *_OUTPUT_DETAILS, *sorted(_RARE))
-_DETAIL_NAMES = (*_CACHED_WITHIN, *_WRITTEN_WITHIN, *_WRITTEN_FOR)
+_DETAIL_NAMES = (*_CACHED_WITHIN, *_WRITTEN_WITHIN, *sorted(_WRITTEN_FOR))
 _NOTHING: Mapping[str, Any] = {}
 _SAID = frozenset(
     {"content", "text", "refusal", "arguments", "input", "thinking", "reasoning", "summary",
@@ -73,6 +77,10 @@ def reported_usage(report: Any) -> Usage | None:
     """
     if report is None:
         return None
+    if report.__class__ is dict and report.keys() <= _USUAL:
+        usual = _usual(report)
+        if usual is not None:
+            return usual
     told = _fields(report, _NAMES)
     details = _fields(_first(told, _DETAILS), _DETAIL_NAMES)
     rare = not _RARE.isdisjoint(told)
@@ -95,6 +103,26 @@ def reported_usage(report: Any) -> Usage | None:
     return Usage(read, max(made, total - read), cached, written)
 
 
+def _usual(report: Mapping[str, Any]) -> Usage | None:
+    """LangChain's own form, where all is as it should be; None: it must be looked at closely."""
+    read: Any = report.get("input_tokens")
+    made: Any = report.get("output_tokens")
+    total = report.get("total_tokens", 0)
+    details, more = report.get("input_token_details"), report.get("output_token_details")
+    cached = written = reasoned = 0
+    if details.__class__ is dict:
+        cached, written = details.get("cache_read") or 0, details.get("cache_creation") or 0
+    if more.__class__ is dict:
+        reasoned = more.get("reasoning") or 0
+    for count in (read, made, total, cached, written, reasoned):
+        if count.__class__ is not int or not 0 <= count <= _MOST_TOKENS:
+            return None
+    plain = {details.__class__, more.__class__} <= _PLAIN and _WRITTEN_FOR.isdisjoint(details or ())
+    if not plain or not (read or made) or reasoned > made:
+        return None
+    return Usage(read, max(made, total - read), cached, written)
+
+
 def _fields(holder: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
     """A mapping as it is; of an object what it has under these names."""
     if holder.__class__ is dict or isinstance(holder, Mapping):
@@ -108,7 +136,7 @@ def _first(told: Mapping[str, Any], names: tuple[str, ...]) -> Any:
     return next((told[name] for name in names if told.get(name) is not None), None)
 
 
-def _counts(told: Mapping[str, Any], names: tuple[str, ...]) -> list[int]:
+def _counts(told: Mapping[str, Any], names: Iterable[str]) -> list[int]:
     return [_number(told[name]) for name in names if name in told]
 
 

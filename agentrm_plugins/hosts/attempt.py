@@ -29,7 +29,7 @@ from agentrm_plugins.hosts.race_here import HereRun
 from agentrm_plugins.hosts.race_tasks import TaskRun
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.types.calls import Outcome, Usage
-from agentrm_plugins.types.identity import ACTIVE, active_in
+from agentrm_plugins.types.identity import ACTIVE, Active
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -61,7 +61,7 @@ class Attempt:
         self, core: int, lease: Lease, settle: Callable[[Lease, Any], None] | None = None
     ) -> None:
         self.lease = lease
-        self.active = active_in(core, lease.ticket, lease.call)
+        self.active = Active(core, lease.ticket, lease.call)
         self.tally: Callable[[], Usage | None] | None = None
         self._core = core
         self._settle = settle
@@ -248,7 +248,8 @@ class Attempt:
             self.lease.settle()
         else:
             self._settle(self.lease, result)
-        self.lease.raise_if_reaped()
+        if self.lease.reaped:
+            self.lease.raise_if_reaped()
         return result
 
     def failed(self, error: BaseException) -> None:

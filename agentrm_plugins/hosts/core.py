@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.errors import CallRefused, ClosedError
 from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
@@ -17,12 +17,11 @@ from agentrm_plugins.types.events import Observe
 from agentrm_plugins.types.identity import ACTIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.lease import Lease
     from agentrm_plugins.hosts.retry import RetryPolicy
-    from agentrm_plugins.policy.endpoint.tables import Tables
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
@@ -40,13 +39,15 @@ class Core:
 
     Attributes:
         number: Tells the cores of one process apart.
+        tables: What providers say, built in and configured.
     """
 
-    __slots__ = ("_groups", "host", "number")
+    __slots__ = ("_groups", "host", "number", "tables")
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.number = next(_NUMBERS)
+        self.tables = host.tables
         self._groups = {group.name for group in host.config.groups}
 
     # -- calls ------------------------------------------------------------------------------
@@ -64,9 +65,8 @@ class Core:
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
-        self.check(call)
-        lease = self.host.submit(call, self._parent(parent))
-        return lease.result() if lease.decided else run(admission(lease))
+        lease = self.host.submit(call, self._parent(call, parent))
+        return lease if lease.granted else run(admission(lease))
 
     async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
         """Wait for a lane, suspending this task. The caller settles the lease.
@@ -80,9 +80,8 @@ class Core:
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
-        self.check(call)
-        lease = self.host.submit(call, self._parent(parent))
-        return lease.result() if lease.decided else await run_async(admission(lease))
+        lease = self.host.submit(call, self._parent(call, parent))
+        return lease if lease.granted else await run_async(admission(lease))
 
     def call(
         self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
@@ -103,24 +102,20 @@ class Core:
             ClosedError: The core is closed.
             Exception: What the last attempt raised.
         """
-        self.check(call)
-        given: T = run(managed_call(self.host, call, self._parent(None), retry), make)
+        given: T = run(managed_call(self.host, call, self._parent(call), retry), make)
         return given
 
-    async def call_async(
+    def call_async(
         self, call: Call, make: Callable[[Lease], Awaitable[T]], *, retry: RetryPolicy | None = None
-    ) -> T:
-        """The same in a task.
+    ) -> Coroutine[Any, Any, T]:
+        """The same in a task, which awaits what this gives.
 
         Raises:
             CallRefused: The core said no.
             ClosedError: The core is closed.
             Exception: What the last attempt raised.
         """
-        self.check(call)
-        flow = managed_call(self.host, call, self._parent(None), retry)
-        given: T = await run_async(flow, make)
-        return given
+        return run_async(managed_call(self.host, call, self._parent(call), retry), make)
 
     def observe(
         self,
@@ -139,14 +134,11 @@ class Core:
         """
         self.host.feed(Observe(endpoint, report, verdict, sent_s))
 
-    def lease_of(self, ticket: int) -> Lease | None:
-        """For transports: the lease of a call that runs; None if it ended or was reaped."""
-        return self.host.lease(ticket)
-
-    @property
-    def tables(self) -> Tables:
-        """What providers say, built in and configured."""
-        return self.host.tables
+    def lease_around(self) -> Lease | None:
+        """The lease of the call inside which the code that runs now is; None if it is lost."""
+        active = ACTIVE.get()
+        inside = active is not None and active.core == self.number
+        return self.host.lease(active.ticket) if active is not None and inside else None
 
     @property
     def now_s(self) -> float:
@@ -162,8 +154,7 @@ class Core:
             ClosedError: The core is closed.
             ConfigError: There is no such lane group.
         """
-        self.check(call)
-        lease = self.host.submit(replace(call, wait_timeout_s=0.0), self._parent(None))
+        lease = self.host.submit(replace(call, wait_timeout_s=0.0), self._parent(call))
         if not lease.decided and self.host.is_inside:  # it cannot be before this thread goes on
             lease.withdraw()
             return None
@@ -179,7 +170,14 @@ class Core:
 
     # -- helpers ----------------------------------------------------------------------------
 
-    def _parent(self, given: int | None) -> int | None:
+    def _parent(self, call: Call, given: int | None = None) -> int | None:
+        """The call on whose lane this one may ride, if any.
+
+        Raises:
+            ConfigError: There is no such lane group.
+        """
+        if call.group not in self._groups:
+            self.check(call)
         if given is not None:
             return given
         active = ACTIVE.get()

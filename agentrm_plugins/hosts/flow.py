@@ -31,7 +31,7 @@ class Go(NamedTuple):
 
 
 def admission(lease: Lease) -> Generator[Lease | Go, Any, Lease]:
-    """Wait for the lane that was asked for, and leave the rest to the caller.
+    """Wait for the lane that was asked for, and leave the rest to the caller: it may be lost again.
 
     Raises:
         CallRefused: The core said no.
@@ -43,7 +43,7 @@ def admission(lease: Lease) -> Generator[Lease | Go, Any, Lease]:
         except BaseException:
             lease.withdraw()
             raise
-    return lease.result()
+    return lease if lease.lost else lease.result()
 
 
 def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
@@ -61,17 +61,12 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
     begun_s, attempt = host.clock.now(), 1
     lease = host.submit(call, parent)
     while True:
-        if not lease.decided:
-            try:
-                yield lease
-            except BaseException:
-                lease.withdraw()
-                raise
-        if lease.lost:
-            lease.settle(outcome="error")
-            lease = lease.anew()
-            continue
-        lease.result()
+        if not lease.granted:
+            yield from admission(lease)
+            if lease.lost:
+                lease.settle(outcome="error")
+                lease = lease.anew()
+                continue
         try:
             return (yield Go(lease))
         except BaseException as error:

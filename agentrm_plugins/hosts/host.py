@@ -231,8 +231,13 @@ class Host:
     def _deliver(self, effects: list[Effect]) -> None:
         for effect in effects:
             kind = effect.__class__
-            if kind is Granted or kind is Refused:
-                self._decide(effect)
+            if kind is Granted:
+                reference = self._leases.get(effect.ticket)
+                lease = None if reference is None else reference()
+                if lease is not None:
+                    lease.decide(effect)  # type: ignore[arg-type] # mypy does not follow `kind`
+            elif kind is Refused:
+                self._refuse(effect)
             elif kind is Settled:
                 self._leases.pop(effect.ticket, None)
             elif kind is Reaped:
@@ -240,15 +245,13 @@ class Host:
             elif kind is Suspected:
                 self._suspect(effect)
 
-    def _decide(self, effect: Effect) -> None:
-        reference = self._leases.get(effect.ticket)
+    def _refuse(self, effect: Effect) -> None:
+        reference = self._leases.pop(effect.ticket, None)
         lease = reference() if reference is not None else None
         if lease is not None:
             lease.decide(effect)  # type: ignore[arg-type]
-        if effect.__class__ is Refused:
-            self._leases.pop(effect.ticket, None)
-            if effect.cause == "agent_ended":
-                self._note_left("default" if lease is None else lease.call.tenant, effect.agent)
+        if effect.cause == "agent_ended":
+            self._note_left("default" if lease is None else lease.call.tenant, effect.agent)
 
     def _reap(self, effect: Effect) -> None:
         reference = self._leases.pop(effect.ticket, None)

@@ -63,6 +63,8 @@ __all__ = [
 _AGENT = ("agentrm_agent", "agentrm_agent_id", "agent")
 _TENANT = ("agentrm_tenant", "tenant")
 _PARENT = ("agentrm_parent_agent",)
+_PRIORITY = ("agentrm_priority", "priority")
+_NAMED = frozenset({*_AGENT, *_TENANT, *_PARENT, *_PRIORITY})
 _LANGCHAIN = "langchain_core.runnables.config"
 
 
@@ -111,7 +113,7 @@ def resolve(core: int, said: Said = SILENT, own: Said = SILENT, run: RunInfo = N
         ConfigError: ``agentrm_priority`` is not one of the three.
     """
     metadata = run.metadata
-    hints = said_in(metadata) if metadata else SILENT
+    hints = SILENT if _NAMED.isdisjoint(metadata) else said_in(metadata)
     around = _around(core)
     thread = None if run.thread is None or run.thread == "" else str(run.thread)
     agent, named = said.agent or hints.agent or own.agent, True
@@ -137,12 +139,13 @@ def _around(core: int) -> Identity:
     outer, active = IDENTITY.get(), ACTIVE.get()
     if active is None or active is outer.within or active.core != core:
         return outer
-    same = active.agent == outer.agent and active.tenant == (outer.tenant or "default")
+    call = active.call
+    same = call.agent == outer.agent and call.tenant == (outer.tenant or "default")
     return Identity(
-        active.agent,
-        active.tenant,
-        active.priority or outer.priority,
-        active.parent_agent,
+        call.agent,
+        call.tenant,
+        call.priority or outer.priority,
+        call.parent_agent,
         outer.named if same else True,
         outer.thread,
     )

@@ -37,6 +37,8 @@ class Lease:
         parent: The ticket of the call inside which it was made, if any.
         heir: The lease of a further attempt that stands for the call in place of this one.
         loop: The event loop whose task asked for it; None: a thread did.
+        granted: Whether it has its lane, or had it.
+        reaped: Whether the call lost its lane for want of progress.
         suspected: Whether the call is late, by what was learnt.
     """
 
@@ -49,10 +51,12 @@ class Lease:
         "_outcome",
         "_reaped",
         "call",
+        "granted",
         "granted_at_s",
         "heir",
         "loop",
         "parent",
+        "reaped",
         "suspected",
         "ticket",
         "waited_s",
@@ -66,6 +70,7 @@ class Lease:
         self.parent = parent
         self.granted_at_s: float | None = None
         self.waited_s = 0.0
+        self.granted = self.reaped = False
         self._outcome: Granted | Refused | Reaped | BaseException | None = None
         self._reaped: Reaped | None = None
         self.wake: Callable[[], None] | None = None
@@ -89,11 +94,6 @@ class Lease:
             self._host.feed(Withdraw(self.ticket, "abandoned"))
 
     # -- for the caller ---------------------------------------------------------------------
-
-    @property
-    def reaped(self) -> bool:
-        """Whether the call lost its lane for want of progress."""
-        return self._reaped is not None
 
     @property
     def reap_cause(self) -> str | None:
@@ -150,7 +150,7 @@ class Lease:
         if not self._ended:
             verdict, report = judged
             self._outcome = self._on_suspect = None
-            self.suspected = False
+            self.suspected = self.granted = False
             # Whoever is second, this or `note_reaped`, sees what the first has written.
             if self._reaped is not None:
                 self._outcome = self._reaped
@@ -272,6 +272,7 @@ class Lease:
         if outcome.__class__ is Granted:
             self.granted_at_s = outcome.at_s
             self.waited_s = outcome.waited_s
+            self.granted = True
         self._outcome = outcome
         wake = self.wake
         if wake is not None:
@@ -279,7 +280,7 @@ class Lease:
 
     def note_reaped(self, effect: Reaped) -> bool:
         """The lane is lost. True if somebody wants to be called."""
-        self._reaped = effect
+        self._reaped, self.reaped = effect, True
         if self._outcome is None:  # it was to go again: the kernel will not hear of that
             self._outcome = effect
             wake = self.wake

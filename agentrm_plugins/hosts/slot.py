@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import AgentRMError
 from agentrm_plugins.hosts.guards import ReapGuard, outcome_of
-from agentrm_plugins.types.identity import ACTIVE, active_in, restore
+from agentrm_plugins.types.identity import ACTIVE, Active, restore
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts import Lease
     from agentrm_plugins.hosts.core import Core
     from agentrm_plugins.types.calls import Call
-    from agentrm_plugins.types.identity import Active
 
 __all__ = ["Slot"]
 
@@ -74,7 +73,7 @@ class Slot:
             raise AgentRMError(msg)
 
     def _activate(self, lease: Lease) -> None:
-        self._token = ACTIVE.set(active_in(self.core.number, lease.ticket, lease.call))
+        self._token = ACTIVE.set(Active(self.core.number, lease.ticket, lease.call))
 
     def _leave(self, kind: type[BaseException] | None) -> Lease:
         lease, token = self.lease, self._token

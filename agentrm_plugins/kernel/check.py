@@ -7,7 +7,7 @@ from math import isclose
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import KernelBug
-from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:

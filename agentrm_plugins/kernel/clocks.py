@@ -62,7 +62,9 @@ class Clocks:
     def rearm(self, ticket: Ticket) -> None:
         """See when to look at a running call: something that this depends on has changed."""
         if not ticket.nested and ticket.idle_s == NEVER:
-            at_s = min(self.ends_s(ticket), self.late_s(ticket))
+            at_s = self.ends_s(ticket)
+            if ticket.adaptive:
+                at_s = min(at_s, self.late_s(ticket))
             # What was learnt just now may make it late since long; then it is late now.
             self._books.alarms.set(ticket, at_s)
 
@@ -110,4 +112,5 @@ class Clocks:
             told = endpoint.config.adaptive if call.adaptive is None else call.adaptive
             ticket.adaptive = config.adaptive if told is None else told
         self.start(ticket)
-        self.arm(ticket)
+        ticket.progress_s = self._books.now_s
+        self.rearm(ticket)

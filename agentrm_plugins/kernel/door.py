@@ -17,21 +17,18 @@ from agentrm_plugins.types.verdicts import LimitReport, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["check_event"]
+__all__ = ["CHECKS", "no_event"]
 
 _MOST_S = 1e9  # thirty years
 
 
-def check_event(event: Any) -> None:
-    """Look at an event.
+def no_event(event: Any) -> None:
+    """Refuse what is no event at all.
 
     Raises:
-        ConfigError: A field has a value that it cannot have, or this is no event.
+        ConfigError: Always.
     """
-    look = _LOOKS.get(event.__class__)
-    if look is None:
-        raise ConfigError("event", type(event).__name__, "give one of types.events")
-    look(event)
+    raise ConfigError("event", type(event).__name__, "give one of types.events")
 
 
 def _ticket(value: object, field: str = "ticket", *, none: bool = False) -> None:
@@ -154,7 +151,7 @@ def _tick(_event: ev.Tick) -> None:
     """There is nothing in it."""
 
 
-_LOOKS: dict[type, Callable[[Any], None]] = {
+CHECKS: dict[type, Callable[[Any], None]] = {
     ev.Submit: _submit,
     ev.Withdraw: _withdraw,
     ev.Beat: _beat,
@@ -166,3 +163,4 @@ _LOOKS: dict[type, Callable[[Any], None]] = {
     ev.Close: _close,
     ev.Tick: _tick,
 }
+"""Looks at an event of each kind; raises `ConfigError` for a value that a field cannot have."""

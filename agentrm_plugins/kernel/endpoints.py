@@ -11,6 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config.endpoints import EndpointConfig
+from agentrm_plugins.policy.endpoint.breaker import BreakerState
 from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.verdicts import RESOURCES
@@ -49,7 +50,7 @@ class Endpoints:
 
     def enter(self, ticket: Ticket, name: str) -> tuple[str, str] | None:
         """A call to an endpoint came: what it needs. The cause of a refusal, or None."""
-        endpoint = ticket.endpoint = self.of(name)
+        endpoint = ticket.endpoint = self.known.get(name) or self.of(name)
         if not endpoint.calls:
             self.idle.pop(name, None)
         endpoint.calls += 1
@@ -66,7 +67,7 @@ class Endpoints:
 
     def impossible(self, ticket: Ticket, endpoint: Endpoint) -> tuple[str, str] | None:
         """Why the call is refused at once, if its endpoint is dead or too small for it."""
-        if endpoint.is_down(self._books.now_s):
+        if endpoint.breaker.state is BreakerState.OPEN and endpoint.is_down(self._books.now_s):
             return "endpoint_unavailable", endpoint.name
         if endpoint.retry_after.ever:
             patience_s, since_s = self._patience_s(ticket), ticket.queued_s

@@ -15,7 +15,7 @@ from agentrm_plugins.kernel.agents import Agents
 from agentrm_plugins.kernel.books import Books
 from agentrm_plugins.kernel.check import check
 from agentrm_plugins.kernel.clocks import Clocks
-from agentrm_plugins.kernel.door import check_event
+from agentrm_plugins.kernel.door import CHECKS, no_event
 from agentrm_plugins.kernel.endpoints import Endpoints
 from agentrm_plugins.kernel.lane_lending import LaneLending
 from agentrm_plugins.kernel.late_calls import LateCalls
@@ -25,8 +25,8 @@ from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
 from agentrm_plugins.kernel.reaper import Reaper
 from agentrm_plugins.kernel.requeue import Requeue
-from agentrm_plugins.kernel.states import State
 from agentrm_plugins.kernel.steps import Steps
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.kernel.wait_queue import WaitQueue
 from agentrm_plugins.kernel.waits import Waits
 from agentrm_plugins.policy.leases import NEVER
@@ -129,7 +129,7 @@ class Kernel:
             error = self._try(self._expire)
         for event in events:
             try:
-                check_event(event)
+                CHECKS.get(event.__class__, no_event)(event)
                 books.at_work = getattr(event, "ticket", 0)
                 if self._handlers[event.__class__](event) or books.left or books.failing:
                     self.dispatch()

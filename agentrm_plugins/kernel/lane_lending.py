@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.queues import share_of
 from agentrm_plugins.kernel.selection import Held, may_overtake
-from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:

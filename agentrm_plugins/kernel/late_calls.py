@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Outcome
@@ -143,15 +143,13 @@ class LateCalls:
 
     def ended(self, ticket: Ticket, outcome: Outcome, tokens: int) -> None:
         """An attempt is over: what it says of the others, and what becomes of them."""
-        self.stopped(ticket)
-        endpoint, first, hedge, now_s = (
-            *(ticket.endpoint, ticket.first, ticket.hedge),
-            self._books.now_s,
-        )
+        if ticket.late or ticket.is_hedge:
+            self.stopped(ticket)
+        endpoint, hedge = ticket.endpoint, ticket.hedge
         if endpoint is not None and tokens:
-            endpoint.hedging.billed(tokens, now_s)
+            endpoint.hedging.billed(tokens, self._books.now_s)
         if ticket.is_hedge:
-            self._hedge_ended(ticket, first, outcome, tokens)
+            self._hedge_ended(ticket, ticket.first, outcome, tokens)
         elif outcome is Outcome.OK and endpoint is not None:
             self._first_won(ticket, endpoint)
         if hedge is not None:
@@ -164,12 +162,13 @@ class LateCalls:
     def _hedge_ended(
         self, ticket: Ticket, first: Ticket | None, outcome: Outcome, tokens: int
     ) -> None:
-        hedging = None if ticket.endpoint is None else ticket.endpoint.hedging
-        if hedging is None or not ticket.attempts:
+        endpoint = ticket.endpoint
+        if endpoint is None or not ticket.attempts:
             return
+        hedging = endpoint.hedging
         if outcome is Outcome.OK:
             hedging.won(1 + first.given_way if first is not None else 0)
-            self._expect(ticket)
+            endpoint.times.expect(hedging.hung)
         elif outcome is Outcome.SUPERSEDED:
             hedging.wasted(tokens or ticket.expected_tokens, self._books.now_s)
 
@@ -178,12 +177,7 @@ class LateCalls:
         hedging.answered()
         for _ in range(ticket.given_way):
             hedging.wasted(ticket.given_tokens / ticket.given_way, self._books.now_s)
-        self._expect(ticket)
-
-    def _expect(self, ticket: Ticket) -> None:
-        endpoint = ticket.endpoint
-        if endpoint is not None:
-            endpoint.times.expect(endpoint.hedging.hung)
+        endpoint.times.expect(hedging.hung)
 
     def _alone(self, hedge: Ticket, first: Ticket) -> None:
         """The first attempt failed: its hedge is the only one now, and the first of its kind."""

@@ -9,9 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import ConfigError, KernelBug
-from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.kernel.steps import cost_of
-from agentrm_plugins.kernel.ticket import Ticket
+from agentrm_plugins.kernel.ticket import State, Ticket, move
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Outcome
@@ -145,7 +144,7 @@ class Lifecycle:
         if endpoint is None:
             return True
         self._endpoints.advance(endpoint)
-        if self._queue.anybody_before(endpoint):
+        if self._queue.count and self._queue.anybody_before(endpoint):
             return False
         return endpoint.wait(ticket.need, self._books.now_s).seconds == 0
 
@@ -223,7 +222,8 @@ class Lifecycle:
         verdict = None if event is None else event.verdict
         cost = cost_of(ticket, guessed, verdict)
         spent = steps.charge(ticket, cost)
-        books.ledgers.settle(ticket, cost, books.now_s)
+        if books.ledgers.asked:
+            books.ledgers.settle(ticket, cost, books.now_s)
         failed = verdict is not None
         known = outcome is Outcome.OK or (failed and outcome is not Outcome.CANCELLED)
         self._endpoints.ended(ticket, usage, event if known else None)
@@ -237,7 +237,7 @@ class Lifecycle:
                 *(spent, status, call.tenant, call.group, call.endpoint),
             )
         )
-        self._late.ended(ticket, outcome, cost.total_tokens)
+        self._late.ended(ticket, outcome, cost.input_tokens + cost.output_tokens)
         steps.forget(ticket)
         steps.recharge(ticket)
         return bool(self._queue.count or books.scheduler.demoted)

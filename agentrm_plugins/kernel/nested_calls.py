@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.kernel.states import State
+from agentrm_plugins.kernel.ticket import State
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books

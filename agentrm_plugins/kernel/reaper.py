@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.kernel.steps import cost_of
+from agentrm_plugins.kernel.ticket import State, move
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Outcome
 

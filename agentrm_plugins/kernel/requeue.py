@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.kernel.states import State, move
 from agentrm_plugins.kernel.steps import cost_of
+from agentrm_plugins.kernel.ticket import State, move
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 

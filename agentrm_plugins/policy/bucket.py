@@ -60,6 +60,8 @@ class Bucket:
         """Seconds until `amount` is there: 0 is now, infinite is never (larger than the bucket)."""
         if amount > self.capacity + _ROUNDING * self.capacity:
             return inf
+        if self._level >= amount:  # and time only adds to it
+            return 0.0
         missing = min(amount, self.capacity) - self.level(now_s)
         if missing <= _ROUNDING * max(1.0, amount):
             return 0.0
@@ -70,11 +72,11 @@ class Bucket:
 
     def take(self, amount: float, now_s: float) -> None:
         """Reserve `amount`, whether it is there or not."""
-        self._set(self.level(now_s) - amount, now_s)
+        self.shift(-amount, now_s)
 
     def settle(self, reserved: float, used: float, now_s: float) -> None:
         """The call that reserved `reserved` really used `used`."""
-        self._set(min(self.capacity, self.level(now_s) + reserved - used), now_s)
+        self.shift(reserved - used, now_s)
 
     def drain(self, now_s: float) -> None:
         """The server said no: nothing is there, whatever we believed."""

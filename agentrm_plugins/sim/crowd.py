@@ -16,7 +16,7 @@ from math import inf
 from random import Random
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.config import Config, LeaseConfig
+from agentrm_plugins.config import Config, EndpointConfig, LeaseConfig
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.sim.workload import lognormal
 from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage
@@ -46,6 +46,7 @@ class Crowd:
         lanes: Calls at once.
         seconds: Virtual seconds after which no new call is made.
         rpm: Requests per minute that each endpoint serves; what is more is answered with 429.
+        told_rpm: What the core is told of that limit; None: nothing.
         hang_rate: Share of the calls that hang until they are reaped.
         endpoints: How many endpoints the agents share.
         seed: Of everything random.
@@ -55,6 +56,7 @@ class Crowd:
     lanes: int = 4
     seconds: float = 300.0
     rpm: float = 60.0
+    told_rpm: float | None = None
     hang_rate: float = 0.04
     endpoints: int = 2
     seed: int = 1
@@ -72,7 +74,9 @@ class Crowd:
         leases = LeaseConfig(
             first_token_timeout_s=15.0, silence_timeout_s=10.0, total_timeout_s=120.0
         )
-        self.kernel = Kernel(Config(lanes=self.lanes, leases=leases))
+        told = EndpointConfig(rpm=self.told_rpm, learn=True)
+        endpoints = {} if self.told_rpm is None else {"*": told}
+        self.kernel = Kernel(Config(lanes=self.lanes, leases=leases, endpoints=endpoints))
         self._rng = Random(self.seed)
         for number in range(self.agents):
             self._at(self._rng.uniform(0.0, 10.0), partial(self._ask, number))

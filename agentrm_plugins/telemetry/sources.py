@@ -23,9 +23,19 @@ class Source(Protocol):
 
     Attributes:
         title: What it is, for people.
+        actions: What `act` can do: any of "end", "drain" and "prioritise".
     """
 
     title: str
+    actions: frozenset[str]
+
+    def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
+        """Do something about an agent; may wait for an answer, so not to be called on a loop.
+
+        Raises:
+            Exception: It could not be done; the text says why.
+        """
+        ...
 
     @property
     def ended(self) -> bool:
@@ -57,6 +67,8 @@ class Source(Protocol):
 class CoreSource:
     """A core in this process."""
 
+    actions = frozenset({"end"})
+
     def __init__(self, rm: Any, capacity: int = 50_000) -> None:
         self._rm = rm
         self._stream = rm.events(capacity)
@@ -86,6 +98,17 @@ class CoreSource:
         """What goes on already."""
         return None if self._rm.closed else self._rm.statistics()
 
+    def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
+        """Do something about an agent.
+
+        Raises:
+            ConfigError: It is none of `actions`.
+        """
+        del priority
+        if what not in self.actions:
+            raise ConfigError("what", what, f"use one of {', '.join(sorted(self.actions))}")
+        self._rm.end_agent(agent, tenant=tenant)
+
     def close(self) -> None:
         """End the subscription."""
         self._stream.close()
@@ -103,6 +126,8 @@ class ReplaySource:
     Raises:
         ConfigError: A speed that is not above 0, or above 100,000.
     """
+
+    actions: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -179,6 +204,15 @@ class ReplaySource:
     def state(self) -> Any | None:
         """A recording tells everything by its events."""
         return None
+
+    def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
+        """Nothing can be done about the past.
+
+        Raises:
+            ConfigError: Always.
+        """
+        del agent, tenant, priority
+        raise ConfigError("what", what, "a recording is over; attach to a running process")
 
     def close(self) -> None:
         """Nothing is to be let go of."""

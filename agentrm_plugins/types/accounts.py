@@ -32,17 +32,16 @@ class Lately:
 
     def add(self, amount: float, now_s: float) -> None:
         """Count an amount now. Times never run backwards."""
-        self.weighed = self._at(now_s) + amount
+        weighed = self.weighed
+        if weighed and now_s != self.at_s:
+            weighed *= 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S)
+        self.weighed = weighed + amount
         self.at_s = now_s
 
     def per_s(self, now_s: float) -> float:
         """The rate at this moment."""
-        return self._at(now_s) * log(2.0) / _HALF_LIFE_S
-
-    def _at(self, now_s: float) -> float:
-        if not self.weighed:
-            return 0.0
-        return float(self.weighed * 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S))
+        weighed: float = self.weighed * 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S)
+        return weighed * log(2.0) / _HALF_LIFE_S
 
 
 class Tenant:
@@ -106,6 +105,7 @@ class Account:
         "hint",
         "idle_since_s",
         "input_tokens",
+        "key",
         "lately",
         "learnt_calls",
         "learnt_s",
@@ -135,6 +135,7 @@ class Account:
     def __init__(self, name: str, tenant: Tenant, hint: Priority | None, now_s: float) -> None:
         self.name = name
         self.tenant = tenant
+        self.key = tenant.name, name  # two tenants may use one name for two agents
         self.hint = hint
         self.parent: str | None = None
         self.children: dict[str, None] = {}
@@ -165,11 +166,6 @@ class Account:
         self.refused = 0
         self.zombies = 0
         self.idle_since_s = now_s
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Tenant and name: two tenants may use one name for two agents."""
-        return self.tenant.name, self.name
 
     def service_s(self, now_s: float) -> float:
         """Seconds of service received so far, calls in flight included."""

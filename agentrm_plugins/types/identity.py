@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ __all__ = [
     "Active",
     "Identity",
     "QueueEnd",
-    "active_in",
     "restore",
 ]
 
@@ -31,22 +29,10 @@ class Active(NamedTuple):
 
     core: int
     ticket: int
-    agent: str
-    tenant: str
-    group: str = ""
-    priority: Priority | None = None
-    parent_agent: str | None = None
+    call: Call
 
 
-def active_in(core: int, ticket: int, call: Call) -> Active:
-    """What the code inside this call sees of it."""
-    return Active(
-        core, ticket, call.agent, call.tenant, call.group, call.priority, call.parent_agent
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """For whom the calls below here are made; None where nothing was declared.
 
     Args:

@@ -1,198 +1,154 @@
 """`python -m benchmarks.congestion.windows`: twenty agents of five turns behind limits in windows.
 
-Rows: *gateway* (LiteLLM's own proxy, a real process in an environment of its own, before a
-simulated provider), *fixed* (clock minutes), *sliding* and *refunds* (a clock minute's tokens of
-which unused ones are kept), each with limit and remaining in headers, no reset and no
-``retry-after``. Peers: a wrapped ChatOpenAI, and the bare one with 2 and with 10 retries. A run
-lasts a minute or two; what is allowed is how long a window makes anybody wait.
+In virtual time, on the real kernel, each kind of server: with limit and remaining alone, with
+resets, with ``retry-after``; told and untold; beside the bare SDK and an oracle. It takes a minute
+and writes `results/windows.json` and `.md`. ``--real`` runs the whole plugin in real time instead,
+before LiteLLM's own proxy as well; that takes a quarter of an hour, and is kept in the same files.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import subprocess
-import sys
+import platform
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from statistics import mean
+from typing import Any
 
-from langchain_openai import ChatOpenAI
+from benchmarks.congestion import windows_real as real
+from benchmarks.congestion.window_world import AGENTS, PEERS, ROWS, Result, play
 
-from agentrm_langchain import wrap_chat_model
-from agentrm_plugins import AgentRM, Config
-from agentrm_plugins.testing.provider import Distribution, ProviderConfig, SimulatedProvider
+__all__ = ["main", "table", "virtual"]
 
-ROOT = Path(__file__).resolve().parents[2]
-GATEWAY = ROOT / ".venvs" / "gateway"
-AGENTS, TURNS, RPM, WINDOW_S = 20, 5, 60, 60.0
-TPM, MOST = 60 * 260, 200
-PEERS = ("ours", "sdk-2", "sdk-10")
-_USUAL = {"header_style": "gateway", "retry_after": "none", "rejection_cost": 0.0}
-ROWS: dict[str, dict[str, Any]] = {
-    "gateway": {},
-    "fixed": {"rpm": RPM, "window": "clock", **_USUAL},
-    "sliding": {"rpm": RPM, "window": "sliding", **_USUAL},
-    "refunds": {"tpm": TPM, "window": "clock", "charge": "reserve_only", **_USUAL},
-}
-_PROXY = """model_list:
-  - model_name: m
-    litellm_params: {{model: openai/m, api_base: "{upstream}", api_key: test-key, rpm: {rpm}}}
-router_settings:
-  optional_pre_call_checks: ["enforce_model_rate_limits"]
-  num_retries: 0
-litellm_settings: {{num_retries: 0, telemetry: false}}
-"""
+RESULTS = Path(__file__).parents[1] / "results"
+PHASES_S = (3.0, 25.0, 45.0)
+CLIENTS = (
+    *(("oracle", False), ("ours", False), ("ours", True)),
+    *((peer, False) for peer in PEERS[1:]),
+)
+_HEAD = (
+    "| server | client | agents finished, at least | wall s | x allowed, mean (worst) "
+    "| refusals in the first window, at most | in any later one |"
+)
+_REAL_HEAD = "| server | client | agents | wall s | allowed s | refusals per window | lost by |"
+_RULE = "|---|---|---|---|---|---|---|"
+_TARGETS = "Targets for ours: all finish, at most 1.1 x, 5 refusals in the first window, 1 later."
 
 
-class Run(NamedTuple):
-    """What one peer did in one row."""
+def virtual(seeds: int = 3, turns: int = 5, rows: Iterable[str] = ROWS) -> list[dict[str, Any]]:
+    """The figures of each server with each client, over all seeds and phases of the minute."""
+    found = []
+    for name in rows:
+        cases = [(seed, phase_s) for seed in range(1, seeds + 1) for phase_s in PHASES_S]
+        allowed: list[Result] = []
+        for peer, told in CLIENTS:
+            runs = [
+                play(ROWS[name], peer, told=told, seed=seed, phase_s=phase_s, turns=turns)
+                for seed, phase_s in cases
+            ]
+            allowed = allowed or runs
+            ratios = [one.wall_s / best.wall_s for one, best in zip(runs, allowed, strict=True)]
+            found.append(
+                {
+                    "server": name,
+                    "client": f"{peer}, told" if told else peer,
+                    "finished": min(one.finished for one in runs),
+                    "wall_s": mean(one.wall_s for one in runs),
+                    "ratio": mean(ratios),
+                    "worst": max(ratios),
+                    "first": max(one.first for one in runs),
+                    "later": max(one.later for one in runs),
+                }
+            )
+    return found
 
-    row: str
-    peer: str
-    finished: int
-    wall_s: float
-    phase_s: float
-    refusals: list[float]
-    error: str
 
-    @property
-    def allowed_s(self) -> float:
-        """What the window makes anybody wait, and the turns after it."""
-        starts_s = WINDOW_S - (self.phase_s if self.row in {"gateway", "fixed", "refunds"} else 0.0)
-        return starts_s + 2.5
-
-    def line(self) -> str:
-        """A row of the table."""
-        windows = [0, 0, 0, 0]
-        edge_s = WINDOW_S - (self.phase_s if self.row != "sliding" else 0.0)
-        for at_s in self.refusals:
-            windows[min(3, 0 if at_s < edge_s else 1 + int((at_s - edge_s) // WINDOW_S))] += 1
-        return (
-            f"| {self.row} | {self.peer} | {self.finished}/{AGENTS} | {self.wall_s:.1f} | "
-            f"{self.allowed_s:.1f} | {' + '.join(map(str, windows))} | {self.error} |"
+def table(found: list[dict[str, Any]]) -> Iterator[str]:
+    """The lines of the table, in Markdown."""
+    yield _HEAD
+    yield _RULE
+    for one in found:
+        through = one["finished"] == AGENTS
+        ratio = f"{one['ratio']:.2f} ({one['worst']:.2f})" if through else ""
+        cells = (
+            *(one["server"], one["client"], f"{one['finished']}/{AGENTS}"),
+            *(f"{one['wall_s']:.1f}{'' if through else '†'}", ratio, one["first"], one["later"]),
         )
+        yield f"| {' | '.join(map(str, cells))} |"
 
 
-def _answers() -> dict[str, Any]:
+def report(document: dict[str, Any]) -> str:
+    """All that is known, in Markdown."""
+    about = document["about"]
+    lines = [
+        "# Limits in windows",
+        "",
+        "Twenty agents of five turns, a limit of 60 requests a minute (or 15,600 tokens).",
+        f"{about['when']}; {about['machine']}; Python {about['python']};",
+        f"agentrm-plugins {about['version']}.",
+        "",
+        "† not all agents finished: the time is that until the last one was lost or through.",
+        "",
+        "## In virtual time",
+        "",
+        f"The real kernel, the simulated provider's limits; {about['seeds']} seeds at three",
+        f"moments of the minute. Allowed is what an oracle needs. {_TARGETS}",
+        "",
+        *table(document["virtual"]),
+    ]
+    if document.get("real"):
+        lines += [
+            "",
+            "## In real time",
+            "",
+            "The whole plugin over HTTP on loopback; *gateway* is LiteLLM's own proxy.",
+            "",
+            *(_REAL_HEAD, _RULE),
+            *(real.Run(**one).line() for one in document["real"]),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _about(seeds: int) -> dict[str, Any]:
     return {
-        "seed": 7,
-        "time_to_first_token_s": Distribution.uniform(0.3, 0.7),
-        "output_tokens": Distribution.uniform(20, 60),
+        "when": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "version": version("agentrm-plugins"),
+        "seeds": seeds,
     }
-
-
-@contextmanager
-def served(row: str) -> Iterator[str]:
-    """The base URL of a row's server."""
-    with SimulatedProvider(ProviderConfig(**_answers(), **ROWS[row])) as provider:
-        if row != "gateway":
-            yield provider.base_url
-            return
-        with TemporaryDirectory() as folder, proxy(provider.base_url, Path(folder)) as url:
-            yield url
-
-
-@contextmanager
-def proxy(upstream: str, folder: Path, port: int = 8791) -> Iterator[str]:
-    """LiteLLM's proxy as a process, with a limit on its model."""
-    command = GATEWAY / "bin" / "litellm"
-    if not command.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(GATEWAY)], check=True)
-        lock = str(ROOT / "requirements" / "gateway.txt")
-        pip = [str(GATEWAY / "bin" / "python"), "-m", "pip", "install", "--quiet", "-r", lock]
-        subprocess.run(pip, check=True)
-    config = folder / "proxy.yaml"
-    config.write_text(_PROXY.format(upstream=upstream, rpm=RPM), encoding="utf-8")
-    arguments = [str(command), "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
-    environment = {
-        "PATH": f"{GATEWAY / 'bin'}:/usr/bin:/bin",
-        "HOME": str(folder),
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        # It listens on loopback alone, and the upstream is simulated.
-        "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
-    }
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/health/liveliness", process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], timeout_s: float = 90.0) -> None:
-    end_s = time.monotonic() + timeout_s
-    while time.monotonic() < end_s and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise TimeoutError(f"nothing answers at {url}")
-
-
-async def run(row: str, peer: str, url: str) -> Run:
-    """Let the agents work, and count what was refused."""
-    retries = 0 if peer == "ours" else int(peer.partition("-")[2])
-    refusals: list[float] = []
-    begun_s, phase_s = time.monotonic(), time.time() % WINDOW_S
-
-    async def seen(response: Any) -> None:
-        if response.status_code == 429:
-            refusals.append(time.monotonic() - begun_s)
-
-    import httpx2
-
-    http = httpx2.AsyncClient(timeout=600, event_hooks={"response": [seen]})
-    model: Any = ChatOpenAI(
-        model="m", base_url=url, api_key="test-key", max_retries=retries, max_tokens=MOST,
-        http_async_client=http,
-    )  # fmt: skip
-    rm = AgentRM(Config(lanes=64))
-    if peer == "ours":
-        model = wrap_chat_model(model, rm)
-    errors: list[str] = []
-
-    async def agent(number: int) -> bool:
-        try:
-            for turn in range(TURNS):
-                await model.ainvoke(f"agent {number}, turn {turn}")
-        except Exception as error:  # noqa: BLE001 - a lost agent is a figure
-            errors.append(type(error).__name__)
-            return False
-        return True
-
-    done = await asyncio.gather(*(agent(number) for number in range(AGENTS)))
-    wall_s = time.monotonic() - begun_s
-    await http.aclose()
-    rm.close()
-    return Run(row, peer, sum(done), wall_s, phase_s, refusals, errors[0] if errors else "")
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the rows that were asked for, each with each peer, and print the table."""
+    """Run what was asked for, print the table, and write it down."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.congestion.windows")
-    parser.add_argument("--row", action="append", choices=list(ROWS))
-    parser.add_argument("--peer", action="append", choices=PEERS)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--real", action="store_true", help="in real time, over HTTP")
+    parser.add_argument("--row", action="append", choices=list(real.ROWS), help="with --real")
+    parser.add_argument("--peer", action="append", choices=real.PEERS, help="with --real")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="the folder to write to")
     options = parser.parse_args(argv)
-    print("| server | client | agents | wall s | allowed s | refusals per window | lost by |")
-    print("|---|---|---|---|---|---|---|")
-    runs = []
-    for row in options.row or list(ROWS):
-        for peer in options.peer or list(PEERS):
-            with served(row) as url:
-                runs.append(asyncio.run(run(row, peer, url)))
-            print(runs[-1].line(), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps([each._asdict() for each in runs], indent=1) + "\n")
+    path = options.out / "windows.json"
+    document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    document["about"] = _about(options.seeds)
+    if options.real:
+        print(f"{_REAL_HEAD}\n{_RULE}")
+        found = []
+        for one in real.runs(options.row or list(real.ROWS), options.peer or real.PEERS):
+            print(one.line(), flush=True)
+            found.append(one._asdict())
+        done = {(one["row"], one["peer"]) for one in found}
+        kept = [one for one in document.get("real", []) if (one["row"], one["peer"]) not in done]
+        document["real"] = kept + found
+    if not options.real or "virtual" not in document:
+        document["virtual"] = virtual(options.seeds, options.turns)
+        print("\n".join(table(document["virtual"])))
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    (options.out / "windows.md").write_text(report(document), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ import time
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 
-from agentrm_langchain.estimate import input_tokens
-from agentrm_langchain.messages import to_messages
+from agentrm_langchain.messages import input_tokens, to_messages
 from agentrm_plugins.counting.encodings import counter_for, request_counter
 from agentrm_plugins.counting.ranks import load_encoding
 from agentrm_plugins.counting.requests import request_tokens

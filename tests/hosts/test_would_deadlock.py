@@ -110,16 +110,16 @@ def test_admit_nowait_in_a_finaliser_of_the_core():
     with AgentRM(lanes=1) as rm:
         core = core_of(rm)
         host = core.host
-        decide = host._decide
+        deliver = host._deliver
 
-        def deciding(effect):
-            host._decide = decide
+        def delivering(effects):
+            host._deliver = deliver
             given.append(core.admit_nowait(Call("finaliser")))
             with pytest.raises(WouldDeadlock, match="admit_nowait"):
                 core.admit(Call("finaliser"))
-            decide(effect)
+            deliver(effects)
 
-        host._decide = deciding
+        host._deliver = delivering
         with rm.slot(agent="a"):
             pass
         counts = rm.statistics()

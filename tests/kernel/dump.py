@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.kernel.kernel import Kernel
 from agentrm_plugins.kernel.queues import LaneQueue
-from agentrm_plugins.kernel.states import State
-from agentrm_plugins.kernel.ticket import Ticket
+from agentrm_plugins.kernel.ticket import State, Ticket
 from agentrm_plugins.policy.leases import NEVER, Terms
 from agentrm_plugins.policy.order.agent_queue import AgentQueue
 from agentrm_plugins.policy.order.mlfq import Mlfq

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from agentrm_plugins.errors import KernelBug
-from agentrm_plugins.kernel.states import TRANSITIONS, State, diagram, move
+from agentrm_plugins.kernel.ticket import TRANSITIONS, State, diagram, move
 from agentrm_plugins.types.calls import Call
 from tests.kernel.world import World, config
 

@@ -31,14 +31,17 @@ class Gateway:
         retry_after: Whether refusals say how long to wait.
         headers_on_refusals: Whether refusals name limit and remaining.
         refunds: Whether unused tokens are given back.
+        text: Whether a refusal names the resource that is short.
     """
 
     def __init__(self, quota, *, seed, agents=20, turns=5, phase_s=20.0, after=False,
                  retry_after=False, headers_on_refusals=True, refunds=True, lanes=64,
-                 config=None, tokens=(100, 200), latency_s=(0.6, 1.4), wall=True):  # fmt: skip
+                 config=None, tokens=(100, 200), latency_s=(0.6, 1.4), wall=True,
+                 text=False):  # fmt: skip
         self.rng = random.Random(seed)
         self.now_s, self.epoch_s = 0.0, 1_790_000_040.0 + phase_s
         self.wall, self.after, self.retry_after = wall, after, retry_after
+        self.text = text
         self.headers_on_refusals, self.refunds = headers_on_refusals, refunds
         self.limits = LimitSet(quota, 0.0, wall_offset_s=self.epoch_s)
         self.endpoint = Endpoint("e", config or EndpointConfig(), first=lanes)
@@ -146,7 +149,8 @@ class Gateway:
                 for name, meter in self.limits.meters()
             }
         wait_s = verdict.wait_s if verdict and self.retry_after else None
-        return LimitReport(retry_after_s=wait_s, **said)
+        resource = verdict.resource if verdict and self.text else None
+        return LimitReport(retry_after_s=wait_s, resource=resource, **said)
 
 
 class Oracle(Gateway):
@@ -191,6 +195,26 @@ def test_a_gateway_without_resets(kind, after, phase_s):
         assert world.now_s <= 1.1 * ideal_s(quota, seed=seed, **options)
         assert in_window(world, 0) <= 5
         assert max(in_window(world, number) for number in range(1, 5)) <= 1
+
+
+@pytest.mark.parametrize("options", [{}, {"retry_after": True}, {"config": EndpointConfig(rpm=60)}])
+def test_a_limit_enforced_by_the_second(options):
+    """Sixty a minute as one a second, with figures of the minute alone: spread, not cut."""
+    for seed in (1, 2):
+        world = Gateway(Quota(requests=60, enforce_s=1.0), seed=seed, text=True, **options).run()
+        assert world.now_s <= 1.1 * 100.0
+        assert in_window(world, 0) <= 6  # what goes before the first answer
+        assert in_window(world, 1) <= 1
+
+
+@pytest.mark.parametrize("options", [{}, {"retry_after": True}, {"config": EndpointConfig(rpm=60)}])
+def test_a_sliding_window_over_several_minutes(options):
+    """What went a window ago comes back as it went, once: no storm at its end."""
+    quota = Quota(requests=60, kind="sliding")
+    world = Gateway(quota, seed=3, turns=13, **options).run()
+    assert world.now_s <= 1.1 * ideal_s(quota, seed=3, turns=13)
+    assert in_window(world, 0) <= 5
+    assert len(world.refusals) <= 12
 
 
 @pytest.mark.parametrize("kind", ["clock", "fixed"])

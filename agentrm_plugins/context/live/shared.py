@@ -53,7 +53,7 @@ class Shared:
         state = self.transcript
         waiting = self.archive.waiting  # the archive cannot index these yet
         hidden = [
-            entry for entry in state.entries
+            entry for entry in state.unsettled()
             if not entry.indexed and entry.message is not None and entry.seq not in waiting
             and (everything or entry.seq < state.first_hot or entry.seq in state.replaced)
             and entry.tokens <= LONG_TOKENS

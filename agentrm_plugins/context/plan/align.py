@@ -14,7 +14,7 @@ from typing import Any
 from agentrm_plugins.types.message import Message
 from agentrm_plugins.types.plain import DEEPEST, MOST_VALUES, json_text, text_of
 
-__all__ = ["Alignment", "align", "beside", "digest_of", "mark_of"]
+__all__ = ["Alignment", "Marks", "align", "beside", "digest_of", "mark_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,12 @@ class Alignment:
     skip: int = 0
 
 
+_PLAIN_LEVELS, _PLAIN_ITEMS = 5, 64
+"""Of a message that is copied to be compared: calls and blocks have four levels. Guessed."""
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_UNLIKE = object()
+
+
 def mark_of(source: Mapping[str, Any] | Message) -> int:
     """Fingerprint a message for comparison within this process; cheap, by its content alone."""
     if isinstance(source, Message):
@@ -52,6 +58,57 @@ def mark_of(source: Mapping[str, Any] | Message) -> int:
         return hash((*rest, *calls))
     except (AttributeError, KeyError, TypeError):
         return hash(_frozen(source, [MOST_VALUES], DEEPEST))
+
+
+class Marks:
+    """Fingerprints of a list that is handed over again and again; those of new parts are made.
+
+    A message that says what it said is not read again, whether it is the same object or another
+    one: what it said is kept as a copy, since a caller may change a message in its place.
+    """
+
+    def __init__(self) -> None:
+        self._said: list[Any] = []
+        self._made: list[int] = []
+
+    def of(self, sources: Sequence[Mapping[str, Any] | Message]) -> list[int]:
+        """Give the fingerprint of each."""
+        size = len(self._said)
+        if size <= len(sources) and self._said == list(sources[:size]):
+            fresh = sources[size:]
+            self._said += [_copied(source) for source in fresh]
+            self._made += [mark_of(source) for source in fresh]
+            return list(self._made)
+        made = [
+            mark if (old is source or (type(old) is dict and old == source)) else mark_of(source)
+            for old, mark, source in zip(self._said, self._made, sources, strict=False)
+        ]
+        if made != self._made[: len(made)]:
+            same = next(at for at, mark in enumerate(made) if mark != self._made[at])
+            del self._said[same:]
+        del self._said[len(sources) :]
+        self._said += [_copied(source) for source in sources[len(self._said) :]]
+        made += [mark_of(source) for source in sources[len(made) :]]
+        self._made = made
+        return made
+
+
+def _copied(source: Mapping[str, Any] | Message) -> Any:
+    """Copy what a message says; what is not plain enough equals nothing later."""
+    if isinstance(source, Message):
+        return source if isinstance(source.content, str) else _UNLIKE
+    return _copy(source, _PLAIN_LEVELS)
+
+
+def _copy(item: Any, levels: int) -> Any:
+    kind = type(item)
+    if kind in _SCALARS:
+        return item
+    if kind is dict and levels:
+        return {key: _copy(part, levels - 1) for key, part in item.items()}
+    if kind is list and levels and len(item) <= _PLAIN_ITEMS:
+        return [_copy(part, levels - 1) for part in item]
+    return _UNLIKE
 
 
 def _frozen(item: Any, left: list[int], levels: int) -> Any:

@@ -41,9 +41,18 @@ def _beside(message: Message) -> Any:
     return [block for block in outputs if isinstance(block, Mapping)] if outputs else ()
 
 
+def _plain(message: Message | None) -> bool:
+    """Whether a message has no blocks at all, as nearly all have: this is asked on each turn."""
+    if message is None:
+        return True
+    return isinstance(message.content, str) and (
+        message.raw is None or FRAMEWORK not in message.raw
+    )
+
+
 def asked_in_blocks(message: Message | None) -> list[str]:
     """Ids of the calls and approvals that a message asks for in its blocks alone."""
-    if message is None:
+    if message is None or _plain(message):
         return []
     known = {call.id for call in message.tool_calls}
     found = []
@@ -62,6 +71,8 @@ def asked_in_blocks(message: Message | None) -> list[str]:
 
 def approvals_of(message: Message | None) -> list[str]:
     """Ids of the requests that a message approves or denies."""
+    if _plain(message):
+        return []
     return [
         str(block.get("approval_request_id"))
         for block in _blocks(message)

@@ -29,6 +29,9 @@ LONG_CHARS = 200_000
 """About half a millisecond of writing. Guessed."""
 
 
+_USUAL = frozenset({dict, Message})
+
+
 def check_list(messages: Any) -> None:
     """Refuse what is no list of messages.
 
@@ -38,6 +41,8 @@ def check_list(messages: Any) -> None:
     if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
         way = "give a list of messages"
         raise BadMessage(f"messages={type(messages).__name__}: {way}")
+    if set(map(type, messages)) <= _USUAL:
+        return
     for at, source in enumerate(messages):
         if type(source) is not dict and not isinstance(source, Message | Mapping):
             way = "give a dict with 'role' and 'content', or a Message"

@@ -46,14 +46,6 @@ class Group:
         return bool(self.members[0].calls)
 
 
-@dataclass(slots=True)
-class Grouping:
-    """All groups in order; places that are not sent, each with the reason."""
-
-    groups: list[Group]
-    left_out: dict[int, str]
-
-
 class _Open:
     """The calls that wait for their results. Ids may be empty, and may come again."""
 
@@ -86,38 +78,61 @@ class _Open:
         return number in self._answered
 
 
-def grouped(entries: Iterable[Entry]) -> Grouping:
-    """Group a stretch of a conversation."""
-    groups: list[Group] = []
-    left_out: dict[int, str] = {}
-    waiting = _Open()
-    for entry in entries:
+class Grouping:
+    """All groups in order; places that are not sent, each with the reason.
+
+    Messages are added at the end, so that a turn groups only what is new.
+    """
+
+    __slots__ = ("_waiting", "groups", "left_out")
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+        self.left_out: dict[int, str] = {}
+        self._waiting = _Open()
+
+    def add(self, entry: Entry) -> None:
+        """Take in the next message."""
         approved = approvals_of(entry.message) if entry.role == "user" else []
         if entry.answers is not None or entry.role == "tool":
-            call = entry.answers or ""
-            group = waiting.take(call)
-            if group is not None:
-                group.members.append(entry)
-            elif waiting.was_answered(call):
-                left_out[entry.seq] = f"a second result for call {call!r} is not sent"
-            else:
-                left_out[entry.seq] = f"a result without its call {call!r} is not sent"
+            self._answer(entry, entry.answers or "")
         elif approved:
-            asking = [group for group in map(waiting.take, approved) if group is not None]
-            if asking:
-                asking[0].members.append(entry)
-            elif only_approves(entry.message):
-                left_out[entry.seq] = f"an approval without its request {approved[0]!r} is not sent"
-            else:
-                groups.append(Group([entry]))
+            self._approve(entry, approved)
         elif entry.role == "assistant" and entry.empty:
-            left_out[entry.seq] = "an assistant message with neither text nor calls is not sent"
+            why = "an assistant message with neither text nor calls is not sent"
+            self.left_out[entry.seq] = why
         else:
             group = Group([entry], list(entry.calls))
-            groups.append(group)
+            self.groups.append(group)
             if entry.role == "assistant":
-                waiting.ask(group, (*entry.calls, *asked_in_blocks(entry.message)))
-    return Grouping(groups, left_out)
+                self._waiting.ask(group, (*entry.calls, *asked_in_blocks(entry.message)))
+
+    def _answer(self, entry: Entry, call: str) -> None:
+        group = self._waiting.take(call)
+        if group is not None:
+            group.members.append(entry)
+        elif self._waiting.was_answered(call):
+            self.left_out[entry.seq] = f"a second result for call {call!r} is not sent"
+        else:
+            self.left_out[entry.seq] = f"a result without its call {call!r} is not sent"
+
+    def _approve(self, entry: Entry, approved: list[str]) -> None:
+        asking = [group for group in map(self._waiting.take, approved) if group is not None]
+        if asking:
+            asking[0].members.append(entry)
+        elif only_approves(entry.message):
+            why = f"an approval without its request {approved[0]!r} is not sent"
+            self.left_out[entry.seq] = why
+        else:
+            self.groups.append(Group([entry]))
+
+
+def grouped(entries: Iterable[Entry]) -> Grouping:
+    """Group a stretch of a conversation."""
+    made = Grouping()
+    for entry in entries:
+        made.add(entry)
+    return made
 
 
 def prefix_borders(groups: list[Group]) -> list[int]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.notes import Notes
-from agentrm_plugins.context.plan.align import Alignment, align, beside, mark_of
+from agentrm_plugins.context.plan.align import Alignment, Marks, align, beside, mark_of
 from agentrm_plugins.context.plan.asks import only_approves
 from agentrm_plugins.context.plan.bodies import (
     Source,
@@ -157,6 +157,8 @@ class Session:
     foreign: int = 0
     takes_turns: bool = False
     handed_over: bool = False
+    _marks: Marks = field(default_factory=Marks)
+    _settled: int = 0
     _grouping: tuple[int, int, Entry | None, Grouping] | None = None
 
     @property
@@ -190,16 +192,20 @@ class Session:
     @property
     def grouping(self) -> Grouping:
         """The groups of what is sent as it is; made once for as long as that stays the same."""
+        size = len(self.entries)
         last = self.entries[-1] if self.entries else None
-        known = self._grouping
-        if (
-            known is None
-            or known[:2] != (self.first_hot, len(self.entries))
-            or known[2] is not last
-        ):
-            made = grouped(self.hot)
-            known = self._grouping = (self.first_hot, len(self.entries), last, made)
-        return known[3]
+        if self._grouping is not None:
+            first, until, newest, made = self._grouping
+            if first == self.first_hot and until == size and newest is last:
+                return made
+            if first == self.first_hot and 0 < until < size and newest is self.entries[until - 1]:
+                for entry in self.entries[until:]:
+                    made.add(entry)
+                self._grouping = (first, size, last, made)
+                return made
+        made = grouped(self.hot)
+        self._grouping = (self.first_hot, size, last, made)
+        return made
 
     def take(self, messages: Sequence[Source], now_s: float) -> list[Entry]:
         """Take in the caller's whole history; give the entries that are new, not yet noted.
@@ -208,7 +214,7 @@ class Session:
         """
         check_list(messages)
         start = self._take_system(messages)
-        marks = [mark_of(source) for source in messages[start:]]
+        marks = self._marks.of(messages[start:])
         if self.thawed is not None:
             self._recognise(messages[start:], marks)
         head = self.head_marks
@@ -316,6 +322,7 @@ class Session:
         """Go back to `where.keep` messages; compacted ones before it are shown again if needed."""
         keep = where.keep
         del self.entries[keep:]
+        self._settled = 0
         self.notes.drop_from(keep)
         self.generation += 1
         while self.episodes and self.episodes[-1].last >= keep:
@@ -348,9 +355,19 @@ class Session:
 
     def pending(self) -> Iterator[Entry]:
         """Give the messages that are still to be read for notes, or to be made findable."""
-        for entry in self.entries:
+        for entry in self.unsettled():
             if not (entry.noted and entry.indexed) and entry.message is not None:
                 yield entry
+
+    def unsettled(self) -> list[Entry]:
+        """Give the messages from the first on that is still to be noted or to be made findable."""
+        at = self._settled
+        for entry in self.entries[at:]:
+            if not (entry.noted and entry.indexed) and entry.message is not None:
+                break
+            at += 1
+        self._settled = at
+        return self.entries[at:]
 
     def note(self, entry: Entry, findings: list[Finding]) -> None:
         """Enter a message's notes, and strike what they correct from the episodes."""

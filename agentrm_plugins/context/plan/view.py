@@ -53,7 +53,7 @@ class Pressure:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Item:
     """One message of a view: the caller's own (`source`, at `index`), or one of ours."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import itemgetter
+from typing import NamedTuple
 
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.text import sentences, terms
-from agentrm_plugins.context.notes.values import values_of
+from agentrm_plugins.context.notes.values import Value, values_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import Found
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
@@ -39,8 +39,7 @@ it. Guessed."""
 LEAST_TELLING = _AS_COVERED * _TELLS
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """What is shown in one piece: (a part of) a message, with its score."""
 
     seq: int
@@ -72,16 +71,8 @@ def units_of(
     parts: dict[int, list[Hit]] = {}
     for hit in hits:
         parts.setdefault(hit.candidate.seq, []).append(hit)
-    scores = {seq: max(hit.score for hit in listed) for seq, listed in parts.items()}
-    gained: dict[int, float] = {}
-    for seq, score in heapq.nlargest(_SPREADING, scores.items(), key=itemgetter(1)):
-        if carries(seq):
-            for shift, share in _BESIDE:
-                gained[seq + shift] = gained.get(seq + shift, 0.0) + share * score
-    total = dict(scores)
-    for seq, more in gained.items():
-        if carries(seq):
-            total[seq] = total.get(seq, 0.0) + more
+    scores = {seq: max([hit.score for hit in listed]) for seq, listed in parts.items()}
+    total = _spread(scores, carries)
     units: list[Unit] = []
     top = max(total.values(), default=0.0)
     hidden = [(score, seq) for seq, score in total.items() if seq not in skip]
@@ -103,6 +94,21 @@ def units_of(
     return units, top
 
 
+def _spread(scores: dict[int, float], carries: Callable[[int], bool]) -> dict[int, float]:
+    """Give messages their own score and a part of their neighbours'."""
+    carries = cache(carries)  # asked for one message by each of its neighbours
+    gained: dict[int, float] = {}
+    for seq, score in heapq.nlargest(_SPREADING, scores.items(), key=itemgetter(1)):
+        if carries(seq):
+            for shift, share in _BESIDE:
+                gained[seq + shift] = gained.get(seq + shift, 0.0) + share * score
+    total = dict(scores)
+    for seq, more in gained.items():
+        if carries(seq):
+            total[seq] = total.get(seq, 0.0) + more
+    return total
+
+
 @lru_cache(maxsize=2048)
 def pieces_of(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
     """Cut a text into sentences, each with its terms; remembered, for questions repeat."""
@@ -116,13 +122,12 @@ def said_of(query: Query, text: str) -> str:
     return best[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a message tells of a question: its place, the share covered, the sentence."""
+class Told(NamedTuple):
+    """What a message tells of a question: its place, the share covered, its text."""
 
     seq: int
     covered: float
-    said: str
+    text: str
 
 
 class Later:
@@ -142,11 +147,20 @@ class Later:
     def __init__(self, query: Query, told: Sequence[Told], follows: Follows) -> None:
         self._query = query
         self._follows = follows
-        self._told = [
-            (one.seq, one.covered, one.said, values_of(one.said))
-            for one in told
-            if one.covered >= LEAST_TELLING and not one.said.endswith(ENDS_ASKING)
-        ]
+        self._told = sorted((one for one in told if one.covered >= LEAST_TELLING), reverse=True)
+        self._said: dict[Told, tuple[str, tuple[Value, ...]]] = {}
+
+    def _told_in(self, one: Told) -> tuple[str, tuple[Value, ...]]:
+        """Give the sentence that tells most of what is asked, and its values; none of a question.
+
+        Made when it is looked at: of hundreds of messages that tell something few are.
+        """
+        found = self._said.get(one)
+        if found is None:
+            said = said_of(self._query, one.text)
+            values = () if said.endswith(ENDS_ASKING) else tuple(values_of(said))
+            found = self._said[one] = (said, values)
+        return found
 
     def __call__(self, one: Found) -> list[tuple[int, str]]:
         """Give what came later than this passage: (place, words), at most a few, the newest."""
@@ -156,11 +170,14 @@ class Later:
             values = values_of(said_of(self._query, one.text))
             norms = {value.norm for value in values}
             kinds = {CLASS.get(value.kind) for value in values}
-            for at, share, said, others in self._told:
-                if (
-                    at > seq
-                    and share >= _AS_COVERED * covered
-                    and any(v.norm not in norms and CLASS.get(v.kind) in kinds for v in others)
-                ):
-                    named.setdefault(at, said)
+            found = 0
+            for told in self._told:  # the newest first
+                if told.seq <= seq or found == _MOST_LATER:
+                    break
+                if told.covered < _AS_COVERED * covered:
+                    continue
+                said, others = self._told_in(told)
+                if any(v.norm not in norms and CLASS.get(v.kind) in kinds for v in others):
+                    named.setdefault(told.seq, said)
+                    found += 1
         return sorted(sorted(named.items(), reverse=True)[:_MOST_LATER])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from agentrm_plugins.context.notes.text import sentences, terms
 from agentrm_plugins.context.notes.values import values_of
@@ -41,8 +42,7 @@ what else is found would cost cached prefix and tell little."""
 _MOSTLY = 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One hit with its text, and where it stands in its message.
 
     Args:
@@ -127,6 +127,8 @@ def assembled(
     block = _Block(count.message(Message(role, HEADER)) + 2, room_tokens)
     order: list[tuple[int, int]] = []
     for one in _worthy(session, query, found, anchor, best):
+        if block.lines and block.used + one.tokens + _LABEL_TOKENS > room_tokens:
+            continue  # a line is never shorter than what it shows
         entry = session.entries[one.key[0]]
         named = [(at, "" if block.shows(at) else text) for at, text in later(one)]
         line = _line(session, one, texts, named)

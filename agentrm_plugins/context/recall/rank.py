@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
@@ -38,8 +39,7 @@ class Corpus:
     containing: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """One passage that shares a term with the question.
 
     Args:
@@ -75,8 +75,7 @@ class Candidate:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A candidate with its score; `covered` is the share of the question's weight that it has."""
 
     candidate: Candidate
@@ -174,8 +173,8 @@ def fused(
     for key, share in near.items():
         hit = found.get(key)
         if hit is not None:
-            found[key] = replace(hit, score=hit.score + MEANING * share * best)
+            found[key] = hit._replace(score=hit.score + MEANING * share * best)
         elif key in made:
-            found[key] = replace(made[key], score=MEANING * share * best, covered=0.0)
+            found[key] = made[key]._replace(score=MEANING * share * best, covered=0.0)
     order = found.values()
     return sorted(order, key=lambda h: (-h.score, -h.candidate.seq, h.candidate.start))

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["REFUSED", "Change", "Sent", "Wait", "amounts_of", "need_of", "under_way_of", "used_of"]
 
 
+_AHEAD_S = 0.05  # guessed: what went so shortly before may come later
+
+
 class Wait(NamedTuple):
     """How long a call must wait, and for what; 0 is now, infinite until something happens."""
 
@@ -45,7 +48,7 @@ class UnderWay(NamedTuple):
 
     Args:
         total: All of them; some may not have come to the server yet.
-        later: Those that went after the request that is answered now.
+        later: Those of them that may have come to it after the request that is answered now.
         own: What that one takes at least, output aside, which may be unused.
     """
 
@@ -91,13 +94,15 @@ def used_of(usage: Usage | None, config: EndpointConfig) -> dict[str, float] | N
 def under_way_of(resource: str, calls: Iterable[Sent], until_s: float) -> UnderWay:
     """What is under way of one resource, when a request that went at `until_s` is answered."""
     total = later = 0.0
-    own = inf
+    own = least = inf
     kept = "input_tokens" if resource == "tokens" else resource
     for sent in calls:
         amount = sent.amounts[resource]
         total += amount
-        if sent.at_s > until_s:
+        if sent.at_s > until_s - _AHEAD_S:
             later += amount
-        else:
-            own = min(own, sent.amounts[kept])
-    return UnderWay(total, later, 0.0 if own == inf or resource == "output_tokens" else own)
+        if sent.at_s <= until_s:
+            own, least = min(own, sent.amounts[kept]), min(least, amount)
+    if own == inf:
+        return UnderWay(total, later)
+    return UnderWay(total, max(0.0, later - least), 0.0 if resource == "output_tokens" else own)

@@ -123,10 +123,10 @@ class Breaker:
         return True
 
     def _count(self, failed: bool, now_s: float) -> bool:
-        number = now_s // self._slice_s
-        if not self._slices or self._slices[-1][0] != number:
-            self._slices.append([number, 0.0, 0.0])
-        self._slices[-1][1] += 1
+        number, slices = now_s // self._slice_s, self._slices
+        if not slices or slices[-1][0] != number:
+            slices.append([number, 0.0, 0.0])
+        slices[-1][1] += 1
         if not failed:
             return False  # good news opens nothing
         self._slices[-1][2] += 1

@@ -34,7 +34,7 @@ from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
 from agentrm_plugins.policy.endpoint.meters import meters_of
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
-from agentrm_plugins.policy.endpoint.rate_search import Source
+from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
 
@@ -157,7 +157,7 @@ class Endpoint:
             wait_s = self.retry_after.time_until(now_s)
             if wait_s > 0:
                 return Wait(wait_s, "closed")
-        if not self.concurrency.allows(len(self.in_flight)):
+        if len(self.in_flight) >= self.concurrency.limit:
             return Wait(inf, "concurrency")
         longest = _GO
         for resource, meter in self.meters.items():
@@ -188,7 +188,7 @@ class Endpoint:
     def advance(self, now_s: float) -> None:
         """Let time pass: rates may grow."""
         for resource, meter in self.meters.items():
-            if meter.controller.advance(now_s):
+            if meter.bucket is not None and meter.controller.advance(now_s):
                 meter.apply(now_s)
                 self.news.append(Change(resource, "grown"))
 
@@ -223,7 +223,9 @@ class Endpoint:
         for resource, meter in self.meters.items():
             amount = amounts[resource]
             if meter.bucket is None:
-                meter.controller.sent(amount)
+                rate = meter.controller  # as its `sent`, without a call: nothing waits for it
+                rate.total += amount
+                rate.mean += (amount - rate.mean) * (MEMORY if rate.mean else 1.0)
                 continue
             if amount > meter.most:
                 self.doubt.sent(resource, number)
@@ -244,7 +246,7 @@ class Endpoint:
     def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
         """A call ended well."""
         self.ended(number, used_of(usage, self.config), now_s)
-        if usage is not None and usage.total_tokens:
+        if usage is not None and (usage.input_tokens or usage.output_tokens):
             self.outputs.used(
                 agent, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
             )
@@ -309,11 +311,13 @@ class Endpoint:
         for resource in meant:  # It says so, and means it.
             self.doubt.refused(resource, now_s)
         blamed = self.blame.of(report, sent, self.meters, now_s)
-        cut = []
+        said, cut = report.limits(), []
         for resource, meter in self.meters.items():
             if resource not in blamed:
                 meter.controller.taken_back(sent.amounts[resource], sent.at_s)
-            elif meter.refused(sent.amounts[resource], sent.at_s, report.retry_after_s, now_s):
+            elif meter.refused(
+                sent.amounts[resource], said.get(resource), report.retry_after_s, sent.at_s, now_s
+            ):
                 cut.append(resource)
                 self.news.append(Change(resource, "cut"))
         if cut:
@@ -354,19 +358,28 @@ class Endpoint:
             return
         if used is not None:
             for resource, meter in self.meters.items():
-                meter.ended(sent.amounts[resource], used[resource], now_s)
+                reserved, took = sent.amounts[resource], used[resource]
+                if meter.bucket is not None:
+                    meter.ended(reserved, took, now_s)
+                else:
+                    meter.controller.total += took - reserved
         if failed is False:
             self._answered_s = now_s
-            self.concurrency.answered()
+            if self.concurrency.limit < inf:
+                self.concurrency.answered()
             if self.retry_after.ever:
                 self.retry_after.accepted(sent.at_s)
         if self.doubt.under_way:
-            for resource in self.doubt.of(number):
-                if failed is False:
-                    self.meters[resource].disprove(now_s)
+            self._tried(number, now_s, served=failed is False)
         if sent.foreign or (hung and self._answered_s > sent.at_s):
             failed = None  # others were served meanwhile: this one is lost, the endpoint lives
         self._ended(number, now_s, failed=failed)
+
+    def _tried(self, number: int, now_s: float, *, served: bool) -> None:
+        """A call that was larger than a limit is over; if it was served, that is none."""
+        for resource in self.doubt.of(number):
+            if served:
+                self.meters[resource].disprove(now_s)
 
     def _back(self, number: int, now_s: float) -> Sent | None:
         """A refused call took nothing; only the request itself may have counted."""

@@ -53,6 +53,11 @@ _TEXT_REQUESTED = re.compile(r"Requested:? ([\d,]{1,24})")
 _TEXT_RESOURCE = re.compile(
     r"\b(input tokens|output tokens|tokens|requests) per (min|day)", re.IGNORECASE
 )
+_TEXT_NAMED = re.compile(
+    r"\blimit type:? (request|token)s\b|\b(request|call|token)s? rate limit\b"
+    r"|\btoo many (token)s\b",
+    re.IGNORECASE,
+)
 _TEXT_CHARS = 4096
 _LONGEST_NUMBER = 18
 _MINUTE_S = 60.0
@@ -166,6 +171,8 @@ def _with_text(report: LimitReport, text: str, wall_s: float) -> LimitReport:
             limit = _text_limit(text, wait_s)
             if limit is not None:
                 found[resource] = limit
+    elif (named := _TEXT_NAMED.search(text)) is not None:
+        resource = "tokens" if "token" in named.group().lower() else "requests"
     return replace(
         report,
         retry_after_s=wait_s,

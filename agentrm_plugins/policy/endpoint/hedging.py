@@ -40,7 +40,8 @@ class Hedging:
     Args:
         burst: Calls whose tokens may be wasted at once; 1 or more.
 
-    `lost` is the share of second attempts that lost lately.
+    `hung` is the share of attempts that hang, as far as is known, and `lost` that of the second
+    attempts that lost lately.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class Hedging:
         "_mean",
         "_under_way",
         "_wasted",
+        "hung",
         "lost",
     )
 
@@ -60,6 +62,7 @@ class Hedging:
         self._burst = burst
         self._attempts = _PRIOR_ATTEMPTS
         self._hung = _HUNG_FIRST * _PRIOR_ATTEMPTS
+        self.hung = _HUNG_FIRST
         self.lost = _LOST_FIRST
         self._billed = 0.0
         self._wasted = 0.0
@@ -67,11 +70,6 @@ class Hedging:
         self._at_s = -inf
         self._forced_s = -inf
         self._under_way: dict[int, float] = {}
-
-    @property
-    def hung(self) -> float:
-        """The share of attempts that hang, as far as is known."""
-        return max(_HUNG_LEAST, self._hung / self._attempts)
 
     @property
     def hopeful(self) -> bool:
@@ -118,6 +116,7 @@ class Hedging:
     def answered(self) -> None:
         """An attempt ended well and outran none."""
         self._attempts += 1.0
+        self.hung = max(_HUNG_LEAST, self._hung / self._attempts)
 
     def won(self, earlier: int) -> None:
         """A second attempt outran so many earlier ones."""
@@ -126,6 +125,7 @@ class Hedging:
         keep = (1.0 - 1.0 / _EVENTS) ** earlier
         self._attempts *= keep
         self._hung *= keep
+        self.hung = max(_HUNG_LEAST, self._hung / self._attempts)
         self.lost *= _KEEP
 
     def wasted(self, tokens: float, now_s: float) -> None:

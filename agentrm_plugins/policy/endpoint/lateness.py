@@ -21,7 +21,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.policy.endpoint.latency import LatencySketch
+from agentrm_plugins.policy.endpoint.latency import LatencySketch, bin_of
+from agentrm_plugins.types.calls import MOST_TOKENS
 
 if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Call
@@ -39,6 +40,8 @@ _TAIL = 0.2
 _SLOWEST, _FASTEST = 1.1, 10.0
 _MOVED = 0.1  # guessed: a smaller change of the share moves no quantile
 _RESPONSE, _FIRST, _GAP = "response", "first", "gap"
+_SIZED = tuple(f"{_RESPONSE}:{bits}" for bits in range(1 + MOST_TOKENS.bit_length()))
+"""The classes of calls that may put out about as much."""
 
 
 class Lateness:
@@ -65,14 +68,14 @@ class Lateness:
         Returns:
             Whether enough have been since the last look to look again.
         """
+        number = bin_of(seconds)
         if beats > 1:
-            return self._add(_GAP, seconds)
+            return self._count(_GAP, number)
         if call.streaming:
-            return self._add(_FIRST, seconds)
-        sized = _sized(call)
-        number = self._sketch(_RESPONSE).bin_of(seconds)
+            return self._count(_FIRST, number)
+        most = call.max_output_tokens or call.estimate.output_tokens
         news = self._count(_RESPONSE, number)
-        return news if sized == _RESPONSE else self._count(sized, number) or news
+        return self._count(_SIZED[most.bit_length()], number) or news if most else news
 
     def late_after_s(self, call: Call, *, beats: int, attempt: int = 0) -> float:
         """Seconds of silence after which a call that has beaten so often is late.
@@ -81,10 +84,10 @@ class Lateness:
         """
         name = _GAP if beats else _FIRST
         if not beats and not call.streaming:
-            name = _sized(call)
-            sketch = self.sketches.get(name)
-            if sketch is None or sketch.count < _SETTLED:
-                name = _RESPONSE
+            most = call.max_output_tokens or call.estimate.output_tokens
+            sketch = self.sketches.get(_SIZED[most.bit_length()]) if most else None
+            settled = sketch is not None and sketch.count >= _SETTLED
+            name = _SIZED[most.bit_length()] if settled else _RESPONSE
         known = self._late.get(name)
         if known is None:
             known = self._late[name] = {}
@@ -97,17 +100,10 @@ class Lateness:
         """What is late for "first", "response" or "gap" as it was last looked at, or None."""
         return self._late.get(name, {}).get(0)
 
-    def _sketch(self, name: str) -> LatencySketch:
+    def _count(self, name: str, number: int) -> bool:
         sketch = self.sketches.get(name)
         if sketch is None:
             sketch = self.sketches[name] = LatencySketch()
-        return sketch
-
-    def _add(self, name: str, seconds: float) -> bool:
-        return self._count(name, self._sketch(name).bin_of(seconds))
-
-    def _count(self, name: str, number: int) -> bool:
-        sketch = self._sketch(name)
         sketch.add_bin(number)
         if sketch.count < self._looked.get(name, 0) + _LOOK_EVERY:
             return False
@@ -126,9 +122,3 @@ class Lateness:
         learnt_s = max(sketch.quantile(1.0 - share), floor_s)
         weight = min(1.0, (sketch.count - _LEAST) / (_SETTLED - _LEAST))
         return float(learnt_s**weight * PRIOR_S ** (1.0 - weight)) * stretch
-
-
-def _sized(call: Call) -> str:
-    """The class of calls that may put out about as much."""
-    most = call.max_output_tokens or call.estimate.output_tokens
-    return f"{_RESPONSE}:{most.bit_length()}" if most else _RESPONSE

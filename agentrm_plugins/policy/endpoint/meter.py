@@ -25,6 +25,9 @@ from agentrm_plugins.policy.endpoint.rate_search import RateController, Source
 from agentrm_plugins.policy.endpoint.refill import RefillEstimator
 from agentrm_plugins.policy.endpoint.refunds import Refunds
 from agentrm_plugins.policy.endpoint.returns import Returns
+from agentrm_plugins.policy.endpoint.room import Room
+from agentrm_plugins.policy.endpoint.steps import SHARE
+from agentrm_plugins.policy.endpoint.window_watch import Shape
 from agentrm_plugins.policy.rates import Rates
 from agentrm_plugins.types.verdicts import MINUTE_S
 
@@ -32,15 +35,14 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.amounts import UnderWay
     from agentrm_plugins.types.verdicts import ServerLimit
 
-__all__ = ["START_PER_S", "Meter"]
+__all__ = ["Meter"]
 
-START_PER_S = 40.0  # guessed: forty agents that start at once are under way in a second
 _SAME_WINDOW = 0.01
 _SAID = {Source.TOLD, Source.SERVER}
 _SHORT = 0.25  # guessed: an account that is off by less of a call was right
 _UNSURE = 4.0  # guessed: calls that end while a report is on its way
+_ROOM = 2.0  # guessed: calls that must be left by the server's word
 _DEBT = 8.0  # guessed: calls that are refused one after the other wait longer each time, up to this
-_BURST_S = 10.0  # guessed: a bucket found by probing lets so many seconds' worth through at once
 
 
 class Meter:
@@ -64,12 +66,9 @@ class Meter:
         "_refunds",
         "_refusals",
         "_returns",
-        "_seen",
-        "_size",
+        "_room",
         "bucket",
-        "burst_s",
         "controller",
-        "first",
         "most",
         "used",
         "window_s",
@@ -78,8 +77,6 @@ class Meter:
     def __init__(self, controller: RateController, burst_s: float, first: float = 1.0) -> None:
         self.controller = controller
         self.window_s = MINUTE_S
-        self.burst_s = burst_s
-        self.first = first
         self.bucket: Bucket | None = None
         self.most = inf
         self.used = Rates()
@@ -88,8 +85,7 @@ class Meter:
         self._disproved = -inf
         self._empty_s = -inf
         self._refill = RefillEstimator()
-        self._size: float | None = None
-        self._seen = 0.0  # the most that the server ever said is left
+        self._room = Room(burst_s, first)
         self._refunds = Refunds()
         self._refusals = 0
         self._returns = Returns()
@@ -105,7 +101,9 @@ class Meter:
         rate = self.controller.rate_per_s
         if rate == inf:
             return
-        if self._returns.watch.windowed:
+        if self._room.steps.step_s < inf:
+            rate *= SHARE
+        elif self._returns.watch.windowed:
             rate = 0.0
         capacity = self._capacity(rate)
         if self.bucket is None:
@@ -125,17 +123,20 @@ class Meter:
         self._empty_s = now_s
 
     def sent(self, amount: float, now_s: float) -> None:
-        """A call goes that takes `amount`."""
+        """A call goes that takes `amount`; without a bucket it is only counted."""
+        bucket, returns = self.bucket, self._returns
         self.controller.sent(amount)
-        if self.bucket is not None:
+        if bucket is None:
+            return
+        if returns.at_s <= now_s:
             self._passed(now_s)
-            self.bucket.take(amount, now_s)
-            self.used.add(amount, now_s)
-            self._returns.watch.taken(amount, now_s)
-            if self._returns.at_s < inf or self._returns.watch.windowed:
-                self._expect(now_s)
-            if self._heard:
-                self._mirror.note(self.bucket.level(now_s), amount, now_s)
+        bucket.take(amount, now_s)
+        self.used.add(amount, now_s)
+        returns.watch.taken(amount, now_s)
+        if returns.at_s < inf or returns.watch.windowed:
+            self._expect(now_s)
+        if self._heard:
+            self._mirror.note(bucket.level(now_s), amount, now_s)
 
     def held_back(self, amount: float, now_s: float) -> None:
         """A call of `amount` waits for this."""
@@ -148,8 +149,8 @@ class Meter:
         """A call that took `reserved` really used `used`."""
         self._refusals = 0
         if reserved != used:
-            self.controller.corrected(used - reserved)
-            if self.bucket is None or self._heard:
+            self.controller.total += used - reserved
+            if self._heard:
                 used = self._refunds.ended(reserved, used)
             self._settle(reserved, used, now_s)
 
@@ -219,32 +220,45 @@ class Meter:
             return False
         if limit.limit and limit.limit <= self._disproved:
             return False  # A call was served that was larger than that.
+        told = self.controller.source is Source.TOLD and not self._heard
         begins = self.bucket is None
         news = False
         if limit.limit:  # some gateways say 0 where they know of no limit
             windowed = self._returns.watch.windowed
             self._measure(limit.limit, limit, now_s)
             news = self.controller.learn(limit.limit / self.window_s, now_s, firm=limit.firm)
-            if news or windowed is not self._returns.watch.windowed:
+            stepped = self._room.steps.advance(self.window_s, now_s)
+            if news or stepped or windowed is not self._returns.watch.windowed:
                 self.apply(now_s)
         if limit.remaining is not None and self.bucket is not None:
+            begins = begins or (told and limit.firm and self.controller.firm)
             self._see(self.bucket, limit.remaining + 1.0, now_s)
             if begins:
                 self._returns.watch.over(now_s)
                 there = min(limit.remaining, self.bucket.capacity) - under_way.later
                 self.bucket.shift(there - self.bucket.level(now_s), now_s)
             else:
-                self._compare(self.bucket, limit, under_way.total, sent_s, now_s)
+                self._compare(self.bucket, limit, under_way, sent_s, now_s)
             if limit.firm:
                 self._believe(self.bucket, limit, under_way.own, sent_s, now_s)
             self._heard = True
         return news
 
-    def refused(self, amount: float, sent_s: float, wait_s: float | None, now_s: float) -> bool:
+    def refused(
+        self,
+        amount: float,
+        limit: ServerLimit | None,
+        wait_s: float | None,
+        sent_s: float,
+        now_s: float,
+    ) -> bool:
         """The server refused a call of `amount` for this limit. Says whether that cut the rate.
 
-        `wait_s` is how long it asked to stay away; None: it did not say.
+        `limit` is what it said of it, `wait_s` how long it asked to stay away; None: nothing.
         """
+        if limit is not None and self._has_room(limit, amount):
+            self._squeeze(amount, limit, wait_s, sent_s, now_s)
+            return False
         controller, bucket = self.controller, self.bucket
         short = wait_s is not None and wait_s * controller.rate_per_s <= _SHORT * amount
         known = controller.source in _SAID
@@ -271,6 +285,29 @@ class Meter:
         self._follow(now_s)
         return False
 
+    def _has_room(self, limit: ServerLimit, amount: float) -> bool:
+        """Whether the server says that there is room, and so refuses for what no figure shows."""
+        left = limit.remaining or 0.0
+        return limit.firm and bool(limit.limit) and left >= _ROOM * max(1.0, amount)
+
+    def _squeeze(
+        self, amount: float, limit: ServerLimit, wait_s: float | None, sent_s: float, now_s: float
+    ) -> None:
+        """The limit is enforced in shorter steps than its window: no more goes at once than one."""
+        assert limit.limit is not None  # noqa: S101 - who calls has looked
+        self.controller.taken_back(amount, sent_s)
+        if self.bucket is None or not self.controller.firm:
+            self._measure(limit.limit, limit, now_s)
+            self.controller.learn(limit.limit / self.window_s, now_s)
+        if sent_s > self._empty_s:
+            self._room.steps.refused(self.window_s, now_s)
+        self._returns.watch.told(fixed=False, ends_s=now_s)
+        self.apply(now_s)
+        assert self.bucket is not None  # noqa: S101 - the limit is known now
+        there = 0.0 if wait_s is None else amount - wait_s * self.bucket.rate_per_s
+        self._move(self.bucket, min(self.bucket.level(now_s), there), now_s)
+        self._empty_s = now_s
+
     def _measure(self, most: float, limit: ServerLimit, now_s: float) -> None:
         """Find out the window."""
         if not limit.firm:
@@ -281,22 +318,22 @@ class Meter:
         if limit.remaining is None or limit.reset_s is None:
             return
         known = self._refill.observe(most, limit.remaining, limit.reset_s, limit.step_s)
-        if known is None:
+        if known is None or self._room.steps.step_s < inf:
             return
         self._returns.watch.told(known.fixed, now_s + limit.reset_s)
-        self._size = most if known.fixed else known.size
+        self._room.size = most if known.fixed else known.size
         if limit.per_s is None:
             self._take_window(known.window_s)
 
     def _see(self, bucket: Bucket, there: float, now_s: float) -> None:
         """What is there may go at once, so the bucket must be able to hold it."""
-        if there > self._seen:
-            self._seen = there
+        if there > self._room.seen:
+            self._room.seen = there
             if self._capacity(self.controller.rate_per_s) > bucket.capacity:
                 self.apply(now_s)
 
     def _compare(
-        self, bucket: Bucket, limit: ServerLimit, under_way: float, sent_s: float, now_s: float
+        self, bucket: Bucket, limit: ServerLimit, under_way: UnderWay, sent_s: float, now_s: float
     ) -> None:
         """Hold our account against what the server says is left.
 
@@ -306,14 +343,16 @@ class Meter:
         self._passed(now_s)
         if limit.limit and limit.firm:
             watch.window_s = limit.per_s or self.window_s
-            watch.report(left, limit.limit, self._unit(), sent_s, now_s, under_way)
+            watch.report(left, limit.limit, self._unit(), sent_s, now_s, under_way.total)
         if watch.windowed:
-            self._follow(now_s)
+            self._follow(now_s, under_way.total - under_way.own)
             return
         if self._heard:
             level, rate = bucket.level(now_s), bucket.rate_per_s
             off = self._mirror.correction(left, level, rate, sent_s, now_s)
             self._refunds.corrected(off)
+            if self._room.steps.step_s < inf:
+                off = min(off, 0.0)  # what is left of the window is not what may go at once
             if off > 0 and limit.limit:  # what others of the same moment took is not in it yet
                 off = max(0.0, min(off, watch.left() - level))
             bucket.shift(off, now_s)
@@ -330,7 +369,7 @@ class Meter:
         resets.size = max(resets.size, min(left + max(1.0, own), self._limit()))
         if watch.windowed:
             return
-        if known is not None:
+        if known is not None or self._room.steps.step_s < inf:
             resets.at_s = inf
         elif limit.reset_s is not None:
             self._see(bucket, resets.size, now_s)
@@ -356,14 +395,20 @@ class Meter:
         if self.bucket is not None:
             self._mirror.moved(self._returns.land(self.bucket, now_s))
 
-    def _follow(self, now_s: float) -> None:
-        """In a window the account is what is left by all reports; it comes back at its end."""
+    def _follow(self, now_s: float, under_way: float = inf) -> None:
+        """In a window the account is what is left by all reports; it comes back at its end.
+
+        In one that slides something comes back all the time, so one report alone counts, and which
+        of the calls `under_way` it has counted is not known.
+        """
         if self.bucket is None or not self._returns.watch.windowed:
             return
         if self.bucket.rate_per_s:
             self.apply(now_s)
         left = min(self._returns.watch.left(), self._limit())
         if left < inf and not self._returns.watch.is_new:
+            if self._returns.watch.shape is Shape.SLIDING:
+                left = min(left, max(left - under_way, self.bucket.level(now_s)))
             self._move(self.bucket, left, now_s)
         self._expect(now_s)
 
@@ -388,13 +433,5 @@ class Meter:
             self.most = controller.limit_per_s * self.window_s
 
     def _capacity(self, rate: float) -> float:
-        source = self.controller.source
-        if self._returns.watch.windowed:
-            return max(1.0, self._limit())
-        if source is Source.SERVER and self._size is not None:
-            return max(1.0, self._size)
-        if source is Source.UNKNOWN:
-            return max(self.first, rate / START_PER_S)
-        burst_s = self.burst_s * self.window_s / MINUTE_S
-        burst = max(1.0, rate * (min(burst_s, _BURST_S) if source is Source.PROBED else burst_s))
-        return max(burst, min(self._seen, self._limit())) if source is Source.SERVER else burst
+        windowed = self._returns.watch.windowed
+        return self._room.capacity(self.controller, rate, self._limit(), self.window_s, windowed)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.policy.endpoint.meter import START_PER_S, Meter
+from agentrm_plugins.policy.endpoint.meter import Meter
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
+from agentrm_plugins.policy.endpoint.room import START_PER_S
 from agentrm_plugins.types.verdicts import MINUTE_S, RESOURCES
 
 if TYPE_CHECKING:

@@ -40,11 +40,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
 
-__all__ = ["RateController", "RateSettings", "Source"]
+__all__ = ["MEMORY", "RateController", "RateSettings", "Source"]
 
+MEMORY = 0.2
+"""Weight of the newest call in the mean size."""
 _MEASURE_CALLS = 6  # fewer refusals' sizes than this, and the bucket's rest blurs the measurement
 _RECOVERY = 0.25  # share of an interval for which the cut lasts
-_MEMORY = 0.2  # weight of the newest call in the mean size
 _MAX_STEP = 16.0
 _ALMOST = 0.9  # of a sum of floats and whole calls
 _ANSWER_S = 0.25  # guessed: a refusal is back by then
@@ -99,7 +100,8 @@ class RateController:
         start_per_s: Where slow start begins; None: no bound until the first hit.
         now_s: When it begins.
 
-    `total` is all that ever went, refused or not, at its real size as far as that is known.
+    `total` is all that ever went, refused or not, at its real size as far as that is known; `mean`
+    what a call takes lately, 0 before the first.
     """
 
     __slots__ = (
@@ -113,7 +115,6 @@ class RateController:
         "_cut_s",
         "_interval_end_s",
         "_known_per_s",
-        "_mean",
         "_patience",
         "_probe_from",
         "_probe_s",
@@ -123,6 +124,7 @@ class RateController:
         "_step",
         "_told_per_s",
         "cuts",
+        "mean",
         "rate_per_s",
         "total",
     )
@@ -143,7 +145,7 @@ class RateController:
         start = inf if start_per_s is None else start_per_s
         self.rate_per_s = start if told_per_s is None else told_per_s
         self.cuts = 0
-        self._mean = 0.0
+        self.mean = 0.0
         self.total = 0.0
         self._base = 0.0
         self._anchor_s = now_s
@@ -184,11 +186,6 @@ class RateController:
         return self.total - self._base
 
     @property
-    def mean(self) -> float:
-        """What a call takes, lately; 0 before the first."""
-        return self._mean
-
-    @property
     def firm(self) -> bool:
         """Whether the server itself says so, with its good answers too."""
         return self._known_per_s is None and self._ceiling_per_s == self._server_per_s
@@ -203,7 +200,7 @@ class RateController:
     def sent(self, amount: float) -> None:
         """A call of `amount` was let go."""
         self.total += amount
-        self._mean = amount if not self._mean else self._mean + _MEMORY * (amount - self._mean)
+        self.mean += (amount - self.mean) * (MEMORY if self.mean else 1.0)
 
     def corrected(self, difference: float) -> None:
         """A call really used `difference` more (negative: less) than was reserved."""
@@ -245,7 +242,7 @@ class RateController:
         A call of unknown size (0) counts as one of mean size; if none is known, nothing is proved.
         """
         self.taken_back(amount, sent_s)
-        amount = amount or self._mean
+        amount = amount or self.mean
         if sent_s <= self._cut_s or not amount:
             return False
         before = self._known_per_s
@@ -321,11 +318,11 @@ class RateController:
 
     def _begin_interval(self, now_s: float) -> None:
         settings, known = self._settings, self._known_per_s
-        seconds = max(settings.interval_s, settings.interval_calls * self._mean / self.rate_per_s)
+        seconds = max(settings.interval_s, settings.interval_calls * self.mean / self.rate_per_s)
         if known is None and self._ceiling_per_s == inf:
-            seconds = max(_ANSWER_S, settings.interval_calls * self._mean / self.rate_per_s)
+            seconds = max(_ANSWER_S, settings.interval_calls * self.mean / self.rate_per_s)
         elif known is not None and self.rate_per_s > known:
-            missing = settings.proof_calls * self._mean - self._excess(known, now_s)
+            missing = settings.proof_calls * self.mean - self._excess(known, now_s)
             seconds = max(_ANSWER_S, missing / (self.rate_per_s - known))
         self._interval_end_s = now_s + seconds
 
@@ -337,7 +334,7 @@ class RateController:
         """A probe begins; gives its rate."""
         settings = self._settings
         self._probe_s, self._probe_from = now_s, self._delivered
-        unanswered = settings.proof_calls * self._mean / (_ANSWER_S * known)
+        unanswered = settings.proof_calls * self.mean / (_ANSWER_S * known)
         return known * (1.0 + min(settings.probe, self._step * unanswered))
 
     def _stop_probing(self) -> None:
@@ -358,7 +355,7 @@ class RateController:
             self.rate_per_s = min(2.0 * self.rate_per_s, self._ceiling_per_s)
             return
         if self.rate_per_s > known:
-            if self._excess(known, now_s) < settings.proof_calls * self._mean * _ALMOST:
+            if self._excess(known, now_s) < settings.proof_calls * self.mean * _ALMOST:
                 return
             # What a limit there would have refused has passed: it has risen.
             seen = (self._delivered - self._probe_from) / (now_s - self._probe_s)
@@ -366,7 +363,7 @@ class RateController:
             self._step = min(2.0 * self._step, _MAX_STEP)
             self._patience = 1.0
             grown = self._probe(known, now_s)
-        elif self._delivered < settings.probe_calls * self._patience * self._mean:
+        elif self._delivered < settings.probe_calls * self._patience * self.mean:
             grown = min(self.rate_per_s + settings.alpha * known, known)
         else:
             grown = self._probe(known, now_s)

@@ -36,7 +36,8 @@ class RetryAfter:
         most_s: The longest back-off of ours; the server's times are not cut.
 
     `since_s` is when it closed first without having let a call in since; `said` whether the server
-    itself gave the time, `drips` how many calls still drip.
+    itself gave the time, `drips` how many calls still drip; `ever` whether it was ever closed: if
+    not, there is nothing to ask.
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class RetryAfter:
         "_refusals",
         "closed_until_s",
         "drips",
+        "ever",
         "said",
         "since_s",
     )
@@ -62,14 +64,10 @@ class RetryAfter:
         self._probe_s = inf
         self._probe_every_s = PROBE_S
         self.drips = 0
+        self.ever = False
         self.said = False
         self.since_s = inf
         self.closed_until_s = -inf
-
-    @property
-    def ever(self) -> bool:
-        """Whether it was ever closed; if not, there is nothing to ask."""
-        return self.closed_until_s > -inf
 
     def time_until(self, now_s: float) -> float:
         """Seconds until the next call may go, as a probe maybe; 0 is now."""
@@ -101,6 +99,7 @@ class RetryAfter:
         """
         until_s = now_s + (self._back_off_s() if retry_after_s is None else retry_after_s)
         self._refusals += 1
+        self.ever = True
         self.drips = _DRIP_CALLS
         longer = until_s > self.closed_until_s
         if longer:

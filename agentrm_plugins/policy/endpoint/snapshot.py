@@ -34,6 +34,8 @@ from agentrm_plugins.policy.endpoint.refunds import Refunds
 from agentrm_plugins.policy.endpoint.resets import Resets
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.returns import Returns
+from agentrm_plugins.policy.endpoint.room import Room
+from agentrm_plugins.policy.endpoint.steps import Steps
 from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
 from agentrm_plugins.policy.rates import Rates
 
@@ -61,6 +63,8 @@ _OBJECTS: dict[str, type[Any]] = {
             Resets,
             RetryAfter,
             Returns,
+            Room,
+            Steps,
             WindowWatch,
             Doubt,
             Hedging,

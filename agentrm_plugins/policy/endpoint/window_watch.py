@@ -41,6 +41,7 @@ _MOST = 0.8  # of the limit: that much at once is a new window
 _LONG_WAIT = 3.0  # shares of the rate: no bucket asks one call to wait so long
 _TRIES = 4
 _GROUP = 512
+_ROUNDING_S = 1e-6
 _SHARP_S = 2.0
 _TOGETHER_S = 0.5  # what went so close together comes back as one
 
@@ -55,6 +56,9 @@ class Shape(StrEnum):
     SLIDING = "sliding"
 
 
+_WINDOWED = frozenset({Shape.WINDOW, Shape.FIXED, Shape.SLIDING})
+
+
 class Return(NamedTuple):
     """When something is back, and how much is there then at least."""
 
@@ -67,7 +71,7 @@ class WindowWatch:
     """What is known of one limit's window.
 
     Attributes:
-        shape: How what was taken comes back, as far as it is known.
+        windowed: Whether nothing comes back but at certain moments.
         window_s: Seconds of the window.
     """
 
@@ -80,14 +84,15 @@ class WindowWatch:
         "_low",
         "_low_bucket",
         "_most",
+        "_shape",
         "_sharp",
         "_sure",
         "_taken",
         "_tested_s",
         "_total",
         "_unit",
-        "shape",
         "window_s",
+        "windowed",
     )
 
     def __init__(self) -> None:
@@ -112,9 +117,14 @@ class WindowWatch:
         self._last_s = from_s
 
     @property
-    def windowed(self) -> bool:
-        """Whether nothing comes back but at certain moments."""
-        return self.shape in {Shape.WINDOW, Shape.FIXED, Shape.SLIDING}
+    def shape(self) -> Shape:
+        """How what was taken comes back, as far as it is known."""
+        return self._shape
+
+    @shape.setter
+    def shape(self, shape: Shape) -> None:
+        self._shape = shape
+        self.windowed = shape in _WINDOWED
 
     @property
     def total(self) -> float:
@@ -232,7 +242,8 @@ class WindowWatch:
 
     def _slides(self, scout: float, now_s: float) -> Return:
         """The amounts that went a window ago come back as they went."""
-        since_s = now_s - self.window_s - _AFTER_S
+        # What is back at this very moment must not come back a second time for a float's rounding.
+        since_s = now_s - self.window_s - _AFTER_S + _ROUNDING_S
         start = bisect_right(self._taken, since_s, key=_at_s)
         before = self._taken[start - 1][1] if start else 0.0
         first_s, last_s, total = inf, inf, before

@@ -21,7 +21,7 @@ def report_html(events: Iterable[Any], *, title: str = "AgentRM report") -> str:
     """The report of these events, the oldest first.
 
     Args:
-        events: Effects of the core, or records of them.
+        events: Effects of the core, or records of them; what `read_events` gives.
         title: What stands above it.
 
     Raises:
@@ -30,6 +30,7 @@ def report_html(events: Iterable[Any], *, title: str = "AgentRM report") -> str:
     timeline = Timeline()
     for event in events:
         timeline.fold(event)
+    timeline.dropped = int(getattr(events, "dropped", 0))  # what a recorder says that it lost
     return report_document(snapshot(timeline), title)
 
 

@@ -34,6 +34,7 @@ class OpenCall:
     waits: bool = False
     why: str = ""
     nested: bool = False
+    lent: bool = False
     level: int = 0
     reaped: bool = False
     beats: int = 0

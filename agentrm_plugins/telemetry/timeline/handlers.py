@@ -115,7 +115,9 @@ def _reaped(state: State, event: Fields) -> None:
 
 
 def _suspected(state: State, event: Fields) -> None:
-    state.call(event).late_s = state.now_s
+    call = state.call(event)
+    call.late_s = state.now_s
+    state.lend(call)
 
 
 def _requeued(state: State, event: Fields) -> None:

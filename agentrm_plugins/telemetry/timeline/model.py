@@ -20,7 +20,7 @@ from agentrm_plugins.telemetry.timeline.words import said
 
 __all__ = ["Timeline"]
 
-_QUIET = {"Submitted", "Queued", "Granted", "Beaten", "Settled"}
+_QUIET = {"Submitted", "Queued", "Throttled", "Granted", "Beaten", "Settled"}
 _ENDS = {"Settled", "Refused"}
 
 

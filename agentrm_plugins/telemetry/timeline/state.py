@@ -75,6 +75,7 @@ class State:
         self.now_s = 0.0
         self.dropped = 0
         self.groups_busy: Counter[str] = Counter()
+        self.groups_peak: Counter[str] = Counter()
 
     def _new_rate(self, name: str) -> dict[str, Series]:
         del name
@@ -169,7 +170,7 @@ class State:
         """The call has a lane of this group, or sits on its parent's."""
         self.leave(call)
         call.group, call.nested = group or call.group or "model", nested
-        call.granted_s, call.late_s, call.beats = self.now_s, None, 0
+        call.granted_s, call.late_s, call.lent, call.beats = self.now_s, None, False, 0
         call.row = self.rows.take(f"{call.group} (nested)" if nested else call.group)
         self.agents.of(call.key).running += 1
         endpoint = self.endpoint(call.endpoint)
@@ -188,11 +189,18 @@ class State:
         endpoint = self.endpoint(call.endpoint)
         if endpoint is not None:
             endpoint.running -= 1
-        if not call.nested:
+        if not call.nested and not call.lent:
+            self._busy(call.group, -1)
+
+    def lend(self, call: OpenCall) -> None:
+        """The call goes on, but its lane is another's from now on."""
+        if call.row and not call.nested and not call.lent:
+            call.lent = True
             self._busy(call.group, -1)
 
     def _busy(self, group: str, by: int) -> None:
-        self.groups_busy[group] = max(0, self.groups_busy[group] + by)
+        self.groups_busy[group] = busy = max(0, self.groups_busy[group] + by)
+        self.groups_peak[group] = max(self.groups_peak[group], busy)
         series = self.busy.of(group)
         if series is not None:
             series.put(self.now_s, self.groups_busy[group])

@@ -1,0 +1,1 @@
+"""`agentrm top`: like htop, for agents. Needs the extra `top`."""

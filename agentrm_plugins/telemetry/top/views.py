@@ -1,0 +1,265 @@
+"""What each table of `agentrm top` shows: columns, and the rows of a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.text import Text
+
+from agentrm_plugins.telemetry.timeline.words import span_of
+from agentrm_plugins.telemetry.top.drawing import Lane, bar, clean, sparkline, style_of
+from agentrm_plugins.telemetry.top.grid import Column
+
+if TYPE_CHECKING:
+    from agentrm_plugins.telemetry.timeline import Timeline
+    from agentrm_plugins.telemetry.timeline.calls import OpenCall
+
+__all__ = ["TABLES", "Table", "lanes_of", "rate_of"]
+
+_RED, _AMBER = "#e0554c", "#d9932b"
+_SHORT = {"interactive": "inter", "batch": "batch", "background": "backg"}
+_RATE_S = 10.0
+_FULL = 0.9
+_WARM = 0.7
+
+
+class Table(NamedTuple):
+    """One tab: its name, columns, what a row is known by, and where the rows come from."""
+
+    name: str
+    columns: Sequence[Column]
+    key: Callable[[Any], Any]
+    rows: Callable[[Timeline], list[Any]]
+    who: Callable[[Any], str]
+    empty: str
+
+
+def _time(seconds: float) -> str:
+    """Seconds in at most seven cells: "12.3s", "3m20s", "2h05m"."""
+    if seconds >= 3600:  # noqa: PLR2004 - an hour
+        return f"{int(seconds // 3600)}h{int(seconds % 3600 // 60):02}m"
+    if seconds >= 100:  # noqa: PLR2004 - three digits
+        return f"{int(seconds // 60)}m{int(seconds % 60):02}s"
+    return f"{seconds:.1f}s" if seconds else "-"
+
+
+def _count(value: float) -> str:
+    """A count in at most six cells: "950", "12.3k", "4.5M"."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if value >= size:
+            unit = 1e3 if letter == "k" else size
+            return f"{value / unit:.1f}{letter}"
+    return f"{value:.0f}"
+
+
+def _alarm(value: int, colour: str) -> Text:
+    return Text(str(value).rjust(4), colour if value else "dim")
+
+
+def _kind(kind: str) -> Text:
+    return Text(_SHORT.get(kind, clean(kind)[:5] or "-"), style_of(kind))
+
+
+_AGENTS = (
+    Column("agent", 0, lambda a: a.name, right=False, tail=True),
+    Column("class", 5, lambda a: a.priority, lambda a: _kind(a.priority), right=False),
+    Column("L", 2, lambda a: a.level),
+    Column("run", 4, lambda a: a.running),
+    Column("wait", 5, lambda a: a.waiting),
+    Column("calls", 6, lambda a: a.calls, lambda a: _count(a.calls)),
+    Column("served", 7, lambda a: a.served_s, lambda a: _time(a.served_s)),
+    Column("waited", 7, lambda a: a.waited_s, lambda a: _time(a.waited_s)),
+    Column("tokens", 6, lambda a: a.tokens, lambda a: _count(a.tokens)),
+    Column("rtry", 4, lambda a: a.retries, lambda a: _alarm(a.retries, _AMBER)),
+    Column("hang", 4, lambda a: a.zombies, lambda a: _alarm(a.zombies, _RED)),
+    Column("refu", 4, lambda a: a.refused, lambda a: _alarm(a.refused, _RED), wide=True),
+    Column("cost", 8, lambda a: a.cost, lambda a: f"{a.cost:.4f}" if a.cost else "-", wide=True),
+)
+
+
+def _agents(timeline: Timeline) -> list[Any]:
+    """The busiest first."""
+    return sorted(timeline.agents, key=lambda a: (a.running, a.waiting, a.last_s), reverse=True)
+
+
+def _state(call: OpenCall) -> str:
+    if call.row:
+        return "late" if call.late_s is not None else "runs"
+    return "zombie" if call.reaped else "waits"
+
+
+class _Call(NamedTuple):
+    """A call as a row: open ones with their age, ended ones as the slowest list has them."""
+
+    ticket: int
+    agent: str
+    kind: str
+    state: str
+    age_s: float
+    waited_s: float
+    attempt: int
+    endpoint: str
+    why: str
+    lines: Callable[[], list[list[Any]]]
+
+
+def _calls(timeline: Timeline) -> list[_Call]:
+    """Those that hang, run and wait, the oldest first; then the slowest that are over."""
+    now_s = timeline.now_s
+    found = [
+        _Call(
+            *(call.ticket, call.key, call.kind, _state(call), now_s - call.begun_s),
+            call.waited_s + (now_s - call.wait_s if call.waits else 0.0),
+            *(call.attempt, call.endpoint, call.why, call.lines),
+        )
+        for call in timeline.open.values()
+    ]
+    rank = {"zombie": 0, "late": 1, "runs": 2, "waits": 3}
+    found.sort(key=lambda call: (rank[call.state], -call.age_s))
+    for row in timeline.slowest.rows():
+        lines = row["story"]
+        found.append(
+            _Call(
+                *(row["ticket"], row["agent"], row["class"], row["kind"], row["took"]),
+                *(row["waited"], row["attempts"], row["endpoint"], "", lambda told=lines: told),
+            )
+        )
+    return found
+
+
+_STATES = {"zombie": _RED, "late": _RED, "hang": _RED, "error": _RED, "refused": _RED,
+           "waits": _AMBER, "runs": "#3fae7a"}  # fmt: skip
+_CALLS = (
+    Column("call", 7, lambda c: c.ticket),
+    Column("agent", 0, lambda c: c.agent, right=False, tail=True),
+    Column("class", 5, lambda c: c.kind, lambda c: _kind(c.kind), right=False),
+    Column("state", 9, lambda c: c.state, lambda c: Text(c.state, _STATES.get(c.state, "dim")),
+           right=False),
+    Column("age", 7, lambda c: c.age_s, lambda c: _time(c.age_s)),
+    Column("waited", 7, lambda c: c.waited_s, lambda c: _time(c.waited_s)),
+    Column("try", 3, lambda c: c.attempt),
+    Column("held by", 12, lambda c: c.why, right=False),
+    Column("endpoint", 34, lambda c: c.endpoint, right=False, wide=True),
+)  # fmt: skip
+
+
+class Rate(NamedTuple):
+    """An endpoint's rates: what is used and allowed per minute, of which resource, and history."""
+
+    row: Any
+    used: float
+    allowed: float | None
+    resource: str
+    history: Sequence[float | None]
+
+    @property
+    def share(self) -> float:
+        """Used of allowed."""
+        return self.used / self.allowed if self.allowed else 0.0
+
+
+def rate_of(timeline: Timeline, row: Any) -> Rate:
+    """The rate of the resource that is nearest to its limit."""
+    rates = []
+    for resource, (per_s, _, _) in row.limits.items():
+        series = timeline.rates.found.get(f"{row.name}|{resource}")
+        if series is None:
+            continue
+        bins = max(1, round(_RATE_S / timeline.bins.width_s))
+        used = 60.0 * series["used"].recent(bins) / (bins * timeline.bins.width_s)
+        rates.append(Rate(row, used, 60.0 * per_s, resource, series["allowed"].dense()))
+    if rates:
+        return max(rates, key=lambda rate: (rate.share, rate.resource == "requests"))
+    series = timeline.rates.found.get(f"{row.name}|requests")
+    bins = max(1, round(_RATE_S / timeline.bins.width_s))
+    used = 0.0
+    if series is not None:
+        used = 60.0 * series["used"].recent(bins) / (bins * timeline.bins.width_s)
+    return Rate(row, used, None, "requests", [])
+
+
+def _gauge(rate: Rate, width: int = 10) -> Text:
+    if rate.allowed is None:
+        return Text("no limit".ljust(width), "dim")
+    kind = "late" if rate.share > _FULL else "batch" if rate.share > _WARM else ""
+    return bar(rate.share, width, style_of(kind))
+
+
+def _endpoints(timeline: Timeline) -> list[Rate]:
+    return [rate_of(timeline, row) for row in timeline.endpoints.found.values()]
+
+
+_ENDPOINTS = (
+    Column("endpoint", 0, lambda r: r.row.name, right=False, tail=True),
+    Column("use", 10, lambda r: r.share, _gauge, right=False),
+    Column("used/m", 7, lambda r: r.used, lambda r: _count(r.used)),
+    Column("of", 7, lambda r: r.allowed or 0.0,
+           lambda r: "-" if r.allowed is None else _count(r.allowed)),
+    Column("what", 8, lambda r: r.resource, right=False),
+    Column("429s", 5, lambda r: r.row.limit_hits),
+    Column("run", 4, lambda r: r.row.running),
+    Column("wait", 5, lambda r: r.row.waiting),
+    Column("breaker", 9, lambda r: r.row.breaker,
+           lambda r: Text(r.row.breaker, "dim" if r.row.breaker == "closed" else _RED),
+           right=False),
+    Column("allowed, lately", 32, lambda r: r.allowed or 0.0,
+           lambda r: Text(sparkline(r.history, 32), "#4f8fea"), right=False, wide=True),
+)  # fmt: skip
+
+
+def _tiers(row: Any, width: int = 12) -> Text:
+    """Hot, warm and cold as parts of one bar."""
+    whole = row.hot + row.warm + row.cold
+    if not whole:
+        return Text("-".ljust(width), "dim")
+    hot, warm = round(width * row.hot / whole), round(width * row.warm / whole)
+    made = Text("█" * hot, "#e0554c") + Text("█" * warm, _AMBER)
+    return made + Text("█" * max(0, width - hot - warm), "#4f8fea")
+
+
+_SESSIONS = (
+    Column("session", 0, lambda s: s.name, right=False, tail=True),
+    Column("tiers", 12, lambda s: s.hot + s.warm, _tiers, right=False),
+    Column("hot", 7, lambda s: s.hot, lambda s: _count(s.hot)),
+    Column("warm", 7, lambda s: s.warm, lambda s: _count(s.warm)),
+    Column("cold", 7, lambda s: s.cold, lambda s: _count(s.cold)),
+    Column("window", 7, lambda s: s.window or 0, lambda s: _count(s.window) if s.window else "-"),
+    Column("comp", 5, lambda s: s.compactions),
+    Column("rcll", 5, lambda s: s.recalls),
+    Column("", 6, lambda s: s.asleep, lambda s: "asleep" if s.asleep else "", right=False),
+)
+
+_EVENTS = (
+    Column("at", 10, lambda e: e[0], lambda e: span_of(round(e[0], 2))),
+    Column("who", 24, lambda e: e[1], right=False),
+    Column("what", 0, lambda e: e[2], right=False),
+)
+
+TABLES = (
+    Table("Agents", _AGENTS, lambda a: a.name, _agents, lambda a: a.name, "No agent yet."),
+    Table("Calls", _CALLS, lambda c: (c.ticket, c.state), _calls, lambda c: c.agent,
+          "No call waits or runs."),
+    Table("Endpoints", _ENDPOINTS, lambda r: r.row.name, _endpoints, lambda r: r.row.name,
+          "No call named an endpoint."),
+    Table("Sessions", _SESSIONS, lambda s: s.name, lambda t: list(t.sessions), lambda s: s.name,
+          "No managed context was seen."),
+    Table("Events", _EVENTS, lambda e: e, lambda t: list(reversed(t.news)), lambda e: e[1],
+          "Nothing out of the ordinary."),
+)  # fmt: skip
+
+
+def lanes_of(timeline: Timeline, capacity: int = 0) -> list[Lane]:
+    """Every lane that was ever used, and those that are known beside them."""
+    held = {call.row: call for call in timeline.open.values() if call.row}
+    names = timeline.rows.names()
+    found = []
+    for name in names:
+        call = held.get(name)
+        if call is None:
+            found.append(Lane("", "", 0.0, late=False))
+        else:
+            begun_s = timeline.now_s if call.granted_s is None else call.granted_s
+            held_s = max(0.0, timeline.now_s - begun_s)
+            found.append(Lane(call.key, call.kind, held_s, late=call.late_s is not None))
+    return found + [Lane("", "", 0.0, late=False)] * max(0, capacity - len(names))

@@ -1,0 +1,324 @@
+"""Agents behind limits that are counted in windows, in virtual time, without a thread or a sleep.
+
+Ours is the real kernel; the server is the simulated provider's own limits, with its headers and its
+bodies, read as an answer's are. The bare SDK is its retries: 0.5 s doubling to 8 s less up to a
+quarter, ``retry-after`` up to two minutes. The oracle knows what is left and what is on its way.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import Any, NamedTuple
+
+from agentrm_plugins.config import Config, EndpointConfig
+from agentrm_plugins.hosts.judgement import judge_response
+from agentrm_plugins.kernel import Kernel
+from agentrm_plugins.policy.endpoint.headers import parse_report
+from agentrm_plugins.testing.provider.config import HeaderStyle, RetryAfterStyle
+from agentrm_plugins.testing.provider.headers import limit_headers, rejection, retry_headers
+from agentrm_plugins.testing.provider.limits import LimitSet, Quota
+from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types import events as ev
+from agentrm_plugins.types.calls import Call, Usage
+from agentrm_plugins.types.verdicts import LimitReport, Verdict
+
+__all__ = ["PEERS", "ROWS", "Result", "Row", "play"]
+
+AGENTS, TURNS, LANES = 20, 5, 64
+INPUT, MOST = 20, 200
+RPM, TPM, WINDOW_S = 60, 60 * 260, 60.0
+PEERS = ("ours", "sdk-2", "sdk-10")
+_TRIP_S = (0.003, 0.015)
+_SERVICE_S, _UNUSED = (0.4, 1.0), (0.1, 0.3)
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _HEARD_S = 0.5, 8.0, 120.0
+_EPOCH_S = 1_790_000_040.0  # a whole minute
+_STUCK_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A server.
+
+    Args:
+        quota: Its limits, and how they are counted.
+        style: Whose headers.
+        resets: Whether these say when a limit is whole again.
+        retry_after: Whether a refusal says how long to wait.
+        refunds: Whether unused ``max_tokens`` come back.
+    """
+
+    quota: Quota
+    style: HeaderStyle = "gateway"
+    resets: bool = False
+    retry_after: RetryAfterStyle = "none"
+    refunds: bool = True
+
+    @property
+    def told(self) -> EndpointConfig:
+        """What a user says who knows the limits."""
+        return EndpointConfig(rpm=self.quota.requests, tpm=self.quota.tokens)
+
+
+ROWS = {
+    "clock": Row(Quota(RPM, kind="clock")),
+    "clock, reset": Row(Quota(RPM, kind="clock"), style="openai", resets=True),
+    "clock, retry-after": Row(Quota(RPM, kind="clock"), retry_after="s"),
+    "fixed": Row(Quota(RPM, kind="fixed")),
+    "sliding": Row(Quota(RPM, kind="sliding")),
+    "sliding, retry-after": Row(Quota(RPM, kind="sliding"), retry_after="s"),
+    "no refunds": Row(Quota(tokens=TPM, kind="clock"), refunds=False),
+    "no refunds, bucket": Row(Quota(tokens=TPM), refunds=False),
+    "per second": Row(Quota(RPM, enforce_s=1.0)),
+    "per second, retry-after": Row(Quota(RPM, enforce_s=1.0), retry_after="s"),
+    "per second, clock": Row(Quota(RPM, kind="clock", enforce_s=1.0)),
+}
+
+
+class Result(NamedTuple):
+    """What one client did at one server."""
+
+    wall_s: float
+    finished: int
+    refusals: tuple[int, ...]  # in each window of the server
+
+    @property
+    def first(self) -> int:
+        """Refusals in the first window."""
+        return self.refusals[0]
+
+    @property
+    def later(self) -> int:
+        """The most of any window after that."""
+        return max(self.refusals[1:], default=0)
+
+
+class _Answer(NamedTuple):
+    headers: dict[str, str]
+    body: bytes | None  # of a refusal
+
+
+@dataclass(slots=True)
+class _Turn:
+    agent: int
+    left: int
+    usage: Usage
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _World:
+    """The server and its agents; a client says when a turn's request goes, and who goes again."""
+
+    row: Row
+    phase_s: float
+    rng: random.Random
+    turns: int = TURNS
+    now_s: float = 0.0
+    agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = field(
+        default_factory=list
+    )
+    order: itertools.count[int] = field(default_factory=itertools.count)
+    running: int = AGENTS
+    finished: int = 0
+    refused_s: list[float] = field(default_factory=list)
+    coming: int = 0
+    limits: LimitSet = field(init=False)
+
+    def __post_init__(self) -> None:
+        wall_s = _EPOCH_S + self.phase_s
+        self.limits = LimitSet(self.row.quota, 0.0, wall_offset_s=wall_s)
+
+    def at(self, at_s: float, what: Callable[..., None], *arguments: Any) -> None:
+        heapq.heappush(self.agenda, (at_s, next(self.order), what, arguments))
+
+    def turn(self, agent: int, left: int) -> _Turn:
+        return _Turn(agent, left, Usage(INPUT, int(MOST * self.rng.uniform(*_UNUSED))))
+
+    def send(self, heard: Callable[..., None], turn: _Turn, *more: Any) -> None:
+        """A request goes; `heard` is called with its answer, the turn and the rest."""
+        self.coming += 1
+        self.at(self.now_s + self.rng.uniform(*_TRIP_S), self._arrive, heard, turn, *more)
+
+    def _arrive(self, heard: Callable[..., None], turn: _Turn, *more: Any) -> None:
+        self.coming -= 1
+        verdict = self.limits.admit(
+            self.now_s, input_tokens=INPUT, output_tokens=MOST, rejection_cost=0.0
+        )
+        row, body, seconds = self.row, None, self.rng.uniform(*_SERVICE_S)
+        wall_s = _EPOCH_S + self.phase_s + self.now_s
+        headers = limit_headers(self.limits, row.style, self.now_s, wall_s, resets=row.resets)
+        if not verdict.admitted:
+            self.refused_s.append(self.now_s)
+            headers += retry_headers(verdict.wait_s, row.retry_after)
+            body, seconds = rejection(verdict, "m", row.style), 0.0
+        elif row.refunds:
+            self.at(self.now_s + seconds, self._refund, turn.usage.output_tokens - MOST)
+        said = {name.decode(): value.decode() for name, value in headers}
+        answer = _Answer(said, body)
+        self.at(self.now_s + seconds + self.rng.uniform(*_TRIP_S), heard, answer, turn, *more)
+
+    def _refund(self, unused: int) -> None:
+        self.limits.settle(self.now_s, input_tokens=0, output_tokens=unused)
+
+    def result(self) -> Result:
+        """What has come of it."""
+        edge_s = WINDOW_S - (self.phase_s if self.row.quota.kind == "clock" else 0.0)
+        counts = [0] * (2 + int(max(0.0, self.now_s - edge_s) // WINDOW_S))
+        for at_s in self.refused_s:
+            counts[0 if at_s < edge_s else 1 + int((at_s - edge_s) // WINDOW_S)] += 1
+        return Result(self.now_s, self.finished, tuple(counts))
+
+
+class _Sdk:
+    """Each agent for itself."""
+
+    def __init__(self, world: _World, retries: int) -> None:
+        self.world, self.retries = world, retries
+
+    def ask(self, agent: int, left: int) -> None:
+        self.world.send(self.heard, self.world.turn(agent, left))
+
+    def heard(self, answer: _Answer, turn: _Turn) -> None:
+        world = self.world
+        if answer.body is None:
+            if turn.left > 1:
+                self.ask(turn.agent, turn.left - 1)
+                return
+            world.finished += 1
+        elif turn.tries < self.retries:
+            wait_s = self.wait_s(answer, turn.tries)
+            turn.tries += 1
+            world.at(world.now_s + wait_s, world.send, self.heard, turn)
+            return
+        world.running -= 1
+
+    def wait_s(self, answer: _Answer, tries: int) -> float:
+        said = float(answer.headers.get("retry-after", inf))
+        if said <= _HEARD_S:
+            return said
+        least = min(_FIRST_WAIT_S * 2.0**tries, _LONGEST_WAIT_S)
+        return least * (1.0 - 0.25 * self.world.rng.random())
+
+    def go(self) -> None:
+        world = self.world
+        while world.running and world.now_s < _STUCK_S:
+            world.now_s, _, what, arguments = heapq.heappop(world.agenda)
+            what(*arguments)
+
+
+class _Oracle(_Sdk):
+    """Sends each request at the moment at which the server takes it."""
+
+    def __init__(self, world: _World) -> None:
+        super().__init__(world, 0)
+        self.waiting: list[_Turn] = []
+
+    def ask(self, agent: int, left: int) -> None:
+        self.waiting.append(self.world.turn(agent, left))
+        self.look()
+
+    def look(self) -> None:
+        world = self.world
+        while self.waiting:
+            if world.coming and world.row.quota.enforce_s is not None:
+                world.at(world.now_s + _TRIP_S[1], self.look)
+                return
+            need = world.coming + 1
+            amounts = {"requests": need, "tokens": need * (INPUT + MOST)}
+            wait_s = max(
+                meter.wait_s(amounts[name], world.now_s) for name, meter in world.limits.meters()
+            )
+            if wait_s > 0:
+                soon_s = wait_s if wait_s < inf else _TRIP_S[1]
+                world.at(world.now_s + soon_s + 1e-6, self.look)
+                return
+            world.send(self.heard, self.waiting.pop(0))
+
+
+class _Ours:
+    """The real kernel: calls wait for their lane, refused ones at their own place."""
+
+    def __init__(self, world: _World, told: EndpointConfig | None) -> None:
+        endpoints = {} if told is None else {"*": told}
+        self.world, self.kernel = world, Kernel(Config(lanes=LANES, endpoints=endpoints))
+        self.numbers = itertools.count(1)
+        self.turns: dict[int, _Turn] = {}
+
+    def ask(self, agent: int, left: int) -> None:
+        number = next(self.numbers)
+        self.turns[number] = self.world.turn(agent, left)
+        call = Call(
+            f"agent-{agent}", endpoint="gateway/m", estimate=Usage(INPUT), max_output_tokens=MOST
+        )
+        self.feed(ev.Submit(number, call))
+
+    def feed(self, event: ev.Event) -> None:
+        for effect in self.kernel.handle(self.world.now_s, event):
+            if isinstance(effect, fx.Granted):
+                turn = self.turns[effect.ticket]
+                self.world.send(self.heard, turn, effect.ticket, self.world.now_s)
+            elif isinstance(effect, fx.Refused):
+                self.world.running -= 1
+
+    def heard(self, answer: _Answer, turn: _Turn, number: int, sent_s: float) -> None:
+        world, wall_s = self.world, _EPOCH_S + self.world.phase_s + self.world.now_s
+        if answer.body is not None:
+            verdict, report = _judged(answer, wall_s)
+            self.feed(ev.Requeue(number, verdict, 0.0, report))
+            return
+        report = parse_report(answer.headers, wall_s)
+        self.feed(ev.Observe("gateway/m", report, sent_s=sent_s))
+        self.feed(ev.Settle(number, turn.usage))
+        del self.turns[number]
+        if turn.left > 1:
+            self.ask(turn.agent, turn.left - 1)
+            return
+        world.finished += 1
+        world.running -= 1
+
+    def go(self) -> None:
+        world = self.world
+        while world.running and world.now_s < _STUCK_S:
+            deadline_s = self.kernel.next_deadline()
+            if world.agenda and world.agenda[0][0] <= deadline_s:
+                world.now_s, _, what, arguments = heapq.heappop(world.agenda)
+                what(*arguments)
+            else:
+                world.now_s = max(world.now_s, deadline_s)
+                self.feed(ev.Tick())
+
+
+def _judged(answer: _Answer, wall_s: float) -> tuple[Verdict, LimitReport]:
+    verdict, report = judge_response(429, answer.headers, answer.body or b"")
+    return verdict, replace(report, wall_s=wall_s)
+
+
+def play(
+    row: Row, peer: str, *, told: bool = False, seed: int = 1, phase_s: float = 20.0,
+    turns: int = TURNS,
+) -> Result:  # fmt: skip
+    """Let the agents work.
+
+    Args:
+        row: At which server.
+        peer: "ours", "sdk-2", "sdk-10" (so many retries) or "oracle".
+        told: Whether ours is told the limits.
+        seed: Of chance.
+        phase_s: Where in its minute the server's clock stands at the beginning.
+        turns: Turns of each agent.
+    """
+    world = _World(row, phase_s, random.Random(seed), turns)
+    client: _Ours | _Sdk
+    if peer == "ours":
+        client = _Ours(world, row.told if told else None)
+    else:
+        client = _Oracle(world) if peer == "oracle" else _Sdk(world, int(peer.partition("-")[2]))
+    for agent in range(AGENTS):
+        world.at(world.rng.uniform(0.0, 0.05), client.ask, agent, turns)
+    client.go()
+    return world.result()

@@ -1,0 +1,37 @@
+"""Limits in windows, in virtual time: what the benchmark promises holds for each kind of server."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.congestion.window_world import AGENTS, ROWS, play
+from benchmarks.congestion.windows import report, table, virtual
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["untold", "told"])
+@pytest.mark.parametrize("name", ROWS)
+def test_all_are_through_as_fast_as_the_window_allows(name, told):
+    """With five refusals in the first window (six where nobody names the step), one after that."""
+    for seed, phase_s in ((1, 5.0), (2, 25.0)):
+        ours = play(ROWS[name], "ours", told=told, seed=seed, phase_s=phase_s)
+        best = play(ROWS[name], "oracle", seed=seed, phase_s=phase_s)
+        assert ours.finished == AGENTS
+        assert ours.wall_s <= 1.1 * best.wall_s
+        assert ours.first <= 5 + ("second" in name)
+        assert ours.later <= 1
+
+
+def test_the_bare_sdk_loses_agents_behind_a_gateway():
+    """Twice is not enough for anybody, ten times for few: that is why the rows are there."""
+    assert play(ROWS["clock"], "sdk-2").finished == 0
+    assert play(ROWS["clock"], "sdk-10", phase_s=5.0).finished < AGENTS
+
+
+def test_the_table_says_who_was_lost():
+    """A time that is not everybody's is marked, and no ratio is formed of it."""
+    found = virtual(1, 2, ["clock"])
+    lines = list(table(found))
+    assert len(lines) == 2 + 5
+    assert "| clock | ours | 20/20 |" in lines[3]
+    about = {"when": "", "machine": "", "python": "", "version": "", "seeds": 1}
+    assert lines[3] in report({"about": about, "virtual": found})

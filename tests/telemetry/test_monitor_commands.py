@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agentrm_plugins import AgentRM
+from agentrm_plugins.cli.app import app
+
+RUNNER = CliRunner()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """What a short run leaves behind."""
+    path = tmp_path / "events.jsonl"
+    with AgentRM(lanes=2, record=str(path)) as rm:
+        for agent in ("ada", "bob"):
+            with rm.slot(agent=agent, endpoint="api.test/m"):
+                pass
+    return path
+
+
+def test_report_writes_the_page_beside_the_recording(recording: Path) -> None:
+    """`agentrm report events.jsonl` says where it is."""
+    done = RUNNER.invoke(app, ["report", str(recording)])
+    assert done.exit_code == 0, done.output
+    page = recording.with_suffix(".html")
+    assert str(page) in done.output.replace("\n", "")
+    text = page.read_text(encoding="utf-8")
+    assert '"name":"ada"' in text
+    assert "<title>AgentRM: events.jsonl</title>" in text
+
+
+def test_report_leaves_out_what_is_damaged(recording: Path, tmp_path: Path) -> None:
+    """A broken line is counted; the rest is drawn. `-o` and `--title` are heard."""
+    with recording.open("a", encoding="utf-8") as file:
+        file.write("no json\n")
+    out = tmp_path / "page.html"
+    done = RUNNER.invoke(app, ["report", str(recording), "-o", str(out), "--title", "A <run>"])
+    assert done.exit_code == 0, done.output
+    assert "1 lines could not be read" in done.output
+    assert "<title>A &lt;run&gt;</title>" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [["report"], ["top", "--replay"], ["dash", "--replay"]])
+def test_what_is_no_recording_is_said_plainly(tmp_path: Path, command: list[str]) -> None:
+    """A missing file, a text and a folder end with one sentence, not with a traceback."""
+    text = tmp_path / "notes.txt"
+    text.write_text("hello\n", encoding="utf-8")
+    for path in (tmp_path / "none.jsonl", text, tmp_path):
+        done = RUNNER.invoke(app, [*command, str(path)])
+        assert done.exit_code in {1, 2}, done.output
+        assert "Traceback" not in done.output
+        assert not isinstance(done.exception, OSError | KeyError | ValueError)
+
+
+def test_report_never_overwrites_its_recording(recording: Path) -> None:
+    """The page cannot be written over what it is made of."""
+    before = recording.read_bytes()
+    done = RUNNER.invoke(app, ["report", str(recording), "-o", str(recording)])
+    assert done.exit_code == 2
+    assert recording.read_bytes() == before
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "nan", "1e9"])
+def test_a_speed_that_cannot_be_is_refused(recording: Path, speed: str) -> None:
+    """With the option's name and the way out."""
+    done = RUNNER.invoke(app, ["top", "--replay", str(recording), "--speed", speed])
+    assert done.exit_code == 2
+    assert "--speed" in done.output
