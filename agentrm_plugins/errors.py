@@ -14,7 +14,8 @@
     |       |-- AgentEnded               its agent, or a parent of it, was ended
     |       |-- CallTooLarge             it needs more than the endpoint's whole limit
     |       |-- BudgetExceeded           its agent's or tenant's budget is used up
-    |       `-- EndpointUnavailable      the endpoint's circuit breaker is open
+    |       |-- EndpointUnavailable      the endpoint's circuit breaker is open
+    |       `-- CoordinatorUnavailable   the fleet's server cannot be reached
     |-- the provider's fault
     |   `-- CallReaped                   the call held a lane and made no progress
     |-- the context's: nothing that was archived is lost by one
@@ -59,6 +60,7 @@ __all__ = [
     "ClosedError",
     "ConfigError",
     "ContextError",
+    "CoordinatorUnavailable",
     "EndpointUnavailable",
     "KernelBug",
     "QueueFull",
@@ -152,6 +154,18 @@ class BudgetExceeded(CallRefused):
 
 class EndpointUnavailable(CallRefused):
     """The endpoint's circuit breaker is open: calls to it fail fast until a probe succeeds."""
+
+
+class CoordinatorUnavailable(CallRefused):
+    """The server through which processes share limits cannot be reached.
+
+    Raised at the start, where it was never reached, and by calls if ``on_outage="refuse"``.
+    """
+
+    def __init__(
+        self, message: str, *, ticket: int = 0, agent: str = "", cause: str = "coordinator"
+    ) -> None:
+        super().__init__(message, ticket=ticket, agent=agent, cause=cause)
 
 
 class CallReaped(AgentRMError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from agentrm_plugins.config import Config, SchedulerConfig
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.fleet.joining import coordination_of, join
 from agentrm_plugins.hosts import Host, MonotonicClock
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.core import Core
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.config import (
         BreakerConfig,
         BudgetConfig,
+        Coordination,
         EndpointConfig,
         LaneGroup,
         LeaseConfig,
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
         ShareConfig,
         TenantConfig,
     )
+    from agentrm_plugins.fleet.exchanger import Exchanger
     from agentrm_plugins.hosts import Clock, EventStream
     from agentrm_plugins.telemetry.recording import Recorder, Recording
+    from agentrm_plugins.telemetry.story import Story
     from agentrm_plugins.types.calls import Priority, PriorityName
     from agentrm_plugins.types.provider import Provider
     from agentrm_plugins.types.statistics import Statistics
@@ -64,12 +68,20 @@ class AgentRM:
         clock: For tests: a `VirtualClock`. None is the machine's monotonic clock.
         record: The path of a file to which every event is written as a line of JSON, or a
             `Recording(path, ...)`. `agentrm_plugins.telemetry.read_events` reads it.
+        coordination: The Redis or Valkey through which processes share this configuration: a URL, a
+            synchronous client, or a `Coordination`. Lanes, limits and budgets are then the whole
+            fleet's. None is ``AGENTRM_COORDINATION`` of the environment; if there is none, or "",
+            this process is alone.
+        namespace: Who shares: all with the same name. None is ``AGENTRM_NAMESPACE``, or "default".
 
     All other arguments are the fields of `Config` and of its `SchedulerConfig`, under their names,
     for example ``lanes=8, order="fifo"``. None (of `endpoint_wait_timeout_s`: ...) is the default.
 
     Raises:
-        ConfigError: A field does not exist or has a value that it cannot have.
+        ConfigError: A field does not exist or has a value that it cannot have; or the server of
+            `coordination` refuses us.
+        CoordinatorUnavailable: That server was not reached, and nobody said how many processes
+            there are.
     """
 
     @suggesting
@@ -99,16 +111,24 @@ class AgentRM:
         endpoint_wait_timeout_s: float | EllipsisType | None = ...,
         adaptive: bool | None = None,
         agent_idle_s: float | None = None,
+        max_idle_agents: int | None = None,
         endpoints: Mapping[str, EndpointConfig] | None = None,
         breaker: BreakerConfig | None = None,
         budgets: Sequence[BudgetConfig] | None = None,
         shares: Sequence[ShareConfig] | None = None,
         prices: Mapping[str, Price] | None = None,
         providers: Sequence[Provider] | None = None,
+        coordination: Coordination | Any = None,
+        namespace: str | None = None,
         record: str | os.PathLike[str] | Recording | None = None,
     ) -> None:
         self.config = _configure(config, locals())
-        self._host = Host(self.config, clock or MonotonicClock())
+        shared = coordination_of(coordination, namespace)
+        self._fleet: Exchanger | None = None
+        if shared is None:
+            self._host = Host(self.config, clock or MonotonicClock())
+        else:
+            self._host, self._fleet = join(self.config, shared, clock)
         self._core = Core(self._host)
         self._recorder = None if record is None else self._recording(record)
 
@@ -232,12 +252,18 @@ class AgentRM:
 
     # -- looks ------------------------------------------------------------------------------
 
-    def statistics(self, *, agents: bool = True) -> Statistics:
+    def statistics(self, *, agents: bool | int = True) -> Statistics:
         """The state of the core, frozen.
 
         Args:
-            agents: Whether to list every agent; leave them out where there are very many.
+            agents: Whether to list every agent, or how many of the busiest: those that run and
+                wait, then those that called last. Where there are very many, give a number.
+
+        Raises:
+            ConfigError: A negative number of agents.
         """
+        if not isinstance(agents, bool):
+            check_whole("agents", agents, 0)
         host = self._host
         host.tick()  # so that what is seen is how things are now
 
@@ -257,9 +283,15 @@ class AgentRM:
         check_whole("capacity", capacity, 1, of="events")
         return self._host.subscribe(capacity)
 
-    def story(self, ticket: int) -> list[Any]:
-        """What has lately happened to one call, the oldest first."""
-        return self._host.read(lambda kernel: kernel.story(ticket))
+    def story(self, ticket: int) -> Story:
+        """What has lately happened to one call, and why it waited, the oldest first.
+
+        Print it, or iterate over it for the events. The core remembers its last 4,096 events;
+        a recording remembers all.
+        """
+        from agentrm_plugins.telemetry.story import story_of
+
+        return story_of(self._host.read(lambda kernel: kernel.history()), ticket)
 
     # -- end --------------------------------------------------------------------------------
 
@@ -282,6 +314,8 @@ class AgentRM:
             self._host.on_idle(idle.ring)
             idle.wait(drain_s)
         self._host.stop()
+        if self._fleet is not None:
+            self._fleet.close()
         if self._recorder is not None:
             self._recorder.join()
 
@@ -302,6 +336,8 @@ class AgentRM:
                 async with asyncio.timeout(drain_s):
                     await idle.wait()
         self._host.stop()
+        if self._fleet is not None:
+            await asyncio.to_thread(self._fleet.close)
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.join)
 

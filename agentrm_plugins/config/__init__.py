@@ -13,6 +13,7 @@ from agentrm_plugins.config.endpoints import (
     Price,
     ShareConfig,
 )
+from agentrm_plugins.config.fleet import Coordination
 from agentrm_plugins.config.scheduling import (
     Config,
     LaneGroup,
@@ -28,6 +29,7 @@ __all__ = [
     "BudgetConfig",
     "Config",
     "ContextConfig",
+    "Coordination",
     "EndpointConfig",
     "LaneGroup",
     "LeaseConfig",

@@ -250,7 +250,10 @@ class Config:
         budgets: How much agents and tenants may use.
         shares: How much of an endpoint's rate agents and tenants may take.
         prices: What models cost, by shell pattern over "host/model"; needed for budgets of cost.
-        agent_idle_s: Seconds after which an agent without a call is forgotten, its service with it.
+        agent_idle_s: Seconds after which an agent without a call is forgotten, its service with it;
+            what it received stays in the totals.
+        max_idle_agents: Agents without a call that are remembered; beyond it the one that has been
+            idle for longest is forgotten. Guessed: some ten megabytes of them.
         providers: Tables of what providers say, beside those that are built in and above them.
     """
 
@@ -265,6 +268,7 @@ class Config:
     endpoint_wait_timeout_s: float | None = 120.0
     adaptive: bool = True
     agent_idle_s: float = 3600.0
+    max_idle_agents: int = 20_000
     endpoints: Mapping[str, EndpointConfig] = field(default_factory=lambda: MappingProxyType({}))
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
     budgets: tuple[BudgetConfig, ...] = ()
@@ -281,6 +285,7 @@ class Config:
         check_seconds("endpoint_wait_timeout_s", self.endpoint_wait_timeout_s, zero=True)
         check_instance("adaptive", self.adaptive, bool, "give True or False")
         check_seconds("agent_idle_s", self.agent_idle_s, none=False)
+        check_whole("max_idle_agents", self.max_idle_agents, 0)
         kinds = (
             ("scheduler", SchedulerConfig),
             ("leases", LeaseConfig),

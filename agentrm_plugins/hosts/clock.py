@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.hosts.host import Host
 
-__all__ = ["Clock", "MonotonicClock", "VirtualClock"]
+__all__ = ["Clock", "MonotonicClock", "SleepAwareClock", "VirtualClock"]
 
 
 class Clock(Protocol):
@@ -33,6 +34,16 @@ class MonotonicClock:
 
     def attach(self, host: Host) -> None:
         """A host's own pump wakes it."""
+
+
+class SleepAwareClock(MonotonicClock):
+    """The machine's clock that goes on while it sleeps: what a lease with others goes by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        boot = getattr(time, "CLOCK_BOOTTIME", None)
+        if boot is not None:
+            self.now = partial(time.clock_gettime, boot)
 
 
 class VirtualClock:

@@ -17,7 +17,7 @@ from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
 from time import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
@@ -39,12 +39,25 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.effects import Effect
     from agentrm_plugins.types.events import Event
 
-__all__ = ["Host"]
+__all__ = ["Coordinator", "Host"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("agentrm")
 _ABANDONED = 1000  # names of agents that are remembered
 _HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
+
+
+class Coordinator(Protocol):
+    """Shares a host's limits with other processes."""
+
+    def ensure(self) -> None:
+        """A call comes: be at work. Must be quick."""
+
+    def notice(self, kernel: Kernel) -> None:
+        """Something happened in the kernel. Runs inside, so it must be quick and must not feed."""
+
+    def after_fork(self) -> None:
+        """In the child: begin as somebody else."""
 
 
 class _Read:
@@ -74,10 +87,13 @@ class Host:
     Args:
         config: The configuration.
         clock: The clock that all of it goes by.
+        shared: Whether its limits are shared with other processes, by a `coordinator`.
     """
 
-    def __init__(self, config: Config, clock: Clock) -> None:
+    def __init__(self, config: Config, clock: Clock, *, shared: bool = False) -> None:
         self.config = config
+        self._shared = shared
+        self.coordinator: Coordinator | None = None
         self.clock = clock
         self._now = clock.now
         self._wall_offset_s = time() - clock.now()
@@ -95,7 +111,7 @@ class Host:
 
     def _reset(self) -> None:
         """A fresh kernel: at the beginning, and in the child after a fork."""
-        self.kernel = Kernel(self.config, self._now())
+        self.kernel = Kernel(self.config, self._now(), shared=self._shared)
         self.deadline_s = float("inf")
         self._inbox: deque[Event | _Read | _News] = deque()
         self._mutex = threading.RLock()
@@ -126,6 +142,8 @@ class Host:
         """
         if self.closed:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
+        if self.coordinator is not None:
+            self.coordinator.ensure()
         number = next(self._numbers)
         lease = Lease(self, number, call, parent)
         lease.loop = _get_running_loop()
@@ -201,7 +219,7 @@ class Host:
         """A date has come."""
         self.feed(Tick())
 
-    def _drain(self, inbox: deque[Event | _Read | _News]) -> None:
+    def _drain(self, inbox: deque[Event | _Read | _News]) -> None:  # noqa: C901 - one piece
         kernel, now = self.kernel, self._now
         while inbox:
             event = inbox.popleft()
@@ -221,6 +239,8 @@ class Host:
         if self._on_idle and not kernel.books.counters.running:
             while self._on_idle:
                 self._on_idle.popleft()()
+        if self.coordinator is not None:
+            self.coordinator.notice(kernel)
         deadline_s = kernel.next_deadline()
         if deadline_s != self.deadline_s:
             sooner = deadline_s < self.deadline_s
@@ -398,6 +418,8 @@ class Host:
         """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
         self._reset()
         self._streams = ()
+        if self.coordinator is not None:
+            self.coordinator.after_fork()
         for begin in self._forked:
             begin()
 

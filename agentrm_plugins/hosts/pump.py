@@ -9,7 +9,6 @@ with its own date, would wake the thread for each of them, and it costs more tha
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,7 @@ def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool
         if host is None:
             return
         state["at_s"] = _NEVER  # whoever sets a date from here on rings the bell
-        now_s = time.monotonic()
+        now_s = host.clock.now()
         at_s = host.deadline_s
         if at_s <= now_s:
             host.tick()

@@ -11,6 +11,7 @@ from agentrm_plugins.errors import (
     CallRefused,
     CallTooLarge,
     ClosedError,
+    CoordinatorUnavailable,
     EndpointUnavailable,
     QueueFull,
     WaitTimeout,
@@ -35,6 +36,11 @@ def reaped_error(effect: Reaped, call: Call) -> CallReaped:
     who = f"call {effect.ticket} of agent {call.agent!r}"
     if effect.cause == "gave_way":
         message = f"an attempt of {who} made room for another one of the same call"
+    elif effect.cause == "lost":
+        message = (
+            f"{who} was given up after {effect.held_s:.1f} s: this process was cut off from its "
+            "fleet, which gave the lane to another process; try it again"
+        )
     else:
         why, name = _WHY[effect.cause]
         limit = f"{name}={effect.limit_s:g}" if effect.limit_s else name
@@ -108,6 +114,10 @@ _REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
     "endpoint_unavailable": (
         EndpointUnavailable,
         "was refused: its endpoint fails, and is left alone until a probe succeeds",
+    ),
+    "coordinator_unavailable": (
+        CoordinatorUnavailable,
+        "was refused: the fleet's server is out of reach; see to it, or use on_outage='share'",
     ),
     "agent_ended": (
         AgentEnded,

@@ -1,7 +1,8 @@
 """The agents and tenants that the kernel knows: whom it meets, and whom it forgets again.
 
-An agent is known from its first call on. One without any call for `agent_idle_s` is forgotten, yet
-not before its children, and a tenant with its last agent. Idle agents stand in the order in which
+An agent is known from its first call on. One without any call for `agent_idle_s` is forgotten, and
+the one idle for longest where there are more than `max_idle_agents`; yet not before its children,
+and a tenant with its last agent. Idle agents stand in the order in which
 they became idle, so looking for those to forget costs a look at one that stays.
 """
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Agents"]
 
 
+_KEPT = 64  # parents of others that are looked at in vain before a new agent comes
+
+
 class Agents:
     """Who has called.
 
@@ -32,6 +36,7 @@ class Agents:
         self._config = books.config
         self._scheduler = books.scheduler
         self._shares = books.shares
+        self._gauges = books.gauges
         self.accounts = books.accounts
         self.tenants = books.tenants
         self.idle: dict[tuple[str, str], None] = {}
@@ -114,20 +119,24 @@ class Agents:
 
     def _drop_idle(self, now_s: float) -> None:
         """Forget agents that have had no call for long; looked at whenever a new one comes."""
-        oldest_s = now_s - self._config.agent_idle_s
+        oldest_s, kept = now_s - self._config.agent_idle_s, 0
         while self.idle:
             key = next(iter(self.idle))
             account = self.accounts[key]
-            if account.idle_since_s > oldest_s:
+            if account.idle_since_s > oldest_s and len(self.idle) <= self._config.max_idle_agents:
                 return
             del self.idle[key]
             if account.children:  # They may have calls: whoever ends it must find them.
                 account.idle_since_s = now_s
                 self.idle[key] = None
+                kept += 1
+                if kept >= _KEPT:
+                    return
                 continue
             del self.accounts[key]
             self._scheduler.leave(account)
             self._orphan(account)
+            self._gauges.gone.add(account, now_s)
             tenant = account.tenant
             tenant.accounts -= 1
             if not tenant.accounts:

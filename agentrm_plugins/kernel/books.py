@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.counters import Counters
+from agentrm_plugins.kernel.gauges import Gauges
 from agentrm_plugins.kernel.orders import make_scheduler
 from agentrm_plugins.policy.lanes import LanePool
 from agentrm_plugins.policy.leases import Alarms
@@ -36,7 +37,8 @@ class Books:
     `tickets` are all calls that are not over, by number, `out` the effects of this step. `failing`
     are endpoints that everybody is to be turned away from, `left` the calls of which a nested one
     has ended; both are seen to in `Kernel.dispatch`. `hedges` are the second attempts that wait,
-    `at_work` the ticket that a step is being done to.
+    `at_work` the ticket that a step is being done to, `gauges` what only people read. `refusing`:
+    a fleet cannot be reached, and nobody is to go without it.
     """
 
     __slots__ = (
@@ -48,12 +50,14 @@ class Books:
         "counters",
         "endpoints",
         "failing",
+        "gauges",
         "hedges",
         "ledgers",
         "left",
         "now_s",
         "out",
         "pool",
+        "refusing",
         "scheduler",
         "seq",
         "shares",
@@ -75,7 +79,9 @@ class Books:
         self.tenants: dict[str, Tenant] = {}
         self.endpoints: dict[str, Endpoint] = {}
         self.counters = Counters()
+        self.gauges = Gauges(now_s)
         self.closed = False
+        self.refusing = False
         self.at_work = 0
         self.zombies = 0
         self.seq = 0

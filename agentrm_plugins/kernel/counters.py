@@ -14,6 +14,7 @@ class Counters:
 
     __slots__ = (
         "boosts",
+        "cost",
         "demotions",
         "failed",
         "granted",
@@ -45,6 +46,7 @@ class Counters:
         self.demotions = 0
         self.boosts = 0
         self.waited_s = 0.0
+        self.cost = 0.0
         self.zombie_lane_s = 0.0
         self.input_tokens = 0
         self.output_tokens = 0

@@ -151,6 +151,10 @@ def _tick(_event: ev.Tick) -> None:
     """There is nothing in it."""
 
 
+def _ours(_event: ev.Supply | ev.Recall) -> None:
+    """It is made by a coordinator, which has checked what it was told."""
+
+
 CHECKS: dict[type, Callable[[Any], None]] = {
     ev.Submit: _submit,
     ev.Withdraw: _withdraw,
@@ -162,5 +166,7 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     ev.EndAgent: _end_agent,
     ev.Close: _close,
     ev.Tick: _tick,
+    ev.Supply: _ours,
+    ev.Recall: _ours,
 }
 """Looks at an event of each kind; raises `ConfigError` for a value that a field cannot have."""

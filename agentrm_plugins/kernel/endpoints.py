@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, TypeVar
 from agentrm_plugins.config.endpoints import EndpointConfig
 from agentrm_plugins.policy.endpoint.breaker import BreakerState
 from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.verdicts import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agentrm_plugins.config import Config
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.clocks import Clocks
     from agentrm_plugins.kernel.ticket import Ticket
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Usage
     from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
-__all__ = ["Endpoints"]
+__all__ = ["Endpoints", "configured"]
 
 _UNKNOWN = EndpointConfig()
 T = TypeVar("T")
@@ -176,15 +178,9 @@ class Endpoints:
         endpoint = self.known.get(name)
         if endpoint is None:
             self._forget()
-            config = self._books.config
-            endpoint = self.known[name] = Endpoint(
-                name,
-                _fitting(config.endpoints, name) or _UNKNOWN,
-                self._books.now_s,
-                breaker=config.breaker,
-                first=config.lanes,
-                price=_fitting(config.prices, name),
-            )
+            kind = SharedEndpoint if self._books.pool.supplied else Endpoint
+            endpoint = configured(self._books.config, name, self._books.now_s, kind)
+            self.known[name] = endpoint
         return endpoint
 
     def tell(self, endpoint: Endpoint, ticket: Ticket | None = None) -> None:
@@ -208,6 +204,10 @@ class Endpoints:
                 if endpoint.is_down(now_s):
                     self._books.failing.append(endpoint)
 
+    def note_idle(self, endpoint: Endpoint) -> None:
+        """An endpoint that nobody calls was heard of."""
+        self._idle(endpoint)
+
     def _idle(self, endpoint: Endpoint) -> None:
         endpoint.idle_since_s = self._books.now_s
         self.idle.pop(endpoint.name, None)
@@ -230,6 +230,20 @@ class Endpoints:
                 other = self._books.tickets.get(number)
                 if other is not None and not other.late:
                     self._clocks.rearm(other)
+
+
+def configured(
+    config: Config, name: str, now_s: float, kind: type[Endpoint] = Endpoint
+) -> Endpoint:
+    """A new endpoint of that name, as the configuration has it."""
+    return kind(
+        name,
+        _fitting(config.endpoints, name) or _UNKNOWN,
+        now_s,
+        breaker=config.breaker,
+        first=config.lanes,
+        price=_fitting(config.prices, name),
+    )
 
 
 def _fitting(given: Mapping[str, T], name: str) -> T | None:

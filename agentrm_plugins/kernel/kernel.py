@@ -23,9 +23,11 @@ from agentrm_plugins.kernel.lifecycle import Lifecycle
 from agentrm_plugins.kernel.mending import Mending
 from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
+from agentrm_plugins.kernel.observe_agents import busiest
 from agentrm_plugins.kernel.reaper import Reaper
 from agentrm_plugins.kernel.requeue import Requeue
 from agentrm_plugins.kernel.steps import Steps
+from agentrm_plugins.kernel.supply import Supplies
 from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.kernel.wait_queue import WaitQueue
 from agentrm_plugins.kernel.waits import Waits
@@ -52,14 +54,22 @@ class Kernel:
         config: The configuration.
         now_s: The time at which it begins.
         scheduler: Another order than the configured one.
+        shared: Whether a fleet shares its limits: then it has nothing until it is given something.
 
     `books` are its state; the other attributes are its parts.
     """
 
     def __init__(
-        self, config: Config, now_s: float = 0.0, scheduler: Scheduler | None = None
+        self,
+        config: Config,
+        now_s: float = 0.0,
+        scheduler: Scheduler | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
         books = self.books = Books(config, now_s, scheduler)
+        if shared:
+            books.pool.supply(0, {})
         self.clocks = Clocks(books)
         self.agents = Agents(books)
         self.endpoints = Endpoints(books, self.clocks)
@@ -89,6 +99,7 @@ class Kernel:
             lending=self.lending,
             late=self.late,
         )
+        self._supplies = Supplies(books, self.steps, self.endpoints, self.queue, self._reaper)
         self._mending = Mending(
             *(books, self.clocks, self.agents, self.endpoints, self.queue, self.nested, self.late)
         )
@@ -105,6 +116,8 @@ class Kernel:
             ev.Requeue: self.requeue.requeue,
             ev.Observe: self._observe,
             ev.Tick: self._tick,
+            ev.Supply: self._supplies.supply,
+            ev.Recall: self._supplies.recall,
         }
 
     def handle(self, now_s: float, *events: ev.Event) -> list[fx.Effect]:
@@ -125,6 +138,8 @@ class Kernel:
         books.now_s = max(books.now_s, now_s)
         out = books.out = []
         error: Exception | None = None
+        if books.pool.lease_s <= books.now_s:
+            self._supplies.lapse()
         if self._deadline_s <= books.now_s:
             error = self._try(self._expire)
         for event in events:
@@ -142,6 +157,7 @@ class Kernel:
         if self.queue.count:
             deadline_s = min(deadline_s, books.scheduler.next_boost_s, self.queue.look_s)
         self._deadline_s = deadline_s
+        books.gauges.look(books.pool, books.now_s)
         if books.ledgers.crossed:
             self._tell_crossed()
         self._history.extend(out)
@@ -183,12 +199,14 @@ class Kernel:
         """When `handle` must be called again at the latest, in seconds; infinite for never."""
         return self._deadline_s
 
-    def statistics(self, *, agents: bool = True) -> Statistics:
+    def statistics(self, *, agents: bool | int = True) -> Statistics:
         """The state for people, frozen, as it was when something happened last.
 
-        Costs a look at each agent.
+        `agents` says how many of them are told of, the busiest first: a number, all or none.
         """
-        return observe(self.books, self.queue, agents=agents)
+        known = len(self.books.accounts)
+        most = (known if agents else 0) if isinstance(agents, bool) else min(agents, known)
+        return observe(self.books, self.queue, busiest(self.books, self.agents.idle, most))
 
     def validate(self) -> None:
         """Check every invariant.
@@ -201,6 +219,10 @@ class Kernel:
     def story(self, ticket: int) -> list[fx.Effect]:
         """What has lately happened to a ticket, the oldest first."""
         return [effect for effect in self._history if effect.ticket == ticket]
+
+    def history(self) -> list[fx.Effect]:
+        """What has lately happened, the oldest first."""
+        return list(self._history)
 
     def remember(self, told: list[fx.Effect]) -> None:
         """Let what happened beside the kernel stand in its history."""

@@ -163,7 +163,7 @@ class LaneLending:
         full = group.in_use >= group.capacity or pool.in_use >= pool.lanes
         if not (full or group.agent_full(account) or group.tenant_full(account.tenant)):
             return False  # It is no lane that it waits for.
-        if group.in_use >= group.capacity and group.busy:
+        if group.in_use >= group.capacity and pool.is_busy(group):
             return False
         seats = group.seats
         if group.agent_full(account) and any(s.busy for s in seats if s.account is account):
@@ -173,4 +173,4 @@ class LaneLending:
         ):
             return False
         lent = parent.rider is None  # It needs no further lane of the total.
-        return lent or pool.in_use < pool.lanes or not any(g.busy for g in pool.groups.values())
+        return lent or pool.in_use < pool.lanes or not pool.is_busy()

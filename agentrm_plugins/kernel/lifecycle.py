@@ -99,6 +99,8 @@ class Lifecycle:
     def _enter(self, ticket: Ticket, place_of: int | None) -> tuple[str, str] | None:
         """The call is known, with its place, its endpoint and its budget; or else why not."""
         books, call = self._books, ticket.call
+        if books.refusing:
+            return "coordinator_unavailable", ""
         if place_of is not None:
             self._requeue.take_place(ticket, place_of)
         if call.endpoint is not None:

@@ -66,6 +66,7 @@ class Mending:
                 with suppress(Exception):  # what is broken here already was what failed
                     step(ticket)
             ticket.state = State.GONE
+            ticket.held_by = ""
             self._recount(ticket)
             call, what = ticket.call, type(error).__name__
             where = call.tenant, call.group, call.endpoint
@@ -137,6 +138,7 @@ class Mending:
         tickets = books.tickets.values()
         counters.running = sum(one.state is State.RUNNING for one in tickets)
         books.zombies = sum(one.state is State.ZOMBIE for one in tickets)
+        books.gauges.recount(tickets, books.accounts.values())
         for group in queue.waiting:
             queue.waiting[group] = 0
         for one in tickets:

@@ -5,23 +5,27 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.kernel.observe_agents import agents_of, depths, waits_of
 from agentrm_plugins.kernel.ticket import State
+from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.statistics import (
-    AgentStatistics,
     EndpointStatistics,
+    ForgottenAgents,
     GroupStatistics,
+    PressureStatistics,
     RateStatistics,
     RunningCall,
+    Stalled,
     Statistics,
     TenantStatistics,
     TokenRates,
-    agent_key,
 )
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.wait_queue import WaitQueue
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+    from agentrm_plugins.policy.pressure import Stall
     from agentrm_plugins.types.accounts import Account
 
 __all__ = ["observe"]
@@ -29,31 +33,27 @@ __all__ = ["observe"]
 _PER_MIN = 60.0
 
 
-def observe(books: Books, queue: WaitQueue, *, agents: bool) -> Statistics:
-    """Freeze the state. Costs a look at each agent, and without `agents` at each that waits."""
-    counters, pool = books.counters, books.pool
-    depth = [0] * books.config.scheduler.num_queues
-    for account in books.accounts.values():
-        if account.waiting:
-            depth[books.scheduler.level(account, books.now_s)] += account.waiting
-    groups = {
-        name: GroupStatistics(
-            group.capacity, group.guaranteed, group.in_use, group.peak, queue.waiting[group]
-        )
-        for name, group in pool.groups.items()
-    }
+def observe(books: Books, queue: WaitQueue, agents: list[Account]) -> Statistics:
+    """Freeze the state. Costs a look at each of `agents`, and at who runs and waits."""
+    counters, pool, gauges = books.counters, books.pool, books.gauges
+    waits, grants = Histogram(), 0
+    for group in pool.groups.values():
+        grants += group.grants
+        if group.waits is not None:
+            waits.join(group.waits)
+    gone = gauges.gone
     return Statistics(
         at_s=books.now_s,
         order=str(books.config.scheduler.order),
-        queue_depth=tuple(depth),
+        queue_depth=depths(books),
         waiting=queue.count,
         running=counters.running,
         zombies=books.zombies,
         lanes=pool.lanes,
         lanes_in_use=pool.in_use,
         lanes_peak=pool.peak,
-        groups=groups,
-        agents=_agents(books) if agents else {},
+        groups=_groups(books, queue),
+        agents=agents_of(books, agents),
         tenants=_tenants(books),
         endpoints=_endpoints(books, queue),
         submitted=counters.submitted,
@@ -70,7 +70,32 @@ def observe(books: Books, queue: WaitQueue, *, agents: bool) -> Statistics:
         tokens_per_s=TokenRates(*counters.token_rate.per_s(books.now_s)),
         oldest_waiting_s=_oldest_s(books),
         calls=_running(books),
+        waits=waits_of(waits, grants, shown=True),
+        pressure=PressureStatistics(
+            _stalled(gauges.lanes, books.now_s), _stalled(gauges.rate, books.now_s)
+        ),
+        agents_known=len(books.accounts),
+        forgotten=ForgottenAgents(
+            *(gone.agents, gone.calls, gone.refused, gone.service_s, gone.waited_s),
+            *(gone.input_tokens, gone.output_tokens, gone.cost),
+        ),
+        cost=counters.cost,
     )
+
+
+def _groups(books: Books, queue: WaitQueue) -> dict[str, GroupStatistics]:
+    return {
+        name: GroupStatistics(
+            *(group.capacity, group.guaranteed, group.in_use, group.peak, queue.waiting[group]),
+            waits_of(group.waits, group.grants, shown=True),
+            TokenRates(*group.recent.per_s(books.now_s)),
+        )
+        for name, group in books.pool.groups.items()
+    }
+
+
+def _stalled(stall: Stall, now_s: float) -> Stalled:
+    return Stalled(*stall.shares(now_s), stall.waited_s(now_s))
 
 
 def _oldest_s(books: Books) -> float:
@@ -83,7 +108,7 @@ def _oldest_s(books: Books) -> float:
 
 def _running(books: Books) -> tuple[RunningCall, ...]:
     now_s = books.now_s
-    running = [ticket for ticket in books.tickets.values() if ticket.state is State.RUNNING]
+    running = list(books.gauges.running.values())
     running.sort(key=lambda ticket: (ticket.granted_s, ticket.number))
     return tuple(
         RunningCall(
@@ -104,32 +129,6 @@ def _running(books: Books) -> tuple[RunningCall, ...]:
     )
 
 
-def _agents(books: Books) -> dict[str, AgentStatistics]:
-    return {
-        agent_key(account.tenant.name, account.name): _agent(books, account)
-        for account in books.accounts.values()
-    }
-
-
-def _agent(books: Books, account: Account) -> AgentStatistics:
-    return AgentStatistics(
-        tenant=account.tenant.name,
-        parent=account.parent,
-        level=books.scheduler.level(account, books.now_s),
-        waiting=account.waiting,
-        running=account.running,
-        calls=account.calls,
-        refused=account.refused,
-        zombies=account.zombies,
-        service_s=account.service_s(books.now_s),
-        waited_s=account.waited_s,
-        tokens=account.tokens,
-        input_tokens=account.input_tokens,
-        output_tokens=account.output_tokens,
-        tokens_per_s=account.lately.per_s(books.now_s),
-    )
-
-
 def _tenants(books: Books) -> dict[str, TenantStatistics]:
     return {
         name: TenantStatistics(
@@ -144,6 +143,11 @@ def _tenants(books: Books) -> dict[str, TenantStatistics]:
             input_tokens=tenant.input_tokens,
             output_tokens=tenant.output_tokens,
             tokens_per_s=tenant.lately.per_s(books.now_s),
+            token_rates=TokenRates(*tenant.recent.per_s(books.now_s)),
+            waits=waits_of(tenant.waits, tenant.grants),
+            cost=tenant.cost,
+            requeues=tenant.requeues,
+            limit_hits=tenant.limit_hits,
         )
         for name, tenant in books.tenants.items()
     }
@@ -177,6 +181,8 @@ def _endpoint(endpoint: Endpoint, waiting: int, now_s: float) -> EndpointStatist
         closed_for_s=max(0.0, endpoint.retry_after.closed_until_s - now_s),
         late_after_s=endpoint.times.usual("first" if endpoint.times.usual("first") else "response"),
         cost=endpoint.cost,
+        waits=waits_of(endpoint.waits, endpoint.sent_calls, shown=True),
+        token_rates=TokenRates(*endpoint.recent.per_s(now_s)),
     )
 
 
@@ -189,11 +195,12 @@ def _rate(endpoint: Endpoint, name: str, now_s: float) -> RateStatistics:
     meter = endpoint.meters[name]
     controller, bucket = meter.controller, meter.bucket
     limit = controller.limit_per_s
-    proximity, binds_in_s = 0.0, None
+    proximity, binds_in_s, used_per_s = 0.0, None, 0.0
     if bucket is not None:
         left = bucket.level(now_s)
         proximity = min(1.0, max(0.0, 1.0 - left / bucket.capacity))
-        drain_per_s = meter.used.per_s(now_s)[1] - bucket.rate_per_s
+        used_per_s = meter.used.per_s(now_s)[1]
+        drain_per_s = used_per_s - bucket.rate_per_s
         if drain_per_s > 0:
             binds_in_s = max(0.0, left) / drain_per_s
     return RateStatistics(
@@ -203,4 +210,5 @@ def _rate(endpoint: Endpoint, name: str, now_s: float) -> RateStatistics:
         proximity=proximity,
         binds_in_s=binds_in_s,
         cuts=controller.cuts,
+        used_per_min=used_per_s * _PER_MIN,
     )

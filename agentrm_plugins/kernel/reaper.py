@@ -97,6 +97,10 @@ class Reaper:
         self._end(ticket, "gave_way", 0.0, "")
         return True
 
+    def give_up(self, ticket: Ticket, cause: str) -> None:
+        """End a call whose lane was given to another process."""
+        self._end(ticket, cause, 0.0, "")
+
     def _reap(self, ticket: Ticket) -> None:
         """The call has passed a limit that was configured."""
         limits, call = ticket.terms, ticket.call
@@ -118,7 +122,7 @@ class Reaper:
         steps.vacate(ticket, until_s=ticket.progress_s)  # its silence was no service to its agent
         self._requeue.keep_place(ticket)
         books.ledgers.settle(ticket, None, books.now_s, hung=True)
-        self._endpoints.reaped(ticket, failed=cause != "gave_way")
+        self._endpoints.reaped(ticket, failed=cause not in {"gave_way", "lost"})
         if cause != "gave_way":
             self._late.ended(ticket, Outcome.ERROR, 0)
         else:

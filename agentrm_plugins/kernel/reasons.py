@@ -26,7 +26,7 @@ def begun(books: Books, ticket: Ticket, sleep_s: float, waiting: int) -> None:
             throttled(books, ticket, wait)
             return
     call, cause = ticket.call, _why_no_lane(books, ticket)
-    ticket.held_by = cause
+    books.gauges.hold(ticket, cause)
     level = books.scheduler.level(ticket.account, books.now_s)
     what = cause, level, waiting, call.tenant, call.group, call.endpoint
     books.out.append(fx.Queued(books.now_s, ticket.number, call.agent, *what))
@@ -34,7 +34,7 @@ def begun(books: Books, ticket: Ticket, sleep_s: float, waiting: int) -> None:
 
 def throttled(books: Books, ticket: Ticket, wait: Wait) -> None:
     """Something else than lanes holds the call up."""
-    ticket.held_by = wait.cause
+    books.gauges.hold(ticket, wait.cause)
     call, for_s = ticket.call, None if wait.seconds == inf else wait.seconds
     where = call.tenant, call.group, call.endpoint
     told = fx.Throttled(books.now_s, ticket.number, call.agent, wait.cause, for_s, *where)

@@ -13,6 +13,7 @@ from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.kernel.ticket import State, move
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
@@ -86,6 +87,9 @@ class Requeue:
         cost = cost_of(ticket, event.usage, event.verdict)
         steps.charge(ticket, cost)
         books.ledgers.charge(ticket, cost, now_s)
+        for owner in (ticket.account, ticket.account.tenant):
+            owner.requeues += 1
+            owner.limit_hits += event.verdict.kind is Kind.LIMIT
         ticket.beats = ticket.beaten_tokens = 0
         ticket.overtaken = 0.0
         ticket.visible = False

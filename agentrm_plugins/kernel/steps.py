@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.kernel.gauges import note_wait
 from agentrm_plugins.kernel.ticket import State, move
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
@@ -79,7 +80,9 @@ class Steps:
         books.at_work = ticket.number
         move(ticket, State.RUNNING)
         ticket.granted_s = now_s
-        ticket.held_by = ""
+        if ticket.held_by:
+            books.gauges.hold(ticket, "")
+        books.gauges.running[ticket.number] = ticket
         counters.granted += 1
         counters.running += 1
         waited_s = now_s - ticket.queued_s
@@ -88,7 +91,15 @@ class Steps:
             account.waited_s += waited_s
             account.tenant.waited_s += waited_s
             counters.waited_s += waited_s
+            note_wait(account, waited_s)
+            note_wait(account.tenant, waited_s)
+            note_wait(ticket.group, waited_s)
+            if ticket.endpoint is not None:
+                note_wait(ticket.endpoint, waited_s)
         group = ticket.group
+        account.grants += 1
+        account.tenant.grants += 1
+        group.grants += 1
         if group.per_agent is not None:
             self._queue.seated(account, group)
         if ticket.parent is not None:
@@ -114,6 +125,8 @@ class Steps:
         books.at_work = ticket.number
         move(ticket, State.GONE)
         waited_s = books.now_s - ticket.submitted_s
+        if ticket.held_by:
+            books.gauges.hold(ticket, "")
         account.refused += 1
         account.tenant.refused += 1
         books.counters.refused[cause] += 1
@@ -136,6 +149,7 @@ class Steps:
         pool = self._books.pool
         self._books.at_work = ticket.number
         self._books.counters.running -= 1
+        del self._books.gauges.running[ticket.number]
         if ticket.lent:
             ticket.lent = False
             pool.lend(ticket.group, -1)
@@ -161,6 +175,8 @@ class Steps:
         assert seat is not None  # noqa: S101 - every running ticket has one, or has lent it
         free = books.pool.leave(seat)
         ticket.seat = None
+        if books.pool.slice_s <= books.now_s and free:
+            books.pool.withhold(seat.group)
         if free and queue.count:
             queue.unseated(seat.account, seat.group, books.now_s)
             queue.reprice(seat.account.tenant)
@@ -171,6 +187,9 @@ class Steps:
         if endpoint is not None and endpoint.price is not None:
             spent = endpoint.price.cost(usage)
             endpoint.cost += spent
+            self._books.counters.cost += spent
+            ticket.account.cost += spent
+            ticket.account.tenant.cost += spent
         tokens = usage.input_tokens + usage.output_tokens
         if not tokens:
             return spent
@@ -181,6 +200,10 @@ class Steps:
             payer.input_tokens += usage.input_tokens
             payer.output_tokens += usage.output_tokens
             payer.lately.add(tokens, books.now_s)
+            payer.recent.add(tokens, books.now_s)
+        ticket.group.recent.add(tokens, books.now_s)
+        if endpoint is not None:
+            endpoint.recent.add(tokens, books.now_s)
         account.attained_s += tokens * self._token_service_s
         books.shares.charge(tenant, tokens, books.now_s)
         counters.input_tokens += usage.input_tokens

@@ -105,7 +105,7 @@ class WaitQueue:
             return ticket
         self._withhold(bid)
         self.turn += 1
-        bid.turn = self.turn
+        bid.turn, bid.turn_s = self.turn, now_s
         self._offer(bid, now_s)
         return ticket
 
@@ -132,6 +132,7 @@ class WaitQueue:
         self._enqueue(ticket, bid)
         if ticket.turn:
             bid.turn = min(bid.turn, ticket.turn)
+            bid.turn_s = 0.0  # it had its turn: what counts is when the call came
         self._offer(bid, now_s, first=kept)
 
     def sleep(self, ticket: Ticket) -> None:
@@ -271,6 +272,8 @@ class WaitQueue:
 
     def _count(self, ticket: Ticket) -> None:
         account = ticket.account
+        if not account.waiting:
+            self._books.gauges.waiting[account] = None
         account.waiting += 1
         account.tenant.waiting += 1
         self.waiting[ticket.group] += 1
@@ -279,6 +282,8 @@ class WaitQueue:
     def _uncount(self, ticket: Ticket) -> None:
         account = ticket.account
         account.waiting -= 1
+        if not account.waiting:
+            self._books.gauges.waiting.pop(account, None)
         account.tenant.waiting -= 1
         self.waiting[ticket.group] -= 1
         self.count -= 1

@@ -97,6 +97,11 @@ class Bucket:
         """The account was wrong by `difference`; positive: there is more."""
         self._set(min(self.capacity, self.level(now_s) + difference), now_s)
 
+    @property
+    def coming(self) -> tuple[float, float] | None:
+        """When a fixed window refills, and up to which level; None if none is expected."""
+        return None if self._refill_at_s == inf else (self._refill_at_s, self._refill_to)
+
     def expect_refill(self, at_s: float, level: float) -> None:
         """A fixed window: at `at_s` the level rises to `level` at once."""
         self._refill_at_s = at_s

@@ -16,11 +16,17 @@ calls that wait for each other, is counted in `extra` until that lane is free ag
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.types.accounts import Recent
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentrm_plugins.config import LaneGroup
     from agentrm_plugins.types.accounts import Account, Tenant
+    from agentrm_plugins.types.histogram import Histogram
 
 __all__ = ["Group", "LanePool", "Seat"]
 
@@ -33,6 +39,7 @@ class Group:
         "busy",
         "capacity",
         "extra",
+        "grants",
         "guaranteed",
         "in_use",
         "lent",
@@ -40,8 +47,11 @@ class Group:
         "peak",
         "per_agent",
         "per_tenant",
+        "recent",
         "seats",
+        "taken",
         "tenants",
+        "waits",
     )
 
     def __init__(self, config: LaneGroup) -> None:
@@ -55,6 +65,10 @@ class Group:
         self.extra = 0
         self.lent = 0
         self.peak = 0
+        self.taken = 0
+        self.grants = 0
+        self.waits: Histogram | None = None
+        self.recent = Recent()
         self.agents: dict[Account, int] = {}
         self.tenants: dict[Tenant, int] = {}
         self.seats: dict[Seat, None] = {}
@@ -111,6 +125,10 @@ class LanePool:
     Args:
         lanes: Lanes in all.
         groups: The lane groups.
+
+    Where a fleet shares its lanes it is `supplied`: what may be used changes, also below what is in
+    use. Until `lease_s` that holds, from `slice_s` on others wait for what becomes free, and
+    `busy_elsewhere` are calls at work in other processes, by group (None: nobody knows).
     """
 
     def __init__(self, lanes: int, groups: tuple[LaneGroup, ...]) -> None:
@@ -121,6 +139,39 @@ class LanePool:
         self.riders = 0
         self.peak = 0
         self.groups = {config.name: Group(config) for config in groups}
+        self.supplied = False
+        self.lease_s = self.slice_s = inf
+        self.withheld = 0
+        self.busy_elsewhere: Mapping[str, int] | None = {}
+
+    def supply(self, lanes: int, groups: Mapping[str, int]) -> None:
+        """From now on a fleet says how many lanes there are; so many are at first."""
+        self.supplied, self.lanes = True, lanes
+        for name, group in self.groups.items():
+            group.capacity = groups.get(name, 0)
+
+    def lapse(self) -> None:
+        """What was lent to this process is not its own any more: nothing idle may be used."""
+        self.lanes = min(self.lanes, self.in_use)
+        for group in self.groups.values():
+            group.capacity = min(group.capacity, group.in_use)
+        self.lease_s = inf
+
+    def withhold(self, group: Group) -> None:
+        """Others wait: the lane that has just become free is not used again here."""
+        self.withheld += 1
+        if self.lanes > self.in_use:
+            self.lanes -= 1
+        if group.capacity > group.in_use:
+            group.capacity -= 1
+
+    def is_busy(self, group: Group | None = None) -> bool:
+        """Whether somebody is at work on a lane (of the group), here or in another process."""
+        if self.busy_elsewhere is None:
+            return True
+        if group is None:
+            return any(g.busy for g in self.groups.values()) or any(self.busy_elsewhere.values())
+        return bool(group.busy or self.busy_elsewhere.get(f"g:{group.name}"))
 
     def free(self, group: Group) -> bool:
         """Whether a call of the group could start, ceilings aside."""
@@ -141,6 +192,7 @@ class LanePool:
         seat = Seat(group, account, slot)
         group.seats[seat] = None
         group.in_use += 1
+        group.taken += 1
         if group.in_use > group.capacity:
             seat.extra = True
             group.extra += 1
@@ -154,11 +206,13 @@ class LanePool:
 
     def may_lend(self, group: Group) -> bool:
         """Whether one more late call may lend its lane: at most half of the lanes, and one."""
-        return self.lent < max(1, self.lanes // 2) and group.lent < max(1, group.capacity // 2)
+        least = 0 if self.supplied else 1
+        lanes, capacity = self.lanes // 2, group.capacity // 2
+        return self.lent < max(least, lanes) and group.lent < max(least, capacity)
 
     def may_ride(self) -> bool:
         """Whether one more second attempt may ride on the lane of the first: half of the lanes."""
-        return self.riders < max(1, self.lanes // 2)
+        return self.riders < max(0 if self.supplied else 1, self.lanes // 2)
 
     def lend(self, group: Group, change: int) -> None:
         """A late call goes on without the lane that it had (1), or did (-1)."""

@@ -11,15 +11,18 @@ if TYPE_CHECKING:
     from agentrm_plugins.telemetry.page import LivePage, asgi_app, report_html, write_report
     from agentrm_plugins.telemetry.reading import Recorded, Sample, read_events
     from agentrm_plugins.telemetry.recording import Recording
+    from agentrm_plugins.telemetry.story import Story, story_of
 
 __all__ = [
     "LivePage",
     "Recorded",
     "Recording",
     "Sample",
+    "Story",
     "asgi_app",
     "read_events",
     "report_html",
+    "story_of",
     "write_report",
 ]
 
@@ -28,9 +31,11 @@ _WHERE = {
     "Recorded": "reading",
     "Recording": "recording",
     "Sample": "reading",
+    "Story": "story",
     "asgi_app": "page",
     "read_events": "reading",
     "report_html": "page",
+    "story_of": "story",
     "write_report": "page",
 }
 

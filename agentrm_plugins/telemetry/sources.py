@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from agentrm_plugins.errors import ConfigError
@@ -55,8 +55,8 @@ class Source(Protocol):
         """The time on the clock of the events, or None where only they tell it."""
         ...
 
-    def state(self) -> Any | None:
-        """What was so before the first event, as `Statistics`; None if that is not known."""
+    def state(self) -> Mapping[str, Any] | None:
+        """What was so before the first event: a `Statistics` as plain data, or None."""
         ...
 
     def close(self) -> None:
@@ -94,9 +94,12 @@ class CoreSource:
             return None
         return float(self._rm.statistics(agents=False).at_s)
 
-    def state(self) -> Any | None:
+    def state(self) -> Mapping[str, Any] | None:
         """What goes on already."""
-        return None if self._rm.closed else self._rm.statistics()
+        if self._rm.closed:
+            return None
+        found: dict[str, Any] = self._rm.statistics().to_dict()
+        return found
 
     def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
         """Do something about an agent.
@@ -201,7 +204,7 @@ class ReplaySource:
         behind = _at(self._next[0]) if self._next else self._first_s + self._played_s
         return min(self._first_s + self._played_s, behind)
 
-    def state(self) -> Any | None:
+    def state(self) -> Mapping[str, Any] | None:
         """A recording tells everything by its events."""
         return None
 

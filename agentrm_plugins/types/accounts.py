@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Priority
+    from agentrm_plugins.types.histogram import Histogram
 
-__all__ = ["Account", "Lately", "Tenant"]
+__all__ = ["Account", "Lately", "Recent", "Tenant"]
 
+_WINDOWS_S = (1.0, 10.0, 60.0)
+_BIN_S = 0.1
+_PRUNED = 64
 _HALF_LIFE_S = 30.0
 """Guessed: long enough to be read by a person, short enough to show a pause of a minute."""
 
@@ -44,6 +48,46 @@ class Lately:
         return weighed * log(2.0) / _HALF_LIFE_S
 
 
+class Recent:
+    """How much was used over the last 1, 10 and 60 seconds; nothing is kept before the first use.
+
+    Law: as `policy.rates`, in bins of a tenth of a second; an agent has as many bins as it had
+    calls, so that a hundred thousand of them stay small.
+    """
+
+    __slots__ = ("bins",)
+
+    def __init__(self) -> None:
+        self.bins: list[list[float]] | None = None
+
+    def add(self, amount: float, now_s: float) -> None:
+        """Count an amount now. Times never run backwards."""
+        bins, number = self.bins, now_s // _BIN_S
+        if bins is None:
+            self.bins = [[number, amount]]
+        elif bins[-1][0] == number:
+            bins[-1][1] += amount
+        else:
+            bins.append([number, amount])
+            if len(bins) > _PRUNED and bins[_PRUNED // 2][0] * _BIN_S < now_s - _WINDOWS_S[-1]:
+                del bins[: _PRUNED // 2]
+
+    def per_s(self, now_s: float) -> tuple[float, float, float]:
+        """Amounts per second over 1, 10 and 60 s. Changes nothing."""
+        if self.bins is None:
+            return 0.0, 0.0, 0.0
+        sums = [0.0] * len(_WINDOWS_S)
+        for number, amount in reversed(self.bins):
+            age_s = now_s - number * _BIN_S
+            if age_s > _WINDOWS_S[-1]:
+                break
+            for at, window_s in enumerate(_WINDOWS_S):
+                if age_s <= window_s:
+                    sums[at] += amount
+        one, ten, sixty = (total / window for total, window in zip(sums, _WINDOWS_S, strict=True))
+        return one, ten, sixty
+
+
 class Tenant:
     """One payer: its weight, what it holds now and what it has used.
 
@@ -54,18 +98,24 @@ class Tenant:
 
     __slots__ = (
         "accounts",
+        "cost",
+        "grants",
         "input_tokens",
         "lanes",
         "lately",
+        "limit_hits",
         "name",
         "number",
         "output_tokens",
+        "recent",
         "recent_tokens",
         "refused",
+        "requeues",
         "service_s",
         "tokens",
         "waited_s",
         "waiting",
+        "waits",
         "weight",
     )
 
@@ -79,6 +129,10 @@ class Tenant:
         self.recent_tokens = 0.0
         self.tokens = self.input_tokens = self.output_tokens = 0
         self.lately = Lately()
+        self.recent = Recent()
+        self.waits: Histogram | None = None
+        self.grants = self.requeues = self.limit_hits = 0
+        self.cost = 0.0
         self.service_s = 0.0
         self.waited_s = 0.0
         self.refused = 0
@@ -99,9 +153,11 @@ class Account:
         "bids",
         "calls",
         "children",
+        "cost",
         "counted_s",
         "ended_s",
         "epoch",
+        "grants",
         "hint",
         "idle_since_s",
         "input_tokens",
@@ -111,14 +167,17 @@ class Account:
         "learnt_s",
         "level",
         "level_base_s",
+        "limit_hits",
         "log_squares",
         "log_sum",
         "name",
         "output_tokens",
         "parent",
+        "recent",
         "recent_at_s",
         "recent_s",
         "refused",
+        "requeues",
         "rise_s",
         "running",
         "samples",
@@ -129,6 +188,7 @@ class Account:
         "tokens",
         "waited_s",
         "waiting",
+        "waits",
         "zombies",
     )
 
@@ -162,6 +222,10 @@ class Account:
         self.calls = 0
         self.tokens = self.input_tokens = self.output_tokens = 0
         self.lately = Lately()
+        self.recent = Recent()
+        self.waits: Histogram | None = None
+        self.grants = self.requeues = self.limit_hits = 0
+        self.cost = 0.0
         self.waited_s = 0.0
         self.refused = 0
         self.zombies = 0

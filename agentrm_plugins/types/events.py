@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from agentrm_plugins.types.calls import Call, Outcome, Usage
+from agentrm_plugins.types.fleet import Recall, Supply
 from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "Event",
     "Idle",
     "Observe",
+    "Recall",
     "Requeue",
     "Settle",
     "Submit",
+    "Supply",
     "Tick",
     "Withdraw",
 ]
@@ -128,4 +131,17 @@ class Close(NamedTuple):
     cause: str = "closed"
 
 
-Event = Submit | Withdraw | Beat | Idle | Settle | Requeue | Observe | EndAgent | Tick | Close
+Event = (
+    Submit
+    | Withdraw
+    | Beat
+    | Idle
+    | Settle
+    | Requeue
+    | Observe
+    | EndAgent
+    | Tick
+    | Close
+    | Supply
+    | Recall
+)

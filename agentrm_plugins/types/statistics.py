@@ -15,12 +15,17 @@ from typing import Any
 __all__ = [
     "AgentStatistics",
     "EndpointStatistics",
+    "ForgottenAgents",
     "GroupStatistics",
+    "PressureStatistics",
     "RateStatistics",
     "RunningCall",
+    "SessionStatistics",
+    "Stalled",
     "Statistics",
     "TenantStatistics",
     "TokenRates",
+    "WaitStatistics",
     "agent_key",
 ]
 
@@ -54,6 +59,87 @@ class TokenRates:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitStatistics:
+    """How long calls waited before they were granted, in seconds; each within 10 %.
+
+    Attributes:
+        calls: Grants that are counted, those that waited for no time among them.
+        sum_s: Seconds in all.
+        p50_s: The median.
+        p95_s: Of a hundred calls, five waited for longer.
+        p99_s: Of a hundred, one.
+        max_s: The longest.
+        buckets: Waits so far of at most so many seconds, by the bound as text; only bounds at which
+            something is counted. Left out (empty) for agents and tenants.
+    """
+
+    calls: int = 0
+    sum_s: float = 0.0
+    p50_s: float = 0.0
+    p95_s: float = 0.0
+    p99_s: float = 0.0
+    max_s: float = 0.0
+    buckets: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """Pressure of one resource: the share of time (0 to 1) in which a call waited for it.
+
+    Over the last 10, 60 and 300 seconds; `total_s` are the seconds since the core was made.
+    """
+
+    last_10_s: float = 0.0
+    last_60_s: float = 0.0
+    last_300_s: float = 0.0
+    total_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PressureStatistics:
+    """Pressure in the manner of Linux's PSI: for lanes, for endpoints' limits, for context."""
+
+    lanes: Stalled = field(default_factory=Stalled)
+    rate: Stalled = field(default_factory=Stalled)
+    context: Stalled = field(default_factory=Stalled)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatistics:
+    """One session's context: tokens by tier, and what was done to it.
+
+    `hot_tokens` are messages sent as they are, `warm_tokens` notes and recalled passages;
+    `archived` messages of `messages` are in the cold tier alone. `utilisation` is the share of the
+    budget that its last request used.
+    """
+
+    tenant: str
+    used_tokens: int
+    budget_tokens: int
+    utilisation: float
+    hot_tokens: int
+    warm_tokens: int
+    messages: int
+    archived: int
+    compactions: int
+    recalls: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenAgents:
+    """What agents had received that have been idle for so long that they are forgotten."""
+
+    agents: int = 0
+    calls: int = 0
+    refused: int = 0
+    service_s: float = 0.0
+    waited_s: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class GroupStatistics:
     """One lane group: its bounds, the lanes in use now, the most ever, and who waits for one."""
 
@@ -62,6 +148,8 @@ class GroupStatistics:
     in_use: int
     peak: int
     waiting: int
+    waits: WaitStatistics = field(default_factory=WaitStatistics)
+    token_rates: TokenRates = field(default_factory=lambda: TokenRates(0.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +157,9 @@ class AgentStatistics:
     """One agent: where it stands and what it received. Times in seconds.
 
     `tokens` is `input_tokens` and `output_tokens` together, `tokens_per_s` what was used lately:
-    what was used half a minute ago counts half.
+    what was used half a minute ago counts half. `service_s` is what it attained in all, and
+    `recent_service_s` what of it still counts for its level. `requeues` are attempts that failed
+    and went again, `limit_hits` those of them that a limit (429) refused.
     """
 
     tenant: str
@@ -86,13 +176,19 @@ class AgentStatistics:
     input_tokens: int
     output_tokens: int
     tokens_per_s: float
+    token_rates: TokenRates = field(default_factory=lambda: TokenRates(0.0, 0.0, 0.0))
+    waits: WaitStatistics = field(default_factory=WaitStatistics)
+    cost: float = 0.0
+    requeues: int = 0
+    limit_hits: int = 0
+    recent_service_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class TenantStatistics:
     """One tenant: its weight, its dominant share now, and what it received. Times in seconds.
 
-    Tokens and their rate as in `AgentStatistics`.
+    Tokens and all else as in `AgentStatistics`.
     """
 
     weight: float
@@ -106,6 +202,11 @@ class TenantStatistics:
     input_tokens: int
     output_tokens: int
     tokens_per_s: float
+    token_rates: TokenRates = field(default_factory=lambda: TokenRates(0.0, 0.0, 0.0))
+    waits: WaitStatistics = field(default_factory=WaitStatistics)
+    cost: float = 0.0
+    requeues: int = 0
+    limit_hits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +220,7 @@ class RateStatistics:
         proximity: Share of what may be used at once that is in use now; 0 (far) to 1 (it binds).
         binds_in_s: Seconds until it binds if use goes on as in the last 10 s; None: it will not.
         cuts: How often a refusal cut the rate.
+        used_per_min: What was used over the last 10 s, per minute; 0 while no limit is known.
     """
 
     allowed_per_min: float | None
@@ -127,6 +229,7 @@ class RateStatistics:
     proximity: float
     binds_in_s: float | None
     cuts: int
+    used_per_min: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +251,8 @@ class EndpointStatistics:
     closed_for_s: float
     late_after_s: float | None
     cost: float
+    waits: WaitStatistics = field(default_factory=WaitStatistics)
+    token_rates: TokenRates = field(default_factory=lambda: TokenRates(0.0, 0.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +312,14 @@ class Statistics:
         abandoned: Agents (by `agent_key`) that ended while something still went on for them, and
             how often: their client went away, or a call of theirs still waited. The newest
             thousand.
+        waits: How long granted calls had waited.
+        pressure: The share of time in which somebody waited for lanes, for limits, for context.
+        sessions: Each live session's context, by `agent_key` of its tenant and id; only of those
+            lifecycles that the core watches (`AgentRM.watch`, or an adapter's `context=`).
+        recalls: Times that archived passages came back, in those sessions.
+        agents_known: Agents that are remembered, of which `agents` may list some.
+        forgotten: What agents had received that were idle for too long.
+        cost: Of all calls, in the unit of the prices.
     """
 
     at_s: float
@@ -238,6 +351,13 @@ class Statistics:
     calls: tuple[RunningCall, ...] = ()
     events_dropped: int = 0
     abandoned: Mapping[str, int] = field(default_factory=dict)
+    waits: WaitStatistics = field(default_factory=WaitStatistics)
+    pressure: PressureStatistics = field(default_factory=PressureStatistics)
+    sessions: Mapping[str, SessionStatistics] = field(default_factory=dict)
+    recalls: int = 0
+    agents_known: int = 0
+    forgotten: ForgottenAgents = field(default_factory=ForgottenAgents)
+    cost: float = 0.0
 
     def agent(self, agent: str, *, tenant: str = "default") -> AgentStatistics:
         """One agent's part.

@@ -65,7 +65,7 @@ def test_a_typo_is_told_with_what_was_meant(door: str) -> None:
 def test_the_facade_names_every_setting() -> None:
     """`AgentRM` takes each field of `Config` and `SchedulerConfig` by its name."""
     names = {field.name for kind in (Config, SchedulerConfig) for field in fields_of(kind)}
-    beside = {"config", "clock", "record", "monitor"}
+    beside = {"config", "clock", "record", "monitor", "coordination", "namespace"}
     assert inspect.signature(AgentRM).parameters.keys() - beside == names
     with AgentRM(endpoint_wait_timeout_s=None) as rm:
         assert rm.config.endpoint_wait_timeout_s is None

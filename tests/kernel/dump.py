@@ -137,6 +137,8 @@ def load(config: Config, state: dict[str, Any]) -> Kernel:
     _tie(kernel, state)
     _load_room(kernel, state)
     load_first(kernel, state["congestion"])
+    books = kernel.books
+    books.gauges.recount(books.tickets.values(), books.accounts.values())
     kernel.handle(kernel.books.now_s)  # Nothing is due, but when something will be is to be known.
     return kernel
 

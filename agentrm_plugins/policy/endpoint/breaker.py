@@ -84,6 +84,18 @@ class Breaker:
         self._probe_s = -inf
         self.state = BreakerState.CLOSED
 
+    @property
+    def cool_down_s(self) -> float:
+        """For how long it stays open now."""
+        return self._cool_down_s
+
+    def show(self, state: BreakerState, now_s: float, until_s: float, cool_down_s: float) -> None:
+        """Stand as somebody else says, who counts for a whole fleet: open for `until_s` more."""
+        self.state = state
+        if state is not BreakerState.CLOSED:
+            self._cool_down_s = cool_down_s
+            self._opened_s = self._probe_s = now_s + until_s - cool_down_s
+
     def time_until(self, now_s: float) -> float:
         """Seconds until a call may go; 0 is now. With a probe under way: until it is overdue."""
         if self.state is BreakerState.CLOSED:

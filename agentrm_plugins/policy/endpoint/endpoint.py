@@ -36,6 +36,8 @@ from agentrm_plugins.policy.endpoint.meters import meters_of
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
+from agentrm_plugins.types.accounts import Recent
+from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
 
 if TYPE_CHECKING:
@@ -88,10 +90,12 @@ class Endpoint:
         "news",
         "outputs",
         "price",
+        "recent",
         "requeues",
         "retry_after",
         "sent_calls",
         "times",
+        "waits",
     )
 
     def __init__(
@@ -125,6 +129,8 @@ class Endpoint:
         self.failures = 0
         self.requeues = 0
         self.cost = 0.0
+        self.waits: Histogram | None = None
+        self.recent = Recent()
         self._answered_s = -inf
         self._told_s = -inf
         self._foreign_calls = 0

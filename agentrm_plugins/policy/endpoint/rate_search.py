@@ -297,6 +297,19 @@ class RateController:
         self._begin_interval(now_s)
         return True
 
+    def show(self, rate_per_s: float, limit_per_s: float | None, source: Source) -> None:
+        """Stand as somebody else says, who searches for a whole fleet."""
+        self.rate_per_s = rate_per_s
+        self._known_per_s = self._server_per_s = None
+        if limit_per_s is None:
+            return
+        if source is Source.PROBED:
+            self._known_per_s = limit_per_s
+            return
+        self._ceiling_per_s = limit_per_s
+        if source is Source.SERVER:
+            self._server_per_s = limit_per_s
+
     def forget(self, now_s: float) -> None:
         """What the server said of its limit was wrong: it is what the user says, or unknown."""
         told = inf if self._told_per_s is None else self._told_per_s

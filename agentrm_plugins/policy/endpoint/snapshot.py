@@ -73,7 +73,8 @@ _OBJECTS: dict[str, type[Any]] = {
     )
 }
 
-_KEPT = frozenset(("calls", "config", "name", "news", "price"))  # by whoever has the endpoint
+# By whoever has the endpoint; and the last two are for people, and begin afresh.
+_KEPT = frozenset(("calls", "config", "name", "news", "price", "recent", "waits"))
 
 
 def dump_endpoint(endpoint: Endpoint) -> dict[str, Any]:

@@ -15,7 +15,8 @@ __all__ = ["AgentQueue"]
 class AgentQueue:
     """One agent's waiting calls for one kind of lane, of which the first is on offer.
 
-    `turn` is its place among the agents: a new one each time its first call is granted.
+    `turn` is its place among the agents: a new one each time its first call is granted, which was
+    at `turn_s`; 0 before its first.
     `version` lets heaps drop stale entries; `level` and `slot` belong to the policy. The calls are
     chained by their `before` and `after`: any can leave at once, and one alone needs no container.
     """
@@ -30,6 +31,7 @@ class AgentQueue:
         "ready",
         "slot",
         "turn",
+        "turn_s",
         "version",
     )
 
@@ -37,6 +39,7 @@ class AgentQueue:
         self.account = account
         self.line = line
         self.turn = turn
+        self.turn_s = 0.0
         self.head: Any = None
         self._last: Any = None
         self.live = 0

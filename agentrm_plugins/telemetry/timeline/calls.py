@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heappush, heapreplace
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["OpenCall", "Slowest", "as_row"]
+from agentrm_plugins.telemetry.timeline.words import said
+
+__all__ = ["OpenCall", "Slowest", "Told", "as_row"]
 
 _STORY = 60  # lines of one call's story; what comes between the first and the last half is counted
+
+
+class Told(NamedTuple):
+    """An event as it came, and when; `name` is its kind's."""
+
+    second: float
+    name: str
+    fields: Mapping[str, Any]
+
+    def words(self) -> str:
+        """What it tells."""
+        return said(self.name, self.fields)
+
+    def who(self) -> str:
+        """Of whom it tells: an agent, an endpoint, or everybody."""
+        return str(self.fields.get("agent") or self.fields.get("endpoint") or "everybody")
 
 
 @dataclass(slots=True)
@@ -39,19 +58,19 @@ class OpenCall:
     reaped: bool = False
     beats: int = 0
     tokens: int = 0
-    story: list[tuple[float, str]] = field(default_factory=list)
+    story: list[Told] = field(default_factory=list)
     skipped: int = 0
 
-    def tell(self, second: float, text: str) -> None:
-        """One more line of its story."""
+    def tell(self, told: Told) -> None:
+        """One more line of its story; it is put into words when somebody reads it."""
         if len(self.story) >= _STORY:
             del self.story[_STORY // 2]
             self.skipped += 1
-        self.story.append((round(second, 3), text))
+        self.story.append(told)
 
     def lines(self) -> list[list[Any]]:
         """Its story as (second, text), with a line where some were left out."""
-        told: list[list[Any]] = [[second, text] for second, text in self.story]
+        told: list[list[Any]] = [[round(one.second, 3), one.words()] for one in self.story]
         if self.skipped:
             half = _STORY // 2
             told.insert(half, [told[half - 1][0], f"... {self.skipped} more ..."])
@@ -63,7 +82,7 @@ class Slowest:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._heap: list[tuple[float, int, dict[str, Any]]] = []
+        self._heap: list[tuple[float, int, float, str, OpenCall]] = []
         self._count = 0
 
     def add(self, call: OpenCall, end_s: float, kind: str) -> None:
@@ -73,13 +92,13 @@ class Slowest:
         if full and took_s <= self._heap[0][0]:
             return
         self._count += 1
-        entry = took_s, self._count, as_row(call, end_s, kind)
-        (heapreplace if full else heappush)(self._heap, entry)
+        (heapreplace if full else heappush)(self._heap, (took_s, self._count, end_s, kind, call))
 
     def rows(self, since_s: float = 0.0) -> list[dict[str, Any]]:
         """The slowest first, of those that ended after `since_s`."""
-        found = [row for _, _, row in self._heap if row["end"] >= since_s]
-        return sorted(found, key=lambda row: -row["took"])
+        found = [entry for entry in self._heap if entry[2] >= since_s]
+        found.sort(key=lambda entry: (-entry[0], entry[1]))
+        return [as_row(call, end_s, kind) for _, _, end_s, kind, call in found]
 
 
 def as_row(call: OpenCall, now_s: float, kind: str) -> dict[str, Any]:

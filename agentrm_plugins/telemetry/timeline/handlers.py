@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
-from agentrm_plugins.telemetry.timeline.calls import OpenCall
+from agentrm_plugins.telemetry.timeline.calls import OpenCall, Told
 from agentrm_plugins.telemetry.timeline.state import State
 from agentrm_plugins.telemetry.timeline.tallies import SessionRow, Waits
-from agentrm_plugins.telemetry.timeline.words import said, tokens_of
+from agentrm_plugins.telemetry.timeline.words import tokens_of
 from agentrm_plugins.types.statistics import agent_key
 
 __all__ = ["HANDLERS"]
@@ -90,11 +90,11 @@ def _settled(state: State, event: Fields) -> None:
         state.hit(call.endpoint)
     cause = _text(event, "cause") or "ok"
     state.end_attempt(call, "hang" if cause == "late" else cause, cause)
-    _end(state, call, "hang" if call.reaped else cause, said("Settled", event))
+    _end(state, call, "hang" if call.reaped else cause, Told(state.now_s, "Settled", event))
 
 
-def _end(state: State, call: OpenCall, kind: str, words: str) -> None:
-    call.tell(state.now_s, words)
+def _end(state: State, call: OpenCall, kind: str, last: Told) -> None:
+    call.tell(last)
     state.forget(call)
     state.slowest.add(call, state.now_s, kind)
 
@@ -103,7 +103,7 @@ def _refused(state: State, event: Fields) -> None:
     call = state.call(event)
     call.waited_s += _number(event, "waited_s")
     state.agents.of(call.key).refused += 1
-    _end(state, call, "refused", said("Refused", event))
+    _end(state, call, "refused", Told(state.now_s, "Refused", event))
 
 
 def _reaped(state: State, event: Fields) -> None:

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from agentrm_plugins.telemetry.timeline.calls import Told
 from agentrm_plugins.telemetry.timeline.handlers import HANDLERS
 from agentrm_plugins.telemetry.timeline.state import State
-from agentrm_plugins.telemetry.timeline.words import said
 
 __all__ = ["Timeline"]
 
@@ -68,50 +68,48 @@ class Timeline(State):
             self.move(at_s)
             self.press()
 
-    def adopt(self, seen: Any) -> None:
-        """Begin with what goes on already: a `Statistics`.
+    def adopt(self, seen: Mapping[str, Any]) -> None:
+        """Begin with what goes on already: a `Statistics` as plain data.
 
         Calls that hold a lane, levels of agents and rates of endpoints are known from it; calls
         that wait are made up when something happens to them.
         """
-        self.move(seen.at_s)
-        for key, agent in seen.agents.items():
+        self.move(float(seen["at_s"]))
+        for key, agent in (seen.get("agents") or {}).items():
             row = self.agents.of(key)
-            row.agent = key.partition("/")[2] or key
-            row.tenant, row.level, row.calls = agent.tenant, agent.level, agent.calls
-            row.served_s, row.waited_s = agent.service_s, agent.waited_s
-            row.tokens, row.zombies, row.refused = agent.tokens, agent.zombies, agent.refused
-        for running in seen.calls:
-            call = self.call({
-                "ticket": running.ticket, "agent": running.agent, "tenant": running.tenant,
-                "endpoint": running.endpoint,
-            })  # fmt: skip
-            call.begun_s = self.now_s - running.age_s - running.waited_s
-            self.enter(call, running.group, nested=False)
-            call.granted_s, call.waited_s = self.now_s - running.age_s, running.waited_s
-            call.attempt, call.label = running.attempt, running.label
-        for name, endpoint in seen.endpoints.items():
+            row.agent, row.tenant = key.partition("/")[2] or key, agent["tenant"]
+            row.level, row.calls, row.asked = agent["level"], agent["calls"], agent["calls"] + 1
+            row.served_s, row.waited_s = agent["service_s"], agent["waited_s"]
+            row.tokens, row.zombies = agent["tokens"], agent["zombies"]
+            row.refused = agent["refused"]
+        for running in seen.get("calls") or ():
+            call = self.call(running)
+            call.begun_s = self.now_s - running["age_s"] - running["waited_s"]
+            self.enter(call, running["group"], nested=False)
+            call.granted_s, call.waited_s = self.now_s - running["age_s"], running["waited_s"]
+            call.attempt, call.label = running["attempt"], running["label"]
+        for name, endpoint in (seen.get("endpoints") or {}).items():
             self._adopt_rates(name, endpoint)
 
-    def _adopt_rates(self, name: str, endpoint: Any) -> None:
+    def _adopt_rates(self, name: str, endpoint: Mapping[str, Any]) -> None:
         row = self.endpoint(name)
         if row is None:
             return
-        row.breaker, row.cost = endpoint.breaker, endpoint.cost
-        row.sent, row.limit_hits = endpoint.sent, endpoint.limit_hits
-        for resource, rate in endpoint.rates.items():
-            if rate.allowed_per_min is not None:
-                limit = None if rate.limit_per_min is None else rate.limit_per_min / 60.0
-                row.limits[resource] = rate.allowed_per_min / 60.0, limit, rate.source
-                self.rate(name, resource, "allowed", rate.allowed_per_min / 60.0)
+        row.breaker, row.cost = endpoint["breaker"], endpoint["cost"]
+        row.sent, row.limit_hits = endpoint["sent"], endpoint["limit_hits"]
+        for resource, rate in endpoint["rates"].items():
+            if rate["allowed_per_min"] is not None:
+                per_s, limit = rate["allowed_per_min"] / 60.0, rate["limit_per_min"]
+                row.limits[resource] = per_s, limit and limit / 60.0, rate["source"]
+                self.rate(name, resource, "allowed", per_s)
                 if limit is not None:
-                    self.rate(name, resource, "limit", limit)
+                    self.rate(name, resource, "limit", limit / 60.0)
 
     def _tell(self, name: str, event: Mapping[str, Any]) -> None:
         ticket = event.get("ticket") or 0
         call = None if name in _ENDS else self.open.get(ticket)
+        told = Told(self.now_s, name, event)
         if call is not None and (name != "Beaten" or call.beats == 1):
-            call.tell(self.now_s, said(name, event))
+            call.tell(told)
         if name not in _QUIET:
-            who = str(event.get("agent") or event.get("endpoint") or "everybody")
-            self.news.append((self.now_s, who, said(name, event), ticket))
+            self.news.append(told)

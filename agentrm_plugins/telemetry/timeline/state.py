@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentrm_plugins.telemetry.timeline.bins import Bins, Named, Series, later, total
-from agentrm_plugins.telemetry.timeline.calls import OpenCall, Slowest
+from agentrm_plugins.telemetry.timeline.calls import OpenCall, Slowest, Told
 from agentrm_plugins.telemetry.timeline.spans import Rows, Span, Spans
 from agentrm_plugins.telemetry.timeline.tallies import (
     AgentRow,
@@ -69,7 +69,7 @@ class State:
         self.depth: list[int] = [0]
         self.held_back = 0
         self.counts: Counter[str] = Counter()
-        self.news: deque[tuple[float, str, str, int]] = deque(maxlen=_NEWS)
+        self.news: deque[Told] = deque(maxlen=_NEWS)
         self.begun_s: float | None = None
         self.begun_wall_s: float | None = None
         self.now_s = 0.0

@@ -225,9 +225,9 @@ class TopApp(App[None]):
             made.append(f"{row.breaker}\n\n", "dim" if row.breaker == "closed" else "#e0554c")
         made.append("Lately\n", "bold")
         left = max(3, height - 5 * min(most, len(rows)) - 1)
-        for _, who, what, _ in list(reversed(timeline.news))[:left]:
-            made.append(fitted(who, 16, tail=True) + " ", "dim")
-            made.append(f"{fitted(what, max(1, width - 17))}\n")
+        for told in list(reversed(timeline.news))[:left]:
+            made.append(fitted(told.who(), 16, tail=True) + " ", "dim")
+            made.append(f"{fitted(told.words(), max(1, width - 17))}\n")
         return made
 
     # -- keys ---------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ class TopApp(App[None]):
             head = f"call {row.ticket} of {row.agent}: {row.state}, attempt {row.attempt}"
             self.push_screen(Story(head, [("", row.lines())]))
         elif self._shown == len(TABLES) - 1:
-            call = self.timeline.open.get(row[3])
+            call = self.timeline.open.get(row.fields.get("ticket") or 0)
             if call is not None:
                 self.push_screen(Story(f"call {call.ticket} of {call.key}", [("", call.lines())]))
 

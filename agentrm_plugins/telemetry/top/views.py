@@ -231,9 +231,9 @@ _SESSIONS = (
 )
 
 _EVENTS = (
-    Column("at", 10, lambda e: e[0], lambda e: span_of(round(e[0], 2))),
-    Column("who", 24, lambda e: e[1], right=False),
-    Column("what", 0, lambda e: e[2], right=False),
+    Column("at", 10, lambda e: e.second, lambda e: span_of(round(e.second, 2))),
+    Column("who", 24, lambda e: e.who(), right=False, tail=True),
+    Column("what", 0, lambda e: e.words(), right=False),
 )
 
 TABLES = (
@@ -244,7 +244,7 @@ TABLES = (
           "No call named an endpoint."),
     Table("Sessions", _SESSIONS, lambda s: s.name, lambda t: list(t.sessions), lambda s: s.name,
           "No managed context was seen."),
-    Table("Events", _EVENTS, lambda e: e, lambda t: list(reversed(t.news)), lambda e: e[1],
+    Table("Events", _EVENTS, id, lambda t: list(reversed(t.news)), lambda e: e.who(),
           "Nothing out of the ordinary."),
 )  # fmt: skip
 

@@ -58,13 +58,17 @@
     font: { family: "inherit", size: 12, color: css("soft") }, showlegend: false,
     margin: { l: 52, r: 14, t: 8, b: 34 }, height: 260, dragmode: "zoom", hovermode: "closest",
     hoverlabel: { align: "left", bgcolor: css("hover"), font: { color: css("hover-ink") } },
-    legend: { orientation: "h", y: 1.12, x: 0, font: { size: 11.5 } },
+    legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: 0, font: { size: 11.5 } },
     ...more,
   });
+  const above = () => innerWidth < 600 ? 46 : 26; // the legend takes two lines on a phone
   const axis = (more) => ({ gridcolor: css("grid"), zerolinecolor: css("line"),
     linecolor: css("line"), automargin: true, ...more });
-  const time = () => axis({ ticksuffix: " s", range: span ? [...span] : [data.first,
-    Math.max(data.now, data.first + 1)], separatethousands: true });
+  // Times are seconds; axes are in seconds, minutes or hours, whichever reads best.
+  let unit = { of: 1, name: "s" };
+  const scaled = (list) => list.map((at) => at / unit.of);
+  const time = () => axis({ ticksuffix: ` ${unit.name}`, separatethousands: true,
+    range: scaled(span || [data.first, Math.max(data.now, data.first + 1)]) });
   const chart = (id, traces, made) => {
     const place = by(id);
     quiet = true;
@@ -95,7 +99,7 @@
     if (quiet || !TIMED.includes(id)) { return; }
     if (change["xaxis.autorange"]) { span = null; }
     else if (change["xaxis.range[0]"] !== undefined) {
-      span = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+      span = [change["xaxis.range[0]"] * unit.of, change["xaxis.range[1]"] * unit.of];
     } else { return; }
     charts();
   };
@@ -123,8 +127,8 @@
       const edge = edges[kind];
       return {
         type: "bar", orientation: "h", y: own.map((at) => spans.row[at]), name: kind,
-        base: own.map((at) => spans.begin[at]),
-        x: own.map((at) => spans.end[at] - spans.begin[at]),
+        base: scaled(own.map((at) => spans.begin[at])),
+        x: scaled(own.map((at) => spans.end[at] - spans.begin[at])),
         customdata: own.map(custom), hovertemplate: text, width: 0.84,
         marker: {
           color: own.map((at) => colour(agentOf(at))),
@@ -137,8 +141,8 @@
     const late = shown.filter((at) => spans.late[at] !== null);
     const tails = {
       type: "bar", orientation: "h", y: late.map((at) => spans.row[at]), hoverinfo: "skip",
-      base: late.map((at) => spans.late[at]), width: 0.84,
-      x: late.map((at) => spans.end[at] - spans.late[at]), customdata: late.map(custom),
+      base: scaled(late.map((at) => spans.late[at])), width: 0.84,
+      x: scaled(late.map((at) => spans.end[at] - spans.late[at])), customdata: late.map(custom),
       marker: { color: "rgba(0,0,0,0)", line: { width: 0 },
         pattern: { shape: "|", size: 4, solidity: 0.25, fgcolor: css("ink"), fgopacity: 0.6,
           fillmode: "overlay" } },
@@ -163,12 +167,12 @@
     full("depth");
     const tones = [css("blue"), css("green"), css("amber"), css("violet"), css("red")];
     chart("depth", levels.map((level, at) => ({
-      type: "scatter", mode: "lines", name: `level ${level}`, x: data.t, y: data.depth[level],
+      type: "scatter", mode: "lines", name: `level ${level}`, x: scaled(data.t), y: data.depth[level],
       stackgroup: "levels", line: { width: 0.5, shape: "hv", color: tones[at % tones.length] },
       fillcolor: tones[at % tones.length] + (dark() ? "b0" : "a0"),
-      hovertemplate: `level ${level}: %{y} waiting at %{x} s<extra></extra>`,
+      hovertemplate: `level ${level}: %{y} waiting at %{x:.4~g} ${unit.name}<extra></extra>`,
     })), layout({ xaxis: time(), yaxis: axis({ rangemode: "tozero", fixedrange: true }),
-      showlegend: true, margin: { l: 48, r: 14, t: 26, b: 34 } }));
+      showlegend: true, margin: { l: 48, r: 14, t: above(), b: 34 } }));
   };
 
   const rates = () => {
@@ -195,18 +199,18 @@
       { name: "used", y: rate.used, fill: "tozeroy", fillcolor: css("green") + "38",
         line: { color: css("green"), width: 1.2 } },
     ].filter((line) => line.y.some((value) => value !== null)).map((line) => ({
-      type: "scatter", mode: "lines", x: data.t, ...line,
-      hovertemplate: `${line.name} %{y:.4~g}/min at %{x} s<extra></extra>` }));
+      type: "scatter", mode: "lines", x: scaled(data.t), ...line,
+      hovertemplate: `${line.name} %{y:.4~g}/min at %{x:.4~g} ${unit.name}<extra></extra>` }));
     if (marked.length) {
-      lines.push({ type: "scatter", mode: "markers", name: "429", x: marked.map((at) => data.t[at]),
+      lines.push({ type: "scatter", mode: "markers", name: "429", x: scaled(marked.map((at) => data.t[at])),
         y: marked.map((at) => rate.allowed[at] ?? rate.used[at]),
         customdata: marked.map((at) => hits[at]),
         marker: { symbol: "x", size: 8, color: css("red"), line: { width: 0 } },
-        hovertemplate: "%{customdata} answers 429 at %{x} s<extra></extra>" });
+        hovertemplate: `%{customdata} answers 429 at %{x:.4~g} ${unit.name}<extra></extra>` });
     }
     chart("rates", lines, layout({ xaxis: time(), showlegend: true,
       yaxis: axis({ rangemode: "tozero", fixedrange: true }),
-      margin: { l: 56, r: 14, t: 26, b: 34 } }));
+      margin: { l: 56, r: 14, t: above(), b: 34 } }));
   };
 
   const waits = () => {
@@ -232,7 +236,7 @@
 
   const tiers = (parts) => {
     const all = data.sessions.filter((row) => fits(row.name, parts));
-    const rows = all.sort((a, b) => b.hot + b.warm - a.hot - a.warm).slice(0, 30);
+    const rows = all.sort((a, b) => b.hot + b.warm - a.hot - a.warm).slice(0, 14);
     if (!rows.length) {
       nothing("tiers", data.sessions.length ? "No session fits the filter."
         : "No managed context was seen.");
@@ -246,7 +250,7 @@
         row.compactions, row.recalls, row.window === null ? "-" : number(row.window)]),
       hovertemplate: `<b>%{customdata[0]}</b><br>${key} %{x} tokens<br>window %{customdata[3]}, ` +
         "compacted %{customdata[1]}, recalled %{customdata[2]} times<extra></extra>" });
-    const height = Math.max(260, 17 * rows.length + 70);
+    const height = Math.max(260, 17 * rows.length + 60);
     by("tiers").style.height = `${height}px`;
     chart("tiers", [tier("hot", "red"), tier("warm", "amber"), tier("cold", "blue")], layout({
       barmode: "stack", bargap: 0.25, height, showlegend: true,
@@ -395,7 +399,9 @@
 
   // -- all of it -----------------------------------------------------------------------------
   const charts = () => {
-    const parts = wanted();
+    const parts = wanted(), seen = span ? span[1] - span[0] : data.now - data.first;
+    unit = seen > 7200 ? { of: 3600, name: "h" } : seen > 600 ? { of: 60, name: "min" }
+      : { of: 1, name: "s" };
     lanes(parts); depth(); rates(); waits(); tiers(parts);
   };
   const draw = () => {
@@ -448,7 +454,7 @@
   };
   const listen = () => {
     const source = new EventSource("events");
-    let newest = null, busy = false;
+    let newest = null, busy = false, lost = 0;
     const next = () => {
       if (newest === null || paused || document.hidden) { busy = false; return; }
       busy = true;
@@ -459,13 +465,21 @@
     };
     source.addEventListener("snapshot", (message) => {
       newest = message.data;
+      clearTimeout(lost);
       if (!paused) { state("live", "live"); }
       if (!busy) { next(); }
     });
-    source.addEventListener("end", () => { source.close(); state("the core has ended", "lost"); });
+    source.addEventListener("end", () => {
+      source.close();
+      clearTimeout(lost);
+      state("it has ended", "lost");
+    });
     source.addEventListener("error", () => {
-      state(source.readyState === EventSource.CLOSED ? "no longer allowed: open the page anew"
-        : "lost, tries again", "lost");
+      // The server ends each stream after a while, and the browser comes again at once.
+      const gone = source.readyState === EventSource.CLOSED;
+      clearTimeout(lost);
+      lost = setTimeout(() => state(gone ? "no longer allowed: open the page anew"
+        : "lost, tries again", "lost"), gone ? 0 : 3000);
     });
     by("pause").hidden = false;
     by("pause").addEventListener("click", () => {
@@ -479,5 +493,12 @@
   };
 
   const held = by("data");
-  if (held) { state("recording", ""); show(JSON.parse(held.textContent)); } else { listen(); }
+  if (held) {
+    const recorded = JSON.parse(held.textContent);
+    state(recorded.begun ? `recorded from ${new Date(1000 * recorded.begun).toLocaleString()}`
+      : "recording", "");
+    show(recorded);
+  } else {
+    listen();
+  }
 })();

@@ -1,0 +1,1 @@
+"""Many processes, one limit: who exchanges with the server, in a thread of its own."""

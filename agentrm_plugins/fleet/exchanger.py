@@ -1,0 +1,358 @@
+"""The coordinator of one process: a thread that exchanges with the server, and one that is woken.
+
+It is a member of the fleet on behalf of its host: what the kernel wants goes to the server, what
+the server gives goes into the kernel, as events. A forked child is another member, and joins with
+its first call. Neither thread keeps a core alive that nobody uses any more.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import socket
+import threading
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.fleet.link import Link, Unreachable, unreachable
+from agentrm_plugins.fleet.statistics import FleetStatistics
+from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.kernel.demand import demand
+from agentrm_plugins.kernel.endpoints import configured
+from agentrm_plugins.policy.endpoint.fold import fold
+from agentrm_plugins.policy.fleet.member import FleetMember
+from agentrm_plugins.policy.fleet.terms import Terms
+
+if TYPE_CHECKING:
+    from agentrm_plugins.config.fleet import Coordination
+    from agentrm_plugins.hosts.host import Host
+    from agentrm_plugins.kernel import Kernel
+    from agentrm_plugins.types.fleet import Demand
+
+__all__ = ["Exchanger"]
+
+_LOG = logging.getLogger("agentrm")
+_RETRY_S = 0.1  # guessed: pause after a failure
+_WAKE_S = 1.0
+_LEAVE_S = 1.0
+
+
+class Exchanger:
+    """Exchanges for one host.
+
+    Args:
+        host: Whose limits are shared; made with ``shared=True``.
+        coordination: With whom, and how.
+
+    Raises:
+        ConfigError: The server refuses us: password, permission, version, another release.
+        CoordinatorUnavailable: It was not reached, and nobody said how many processes there are.
+    """
+
+    def __init__(self, host: Host, coordination: Coordination) -> None:
+        self._host = host
+        self._coordination = coordination
+        self._link = Link(coordination)
+        self._begin()
+        self._first()
+        host.coordinator = self
+        self._start()
+        atexit.register(_at_exit, weakref.ref(self))
+
+    def _begin(self) -> None:
+        """A new member, which has exchanged nothing yet."""
+        config, asked = self._host.config, self._coordination
+        name = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        limits = {"l": config.lanes}
+        limits.update({f"g:{group.name}": group.capacity for group in config.groups})
+        guaranteed = {f"g:{group.name}": group.guaranteed for group in config.groups}
+        terms = Terms(
+            name,
+            limits,
+            {key: number for key, number in guaranteed.items() if number},
+            config.scheduler.boost_interval,
+            lease_s=asked.lease_s,
+            on_outage=asked.on_outage,
+            outage_share=asked.outage_share,
+            expected=asked.expected_processes or 1,
+        )
+        self.member = FleetMember(terms, self._host.clock.now())
+        self._bell = Bell()
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._started = False
+        self._closing = self._stopped = False
+        self._pending: dict[str, Any] | None = None
+        self._sent_s = 0.0
+        self._tries = 0
+        self._count = self._withheld = 0
+        self._error = ""
+        self._lowered: dict[str, float] = {}
+        self._slowest_s = 0.0
+
+    def _first(self) -> None:
+        """The first exchange, before anybody is let in."""
+        try:
+            self._link.look()
+            self._exchange()
+        except Unreachable as error:
+            if self._coordination.expected_processes is None:
+                self._link.close()
+                raise unreachable(self._link.shown, error) from None
+            _LOG.warning("the fleet's server was not reached: %s", error)
+            self._failed(error)
+        except ConfigError:
+            self._link.close()
+            raise
+        else:
+            _LOG.info(
+                "joined the fleet %r at %s: %d member(s), %d lanes for all of them",
+                *(self._link.namespace, self._link.shown, self.member.members),
+                self._host.config.lanes,
+            )
+
+    def _start(self) -> None:
+        self._started = True
+        reference = weakref.ref(self)
+        bell = self._bell
+        targets: list[tuple[Any, tuple[Any, ...], str]] = [
+            (_run, (reference, bell), "agentrm-fleet")
+        ]
+        if self._coordination.wake:
+            targets.append((_listen, (reference,), "agentrm-fleet-wake"))
+        for target, arguments, name in targets:
+            thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    # -- what the host says -----------------------------------------------------------------------
+
+    def ensure(self) -> None:
+        """A call comes: in a forked child the exchanges begin now."""
+        if not self._started:
+            with self._lock:
+                if not self._started:
+                    self._link.reset()
+                    self._start()
+
+    def notice(self, kernel: Kernel) -> None:
+        """Something happened: exchange soon, if somebody new waits or others wait for a lane."""
+        pool, count = kernel.books.pool, kernel.queue.count
+        more = count > self._count
+        self._count = count
+        if more or pool.withheld != self._withheld:
+            self._withheld = pool.withheld
+            self._bell.ring()
+        elif self.member.others and pool.lanes > pool.in_use:
+            self._bell.ring()
+
+    def after_fork(self) -> None:
+        """In the child: a member of its own, which joins with its first call."""
+        self._begin()
+
+    # -- exchanges --------------------------------------------------------------------------------
+
+    def step(self) -> float:
+        """Exchange, and say for how many seconds there is nothing to do at most."""
+        now = self._host.clock.now
+        try:
+            self._exchange()
+        except Unreachable as error:
+            self._failed(error)
+            return _RETRY_S
+        except ConfigError as error:  # a right that was taken away, say: an outage to its end
+            self._failed(error)
+            return 1.0
+        return max(0.0, self.member.next_s(now()) - now())
+
+    def _exchange(self) -> None:
+        host, member = self._host, self.member
+        now = host.clock.now
+        if self._pending is not None and now() > member.valid_until_s:
+            member.renew()
+            self._pending = None
+        if self._pending is None:
+            wanted = self._demand()
+            recall = member.plan(wanted, now())
+            if recall is not None:
+                host.feed(recall)
+                wanted = self._demand()
+            self._pending = member.request(wanted)
+            self._sent_s, self._tries = now(), 0
+        self._tries += 1
+        answer = self._link.exchange(self._pending)
+        back_s = now()
+        self._pending = None
+        self._slowest_s = max(self._slowest_s, back_s - self._sent_s)
+        if "stale" in answer:
+            return
+        alone = member.state == "alone"
+        supply = member.answered(answer, self._sent_s, back_s, again=self._tries > 1)
+        host.feed(supply)
+        self._error = ""
+        if alone:
+            _LOG.warning("the fleet %r is reached again", self._link.namespace)
+        if supply.lost:
+            _LOG.warning("lanes were given to others meanwhile: %s", dict(supply.lost))
+        self._warn_lowered()
+        self._fold()
+
+    def _demand(self) -> Demand:
+        found: Demand = self._host.read(demand)
+        return found
+
+    def _fold(self) -> None:
+        """It is this process's turn to fold what the fleet saw."""
+        member = self.member
+        while member.to_fold:
+            name, lent = member.to_fold.popitem()
+            now_s = self._host.clock.now() + member.offset_s
+            for state in dict.fromkeys((lent["state"], "")):
+                try:
+                    since_s = min(now_s, lent["since"] / 1000.0)
+                    fresh = configured(self._host.config, name, since_s)
+                    member.folds[name] = fold(fresh, {**lent, "state": state}, now_s * 1000.0)
+                    break
+                except Exception:  # noqa: BLE001 - a state of another release, or of a bug: begin anew
+                    _LOG.exception("what the fleet knows of %r could not be read", name)
+
+    def _warn_lowered(self) -> None:
+        lowered = self.member.lowered
+        if lowered != self._lowered:
+            self._lowered = lowered
+            for key, limit in lowered.items():
+                _LOG.warning(
+                    "another process of the fleet %r says %s=%g, this one %g: the lower one counts",
+                    *(self._link.namespace, _named(key), limit, self.member.terms.limits[key]),
+                )
+
+    def _failed(self, error: Exception) -> None:
+        member, now_s = self.member, self._host.clock.now()
+        alone = member.state == "alone"
+        if str(error) != self._error:
+            self._error = str(error)
+            _LOG.warning("an exchange with the fleet failed: %s", error)
+        supply = member.failed(self._demand(), now_s)
+        if supply is not None:
+            self._pending = None
+            self._host.feed(supply)
+            if not alone:
+                _LOG.error(
+                    "the fleet %r cannot be reached: on_outage=%r, as one of %d process(es)",
+                    *(self._link.namespace, member.terms.on_outage, member.members),
+                )
+
+    # -- looks and end ----------------------------------------------------------------------------
+
+    def statistics(self) -> FleetStatistics:
+        """How this process stands in the fleet."""
+        member, now_s = self.member, self._host.clock.now()
+        begun_s = member.valid_until_s - 0.9 * member.terms.lease_s
+        return FleetStatistics(
+            namespace=self._link.namespace,
+            member=member.terms.name,
+            state=member.state,
+            members=member.members,
+            lease_age_s=max(0.0, now_s - begun_s) if member.epoch else float("inf"),
+            lease_s=member.terms.lease_s,
+            lanes_held=member.held.get("l", 0),
+            others_wait=member.others or bool(member.waits),
+            exchanges=member.exchanges,
+            slowest_exchange_s=self._slowest_s,
+            fenced=member.fenced,
+            outages=member.outages,
+            lowered={_named(key): limit for key, limit in member.lowered.items()},
+            error=self._error,
+        )
+
+    def close(self) -> None:
+        """Give everything back, as soon as no call runs here any more."""
+        self._closing = True
+        self._bell.ring()
+        if not self._started:
+            return
+        idle = not self._host.kernel.books.counters.running
+        if idle and threading.current_thread() not in self._threads:
+            self._threads[0].join(_LEAVE_S + self._coordination.lease_s / 5)
+
+    def finish(self) -> bool:
+        """Leave, if that was asked for and nobody runs here. Whether the thread may end."""
+        if self._stopped:
+            return True
+        if not self._closing or self._host.kernel.books.counters.running:
+            return False
+        self._stopped = True
+        try:
+            if self.member.epoch:
+                self._link.exchange(self.member.leaving())
+        except (Unreachable, ConfigError) as error:
+            _LOG.debug("the fleet was not told that this process leaves: %s", error)
+        self._link.close()
+        return True
+
+    def pause_s(self) -> float:
+        """Seconds until the next exchange may be made."""
+        member = self.member
+        return max(0.0, member.exchanged_s + member.gap_s - self._host.clock.now())
+
+    def listen(self) -> float:
+        """Wait to be woken. Seconds to pause before the next time."""
+        if self._closing:
+            return -1.0
+        try:
+            if self._link.woken(self.member.terms.name, _WAKE_S):
+                self._bell.ring()
+        except Unreachable:
+            return _RETRY_S
+        return 0.0
+
+
+def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
+    pause = Bell()
+    wait_s = 0.0
+    while True:
+        bell.wait(max(0.0, wait_s))
+        own = reference()
+        if own is None or own.finish():
+            return
+        pause_s = own.pause_s()
+        if pause_s > 0:
+            del own
+            pause.wait(pause_s)
+            own = reference()
+            if own is None:
+                return
+        try:
+            wait_s = own.step()
+        except Exception:  # noqa: BLE001 - a bug of ours must not end the exchanges
+            _LOG.exception("an exchange with the fleet failed")
+            wait_s = 1.0
+        del own
+
+
+def _listen(reference: weakref.ref[Exchanger]) -> None:
+    pause = Bell()
+    while True:
+        own = reference()
+        if own is None:
+            return
+        pause_s = own.listen()
+        del own
+        if pause_s < 0:
+            return
+        if pause_s > 0:
+            pause.wait(pause_s)
+
+
+def _at_exit(reference: weakref.ref[Exchanger]) -> None:
+    own = reference()
+    if own is not None:
+        own.close()
+
+
+def _named(key: str) -> str:
+    """The name of a limit in the configuration."""
+    return "lanes" if key == "l" else f"capacity of group {key[2:]!r}"

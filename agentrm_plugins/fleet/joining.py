@@ -1,0 +1,52 @@
+"""Whether a core shares its limits, and with whom. What shares is imported only then."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins.config.fleet import Coordination
+from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.hosts.clock import SleepAwareClock
+from agentrm_plugins.hosts.host import Host
+
+if TYPE_CHECKING:
+    from agentrm_plugins.config import Config
+    from agentrm_plugins.fleet.exchanger import Exchanger
+    from agentrm_plugins.hosts.clock import Clock
+
+__all__ = ["coordination_of", "join"]
+
+
+def coordination_of(given: Any, namespace: str | None) -> Coordination | None:
+    """With whom limits are shared, from the arguments or the environment; None: with nobody."""
+    if isinstance(given, Coordination):
+        if namespace is not None:
+            raise ConfigError("namespace", namespace, "give it to Coordination(namespace=...)")
+        return given
+    server = os.environ.get("AGENTRM_COORDINATION", "") if given is None else given
+    if given is None and not server:
+        if namespace is not None:
+            raise ConfigError(
+                "namespace", namespace, "give coordination= too, or set AGENTRM_COORDINATION"
+            )
+        return None
+    name = os.environ.get("AGENTRM_NAMESPACE") or "default" if namespace is None else namespace
+    return Coordination(server, name)
+
+
+def join(config: Config, coordination: Coordination, clock: Clock | None) -> tuple[Host, Exchanger]:
+    """A host whose limits are shared, and who sees to that."""
+    from agentrm_plugins.fleet.exchanger import Exchanger
+
+    if clock is not None and not clock.real:
+        raise ConfigError(
+            "clock", type(clock).__name__, "a fleet's leases go by real time: leave the clock out"
+        )
+    for name in ("budgets", "shares"):
+        if getattr(config, name):
+            raise ConfigError(
+                name, "...", "a fleet does not share them yet: leave them out with coordination="
+            )
+    host = Host(config, clock or SleepAwareClock(), shared=True)
+    return host, Exchanger(host, coordination)

@@ -1,0 +1,259 @@
+"""The way to the server: a client, the script, and what its errors mean.
+
+The client's own retries are switched off: an exchange is sent again by its number, and what is
+sent late must not be sent for ever. Errors are told apart by the names of their classes, which
+redis-py and valkey-py share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from importlib import import_module
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from agentrm_plugins.errors import ConfigError, CoordinatorUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agentrm_plugins.config.fleet import Coordination
+
+__all__ = ["Link", "Unreachable"]
+
+_LOG = logging.getLogger("agentrm")
+_SCRIPT = files("agentrm_plugins.fleet").joinpath("sync.lua").read_text(encoding="utf-8")
+_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_PARTS = ("s", "m", "x", "h", "n", "o", "e", "r")
+_SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
+_OLDEST = (6, 0)
+_COMMANDS = (
+    "+eval +evalsha +blpop +lpush +exists +pexpire +time +hget +hset +hmget +hdel +hlen +hexists "
+    "+zadd +zrem +zrange +zrangebyscore +zcard +zrank"
+)
+
+
+class Unreachable(Exception):
+    """The server did not answer, or not as it should."""
+
+
+class Link:
+    """A way to one namespace on one server.
+
+    Args:
+        coordination: Where it is, and how it is called.
+
+    Raises:
+        ConfigError: The server cannot be understood, or the client library is missing.
+    """
+
+    def __init__(self, coordination: Coordination) -> None:
+        self._timeout_s = max(0.25, coordination.lease_s / 5)
+        self.namespace = coordination.namespace
+        self.shown = _shown(coordination.server)
+        self._server = coordination.server
+        self.prefix = f"{{arm:{coordination.namespace}}}:"
+        self._keys = [self.prefix + part for part in _PARTS]
+        self._client, self._waker = self._clients()
+
+    def _clients(self) -> tuple[Any, Any]:
+        """A client for exchanges, and one that waits to be woken."""
+        server = self._server
+        if not isinstance(server, str):
+            if not hasattr(server, "evalsha") or hasattr(server, "__aenter__"):
+                raise ConfigError(
+                    "coordination",
+                    type(server).__name__,
+                    "give a URL, or a synchronous client of redis-py or valkey-py",
+                )
+            return _own(server, self._timeout_s), _own(server, self._timeout_s + 2.0)
+        if urlsplit(server).scheme not in _SCHEMES:
+            raise ConfigError(
+                "coordination", self.shown, "use redis://, rediss:// or unix://, or give a client"
+            )
+        redis = _library()
+        url = server.replace("valkey", "redis", 1) if server.startswith("valkey") else server
+        try:
+            return tuple(
+                getattr(redis, "Redis", redis).from_url(
+                    url,
+                    socket_timeout=timeout_s,
+                    retry=_no_retry(redis),
+                    **({} if url.startswith("unix") else {"socket_connect_timeout": 1.0}),
+                )
+                for timeout_s in (self._timeout_s, self._timeout_s + 2.0)
+            )
+        except ValueError as error:
+            way = "give a URL as redis://user:password@host:6379/0"
+            raise ConfigError("coordination", self.shown, way) from error.__class__(way)
+
+    def reset(self) -> None:
+        """In the child after a fork: connections of its own."""
+        self._client, self._waker = self._clients()
+
+    # -- exchanges ----------------------------------------------------------------------------
+
+    def exchange(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Send an exchange.
+
+        Raises:
+            Unreachable: There was no answer, or one that is none.
+            ConfigError: The server refuses us, and will go on doing so.
+        """
+        text = json.dumps(asked, separators=(",", ":"))
+        arguments = (*self._keys, text, f"{self.prefix}w:", "")
+        try:
+            try:
+                answer = self._client.evalsha(_SHA, len(self._keys), *arguments)
+            except Exception as error:
+                if "NoScriptError" not in _names(error):
+                    raise
+                answer = self._client.eval(_SCRIPT, len(self._keys), *arguments)
+            told: dict[str, Any] = json.loads(answer)
+        except Exception as error:  # noqa: BLE001 - of whichever client, or JSON
+            self._explain(error)
+            raise Unreachable(f"{self.shown}: {type(error).__name__}: {error}") from None
+        if "protocol" in told:
+            raise ConfigError(
+                "namespace",
+                self.namespace,
+                f"its processes speak version {told['protocol']} of the exchange and this one "
+                f"version {asked['v']}; let the older ones end first, or use another namespace",
+            )
+        return told
+
+    def _explain(self, error: Exception) -> None:
+        """Raise what a user has to mend."""
+        names, text = _names(error), str(error)
+        if "NoPermissionError" in names or text.startswith("NOPERM") or "NOPERM" in text:
+            raise ConfigError(
+                "coordination",
+                self.shown,
+                "its user lacks a permission (NOPERM); give it: "
+                f"ACL SETUSER <name> '~{self.prefix}*' {_COMMANDS}",
+            ) from None
+        refused = (
+            "AuthenticationError",
+            "AuthorizationError",
+            "AuthenticationWrongNumberOfArgsError",
+        )
+        words = ("NOAUTH", "WRONGPASS", "invalid username-password", "invalid password")
+        if names & set(refused) or any(word in text for word in words):
+            raise ConfigError(
+                "coordination",
+                self.shown,
+                "the server wants another user or password; put them into the URL "
+                "(redis://user:password@host) or into the client",
+            ) from None
+        if "non deterministic" in text or "Unknown Redis command" in text:
+            raise ConfigError(
+                "coordination", self.shown, "the server is too old; use Redis 6, Valkey, or newer"
+            ) from None
+
+    def look(self) -> None:
+        """Look at the server's version and memory policy, if we may.
+
+        Raises:
+            ConfigError: It is too old.
+        """
+        try:
+            info = self._client.info()
+        except Exception:  # noqa: BLE001 - not permitted, or a cluster: then it is not looked at
+            return
+        version = str(info.get("redis_version", "")) if isinstance(info, dict) else ""
+        if version and version[0].isdigit():
+            numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+            if numbers < _OLDEST:
+                raise ConfigError(
+                    "coordination", self.shown, f"Redis {version} is too old; use 6 or newer"
+                )
+        policy = info.get("maxmemory_policy", "") if isinstance(info, dict) else ""
+        if info and info.get("maxmemory") and policy not in {"", "noeviction"}:
+            _LOG.warning(
+                "the fleet's server %s evicts keys (maxmemory-policy %s): use noeviction, or give "
+                "the fleet a server of its own; what is lost heals, with a pause",
+                *(self.shown, policy),
+            )
+
+    def woken(self, member: str, timeout_s: float) -> bool:
+        """Block until somebody wakes this member, at most so long.
+
+        Raises:
+            Unreachable: The server cannot be asked.
+        """
+        try:
+            return bool(self._waker.blpop([f"{self.prefix}w:{member}"], timeout=timeout_s))
+        except Exception as error:  # noqa: BLE001 - of whichever client
+            raise Unreachable(str(error)) from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        for client in (self._client, self._waker):
+            try:
+                client.close()
+            except Exception:  # noqa: BLE001 - they are given up anyway
+                _LOG.debug("a connection to the fleet's server did not close", exc_info=True)
+
+
+def _library() -> Any:
+    try:
+        import redis
+    except ImportError:
+        try:
+            valkey = import_module("valkey")
+        except ImportError:
+            raise ConfigError(
+                "coordination",
+                "a URL",
+                "install the client: pip install 'agentrm-plugins[redis]'",
+            ) from None
+        return valkey
+    return redis
+
+
+def _no_retry(library: Any) -> Any:
+    name = library.__name__
+    retry = import_module(f"{name}.retry").Retry
+    return retry(import_module(f"{name}.backoff").NoBackoff(), 0)
+
+
+def _own(client: Any, timeout_s: float) -> Any:
+    """A client like the user's with our timeouts, where that can be made; else the user's own."""
+    pool = getattr(client, "connection_pool", None)
+    kind = type(client).__module__.partition(".")[0]
+    if pool is None or type(pool).__name__ not in {"ConnectionPool", "BlockingConnectionPool"}:
+        return client
+    library = import_module(kind)
+    settings = {**pool.connection_kwargs, "socket_timeout": timeout_s, "retry": _no_retry(library)}
+    settings.pop("maint_notifications_config", None)
+    own = library.ConnectionPool(connection_class=pool.connection_class, **settings)
+    return type(client)(connection_pool=own)
+
+
+def _names(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def _shown(server: Any) -> str:
+    """The server for people: without user, password and options."""
+    if not isinstance(server, str):
+        return f"a {type(server).__name__}"
+    try:
+        parts = urlsplit(server)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "a URL that cannot be read"
+    path = parts.path if parts.scheme == "unix" or parts.path.strip("/").isdigit() else ""
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{path}"
+
+
+def unreachable(shown: str, error: Exception) -> CoordinatorUnavailable:
+    """The error of a start without a server."""
+    return CoordinatorUnavailable(
+        f"coordination={shown!r} was never reached ({error}); look at the URL and the server, or "
+        "say how many processes share the limits (Coordination(expected_processes=...)), so that "
+        "each may begin with its part"
+    )

@@ -1,0 +1,113 @@
+"""What a namespace knows of its members, as the script on the server keeps it.
+
+All of it is soft: each exchange carries a member's whole truth, so whatever is lost here heals
+within one exchange of each member. Times are milliseconds of the server's clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+__all__ = ["EndpointShare", "Fleet", "Member", "Need"]
+
+
+class Need(NamedTuple):
+    """What a member's first waiting call of one kind lacks."""
+
+    member: str
+    places: list[str]
+    endpoint: str | None
+    amounts: dict[str, float]
+
+
+class Member:
+    """One process.
+
+    `epoch` fences its older incarnations, `number` its last exchange, `answer` what that was told.
+    `held` are the places that it has (lanes in all, lanes of groups, places at endpoints), `busy`
+    its lanes at work by group, `hand` the amounts that it has of each endpoint and has not reported
+    as sent, `heads` the names under which its first waiting calls stand.
+    """
+
+    __slots__ = ("answer", "busy", "epoch", "hand", "heads", "held", "limits", "number")
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.number = 0
+        self.answer: dict[str, Any] = {}
+        self.held: dict[str, int] = {}
+        self.busy: dict[str, int] = {}
+        self.hand: dict[str, dict[str, float]] = {}
+        self.heads: list[str] = []
+        self.limits: dict[str, float] = {}
+
+
+class EndpointShare:
+    """One endpoint's buckets, and what is known of it.
+
+    `level` is what is in each bucket, `out` what members have in hand, `refill` what comes at once
+    at some time. `seen` sums up what members reported since the last fold, `lent` is what the
+    holder of the baton folds now. `told` is what every member is to know, with its `version`.
+    """
+
+    __slots__ = (
+        "at",
+        "baton",
+        "closed",
+        "cut",
+        "events",
+        "fold",
+        "folded",
+        "lent",
+        "lent_events",
+        "level",
+        "out",
+        "probe",
+        "refill",
+        "seen",
+        "state",
+        "told",
+        "version",
+    )
+
+    def __init__(self, told: dict[str, Any], now: float, *, full: bool) -> None:
+        self.told = told
+        caps: dict[str, float] = told["cap"]
+        self.level = {name: cap if full else 0.0 for name, cap in caps.items()}
+        self.out: dict[str, float] = {}
+        self.refill: dict[str, list[float]] = {}
+        self.at = now
+        self.closed = 0.0
+        self.cut = 0.0
+        self.probe = 0.0
+        self.seen: dict[str, Any] = {}
+        self.events: list[Any] = []
+        self.lent: dict[str, Any] = {}
+        self.lent_events: list[Any] = []
+        self.baton = 0.0
+        self.fold = 0
+        self.folded = now
+        self.state = ""
+        self.version = now
+
+
+class Fleet:
+    """One namespace, before anybody has joined it."""
+
+    def __init__(self) -> None:
+        self.born = 0.0
+        self.at = self.gap = 0.0  # of the last exchange, and of the first after a long silence
+        self.protocol = 0
+        self.epoch = 0
+        self.learning = self.lost = 0.0
+        self.grants = 0
+        self.relief = ""
+        self.used: dict[str, int] = {}
+        self.busy: dict[str, int] = {}
+        self.limits: dict[str, dict[str, int]] = {}
+        self.members: dict[str, Member] = {}
+        self.expiry: dict[str, float] = {}
+        self.heads: dict[str, float] = {}
+        self.needs: dict[str, Need] = {}
+        self.oldest: dict[str, float] = {}
+        self.endpoints: dict[str, EndpointShare] = {}

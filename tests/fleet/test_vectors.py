@@ -1,0 +1,213 @@
+"""The pure rules and the script on a real server answer alike, whatever members ask."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from agentrm_plugins.fleet import link
+from agentrm_plugins.policy.fleet.allot import allot
+from agentrm_plugins.policy.fleet.state import Fleet
+
+ENDPOINTS = ("api/one", "api/two")
+LANES = 5
+
+
+class Both:
+    """One namespace twice: in the twin, and on a server."""
+
+    def __init__(self, server, namespace):
+        self.twin = Fleet()
+        self.client = server.client()
+        self.prefix = f"{{arm:{namespace}}}:"
+        self.keys = [self.prefix + part for part in link._PARTS]
+        self.script = self.client.register_script(link._SCRIPT)
+
+    def ask(self, asked, now):
+        mine = allot(self.twin, json.loads(json.dumps(asked)), float(now))
+        theirs = json.loads(
+            self.script(keys=self.keys, args=[json.dumps(asked), self.prefix + "w:", str(now)])
+        )
+        woken = mine.pop("wake", [])
+        for member in woken:
+            assert self.client.delete(f"{self.prefix}w:{member}") == 1, "it was woken there as well"
+        assert not self.client.keys(f"{self.prefix}w:*"), "nobody else was woken there"
+        assert plain(theirs) == plain(mine)
+        self.check()
+        return mine
+
+    def check(self):
+        """No place and no amount is given twice."""
+        for key, used in self.twin.used.items():
+            assert used == sum(m.held.get(key, 0) for m in self.twin.members.values()), key
+        for name, share in self.twin.endpoints.items():
+            for resource, out in share.out.items():
+                held = sum(
+                    m.hand.get(name, {}).get(resource, 0.0) for m in self.twin.members.values()
+                )
+                assert out == pytest.approx(held, abs=1e-6)
+                if resource in share.told["cap"]:
+                    assert share.level[resource] + out <= share.told["cap"][resource] + 1e-6
+
+
+def plain(value):
+    """As the script's JSON has it: empty tables are {}, numbers have 14 digits."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value] or {}
+    if isinstance(value, float | int):
+        return float(f"{value:.10g}")
+    return value
+
+
+def told(rate=10.0, cap=100.0, **more):
+    limit = {"tokens": rate}
+    return {
+        "rate": {"tokens": rate, "requests": rate / 10},
+        "cap": {"tokens": cap, "requests": cap / 10},
+        "most": {},
+        "limit": limit,
+        "source": {"tokens": "told"},
+        "allowed": limit,
+        "breaker": ["closed", 0, 0],
+        **more,
+    }
+
+
+class Pretender:
+    """A member that asks for anything, and keeps its own books as a real one does."""
+
+    def __init__(self, name, chance):
+        self.name, self.chance = name, chance
+        self.epoch = self.number = 0
+        self.born = 0.0
+        self.use, self.held, self.hand = {}, {}, {}
+        self.fold = {}
+
+    def request(self, now):
+        chance = self.chance
+        self.number += 1
+        use = {}
+        for group in ("g:a", "g:b"):
+            most = min(self.held.get(group, 0), self.held.get("l", 0) - sum(use.values()))
+            if most > 0:
+                use[group] = chance.randint(0, most)
+        total = sum(use.values())
+        use = {key: number for key, number in {"l": total, **use}.items() if number}
+        keep = {k: chance.randint(use.get(k, 0), n) for k, n in self.held.items() if n}
+        endpoints = {}
+        for name in ENDPOINTS:
+            if self.hand.get(name) or chance.random() < 0.7:
+                endpoints[name] = self.endpoint(name, now)
+        asks = [self.ask(endpoints, now) for _ in range(chance.randint(0, 4))]
+        asks.sort(key=lambda ask: ask["s"])
+        if asks and chance.random() < 0.8:
+            asks.insert(0, {**asks[-1], "o": 1, "s": now - chance.randint(0, 5000)})
+        return {
+            "v": 1,
+            "m": self.name,
+            "e": self.epoch,
+            "born": self.born,
+            "n": self.number,
+            "ttl": 3000,
+            "boost": 5,
+            "limits": {"l": LANES + (self.name == "m3"), "g:a": 4, "g:b": 3},
+            "guaranteed": {"g:b": 1},
+            "use": use,
+            "keep": {key: number for key, number in keep.items() if number},
+            "busy": {key: number for key, number in use.items() if key != "l"},
+            "asks": asks,
+            "ahead": {} if asks else {"g:a": chance.randint(0, 2)},
+            "eps": endpoints,
+            "folds": {name: self.fold.pop(name) for name in list(self.fold) if name in endpoints},
+        }
+
+    def endpoint(self, name, now):
+        chance = self.chance
+        hand, give, sent = dict(self.hand.get(name, {})), {}, {}
+        for resource, amount in list(hand.items()):
+            spent = round(amount * chance.choice((0, 0, 0.5, 1, 1.2)), 3)
+            hand[resource] -= spent
+            sent[resource] = spent
+            if chance.random() < 0.5 and hand[resource]:
+                give[resource] = hand.pop(resource)
+        self.hand[name] = hand
+        seen = {"sent": sent, "n": len(sent), "ok": chance.randint(0, 2)} if sent else {}
+        events = []
+        if chance.random() < 0.05:
+            events = [{"kind": "limit", "at": now, "sent": now - 20, "again": 300}]
+        return {
+            "version": chance.choice((0, now)),
+            "hand": hand,
+            "give": give,
+            "seen": seen,
+            "events": events,
+            "told": told(concurrency=3) if name == "api/two" else told(),
+            "ahead": {"tokens": 20.0} if chance.random() < 0.3 else {},
+        }
+
+    def ask(self, endpoints, now):
+        chance = self.chance
+        group = chance.choice(("g:a", "g:a", "g:b"))
+        places = chance.choice((["l", group], ["l", group], [group], []))
+        ask = {"s": chance.randint(0, 2) * 1e14 + now - chance.randint(0, 3000), "k": [*places]}
+        if endpoints and chance.random() < 0.7:
+            name = chance.choice(sorted(endpoints))
+            ask["ep"], ask["a"] = name, {"tokens": chance.choice((1, 15, 60, 400)), "requests": 1}
+            if name == "api/two":
+                ask["k"].append(f"c:{name}")
+        return ask
+
+    def told(self, answer):
+        if "e" not in answer:
+            return
+        if answer.get("fresh"):
+            self.hand = {}
+        self.epoch, self.born, self.held = answer["e"], answer["born"], dict(answer["held"])
+        for name, given in dict(answer["eps"]).items():
+            hand = self.hand.setdefault(name, {})
+            for resource, amount in dict(given["add"]).items():
+                hand[resource] = hand.get(resource, 0.0) + amount
+            if "fold" in given:
+                self.fold[name] = self.folded(given["fold"], answer["now"])
+
+    def folded(self, lent, now):
+        chance = self.chance
+        state = chance.choice(("closed", "closed", "open"))
+        new = told(chance.choice((5.0, 10.0)), chance.choice((50.0, 100.0)))
+        return {
+            "id": lent["id"],
+            "at": now,
+            "state": "{}",
+            "told": {**new, "breaker": [state, now + 200, 400]},
+            "level": {"tokens": 30.0, "requests": 2.0},
+            "refill": chance.choice(({}, {"tokens": [now + 300, 40.0]})),
+            "closed": chance.choice((0, 0, now + 100)),
+        }
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_twin_and_script_answer_alike(server, namespace, seed):
+    """Joins, claims, lapses, asks, folds, refusals, relief and wake-ups, in any order."""
+    chance = random.Random(seed)
+    both, now = Both(server, namespace), 1_790_000_000_000
+    members = [Pretender(f"m{number}", chance) for number in range(4)]
+    last = None
+    for _ in range(120):
+        now += chance.choice((1, 5, 50, 300, 300, 1200, 4000 if seed % 3 == 0 else 100))
+        member = chance.choice(members)
+        if last is not None and chance.random() < 0.05:
+            assert both.ask(last[1], now) is not None  # sent again: answered again
+            continue
+        if chance.random() < 0.02:
+            both.ask({"v": 1, "m": member.name, "e": 1, "n": 0, "leave": 1, "ttl": 0}, now)
+            continue
+        if chance.random() < 0.03:
+            member.epoch = -1
+        asked = member.request(now)
+        answer = both.ask(asked, now)
+        member.told(answer)
+        last = member, asked

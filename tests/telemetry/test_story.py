@@ -1,0 +1,77 @@
+"""Why a call waited: `rm.story` and `agentrm story`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agentrm_plugins import AgentRM, Call, EndpointConfig
+from agentrm_plugins.cli.app import app
+from agentrm_plugins.hosts.clock import VirtualClock
+from agentrm_plugins.telemetry import Recording
+
+
+def recorded(file: Path) -> AgentRM:
+    """Call 2 waits 3 s for a lane, then some for the rate, then runs for 5 s."""
+    clock = VirtualClock()
+    rm = AgentRM(
+        lanes=1,
+        clock=clock,
+        endpoints={"h/*": EndpointConfig(rpm=6, burst_s=10)},
+        record=Recording(file, sample_s=None),
+    )
+    host = rm._core.host
+    first = host.submit(Call("ada", endpoint="h/m"))
+    second = host.submit(Call("bob", tenant="acme"))
+    third = host.submit(Call("cyd", endpoint="h/m"))
+    clock.advance(3)
+    first.settle()
+    clock.advance(5)
+    second.settle()
+    clock.advance(20)
+    third.settle()
+    return rm
+
+
+def test_a_story_divides_the_calls_time(tmp_path: Path) -> None:
+    """Each second of its life is accounted for: waiting for what, or running."""
+    with recorded(tmp_path / "e.jsonl") as rm:
+        lane, rate = rm.story(2), rm.story(3)
+    assert lane.spent_s == {"lanes": 3.0, "running": 5.0}
+    assert "all lanes are taken" in str(lane)
+    assert "Time: waiting for a lane 3 s, running 5 s." in str(lane)
+    assert "bob (acme)" in str(lane)
+    assert rate.spent_s == pytest.approx({"requests": 10.0, "running": 18.0})
+    assert "limit of requests is used up" in str(rate)
+    assert str(rm.story(99)) == "Nothing is known of call 99."
+
+
+def test_the_command_prints_the_story_of_a_recording(tmp_path: Path) -> None:
+    """As text, and as JSON with the same words."""
+    file = tmp_path / "events.jsonl"
+    recorded(file).close()
+    run = CliRunner().invoke(app, ["story", "2", "--events", str(file)])
+    assert run.exit_code == 0
+    assert "waiting for a lane 3 s, running 5 s" in run.output
+    run = CliRunner().invoke(app, ["story", "2", "-e", str(file), "--json"])
+    told = json.loads(run.output)
+    assert told["spent_s"] == {"lanes": 3.0, "running": 5.0}
+    assert [event["kind"] for event in told["events"]] == [
+        *("submitted", "queued", "granted", "settled"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["99"], "nothing is recorded of call 99"), (["2", "-e", "none.jsonl"], "no such file")],
+)
+def test_what_is_not_there_is_said(tmp_path: Path, arguments: list[str], message: str) -> None:
+    """A wrong number or path ends with an exit code and one line."""
+    file = tmp_path / "events.jsonl"
+    recorded(file).close()
+    run = CliRunner().invoke(app, ["story", "-e", str(file), *arguments])
+    assert run.exit_code == 1
+    assert message in run.output
