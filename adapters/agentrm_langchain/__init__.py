@@ -25,6 +25,7 @@ from agentrm_langchain.runs import ChainRun
 from agentrm_langchain.wrap import wrap_chat_model
 
 if TYPE_CHECKING:
+    from agentrm_langchain.embeddings import ManagedEmbeddings
     from agentrm_langchain.managing import manage
     from agentrm_langchain.middleware import AgentRMMiddleware
     from agentrm_langchain.nodes import pre_model_hook
@@ -36,6 +37,7 @@ __all__ = [
     "AgentRMChatModel",
     "AgentRMMiddleware",
     "ChainRun",
+    "ManagedEmbeddings",
     "chat_summariser",
     "extractive_summarizer",
     "manage",
@@ -47,6 +49,7 @@ __all__ = [
 # The middleware needs the package langchain, and the rest the context lifecycle: both only if used.
 _LATER = {
     "AgentRMMiddleware": "middleware",
+    "ManagedEmbeddings": "embeddings",
     "chat_summariser": "summaries",
     "extractive_summarizer": "summaries",
     "manage": "managing",

@@ -1,7 +1,7 @@
 """The cold tier on any LangGraph store: in memory, SQLite, Postgres, Redis.
 
-One session is a namespace ``(*root, tenant, session)``; below it stand "rows", "passages", "aside",
-"state", "owners" and "head".
+One session is a namespace ``(*root, tenant, session)``; below it stand "rows", "passages",
+"vectors", "aside", "state", "owners" and "head".
 
 A session has one owner at a time, as in the other stores. `BaseStore` has no compare-and-set, so
 each owner has an item of its own below "owners", of which the highest counts; a claim is read back,
@@ -17,21 +17,20 @@ and again when "head" tells that another process has written.
 from __future__ import annotations
 
 import base64
-import hashlib
 import threading
 import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchOp
 
+from agentrm_langgraph.index import Index, loaded, signed, token_of
 from agentrm_langgraph.items import Items
 from agentrm_plugins import (
     ConfigError,
-    MemoryStore,
     SessionBusy,
     SessionKey,
     StoreError,
@@ -89,7 +88,7 @@ class LangGraphColdStore:
         self._items = Items(store, tuple(namespace))
         self._live = live
         self._clock = clock
-        self._indexes: OrderedDict[SessionKey, _Index] = OrderedDict()
+        self._indexes: OrderedDict[SessionKey, Index] = OrderedDict()
         self._lock = threading.RLock()
 
     # -- messages ---------------------------------------------------------------------------
@@ -103,7 +102,7 @@ class LangGraphColdStore:
             names = dict(index.names)
             ops: list[PutOp] = []
             writer = fence or self.owned(key)
-            signed = _signed(writer.token, writer.owner)
+            writer_name = signed(writer.token, writer.owner)
             for row in rows:
                 there = known.get(row.seq)
                 if there == row.digest:
@@ -112,7 +111,7 @@ class LangGraphColdStore:
                     ops += self._set_aside(key, index, [s for s in known if s >= row.seq])
                     known = {s: digest for s, digest in known.items() if s < row.seq}
                 known[row.seq] = row.digest
-                names[row.seq] = f"{row.seq:010d}-{signed}"
+                names[row.seq] = f"{row.seq:010d}-{writer_name}"
                 ops.append(self._items.put(key, "rows", names[row.seq], asdict(row)))
             self._write(key, index, ops, fence)
             if ops:
@@ -124,7 +123,7 @@ class LangGraphColdStore:
         with self._index(key) as index:
             return self._rows(key, index, seqs)
 
-    def _rows(self, key: SessionKey, index: _Index, seqs: Sequence[int]) -> dict[int, Row]:
+    def _rows(self, key: SessionKey, index: Index, seqs: Sequence[int]) -> dict[int, Row]:
         place = self._items.place(key, "rows")
         names = [index.names[seq] for seq in seqs if seq in index.names]
         found = self._items.do([GetOp(place, name, refresh_ttl=False) for name in names])
@@ -145,13 +144,14 @@ class LangGraphColdStore:
             index.names = {at: name for at, name in index.names.items() if at < seq}
             index.found.rewind(key, seq)
 
-    def _set_aside(self, key: SessionKey, index: _Index, seqs: Sequence[int]) -> list[PutOp]:
+    def _set_aside(self, key: SessionKey, index: Index, seqs: Sequence[int]) -> list[PutOp]:
         when = uuid.uuid4().hex
         ops = []
         for seq, row in self._rows(key, index, seqs).items():
             ops.append(self._items.put(key, "aside", f"{when}-{seq:010d}", asdict(row)))
             ops.append(self._items.put(key, "rows", index.names[seq], None))
             ops.append(self._items.put(key, "passages", index.names[seq], None))
+            ops.append(self._items.put(key, "vectors", index.names[seq], None))
         return ops
 
     # -- owners -----------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class LangGraphColdStore:
             gone = [
                 self._items.put(key, "owners", item.key, None)
                 for item in self._items.all(key, "owners")
-                if _token(item.key) < before.token
+                if token_of(item.key) < before.token
             ]
             self._items.do([*gone, self._lease(key, has)])
             now = self.owned(key)
@@ -194,7 +194,7 @@ class LangGraphColdStore:
     def _lease(self, key: SessionKey, has: Owned) -> PutOp:
         value = {"owner": has.owner, "token": has.token, "until_s": has.until_s}
         value["notice"] = has.notice
-        return self._items.put(key, "owners", _signed(has.token, has.owner), value)
+        return self._items.put(key, "owners", signed(has.token, has.owner), value)
 
     def _check(self, key: SessionKey, fence: Fence) -> Owned:
         has = self.owned(key)
@@ -246,6 +246,39 @@ class LangGraphColdStore:
         with self._index(key) as index:
             return index.found.search(key, terms, limit, skip)
 
+    # -- vectors ----------------------------------------------------------------------------
+
+    def save_vectors(
+        self, key: SessionKey, model: str, made: Mapping[tuple[int, int], bytes]
+    ) -> None:
+        """Keep the vectors of passages, each replacing the one before."""
+        with self._index(key) as index:
+            fresh: dict[int, dict[str, str]] = {}
+            for (seq, start), vector in made.items():
+                if seq in index.names:
+                    written = base64.b64encode(vector).decode("ascii")
+                    fresh.setdefault(seq, {})[str(start)] = written
+            place = self._items.place(key, "vectors")
+            names = [index.names[seq] for seq in fresh]
+            held = self._items.do([GetOp(place, name, refresh_ttl=False) for name in names])
+            ops = []
+            for (seq, starts), item in zip(fresh.items(), held, strict=True):
+                models = {} if item is None else dict(item.value["models"])
+                models[model] = {**models.get(model, {}), **starts}
+                value = {"seq": seq, "models": models}
+                ops.append(self._items.put(key, "vectors", index.names[seq], value))
+            self._items.do(ops)
+
+    def vectors(self, key: SessionKey, model: str) -> dict[tuple[int, int], bytes]:
+        """Give the vectors that this model made of a session's passages."""
+        with self._index(key) as index:
+            return {
+                (item.value["seq"], int(start)): base64.b64decode(vector)
+                for item in self._items.all(key, "vectors")
+                if index.names.get(item.value["seq"]) == item.key
+                for start, vector in item.value["models"].get(model, {}).items()
+            }
+
     # -- state ------------------------------------------------------------------------------
 
     def save_state(self, key: SessionKey, state: bytes, fence: Fence | None = None) -> None:
@@ -268,7 +301,7 @@ class LangGraphColdStore:
         """Delete a session for good."""
         with self._lock:
             self._indexes.pop(SessionKey(*key), None)
-            for kind in ("passages", "rows", "aside", "state", "owners", "head"):
+            for kind in ("passages", "vectors", "rows", "aside", "state", "owners", "head"):
                 ops = [
                     self._items.put(key, kind, item.key, None)
                     for item in self._items.all(key, kind)
@@ -283,14 +316,14 @@ class LangGraphColdStore:
     # -- the LangGraph store ----------------------------------------------------------------
 
     @contextmanager
-    def _index(self, key: SessionKey) -> Iterator[_Index]:
+    def _index(self, key: SessionKey) -> Iterator[Index]:
         """The session's index, as new as the store."""
         key = SessionKey(*key)
         with self._lock:
             version = self._version(key)
             found = self._indexes.get(key)
             if found is None or found.version != version:
-                found = self._indexes[key] = self._loaded(key, version)
+                found = self._indexes[key] = loaded(self._items, key, version)
             self._indexes.move_to_end(key)
             while len(self._indexes) > self._live:
                 self._indexes.popitem(last=False)
@@ -304,38 +337,10 @@ class LangGraphColdStore:
         (item,) = self._items.do([GetOp(self._items.place(key, "head"), "head", refresh_ttl=False)])
         return "" if item is None else str(item.value["version"])
 
-    def _loaded(self, key: SessionKey, version: str) -> _Index:
-        made = _Index(version)
-        newest = {
-            item.value["seq"]: item
-            for item in sorted(self._items.all(key, "rows"), key=lambda item: str(item.key))
-        }
-        rows: list[Row] = []
-        token = 0
-        for seq in sorted(newest):
-            item = newest[seq]
-            written = _token(item.key.partition("-")[2])
-            if seq != len(rows) or written < token:
-                break  # what an earlier owner wrote behind the present one's end
-            token = written
-            made.names[seq] = item.key
-            rows.append(Row(**{**item.value, "body": ""}))
-        made.found.append(key, rows)
-        passages = {
-            item.value["seq"]: [
-                Passage(start, stop, tuple(terms.split(" ")) if terms else ())
-                for start, stop, terms in item.value["pieces"]
-            ]
-            for item in self._items.all(key, "passages")
-            if made.names.get(item.value["seq"]) == item.key
-        }
-        made.found.index(key, dict(sorted(passages.items())))
-        return made
-
     def _write(
         self,
         key: SessionKey,
-        index: _Index,
+        index: Index,
         ops: Sequence[PutOp],
         fence: Fence | None,
         back_to: tuple[int, int] | None = None,
@@ -361,21 +366,3 @@ class LangGraphColdStore:
         has = self._check(key, fence)
         self._items.do([*ops, self._lease(key, written(has, fence, self._clock(), back_to))])
         self._check(key, fence)
-
-
-@dataclass(slots=True)
-class _Index:
-    """What is known of one session in memory: its digests and passages, and its rows' names."""
-
-    version: str
-    found: MemoryStore = field(default_factory=MemoryStore)
-    names: dict[int, str] = field(default_factory=dict)
-
-
-def _signed(token: int, owner: str) -> str:
-    """Name an owner so that a later one sorts behind it, and no two are alike."""
-    return f"{token:010d}-{hashlib.blake2b(owner.encode(), digest_size=6).hexdigest()}"
-
-
-def _token(signed: str) -> int:
-    return int(signed.partition("-")[0] or 0)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from agentrm_plugins.config.context import ContextConfig
 from benchmarks.context.asking import Result, played, squeezed
-from benchmarks.context.kinds import airline, code, framed, language, reworded
+from benchmarks.context.kinds import airline, code, framed, hops, language, reworded
 from benchmarks.context.outside import Talk, dialogue, locomo, swe_agent, tau_bench
 
 Set = tuple[str, int, list[tuple[Talk, list[dict]]]]
@@ -37,6 +37,7 @@ def sets(given: argparse.Namespace) -> Iterator[Set]:
     for name in ("zh", "ja", "ar"):
         yield f"prose {name}", 4_000, [(language(name, seed), []) for seed in seeds]
     yield "other words", 4_000, [(reworded(seed), []) for seed in seeds]
+    yield "two hops", 1_500, [(hops(seed), []) for seed in seeds]
     for share in (0.02, 0.2, 0.5):
         made = [framed(code(seed, 30), share, 8_000) for seed in seeds]
         yield f"code, system prompt and tools {share:.0%}", 8_000, made

@@ -13,7 +13,16 @@ import json
 import random
 
 from benchmarks.context.outside import Question, Talk, argument_values
-from benchmarks.context.prose import CHAT, LANGUAGES, REWORDED
+from benchmarks.context.prose import (
+    CHAT,
+    HOPS,
+    LANGUAGES,
+    PEOPLE,
+    PLACES,
+    REWORDED,
+    ROLES,
+    THINGS,
+)
 
 VERBS = "load parse merge flush rotate verify encode fetch retry throttle prune index".split()
 NOUNS = "ledger session invoice packet cursor journal tenant quota manifest shard".split()
@@ -127,6 +136,29 @@ def reworded(seed: int, turns: int = 240) -> Talk:
         messages.append({"role": "user", "content": said})
         messages.append({"role": "assistant", "content": " ".join(rng.choices(CHAT, k=4))})
     return Talk(f"reworded-{seed}", messages, asked)
+
+
+def hops(seed: int, turns: int = 240) -> Talk:
+    """Questions whose answer shares no word with what is asked: a second fact leads to it."""
+    rng = random.Random(f"hops/{seed}")
+    people = rng.sample(PEOPLE, len(PEOPLE))
+    told, asked = [], []
+    for at, who in enumerate(people):
+        first, second, question = HOPS[at % len(HOPS)]
+        said = {"who": who, "role": ROLES[at % len(ROLES)], "thing": THINGS[at % len(THINGS)],
+                "place": rng.choice(PLACES)}  # fmt: skip
+        facts = [first.format(**said), second.format(**said)]
+        told += facts
+        asked.append(Question(question.format(**said), facts, said["place"]))
+    rng.shuffle(told)
+    messages = []
+    for turn in range(turns):
+        said = " ".join(rng.choices(CHAT, k=rng.randint(2, 5)))
+        if told and turn % 5 == 0:
+            said = f"{said} {told.pop()}"
+        messages.append({"role": "user", "content": said})
+        messages.append({"role": "assistant", "content": " ".join(rng.choices(CHAT, k=4))})
+    return Talk(f"hops-{seed}", messages, asked)
 
 
 def framed(talk: Talk, share: float, budget: int) -> tuple[Talk, list[dict]]:

@@ -17,6 +17,20 @@ CHAT = [
     "The lift is slow today.",
 ]
 
+HOPS = [
+    ("The {role} of the {thing} is {who}.", "{who} works from {place}.",
+     "Which town does the {role} of the {thing} work from?"),
+    ("Our {thing} went to {who} in the end.", "{who} has moved to {place} for good.",
+     "Where does the person live who got our {thing}?"),
+    ("{who} wrote the first {thing}.", "In winter {who} teaches in {place}.",
+     "Where does the one who wrote the first {thing} teach in winter?"),
+]  # fmt: skip
+ROLES = ["keeper", "owner", "painter", "warden", "founder", "sponsor"]
+THINGS = ["lighthouse", "orchard", "cookbook", "regatta", "museum", "vineyard", "atlas", "organ"]
+PLACES = ["Tromsø", "Aveiro", "Kotor", "Bergamo", "Lübeck", "Ronda", "Pécs", "Vilnius", "Ghent"]
+PEOPLE = ["Solveig", "Anselm", "Marit", "Dagny", "Corvin", "Ilse", "Bastian", "Yorick", "Petra",
+          "Ottilie", "Ruben", "Sunniva", "Leopold", "Mireille", "Tadeusz", "Wenzel"]  # fmt: skip
+
 REWORDED = [
     ("My daughter cannot stand cilantro.", "Which herb does my girl dislike?"),
     ("We adopted a puppy from the shelter last spring.", "What pet did our family get?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from agentrm_plugins.errors import ConfigError
 from benchmarks.context.asking import played
 from benchmarks.context.kinds import reworded
 from tests.context.test_hostile import talk, user
+from tests.stores.test_stores import on_langgraph
 
 CONFIG = ContextConfig(budget_tokens=1_500)
 TOPICS = (("car", "automobile", "vehicle"), ("dog", "puppy", "pet"), ("doctor", "physician"))
@@ -59,11 +61,16 @@ def lifecycle(store, embeddings, jobs=None):
     return ContextLifecycle(config, store=store, submit=submit, clock=lambda: 0.0)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "langgraph"])
 def store(request, tmp_path):
-    made = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "a.db")
-    yield made
-    made.close()
+    with ExitStack() as stack:
+        made = {
+            "memory": MemoryStore,
+            "sqlite": lambda: SqliteStore(tmp_path / "a.db"),
+            "langgraph": lambda: stack.enter_context(on_langgraph()),
+        }[request.param]()
+        yield made
+        made.close()
 
 
 def test_meaning_finds_what_words_do_not(store):
@@ -87,6 +94,44 @@ def test_vectors_are_kept_in_the_archive(store):
         assert "KX-1003" in session.recall("What is the code of item 3?")
         assert second.calls == []
         assert second.asked == ["What is the code of item 3?"]
+
+
+def test_vectors_of_two_models_stand_side_by_side(store):
+    """Another model's are not taken for this one's, and a second batch loses none of the first."""
+    from agentrm_plugins.context.stores import Row, SessionKey
+
+    key = SessionKey("acme", "s")
+    store.append(key, [Row(n, "user", f"m{n}", f"d{n}", 3, 1.0) for n in range(3)])
+    store.save_vectors(key, "small", {(0, 0): b"a", (1, 0): b"b"})
+    store.save_vectors(key, "large", {(0, 0): b"A"})
+    store.save_vectors(key, "small", {(1, 40): b"c", (2, 0): b"d"})
+    assert store.vectors(key, "small") == {(0, 0): b"a", (1, 0): b"b", (1, 40): b"c", (2, 0): b"d"}
+    assert store.vectors(key, "large") == {(0, 0): b"A"}
+    store.rewind(key, 1)
+    assert store.vectors(key, "small") == {(0, 0): b"a"}
+    store.forget(key)
+    assert store.vectors(key, "small") == {}
+
+
+def test_an_archive_from_before_vectors_gets_their_table(tmp_path):
+    """Its format is raised when it is opened; nothing else in it changes."""
+    import sqlite3
+
+    path = tmp_path / "a.db"
+    with SqliteStore(path) as made, lifecycle(made, None) as manager:
+        manager.session("s").prepare([user("the physician was late"), user("rain all day")])
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE vectors")
+        connection.execute("PRAGMA user_version=2")
+    connection.close()
+    with SqliteStore(path) as old, lifecycle(old, Hashed()) as manager:
+        session = manager.session("s")
+        session.recall("doctor?")
+        session.maintain()
+        assert "physician" in session.recall("doctor?")
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 3
+    connection.close()
 
 
 def test_passages_are_embedded_in_batches_and_behind_the_turn():

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from agentrm_plugins.context.live.recaller import row_of
+from agentrm_plugins.context.live.texts import row_of
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.plan.transcript import Entry
 from agentrm_plugins.context.stores.base import ColdStore, Fence, Owned, SessionKey

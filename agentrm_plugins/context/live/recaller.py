@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from agentrm_plugins.context.live.meaning import Meaning
-from agentrm_plugins.context.notes.text import Passage
+from agentrm_plugins.context.live.texts import Texts, text_in
+from agentrm_plugins.context.notes.text import Passage, terms
 from agentrm_plugins.context.notes.values import DISTINCT, values_of
-from agentrm_plugins.context.plan.bodies import body_of, message_of
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
@@ -24,7 +24,6 @@ from agentrm_plugins.context.recall.index import MOST_STEPS, Index
 from agentrm_plugins.context.recall.paging import (
     Found,
     assembled,
-    source_turn,
     told_already,
     visible,
 )
@@ -38,11 +37,19 @@ from agentrm_plugins.context.recall.rank import (
     ranked,
     weights_of,
 )
+from agentrm_plugins.context.recall.when import stretch_of
+from agentrm_plugins.context.recall.wider import (
+    again,
+    all_weights,
+    asked_without,
+    dated,
+    found_little,
+    most_covered,
+)
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
-from agentrm_plugins.errors import StoreCorrupt
 from agentrm_plugins.types.message import Message, plain_text
 
-__all__ = ["Recaller", "row_of"]
+__all__ = ["Recaller"]
 
 COARSE, READ = 200, 64
 """Passages that are ranked by their terms, and messages whose texts are read for the last order and
@@ -63,18 +70,8 @@ BESIDE_STEPS = 2_000
 """Places of terms that are visited for a message that does not ask. About 0.3 ms."""
 LEAST_ROOM = 240
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
-_TEXTS = 256
-"""Texts that are kept from look-up to look-up. Guessed: those of a few questions."""
 _MOST_QUEUED = 2_000
 """Passages of an old archive that are embedded after one wake. Guessed."""
-
-
-def row_of(entry: Entry) -> Row:
-    """Write a message as a row of the archive."""
-    if entry.message is None:  # pragma: no cover - bodies are kept until they are archived
-        raise AssertionError(f"message {entry.seq} left memory before it was archived")
-    body = body_of(entry.message) if entry.body is None else entry.body
-    return Row(entry.seq, entry.role, body, entry.digest, entry.tokens, entry.at_s)
 
 
 class Recaller:
@@ -88,7 +85,7 @@ class Recaller:
         self._index: Index | None = None
         self._fresh: dict[int, tuple[str, Sequence[Passage]]] = {}
         self._begun: set[int] = set()
-        self._texts: dict[int, str] = {}
+        self._texts = Texts(key, store)
         self.failed: Exception | None = None
 
     @property
@@ -130,7 +127,7 @@ class Recaller:
         with self._lock:
             self._fresh = {at: made for at, made in self._fresh.items() if at < seq}
             self._begun = {at for at in self._begun if at < seq}
-            self._texts = {at: text for at, text in self._texts.items() if at < seq}
+            self._texts.rewind(seq)
             if self._index is not None:
                 self._index.cut(seq)
         if self._meaning is not None:
@@ -139,7 +136,8 @@ class Recaller:
     def renew(self) -> None:
         """Forget what is known of the archive: it is read again at the next look-up."""
         with self._lock:
-            self._index, self._fresh, self._texts, self._begun = None, {}, {}, set()
+            self._index, self._fresh, self._begun = None, {}, set()
+            self._texts.renew()
         if self._meaning is not None:
             self._meaning.renew()
 
@@ -162,7 +160,7 @@ class Recaller:
         missing = self._meaning.missing(pieces)[:_MOST_QUEUED]
         texts = self._store.read(self._key, sorted({seq for seq, _ in missing}))
         self._meaning.take(
-            (place, _text_in(texts[place[0]])[place[1] : pieces[place].stop])
+            (place, text_in(texts[place[0]])[place[1] : pieces[place].stop])
             for place in missing
             if place[0] in texts
         )
@@ -220,29 +218,39 @@ class Recaller:
         skip: frozenset[int],
         short_tokens: int = 0,
     ) -> Recalled | None:
-        if not query.terms and self._meaning is None:
-            return None
         end = anchor if anchor >= 0 else len(state.entries)
+        asked_at = state.entries[min(end, len(state.entries) - 1)].at_s if state.entries else 0.0
+        stretch = stretch_of(text, asked_at)
+        if stretch is not None:
+            query = replace(query, terms=asked_without(query, terms(stretch.said)))
+        if not query.terms and self._meaning is None and stretch is None:
+            return None
 
         def carries(seq: int) -> bool:
             there = 0 <= seq < end and seq not in skip
             return there and state.entries[seq].role in _SAYING and not state.entries[seq].calls
 
+        asks = query.asks >= MOSTLY
         most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
         with self._lock:
             index = self._index_of()
-            steps = MOST_STEPS if anchor < 0 or query.asks >= MOSTLY else BESIDE_STEPS
+            steps = MOST_STEPS if anchor < 0 or asks else BESIDE_STEPS
             wide, corpus = self._search(index, query.terms, min(COARSE, 3 * most), end, steps)
             shown = self._shown(state, query, corpus, skip, index)
             hits = ranked(query, wide, corpus)
             hits = self._with_meaning(text, hits, index, end)
+            weights = all_weights(query, corpus) if asks else weights_of(query.terms, corpus)
+            if asks and found_little(wide, weights, corpus):
+                hits = again(query, hits, index, most, end)
+            if stretch is not None:
+                said = {e.seq: e.at_s for e in state.entries[:end] if e.role in _SAYING}
+                hits = dated(hits, said, stretch, index)
             best, top = units_of(hits, index, carries, skip, most)
-        texts = self._read(state, best)
+        texts = self._texts.read(state, best)
         found = _weighed(query, [self._found(state, unit, texts) for unit in best[:READ]])
         seen = max((one.covered for one in shown), default=0.0)
-        if anchor >= 0 and query.asks < MOSTLY and seen >= _most_covered(wide):
+        if anchor >= 0 and not asks and seen >= most_covered(wide):
             room_tokens //= 2  # the talk goes on about what is in view
-        weights = weights_of(query.terms, corpus)
         if anchor >= 0 and told_already(state, query, weights, found):
             return None
         told = [
@@ -316,29 +324,6 @@ class Recaller:
 
     # -- texts ------------------------------------------------------------------------------
 
-    def _read(self, state: Session, units: Sequence[Unit]) -> dict[int, str]:
-        wanted = {unit.seq for unit in units}
-        for seq in list(wanted):
-            if state.entries[seq].role in {"tool", "function"}:
-                turn = source_turn(state, state.entries[seq])
-                if turn is not None:
-                    wanted.add(turn.seq)
-        texts = {}
-        for seq in sorted(wanted):
-            message = state.entries[seq].message
-            if message is not None:
-                texts[seq] = plain_text(message)
-            elif seq in self._texts:
-                texts[seq] = self._texts[seq]
-        missing = sorted(wanted - texts.keys())
-        if missing:
-            read = {seq: _text_in(row) for seq, row in self._store.read(self._key, missing).items()}
-            texts |= read
-            self._texts |= read
-            while len(self._texts) > _TEXTS:
-                self._texts.pop(next(iter(self._texts)))
-        return texts
-
     @staticmethod
     def _found(state: Session, unit: Unit, texts: Mapping[int, str]) -> Found:
         text = texts.get(unit.seq, "")
@@ -351,7 +336,7 @@ class Recaller:
 
     def cut(self, state: Session, row: Row, most: int) -> str:
         """Give a message's text, its middle left out when it is longer than `most` tokens."""
-        whole = text = _text_in(row)
+        whole = text = text_in(row)
         keep = len(whole)
         while keep and state.counter.text(text) > most:
             keep = keep * 4 // 5
@@ -380,15 +365,3 @@ def _names(text: str) -> bool:
     if len(text) > _SHORT_CHARS:
         return False
     return any(value.kind in DISTINCT for value in values_of(text))
-
-
-def _most_covered(found: Sequence[Candidate]) -> float:
-    return max((one.covered for one in found), default=0.0)
-
-
-def _text_in(row: Row) -> str:
-    """Read an archived message's text; one that is damaged has none."""
-    try:
-        return plain_text(message_of(row.body))
-    except StoreCorrupt:
-        return ""

@@ -14,7 +14,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-__all__ = ["STOPWORDS", "WIDE", "Passage", "date_terms", "passages", "sentences", "terms"]
+__all__ = [
+    "DATE",
+    "MONTHS",
+    "STOPWORDS",
+    "WIDE",
+    "Passage",
+    "date_terms",
+    "passages",
+    "sentences",
+    "terms",
+]
 
 PASSAGE_CHARS = 360
 """About 90 tokens. Guessed: a share of 600 tokens then holds six of them."""
@@ -59,7 +69,7 @@ STOPWORDS = frozenset(
     """.split()
 )
 
-_MONTHS = {
+MONTHS = {
     name: number
     for number, names in enumerate(
         (
@@ -80,7 +90,7 @@ _MONTHS = {
     )
     for name in names.split()
 }
-_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 DATE = re.compile(
     r"(?<!\d)(?P<y1>[12]\d{3})[-/.](?P<m1>\d{1,2})[-/.](?P<d1>\d{1,2})(?!\d)"
     r"|(?<!\d)(?P<d2>\d{1,2})\.\s?(?P<m2>\d{1,2})\.(?:\s?(?P<y2>[12]\d{3}))?(?!\d)"
@@ -101,7 +111,7 @@ def date_terms(text: str) -> list[str]:
     for match in DATE.finditer(text[:_DATED_CHARS]):
         groups = {key[0]: value for key, value in match.groupdict().items() if value}
         month = groups.get("m", "").lower()
-        number = _MONTHS.get(month) or (int(month) if month.isdigit() else 0)
+        number = MONTHS.get(month) or (int(month) if month.isdigit() else 0)
         day = int(groups.get("d", 0))
         if not 1 <= number <= 12 or not 1 <= day <= 31:  # noqa: PLR2004 - a calendar's bounds
             continue

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from agentrm_plugins.context.notes.text import sentences, terms
 from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
+from agentrm_plugins.context.recall.days import DAY_S, LAST_DAY, civil
 from agentrm_plugins.context.recall.query import Query
 from agentrm_plugins.context.recall.rank import Hit
 from agentrm_plugins.types.message import Message
@@ -205,6 +206,12 @@ def told_already(
     """Whether a note in the prompt answers the question.
 
     It tells what the best hit tells, nearly all that is asked, and a value besides.
+
+    Args:
+        session: For its notes.
+        query: What was asked.
+        weights: Of all its words: those that nobody said yet are asked for as well.
+        best: What was found, best first.
     """
     if not best:
         return False
@@ -265,15 +272,8 @@ def _quoted(text: str) -> str:
 
 
 def _day(at_s: float) -> str:
-    """Write the UTC day of a time, by the civil-from-days rule of the Gregorian calendar."""
-    if at_s <= 0:
+    """Write the UTC day of a time."""
+    if not 0 < at_s < LAST_DAY * DAY_S:
         return ""
-    era_days = int(at_s // 86_400) + 719_468
-    era, day_of_era = divmod(era_days, 146_097)
-    shift = day_of_era // 1_460 - day_of_era // 36_524 + day_of_era // 146_096
-    year = (day_of_era - shift) // 365
-    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
-    month = (5 * day_of_year + 2) // 153
-    day = day_of_year - (153 * month + 2) // 5 + 1
-    month = month + 3 if month < 10 else month - 9  # noqa: PLR2004 - its year begins in March
-    return f"{year + era * 400 + (month < 3):04}-{month:02}-{day:02}"  # noqa: PLR2004
+    year, month, day = civil(int(at_s // DAY_S))
+    return f"{year:04}-{month:02}-{day:02}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 __all__ = ["GROWN", "SCHEMA", "SCHEMA_VERSION"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""2: owners of sessions. 3: vectors of passages, which is a table of its own."""
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS sessions(

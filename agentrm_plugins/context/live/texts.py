@@ -1,0 +1,80 @@
+"""Archived messages and their texts: written as rows, read back, kept from look-up to look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agentrm_plugins.context.plan.bodies import body_of, message_of
+from agentrm_plugins.context.plan.transcript import Entry, Session
+from agentrm_plugins.context.recall.found import Unit
+from agentrm_plugins.context.recall.paging import source_turn
+from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
+from agentrm_plugins.errors import StoreCorrupt
+from agentrm_plugins.types.message import plain_text
+
+__all__ = ["Texts", "row_of", "text_in"]
+
+_KEPT = 256
+"""Texts that are kept from look-up to look-up. Guessed: those of a few questions."""
+
+
+def row_of(entry: Entry) -> Row:
+    """Write a message as a row of the archive."""
+    if entry.message is None:  # pragma: no cover - bodies are kept until they are archived
+        raise AssertionError(f"message {entry.seq} left memory before it was archived")
+    body = body_of(entry.message) if entry.body is None else entry.body
+    return Row(entry.seq, entry.role, body, entry.digest, entry.tokens, entry.at_s)
+
+
+def text_in(row: Row) -> str:
+    """Read an archived message's text; one that is damaged has none."""
+    try:
+        return plain_text(message_of(row.body))
+    except StoreCorrupt:
+        return ""
+
+
+class Texts:
+    """The texts of one session's messages: of those in memory, and of the archive. Not thread-safe.
+
+    Args:
+        key: Whose they are.
+        store: Where the others are read.
+    """
+
+    def __init__(self, key: SessionKey, store: ColdStore) -> None:
+        self._key = key
+        self._store = store
+        self._known: dict[int, str] = {}
+
+    def rewind(self, seq: int) -> None:
+        """Forget the messages from `seq` on."""
+        self._known = {at: text for at, text in self._known.items() if at < seq}
+
+    def renew(self) -> None:
+        """Forget all."""
+        self._known = {}
+
+    def read(self, state: Session, units: Sequence[Unit]) -> dict[int, str]:
+        """Give the texts of what was found, and of the turns that a tool's output belongs to."""
+        wanted = {unit.seq for unit in units}
+        for seq in list(wanted):
+            if state.entries[seq].role in {"tool", "function"}:
+                turn = source_turn(state, state.entries[seq])
+                if turn is not None:
+                    wanted.add(turn.seq)
+        texts = {}
+        for seq in sorted(wanted):
+            message = state.entries[seq].message
+            if message is not None:
+                texts[seq] = plain_text(message)
+            elif seq in self._known:
+                texts[seq] = self._known[seq]
+        missing = sorted(wanted - texts.keys())
+        if missing:
+            read = {seq: text_in(row) for seq, row in self._store.read(self._key, missing).items()}
+            texts |= read
+            self._known |= read
+            while len(self._known) > _KEPT:
+                self._known.pop(next(iter(self._known)))
+        return texts
