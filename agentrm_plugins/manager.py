@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import weakref
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from agentrm_plugins.config import Config, SchedulerConfig
-from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.config.arguments import configured, updated
+from agentrm_plugins.errors import ClosedError, ConfigError
 from agentrm_plugins.fleet.joining import coordination_of, join
 from agentrm_plugins.hosts import Host, MonotonicClock
 from agentrm_plugins.hosts.bell import Bell
@@ -18,11 +19,11 @@ from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
 from agentrm_plugins.hosts.slot import Slot
 from agentrm_plugins.types.arguments import suggesting
-from agentrm_plugins.types.calls import Call, Usage
-from agentrm_plugins.types.checks import check_whole
-from agentrm_plugins.types.events import EndAgent
+from agentrm_plugins.types.calls import Call, Usage, parse_priority
+from agentrm_plugins.types.checks import check_instance, check_whole
+from agentrm_plugins.types.events import Drain, EndAgent, Reconfigure
 from agentrm_plugins.types.identity import IDENTITY, restore
-from agentrm_plugins.types.statistics import agent_key
+from agentrm_plugins.types.statistics import agent_key, agent_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.config import (
         BreakerConfig,
         BudgetConfig,
+        Config,
         Coordination,
         EndpointConfig,
         LaneGroup,
@@ -38,12 +40,14 @@ if TYPE_CHECKING:
         Order,
         OrderName,
         Price,
+        SchedulerConfig,
         ShareConfig,
         TenantConfig,
     )
     from agentrm_plugins.fleet.exchanger import Exchanger
     from agentrm_plugins.hosts import Clock, EventStream
     from agentrm_plugins.telemetry.recording import Recorder, Recording
+    from agentrm_plugins.telemetry.server import MonitorServer
     from agentrm_plugins.telemetry.story import Story
     from agentrm_plugins.types.calls import Priority, PriorityName
     from agentrm_plugins.types.provider import Provider
@@ -51,9 +55,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AgentRM"]
 
-_TOP = {field.name for field in fields(Config)}
-_SCHEDULER = {field.name for field in fields(SchedulerConfig)}
-_LEFT_OUT = {"endpoint_wait_timeout_s": ...}  # None means something there
 _NOTHING = Usage()
 
 
@@ -68,6 +69,7 @@ class AgentRM:
         clock: For tests: a `VirtualClock`. None is the machine's monotonic clock.
         record: The path of a file to which every event is written as a line of JSON, or a
             `Recording(path, ...)`. `agentrm_plugins.telemetry.read_events` reads it.
+        monitor: Whether a local socket is opened, which only this user may use, for `agentrm top`.
         coordination: The Redis or Valkey through which processes share this configuration: a URL, a
             synchronous client, or a `Coordination`. Lanes, limits and budgets are then the whole
             fleet's. None is ``AGENTRM_COORDINATION`` of the environment; if there is none, or "",
@@ -121,8 +123,9 @@ class AgentRM:
         coordination: Coordination | Any = None,
         namespace: str | None = None,
         record: str | os.PathLike[str] | Recording | None = None,
+        monitor: bool = False,
     ) -> None:
-        self.config = _configure(config, locals())
+        self.config = configured(config, locals())
         shared = coordination_of(coordination, namespace)
         self._fleet: Exchanger | None = None
         if shared is None:
@@ -130,7 +133,9 @@ class AgentRM:
         else:
             self._host, self._fleet = join(self.config, shared, clock)
         self._core = Core(self._host)
+        self._updating = threading.Lock()
         self._recorder = None if record is None else self._recording(record)
+        self._monitor = self._watched() if check_instance("monitor", monitor, bool) else None
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
@@ -148,6 +153,12 @@ class AgentRM:
             return {} if rm is None else sampled(rm.statistics(agents=False))
 
         return Recorder(self._host, recording_of(given), sample)
+
+    def _watched(self) -> MonitorServer:
+        """Let this user look at the core from outside."""
+        from agentrm_plugins.telemetry.server import MonitorServer
+
+        return MonitorServer(self)
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -241,6 +252,81 @@ class AgentRM:
         """
         self._host.feed(EndAgent(agent, tenant, abandoned))
 
+    @suggesting
+    def update(  # noqa: D417 - the other fields are those of `AgentRM`
+        self,
+        config: Config | None = None,
+        *,
+        lanes: int | None = None,
+        groups: Sequence[LaneGroup] | None = None,
+        leases: LeaseConfig | None = None,
+        tenants: Mapping[str, TenantConfig] | None = None,
+        max_waiting: int | None = None,
+        max_waiting_per_agent: int | None = None,
+        wait_timeout_s: float | None = None,
+        endpoint_wait_timeout_s: float | EllipsisType | None = ...,
+        adaptive: bool | None = None,
+        agent_idle_s: float | None = None,
+        max_idle_agents: int | None = None,
+        endpoints: Mapping[str, EndpointConfig] | None = None,
+        breaker: BreakerConfig | None = None,
+        budgets: Sequence[BudgetConfig] | None = None,
+        shares: Sequence[ShareConfig] | None = None,
+        prices: Mapping[str, Price] | None = None,
+        priorities: Mapping[str, Priority | PriorityName] | None = None,
+    ) -> Config:
+        """Change a running core. No call is lost: those that run go on, those that wait keep turn.
+
+        All of it is checked first; if anything of it cannot be, nothing changes. Fewer lanes than
+        are in use only mean that nobody new starts until there is room. Limits of an endpoint that
+        change begin as full as they were. A budget for the same owner, resource and window keeps
+        what was spent.
+
+        Args:
+            config: The whole configuration; or leave it out and give what changes, as for
+                `AgentRM`. What is left out stays as it is; `endpoints`, `budgets` and the other
+                collections are given whole. Without `groups`, the one group "model" follows
+                `lanes`.
+            priorities: Of single agents from now on, by their key in `Statistics` ("ada", or
+                "acme/ada" of a tenant), whatever their calls say.
+
+        Returns:
+            The configuration that holds now.
+
+        Raises:
+            ConfigError: A field does not exist, has a value that it cannot have, or cannot change
+                while the core runs (the order and its levels; a lane group that is in use).
+            ClosedError: The core is closed.
+        """
+        given = dict(locals())
+        hints = tuple(
+            (*agent_of_key(key), parse_priority(hint)) for key, hint in (priorities or {}).items()
+        )
+        if self.closed:
+            raise ClosedError("this AgentRM is closed; make a new one")
+        with self._updating:
+            made = updated(self.config, config, given)
+            if self._fleet is not None and made != self.config:
+                way = "a fleet's lanes and limits are shared; start its processes with the new ones"
+                raise ConfigError("coordination", type(made).__name__, way)
+            self._host.ask(Reconfigure(made, hints))
+            self.config = self._host.config = made
+            self._core.regroup()
+        return made
+
+    def drain(self, agent: str, *, tenant: str = "default", drain: bool = True) -> None:
+        """Refuse new calls of an agent from now on; those that wait and run go on to their end.
+
+        Args:
+            agent: Its name.
+            tenant: Whose it is.
+            drain: False lets it in again.
+
+        Raises:
+            ConfigError: A name that is none.
+        """
+        self._host.ask(Drain(agent, tenant, drain))
+
     def on_abandoned(self, tell: Callable[[str, str], None]) -> None:
         """Call `tell(agent, tenant)` for each agent that is abandoned from here on.
 
@@ -272,7 +358,8 @@ class AgentRM:
             left = {agent_key(*key): times for key, times in host.abandoned.items()}
             return replace(found, abandoned=left)
 
-        return replace(host.read(look), events_dropped=host.events_dropped)
+        fleet = None if self._fleet is None else self._fleet.statistics()
+        return replace(host.read(look), events_dropped=host.events_dropped, fleet=fleet)
 
     def events(self, capacity: int = 10_000) -> EventStream:
         """A stream of what happens from here on, bounded to the newest `capacity` events.
@@ -325,6 +412,8 @@ class AgentRM:
             self._host.close()
             if self._recorder is not None:
                 self._host.on_idle(self._recorder.finish)
+            if self._monitor is not None:
+                self._monitor.close()
 
     async def aclose(self, drain_s: float = 0.0) -> None:
         """The same without blocking the event loop."""
@@ -357,24 +446,3 @@ class AgentRM:
 def _ring(loop: asyncio.AbstractEventLoop, idle: asyncio.Event) -> None:
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(idle.set)
-
-
-def _configure(config: Config | None, given: dict[str, Any]) -> Config:
-    """The configuration from the arguments of `AgentRM`."""
-    known = _TOP | _SCHEDULER
-    settings = {
-        name: value
-        for name, value in given.items()
-        if name in known and value is not _LEFT_OUT.get(name)
-    }
-    if config is not None:
-        if not isinstance(config, Config):
-            raise ConfigError("config", config, "give a Config(...), or single fields by name")
-        if settings:
-            name = next(iter(settings))
-            raise ConfigError(name, settings[name], "give either a Config or single fields")
-        return config
-    inner = {name: settings.pop(name) for name in _SCHEDULER if name in settings}
-    if inner:
-        settings["scheduler"] = replace(settings.get("scheduler", SchedulerConfig()), **inner)
-    return Config(**settings)

@@ -329,6 +329,8 @@ def test_users_see_what_is_theirs() -> None:
     with AgentRM() as rm:
         offered = {name for name in dir(rm) if not name.startswith("_")}
     assert offered == {
+        "drain",
+        "update",
         *("aclose", "close", "closed", "config", "end_agent", "events", "identity"),
         *("on_abandoned", "slot", "statistics", "story"),
     }

@@ -167,4 +167,8 @@ def _tally(lease: Lease) -> Tally:
     return Tally(lease.call.estimate)
 
 
-_READING = {whole: Reading(_tally, text_of, whole) for whole in (False, True)}
+def _nothing_came() -> Exception:
+    return ValueError("No generation chunks were returned")  # as langchain-core says it
+
+
+_READING = {whole: Reading(_tally, text_of, whole, _nothing_came) for whole in (False, True)}

@@ -14,13 +14,14 @@ from openai import AsyncStream, Stream
 from openai._legacy_response import LegacyAPIResponse
 from openai._response import BaseAPIResponse
 
-from agentrm_openai.failed_answer import checked
+from agentrm_openai.failed_answer import FailedAnswer, UnreadableAnswer, checked
+from agentrm_openai.pieces import Watched, WatchedAsync
 from agentrm_openai.said import text_of
 from agentrm_openai.usage import Tally, usage_of_body, used_or_estimated
 from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading, core_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     from agentrm_plugins import AgentRM, Lease
 
@@ -61,9 +62,14 @@ def _sent(one: Attempt, send: Callable[[], Any]) -> Any:
     answer = checked(send())
     stream = _stream_of(answer)
     if stream is not None:
-        pieces = stream._iterator
+        pieces = Watched(stream._iterator, one)
         chunks = Chunks(one, lambda: pieces, _READING, worker=False)
-        stream._iterator = chunks.open().rest()
+        try:
+            stream._iterator = chunks.open().rest()
+        except FailedAnswer as failed:
+            stream._iterator = iter(failed.answer or ())
+            failed.answer = answer
+            raise
         _on_close(stream.response, chunks.closed)
     return answer
 
@@ -72,18 +78,28 @@ async def _sent_async(one: Attempt, send: Callable[[], Awaitable[Any]]) -> Any:
     answer = checked(await send())
     stream = _stream_of(answer)
     if stream is not None:
-        pieces = stream._iterator
+        pieces = WatchedAsync(stream._iterator, one)
         chunks = AsyncChunks(one, lambda: pieces, _READING)
-        stream._iterator = (await chunks.open()).rest()
+        try:
+            stream._iterator = (await chunks.open()).rest()
+        except FailedAnswer as failed:
+            stream._iterator = _given(failed.answer or ())
+            failed.answer = answer
+            raise
         _on_close(stream.response, chunks.closed)
     return answer
+
+
+async def _given(pieces: Iterable[Any]) -> AsyncIterator[Any]:
+    for piece in pieces:
+        yield piece
 
 
 def _tally(lease: Lease) -> Tally:
     return Tally(lease.call.estimate)
 
 
-_READING = Reading(_tally, text_of)
+_READING = Reading(_tally, text_of, empty=UnreadableAnswer)
 
 
 def _stream_of(answer: Any) -> Any:

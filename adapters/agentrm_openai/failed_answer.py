@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["FailedAnswer", "checked"]
+__all__ = ["FailedAnswer", "UnreadableAnswer", "checked", "error_in"]
+
+_FAILED_EVENTS = frozenset({"error", "response.failed"})
 
 
 class FailedAnswer(Exception):
@@ -19,14 +21,19 @@ class FailedAnswer(Exception):
     Attributes:
         answer: What the SDK gave.
         body: The provider's error object, if there is one.
-        is_retryable: Whether it was empty, which another try may cure.
     """
 
     def __init__(self, answer: Any, body: Any) -> None:
         super().__init__("the provider answered 200 with an error, or with nothing")
         self.answer = answer
         self.body = body
-        self.is_retryable = body is None
+
+
+class UnreadableAnswer(FailedAnswer):
+    """An answer that is none: nothing, a page in HTML. Another try or two may cure that."""
+
+    def __init__(self, answer: Any = None) -> None:
+        super().__init__(answer, None)
 
 
 def checked(answer: Any) -> Any:
@@ -36,13 +43,20 @@ def checked(answer: Any) -> Any:
         FailedAnswer: It says that something failed, or nothing at all.
     """
     if answer is None or isinstance(answer, str):
-        raise FailedAnswer(answer, None)
+        raise UnreadableAnswer(answer)
     error = getattr(answer, "error", None)
     if error is not None and (_is_failed(answer) or not _has_content(answer)):
         raise FailedAnswer(answer, error)
     if error is None and hasattr(answer, "choices") and answer.choices is None:
-        raise FailedAnswer(answer, None)
+        raise UnreadableAnswer(answer)
     return answer
+
+
+def error_in(piece: Any) -> Any:
+    """The provider's error object in an event of a stream of responses; None if it is none."""
+    if getattr(piece, "type", None) not in _FAILED_EVENTS:
+        return None
+    return getattr(getattr(piece, "response", None), "error", None) or piece
 
 
 def _is_failed(answer: Any) -> bool:

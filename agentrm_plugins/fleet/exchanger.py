@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.fleet.link import Link, Unreachable, unreachable
-from agentrm_plugins.fleet.statistics import FleetStatistics
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.kernel.demand import demand
 from agentrm_plugins.kernel.endpoints import configured
 from agentrm_plugins.policy.endpoint.fold import fold
 from agentrm_plugins.policy.fleet.member import FleetMember
 from agentrm_plugins.policy.fleet.terms import Terms
+from agentrm_plugins.types.fleet_statistics import FleetStatistics
 
 if TYPE_CHECKING:
     from agentrm_plugins.config.fleet import Coordination
@@ -180,7 +180,7 @@ class Exchanger:
             if recall is not None:
                 host.feed(recall)
                 wanted = self._demand()
-            self._pending = member.request(wanted)
+            self._pending = member.request(wanted, now())
             self._sent_s, self._tries = now(), 0
         self._tries += 1
         answer = self._link.exchange(self._pending)
@@ -256,7 +256,7 @@ class Exchanger:
             member=member.terms.name,
             state=member.state,
             members=member.members,
-            lease_age_s=max(0.0, now_s - begun_s) if member.epoch else float("inf"),
+            lease_age_s=max(0.0, now_s - begun_s) if member.born else None,
             lease_s=member.terms.lease_s,
             lanes_held=member.held.get("l", 0),
             others_wait=member.others or bool(member.waits),

@@ -62,11 +62,13 @@ class Reading(NamedTuple):
         text: The text that a chunk says to the consumer; None if it says nothing at all, "" if
             what it says is no text (a call of a tool).
         whole: Whether the consumer sees nothing before all has come.
+        empty: Makes the error that a stream without a single chunk is; None: it is an answer.
     """
 
     tally: Callable[[Any], Tally]
     text: Callable[[Any], str | None]
     whole: bool = False
+    empty: Callable[[], Exception] | None = None
 
 
 class _Stream:
@@ -91,6 +93,8 @@ class _Stream:
     def _keeps(self, chunk: Any) -> bool:
         """Keep a chunk of the opening. Whether that is to go on."""
         if chunk is _END:
+            if not self._first and self._reading.empty is not None:
+                raise self._reading.empty()
             return False
         self._first.append(chunk)
         self._tally.add(chunk)

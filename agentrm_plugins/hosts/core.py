@@ -48,7 +48,11 @@ class Core:
         self.host = host
         self.number = next(_NUMBERS)
         self.tables = host.tables
-        self._groups = {group.name for group in host.config.groups}
+        self.regroup()
+
+    def regroup(self) -> None:
+        """The lane groups are those of the host's configuration."""
+        self._groups = {group.name for group in self.host.config.groups}
 
     # -- calls ------------------------------------------------------------------------------
 

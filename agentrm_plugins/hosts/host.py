@@ -17,11 +17,12 @@ from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
 from time import time
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
-from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.hosts.asides import Asked, News, Read
+from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
@@ -39,46 +40,12 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.effects import Effect
     from agentrm_plugins.types.events import Event
 
-__all__ = ["Coordinator", "Host"]
+__all__ = ["Host"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("agentrm")
 _ABANDONED = 1000  # names of agents that are remembered
 _HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
-
-
-class Coordinator(Protocol):
-    """Shares a host's limits with other processes."""
-
-    def ensure(self) -> None:
-        """A call comes: be at work. Must be quick."""
-
-    def notice(self, kernel: Kernel) -> None:
-        """Something happened in the kernel. Runs inside, so it must be quick and must not feed."""
-
-    def after_fork(self) -> None:
-        """In the child: begin as somebody else."""
-
-
-class _Read:
-    """A look at the kernel, taken where nothing changes meanwhile."""
-
-    __slots__ = ("done", "error", "look", "value")
-
-    def __init__(self, look: Callable[[Kernel], Any]) -> None:
-        self.look = look
-        self.value: Any = None
-        self.error: Exception | None = None
-        self.done = Bell()
-
-
-class _News:
-    """Something that happened beside the kernel, to stand among its events."""
-
-    __slots__ = ("effect",)
-
-    def __init__(self, effect: Effect) -> None:
-        self.effect = effect
 
 
 class Host:
@@ -113,7 +80,7 @@ class Host:
         """A fresh kernel: at the beginning, and in the child after a fork."""
         self.kernel = Kernel(self.config, self._now(), shared=self._shared)
         self.deadline_s = float("inf")
-        self._inbox: deque[Event | _Read | _News] = deque()
+        self._inbox: deque[Event | Read | News] = deque()
         self._mutex = threading.RLock()
         self._inside = 0
         self._leases: dict[int, weakref.ref[Lease]] = {}
@@ -156,7 +123,7 @@ class Host:
         reference = self._leases.get(ticket)
         return None if reference is None else reference()
 
-    def feed(self, event: Event | _Read | _News) -> None:
+    def feed(self, event: Event | Read | News) -> None:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex
         inbox.append(event)
@@ -219,11 +186,11 @@ class Host:
         """A date has come."""
         self.feed(Tick())
 
-    def _drain(self, inbox: deque[Event | _Read | _News]) -> None:  # noqa: C901 - one piece
+    def _drain(self, inbox: deque[Event | Read | News]) -> None:  # noqa: C901 - one piece
         kernel, now = self.kernel, self._now
         while inbox:
             event = inbox.popleft()
-            if isinstance(event, _Read | _News):
+            if isinstance(event, Read | News):
                 self._aside(event)
                 continue
             try:
@@ -308,7 +275,7 @@ class Host:
         """Call `tell(agent, tenant)` for each agent that is abandoned from here on."""
         self._listeners = (*self._listeners, tell)
 
-    def _report(self, event: Event | _Read, error: Exception) -> None:
+    def _report(self, event: Event | Read, error: Exception) -> None:
         _LOG.error("the kernel failed on %r: %s", event.__class__.__name__, error, exc_info=error)
         ticket = getattr(event, "ticket", 0)
         if ticket in self.kernel.books.tickets:
@@ -337,7 +304,7 @@ class Host:
         """Look at the kernel while nothing changes. `look` must be quick and must not feed."""
         if self._inside == threading.get_ident():
             return look(self.kernel)  # a finaliser or a logger, inside already
-        request = _Read(look)
+        request = Read(look)
         self.feed(request)
         request.done.wait()
         if request.error is not None:
@@ -345,19 +312,46 @@ class Host:
         value: T = request.value
         return value
 
-    def _aside(self, request: _Read | _News) -> None:
+    def _aside(self, request: Read | News) -> None:
         """What is no event of the kernel's own."""
-        if isinstance(request, _News):
+        if isinstance(request, News):
             news = [request.effect]
             self.kernel.remember(news)
             for stream in self._streams:
                 stream.push(news)
+            return
+        if isinstance(request, Asked):
+            self._answer(request)
             return
         try:
             request.value = request.look(self.kernel)
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             request.error = error
         request.done.ring()
+
+    def _answer(self, request: Asked) -> None:
+        """Let the event happen, and tell its sender what became of it."""
+        try:
+            effects = self.kernel.handle(self._now(), request.event)
+        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+            request.error = error
+            effects = getattr(error, "effects", [])
+        for stream in self._streams:
+            stream.push(effects)
+        self._deliver(effects)
+        request.done.ring()
+
+    def ask(self, event: Event) -> None:
+        """Let an event happen, and wait until it has.
+
+        Raises:
+            ConfigError: The kernel would not have it; nothing has changed.
+        """
+        request = Asked(event)
+        self.feed(request)
+        request.done.wait()
+        if request.error is not None:
+            raise request.error
 
     def subscribe(self, capacity: int, ring: Callable[[], None] | None = None) -> EventStream:
         """A new stream of all that happens from here on; `ring` is called when it has something."""
@@ -378,7 +372,7 @@ class Host:
 
     def tell(self, effect: Effect) -> None:
         """Something happened beside the kernel: it stands in its history, and in every stream."""
-        self.feed(_News(effect))
+        self.feed(News(effect))
 
     @property
     def events_dropped(self) -> int:
@@ -418,8 +412,9 @@ class Host:
         """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
         self._reset()
         self._streams = ()
-        if self.coordinator is not None:
-            self.coordinator.after_fork()
+        if self.coordinator is None:
+            self.coordinator = Forked(self)
+        self.coordinator.after_fork()
         for begin in self._forked:
             begin()
 

@@ -115,6 +115,10 @@ _REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
         EndpointUnavailable,
         "was refused: its endpoint fails, and is left alone until a probe succeeds",
     ),
+    "agent_drained": (
+        AgentEnded,
+        "was refused: the agent is drained, and gets no new calls until it is let in again",
+    ),
     "coordinator_unavailable": (
         CoordinatorUnavailable,
         "was refused: the fleet's server is out of reach; see to it, or use on_outage='share'",

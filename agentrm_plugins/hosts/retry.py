@@ -24,6 +24,7 @@ __all__ = ["RetryPolicy", "retry_policy"]
 
 _ATTEMPTS = 16
 _FAILURES = 8  # a provider that answers 500 each time: some 3 s, at most 7
+_UNREADABLE = 4  # an answer that is none: a glitch is over by then, a proxy's page stays
 _NO_ROOM = 5  # one that has no room for anybody backs off 0.5, 1, 2 and 4 s between these
 _TOTAL_S = 600.0
 
@@ -47,8 +48,11 @@ def _default_stop(state: tenacity.RetryCallState) -> bool:
     verdict, most = getattr(state, "verdict", None), _ATTEMPTS
     if verdict is not None and verdict.kind is Kind.OVERLOADED:
         most = _NO_ROOM
-    elif verdict is not None and verdict.kind is Kind.TRANSIENT and verdict.status is not None:
-        most = _FAILURES
+    elif verdict is not None and verdict.kind is Kind.TRANSIENT:
+        if verdict.why == "unreadable":
+            most = _UNREADABLE
+        elif verdict.status is not None or verdict.code:  # the provider itself says so
+            most = _FAILURES
     return state.attempt_number >= most or _too_late(state)
 
 
@@ -63,9 +67,10 @@ class RetryPolicy:
     Args:
         stop: tenacity's; default: 16 attempts, or when the next one would come 600 s or more after
             the first. Sixteen, because of endpoints that hang 40 % of their calls only 2 in 10
-            million calls hang so often. A status of 500 or more ends it after 8, no room (503, 529)
-            after 5: within seconds, so that a fallback can act. It sees as `upcoming_sleep` the
-            time that the server asked for: a limit per day is not waited for.
+            million calls hang so often. A status of 500 or more, or such a code in a stream, ends
+            it after 8, no room (503, 529) after 5, an answer that cannot be read (a proxy's page,
+            half a body, nothing) after 4: within seconds, so that a fallback can act. It sees as
+            `upcoming_sleep` the time that the server asked for: a limit per day is not waited for.
         wait: tenacity's; default: anything up to 0.1 s, doubling to 8 s (the "full jitter" of AWS's
             architecture blog, 2015; 8 s is the OpenAI SDK's cap; 0.1 s is guessed: one 500 or
             reset among calls that are served is no reason to wait, and an endpoint that fails most

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.policy.spending.spender import Owner
-    from agentrm_plugins.types.calls import Call
+    from agentrm_plugins.types.calls import Call, Priority
 
 __all__ = ["Agents"]
 
 
+_HINTS = 10_000  # priorities given to single agents that are remembered
 _KEPT = 64  # parents of others that are looked at in vain before a new agent comes
 
 
@@ -33,7 +34,7 @@ class Agents:
     """
 
     def __init__(self, books: Books) -> None:
-        self._config = books.config
+        self._books = books
         self._scheduler = books.scheduler
         self._shares = books.shares
         self._gauges = books.gauges
@@ -41,6 +42,8 @@ class Agents:
         self.tenants = books.tenants
         self.idle: dict[tuple[str, str], None] = {}
         self.met = 0
+        self.drained: set[tuple[str, str]] = set()
+        self._hints: dict[tuple[str, str], Priority | None] = {}
 
     def enter(self, call: Call, now_s: float) -> Account:
         """The account of the agent that makes `call`, which has one ticket more now."""
@@ -60,6 +63,15 @@ class Agents:
         if not account.tickets:
             account.idle_since_s = now_s
             self.idle[account.key] = None
+
+    def hint(self, tenant: str, agent: str, hint: Priority | None) -> None:
+        """The agent has that priority from now on, whatever its calls say; it may come later."""
+        self._hints[tenant, agent] = hint
+        if len(self._hints) > _HINTS:
+            del self._hints[next(iter(self._hints))]
+        account = self.accounts.get((tenant, agent))
+        if account is not None:
+            account.hint = hint
 
     def family(self, name: str, tenant: str) -> list[Account]:
         """An agent, its children and theirs; none if nobody knows it."""
@@ -83,12 +95,13 @@ class Agents:
         self._drop_idle(now_s)
         tenant = self.tenants.get(call.tenant)
         if tenant is None:
-            own = self._config.tenants.get(call.tenant)
+            own = self._books.config.tenants.get(call.tenant)
             self.met += 1
             tenant = Tenant(call.tenant, own.weight if own else 1.0, self.met)
             self.tenants[call.tenant] = tenant
         tenant.accounts += 1
-        account = Account(name, tenant, call.priority, now_s)
+        key = call.tenant, name
+        account = Account(name, tenant, self._hints.get(key, call.priority), now_s)
         self.accounts[account.key] = account
         self._scheduler.enter(account)
         return account
@@ -119,11 +132,14 @@ class Agents:
 
     def _drop_idle(self, now_s: float) -> None:
         """Forget agents that have had no call for long; looked at whenever a new one comes."""
-        oldest_s, kept = now_s - self._config.agent_idle_s, 0
+        oldest_s, kept = now_s - self._books.config.agent_idle_s, 0
         while self.idle:
             key = next(iter(self.idle))
             account = self.accounts[key]
-            if account.idle_since_s > oldest_s and len(self.idle) <= self._config.max_idle_agents:
+            if (
+                account.idle_since_s > oldest_s
+                and len(self.idle) <= self._books.config.max_idle_agents
+            ):
                 return
             del self.idle[key]
             if account.children:  # They may have calls: whoever ends it must find them.

@@ -25,7 +25,11 @@ class Clocks:
 
     def __init__(self, books: Books) -> None:
         self._books = books
-        leases = books.config.leases
+        self.reconfigure()
+
+    def reconfigure(self) -> None:
+        """The configured limits are others now; calls that run keep theirs."""
+        leases = self._books.config.leases
         self._usual = {kind: terms(Call("any", streaming=kind), leases) for kind in (False, True)}
 
     def start(self, ticket: Ticket) -> None:

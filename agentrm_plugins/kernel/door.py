@@ -9,9 +9,10 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types import events as ev
-from agentrm_plugins.types.calls import MOST_TOKENS, Call, Outcome, Usage
+from agentrm_plugins.types.calls import MOST_TOKENS, Call, Outcome, Priority, Usage
 from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 if TYPE_CHECKING:
@@ -143,6 +144,20 @@ def _end_agent(event: ev.EndAgent) -> None:
     _kind("tenant", event.tenant, str, none=False)
 
 
+def _reconfigure(event: ev.Reconfigure) -> None:
+    _kind("config", event.config, Config)
+    for tenant, agent, hint in event.hints:
+        _kind("tenant", tenant, str, none=False)
+        _kind("agent", agent, str, none=False)
+        _kind("priority", hint, Priority)
+
+
+def _drain(event: ev.Drain) -> None:
+    _kind("agent", event.agent, str, none=False)
+    _kind("tenant", event.tenant, str, none=False)
+    _kind("drain", event.drain, bool, none=False)
+
+
 def _close(event: ev.Close) -> None:
     _kind("cause", event.cause, str, none=False)
 
@@ -164,6 +179,8 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     ev.Requeue: _requeue,
     ev.Observe: _observe,
     ev.EndAgent: _end_agent,
+    ev.Reconfigure: _reconfigure,
+    ev.Drain: _drain,
     ev.Close: _close,
     ev.Tick: _tick,
     ev.Supply: _ours,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Usage
     from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
-__all__ = ["Endpoints", "configured"]
+__all__ = ["Endpoints", "configured", "fitting"]
 
 _UNKNOWN = EndpointConfig()
 T = TypeVar("T")
@@ -238,15 +238,15 @@ def configured(
     """A new endpoint of that name, as the configuration has it."""
     return kind(
         name,
-        _fitting(config.endpoints, name) or _UNKNOWN,
+        fitting(config.endpoints, name) or _UNKNOWN,
         now_s,
         breaker=config.breaker,
         first=config.lanes,
-        price=_fitting(config.prices, name),
+        price=fitting(config.prices, name),
     )
 
 
-def _fitting(given: Mapping[str, T], name: str) -> T | None:
+def fitting(given: Mapping[str, T], name: str) -> T | None:
     """What is given for the first shell pattern that fits the name, with its key or without."""
     plain = name.partition("#")[0]
     for pattern, value in given.items():

@@ -25,6 +25,7 @@ from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
 from agentrm_plugins.kernel.observe_agents import busiest
 from agentrm_plugins.kernel.reaper import Reaper
+from agentrm_plugins.kernel.reconfigure import Reconfigure
 from agentrm_plugins.kernel.requeue import Requeue
 from agentrm_plugins.kernel.steps import Steps
 from agentrm_plugins.kernel.supply import Supplies
@@ -105,7 +106,12 @@ class Kernel:
         )
         self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
-        self._handlers: dict[type, Callable[[Any], bool]] = {
+        self._handlers = self._handled_by(calls)
+
+    def _handled_by(self, calls: Lifecycle) -> dict[type, Callable[[Any], bool]]:
+        """Who sees to each kind of event."""
+        changes = Reconfigure(self.books, self.agents, self.endpoints, self.queue, self.clocks)
+        return {
             ev.Submit: calls.submit,
             ev.Withdraw: calls.withdraw,
             ev.Beat: calls.beat,
@@ -115,6 +121,8 @@ class Kernel:
             ev.Close: calls.close,
             ev.Requeue: self.requeue.requeue,
             ev.Observe: self._observe,
+            ev.Reconfigure: changes.reconfigure,
+            ev.Drain: changes.drain,
             ev.Tick: self._tick,
             ev.Supply: self._supplies.supply,
             ev.Recall: self._supplies.recall,

@@ -80,11 +80,15 @@ class Lifecycle:
             books.out.append(fx.Refused(books.now_s, number, call.agent, "closed", 0.0, "", *where))
             return False
         account = self._agents.enter(call, books.now_s)
+        drained = self._agents.drained and (call.tenant, call.agent) in self._agents.drained
         books.seq += 1
         ticket = Ticket(number, books.seq, call, account, group, books.now_s)
         books.tickets[number] = ticket
         if event.hedge_of is not None and not self._late.follow(ticket, event.hedge_of):
             self._steps.refuse(ticket, "superseded")
+            return False
+        if drained and event.hedge_of is None and event.place_of is None:
+            self._steps.refuse(ticket, "agent_drained")
             return False
         refusal = self._enter(ticket, event.place_of)
         if refusal is not None:

@@ -62,6 +62,14 @@ class WaitQueue:
         self.waiting: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.count = 0
 
+    def reconfigure(self) -> None:
+        """The lane groups are others; nobody waits for a lane at this moment."""
+        groups = self._pool.groups.values()
+        self.passed = {group: self.passed.get(group, 0) for group in groups}
+        self.waiting = {group: self.waiting.get(group, 0) for group in groups}
+        self.queues.clear()
+        self.at.clear()
+
     # -- who goes -------------------------------------------------------------------------------
 
     def choose(self, now_s: float) -> Choice:

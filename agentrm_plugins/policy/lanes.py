@@ -73,6 +73,20 @@ class Group:
         self.tenants: dict[Tenant, int] = {}
         self.seats: dict[Seat, None] = {}
 
+    def reconfigure(self, config: LaneGroup) -> None:
+        """Other bounds; who holds what is counted anew, for ceilings may be new."""
+        self.capacity, self.guaranteed = config.capacity, config.guaranteed
+        self.per_agent, self.per_tenant = config.per_agent, config.per_tenant
+        self.agents, self.tenants = {}, {}
+        self.extra = max(0, self.in_use - self.capacity)
+        for place, seat in enumerate(self.seats):
+            seat.extra = place < self.extra
+            if self.per_agent is not None:
+                self.agents[seat.account] = self.agents.get(seat.account, 0) + 1
+            if self.per_tenant is not None:
+                tenant = seat.account.tenant
+                self.tenants[tenant] = self.tenants.get(tenant, 0) + 1
+
     def agent_full(self, account: Account) -> bool:
         """Whether the agent holds as many lanes here as it may."""
         return self.per_agent is not None and self.agents.get(account, 0) >= self.per_agent
@@ -172,6 +186,18 @@ class LanePool:
         if group is None:
             return any(g.busy for g in self.groups.values()) or any(self.busy_elsewhere.values())
         return bool(group.busy or self.busy_elsewhere.get(f"g:{group.name}"))
+
+    def reconfigure(self, lanes: int, groups: tuple[LaneGroup, ...]) -> None:
+        """Other bounds: what is in use beyond them is marked, and is not given out again."""
+        self.lanes = lanes
+        kept = {config.name: self.groups.get(config.name) or Group(config) for config in groups}
+        for config in groups:
+            kept[config.name].reconfigure(config)
+        self.groups = kept
+        slots = dict.fromkeys(seat.slot for group in kept.values() for seat in group.seats)
+        for place, slot in enumerate(slots):
+            slot.extra = place < self.in_use - lanes
+        self.extra = max(0, self.in_use - lanes)
 
     def free(self, group: Group) -> bool:
         """Whether a call of the group could start, ceilings aside."""

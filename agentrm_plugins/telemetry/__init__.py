@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentrm_plugins.telemetry.client import Monitor, MonitorClient, connect, monitors
     from agentrm_plugins.telemetry.page import LivePage, asgi_app, report_html, write_report
     from agentrm_plugins.telemetry.reading import Recorded, Sample, read_events
     from agentrm_plugins.telemetry.recording import Recording
@@ -15,11 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LivePage",
+    "Monitor",
+    "MonitorClient",
     "Recorded",
     "Recording",
     "Sample",
     "Story",
     "asgi_app",
+    "connect",
+    "monitors",
     "read_events",
     "report_html",
     "story_of",
@@ -28,11 +33,15 @@ __all__ = [
 
 _WHERE = {
     "LivePage": "page",
+    "Monitor": "client",
+    "MonitorClient": "client",
     "Recorded": "reading",
     "Recording": "recording",
     "Sample": "reading",
     "Story": "story",
     "asgi_app": "page",
+    "connect": "client",
+    "monitors": "client",
     "read_events": "reading",
     "report_html": "page",
     "story_of": "story",

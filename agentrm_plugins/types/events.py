@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from agentrm_plugins.types.calls import Call, Outcome, Usage
+from agentrm_plugins.types.calls import Call, Outcome, Priority, Usage
 from agentrm_plugins.types.fleet import Recall, Supply
 from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 __all__ = [
     "Beat",
     "Close",
+    "Drain",
     "EndAgent",
     "Event",
     "Idle",
     "Observe",
     "Recall",
+    "Reconfigure",
     "Requeue",
     "Settle",
     "Submit",
@@ -121,6 +123,21 @@ class EndAgent(NamedTuple):
     abandoned: bool = False
 
 
+class Reconfigure(NamedTuple):
+    """The core takes another `Config`, or None, and `hints`: tenant, agent, its priority now."""
+
+    config: Any = None
+    hints: tuple[tuple[str, str, Priority | None], ...] = ()
+
+
+class Drain(NamedTuple):
+    """New calls of an agent are refused from now on (`drain`), or let in again."""
+
+    agent: str
+    tenant: str = "default"
+    drain: bool = True
+
+
 class Tick(NamedTuple):
     """Time has passed: see what is due."""
 
@@ -140,6 +157,8 @@ Event = (
     | Requeue
     | Observe
     | EndAgent
+    | Reconfigure
+    | Drain
     | Tick
     | Close
     | Supply

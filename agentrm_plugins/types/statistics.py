@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from agentrm_plugins.types.fleet_statistics import FleetStatistics
+
 __all__ = [
     "AgentStatistics",
     "EndpointStatistics",
@@ -27,6 +29,7 @@ __all__ = [
     "TokenRates",
     "WaitStatistics",
     "agent_key",
+    "agent_of_key",
 ]
 
 
@@ -47,6 +50,18 @@ def agent_key(tenant: str, agent: str) -> str:
     if "/" in tenant or "%" in tenant:
         tenant = tenant.replace("%", "%25").replace("/", "%2F")
     return f"{tenant}/{agent}"
+
+
+def agent_of_key(key: str) -> tuple[str, str]:
+    """Tenant and agent of a key that `agent_key` made.
+
+    >>> agent_of_key("ada"), agent_of_key("acme/ada"), agent_of_key("a%2Fb/c/d")
+    (('default', 'ada'), ('acme', 'ada'), ('a/b', 'c/d'))
+    """
+    tenant, slash, agent = key.partition("/")
+    if not slash:
+        return "default", key
+    return tenant.replace("%2F", "/").replace("%25", "%"), agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +324,8 @@ class Statistics:
         calls: The calls that run, the oldest lease first.
         events_dropped: Events that a reader of the event stream was too slow for.
         agents: What is known of each agent, by `agent_key`; `agent` looks one up.
+        fleet: How this process stands among those that share its limits; None: it is alone. What
+            else is said here is of this process; `lanes` are those that it has just now.
         abandoned: Agents (by `agent_key`) that ended while something still went on for them, and
             how often: their client went away, or a call of theirs still waited. The newest
             thousand.
@@ -351,6 +368,7 @@ class Statistics:
     calls: tuple[RunningCall, ...] = ()
     events_dropped: int = 0
     abandoned: Mapping[str, int] = field(default_factory=dict)
+    fleet: FleetStatistics | None = None
     waits: WaitStatistics = field(default_factory=WaitStatistics)
     pressure: PressureStatistics = field(default_factory=PressureStatistics)
     sessions: Mapping[str, SessionStatistics] = field(default_factory=dict)

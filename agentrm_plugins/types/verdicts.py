@@ -50,7 +50,8 @@ class Verdict:
         status: The HTTP status, or None where there was no answer.
         code: The provider's own word for it, "" if it had none.
         why: What no waiting cures: "billing" (an account without money), "too_long" (a prompt
-            longer than the model's window); "" for neither.
+            longer than the model's window). "unreadable": an answer that is none (a proxy's page,
+            half a body, nothing), which is asked for a few times more. "" for none of these.
     """
 
     kind: Kind

@@ -21,7 +21,8 @@ from benchmarks.context.recorded import recorded
 from benchmarks.context.run import play
 
 BUDGETS = (4_000, 8_000, 16_000)
-SHARE = 0.2
+SHARE = 0.5
+"""Of the budget: the most that a question may have while nothing else needs it."""
 LONG = 700
 """Messages: sessions from here on count for the work of a turn "at 720 messages"."""
 PACKAGES = ("langchain", "langchain-core", "langmem", "deepagents", "tiktoken")

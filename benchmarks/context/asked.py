@@ -1,4 +1,4 @@
-"""``python -m benchmarks.context.asked [--locomo FILE] [--dialogue FILE] [--tau FILE]``.
+"""``python -m benchmarks.context.asked [--locomo FILE] [--beam FOLDER] [--tau FILE] ...``.
 
 Plays talks of other kinds and, by path, sets that nobody here wrote; asks at the end, on copies
 that leave no trace. Kept: the whole evidence stands in the prompt word for word. Automatic recall,
@@ -19,15 +19,17 @@ from pathlib import Path
 from agentrm_plugins.config.context import ContextConfig
 from benchmarks.context.asking import Result, played, squeezed
 from benchmarks.context.kinds import airline, code, framed, hops, language, reworded
+from benchmarks.context.memory_sets import beam, bfcl_memory, realtalk
 from benchmarks.context.outside import Talk, dialogue, locomo, swe_agent, tau_bench
 
+OUTSIDE = {"locomo": locomo, "realtalk": realtalk, "beam": beam, "bfcl": bfcl_memory,
+           "dialogue": dialogue, "tau": tau_bench, "swe": swe_agent}  # fmt: skip
 Set = tuple[str, int, list[tuple[Talk, list[dict]]]]
 
 
 def sets(given: argparse.Namespace) -> Iterator[Set]:
     """Give name, budget and talks of each set, those from outside first."""
-    for name, read in (("locomo", locomo), ("dialogue", dialogue), ("tau", tau_bench),
-                       ("swe", swe_agent)):  # fmt: skip
+    for name, read in OUTSIDE.items():
         for path in getattr(given, name):
             talks = [replace(t, questions=t.questions[:: given.every]) for t in read(path)]
             yield f"{name}: {Path(path).stem}", given.budget, [(talk, []) for talk in talks]
@@ -75,7 +77,7 @@ def answered(talks: list[tuple[Talk, list[dict]]], results: list[Result]) -> flo
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.context.asked")
-    for name in ("locomo", "dialogue", "tau", "swe"):
+    for name in OUTSIDE:
         parser.add_argument(f"--{name}", action="append", default=[], metavar="FILE")
     parser.add_argument("--budget", type=int, default=4_000, help="of sets given by path")
     parser.add_argument("--every", type=int, default=1, help="ask each n-th question of those")

@@ -28,4 +28,5 @@ def own_server():
 
 @pytest.fixture
 def namespace(request):
-    return f"{request.node.name[:80]}-{next(_NUMBERS)}".replace("{", "").replace("}", "")
+    name = "".join(sign if sign.isalnum() else "-" for sign in request.node.name)
+    return f"{name[:80]}-{next(_NUMBERS)}"

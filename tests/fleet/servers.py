@@ -15,6 +15,7 @@ import pytest
 import redis
 
 PATIENCE_S = 20.0
+MOST_PORT = 55_000
 NAMES = ("redis-server", "valkey-server")
 
 
@@ -32,10 +33,13 @@ def wanted() -> list[str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens on; a node of a cluster listens 10,000 above it as well."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port < MOST_PORT:
+            return port
 
 
 class Server:
@@ -64,7 +68,11 @@ class Server:
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        self.wait()
+        try:
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
 
     def wait(self) -> None:
         end_s = time.monotonic() + PATIENCE_S

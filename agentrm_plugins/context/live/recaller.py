@@ -42,6 +42,7 @@ from agentrm_plugins.context.recall.wider import (
     again,
     all_weights,
     asked_without,
+    by_itself,
     dated,
     found_little,
     most_covered,
@@ -185,7 +186,8 @@ class Recaller:
         text = plain_text(message)
         query = query_of(text)
         if len(query.terms) < 2:  # noqa: PLR2004 - "and its port?" leans on what was said before
-            query = replace(query, terms=(*query.terms, *self._before(state, task)))
+            before = tuple(t for t in self._before(state, task) if t not in query.terms)
+            query = replace(query, terms=(*query.terms, *before), leans=before)
         if query.asks < MOSTLY and _names(text):
             # "Cancel the booking of order KX-7": what is known of it is needed, asked for or not.
             return self._look_up(state, query, text, room_tokens, task, visible(state))
@@ -239,6 +241,7 @@ class Recaller:
             shown = self._shown(state, query, corpus, skip, index)
             hits = ranked(query, wide, corpus)
             hits = self._with_meaning(text, hits, index, end)
+            hits = by_itself(query, hits, index, most, end)
             weights = all_weights(query, corpus) if asks else weights_of(query.terms, corpus)
             if asks and found_little(wide, weights, corpus):
                 hits = again(query, hits, index, most, end)

@@ -90,6 +90,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 _CALL = re.compile(r"\w\(|[{};]\s*$|=>|\bdef |\breturn\b")
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _SHAPE_CHARS = 400
+_JUDGED_CHARS = 20_000
+"""Of a line without an end: to search ten million characters holds the interpreter for 30 ms."""
 _LEAST_CASELESS = 4
 _MOST_DEPTH, _MOST_LINES = 40, 20_000
 """Of JSON that is read line by line; what lies deeper or beyond stays in the archive. Guessed."""
@@ -208,8 +210,9 @@ def _caseless(piece: str) -> bool:
 
 def _judge(piece: str, role: str, repeats: int) -> Finding | None:
     values = values_of(piece)
-    announces = len(set(map(str.casefold, ANNOUNCES.findall(piece))))
-    corrects = CORRECTS.search(piece) is not None
+    head = piece[:_JUDGED_CHARS]
+    announces = len(set(map(str.casefold, ANNOUNCES.findall(head))))
+    corrects = CORRECTS.search(head) is not None
     plain = not values and not announces
     if plain and (role not in _ROLE_WORTH or not _caseless(piece)):
         return None
@@ -219,14 +222,14 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
         kinds[value.kind] = kinds.get(value.kind, 0.0) * 0.3 + _WORTH[value.kind] * (
             1.0 if exact else 0.4
         )
-    states = STATES.search(piece) is not None
+    states = STATES.search(head) is not None
     score = min(3.0, sum(kinds.values())) + 0.5 * min(2, announces) + 0.6 * corrects
     # Prose without capitals shows no names: each sentence is worth a little, and goes first.
     score += 0.4 * states + _ROLE_WORTH.get(role, 0.0) * (0.4 if plain else 1.0)
     if piece.endswith(("?", "？")):
         score -= 2.0
     score -= 0.8 * repeats
-    if role in {"tool", "function"} and _CALL.search(piece):
+    if role in {"tool", "function"} and _CALL.search(head):
         score -= 1.2
     said = _FILLER.sub("", piece)
     text = _shortened(said, values)

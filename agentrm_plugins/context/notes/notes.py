@@ -207,6 +207,10 @@ class Notes:
         done = {note.id for note in todo}
         while todo:
             note = todo.pop()
+            said_first = self.by_id.get(note.repeats or 0)
+            if said_first is not None and said_first.id not in done:
+                done.add(said_first.id)  # what replaces it replaces whoever repeated it
+                todo.append(said_first)
             after = [*(() if certain else self._after.get(note.id, ())), note.superseded_by or 0]
             for identity in after:
                 newer = self.by_id.get(identity)

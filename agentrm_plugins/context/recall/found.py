@@ -28,6 +28,7 @@ Measured on half of LoCoMo with 1,200 tokens: 60 % of the evidence without, 73 %
 with half as much again."""
 _SPREADING = 80
 _MOST_LATER = 2
+"""By the notes; and one more, at least, of what was found. Guessed."""
 _PARTS = 6
 """Passages of one long message, at most. Guessed: a tool's output is not the whole answer."""
 _READ_CHARS = 4_000
@@ -165,19 +166,18 @@ class Later:
     def __call__(self, one: Found) -> list[tuple[int, str]]:
         """Give what came later than this passage: (place, words), at most a few, the newest."""
         seq, covered = one.key[0], one.hit.covered
-        named = dict(self._follows(seq, one.text, covered < _TELLS / 2))
+        sure = sorted(self._follows(seq, one.text, covered < _TELLS / 2))[-_MOST_LATER:]
+        named = dict(sure)
         if covered >= _TELLS:
             values = values_of(said_of(self._query, one.text))
             norms = {value.norm for value in values}
             kinds = {CLASS.get(value.kind) for value in values}
-            found = 0
             for told in self._told:  # the newest first
-                if told.seq <= seq or found == _MOST_LATER:
+                if told.seq <= seq or len(named) > _MOST_LATER:
                     break
                 if told.covered < _AS_COVERED * covered:
                     continue
                 said, others = self._told_in(told)
                 if any(v.norm not in norms and CLASS.get(v.kind) in kinds for v in others):
                     named.setdefault(told.seq, said)
-                    found += 1
-        return sorted(sorted(named.items(), reverse=True)[:_MOST_LATER])
+        return sorted(named.items())

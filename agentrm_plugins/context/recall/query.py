@@ -31,6 +31,7 @@ class Query:
         asks: Share of the message, 0 to 1, that looks like a question or a request to look
             something up: a chat that ends in "and you?" asks for little.
         text: Case folded.
+        leans: Those of the terms that come from the message before: "and its port?" leans on it.
     """
 
     terms: tuple[str, ...]
@@ -39,6 +40,7 @@ class Query:
     history: bool = False
     asks: float = 0.0
     text: str = ""
+    leans: tuple[str, ...] = ()
 
 
 _ROLE_ASKED = (

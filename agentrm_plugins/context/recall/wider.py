@@ -16,7 +16,15 @@ from agentrm_plugins.context.recall.query import Query
 from agentrm_plugins.context.recall.rank import Candidate, Corpus, Hit, fused, idf, weights_of
 from agentrm_plugins.context.recall.when import Stretch
 
-__all__ = ["again", "all_weights", "asked_without", "dated", "found_little", "most_covered"]
+__all__ = [
+    "again",
+    "all_weights",
+    "asked_without",
+    "by_itself",
+    "dated",
+    "found_little",
+    "most_covered",
+]
 
 SAID_THEN = 0.6
 FOUND_BY_TIME = 0.4
@@ -68,6 +76,15 @@ def dated(
     return sorted(raised, key=lambda h: (-h.score, -h.candidate.seq, h.candidate.start))
 
 
+def by_itself(query: Query, hits: Sequence[Hit], index: Index, limit: int, end: int) -> list[Hit]:
+    """Let the words of the question itself find as much as those that it leans on."""
+    if not query.leans:
+        return list(hits)
+    own = [term for term in query.terms if term not in query.leans]
+    found, _ = index.search(own, limit)
+    return _added(hits, [one for one in found if one.seq < end], 1.0)
+
+
 def again(query: Query, hits: Sequence[Hit], index: Index, limit: int, end: int) -> list[Hit]:
     """Search once more with what the best hits say beside the question's words."""
     bridges = _bridges(query, hits, index)
@@ -76,11 +93,14 @@ def again(query: Query, hits: Sequence[Hit], index: Index, limit: int, end: int)
     found, _ = index.search([*query.terms, *bridges], limit)
     found = [one for one in found if one.seq < end and not bridges.isdisjoint(one.terms)]
     seeds = {hit.candidate.seq for hit in hits[:_SEEDS]}
-    found = [one for one in found if one.seq not in seeds]
+    return _added(hits, [one for one in found if one.seq not in seeds], SECOND)
+
+
+def _added(hits: Sequence[Hit], found: Sequence[Candidate], worth: float) -> list[Hit]:
+    """Fuse hits with what another search has found, best first."""
     if not found:
         return list(hits)
-    best = found[0].score
-    near = {(one.seq, one.start): SECOND * one.score / best for one in found}
+    near = {(one.seq, one.start): worth * one.score / found[0].score for one in found}
     made = {(one.seq, one.start): Hit(one, 0.0, 0.0) for one in found}
     return fused(hits, near, made)
 

@@ -137,6 +137,20 @@ class Endpoint:
         told = (name for name, meter in self.meters.items() if meter.controller.limit_per_s)
         self.news.extend(Change(resource, "told") for resource in told)
 
+    def reconfigure(self, config: EndpointConfig, first: float, now_s: float) -> None:
+        """The user says something else of it: limits that changed begin anew, as full as before."""
+        old, self.config = self.config, config
+        fresh = meters_of(config, first, now_s)
+        told = ("rpm", "tpm", "input_tpm", "output_tpm")
+        for (resource, meter), name in zip(fresh.items(), told, strict=True):
+            if config.burst_s == old.burst_s and getattr(config, name) == getattr(old, name):
+                continue
+            meter.follow(self.meters[resource], now_s)
+            self.meters[resource] = meter
+            self.news.append(Change(resource, "told"))
+        if config.concurrency != old.concurrency:
+            self.concurrency = ConcurrencyController(told=config.concurrency)
+
     def need(self, call: Call) -> dict[str, float]:
         """What the call will probably take of each resource."""
         return need_of(call, self.config, self.outputs)

@@ -28,8 +28,11 @@ JSON_CHARS = 65_536
 _STATUSES = range(400, 600)
 _LEAST_ERROR, _SERVER_FAULT, _TOO_MANY = 400, 500, 429
 _CODE_NAMES = ("code", "type", "status", "Code")
-# langchain-openai raises a failed response's error as the text of its object.
-_SHOWN_CODE = re.compile(r"ResponseError\(code='([A-Za-z_]{3,64})'")
+# langchain-openai raises a failed response's error as the text of its object, and an error event's
+# as "code: message".
+_SHOWN_CODE = re.compile(
+    r"(?:ResponseError\(code='(?=[A-Za-z_]{3,64}')|(?=[a-z]{1,60}_[a-z_]{1,60}: ))([A-Za-z_]+)"
+)
 _NOTHING: Mapping[str, str] = {}
 
 

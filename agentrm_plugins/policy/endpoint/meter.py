@@ -95,6 +95,13 @@ class Meter:
         """Whether the server has shown that it gives no unused tokens back."""
         return self._refunds.kept
 
+    def follow(self, other: Meter, now_s: float) -> None:
+        """Take the place of another: as large a part is left, and what it is owed is owed."""
+        self.used = other.used
+        if self.bucket is not None and other.bucket is not None:
+            part = min(1.0, other.bucket.level(now_s) / other.bucket.capacity)
+            self.bucket.take(self.bucket.capacity * (1.0 - part), now_s)
+
     def apply(self, now_s: float) -> None:
         """The controller's rate is another: the bucket follows."""
         self._bound()

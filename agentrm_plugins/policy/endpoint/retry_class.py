@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.endpoint.evidence import Evidence, evidence_of
+from agentrm_plugins.policy.endpoint.providers.libraries import UNREADABLE
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables, flat
 from agentrm_plugins.policy.endpoint.times import WAIT_HEADERS, wait_in_words_s
 from agentrm_plugins.types.verdicts import Kind, Verdict
@@ -41,11 +42,13 @@ _SERVER_FAULT = 500
 _TOO_MANY = 429
 _WORDY = frozenset({None, 400, 403})  # statuses of which the words may say more
 _CLOSED_LOOP = ("event loop is closed", "different event loop", "different loop")
-# What langchain-openai raises for a 200 with nothing in it.
+_UNREADABLE = frozenset(UNREADABLE)
+# What langchain-openai and langchain-core raise for a 200 with nothing in it.
 _EMPTY_NAMES = frozenset({"ValueError", "TypeError", "AttributeError"})
 _EMPTY_ANSWER = (
     "unexpected response type from openai-compatible endpoint",
     "null value for 'choices'",
+    "no generation chunks were returned",
     "'nonetype' object has no attribute 'error'",
     "'str' object has no attribute 'error'",
     "'str' object has no attribute 'model_dump'",
@@ -132,6 +135,8 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
         kind = Kind.TRANSIENT
     if kind is None and status is None:
         kind = _by_name(kinds, text, evidence)
+        if kind is Kind.TRANSIENT and _is_unreadable(text, evidence):
+            return Verdict(kind, None, code, "unreadable")
     return None if kind is None else Verdict(kind, status, code)
 
 
@@ -202,10 +207,16 @@ def _by_name(kinds: Iterable[Kind], text: str, evidence: Evidence) -> Kind | Non
         if kind in kinds:
             return kind
     closed = "RuntimeError" in evidence.names and any(words in text for words in _CLOSED_LOOP)
-    empty = not _EMPTY_NAMES.isdisjoint(evidence.names) and any(
-        words in text for words in _EMPTY_ANSWER
-    )
-    return Kind.TRANSIENT if closed or empty or evidence.retryable else None
+    again = closed or evidence.retryable or _is_unreadable(text, evidence)
+    return Kind.TRANSIENT if again else None
+
+
+def _is_unreadable(text: str, evidence: Evidence) -> bool:
+    """Whether it says that a 200 was no answer."""
+    if not _UNREADABLE.isdisjoint(evidence.names):
+        return True
+    told = not _EMPTY_NAMES.isdisjoint(evidence.names)
+    return told and any(words in text for words in _EMPTY_ANSWER)
 
 
 def _opinion(headers: Mapping[str, str]) -> bool | None:

@@ -98,7 +98,7 @@ class FleetMember:
                     amounts.setdefault(name, {})[resource] = max(0.0, spare)
         return Recall(places, amounts) if places or amounts else None
 
-    def request(self, demand: Demand) -> dict[str, Any]:
+    def request(self, demand: Demand, now_s: float) -> dict[str, Any]:
         """The next exchange."""
         self._number += 1
         self._waiting = bool(demand.asks)
@@ -106,13 +106,14 @@ class FleetMember:
         self._kept = {key: max(have, demand.use[key]) for key, have in demand.have.items()}
         endpoints = {
             name: {
-                **self._reporter.report(name, found, self._at),
+                **self._reporter.report(name, found, self._at, now_s),
                 "ahead": {} if name in self.waits else self._ahead(demand, name),
             }
             for name, found in demand.endpoints.items()
-            if self._reporter.matters(name, found) or name in self.folds or name in asked
+            if self._reporter.matters(name, found, now_s) or name in self.folds or name in asked
         }
-        self._active = bool(demand.use["l"] or demand.asks or endpoints)
+        hands = any(any(found.hand.values()) for found in demand.endpoints.values())
+        self._active = bool(demand.use["l"] or demand.asks or hands)
         asks = self._asks(demand)
         return {
             "v": PROTOCOL,

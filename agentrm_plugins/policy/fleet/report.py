@@ -6,6 +6,7 @@ is sent again carries the same.
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = ["Reporter"]
 
 _COUNTS = ("n", "ok", "bad")
 _SUMS = ("sent", "back")
+_LOOK_S = 0.5  # guessed: so often a member asks what has become of an endpoint it does not use
 
 
 class Reporter:
@@ -26,9 +28,10 @@ class Reporter:
         self._told: dict[str, EndpointDemand] = {}
         self._telling: dict[str, EndpointDemand] = {}
         self._there: dict[str, bool] = {}
+        self._told_s: dict[str, float] = {}
 
-    def matters(self, name: str, found: EndpointDemand) -> bool:
-        """Whether there is something to tell of an endpoint, or was when it was told last."""
+    def matters(self, name: str, found: EndpointDemand, now_s: float) -> bool:
+        """Whether there is something to tell of an endpoint, or was, or to hear after a while."""
         last = self._told.get(name)
         there = bool(
             found.running
@@ -39,14 +42,15 @@ class Reporter:
             or (found.events and _number(found) != _number(last))
         )
         before, self._there[name] = self._there.get(name, False), there
-        return there or before
+        return there or before or now_s - self._told_s.get(name, -inf) >= _LOOK_S
 
     def report(
-        self, name: str, found: EndpointDemand, at: Callable[[float], float]
+        self, name: str, found: EndpointDemand, at: Callable[[float], float], now_s: float
     ) -> dict[str, Any]:
         """One endpoint's part of an exchange; `at` gives the server's time in milliseconds."""
         last = self._told.get(name)
         self._telling[name] = found
+        self._told_s[name] = now_s
         seen: dict[str, Any] = {}
         for key in _COUNTS:
             count = found.seen[key] - (0 if last is None else last.seen[key])

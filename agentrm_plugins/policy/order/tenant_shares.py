@@ -84,6 +84,11 @@ class DominantShares:
         self._origin_s, self._total, self._next_generation, names = state
         self._known = {name: tenants[name] for name in names}
 
+    def resize(self, lanes: int) -> None:
+        """So many lanes from now on; every share is another."""
+        self._lanes = lanes
+        self.generation += 1
+
     def share(self, tenant: Tenant) -> float:
         """The weighted dominant share: 0 for a tenant that uses nothing, else more than 0."""
         lanes = tenant.lanes / self._lanes

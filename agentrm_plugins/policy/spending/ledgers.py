@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from agentrm_plugins.config.endpoints import BudgetConfig, ShareConfig
-    from agentrm_plugins.policy.spending.spender import Owner, Spender
+    from agentrm_plugins.policy.spending.spender import Owner, Reserved, Spender
     from agentrm_plugins.types.calls import Call
 
 __all__ = ["Ledgers"]
@@ -47,6 +47,30 @@ class Ledgers:
         self.ledgers: dict[tuple[int, str], Budget] = {}
         self.shares = RateShares(shares)
         self.crossed: list[Crossed] = []
+
+    def reconfigure(
+        self,
+        budgets: tuple[BudgetConfig, ...],
+        shares: tuple[ShareConfig, ...],
+        spenders: Iterable[Spender],
+    ) -> None:
+        """Other budgets: one for the same owner, resource and window goes on with what it spent."""
+        where = {_what(config): place for place, config in enumerate(budgets)}
+        places = {old: where.get(_what(config)) for old, config in enumerate(self._budgets)}
+        self._budgets, self.asked = budgets, bool(budgets or shares)
+        kept: dict[tuple[int, str], Budget] = {}
+        for (old, owner), ledger in self.ledgers.items():
+            place = places[old]
+            if place is not None:
+                ledger.hard, ledger.soft = budgets[place].limit, budgets[place].soft
+                kept[place, owner] = ledger
+        self.ledgers = kept
+        self.shares = self.shares if shares == self.shares.configs else RateShares(shares)
+        for spender in spenders:
+            spender.reserved = _moved(spender.reserved, places)
+            spender.charged = _moved(spender.charged, places)
+            if not self.shares.buckets:
+                spender.taken = None
 
     def enter(self, spender: Spender, owners: Iterable[Owner], now_s: float) -> str | None:
         """Reserve for a call that comes. What refuses it, in words; None if nothing does.
@@ -160,6 +184,21 @@ class Ledgers:
             ledger = self.ledgers.pop(key)
             if ledger.spent(now_s):
                 self.ledgers[key] = ledger
+
+
+def _what(config: BudgetConfig) -> tuple[object, ...]:
+    return config.agent, config.tenant, config.resource, config.window_s
+
+
+def _moved(reserved: list[Reserved] | None, places: dict[int, int | None]) -> list[Reserved] | None:
+    """What is held of budgets, by their new places; what is held of those that are gone, is not."""
+    if reserved is None:
+        return None
+    return [
+        ((place, owner), amount)
+        for (old, owner), amount in reserved
+        if (place := places[old]) is not None
+    ]
 
 
 def _amounts(spender: Spender) -> dict[Resource, float]:

@@ -40,19 +40,19 @@ class RateShares:
     """
 
     def __init__(self, configs: tuple[ShareConfig, ...]) -> None:
-        self._configs = configs
+        self.configs = configs
         self.buckets: dict[tuple[int, str], Bucket] = {}
 
     def enter(self, spender: Spender, owners: Iterable[Owner], now_s: float) -> str | None:
         """Take for a call that comes. What refuses it, in words; None if nothing does."""
         endpoint = spender.endpoint
-        if not self._configs or endpoint is None:
+        if not self.configs or endpoint is None:
             return None
         self._forget(now_s)
         taken: list[Reserved] = []
         longest_s = 0.0
         for key in self._keys(endpoint, owners):
-            config = self._configs[key[0]]
+            config = self.configs[key[0]]
             limit_per_s = endpoint.limit_per_s(_METERS[config.resource])
             if limit_per_s is None:
                 continue
@@ -78,14 +78,14 @@ class RateShares:
         for key, amount in spender.taken or ():
             bucket = self.buckets.get(key)
             if bucket is not None:
-                bucket.settle(amount, used[Resource(self._configs[key[0]].resource)], now_s)
+                bucket.settle(amount, used[Resource(self.configs[key[0]].resource)], now_s)
         spender.taken = None
 
     def _keys(self, endpoint: Limited, owners: Iterable[Owner]) -> list[tuple[int, str]]:
         plain = endpoint.name.partition("#")[0]
         found: dict[tuple[int, str], None] = {}
         for kind, name, shown in owners:
-            for place, config in enumerate(self._configs):
+            for place, config in enumerate(self.configs):
                 pattern = config.agent if kind == "agent" else config.tenant
                 if pattern is None or not fnmatchcase(name, pattern):
                     continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from agentrm_plugins.types.provider import Provider
 from agentrm_plugins.types.verdicts import Kind
 
-__all__ = ["LIBRARIES"]
+__all__ = ["LIBRARIES", "UNREADABLE"]
 
 _NEUTRAL = ("CancelledError", "GraphBubbleUp", "GeneratorExit", "KeyboardInterrupt", "SystemExit")
 _PERMANENT = (
@@ -23,11 +23,10 @@ _OVERLOADED = ("ServiceUnavailableError", "ServiceUnavailable", "OverloadedError
 _TRANSIENT = (
     # ours, LangChain's and the SDKs'
     *("CallReaped", "ModelTimeoutError", "ModelConnectionError", "StreamChunkTimeoutError"),
-    *("APIConnectionError", "APITimeoutError", "APIResponseValidationError"),
-    "ResponseValidationError",
+    *("APIConnectionError", "APITimeoutError"),
     # Python
     *("TimeoutError", "ConnectionError", "SSLError", "gaierror", "IncompleteReadError"),
-    *("IncompleteRead", "BadStatusLine", "JSONDecodeError"),
+    *("IncompleteRead", "BadStatusLine"),
     # httpx and httpcore, anyio
     *("TransportError", "NetworkError", "TimeoutException", "RemoteProtocolError"),
     *("DecodingError", "BrokenResourceError", "ClosedResourceError", "EndOfStream"),
@@ -42,13 +41,19 @@ _TRANSIENT = (
     # google.api_core and gRPC
     *("DeadlineExceeded", "InternalServerError", "GatewayTimeout", "BadGateway"),
 )
+# An answer that is none: a proxy's page, half a body, nothing at all.
+UNREADABLE = (
+    *("JSONDecodeError", "APIResponseValidationError", "UnreadableAnswer"),
+    *("ResponseValidationError", "NoResponseError", "UnknownApiResponseError"),
+    *("ResponseParserError", "ContentTypeError"),
+)
 
 LIBRARIES = Provider(
     name="libraries",
     source="the exceptions of openai, anthropic, httpx, requests, urllib3, aiohttp, botocore, "
     "google.api_core, langchain_core and Python 3.11, as their packages define them",
     names={
-        **dict.fromkeys(_TRANSIENT, Kind.TRANSIENT),
+        **dict.fromkeys((*_TRANSIENT, *UNREADABLE), Kind.TRANSIENT),
         **dict.fromkeys(_OVERLOADED, Kind.OVERLOADED),
         **dict.fromkeys(_LIMIT, Kind.LIMIT),
         **dict.fromkeys(_PERMANENT, Kind.PERMANENT),

@@ -18,7 +18,7 @@ class FleetStatistics:
         state: "joined"; "alone" without the server, by the outage rule; "new" before the first
             exchange.
         members: Processes that share, this one among them, by the last answer.
-        lease_age_s: Seconds since the lease began; infinite before the first. Alarm above half of
+        lease_age_s: Seconds since the lease began; None before the first. Alarm above half of
             `lease_s`.
         lease_s: Seconds after which a silent process loses its lanes.
         lanes_held: Lanes that this process had by the last answer.
@@ -35,7 +35,7 @@ class FleetStatistics:
     member: str
     state: str
     members: int
-    lease_age_s: float
+    lease_age_s: float | None
     lease_s: float
     lanes_held: int
     others_wait: bool

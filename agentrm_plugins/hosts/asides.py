@@ -1,0 +1,47 @@
+"""What stands in a host's inbox beside the kernel's own events: looks, questions, and news."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins.hosts.bell import Bell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentrm_plugins.kernel import Kernel
+    from agentrm_plugins.types.effects import Effect
+    from agentrm_plugins.types.events import Event
+
+__all__ = ["Asked", "News", "Read"]
+
+
+class Read:
+    """A look at the kernel, taken where nothing changes meanwhile."""
+
+    __slots__ = ("done", "error", "look", "value")
+
+    def __init__(self, look: Callable[[Kernel], Any]) -> None:
+        self.look = look
+        self.value: Any = None
+        self.error: Exception | None = None
+        self.done = Bell()
+
+
+class Asked(Read):
+    """An event whose sender waits for what became of it."""
+
+    __slots__ = ("event",)
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(lambda _: None)
+        self.event = event
+
+
+class News:
+    """Something that happened beside the kernel, to stand among its events."""
+
+    __slots__ = ("effect",)
+
+    def __init__(self, effect: Effect) -> None:
+        self.effect = effect

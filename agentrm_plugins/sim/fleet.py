@@ -1,0 +1,267 @@
+"""A fleet in virtual time: many kernels, one namespace, the real rules and no server.
+
+Each worker has its own kernel and member; exchanges go to the script's twin (`policy.fleet.allot`)
+and take `latency_s`. Workers may come and go. What is measured: how much of the limit was used, the
+waits of interactive and of batch calls, the lanes in use at once, exchanges per second.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from dataclasses import dataclass, field
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from agentrm_plugins.config import Config, EndpointConfig
+from agentrm_plugins.kernel import Kernel
+from agentrm_plugins.kernel.demand import demand
+from agentrm_plugins.kernel.endpoints import configured
+from agentrm_plugins.policy.endpoint.fold import fold
+from agentrm_plugins.policy.fleet.allot import allot
+from agentrm_plugins.policy.fleet.member import FleetMember
+from agentrm_plugins.policy.fleet.state import Fleet
+from agentrm_plugins.policy.fleet.terms import Terms
+from agentrm_plugins.types.calls import Call, Usage
+from agentrm_plugins.types.effects import Granted
+from agentrm_plugins.types.events import Settle, Submit, Tick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["FleetPlan", "FleetResult", "simulate_fleet"]
+
+_EPOCH_MS = 1.8e12
+_SERVICE_S = (0.3, 1.5)
+_TOKENS = {"interactive": 200, "batch": 1000}
+_THINKS_S = {"interactive": 2.0, "batch": 0.05}
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPlan:
+    """What is simulated.
+
+    Args:
+        workers: Processes at the beginning.
+        lanes: Lanes of the fleet.
+        tpm: Tokens per minute of the fleet; None is no limit.
+        agents: Agents of each worker, every second one interactive.
+        seconds: How long, in virtual time.
+        latency_s: Of one exchange, there and back.
+        doubles_s: When as many workers join again; None: none do.
+        halves_s: When half of the workers are killed; None: none are.
+        seed: Any whole number.
+    """
+
+    workers: int = 8
+    lanes: int = 64
+    tpm: float | None = None
+    agents: int = 4
+    seconds: float = 20.0
+    latency_s: float = 0.002
+    doubles_s: float | None = None
+    halves_s: float | None = None
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class FleetResult:
+    """What came of it.
+
+    Attributes:
+        calls: Calls that were granted.
+        tokens: What they took.
+        lanes_most: Calls that ran at once, at most.
+        exchanges: Exchanges of all workers.
+        waits_s: Waits of granted calls by kind, in the order of their grants.
+        workers_most: Workers at once, at most.
+    """
+
+    calls: int = 0
+    tokens: float = 0.0
+    lanes_most: int = 0
+    exchanges: int = 0
+    waits_s: dict[str, list[float]] = field(
+        default_factory=lambda: {"interactive": [], "batch": []}
+    )
+    workers_most: int = 0
+
+    def quantile_s(self, kind: str, share: float) -> float:
+        """A quantile of the waits of a kind of call, seconds; 0 without any."""
+        waits = sorted(self.waits_s[kind])
+        return waits[min(len(waits) - 1, int(share * len(waits)))] if waits else 0.0
+
+
+class _World:
+    def __init__(self, plan: FleetPlan) -> None:
+        self.plan = plan
+        self.fleet = Fleet()
+        self.result = FleetResult()
+        self.rng = random.Random(plan.seed)
+        self.queue: list[tuple[float, int, Callable[[float], None]]] = []
+        self.number = 0
+        self.running = 0
+        self.workers: list[_Worker] = []
+        limits = {} if plan.tpm is None else {"*": EndpointConfig(tpm=plan.tpm, learn=False)}
+        self.config = Config(lanes=plan.lanes, endpoints=limits)
+
+    def at(self, at_s: float, do: Callable[[float], None]) -> None:
+        self.number += 1
+        heapq.heappush(self.queue, (at_s, self.number, do))
+
+    def join(self, now_s: float, workers: int) -> None:
+        for _ in range(workers):
+            worker = _Worker(self, f"w{len(self.workers):05d}", now_s)
+            self.workers.append(worker)
+            self.at(now_s + self.rng.random() * 0.1, worker.exchange)
+        alive = sum(worker.alive for worker in self.workers)
+        self.result.workers_most = max(self.result.workers_most, alive)
+
+    def halve(self, now_s: float) -> None:
+        alive = [worker for worker in self.workers if worker.alive]
+        for worker in alive[::2]:
+            worker.die(now_s)
+
+    def run(self) -> FleetResult:
+        plan = self.plan
+        self.join(0.0, plan.workers)
+        if plan.doubles_s is not None:
+            self.at(plan.doubles_s, lambda now_s: self.join(now_s, plan.workers))
+        if plan.halves_s is not None:
+            self.at(plan.halves_s, self.halve)
+        while self.queue and self.queue[0][0] <= plan.seconds:
+            now_s, _, do = heapq.heappop(self.queue)
+            do(now_s)
+        return self.result
+
+
+class _Worker:
+    """One process: a kernel, a member, and agents that call, wait and think."""
+
+    def __init__(self, world: _World, name: str, now_s: float) -> None:
+        self.world, self.alive = world, True
+        self.kernel = Kernel(world.config, now_s, shared=True)
+        config = world.config
+        limits = {"l": config.lanes}
+        limits.update({f"g:{group.name}": group.capacity for group in config.groups})
+        terms = Terms(name, limits, {}, config.scheduler.boost_interval)
+        self.member = FleetMember(terms, now_s)
+        self.kinds: dict[int, str] = {}
+        self.tickets = 0
+        self.due_s = inf
+        self.away = self.again = False
+        for number in range(world.plan.agents):
+            kind = "batch" if number % 2 else "interactive"
+            world.at(now_s + world.rng.random(), self._caller(f"{name}-{number}", kind))
+
+    def _caller(self, agent: str, kind: str) -> Callable[[float], None]:
+        def ask(now_s: float) -> None:
+            if not self.alive:
+                return
+            self.tickets += 1
+            self.kinds[self.tickets] = kind
+            endpoint = None if self.world.plan.tpm is None else "api/model"
+            call = Call(
+                agent,
+                priority=kind,  # type: ignore[arg-type]
+                endpoint=endpoint,
+                estimate=Usage(_TOKENS[kind] - 1, 1),
+            )
+            self.feed(now_s, Submit(self.tickets, call))
+
+        return ask
+
+    def feed(self, now_s: float, event: Any) -> None:
+        """Let an event happen, and see to who may go."""
+        world, kernel = self.world, self.kernel
+        for effect in kernel.handle(now_s, event):
+            if isinstance(effect, Granted):
+                self._granted(effect, now_s)
+        if kernel.queue.count and not self.away:
+            self._look(max(now_s, self.member.exchanged_s + self.member.gap_s))
+        deadline_s = kernel.next_deadline()
+        if deadline_s < inf and event.__class__ is not Tick:
+            world.at(deadline_s, self._tick)
+
+    def _tick(self, now_s: float) -> None:
+        if self.alive:
+            self.feed(now_s, Tick())
+
+    def _granted(self, effect: Granted, now_s: float) -> None:
+        world, ticket, agent = self.world, effect.ticket, effect.agent
+        kind = self.kinds.pop(ticket)
+        world.result.calls += 1
+        world.result.tokens += _TOKENS[kind]
+        world.result.waits_s[kind].append(effect.waited_s)
+        world.running += 1
+        world.result.lanes_most = max(world.result.lanes_most, world.running)
+
+        def end(at_s: float) -> None:
+            world.running -= 1
+            if self.alive:
+                self.feed(at_s, Settle(ticket, Usage(_TOKENS[kind] - 1, 1)))
+                thinks_s = world.rng.expovariate(1 / _THINKS_S[kind])
+                world.at(at_s + thinks_s, self._caller(agent, kind))
+
+        world.at(now_s + world.rng.uniform(*_SERVICE_S), end)
+
+    def _look(self, at_s: float) -> None:
+        if at_s < self.due_s:
+            self.due_s = at_s
+            self.world.at(at_s, self._due)
+
+    def _due(self, now_s: float) -> None:
+        if not self.alive or now_s < self.due_s:
+            return
+        self.due_s = inf
+        if self.away:
+            self.again = True
+        else:
+            self.exchange(now_s)
+
+    def exchange(self, now_s: float) -> None:
+        """One exchange; its answer comes after the latency."""
+        if not self.alive or self.away:
+            return
+        self.due_s, self.away = inf, True
+        recall = self.member.plan(demand(self.kernel), now_s)
+        if recall is not None:
+            self.feed(now_s, recall)
+        asked = self.member.request(demand(self.kernel), now_s)
+        latency_s = self.world.plan.latency_s
+        self.world.at(now_s + latency_s / 2, lambda at_s: self._served(asked, now_s, at_s))
+
+    def _served(self, asked: dict[str, Any], sent_s: float, at_s: float) -> None:
+        world = self.world
+        answer = allot(world.fleet, asked, _EPOCH_MS + at_s * 1000.0)
+        world.result.exchanges += 1
+        for worker in world.workers:
+            if worker.member.terms.name in answer.get("wake", ()):
+                worker._look(at_s + world.plan.latency_s / 2)  # noqa: SLF001 - of this class
+        back_s = at_s + world.plan.latency_s / 2
+        world.at(back_s, lambda now_s: self._answered(answer, sent_s, now_s))
+
+    def _answered(self, answer: dict[str, Any], sent_s: float, now_s: float) -> None:
+        self.away = False
+        if not self.alive:
+            return
+        if self.again:  # it was woken meanwhile
+            self.again = False
+            self._look(now_s + self.member.gap_s)
+        self.feed(now_s, self.member.answered(answer, sent_s, now_s))
+        member = self.member
+        while member.to_fold:
+            name, lent = member.to_fold.popitem()
+            fresh = configured(self.world.config, name, lent["since"] / 1000.0)
+            member.folds[name] = fold(fresh, lent, _EPOCH_MS + now_s * 1000.0)
+        self._look(member.next_s(now_s))
+
+    def die(self, now_s: float) -> None:
+        """SIGKILL: nobody is told, and its calls are gone."""
+        del now_s
+        self.alive = False
+
+
+def simulate_fleet(plan: FleetPlan) -> FleetResult:
+    """Run a fleet in virtual time."""
+    return _World(plan).run()

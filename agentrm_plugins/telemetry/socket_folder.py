@@ -1,0 +1,51 @@
+"""Where the sockets of running cores stand, and which of them answer.
+
+The folder is the user's own: ``$XDG_RUNTIME_DIR/agentrm``, or ``agentrm-<uid>`` in the folder for
+temporary files. One that belongs to somebody else, or that others may enter, is never used.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from agentrm_plugins.errors import ConfigError
+
+__all__ = ["runtime_folder", "socket_path", "sockets"]
+
+_MODE = 0o700
+_LONGEST = 100  # bytes of a socket's path: the system allows 104 to 108
+
+
+def runtime_folder() -> Path:
+    """The folder, made if it is not there.
+
+    Raises:
+        ConfigError: It belongs to somebody else, or others may enter it.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    own = Path(base) / "agentrm" if base and Path(base).is_dir() else None
+    if own is None or len(os.fsencode(own)) > _LONGEST - 24:
+        own = Path(tempfile.gettempdir()) / f"agentrm-{os.getuid()}"
+    with suppress(FileExistsError):
+        own.mkdir(mode=_MODE)
+    found = own.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        way = "it belongs to another user; set XDG_RUNTIME_DIR to a folder of your own"
+        raise ConfigError("monitor", str(own), way)
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        own.chmod(_MODE)
+    return own
+
+
+def socket_path(core: int) -> Path:
+    """The socket of a core of this process."""
+    return runtime_folder() / f"{os.getpid()}-{core}.sock"
+
+
+def sockets() -> list[Path]:
+    """The sockets that stand there, whether anybody answers or not."""
+    return sorted(runtime_folder().glob("*-*.sock"))

@@ -1,0 +1,188 @@
+"""`python -m benchmarks.fleet share|rate|soak`: what a fleet does, beside processes without one.
+
+* ``share``: processes share one token limit over HTTP; beside one process, processes that each know
+  the whole limit, and processes that each know a part.
+* ``rate``: grants a second, CPU and exchanges for each grant, with 1, 2, 4 and 8 processes.
+* ``soak``: a process is killed every 10 s and the server emptied every 5 minutes; at the end a new
+  process must get every lane, and the number of keys must be what it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from agentrm_plugins.testing.provider import SimulatedProvider
+from benchmarks.fleet.run import Redis, gathered, quantile, start
+
+WAYS = ("single", "fleet", "uncoordinated", "eighth")
+
+
+def share(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Processes that share one token limit."""
+    rows = []
+    for way in options.ways or WAYS:
+        processes = 1 if way == "single" else options.processes
+        threads = options.threads * options.processes // processes
+        with (
+            Redis() as server,
+            SimulatedProvider(
+                seed=options.seed,
+                tpm=options.tpm,
+                burst=2.0 / 60.0,
+                time_to_first_token_s=0.1,
+                token_time_s=0.005,
+            ) as provider,
+        ):
+            task = {
+                "way": way,
+                "server": server.url,
+                "namespace": "bench",
+                "lease_s": 5.0,
+                "url": provider.base_url,
+                "tpm": options.tpm,
+                "burst_s": 2.0,
+                "lanes": 256,
+                "threads": threads,
+                "people": max(1, threads // 4),
+                "seconds": options.seconds,
+            }
+            found = gathered(task, processes)
+            seen = provider.statistics()
+        rows.append(
+            {
+                "way": way,
+                "processes": processes,
+                "requests": seen.requests,
+                "429_percent": round(100 * seen.rejected / max(1, seen.requests), 2),
+                "goodput_percent": round(
+                    100 * found["tokens"] / (options.tpm / 60 * (options.seconds + 2)), 1
+                ),
+                "interactive_p50_s": round(quantile(found["interactive"], 0.5), 3),
+                "interactive_p95_s": round(quantile(found["interactive"], 0.95), 3),
+                "batch_p95_s": round(quantile(found["batch"], 0.95), 3),
+                "hung": found["hung"],
+                "exchanges_per_call": round(found["exchanges"] / max(1, found["calls"]), 3),
+            }
+        )
+        print(rows[-1], flush=True)
+    return rows
+
+
+def rate(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Grants a second: with lanes in plenty, and with few lanes and calls of 50 ms."""
+    rows = []
+    for lanes, hold_s in ((64, 0.0), (8, 0.05)):
+        for processes in (1, 2, 4, 8):
+            with Redis() as server:
+                task = {
+                    "way": "fleet",
+                    "server": server.url,
+                    "namespace": "bench",
+                    "lease_s": 5.0,
+                    "lanes": lanes,
+                    "hold_s": hold_s,
+                    "threads": 8,
+                    "seconds": options.seconds,
+                }
+                found = gathered(task, processes)
+            calls = max(1, found["calls"])
+            rows.append(
+                {
+                    "lanes": lanes,
+                    "hold_s": hold_s,
+                    "processes": processes,
+                    "grants_per_s": round(calls / options.seconds),
+                    "ideal_per_s": round(lanes / hold_s) if hold_s else None,
+                    "cpu_us_per_grant": round(1e6 * found["cpu_s"] / calls),
+                    "exchanges_per_grant": round(found["exchanges"] / calls, 4),
+                    "wait_p50_ms": round(1000 * quantile(found["batch"], 0.5), 2),
+                    "wait_p95_ms": round(1000 * quantile(found["batch"], 0.95), 2),
+                    "hung": found["hung"],
+                }
+            )
+            print(rows[-1], flush=True)
+    return rows
+
+
+def soak(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Kill a process every 10 s, empty the server every 5 minutes."""
+    import redis
+
+    with Redis() as server:
+        task = {
+            "way": "fleet",
+            "server": server.url,
+            "namespace": "bench",
+            "lease_s": 3.0,
+            "lanes": 8,
+            "hold_s": 0.05,
+            "threads": 4,
+            "seconds": 1e6,
+            "processes": 4,
+        }
+        client = redis.Redis.from_url(server.url)
+        workers = [start({**task, "name": f"p{number}"}) for number in range(4)]
+        for worker in workers:
+            _go(worker)
+        began, killed, keys = time.monotonic(), 0, []
+        emptied = began
+        while time.monotonic() - began < options.seconds:
+            time.sleep(10)
+            workers[killed % 4].kill()
+            workers[killed % 4].wait()
+            workers[killed % 4] = start({**task, "name": f"q{killed}"})
+            _go(workers[killed % 4])
+            killed += 1
+            if time.monotonic() - emptied > 300:
+                emptied = time.monotonic()
+                client.flushall()
+                time.sleep(2)
+            keys.append(client.dbsize())
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+        time.sleep(5)
+        last = gathered({**task, "seconds": 5, "threads": 16}, 1)
+        row = {
+            "seconds": round(time.monotonic() - began),
+            "killed": killed,
+            "keys_first": keys[0] if keys else 0,
+            "keys_most": max(keys, default=0),
+            "keys_last": keys[-1] if keys else 0,
+            "grants_per_s_at_the_end": round(last["calls"] / 5),
+            "of_an_ideal": 160,
+            "hung": last["hung"],
+        }
+    print(row, flush=True)
+    return [row]
+
+
+def _go(worker: Any) -> None:
+    assert worker.stdout.readline() == "ready\n"
+    worker.stdin.write("go\n")
+    worker.stdin.flush()
+
+
+def main() -> None:
+    """Run one of them, and write what was found."""
+    parser = argparse.ArgumentParser(prog="benchmarks.fleet", description=__doc__)
+    parser.add_argument("what", choices=("share", "rate", "soak"))
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=8, help="agents in each process")
+    parser.add_argument("--tpm", type=float, default=420_000.0, help="the provider's limit")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--ways", nargs="*", choices=WAYS)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rows = {"share": share, "rate": rate, "soak": soak}[options.what](options)
+    if options.json is not None:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
