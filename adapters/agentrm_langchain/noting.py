@@ -9,11 +9,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
+from langchain_core.callbacks import (
+    AsyncCallbackHandler,
+    AsyncCallbackManager,
+    BaseCallbackHandler,
+    CallbackManager,
+)
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
 from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 from langchain_core.utils.uuid import uuid7
+from langsmith.utils import tracing_is_enabled
 
 from agentrm_langchain.call_register import RUN, Run
 from agentrm_langchain.delegate import Delegate
@@ -71,7 +77,7 @@ class NotedCalls(Delegate):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Stream the answer; see `BaseChatModel.stream`."""
-        noted, (config, run) = noted_thread(config), self._noted(config)
+        noted, (config, run) = noted_thread(config), self._noted(config, CallbackManager)
         chunks = super().stream(input, config, stop=stop, **kwargs)
         try:
             token = RUN.set(run)  # only while the hook is entered: between chunks the user runs
@@ -96,7 +102,7 @@ class NotedCalls(Delegate):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Stream the answer; see `BaseChatModel.astream`."""
-        noted, (config, run) = noted_thread(config), self._noted(config)
+        noted, (config, run) = noted_thread(config), self._noted(config, AsyncCallbackManager)
         chunks = super().astream(input, config, stop=stop, **kwargs)
         try:
             token = RUN.set(run)
@@ -113,8 +119,14 @@ class NotedCalls(Delegate):
         finally:
             await chunks.aclose()  # type: ignore[attr-defined]
 
-    def _noted(self, config: RunnableConfig | None) -> tuple[RunnableConfig, Run]:
+    def _noted(
+        self,
+        config: RunnableConfig | None,
+        managers: type[CallbackManager | AsyncCallbackManager],
+    ) -> tuple[RunnableConfig, Run]:
         config = ensure_config(config)
+        if tracing_is_enabled():  # by the environment, too: LangChain adds that tracer once
+            config["callbacks"] = managers.configure(config.get("callbacks"))
         run_id = config.get("run_id")
         if run_id is None:
             run_id = config["run_id"] = uuid7()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from typing import ClassVar
 
 import pytest
 from langchain_core.tracers.base import BaseTracer
+from langsmith.utils import get_env_var
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -161,3 +163,33 @@ def test_what_a_span_tells_holds_no_secret(spans):
         rm._core.admit(Call("ada", endpoint="api.example/gpt#0123abcd")).settle()
         thread.join()
     assert spans.get_finished_spans()[0].attributes["agentrm.endpoint"] == "api.example/gpt"
+
+
+class Posted:
+    """What stands for LangSmith's client: the names of the runs that are posted."""
+
+    tracing_queue = None
+    names: ClassVar[list[str]] = []
+
+    def create_run(self, **run):
+        self.names.append(run["name"])
+
+    def update_run(self, **run):
+        pass
+
+
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])
+async def test_a_tracer_of_the_environment_sees_the_wait_once(way, monkeypatch):
+    """LANGSMITH_TRACING alone: one run of the model, one of its wait, none twice."""
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    monkeypatch.setattr("langchain_core.tracers.langchain.get_client", Posted)
+    monkeypatch.setattr(Posted, "names", [])
+    get_env_var.cache_clear()
+    try:
+        with AgentRM(lanes=1) as rm:
+            thread = let_go_when_waiting(rm, hold(rm))
+            await ask(wrap_chat_model(FakeChat(), rm), {}, way)
+            thread.join()
+    finally:
+        get_env_var.cache_clear()
+    assert sorted(Posted.names) == ["FakeChat", "agentrm.queue"]
