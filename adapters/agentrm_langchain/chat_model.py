@@ -37,7 +37,7 @@ from agentrm_langchain.managed_call import ManagedCall
 from agentrm_langchain.messages import input_tokens
 from agentrm_langchain.model_facts import CLIENT, ModelFacts
 from agentrm_langchain.noting import NotedCalls
-from agentrm_langchain.restarts import streamed, streamed_async
+from agentrm_langchain.restarts import passed_on, passed_on_async, streamed, streamed_async
 from agentrm_langchain.sdk import under_management
 from agentrm_plugins import AgentRM, Call, Lease, Usage
 from agentrm_plugins.integration import (
@@ -242,6 +242,14 @@ class AgentRMChatModel(NotedCalls):
         run_manager: Any = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
+        if not self._asks_usage:
+            return self._stream_of(self.inner._stream, messages, stop, run_manager, kwargs)
+        return self._stream_asking(messages, stop, run_manager, kwargs)
+
+    def _stream_asking(
+        self, messages: Any, stop: Any, run_manager: Any, kwargs: Any
+    ) -> Iterator[Any]:
+        """Ask for the stream's usage; once more without, where a server refuses just that."""
         begun, again = False, True
         while again:
             again = False
@@ -270,13 +278,21 @@ class AgentRMChatModel(NotedCalls):
         silent.add(host)
         return True
 
-    async def _astream(
+    def _astream(  # it gives the generator that does it: each layer costs at each chunk
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
         run_manager: Any = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
+        if not self._asks_usage:
+            return self._astream_of(self.inner._astream, messages, stop, run_manager, kwargs)
+        return self._astream_asking(messages, stop, run_manager, kwargs)
+
+    async def _astream_asking(
+        self, messages: Any, stop: Any, run_manager: Any, kwargs: Any
+    ) -> AsyncIterator[Any]:
+        """The same in async code."""
         begun, again = False, True
         while again:
             again = False
@@ -300,37 +316,28 @@ class AgentRMChatModel(NotedCalls):
         run = run_of(run_manager)
         managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
         if managed.is_running:
-            yield from work()
-            return
+            return passed_on(work)
 
         def make(lease: Lease) -> Iterator[Any]:
             return managed.open(lease, work, abandon=self.abandon_hung)
 
         call = self._call(run, messages, kwargs, True)
-        yield from streamed(managed, call, make, self._restarts())
+        return streamed(managed, call, make, self._restarts())
 
-    async def _astream_of(
+    def _astream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
     ) -> AsyncGenerator[Any, None]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         run = run_of(run_manager)
         managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
         if managed.is_running:
-            async for chunk in (chunks := work()):
-                yield chunk
-            await chunks.aclose()
-            return
+            return passed_on_async(work)
 
         def make(lease: Lease) -> Awaitable[AsyncGenerator[Any, None]]:
             return managed.open_async(lease, work)
 
         call = self._call(run, messages, kwargs, True)
-        chunks = streamed_async(managed, call, make, self._restarts())
-        try:
-            async for chunk in chunks:
-                yield chunk
-        finally:
-            await chunks.aclose()
+        return streamed_async(managed, call, make, self._restarts())
 
     # -- what the call is -------------------------------------------------------------------
 

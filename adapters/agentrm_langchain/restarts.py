@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agentrm_langchain.managed_call import ManagedCall
     from agentrm_plugins import Call, Lease
 
-__all__ = ["streamed", "streamed_async"]
+__all__ = ["passed_on", "passed_on_async", "streamed", "streamed_async"]
 
 
 def streamed(
@@ -63,6 +63,21 @@ async def streamed_async(
             if chunks is not None:
                 await chunks.aclose()
         yield _marker()
+
+
+def passed_on(work: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+    """The stream of a call that is managed further out."""
+    yield from work()
+
+
+async def passed_on_async(
+    work: Callable[[], AsyncGenerator[Any, None]],
+) -> AsyncGenerator[Any, None]:
+    """The same in async code."""
+    chunks = work()
+    async for chunk in chunks:
+        yield chunk
+    await chunks.aclose()
 
 
 def _marker() -> ChatGenerationChunk:

@@ -69,8 +69,12 @@ class Tally(UsageTally):
     def add(self, chunk: Any, text_chars: int = 0) -> None:
         """One more chunk of the stream."""
         message = getattr(chunk, "message", None)
-        usage = usage_of_metadata(getattr(message, "usage_metadata", None))
         content = getattr(message, "content", "")
+        if content.__class__ is str and content and not getattr(message, "usage_metadata", None):
+            self.chunks += 1  # as nearly all are
+            self._chars += text_chars + len(content)
+            return
+        usage = usage_of_metadata(getattr(message, "usage_metadata", None))
         if not content and message is not None:  # what a call's arguments cost
             for part in getattr(message, "tool_call_chunks", ()):
                 text_chars += len(part.get("args") or "") + len(part.get("name") or "")

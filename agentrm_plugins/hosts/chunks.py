@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from contextvars import copy_context
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agentrm_plugins.errors import CallReaped
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncChunks", "Chunks", "Reading", "Tally"]
 
 _END: Any = object()
+_BEAT_S = 0.05
+"""How often the core is told of chunks, at most. Guessed: far below any silence that counts."""
 _PAUSE_S = 0.25
 """After so long the core is told that the consumer does not ask. Guessed: far below any silence
 that counts, and far above the gap between two chunks, so that few are told."""
@@ -74,7 +77,10 @@ class Reading(NamedTuple):
 class _Stream:
     """What both kinds share."""
 
-    __slots__ = ("_attempt", "_first", "_reading", "_said", "_tally", "pulling")
+    __slots__ = (
+        *("_attempt", "_beaten_s", "_first", "_reading", "_said", "_shown", "_tally", "_untold"),
+        "pulling",
+    )
 
     def __init__(self, attempt: Attempt, reading: Reading) -> None:
         self._attempt = attempt
@@ -82,6 +88,9 @@ class _Stream:
         self._tally = reading.tally(attempt.lease)
         self._first: list[Any] = []
         self._said: list[str] = []
+        self._shown = False  # something that the consumer sees
+        self._beaten_s = -inf
+        self._untold = 0
         self.pulling = False
         attempt.tally = self._tally.cut
 
@@ -100,7 +109,7 @@ class _Stream:
         self._tally.add(chunk)
         text = self._reading.text(chunk)
         if text is None or self._reading.whole:
-            self._attempt.lease.beat(0 if text is None else 1)
+            self._beat(0 if text is None else 1, visible=False)
             return True
         return False
 
@@ -112,13 +121,32 @@ class _Stream:
         if fetched:
             self._tally.add(chunk)
         if fetched or (text is not None and not self._reading.whole):
-            self._attempt.lease.beat(1, visible=text is not None)
+            self._beat(1, visible=text is not None)
+
+    def _beat(self, tokens: int, *, visible: bool) -> None:
+        """A chunk came: the core is told at once of the first that is seen, else now and then."""
+        lease, news = self._attempt.lease, visible and not self._shown
+        now_s = lease.now_s
+        if news or now_s - self._beaten_s >= _BEAT_S:
+            self._shown = self._shown or visible
+            tokens, self._untold, self._beaten_s = tokens + self._untold, 0, now_s
+            lease.beat(tokens, visible=visible)
+        else:
+            self._untold += tokens
+
+    def _tell(self) -> None:
+        """It is over: what is untold is told."""
+        if self._untold:
+            tokens, self._untold = self._untold, 0
+            self._attempt.lease.beat(tokens, visible=self._shown)
 
     def _ended(self) -> None:
+        self._tell()
         self._attempt.lease.settle(self._tally.usage() or self._tally.cut())
 
     def _left(self) -> None:
         """The caller wants no more; of an answer that was whole he has missed nothing."""
+        self._tell()
         outcome = Outcome.OK if self._tally.whole else Outcome.CANCELLED
         self._attempt.lease.settle(self._tally.usage() or self._tally.cut(), outcome=outcome)
 
@@ -132,6 +160,7 @@ class _Stream:
             self._left()
             return
         self._carry(error)
+        self._tell()
         self._attempt.lease.fail(error, self._tally.cut())
         try:
             self._attempt.failed(error)
@@ -305,7 +334,7 @@ class AsyncChunks(_Stream):
         reading: How its chunks are read.
     """
 
-    __slots__ = ("_guard", "_idle", "_pause", "_source", "_work")
+    __slots__ = ("_guard", "_idle", "_pause", "_since_s", "_source", "_work")
 
     def __init__(
         self, attempt: Attempt, work: Callable[[], AsyncIterator[Any]], reading: Reading
@@ -315,6 +344,7 @@ class AsyncChunks(_Stream):
         self._source: AsyncIterator[Any] | None = None
         self._guard: PullGuard | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._since_s: float | None = None
         self._idle = False
 
     async def begin(self) -> AsyncGenerator[Any, None]:
@@ -385,17 +415,29 @@ class AsyncChunks(_Stream):
         return chunk
 
     def _pauses(self) -> None:
-        """The consumer has a chunk; if it is long about it, the core is told."""
-        self._pause = asyncio.get_running_loop().call_later(_PAUSE_S, self._is_idle)
+        """The consumer has a chunk; if it is long about it, the core is told.
 
-    def _is_idle(self) -> None:
-        self._idle = True
-        self._attempt.lease.idle(idle=True)
+        One timer serves all chunks: when it rings, it looks how long the last one is away.
+        """
+        loop = asyncio.get_running_loop()
+        self._since_s = loop.time()
+        if self._pause is None:
+            self._pause = loop.call_later(_PAUSE_S, self._looks, loop)
+
+    def _looks(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._pause, since_s = None, self._since_s
+        if since_s is None:  # the provider's turn
+            return
+        left_s = since_s + _PAUSE_S - loop.time()
+        if left_s > 0:
+            self._pause = loop.call_later(left_s, self._looks, loop)
+        else:
+            self._idle = True
+            self._attempt.lease.idle(idle=True)
 
     def _asks(self) -> None:
         """The consumer wants the next chunk."""
-        if self._pause is not None:
-            self._pause.cancel()
+        self._since_s = None
         if self._idle:
             self._idle = False
             self._attempt.lease.idle(idle=False)

@@ -23,7 +23,7 @@ def outcome_of(kind: type[BaseException] | None) -> Outcome:
 
     What LangGraph raises to steer a graph is no failure.
     """
-    if kind is None or any(base.__name__ == _STEERING for base in kind.__mro__):
+    if kind is None or _STEERING in [base.__name__ for base in kind.__mro__]:
         return Outcome.OK
     if issubclass(kind, Exception):
         return Outcome.ERROR

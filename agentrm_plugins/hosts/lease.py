@@ -105,6 +105,11 @@ class Lease:
         """What providers say, built in and configured."""
         return self._host.tables
 
+    @property
+    def now_s(self) -> float:
+        """The time on the core's clock, seconds."""
+        return self._host.clock.now()
+
     def beat(self, tokens: int = 0, *, visible: bool = False) -> None:
         """Report progress: the call is alive, and `tokens` more came out.
 

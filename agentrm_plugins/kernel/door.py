@@ -51,13 +51,16 @@ def _seconds(field: str, value: object, *, none: bool = False) -> None:
 
 
 def _report(report: object) -> None:
-    _kind("report", report, LimitReport)
     if report.__class__ is not LimitReport:
+        _kind("report", report, LimitReport)
         return
-    for limit in report.limits().values():
-        for value in (limit.limit, limit.remaining, limit.reset_s):
-            _amount(value)
-    _amount(report.retry_after_s)
+    limits = report.requests, report.tokens, report.input_tokens, report.output_tokens
+    for limit in limits:
+        if limit is not None:
+            for value in (limit.limit, limit.remaining, limit.reset_s):
+                _amount(value)
+    if report.retry_after_s is not None:
+        _amount(report.retry_after_s)
 
 
 def _amount(value: object) -> None:
@@ -122,6 +125,16 @@ def _settle(event: ev.Settle) -> None:
 
 
 def _requeue(event: ev.Requeue) -> None:
+    if (
+        event.ticket.__class__ is int
+        and event.verdict.__class__ is Verdict
+        and event.wait_s.__class__ is float
+        and 0.0 <= event.wait_s <= _MOST_S
+        and event.usage is None
+    ):  # as nearly all are
+        if event.report is not None:
+            _report(event.report)
+        return
     _ticket(event.ticket)
     _kind("verdict", event.verdict, Verdict, none=False)
     _seconds("wait_s", event.wait_s)

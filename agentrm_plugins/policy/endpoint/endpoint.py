@@ -193,7 +193,11 @@ class Endpoint:
 
     def next_s(self) -> float:
         """When `advance` may change something."""
-        return min(meter.controller.next_s() for meter in self.meters.values())
+        next_s = inf
+        for meter in self.meters.values():
+            if meter.bucket is not None:
+                next_s = min(next_s, meter.controller.next_s())
+        return next_s
 
     def is_down(self, now_s: float) -> bool:
         """Whether calls to it fail fast."""
@@ -221,7 +225,7 @@ class Endpoint:
             self.concurrency.held_back()
         elif wait.cause in self.meters:
             for resource, meter in self.meters.items():
-                if meter.wait_s(amounts[resource], now_s) > 0:
+                if meter.bucket is not None and meter.wait_s(amounts[resource], now_s) > 0:
                     meter.held_back(amounts[resource], now_s)
 
     # -- a call goes ----------------------------------------------------------------------------
@@ -408,6 +412,8 @@ class Endpoint:
             self.blame.taken_back(sent)
             for resource, meter in self.meters.items():
                 amount = sent.amounts[resource]
+                if meter.bucket is None:
+                    continue
                 if resource != "requests":
                     meter.give_back(amount, sent.at_s, now_s)
                 else:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 __all__ = ["TEXT_CHARS", "Evidence", "body_evidence", "evidence_of"]
@@ -61,19 +62,19 @@ class Evidence(NamedTuple):
 def evidence_of(error: BaseException) -> Evidence:
     """Read an exception. Nothing that it does while it is read can make this fail."""
     response = _get(error, "response")
-    holders = [error, *_bodies(error, response)]
-    codes = tuple(dict.fromkeys(code for holder in holders for code in _codes(holder)))
-    text = _text(error, holders[1:])
+    bodies = _bodies(error, response)
+    codes = _codes([error, *bodies])
+    text = _text(error, bodies)
     if not codes and (shown := _SHOWN_CODE.match(text)):
         codes = (shown.group(1),)
     return Evidence(
-        frozenset(kind.__name__ for kind in type(error).__mro__),
+        _names(error.__class__),
         _status_of(error, response, codes),
         codes,
         text,
-        _headers(error, response, holders[1:]),
+        _headers(error, response, bodies),
         _get(error, "is_retryable") is True,
-        any(isinstance(holder, Mapping) and _message(holder) for holder in holders[1:]),
+        any(map(_message, filter(_is_mapping, bodies))),
     )
 
 
@@ -81,7 +82,7 @@ def body_evidence(status: int | None, headers: Mapping[str, str], body: bytes) -
     """The same of a response that nobody made an exception of."""
     content = _parsed(body[:JSON_CHARS].decode("utf-8", "replace"))
     holders = list(_inner(content))
-    codes = tuple(dict.fromkeys(code for holder in holders for code in _codes(holder)))
+    codes = _codes(holders)
     words = [_message(holder) for holder in holders]
     text = " ".join(word for word in words if word) or body[:TEXT_CHARS].decode("utf-8", "replace")
     return Evidence(
@@ -91,6 +92,15 @@ def body_evidence(status: int | None, headers: Mapping[str, str], body: bytes) -
         headers={**_repeated(holders), **headers},
         said=bool(holders),
     )
+
+
+def _names(kind: type) -> frozenset[str]:
+    """The names of the classes that this one derives from, and its own."""
+    return frozenset([base.__name__ for base in kind.__mro__])
+
+
+def _is_mapping(holder: Any) -> bool:
+    return isinstance(holder, Mapping)
 
 
 def _get(holder: Any, name: str) -> Any:
@@ -153,15 +163,22 @@ def _parsed(text: str) -> Any:
 # -- codes, status ----------------------------------------------------------------------------
 
 
-def _codes(holder: Any) -> Iterator[str]:
-    for name in _CODE_NAMES:
-        value = _item(holder, name)
-        if callable(value) and "RpcError" in {kind.__name__ for kind in type(holder).__mro__}:
-            value = _get(_called(value), "name")
-        if isinstance(value, str) and 0 < len(value) <= 200:  # noqa: PLR2004 - no prose
-            yield value
-        elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
-            yield str(int(value))
+def _codes(holders: list[Any]) -> tuple[str, ...]:
+    """The words and numbers under the usual names, each once."""
+    found: dict[str, None] = {}
+    for holder in holders:
+        look = holder.get if isinstance(holder, Mapping) else partial(_get, holder)
+        for name in _CODE_NAMES:
+            value = look(name)
+            if value is None:
+                continue
+            if callable(value) and "RpcError" in _names(holder.__class__):
+                value = _get(_called(value), "name")
+            if isinstance(value, str) and 0 < len(value) <= 200:  # noqa: PLR2004 - no prose
+                found[value] = None
+            elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
+                found[str(int(value))] = None
+    return tuple(found)
 
 
 def _called(method: Any) -> Any:
@@ -194,8 +211,8 @@ def _known_status(value: Any) -> int | None:
 
 def _inner_status(status: int | None, codes: tuple[str, ...]) -> int | None:
     """The status inside the body counts where HTTP's own says less: a 200, or a gateway's 5xx."""
-    numbers = (int(code) for code in codes if code.isascii() and code.isdigit())
-    inner = next((number for number in numbers if number in _STATUSES), None)
+    numbers = [int(code) for code in codes if code.isascii() and code.isdigit()]
+    inner = next(filter(_STATUSES.__contains__, numbers), None)
     if status is None or status < _LEAST_ERROR:
         return inner
     if status >= _SERVER_FAULT and inner == _TOO_MANY:

@@ -121,7 +121,7 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
     kinds = {tables.names[name] for name in evidence.names if name in tables.names}
     if Kind.NEUTRAL in kinds:
         return Verdict(Kind.NEUTRAL)
-    status, codes = evidence.status, tuple(flat(code) for code in evidence.codes)
+    status, codes = evidence.status, tuple(map(flat, evidence.codes))
     text = " ".join(evidence.text.lower().split())
     code = _telling(evidence.codes, tables)
     why = _why(evidence, codes, text, tables, speaks=Kind.LIMIT in kinds)
@@ -160,8 +160,9 @@ def _why(
 
 
 def _names_a_wait(evidence: Evidence) -> bool:
-    named = any(name in evidence.headers for name in WAIT_HEADERS)
-    return named or wait_in_words_s(evidence.text) is not None
+    return (
+        not WAIT_HEADERS.isdisjoint(evidence.headers) or wait_in_words_s(evidence.text) is not None
+    )
 
 
 def _by_code_or_status(
@@ -230,12 +231,11 @@ def _known(codes: tuple[str, ...], tables: Tables) -> bool:
 
 def _telling(codes: tuple[str, ...], tables: Tables) -> str:
     """The provider's word for it: the first that is known, or that is no number."""
-    known = (
-        code
-        for code in codes
-        if flat(code) in tables.codes
-        or flat(code) in tables.billing_codes
-        or flat(code) in tables.too_long_codes
-    )
-    words = (code for code in codes if not code.isdigit())
-    return next(known, None) or next(words, "")
+    telling = ""
+    for code in codes:
+        plain = flat(code)
+        if plain in tables.codes or plain in tables.billing_codes or plain in tables.too_long_codes:
+            return code
+        if not telling and not code.isdigit():
+            telling = code
+    return telling

@@ -55,9 +55,9 @@ class _Phrases:
 
     def found(self, text: str) -> bool:
         """Whether one of them stands in this text, which is lower-case with single blanks."""
-        return any(phrase in text for phrase in self._plain) or any(
-            _stands(parts, text) for parts in self._gapped
-        )
+        if any(map(text.__contains__, self._plain)):
+            return True
+        return any(_stands(parts, text) for parts in self._gapped if parts[0] in text)
 
 
 def _stands(parts: list[str], text: str) -> bool:

@@ -32,7 +32,7 @@ __all__ = [
 EPOCH_S = 1e9
 LONGEST_S = 31 * 86400.0
 LONGEST_TEXT = 64
-WAIT_HEADERS = ("retry-after", "retry-after-ms")
+WAIT_HEADERS = frozenset({"retry-after", "retry-after-ms"})
 _TEXT_CHARS = 4096
 _CUES = 24
 
