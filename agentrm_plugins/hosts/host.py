@@ -20,13 +20,16 @@ from time import time
 from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
-from agentrm_plugins.errors import ClosedError, KernelBug, WouldDeadlock
+from agentrm_plugins.errors import ClosedError, KernelBug
 from agentrm_plugins.hosts.asides import Asked, News, Read
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
+from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import Lease
+from agentrm_plugins.hosts.mending import finish, give_back, is_within
 from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.stream import EventStream
 from agentrm_plugins.kernel import Kernel
+from agentrm_plugins.kernel.outside import is_from_outside
 from agentrm_plugins.policy.endpoint.providers import PROVIDERS
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
 from agentrm_plugins.types.effects import Granted, Reaped, Refused, Settled, Suspected
@@ -83,6 +86,7 @@ class Host:
         self._inbox: deque[Event | Read | News] = deque()
         self._mutex = threading.RLock()
         self._inside = 0
+        self._stuck: object = None
         self._leases: dict[int, weakref.ref[Lease]] = {}
         self._callbacks: deque[Lease] = deque()
         self.abandoned: dict[tuple[str, str], int] = {}  # tenant, agent
@@ -118,6 +122,11 @@ class Host:
         self.feed(Submit(number, call, parent, place_of, hedge_of))
         return lease
 
+    @property
+    def is_used(self) -> bool:
+        """Whether any call waits or runs."""
+        return bool(self._leases)
+
     def lease(self, ticket: int) -> Lease | None:
         """The lease of a call that waits or runs; None if it ended, was reaped or is nobody's."""
         reference = self._leases.get(ticket)
@@ -126,21 +135,52 @@ class Host:
     def feed(self, event: Event | Read | News) -> None:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex
-        inbox.append(event)
-        while inbox and mutex.acquire(False):
-            if self._inside:  # by this very thread: we are a finaliser or a signal's handler
-                mutex.release()
-                return
-            self._inside = get_ident()
-            try:
+        try:
+            inbox.append(event)
+            if self._inside and self._inside == get_ident():
+                if not is_within(_FEED, self):
+                    self._interrupted()  # once before, and again while that was seen to
+                return  # else we are a finaliser or a signal's handler
+            while inbox and mutex.acquire(False):
+                self._inside = get_ident()
                 self._drain(inbox)
-            finally:
                 self._inside = 0
                 mutex.release()
-            if self._callbacks:
-                self._run_callbacks()
-            if self._left:
-                self._tell_left()
+                if self._callbacks:
+                    self._run_callbacks()
+                if self._left:
+                    self._tell_left()
+        except BaseException:
+            self._interrupted()
+            raise
+
+    def _interrupted(self) -> None:
+        """An exception hit this thread in `feed`, out of nowhere: nothing is left half done."""
+        for _ in range(100):  # the next one may hit it here
+            try:
+                if self._inside == get_ident():
+                    finish(self.kernel, self._inbox, self._leases, self._callbacks)
+                    self._inside = 0
+                break
+            except BaseException:  # noqa: BLE001 - the first one is raised
+                _LOG.debug("interrupted again", exc_info=True)
+        self._inside = 0 if self._inside == get_ident() else self._inside
+        give_back(self._mutex)
+        self.feed(Tick())
+
+    def sweep(self) -> None:
+        """Give back what cut finalisers hold; and the mutex, if its thread was cut too often."""
+        first, self._stuck = self._stuck, self._inbox[0] if self._inbox else None
+        same = first is not None and first is self._stuck
+        if same and not is_within(_FEED, self, anywhere=True):
+            self._mutex = threading.RLock()
+            self._inside = get_ident()
+            self._interrupted()
+        for number, reference in list(self._leases.items()):
+            lease = reference()
+            if lease is None or lease.ended:  # some hook may keep what a finaliser has left
+                self._leases.pop(number, None)
+                self.feed(Withdraw(number, "abandoned"))
 
     @property
     def is_inside(self) -> bool:
@@ -148,39 +188,8 @@ class Host:
         return self._inside == get_ident()
 
     def check_wait(self, lease: Lease) -> None:
-        """Refuse to block this thread until `lease` is decided, if that would be for ever.
-
-        Raises:
-            WouldDeadlock: It would; the error says what to do.
-        """
-        if self.is_inside:
-            raise WouldDeadlock(
-                "a finaliser or a signal's handler that interrupted the core cannot wait for a "
-                "lane; use admit_nowait, or let a thread or a task make the call"
-            )
-        loop = lease.loop
-        if loop is None:
-            return
-        within, call = set(), lease.call
-        outer = lease.parent
-        while outer is not None:  # those wait for this call, not it for them
-            within.add(outer)
-            around = self.lease(outer)
-            outer = None if around is None else around.parent
-        for ticket, reference in list(self._leases.items()):
-            other = reference()
-            if other is None or other is lease or other.loop is not loop or ticket in within:
-                continue
-            same = other.call.group == call.group or (
-                call.endpoint is not None and other.call.endpoint == call.endpoint
-            )
-            if same and not other.ended:
-                raise WouldDeadlock(
-                    f"call {lease.ticket} of agent {call.agent!r} would block the event loop whose "
-                    f"own call {other.ticket} of agent {other.call.agent!r} holds, or waits for, "
-                    "what it needs; await the async method (ainvoke, astream, AsyncOpenAI, "
-                    "async with), or make the call in a thread (asyncio.to_thread)"
-                )
+        """Refuse to block this thread until `lease` is decided, if that would be for ever."""
+        check_loop(lease, self._leases, inside=self.is_inside)
 
     def tick(self) -> None:
         """A date has come."""
@@ -189,9 +198,10 @@ class Host:
     def _drain(self, inbox: deque[Event | Read | News]) -> None:  # noqa: C901 - one piece
         kernel, now = self.kernel, self._now
         while inbox:
-            event = inbox.popleft()
+            event = inbox[0]  # it leaves when it is over: an interrupt may cut it
             if isinstance(event, Read | News):
                 self._aside(event)
+                inbox.popleft()
                 continue
             try:
                 effects = kernel.handle(now(), event)
@@ -203,6 +213,7 @@ class Host:
             for stream in self._streams:  # first, so that who is woken finds its own grant there
                 stream.push(effects)
             self._deliver(effects)
+            inbox.popleft()
         if self._on_idle and not kernel.books.counters.running:
             while self._on_idle:
                 self._on_idle.popleft()()
@@ -243,7 +254,9 @@ class Host:
     def _reap(self, effect: Effect) -> None:
         reference = self._leases.pop(effect.ticket, None)
         lease = reference() if reference is not None else None
-        if lease is not None and lease.note_reaped(effect):  # type: ignore[arg-type]
+        if lease is None:  # its caller has vanished, and an interrupt has cut its finaliser
+            self._inbox.append(Withdraw(effect.ticket, "abandoned"))
+        elif lease.note_reaped(effect):  # type: ignore[arg-type]
             self._callbacks.append(lease)
 
     def _suspect(self, effect: Effect) -> None:
@@ -276,6 +289,8 @@ class Host:
         self._listeners = (*self._listeners, tell)
 
     def _report(self, event: Event | Read, error: Exception) -> None:
+        if is_from_outside(error):  # an alarm's, no bug of ours
+            raise error
         _LOG.error("the kernel failed on %r: %s", event.__class__.__name__, error, exc_info=error)
         ticket = getattr(event, "ticket", 0)
         if ticket in self.kernel.books.tickets:
@@ -297,6 +312,9 @@ class Host:
                 lease.run_callbacks()
             except Exception:  # noqa: BLE001 - the caller here has nothing to do with it
                 _LOG.exception("a callback of reaped call %d failed", lease.ticket)
+            except BaseException:
+                self._callbacks.append(lease)
+                raise
 
     # -- looks ------------------------------------------------------------------------------
 
@@ -382,7 +400,7 @@ class Host:
     # -- time and end -----------------------------------------------------------------------
 
     def _ring_at(self, deadline_s: float) -> None:
-        if self._pump is None:
+        if self._pump is None or not self._pump.alive:
             if self.closed:
                 return
             self._pump = Pump(self)
@@ -417,6 +435,9 @@ class Host:
         self.coordinator.after_fork()
         for begin in self._forked:
             begin()
+
+
+_FEED = Host.feed.__code__
 
 
 def _after_fork() -> None:

@@ -139,8 +139,8 @@ class Lease:
         if not self._ended:
             verdict, report = judged or judge(error, self._host.tables)
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
-            self._ended = True
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
+            self._ended = True
             self._callbacks = self._on_suspect = None
 
     def requeue(self, judged: Judgement, wait_s: float = 0.0) -> None:
@@ -312,4 +312,10 @@ class Lease:
                 callback = callbacks.pop()
             except IndexError:  # another thread took the last
                 return
-            callback(error)
+            try:
+                callback(error)
+            except Exception:
+                raise
+            except BaseException:  # an interrupt: it has not heard
+                callbacks.append(callback)
+                raise

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Pump"]
 
 _LONGEST_S = 60.0
+_SWEEP_S = 1.0
+_BUSY_S = 0.001  # somebody else is inside, and sees to what is due
 _NEVER = float("inf")
 
 
@@ -39,6 +41,11 @@ class Pump:
         )
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs: an interrupt may have ended it."""
+        return self._thread.is_alive()
+
     def ring_at(self, deadline_s: float) -> None:
         """The deadline is sooner than the thread knew."""
         if deadline_s < self._state["at_s"]:
@@ -53,7 +60,7 @@ class Pump:
 
 
 def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool]) -> None:
-    kept_s = _NEVER
+    kept_s, swept_s = _NEVER, -_NEVER
     while not state["stopped"]:
         host = reference()
         if host is None:
@@ -64,8 +71,12 @@ def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool
         if at_s <= now_s:
             host.tick()
             at_s = host.deadline_s
+        longest_s = _SWEEP_S if host.is_used else _LONGEST_S
+        if now_s >= swept_s + _SWEEP_S:
+            host.sweep()
+            swept_s = now_s
         del host
         if now_s < kept_s < at_s:
             at_s = kept_s
         state["at_s"] = kept_s = at_s
-        bell.wait(min(max(at_s - now_s, 0.0), _LONGEST_S))
+        bell.wait(min(max(at_s - now_s, _BUSY_S), longest_s))

@@ -32,14 +32,15 @@ class Clocks:
         leases = self._books.config.leases
         self._usual = {kind: terms(Call("any", streaming=kind), leases) for kind in (False, True)}
 
-    def start(self, ticket: Ticket) -> None:
-        """Let the call's service run."""
-        ticket.started_s = self._books.now_s
+    def start(self, ticket: Ticket, since_s: float = NEVER) -> None:
+        """Let the call's service run, from `since_s` or from now on."""
+        since_s = min(since_s, self._books.now_s)
+        ticket.started_s = since_s
         assert ticket.seat is not None  # noqa: S101 - it runs
         ticket.seat.begin()
         account = ticket.account
         account.running += 1
-        account.since_sum_s += self._books.now_s
+        account.since_sum_s += since_s
 
     def stop(self, ticket: Ticket, until_s: float = NEVER) -> None:
         """Let the call's clocks stand still, and count the service since they ran."""
@@ -107,7 +108,13 @@ class Clocks:
             self.rearm(ticket)
 
     def begin(self, ticket: Ticket) -> None:
-        """The call goes: what it declares, or what is configured, are its limits."""
+        """The call goes."""
+        self.limit(ticket)
+        self.start(ticket)
+        self.arm(ticket)
+
+    def limit(self, ticket: Ticket) -> None:
+        """What the call declares, or what is configured, are its limits from now on."""
         config, call, endpoint = self._books.config, ticket.call, ticket.endpoint
         own = call.first_token_timeout_s, call.silence_timeout_s, call.total_timeout_s
         ticket.terms = self._usual[call.streaming] if own == _NONE else terms(call, config.leases)
@@ -115,6 +122,3 @@ class Clocks:
         if endpoint is not None:
             told = endpoint.config.adaptive if call.adaptive is None else call.adaptive
             ticket.adaptive = config.adaptive if told is None else told
-        self.start(ticket)
-        ticket.progress_s = self._books.now_s
-        self.rearm(ticket)

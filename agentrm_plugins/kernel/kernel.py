@@ -24,6 +24,7 @@ from agentrm_plugins.kernel.mending import Mending
 from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
 from agentrm_plugins.kernel.observe_agents import busiest
+from agentrm_plugins.kernel.outside import is_from_outside
 from agentrm_plugins.kernel.reaper import Reaper
 from agentrm_plugins.kernel.reconfigure import Reconfigure
 from agentrm_plugins.kernel.requeue import Requeue
@@ -57,8 +58,10 @@ class Kernel:
         scheduler: Another order than the configured one.
         shared: Whether a fleet shares its limits: then it has nothing until it is given something.
 
-    `books` are its state; the other attributes are its parts.
+    `books` are its state, `handled` the events of the last step; all else are its parts.
     """
+
+    handled: tuple[ev.Event, ...] = ()
 
     def __init__(
         self,
@@ -101,9 +104,8 @@ class Kernel:
             late=self.late,
         )
         self._supplies = Supplies(books, self.steps, self.endpoints, self.queue, self._reaper)
-        self._mending = Mending(
-            *(books, self.clocks, self.agents, self.endpoints, self.queue, self.nested, self.late)
-        )
+        registries = self.clocks, self.agents, self.endpoints, self.queue
+        self._mending = Mending(books, *registries, self.nested, self.late, self.waits)
         self._deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._handlers = self._handled_by(calls)
@@ -169,6 +171,7 @@ class Kernel:
         if books.ledgers.crossed:
             self._tell_crossed()
         self._history.extend(out)
+        self.handled = events
         if error is not None:
             error.effects = out  # type: ignore[attr-defined]
             raise error
@@ -184,6 +187,8 @@ class Kernel:
 
     def _failed(self, error: Exception, what: str) -> Exception:
         """A step failed: what is to be raised, once others have gone on."""
+        if is_from_outside(error):
+            raise error
         books = self.books
         books.counters.failed += 1
         if isinstance(error, KernelBug):
@@ -202,6 +207,17 @@ class Kernel:
         except Exception as another:  # noqa: BLE001 - one failure is enough to raise
             self.books.counters.failed += 1
             error.add_note(f"and mending it failed: {another!r}")
+
+    def recount(self, half: int = 0) -> None:
+        """`handle` was cut by an exception from outside: nothing is left half done.
+
+        Call `handle` afterwards; `handled` are the events of the last one that was not cut.
+
+        Args:
+            half: The ticket whose submission was cut, to be submitted again if it is not known.
+        """
+        self._mending.recount(half)
+        self._deadline_s = -NEVER
 
     def next_deadline(self) -> float:
         """When `handle` must be called again at the latest, in seconds; infinite for never."""

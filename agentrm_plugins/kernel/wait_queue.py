@@ -62,6 +62,16 @@ class WaitQueue:
         self.waiting: dict[Group, int] = dict.fromkeys(pool.groups.values(), 0)
         self.count = 0
 
+    def clear(self) -> None:
+        """Nobody waits: whoever does is put in again."""
+        self.queues.clear()
+        self.at.clear()
+        self.asleep.clear()
+        for group in self.waiting:
+            self.waiting[group] = 0
+        self.count = 0
+        self.look_s = NEVER
+
     def reconfigure(self) -> None:
         """The lane groups are others; nobody waits for a lane at this moment."""
         groups = self._pool.groups.values()

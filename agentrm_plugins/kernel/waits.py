@@ -79,7 +79,7 @@ class Waits:
             self._queue.put(ticket, now_s)
         if ticket.parent is not None and not sleep_s:
             self._nested.awaits(ticket)
-        self._set_alarm(ticket)
+        self.set_alarm(ticket)
         self._books.scheduler.start_clock(now_s)
 
     def rung(self, ticket: Ticket) -> None:
@@ -88,12 +88,12 @@ class Waits:
             sleep_s = self._late.sleep_s(ticket)
             ticket.wake_s = self._books.now_s + sleep_s if sleep_s else NEVER
             if sleep_s:  # What second attempts may waste is used up still.
-                self._set_alarm(ticket)
+                self.set_alarm(ticket)
                 return
             self._queue.wake(ticket, self._books.now_s)
             if ticket.parent is not None:
                 self._nested.awaits(ticket)
-            self._set_alarm(ticket)
+            self.set_alarm(ticket)
         else:
             self._steps.turn_away(ticket, "wait_timeout")
 
@@ -104,7 +104,8 @@ class Waits:
             wait_s = self._books.config.wait_timeout_s
         return NEVER if wait_s is None else max(0.0, wait_s - ticket.waited_s)
 
-    def _set_alarm(self, ticket: Ticket) -> None:
+    def set_alarm(self, ticket: Ticket) -> None:
+        """Ring when a waiting call has slept, or waited, for long enough."""
         at_s = min(ticket.deadline_s, ticket.wake_s)
         if at_s < NEVER:
             self._books.alarms.set(ticket, at_s)

@@ -187,6 +187,15 @@ class LanePool:
             return any(g.busy for g in self.groups.values()) or any(self.busy_elsewhere.values())
         return bool(group.busy or self.busy_elsewhere.get(f"g:{group.name}"))
 
+    def clear(self) -> None:
+        """No lane is in use: whoever has one takes it again."""
+        self.in_use = self.extra = self.lent = self.riders = 0
+        for group in self.groups.values():
+            group.in_use = group.busy = group.extra = group.lent = 0
+            group.agents.clear()
+            group.tenants.clear()
+            group.seats.clear()
+
     def reconfigure(self, lanes: int, groups: tuple[LaneGroup, ...]) -> None:
         """Other bounds: what is in use beyond them is marked, and is not given out again."""
         self.lanes = lanes

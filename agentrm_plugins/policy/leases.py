@@ -68,6 +68,11 @@ class Alarms:
         self._heap: list[tuple[float, int, Alarmed]] = []
         self._cleared = 0
 
+    def forget(self) -> None:
+        """Ring for nobody; their own dates stand until they are set again."""
+        self._heap = []
+        self._cleared = 0
+
     def set(self, item: Alarmed, at_s: float) -> None:
         """Ring for `item` at `at_s`, instead of when it was to ring before."""
         item.alarm_s = at_s

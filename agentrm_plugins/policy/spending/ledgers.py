@@ -7,6 +7,7 @@ nothing is spent (any more) is forgotten; what is spent of a budget without a wi
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from math import inf
@@ -17,7 +18,7 @@ from agentrm_plugins.policy.spending.rate_shares import RateShares
 from agentrm_plugins.types.calls import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from agentrm_plugins.config.endpoints import BudgetConfig, ShareConfig
     from agentrm_plugins.policy.spending.spender import Owner, Reserved, Spender
@@ -44,7 +45,7 @@ class Ledgers:
     def __init__(self, budgets: tuple[BudgetConfig, ...], shares: tuple[ShareConfig, ...]) -> None:
         self._budgets = budgets
         self.asked = bool(budgets or shares)
-        self.ledgers: dict[tuple[int, str], Budget] = {}
+        self.ledgers: OrderedDict[tuple[int, str], Budget] = OrderedDict()
         self.shares = RateShares(shares)
         self.crossed: list[Crossed] = []
 
@@ -64,7 +65,7 @@ class Ledgers:
             if place is not None:
                 ledger.hard, ledger.soft = budgets[place].limit, budgets[place].soft
                 kept[place, owner] = ledger
-        self.ledgers = kept
+        self.ledgers = OrderedDict(kept)
         self.shares = self.shares if shares == self.shares.configs else RateShares(shares)
         for spender in spenders:
             spender.reserved = _moved(spender.reserved, places)
@@ -163,6 +164,13 @@ class Ledgers:
                     keys.append((place, f"{kind} {shown}"))
         return {key: self._ledger(key) for key in keys}
 
+    def recount(self, held: Mapping[tuple[int, str], float]) -> None:
+        """What is reserved, by ledger: nothing else is."""
+        for key in held:
+            self._ledger(key)
+        for key, ledger in self.ledgers.items():
+            ledger.reserved = held.get(key, 0.0)
+
     def _ledger(self, key: tuple[int, str]) -> Budget:
         ledger = self.ledgers.get(key)
         if ledger is None:
@@ -181,9 +189,10 @@ class Ledgers:
         """Look at the two ledgers not looked at for longest: an empty one is as good as none."""
         for _ in range(min(2, len(self.ledgers))):
             key = next(iter(self.ledgers))
-            ledger = self.ledgers.pop(key)
-            if ledger.spent(now_s):
-                self.ledgers[key] = ledger
+            if self.ledgers[key].spent(now_s):
+                self.ledgers.move_to_end(key)
+            else:
+                del self.ledgers[key]
 
 
 def _what(config: BudgetConfig) -> tuple[object, ...]:
