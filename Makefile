@@ -28,7 +28,7 @@ PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
 LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing cassettes report dash redis)
 
-.PHONY: help setup test demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion pictures format lock clean
+.PHONY: help setup test docs test-versions demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion pictures format lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -79,10 +79,14 @@ $(PROVIDERS_STAMP): $(PROVIDERS_VENV)/.locked pyproject.toml
 setup: $(STAMP) ## Make .venv: the locked tools and this project, editable.
 
 test: $(STAMP) $(LOWEST_STAMP) ## Set up, then run all checks.
-	@$(MAKE) lint
-	@$(MAKE) types
-	@$(MAKE) test-lowest
-	@$(MAKE) pytest
+	@echo 'All checks, in six steps: some half an hour on two cores.'
+	@begun=$$(date +%s); step=0; \
+	for target in lint types docs test-lowest pytest test-versions; do \
+		step=$$((step + 1)); \
+		echo "== step $$step of 6: $$target ($$(( ($$(date +%s) - begun) / 60 )) min so far)"; \
+		$(MAKE) $$target || exit 1; \
+	done; \
+	echo "== all checks passed in $$(( ($$(date +%s) - begun) / 60 )) min"
 
 demo: $(STAMP) ## Set up, then run some twenty agents unmanaged and managed.
 	@$(BIN)/agentrm demo $(DEMO_ARGS)
@@ -90,6 +94,30 @@ demo: $(STAMP) ## Set up, then run some twenty agents unmanaged and managed.
 lint: $(STAMP) ## Check style and formatting.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+docs: $(STAMP) ## Build the documents as a site in build/site; a dead link is an error.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The site: $(CURDIR)/build/site/index.html"
+
+# What depends most on the interpreter and takes no minute: types, policies, kernel, hosts, counts.
+FAST := tests/types tests/policy tests/kernel tests/hosts tests/counting tests/test_import_circles.py
+test-versions: ## Run the fast part of the tests on Python 3.12 and 3.13, where they are found.
+	@for version in 3.12 3.13; do \
+		python=$$(.ci/find-python $$version) || { \
+			echo "Python $$version was not found here: its tests are skipped."; continue; }; \
+		$(MAKE) version-$$version VERSION_PYTHON="$$python" || exit 1; \
+	done
+
+version-%:
+	@test -f .venvs/$*/.installed -a .venvs/$*/.installed -nt requirements/dev.txt || { \
+		$(MAKE) .venvs/$*/.locked PYTHON='$(VERSION_PYTHON)'; \
+		.venvs/$*/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation --editable .; \
+		touch .venvs/$*/.installed; }
+	@echo "Python $*: the fast part of the tests"
+	@.venvs/$*/bin/python -m pytest -m 'not slow' -n $(WORKERS) -q -p no:cacheprovider $(FAST)
+
+.venvs/%/.locked: requirements/dev.txt
+	$(call environment,.venvs/$*,requirements/dev.txt)
 
 types: $(STAMP) ## Check the types, strictly.
 	@$(BIN)/mypy
@@ -104,7 +132,7 @@ test-providers: $(PROVIDERS_STAMP) ## Run the providers' own packages against lo
 	@$(PROVIDERS_VENV)/bin/python -m pytest -q -p no:cacheprovider tests/providers
 
 pytest: $(STAMP) ## Run the tests.
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations=15 $(PYTEST_ARGS)
 
 coverage: $(STAMP) ## Require every line and branch of policy/ and kernel/ to be tested.
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov=agentrm_plugins.policy \

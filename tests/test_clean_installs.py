@@ -44,6 +44,7 @@ PROBES = {
     "cassettes": "import agentrm_plugins.testing.cassettes, vcr; print('hello')",
     "report": "import agentrm_plugins.telemetry, plotly; print('hello')",
     "dash": "import agentrm_plugins.telemetry, starlette, uvicorn; print('hello')",
+    "redis": "import redis; print('hello')",
     "top": "import textual; print('hello')",
     "quickstart": FIRST,
 }

@@ -1,4 +1,4 @@
-"""The table in the README of what works with what: each row is held by tests and by the locks."""
+"""The table of what works with what: each row is held by tests and by the locks."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Row(NamedTuple):
 
 
 def rows() -> list[Row]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = text.partition("## What works with what")[2].partition("\n## ")[0]
+    text = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    table = text.partition("# What works with what")[2]
     found = []
     for line in table.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shlex
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +60,19 @@ def provider_url(
         monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "test-key")
         yield provider.base_url
+    forget_clients()
+
+
+def forget_clients() -> None:
+    """Let go of the HTTP clients that langchain-openai keeps, whose event loops are over."""
+    from langchain_openai.chat_models import _client_utils
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        for kept in vars(_client_utils).values():
+            if hasattr(kept, "cache_clear"):
+                kept.cache_clear()
+        gc.collect()
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.path.stem}:{block.start_line}")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware import AgentMiddleware
+from openai import DefaultAsyncHttpxClient
 
 from agentrm_langchain import wrap_chat_model
 from agentrm_plugins import ContextConfig, ContextLifecycle
@@ -87,12 +88,19 @@ class _Gated:
 async def unmanaged(settings: DemoSettings, board: UnmanagedBoard) -> Side:
     """The stock `ChatOpenAI` with its own timeout and retries, behind a shared semaphore."""
     gate = asyncio.Semaphore(settings.lanes)
-    async with SimulatedProvider(settings.provider()) as provider:
+    async with (
+        SimulatedProvider(settings.provider()) as provider,
+        DefaultAsyncHttpxClient() as http,
+    ):
         board.provider = provider
         plan = Work(
             settings,
             provider.base_url,
-            {"timeout": settings.time_scale * settings.timeout_s, "max_retries": RETRIES},
+            {
+                "timeout": settings.time_scale * settings.timeout_s,
+                "max_retries": RETRIES,
+                "http_async_client": http,
+            },
             manage=lambda model, agent: (
                 _Gated(model, gate, board, agent.name) if agent.kind == "talk" else model
             ),
@@ -109,7 +117,8 @@ async def managed(settings: DemoSettings, board: ManagedBoard) -> Side:
             return wrap_chat_model(model, rm, agent=agent.name, context=context)
         return wrap_chat_model(model, rm, agent=agent.name, priority=Priority(agent.kind))
 
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(DefaultAsyncHttpxClient())
         provider = stack.enter_context(SimulatedProvider(settings.provider()))
         rm = stack.enter_context(settings.core())
         context = stack.enter_context(ContextLifecycle(ContextConfig(BUDGET_TOKENS)))
@@ -118,7 +127,7 @@ async def managed(settings: DemoSettings, board: ManagedBoard) -> Side:
         plan = Work(
             settings,
             provider.base_url,
-            {"max_retries": 0},
+            {"max_retries": 0, "http_async_client": http},
             manage=manage,
             middleware=lambda _: [],
         )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from html import escape
 from typing import Self
 
 from agentrm_plugins.types.effects import Effect
 
 __all__ = ["EventStream"]
+
+_SHOWN = 50  # events of a notebook's table: a screen
 
 
 class EventStream:
@@ -83,6 +86,19 @@ class EventStream:
             except IndexError:  # a reader was quicker
                 return
             self.dropped += 1
+
+    def _repr_html_(self) -> str:
+        """The newest events as a table, for notebooks. Looking takes none of them away."""
+        waiting = tuple(self._events)
+        rows = "".join(
+            f"<tr><td>{event.at_s - waiting[0].at_s:.3f} s</td><td>{type(event).__name__}</td>"
+            f"<td>{escape(str(event.agent))}</td><td>{event.ticket or ''}</td>"
+            f"<td>{escape(str(event.cause))}</td></tr>"
+            for event in waiting[-_SHOWN:]
+        )
+        head = "".join(f"<th>{name}</th>" for name in ("after", "event", "agent", "call", "cause"))
+        left = f"{len(waiting)} events wait to be read, {self.dropped} were dropped"
+        return f"<table><caption>{left}</caption><tr>{head}</tr>{rows}</table>"
 
     def close(self) -> None:
         """End the subscription; what is in it can still be read."""

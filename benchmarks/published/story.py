@@ -9,12 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.published import readme
 from benchmarks.published.report import RESULTS, number, spread, table
 from benchmarks.published.worlds import NAMES
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {"results.md": "results.md.in", "scheduling.md": "scheduling.md.in"}
-BEGIN, END = "<!-- results: orders -->\n", "<!-- /results -->\n"
+FILLED = ("README.md", "docs/numbers.md")
 NINE = (
     *("normal", "high-load", "burst", "faulty", "cascade"),
     *("replay-11", "stress", "latency-spike", "greedy"),
@@ -243,15 +244,25 @@ def paragraph() -> str:
     return text.replace("{{agents}}", agents).replace("{{seconds}}", f"{whole['seconds']:g}")
 
 
-def with_paragraph(readme: str) -> str:
-    """The README with what it says of the results."""
-    head, rest = readme.split(BEGIN)
-    return head + BEGIN + paragraph() + END + rest.split(END)[1]
+def blocks() -> dict[str, str]:
+    """What README and docs/numbers.md say of the results, by the blocks' names."""
+    return {
+        "comparison": readme.comparison(),
+        "congestion": readme.congestion(),
+        "demo": readme.demo(),
+        "orders": paragraph(),
+    }
+
+
+def filled(path: str) -> str:
+    """A page with what it says of the results."""
+    text = (DOCS.parent / path).read_text(encoding="utf-8")
+    return readme.with_blocks(text, blocks())
 
 
 def run() -> None:
-    """Write the pages, and the README's paragraph."""
+    """Write the pages, and the blocks of README and docs/numbers.md."""
     for page, text in render().items():
         (DOCS / page).write_text(text, encoding="utf-8")
-    readme = DOCS.parent / "README.md"
-    readme.write_text(with_paragraph(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in FILLED:
+        (DOCS.parent / path).write_text(filled(path), encoding="utf-8")

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 
 from agentrm_plugins.sim import SCENARIOS, Model
 from benchmarks import published
-from benchmarks.published import ablation, hivemind, paper, refusals, report, scale, story, worlds
+from benchmarks.published import (
+    ablation,
+    hivemind,
+    paper,
+    readme,
+    refusals,
+    report,
+    scale,
+    story,
+    worlds,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,10 +31,23 @@ def test_pages_come_from_the_results(page: str) -> None:
     assert (ROOT / "docs" / page).read_text(encoding="utf-8") == story.render()[page]
 
 
-def test_readme_says_what_the_results_say() -> None:
-    """Its paragraph on the orders is written from the results."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme == story.with_paragraph(readme)
+@pytest.mark.parametrize("path", story.FILLED)
+def test_blocks_say_what_the_results_say(path: str) -> None:
+    """README and docs/numbers.md: what stands between the marks is written from the results."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    assert readme.BLOCK.search(text)
+    assert text == story.filled(path)
+
+
+@pytest.mark.parametrize("path", story.FILLED)
+def test_no_measured_number_stands_outside_of_the_blocks(path: str) -> None:
+    """Percentages, multiples and decimals come from results files alone."""
+    text = readme.BLOCK.sub("", (ROOT / path).read_text(encoding="utf-8"))
+    text = re.sub(
+        r"```.*?```|`[^`]*`|^ {4}.*$|\]\([^)]*\)", "", text, flags=re.DOTALL | re.MULTILINE
+    )
+    text = re.sub(r"Python 3\.1\d|3\.1\d", "", text)
+    assert not re.findall(r"\d+(?:\.\d+)? ?%|\d+\.\d+|\d+x\b|\d+ times", text)
 
 
 def test_interval_of_a_median_is_the_binomials() -> None:

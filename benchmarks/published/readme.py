@@ -1,0 +1,123 @@
+"""What README and `docs/numbers.md` say of the results: no number of it is written by hand.
+
+Each block stands between `<!-- results: NAME -->` and `<!-- /results -->`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from benchmarks.published.report import RESULTS, table
+
+BLOCK = re.compile(r"(<!-- results: ([a-z-]+) -->\n).*?(<!-- /results -->\n)", re.DOTALL)
+_PLAIN = "tokens/untold/async/own"  # the limit binds, nobody tells it: the first day with a key
+_PEERS = {
+    "ours": "**AgentRM**",
+    "ours, no hints": "AgentRM, not told who waits",
+    "sdk, 2 retries": "the SDK's own retries (2)",
+    "sdk, 10 retries": "the SDK's own retries (10)",
+    "semaphore": "a semaphore",
+    "with_retry": "`with_retry`",
+    "tenacity": "tenacity",
+    "LiteLLM Router": "LiteLLM's Router",
+    "LangGraph RetryPolicy": "LangGraph's `RetryPolicy`",
+    "ModelRetryMiddleware": "`ModelRetryMiddleware`",
+}
+_HEAD = ("", "agents that finish", "requests wasted", "wall time", "a person's p95")
+
+
+def _load(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _times(value: float | None, *, whole: bool) -> str:
+    """A ratio to the oracle; of a peer whose agents died the time says nothing."""
+    return "-" if value is None or not whole else f"{value:.2f}x"
+
+
+def _row(words: str, entry: Any, agents: int) -> list[str]:
+    whole = entry["finished"] == agents
+    return [
+        words,
+        f"{entry['finished']} of {agents}",
+        f"{100 * entry['wasted']:.0f} %",
+        _times(entry["wall_ratio"], whole=whole),
+        _times(entry["p95_ratio"], whole=whole),
+    ]
+
+
+def _rows(variant: Any, agents: int) -> list[list[str]]:
+    return [
+        _row(words, variant[peer], agents)
+        for peer, words in _PEERS.items()
+        if peer in variant and variant[peer].get("runs")
+    ]
+
+
+def comparison() -> str:
+    """The README's table, and below it where AgentRM loses."""
+    found = _load("congestion")
+    agents, variants = found["about"]["agents"], found["variants"]
+    rows = table(_HEAD, _rows(variants[_PLAIN], agents)[:7])
+    slower = [
+        entry["ours, no hints"]["p95_ratio"]
+        for entry in variants.values()
+        if entry.get("ours, no hints", {}).get("p95_ratio")
+    ]
+    walls = [entry["ours"]["wall_ratio"] for entry in variants.values() if entry.get("ours")]
+    return (
+        f"{agents} agents share a token limit that nobody tells, over real HTTP to a simulated "
+        "provider.\nTimes are multiples of an oracle's that knows the limit "
+        "([how it was measured](docs/numbers.md)).\n\n"
+        f"{rows}\n"
+        f"**Where it loses.** Not told who waits for an answer, a person's p95 is up to "
+        f"{max(slower):.1f} times the oracle's.\n"
+        f"In the worst of {len(walls)} scenarios a run takes {max(walls):.2f} times as long as "
+        "the oracle's.\n"
+        "Where lanes and limits never bind it changes nothing, and costs some time for each call.\n"
+    )
+
+
+def congestion() -> str:
+    """All scenarios, all peers."""
+    found = _load("congestion")
+    about = found["about"]
+    head = (
+        f"Measured on {about['when']}: {about['runs']} runs each, medians, {about['agents']} agents"
+    )
+    parts = [f"{head}, {about['machine']}, Python {about['python']}.\n"]
+    for name, variant in found["variants"].items():
+        rows = table(_HEAD, _rows(variant, about["agents"]))
+        parts.append(f"### `{name}`\n\n{rows}")
+    return "\n".join(parts)
+
+
+def demo() -> str:
+    """The demo's own table."""
+    found = _load("demo")
+    before, after = found["unmanaged"], found["managed"]
+
+    def p95(side: Any, kind: str) -> str:
+        return f"{side['quantiles_s'][kind][1]:.1f} s"
+
+    rows = [
+        [
+            "agents that died",
+            *(f"{sum(s['died'].values())} of {s['agents']}" for s in (before, after)),
+        ],
+        ["turns finished", *(f"{s['finished']} of {s['turns']}" for s in (before, after))],
+        ["a person's turn, p95", *(p95(s, "interactive") for s in (before, after))],
+        ["a batch turn, p95", *(p95(s, "batch") for s in (before, after))],
+        ["refusals (429)", *(str(s["refusals"]) for s in (before, after))],
+        ["server seconds lost to hung calls", *(f"{s['waste_s']:.1f} s" for s in (before, after))],
+        ["facts remembered", *(f"{s['remembered']} of {s['talks']}" for s in (before, after))],
+        ["wall time", *(f"{s['wall_s']:.1f} s" for s in (before, after))],
+    ]
+    return table(("", "unmanaged", "managed"), rows)
+
+
+def with_blocks(text: str, blocks: dict[str, str]) -> str:
+    """The text with what stands between its marks taken from the results."""
+    return BLOCK.sub(lambda found: found[1] + blocks[found[2]].strip() + "\n" + found[3], text)

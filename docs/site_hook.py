@@ -1,0 +1,85 @@
+"""What the site takes from outside of docs/: the README as its home, examples, measured results.
+
+Links that point there from a page are turned to where the file stands in the site.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).parents[1]
+PLACES = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "examples/README.md": "examples/index.md",
+    "benchmarks/results": "measured/paper.md",
+}
+LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)#\s]+)((?:#[^)\s]*)?\))")
+_SETTINGS = re.compile(r"^```python [^\n]*$", re.MULTILINE)
+
+
+def place_of(path: str) -> str | None:
+    """Where a file of the project stands in the site; None if it does not."""
+    if path in PLACES:
+        return PLACES[path]
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    if path.startswith("examples/") and path.endswith((".py", ".ipynb")):
+        return f"{path}.md"
+    if path.startswith("benchmarks/results/"):
+        return path.replace("benchmarks/results/", "measured/")
+    if path.startswith("examples/"):
+        return path
+    return None
+
+
+def turned(text: str, source: str) -> str:
+    """The text with its links turned from the project's tree to the site's."""
+    here = place_of(source) or source
+
+    def turn(found: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), found[2]))
+        there = place_of(target)
+        if there is None:
+            return found[0]
+        return found[1] + posixpath.relpath(there, posixpath.dirname(here) or ".") + found[3]
+
+    return _SETTINGS.sub("```python", LINK.sub(turn, text))
+
+
+def _shown(path: Path) -> str:
+    """A file as a page of the site."""
+    text = path.read_text(encoding="utf-8")
+    relative = path.relative_to(ROOT).as_posix()
+    if path.suffix == ".md":
+        return turned(text, relative)
+    return f"# {path.name}\n\n```{'json' if path.suffix == '.ipynb' else 'python'}\n{text}```\n"
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the files from outside of docs/."""
+    found = [ROOT / name for name in PLACES if name.endswith(".md")]
+    found += sorted((ROOT / "examples").glob("*.py")) + sorted((ROOT / "examples").glob("*.ipynb"))
+    found += [ROOT / "examples" / "ci_replay" / "README.md"]
+    found += sorted((ROOT / "benchmarks" / "results").glob("*.md"))
+    for path in found:
+        place = place_of(path.relative_to(ROOT).as_posix())
+        if place is not None:
+            files.append(File.generated(config, place, content=_shown(path)))
+    for path in sorted((ROOT / "benchmarks" / "results").glob("*.svg")):
+        files.append(File.generated(config, f"measured/{path.name}", abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Turn the links of the pages that stand in docs/."""
+    if page.file.generated_by:
+        return markdown
+    return turned(markdown, f"docs/{page.file.src_uri}")
