@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -69,6 +71,18 @@ def pytest_runtest_setup() -> None:
         cached = getattr(utils, name, None)
         if cached is not None and cached.cache_parameters()["maxsize"] is not None:
             setattr(utils, name, lru_cache(maxsize=None)(cached.__wrapped__))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """Collect what the last tests dropped: nobody is left to whom its open sockets could be laid.
+
+    The SDKs' clients sit in circles with their sockets. Which of the two is finalised first, the
+    client that would close them or they, is chance; pytest would fail the whole run for the latter.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="session", autouse=True)

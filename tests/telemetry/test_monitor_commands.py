@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -70,3 +76,42 @@ def test_a_speed_that_cannot_be_is_refused(recording: Path, speed: str) -> None:
     done = RUNNER.invoke(app, ["top", "--replay", str(recording), "--speed", speed])
     assert done.exit_code == 2
     assert "--speed" in done.output
+
+
+@pytest.mark.parametrize("command", ["top", "dash"])
+def test_without_a_process_the_way_is_told(command: str, tmp_path, monkeypatch) -> None:
+    """Where nothing runs, both commands say how to have something to look at."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    for arguments in ([command], [command, "4711"]):
+        done = RUNNER.invoke(app, arguments)
+        assert done.exit_code == 1, done.output
+        assert "Nothing to look at" in done.output
+    assert "monitor=True" in RUNNER.invoke(app, [command]).output
+
+
+def test_a_page_for_others_needs_a_name(recording: Path) -> None:
+    """An address that others can reach is not served by accident."""
+    done = RUNNER.invoke(app, ["dash", "--replay", str(recording), "--host", "0.0.0.0"])
+    assert done.exit_code == 2
+    assert "--allow-host" in done.output
+
+
+def test_dash_prints_its_address_once_and_serves_it(recording: Path) -> None:
+    """The address with the token works, no log has the token, and Ctrl-C ends it."""
+    command = [sys.executable, "-m", "agentrm_plugins.cli", "dash", "--replay", str(recording)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as own:
+        address = own.stdout.readline().split()[1]
+        token = parse_qs(urlsplit(address).query)["token"][0]
+        own.stdout.readline()
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with opener.open(address, timeout=60) as page:
+            assert "text/html" in page.headers["content-type"]
+            assert token not in page.url
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(address.partition("?")[0], timeout=60)
+        own.send_signal(signal.SIGINT)
+        said, errors = own.communicate(timeout=60)
+    assert token not in said + errors
+    assert "Traceback" not in errors

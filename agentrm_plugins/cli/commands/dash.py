@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agentrm_plugins.cli.attach import Replay, Speed, replayed
+from agentrm_plugins.cli.attach import Process, Replay, Speed, looked_at
 from agentrm_plugins.cli.shared import checked, need
 
 __all__ = ["register"]
@@ -22,6 +22,8 @@ _Allow = Annotated[
 
 
 def dash(
+    process: Process = None,
+    *,
     host: _Host = "127.0.0.1",
     port: _Port = 0,
     allow_host: _Allow = None,
@@ -33,14 +35,12 @@ def dash(
     The address that is printed holds a token; who does not have it sees nothing.
     """
     need("dash", "starlette", "uvicorn", "plotly")
-    if replay is None:
-        raise typer.BadParameter("name a recording", param_hint="--replay")
     if not _is_local(host) and not allow_host:
         raise typer.BadParameter(
             f"{host!r}: others can reach that; say under which name: --allow-host box.example",
             param_hint="--host",
         )
-    source, _ = replayed(replay, speed)
+    source, _ = looked_at(process, replay, speed)
     from agentrm_plugins.telemetry import LivePage
     from agentrm_plugins.telemetry.page.serving import serve
 

@@ -38,6 +38,7 @@ def serve(page: LivePage, *, host: str, port: int, told: Callable[[str], None]) 
     own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         own.bind((host, port))
+        own.listen()  # so that who opens the address at once waits, and is not refused
     except OSError as error:
         own.close()
         way = "give another --port, or leave it out for one that is free"

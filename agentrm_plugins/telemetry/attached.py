@@ -1,0 +1,203 @@
+"""A process elsewhere, looked at over its monitor's socket.
+
+A thread of its own reads lines, so that a display never waits for the process. What nobody takes in
+time is dropped, the oldest first, and counted; the core at the other end waits for nobody either.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from agentrm_plugins.telemetry.lines import event_of
+
+__all__ = ["AttachError", "ProcessSource", "running"]
+
+_ANSWER_S = 10.0
+_CAPACITY = 50_000
+_LONGEST = 64_000_000  # bytes of a line: statistics of a thousand agents take a hundredth
+_BUSIEST = 500
+
+
+def running(folder: Path | None = None) -> list[Path]:
+    """The sockets of this user's processes, the newest first; some may be of dead ones.
+
+    Args:
+        folder: Where to look; None: where `AgentRM(monitor=True)` puts them.
+    """
+    if folder is None:
+        given = os.environ.get("XDG_RUNTIME_DIR")
+        own = f"agentrm-{os.getuid()}"
+        folder = Path(given, "agentrm") if given else Path(tempfile.gettempdir(), own)
+    try:
+        found = [path for path in folder.glob("*.sock") if path.is_socket()]
+        return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    except OSError:
+        return []
+
+
+class AttachError(Exception):
+    """The process does not answer, or refused; the text says why."""
+
+
+class ProcessSource:
+    """One core of a running process.
+
+    Args:
+        path: Its socket.
+
+    Raises:
+        AttachError: Nobody listens there, or it speaks another language.
+    """
+
+    actions = frozenset({"end", "drain", "prioritise"})
+
+    def __init__(self, path: Path | str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(_ANSWER_S)
+        try:
+            self._socket.connect(str(path))
+            self._file = self._socket.makefile("rb")
+            try:
+                hello = self._line()
+            except OSError:
+                self._file.close()
+                raise
+        except OSError as error:
+            self._socket.close()
+            raise AttachError(f"{path}: {error.strerror or error}") from None
+        if hello is None or hello.get("schema") != "agentrm.monitor":
+            self._file.close()
+            self._socket.close()
+            raise AttachError(f"{path}: this is no monitor of AgentRM")
+        self.hello = hello
+        self.title = f"{self.hello.get('name') or 'process'} (pid {self.hello.get('pid')})"
+        lanes = self.hello.get("lanes")
+        self.lanes = lanes if isinstance(lanes, int) else 0
+        self._events: deque[Any] = deque()
+        self._lost, self._ended = 0, False
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, dict[str, Any] | None] = {}
+        self._changed = threading.Condition()
+        self._sending = threading.Lock()
+        self._socket.settimeout(None)
+        self._reader = threading.Thread(target=self._read, name="agentrm-attached", daemon=True)
+        self._reader.start()
+        self._at_s, self._looked_s = float(self.hello.get("at_s") or 0.0), time.monotonic()
+        self._state: Mapping[str, Any] | None = self.ask("statistics", agents=_BUSIEST)
+        self.ask("events")
+
+    def ask(self, what: str, **more: Any) -> dict[str, Any]:
+        """Ask for something and wait for the answer.
+
+        Raises:
+            AttachError: It was refused, or no answer came in ten seconds.
+        """
+        number = next(self._numbers)
+        line = json.dumps({"id": number, "do": what, **more}) + "\n"
+        with self._changed:
+            self._answers[number] = None
+        try:
+            with self._sending:
+                self._socket.sendall(line.encode("utf-8"))
+        except OSError as error:
+            raise AttachError(f"{self.title} is gone: {error.strerror or error}") from None
+        with self._changed:
+            self._changed.wait_for(lambda: self._answers[number] or self._ended, _ANSWER_S)
+            answer = self._answers.pop(number)
+        if answer is None:
+            raise AttachError(f"{self.title} {'is gone' if self._ended else 'does not answer'}")
+        if not answer.get("ok"):
+            raise AttachError(str(answer.get("error") or "it was refused"))
+        found = answer.get("result")
+        return found if isinstance(found, dict) else {"result": found}
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone and all that it said was read."""
+        return self._ended and not self._events
+
+    @property
+    def dropped(self) -> int:
+        """Events that were lost: at the other end, or because nobody took them here."""
+        return self._lost
+
+    def poll(self) -> list[Any]:
+        """What has happened since the last look."""
+        found = []
+        while self._events:
+            found.append(self._events.popleft())
+        if found:
+            self._at_s, self._looked_s = float(found[-1].at_s), time.monotonic()
+        return found
+
+    def now_s(self) -> float | None:
+        """The time on the core's clock, as it goes on since it was last told."""
+        return None if self._ended else self._at_s + time.monotonic() - self._looked_s
+
+    def state(self) -> Mapping[str, Any] | None:
+        """What went on when this was attached."""
+        return self._state
+
+    def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
+        """Do something about an agent.
+
+        Raises:
+            AttachError: It could not be done; the text says why.
+        """
+        more = {"priority": priority} if priority else {}
+        self.ask(what, agent=agent, tenant=tenant, **more)
+
+    def close(self) -> None:
+        """Let go of the process."""
+        with suppress(OSError):  # it was gone already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join(_ANSWER_S)
+        self._socket.close()
+
+    def _line(self) -> dict[str, Any] | None:
+        """The next line as an object; None at the end, or where it is none."""
+        line = self._file.readline(_LONGEST)
+        try:
+            found = json.loads(line) if line.endswith(b"\n") else None
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def _read(self) -> None:
+        with suppress(OSError, ValueError):  # closed, there or here
+            while (line := self._line()) is not None:
+                self._heard(line)
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _heard(self, line: dict[str, Any]) -> None:
+        if "id" in line:
+            with self._changed:
+                if line["id"] in self._answers:
+                    self._answers[line["id"]] = line
+                    self._changed.notify_all()
+            return
+        if line.get("kind") == "gap":
+            self._lost += int(line.get("dropped") or 0)
+            return
+        try:
+            event = event_of(line)
+        except (TypeError, ValueError):
+            return  # a newer version's: what is not understood is left out
+        if event is not None:
+            self._events.append(event)
+            if len(self._events) > _CAPACITY:
+                self._events.popleft()
+                self._lost += 1
