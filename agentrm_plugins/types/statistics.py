@@ -330,10 +330,11 @@ class Statistics:
             how often: their client went away, or a call of theirs still waited. The newest
             thousand.
         waits: How long granted calls had waited.
-        pressure: The share of time in which somebody waited for lanes, for limits, for context.
-        sessions: Each live session's context, by `agent_key` of its tenant and id; only of those
-            lifecycles that the core watches (`AgentRM.watch`, or an adapter's `context=`).
-        recalls: Times that archived passages came back, in those sessions.
+        pressure: The share of time in which somebody waited for lanes or for limits. Its part for
+            context is 0: no context lifecycle tells the core of its waits.
+        sessions: Empty, as no context lifecycle tells the core of its sessions
+            (`ContextLifecycle.statistics` does).
+        recalls: 0, for the same reason.
         agents_known: Agents that are remembered, of which `agents` may list some.
         forgotten: What agents had received that were idle for too long.
         cost: Of all calls, in the unit of the prices.
