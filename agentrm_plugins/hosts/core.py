@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.lease import Lease
     from agentrm_plugins.hosts.retry import RetryPolicy
     from agentrm_plugins.types.calls import Call
+    from agentrm_plugins.types.effects import Compacted, Hibernated, Recalled
     from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 __all__ = ["Core"]
@@ -53,6 +54,10 @@ class Core:
     def regroup(self) -> None:
         """The lane groups are those of the host's configuration."""
         self._groups = {group.name for group in self.host.config.groups}
+
+    def note(self, effect: Compacted | Recalled | Hibernated) -> None:
+        """Something happened beside the kernel: events, recordings and stories tell of it, now."""
+        self.host.tell(effect._replace(at_s=self.host.clock.now()))
 
     # -- calls ------------------------------------------------------------------------------
 

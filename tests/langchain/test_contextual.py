@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
@@ -11,9 +12,11 @@ from pydantic import Field
 
 from agentrm_langchain import pressure, wrap_chat_model
 from agentrm_langchain.messages import to_messages
+from agentrm_plugins import SessionKey
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle, counter_for
 from agentrm_plugins.errors import BudgetTooSmall
+from agentrm_plugins.events import Compacted, Hibernated, Recalled
 from tests.langchain.fakes import FakeChat
 
 pytestmark = pytest.mark.lowest
@@ -179,3 +182,59 @@ def test_many_threads_of_a_process_at_once(rm, manager):
     for sent in inner.sent:
         assert len({m.text.split()[0] for m in sent if m.type == "human"}) == 1
     assert rm.statistics().settled == 24
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_events_tell_what_a_thread_does_to_its_tiers(is_async, rm, manager):
+    """Compacted, recalled, asked for, put to sleep: each once, with figures that fit the view."""
+    events = rm.events()
+    model = wrap_chat_model(Listening(), rm, context=manager)
+    wrap_chat_model(Listening(), rm, context=manager)  # another one does not tell it twice
+    given = history()
+    if is_async:
+        await model.ainvoke(given, config("t", tenant="acme"))
+    else:
+        model.invoke(given, config("t", tenant="acme"))
+    key = SessionKey("acme", "t")
+    seen = manager.statistics()[key]
+    manager.session("t", tenant="acme").recall("item-3")
+    manager.hibernate("t", tenant="acme")
+    rm.statistics()
+    told = [
+        event for event in events.drain() if isinstance(event, Compacted | Recalled | Hibernated)
+    ]
+    assert {(event.tenant, event.session, event.ticket) for event in told} == {("acme", "t", 0)}
+    assert all(event.at_s >= 0.0 for event in told)
+    kinds = [(type(event).__name__, event.cause) for event in told]
+    assert kinds.count(("Compacted", "turn")) == 1
+    assert kinds.count(("Recalled", "tool")) == 1
+    assert kinds[-1] == ("Hibernated", "asked")
+    compacted = told[kinds.index(("Compacted", "turn"))]
+    assert compacted.after_tokens <= compacted.budget_tokens == seen.budget_tokens
+    assert compacted.before_tokens > compacted.after_tokens
+    assert compacted.messages == told[-1].messages == seen.messages
+    assert 0 < compacted.archived <= seen.archived
+
+
+def test_who_listens_fails_no_turn_and_is_not_kept_alive(manager):
+    """A listener that raises is dropped with what it raised; one that is gone is forgotten."""
+
+    class Owner:
+        pass
+
+    owner, heard = Owner(), []
+
+    def tell(notice):
+        heard.append(notice)
+        raise RuntimeError("the disk of whoever listens is full")
+
+    manager.listen(owner, tell)
+    manager.listen(owner, print)  # it listens already
+    session = manager.session("t")
+    session.prepare(to_messages(history()))
+    assert [type(notice) for notice in heard][:1] == [Compacted]
+    del owner
+    gc.collect()
+    count = len(heard)
+    session.hibernate()
+    assert len(heard) == count

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agentrm_plugins.context.live.archive import Owner
+from agentrm_plugins.context.live.notices import Notices
 from agentrm_plugins.context.stores.base import ColdStore
 from agentrm_plugins.errors import SessionBusy
 
@@ -28,6 +29,7 @@ class Desk:
         owner: In whose name sessions are claimed.
         wait_s: Seconds that a turn waits for another owner of its session; 0: none.
         summariser: Tells what is compacted, or None.
+        notices: Who is told what sessions do to their tiers.
     """
 
     store: ColdStore
@@ -36,6 +38,7 @@ class Desk:
     owner: Owner
     wait_s: float
     summariser: Any | None = None
+    notices: Notices = field(default_factory=Notices)
 
 
 class Patience:

@@ -22,6 +22,7 @@ from typing import Any, Self
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.archive import Owner
 from agentrm_plugins.context.live.desk import Desk
+from agentrm_plugins.context.live.notices import Notice
 from agentrm_plugins.context.live.session import ContextSession
 from agentrm_plugins.context.live.tool import RECALL_TOOL
 from agentrm_plugins.context.live.waking import Woken, blank, woken
@@ -182,11 +183,11 @@ class ContextLifecycle:
             if oldest.busy:  # with a model's summary, perhaps: nobody waits for that here
                 continue
             try:
-                most -= self._retire(key)
+                most -= self._retire(key, "bound")
             except (SessionBusy, StoreError):
                 continue
 
-    def _retire(self, key: SessionKey) -> bool:
+    def _retire(self, key: SessionKey, cause: str) -> bool:
         """Hibernate a session; whoever holds it still is led to the one that lives then."""
         with self._moving(key):
             with self._lock:
@@ -194,7 +195,11 @@ class ContextLifecycle:
             if found is None:
                 return False
             config = found.config
-            found.hibernate(lambda: self.session(key.session, tenant=key.tenant, config=config))
+
+            def lives_on() -> ContextSession:
+                return self.session(key.session, tenant=key.tenant, config=config)
+
+            found.hibernate(lives_on, cause=cause)
             with self._lock:
                 self._live.pop(key, None)
             return True
@@ -206,7 +211,7 @@ class ContextLifecycle:
             StoreError: The store refused; the session stays in memory.
             SessionBusy: Messages wait to be archived, and another process has the session.
         """
-        self._retire(SessionKey(tenant, session))
+        self._retire(SessionKey(tenant, session), "asked")
 
     def hibernate_idle(self, idle_s: float, *, now_s: float | None = None) -> list[SessionKey]:
         """Hibernate all sessions that were not used for `idle_s` seconds; give their keys.
@@ -221,7 +226,19 @@ class ContextLifecycle:
                 for key, found in self._live.items()
                 if now - found.used_at_s >= idle_s and not found.busy
             ]
-        return [key for key in idle if self._retire(key)]
+        return [key for key in idle if self._retire(key, "idle")]
+
+    def listen(self, owner: Any, tell: Callable[[Notice], None]) -> None:
+        """Tell `tell` of each compaction, recall and hibernation, while `owner` lives.
+
+        The adapters let their core listen, so that its events and recordings tell of it.
+
+        Args:
+            owner: Held weakly only. One that listens already goes on as it does.
+            tell: Gets a `Compacted`, `Recalled` or `Hibernated` with `at_s` 0 and `ticket` 0, on
+                any thread. What it raises is dropped: it must not fail a turn.
+        """
+        self._desk.notices.add(owner, tell)
 
     def statistics(self) -> Mapping[SessionKey, Pressure]:
         """Give how full each live session's window is."""
@@ -246,7 +263,7 @@ class ContextLifecycle:
         failed: ContextError | None = None
         for key, session in live:
             try:
-                session.hibernate()
+                session.hibernate(cause="closed")
             except (SessionBusy, StoreError) as error:
                 failed = error
             else:

@@ -63,7 +63,7 @@ class ContextSession:
         self.key = key
         archive = Archive(key, desk.store, desk.owner, woken.version)
         recaller = Recaller(key, desk.store, woken.state.config.embeddings)
-        self._shared = Shared(key, woken.state, archive, recaller)
+        self._shared = Shared(key, woken.state, archive, recaller, notices=desk.notices)
         self._upkeep = Upkeep(self._shared, desk.submit, desk.summariser)
         self._desk = desk
         self._hold = Hold(self._shared, wake, woken)
@@ -102,6 +102,7 @@ class ContextSession:
                 self._shared.archive.waited()
         if view is None:
             return self._next().prepare(messages, tools=tools, now_s=now_s)
+        self._shared.publish()
         self._upkeep.after_turn(self._last_tokens, here=False)
         return view
 
@@ -120,6 +121,7 @@ class ContextSession:
         if view is None:
             session = await asyncio.to_thread(self._next)
             return await session.aprepare(messages, tools=tools, now_s=now_s)
+        self._shared.publish()
         self._upkeep.after_turn(self._last_tokens, here=True)
         return view
 
@@ -190,6 +192,9 @@ class ContextSession:
             shared.index_hidden(everything=True)
             shared.last_error = shared.recaller.flush() or shared.last_error
             found = shared.recaller.for_query(state, query, max_tokens or share)
+            if found is not None:
+                shared.recalled("tool", found.tokens)
+        shared.publish()
         return found.text if found is not None else "Nothing in the archive matches."
 
     async def arecall(self, query: str, *, max_tokens: int | None = None) -> str:
@@ -304,11 +309,14 @@ class ContextSession:
         """Its settings."""
         return self._shared.transcript.config
 
-    def hibernate(self, successor: Callable[[], ContextSession] | None = None) -> None:
+    def hibernate(
+        self, successor: Callable[[], ContextSession] | None = None, *, cause: str = "asked"
+    ) -> None:
         """Write the whole session to the store. When this returns, nothing of it needs memory.
 
         Args:
             successor: Gives the object that takes this one's turns from now on; None: it goes on.
+            cause: Why, for those who are told: "asked", "idle", "bound" or "closed".
 
         Raises:
             StoreError: The store refused; the session stays as it is.
@@ -331,3 +339,5 @@ class ContextSession:
                 if not archive.clean:
                     raise
             shared.asleep, self.successor = True, successor
+            shared.hibernated(cause)
+        shared.publish()

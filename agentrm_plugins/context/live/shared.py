@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 from agentrm_plugins.context.live.archive import Archive
+from agentrm_plugins.context.live.notices import Notice, Notices
 from agentrm_plugins.context.live.recaller import Recaller
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.transcript import Entry, Session
 from agentrm_plugins.context.stores.base import SessionKey
+from agentrm_plugins.types.effects import Compacted, Hibernated, Recalled
 
 __all__ = ["Shared"]
 
@@ -31,6 +34,8 @@ class Shared:
         tools: The tools of the last turn by their objects, and their tokens.
         asleep: It was hibernated: work that began before changes nothing any more.
         last_error: What went wrong last where nobody could be told.
+        notices: Who is told what happens to the tiers.
+        news: What they are told next, once the lock is free.
     """
 
     key: SessionKey
@@ -41,6 +46,42 @@ class Shared:
     tools: tuple[Any, int] = ((), 0)
     asleep: bool = False
     last_error: BaseException | None = None
+    notices: Notices = field(default_factory=Notices)
+    news: deque[Notice] = field(default_factory=deque)
+
+    def compacted(self, cause: str, before: int, after: int) -> None:
+        """Note a compaction, with the request's tokens before and after it as counted here."""
+        if self.notices:
+            state, key = self.transcript, self.key
+            tokens = state.charged(before), state.charged(after)
+            messages = len(state.entries)
+            told = min(messages, state.first_hot), messages, state.most
+            self.news.append(
+                Compacted(0.0, 0, key.session, cause, key.session, *tokens, *told, key.tenant)
+            )
+
+    def recalled(self, cause: str, tokens: int) -> None:
+        """Note passages that came back, with their tokens as counted here."""
+        if self.notices:
+            key, charged = self.key, self.transcript.charged(tokens)
+            self.news.append(Recalled(0.0, 0, key.session, cause, key.session, charged, key.tenant))
+
+    def hibernated(self, cause: str) -> None:
+        """Note that the session was let go of."""
+        if self.notices:
+            key, messages = self.key, len(self.transcript.entries)
+            self.news.append(
+                Hibernated(0.0, 0, key.session, cause, key.session, messages, key.tenant)
+            )
+
+    def publish(self) -> None:
+        """Tell what was noted. Not under the lock: whoever is told may take its time."""
+        while self.news:
+            try:
+                notice = self.news.popleft()
+            except IndexError:  # another thread told it
+                return
+            self.notices.tell(notice)
 
     def index_hidden(self, *, everything: bool = False) -> None:
         """Index in the foreground what recall must find and the background has not come to.

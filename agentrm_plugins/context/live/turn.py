@@ -92,8 +92,11 @@ class Turn:
     def _fit(self) -> None:
         state = self.shared.transcript
         if self.total > state.budget:
+            before, made = self.total, state.compactions
             fit_now(state, self.tools_tokens, low_tokens(state))
             self._count()
+            if state.compactions != made:
+                self.shared.compacted("turn", before, self.total)
 
     def _recall_for_task(self) -> None:
         """Look up what the newest user message asks about, and put it before that message."""
@@ -125,6 +128,7 @@ class Turn:
         if recalled is not None:
             state.recalls.append(recalled)
             self.total += recalled.tokens
+            shared.recalled("task", recalled.tokens)
 
     def _dropping(self, drop: Callable[[Session], None]) -> None:
         """Let go of recalled passages, and of their tokens."""

@@ -243,10 +243,15 @@ class Upkeep:
         shared = self._shared
         with shared.lock:
             state = shared.transcript
+            tools = shared.tools[1]
+            before = total_tokens(state, tools) if shared.notices else 0
             if shared.asleep or not apply_plan(state, plan, narrative):
                 return
+            if shared.notices:
+                shared.compacted("background", before, total_tokens(state, tools))
             shared.release_bodies()
             frozen = dumped(state) if shared.archive.clean else None
+        shared.publish()
         if frozen is not None:
             try:
                 shared.archive.save_state(frozen)
