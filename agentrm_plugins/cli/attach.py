@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from agentrm_plugins.cli.shared import checked
@@ -89,7 +88,9 @@ def _chosen() -> ProcessSource:
             for one in found:
                 one.close()
             raise AttachError("several processes answer; name one by its number (pid)")
-        number = typer.prompt("Which one?", type=click.IntRange(1, len(found)), default=1)
+        number = 0
+        while not 1 <= number <= len(found):
+            number = typer.prompt("Which one?", type=int, default=1)
     for at, one in enumerate(found, 1):
         if at != number:
             one.close()

@@ -91,14 +91,18 @@ MONTHS = {
     for name in names.split()
 }
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
+# What stands in front of the months only spares looking for each of them where none can be.
 DATE = re.compile(
-    r"(?<!\d)(?P<y1>[12]\d{3})[-/.](?P<m1>\d{1,2})[-/.](?P<d1>\d{1,2})(?!\d)"
-    r"|(?<!\d)(?P<d2>\d{1,2})\.\s?(?P<m2>\d{1,2})\.(?:\s?(?P<y2>[12]\d{3}))?(?!\d)"
-    r"|(?<!\d)(?P<m3>\d{1,2})/(?P<d3>\d{1,2})/(?P<y3>[12]\d{3})(?!\d)"
-    rf"|(?<!\d)(?P<d4>\d{{1,2}})(?:st|nd|rd|th|er|º|\.)?\s+(?:of\s+|de\s+)?(?P<m4>{_MONTH})\b\.?"
-    r"(?:,?\s+(?:de\s+|del\s+)?(?P<y4>[12]\d{3}))?"
-    rf"|\b(?P<m5>{_MONTH})\b\.?\s+(?P<d5>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?\s+(?P<y5>[12]\d{{3}}))?"
-    r"|(?:(?P<y6>[12]\d{3})\s?[年년]\s?)?(?P<m6>\d{1,2})\s?[月월]\s?(?P<d6>\d{1,2})\s?[日号일]",
+    r"(?<!\d)(?=\d)(?:"
+    r"(?P<y1>[12]\d{3})[-/.](?P<m1>\d{1,2})[-/.](?P<d1>\d{1,2})(?!\d)"
+    r"|(?P<d2>\d{1,2})\.\s?(?P<m2>\d{1,2})\.(?:\s?(?P<y2>[12]\d{3}))?(?!\d)"
+    r"|(?P<m3>\d{1,2})/(?P<d3>\d{1,2})/(?P<y3>[12]\d{3})(?!\d)"
+    r"|(?P<d4>\d{1,2})(?:st|nd|rd|th|er|º|\.)?\s+(?:of\s+|de\s+)?"
+    rf"(?=[^\W\d_])(?P<m4>{_MONTH})\b\.?"
+    r"(?:,?\s+(?:de\s+|del\s+)?(?P<y4>[12]\d{3}))?)"
+    rf"|\b(?=[^\W\d_])(?P<m5>{_MONTH})\b\.?\s+(?P<d5>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)"
+    r"(?:,?\s+(?P<y5>[12]\d{3}))?"
+    r"|(?=\d)(?:(?P<y6>[12]\d{3})\s?[年년]\s?)?(?P<m6>\d{1,2})\s?[月월]\s?(?P<d6>\d{1,2})\s?[日号일]",
     re.IGNORECASE,
 )
 

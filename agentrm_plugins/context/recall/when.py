@@ -83,7 +83,8 @@ def _any(names: dict[str, int] | dict[str, str]) -> str:
     return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
 
 
-_COUNT = rf"(?P<count>\d{{1,3}}|{_any(_WORDS)})"
+# No part of a longer number: else a long run of digits is looked at from each of them.
+_COUNT = rf"(?P<count>(?<!\d)\d{{1,3}}(?!\d)|{_any(_WORDS)})"
 _UNIT = rf"(?P<unit>{_any(_UNITS)})"
 _PATTERNS = (
     ("ago", rf"\b{_COUNT}\s+{_UNIT}\s+(?:ago|earlier|before)\b"),
