@@ -46,7 +46,7 @@ def join(config: Config, coordination: Coordination, clock: Clock | None) -> tup
     for name in ("budgets", "shares"):
         if getattr(config, name):
             raise ConfigError(
-                name, "...", "a fleet does not share them yet: leave them out with coordination="
+                name, "...", "a fleet does not share them: leave them out with coordination="
             )
     host = Host(config, clock or SleepAwareClock(), shared=True)
     return host, Exchanger(host, coordination)

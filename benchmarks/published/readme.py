@@ -70,7 +70,8 @@ def comparison() -> str:
     return (
         f"{agents} agents share a token limit that nobody tells, over real HTTP to a simulated "
         "provider.\nTimes are multiples of an oracle's that knows the limit "
-        "([how it was measured](docs/numbers.md)).\n\n"
+        f"([how it was measured](docs/numbers.md)). Measured on {found['about']['when']}, "
+        "before late calls were hedged.\n\n"
         f"{rows}\n"
         f"**Where it loses.** Not told who waits for an answer, a person's p95 is up to "
         f"{max(slower):.1f} times the oracle's.\n"
