@@ -97,7 +97,7 @@ def _agent(books: Books, account: Account) -> AgentStatistics:
         tokens=account.tokens,
         input_tokens=account.input_tokens,
         output_tokens=account.output_tokens,
-        tokens_per_s=account.lately.per_s(now_s),
+        tokens_per_s=account.recent.faded_per_s(now_s),
         token_rates=TokenRates(*account.recent.per_s(now_s)),
         waits=waits_of(account.waits, account.grants),
         cost=account.cost,

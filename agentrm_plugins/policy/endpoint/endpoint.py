@@ -129,7 +129,7 @@ class Endpoint:
         self.failures = 0
         self.requeues = 0
         self.cost = 0.0
-        self.waits: Histogram | None = None
+        self.waits = Histogram()
         self.recent = Recent()
         self._answered_s = -inf
         self._told_s = -inf
