@@ -184,10 +184,11 @@ def _claim(agent: AgentQueue, now_s: float) -> tuple[float, float, int]:
 class _ByClaim:
     """The agents of one tenant on one level, by slope; in each the longest wait first."""
 
-    __slots__ = ("_live", "_slopes")
+    __slots__ = ("_growth", "_live", "_slopes")
 
     def __init__(self) -> None:
         self._slopes: dict[int, LazyHeap] = {}
+        self._growth: dict[int, float] = {}  # of a claim, by slope
         self._live = 0
 
     def __len__(self) -> int:
@@ -197,6 +198,7 @@ class _ByClaim:
         heap = self._slopes.get(agent.slot)
         if heap is None:
             heap = self._slopes[agent.slot] = LazyHeap()
+            self._growth[agent.slot] = 2.0 ** (agent.slot / _PER_OCTAVE)
         heap.push(agent.head.seq, agent)
         self._live += 1
 
@@ -208,11 +210,11 @@ class _ByClaim:
             del self._slopes[agent.slot]
 
     def best(self, now_s: float) -> AgentQueue | None:
-        best, most, chosen = 0.0, -1, None
+        best, most, chosen, growth = 0.0, -1, None, self._growth
         for slope, heap in self._slopes.items():
             agent = heap.peek()
             assert agent is not None  # noqa: S101 - no heap is empty
-            claim = (now_s - agent.head.submitted_s) * 2.0 ** (slope / _PER_OCTAVE)
+            claim = (now_s - agent.head.submitted_s) * growth[slope]
             if chosen is None or claim > best or (claim == best and slope > most):
                 best, most, chosen = claim, slope, agent
         return chosen
