@@ -34,13 +34,14 @@ FLOORS = {
     "sim": 7,
     "fleet": 8,
     "context.live": 8,
-    "manager": 9,
-    "events": 10,
-    "integration": 10,
-    "": 11,
-    "testing": 12,
-    "demo": 13,
-    "cli": 14,
+    "settings": 9,
+    "manager": 10,
+    "events": 11,
+    "integration": 11,
+    "": 12,
+    "testing": 13,
+    "demo": 14,
+    "cli": 15,
 }
 PURE = ("config", "policy", "context", "kernel")
 AT_WORK = ("context.live", "context.stores")  # not pure: threads, locks and files
