@@ -333,7 +333,7 @@ def test_users_see_what_is_theirs() -> None:
         "drain",
         "update",
         *("aclose", "close", "closed", "config", "end_agent", "events", "identity"),
-        *("on_abandoned", "slot", "statistics", "story"),
+        *("from_config", "on_abandoned", "settings", "slot", "statistics", "story"),
     }
 
 
