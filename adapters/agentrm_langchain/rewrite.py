@@ -5,8 +5,8 @@ and the globals of a user's own module), collections, and the parts of graphs an
 holds no chat model comes back as the very object that it was; nothing is changed in place. So state
 that functions share (a `nonlocal`, a list) stays shared.
 
-Not followed are the attributes of other objects: a copy of them might be missed where they are used
-elsewhere. They are told instead.
+A user's own object (a node that is an object, the owner of a method) is not copied: a stand-in
+shares its attributes. Objects of other libraries, and those without a `__dict__`, are told instead.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
+from agentrm_langchain.standin import is_users_module, is_users_own, slots_of, standing_in
+
 __all__ = ["Rewriter"]
 
 _DEPTH = 40
 """Steps from the whole to a part. Guessed: agents of today are some 15 deep."""
 _ITEMS = 10_000
 """A larger collection is data. Guessed."""
+_OBJECTS = 1_000
+"""Objects of a user's that are looked into; more than that are data. Guessed."""
 _LIBRARIES = ("langchain", "langgraph", "langsmith", "openai", "anthropic", "pydantic", "agentrm_")
 _OURS = ("langchain.agents.middleware.types", "AgentMiddleware")
 _TASK = ("langgraph.func", "_TaskFunction")
@@ -71,6 +75,7 @@ class Rewriter:
         self._replace = replace
         self._tell = tell
         self._done: dict[int, Any] = {}
+        self._own = 0  # objects of the user's that were looked into
         self._kept: list[Any] = []  # so that no other object gets the id of one in `_done`
 
     def visit(self, node: Any, path: str, depth: int = 0) -> Any:
@@ -103,6 +108,9 @@ class Rewriter:
             return self._model(node, path, depth)
         if isinstance(node, Runnable) or _is_of(node, _OURS) or _is_of(node, _TASK):
             return self._object(node, path, depth)
+        if is_users_own(node, _LIBRARIES) and self._own < _OBJECTS:
+            self._own += 1
+            return self._users_own(node, path, depth)
         self._look(node, path)
         return node
 
@@ -131,6 +139,17 @@ class Rewriter:
         for name, value in own.items():
             made.__dict__[name] = _bound_anew(value, made)
         return made
+
+    def _users_own(self, node: Any, path: str, depth: int) -> Any:
+        if isinstance(node, BaseModel):
+            return self._model(node, path, depth)
+        changes: dict[str, Any] = {}
+        made = standing_in(node, changes)
+        if made is None:
+            self._look(node, path)
+            return node
+        changes.update(self._changes(dict(node.__dict__), path, depth))
+        return made if changes else node
 
     def _changes(self, parts: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
         changes = {}
@@ -176,13 +195,12 @@ class Rewriter:
     def _globals(self, fn: FunctionType, path: str, depth: int) -> dict[str, Any]:
         """What the globals that a user's function names are to stand for."""
         module = str(fn.__globals__.get("__name__", ""))
-        if module.startswith(_LIBRARIES):
+        if not is_users_module(module, _LIBRARIES):
             return {}
         found = {}
         for name in _names(fn.__code__):
             value = fn.__globals__.get(name)
-            mine = isinstance(value, Runnable) or getattr(value, "__module__", None) == module
-            if mine and not isinstance(value, type):
+            if isinstance(value, Runnable) or is_users_own(value, _LIBRARIES):
                 new = self.visit(value, f"{path}.{name}", depth)
                 if new is not value:
                     found[name] = new
@@ -230,7 +248,9 @@ class Rewriter:
 
     def _look(self, node: object, path: str) -> None:
         """Tell of chat models among the attributes of an object that is not ours to copy."""
-        for name, value in list(getattr(node, "__dict__", {}).items()):
+        parts = dict(getattr(node, "__dict__", {}))
+        parts.update({name: getattr(node, name, None) for name in slots_of(type(node))})
+        for name, value in parts.items():
             if isinstance(value, BaseChatModel):
                 self._tell(f"{path}.{name}", value)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
+import threading
 from typing import Any
 
 import pytest
@@ -238,7 +240,45 @@ async def test_graphs_compiled_or_not_and_functional(rm: AgentRM) -> None:
 
 
 class Service:
-    """A user's own object that holds a model."""
+    """A user's own object that holds a model, and state beside it."""
+
+    def __init__(self) -> None:
+        self.llm: Any = FakeChat()
+        self.chains = {"short": self.llm | StrOutputParser()}
+        self.asked = 0
+        self.lock = threading.Lock()
+
+    def __init_subclass__(cls) -> None:
+        raise AssertionError("nobody asked for a subclass")
+
+    def __call__(self, state: MessagesState) -> Any:
+        self.ask("once")
+        return {"messages": [self.llm.invoke(state["messages"])]}
+
+    def ask(self, text: str) -> Any:
+        with self.lock:
+            self.asked += 1
+        return self.chains["short"].invoke(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Team:
+    """An object of objects, frozen."""
+
+    first: Service
+
+    async def __call__(self, state: MessagesState) -> Any:
+        return {"messages": [await self.first.llm.ainvoke(state["messages"])]}
+
+
+class Slots:
+    """What is in a slot cannot be shared with a stand-in."""
+
+    __slots__ = ("llm",)
+
+
+class Slotted(Slots):
+    """The same, below a class with a `__dict__`."""
 
     def __init__(self) -> None:
         self.llm = FakeChat()
@@ -247,10 +287,32 @@ class Service:
         return self.llm.invoke(text)
 
 
+async def test_objects_of_the_users_that_hold_models(rm: AgentRM) -> None:
+    """As a node, as the owner of a method, within another: managed, and their state is one."""
+    service, team = Service(), Team(Service())
+    builder = StateGraph(MessagesState).add_node("a", service).add_node("b", team)
+    builder.add_edge(START, "a").add_edge("a", "b")
+    state: Any = {"messages": [("user", "go")]}
+    graph: Any = manage(builder.compile(), rm)
+    await graph.ainvoke(state)
+    assert (rm.statistics().submitted, service.asked) == (3, 1)
+    plain = service.llm
+    chain: Any = manage(RunnableLambda(service.ask) | RunnableLambda(len), rm)
+    before = rm.statistics().submitted
+    chain.invoke("go")
+    assert (rm.statistics().submitted - before, service.asked) == (1, 2)
+    assert service.llm is plain
+    service.ask("unmanaged, as it was")
+    assert (rm.statistics().submitted - before, service.asked) == (1, 3)
+    service.chains = {"short": StrOutputParser()}
+    chain.invoke("go")
+    assert rm.statistics().submitted - before == 1  # what the object holds now counts
+
+
 def test_what_cannot_be_reached_is_told(rm: AgentRM, caplog: Any) -> None:
-    """Models in objects of a user's own, or in globals beside which a function writes one."""
+    """Models in objects whose class forbids a stand-in, or beside a global that is written."""
     caplog.set_level(logging.INFO, logger="agentrm_langchain")
-    service = Service()
+    service = Slotted()
     manage(RunnableLambda(service.ask) | RunnableLambda(counts) | FakeChat(), rm)
     told = [(one.levelname, one.getMessage()) for one in caplog.records]
     assert [level for level, _ in told].count("WARNING") == 2

@@ -1,0 +1,85 @@
+"""A user's own object, seen with other models in some of its attributes.
+
+A node is often an object: `class Assistant` with `self.llm` and `__call__`, or a method of one. A
+copy of such an object would have counters, caches and locks of its own, and they would drift apart.
+So the stand-in has the very attributes of the original (one `__dict__`, not two): what one of them
+writes, the other reads. Only a name that held a bare model reads as the managed one, for as long as
+the object holds that model there.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import PurePath
+from types import FunctionType, ModuleType
+from typing import Any
+
+__all__ = ["is_users_module", "is_users_own", "slots_of", "standing_in"]
+
+_PYTHON = sys.stdlib_module_names - {"__main__"}
+
+
+class _Quiet:
+    """First among the bases, so that a class that registers its subclasses hears of none."""
+
+    def __init_subclass__(cls, **_: Any) -> None:
+        pass
+
+
+def slots_of(kind: type) -> list[str]:
+    """The attributes of its instances that are outside their `__dict__`."""
+    found: list[str] = []
+    for one in kind.__mro__:
+        slots = one.__dict__.get("__slots__", ())
+        found += [slots] if isinstance(slots, str) else slots
+    return [name for name in found if name not in {"__dict__", "__weakref__"}]
+
+
+def is_users_module(name: str, libraries: tuple[str, ...]) -> bool:
+    """Whether a module is a user's: not Python's, not one of these, nothing that pip installed."""
+    if name.startswith(libraries) or name.partition(".")[0] in _PYTHON:
+        return False
+    file = str(getattr(sys.modules.get(name), "__file__", None) or "")
+    return not {"site-packages", "dist-packages"} & set(PurePath(file).parts)
+
+
+def is_users_own(node: object, libraries: tuple[str, ...]) -> bool:
+    """Whether it is a function of a user's module, or an instance of a class of one."""
+    if isinstance(node, FunctionType):
+        return is_users_module(str(node.__module__), libraries)
+    if isinstance(node, type | ModuleType) or not isinstance(getattr(node, "__dict__", None), dict):
+        return False
+    return is_users_module(str(type(node).__module__), libraries)
+
+
+def standing_in(node: Any, changes: dict[str, Any]) -> Any:
+    """The same object with other values under these names; None where its class forbids it.
+
+    Args:
+        node: The object.
+        changes: What each name reads as, and may be filled later; all other attributes are the
+            object's own, shared.
+    """
+    kind: Any = type(node)
+    if slots_of(kind):
+        return None  # they cannot be shared
+    original = dict(node.__dict__)
+
+    def read(self: Any, name: str) -> Any:
+        value = kind.__getattribute__(self, name)
+        return changes[name] if name in changes and value is original[name] else value
+
+    body = {
+        "__getattribute__": read,
+        "__module__": kind.__module__,
+        "__qualname__": kind.__qualname__,
+        "__doc__": kind.__doc__,
+        "__slots__": (),
+    }
+    try:
+        seen: Any = type(kind)(kind.__name__, (_Quiet, kind), body)
+        made = object.__new__(seen)
+        object.__setattr__(made, "__dict__", node.__dict__)
+    except (TypeError, AttributeError, ValueError):  # a final class, a metaclass's own rules
+        return None
+    return made
