@@ -7,6 +7,7 @@ It takes one word a line ("go", "rest", "end") and prints one JSON line for each
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 import time
@@ -76,6 +77,7 @@ def main() -> None:
     """Run one process."""
     from agentrm_plugins import AgentRM, Coordination
 
+    logging.getLogger("agentrm").setLevel(logging.CRITICAL)  # outages are meant
     task = json.loads(sys.argv[1])
     terms = Coordination(
         _server(task), task["namespace"], lease_s=task["lease_s"], on_outage=task["on_outage"]

@@ -222,7 +222,7 @@ def plainly(name, number, epoch=0, tokens=0.0):
         "version": 0, "hand": {}, "give": {}, "seen": {}, "events": [], "told": told(), "ahead": {},
     }  # fmt: skip
     return {
-        "v": 1, "m": name, "e": epoch, "born": 1_790_000_000_000, "n": number, "ttl": 3000, "boost": 9,
+        "v": 1, "m": name, "e": epoch, "born": 1.79e12, "n": number, "ttl": 3000, "boost": 9,
         "limits": {"l": LANES}, "guaranteed": {}, "use": {}, "keep": {}, "busy": {}, "ahead": {},
         "asks": [ask] if tokens else [], "eps": {"api/one": report}, "folds": {},
     }  # fmt: skip
