@@ -107,7 +107,9 @@ def report(document: dict[str, Any]) -> str:
             "## In real time",
             "",
             "The whole plugin over HTTP on loopback; *gateway* is LiteLLM's own proxy.",
-            "Run at a load of {load:.1f} on {cpus} CPUs.".format(**document["about_real"]),
+            "Run at a load of {load:.1f} on {cpus} CPUs, other work beside it counted in.".format(
+                **document["about_real"]
+            ),
             "",
             *(_REAL_HEAD, _RULE),
             *(real.Run(**one).line() for one in document["real"]),
