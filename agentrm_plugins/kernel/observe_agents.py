@@ -6,12 +6,12 @@ from heapq import nlargest
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.types.agent_key import agent_key
 from agentrm_plugins.types.histogram import bound_s
 from agentrm_plugins.types.statistics import (
     AgentStatistics,
     TokenRates,
     WaitStatistics,
-    agent_key,
 )
 
 if TYPE_CHECKING:
