@@ -104,7 +104,7 @@ class _Management:
         """The copy in which models are managed."""
         managed = self.rewriter.visit(runnable, type(runnable).__name__)
         if not self.found:
-            way = "no chat model in it could be reached; wrap_chat_model(model, rm) first"
+            way = "there is no chat model in it that could be reached; wrap_chat_model it first"
             raise ConfigError("runnable", type(runnable).__name__, way)
         return managed
 

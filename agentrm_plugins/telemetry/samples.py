@@ -10,7 +10,6 @@ from agentrm_plugins.telemetry.recording import Recorder, recording_of
 
 if TYPE_CHECKING:
     from agentrm_plugins.hosts import Host
-    from agentrm_plugins.manager import AgentRM
     from agentrm_plugins.types.statistics import Statistics
 
 __all__ = ["recorder_of", "sampled"]
@@ -27,7 +26,7 @@ def sampled(seen: Statistics) -> dict[str, Any]:
     return state
 
 
-def recorder_of(rm: AgentRM, host: Host, given: object) -> Recorder:
+def recorder_of(rm: Any, host: Host, given: object) -> Recorder:
     """Records all that happens in a core, as it was asked for, and does not keep the core alive."""
     mine = weakref.ref(rm)
 
