@@ -208,9 +208,12 @@ class Lease:
     def supersede(self, usage: Usage | None) -> None:
         """Another attempt was faster: charge this one, and wake whoever waits in it."""
         if not self._ended:
+            waiting = self._callbacks  # `settle` forgets whom to wake
             self.settle(usage, outcome=Outcome.SUPERSEDED)
             if self._reaped is None:
+                self._callbacks = waiting
                 self._tell(superseded_error(self.ticket, self.call))
+                self._callbacks = None
 
     @property
     def can_wake(self) -> bool:

@@ -408,3 +408,16 @@ def test_pings_are_signs_of_life():
         clock.advance(61)
         assert lease.reap_cause == "silence"
         lease.settle(outcome="error")
+
+
+def test_whoever_waits_in_an_attempt_that_was_outrun_is_woken():
+    """A thread that blocks in a read of the first attempt: it is told as soon as another one won."""
+    with AgentRM(lanes=1) as rm:
+        told = []
+
+        def work(lease):
+            lease.on_reap(told.append)
+            lease.supersede(None)
+
+        core_of(rm).call(CALL, work)
+        assert [error.cause for error in told] == ["superseded"]
