@@ -144,7 +144,7 @@ class FleetMember:
     def _asks(self, demand: Demand) -> list[dict[str, Any]]:
         least, asks = -inf, []
         for ask in demand.asks:
-            score = min(ask.level, _LAST_LEVEL) * _LEVEL + self._at(ask.since_s)
+            score = min(ask.level, _LAST_LEVEL) * _LEVEL + max(0.0, self._at(ask.since_s))
             if not ask.oldest:  # In their own order, and none before one that goes before it here.
                 score = least = max(least, score)
             else:
