@@ -18,6 +18,7 @@ from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
 from agentrm_plugins.hosts.slot import Slot
+from agentrm_plugins.settings.door import FromSettings
 from agentrm_plugins.types.arguments import suggesting
 from agentrm_plugins.types.calls import Call, Usage, parse_priority
 from agentrm_plugins.types.checks import check_instance, check_whole
@@ -58,7 +59,7 @@ __all__ = ["AgentRM"]
 _NOTHING = Usage()
 
 
-class AgentRM:
+class AgentRM(FromSettings):
     """The shared core. Make one for a process, give it to every plugin, close it at the end.
 
     Safe to use from any thread and any event loop at once. After a fork the child's copy begins
@@ -78,6 +79,7 @@ class AgentRM:
 
     All other arguments are the fields of `Config` and of its `SchedulerConfig`, under their names,
     for example ``lanes=8, order="fifo"``. None (of `endpoint_wait_timeout_s`: ...) is the default.
+    No file is read here: `AgentRM.from_config` reads one, and the environment.
 
     Raises:
         ConfigError: A field does not exist or has a value that it cannot have; or the server of
@@ -334,7 +336,7 @@ class AgentRM:
             tell: Releases what else is kept for the agent. It is called in whatever thread the
                 agent's end is noticed, in a finaliser too, so it must be quick and must not block.
         """
-        self._host.on_abandoned(tell)
+        self._host.abandoned.on_abandoned(tell)
 
     # -- looks ------------------------------------------------------------------------------
 
@@ -355,7 +357,7 @@ class AgentRM:
 
         def look(kernel: Any) -> Statistics:
             found: Statistics = kernel.statistics(agents=agents)
-            left = {agent_key(*key): times for key, times in host.abandoned.items()}
+            left = {agent_key(*key): times for key, times in host.abandoned.times.items()}
             return replace(found, abandoned=left)
 
         fleet = None if self._fleet is None else self._fleet.statistics()

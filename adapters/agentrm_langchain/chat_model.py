@@ -186,6 +186,10 @@ class AgentRMChatModel(NotedCalls):
     def _register(self) -> CallRegister:
         return register_of(self.rm)
 
+    @property
+    def _policy(self) -> RetryPolicy | None:
+        return retry_policy(self.retry, self._core.retry)
+
     @cached_property
     def _facts(self) -> ModelFacts:
         return ModelFacts()
@@ -202,7 +206,7 @@ class AgentRMChatModel(NotedCalls):
         hook = self.inner._generate
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         run = run_of(run_manager)
-        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
+        managed = ManagedCall(self._core, self._register, run, self._policy)
         if managed.is_running:
             return work()
         call = self._call(run, messages, kwargs)
@@ -220,7 +224,7 @@ class AgentRMChatModel(NotedCalls):
         **kwargs: Any,
     ) -> ChatResult:
         run = run_of(run_manager)
-        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
+        managed = ManagedCall(self._core, self._register, run, self._policy)
         if managed.is_running:
             return await self.inner._agenerate(messages, stop, run_manager, **kwargs)
         threaded = self.abandon_hung and is_sync_only(type(self.inner))
@@ -314,7 +318,7 @@ class AgentRMChatModel(NotedCalls):
     ) -> Iterator[Any]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         run = run_of(run_manager)
-        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
+        managed = ManagedCall(self._core, self._register, run, self._policy)
         if managed.is_running:
             return passed_on(work)
 
@@ -329,7 +333,7 @@ class AgentRMChatModel(NotedCalls):
     ) -> AsyncGenerator[Any, None]:
         work = partial(hook, messages, stop=stop, **passed(hook, run_manager), **kwargs)
         run = run_of(run_manager)
-        managed = ManagedCall(self._core, self._register, run, retry_policy(self.retry))
+        managed = ManagedCall(self._core, self._register, run, self._policy)
         if managed.is_running:
             return passed_on_async(work)
 
@@ -347,7 +351,7 @@ class AgentRMChatModel(NotedCalls):
         return Options(Said(self.agent, self.tenant, self.priority), self.group)
 
     def _restarts(self) -> Any:
-        policy = retry_policy(self.retry) if self.on_stall == "restart" else None
+        policy = self._policy if self.on_stall == "restart" else None
         return self._core.restarts(policy)
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:

@@ -97,7 +97,7 @@ def manage_client(
         *(hedge, adaptive),
     )
     check(rm, terms)
-    management = _Management(rm, terms, retry_policy(retry), keep_sdk_retries)
+    management = _Management(rm, terms, retry_policy(retry, core_of(rm).retry), keep_sdk_retries)
     managed: _Client = _manage(client, management)
     return managed
 

@@ -122,7 +122,7 @@ class Exchanger:
             (_run, (reference, bell), "agentrm-fleet")
         ]
         if self._coordination.wake:
-            targets.append((_listen, (reference,), "agentrm-fleet-wake"))
+            targets.append((_listen, (reference, bell), "agentrm-fleet-wake"))
         for target, arguments, name in targets:
             thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
             self._threads.append(thread)
@@ -298,16 +298,9 @@ class Exchanger:
         member = self.member
         return max(0.0, member.exchanged_s + member.gap_s - self._host.clock.now())
 
-    def listen(self) -> float:
-        """Wait to be woken. Seconds to pause before the next time."""
-        if self._closing:
-            return -1.0
-        try:
-            if self._link.woken(self.member.terms.name, _WAKE_S):
-                self._bell.ring()
-        except Unreachable:
-            return _RETRY_S
-        return 0.0
+    def listens(self) -> tuple[Link, str] | None:
+        """Where this process waits to be woken, and under which name; None once it closes."""
+        return None if self._closing else (self._link, self.member.terms.name)
 
 
 def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
@@ -333,18 +326,20 @@ def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
         del own
 
 
-def _listen(reference: weakref.ref[Exchanger]) -> None:
+def _listen(reference: weakref.ref[Exchanger], bell: Bell) -> None:
+    """Wait to be woken. It holds no core while it waits, or none would ever be collected."""
     pause = Bell()
     while True:
         own = reference()
-        if own is None:
-            return
-        pause_s = own.listen()
+        where = None if own is None else own.listens()
         del own
-        if pause_s < 0:
+        if where is None:
             return
-        if pause_s > 0:
-            pause.wait(pause_s)
+        try:
+            if where[0].woken(where[1], _WAKE_S):
+                bell.ring()
+        except Unreachable:
+            pause.wait(_RETRY_S)
 
 
 def _at_exit(reference: weakref.ref[Exchanger]) -> None:

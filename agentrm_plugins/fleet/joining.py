@@ -25,7 +25,8 @@ def coordination_of(given: Any, namespace: str | None) -> Coordination | None:
             raise ConfigError("namespace", namespace, "give it to Coordination(namespace=...)")
         return given
     server = os.environ.get("AGENTRM_COORDINATION", "") if given is None else given
-    if given is None and not server:
+    alone = isinstance(server, str) and not server
+    if alone:
         if namespace is not None:
             raise ConfigError(
                 "namespace", namespace, "give coordination= too, or set AGENTRM_COORDINATION"

@@ -16,6 +16,10 @@ if ARGV[3] ~= '' then now = tonumber(ARGV[3]) end
 local raw = call('HGET', S, 'd')
 local f = raw and unpack_(raw) or {born = 0, protocol = 0, epoch = 0, learning = 0, grants = 0, relief = '',
   used = {}, busy = {}, limits = {}, kept = 0, at = 0, gap = 0, lost = 0}
+-- The fleet's time never goes back: where the server's clock does, it goes on from where it was.
+now = now + (f.ahead or 0)
+if now < (f.clock or 0) then f.ahead = (f.ahead or 0) + f.clock - now; now = f.clock end
+f.clock = now
 local silence = f.at ~= 0 and now - f.at or 0
 if silence > GAP then f.gap = now end
 if q.ttl > 0 and silence > 0.5 * q.ttl then f.learning = now + LEARN * q.ttl end

@@ -9,13 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.published import readme
+from benchmarks.published import figures, readme
 from benchmarks.published.report import RESULTS, number, spread, table
 from benchmarks.published.worlds import NAMES
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {"results.md": "results.md.in", "scheduling.md": "scheduling.md.in"}
-FILLED = ("README.md", "docs/numbers.md")
+FILLED = ("README.md", "docs/numbers.md", "docs/langgraph.md")
 NINE = (
     *("normal", "high-load", "burst", "faulty", "cascade"),
     *("replay-11", "stress", "latency-spike", "greedy"),
@@ -245,12 +245,14 @@ def paragraph() -> str:
 
 
 def blocks() -> dict[str, str]:
-    """What README and docs/numbers.md say of the results, by the blocks' names."""
+    """What README and the pages say of the results, by the blocks' names."""
     return {
         "comparison": readme.comparison(),
         "congestion": readme.congestion(),
         "demo": readme.demo(),
         "orders": paragraph(),
+        "langgraph": figures.langgraph(),
+        "windows": figures.windows(),
     }
 
 
@@ -261,7 +263,7 @@ def filled(path: str) -> str:
 
 
 def run() -> None:
-    """Write the pages, and the blocks of README and docs/numbers.md."""
+    """Write the pages, and the blocks of README and of others."""
     for page, text in render().items():
         (DOCS / page).write_text(text, encoding="utf-8")
     for path in FILLED:

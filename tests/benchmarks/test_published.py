@@ -23,6 +23,19 @@ from benchmarks.published import (
 )
 
 ROOT = Path(__file__).parents[2]
+GENERATED = {"docs/results.md", "docs/scheduling.md", "docs/versions.md", "docs/compatibility.md"}
+ELSEWHERE = {"docs/context.md", "docs/fleet.md"}  # tables of theirs are held by other tests
+PAGES = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guides").glob("*.md")]
+WRITTEN = sorted(
+    {"README.md", "SECURITY.md", "examples/README.md", "CONTRIBUTING.md"}
+    | {str(page.relative_to(ROOT)) for page in PAGES} - GENERATED - ELSEWHERE
+)
+SETTINGS = {
+    "docs/congestion.md": ("5 %",),  # tokens that second attempts may waste: `policy/endpoint`
+    "docs/langchain.md": ("1.1",),  # HTTP/1.1
+    "docs/monitor.md": ("4.8", "0.8"),  # MB of plotly's script; seconds between two states
+}
+"""What stands on a page and was not measured."""
 
 
 @pytest.mark.parametrize("page", story.PAGES)
@@ -39,15 +52,16 @@ def test_blocks_say_what_the_results_say(path: str) -> None:
     assert text == story.filled(path)
 
 
-@pytest.mark.parametrize("path", story.FILLED)
+@pytest.mark.parametrize("path", WRITTEN)
 def test_no_measured_number_stands_outside_of_the_blocks(path: str) -> None:
-    """Percentages, multiples and decimals come from results files alone."""
+    """Percentages, multiples and decimals come from results files alone, or are settings."""
     text = readme.BLOCK.sub("", (ROOT / path).read_text(encoding="utf-8"))
     text = re.sub(
         r"```.*?```|`[^`]*`|^ {4}.*$|\]\([^)]*\)", "", text, flags=re.DOTALL | re.MULTILINE
     )
-    text = re.sub(r"Python 3\.1\d|3\.1\d", "", text)
-    assert not re.findall(r"\d+(?:\.\d+)? ?%|\d+\.\d+|\d+x\b|\d+ times", text)
+    text = re.sub(r"Python 3\.1\d|3\.1\d|\d+\.\d+\.\d+", "", text)
+    found = re.findall(r"\d+(?:\.\d+)? ?%|\d+\.\d+|\d+x\b|\d+ times", text)
+    assert sorted(set(found) - set(SETTINGS.get(path, ()))) == []
 
 
 def test_interval_of_a_median_is_the_binomials() -> None:

@@ -1,0 +1,80 @@
+"""What the pages of `docs/` say of single results files: blocks, as in `readme`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from benchmarks.published.report import RESULTS, table
+
+_FANS = (
+    "within the provider's rate",
+    "above the provider's rate",
+    "above a rate that no header names",
+)
+_WANTED = 0.15
+"""The share of LangGraph's own step that a managed step may add."""
+
+
+def _load(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _added(words: str, entry: Any) -> list[str]:
+    missed = "missed" if entry["share"] > _WANTED else ""
+    return [
+        words,
+        *(f"{entry[name]:.0f}" for name in ("plain_us", "managed_us")),
+        f"{100 * entry['share']:.0f} %",
+        missed,
+    ]
+
+
+def langgraph() -> str:
+    """What a managed node and a managed call add, and a wide fan-out beside its peers."""
+    found = _load("langgraph")
+    rows = [_added(words, entry) for words, entry in found["nodes"].items()]
+    rows += [_added(f"call: {words}", entry) for words, entry in found["models"].items()]
+    head = ("node", "LangGraph, us", "managed, us", "added", f"{100 * _WANTED:.0f} % wanted")
+    fans = [
+        [
+            f"{kind}: {one['variant']}",
+            str(one["finished"]),
+            f"{one['total_s']:.1f}",
+            f"{one['ratio']:.2f}x",
+            str(one["peak"]),
+            str(one["answered_429"]),
+        ]
+        for kind in _FANS
+        for one in found[kind]
+    ]
+    above = ("300 branches", "finished", "wall s", "a person's run", "most in flight", "429s")
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    return (
+        f"Medians, {found['machine']}; {versions}.\n\n{table(head, rows)}\n"
+        "A fan-out of 300 branches, and a person's run in its middle, against what that takes "
+        f"alone:\n\n{table(above, fans)}"
+    )
+
+
+def windows() -> str:
+    """Servers that count by windows: the time against an oracle's, and the refusals."""
+    found = _load("windows")
+    about = found["about"]
+    rows = [
+        [
+            one["server"],
+            one["client"],
+            f"{one['finished']} of 20",
+            "-" if one["finished"] < 20 else f"{one['ratio']:.2f}x ({one['worst']:.2f}x)",
+            str(one["first"]),
+            str(one["later"]),
+        ]
+        for one in found["virtual"]
+        if one["client"] != "oracle"
+    ]
+    head = (
+        *("server", "client", "agents that finish", "wall time, mean (worst)"),
+        *("429s in the first window", "in any later one"),
+    )
+    return f"Measured on {about['when']}, {about['seeds']} seeds.\n\n{table(head, rows)}"
