@@ -70,7 +70,7 @@ class FleetPlan:
     doubles_s: float | None = None
     halves_s: float | None = None
     reports: bool = False
-    burst_s: float = 60.0
+    burst_s: float = 2.0
     seed: int = 1
 
 
@@ -255,6 +255,9 @@ class _Worker:
             world.result.refused += 1
             world.at(now_s + _WAY_S, lambda at_s: self._refused(ticket, report, at_s))
             return
+        world.result.calls += 1
+        world.result.tokens += _TOKENS[kind]
+        world.result.by_second[int(now_s)] += _TOKENS[kind]
         if world.plan.reports and report is not None:
             seen = Observe("api/model", report, sent_s=sent_s)
             world.at(now_s + _FIRST_S, lambda at_s: self._seen(seen, at_s))
@@ -274,9 +277,6 @@ class _Worker:
     def _ended(self, ticket: int, agent: str, now_s: float) -> None:
         world, kind = self.world, self.kinds.pop(ticket)
         world.running -= 1
-        world.result.calls += 1
-        world.result.tokens += _TOKENS[kind]
-        world.result.by_second[int(now_s)] += _TOKENS[kind]
         if self.alive:
             self.feed(now_s, Settle(ticket, Usage(_TOKENS[kind] - 1, 1)))
             thinks_s = world.rng.expovariate(1 / _THINKS_S[kind])

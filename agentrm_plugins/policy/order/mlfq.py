@@ -178,7 +178,8 @@ def claimed_since_s(account: Account, since_s: float, now_s: float) -> float:
 
     For whoever compares calls of several cores, and knows times only.
     """
-    return now_s - (now_s - since_s) * 2.0 ** (account.slope / _PER_OCTAVE)
+    growth: float = 2.0 ** (account.slope / _PER_OCTAVE)
+    return now_s - (now_s - since_s) * growth
 
 
 def _claim(agent: AgentQueue, now_s: float) -> tuple[float, float, int]:
