@@ -336,7 +336,7 @@ class AgentRM(FromSettings):
             tell: Releases what else is kept for the agent. It is called in whatever thread the
                 agent's end is noticed, in a finaliser too, so it must be quick and must not block.
         """
-        self._host.on_abandoned(tell)
+        self._host.abandoned.on_abandoned(tell)
 
     # -- looks ------------------------------------------------------------------------------
 
@@ -357,7 +357,7 @@ class AgentRM(FromSettings):
 
         def look(kernel: Any) -> Statistics:
             found: Statistics = kernel.statistics(agents=agents)
-            left = {agent_key(*key): times for key, times in host.abandoned.items()}
+            left = {agent_key(*key): times for key, times in host.abandoned.times.items()}
             return replace(found, abandoned=left)
 
         fleet = None if self._fleet is None else self._fleet.statistics()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug
+from agentrm_plugins.hosts.abandoned import Abandoned
 from agentrm_plugins.hosts.asides import Asked, News, Read
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.hosts.clock import Clock
+    from agentrm_plugins.hosts.tracing import Tracer
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.effects import Effect
     from agentrm_plugins.types.events import Event
@@ -47,7 +49,6 @@ __all__ = ["Host"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("agentrm")
-_ABANDONED = 1000  # names of agents that are remembered
 _HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
 
 
@@ -74,7 +75,8 @@ class Host:
         self._streams: tuple[EventStream, ...] = ()
         self._events_dropped = 0
         self._forked: list[Callable[[], None]] = []
-        self._listeners: tuple[Callable[[str, str], None], ...] = ()
+        self.abandoned = Abandoned()
+        self.tracer: Tracer | None = None
         self._reset()
         clock.attach(self)
         _HOSTS.add(self)
@@ -89,8 +91,7 @@ class Host:
         self._stuck: object = None
         self._leases: dict[int, weakref.ref[Lease]] = {}
         self._callbacks: deque[Lease] = deque()
-        self.abandoned: dict[tuple[str, str], int] = {}  # tenant, agent
-        self._left: deque[tuple[str, str]] = deque()
+        self.abandoned.begin_anew()
         self._pump: Pump | None = None
         self._on_idle: deque[Callable[[], None]] = deque()
 
@@ -119,6 +120,8 @@ class Host:
         lease = Lease(self, number, call, parent)
         lease.loop = _get_running_loop()
         self._leases[number] = weakref.ref(lease)
+        if self.tracer is not None:
+            self.tracer.submitted(lease, place_of or hedge_of)
         self.feed(Submit(number, call, parent, place_of, hedge_of))
         return lease
 
@@ -148,8 +151,8 @@ class Host:
                 mutex.release()
                 if self._callbacks:
                     self._run_callbacks()
-                if self._left:
-                    self._tell_left()
+                if self.abandoned.left:
+                    self.abandoned.tell()
         except BaseException:
             self._interrupted()
             raise
@@ -209,7 +212,7 @@ class Host:
                 self._report(event, error)
                 effects = getattr(error, "effects", [])  # of all else that happened
             if event.__class__ is EndAgent and event.abandoned:
-                self._note_left(event.tenant, event.agent)
+                self.abandoned.note(event.tenant, event.agent)
             for stream in self._streams:  # first, so that who is woken finds its own grant there
                 stream.push(effects)
             self._deliver(effects)
@@ -249,7 +252,7 @@ class Host:
         if lease is not None:
             lease.decide(effect)  # type: ignore[arg-type]
         if effect.cause == "agent_ended":
-            self._note_left("default" if lease is None else lease.call.tenant, effect.agent)
+            self.abandoned.note("default" if lease is None else lease.call.tenant, effect.agent)
 
     def _reap(self, effect: Effect) -> None:
         reference = self._leases.pop(effect.ticket, None)
@@ -263,30 +266,6 @@ class Host:
         lease = self.lease(effect.ticket)
         if lease is not None and lease.note_suspected():
             self._callbacks.append(lease)
-
-    def _note_left(self, tenant: str, agent: str) -> None:
-        key = tenant, agent
-        self.abandoned[key] = self.abandoned.pop(key, 0) + 1
-        if len(self.abandoned) > _ABANDONED:
-            del self.abandoned[next(iter(self.abandoned))]
-        if self._listeners:
-            self._left.append(key)
-
-    def _tell_left(self) -> None:
-        while self._left:
-            try:
-                tenant, agent = self._left.popleft()
-            except IndexError:  # another thread took it
-                return
-            for tell in self._listeners:
-                try:
-                    tell(agent, tenant)
-                except Exception:  # noqa: BLE001 - the caller here has nothing to do with it
-                    _LOG.exception("what was to be done for abandoned agent %r failed", agent)
-
-    def on_abandoned(self, tell: Callable[[str, str], None]) -> None:
-        """Call `tell(agent, tenant)` for each agent that is abandoned from here on."""
-        self._listeners = (*self._listeners, tell)
 
     def _report(self, event: Event | Read, error: Exception) -> None:
         if is_from_outside(error):  # an alarm's, no bug of ours
@@ -371,9 +350,14 @@ class Host:
         if request.error is not None:
             raise request.error
 
-    def subscribe(self, capacity: int, ring: Callable[[], None] | None = None) -> EventStream:
+    def subscribe(
+        self,
+        capacity: int,
+        ring: Callable[[], None] | None = None,
+        make: type[EventStream] = EventStream,
+    ) -> EventStream:
         """A new stream of all that happens from here on; `ring` is called when it has something."""
-        stream = EventStream(capacity, self._unsubscribe, self.wall_offset_s, ring)
+        stream = make(capacity, self._unsubscribe, self.wall_offset_s, ring)
         self._streams = (*self._streams, stream)
         return stream
 

@@ -177,6 +177,9 @@ class Lifecycle:
         books, ticket = self._books, self._books.tickets.get(event.ticket)
         if ticket is None or ticket.state is not State.RUNNING:
             return False
+        if event.ping:
+            self._clocks.heard(ticket)
+            return False
         idle = ticket.idle_s < NEVER
         if idle and event.visible:
             self._clocks.idle(ticket, idle=False)  # Whoever is given something has asked for it.

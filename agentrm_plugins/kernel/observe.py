@@ -121,7 +121,7 @@ def _running(books: Books) -> tuple[RunningCall, ...]:
             attempt=ticket.attempts,
             streaming=ticket.call.streaming,
             age_s=now_s - ticket.granted_s,
-            silent_s=max(0.0, now_s - ticket.progress_s),
+            silent_s=max(0.0, now_s - max(ticket.progress_s, ticket.heard_s)),
             beats=ticket.beats,
             waited_s=ticket.waited_s,
         )

@@ -74,6 +74,8 @@ def waits_of(waits: Histogram | None, grants: int, *, shown: bool = False) -> Wa
     buckets: dict[str, int] = {}
     if shown:
         count = instant
+        if instant:
+            buckets["0"] = instant
         for bucket in sorted(waits.counts):
             count += waits.counts[bucket]
             buckets[f"{bound_s(bucket):.6g}"] = count

@@ -84,8 +84,8 @@ class WaitStatistics:
         p95_s: Of a hundred calls, five waited for longer.
         p99_s: Of a hundred, one.
         max_s: The longest.
-        buckets: Waits so far of at most so many seconds, by the bound as text; only bounds at which
-            something is counted. Left out (empty) for agents and tenants.
+        buckets: Waits so far of at most so many seconds, by the bound as text ("0": of no time);
+            only bounds at which something is counted. Left out (empty) for agents and tenants.
     """
 
     calls: int = 0

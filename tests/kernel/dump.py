@@ -52,7 +52,7 @@ _ACCOUNT = (
 _TICKET = (
     *("submitted_s", "granted_s", "started_s", "deadline_s", "alarm_s", "paused_s"),
     *("queued_s", "progress_s", "hold_s", "held_by", "overtaken", "beats", "beaten_tokens"),
-    "attempts",
+    *("attempts", "heard_s"),
     *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible", "adaptive", "late", "lent"),
     *("rides", "is_hedge", "hedges", "given_way", "given_tokens"),
 )

@@ -9,7 +9,8 @@ Law: where the server names its limit with its good answers, its word counts: wh
 may go at once, a refusal corrects the account and never cuts the rate. In a window nothing comes
 back but at its end; the account then is what is left by all reports.
 
-Regimes: a refusal that is short by little (a quarter of a call by its wait) corrects the account of
+Regimes: where good answers say nothing, a refusal's words may show a window (see `reopening`). A
+refusal that is short by little (a quarter of a call by its wait) corrects the account of
 a limit that the user told, too. A server that keeps unused ``max_tokens`` shows by what is left
 after refunds of ours: then nothing is given back any more, until that shows to be wrong.
 """
@@ -24,8 +25,9 @@ from agentrm_plugins.policy.endpoint.mirror import Mirror
 from agentrm_plugins.policy.endpoint.rate_search import RateController, Source
 from agentrm_plugins.policy.endpoint.refill import RefillEstimator
 from agentrm_plugins.policy.endpoint.refunds import Refunds
+from agentrm_plugins.policy.endpoint.reopening import Reopening
 from agentrm_plugins.policy.endpoint.returns import Returns
-from agentrm_plugins.policy.endpoint.room import Room
+from agentrm_plugins.policy.endpoint.room import Room, has_room
 from agentrm_plugins.policy.endpoint.steps import SHARE
 from agentrm_plugins.policy.endpoint.window_watch import Shape
 from agentrm_plugins.policy.rates import Rates
@@ -40,8 +42,6 @@ __all__ = ["Meter"]
 _SAME_WINDOW = 0.01
 _SAID = {Source.TOLD, Source.SERVER}
 _SHORT = 0.25  # guessed: an account that is off by less of a call was right
-_UNSURE = 4.0  # guessed: calls that end while a report is on its way
-_ROOM = 2.0  # guessed: calls that must be left by the server's word
 _DEBT = 8.0  # guessed: calls that are refused one after the other wait longer each time, up to this
 
 
@@ -65,6 +65,7 @@ class Meter:
         "_refill",
         "_refunds",
         "_refusals",
+        "_reopening",
         "_returns",
         "_room",
         "bucket",
@@ -88,6 +89,7 @@ class Meter:
         self._room = Room(burst_s, first)
         self._refunds = Refunds()
         self._refusals = 0
+        self._reopening = Reopening()
         self._returns = Returns()
 
     @property
@@ -124,9 +126,7 @@ class Meter:
         """The server says that nothing is left, and the controller has cut the rate."""
         self.apply(now_s)
         assert self.bucket is not None  # noqa: S101 - a rate that was cut is finite
-        before = self.bucket.level(now_s)
-        self.bucket.drain(now_s)
-        self._mirror.moved(self.bucket.level(now_s) - before)
+        self._move(self.bucket, min(self.bucket.level(now_s), 0.0), now_s)
         self._empty_s = now_s
 
     def sent(self, amount: float, now_s: float) -> None:
@@ -138,6 +138,7 @@ class Meter:
         if returns.at_s <= now_s:
             self._passed(now_s)
         bucket.take(amount, now_s)
+        self._reopening.sent(amount, now_s)
         self.used.add(amount, now_s)
         returns.watch.taken(amount, now_s)
         if returns.at_s < inf or returns.watch.windowed:
@@ -160,6 +161,11 @@ class Meter:
             if self._heard:
                 used = self._refunds.ended(reserved, used)
             self._settle(reserved, used, now_s)
+        if self._reopening.on and self.bucket is not None:
+            level = self.bucket.level(now_s)
+            more = self._reopening.served(used, level, now_s)
+            self._see(self.bucket, level + more, now_s)
+            self.bucket.shift(more, now_s)
 
     def give_back(self, amount: float, sent_s: float, now_s: float) -> None:
         """A call that took `amount` at `sent_s` was refused.
@@ -195,7 +201,7 @@ class Meter:
         gap_s = amount / self.controller.rate_per_s
         if self.bucket is None or not self._heard:
             return gap_s
-        if self.bucket.level(now_s) >= 2 * amount:
+        if self._reopening.on or self.bucket.level(now_s) >= 2 * amount:
             return 0.0
         return min(gap_s, self._returns.resets.in_s)
 
@@ -221,7 +227,7 @@ class Meter:
 
         Says whether the limit is news.
         """
-        if limit.limit and not limit.firm and limit.reset_s is None:
+        if limit.limit and not limit.firm and limit.reset_s is None and limit.per_s is None:
             # A refusal's text names what is missing and for how long: that is the rate itself.
             # Where it names less, what was measured is worth more than "per minute".
             return False
@@ -233,6 +239,7 @@ class Meter:
         if limit.limit:  # some gateways say 0 where they know of no limit
             windowed = self._returns.watch.windowed
             self._measure(limit.limit, limit, now_s)
+            self._reopening.on = self._reopening.on and not limit.firm
             news = self.controller.learn(limit.limit / self.window_s, now_s, firm=limit.firm)
             stepped = self._room.steps.advance(self.window_s, now_s)
             if news or stepped or windowed is not self._returns.watch.windowed:
@@ -263,10 +270,13 @@ class Meter:
 
         `limit` is what it said of it, `wait_s` how long it asked to stay away; None: nothing.
         """
-        if limit is not None and self._has_room(limit, amount):
+        if limit is not None and has_room(limit, amount):
             self._squeeze(amount, limit, wait_s, sent_s, now_s)
             return False
         controller, bucket = self.controller, self.bucket
+        if bucket is not None and limit is not None and limit.ends_s is not None:
+            self._shut(amount, limit, sent_s, now_s)
+            return False
         short = wait_s is not None and wait_s * controller.rate_per_s <= _SHORT * amount
         known = controller.source in _SAID
         if bucket is None or not known or not (controller.firm or short):
@@ -292,10 +302,12 @@ class Meter:
         self._follow(now_s)
         return False
 
-    def _has_room(self, limit: ServerLimit, amount: float) -> bool:
-        """Whether the server says that there is room, and so refuses for what no figure shows."""
-        left = limit.remaining or 0.0
-        return limit.firm and bool(limit.limit) and left >= _ROOM * max(1.0, amount)
+    def _shut(self, amount: float, limit: ServerLimit, sent_s: float, now_s: float) -> None:
+        """The window is used up by the refusal's word, and good answers say nothing of it."""
+        self.controller.taken_back(amount, sent_s)
+        self._reopening.closed(limit.limit or 0.0, now_s + (limit.ends_s or 0.0), now_s)
+        self._room.seen = 0.0
+        self.empty(now_s)
 
     def _squeeze(
         self, amount: float, limit: ServerLimit, wait_s: float | None, sent_s: float, now_s: float
@@ -350,7 +362,8 @@ class Meter:
         self._passed(now_s)
         if limit.limit and limit.firm:
             watch.window_s = limit.per_s or self.window_s
-            watch.report(left, limit.limit, self._unit(), sent_s, now_s, under_way.total)
+            unit = self._refunds.unit(self.controller.mean)
+            watch.report(left, limit.limit, unit, sent_s, now_s, under_way.total)
         if watch.windowed:
             self._follow(now_s, under_way.total - under_way.own)
             return
@@ -385,13 +398,6 @@ class Meter:
             self._expect(now_s)
 
     # -- windows -----------------------------------------------------------------------------------
-
-    def _unit(self) -> float:
-        """What cannot be told apart: a request, or what some calls may have given back by now."""
-        mean = self.controller.mean
-        if mean <= 1.0:
-            return 1.0
-        return mean if self._refunds.kept else _UNSURE * mean
 
     def _limit(self) -> float:
         """Units of a whole window."""
