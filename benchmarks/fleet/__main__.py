@@ -18,9 +18,11 @@ from typing import Any
 
 from agentrm_plugins.testing.provider import SimulatedProvider
 from benchmarks.fleet.faults import faults
-from benchmarks.fleet.run import Redis, gathered, quantile, start
+from benchmarks.fleet.run import PEERS, Redis, gathered, quantile, start
 
-WAYS = ("single", "fleet", "uncoordinated", "eighth")
+WAYS = ("single", "fleet", "churn", "uncoordinated", "eighth", *PEERS)
+"""`churn`: the fleet, of which half the processes join after a quarter of the time and leave after
+three quarters; `eighth`: each process knows its part of the limit; the others: `peer.py`."""
 
 
 def share(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -40,8 +42,10 @@ def share(options: argparse.Namespace) -> list[dict[str, Any]]:
             ) as provider,
         ):
             task = {
-                "way": way,
+                "way": "fleet" if way == "churn" else way,
+                "churn": way == "churn",
                 "server": server.url,
+                "port": server.port,
                 "namespace": "bench",
                 "lease_s": 5.0,
                 "url": provider.base_url,
@@ -67,6 +71,7 @@ def share(options: argparse.Namespace) -> list[dict[str, Any]]:
                 "interactive_p95_s": round(quantile(found["interactive"], 0.95), 3),
                 "batch_p95_s": round(quantile(found["batch"], 0.95), 3),
                 "hung": found["hung"],
+                "failed": found["reaped"],
                 "exchanges_per_call": round(found["exchanges"] / max(1, found["calls"]), 3),
             }
         )
