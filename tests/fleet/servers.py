@@ -30,7 +30,7 @@ def program_of(name: str) -> str | None:
         return None
     try:
         return str(get_binary_path())
-    except Exception:  # noqa: BLE001 - none for this machine
+    except Exception:
         return None
 
 
@@ -101,6 +101,7 @@ class Server:
                 return
             except redis.RedisError:
                 assert time.monotonic() < end_s, "the server never answered"
+                assert self.process.poll() is None, "the server ended: its settings?"
                 time.sleep(0.02)
 
     def client(self, **settings) -> redis.Redis:
