@@ -72,6 +72,7 @@ def gathered(task: dict[str, Any], processes: int) -> dict[str, Any]:
         key: sum(one[key] for one in told)
         for key in ("tokens", "calls", "cpu_s", "hung", "reaped", "exchanges")
     }
+    total["most"] = sum(one.get("most", 0) for one in told)
     total["each"] = [one["tokens"] or one["calls"] for one in told]
     for kind in ("interactive", "batch"):
         total[kind] = sorted(wait for one in told for wait in one["waits"][kind])

@@ -60,6 +60,8 @@ def soak(options: argparse.Namespace) -> list[dict[str, Any]]:
             "grants_per_s_at_the_end": round(last["calls"] / _END_S),
             "of_an_ideal": round(LANES / HOLD_S),
             "wait_p95_s": round(quantile(last["batch"], 0.95), 3),
+            "lanes_usable": last["most"],
+            "of_lanes": LANES,
             "hung": last["hung"],
         }
     print(row, flush=True)

@@ -32,6 +32,13 @@ class Tally:
         self.lock = threading.Lock()
         self.waits: dict[str, list[float]] = {"interactive": [], "batch": []}
         self.tokens = self.calls = self.reaped = 0
+        self.running = self.most = 0  # calls in lanes: now, and at one moment at most
+
+    def runs(self, change: int) -> None:
+        """A call got its lane, or gave it back."""
+        with self.lock:
+            self.running += change
+            self.most = max(self.most, self.running)
 
     def add(self, kind: str, seconds: float, tokens: int) -> None:
         """One call ended well."""
@@ -72,8 +79,10 @@ def in_lanes(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> No
         try:
             with rm.slot(agent=f"{task['name']}-{number}"):
                 waited = time.monotonic() - began
+                tally.runs(1)
                 if task["hold_s"]:
                     time.sleep(task["hold_s"])
+                tally.runs(-1)
         except CallReaped:
             tally.reaped += 1
         else:
@@ -111,7 +120,17 @@ def main() -> None:
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     hung = sum(thread.is_alive() for thread in threads)
     found = {"waits": tally.waits, "tokens": tally.tokens, "calls": tally.calls, "cpu_s": cpu_s}
-    print(json.dumps({**found, "hung": hung, "reaped": tally.reaped, "exchanges": exchanges}))
+    print(
+        json.dumps(
+            {
+                **found,
+                "hung": hung,
+                "reaped": tally.reaped,
+                "exchanges": exchanges,
+                "most": tally.most,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
