@@ -117,7 +117,7 @@ def to_plain(value: Any) -> Any:
     if kind is tuple or _TUPLES.get(name) is kind:
         return [_MARK, name, *map(to_plain, value)]
     if _OBJECTS.get(name) is kind:
-        return [_MARK, name, *(to_plain(getattr(value, slot)) for slot in _attributes(kind))]
+        return [_MARK, name, *(to_plain(getattr(value, slot)) for slot in _attributes(value.__class__))]
     raise KernelBug(f"a {name} cannot be dumped: {value!r}")
 
 
