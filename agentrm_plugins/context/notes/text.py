@@ -168,7 +168,7 @@ def _terms_in(text: str, drop_stopwords: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
-_terms_known = lru_cache(maxsize=512)(_terms_in)
+_terms_known = lru_cache(maxsize=64)(_terms_in)
 
 
 def _word_terms(token: str, *, drop_stopwords: bool) -> Iterator[str]:

@@ -12,7 +12,7 @@ __all__ = ["pieces_of", "said_of"]
 _READ_CHARS = 4_000
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def pieces_of(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
     """Cut a text into sentences, each with its terms."""
     return tuple((piece, frozenset(terms(piece))) for _, piece in sentences(text[:_READ_CHARS]))
