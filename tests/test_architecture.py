@@ -34,13 +34,14 @@ FLOORS = {
     "sim": 7,
     "fleet": 8,
     "context.live": 8,
-    "manager": 9,
-    "events": 10,
-    "integration": 10,
-    "": 11,
-    "testing": 12,
-    "demo": 13,
-    "cli": 14,
+    "settings": 9,
+    "manager": 10,
+    "events": 11,
+    "integration": 11,
+    "": 12,
+    "testing": 13,
+    "demo": 14,
+    "cli": 15,
 }
 PURE = ("config", "policy", "context", "kernel")
 AT_WORK = ("context.live", "context.stores")  # not pure: threads, locks and files
@@ -332,7 +333,7 @@ def test_users_see_what_is_theirs() -> None:
         "drain",
         "update",
         *("aclose", "close", "closed", "config", "end_agent", "events", "identity"),
-        *("on_abandoned", "slot", "statistics", "story"),
+        *("from_config", "on_abandoned", "settings", "slot", "statistics", "story"),
     }
 
 

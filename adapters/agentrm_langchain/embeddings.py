@@ -89,7 +89,7 @@ class ManagedEmbeddings(Embeddings):
         self._core = core_of(rm)
         self._counter = counter_for(self.model or _NOBODY)
         self._priority = parse_priority(priority, "priority")
-        self._retry = retry_policy(retry)
+        self._retry = retry_policy(retry, core_of(rm).retry)
         self._who = {
             "agent": agent,
             "tenant": tenant or "default",

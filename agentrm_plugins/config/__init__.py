@@ -14,6 +14,7 @@ from agentrm_plugins.config.endpoints import (
     ShareConfig,
 )
 from agentrm_plugins.config.fleet import Coordination
+from agentrm_plugins.config.retry import RetryConfig
 from agentrm_plugins.config.scheduling import (
     Config,
     LaneGroup,
@@ -36,6 +37,7 @@ __all__ = [
     "Order",
     "OrderName",
     "Price",
+    "RetryConfig",
     "SchedulerConfig",
     "ShareConfig",
     "TenantConfig",

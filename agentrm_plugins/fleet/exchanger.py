@@ -24,7 +24,7 @@ from agentrm_plugins.kernel.endpoints import configured
 from agentrm_plugins.policy.endpoint.fold import fold
 from agentrm_plugins.policy.fleet.member import FleetMember
 from agentrm_plugins.policy.fleet.terms import Terms
-from agentrm_plugins.types.fleet_statistics import FleetStatistics
+from agentrm_plugins.types.fleet_statistics import FleetPeer, FleetStatistics
 
 if TYPE_CHECKING:
     from agentrm_plugins.config.fleet import Coordination
@@ -122,7 +122,7 @@ class Exchanger:
             (_run, (reference, bell), "agentrm-fleet")
         ]
         if self._coordination.wake:
-            targets.append((_listen, (reference,), "agentrm-fleet-wake"))
+            targets.append((_listen, (reference, bell), "agentrm-fleet-wake"))
         for target, arguments, name in targets:
             thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)
             self._threads.append(thread)
@@ -251,6 +251,8 @@ class Exchanger:
         """How this process stands in the fleet."""
         member, now_s = self.member, self._host.clock.now()
         begun_s = member.valid_until_s - 0.9 * member.terms.lease_s
+        member.looked_at(now_s)
+        wanted = self._demand()
         return FleetStatistics(
             namespace=self._link.namespace,
             member=member.terms.name,
@@ -258,7 +260,13 @@ class Exchanger:
             members=member.members,
             lease_age_s=max(0.0, now_s - begun_s) if member.born else None,
             lease_s=member.terms.lease_s,
+            exchange_age_s=now_s - member.exchanged_s if member.exchanges else None,
             lanes_held=member.held.get("l", 0),
+            lanes_used=wanted.use["l"],
+            amounts={
+                name: {resource: amount for resource, amount in found.hand.items() if amount}
+                for name, found in wanted.endpoints.items()
+            },
             others_wait=member.others or bool(member.waits),
             exchanges=member.exchanges,
             slowest_exchange_s=self._slowest_s,
@@ -266,6 +274,10 @@ class Exchanger:
             outages=member.outages,
             lowered={_named(key): limit for key, limit in member.lowered.items()},
             error=self._error,
+            peers=tuple(
+                FleetPeer(str(name), int(lanes), int(waiting), left / 1000.0)
+                for name, lanes, waiting, left in member.peers
+            ),
         )
 
     def close(self) -> None:
@@ -298,16 +310,9 @@ class Exchanger:
         member = self.member
         return max(0.0, member.exchanged_s + member.gap_s - self._host.clock.now())
 
-    def listen(self) -> float:
-        """Wait to be woken. Seconds to pause before the next time."""
-        if self._closing:
-            return -1.0
-        try:
-            if self._link.woken(self.member.terms.name, _WAKE_S):
-                self._bell.ring()
-        except Unreachable:
-            return _RETRY_S
-        return 0.0
+    def listens(self) -> tuple[Link, str] | None:
+        """Where this process waits to be woken, and under which name; None once it closes."""
+        return None if self._closing else (self._link, self.member.terms.name)
 
 
 def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
@@ -333,18 +338,20 @@ def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
         del own
 
 
-def _listen(reference: weakref.ref[Exchanger]) -> None:
+def _listen(reference: weakref.ref[Exchanger], bell: Bell) -> None:
+    """Wait to be woken. It holds no core while it waits, or none would ever be collected."""
     pause = Bell()
     while True:
         own = reference()
-        if own is None:
-            return
-        pause_s = own.listen()
+        where = None if own is None else own.listens()
         del own
-        if pause_s < 0:
+        if where is None:
             return
-        if pause_s > 0:
-            pause.wait(pause_s)
+        try:
+            if where[0].woken(where[1], _WAKE_S):
+                bell.ring()
+        except Unreachable:
+            pause.wait(_RETRY_S)
 
 
 def _at_exit(reference: weakref.ref[Exchanger]) -> None:

@@ -41,14 +41,16 @@ class Core:
     Attributes:
         number: Tells the cores of one process apart.
         tables: What providers say, built in and configured.
+        retry: What `retry="default"` is here; None: `RetryPolicy()`.
     """
 
-    __slots__ = ("_groups", "host", "number", "tables")
+    __slots__ = ("_groups", "host", "number", "retry", "tables")
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.number = next(_NUMBERS)
         self.tables = host.tables
+        self.retry: RetryPolicy | None = None
         self.regroup()
 
     def regroup(self) -> None:

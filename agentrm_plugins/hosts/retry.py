@@ -20,7 +20,7 @@ from agentrm_plugins.types.verdicts import Kind
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.judgement import Judgement
 
-__all__ = ["RetryPolicy", "retry_policy"]
+__all__ = ["RetryPolicy", "retry_policy", "within"]
 
 _ATTEMPTS = 16
 _FAILURES = 8  # a provider that answers 500 each time: some 3 s, at most 7
@@ -45,7 +45,12 @@ def _too_late(state: tenacity.RetryCallState) -> bool:
 
 
 def _default_stop(state: tenacity.RetryCallState) -> bool:
-    verdict, most = getattr(state, "verdict", None), _ATTEMPTS
+    return _ends(state, _ATTEMPTS) or _too_late(state)
+
+
+def _ends(state: tenacity.RetryCallState, most: int) -> bool:
+    """Whether there were attempts enough: fewer where the provider itself says that it fails."""
+    verdict = getattr(state, "verdict", None)
     if verdict is not None and verdict.kind is Kind.OVERLOADED:
         most = _NO_ROOM
     elif verdict is not None and verdict.kind is Kind.TRANSIENT:
@@ -53,7 +58,7 @@ def _default_stop(state: tenacity.RetryCallState) -> bool:
             most = _UNREADABLE
         elif verdict.status is not None or verdict.code:  # the provider itself says so
             most = _FAILURES
-    return state.attempt_number >= most or _too_late(state)
+    return state.attempt_number >= most
 
 
 def _default_wait() -> Any:
@@ -130,8 +135,12 @@ class RetryPolicy:
         return max(0.0, float(self.wait(state)))
 
 
-def retry_policy(retry: Any) -> RetryPolicy | None:
+def retry_policy(retry: Any, usual: RetryPolicy | None = None) -> RetryPolicy | None:
     """What a user said of retries: a policy, None for none, or "default".
+
+    Args:
+        retry: What was said.
+        usual: What "default" is at this core; None: `RetryPolicy()`.
 
     Raises:
         ConfigError: Anything else.
@@ -139,9 +148,20 @@ def retry_policy(retry: Any) -> RetryPolicy | None:
     if retry is None or isinstance(retry, RetryPolicy):
         return retry
     if retry == "default":
-        return _DEFAULT
+        return usual or _DEFAULT
     way = "give a RetryPolicy(stop=..., wait=..., retry=...), 'default', or None for no retries"
     raise ConfigError("retry", retry, way)
+
+
+def within(attempts: int, total_s: float, max_wait_s: float) -> RetryPolicy:
+    """The default policy within bounds, as a file gives them (`RetryConfig`)."""
+
+    def stop(state: tenacity.RetryCallState) -> bool:
+        later_s = (state.seconds_since_start or 0.0) + (state.upcoming_sleep or 0.0)
+        return state.attempt_number >= attempts or later_s >= total_s or _ends(state, attempts)
+
+    wait = tenacity.wait_random_exponential(multiplier=0.1, max=max_wait_s)
+    return RetryPolicy(stop=stop, wait=wait)
 
 
 _EXAMPLES = {

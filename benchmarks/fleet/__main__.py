@@ -1,8 +1,9 @@
-"""`python -m benchmarks.fleet share|rate|soak`: what a fleet does, beside processes without one.
+"""`python -m benchmarks.fleet share|rate|faults|soak`: a fleet, beside processes without one.
 
 * ``share``: processes share one token limit over HTTP; beside one process, processes that each know
   the whole limit, and processes that each know a part.
 * ``rate``: grants a second, CPU and exchanges for each grant, with 1, 2, 4 and 8 processes.
+* ``faults``: each kind of fault many times, with calls under way and without: `faults.py`.
 * ``soak``: a process is killed every 10 s and the server emptied every 5 minutes; at the end a new
   process must get every lane, and the number of keys must be what it was.
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from agentrm_plugins.testing.provider import SimulatedProvider
+from benchmarks.fleet.faults import faults
 from benchmarks.fleet.run import Redis, gathered, quantile, start
 
 WAYS = ("single", "fleet", "uncoordinated", "eighth")
@@ -170,16 +172,19 @@ def _go(worker: Any) -> None:
 def main() -> None:
     """Run one of them, and write what was found."""
     parser = argparse.ArgumentParser(prog="benchmarks.fleet", description=__doc__)
-    parser.add_argument("what", choices=("share", "rate", "soak"))
+    parser.add_argument("what", choices=("share", "rate", "faults", "soak"))
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--threads", type=int, default=8, help="agents in each process")
     parser.add_argument("--tpm", type=float, default=420_000.0, help="the provider's limit")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ways", nargs="*", choices=WAYS)
+    parser.add_argument("--times", type=int, default=20, help="repetitions of each fault")
+    parser.add_argument("--lease", type=float, default=1.0, help="seconds, for the faults")
+    parser.add_argument("--only", nargs="*", help="faults with one of these words in their names")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    rows = {"share": share, "rate": rate, "soak": soak}[options.what](options)
+    rows = {"share": share, "rate": rate, "faults": faults, "soak": soak}[options.what](options)
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

@@ -4,64 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-__all__ = ["Redis", "gathered", "quantile"]
+from benchmarks.fleet.servers import Redis
+
+__all__ = ["Redis", "gathered", "quantile", "start", "started"]
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-class Redis:
-    """A server of its own on loopback, in a folder of its own."""
-
-    def __enter__(self) -> Self:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.folder = tempfile.mkdtemp(prefix="agentrm-bench-")
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
-        if program is None:
-            raise SystemExit("redis-server is not installed")
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process = subprocess.Popen(
-            [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-        )
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                break
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.process.kill()
-        self.process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
 def start(task: dict[str, Any]) -> subprocess.Popen[str]:
     """One process, which waits to be let go."""
+    return started("benchmarks.fleet.worker", task)
+
+
+def started(module: str, task: dict[str, Any]) -> subprocess.Popen[str]:
+    """A process that runs a module of this benchmark with a task."""
     path = os.pathsep.join((str(ROOT), str(ROOT / "adapters")))
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.fleet.worker", json.dumps(task)],
+        [sys.executable, "-m", module, json.dumps(task)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 
-import agentrm_plugins
+from agentrm_plugins import config as settings
 from agentrm_plugins import errors
 from agentrm_plugins import events as told
 from agentrm_plugins.cli.registry import summaries
@@ -21,6 +21,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 CLASSES = [
     *("Config", "LaneGroup", "SchedulerConfig", "LeaseConfig", "TenantConfig", "EndpointConfig"),
     *("BreakerConfig", "BudgetConfig", "ShareConfig", "Price", "ContextConfig"),
+    *("RetryConfig", "Coordination"),
 ]
 UNITS = (
     (r"_tokens$|^budget_tokens$", "tokens"),
@@ -95,10 +96,12 @@ def configuration():
         "# Configuration\n\nGenerated from the code by `python -m benchmarks.published.reference`. "
         "All objects are frozen, and checked when they are made.\n"
         "Give them to `AgentRM(Config(...))`, or fields of `Config` to `AgentRM(...)` itself.\n"
+        "A file or the environment says them by the same names: see "
+        "[configuring](../configuring.md).\n"
     )
     parts = [head]
     for name in CLASSES:
-        kind = getattr(agentrm_plugins, name)
+        kind = getattr(settings, name)
         texts = described(kind)
         rows = [
             f"| `{field.name}` | {cell(default_of(field))} | {unit_of(field)} | "

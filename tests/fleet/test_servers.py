@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
 import traceback
+import weakref
 
 import pytest
 import redis
@@ -240,3 +242,20 @@ def test_closing_gives_everything_back(server, namespace):
         started = time.monotonic()
         with other.slot(agent="a"), other.slot(agent="b"):
             assert time.monotonic() - started < 20
+
+
+def test_a_core_that_nobody_closed_is_collected(server, namespace):
+    """Neither thread keeps it alive: both end, and its lanes are the others' after a lease."""
+    terms = Coordination(server.url, namespace, lease_s=1.0)
+    with AgentRM(lanes=2, coordination=terms) as other:
+        forgotten = AgentRM(lanes=2, coordination=terms)
+        assert works(forgotten)
+        threads, seen = forgotten._fleet._threads, weakref.ref(forgotten)
+        assert len(threads) == 2
+        del forgotten
+        gc.collect()
+        assert seen() is None
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        wait_until(lambda: other._fleet.statistics().members == 1)

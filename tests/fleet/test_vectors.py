@@ -122,6 +122,7 @@ class Pretender:
             "asks": asks,
             "ahead": {} if asks else {"g:a": chance.randint(0, 2)},
             "eps": endpoints,
+            **chance.choice(({}, {"look": 1})),
             "folds": {name: self.fold.pop(name) for name in list(self.fold) if name in endpoints},
         }
 
@@ -198,6 +199,8 @@ def test_twin_and_script_answer_alike(server, namespace, seed):
     last = None
     for _ in range(120):
         now += chance.choice((1, 5, 50, 300, 300, 1200, 4000 if seed % 3 == 0 else 100))
+        if seed % 4 == 1 and chance.random() < 0.05:
+            now -= chance.choice((3, 900, 70_000))
         member = chance.choice(members)
         if last is not None and chance.random() < 0.05:
             assert both.ask(last[1], now) is not None  # sent again: answered again
@@ -211,3 +214,30 @@ def test_twin_and_script_answer_alike(server, namespace, seed):
         answer = both.ask(asked, now)
         member.told(answer)
         last = member, asked
+
+
+def plainly(name, number, epoch=0, tokens=0.0):
+    """An exchange of a member that has used up what it was given, and asks for so many tokens."""
+    ask = {"s": 0, "k": [], "ep": "api/one", "a": {"tokens": tokens, "requests": 0}}
+    report = {
+        "version": 0, "hand": {}, "give": {}, "seen": {}, "events": [], "told": told(), "ahead": {},
+    }  # fmt: skip
+    return {
+        "v": 1, "m": name, "e": epoch, "born": 1.79e12, "n": number, "ttl": 3000, "boost": 9,
+        "limits": {"l": LANES}, "guaranteed": {}, "use": {}, "keep": {}, "busy": {}, "ahead": {},
+        "asks": [ask] if tokens else [], "eps": {"api/one": report}, "folds": {},
+    }  # fmt: skip
+
+
+def test_a_clock_that_goes_back_stops_nobody(server, namespace):
+    """Buckets fill and leases end from where the clock was, not an hour later."""
+    both, now = Both(server, namespace), 1_790_000_000_000
+    both.ask(plainly("other", 1), now)
+    epoch = both.ask(plainly("one", 1, tokens=100.0), now)["e"]
+    back = now - 3_600_000
+    first = both.ask(plainly("one", 2, epoch, tokens=15.0), back)
+    assert (first["now"], first["wait"], first["members"]) == (now, 1500, 2)
+    assert both.ask(plainly("one", 3, epoch, tokens=15.0), back + 1000)["wait"] == 500
+    later = both.ask(plainly("one", 4, epoch, tokens=15.0), back + 1600)
+    assert later["eps"]["api/one"]["add"]["tokens"] == 15
+    assert both.ask(plainly("one", 5, epoch), back + 3050)["members"] == 1

@@ -43,6 +43,7 @@ def allot(fleet: Fleet, asked: dict[str, Any], now: float) -> dict[str, Any]:
     Returns:
         What the member is told; "wake" names members that are to be woken.
     """
+    now = _steady(fleet, now)
     _note_silence(fleet, asked, now)
     buckets = Buckets(fleet, asked, now)
     for member in _expired(fleet, now):
@@ -71,6 +72,13 @@ def allot(fleet: Fleet, asked: dict[str, Any], now: float) -> dict[str, Any]:
     known.number, known.answer = asked["n"], {k: v for k, v in answer.items() if k != "wake"}
     fleet.expiry[name] = now + asked["ttl"]
     return answer
+
+
+def _steady(fleet: Fleet, now: float) -> float:
+    """The fleet's time never goes back: where the server's clock does, it goes on from there."""
+    fleet.ahead += max(0.0, fleet.clock - (now + fleet.ahead))
+    fleet.clock = max(fleet.clock, now + fleet.ahead)
+    return fleet.clock
 
 
 def _note_silence(fleet: Fleet, asked: dict[str, Any], now: float) -> None:

@@ -97,6 +97,7 @@ class Fleet:
     def __init__(self) -> None:
         self.born = 0.0
         self.at = self.gap = 0.0  # of the last exchange, and of the first after a long silence
+        self.clock = self.ahead = 0.0  # the fleet's time, and how far it is before the server's
         self.protocol = 0
         self.epoch = 0
         self.learning = self.lost = 0.0

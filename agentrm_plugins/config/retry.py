@@ -1,0 +1,32 @@
+"""How often a failed call goes again, as plain numbers: what a file or a variable can say of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agentrm_plugins.types.checks import check_seconds, check_whole
+
+__all__ = ["RetryConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryConfig:
+    """Bounds within the default retry policy. For other rules give a `RetryPolicy` in code.
+
+    Args:
+        attempts: The most attempts of one call; 1: none goes again. The default is the policy's.
+        total_s: No attempt begins later than so many seconds after the first. The default is the
+            OpenAI SDK's own request timeout.
+        max_wait_s: The longest pause between two attempts, where no server says when. The default
+            is the cap of the OpenAI SDK.
+    """
+
+    attempts: int = 16
+    total_s: float = 600.0
+    max_wait_s: float = 8.0
+
+    def __post_init__(self) -> None:
+        """Check each field."""
+        check_whole("attempts", self.attempts, 1, 100)
+        check_seconds("total_s", self.total_s, none=False)
+        check_seconds("max_wait_s", self.max_wait_s, none=False)
