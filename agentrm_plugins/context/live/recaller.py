@@ -17,9 +17,10 @@ from agentrm_plugins.context.live.meaning import Meaning
 from agentrm_plugins.context.live.texts import Texts, text_in
 from agentrm_plugins.context.notes.text import Passage, terms
 from agentrm_plugins.context.notes.values import DISTINCT, values_of
+from agentrm_plugins.context.plan.entry import Entry, Recalled
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.recall.found import LEAST_TELLING, Later, Told, Unit, units_of
 from agentrm_plugins.context.recall.index import MOST_STEPS, Index
 from agentrm_plugins.context.recall.paging import (

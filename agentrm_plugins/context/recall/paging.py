@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from agentrm_plugins.context.notes.text import terms
 from agentrm_plugins.context.notes.values import DISTINCT, values_of
-from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
+from agentrm_plugins.context.plan.entry import Entry, Recalled
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.recall.days import DAY_S, LAST_DAY, civil
 from agentrm_plugins.context.recall.pieces import pieces_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
