@@ -87,6 +87,8 @@ def manage(
     managed = work.rewriter.visit(runnable, type(runnable).__name__)
     if not work.found:
         way = "there is no chat model in it that could be reached; wrap_chat_model(model, rm) first"
+        if work.missed:
+            way += ". It holds, out of reach: " + ", ".join(work.missed[:3])
         raise ConfigError("runnable", type(runnable).__name__, way)
     return cast("R", managed)
 
@@ -100,6 +102,7 @@ class _Management:
         self.rm = rm
         self.options = options
         self.found = 0
+        self.missed: list[str] = []
         self.rewriter = Rewriter(self._replaced, self._unreached)
         self._say = tell
 
@@ -153,6 +156,7 @@ class _Management:
 
     def _unreached(self, path: str, model: object) -> None:
         kind = model if isinstance(model, type) else type(model)
+        self.missed.append(f"{kind.__name__} at {path}")
         line = (
             f"not managed: {kind.__name__} at {path}: wrap it with wrap_chat_model(model, "
             f"rm) where it is made"
