@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.telemetry.metrics.endpoints import put_endpoints
-from agentrm_plugins.telemetry.metrics.naming import Bounded, clean
+from agentrm_plugins.telemetry.metrics.naming import Bounded, clean, own_version
 from agentrm_plugins.telemetry.metrics.tally import Tally
 from agentrm_plugins.telemetry.metrics.values import Values, of_histogram, of_waits
 from agentrm_plugins.types.checks import check_whole
@@ -91,13 +91,7 @@ class Meter:
 
 
 def _put_info(values: Values, seen: Statistics) -> None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        own = version("agentrm-plugins")
-    except PackageNotFoundError:  # pragma: no cover - run from a tree that is not installed
-        own = ""
-    values.put("agentrm.info", 1, own, seen.order)
+    values.put("agentrm.info", 1, own_version(), seen.order)
 
 
 def _put_calls(values: Values, seen: Statistics) -> None:
