@@ -152,8 +152,9 @@ class _Management:
         (self._say or _LOG.info)(line)
 
     def _unreached(self, path: str, model: object) -> None:
+        kind = model if isinstance(model, type) else type(model)
         line = (
-            f"not managed: {type(model).__name__} at {path}: wrap it with wrap_chat_model(model, "
+            f"not managed: {kind.__name__} at {path}: wrap it with wrap_chat_model(model, "
             f"rm) where it is made"
         )
         (self._say or _LOG.warning)(line)
