@@ -48,7 +48,7 @@ class Listening(EventStream):
     @classmethod
     def to(cls, host: Host, listener: Callable[[Sequence[Effect]], None]) -> Listening:
         """Call `listener` in the core with all that happens; it must be quick and must not fail."""
-        stream = host.subscribe(1, make=cls)
+        stream = host.streams.subscribe(1, make=cls)
         assert isinstance(stream, cls)  # noqa: S101 - it makes what it was told to
         stream.listener = listener
         return stream

@@ -151,7 +151,7 @@ class Recorded:
         if self._stop.is_set():
             return
         self._reading, self._bell = threading.Lock(), Bell()
-        self._stream: EventStream = self._host.subscribe(_CAPACITY, self._bell.ring)
+        self._stream: EventStream = self._host.streams.subscribe(_CAPACITY, self._bell.ring)
         self._pid = os.getpid()
         self._thread = threading.Thread(target=self._follow, name="agentrm-otel", daemon=True)
         self._thread.start()

@@ -86,7 +86,7 @@ class Spans:
             told = _told_here()
             if told:
                 tokens = lease.call.estimate.total_tokens
-                lease.traced = _Call(told, self._tracer, self._host.wall_offset_s, tokens)
+                lease.traced = _Call(told, self._tracer, self._host.streams.wall_offset_s, tokens)
 
     def _took(self, effects: Sequence[Effect]) -> None:
         lease_of = self._host.lease

@@ -300,9 +300,9 @@ def test_arguments_are_checked_and_nothing_stays_behind(how, meters):
         with pytest.raises(ConfigError):
             instrument(rm, meter_provider=meters, **how)
         assert rm._host.tracer is None
-        assert rm._host._streams == ()
+        assert rm._host.streams.open == ()
         instrument(rm, meter_provider=meters).close()
-        assert rm._host._streams == ()
+        assert rm._host.streams.open == ()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
