@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from weakref import WeakKeyDictionary
 
 from agentrm_plugins.errors import ConfigError
@@ -16,15 +16,22 @@ from agentrm_plugins.types.checks import check_instance
 __all__ = ["Instrumentation", "instrument"]
 
 _SCOPE = "agentrm"
-_ACTIVE: WeakKeyDictionary[Any, str | None] = WeakKeyDictionary()
-_LOCK = threading.Lock()
 
 
 class _Global:
     """Stands for the provider that is nobody's in particular."""
 
 
+class _Scope(NamedTuple):
+    """Where a core's metrics go, and under which name."""
+
+    core: str | None
+    provider: Any
+
+
 _GLOBAL = _Global()
+_ACTIVE: WeakKeyDictionary[Any, _Scope | None] = WeakKeyDictionary()
+_LOCK = threading.Lock()
 _READINGS: WeakKeyDictionary[Any, Readings] = WeakKeyDictionary()
 
 
@@ -93,10 +100,11 @@ def instrument(
     with _LOCK:
         if rm in _ACTIVE:
             raise ConfigError("rm", rm, "it is instrumented already; close that first")
-        if any(name == core and not other.closed for other, name in _ACTIVE.items()):
+        own = _Scope(core, _GLOBAL if meter_provider is None else meter_provider)
+        if metrics and any(own == one for other, one in _ACTIVE.items() if not other.closed):
             way = "another core is instrumented under it; give each a name: core='batch'"
             raise ConfigError("core", core, way)
-        _ACTIVE[rm] = core
+        _ACTIVE[rm] = own if metrics else None
     parts: list[Any] = []
     try:
         if metrics:

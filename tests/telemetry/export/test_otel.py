@@ -288,6 +288,7 @@ def test_two_cores_are_told_apart_by_name(meters, reader):
     with AgentRM(lanes=3) as web, AgentRM(lanes=4) as batch, instrument(web, meter_provider=meters):
         with pytest.raises(ConfigError, match="give each a name"):
             instrument(batch, meter_provider=meters)
+        instrument(batch, meter_provider=MeterProvider()).close()  # that has nothing to tell apart
         with instrument(batch, meter_provider=meters, core="batch"):
             found = values(collected(reader)["agentrm.lanes.limit"])
     assert found == {(): 3, (("agentrm.core", "batch"),): 4}
