@@ -25,9 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="see that it runs; no real figures")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where to write (and .md)")
     options = parser.parse_args(arguments)
-    logging.disable(logging.CRITICAL)  # the dead collector is told of at every export
     rounds, calls = (3, 50) if options.quick else (21, 3000)
-    found = measure(rounds, calls)
+    logging.disable(logging.CRITICAL)  # the dead collector is told of at every export
+    try:
+        found = measure(rounds, calls)
+    finally:
+        logging.disable(logging.NOTSET)
     found["settings"]["mode"] = "quick: no figures to quote" if options.quick else "full"
     text = render(found)
     options.json.parent.mkdir(parents=True, exist_ok=True)

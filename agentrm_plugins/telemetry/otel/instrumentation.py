@@ -97,14 +97,7 @@ def instrument(
     _need_api()
     for name, value in (("metrics", metrics), ("traces", traces)):
         check_instance(name, value, bool)
-    with _LOCK:
-        if rm in _ACTIVE:
-            raise ConfigError("rm", rm, "it is instrumented already; close that first")
-        own = _Scope(core, _GLOBAL if meter_provider is None else meter_provider)
-        if metrics and any(own == one for other, one in _ACTIVE.items() if not other.closed):
-            way = "another core is instrumented under it; give each a name: core='batch'"
-            raise ConfigError("core", core, way)
-        _ACTIVE[rm] = own if metrics else None
+    _claim(rm, _Scope(core, _GLOBAL if meter_provider is None else meter_provider), metrics=metrics)
     parts: list[Any] = []
     try:
         if metrics:
@@ -115,6 +108,21 @@ def instrument(
         Instrumentation(rm, parts).close()
         raise
     return Instrumentation(rm, parts)
+
+
+def _claim(rm: Any, own: _Scope, *, metrics: bool) -> None:
+    """Note that the core is instrumented.
+
+    Raises:
+        ConfigError: It was already, or another one's metrics go there under this name.
+    """
+    with _LOCK:
+        if rm in _ACTIVE:
+            raise ConfigError("rm", rm, "it is instrumented already; close that first")
+        if metrics and any(own == one for other, one in _ACTIVE.items() if not other.closed):
+            way = "another core is instrumented under it; give each a name: core='batch'"
+            raise ConfigError("core", own.core, way)
+        _ACTIVE[rm] = own if metrics else None
 
 
 def _metrics(
