@@ -117,7 +117,11 @@ def to_plain(value: Any) -> Any:
     if kind is tuple or _TUPLES.get(name) is kind:
         return [_MARK, name, *map(to_plain, value)]
     if _OBJECTS.get(name) is kind:
-        return [_MARK, name, *(to_plain(getattr(value, slot)) for slot in _attributes(value.__class__))]
+        return [
+            _MARK,
+            name,
+            *(to_plain(getattr(value, slot)) for slot in _attributes(value.__class__)),
+        ]
     raise KernelBug(f"a {name} cannot be dumped: {value!r}")
 
 
@@ -151,8 +155,8 @@ def from_plain(value: Any) -> Any:
 
 
 def _attributes(kind: type[Any]) -> list[str]:
-    """The slots of a class and of those that it is made of."""
-    return sorted(slot for part in kind.__mro__ for slot in getattr(part, "__slots__", ()))
+    """The names of its slots, those of the classes that it derives from as well."""
+    return sorted({name for one in kind.__mro__ for name in getattr(one, "__slots__", ())})
 
 
 def _object(kind: type[Any], values: list[Any]) -> Any:
