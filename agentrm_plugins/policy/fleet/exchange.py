@@ -6,6 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.policy.fleet.state import Need
+from agentrm_plugins.policy.fleet.tallies import tally
 
 if TYPE_CHECKING:
     from agentrm_plugins.policy.fleet.buckets import Buckets
@@ -251,6 +252,8 @@ class Exchange:
         if lower:
             answer["limits"] = lower
         answer["eps"] = self._buckets.told(member)
+        if asked.get("tally"):
+            answer["tally"] = tally(fleet, member, asked, self._now)
         if asked.get("look"):
             answer["peers"] = self._peers()
 
