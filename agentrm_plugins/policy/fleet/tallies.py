@@ -1,4 +1,4 @@
-"""What all members have spent together: sums by name, for budgets, shares of rates, levels, tenants.
+"""What all members have spent together: sums for budgets, shares of rates, levels and tenants.
 
 Law: each member tells how much it has spent of a sum since it began (a total that only grows), and
 what it has reserved now; the server adds what is new. So an exchange that is heard twice counts
