@@ -27,6 +27,13 @@ class Read:
         self.error: Exception | None = None
         self.done = Bell()
 
+    def result(self) -> Any:
+        """Wait until it is over: what was seen, or what was wrong."""
+        self.done.wait()
+        if self.error is not None:
+            raise self.error
+        return self.value
+
 
 class Asked(Read):
     """An event whose sender waits for what became of it."""

@@ -16,7 +16,6 @@ import weakref
 from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
-from time import time
 from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
@@ -28,7 +27,7 @@ from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.mending import finish, give_back, is_within
 from agentrm_plugins.hosts.pump import Pump
-from agentrm_plugins.hosts.stream import EventStream
+from agentrm_plugins.hosts.streams import Streams
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.outside import is_from_outside
 from agentrm_plugins.policy.endpoint.providers import PROVIDERS
@@ -67,13 +66,11 @@ class Host:
         self.coordinator: Coordinator | None = None
         self.clock = clock
         self._now = clock.now
-        self._wall_offset_s = time() - clock.now()
         own = config.providers
         self.tables = Tables((*PROVIDERS, *own)) if own else BUILT_IN  # what providers say
         self._numbers = itertools.count(1)
         self.closed = False
-        self._streams: tuple[EventStream, ...] = ()
-        self._events_dropped = 0
+        self.streams = Streams(clock)
         self._forked: list[Callable[[], None]] = []
         self.abandoned = Abandoned()
         self.tracer: Tracer | None = None
@@ -213,7 +210,7 @@ class Host:
                 effects = getattr(error, "effects", [])  # of all else that happened
             if event.__class__ is EndAgent and event.abandoned:
                 self.abandoned.note(event.tenant, event.agent)
-            for stream in self._streams:  # first, so that who is woken finds its own grant there
+            for stream in self.streams.open:  # first: who is woken finds its own grant there
                 stream.push(effects)
             self._deliver(effects)
             inbox.popleft()
@@ -303,10 +300,7 @@ class Host:
             return look(self.kernel)  # a finaliser or a logger, inside already
         request = Read(look)
         self.feed(request)
-        request.done.wait()
-        if request.error is not None:
-            raise request.error
-        value: T = request.value
+        value: T = request.result()
         return value
 
     def _aside(self, request: Read | News) -> None:
@@ -314,7 +308,7 @@ class Host:
         if isinstance(request, News):
             news = [request.effect]
             self.kernel.remember(news)
-            for stream in self._streams:
+            for stream in self.streams.open:
                 stream.push(news)
             return
         if isinstance(request, Asked):
@@ -333,7 +327,7 @@ class Host:
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             request.error = error
             effects = getattr(error, "effects", [])
-        for stream in self._streams:
+        for stream in self.streams.open:
             stream.push(effects)
         self._deliver(effects)
         request.done.ring()
@@ -346,40 +340,11 @@ class Host:
         """
         request = Asked(event)
         self.feed(request)
-        request.done.wait()
-        if request.error is not None:
-            raise request.error
-
-    def subscribe(
-        self,
-        capacity: int,
-        ring: Callable[[], None] | None = None,
-        make: type[EventStream] = EventStream,
-    ) -> EventStream:
-        """A new stream of all that happens from here on; `ring` is called when it has something."""
-        stream = make(capacity, self._unsubscribe, self.wall_offset_s, ring)
-        self._streams = (*self._streams, stream)
-        return stream
-
-    def _unsubscribe(self, stream: EventStream) -> None:
-        if stream in self._streams:
-            self._events_dropped += stream.dropped
-            self._streams = tuple(other for other in self._streams if other is not stream)
-
-    def wall_offset_s(self) -> float:
-        """Seconds between the core's clock and Unix time; fixed where the clock is virtual."""
-        if self.clock.real:
-            self._wall_offset_s = time() - self._now()
-        return self._wall_offset_s
+        request.result()
 
     def tell(self, effect: Effect) -> None:
         """Something happened beside the kernel: it stands in its history, and in every stream."""
         self.feed(News(effect))
-
-    @property
-    def events_dropped(self) -> int:
-        """Events that readers of any stream lost."""
-        return self._events_dropped + sum(stream.dropped for stream in self._streams)
 
     # -- time and end -----------------------------------------------------------------------
 
@@ -413,7 +378,7 @@ class Host:
     def after_fork(self) -> None:
         """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
         self._reset()
-        self._streams = ()
+        self.streams.open = ()
         if self.coordinator is None:
             self.coordinator = Forked(self)
         self.coordinator.after_fork()

@@ -39,8 +39,7 @@ def observe(books: Books, queue: WaitQueue, agents: list[Account]) -> Statistics
     waits, grants = Histogram(), 0
     for group in pool.groups.values():
         grants += group.grants
-        if group.waits is not None:
-            waits.join(group.waits)
+        waits.join(group.waits)
     gone = gauges.gone
     return Statistics(
         at_s=books.now_s,
@@ -142,7 +141,7 @@ def _tenants(books: Books) -> dict[str, TenantStatistics]:
             tokens=tenant.tokens,
             input_tokens=tenant.input_tokens,
             output_tokens=tenant.output_tokens,
-            tokens_per_s=tenant.lately.per_s(books.now_s),
+            tokens_per_s=tenant.recent.faded_per_s(books.now_s),
             token_rates=TokenRates(*tenant.recent.per_s(books.now_s)),
             waits=waits_of(tenant.waits, tenant.grants),
             cost=tenant.cost,

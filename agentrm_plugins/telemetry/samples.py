@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.telemetry.recording import Recorder, recording_of
+
 if TYPE_CHECKING:
+    from agentrm_plugins.hosts import Host
     from agentrm_plugins.types.statistics import Statistics
 
-__all__ = ["sampled"]
+__all__ = ["recorder_of", "sampled"]
 
 _LEFT_OUT = ("agents", "tenants", "calls", "abandoned")
 _MOST_ENDPOINTS = 20
@@ -20,3 +24,14 @@ def sampled(seen: Statistics) -> dict[str, Any]:
     endpoints = sorted(seen.endpoints, key=lambda name: -seen.endpoints[name].sent)
     state["endpoints"] = {name: state["endpoints"][name] for name in endpoints[:_MOST_ENDPOINTS]}
     return state
+
+
+def recorder_of(rm: Any, host: Host, given: object) -> Recorder:
+    """Records all that happens in a core, as it was asked for, and does not keep the core alive."""
+    mine = weakref.ref(rm)
+
+    def sample() -> dict[str, Any]:
+        core = mine()
+        return {} if core is None else sampled(core.statistics(agents=False))
+
+    return Recorder(host, recording_of(given), sample)

@@ -9,8 +9,8 @@ from agentrm_plugins.telemetry.metrics.endpoints import put_endpoints
 from agentrm_plugins.telemetry.metrics.naming import Bounded, clean
 from agentrm_plugins.telemetry.metrics.tally import Tally
 from agentrm_plugins.telemetry.metrics.values import Values, of_histogram, of_waits
+from agentrm_plugins.types.agent_key import agent_of_key
 from agentrm_plugins.types.checks import check_whole
-from agentrm_plugins.types.statistics import agent_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

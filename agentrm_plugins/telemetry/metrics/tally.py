@@ -64,7 +64,7 @@ class Tally:
     def _begin(self) -> None:
         self.counts, self.durations, self.errors = {}, {}, 0
         if not self._host.closed:
-            stream = self._host.subscribe(1, make=_Listening)
+            stream = self._host.streams.subscribe(1, make=_Listening)
             stream.listen(self._took)  # type: ignore[attr-defined] # it is the one that was made
             self._stream = stream
 

@@ -151,7 +151,7 @@ def test_a_port_that_is_taken_is_said():
         taken.listen()
         with pytest.raises(ConfigError, match="port"):
             serve_metrics(rm, port=taken.getsockname()[1])
-        assert rm._host._streams == ()
+        assert rm._host.streams.open == ()
 
 
 def test_the_users_own_registry_takes_it():
