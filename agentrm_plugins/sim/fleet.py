@@ -312,9 +312,9 @@ class _Worker:
         world = self.world
         answer = allot(world.fleet, asked, _EPOCH_MS + at_s * 1000.0)
         world.result.exchanges += 1
-        for worker in world.workers:
-            if worker.member.terms.name in answer.get("wake", ()):
-                worker._look(at_s + world.plan.latency_s / 2)  # noqa: SLF001 - of this class
+        for name in answer.get("wake", ()):
+            woken = world.workers[int(name[1:])]
+            woken._look(at_s + world.plan.latency_s / 2)  # noqa: SLF001 - of this class
         back_s = at_s + world.plan.latency_s / 2
         world.at(back_s, lambda now_s: self._answered(answer, sent_s, now_s))
 

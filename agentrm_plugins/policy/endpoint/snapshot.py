@@ -81,7 +81,7 @@ _KEPT = frozenset(("calls", "config", "name", "news", "price", "recent", "waits"
 
 def dump_endpoint(endpoint: Endpoint) -> dict[str, Any]:
     """What is known of the endpoint, its calls in flight included."""
-    names = (name for name in endpoint.__slots__ if name not in _KEPT)
+    names = (name for name in slots_of(endpoint.__class__) if name not in _KEPT)
     return {name: to_plain(getattr(endpoint, name)) for name in names}
 
 
@@ -117,7 +117,11 @@ def to_plain(value: Any) -> Any:
     if kind is tuple or _TUPLES.get(name) is kind:
         return [_MARK, name, *map(to_plain, value)]
     if _OBJECTS.get(name) is kind:
-        return [_MARK, name, *(to_plain(getattr(value, slot)) for slot in _attributes(value))]
+        return [
+            _MARK,
+            name,
+            *(to_plain(getattr(value, slot)) for slot in slots_of(value.__class__)),
+        ]
     raise KernelBug(f"a {name} cannot be dumped: {value!r}")
 
 
@@ -150,12 +154,13 @@ def from_plain(value: Any) -> Any:
     raise KernelBug(f"no {name!r} can be loaded")
 
 
-def _attributes(value: Any) -> list[str]:
-    return sorted(value.__class__.__slots__)
+def slots_of(kind: type[Any]) -> list[str]:
+    """The attributes of a class and of those that it is made of, in the order of their names."""
+    return sorted({slot for base in kind.__mro__ for slot in getattr(base, "__slots__", ())})
 
 
 def _object(kind: type[Any], values: list[Any]) -> Any:
     made = object.__new__(kind)
-    for name, value in zip(sorted(kind.__slots__), values, strict=True):
+    for name, value in zip(slots_of(kind), values, strict=True):
         object.__setattr__(made, name, from_plain(value))  # RateSettings are frozen
     return made

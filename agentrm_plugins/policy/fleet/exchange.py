@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -106,8 +107,8 @@ class Exchange:
             need = fleet.needs.get(f"{fleet.relief}|o")
             if need is not None:
                 self._better.append((-1.0, need))
-        order = sorted((score, head) for head, score in fleet.heads.items())
-        for score, head in order[: HEADS + _KINDS]:
+        order = nsmallest(HEADS + _KINDS, ((score, head) for head, score in fleet.heads.items()))
+        for score, head in order:
             need = fleet.needs[head]
             if need.member != self._name and len(self._better) < HEADS:
                 self._better.append((score - self._owed(need.places), need))

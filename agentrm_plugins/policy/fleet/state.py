@@ -117,3 +117,4 @@ class Fleet:
         self.endpoints: dict[str, EndpointShare] = {}
         self.tallies: dict[str, Any] = {}
         self.tally_ends: dict[str, float] = {}
+        self.tally_due: list[tuple[float, str]] = []  # the same as a heap, with stale ones

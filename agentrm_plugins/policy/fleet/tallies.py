@@ -16,6 +16,7 @@ ends its calls has them counted once more.
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from math import floor
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,8 @@ def tally(fleet: Fleet, member: Member, asked: dict[str, Any], now: float) -> di
             member.reserved[key] = reserved
         else:
             member.reserved.pop(key, None)
-        fleet.tally_ends[key] = now + (2 * window + SPARE if window else MONTH)
+        end = fleet.tally_ends[key] = now + (2 * window + SPARE if window else MONTH)
+        heappush(fleet.tally_due, (end, key))
         told[key] = [found.sum, found.lately(now), found.reserved - reserved]
     return told
 
@@ -115,9 +117,12 @@ def write_off(fleet: Fleet, member: Member, now: float) -> None:
 
 def forget(fleet: Fleet, now: float) -> None:
     """Sums that nobody has told of for long."""
-    due = sorted((at, key) for key, at in fleet.tally_ends.items() if at <= now)
-    for _, key in due[:FORGOTTEN]:
-        del fleet.tally_ends[key], fleet.tallies[key]
+    due, gone = fleet.tally_due, 0
+    while due and due[0][0] <= now and gone < FORGOTTEN:
+        end, key = heappop(due)
+        if fleet.tally_ends.get(key) == end:
+            del fleet.tally_ends[key], fleet.tallies[key]
+            gone += 1
 
 
 def _prune(fleet: Fleet, found: Tally, mine: str) -> None:
