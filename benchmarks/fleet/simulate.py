@@ -99,7 +99,7 @@ def run(seconds: float, most: int) -> None:
     text = (
         "Written by `python -m benchmarks.fleet.simulate`; virtual time, one seed. Each worker\n"
         "asks for more than its part of the limit. *Used* is what the provider served of its\n"
-        f"limit from second {BEGIN_S} on; it refuses whatever is beyond its bucket of two seconds.\n"
+        f"limit from second {BEGIN_S} on; it refuses what is beyond its bucket of two seconds.\n"
         "In the last row the workers double after a third of the time, and half of them are\n"
         "killed after two thirds.\n\n" + table(HEAD, shown)
     )
