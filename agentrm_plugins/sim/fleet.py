@@ -250,7 +250,9 @@ class _Worker:
         wait_s, report = 0.0, None
         if provider is not None:
             wait_s = provider.admit(_TOKENS[kind], now_s)
-            report = provider.report(wait_s, now_s) if world.plan.reports else LimitReport()
+            report = LimitReport(retry_after_s=wait_s or None)
+            if world.plan.reports:
+                report = provider.report(wait_s, now_s)
         if wait_s:
             world.result.refused += 1
             world.at(now_s + _WAY_S, lambda at_s: self._refused(ticket, report, at_s))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.types.fleet import EndpointSupply
 
-__all__ = ["SharedEndpoint", "told_of"]
+__all__ = ["SharedEndpoint", "told_of", "usable"]
 
 EVENTS = 200
 _SILENT = LimitReport()
@@ -46,7 +46,7 @@ def told_of(endpoint: Endpoint, now_s: float) -> dict[str, Any]:
     meters = {name: meter for name, meter in endpoint.meters.items() if meter.bucket is not None}
     told: dict[str, Any] = {
         "rate": {name: m.bucket.rate_per_s for name, m in meters.items() if m.bucket},
-        "cap": {name: _usable(m.bucket.capacity) for name, m in meters.items() if m.bucket},
+        "cap": {name: usable(m.bucket.capacity) for name, m in meters.items() if m.bucket},
         "most": {name: m.most for name, m in meters.items() if m.most < inf},
         "limit": {
             name: m.controller.limit_per_s
@@ -69,7 +69,7 @@ def told_of(endpoint: Endpoint, now_s: float) -> dict[str, Any]:
     return told
 
 
-def _usable(capacity: float) -> float:
+def usable(capacity: float) -> float:
     """How much of a full bucket a fleet uses at once.
 
     While the first calls are on their way the server is still full and takes nothing in: what comes
