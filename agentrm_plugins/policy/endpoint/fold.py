@@ -85,10 +85,7 @@ def _calls(fresh: Endpoint, lent: Mapping[str, Any], now_s: float) -> None:
     calls, since_s = int(seen.get("n", 0)), lent["since"] / 1000.0
     if now_s - since_s > _IDLE_S:
         since_s = now_s - _FRESH_S
-    for meter in fresh.meters.values():
-        if meter.bucket is not None:
-            there, most = meter.bucket.level(since_s), usable(meter.bucket.capacity)
-            meter.bucket.shift(min(0.0, most - there), since_s)
+    _bound(fresh, since_s)
     sent, back, held = seen.get("sent") or {}, seen.get("back") or {}, seen.get("held") or {}
     times = max(1, min(calls, MOST_ENDS))
     mean = {name: sent.get(name, 0.0) / max(1, calls) for name in RESOURCES}
@@ -110,6 +107,14 @@ def _calls(fresh: Endpoint, lent: Mapping[str, Any], now_s: float) -> None:
     fresh.in_flight.clear()
     for number in range(int(lent["running"])):
         fresh.in_flight[-1 - number] = Sent(mean, now_s)
+
+
+def _bound(fresh: Endpoint, at_s: float) -> None:
+    """No more was there then than a fleet may use at once."""
+    for meter in fresh.meters.values():
+        if meter.bucket is not None:
+            there, most = meter.bucket.level(at_s), usable(meter.bucket.capacity)
+            meter.bucket.shift(min(0.0, most - there), at_s)
 
 
 def _ends(fresh: Endpoint, well: int, failed: int, now_s: float) -> None:
