@@ -81,7 +81,7 @@ _KEPT = frozenset(("calls", "config", "name", "news", "price", "recent", "waits"
 
 def dump_endpoint(endpoint: Endpoint) -> dict[str, Any]:
     """What is known of the endpoint, its calls in flight included."""
-    names = (name for name in slots_of(endpoint.__class__) if name not in _KEPT)
+    names = (name for name in endpoint.__slots__ if name not in _KEPT)
     return {name: to_plain(getattr(endpoint, name)) for name in names}
 
 
@@ -120,7 +120,7 @@ def to_plain(value: Any) -> Any:
         return [
             _MARK,
             name,
-            *(to_plain(getattr(value, slot)) for slot in slots_of(value.__class__)),
+            *(to_plain(getattr(value, slot)) for slot in _attributes(value.__class__)),
         ]
     raise KernelBug(f"a {name} cannot be dumped: {value!r}")
 
@@ -154,13 +154,13 @@ def from_plain(value: Any) -> Any:
     raise KernelBug(f"no {name!r} can be loaded")
 
 
-def slots_of(kind: type[Any]) -> list[str]:
-    """The attributes of a class and of those that it is made of, in the order of their names."""
-    return sorted({slot for base in kind.__mro__ for slot in getattr(base, "__slots__", ())})
+def _attributes(kind: type[Any]) -> list[str]:
+    """The names of its slots, those of the classes that it derives from as well."""
+    return sorted({name for one in kind.__mro__ for name in getattr(one, "__slots__", ())})
 
 
 def _object(kind: type[Any], values: list[Any]) -> Any:
     made = object.__new__(kind)
-    for name, value in zip(slots_of(kind), values, strict=True):
+    for name, value in zip(_attributes(kind), values, strict=True):
         object.__setattr__(made, name, from_plain(value))  # RateSettings are frozen
     return made
