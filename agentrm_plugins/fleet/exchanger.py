@@ -24,7 +24,7 @@ from agentrm_plugins.kernel.endpoints import configured
 from agentrm_plugins.policy.endpoint.fold import fold
 from agentrm_plugins.policy.fleet.member import FleetMember
 from agentrm_plugins.policy.fleet.terms import Terms
-from agentrm_plugins.types.fleet_statistics import FleetStatistics
+from agentrm_plugins.types.fleet_statistics import FleetPeer, FleetStatistics
 
 if TYPE_CHECKING:
     from agentrm_plugins.config.fleet import Coordination
@@ -88,7 +88,7 @@ class Exchanger:
         self._pending: dict[str, Any] | None = None
         self._sent_s = 0.0
         self._tries = 0
-        self._count = self._withheld = 0
+        self._count = self._withheld = self._submitted = 0
         self._error = ""
         self._lowered: dict[str, float] = {}
         self._slowest_s = 0.0
@@ -143,6 +143,10 @@ class Exchanger:
         pool, count = kernel.books.pool, kernel.queue.count
         more = count > self._count
         self._count = count
+        books = kernel.books
+        if books.ledgers.asked and books.counters.submitted != self._submitted:
+            self._submitted = books.counters.submitted
+            more = True  # What a call reserves, the others are to know at once.
         if more or pool.withheld != self._withheld:
             self._withheld = pool.withheld
             self._bell.ring()
@@ -251,6 +255,8 @@ class Exchanger:
         """How this process stands in the fleet."""
         member, now_s = self.member, self._host.clock.now()
         begun_s = member.valid_until_s - 0.9 * member.terms.lease_s
+        member.looked_at(now_s)
+        wanted = self._demand()
         return FleetStatistics(
             namespace=self._link.namespace,
             member=member.terms.name,
@@ -258,7 +264,13 @@ class Exchanger:
             members=member.members,
             lease_age_s=max(0.0, now_s - begun_s) if member.born else None,
             lease_s=member.terms.lease_s,
+            exchange_age_s=now_s - member.exchanged_s if member.exchanges else None,
             lanes_held=member.held.get("l", 0),
+            lanes_used=wanted.use["l"],
+            amounts={
+                name: {resource: amount for resource, amount in found.hand.items() if amount}
+                for name, found in wanted.endpoints.items()
+            },
             others_wait=member.others or bool(member.waits),
             exchanges=member.exchanges,
             slowest_exchange_s=self._slowest_s,
@@ -266,6 +278,10 @@ class Exchanger:
             outages=member.outages,
             lowered={_named(key): limit for key, limit in member.lowered.items()},
             error=self._error,
+            peers=tuple(
+                FleetPeer(str(name), int(lanes), int(waiting), left / 1000.0)
+                for name, lanes, waiting, left in member.peers
+            ),
         )
 
     def close(self) -> None:
@@ -328,18 +344,21 @@ def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
 
 def _listen(reference: weakref.ref[Exchanger], bell: Bell) -> None:
     """Wait to be woken. It holds no core while it waits, or none would ever be collected."""
-    pause = Bell()
+    pause, link = Bell(), None
     while True:
         own = reference()
         where = None if own is None else own.listens()
         del own
         if where is None:
-            return
+            break
+        link, name = where
         try:
-            if where[0].woken(where[1], _WAKE_S):
+            if link.woken(name, _WAKE_S):
                 bell.ring()
         except Unreachable:
             pause.wait(_RETRY_S)
+    if link is not None:
+        link.close_waker()
 
 
 def _at_exit(reference: weakref.ref[Exchanger]) -> None:

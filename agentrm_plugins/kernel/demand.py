@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.config import Order
 from agentrm_plugins.kernel.selection import on_offer
+from agentrm_plugins.kernel.tallies import tallies
 from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint
+from agentrm_plugins.policy.order.mlfq import claimed_since_s
 from agentrm_plugins.types.calls import Priority
 from agentrm_plugins.types.fleet import Ask, Demand, EndpointDemand
 
@@ -54,7 +56,8 @@ def demand(kernel: Kernel, most: int = 32) -> Demand:
         )
     asks = tuple(_asks(kernel, most)) if kernel.queue.count else ()
     granted = {f"g:{name}": group.taken for name, group in pool.groups.items()}
-    return Demand(books.now_s, asks, kernel.queue.count, use, have, busy, endpoints, granted)
+    waiting, spent = kernel.queue.count, tallies(books)
+    return Demand(books.now_s, asks, waiting, use, have, busy, endpoints, granted, spent)
 
 
 def _asks(kernel: Kernel, most: int) -> Iterator[Ask]:
@@ -116,6 +119,8 @@ def _ask(
     since_s = max(ticket.submitted_s, bid.turn_s) if not place else books.now_s
     if books.config.scheduler.order is Order.FIFO:
         since_s = ticket.submitted_s
+    elif books.config.scheduler.order is Order.MLFQ and not oldest:
+        since_s = claimed_since_s(ticket.account, since_s, books.now_s)
     places = _places(ticket)
     endpoint = ticket.endpoint
     if isinstance(endpoint, SharedEndpoint) and endpoint.places < float("inf"):

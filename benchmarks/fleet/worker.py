@@ -7,9 +7,13 @@ import resource
 import sys
 import threading
 import time
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins import AgentRM, CallReaped, Coordination, EndpointConfig
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 
 def core(task: dict[str, Any]) -> AgentRM:
@@ -32,6 +36,13 @@ class Tally:
         self.lock = threading.Lock()
         self.waits: dict[str, list[float]] = {"interactive": [], "batch": []}
         self.tokens = self.calls = self.reaped = 0
+        self.running = self.most = 0  # calls in lanes: now, and at one moment at most
+
+    def runs(self, change: int) -> None:
+        """A call got its lane, or gave it back."""
+        with self.lock:
+            self.running += change
+            self.most = max(self.most, self.running)
 
     def add(self, kind: str, seconds: float, tokens: int) -> None:
         """One call ended well."""
@@ -41,14 +52,20 @@ class Tally:
             self.calls += 1
 
 
-def over_http(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> None:
-    """One agent that talks to the provider; the first two of a process are interactive."""
+@cache
+def _bare(url: str) -> OpenAI:
+    """The one client of this process: to build it takes longer than a call (certificates)."""
     from openai import OpenAI
 
+    return OpenAI(base_url=url, api_key="test")
+
+
+def over_http(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> None:
+    """One agent that talks to the provider; the first two of a process are interactive."""
     from agentrm_openai import manage_client
 
     kind = "interactive" if number < task["people"] else "batch"
-    client = manage_client(OpenAI(base_url=task["url"], api_key="test"), rm)
+    client = manage_client(_bare(task["url"]), rm)
     words = "word " * (1 if task.get("short") else 40 if kind == "interactive" else 200)
     first = True
     while first or time.monotonic() < task["until"]:
@@ -72,8 +89,10 @@ def in_lanes(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> No
         try:
             with rm.slot(agent=f"{task['name']}-{number}"):
                 waited = time.monotonic() - began
+                tally.runs(1)
                 if task["hold_s"]:
                     time.sleep(task["hold_s"])
+                tally.runs(-1)
         except CallReaped:
             tally.reaped += 1
         else:
@@ -83,13 +102,18 @@ def in_lanes(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> No
 def main() -> None:
     """Run one process."""
     task = json.loads(sys.argv[1])
-    rm, tally = core(task), Tally()
+    late = task.get("begin_s", 0.0)
+    rm, tally = core({**task, "way": "single"} if late else task), Tally()
     work = over_http if task.get("url") else in_lanes
     if task.get("url"):  # What is imported and built once is not measured: one short call.
         over_http({**task, "until": time.monotonic() + 1e-3, "short": True}, rm, Tally(), 0)
     print("ready", flush=True)
     sys.stdin.readline()
-    task["until"] = time.monotonic() + task["seconds"]
+    task["until"] = time.monotonic() + task.get("end_s", task["seconds"])
+    if late:  # It joins now.
+        rm.close()
+        time.sleep(late)
+        rm = core(task)
     before = resource.getrusage(resource.RUSAGE_SELF)
     threads = [
         threading.Thread(target=work, args=(task, rm, tally, number), daemon=True)
@@ -106,7 +130,17 @@ def main() -> None:
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     hung = sum(thread.is_alive() for thread in threads)
     found = {"waits": tally.waits, "tokens": tally.tokens, "calls": tally.calls, "cpu_s": cpu_s}
-    print(json.dumps({**found, "hung": hung, "reaped": tally.reaped, "exchanges": exchanges}))
+    print(
+        json.dumps(
+            {
+                **found,
+                "hung": hung,
+                "reaped": tally.reaped,
+                "exchanges": exchanges,
+                "most": tally.most,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

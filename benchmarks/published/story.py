@@ -9,13 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.published import figures, readme
+from benchmarks.published import figures, memory, readme
 from benchmarks.published.report import RESULTS, number, spread, table
 from benchmarks.published.worlds import NAMES
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {"results.md": "results.md.in", "scheduling.md": "scheduling.md.in"}
-FILLED = ("README.md", "docs/numbers.md", "docs/langgraph.md")
+FILLED = ("README.md", "docs/numbers.md", "docs/langgraph.md", "docs/context.md")
 NINE = (
     *("normal", "high-load", "burst", "faulty", "cascade"),
     *("replay-11", "stress", "latency-spike", "greedy"),
@@ -253,6 +253,8 @@ def blocks() -> dict[str, str]:
         "orders": paragraph(),
         "langgraph": figures.langgraph(),
         "windows": figures.windows(),
+        "memory": memory.asked(),
+        "sessions": memory.generated(),
     }
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.policy.fleet.state import Need
+from agentrm_plugins.policy.fleet.tallies import tally
 
 if TYPE_CHECKING:
     from agentrm_plugins.policy.fleet.buckets import Buckets
     from agentrm_plugins.policy.fleet.state import Fleet, Member
 
-__all__ = ["HEADS", "Exchange"]
+__all__ = ["HEADS", "MOST_PEERS", "Exchange"]
 
 HEADS = 16  # heads of others that are looked at: a script must stay short
 _WOKEN = 4
+MOST_PEERS = 50
 _KINDS = 4  # heads of one member, one of each kind of lane
 _OWED = 1e16  # a head of a group below its guarantee goes before all others
 
@@ -104,8 +107,8 @@ class Exchange:
             need = fleet.needs.get(f"{fleet.relief}|o")
             if need is not None:
                 self._better.append((-1.0, need))
-        order = sorted((score, head) for head, score in fleet.heads.items())
-        for score, head in order[: HEADS + _KINDS]:
+        order = nsmallest(HEADS + _KINDS, ((score, head) for head, score in fleet.heads.items()))
+        for score, head in order:
             need = fleet.needs[head]
             if need.member != self._name and len(self._better) < HEADS:
                 self._better.append((score - self._owed(need.places), need))
@@ -250,6 +253,22 @@ class Exchange:
         if lower:
             answer["limits"] = lower
         answer["eps"] = self._buckets.told(member)
+        if asked.get("tally"):
+            answer["tally"] = tally(fleet, member, asked, self._now)
+        if asked.get("look"):
+            answer["peers"] = self._peers()
+
+    def _peers(self) -> list[list[Any]]:
+        """Who holds what, for people: those first who are given up first."""
+        fleet = self._fleet
+        due = sorted((at, name) for name, at in fleet.expiry.items())[:MOST_PEERS]
+        found: list[list[Any]] = []
+        for at, name in due:
+            peer = fleet.members.get(name)
+            if peer is not None:
+                lanes = peer.held.get("l", 0)
+                found.append([name, lanes, len(peer.heads), max(0.0, at - self._now)])
+        return found
 
     def _relieve(self) -> None:
         """Every so many grants, whoever has waited longest goes first."""

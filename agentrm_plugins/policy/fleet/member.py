@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.policy.fleet.allot import PROTOCOL
 from agentrm_plugins.policy.fleet.outage import Outage
 from agentrm_plugins.policy.fleet.report import Reporter
+from agentrm_plugins.policy.fleet.tallies import Tallies
 from agentrm_plugins.types.fleet import EndpointSupply, Recall, Supply
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _GAP_S, _GAP_ALONE_S = 0.01, 0.002
 _MANY = 40.0  # members from which on each exchanges less often
 _BUSY_S, _IDLE_S = 0.1, 1.0
 _SMOOTH = 0.3
+_LOOKS_S = 10.0  # guessed: who looks at a fleet looks again before that
 
 
 class FleetMember:
@@ -70,11 +72,14 @@ class FleetMember:
         self.lowered: dict[str, float] = {}
         self.exchanges = self.fenced = self.outages = 0
         self.exchanged_s = now_s
+        self.peers: list[tuple[str, int, int, float]] = []
+        self._looked_s = self._saw_s = -inf
         self.folds: dict[str, Any] = {}
         self.to_fold: dict[str, Any] = {}
         self._number = 0
         self._kept: dict[str, int] = {}
         self._reporter = Reporter()
+        self.tallies = Tallies(terms.name)
         self._outage = Outage(terms)
         self._rates: dict[str, float] = {}
         self._granted: dict[str, int] = {}
@@ -131,8 +136,17 @@ class FleetMember:
             "asks": asks,
             "ahead": {} if self.others or asks else self._ahead_lanes(),
             "eps": endpoints,
+            "tally": self.tallies.request(demand.tallies, now_s),
+            **({"look": 1} if self._looks(now_s) else {}),
             "folds": {name: back for name, back in self.folds.items() if name in endpoints},
         }
+
+    def looked_at(self, now_s: float) -> None:
+        """Somebody reads of the fleet: for a while its peers are asked for."""
+        self._looked_s = now_s
+
+    def _looks(self, now_s: float) -> bool:
+        return now_s - self._looked_s <= _LOOKS_S and now_s - self._saw_s >= _IDLE_S
 
     def leaving(self) -> dict[str, Any]:
         """The last exchange: everything goes back."""
@@ -144,7 +158,7 @@ class FleetMember:
     def _asks(self, demand: Demand) -> list[dict[str, Any]]:
         least, asks = -inf, []
         for ask in demand.asks:
-            score = min(ask.level, _LAST_LEVEL) * _LEVEL + self._at(ask.since_s)
+            score = min(ask.level, _LAST_LEVEL) * _LEVEL + max(0.0, self._at(ask.since_s))
             if not ask.oldest:  # In their own order, and none before one that goes before it here.
                 score = least = max(least, score)
             else:
@@ -242,6 +256,8 @@ class FleetMember:
         self.members, self.rank = int(answer["members"]), int(answer["rank"])
         others, self.others = self.others, bool(answer["others"])
         self.waits = answer["waits"] or {}
+        if "peers" in answer:
+            self.peers, self._saw_s = list(answer["peers"] or ()), back_s
         held = {key: int(number) for key, number in dict(answer["held"] or {}).items()}
         self.held = held
         self.lowered = dict(answer.get("limits") or {})
@@ -266,6 +282,7 @@ class FleetMember:
             slice_s=self._lanes_s + _SLICE_S if self.others else inf,
             busy=dict(answer["busy"] or {}) if answer.get("full") else None,
             relief=bool(answer.get("relief")),
+            tallies=self.tallies.answered(dict(answer.get("tally") or {}), back_s),
         )
 
     def _endpoints(

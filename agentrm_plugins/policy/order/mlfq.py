@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.order.level import Shares
     from agentrm_plugins.types.accounts import Account, Tenant
 
-__all__ = ["Mlfq"]
+__all__ = ["Mlfq", "claimed_since_s"]
 
 _LOG_2 = log(2.0)
 _PER_OCTAVE = 2.0  # slopes told apart within a factor of two
@@ -173,6 +173,15 @@ class Mlfq:
             return weight
         belief = max(0.0, (_NO_LONGER - excess) / (_NO_LONGER - 1.0))
         return float(plain * (weight / plain) ** belief)
+
+
+def claimed_since_s(account: Account, since_s: float, now_s: float) -> float:
+    """Since when a call of plain weight and expectation would wait that has the same claim by now.
+
+    For whoever compares calls of several cores, and knows times only.
+    """
+    growth: float = 2.0 ** (account.slope / _PER_OCTAVE)
+    return now_s - (now_s - since_s) * growth
 
 
 def _claim(agent: AgentQueue, now_s: float) -> tuple[float, float, int]:
