@@ -411,7 +411,7 @@ def test_pings_are_signs_of_life():
 
 
 def test_whoever_waits_in_an_attempt_that_was_outrun_is_woken():
-    """A thread that blocks in a read of the first attempt: it is told as soon as another one won."""
+    """A thread that blocks in a read of the first attempt: it hears as soon as another won."""
     with AgentRM(lanes=1) as rm:
         told = []
 
