@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import weakref
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -145,16 +144,9 @@ class AgentRM(FromSettings):
 
     def _recording(self, given: object) -> Recorder:
         """Write every event from here on to a file."""
-        from agentrm_plugins.telemetry.recording import Recorder, recording_of
-        from agentrm_plugins.telemetry.samples import sampled
+        from agentrm_plugins.telemetry.samples import recorded
 
-        mine = weakref.ref(self)
-
-        def sample() -> dict[str, Any]:
-            rm = mine()
-            return {} if rm is None else sampled(rm.statistics(agents=False))
-
-        return Recorder(self._host, recording_of(given), sample)
+        return recorded(self, self._host, given)
 
     def _watched(self) -> MonitorServer:
         """Let this user look at the core from outside."""
@@ -361,7 +353,8 @@ class AgentRM(FromSettings):
             return replace(found, abandoned=left)
 
         fleet = None if self._fleet is None else self._fleet.statistics()
-        return replace(host.read(look), events_dropped=host.events_dropped, fleet=fleet)
+        found = replace(host.read(look), events_dropped=host.events_dropped, fleet=fleet)
+        return self._core.sessions.seen(found)
 
     def events(self, capacity: int = 10_000) -> EventStream:
         """A stream of what happens from here on, bounded to the newest `capacity` events.

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.telemetry.recording import Recorder, recording_of
+
 if TYPE_CHECKING:
+    from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.types.statistics import Statistics
 
-__all__ = ["sampled"]
+__all__ = ["recorded", "sampled"]
 
 _LEFT_OUT = ("agents", "tenants", "calls", "abandoned")
 _MOST_ENDPOINTS = 20
+_MOST_SESSIONS = 20
 
 
 def sampled(seen: Statistics) -> dict[str, Any]:
-    """Plain data with the names of `Statistics`; of endpoints the busiest twenty."""
+    """Plain data with the names of `Statistics`; twenty endpoints and sessions at most."""
     state = {name: value for name, value in asdict(seen).items() if name not in _LEFT_OUT}
     endpoints = sorted(seen.endpoints, key=lambda name: -seen.endpoints[name].sent)
     state["endpoints"] = {name: state["endpoints"][name] for name in endpoints[:_MOST_ENDPOINTS]}
+    state["sessions"] = dict(list(state["sessions"].items())[-_MOST_SESSIONS:])
     return state
+
+
+def recorded(rm: Any, host: Host, given: object) -> Recorder:
+    """A recorder of a core's events and samples, which does not keep the core alive.
+
+    Raises:
+        ConfigError: What was given is no `Recording`, or cannot be written.
+    """
+    mine = weakref.ref(rm)
+
+    def sample() -> dict[str, Any]:
+        rm = mine()
+        return {} if rm is None else sampled(rm.statistics(agents=False))
+
+    return Recorder(host, recording_of(given), sample)
