@@ -61,7 +61,7 @@ def _hangs(parts: Any) -> list[list[str]]:
         [
             "latencies of an endpoint",
             "when a call is late: its lane is lent, a second attempt goes",
-            "see the table of hung calls in [the benchmarks](../benchmarks/README.md)",
+            "see the table of hung calls in `benchmarks/README.md`",
         ],
         ["failures of an endpoint", "its breaker: calls to a dead one fail at once", _NOT_MEASURED],
     ]
