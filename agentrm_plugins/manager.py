@@ -16,6 +16,8 @@ from agentrm_plugins.hosts import Host, MonotonicClock
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
+from agentrm_plugins.hosts.journal import JOURNAL
+from agentrm_plugins.hosts.notable import EventJournal
 from agentrm_plugins.hosts.slot import Slot
 from agentrm_plugins.settings.door import FromSettings
 from agentrm_plugins.types.arguments import suggesting
@@ -133,6 +135,7 @@ class AgentRM(FromSettings):
             self._host = Host(self.config, clock or MonotonicClock())
         else:
             self._host, self._fleet = join(self.config, shared, clock)
+        self._host.journal = EventJournal()
         self._core = Core(self._host)
         self._updating = threading.Lock()
         self._recorder = None if record is None else self._recording(record)
@@ -400,6 +403,7 @@ class AgentRM(FromSettings):
             self._fleet.close()
         if self._recorder is not None:
             self._recorder.join()
+        JOURNAL.flush()
 
     def _close(self) -> None:
         """Refuse who comes; whoever only looks on ends with the last call."""
@@ -424,6 +428,8 @@ class AgentRM(FromSettings):
             await asyncio.to_thread(self._fleet.close)
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.join)
+        if JOURNAL.waits:
+            await asyncio.to_thread(JOURNAL.flush)
 
     def __enter__(self) -> Self:
         return self

@@ -17,7 +17,7 @@ from agentrm_langchain.configurable import is_configurable
 from agentrm_langchain.rewrite import Rewriter
 from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import ConfigError
-from agentrm_plugins.integration import check_core, suggesting
+from agentrm_plugins.integration import check_core, core_of, suggesting
 
 if TYPE_CHECKING:
     from agentrm_plugins import AgentRM, RetryPolicy
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["manage"]
 
-_LOG = logging.getLogger("agentrm_langchain")
+_LOG = logging.getLogger("agentrm.langchain")
 R = TypeVar("R")
 
 
@@ -56,7 +56,8 @@ def manage(
     bare ones, in sequences, branches, fallbacks, bindings, retries, configurable fields, functions
     and tools alike. A graph's nodes are managed as `agentrm_langgraph.manage_graph` does it. What
     was given stays as it was. Each model that is now managed is told by an INFO of the logger
-    "agentrm_langchain", each that could not be reached by a WARNING.
+    "agentrm.langchain", each that could not be reached by a WARNING, the first one by an
+    `AgentRMWarning` as well.
 
     Args:
         runnable: A runnable, a graph (compiled or not), an agent, a tool, a model or a function.
@@ -157,3 +158,5 @@ class _Management:
             f"rm) where it is made"
         )
         (self._say or _LOG.warning)(line)
+        if self._say is None:
+            core_of(self.rm).warned.once("unmanaged model", line, stacklevel=6)

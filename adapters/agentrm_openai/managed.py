@@ -97,6 +97,13 @@ def manage_client(
         *(hedge, adaptive),
     )
     check(rm, terms)
+    if keep_sdk_retries and client.max_retries:
+        core_of(rm).warned.once(
+            "sdk retries",
+            f"the OpenAI client goes on to retry by itself (max_retries={client.max_retries}): it "
+            "hides refusals from the core, and both multiply. Leave keep_sdk_retries out",
+            strict=True,
+        )
     management = _Management(rm, terms, retry_policy(retry, core_of(rm).retry), keep_sdk_retries)
     managed: _Client = _manage(client, management)
     return managed

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Link", "Unreachable"]
 
-_LOG = logging.getLogger("agentrm")
+_LOG = logging.getLogger("agentrm.fleet")
 _SCRIPT = files("agentrm_plugins.fleet").joinpath("sync.lua").read_text(encoding="utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _PARTS = ("s", "m", "x", "h", "n", "o", "e", "r")

@@ -13,6 +13,7 @@ from agentrm_plugins.errors import CallRefused, ClosedError
 from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
 from agentrm_plugins.hosts.restarts import Restarts
 from agentrm_plugins.hosts.sessions import Sessions
+from agentrm_plugins.hosts.warning import Warned
 from agentrm_plugins.types.checks import check_group
 from agentrm_plugins.types.events import Observe
 from agentrm_plugins.types.identity import ACTIVE
@@ -42,16 +43,18 @@ class Core:
     Attributes:
         number: Tells the cores of one process apart.
         tables: What providers say, built in and configured.
+        warned: What was warned of already.
         sessions: What contexts tell of their sessions.
         retry: What `retry="default"` is here; None: `RetryPolicy()`.
     """
 
-    __slots__ = ("_groups", "host", "number", "retry", "sessions", "tables")
+    __slots__ = ("_groups", "host", "number", "retry", "sessions", "tables", "warned")
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.number = next(_NUMBERS)
         self.tables = host.tables
+        self.warned = Warned()
         self.sessions = Sessions(host.clock)
         self.retry: RetryPolicy | None = None
         self.regroup()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug
-from agentrm_plugins.hosts.asides import Asked, News, Read
+from agentrm_plugins.hosts.asides import NOTABLE, STARVED_S, Asked, News, Notes, Read
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import Lease
@@ -71,6 +71,7 @@ class Host:
         self.tables = Tables((*PROVIDERS, *own)) if own else BUILT_IN  # what providers say
         self._numbers = itertools.count(1)
         self.closed = False
+        self.journal: Notes | None = None  # is told what an operator must know
         self._streams: tuple[EventStream, ...] = ()
         self._events_dropped = 0
         self._forked: list[Callable[[], None]] = []
@@ -234,6 +235,8 @@ class Host:
                 lease = None if reference is None else reference()
                 if lease is not None:
                     lease.decide(effect)  # type: ignore[arg-type] # mypy does not follow `kind`
+                if effect.waited_s > STARVED_S and self.journal is not None:  # type: ignore[union-attr]
+                    self.journal.note(effect)
             elif kind is Refused:
                 self._refuse(effect)
             elif kind is Settled:
@@ -242,6 +245,8 @@ class Host:
                 self._reap(effect)
             elif kind is Suspected:
                 self._suspect(effect)
+            if kind in NOTABLE and self.journal is not None:
+                self.journal.note(effect)
 
     def _refuse(self, effect: Effect) -> None:
         reference = self._leases.pop(effect.ticket, None)
@@ -324,10 +329,7 @@ class Host:
             return look(self.kernel)  # a finaliser or a logger, inside already
         request = Read(look)
         self.feed(request)
-        request.done.wait()
-        if request.error is not None:
-            raise request.error
-        value: T = request.value
+        value: T = request.result()
         return value
 
     def _aside(self, request: Read | News) -> None:
@@ -367,13 +369,12 @@ class Host:
         """
         request = Asked(event)
         self.feed(request)
-        request.done.wait()
-        if request.error is not None:
-            raise request.error
+        request.result()
 
     def subscribe(self, capacity: int, ring: Callable[[], None] | None = None) -> EventStream:
         """A new stream of all that happens from here on; `ring` is called when it has something."""
-        stream = EventStream(capacity, self._unsubscribe, self.wall_offset_s, ring)
+        lost = None if self.journal is None else self.journal.lost
+        stream = EventStream(capacity, self._unsubscribe, self.wall_offset_s, ring, lost)
         self._streams = (*self._streams, stream)
         return stream
 
