@@ -98,15 +98,20 @@ def manage_client(
     )
     check(rm, terms)
     if keep_sdk_retries and client.max_retries:
-        core_of(rm).warned.once(
-            "sdk retries",
-            f"the OpenAI client goes on to retry by itself (max_retries={client.max_retries}): it "
-            "hides refusals from the core, and both multiply. Leave keep_sdk_retries out",
-            strict=True,
-        )
+        _warn_of_retries(client, rm)
     management = _Management(rm, terms, retry_policy(retry, core_of(rm).retry), keep_sdk_retries)
     managed: _Client = _manage(client, management)
     return managed
+
+
+def _warn_of_retries(client: Any, rm: AgentRM) -> None:
+    core_of(rm).warned.once(
+        "sdk retries",
+        f"the OpenAI client goes on to retry by itself (max_retries={client.max_retries}): it "
+        "hides refusals from the core, and both multiply. Leave keep_sdk_retries out",
+        stacklevel=6,
+        strict=True,
+    )
 
 
 def _check(client: Any, rm: Any) -> None:
