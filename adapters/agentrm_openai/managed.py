@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property, lru_cache, wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import openai
 from openai._base_client import SyncAPIClient
@@ -90,28 +90,27 @@ def manage_client(
         ClosedError: The core is closed.
     """
     _check(client, rm)
-    prepare("")  # of the usual encoding: which models will be asked nobody knows yet
+    prepare("")  # of the usual encoding: nobody knows yet which models will be asked
     terms = Terms(
         *(agent, tenant, parse_priority(priority), group),
         *(wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s),
         *(hedge, adaptive),
     )
     check(rm, terms)
-    if keep_sdk_retries and client.max_retries:
-        _warn_of_retries(client, rm)
+    _warn_of_retries(client, rm, keep_sdk_retries)
     management = _Management(rm, terms, retry_policy(retry, core_of(rm).retry), keep_sdk_retries)
-    managed: _Client = _manage(client, management)
-    return managed
+    return cast("_Client", _manage(client, management))
 
 
-def _warn_of_retries(client: Any, rm: AgentRM) -> None:
-    core_of(rm).warned.once(
-        "sdk retries",
-        f"the OpenAI client goes on to retry by itself (max_retries={client.max_retries}): it "
-        "hides refusals from the core, and both multiply. Leave keep_sdk_retries out",
-        stacklevel=6,
-        strict=True,
-    )
+def _warn_of_retries(client: Any, rm: AgentRM, kept: bool) -> None:
+    if kept and client.max_retries:
+        core_of(rm).warned.once(
+            "sdk retries",
+            f"the OpenAI client goes on to retry by itself (max_retries={client.max_retries}): it "
+            "hides refusals from the core, and both multiply. Leave keep_sdk_retries out",
+            stacklevel=6,
+            strict=True,
+        )
 
 
 def _check(client: Any, rm: Any) -> None:
