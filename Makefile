@@ -26,7 +26,7 @@ DEEP_STAMP := $(DEEP_VENV)/.installed
 PROVIDERS_STAMP := $(PROVIDERS_VENV)/.installed
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
-LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing cassettes report dash redis)
+LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing cassettes report dash redis prometheus otel)
 
 .PHONY: help setup test docs test-versions demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion pictures format lock clean
 

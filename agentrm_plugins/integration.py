@@ -27,7 +27,9 @@ from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
 from agentrm_plugins.errors import ClosedError
 from agentrm_plugins.hosts.attempt import Attempt
-from agentrm_plugins.hosts.chunks import AsyncChunks, Chunks, Reading
+from agentrm_plugins.hosts.chunk_stream import Reading
+from agentrm_plugins.hosts.chunks import Chunks
+from agentrm_plugins.hosts.chunks_async import AsyncChunks
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say

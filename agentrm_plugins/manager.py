@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.arguments import configured, updated
 from agentrm_plugins.errors import ClosedError, ConfigError
 from agentrm_plugins.fleet.joining import coordination_of, join
-from agentrm_plugins.hosts import Host, MonotonicClock
-from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.hosts.closing import Closing
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
-from agentrm_plugins.hosts.journal import JOURNAL
-from agentrm_plugins.hosts.notable import EventJournal
+from agentrm_plugins.hosts.notable import EventJournal, flush_journal
 from agentrm_plugins.hosts.slot import Slot
 from agentrm_plugins.settings.door import FromSettings
+from agentrm_plugins.types.agent_key import agent_key, agent_of_key
 from agentrm_plugins.types.arguments import suggesting
 from agentrm_plugins.types.calls import Call, Usage, parse_priority
 from agentrm_plugins.types.checks import check_instance, check_whole
 from agentrm_plugins.types.events import Drain, EndAgent, Reconfigure
 from agentrm_plugins.types.identity import IDENTITY, restore
-from agentrm_plugins.types.statistics import agent_key, agent_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,10 +43,8 @@ if TYPE_CHECKING:
         ShareConfig,
         TenantConfig,
     )
-    from agentrm_plugins.fleet.exchanger import Exchanger
     from agentrm_plugins.hosts import Clock, EventStream
     from agentrm_plugins.telemetry.recording import Recorder, Recording
-    from agentrm_plugins.telemetry.server import MonitorServer
     from agentrm_plugins.telemetry.story import Story
     from agentrm_plugins.types.calls import Priority, PriorityName
     from agentrm_plugins.types.provider import Provider
@@ -60,7 +55,7 @@ __all__ = ["AgentRM"]
 _NOTHING = Usage()
 
 
-class AgentRM(FromSettings):
+class AgentRM(FromSettings, Closing):
     """The shared core. Make one for a process, give it to every plugin, close it at the end.
 
     Safe to use from any thread and any event loop at once. After a fork the child's copy begins
@@ -129,33 +124,35 @@ class AgentRM(FromSettings):
         monitor: bool = False,
     ) -> None:
         self.config = configured(config, locals())
-        shared = coordination_of(coordination, namespace)
-        self._fleet: Exchanger | None = None
-        if shared is None:
-            self._host = Host(self.config, clock or MonotonicClock())
-        else:
-            self._host, self._fleet = join(self.config, shared, clock)
-        self._host.journal = EventJournal()
+        self._host, self._fleet = join(self.config, coordination_of(coordination, namespace), clock)
+        self._host.journal = self._host.streams.journal = EventJournal()
         self._core = Core(self._host)
         self._updating = threading.Lock()
+        self._at_once, self._at_last = [], [flush_journal]
+        if self._fleet is not None:
+            self._at_last.append(self._fleet.close)
         self._recorder = None if record is None else self._recording(record)
-        self._monitor = self._watched() if check_instance("monitor", monitor, bool) else None
+        if check_instance("monitor", monitor, bool):
+            self._watch()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
         return f"<AgentRM lanes={self.config.lanes} order={self.config.scheduler.order}: {state}>"
 
     def _recording(self, given: object) -> Recorder:
-        """Write every event from here on to a file."""
-        from agentrm_plugins.telemetry.samples import recorded
+        """Write every event from here on to a file, until the last call has ended."""
+        from agentrm_plugins.telemetry.samples import recorder_of
 
-        return recorded(self, self._host, given)
+        recorder = recorder_of(self, self._host, given)
+        self._at_once.append(lambda: self._host.on_idle(recorder.finish))
+        self._at_last.append(recorder.join)
+        return recorder
 
-    def _watched(self) -> MonitorServer:
+    def _watch(self) -> None:
         """Let this user look at the core from outside."""
         from agentrm_plugins.telemetry.server import MonitorServer
 
-        return MonitorServer(self)
+        self._at_once.append(MonitorServer(self).close)
 
     # -- calls ------------------------------------------------------------------------------
 
@@ -295,9 +292,16 @@ class AgentRM(FromSettings):
                 while the core runs (the order and its levels; a lane group that is in use).
             ClosedError: The core is closed.
         """
-        given = dict(locals())
+        return self._change(config, dict(locals()), priorities or {})
+
+    def _change(
+        self,
+        config: Config | None,
+        given: dict[str, Any],
+        priorities: Mapping[str, Priority | PriorityName],
+    ) -> Config:
         hints = tuple(
-            (*agent_of_key(key), parse_priority(hint)) for key, hint in (priorities or {}).items()
+            (*agent_of_key(key), parse_priority(hint)) for key, hint in priorities.items()
         )
         if self.closed:
             raise ClosedError("this AgentRM is closed; make a new one")
@@ -331,7 +335,7 @@ class AgentRM(FromSettings):
             tell: Releases what else is kept for the agent. It is called in whatever thread the
                 agent's end is noticed, in a finaliser too, so it must be quick and must not block.
         """
-        self._host.on_abandoned(tell)
+        self._host.abandoned.on_abandoned(tell)
 
     # -- looks ------------------------------------------------------------------------------
 
@@ -352,11 +356,11 @@ class AgentRM(FromSettings):
 
         def look(kernel: Any) -> Statistics:
             found: Statistics = kernel.statistics(agents=agents)
-            left = {agent_key(*key): times for key, times in host.abandoned.items()}
+            left = {agent_key(*key): times for key, times in host.abandoned.times.items()}
             return replace(found, abandoned=left)
 
         fleet = None if self._fleet is None else self._fleet.statistics()
-        found = replace(host.read(look), events_dropped=host.events_dropped, fleet=fleet)
+        found = replace(host.read(look), events_dropped=host.streams.dropped, fleet=fleet)
         return self._core.sessions.seen(found)
 
     def events(self, capacity: int = 10_000) -> EventStream:
@@ -366,7 +370,7 @@ class AgentRM(FromSettings):
             ConfigError: `capacity` is below 1.
         """
         check_whole("capacity", capacity, 1, of="events")
-        return self._host.subscribe(capacity)
+        return self._host.streams.subscribe(capacity)
 
     def story(self, ticket: int) -> Story:
         """What has lately happened to one call, and why it waited, the oldest first.
@@ -377,73 +381,3 @@ class AgentRM(FromSettings):
         from agentrm_plugins.telemetry.story import story_of
 
         return story_of(self._host.read(lambda kernel: kernel.history()), ticket)
-
-    # -- end --------------------------------------------------------------------------------
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._host.closed
-
-    def close(self, drain_s: float = 0.0) -> None:
-        """Refuse whoever waits and whoever comes, and end the core's thread.
-
-        Running calls may still settle. A second time does nothing.
-
-        Args:
-            drain_s: Seconds to wait for running calls to end; 0 does not wait.
-        """
-        self._close()
-        if drain_s > 0:
-            idle = Bell()
-            self._host.on_idle(idle.ring)
-            idle.wait(drain_s)
-        self._host.stop()
-        if self._fleet is not None:
-            self._fleet.close()
-        if self._recorder is not None:
-            self._recorder.join()
-        JOURNAL.flush()
-
-    def _close(self) -> None:
-        """Refuse who comes; whoever only looks on ends with the last call."""
-        if not self.closed:
-            self._host.close()
-            if self._recorder is not None:
-                self._host.on_idle(self._recorder.finish)
-            if self._monitor is not None:
-                self._monitor.close()
-
-    async def aclose(self, drain_s: float = 0.0) -> None:
-        """The same without blocking the event loop."""
-        self._close()
-        if drain_s > 0:
-            loop, idle = asyncio.get_running_loop(), asyncio.Event()
-            self._host.on_idle(lambda: _ring(loop, idle))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(drain_s):
-                    await idle.wait()
-        self._host.stop()
-        if self._fleet is not None:
-            await asyncio.to_thread(self._fleet.close)
-        if self._recorder is not None:
-            await asyncio.to_thread(self._recorder.join)
-        if JOURNAL.waits:
-            await asyncio.to_thread(JOURNAL.flush)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        await self.aclose()
-
-
-def _ring(loop: asyncio.AbstractEventLoop, idle: asyncio.Event) -> None:
-    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        loop.call_soon_threadsafe(idle.set)

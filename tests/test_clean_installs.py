@@ -44,6 +44,10 @@ PROBES = {
     "cassettes": "import agentrm_plugins.testing.cassettes, vcr; print('hello')",
     "report": "import agentrm_plugins.telemetry, plotly; print('hello')",
     "dash": "import agentrm_plugins.telemetry, starlette, uvicorn; print('hello')",
+    "prometheus": "from agentrm_plugins import AgentRM\n"
+    "from agentrm_plugins.telemetry import serve_metrics\n"
+    "with AgentRM() as rm, serve_metrics(rm, port=0): print('hello')",
+    "otel": "import opentelemetry.trace; print('hello')",
     "redis": "import redis; print('hello')",
     "top": "import textual; print('hello')",
     "quickstart": FIRST,

@@ -19,6 +19,10 @@ class Hidden:
 sys.meta_path.insert(0, Hidden())
 {code}
 """
+COLLECTOR = (
+    "from agentrm_plugins import AgentRM\n"
+    "from agentrm_plugins.telemetry import AgentRMCollector\nAgentRMCollector(AgentRM())"
+)
 CASSETTE = "from agentrm_plugins.testing.cassettes import cassette\nwith cassette('x.yaml'): pass"
 
 
@@ -64,6 +68,11 @@ CASSETTE = "from agentrm_plugins.testing.cassettes import cassette\nwith cassett
             ("vcr",),
             CASSETTE,
             "cassettes need vcrpy: pip install 'agentrm-plugins[cassettes]'",
+        ),
+        (
+            ("prometheus_client",),
+            COLLECTOR,
+            "Prometheus need prometheus-client: pip install 'agentrm-plugins[prometheus]'",
         ),
         (
             ("langchain_openai",),

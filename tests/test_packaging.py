@@ -22,7 +22,7 @@ ADAPTERS = sorted(path.parent.name for path in (ROOT / "adapters").glob("*/__ini
 PACKAGES = ["agentrm_plugins", *ADAPTERS]
 EXTRAS = {
     *("langchain", "langgraph", "agents", "openai", "cli", "testing", "cassettes"),
-    *("report", "dash", "top", "quickstart", "redis", "all"),
+    *("report", "dash", "top", "quickstart", "redis", "prometheus", "otel", "all"),
 }
 # Imports every package and tells where each was found, and whether metadata and script are there.
 PROBE = """

@@ -20,14 +20,13 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import Field, PrivateAttr, SkipValidation
 
 from agentrm_langchain.call_register import CallRegister, Run, register_of
-from agentrm_langchain.endpoint import host_of_model, model_of
+from agentrm_langchain.endpoint import model_of
 from agentrm_langchain.hooks import (
     SECONDS,
     Serialized,
     check_model,
     is_sync_only,
     passed,
-    refuses_usage,
     reporting_usage,
     run_of,
     settings,
@@ -39,6 +38,7 @@ from agentrm_langchain.model_facts import CLIENT, ModelFacts
 from agentrm_langchain.noting import NotedCalls
 from agentrm_langchain.restarts import passed_on, passed_on_async, streamed, streamed_async
 from agentrm_langchain.sdk import under_management
+from agentrm_langchain.usage_question import UsageQuestion
 from agentrm_plugins import AgentRM, Call, Lease, Usage
 from agentrm_plugins.integration import (
     Priority,
@@ -248,39 +248,10 @@ class AgentRMChatModel(NotedCalls):
     ) -> Iterator[ChatGenerationChunk]:
         if not self._asks_usage:
             return self._stream_of(self.inner._stream, messages, stop, run_manager, kwargs)
-        return self._stream_asking(messages, stop, run_manager, kwargs)
-
-    def _stream_asking(
-        self, messages: Any, stop: Any, run_manager: Any, kwargs: Any
-    ) -> Iterator[Any]:
-        """Ask for the stream's usage; once more without, where a server refuses just that."""
-        begun, again = False, True
-        while again:
-            again = False
-            hook = self._streaming()._stream
-            try:
-                for chunk in self._stream_of(hook, messages, stop, run_manager, kwargs):
-                    begun = True
-                    yield chunk
-            except Exception as error:
-                if begun or not self._stop_asking(error):
-                    raise
-                again = True
-
-    def _streaming(self) -> BaseChatModel:
-        """The inner model, asked for a stream's usage only while its server takes the question."""
-        silent = self._register.silent
-        if silent and self._asks_usage and host_of_model(self.inner) in silent:
-            return self.inner.model_copy(update={"stream_usage": False})
-        return self.inner
-
-    def _stop_asking(self, error: Exception) -> bool:
-        """Ask this model's server no more for a stream's usage, if it refused just that."""
-        silent, host = self._register.silent, host_of_model(self.inner)
-        if not self._asks_usage or host in silent or not refuses_usage(error):
-            return False
-        silent.add(host)
-        return True
+        question = UsageQuestion(self.inner, self._register.silent)
+        return question.asked(
+            lambda model: self._stream_of(model._stream, messages, stop, run_manager, kwargs)
+        )
 
     def _astream(  # it gives the generator that does it: each layer costs at each chunk
         self,
@@ -291,27 +262,10 @@ class AgentRMChatModel(NotedCalls):
     ) -> AsyncIterator[ChatGenerationChunk]:
         if not self._asks_usage:
             return self._astream_of(self.inner._astream, messages, stop, run_manager, kwargs)
-        return self._astream_asking(messages, stop, run_manager, kwargs)
-
-    async def _astream_asking(
-        self, messages: Any, stop: Any, run_manager: Any, kwargs: Any
-    ) -> AsyncIterator[Any]:
-        """The same in async code."""
-        begun, again = False, True
-        while again:
-            again = False
-            hook = self._streaming()._astream
-            chunks = self._astream_of(hook, messages, stop, run_manager, kwargs)
-            try:
-                async for chunk in chunks:
-                    begun = True
-                    yield chunk
-            except Exception as error:
-                if begun or not self._stop_asking(error):
-                    raise
-                again = True
-            finally:
-                await chunks.aclose()
+        question = UsageQuestion(self.inner, self._register.silent)
+        return question.asked_async(
+            lambda model: self._astream_of(model._astream, messages, stop, run_manager, kwargs)
+        )
 
     def _stream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
@@ -392,18 +346,17 @@ class AgentRMChatModel(NotedCalls):
 
     @property
     def _stream_chat_model_events(self) -> Any:
-        hook = getattr(self.inner, "_stream_chat_model_events", None)
-        if hook is None:
-            raise AttributeError("_stream_chat_model_events")
-        return lambda messages, stop=None, run_manager=None, **kwargs: self._stream_of(
-            hook, messages, stop, run_manager, kwargs
-        )
+        return self._events_of("_stream_chat_model_events", self._stream_of)
 
     @property
     def _astream_chat_model_events(self) -> Any:
-        hook = getattr(self.inner, "_astream_chat_model_events", None)
+        return self._events_of("_astream_chat_model_events", self._astream_of)
+
+    def _events_of(self, name: str, through: Any) -> Any:
+        """The inner model's hook of that name, managed; none where it has none."""
+        hook = getattr(self.inner, name, None)
         if hook is None:
-            raise AttributeError("_astream_chat_model_events")
-        return lambda messages, stop=None, run_manager=None, **kwargs: self._astream_of(
+            raise AttributeError(name)
+        return lambda messages, stop=None, run_manager=None, **kwargs: through(
             hook, messages, stop, run_manager, kwargs
         )

@@ -1,4 +1,10 @@
-"""`manage`: every chat model inside an existing chain, agent or graph, put under management."""
+"""`manage`: every chat model inside an existing chain, agent or graph, put under management.
+
+Models are found in sequences, branches, fallbacks, bindings, retries, configurable fields,
+functions and tools alike. A graph's nodes are managed as `agentrm_langgraph.manage_graph` does it.
+What was given stays as it was. Each model that is now managed is told by an INFO of the logger
+"agentrm_langchain", each that could not be reached by a WARNING.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +58,7 @@ def manage(
 ) -> R:
     """Put every chat model inside a chain, an agent, a graph or a tool under management.
 
-    What comes back is of the same kind: a copy in which managed models stand in the place of the
-    bare ones, in sequences, branches, fallbacks, bindings, retries, configurable fields, functions
-    and tools alike. A graph's nodes are managed as `agentrm_langgraph.manage_graph` does it. What
-    was given stays as it was. Each model that is now managed is told by an INFO of the logger
-    "agentrm.langchain", each that could not be reached by a WARNING, the first one by an
-    `AgentRMWarning` as well.
+    What comes back is a copy in which managed models stand in the place of the bare ones.
 
     Args:
         runnable: A runnable, a graph (compiled or not), an agent, a tool, a model or a function.
@@ -84,12 +85,7 @@ def manage(
     """
     options = {name: value for name, value in locals().items() if name in OPTIONS}
     check_core(rm, group)
-    work = _Management(rm, {**OPTIONS, **options}, tell)
-    managed = work.rewriter.visit(runnable, type(runnable).__name__)
-    if not work.found:
-        way = "there is no chat model in it that could be reached; wrap_chat_model(model, rm) first"
-        raise ConfigError("runnable", type(runnable).__name__, way)
-    return cast("R", managed)
+    return cast("R", _Management(rm, {**OPTIONS, **options}, tell).of(runnable))
 
 
 class _Management:
@@ -103,6 +99,14 @@ class _Management:
         self.found = 0
         self.rewriter = Rewriter(self._replaced, self._unreached)
         self._say = tell
+
+    def of(self, runnable: Any) -> Any:
+        """The copy in which models are managed."""
+        managed = self.rewriter.visit(runnable, type(runnable).__name__)
+        if not self.found:
+            way = "there is no chat model in it that could be reached; wrap_chat_model it first"
+            raise ConfigError("runnable", type(runnable).__name__, way)
+        return managed
 
     def _replaced(self, node: Any, path: str) -> Any:
         if isinstance(node, AgentRMChatModel):
@@ -153,8 +157,9 @@ class _Management:
         (self._say or _LOG.info)(line)
 
     def _unreached(self, path: str, model: object) -> None:
+        kind = model if isinstance(model, type) else type(model)
         line = (
-            f"not managed: {type(model).__name__} at {path}: wrap it with wrap_chat_model(model, "
+            f"not managed: {kind.__name__} at {path}: wrap it with wrap_chat_model(model, "
             f"rm) where it is made"
         )
         (self._say or _LOG.warning)(line)

@@ -200,7 +200,11 @@ class Rewriter:
         found = {}
         for name in _names(fn.__code__):
             value = fn.__globals__.get(name)
-            if isinstance(value, Runnable) or is_users_own(value, _LIBRARIES):
+            if isinstance(value, type):
+                self._class(value, f"{path}.{name}")
+            elif isinstance(value, Runnable | dict | list | tuple) or is_users_own(
+                value, _LIBRARIES
+            ):
                 new = self.visit(value, f"{path}.{name}", depth)
                 if new is not value:
                     found[name] = new
@@ -209,6 +213,15 @@ class Rewriter:
                 self._tell(f"{path}.{name}", fn.__globals__[name])
             return {}
         return found
+
+    def _class(self, kind: type, path: str) -> None:
+        """Tell of a model that the function makes itself, and of those that are a class's own."""
+        if issubclass(kind, BaseChatModel):
+            self._tell(f"{path}()", kind)
+        elif is_users_module(kind.__module__, _LIBRARIES):
+            for name, value in list(vars(kind).items()):
+                if isinstance(value, BaseChatModel):
+                    self._tell(f"{path}.{name}", value)
 
     def _partial(self, node: functools.partial[Any], path: str, depth: int) -> Any:
         func = self.visit(node.func, path, depth)

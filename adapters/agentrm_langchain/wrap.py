@@ -1,4 +1,13 @@
-"""The managed model from a bare one: `wrap_chat_model`, and the same for other doors."""
+"""The managed model from a bare one: `wrap_chat_model`, and the same for other doors.
+
+Example:
+    >>> from langchain_core.language_models import FakeListChatModel
+    >>> from agentrm_plugins import AgentRM
+    >>> with AgentRM(lanes=2) as rm:
+    ...     model = wrap_chat_model(FakeListChatModel(responses=["hello"]), rm, agent="me")
+    ...     model.invoke("hi").content, rm.statistics().settled
+    ('hello', 1)
+"""
 
 from __future__ import annotations
 
@@ -75,14 +84,6 @@ def wrap_chat_model(
     Raises:
         ConfigError: `model` is no chat model, `rm` is no core, or an option has a bad value.
         ClosedError: The core is closed.
-
-    Example:
-        >>> from langchain_core.language_models import FakeListChatModel
-        >>> from agentrm_plugins import AgentRM
-        >>> with AgentRM(lanes=2) as rm:
-        ...     model = wrap_chat_model(FakeListChatModel(responses=["hello"]), rm, agent="me")
-        ...     model.invoke("hi").content, rm.statistics().settled
-        ('hello', 1)
     """
     return managed_model(model, rm, {name: v for name, v in locals().items() if name in OPTIONS})
 

@@ -1,7 +1,8 @@
 """A whole graph under management: `manage_graph`.
 
-What comes back is a copy of the same class, whose nodes have gates and whose runs are counted; the
-graph that was given stays as it was.
+What comes back behaves as the graph does, but for when things run: a copy of the same class, whose
+nodes have gates and whose runs are counted; the
+graph that was given stays as it was; one that is managed already comes back as it is.
 """
 
 from __future__ import annotations
@@ -55,9 +56,8 @@ def manage_graph(
 ) -> G:
     """Put every node of a graph under management.
 
-    The result behaves as the graph does, but for when things run. Subgraphs that are nodes are
-    managed with it; one that a node's function calls runs inside that node, unless it is managed
-    itself. A graph that is managed already comes back as it is.
+    Subgraphs that are nodes are managed with it; one that a node's function calls runs inside that
+    node, unless it is managed itself.
 
     Args:
         graph: A `StateGraph`, compiled or not, an ``@entrypoint``, or an agent made by
@@ -90,15 +90,21 @@ def manage_graph(
     manager = _Manager(rm, lane, options, hint)
     if context is not None:
         release_contexts(rm, context)
+    return cast("G", _managed(graph, manager))
+
+
+def _managed(graph: Any, manager: _Manager) -> Any:
+    """A managed copy, or the graph itself if it is one."""
     known = getattr(graph, "agentrm_manager", None)
     if known is not None:
-        if known.rm is rm:
-            return cast("G", graph)
-        raise ConfigError("rm", rm, "the graph is managed by another core: use that one for both")
+        if known.rm is manager.rm:
+            return graph
+        way = "the graph is managed by another core: use that one for both"
+        raise ConfigError("rm", manager.rm, way)
     if isinstance(graph, StateGraph):
-        return cast("G", _managed_builder(graph, manager))
+        return _managed_builder(graph, manager)
     manager.check_names(graph)
-    return cast("G", manager.manage(graph))
+    return manager.manage(graph)
 
 
 class _Manager:

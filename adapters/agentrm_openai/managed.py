@@ -1,7 +1,10 @@
 """The plain SDK under management: `manage_client`.
 
 Every way of asking a model (chat, responses, embeddings; `create`, `parse`, `stream`; raw and
-streaming responses) ends in the client's one method `request`, so that is where the lane is.
+streaming responses) ends in the client's one method `request`, so that is where the lane is. Each
+call takes one lane and settles with the usage that the provider reports; everything else passes as
+before, over the connections of the client that was given. A call inside a managed
+model call is part of that one.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property, lru_cache, wraps
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import openai
 from openai._base_client import SyncAPIClient
@@ -59,19 +62,15 @@ def manage_client(
 ) -> _Client:
     """The same client to everybody, but every question to a model passes the core.
 
-    Managed are chat completions, responses, embeddings and text completions, in all their forms;
-    everything else passes as before. Each call takes one lane and settles with the usage that the
-    provider reports. A call inside a managed model call is part of that one.
+    Managed are chat completions, responses, embeddings and text completions, in all their forms.
 
     Args:
-        client: An `openai.OpenAI` or `AsyncOpenAI`, Azure's too. It is not changed; the connections
-            are shared.
+        client: An `openai.OpenAI` or `AsyncOpenAI`, Azure's too. It is not changed.
         rm: The core.
-        agent: For whom its calls are made. For one call: ``extra_headers={"x-agentrm-agent": ..}``
-            (and ``-tenant``, ``-priority``), which are not sent. Else `AgentRM.identity`, the
-            managed call around it, "main".
-        tenant: Who pays for them.
-        priority: "interactive", "batch" or "background": where the agent starts.
+        agent: For whom its calls are made; else `AgentRM.identity`, the managed call around it,
+            "main". For one call: ``extra_headers={"x-agentrm-agent": ..}``, which is not sent.
+        tenant: Who pays for them; for one call "x-agentrm-tenant".
+        priority: "interactive", "batch" or "background"; for one call "x-agentrm-priority".
         group: The group of lanes.
         retry: Which failures go again; None: none. A stream only before its first words.
         keep_sdk_retries: Whether the SDK may retry calls by itself too, holding the lane. Requests
@@ -90,16 +89,11 @@ def manage_client(
         ClosedError: The core is closed.
     """
     _check(client, rm)
-    prepare("")  # of the usual encoding: nobody knows yet which models will be asked
-    terms = Terms(
-        *(agent, tenant, parse_priority(priority), group),
-        *(wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s),
-        *(hedge, adaptive),
-    )
-    check(rm, terms)
+    limits = wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s
+    terms = Terms(agent, tenant, parse_priority(priority), group, *limits, hedge, adaptive)
     _warn_of_retries(client, rm, keep_sdk_retries)
-    management = _Management(rm, terms, retry_policy(retry, core_of(rm).retry), keep_sdk_retries)
-    return cast("_Client", _manage(client, management))
+    managed: _Client = _manage(client, _management(rm, terms, retry, keep_sdk_retries))
+    return managed
 
 
 def _warn_of_retries(client: Any, rm: AgentRM, kept: bool) -> None:
@@ -111,6 +105,13 @@ def _warn_of_retries(client: Any, rm: AgentRM, kept: bool) -> None:
             stacklevel=6,
             strict=True,
         )
+
+
+def _management(rm: AgentRM, terms: Terms, retry: Any, keep_sdk_retries: bool) -> _Management:
+    prepare("")  # of the usual encoding: which models will be asked nobody knows yet
+    check(rm, terms)
+    policy = retry_policy(retry, core_of(rm).retry)
+    return _Management(rm, terms, policy, keep_sdk_retries)
 
 
 def _check(client: Any, rm: Any) -> None:

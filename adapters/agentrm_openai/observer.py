@@ -13,12 +13,13 @@ from agentrm_plugins.integration import core_of
 
 if TYPE_CHECKING:
     from agentrm_openai.exchange import Answer, Exchange
-    from agentrm_plugins import AgentRM
+    from agentrm_plugins import AgentRM, Call
 
 __all__ = ["CoreObserver"]
 
 _LEAST_ERROR = 400
-_SIGN_OF_LIFE_S = 1.0  # guessed: far below any timeout for silence, far above a chunk's gap
+_PING_S = 1.0  # guessed: far below any usual timeout for silence, far above a chunk's gap
+_PARTS = 4  # of a limit: a shorter one than usual is told of so many times
 
 
 class CoreObserver:
@@ -36,7 +37,8 @@ class CoreObserver:
     def on_request(self, exchange: Exchange, now_s: float) -> None:
         """Note whose it is; when the core gives that call up, a thread in its read is woken."""
         lease = self._core.lease_around()
-        exchange.token = _Seen(lease, self._core.now_s)
+        first_s = 0.0 if lease is None else now_s + self._every_s(lease.call)
+        exchange.token = _Seen(lease, self._core.now_s, first_s)
         if lease is not None and exchange.blocking:
             lease.on_reap(exchange.abort)
 
@@ -59,16 +61,23 @@ class CoreObserver:
         self._core.observe(exchange.endpoint.name, answer.report, answer.verdict, seen.sent_s)
 
     def on_bytes(self, exchange: Exchange, size: int, now_s: float) -> None:
-        """A stream is alive even while its SDK makes nothing of what comes."""
+        """An answer is alive even while its SDK makes nothing of what comes.
+
+        Comments and pings in a stream, blanks before a body of JSON, a body that trickles: the
+        server is there. The answer is no further by that; what the SDK reads of it says so itself.
+        """
         seen: _Seen = exchange.token
-        lease = seen.lease
-        if lease is None or not lease.call.streaming:
-            return
-        if seen.beat_s is None:
-            seen.beat_s = now_s
-        elif now_s - seen.beat_s >= _SIGN_OF_LIFE_S:
-            seen.beat_s = now_s
-            lease.beat()
+        if seen.lease is not None and now_s >= seen.ping_s:
+            seen.ping_s = now_s + self._every_s(seen.lease.call)
+            seen.lease.beat(ping=True)
+
+    def _every_s(self, call: Call) -> float:
+        """How often the core is told: several times within the shortest limit of the call."""
+        leases = self.rm.config.leases
+        first_s = leases.first_token_timeout_s if call.streaming else leases.response_timeout_s
+        first_s = _or(call.first_token_timeout_s, first_s)
+        silence_s = _or(call.silence_timeout_s, leases.silence_timeout_s)
+        return float(min(_PING_S, first_s / _PARTS, silence_s / _PARTS))
 
     def on_error(self, exchange: Exchange, error: BaseException, now_s: float) -> None:
         """The flow hears of it; of a call that is not managed nothing can be learnt from it."""
@@ -81,12 +90,16 @@ class CoreObserver:
 class _Seen:
     """What is known of one exchange."""
 
-    __slots__ = ("beat_s", "lease", "sent_s")
+    __slots__ = ("lease", "ping_s", "sent_s")
 
-    def __init__(self, lease: Any, sent_s: float) -> None:
+    def __init__(self, lease: Any, sent_s: float, ping_s: float) -> None:
         self.lease = lease
         self.sent_s = sent_s
-        self.beat_s: float | None = None
+        self.ping_s = ping_s
 
 
-_NOBODY = _Seen(None, 0.0)
+def _or(own_s: float | None, configured_s: float) -> float:
+    return configured_s if own_s is None else own_s
+
+
+_NOBODY = _Seen(None, 0.0, 0.0)

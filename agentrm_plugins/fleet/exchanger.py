@@ -24,7 +24,7 @@ from agentrm_plugins.kernel.endpoints import configured
 from agentrm_plugins.policy.endpoint.fold import fold
 from agentrm_plugins.policy.fleet.member import FleetMember
 from agentrm_plugins.policy.fleet.terms import Terms
-from agentrm_plugins.types.fleet_statistics import FleetStatistics
+from agentrm_plugins.types.fleet_statistics import FleetPeer, FleetStatistics
 
 if TYPE_CHECKING:
     from agentrm_plugins.config.fleet import Coordination
@@ -251,6 +251,8 @@ class Exchanger:
         """How this process stands in the fleet."""
         member, now_s = self.member, self._host.clock.now()
         begun_s = member.valid_until_s - 0.9 * member.terms.lease_s
+        member.looked_at(now_s)
+        wanted = self._demand()
         return FleetStatistics(
             namespace=self._link.namespace,
             member=member.terms.name,
@@ -258,7 +260,13 @@ class Exchanger:
             members=member.members,
             lease_age_s=max(0.0, now_s - begun_s) if member.born else None,
             lease_s=member.terms.lease_s,
+            exchange_age_s=now_s - member.exchanged_s if member.exchanges else None,
             lanes_held=member.held.get("l", 0),
+            lanes_used=wanted.use["l"],
+            amounts={
+                name: {resource: amount for resource, amount in found.hand.items() if amount}
+                for name, found in wanted.endpoints.items()
+            },
             others_wait=member.others or bool(member.waits),
             exchanges=member.exchanges,
             slowest_exchange_s=self._slowest_s,
@@ -266,6 +274,10 @@ class Exchanger:
             outages=member.outages,
             lowered={_named(key): limit for key, limit in member.lowered.items()},
             error=self._error,
+            peers=tuple(
+                FleetPeer(str(name), int(lanes), int(waiting), left / 1000.0)
+                for name, lanes, waiting, left in member.peers
+            ),
         )
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.fleet import Coordination
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.hosts.clock import SleepAwareClock
+from agentrm_plugins.hosts.clock import MonotonicClock, SleepAwareClock
 from agentrm_plugins.hosts.host import Host
 
 if TYPE_CHECKING:
@@ -36,8 +36,12 @@ def coordination_of(given: Any, namespace: str | None) -> Coordination | None:
     return Coordination(server, name)
 
 
-def join(config: Config, coordination: Coordination, clock: Clock | None) -> tuple[Host, Exchanger]:
-    """A host whose limits are shared, and who sees to that."""
+def join(
+    config: Config, coordination: Coordination | None, clock: Clock | None
+) -> tuple[Host, Exchanger | None]:
+    """A host, and who sees to its limits if they are shared (None: it is alone)."""
+    if coordination is None:
+        return Host(config, clock or MonotonicClock()), None
     from agentrm_plugins.fleet.exchanger import Exchanger
 
     if clock is not None and not clock.real:

@@ -5,6 +5,7 @@
 local S, M, X, H, N, O, E, R = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local PROTOCOL, HEADS, KINDS, WOKEN, DROPPED = 1, 16, 4, 4, 20
 local OWED, LONG, GAP, BATON, FOLD_EVERY, MOST_EVENTS = 1e16, 60000, 2000, 2000, 1000, 100
+local MOST_PEERS = 50
 local LEARN, ROUNDING, RESERVE, SPREAD, HOUR, LOST = 0.4, 1e-6, 0.25, 4, 3600000, 60000
 local call, floor, min, max, huge = redis.call, math.floor, math.min, math.max, math.huge
 local pack, unpack_ = cmsgpack.pack, cmsgpack.unpack
@@ -530,6 +531,20 @@ for _, ep in ipairs(endpoints) do
       events = s.lent_events, running = f.used['c:' .. ep] or 0, told = s.told, members = members_}
   end
   answer.eps[ep] = one
+end
+if q.look then
+  local due, peers = call('ZRANGE', X, 0, MOST_PEERS - 1, 'WITHSCORES'), {}
+  for i = 1, #due, 2 do
+    local m = due[i] == name and me
+    if not m then
+      local packed_ = call('HGET', M, due[i])
+      m = packed_ and unpack_(packed_)
+    end
+    if m then
+      peers[#peers + 1] = {due[i], m.held.l or 0, #m.heads, max(0, tonumber(due[i + 1]) - now)}
+    end
+  end
+  answer.peers = peers
 end
 me.number = q.n
 me.answer = cjson.encode(answer)

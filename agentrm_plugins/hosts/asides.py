@@ -54,7 +54,7 @@ class Read:
         self.done = Bell()
 
     def result(self) -> Any:
-        """Wait for it; what the look or the event raised is raised here."""
+        """Wait until it is over: what was seen, or what was wrong."""
         self.done.wait()
         if self.error is not None:
             raise self.error

@@ -1,9 +1,9 @@
 """One attempt of a call in its lane, the same for every adapter and in each of the worlds.
 
 `here` runs the work on the caller's thread, `on_worker` on a thread that can be left behind,
-`in_task` awaits it, `in_thread` lets a task wait for a worker; `hosts.chunks` has the two kinds of
-stream. In each of them the work runs inside its lease (what it calls counts as nested), and this is
-how it ends:
+`in_task` awaits it, `in_thread` lets a task wait for a worker; `hosts.chunk_stream` has what the
+two kinds of stream share. In each of them the work runs inside its lease (what it calls counts as
+nested), and this is how it ends:
 
 - well: `settle`, which the adapter gives, charges what the provider counted;
 - with an error: the lease is left to the flow, which may let the call go again. What LangGraph

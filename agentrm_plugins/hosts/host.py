@@ -16,18 +16,18 @@ import weakref
 from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
-from time import time
 from typing import TYPE_CHECKING, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug
+from agentrm_plugins.hosts.abandoned import Abandoned
 from agentrm_plugins.hosts.asides import NOTABLE, STARVED_S, Asked, News, Notes, Read
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.mending import finish, give_back, is_within
 from agentrm_plugins.hosts.pump import Pump
-from agentrm_plugins.hosts.stream import EventStream
+from agentrm_plugins.hosts.streams import Streams
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.outside import is_from_outside
 from agentrm_plugins.policy.endpoint.providers import PROVIDERS
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.hosts.clock import Clock
+    from agentrm_plugins.hosts.tracing import Tracer
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.effects import Effect
     from agentrm_plugins.types.events import Event
@@ -47,7 +48,6 @@ __all__ = ["Host"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("agentrm")
-_ABANDONED = 1000  # names of agents that are remembered
 _HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
 
 
@@ -66,16 +66,15 @@ class Host:
         self.coordinator: Coordinator | None = None
         self.clock = clock
         self._now = clock.now
-        self._wall_offset_s = time() - clock.now()
         own = config.providers
         self.tables = Tables((*PROVIDERS, *own)) if own else BUILT_IN  # what providers say
         self._numbers = itertools.count(1)
         self.closed = False
+        self.streams = Streams(clock)
         self.journal: Notes | None = None  # is told what an operator must know
-        self._streams: tuple[EventStream, ...] = ()
-        self._events_dropped = 0
         self._forked: list[Callable[[], None]] = []
-        self._listeners: tuple[Callable[[str, str], None], ...] = ()
+        self.abandoned = Abandoned()
+        self.tracer: Tracer | None = None
         self._reset()
         clock.attach(self)
         _HOSTS.add(self)
@@ -90,8 +89,7 @@ class Host:
         self._stuck: object = None
         self._leases: dict[int, weakref.ref[Lease]] = {}
         self._callbacks: deque[Lease] = deque()
-        self.abandoned: dict[tuple[str, str], int] = {}  # tenant, agent
-        self._left: deque[tuple[str, str]] = deque()
+        self.abandoned.begin_anew()
         self._pump: Pump | None = None
         self._on_idle: deque[Callable[[], None]] = deque()
 
@@ -120,6 +118,8 @@ class Host:
         lease = Lease(self, number, call, parent)
         lease.loop = _get_running_loop()
         self._leases[number] = weakref.ref(lease)
+        if self.tracer is not None:
+            self.tracer.submitted(lease, place_of or hedge_of)
         self.feed(Submit(number, call, parent, place_of, hedge_of))
         return lease
 
@@ -149,8 +149,8 @@ class Host:
                 mutex.release()
                 if self._callbacks:
                     self._run_callbacks()
-                if self._left:
-                    self._tell_left()
+                if self.abandoned.left:
+                    self.abandoned.tell()
         except BaseException:
             self._interrupted()
             raise
@@ -210,8 +210,8 @@ class Host:
                 self._report(event, error)
                 effects = getattr(error, "effects", [])  # of all else that happened
             if event.__class__ is EndAgent and event.abandoned:
-                self._note_left(event.tenant, event.agent)
-            for stream in self._streams:  # first, so that who is woken finds its own grant there
+                self.abandoned.note(event.tenant, event.agent)
+            for stream in self.streams.open:  # first: who is woken finds its own grant there
                 stream.push(effects)
             self._deliver(effects)
             inbox.popleft()
@@ -254,7 +254,7 @@ class Host:
         if lease is not None:
             lease.decide(effect)  # type: ignore[arg-type]
         if effect.cause == "agent_ended":
-            self._note_left("default" if lease is None else lease.call.tenant, effect.agent)
+            self.abandoned.note("default" if lease is None else lease.call.tenant, effect.agent)
 
     def _reap(self, effect: Effect) -> None:
         reference = self._leases.pop(effect.ticket, None)
@@ -268,30 +268,6 @@ class Host:
         lease = self.lease(effect.ticket)
         if lease is not None and lease.note_suspected():
             self._callbacks.append(lease)
-
-    def _note_left(self, tenant: str, agent: str) -> None:
-        key = tenant, agent
-        self.abandoned[key] = self.abandoned.pop(key, 0) + 1
-        if len(self.abandoned) > _ABANDONED:
-            del self.abandoned[next(iter(self.abandoned))]
-        if self._listeners:
-            self._left.append(key)
-
-    def _tell_left(self) -> None:
-        while self._left:
-            try:
-                tenant, agent = self._left.popleft()
-            except IndexError:  # another thread took it
-                return
-            for tell in self._listeners:
-                try:
-                    tell(agent, tenant)
-                except Exception:  # noqa: BLE001 - the caller here has nothing to do with it
-                    _LOG.exception("what was to be done for abandoned agent %r failed", agent)
-
-    def on_abandoned(self, tell: Callable[[str, str], None]) -> None:
-        """Call `tell(agent, tenant)` for each agent that is abandoned from here on."""
-        self._listeners = (*self._listeners, tell)
 
     def _report(self, event: Event | Read, error: Exception) -> None:
         if is_from_outside(error):  # an alarm's, no bug of ours
@@ -337,7 +313,7 @@ class Host:
         if isinstance(request, News):
             news = [request.effect]
             self.kernel.remember(news)
-            for stream in self._streams:
+            for stream in self.streams.open:
                 stream.push(news)
             return
         if isinstance(request, Asked):
@@ -356,7 +332,7 @@ class Host:
         except Exception as error:  # noqa: BLE001 - raised again where it was asked for
             request.error = error
             effects = getattr(error, "effects", [])
-        for stream in self._streams:
+        for stream in self.streams.open:
             stream.push(effects)
         self._deliver(effects)
         request.done.ring()
@@ -371,32 +347,9 @@ class Host:
         self.feed(request)
         request.result()
 
-    def subscribe(self, capacity: int, ring: Callable[[], None] | None = None) -> EventStream:
-        """A new stream of all that happens from here on; `ring` is called when it has something."""
-        lost = None if self.journal is None else self.journal.lost
-        stream = EventStream(capacity, self._unsubscribe, self.wall_offset_s, ring, lost)
-        self._streams = (*self._streams, stream)
-        return stream
-
-    def _unsubscribe(self, stream: EventStream) -> None:
-        if stream in self._streams:
-            self._events_dropped += stream.dropped
-            self._streams = tuple(other for other in self._streams if other is not stream)
-
-    def wall_offset_s(self) -> float:
-        """Seconds between the core's clock and Unix time; fixed where the clock is virtual."""
-        if self.clock.real:
-            self._wall_offset_s = time() - self._now()
-        return self._wall_offset_s
-
     def tell(self, effect: Effect) -> None:
         """Something happened beside the kernel: it stands in its history, and in every stream."""
         self.feed(News(effect))
-
-    @property
-    def events_dropped(self) -> int:
-        """Events that readers of any stream lost."""
-        return self._events_dropped + sum(stream.dropped for stream in self._streams)
 
     # -- time and end -----------------------------------------------------------------------
 
@@ -430,7 +383,7 @@ class Host:
     def after_fork(self) -> None:
         """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
         self._reset()
-        self._streams = ()
+        self.streams.open = ()
         if self.coordinator is None:
             self.coordinator = Forked(self)
         self.coordinator.after_fork()

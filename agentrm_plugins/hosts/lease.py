@@ -110,15 +110,16 @@ class Lease:
         """The time on the core's clock, seconds."""
         return self._host.clock.now()
 
-    def beat(self, tokens: int = 0, *, visible: bool = False) -> None:
+    def beat(self, tokens: int = 0, *, visible: bool = False, ping: bool = False) -> None:
         """Report progress: the call is alive, and `tokens` more came out.
 
         Args:
-            tokens: How many; 0 for a mere sign of life.
+            tokens: How many; 0 for progress that is none.
             visible: Whether something was said to the consumer: the call is not sent again.
+            ping: The server is there, but the answer is no further: a comment, an empty chunk.
         """
         if not self._ended:
-            self._host.feed(Beat(self.ticket, tokens, visible))
+            self._host.feed(Beat(self.ticket, tokens, visible, ping))
 
     def idle(self, *, idle: bool) -> None:
         """The consumer does not ask for more (or does again): what it leaves is no silence."""

@@ -26,7 +26,7 @@ from agentrm_plugins.types.effects import (
     Refused,
 )
 
-__all__ = ["EventJournal"]
+__all__ = ["EventJournal", "flush_journal"]
 
 _MOST, _PER_S = 20, 10.0  # records of one kind, in so many seconds; guessed
 _STARVED_AGAIN_S = 600.0
@@ -104,6 +104,11 @@ _WORDS: dict[type, tuple[str, Callable[[Any], Told | None]]] = {
     Drained: ("drained", _drained),
 }
 _FIELDS = ("agent", "tenant", "endpoint", "ticket", "cause", "resource", "budget", "group")
+
+
+def flush_journal() -> None:
+    """Wait until handlers have all that was told, a second at most."""
+    JOURNAL.flush()
 
 
 class EventJournal:

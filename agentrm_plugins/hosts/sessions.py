@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.pressure import Stall
+from agentrm_plugins.types.agent_key import agent_key
 from agentrm_plugins.types.effects import Compacted, Hibernated, Prepared, Recalled
 from agentrm_plugins.types.statistics import (
     PressureStatistics,
     SessionStatistics,
     Stalled,
     Statistics,
-    agent_key,
 )
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ class EventStream:
         wall: Gives what is to be added to the core's time for Unix time, when an event is read.
         ring: Called in the core when the first event comes into an empty stream; it must be quick
             and must not block.
-        lost: Called likewise when the first event is dropped.
 
     Attributes:
+        lost: Called likewise when the first event is dropped.
         dropped: Events lost because nobody read them in time.
     """
 
@@ -38,14 +38,13 @@ class EventStream:
         unsubscribe: Callable[[EventStream], None],
         wall: Callable[[], float] | None = None,
         ring: Callable[[], None] | None = None,
-        lost: Callable[[], None] | None = None,
     ) -> None:
         self._events: deque[Effect] = deque()
         self._capacity = capacity
         self._unsubscribe = unsubscribe
         self._wall = wall
         self._ring = ring
-        self._lost = lost
+        self.lost: Callable[[], None] | None = None
         self.dropped = 0
 
     def drain(self) -> list[Effect]:
@@ -89,8 +88,8 @@ class EventStream:
             except IndexError:  # a reader was quicker
                 return
             self.dropped += 1
-            if self.dropped == 1 and self._lost is not None:
-                self._lost()
+            if self.dropped == 1 and self.lost is not None:
+                self.lost()
 
     def _repr_html_(self) -> str:
         """The newest events as a table, for notebooks. Looking takes none of them away."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from agentrm_plugins.types.identity import QUEUED
 
@@ -20,11 +20,18 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.identity import QueueEnd
 
-__all__ = ["GRACE_S", "SPAN", "TracedWait", "about", "is_traced"]
+__all__ = ["GRACE_S", "SPAN", "TracedWait", "Tracer", "about", "is_traced"]
 
 SPAN = "agentrm.queue"
 GRACE_S = 0.05
 """Guessed: less is noise beside a model's seconds."""
+
+
+class Tracer(Protocol):
+    """Whoever traces all calls of a core; what it does must be quick and must not fail."""
+
+    def submitted(self, lease: Lease, of: int | None) -> None:
+        """A call asks for a lane, here and now; `of` is the ticket of the one that it goes for."""
 
 
 def about(call: Call) -> dict[str, str]:

@@ -64,6 +64,11 @@ class Clocks:
         ticket.progress_s = self._books.now_s
         self.rearm(ticket)
 
+    def heard(self, ticket: Ticket) -> None:
+        """Its server is there: the silence that is configured begins anew, but it is no further."""
+        ticket.heard_s = self._books.now_s
+        self.rearm(ticket)
+
     def rearm(self, ticket: Ticket) -> None:
         """See when to look at a running call: something that this depends on has changed."""
         if not ticket.nested and ticket.idle_s == NEVER:
@@ -78,7 +83,7 @@ class Clocks:
         limits = ticket.terms
         assert limits is not None  # noqa: S101 - set when it was granted
         allowed_s = limits.silence_s if ticket.beats else limits.first_s
-        return min(ticket.progress_s + allowed_s, ticket.deadline_s)
+        return min(max(ticket.progress_s, ticket.heard_s) + allowed_s, ticket.deadline_s)
 
     def late_s(self, ticket: Ticket) -> float:
         """When the call is late, by what was learnt of its endpoint; infinite if it never is."""
@@ -104,6 +109,7 @@ class Clocks:
         elif not idle and ticket.idle_s < NEVER:
             since_s, ticket.idle_s = now_s - ticket.idle_s, NEVER
             ticket.progress_s = min(now_s, ticket.progress_s + since_s)
+            ticket.heard_s = min(now_s, ticket.heard_s + since_s)
             ticket.deadline_s += since_s
             self.rearm(ticket)
 

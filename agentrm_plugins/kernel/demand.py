@@ -11,6 +11,7 @@ from agentrm_plugins.config import Order
 from agentrm_plugins.kernel.selection import on_offer
 from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint
+from agentrm_plugins.policy.order.mlfq import claimed_since_s
 from agentrm_plugins.types.calls import Priority
 from agentrm_plugins.types.fleet import Ask, Demand, EndpointDemand
 
@@ -116,6 +117,8 @@ def _ask(
     since_s = max(ticket.submitted_s, bid.turn_s) if not place else books.now_s
     if books.config.scheduler.order is Order.FIFO:
         since_s = ticket.submitted_s
+    elif books.config.scheduler.order is Order.MLFQ and not oldest:
+        since_s = claimed_since_s(ticket.account, since_s, books.now_s)
     places = _places(ticket)
     endpoint = ticket.endpoint
     if isinstance(endpoint, SharedEndpoint) and endpoint.places < float("inf"):

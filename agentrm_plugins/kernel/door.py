@@ -100,6 +100,8 @@ def _beat(event: ev.Beat) -> None:
         raise ConfigError(
             "tokens", _shown(event.tokens), "give a whole number of tokens, 0 or more"
         )
+    if event.visible.__class__ is not bool or event.ping.__class__ is not bool:
+        raise ConfigError("visible, ping", "no bool", "give True or False")
 
 
 def _idle(event: ev.Idle) -> None:

@@ -111,11 +111,10 @@ class Endpoints:
         """The call made progress."""
         self._learn(endpoint, ticket, self._books.now_s - ticket.progress_s)
 
-    def ended(self, ticket: Ticket, usage: Usage | None, event: ev.Settle | None) -> None:
+    def ended(
+        self, ticket: Ticket, endpoint: Endpoint, usage: Usage | None, event: ev.Settle | None
+    ) -> None:
         """The call ended; without the event of its end nobody knows how."""
-        endpoint = ticket.endpoint
-        if endpoint is None:
-            return
         now_s, number = self._books.now_s, ticket.number
         if number not in endpoint.in_flight:  # it was reaped: that has been told
             return

@@ -7,11 +7,10 @@ tickets, which is what `recount` does.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.pressure import Stall
-from agentrm_plugins.types.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -20,25 +19,12 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.lanes import LanePool
     from agentrm_plugins.types.accounts import Account
 
-__all__ = ["Gauges", "Waiter", "note_wait"]
+__all__ = ["Gauges"]
 
 _LANES = frozenset({"lanes", "group", "agent", "tenant", "order", "nested"})
 _RATE = frozenset({
     *("requests", "tokens", "input_tokens", "output_tokens", "concurrency", "closed", "breaker"),
 })  # fmt: skip
-
-
-class Waiter(Protocol):
-    """Whose calls wait: an agent, a tenant, a lane group or an endpoint."""
-
-    waits: Histogram | None
-
-
-def note_wait(owner: Waiter, wait_s: float) -> None:
-    """A call of it has waited."""
-    if owner.waits is None:
-        owner.waits = Histogram()
-    owner.waits.add(wait_s)
 
 
 class Gone:
@@ -72,7 +58,16 @@ class Gauges:
         now_s: When they begin.
     """
 
-    __slots__ = ("_for_lanes", "_for_rate", "gone", "lanes", "rate", "running", "waiting")
+    __slots__ = (
+        "_for_lanes",
+        "_for_rate",
+        "gone",
+        "is_astir",
+        "lanes",
+        "rate",
+        "running",
+        "waiting",
+    )
 
     def __init__(self, now_s: float) -> None:
         self.running: dict[int, Ticket] = {}
@@ -80,12 +75,14 @@ class Gauges:
         self.lanes, self.rate = Stall(now_s), Stall(now_s)
         self.gone = Gone()
         self._for_lanes = self._for_rate = 0
+        self.is_astir = False  # whether somebody waits, or did at the last look
 
     def hold(self, ticket: Ticket, cause: str) -> None:
         """The call waits for `cause` from now on; "" is for nothing any more."""
         before, ticket.held_by = ticket.held_by, cause
         self._for_lanes += (cause in _LANES) - (before in _LANES)
         self._for_rate += (cause in _RATE) - (before in _RATE)
+        self.is_astir = True
 
     def look(self, pool: LanePool, now_s: float) -> None:
         """A step is done: note whether anybody waits now."""
@@ -96,6 +93,7 @@ class Gauges:
         rate = self._for_rate > 0
         if rate is not self.rate.stalled:
             self.rate.set(rate, now_s)
+        self.is_astir = self._for_lanes > 0 or rate
 
     def recount(self, tickets: Collection[Ticket], accounts: Iterable[Account]) -> None:
         """Count anew, from the tickets that there are."""
@@ -104,3 +102,4 @@ class Gauges:
         held = [one.held_by for one in tickets if one.state is State.QUEUED]
         self._for_lanes = sum(cause in _LANES for cause in held)
         self._for_rate = sum(cause in _RATE for cause in held)
+        self.is_astir = True

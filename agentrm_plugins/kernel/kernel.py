@@ -145,29 +145,29 @@ class Kernel:
         it delivers those.
         """
         books = self.books
-        books.now_s = max(books.now_s, now_s)
+        now_s = books.now_s = max(books.now_s, now_s)
         out = books.out = []
         error: Exception | None = None
-        if books.pool.lease_s <= books.now_s:
-            self._supplies.lapse()
-        if self._deadline_s <= books.now_s:
+        if self._deadline_s <= now_s or books.pool.lease_s <= now_s:
             error = self._try(self._expire)
         for event in events:
+            kind = event.__class__
             try:
-                CHECKS.get(event.__class__, no_event)(event)
+                CHECKS.get(kind, no_event)(event)
                 books.at_work = getattr(event, "ticket", 0)
-                if self._handlers[event.__class__](event) or books.left or books.failing:
+                if self._handlers[kind](event) or books.left or books.failing:
                     self.dispatch()
             except Exception as problem:  # noqa: BLE001 - it is raised when all else is done
                 error = self._failed(problem, repr(event)[:200])
         deadline_s = books.alarms.next_s()
-        if deadline_s <= books.now_s:  # More was learnt, and with it what is late.
+        if deadline_s <= now_s:  # More was learnt, and with it what is late.
             error = self._try(self._expire) or error
             deadline_s = books.alarms.next_s()
         if self.queue.count:
             deadline_s = min(deadline_s, books.scheduler.next_boost_s, self.queue.look_s)
         self._deadline_s = deadline_s
-        books.gauges.look(books.pool, books.now_s)
+        if books.gauges.is_astir:
+            books.gauges.look(books.pool, now_s)
         if books.ledgers.crossed:
             self._tell_crossed()
         self._history.extend(out)
@@ -264,7 +264,11 @@ class Kernel:
         books, queue, now_s = self.books, self.queue, self.books.now_s
         self._prepare()
         queue.look_s = NEVER
+        pool = books.pool
         while queue.count:
+            if pool.in_use >= pool.lanes:
+                queue.look_s, queue.looked_s = NEVER, now_s
+                break
             choice = queue.choose(now_s)
             queue.note(choice, now_s)
             if choice.bid is None:
@@ -272,7 +276,7 @@ class Kernel:
             books.at_work = choice.bid.head.number
             ticket = queue.take(choice, now_s)
             within = self.lending.within(ticket)
-            ticket.seat = books.pool.take(ticket.group, ticket.account, within)
+            ticket.seat = pool.take(ticket.group, ticket.account, within)
             self.steps.grant(ticket, choice.cause)
             books.at_work = 0
         if self.nested.waiting:
@@ -292,8 +296,9 @@ class Kernel:
         """See to what happened since, before anybody is granted a lane."""
         if self.books.failing:
             self._turn_away()
-        for at in list(self.queue.at.values()):
-            self.endpoints.advance(at.endpoint)
+        if self.queue.at:
+            for at in list(self.queue.at.values()):
+                self.endpoints.advance(at.endpoint)
         if self.books.left:
             self.lending.settle()
         if self.late.late:
@@ -312,6 +317,8 @@ class Kernel:
     def _expire(self) -> None:
         """See to all that is due."""
         books = self.books
+        if books.pool.lease_s <= books.now_s:
+            self._supplies.lapse()
         self._reaper.expire()
         if self.queue.count and books.scheduler.next_boost_s <= books.now_s:
             books.scheduler.boost(books.now_s)

@@ -177,6 +177,9 @@ class Lifecycle:
         books, ticket = self._books, self._books.tickets.get(event.ticket)
         if ticket is None or ticket.state is not State.RUNNING:
             return False
+        if event.ping:
+            self._clocks.heard(ticket)
+            return False
         idle = ticket.idle_s < NEVER
         if idle and event.visible:
             self._clocks.idle(ticket, idle=False)  # Whoever is given something has asked for it.
@@ -232,7 +235,8 @@ class Lifecycle:
             books.ledgers.settle(ticket, cost, books.now_s)
         failed = verdict is not None
         known = outcome is Outcome.OK or (failed and outcome is not Outcome.CANCELLED)
-        self._endpoints.ended(ticket, usage, event if known else None)
+        if ticket.endpoint is not None:
+            self._endpoints.ended(ticket, ticket.endpoint, usage, event if known else None)
         books.counters.settled += 1
         cause = "late" if late else outcome.value
         held_s = books.now_s - ticket.granted_s
@@ -243,7 +247,8 @@ class Lifecycle:
                 *(spent, status, call.tenant, call.group, call.endpoint),
             )
         )
-        self._late.ended(ticket, outcome, cost.input_tokens + cost.output_tokens)
+        if ticket.endpoint is not None or ticket.is_hedge or ticket.hedge is not None:
+            self._late.ended(ticket, outcome, cost.input_tokens + cost.output_tokens)
         steps.forget(ticket)
         steps.recharge(ticket)
         return bool(self._queue.count or books.scheduler.demoted)

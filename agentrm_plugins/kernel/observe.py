@@ -43,8 +43,7 @@ def observe(
     waits, grants = Histogram(), 0
     for group in pool.groups.values():
         grants += group.grants
-        if group.waits is not None:
-            waits.join(group.waits)
+        waits.join(group.waits)
     gone = gauges.gone
     return Statistics(
         at_s=books.now_s,
@@ -125,7 +124,7 @@ def _running(books: Books) -> tuple[RunningCall, ...]:
             attempt=ticket.attempts,
             streaming=ticket.call.streaming,
             age_s=now_s - ticket.granted_s,
-            silent_s=max(0.0, now_s - ticket.progress_s),
+            silent_s=max(0.0, now_s - max(ticket.progress_s, ticket.heard_s)),
             beats=ticket.beats,
             waited_s=ticket.waited_s,
         )
@@ -146,7 +145,7 @@ def _tenants(books: Books) -> dict[str, TenantStatistics]:
             tokens=tenant.tokens,
             input_tokens=tenant.input_tokens,
             output_tokens=tenant.output_tokens,
-            tokens_per_s=tenant.lately.per_s(books.now_s),
+            tokens_per_s=tenant.recent.faded_per_s(books.now_s),
             token_rates=TokenRates(*tenant.recent.per_s(books.now_s)),
             waits=waits_of(tenant.waits, tenant.grants),
             cost=tenant.cost,

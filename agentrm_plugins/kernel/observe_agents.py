@@ -6,12 +6,12 @@ from heapq import nlargest
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.types.agent_key import agent_key
 from agentrm_plugins.types.histogram import bound_s
 from agentrm_plugins.types.statistics import (
     AgentStatistics,
     TokenRates,
     WaitStatistics,
-    agent_key,
 )
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def waits_of(waits: Histogram | None, grants: int, *, shown: bool = False) -> Wa
     buckets: dict[str, int] = {}
     if shown:
         count = instant
+        if instant:
+            buckets["0"] = instant
         for bucket in sorted(waits.counts):
             count += waits.counts[bucket]
             buckets[f"{bound_s(bucket):.6g}"] = count
@@ -100,7 +102,7 @@ def _agent(books: Books, account: Account, drained: Collection[tuple[str, str]])
         tokens=account.tokens,
         input_tokens=account.input_tokens,
         output_tokens=account.output_tokens,
-        tokens_per_s=account.lately.per_s(now_s),
+        tokens_per_s=account.recent.faded_per_s(now_s),
         token_rates=TokenRates(*account.recent.per_s(now_s)),
         waits=waits_of(account.waits, account.grants),
         cost=account.cost,

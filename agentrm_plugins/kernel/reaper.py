@@ -110,7 +110,7 @@ class Reaper:
             cause, limit_s, own = "silence", limits.silence_s, call.silence_timeout_s
         else:
             cause, limit_s, own = limits.first_cause, limits.first_s, call.first_token_timeout_s
-        if self._books.now_s < ticket.progress_s + limit_s:
+        if self._books.now_s < max(ticket.progress_s, ticket.heard_s) + limit_s:
             cause, limit_s, own = "total", limits.total_s, call.total_timeout_s
         source = "the configuration" if own is None else call.timeout_source or "the call"
         self._end(ticket, cause, limit_s, source)

@@ -82,7 +82,7 @@ class Choice:
 
     def look_s(self, now_s: float) -> float:
         """When to ask again at the latest, if nothing happens before."""
-        return min((held.look_s(now_s) for held in self.held), default=NEVER)
+        return min([held.look_s(now_s) for held in self.held]) if self.held else NEVER
 
     def first_at(self, at: EndpointQueue) -> AgentQueue | None:
         """Who goes first at the endpoint, whatever the order says."""

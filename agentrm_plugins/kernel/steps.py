@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.kernel.gauges import note_wait
 from agentrm_plugins.kernel.ticket import State, move
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Usage
+from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class Steps:
 
     def grant(self, ticket: Ticket, cause: str) -> None:
         """Let `ticket` go, on its seat."""
-        books, account = self._books, ticket.account
-        now_s, counters = books.now_s, books.counters
+        books, account, group = self._books, ticket.account, ticket.group
+        now_s, counters, tenant = books.now_s, books.counters, account.tenant
         books.at_work = ticket.number
         move(ticket, State.RUNNING)
         ticket.granted_s = now_s
@@ -89,16 +89,17 @@ class Steps:
         if waited_s:
             ticket.waited_s += waited_s
             account.waited_s += waited_s
-            account.tenant.waited_s += waited_s
+            tenant.waited_s += waited_s
             counters.waited_s += waited_s
-            note_wait(account, waited_s)
-            note_wait(account.tenant, waited_s)
-            note_wait(ticket.group, waited_s)
+            if account.waits is None:
+                account.waits = Histogram()
+            account.waits.add(waited_s)
+            tenant.waits.add(waited_s)
+            group.waits.add(waited_s)
             if ticket.endpoint is not None:
-                note_wait(ticket.endpoint, waited_s)
-        group = ticket.group
+                ticket.endpoint.waits.add(waited_s)
         account.grants += 1
-        account.tenant.grants += 1
+        tenant.grants += 1
         group.grants += 1
         if group.per_agent is not None:
             self._queue.seated(account, group)
@@ -194,22 +195,20 @@ class Steps:
         if not tokens:
             return spent
         books, account = self._books, ticket.account
-        tenant, counters = account.tenant, books.counters
+        now_s, tenant, counters = books.now_s, account.tenant, books.counters
         for payer in (account, tenant):
-            payer.tokens += tokens
             payer.input_tokens += usage.input_tokens
             payer.output_tokens += usage.output_tokens
-            payer.lately.add(tokens, books.now_s)
-            payer.recent.add(tokens, books.now_s)
-        ticket.group.recent.add(tokens, books.now_s)
+            payer.recent.add(tokens, now_s)
+        ticket.group.recent.add(tokens, now_s)
         if endpoint is not None:
-            endpoint.recent.add(tokens, books.now_s)
+            endpoint.recent.add(tokens, now_s)
         account.attained_s += tokens * self._token_service_s
-        books.shares.charge(tenant, tokens, books.now_s)
+        books.shares.charge(tenant, tokens, now_s)
         counters.input_tokens += usage.input_tokens
         counters.output_tokens += usage.output_tokens
         if tokens > ticket.beaten_tokens:
-            counters.token_rate.add(tokens - ticket.beaten_tokens, books.now_s)
+            counters.token_rate.add(tokens - ticket.beaten_tokens, now_s)
         return spent
 
     def recharge(self, ticket: Ticket) -> None:

@@ -55,12 +55,12 @@ class Ticket:
     """A call, from its submission to its end.
 
     `started_s` begins the stretch of service that is being counted, `granted_s` the lease,
-    `queued_s` the wait that is over with the next grant, `progress_s` the silence; `waited_s` are
-    all waits before this one. Before `wake_s` a call that sleeps does not go. `deadline_s` is when
-    it has waited for too long, or once it runs, when it has run for too long. `overtaken` is the
-    share of its need that others took before it, `held_by` why it waits, as people were told.
-    `reserved` is what budgets hold for it, `charged` what they were charged when it was reaped,
-    `taken` what it took of shares of a rate.
+    `queued_s` the wait that is over with the next grant, `progress_s` the silence, `heard_s` that
+    of its server where a ping came later; `waited_s` are all waits before this one. Before `wake_s`
+    a call that sleeps does not go. `deadline_s` is when it has waited for too long, or once it
+    runs, when it has run for too long. `overtaken` is the share of its need that others took before
+    it, `held_by` why it waits, as people were told. `reserved` is what budgets hold for it,
+    `charged` what they were charged when it was reaped, `taken` what it took of shares of a rate.
     Of a call with several attempts the `first` knows the one beside it (`hedge`), how many were
     sent (`hedges`), and how many of them gave way to the next and what they cost. Where what is
     learnt counts (`adaptive`) it may be `late`; then its lane is `lent`, or its hedge `rides` on
@@ -90,6 +90,7 @@ class Ticket:
         "given_way",
         "granted_s",
         "group",
+        "heard_s",
         "hedge",
         "hedges",
         "held_by",
@@ -148,6 +149,7 @@ class Ticket:
         self.submitted_s = now_s
         self.queued_s = now_s
         self.progress_s = now_s
+        self.heard_s = now_s
         self.granted_s = _NEVER
         self.started_s = _NEVER
         self.deadline_s = _NEVER

@@ -20,13 +20,13 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.types.accounts import Recent
+from agentrm_plugins.types.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agentrm_plugins.config import LaneGroup
     from agentrm_plugins.types.accounts import Account, Tenant
-    from agentrm_plugins.types.histogram import Histogram
 
 __all__ = ["Group", "LanePool", "Seat"]
 
@@ -67,7 +67,7 @@ class Group:
         self.peak = 0
         self.taken = 0
         self.grants = 0
-        self.waits: Histogram | None = None
+        self.waits = Histogram()
         self.recent = Recent()
         self.agents: dict[Account, int] = {}
         self.tenants: dict[Tenant, int] = {}

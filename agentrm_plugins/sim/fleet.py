@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from agentrm_plugins.config import Config, EndpointConfig
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.demand import demand
 from agentrm_plugins.kernel.endpoints import configured
+from agentrm_plugins.policy.bucket import Bucket
 from agentrm_plugins.policy.endpoint.fold import fold
 from agentrm_plugins.policy.fleet.allot import allot
 from agentrm_plugins.policy.fleet.member import FleetMember
@@ -24,7 +26,8 @@ from agentrm_plugins.policy.fleet.state import Fleet
 from agentrm_plugins.policy.fleet.terms import Terms
 from agentrm_plugins.types.calls import Call, Usage
 from agentrm_plugins.types.effects import Granted
-from agentrm_plugins.types.events import Settle, Submit, Tick
+from agentrm_plugins.types.events import Observe, Requeue, Settle, Submit, Tick
+from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +36,7 @@ __all__ = ["FleetPlan", "FleetResult", "simulate_fleet"]
 
 _EPOCH_MS = 1.8e12
 _SERVICE_S = (0.3, 1.5)
+_WAY_S, _FIRST_S = 0.005, 0.1  # guessed: to the provider, and until its headers come
 _TOKENS = {"interactive": 200, "batch": 1000}
 _THINKS_S = {"interactive": 2.0, "batch": 0.05}
 
@@ -45,11 +49,14 @@ class FleetPlan:
         workers: Processes at the beginning.
         lanes: Lanes of the fleet.
         tpm: Tokens per minute of the fleet; None is no limit.
-        agents: Agents of each worker, every second one interactive.
+        agents: Agents of each worker.
+        people: How many of them are interactive: each of their calls is a conversation of its own.
         seconds: How long, in virtual time.
         latency_s: Of one exchange, there and back.
         doubles_s: When as many workers join again; None: none do.
         halves_s: When half of the workers are killed; None: none are.
+        reports: Whether the provider says with each answer what is left, and workers learn of it.
+        burst_s: Seconds of the limit that the provider lets go at once.
         seed: Any whole number.
     """
 
@@ -57,10 +64,13 @@ class FleetPlan:
     lanes: int = 64
     tpm: float | None = None
     agents: int = 4
+    people: int = 2
     seconds: float = 20.0
     latency_s: float = 0.002
     doubles_s: float | None = None
     halves_s: float | None = None
+    reports: bool = False
+    burst_s: float = 2.0
     seed: int = 1
 
 
@@ -75,6 +85,8 @@ class FleetResult:
         exchanges: Exchanges of all workers.
         waits_s: Waits of granted calls by kind, in the order of their grants.
         workers_most: Workers at once, at most.
+        refused: Calls that the provider refused (429).
+        by_second: Tokens that were served in each second.
     """
 
     calls: int = 0
@@ -85,11 +97,42 @@ class FleetResult:
         default_factory=lambda: {"interactive": [], "batch": []}
     )
     workers_most: int = 0
+    refused: int = 0
+    by_second: Counter[int] = field(default_factory=Counter)
 
     def quantile_s(self, kind: str, share: float) -> float:
         """A quantile of the waits of a kind of call, seconds; 0 without any."""
         waits = sorted(self.waits_s[kind])
         return waits[min(len(waits) - 1, int(share * len(waits)))] if waits else 0.0
+
+
+class Provider:
+    """A provider with one bucket of tokens, which it tells of as OpenAI does.
+
+    Args:
+        rate_per_s: Tokens per second.
+        burst_s: Seconds of that which it holds.
+    """
+
+    def __init__(self, rate_per_s: float, burst_s: float) -> None:
+        self.bucket = Bucket(rate_per_s, rate_per_s * burst_s)
+
+    def admit(self, tokens: float, now_s: float) -> float:
+        """Serve a call (0), or say for how many seconds it is to stay away."""
+        wait_s = self.bucket.time_until(tokens, now_s)
+        if not wait_s:
+            self.bucket.take(tokens, now_s)
+        return wait_s
+
+    def report(self, wait_s: float, now_s: float) -> LimitReport:
+        """What its headers say."""
+        rate_per_s, level = self.bucket.rate_per_s, self.bucket.level(now_s)
+        limit = ServerLimit(
+            rate_per_s * 60.0,
+            float(int(max(0.0, level))),
+            (self.bucket.capacity - level) / rate_per_s,
+        )
+        return LimitReport(retry_after_s=wait_s or None, tokens=limit)
 
 
 class _World:
@@ -102,7 +145,12 @@ class _World:
         self.number = 0
         self.running = 0
         self.workers: list[_Worker] = []
-        limits = {} if plan.tpm is None else {"*": EndpointConfig(tpm=plan.tpm, learn=False)}
+        limits = {}
+        self.provider: Provider | None = None
+        if plan.tpm is not None:
+            told = EndpointConfig(tpm=plan.tpm, burst_s=plan.burst_s, learn=plan.reports)
+            limits = {"*": told}
+            self.provider = Provider(plan.tpm / 60.0, plan.burst_s)
         self.config = Config(lanes=plan.lanes, endpoints=limits)
 
     def at(self, at_s: float, do: Callable[[float], None]) -> None:
@@ -151,7 +199,7 @@ class _Worker:
         self.due_s = inf
         self.away = self.again = False
         for number in range(world.plan.agents):
-            kind = "batch" if number % 2 else "interactive"
+            kind = "interactive" if number < world.plan.people else "batch"
             world.at(now_s + world.rng.random(), self._caller(f"{name}-{number}", kind))
 
     def _caller(self, agent: str, kind: str) -> Callable[[float], None]:
@@ -162,7 +210,7 @@ class _Worker:
             self.kinds[self.tickets] = kind
             endpoint = None if self.world.plan.tpm is None else "api/model"
             call = Call(
-                agent,
+                agent if kind == "batch" else f"{agent}-{self.tickets}",
                 priority=kind,  # type: ignore[arg-type]
                 endpoint=endpoint,
                 estimate=Usage(_TOKENS[kind] - 1, 1),
@@ -188,22 +236,51 @@ class _Worker:
             self.feed(now_s, Tick())
 
     def _granted(self, effect: Granted, now_s: float) -> None:
-        world, ticket, agent = self.world, effect.ticket, effect.agent
-        kind = self.kinds.pop(ticket)
-        world.result.calls += 1
-        world.result.tokens += _TOKENS[kind]
+        world, ticket = self.world, effect.ticket
+        kind = self.kinds[ticket]
         world.result.waits_s[kind].append(effect.waited_s)
         world.running += 1
         world.result.lanes_most = max(world.result.lanes_most, world.running)
+        world.at(now_s + _WAY_S, lambda at_s: self._arrived(effect, now_s, at_s))
 
-        def end(at_s: float) -> None:
-            world.running -= 1
-            if self.alive:
-                self.feed(at_s, Settle(ticket, Usage(_TOKENS[kind] - 1, 1)))
-                thinks_s = world.rng.expovariate(1 / _THINKS_S[kind])
-                world.at(at_s + thinks_s, self._caller(agent, kind))
+    def _arrived(self, effect: Granted, sent_s: float, now_s: float) -> None:
+        """The call is at the provider, which serves or refuses it."""
+        world, ticket = self.world, effect.ticket
+        kind, provider = self.kinds[ticket], self.world.provider
+        wait_s, report = 0.0, None
+        if provider is not None:
+            wait_s = provider.admit(_TOKENS[kind], now_s)
+            report = provider.report(wait_s, now_s) if world.plan.reports else LimitReport()
+        if wait_s:
+            world.result.refused += 1
+            world.at(now_s + _WAY_S, lambda at_s: self._refused(ticket, report, at_s))
+            return
+        world.result.calls += 1
+        world.result.tokens += _TOKENS[kind]
+        world.result.by_second[int(now_s)] += _TOKENS[kind]
+        if world.plan.reports and report is not None:
+            seen = Observe("api/model", report, sent_s=sent_s)
+            world.at(now_s + _FIRST_S, lambda at_s: self._seen(seen, at_s))
+        end_s = now_s + world.rng.uniform(*_SERVICE_S)
+        agent = effect.agent if kind == "batch" else effect.agent.rpartition("-")[0]
+        world.at(end_s, lambda at_s: self._ended(ticket, agent, at_s))
 
-        world.at(now_s + world.rng.uniform(*_SERVICE_S), end)
+    def _seen(self, seen: Observe, now_s: float) -> None:
+        if self.alive:
+            self.feed(now_s, seen)
+
+    def _refused(self, ticket: int, report: LimitReport | None, now_s: float) -> None:
+        self.world.running -= 1
+        if self.alive:
+            self.feed(now_s, Requeue(ticket, Verdict(Kind.LIMIT), report=report))
+
+    def _ended(self, ticket: int, agent: str, now_s: float) -> None:
+        world, kind = self.world, self.kinds.pop(ticket)
+        world.running -= 1
+        if self.alive:
+            self.feed(now_s, Settle(ticket, Usage(_TOKENS[kind] - 1, 1)))
+            thinks_s = world.rng.expovariate(1 / _THINKS_S[kind])
+            world.at(now_s + thinks_s, self._caller(agent, kind))
 
     def _look(self, at_s: float) -> None:
         if at_s < self.due_s:

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agentrm_plugins.telemetry.client import Monitor, MonitorClient, connect, monitors
     from agentrm_plugins.telemetry.page import LivePage, asgi_app, report_html, write_report
+    from agentrm_plugins.telemetry.prometheus import (
+        AgentRMCollector,
+        MetricsServer,
+        serve_metrics,
+    )
     from agentrm_plugins.telemetry.reading import Recorded, Sample, read_events
     from agentrm_plugins.telemetry.recording import Recording
     from agentrm_plugins.telemetry.story import Story, story_of
 
 __all__ = [
+    "AgentRMCollector",
     "LivePage",
+    "MetricsServer",
     "Monitor",
     "MonitorClient",
     "Recorded",
@@ -27,12 +34,15 @@ __all__ = [
     "monitors",
     "read_events",
     "report_html",
+    "serve_metrics",
     "story_of",
     "write_report",
 ]
 
 _WHERE = {
+    "AgentRMCollector": "prometheus",
     "LivePage": "page",
+    "MetricsServer": "prometheus",
     "Monitor": "client",
     "MonitorClient": "client",
     "Recorded": "reading",
@@ -44,6 +54,7 @@ _WHERE = {
     "monitors": "client",
     "read_events": "reading",
     "report_html": "page",
+    "serve_metrics": "prometheus",
     "story_of": "story",
     "write_report": "page",
 }

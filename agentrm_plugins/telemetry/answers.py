@@ -13,9 +13,9 @@ from typing import Any
 from agentrm_plugins.config import BudgetConfig, EndpointConfig, LaneGroup, TenantConfig
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.telemetry.lines import plain_event
+from agentrm_plugins.types.agent_key import agent_key
 from agentrm_plugins.types.calls import parse_priority
 from agentrm_plugins.types.checks import check_name, check_whole
-from agentrm_plugins.types.statistics import agent_key
 
 __all__ = ["SCHEMA", "VERSION", "answer", "hello", "plain_config"]
 
@@ -39,7 +39,7 @@ def hello(rm: Any, number: int) -> dict[str, Any]:
         "order": str(config.scheduler.order),
         "levels": config.scheduler.num_queues,
         "at_s": seen.at_s,
-        "wall_s": seen.at_s + rm._host.wall_offset_s(),  # noqa: SLF001 - of one house
+        "wall_s": seen.at_s + rm._host.streams.wall_offset_s(),  # noqa: SLF001 - of one house
     }
 
 

@@ -150,7 +150,7 @@ class Recorder:
         self._bell, self._done = Bell(), Bell()
         self._flushing = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._stream: EventStream = self._host.subscribe(recording.capacity, self._rung)
+        self._stream: EventStream = self._host.streams.subscribe(recording.capacity, self._rung)
 
     def _open(self) -> None:
         """See at once whether there can be such a file; a full disk may be less full later."""
@@ -205,7 +205,7 @@ class Recorder:
     def flush(self) -> None:
         """Write what has come so far."""
         with self._flushing:
-            offset_s = self._host.wall_offset_s()
+            offset_s = self._host.streams.wall_offset_s()
             while events := self._stream.take(_BATCH):
                 chosen = self._kinds
                 kept = [e for e in events if chosen is None or e.__class__ in chosen]
@@ -270,7 +270,7 @@ class Recorder:
 
     def _header(self) -> str:
         config = self._host.config
-        offset_s = self._host.wall_offset_s()
+        offset_s = self._host.streams.wall_offset_s()
         now_s = self._host.clock.now()
         return json.dumps(
             {

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.telemetry.recording import Recorder, recording_of
 
 if TYPE_CHECKING:
-    from agentrm_plugins.hosts.host import Host
+    from agentrm_plugins.hosts import Host
     from agentrm_plugins.types.statistics import Statistics
 
-__all__ = ["recorded", "sampled"]
+__all__ = ["recorder_of", "sampled"]
 
 _LEFT_OUT = ("agents", "tenants", "calls", "abandoned")
 _MOST_ENDPOINTS = 20
@@ -28,16 +28,12 @@ def sampled(seen: Statistics) -> dict[str, Any]:
     return state
 
 
-def recorded(rm: Any, host: Host, given: object) -> Recorder:
-    """A recorder of a core's events and samples, which does not keep the core alive.
-
-    Raises:
-        ConfigError: What was given is no `Recording`, or cannot be written.
-    """
+def recorder_of(rm: Any, host: Host, given: object) -> Recorder:
+    """Records all that happens in a core, as it was asked for, and does not keep the core alive."""
     mine = weakref.ref(rm)
 
     def sample() -> dict[str, Any]:
-        rm = mine()
-        return {} if rm is None else sampled(rm.statistics(agents=False))
+        core = mine()
+        return {} if core is None else sampled(core.statistics(agents=False))
 
     return Recorder(host, recording_of(given), sample)

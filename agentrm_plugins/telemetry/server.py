@@ -216,10 +216,10 @@ class MonitorServer:
             client.stream = None
         if request["do"] == "events":
             client.kinds, client.told_dropped = chosen, 0
-            client.stream = self._host.subscribe(_EVENTS)
+            client.stream = self._host.streams.subscribe(_EVENTS)
 
     def _send(self) -> None:
-        offset_s = self._host.wall_offset_s() if self._clients else 0.0
+        offset_s = self._host.streams.wall_offset_s() if self._clients else 0.0
         for number, client in list(self._clients.items()):
             try:
                 client.flush()

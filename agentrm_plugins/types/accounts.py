@@ -5,85 +5,71 @@ They lie below the policies so that no policy needs another one.
 
 from __future__ import annotations
 
+from array import array
 from math import log
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.types.histogram import Histogram
+
 if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Priority
-    from agentrm_plugins.types.histogram import Histogram
 
-__all__ = ["Account", "Lately", "Recent", "Tenant"]
+__all__ = ["Account", "Recent", "Tenant"]
 
 _WINDOWS_S = (1.0, 10.0, 60.0)
 _BIN_S = 0.1
-_PRUNED = 64
+_PRUNED = 32  # numbers, two for each bin, before it is looked for bins that are too old
 _HALF_LIFE_S = 30.0
 """Guessed: long enough to be read by a person, short enough to show a pause of a minute."""
 
 
-class Lately:
-    """How much was used lately, per second, in two numbers.
+class Recent:
+    """How much was used lately; nothing is kept before the first use.
 
-    Law: each amount weighs ``2 ** (-age / half-life)``; over a steady use of r per second the
-    weights sum up to ``r * half-life / ln 2``, so the rate is that sum times ``ln 2 / half-life``.
+    Law: over the last 1, 10 and 60 seconds as `policy.rates`, in bins of a tenth of a second. As
+    one number: each amount weighs ``2 ** (-age / half-life)``; over a steady use of r per second
+    the weights sum up to ``r * half-life / ln 2``, so the rate is that sum times ``ln 2 /
+    half-life``. Of each agent a few numbers are kept, so that a hundred thousand stay small.
     """
 
-    __slots__ = ("at_s", "weighed")
+    __slots__ = ("_bins", "at_s", "weighed")
 
     def __init__(self) -> None:
-        self.weighed = 0.0
-        self.at_s = 0.0
+        self._bins: array[float] | None = None  # a bin's number, its amount, the next number, ..
+        self.weighed = self.at_s = 0.0
 
     def add(self, amount: float, now_s: float) -> None:
         """Count an amount now. Times never run backwards."""
-        weighed = self.weighed
-        if weighed and now_s != self.at_s:
-            weighed *= 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S)
-        self.weighed = weighed + amount
+        bins, number = self._bins, now_s // _BIN_S
+        if bins is None:
+            self._bins = array("d", (number, amount))
+        elif bins[-2] == number:
+            bins[-1] += amount
+        else:
+            bins.append(number)
+            bins.append(amount)
+            many = len(bins)
+            if many > _PRUNED and bins[many // 4 * 2] * _BIN_S < now_s - _WINDOWS_S[-1]:
+                del bins[: many // 4 * 2]  # too old for each window
+        self.weighed = self.weighed * 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S) + amount
         self.at_s = now_s
 
-    def per_s(self, now_s: float) -> float:
-        """The rate at this moment."""
+    def faded_per_s(self, now_s: float) -> float:
+        """The rate at this moment, as one number."""
         weighed: float = self.weighed * 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S)
         return weighed * log(2.0) / _HALF_LIFE_S
 
-
-class Recent:
-    """How much was used over the last 1, 10 and 60 seconds; nothing is kept before the first use.
-
-    Law: as `policy.rates`, in bins of a tenth of a second; an agent has as many bins as it had
-    calls, so that a hundred thousand of them stay small.
-    """
-
-    __slots__ = ("bins",)
-
-    def __init__(self) -> None:
-        self.bins: list[list[float]] | None = None
-
-    def add(self, amount: float, now_s: float) -> None:
-        """Count an amount now. Times never run backwards."""
-        bins, number = self.bins, now_s // _BIN_S
-        if bins is None:
-            self.bins = [[number, amount]]
-        elif bins[-1][0] == number:
-            bins[-1][1] += amount
-        else:
-            bins.append([number, amount])
-            if len(bins) > _PRUNED and bins[_PRUNED // 2][0] * _BIN_S < now_s - _WINDOWS_S[-1]:
-                del bins[: _PRUNED // 2]
-
     def per_s(self, now_s: float) -> tuple[float, float, float]:
         """Amounts per second over 1, 10 and 60 s. Changes nothing."""
-        if self.bins is None:
-            return 0.0, 0.0, 0.0
         sums = [0.0] * len(_WINDOWS_S)
-        for number, amount in reversed(self.bins):
-            age_s = now_s - number * _BIN_S
+        bins = self._bins or ()
+        for at in range(len(bins) - 2, -1, -2):
+            age_s = now_s - bins[at] * _BIN_S
             if age_s > _WINDOWS_S[-1]:
                 break
-            for at, window_s in enumerate(_WINDOWS_S):
+            for place, window_s in enumerate(_WINDOWS_S):
                 if age_s <= window_s:
-                    sums[at] += amount
+                    sums[place] += bins[at + 1]
         one, ten, sixty = (total / window for total, window in zip(sums, _WINDOWS_S, strict=True))
         return one, ten, sixty
 
@@ -102,7 +88,6 @@ class Tenant:
         "grants",
         "input_tokens",
         "lanes",
-        "lately",
         "limit_hits",
         "name",
         "number",
@@ -112,7 +97,6 @@ class Tenant:
         "refused",
         "requeues",
         "service_s",
-        "tokens",
         "waited_s",
         "waiting",
         "waits",
@@ -127,15 +111,19 @@ class Tenant:
         self.lanes = 0
         self.waiting = 0
         self.recent_tokens = 0.0
-        self.tokens = self.input_tokens = self.output_tokens = 0
-        self.lately = Lately()
+        self.input_tokens = self.output_tokens = 0
         self.recent = Recent()
-        self.waits: Histogram | None = None
+        self.waits = Histogram()
         self.grants = self.requeues = self.limit_hits = 0
         self.cost = 0.0
         self.service_s = 0.0
         self.waited_s = 0.0
         self.refused = 0
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens
 
 
 class Account:
@@ -162,7 +150,6 @@ class Account:
         "idle_since_s",
         "input_tokens",
         "key",
-        "lately",
         "learnt_calls",
         "learnt_s",
         "level",
@@ -185,7 +172,6 @@ class Account:
         "slope",
         "tenant",
         "tickets",
-        "tokens",
         "waited_s",
         "waiting",
         "waits",
@@ -220,8 +206,7 @@ class Account:
         self.tickets = 0
         self.waiting = 0
         self.calls = 0
-        self.tokens = self.input_tokens = self.output_tokens = 0
-        self.lately = Lately()
+        self.input_tokens = self.output_tokens = 0
         self.recent = Recent()
         self.waits: Histogram | None = None
         self.grants = self.requeues = self.limit_hits = 0
@@ -234,3 +219,8 @@ class Account:
     def service_s(self, now_s: float) -> float:
         """Seconds of service received so far, calls in flight included."""
         return self.attained_s + self.running * now_s - self.since_sum_s
+
+    @property
+    def tokens(self) -> int:
+        """Input and output together."""
+        return self.input_tokens + self.output_tokens

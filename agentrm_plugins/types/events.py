@@ -52,13 +52,15 @@ class Withdraw(NamedTuple):
 class Beat(NamedTuple):
     """A running call made progress: `tokens` more came out.
 
-    A ping or an empty chunk is a beat as well: a sign of life. `visible` says that something was
-    said to the consumer; from then on the call is never sent a second time.
+    `visible` says that something was said to the consumer; from then on the call is never sent a
+    second time. A `ping` (a comment on the wire, an empty chunk) says that the server is there and
+    no more: the configured silence begins anew, but the answer is no further than it was.
     """
 
     ticket: int
     tokens: int = 0
     visible: bool = False
+    ping: bool = False
 
 
 class Idle(NamedTuple):

@@ -13,6 +13,9 @@ _NOTHING: Mapping[str, Any] = {}
 class Ask(NamedTuple):
     """A waiting call: its level (0 at the top), since when it is its turn, what it needs.
 
+    `since_s` is that of a plain call with the same claim, but for `oldest`, where it is the time
+    itself.
+
     `places` are "l" for a lane in all, "g:name" for one of a group, "c:endpoint" for a place
     there. `oldest` marks the call whose agent has waited longest.
     """

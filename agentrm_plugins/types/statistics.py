@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from agentrm_plugins.types.agent_key import agent_key
 from agentrm_plugins.types.fleet_statistics import FleetStatistics
 
 __all__ = [
@@ -28,40 +29,7 @@ __all__ = [
     "TenantStatistics",
     "TokenRates",
     "WaitStatistics",
-    "agent_key",
-    "agent_of_key",
 ]
-
-
-def agent_key(tenant: str, agent: str) -> str:
-    """The key of an agent in `Statistics`, which is no other agent's: text, so that JSON takes it.
-
-    An agent of the tenant "default" is called by its name alone, all others ``tenant/agent``, and
-    so are those of "default" whose name has a slash. In the tenant's name slashes are written
-    ``%2F`` (and ``%`` is ``%25``), so that the first slash always ends the tenant.
-
-    >>> agent_key("default", "ada"), agent_key("acme", "ada"), agent_key("default", "ada/batch")
-    ('ada', 'acme/ada', 'default/ada/batch')
-    >>> agent_key("a", "b/c"), agent_key("a/b", "c")
-    ('a/b/c', 'a%2Fb/c')
-    """
-    if tenant == "default" and "/" not in agent:
-        return agent
-    if "/" in tenant or "%" in tenant:
-        tenant = tenant.replace("%", "%25").replace("/", "%2F")
-    return f"{tenant}/{agent}"
-
-
-def agent_of_key(key: str) -> tuple[str, str]:
-    """Tenant and agent of a key that `agent_key` made.
-
-    >>> agent_of_key("ada"), agent_of_key("acme/ada"), agent_of_key("a%2Fb/c/d")
-    (('default', 'ada'), ('acme', 'ada'), ('a/b', 'c/d'))
-    """
-    tenant, slash, agent = key.partition("/")
-    if not slash:
-        return "default", key
-    return tenant.replace("%2F", "/").replace("%25", "%"), agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +52,8 @@ class WaitStatistics:
         p95_s: Of a hundred calls, five waited for longer.
         p99_s: Of a hundred, one.
         max_s: The longest.
-        buckets: Waits so far of at most so many seconds, by the bound as text; only bounds at which
-            something is counted. Left out (empty) for agents and tenants.
+        buckets: Waits so far of at most so many seconds, by the bound as text ("0": of no time);
+            only bounds at which something is counted. Left out (empty) for agents and tenants.
     """
 
     calls: int = 0

@@ -84,6 +84,7 @@ class ServerLimit:
             limit rises.
         per_s: Seconds of its window, where the server names it.
         step_s: Seconds to which the reset is rounded; None: as the figure itself shows.
+        ends_s: Seconds until its window is over, where a refusal shows that it is counted in one.
     """
 
     limit: float | None = None
@@ -92,6 +93,7 @@ class ServerLimit:
     firm: bool = True
     per_s: float | None = None
     step_s: float | None = None
+    ends_s: float | None = None
 
     def window_s(self, default_s: float = MINUTE_S) -> float:
         """Seconds in which the whole limit flows in."""

@@ -1,15 +1,17 @@
 """`python -m benchmarks.congestion.windows`: twenty agents of five turns behind limits in windows.
 
 In virtual time, on the real kernel, each kind of server: with limit and remaining alone, with
-resets, with ``retry-after``; told and untold; beside the bare SDK and an oracle. It takes a minute
-and writes `results/windows.json` and `.md`. ``--real`` runs the whole plugin in real time instead,
-before LiteLLM's own proxy as well; that takes a quarter of an hour, and is kept in the same files.
+resets, with ``retry-after``, with the words of its refusals alone; told and untold; beside the bare
+SDK and an oracle. It takes a minute and writes `results/windows.json` and `.md`. ``--real`` runs
+the whole plugin in real time instead, before LiteLLM's own proxy as well; that takes a quarter of
+an hour, and is kept in the same files.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import time
 from collections.abc import Iterable, Iterator
@@ -105,6 +107,9 @@ def report(document: dict[str, Any]) -> str:
             "## In real time",
             "",
             "The whole plugin over HTTP on loopback; *gateway* is LiteLLM's own proxy.",
+            "Run at a load of {load:.1f} on {cpus} CPUs, other work beside it counted in.".format(
+                **document["about_real"]
+            ),
             "",
             *(_REAL_HEAD, _RULE),
             *(real.Run(**one).line() for one in document["real"]),
@@ -136,6 +141,7 @@ def main(argv: list[str] | None = None) -> None:
     document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     document["about"] = _about(options.seeds)
     if options.real:
+        document["about_real"] = {"load": os.getloadavg()[0], "cpus": os.cpu_count()}
         print(f"{_REAL_HEAD}\n{_RULE}")
         found = []
         for one in real.runs(options.row or list(real.ROWS), options.peer or real.PEERS):

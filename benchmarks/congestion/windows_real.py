@@ -3,8 +3,9 @@
 Rows: *gateway* (LiteLLM's own proxy, a real process in an environment of its own, before a
 simulated provider), *fixed* (clock minutes), *sliding* and *refunds* (a clock minute's tokens of
 which unused ones are kept), each with limit and remaining in headers, no reset and no
-``retry-after``. Peers: a wrapped ChatOpenAI, and the bare one with 2 and with 10 retries. A run
-lasts a minute or two; what is allowed is how long a window makes anybody wait.
+``retry-after``. Peers: a wrapped ChatOpenAI, told nothing or the limit, and the bare one with 2 and
+with 10 retries. A run lasts a minute or two; what is allowed is how long a window makes anybody
+wait.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from typing import Any, NamedTuple
 from langchain_openai import ChatOpenAI
 
 from agentrm_langchain import wrap_chat_model
-from agentrm_plugins import AgentRM, Config
+from agentrm_plugins import AgentRM, Config, EndpointConfig
 from agentrm_plugins.testing.provider import Distribution, ProviderConfig, SimulatedProvider
 
 ROOT = Path(__file__).resolve().parents[2]
 GATEWAY = ROOT / ".venvs" / "gateway"
 AGENTS, TURNS, RPM, WINDOW_S = 20, 5, 60, 60.0
+_PHASES_S = (3.0, 40.0)  # all of a window's requests must have gone before it ends
 TPM, MOST = 60 * 260, 200
-PEERS = ("ours", "sdk-2", "sdk-10")
+PEERS = ("ours", "told", "sdk-2", "sdk-10")
 _USUAL = {"header_style": "gateway", "retry_after": "none", "rejection_cost": 0.0}
 ROWS: dict[str, dict[str, Any]] = {
     "gateway": {},
@@ -138,7 +140,8 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], timeout_s: float = 90.
 
 async def run(row: str, peer: str, url: str) -> Run:
     """Let the agents work, and count what was refused."""
-    retries = 0 if peer == "ours" else int(peer.partition("-")[2])
+    managed = peer in {"ours", "told"}
+    retries = 0 if managed else int(peer.partition("-")[2])
     refusals: list[float] = []
     begun_s, phase_s = time.monotonic(), time.time() % WINDOW_S
 
@@ -153,8 +156,9 @@ async def run(row: str, peer: str, url: str) -> Run:
         model="m", base_url=url, api_key="test-key", max_retries=retries, max_tokens=MOST,
         http_async_client=http,
     )  # fmt: skip
-    rm = AgentRM(Config(lanes=64))
-    if peer == "ours":
+    said = EndpointConfig(tpm=TPM) if row == "refunds" else EndpointConfig(rpm=RPM)
+    rm = AgentRM(Config(lanes=64, endpoints={"*": said} if peer == "told" else {}))
+    if managed:
         model = wrap_chat_model(model, rm)
     errors: list[str] = []
 
@@ -179,4 +183,6 @@ def runs(rows: Sequence[str], peers: Sequence[str]) -> Iterator[Run]:
     for row in rows:
         for peer in peers:
             with served(row) as url:
+                while not _PHASES_S[0] <= time.time() % WINDOW_S <= _PHASES_S[1]:
+                    time.sleep(0.5)
                 yield asyncio.run(run(row, peer, url))

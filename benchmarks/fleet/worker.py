@@ -7,9 +7,13 @@ import resource
 import sys
 import threading
 import time
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins import AgentRM, CallReaped, Coordination, EndpointConfig
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 
 def core(task: dict[str, Any]) -> AgentRM:
@@ -41,14 +45,20 @@ class Tally:
             self.calls += 1
 
 
-def over_http(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> None:
-    """One agent that talks to the provider; the first two of a process are interactive."""
+@cache
+def _bare(url: str) -> OpenAI:
+    """The one client of this process: to build it takes longer than a call (certificates)."""
     from openai import OpenAI
 
+    return OpenAI(base_url=url, api_key="test")
+
+
+def over_http(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> None:
+    """One agent that talks to the provider; the first two of a process are interactive."""
     from agentrm_openai import manage_client
 
     kind = "interactive" if number < task["people"] else "batch"
-    client = manage_client(OpenAI(base_url=task["url"], api_key="test"), rm)
+    client = manage_client(_bare(task["url"]), rm)
     words = "word " * (1 if task.get("short") else 40 if kind == "interactive" else 200)
     first = True
     while first or time.monotonic() < task["until"]:

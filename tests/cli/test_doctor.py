@@ -16,7 +16,7 @@ from agentrm_plugins.cli.doctor.configured import store, writable
 from agentrm_plugins.cli.doctor.installation import fits
 
 NUMBERS = itertools.count()
-KEY = "-".join(("sk", "proj", "abcdefghijklmnopqrstuvwxyz0123456789"))
+KEY = f"sk-{'proj'}-abcdefghijklmnopqrstuvwxyz0123456789"
 HEAD = f"""
 from typing import TypedDict
 import openai

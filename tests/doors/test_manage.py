@@ -34,6 +34,7 @@ from tests.langchain.fakes import FakeChat
 
 GLOBAL_MODEL: Any = FakeChat()
 GLOBAL_CHAIN: Any = ChatPromptTemplate.from_template("{q}") | GLOBAL_MODEL
+MODELS: Any = {"small": FakeChat(), "large": FakeChat()}
 COUNTED = 0
 
 
@@ -52,6 +53,22 @@ def counts(text: str) -> str:
     global COUNTED
     COUNTED += 1
     return GLOBAL_MODEL.invoke(text).text
+
+
+class Shared:
+    """A class whose own attribute is a model."""
+
+    llm: Any = FakeChat()
+
+
+def chooses(text: str) -> str:
+    """A function that takes its model from a collection of its module."""
+    return MODELS["large"].invoke(text).text
+
+
+def makes(text: str) -> str:
+    """A function that makes its model while it runs, and asks that of a class."""
+    return FakeChat().invoke(text).text + Shared.llm.invoke(text).text
 
 
 @pytest.fixture
@@ -320,6 +337,23 @@ def test_what_cannot_be_reached_is_told(rm: AgentRM, caplog: Any) -> None:
     assert any("FakeChat at" in text and ".llm" in text for _, text in told)
     assert any("GLOBAL_MODEL" in text for level, text in told if level == "WARNING")
     assert any(text.startswith("managed now: FakeChat at") for _, text in told)
+
+
+def test_models_of_a_collection_of_the_module_are_managed(rm: AgentRM) -> None:
+    """A table of models by name is a usual thing."""
+    managed: Any = manage(RunnableLambda(chooses), rm)
+    assert calls_of(rm, managed) == 1
+    assert type(MODELS["large"]) is FakeChat
+
+
+def test_models_that_come_to_be_while_it_runs_are_told(rm: AgentRM) -> None:
+    """Nothing can stand in for what is made later, or for a class's own attribute."""
+    told: list[str] = []
+    manage(RunnableLambda(makes) | FakeChat(), rm, tell=told.append)
+    missed = [line for line in told if line.startswith("not managed: FakeChat at ")]
+    assert len(missed) == 2
+    assert any("makes.FakeChat()" in line for line in missed)
+    assert any("makes.Shared.llm" in line for line in missed)
 
 
 def test_shared_state_stays_shared(rm: AgentRM) -> None:

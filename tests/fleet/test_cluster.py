@@ -16,8 +16,10 @@ SLOTS = 16384
 
 @pytest.fixture(scope="module")
 def cluster():
-    nodes = [Server("redis-server", "--cluster-enabled", "yes") for _ in range(3)]
+    nodes: list[Server] = []
     try:
+        for _ in range(3):
+            nodes.append(Server("redis-server", "--cluster-enabled", "yes"))
         clients = [node.client(decode_responses=True) for node in nodes]
         for number, client in enumerate(clients):
             first, last = number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1

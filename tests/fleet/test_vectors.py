@@ -122,6 +122,7 @@ class Pretender:
             "asks": asks,
             "ahead": {} if asks else {"g:a": chance.randint(0, 2)},
             "eps": endpoints,
+            **chance.choice(({}, {"look": 1})),
             "folds": {name: self.fold.pop(name) for name in list(self.fold) if name in endpoints},
         }
 

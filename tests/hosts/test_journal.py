@@ -22,7 +22,7 @@ from agentrm_plugins.types.effects import Granted, LimitChanged, Reaped
 from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
 
 ROOT = Path(__file__).parents[2]
-KEY = "-".join(("sk", "proj", "abcdefghijklmnopqrstuvwxyz0123456789"))
+KEY = f"sk-{'proj'}-abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class Kept(logging.Handler):

@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 __all__ = ["dump", "load"]
 
 _FORMAT = 2
-_USED = ("input_tokens", "output_tokens", "lately.weighed", "lately.at_s")
-_TENANT = ("recent_tokens", "tokens", "service_s", "waited_s", "refused", *_USED)
+_USED = ("input_tokens", "output_tokens", "recent.weighed", "recent.at_s")
+_TENANT = ("recent_tokens", "service_s", "waited_s", "refused", *_USED)
 _ACCOUNT = (
-    *("level", "epoch", "level_base_s", "attained_s", "running", "since_sum_s", "calls", "tokens"),
+    *("level", "epoch", "level_base_s", "attained_s", "running", "since_sum_s", "calls"),
     *("waited_s", "refused", "zombies", "idle_since_s", "parent", "slope", "rise_s"),
     *("recent_s", "recent_at_s", "counted_s", "ended_s", "samples", "log_sum", "log_squares"),
     *("learnt_s", "learnt_calls"),
@@ -52,7 +52,7 @@ _ACCOUNT = (
 _TICKET = (
     *("submitted_s", "granted_s", "started_s", "deadline_s", "alarm_s", "paused_s"),
     *("queued_s", "progress_s", "hold_s", "held_by", "overtaken", "beats", "beaten_tokens"),
-    "attempts",
+    *("attempts", "heard_s"),
     *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible", "adaptive", "late", "lent"),
     *("rides", "is_hedge", "hedges", "given_way", "given_tokens"),
 )

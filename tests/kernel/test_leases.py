@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agentrm_plugins.types import events as ev
 from tests.kernel.world import World, config, said
 
 pytestmark = pytest.mark.lowest
@@ -43,6 +44,33 @@ def test_beats_keep_the_lane_until_the_deadline() -> None:
         world.beat(number)
     assert said(effects) == [("Reaped", number, "total")]
     assert effects[0].held_s == 5.0
+
+
+def test_a_ping_begins_the_silence_anew_and_is_no_progress() -> None:
+    """Before the first token the limit for that one goes on to hold; after it, that for silence."""
+    world = World(config(1, **LEASES))
+    number = world.submit("a", streaming=True)
+    world.wait(8.0)
+    world.feed(ev.Beat(number, ping=True))
+    assert said(world.wait(9.0)) == []
+    assert world.kernel.statistics().calls[0].silent_s == 9.0
+    world.beat(number, 1)
+    world.wait(1.5)
+    world.feed(ev.Beat(number, ping=True))
+    assert said(world.wait(1.9)) == []
+    assert said(world.wait(0.1)) == [("Reaped", number, "silence")]
+
+
+def test_a_server_that_only_pings_is_late_as_any_other() -> None:
+    """It is there, but its answer is not: the learnt time goes on to run."""
+    world = World(config(2, adaptive=True, **LEASES))
+    number = world.submit("a", streaming=True, endpoint="x/m")
+    seen = []
+    for _ in range(9):
+        world.feed(ev.Beat(number, ping=True))
+        seen += said(world.wait(1.2))
+    assert ("Suspected", number, "first_token") in seen
+    assert world.state[number] == "running"
 
 
 def test_own_timeouts_go_before_the_configured() -> None:

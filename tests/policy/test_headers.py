@@ -183,6 +183,39 @@ def test_reads_other_refusals(text, report):
     assert parse_report({}, WALL_S, text) == report
 
 
+WORDS = "on {} per min: Limit {}, Used {}, Requested {}. Please try again in {}."
+
+
+@pytest.mark.parametrize(
+    ("said", "header_s", "limit"),
+    [
+        # A bucket's wait is what is missing at the minute's rate.
+        (("tokens", 6000, 5900, 300, "2s"), None, (5900 * 2 / 200, None)),
+        # One of another rate: a model minute of three seconds.
+        (("tokens", 6000, 5900, 300, "100ms"), None, (5900 * 0.1 / 200, None)),
+        # One that is missing may be a part of one, so that the wait says little.
+        (("requests", 60, 60, 1, "400ms"), None, (None, None)),
+        (("requests", 60, 60, 1, "50ms"), None, (60 * 0.05, None)),
+        # Much longer than the minute's rate explains: it is a window, which ends then.
+        (("requests", 60, 60, 1, "41.5s"), None, (None, 41.5)),
+        (("tokens", 6000, 5900, 300, "31s"), None, (None, 31.0)),
+        (("requests", 60, 60, 1, "a moment"), 41.0, (None, 41.0)),
+        # A header in whole seconds may be rounding.
+        (("tokens", 6000, 5960, 60, "a moment"), 1.0, (5960 / 20, None)),
+        # No minute lasts ten: what it says of the rate is all that there is.
+        (("requests", 60, 60, 1, "10m0s"), None, (60 * 600.0, None)),
+    ],
+)
+def test_a_wait_that_no_bucket_asks_for_is_a_windows_end(said, header_s, limit):
+    """What is missing and for how long says how the limit comes back."""
+    headers = {} if header_s is None else {"retry-after": f"{header_s:g}"}
+    found = parse_report(headers, WALL_S, WORDS.format(*said)).limits()[said[0]]
+    reset_s, ends_s = limit
+    assert found.reset_s == (None if reset_s is None else pytest.approx(reset_s))
+    assert found.ends_s == ends_s
+    assert found.per_s == (60.0 if reset_s is None else None)
+
+
 @pytest.mark.parametrize(
     ("limit", "window_s"),
     [

@@ -34,3 +34,15 @@ def test_a_fleet_that_doubles_and_halves():
     assert found.workers_most == 8
     assert found.lanes_most <= 8 + 8  # the calls of the killed run on at the provider
     assert found.calls >= 0.6 * 8 * 24.0 / 0.9
+
+
+def test_people_wait_in_a_fleet_as_with_one_process():
+    """Limits are learnt from what the provider says: one process or eight, it is used as fully."""
+    shape = {"lanes": 256, "tpm": 420_000.0, "reports": True, "burst_s": 2.0, "seconds": 6.0}
+    one, eight = (
+        simulate_fleet(FleetPlan(workers=n, agents=64 // n, people=16 // n, **shape))
+        for n in (1, 8)
+    )
+    assert eight.tokens >= 0.95 * one.tokens
+    assert eight.quantile_s("interactive", 0.95) <= 1.5 * one.quantile_s("interactive", 0.95)
+    assert eight.refused <= 0.01 * eight.calls

@@ -51,7 +51,8 @@ def test_waits_are_told_by_agent_tenant_group_and_endpoint() -> None:
         ):  # fmt: skip
             assert (waits.calls, waits.sum_s, waits.p50_s) == (2, 4.0, 0.0)
             assert waits.p99_s == pytest.approx(4.0, rel=0.1)
-        assert list(seen.waits.buckets.values()) == [2]
+        assert next(iter(seen.waits.buckets.items())) == ("0", 1)
+        assert list(seen.waits.buckets.values()) == [1, 2]
         assert seen.groups["model"].token_rates.last_10_s == 12.0
         assert seen.endpoints["h/m"].token_rates.last_60_s == 2.0
         assert seen.agent("ada", tenant="acme").token_rates.last_1_s == 120.0

@@ -43,6 +43,21 @@ class Blame:
         self._last: list[str] = []
         self._from = dict.fromkeys(RESOURCES, 0.0)
 
+    def lay(
+        self, report: LimitReport, sent: Sent, meters: Mapping[str, Meter], now_s: float
+    ) -> list[str]:
+        """The call that was `sent` was refused: tell the meters; gives those that were cut."""
+        blamed, said, cut = self.of(report, sent, meters, now_s), report.limits(), []
+        for resource, meter in meters.items():
+            amount = sent.amounts[resource]
+            if resource not in blamed:
+                meter.controller.taken_back(amount, sent.at_s)
+            elif meter.refused(amount, said.get(resource), report.retry_after_s, sent.at_s, now_s):
+                cut.append(resource)
+        if cut:
+            self.cut(blamed, meters, now_s)
+        return cut
+
     def of(
         self, report: LimitReport, sent: Sent, meters: Mapping[str, Meter], now_s: float
     ) -> list[str]:

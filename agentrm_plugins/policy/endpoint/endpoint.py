@@ -23,7 +23,6 @@ from agentrm_plugins.policy.endpoint.amounts import (
     Sent,
     Wait,
     need_of,
-    under_way_of,
     used_of,
 )
 from agentrm_plugins.policy.endpoint.blame import Blame, known_limit_per_s
@@ -32,7 +31,7 @@ from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt, below
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
-from agentrm_plugins.policy.endpoint.meters import meters_of
+from agentrm_plugins.policy.endpoint.meters import give_back, learn, meters_of, renewed
 from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
@@ -70,32 +69,10 @@ class Endpoint:
     """
 
     __slots__ = (
-        "_answered_s",
-        "_foreign_calls",
-        "_told_s",
-        "blame",
-        "breaker",
-        "calls",
-        "concurrency",
-        "config",
-        "cost",
-        "doubt",
-        "failures",
-        "hedging",
-        "idle_since_s",
-        "in_flight",
-        "limit_hits",
-        "meters",
-        "name",
-        "news",
-        "outputs",
-        "price",
-        "recent",
-        "requeues",
-        "retry_after",
-        "sent_calls",
-        "times",
-        "waits",
+        *("name", "config", "price", "meters", "blame", "retry_after", "breaker", "concurrency"),
+        *("outputs", "doubt", "times", "hedging", "in_flight", "news", "calls", "idle_since_s"),
+        *("sent_calls", "limit_hits", "failures", "requeues", "cost", "waits", "recent"),
+        *("_answered_s", "_foreign_calls", "_told_s"),
     )
 
     def __init__(
@@ -129,7 +106,7 @@ class Endpoint:
         self.failures = 0
         self.requeues = 0
         self.cost = 0.0
-        self.waits: Histogram | None = None
+        self.waits = Histogram()
         self.recent = Recent()
         self._answered_s = -inf
         self._told_s = -inf
@@ -140,14 +117,9 @@ class Endpoint:
     def reconfigure(self, config: EndpointConfig, first: float, now_s: float) -> None:
         """The user says something else of it: limits that changed begin anew, as full as before."""
         old, self.config = self.config, config
-        fresh = meters_of(config, first, now_s)
-        told = ("rpm", "tpm", "input_tpm", "output_tpm")
-        for (resource, meter), name in zip(fresh.items(), told, strict=True):
-            if config.burst_s == old.burst_s and getattr(config, name) == getattr(old, name):
-                continue
-            meter.follow(self.meters[resource], now_s)
-            self.meters[resource] = meter
-            self.news.append(Change(resource, "told"))
+        fresh = renewed(self.meters, old, config, first, now_s)
+        self.meters.update(fresh)
+        self.news.extend(Change(resource, "told") for resource in fresh)
         if config.concurrency != old.concurrency:
             self.concurrency = ConcurrencyController(told=config.concurrency)
 
@@ -193,11 +165,8 @@ class Endpoint:
 
     def next_s(self) -> float:
         """When `advance` may change something."""
-        next_s = inf
-        for meter in self.meters.values():
-            if meter.bucket is not None:
-                next_s = min(next_s, meter.controller.next_s())
-        return next_s
+        limited = [meter for meter in self.meters.values() if meter.bucket is not None]
+        return min((meter.controller.next_s() for meter in limited), default=inf)
 
     def is_down(self, now_s: float) -> bool:
         """Whether calls to it fail fast."""
@@ -315,13 +284,8 @@ class Endpoint:
         if not self.config.learn:
             return
         went_s = now_s if sent_s is None else min(sent_s, now_s)
-        for resource, limit in report.limits().items():
-            meter = self.meters[resource]
-            under_way = under_way_of(resource, self.in_flight.values(), went_s)
-            if report.wall_s is not None:
-                meter.clock(report.wall_s, now_s)
-            if meter.learn(limit, under_way, went_s, now_s):
-                self.news.append(Change(resource, "learnt"))
+        learnt = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
+        self.news.extend(Change(resource, "learnt") for resource in learnt)
 
     def refused(self, number: int, report: LimitReport, now_s: float) -> list[str]:
         """The server refused a call for its limits (429); gives the resources that were cut.
@@ -334,18 +298,8 @@ class Endpoint:
         meant = {*self.doubt.of(number), *below(report, sent.amounts)}
         for resource in meant:  # It says so, and means it.
             self.doubt.refused(resource, now_s)
-        blamed = self.blame.of(report, sent, self.meters, now_s)
-        said, cut = report.limits(), []
-        for resource, meter in self.meters.items():
-            if resource not in blamed:
-                meter.controller.taken_back(sent.amounts[resource], sent.at_s)
-            elif meter.refused(
-                sent.amounts[resource], said.get(resource), report.retry_after_s, sent.at_s, now_s
-            ):
-                cut.append(resource)
-                self.news.append(Change(resource, "cut"))
-        if cut:
-            self.blame.cut(blamed, self.meters, now_s)
+        cut = self.blame.lay(report, sent, self.meters, now_s)
+        self.news.extend(Change(resource, "cut") for resource in cut)
         if report.retry_after_s is not None:
             self._close(report.retry_after_s, now_s)
         self._ended(number, now_s, failed=False)
@@ -410,14 +364,7 @@ class Endpoint:
         sent = self.in_flight.pop(number, None)
         if sent is not None:
             self.blame.taken_back(sent)
-            for resource, meter in self.meters.items():
-                amount = sent.amounts[resource]
-                if meter.bucket is None:
-                    continue
-                if resource != "requests":
-                    meter.give_back(amount, sent.at_s, now_s)
-                else:
-                    meter.turned_away(amount, now_s)
+            give_back(self.meters, sent, now_s)
         return sent
 
     def _close(self, seconds: float | None, now_s: float) -> None:

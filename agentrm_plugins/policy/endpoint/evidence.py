@@ -28,7 +28,9 @@ TEXT_CHARS = 4096
 JSON_CHARS = 65_536
 _STATUSES = range(400, 600)
 _LEAST_ERROR, _SERVER_FAULT, _TOO_MANY = 400, 500, 429
-_CODE_NAMES = ("code", "type", "status", "Code")
+_CODE_NAMES = ("code", "type", "status", "Code", "error_code", "error_type", "__type")
+_ERROR_NAMES = ("error", "Error", "errors", "fault")
+_MESSAGE_NAMES = ("message", "Message", "detail", "error", "msg", "faultstring", "title")
 # langchain-openai raises a failed response's error as the text of its object, and an error event's
 # as "code: message".
 _SHOWN_CODE = re.compile(
@@ -140,14 +142,24 @@ def _inner(body: Any) -> Iterator[Any]:
     for _ in range(3):
         if body is None or isinstance(body, str | bytes | int | float | list | tuple):
             return
-        inner = _item(body, "error")
-        inner = _item(body, "Error") if inner is None else inner
+        inner = _wrapped(body)
         if inner is None or isinstance(inner, str):
             yield body
             return
         if isinstance(body, Mapping) and body.get("code") is not None:
             yield body
         body = inner
+
+
+def _wrapped(body: Any) -> Any:
+    """What a body calls its error: Cloudflare, IBM and writers of JSON:API send a list of them."""
+    for name in _ERROR_NAMES:
+        inner = _item(body, name)
+        if isinstance(inner, list | tuple):
+            inner = inner[0] if inner and isinstance(inner[0], Mapping) else None
+        if inner is not None:
+            return inner
+    return None
 
 
 def _parsed(text: str) -> Any:
@@ -175,7 +187,7 @@ def _codes(holders: list[Any]) -> tuple[str, ...]:
             if callable(value) and "RpcError" in _names(holder.__class__):
                 value = _get(_called(value), "name")
             if isinstance(value, str) and 0 < len(value) <= 200:  # noqa: PLR2004 - no prose
-                found[value] = None
+                found[value.rpartition("#")[2]] = None  # AWS: "com.amazon.coral.service#..."
             elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
                 found[str(int(value))] = None
     return tuple(found)
@@ -236,7 +248,7 @@ def _text(error: BaseException, bodies: list[Any]) -> str:
 
 
 def _message(holder: Any) -> str:
-    for name in ("message", "Message", "detail", "error", "msg"):
+    for name in _MESSAGE_NAMES:
         value = _item(holder, name)
         if isinstance(value, str) and value:
             return value[:TEXT_CHARS]

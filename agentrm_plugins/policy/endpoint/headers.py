@@ -61,6 +61,8 @@ _TEXT_NAMED = re.compile(
 _TEXT_CHARS = 4096
 _LONGEST_NUMBER = 18
 _MINUTE_S = 60.0
+# Guessed: how far a bucket's wait may be off "per minute" before it is none, or is another rate.
+_LONG, _SHORT, _FEW, _ROUNDED_S = 1.5, 0.25, 3.0, 1.0
 _OPINIONS = {"true": True, "false": False}
 
 
@@ -168,7 +170,7 @@ def _with_text(report: LimitReport, text: str, wall_s: float) -> LimitReport:
     if named is not None:
         resource = named.group(1).lower().replace(" ", "_")
         if resource not in found and named.group(2).lower() == "min":
-            limit = _text_limit(text, wait_s)
+            limit = _text_limit(text, report.retry_after_s, wall_s)
             if limit is not None:
                 found[resource] = limit
     elif (named := _TEXT_NAMED.search(text)) is not None:
@@ -190,16 +192,27 @@ def _text_number(pattern: re.Pattern[str], text: str) -> float | None:
     return float(digits) if 0 < len(digits) <= _LONGEST_NUMBER else None
 
 
-def _text_limit(text: str, wait_s: float | None) -> ServerLimit | None:
-    """The limit in a refusal's text; what is missing and for how long give the time to a reset."""
+def _text_limit(text: str, header_s: float | None, wall_s: float) -> ServerLimit | None:
+    """The limit per minute in a refusal's text, and what its wait says of the rate.
+
+    What is missing and for how long is a bucket's rate, which may be another than "per minute". A
+    wait much longer than the minute's rate explains is none: the limit is counted in a window that
+    ends then. A shorter one may be the rounding of what is missing, unless that is much.
+    """
     most, used = _text_number(_TEXT_LIMIT, text), _text_number(_TEXT_USED, text)
     if not most:
         return None
     if used is None:
         return ServerLimit(most, firm=False)
-    requested = _text_number(_TEXT_REQUESTED, text)
-    missing = (requested or 0.0) + used - most
-    reset_s = None
-    if wait_s and missing > 0:
-        reset_s = used * wait_s / missing
-    return ServerLimit(most, max(0.0, most - used), reset_s, firm=False)
+    words_s = wait_in_words_s(text, wall_s)
+    wait_s, rounding_s = (words_s, 0.0) if words_s is not None else (header_s, _ROUNDED_S)
+    missing = (_text_number(_TEXT_REQUESTED, text) or 0.0) + used - most
+    left = max(0.0, most - used)
+    if not wait_s or missing <= 0:
+        return ServerLimit(most, left, firm=False)
+    window_s = most * wait_s / missing
+    if most * (wait_s - rounding_s) / missing > _LONG * _MINUTE_S and wait_s <= _MINUTE_S + 1.0:
+        return ServerLimit(most, left, firm=False, per_s=_MINUTE_S, ends_s=wait_s)
+    if missing < _FEW and _SHORT * _MINUTE_S <= window_s <= _LONG * _MINUTE_S:
+        return ServerLimit(most, left, firm=False, per_s=_MINUTE_S)
+    return ServerLimit(most, left, used * wait_s / missing, firm=False)

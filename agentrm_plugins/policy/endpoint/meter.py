@@ -9,7 +9,8 @@ Law: where the server names its limit with its good answers, its word counts: wh
 may go at once, a refusal corrects the account and never cuts the rate. In a window nothing comes
 back but at its end; the account then is what is left by all reports.
 
-Regimes: a refusal that is short by little (a quarter of a call by its wait) corrects the account of
+Regimes: where good answers say nothing, a refusal's words may show a window (see `reopening`). A
+refusal that is short by little (a quarter of a call by its wait) corrects the account of
 a limit that the user told, too. A server that keeps unused ``max_tokens`` shows by what is left
 after refunds of ours: then nothing is given back any more, until that shows to be wrong.
 """
@@ -19,76 +20,41 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.policy.bucket import Bucket
-from agentrm_plugins.policy.endpoint.mirror import Mirror
+from agentrm_plugins.policy.endpoint.account import SAID, ResourceAccount
 from agentrm_plugins.policy.endpoint.rate_search import RateController, Source
 from agentrm_plugins.policy.endpoint.refill import RefillEstimator
-from agentrm_plugins.policy.endpoint.refunds import Refunds
-from agentrm_plugins.policy.endpoint.returns import Returns
-from agentrm_plugins.policy.endpoint.room import Room
-from agentrm_plugins.policy.endpoint.steps import SHARE
-from agentrm_plugins.policy.endpoint.window_watch import Shape
-from agentrm_plugins.policy.rates import Rates
-from agentrm_plugins.types.verdicts import MINUTE_S
+from agentrm_plugins.policy.endpoint.reopening import Reopening
+from agentrm_plugins.policy.endpoint.room import has_room
 
 if TYPE_CHECKING:
+    from agentrm_plugins.policy.bucket import Bucket
     from agentrm_plugins.policy.endpoint.amounts import UnderWay
     from agentrm_plugins.types.verdicts import ServerLimit
 
 __all__ = ["Meter"]
 
-_SAME_WINDOW = 0.01
-_SAID = {Source.TOLD, Source.SERVER}
 _SHORT = 0.25  # guessed: an account that is off by less of a call was right
-_UNSURE = 4.0  # guessed: calls that end while a report is on its way
-_ROOM = 2.0  # guessed: calls that must be left by the server's word
 _DEBT = 8.0  # guessed: calls that are refused one after the other wait longer each time, up to this
 
 
-class Meter:
-    """One resource: the controller says how fast, the bucket keeps account.
+class Meter(ResourceAccount):
+    """One resource: the account of it, and what calls and answers make of that.
 
     Args:
         controller: The rate.
         burst_s: Seconds of the rate that may be used at once.
         first: Units that go at once while nothing is known.
-
-    `most` is the largest amount that may ever go, by the word of the user or of the server;
-    `used` what is taken lately. Neither is kept while there is no bucket.
     """
 
-    __slots__ = (
-        "_disproved",
-        "_empty_s",
-        "_heard",
-        "_mirror",
-        "_refill",
-        "_refunds",
-        "_refusals",
-        "_returns",
-        "_room",
-        "bucket",
-        "controller",
-        "most",
-        "used",
-        "window_s",
-    )
+    __slots__ = ("_disproved", "_empty_s", "_refill", "_refusals", "_reopening")
 
     def __init__(self, controller: RateController, burst_s: float, first: float = 1.0) -> None:
-        self.controller = controller
-        self.window_s = MINUTE_S
-        self.bucket: Bucket | None = None
-        self.most = inf
-        self.used = Rates()
-        self._heard = False
-        self._mirror = Mirror()
+        super().__init__(controller, burst_s, first)
         self._disproved = -inf
         self._empty_s = -inf
         self._refill = RefillEstimator()
-        self._room = Room(burst_s, first)
-        self._refunds = Refunds()
         self._refusals = 0
-        self._returns = Returns()
+        self._reopening = Reopening()
 
     @property
     def keeps_unused(self) -> bool:
@@ -102,31 +68,11 @@ class Meter:
             part = min(1.0, other.bucket.level(now_s) / other.bucket.capacity)
             self.bucket.take(self.bucket.capacity * (1.0 - part), now_s)
 
-    def apply(self, now_s: float) -> None:
-        """The controller's rate is another: the bucket follows."""
-        self._bound()
-        rate = self.controller.rate_per_s
-        if rate == inf:
-            return
-        if self._room.steps.step_s < inf:
-            rate *= SHARE
-        elif self._returns.watch.windowed:
-            rate = 0.0
-        capacity = self._capacity(rate)
-        if self.bucket is None:
-            self.bucket = Bucket(rate, capacity, now_s=now_s)
-            return
-        before = self.bucket.level(now_s)
-        self.bucket.set_rate(rate, capacity, now_s)
-        self._mirror.moved(self.bucket.level(now_s) - before)
-
     def empty(self, now_s: float) -> None:
         """The server says that nothing is left, and the controller has cut the rate."""
         self.apply(now_s)
         assert self.bucket is not None  # noqa: S101 - a rate that was cut is finite
-        before = self.bucket.level(now_s)
-        self.bucket.drain(now_s)
-        self._mirror.moved(self.bucket.level(now_s) - before)
+        self._move(self.bucket, min(self.bucket.level(now_s), 0.0), now_s)
         self._empty_s = now_s
 
     def sent(self, amount: float, now_s: float) -> None:
@@ -138,6 +84,7 @@ class Meter:
         if returns.at_s <= now_s:
             self._passed(now_s)
         bucket.take(amount, now_s)
+        self._reopening.sent(amount, now_s)
         self.used.add(amount, now_s)
         returns.watch.taken(amount, now_s)
         if returns.at_s < inf or returns.watch.windowed:
@@ -160,6 +107,11 @@ class Meter:
             if self._heard:
                 used = self._refunds.ended(reserved, used)
             self._settle(reserved, used, now_s)
+        if self._reopening.on and self.bucket is not None:
+            level = self.bucket.level(now_s)
+            more = self._reopening.served(used, level, now_s)
+            self._see(self.bucket, level + more, now_s)
+            self.bucket.shift(more, now_s)
 
     def give_back(self, amount: float, sent_s: float, now_s: float) -> None:
         """A call that took `amount` at `sent_s` was refused.
@@ -182,20 +134,12 @@ class Meter:
         self._heard = False
         self.apply(now_s)
 
-    def _settle(self, reserved: float, used: float, now_s: float) -> None:
-        if self.bucket is not None and reserved != used:
-            self._passed(now_s)
-            self.bucket.settle(reserved, used, now_s)
-            self._returns.watch.taken(used - reserved, now_s)
-            if self._heard:
-                self._mirror.note(self.bucket.level(now_s), 0.0, now_s)
-
     def gap_s(self, amount: float, now_s: float) -> float:
         """Seconds between two calls of this size at the paced rate; 0 where there is room."""
         gap_s = amount / self.controller.rate_per_s
         if self.bucket is None or not self._heard:
             return gap_s
-        if self.bucket.level(now_s) >= 2 * amount:
+        if self._reopening.on or self.bucket.level(now_s) >= 2 * amount:
             return 0.0
         return min(gap_s, self._returns.resets.in_s)
 
@@ -204,13 +148,6 @@ class Meter:
         if self.bucket is None or not self.controller.firm or not self._heard:
             return False
         return self.bucket.level(now_s) < max(1.0, amount / 2)
-
-    def wait_s(self, amount: float, now_s: float) -> float:
-        """Seconds until `amount` is there; a size that is only believed keeps nothing out."""
-        bucket = self.bucket
-        if bucket is None:
-            return 0.0
-        return bucket.time_until(min(amount, bucket.capacity), now_s)
 
     def clock(self, wall_s: float, now_s: float) -> None:
         """The time of day, for windows that follow it."""
@@ -221,7 +158,7 @@ class Meter:
 
         Says whether the limit is news.
         """
-        if limit.limit and not limit.firm and limit.reset_s is None:
+        if limit.limit and not limit.firm and limit.reset_s is None and limit.per_s is None:
             # A refusal's text names what is missing and for how long: that is the rate itself.
             # Where it names less, what was measured is worth more than "per minute".
             return False
@@ -233,6 +170,7 @@ class Meter:
         if limit.limit:  # some gateways say 0 where they know of no limit
             windowed = self._returns.watch.windowed
             self._measure(limit.limit, limit, now_s)
+            self._reopening.on = self._reopening.on and not limit.firm
             news = self.controller.learn(limit.limit / self.window_s, now_s, firm=limit.firm)
             stepped = self._room.steps.advance(self.window_s, now_s)
             if news or stepped or windowed is not self._returns.watch.windowed:
@@ -263,12 +201,15 @@ class Meter:
 
         `limit` is what it said of it, `wait_s` how long it asked to stay away; None: nothing.
         """
-        if limit is not None and self._has_room(limit, amount):
+        if limit is not None and has_room(limit, amount):
             self._squeeze(amount, limit, wait_s, sent_s, now_s)
             return False
         controller, bucket = self.controller, self.bucket
+        if bucket is not None and limit is not None and limit.ends_s is not None:
+            self._shut(amount, limit, sent_s, now_s)
+            return False
         short = wait_s is not None and wait_s * controller.rate_per_s <= _SHORT * amount
-        known = controller.source in _SAID
+        known = controller.source in SAID
         if bucket is None or not known or not (controller.firm or short):
             cut = controller.hit(amount, sent_s, now_s)
             if cut:
@@ -292,10 +233,12 @@ class Meter:
         self._follow(now_s)
         return False
 
-    def _has_room(self, limit: ServerLimit, amount: float) -> bool:
-        """Whether the server says that there is room, and so refuses for what no figure shows."""
-        left = limit.remaining or 0.0
-        return limit.firm and bool(limit.limit) and left >= _ROOM * max(1.0, amount)
+    def _shut(self, amount: float, limit: ServerLimit, sent_s: float, now_s: float) -> None:
+        """The window is used up by the refusal's word, and good answers say nothing of it."""
+        self.controller.taken_back(amount, sent_s)
+        self._reopening.closed(limit.limit or 0.0, now_s + (limit.ends_s or 0.0), now_s)
+        self._room.seen = 0.0
+        self.empty(now_s)
 
     def _squeeze(
         self, amount: float, limit: ServerLimit, wait_s: float | None, sent_s: float, now_s: float
@@ -332,13 +275,6 @@ class Meter:
         if limit.per_s is None:
             self._take_window(known.window_s)
 
-    def _see(self, bucket: Bucket, there: float, now_s: float) -> None:
-        """What is there may go at once, so the bucket must be able to hold it."""
-        if there > self._room.seen:
-            self._room.seen = there
-            if self._capacity(self.controller.rate_per_s) > bucket.capacity:
-                self.apply(now_s)
-
     def _compare(
         self, bucket: Bucket, limit: ServerLimit, under_way: UnderWay, sent_s: float, now_s: float
     ) -> None:
@@ -350,7 +286,8 @@ class Meter:
         self._passed(now_s)
         if limit.limit and limit.firm:
             watch.window_s = limit.per_s or self.window_s
-            watch.report(left, limit.limit, self._unit(), sent_s, now_s, under_way.total)
+            unit = self._refunds.unit(self.controller.mean)
+            watch.report(left, limit.limit, unit, sent_s, now_s, under_way.total)
         if watch.windowed:
             self._follow(now_s, under_way.total - under_way.own)
             return
@@ -383,62 +320,3 @@ class Meter:
             resets.said(limit.reset_s, watch.total_at(sent_s), now_s)
         if resets.at_s != self._returns.at_s:
             self._expect(now_s)
-
-    # -- windows -----------------------------------------------------------------------------------
-
-    def _unit(self) -> float:
-        """What cannot be told apart: a request, or what some calls may have given back by now."""
-        mean = self.controller.mean
-        if mean <= 1.0:
-            return 1.0
-        return mean if self._refunds.kept else _UNSURE * mean
-
-    def _limit(self) -> float:
-        """Units of a whole window."""
-        return (self.controller.limit_per_s or 0.0) * self.window_s
-
-    def _passed(self, now_s: float) -> None:
-        """What was expected back by now is back."""
-        if self.bucket is not None:
-            self._mirror.moved(self._returns.land(self.bucket, now_s))
-
-    def _follow(self, now_s: float, under_way: float = inf) -> None:
-        """In a window the account is what is left by all reports; it comes back at its end.
-
-        In one that slides something comes back all the time, so one report alone counts, and which
-        of the calls `under_way` it has counted is not known.
-        """
-        if self.bucket is None or not self._returns.watch.windowed:
-            return
-        if self.bucket.rate_per_s:
-            self.apply(now_s)
-        left = min(self._returns.watch.left(), self._limit())
-        if left < inf and not self._returns.watch.is_new:
-            if self._returns.watch.shape is Shape.SLIDING:
-                left = min(left, max(left - under_way, self.bucket.level(now_s)))
-            self._move(self.bucket, left, now_s)
-        self._expect(now_s)
-
-    def _expect(self, now_s: float) -> None:
-        assert self.bucket is not None  # noqa: S101 - who calls has looked
-        self._returns.expect(self.bucket, self._limit(), self.controller.mean, now_s)
-
-    def _move(self, bucket: Bucket, level: float, now_s: float) -> None:
-        before = bucket.level(now_s)
-        bucket.shift(level - before, now_s)
-        self._mirror.moved(bucket.level(now_s) - before)
-
-    def _take_window(self, window_s: float) -> None:
-        # Measured windows tremble; only a real difference is a new rate.
-        if abs(window_s - self.window_s) > _SAME_WINDOW * self.window_s:
-            self.window_s = window_s
-            self._bound()
-
-    def _bound(self) -> None:
-        controller, self.most = self.controller, inf
-        if controller.source in _SAID and controller.limit_per_s is not None:
-            self.most = controller.limit_per_s * self.window_s
-
-    def _capacity(self, rate: float) -> float:
-        windowed = self._returns.watch.windowed
-        return self._room.capacity(self.controller, rate, self._limit(), self.window_s, windowed)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.policy.endpoint.amounts import under_way_of
 from agentrm_plugins.policy.endpoint.meter import Meter
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
 from agentrm_plugins.policy.endpoint.room import START_PER_S
 from agentrm_plugins.types.verdicts import MINUTE_S, RESOURCES
 
 if TYPE_CHECKING:
-    from agentrm_plugins.config.endpoints import EndpointConfig
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["meters_of"]
+    from agentrm_plugins.config.endpoints import EndpointConfig
+    from agentrm_plugins.policy.endpoint.amounts import Sent
+    from agentrm_plugins.types.verdicts import LimitReport
+
+__all__ = ["give_back", "learn", "meters_of", "renewed"]
+
+_TOLD = ("rpm", "tpm", "input_tpm", "output_tpm")
 
 
 def meters_of(config: EndpointConfig, first: float, now_s: float) -> dict[str, Meter]:
@@ -24,7 +31,7 @@ def meters_of(config: EndpointConfig, first: float, now_s: float) -> dict[str, M
             for so many lanes expects to use them.
         now_s: When they begin.
     """
-    told = (config.rpm, config.tpm, config.input_tpm, config.output_tpm)
+    told = [getattr(config, name) for name in _TOLD]
     meters = {}
     for resource, limit in zip(RESOURCES, told, strict=True):
         controller = RateController(
@@ -36,3 +43,49 @@ def meters_of(config: EndpointConfig, first: float, now_s: float) -> dict[str, M
         meters[resource] = Meter(controller, config.burst_s, first)
         meters[resource].apply(now_s)
     return meters
+
+
+def renewed(
+    meters: Mapping[str, Meter],
+    old: EndpointConfig,
+    config: EndpointConfig,
+    first: float,
+    now_s: float,
+) -> dict[str, Meter]:
+    """New meters for the limits that the user has changed, as full as those before."""
+    fresh = {}
+    for (resource, meter), name in zip(meters_of(config, first, now_s).items(), _TOLD, strict=True):
+        if config.burst_s != old.burst_s or getattr(config, name) != getattr(old, name):
+            meter.follow(meters[resource], now_s)
+            fresh[resource] = meter
+    return fresh
+
+
+def learn(
+    meters: Mapping[str, Meter],
+    report: LimitReport,
+    in_flight: Iterable[Sent],
+    sent_s: float,
+    now_s: float,
+) -> list[str]:
+    """The server named its limits, answering a request of `sent_s`; gives those that are news."""
+    news, under_way = [], list(in_flight)
+    for resource, limit in report.limits().items():
+        meter = meters[resource]
+        if report.wall_s is not None:
+            meter.clock(report.wall_s, now_s)
+        if meter.learn(limit, under_way_of(resource, under_way, sent_s), sent_s, now_s):
+            news.append(resource)
+    return news
+
+
+def give_back(meters: Mapping[str, Meter], sent: Sent, now_s: float) -> None:
+    """A call was refused: it took nothing, only the request itself may have counted."""
+    for resource, meter in meters.items():
+        amount = sent.amounts[resource]
+        if meter.bucket is None:
+            continue
+        if resource != "requests":
+            meter.give_back(amount, sent.at_s, now_s)
+        else:
+            meter.turned_away(amount, now_s)

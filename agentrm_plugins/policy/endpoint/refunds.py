@@ -16,6 +16,7 @@ __all__ = ["Refunds"]
 _CALLS = 5  # guessed: fewer prove nothing
 _MOST = 0.6  # guessed
 _FADE = 0.98  # per call: what was long ago counts less
+_UNSURE = 4.0  # guessed: calls that end while a report is on its way
 
 
 class Refunds:
@@ -28,6 +29,12 @@ class Refunds:
         self._calls = 0
         self._unused = 0.0
         self._found = 0.0
+
+    def unit(self, mean: float) -> float:
+        """What cannot be told apart: a request, or what some calls may have given back by now."""
+        if mean <= 1.0:
+            return 1.0
+        return mean if self.kept else _UNSURE * mean
 
     def ended(self, reserved: float, used: float) -> float:
         """A call ended; gives what to take as used."""

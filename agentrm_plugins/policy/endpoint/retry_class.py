@@ -40,6 +40,7 @@ _CAUSES = 3  # an adapter's own error around the SDK's, and one more
 _MEMBERS = 20
 _SERVER_FAULT = 500
 _TOO_MANY = 429
+_PAYMENT = 402
 _WORDY = frozenset({None, 400, 403})  # statuses of which the words may say more
 _CLOSED_LOOP = ("event loop is closed", "different event loop", "different loop")
 _UNREADABLE = frozenset(UNREADABLE)
@@ -125,7 +126,7 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
     text = " ".join(evidence.text.lower().split())
     code = _telling(evidence.codes, tables)
     why = _why(evidence, codes, text, tables, speaks=Kind.LIMIT in kinds)
-    if why or Kind.PERMANENT in kinds:
+    if why or (Kind.PERMANENT in kinds and not _says_again(codes, tables)):
         return Verdict(Kind.PERMANENT, status, code, why)
     kind = _by_code_or_status(evidence, codes, text, tables)
     opinion = _opinion(evidence.headers)
@@ -145,7 +146,7 @@ def _why(
 ) -> str:
     """The causes that no waiting cures: "billing", "too_long"; "" for none of them."""
     speaks = speaks or evidence.status is not None or bool(codes) or evidence.said
-    if not tables.billing_codes.isdisjoint(codes):
+    if evidence.status == _PAYMENT or not tables.billing_codes.isdisjoint(codes):
         return "billing"
     if not tables.too_long_codes.isdisjoint(codes) or "ContextOverflowError" in evidence.names:
         return "too_long"
@@ -223,6 +224,11 @@ def _is_unreadable(text: str, evidence: Evidence) -> bool:
 def _opinion(headers: Mapping[str, str]) -> bool | None:
     value = headers.get("x-should-retry")
     return None if value is None else _OPINIONS.get(str(value).strip().lower())
+
+
+def _says_again(codes: tuple[str, ...], tables: Tables) -> bool:
+    """Whether a code says more than the class, which an SDK chooses by the status alone."""
+    return any(tables.codes.get(code) in {Kind.LIMIT, Kind.OVERLOADED} for code in codes)
 
 
 def _known(codes: tuple[str, ...], tables: Tables) -> bool:

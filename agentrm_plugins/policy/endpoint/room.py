@@ -17,11 +17,19 @@ from agentrm_plugins.types.verdicts import MINUTE_S
 
 if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.rate_search import RateController
+    from agentrm_plugins.types.verdicts import ServerLimit
 
-__all__ = ["START_PER_S", "Room"]
+__all__ = ["START_PER_S", "Room", "has_room"]
 
 START_PER_S = 40.0  # guessed: forty agents that start at once are under way in a second
 _BURST_S = 10.0  # guessed
+_ROOM = 2.0  # guessed: calls that must be left by the server's word
+
+
+def has_room(limit: ServerLimit, amount: float) -> bool:
+    """Whether the server says that there is room, and so refuses for what no figure shows."""
+    left = limit.remaining or 0.0
+    return limit.firm and bool(limit.limit) and left >= _ROOM * max(1.0, amount)
 
 
 class Room:

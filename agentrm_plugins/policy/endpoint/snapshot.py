@@ -31,6 +31,7 @@ from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
 from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
 from agentrm_plugins.policy.endpoint.refunds import Refunds
+from agentrm_plugins.policy.endpoint.reopening import Reopening
 from agentrm_plugins.policy.endpoint.resets import Resets
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.returns import Returns
@@ -60,6 +61,7 @@ _OBJECTS: dict[str, type[Any]] = {
             Rates,
             RefillEstimator,
             Refunds,
+            Reopening,
             Resets,
             RetryAfter,
             Returns,

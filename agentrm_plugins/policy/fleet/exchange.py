@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.fleet.buckets import Buckets
     from agentrm_plugins.policy.fleet.state import Fleet, Member
 
-__all__ = ["HEADS", "Exchange"]
+__all__ = ["HEADS", "MOST_PEERS", "Exchange"]
 
 HEADS = 16  # heads of others that are looked at: a script must stay short
 _WOKEN = 4
+MOST_PEERS = 50
 _KINDS = 4  # heads of one member, one of each kind of lane
 _OWED = 1e16  # a head of a group below its guarantee goes before all others
 
@@ -250,6 +251,20 @@ class Exchange:
         if lower:
             answer["limits"] = lower
         answer["eps"] = self._buckets.told(member)
+        if asked.get("look"):
+            answer["peers"] = self._peers()
+
+    def _peers(self) -> list[list[Any]]:
+        """Who holds what, for people: those first who are given up first."""
+        fleet = self._fleet
+        due = sorted((at, name) for name, at in fleet.expiry.items())[:MOST_PEERS]
+        found: list[list[Any]] = []
+        for at, name in due:
+            peer = fleet.members.get(name)
+            if peer is not None:
+                lanes = peer.held.get("l", 0)
+                found.append([name, lanes, len(peer.heads), max(0.0, at - self._now)])
+        return found
 
     def _relieve(self) -> None:
         """Every so many grants, whoever has waited longest goes first."""

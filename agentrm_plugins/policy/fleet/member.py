@@ -40,6 +40,7 @@ _GAP_S, _GAP_ALONE_S = 0.01, 0.002
 _MANY = 40.0  # members from which on each exchanges less often
 _BUSY_S, _IDLE_S = 0.1, 1.0
 _SMOOTH = 0.3
+_LOOKS_S = 10.0  # guessed: who looks at a fleet looks again before that
 
 
 class FleetMember:
@@ -70,6 +71,8 @@ class FleetMember:
         self.lowered: dict[str, float] = {}
         self.exchanges = self.fenced = self.outages = 0
         self.exchanged_s = now_s
+        self.peers: list[tuple[str, int, int, float]] = []
+        self._looked_s = self._saw_s = -inf
         self.folds: dict[str, Any] = {}
         self.to_fold: dict[str, Any] = {}
         self._number = 0
@@ -131,8 +134,16 @@ class FleetMember:
             "asks": asks,
             "ahead": {} if self.others or asks else self._ahead_lanes(),
             "eps": endpoints,
+            **({"look": 1} if self._looks(now_s) else {}),
             "folds": {name: back for name, back in self.folds.items() if name in endpoints},
         }
+
+    def looked_at(self, now_s: float) -> None:
+        """Somebody reads of the fleet: for a while its peers are asked for."""
+        self._looked_s = now_s
+
+    def _looks(self, now_s: float) -> bool:
+        return now_s - self._looked_s <= _LOOKS_S and now_s - self._saw_s >= _IDLE_S
 
     def leaving(self) -> dict[str, Any]:
         """The last exchange: everything goes back."""
@@ -144,7 +155,7 @@ class FleetMember:
     def _asks(self, demand: Demand) -> list[dict[str, Any]]:
         least, asks = -inf, []
         for ask in demand.asks:
-            score = min(ask.level, _LAST_LEVEL) * _LEVEL + self._at(ask.since_s)
+            score = min(ask.level, _LAST_LEVEL) * _LEVEL + max(0.0, self._at(ask.since_s))
             if not ask.oldest:  # In their own order, and none before one that goes before it here.
                 score = least = max(least, score)
             else:
@@ -242,6 +253,8 @@ class FleetMember:
         self.members, self.rank = int(answer["members"]), int(answer["rank"])
         others, self.others = self.others, bool(answer["others"])
         self.waits = answer["waits"] or {}
+        if "peers" in answer:
+            self.peers, self._saw_s = list(answer["peers"] or ()), back_s
         held = {key: int(number) for key, number in dict(answer["held"] or {}).items()}
         self.held = held
         self.lowered = dict(answer.get("limits") or {})

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.order.level import Shares
     from agentrm_plugins.types.accounts import Account, Tenant
 
-__all__ = ["Mlfq"]
+__all__ = ["Mlfq", "claimed_since_s"]
 
 _LOG_2 = log(2.0)
 _PER_OCTAVE = 2.0  # slopes told apart within a factor of two
@@ -117,24 +117,23 @@ class Mlfq:
             self.expected.learn(account)
 
     def look(self, account: Account, now_s: float) -> bool:
-        """Where the agent belongs by now. True if that is a new level or claim."""
+        """Where the agent belongs by now. True if that is a new level or claim.
+
+        And when it comes up from there, if it receives nothing more (`rise_s`).
+        """
         weight = self._weight(account)
-        level = bisect_left(self._bounds_s, self._recent_s(account, now_s) / weight)
+        service_s = self._recent_s(account, now_s) / weight
+        level = bisect_left(self._bounds_s, service_s)
         slope = self._slope(account, weight)
+        if level:
+            above = max(service_s / self._bounds_s[level - 1], 1.0)
+            account.rise_s = now_s + max(self._half_life_s * log2(above), _SOONEST_S)
         if level == account.level and slope == account.slope:
             return False
         if level > account.level:
             self.demoted.append((account, level))
         account.level, account.slope = level, slope
         return True
-
-    def rise_s(self, account: Account, now_s: float) -> float:
-        """When the agent comes up from its level, if it receives nothing more."""
-        if not account.level:
-            return inf
-        service = self._recent_s(account, now_s) / self._weight(account)
-        above = max(service / self._bounds_s[account.level - 1], 1.0)
-        return now_s + max(self._half_life_s * log2(above), _SOONEST_S)
 
     def boost(self, now_s: float) -> None:
         """There is none: forgetting lifts each agent when its own time has come."""
@@ -148,7 +147,10 @@ class Mlfq:
     def _recent_s(self, account: Account, now_s: float) -> float:
         """The service that still counts; what is in flight, or ends now, counts in full."""
         half_life_s, noted_s = self._half_life_s, account.recent_at_s
-        new_s = account.service_s(now_s) - account.counted_s
+        service_s = account.attained_s + account.running * now_s - account.since_sum_s
+        new_s = service_s - account.counted_s
+        if not new_s and noted_s == now_s:
+            return max(0.0, account.recent_s)  # as it was noted just now
         if new_s and not account.running:
             new_s *= 2.0 ** ((max(account.ended_s, noted_s) - now_s) / half_life_s)
         recent_s = account.recent_s
@@ -173,6 +175,15 @@ class Mlfq:
         return float(plain * (weight / plain) ** belief)
 
 
+def claimed_since_s(account: Account, since_s: float, now_s: float) -> float:
+    """Since when a call of plain weight and expectation would wait that has the same claim by now.
+
+    For whoever compares calls of several cores, and knows times only.
+    """
+    growth: float = 2.0 ** (account.slope / _PER_OCTAVE)
+    return now_s - (now_s - since_s) * growth
+
+
 def _claim(agent: AgentQueue, now_s: float) -> tuple[float, float, int]:
     """The smallest goes first; of two that came this instant, who is expected to be done sooner."""
     slope = 2.0 ** (agent.slot / _PER_OCTAVE)
@@ -182,10 +193,11 @@ def _claim(agent: AgentQueue, now_s: float) -> tuple[float, float, int]:
 class _ByClaim:
     """The agents of one tenant on one level, by slope; in each the longest wait first."""
 
-    __slots__ = ("_live", "_slopes")
+    __slots__ = ("_growth", "_live", "_slopes")
 
     def __init__(self) -> None:
         self._slopes: dict[int, LazyHeap] = {}
+        self._growth: dict[int, float] = {}  # of a claim, by slope
         self._live = 0
 
     def __len__(self) -> int:
@@ -195,6 +207,7 @@ class _ByClaim:
         heap = self._slopes.get(agent.slot)
         if heap is None:
             heap = self._slopes[agent.slot] = LazyHeap()
+            self._growth[agent.slot] = 2.0 ** (agent.slot / _PER_OCTAVE)
         heap.push(agent.head.seq, agent)
         self._live += 1
 
@@ -206,11 +219,11 @@ class _ByClaim:
             del self._slopes[agent.slot]
 
     def best(self, now_s: float) -> AgentQueue | None:
-        best, most, chosen = 0.0, -1, None
+        best, most, chosen, growth = 0.0, -1, None, self._growth
         for slope, heap in self._slopes.items():
             agent = heap.peek()
             assert agent is not None  # noqa: S101 - no heap is empty
-            claim = (now_s - agent.head.submitted_s) * 2.0 ** (slope / _PER_OCTAVE)
+            claim = (now_s - agent.head.submitted_s) * growth[slope]
             if chosen is None or claim > best or (claim == best and slope > most):
                 best, most, chosen = claim, slope, agent
         return chosen
@@ -232,7 +245,6 @@ class _MlfqQueue:
         if account.calls != account.learnt_calls:
             mlfq.settle(account, now_s)
         mlfq.look(account, now_s)
-        account.rise_s = mlfq.rise_s(account, now_s)
         agent.level, agent.slot = account.level, account.slope
         self.restore(agent)
 
@@ -273,7 +285,8 @@ class _MlfqQueue:
 
     def reprice(self, tenant: Tenant) -> None:
         for level in self._levels:
-            level.reprice(tenant)
+            if len(level.tenants) > 1:  # One alone has no price.
+                level.reprice(tenant)
 
     def _rise(self, now_s: float) -> None:
         """Whose service has been forgotten by now comes up."""

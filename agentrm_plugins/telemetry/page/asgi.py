@@ -12,6 +12,7 @@ from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.telemetry.page.document import chart_script, live_document, part
 from agentrm_plugins.telemetry.page.guard import Answer, Guard
 from agentrm_plugins.telemetry.page.live import Live
+from agentrm_plugins.telemetry.page.metrics import Metrics
 from agentrm_plugins.telemetry.sources import CoreSource
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class LivePage:
         token: str | None = None,
         hosts: Iterable[str] | None = None,
         title: str = "AgentRM",
+        rm: Any = None,
     ) -> None:
         _need_starlette()
         chart_script()  # to say now, rather than at the first look, that Plotly is missing
@@ -71,6 +73,7 @@ class LivePage:
         self._guard = Guard(self.token, hosts)
         self._document = live_document(title)
         self._viewers = 0
+        self._metrics = Metrics(rm)
         self._inner = self._routes()
 
     def __repr__(self) -> str:
@@ -79,6 +82,7 @@ class LivePage:
     def close(self) -> None:
         """Stop reading; open pages are told that it is over."""
         self.live.close()
+        self._metrics.close()
 
     def path(self, root: str = "") -> str:
         """Where a browser goes first: a path with the token in it, below `root`."""
@@ -115,6 +119,11 @@ class LivePage:
             text = (await asyncio.to_thread(self.live.text))[1]
             return Plain(text, media_type="application/json", headers=_HEADERS)
 
+        async def metrics(request: Request) -> Response:
+            accept = request.headers.get("accept", "")
+            status, text, kind = await asyncio.to_thread(self._metrics.text, accept)
+            return Plain(text, status, headers={**_HEADERS, "content-type": kind})
+
         async def events(_: Request) -> Response:
             from starlette.responses import StreamingResponse
 
@@ -130,6 +139,7 @@ class LivePage:
                 Route("/page.js", fixed(part("page.js"), "text/javascript")),
                 Route("/plotly.js", fixed(chart_script(), "text/javascript")),
                 Route("/snapshot", state),
+                Route("/metrics", metrics),
                 Route("/events", events),
             ]
         )
@@ -166,6 +176,9 @@ def asgi_app(
 ) -> LivePage:
     """The live page of a core, to mount in FastAPI or Starlette under any path.
 
+    Beside the page it has ``/metrics`` for Prometheus (the extra `prometheus`), which sends the
+    token as ``Authorization: Bearer``.
+
     Args:
         rm: The `AgentRM`. What happens from here on is shown, ten minutes back.
         token: What viewers have to know, at least 16 characters; None makes a random one, which
@@ -178,7 +191,7 @@ def asgi_app(
         ConfigError: A token that is too short.
         ModuleNotFoundError: Starlette or Plotly is not installed (the extra `dash`).
     """
-    return LivePage(CoreSource(rm), token=token, hosts=hosts, title=title)
+    return LivePage(CoreSource(rm), token=token, hosts=hosts, title=title, rm=rm)
 
 
 def _need_starlette() -> None:

@@ -10,7 +10,7 @@ from agentrm_plugins.telemetry.timeline.calls import OpenCall, Told
 from agentrm_plugins.telemetry.timeline.state import State
 from agentrm_plugins.telemetry.timeline.tallies import SessionRow, Waits
 from agentrm_plugins.telemetry.timeline.words import tokens_of
-from agentrm_plugins.types.statistics import agent_key
+from agentrm_plugins.types.agent_key import agent_key
 
 __all__ = ["HANDLERS"]
 

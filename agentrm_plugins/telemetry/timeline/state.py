@@ -17,7 +17,7 @@ from agentrm_plugins.telemetry.timeline.tallies import (
     SessionRow,
     Waits,
 )
-from agentrm_plugins.types.statistics import agent_key
+from agentrm_plugins.types.agent_key import agent_key
 
 __all__ = ["State"]
 

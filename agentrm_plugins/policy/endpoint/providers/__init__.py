@@ -10,9 +10,26 @@ from agentrm_plugins.policy.endpoint.providers.anthropic import ANTHROPIC
 from agentrm_plugins.policy.endpoint.providers.azure import AZURE
 from agentrm_plugins.policy.endpoint.providers.bedrock import BEDROCK
 from agentrm_plugins.policy.endpoint.providers.common import COMMON
+from agentrm_plugins.policy.endpoint.providers.gateways import (
+    APIGEE,
+    CLOUDFLARE,
+    DATABRICKS,
+    HELICONE,
+    KONG,
+    PORTKEY,
+)
 from agentrm_plugins.policy.endpoint.providers.gemini import GEMINI
 from agentrm_plugins.policy.endpoint.providers.libraries import LIBRARIES
 from agentrm_plugins.policy.endpoint.providers.litellm import LITELLM
+from agentrm_plugins.policy.endpoint.providers.more import (
+    COHERE,
+    DASHSCOPE,
+    GITHUB,
+    HUGGING_FACE,
+    MOONSHOT,
+    SERVERS,
+    TOGETHER,
+)
 from agentrm_plugins.policy.endpoint.providers.openai import OPENAI
 from agentrm_plugins.policy.endpoint.providers.others import (
     CEREBRAS,
@@ -29,5 +46,7 @@ __all__ = ["PROVIDERS"]
 
 PROVIDERS = (
     *(COMMON, LIBRARIES, OPENAI, AZURE, ANTHROPIC, BEDROCK, GEMINI, MISTRAL, GROQ, CEREBRAS),
-    *(DEEPSEEK, OPENROUTER, XAI, OLLAMA, VLLM, LITELLM),
+    *(DEEPSEEK, OPENROUTER, XAI, OLLAMA, VLLM, LITELLM, PORTKEY, HELICONE, CLOUDFLARE),
+    *(DATABRICKS, KONG, APIGEE, COHERE, TOGETHER, HUGGING_FACE, DASHSCOPE, MOONSHOT, GITHUB),
+    SERVERS,
 )

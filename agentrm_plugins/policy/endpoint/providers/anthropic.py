@@ -27,7 +27,8 @@ ANTHROPIC = Provider(
         "not_found_error": Kind.PERMANENT,
         "request_too_large": Kind.PERMANENT,
     },
-    billing=("credit_balance_too_low", "credit balance is too low", "workspace api usage limits"),
+    billing=("credit_balance_too_low", "credit balance is too low", "workspace api usage limits",
+             "reached your specified api usage limits"),
     too_long=("input length and `max_tokens` exceed", "prompt is too long"),
     limits=tuple(_limit(resource) for resource in RESOURCES),
-)
+)  # fmt: skip

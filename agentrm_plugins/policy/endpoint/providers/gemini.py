@@ -26,6 +26,7 @@ GEMINI = Provider(
     },
     # A limit of nothing is a model that the account may not use, whatever wait is named beside it.
     words={"limit: 0,": Kind.PERMANENT, "model is overloaded": Kind.OVERLOADED},
-    billing=("prepayment credits", "monthly spending cap", "BILLING_DISABLED"),
+    billing=("prepayment credits", "monthly spending cap", "BILLING_DISABLED",
+             "requires billing to be enabled"),
     too_long=("input token count ... exceeds the maximum",),
-)
+)  # fmt: skip

@@ -1,0 +1,178 @@
+"""An attempt that gives its answer piece by piece: a stream in a lane, in sync and async code.
+
+The boundary is the first chunk that *says* something to the consumer. `open` fetches up to that one
+and keeps back what comes before (empty chunks, a role, a ping, a count): until then the call may go
+again, and a further attempt may be sent beside it. `rest` yields them all. With `says=None` nobody
+sees a chunk before all have come: the caller only wants the whole.
+
+Each chunk is a beat; one of the opening that says nothing is a ping: the server is there, the
+answer no further, so the limit for the first token goes on to hold. Time in which the consumer does
+not ask for the next one is idle: it is no silence. At the end what the provider counted is charged;
+of a stream that was cut, what had come.
+An error in mid-stream carries the text so far as `text_so_far`.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from agentrm_plugins.errors import CallReaped
+from agentrm_plugins.types.calls import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentrm_plugins.hosts.attempt import Attempt
+    from agentrm_plugins.types.calls import Usage
+
+__all__ = ["END", "ChunkStream", "Reading", "Tally"]
+
+END: Any = object()
+"""What a source gives when it is at its end."""
+_BEAT_S = 0.05
+"""How often the core is told of chunks, at most. Guessed: far below any silence that counts."""
+
+
+class Tally(Protocol):
+    """What the chunks of a stream say of their cost."""
+
+    whole: bool
+    """Whether the last chunk that has a text was seen."""
+
+    def add(self, chunk: Any) -> None:
+        """One more chunk."""
+
+    def usage(self) -> Usage | None:
+        """What the whole stream reported; None if it reported nothing."""
+
+    def cut(self) -> Usage | None:
+        """What it has cost so far, by what came."""
+
+
+class Reading(NamedTuple):
+    """How an adapter's chunks are read.
+
+    Args:
+        tally: Makes what adds up the cost of one attempt.
+        text: The text that a chunk says to the consumer; None if it says nothing at all, "" if
+            what it says is no text (a call of a tool).
+        whole: Whether the consumer sees nothing before all has come.
+        empty: Makes the error that a stream without a single chunk is; None: it is an answer.
+    """
+
+    tally: Callable[[Any], Tally]
+    text: Callable[[Any], str | None]
+    whole: bool = False
+    empty: Callable[[], Exception] | None = None
+
+
+class ChunkStream:
+    """What both kinds share."""
+
+    __slots__ = (
+        *("_attempt", "_beaten_s", "_first", "_reading", "_said", "_shown", "_tally", "_untold"),
+        "pulling",
+    )
+
+    def __init__(self, attempt: Attempt, reading: Reading) -> None:
+        self._attempt = attempt
+        self._reading = reading
+        self._tally = reading.tally(attempt.lease)
+        self._first: list[Any] = []
+        self._said: list[str] = []
+        self._shown = False  # something that the consumer sees
+        self._beaten_s = -inf
+        self._untold = 0
+        self.pulling = False
+        attempt.tally = self._tally.cut
+
+    def closed(self) -> None:
+        """The source was closed from outside, by a caller who wants no more."""
+        if not self.pulling:  # else it was closed on the way out of a fetch
+            self._left()
+
+    def _keeps(self, chunk: Any) -> bool:
+        """Keep a chunk of the opening. Whether that is to go on."""
+        if chunk is END:
+            if not self._first and self._reading.empty is not None:
+                raise self._reading.empty()
+            return False
+        self._first.append(chunk)
+        self._tally.add(chunk)
+        text = self._reading.text(chunk)
+        if text is None or self._reading.whole:
+            if text is None:
+                self._ping()
+            else:
+                self._beat(1, visible=False)
+            return True
+        return False
+
+    def _gives(self, chunk: Any, *, fetched: bool) -> None:
+        """A chunk goes to the consumer."""
+        text = self._reading.text(chunk)
+        if text:
+            self._said.append(text)
+        if fetched:
+            self._tally.add(chunk)
+        if fetched or (text is not None and not self._reading.whole):
+            self._beat(1, visible=text is not None)
+
+    def _beat(self, tokens: int, *, visible: bool) -> None:
+        """A chunk came: the core is told at once of the first that is seen, else now and then."""
+        lease, news = self._attempt.lease, visible and not self._shown
+        now_s = lease.now_s
+        if news or now_s - self._beaten_s >= _BEAT_S:
+            self._shown = self._shown or visible
+            tokens, self._untold, self._beaten_s = tokens + self._untold, 0, now_s
+            lease.beat(tokens, visible=visible)
+        else:
+            self._untold += tokens
+
+    def _ping(self) -> None:
+        """A chunk came that says nothing: the core is told, but not of each, that it came."""
+        lease = self._attempt.lease
+        now_s = lease.now_s
+        if now_s - self._beaten_s >= _BEAT_S:
+            self._beaten_s = now_s
+            lease.beat(ping=True)
+
+    def _tell(self) -> None:
+        """It is over: what is untold is told."""
+        if self._untold:
+            tokens, self._untold = self._untold, 0
+            self._attempt.lease.beat(tokens, visible=self._shown)
+
+    def _ended(self) -> None:
+        self._tell()
+        self._attempt.lease.settle(self._tally.usage() or self._tally.cut())
+
+    def _left(self) -> None:
+        """The caller wants no more; of an answer that was whole he has missed nothing."""
+        self._tell()
+        outcome = Outcome.OK if self._tally.whole else Outcome.CANCELLED
+        self._attempt.lease.settle(self._tally.usage() or self._tally.cut(), outcome=outcome)
+
+    def _broken(self, error: BaseException) -> None:
+        """It ended in mid-stream.
+
+        Raises:
+            CallReaped: A limit was passed, and the error was an ordinary one.
+        """
+        if isinstance(error, GeneratorExit):
+            self._left()
+            return
+        self._carry(error)
+        self._tell()
+        self._attempt.lease.fail(error, self._tally.cut())
+        try:
+            self._attempt.failed(error)
+        except CallReaped as reaped:
+            self._carry(reaped)
+            raise
+
+    def _carry(self, error: BaseException) -> None:
+        with suppress(AttributeError, TypeError):  # an exception with slots cannot carry it
+            error.text_so_far = "".join(self._said)  # type: ignore[attr-defined]

@@ -1,0 +1,59 @@
+"""All streams of events that are read of one core."""
+
+from __future__ import annotations
+
+from time import time
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.hosts.stream import EventStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agentrm_plugins.hosts.asides import Notes
+    from agentrm_plugins.hosts.clock import Clock
+
+__all__ = ["Streams"]
+
+
+class Streams:
+    """The streams that are open, each of which is given all that happens.
+
+    Args:
+        clock: The core's clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._wall_offset_s = time() - clock.now()
+        self._dropped = 0
+        self.journal: Notes | None = None
+        self.open: tuple[EventStream, ...] = ()
+
+    def subscribe(
+        self,
+        capacity: int,
+        ring: Callable[[], None] | None = None,
+        make: type[EventStream] = EventStream,
+    ) -> EventStream:
+        """A new stream of all that happens from here on; `ring` is called when it has something."""
+        stream = make(capacity, self._unsubscribe, self.wall_offset_s, ring)
+        stream.lost = None if self.journal is None else self.journal.lost
+        self.open = (*self.open, stream)
+        return stream
+
+    def _unsubscribe(self, stream: EventStream) -> None:
+        if stream in self.open:
+            self._dropped += stream.dropped
+            self.open = tuple(other for other in self.open if other is not stream)
+
+    def wall_offset_s(self) -> float:
+        """Seconds between the core's clock and Unix time; fixed where the clock is virtual."""
+        if self._clock.real:
+            self._wall_offset_s = time() - self._clock.now()
+        return self._wall_offset_s
+
+    @property
+    def dropped(self) -> int:
+        """Events that readers of any stream lost."""
+        return self._dropped + sum(stream.dropped for stream in self.open)

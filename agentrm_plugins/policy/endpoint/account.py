@@ -1,0 +1,147 @@
+"""What is there of one resource of one endpoint: our account, in a bucket, and the windows of it.
+
+Law: the controller says the rate, the bucket keeps account, the mirror remembers it to compare it
+with what the server reports. In a window nothing comes back but at its end; the account then is
+what is left by all reports. What is expected back (`returns`) lands before anything else counts.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from agentrm_plugins.policy.bucket import Bucket
+from agentrm_plugins.policy.endpoint.mirror import Mirror
+from agentrm_plugins.policy.endpoint.rate_search import RateController, Source
+from agentrm_plugins.policy.endpoint.refunds import Refunds
+from agentrm_plugins.policy.endpoint.returns import Returns
+from agentrm_plugins.policy.endpoint.room import Room
+from agentrm_plugins.policy.endpoint.steps import SHARE
+from agentrm_plugins.policy.endpoint.window_watch import Shape
+from agentrm_plugins.policy.rates import Rates
+from agentrm_plugins.types.verdicts import MINUTE_S
+
+__all__ = ["SAID", "ResourceAccount"]
+
+SAID = {Source.TOLD, Source.SERVER}
+"""Who can say a limit; the others have found it out."""
+_SAME_WINDOW = 0.01
+
+
+class ResourceAccount:
+    """The account of one resource.
+
+    Args:
+        controller: The rate.
+        burst_s: Seconds of the rate that may be used at once.
+        first: Units that go at once while nothing is known.
+
+    `most` is the largest amount that may ever go, by the word of the user or of the server;
+    `used` what is taken lately. Neither is kept while there is no bucket.
+    """
+
+    __slots__ = (
+        *("_heard", "_mirror", "_refunds", "_returns", "_room"),
+        *("bucket", "controller", "most", "used", "window_s"),
+    )
+
+    def __init__(self, controller: RateController, burst_s: float, first: float) -> None:
+        self.controller = controller
+        self.window_s = MINUTE_S
+        self.bucket: Bucket | None = None
+        self.most = inf
+        self.used = Rates()
+        self._heard = False
+        self._mirror = Mirror()
+        self._refunds = Refunds()
+        self._returns = Returns()
+        self._room = Room(burst_s, first)
+
+    def apply(self, now_s: float) -> None:
+        """The controller's rate is another: the bucket follows."""
+        self._bound()
+        rate = self.controller.rate_per_s
+        if rate == inf:
+            return
+        if self._room.steps.step_s < inf:
+            rate *= SHARE
+        elif self._returns.watch.windowed:
+            rate = 0.0
+        capacity = self._capacity(rate)
+        if self.bucket is None:
+            self.bucket = Bucket(rate, capacity, now_s=now_s)
+            return
+        before = self.bucket.level(now_s)
+        self.bucket.set_rate(rate, capacity, now_s)
+        self._mirror.moved(self.bucket.level(now_s) - before)
+
+    def wait_s(self, amount: float, now_s: float) -> float:
+        """Seconds until `amount` is there; a size that is only believed keeps nothing out."""
+        bucket = self.bucket
+        if bucket is None:
+            return 0.0
+        return bucket.time_until(min(amount, bucket.capacity), now_s)
+
+    def _settle(self, reserved: float, used: float, now_s: float) -> None:
+        if self.bucket is not None and reserved != used:
+            self._passed(now_s)
+            self.bucket.settle(reserved, used, now_s)
+            self._returns.watch.taken(used - reserved, now_s)
+            if self._heard:
+                self._mirror.note(self.bucket.level(now_s), 0.0, now_s)
+
+    def _see(self, bucket: Bucket, there: float, now_s: float) -> None:
+        """What is there may go at once, so the bucket must be able to hold it."""
+        if there > self._room.seen:
+            self._room.seen = there
+            if self._capacity(self.controller.rate_per_s) > bucket.capacity:
+                self.apply(now_s)
+
+    def _limit(self) -> float:
+        """Units of a whole window."""
+        return (self.controller.limit_per_s or 0.0) * self.window_s
+
+    def _passed(self, now_s: float) -> None:
+        """What was expected back by now is back."""
+        if self.bucket is not None:
+            self._mirror.moved(self._returns.land(self.bucket, now_s))
+
+    def _follow(self, now_s: float, under_way: float = inf) -> None:
+        """In a window the account is what is left by all reports; it comes back at its end.
+
+        In one that slides something comes back all the time, so one report alone counts, and which
+        of the calls `under_way` it has counted is not known.
+        """
+        if self.bucket is None or not self._returns.watch.windowed:
+            return
+        if self.bucket.rate_per_s:
+            self.apply(now_s)
+        left = min(self._returns.watch.left(), self._limit())
+        if left < inf and not self._returns.watch.is_new:
+            if self._returns.watch.shape is Shape.SLIDING:
+                left = min(left, max(left - under_way, self.bucket.level(now_s)))
+            self._move(self.bucket, left, now_s)
+        self._expect(now_s)
+
+    def _expect(self, now_s: float) -> None:
+        assert self.bucket is not None  # noqa: S101 - who calls has looked
+        self._returns.expect(self.bucket, self._limit(), self.controller.mean, now_s)
+
+    def _move(self, bucket: Bucket, level: float, now_s: float) -> None:
+        before = bucket.level(now_s)
+        bucket.shift(level - before, now_s)
+        self._mirror.moved(bucket.level(now_s) - before)
+
+    def _take_window(self, window_s: float) -> None:
+        # Measured windows tremble; only a real difference is a new rate.
+        if abs(window_s - self.window_s) > _SAME_WINDOW * self.window_s:
+            self.window_s = window_s
+            self._bound()
+
+    def _bound(self) -> None:
+        controller, self.most = self.controller, inf
+        if controller.source in SAID and controller.limit_per_s is not None:
+            self.most = controller.limit_per_s * self.window_s
+
+    def _capacity(self, rate: float) -> float:
+        windowed = self._returns.watch.windowed
+        return self._room.capacity(self.controller, rate, self._limit(), self.window_s, windowed)
