@@ -69,6 +69,7 @@ def use(rm):
     rm.statistics()
 
 
+@pytest.mark.timeout(600)  # thousands of short runs, on a machine that may be loaded
 def test_the_core_may_be_entered_again_at_every_line():
     """A finaliser (or a signal's handler) may look and settle in the middle of anything.
 
@@ -153,6 +154,7 @@ def test_garbage_collected_inside_the_core():
     assert finalised_inside > 10
 
 
+@pytest.mark.timeout(600)  # thousands of short runs, on a machine that may be loaded
 def test_an_interrupt_at_any_line_of_a_call_loses_no_lane():
     """Ctrl-C may hit between any two lines of waiting, holding and leaving; the lane comes back.
 

@@ -227,12 +227,7 @@ class Recaller:
             query = replace(query, terms=asked_without(query, terms(stretch.said)))
         if not query.terms and self._meaning is None and stretch is None:
             return None
-
-        def carries(seq: int) -> bool:
-            there = 0 <= seq < end and seq not in skip
-            return there and state.entries[seq].role in _SAYING and not state.entries[seq].calls
-
-        asks = query.asks >= MOSTLY
+        carries, asks = _carrier(state, end, skip), query.asks >= MOSTLY
         most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
         with self._lock:
             index = self._index_of()
@@ -256,12 +251,7 @@ class Recaller:
             room_tokens //= 2  # the talk goes on about what is in view
         if anchor >= 0 and told_already(state, query, weights, found):
             return None
-        told = [
-            Told(one.key[0], one.hit.covered, one.text)
-            for one in found
-            if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
-        ]
-        later = Later(query, [*shown, *told], state.notes.later)
+        later = Later(query, [*shown, *_told(found)], state.notes.later)
         made = assembled(state, query, found, room_tokens, anchor, texts, top, later)
         if made is not None and short_tokens and made.tokens > short_tokens:
             short = assembled(state, query, found, short_tokens, anchor, texts, top, later)
@@ -346,6 +336,25 @@ class Recaller:
             ends = max(1, keep // 2)
             text = f"{whole[:ends]}\n[…]\n{whole[len(whole) - ends :]}"
         return text if keep or not whole else f"[{row.tokens} tokens; too long for {most}]"
+
+
+def _carrier(state: Session, end: int, skip: frozenset[int]) -> Callable[[int], bool]:
+    """Says whether a message before `end` says something itself and is not to be skipped."""
+
+    def carries(seq: int) -> bool:
+        there = 0 <= seq < end and seq not in skip
+        return there and state.entries[seq].role in _SAYING and not state.entries[seq].calls
+
+    return carries
+
+
+def _told(found: list[Found]) -> list[Told]:
+    """What was found and is offered as what somebody said."""
+    return [
+        Told(one.key[0], one.hit.covered, one.text)
+        for one in found
+        if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
+    ]
 
 
 def _weighed(query: Query, found: Sequence[Found]) -> list[Found]:
