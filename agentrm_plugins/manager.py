@@ -125,7 +125,7 @@ class AgentRM(FromSettings, Closing):
     ) -> None:
         self.config = configured(config, locals())
         self._host, self._fleet = join(self.config, coordination_of(coordination, namespace), clock)
-        self._host.journal = self._host.streams.journal = EventJournal()
+        self._host.streams.journal = EventJournal()
         self._core = Core(self._host)
         self._updating = threading.Lock()
         self._at_once, self._at_last = [], [flush_journal]

@@ -88,10 +88,9 @@ def manage_client(
         ConfigError: `client` or `rm` is none, or an argument has a bad value.
         ClosedError: The core is closed.
     """
-    _check(client, rm)
+    _check(client, rm, keep_sdk_retries)
     limits = wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s
     terms = Terms(agent, tenant, parse_priority(priority), group, *limits, hedge, adaptive)
-    _warn_of_retries(client, rm, keep_sdk_retries)
     managed: _Client = _manage(client, _management(rm, terms, retry, keep_sdk_retries))
     return managed
 
@@ -114,11 +113,12 @@ def _management(rm: AgentRM, terms: Terms, retry: Any, keep_sdk_retries: bool) -
     return _Management(rm, terms, policy, keep_sdk_retries)
 
 
-def _check(client: Any, rm: Any) -> None:
+def _check(client: Any, rm: Any, keep_sdk_retries: bool) -> None:
     if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
         way = "give an openai.OpenAI or openai.AsyncOpenAI client"
         raise ConfigError("client", type(client).__name__, way)
     check_core(rm)
+    _warn_of_retries(client, rm, keep_sdk_retries)
 
 
 class _Management:

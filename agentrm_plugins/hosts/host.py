@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug
 from agentrm_plugins.hosts.abandoned import Abandoned
-from agentrm_plugins.hosts.asides import NOTABLE, STARVED_S, Asked, News, Notes, Read
+from agentrm_plugins.hosts.asides import NOTABLE, STARVED_S, Asked, News, Read
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import Lease
@@ -71,7 +71,6 @@ class Host:
         self._numbers = itertools.count(1)
         self.closed = False
         self.streams = Streams(clock)
-        self.journal: Notes | None = None  # is told what an operator must know
         self._forked: list[Callable[[], None]] = []
         self.abandoned = Abandoned()
         self.tracer: Tracer | None = None
@@ -235,8 +234,6 @@ class Host:
                 lease = None if reference is None else reference()
                 if lease is not None:
                     lease.decide(effect)  # type: ignore[arg-type] # mypy does not follow `kind`
-                if effect.waited_s > STARVED_S and self.journal is not None:  # type: ignore[union-attr]
-                    self.journal.note(effect)
             elif kind is Refused:
                 self._refuse(effect)
             elif kind is Settled:
@@ -245,8 +242,8 @@ class Host:
                 self._reap(effect)
             elif kind is Suspected:
                 self._suspect(effect)
-            if kind in NOTABLE and self.journal is not None:
-                self.journal.note(effect)
+            if kind in NOTABLE or (kind is Granted and effect.waited_s > STARVED_S):  # type: ignore[union-attr]
+                self.streams.note(effect)
 
     def _refuse(self, effect: Effect) -> None:
         reference = self._leases.pop(effect.ticket, None)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.hosts.asides import Notes
     from agentrm_plugins.hosts.clock import Clock
+    from agentrm_plugins.types.effects import Effect
 
 __all__ = ["Streams"]
 
@@ -41,6 +42,11 @@ class Streams:
         stream.lost = None if self.journal is None else self.journal.lost
         self.open = (*self.open, stream)
         return stream
+
+    def note(self, effect: Effect) -> None:
+        """It is something that an operator may have to know of."""
+        if self.journal is not None:
+            self.journal.note(effect)
 
     def _unsubscribe(self, stream: EventStream) -> None:
         if stream in self.open:
