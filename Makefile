@@ -166,6 +166,7 @@ lock: $(STAMP) ## Choose new exact versions (needs the package index).
 	@$(BIN)/uv pip compile pyproject.toml requirements/providers.in \
 		--extra quickstart --upgrade $(LOCK_FLAGS) -o requirements/providers.txt
 	@$(BIN)/uv pip compile requirements/litellm.in --upgrade $(LOCK_FLAGS) -o requirements/litellm.txt
+	@$(BIN)/uv pip compile requirements/fleet.in --upgrade $(LOCK_FLAGS) -o requirements/fleet.txt
 
 clean: ## Remove what these targets made.
 	@rm -rf $(VENV) .venvs build dist htmlcov .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -47,7 +47,9 @@ PROBES = {
     "prometheus": "from agentrm_plugins import AgentRM\n"
     "from agentrm_plugins.telemetry import serve_metrics\n"
     "with AgentRM() as rm, serve_metrics(rm, port=0): print('hello')",
-    "otel": "import opentelemetry.trace; print('hello')",
+    "otel": "from agentrm_plugins import AgentRM\n"
+    "from agentrm_plugins.telemetry import instrument\n"
+    "with AgentRM() as rm, instrument(rm): print('hello')",
     "redis": "import redis; print('hello')",
     "top": "import textual; print('hello')",
     "quickstart": FIRST,

@@ -23,6 +23,7 @@ COLLECTOR = (
     "from agentrm_plugins import AgentRM\n"
     "from agentrm_plugins.telemetry import AgentRMCollector\nAgentRMCollector(AgentRM())"
 )
+INSTRUMENT = COLLECTOR.replace("AgentRMCollector", "instrument")
 CASSETTE = "from agentrm_plugins.testing.cassettes import cassette\nwith cassette('x.yaml'): pass"
 
 
@@ -73,6 +74,11 @@ CASSETTE = "from agentrm_plugins.testing.cassettes import cassette\nwith cassett
             ("prometheus_client",),
             COLLECTOR,
             "Prometheus need prometheus-client: pip install 'agentrm-plugins[prometheus]'",
+        ),
+        (
+            ("opentelemetry",),
+            INSTRUMENT,
+            "OpenTelemetry needs opentelemetry-api: pip install 'agentrm-plugins[otel]'",
         ),
         (
             ("langchain_openai",),

@@ -97,6 +97,7 @@ class _Management:
         self.rm = rm
         self.options = options
         self.found = 0
+        self.missed: list[str] = []
         self.rewriter = Rewriter(self._replaced, self._unreached)
         self._say = tell
 
@@ -105,6 +106,8 @@ class _Management:
         managed = self.rewriter.visit(runnable, type(runnable).__name__)
         if not self.found:
             way = "there is no chat model in it that could be reached; wrap_chat_model it first"
+            if self.missed:
+                way += ". It holds, out of reach: " + ", ".join(self.missed[:3])
             raise ConfigError("runnable", type(runnable).__name__, way)
         return managed
 
@@ -158,6 +161,7 @@ class _Management:
 
     def _unreached(self, path: str, model: object) -> None:
         kind = model if isinstance(model, type) else type(model)
+        self.missed.append(f"{kind.__name__} at {path}")
         line = (
             f"not managed: {kind.__name__} at {path}: wrap it with wrap_chat_model(model, "
             f"rm) where it is made"

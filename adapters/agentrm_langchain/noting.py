@@ -131,9 +131,10 @@ class NotedCalls(Delegate):
         if run_id is None:
             run_id = config["run_id"] = uuid7()
         metadata = {**(config.get("metadata") or {}), **(self.metadata or {})}
-        told = config.get("callbacks"), self.callbacks
+        # Instrumentations add a handler of theirs to every manager that is made.
+        told = config.get("callbacks"), self.callbacks, managers([]).handlers
         parent = getattr(told[0], "parent_run_id", None)
-        return config, Run(run_id, parent, metadata, False, told if told[0] or told[1] else None)
+        return config, Run(run_id, parent, metadata, False, told if any(told) else None)
 
     def _generate_with_cache(
         self, messages: Any, stop: Any = None, run_manager: Any = None, **kwargs: Any

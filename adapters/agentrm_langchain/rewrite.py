@@ -6,7 +6,8 @@ holds no chat model comes back as the very object that it was; nothing is change
 that functions share (a `nonlocal`, a list) stays shared.
 
 A user's own object (a node that is an object, the owner of a method) is not copied: a stand-in
-shares its attributes. Objects of other libraries, and those without a `__dict__`, are told instead.
+shares its attributes; one that is frozen is copied, for it has no state to share. Objects of other
+libraries, and those without a `__dict__`, are told instead, as is what a cached function makes.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import copy
 import dis
 import functools
 import sys
+from collections import deque
 from collections.abc import Callable
-from types import CellType, FunctionType, MethodType
+from types import CellType, FunctionType, MappingProxyType, MethodType, SimpleNamespace
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -36,6 +38,7 @@ _OBJECTS = 1_000
 _LIBRARIES = ("langchain", "langgraph", "langsmith", "openai", "anthropic", "pydantic", "agentrm_")
 _OURS = ("langchain.agents.middleware.types", "AgentMiddleware")
 _TASK = ("langgraph.func", "_TaskFunction")
+_HOLDERS = (dict, list, tuple, set, deque, MappingProxyType)
 
 
 def _is_of(node: object, kind: tuple[str, str]) -> bool:
@@ -96,17 +99,17 @@ class Rewriter:
         replaced = self._replace(node, path)
         if replaced is not None:
             return replaced
-        if isinstance(node, FunctionType):
-            return self._function(node, path, depth)
-        if isinstance(node, functools.partial):
-            return self._partial(node, path, depth)
-        if isinstance(node, MethodType):
-            return self._method(node, path, depth)
-        if isinstance(node, dict | list | tuple | set) and len(node) <= _ITEMS:
+        if isinstance(node, FunctionType | functools.partial | MethodType) or _is_cached(node):
+            return self._callable(node, path, depth)
+        if isinstance(node, _HOLDERS) and len(node) <= _ITEMS:
             return self._collection(node, path, depth)
+        if type(node) is SimpleNamespace:
+            parts = self.visit(vars(node), path, depth)
+            return node if parts is vars(node) else SimpleNamespace(**parts)
         if isinstance(node, Runnable) and isinstance(node, BaseModel):
             return self._model(node, path, depth)
-        if isinstance(node, Runnable) or _is_of(node, _OURS) or _is_of(node, _TASK):
+        frozen = _is_frozen(node) and is_users_module(type(node).__module__, _LIBRARIES)
+        if isinstance(node, Runnable) or frozen or _is_of(node, _OURS) or _is_of(node, _TASK):
             return self._object(node, path, depth)
         if is_users_own(node, _LIBRARIES) and self._own < _OBJECTS:
             self._own += 1
@@ -129,15 +132,15 @@ class Rewriter:
         return made
 
     def _object(self, node: Any, path: str, depth: int) -> Any:
-        parts = getattr(node, "__dict__", {})
+        parts = _parts_of(node)
         own = {name: value for name, value in parts.items() if _bound_to(value) is node}
         changes = self._changes({k: v for k, v in parts.items() if k not in own}, path, depth)
         if not changes:
             return node
         made = copy.copy(node)
-        made.__dict__.update(changes)
-        for name, value in own.items():
-            made.__dict__[name] = _bound_anew(value, made)
+        changes.update({name: _bound_anew(value, made) for name, value in own.items()})
+        for name, value in changes.items():
+            object.__setattr__(made, name, value)
         return made
 
     def _users_own(self, node: Any, path: str, depth: int) -> Any:
@@ -160,6 +163,17 @@ class Rewriter:
         return changes
 
     # -- functions --------------------------------------------------------------------------
+
+    def _callable(self, node: Any, path: str, depth: int) -> Any:
+        if isinstance(node, FunctionType):
+            return self._function(node, path, depth)
+        if isinstance(node, functools.partial):
+            return self._partial(node, path, depth)
+        if isinstance(node, MethodType):
+            return self._method(node, path, depth)
+        function = self.visit(node.__wrapped__, path, depth)
+        anew = functools.lru_cache(**node.cache_parameters())
+        return node if function is node.__wrapped__ else anew(function)
 
     def _function(self, fn: FunctionType, path: str, depth: int) -> Any:
         path = f"{path}:{fn.__name__}"
@@ -202,9 +216,7 @@ class Rewriter:
             value = fn.__globals__.get(name)
             if isinstance(value, type):
                 self._class(value, f"{path}.{name}")
-            elif isinstance(value, Runnable | dict | list | tuple) or is_users_own(
-                value, _LIBRARIES
-            ):
+            elif _may_hold(value):
                 new = self.visit(value, f"{path}.{name}", depth)
                 if new is not value:
                     found[name] = new
@@ -234,6 +246,8 @@ class Rewriter:
         return made
 
     def _method(self, node: MethodType, path: str, depth: int) -> Any:
+        if isinstance(node.__self__, type):
+            self._class(node.__self__, path)
         owner = self.visit(node.__self__, path, depth)
         func = self.visit(node.__func__, path, depth)
         if owner is node.__self__ and func is node.__func__:
@@ -252,20 +266,55 @@ class Rewriter:
             made = copy.copy(node)  # an ordered one, a default one
             made.update(new)
             return made
-        if type(node) not in {list, tuple, set}:
+        if isinstance(node, MappingProxyType):
+            mapping = dict(node)
+            changed = self.visit(mapping, path, depth)
+            return node if changed is mapping else MappingProxyType(changed)
+        make = getattr(type(node), "_make", None)  # a named tuple's
+        if type(node) not in {list, tuple, set, deque} and make is None:
             return node
         old = list(node)
         items = [self.visit(item, f"{path}[{at}]", depth) for at, item in enumerate(old)]
-        same = all(one is other for one, other in zip(items, old, strict=True))
-        return node if same else type(node)(items)
+        if all(one is other for one, other in zip(items, old, strict=True)):
+            return node
+        if isinstance(node, deque):
+            return deque(items, node.maxlen)
+        return make(items) if make is not None else type(node)(items)
 
     def _look(self, node: object, path: str) -> None:
         """Tell of chat models among the attributes of an object that is not ours to copy."""
-        parts = dict(getattr(node, "__dict__", {}))
-        parts.update({name: getattr(node, name, None) for name in slots_of(type(node))})
-        for name, value in parts.items():
+        for name, value in _parts_of(node).items():
             if isinstance(value, BaseChatModel):
                 self._tell(f"{path}.{name}", value)
+
+
+def _parts_of(node: object) -> dict[str, Any]:
+    """The attributes of an object, those in slots as well."""
+    parts = dict(getattr(node, "__dict__", {}))
+    parts.update({n: getattr(node, n) for n in slots_of(type(node)) if hasattr(node, n)})
+    return parts
+
+
+def _is_cached(node: object) -> bool:
+    return hasattr(node, "cache_parameters") and isinstance(
+        getattr(node, "__wrapped__", None), FunctionType
+    )
+
+
+def _is_frozen(node: object) -> bool:
+    params = getattr(type(node), "__dataclass_params__", None)
+    return bool(getattr(params, "frozen", False))
+
+
+def _may_hold(value: object) -> bool:
+    """Whether a global of a user's module is one that is looked into."""
+    kinds = (Runnable, dict, list, tuple, deque, MappingProxyType, SimpleNamespace)
+    return (
+        isinstance(value, kinds)
+        or _is_cached(value)
+        or _is_frozen(value)
+        or is_users_own(value, _LIBRARIES)
+    )
 
 
 def _bound_to(value: Any) -> Any:

@@ -2,15 +2,20 @@
 
 LangSmith, Langfuse and every other tracer that is a sync callback handler sees it; a call that goes
 at once has none. Handlers that are coroutines are left out: the wait is told from sync code.
+
+Who follows a call further (`agentrm_plugins.telemetry.instrument`) finds here where the model's own
+run is told of: the span that a tracer keeps for it (OpenInference's `get_span`), or the events of
+the run itself, which LangSmith shows.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import AsyncCallbackHandler, CallbackManager
+from langchain_core.tracers.base import BaseTracer
 
 from agentrm_plugins import CallRefused
 from agentrm_plugins.integration import QUEUED, restore
@@ -47,7 +52,7 @@ _NOBODY = nullcontext()
 
 @contextmanager
 def _telling(handlers: list[Any], run_id: Any) -> Iterator[None]:
-    token = QUEUED.set(partial(_begin, handlers, run_id))
+    token = QUEUED.set(_Told(handlers, run_id))
     try:
         yield
     finally:
@@ -59,16 +64,63 @@ def _listens(handler: Any) -> bool:
     return not ours and not isinstance(handler, AsyncCallbackHandler) and not handler.ignore_chain
 
 
-def _begin(handlers: list[Any], run_id: Any, told: dict[str, str]) -> Callable[[float, str], None]:
-    manager = CallbackManager(
-        handlers=handlers, parent_run_id=run_id, tags=["agentrm"], metadata=told
-    )
-    run = manager.on_chain_start(None, told, name=_RUN)
+class _Told:
+    """A model's run, for whoever tells of its waits, and of what else happens to it."""
 
-    def end(waited_s: float, refused_for: str) -> None:
-        if refused_for:
-            run.on_chain_error(CallRefused(f"the call was not run: {refused_for}"))
-        else:
-            run.on_chain_end({"waited_s": waited_s})
+    __slots__ = ("_handlers", "_run_id")
 
-    return end
+    def __init__(self, handlers: list[Any], run_id: Any) -> None:
+        self._handlers = handlers
+        self._run_id = run_id
+
+    def __call__(self, told: dict[str, str]) -> Callable[[float, str], None]:
+        """A wait begins; gives what to call at its end."""
+        manager = CallbackManager(
+            handlers=self._handlers, parent_run_id=self._run_id, tags=["agentrm"], metadata=told
+        )
+        run = manager.on_chain_start(None, told, name=_RUN)
+
+        def end(waited_s: float, refused_for: str) -> None:
+            if refused_for:
+                run.on_chain_error(CallRefused(f"the call was not run: {refused_for}"))
+            else:
+                run.on_chain_end({"waited_s": waited_s})
+
+        return end
+
+    def span(self) -> Any:
+        """The span that a tracer keeps for the run, if one does."""
+        found = (_span_of(handler, self._run_id) for handler in self._handlers)
+        return next((span for span in found if span is not None), None)
+
+    def is_recording(self) -> bool:
+        """Whether there is a run that takes events."""
+        return bool(self._runs())
+
+    def add_event(self, name: str, attributes: dict[str, Any], at_ns: int) -> None:
+        """Something happened to the call: the run's own event, in the form of LangSmith."""
+        at = datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat()
+        for run in self._runs():
+            run.add_event({"name": name, "time": at, "kwargs": attributes})
+
+    def _runs(self) -> list[Any]:
+        key, runs = str(self._run_id), []
+        for handler in self._handlers:
+            if isinstance(handler, BaseTracer) and getattr(handler, "get_span", None) is None:
+                run = handler.run_map.get(key)
+                if run is not None:
+                    runs.append(run)
+        return runs
+
+
+def _span_of(handler: Any, run_id: Any) -> Any:
+    """The span of OpenTelemetry that a handler keeps for a run, if it does.
+
+    OpenInference's tells it. Langfuse's makes it the current one in sync code; in async code, where
+    that happens in another thread's context, it is found only where the handler keeps it.
+    """
+    find = getattr(handler, "get_span", None)
+    if find is not None:
+        return find(run_id)
+    kept = getattr(handler, "_runs", None)
+    return getattr(kept.get(run_id), "_otel_span", None) if isinstance(kept, dict) else None

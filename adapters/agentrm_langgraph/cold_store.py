@@ -1,13 +1,14 @@
 """The cold tier on any LangGraph store: in memory, SQLite, Postgres, Redis.
 
 One session is a namespace ``(*root, tenant, session)``; below it stand "rows", "passages",
-"vectors", "aside", "state", "owners" and "head".
+"vectors", "aside", "state", "claims", "owners" and "head".
 
 A session has one owner at a time, as in the other stores. `BaseStore` has no compare-and-set, so
-each owner has an item of its own below "owners", of which the highest counts; a claim is read back,
-and each write of an owner is preceded and followed by a look at them. What an earlier owner writes
-in between harms nothing: a row's name holds its writer's, the highest counts, and what was not
-confirmed is written again. Who succeeds a living owner waits `SETTLE_S` for its last batch.
+each owner has an item of its own below "owners", of which the highest counts; of several that
+claim at one moment one goes on (`contest`); a claim is read back, and each write of an owner is
+preceded and followed by a look at them. What an earlier owner writes in between harms nothing: a
+row's name holds its writer's, the highest counts, and what was not confirmed is written again. Who
+succeeds a living owner waits `SETTLE_S` for its last batch.
 
 `BaseStore` has no full-text search. Each session that is in use has an index in memory (places,
 digests and terms, no texts), which ranks as the other stores do. It is read from the store once,
@@ -27,6 +28,7 @@ from dataclasses import asdict, replace
 
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchOp
 
+from agentrm_langgraph.contest import contest
 from agentrm_langgraph.index import Index, loaded, signed, token_of
 from agentrm_langgraph.items import Items
 from agentrm_plugins import (
@@ -50,6 +52,7 @@ from agentrm_plugins.integration import (
 __all__ = ["LangGraphColdStore"]
 
 _PAGE = 1_000
+_KINDS = ("passages", "vectors", "rows", "aside", "state", "claims", "owners")
 SETTLE_S = 0.05
 """Guessed: several round trips to a database in the same network."""
 
@@ -177,19 +180,30 @@ class LangGraphColdStore:
         with self._lock:
             before = self.owned(key)
             has = taken_over(key, before, (owner, lease_s, seen), self._clock())
-            gone = [
-                self._items.put(key, "owners", item.key, None)
-                for item in self._items.all(key, "owners")
-                if token_of(item.key) < before.token
-            ]
-            self._items.do([*gone, self._lease(key, has)])
-            now = self.owned(key)
-            if (now.owner, now.token) != (has.owner, has.token):
-                raise SessionBusy(key.session, now.owner, max(0.0, now.until_s - self._clock()))
+            if before.owner == owner:
+                self._enthrone(key, before, has)
+                return before
+            with contest(self._items, key, signed(has.token, owner), owner):
+                now = self.owned(key)
+                written_to = seen is not None and now.version != before.version
+                if written_to or (now.owner, now.token) != (before.owner, before.token):
+                    raise SessionBusy(key.session, now.owner, max(0.0, now.until_s - self._clock()))
+                self._enthrone(key, before, has)
         if before.owner not in {"", owner} and before.until_s:
             time.sleep(SETTLE_S)
             before = replace(before, version=self.owned(key).version)
         return before
+
+    def _enthrone(self, key: SessionKey, before: Owned, has: Owned) -> None:
+        gone = [
+            self._items.put(key, "owners", item.key, None)
+            for item in self._items.all(key, "owners")
+            if token_of(item.key) < before.token
+        ]
+        self._items.do([*gone, self._lease(key, has)])
+        now = self.owned(key)
+        if (now.owner, now.token) != (has.owner, has.token):
+            raise SessionBusy(key.session, now.owner, max(0.0, now.until_s - self._clock()))
 
     def _lease(self, key: SessionKey, has: Owned) -> PutOp:
         value = {"owner": has.owner, "token": has.token, "until_s": has.until_s}
@@ -301,7 +315,7 @@ class LangGraphColdStore:
         """Delete a session for good."""
         with self._lock:
             self._indexes.pop(SessionKey(*key), None)
-            for kind in ("passages", "vectors", "rows", "aside", "state", "owners", "head"):
+            for kind in (*_KINDS, "head"):
                 ops = [
                     self._items.put(key, kind, item.key, None)
                     for item in self._items.all(key, kind)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins import AgentRM, Lease
 
-__all__ = ["attempt", "attempt_async"]
+__all__ = ["attempt", "attempt_async", "stream_of"]
 
 
 def attempt(rm: AgentRM, lease: Lease, send: Callable[[], Any]) -> Any:
@@ -60,7 +60,7 @@ async def attempt_async(rm: AgentRM, lease: Lease, send: Callable[[], Awaitable[
 
 def _sent(one: Attempt, send: Callable[[], Any]) -> Any:
     answer = checked(send())
-    stream = _stream_of(answer)
+    stream = stream_of(answer)
     if stream is not None:
         pieces = Watched(stream._iterator, one)
         chunks = Chunks(one, lambda: pieces, _READING, worker=False)
@@ -76,7 +76,7 @@ def _sent(one: Attempt, send: Callable[[], Any]) -> Any:
 
 async def _sent_async(one: Attempt, send: Callable[[], Awaitable[Any]]) -> Any:
     answer = checked(await send())
-    stream = _stream_of(answer)
+    stream = stream_of(answer)
     if stream is not None:
         pieces = WatchedAsync(stream._iterator, one)
         chunks = AsyncChunks(one, lambda: pieces, _READING)
@@ -102,7 +102,7 @@ def _tally(lease: Lease) -> Tally:
 _READING = Reading(_tally, text_of, empty=UnreadableAnswer)
 
 
-def _stream_of(answer: Any) -> Any:
+def stream_of(answer: Any) -> Any:
     """The SDK's stream in an answer, if it is one that the SDK itself reads."""
     if isinstance(answer, LegacyAPIResponse) and answer._stream:
         answer = answer.parse()  # the caller's own `parse` gives this very stream again
@@ -111,7 +111,7 @@ def _stream_of(answer: Any) -> Any:
 
 def _settle(lease: Lease, answer: Any) -> None:
     """The call went well; what the caller reads himself is over when it has been read or closed."""
-    if _stream_of(answer) is not None:
+    if stream_of(answer) is not None:
         return
     response = getattr(answer, "http_response", None)
     if response is None:

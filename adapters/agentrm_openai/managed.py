@@ -22,6 +22,7 @@ from agentrm_openai.attempts import attempt, attempt_async
 from agentrm_openai.clients import observed_twin
 from agentrm_openai.failed_answer import FailedAnswer
 from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
+from agentrm_openai.restarts import may_restart, restarting, restarting_async
 from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
 from agentrm_plugins.integration import (
     check_core,
@@ -59,80 +60,96 @@ def manage_client(
     total_timeout_s: float | None = None,
     hedge: bool = True,
     adaptive: bool | None = None,
+    on_stall: Literal["error", "restart"] = "error",
 ) -> _Client:
     """The same client to everybody, but every question to a model passes the core.
 
-    Managed are chat completions, responses, embeddings and text completions, in all their forms.
+    That are chat completions, responses, embeddings and text completions, in all their forms.
 
     Args:
         client: An `openai.OpenAI` or `AsyncOpenAI`, Azure's too. It is not changed.
         rm: The core.
-        agent: For whom its calls are made; else `AgentRM.identity`, the managed call around it,
-            "main". For one call: ``extra_headers={"x-agentrm-agent": ..}``, which is not sent.
+        agent: For whom its calls are made, else `AgentRM.identity`; for one call the header
+            "x-agentrm-agent" (``extra_headers=``), which is not sent.
         tenant: Who pays for them; for one call "x-agentrm-tenant".
         priority: "interactive", "batch" or "background"; for one call "x-agentrm-priority".
         group: The group of lanes.
         retry: Which failures go again; None: none. A stream only before its first words.
-        keep_sdk_retries: Whether the SDK may retry calls by itself too, holding the lane. Requests
-            that ask no model keep its retries anyway; `with_options(max_retries=)` bounds ours.
+        keep_sdk_retries: Whether the SDK may retry too; `with_options(max_retries=)` bounds ours.
         wait_timeout_s: Seconds that a call may wait for a lane; None: the core's; as below.
-        first_token_timeout_s: Seconds of silence before the first piece or the answer; None: the
-            client's own `timeout`, if one was set.
+        first_token_timeout_s: Seconds before the first piece or the answer; None: the client's own.
         silence_timeout_s: Seconds of silence between two pieces.
         total_timeout_s: Seconds for which a call may run.
-        hedge: Whether a second request may be sent when a call is late. It never is for what does
-            more at the provider than answer: stored or background Responses, tools that it runs.
+        hedge: Whether a late call may be sent twice. Stored Responses and the like never are.
         adaptive: Whether what is learnt of the endpoint may make a call late.
+        on_stall: "restart": a stream that breaks off after its first words begins anew, behind a
+            piece with ``agentrm_restart=True``; what came before it is void. Not in SDK helpers.
 
     Raises:
         ConfigError: `client` or `rm` is none, or an argument has a bad value.
         ClosedError: The core is closed.
     """
-    _check(client, rm, keep_sdk_retries)
+    _check(client)
     limits = wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s
     terms = Terms(agent, tenant, parse_priority(priority), group, *limits, hedge, adaptive)
-    managed: _Client = _manage(client, _management(rm, terms, retry, keep_sdk_retries))
-    return managed
+    management = _management(rm, terms, retry, keep_sdk_retries, on_stall)
+    return _manage(client, management.telling(client))  # type: ignore[no-any-return]
 
 
-def _warn_of_retries(client: Any, rm: AgentRM, kept: bool) -> None:
-    if kept and client.max_retries:
-        core_of(rm).warned.once(
-            "sdk retries",
-            f"the OpenAI client goes on to retry by itself (max_retries={client.max_retries}): it "
-            "hides refusals from the core, and both multiply. Leave keep_sdk_retries out",
-            stacklevel=6,
-            strict=True,
-        )
-
-
-def _management(rm: AgentRM, terms: Terms, retry: Any, keep_sdk_retries: bool) -> _Management:
-    prepare("")  # of the usual encoding: which models will be asked nobody knows yet
-    check(rm, terms)
-    policy = retry_policy(retry, core_of(rm).retry)
-    return _Management(rm, terms, policy, keep_sdk_retries)
-
-
-def _check(client: Any, rm: Any, keep_sdk_retries: bool) -> None:
+def _check(client: Any) -> None:
     if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
         way = "give an openai.OpenAI or openai.AsyncOpenAI client"
         raise ConfigError("client", type(client).__name__, way)
+
+
+def _management(
+    rm: AgentRM, terms: Terms, retry: Any, keep_sdk_retries: bool, on_stall: str
+) -> _Management:
     check_core(rm)
-    _warn_of_retries(client, rm, keep_sdk_retries)
+    if on_stall not in {"error", "restart"}:
+        raise ConfigError("on_stall", on_stall, 'give "error" or "restart"')
+    prepare("")  # of the usual encoding: which models will be asked nobody knows yet
+    check(rm, terms)
+    policy = retry_policy(retry, core_of(rm).retry)
+    return _Management(rm, terms, policy, keep_sdk_retries, on_stall == "restart")
 
 
 class _Management:
     """How one client is managed."""
 
-    __slots__ = ("keep_sdk_retries", "policy", "rm", "terms")
+    __slots__ = ("keep_sdk_retries", "policy", "restart", "rm", "terms")
 
     def __init__(
-        self, rm: AgentRM, terms: Terms, policy: RetryPolicy | None, keep_sdk_retries: bool
+        self,
+        rm: AgentRM,
+        terms: Terms,
+        policy: RetryPolicy | None,
+        keep_sdk_retries: bool,
+        restart: bool,
     ) -> None:
         self.rm = rm
         self.terms = terms
         self.policy = policy
         self.keep_sdk_retries = keep_sdk_retries
+        self.restart = restart
+
+    def restarts(self, options: Any) -> Any:
+        """Whether this request's stream may begin anew; None if nobody asked for that."""
+        if not self.restart or not may_restart(options.headers or None):
+            return None
+        return core_of(self.rm).restarts(self.policy)
+
+    def telling(self, client: Any) -> _Management:
+        """The same, after it was said that the client goes on to retry by itself, if it does."""
+        if self.keep_sdk_retries and client.max_retries:
+            core_of(self.rm).warned.once(
+                "sdk retries",
+                f"the OpenAI client goes on to retry by itself (max_retries={client.max_retries}): "
+                "it hides refusals from the core, and both multiply. Leave keep_sdk_retries out",
+                stacklevel=6,
+                strict=True,
+            )
+        return self
 
     def bounded(self, max_retries: int) -> _Management:
         """The same, with at most so many retries: what `with_options` says holds for ours too."""
@@ -140,7 +157,7 @@ class _Management:
         if policy is not None:
             stop = stop_any(policy.stop, stop_after_attempt(max_retries + 1))
             policy = replace(policy, stop=stop)
-        return _Management(self.rm, self.terms, policy, self.keep_sdk_retries)
+        return _Management(self.rm, self.terms, policy, self.keep_sdk_retries, self.restart)
 
     def declare(self, client: Any, options: Any, stream: bool) -> tuple[Call | None, Any]:
         """The call that a request is (None: it needs no lane), and the request as it is sent.
@@ -227,10 +244,14 @@ class _ManagedSync(_Managed):
         def make(lease: Lease) -> Any:
             return attempt(management.rm, lease, send)
 
-        try:
-            return core_of(management.rm).call(call, make, retry=management.policy)
-        except FailedAnswer as failed:
-            return failed.answer
+        def ask() -> Any:
+            try:
+                return core_of(management.rm).call(call, make, retry=management.policy)
+            except FailedAnswer as failed:
+                return failed.answer
+
+        restarts = management.restarts(options)
+        return ask() if restarts is None else restarting(ask(), ask, restarts)
 
 
 class _ManagedAsync(_Managed):
@@ -248,7 +269,11 @@ class _ManagedAsync(_Managed):
         async def make(lease: Lease) -> Any:
             return await attempt_async(management.rm, lease, send)
 
-        try:
-            return await core_of(management.rm).call_async(call, make, retry=management.policy)
-        except FailedAnswer as failed:
-            return failed.answer
+        async def ask() -> Any:
+            try:
+                return await core_of(management.rm).call_async(call, make, retry=management.policy)
+            except FailedAnswer as failed:
+                return failed.answer
+
+        restarts = management.restarts(options)
+        return await (ask() if restarts is None else restarting_async(await ask(), ask, restarts))

@@ -340,18 +340,21 @@ def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
 
 def _listen(reference: weakref.ref[Exchanger], bell: Bell) -> None:
     """Wait to be woken. It holds no core while it waits, or none would ever be collected."""
-    pause = Bell()
+    pause, link = Bell(), None
     while True:
         own = reference()
         where = None if own is None else own.listens()
         del own
         if where is None:
-            return
+            break
+        link, name = where
         try:
-            if where[0].woken(where[1], _WAKE_S):
+            if link.woken(name, _WAKE_S):
                 bell.ring()
         except Unreachable:
             pause.wait(_RETRY_S)
+    if link is not None:
+        link.close_waker()
 
 
 def _at_exit(reference: weakref.ref[Exchanger]) -> None:

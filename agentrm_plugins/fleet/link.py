@@ -30,6 +30,7 @@ _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _PARTS = ("s", "m", "x", "h", "n", "o", "e", "r")
 _SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
 _OLDEST = (6, 0)
+_LONGEST_S = 5.0  # guessed: a server that is silent for so long does not answer any more
 _COMMANDS = (
     "+eval +evalsha +blpop +lpush +exists +pexpire +time +hget +hset +hmget +hdel +hlen +hexists "
     "+zadd +zrem +zrange +zrangebyscore +zcard +zrank"
@@ -51,7 +52,7 @@ class Link:
     """
 
     def __init__(self, coordination: Coordination) -> None:
-        self._timeout_s = max(0.25, coordination.lease_s / 5)
+        self._timeout_s = min(max(0.25, coordination.lease_s / 5), _LONGEST_S)
         self.namespace = coordination.namespace
         self.shown = _shown(coordination.server)
         self._server = coordination.server
@@ -208,12 +209,25 @@ class Link:
             raise Unreachable(str(error)) from None
 
     def close(self) -> None:
-        """Close the connections."""
-        for client in (self._client, self._waker):
-            try:
-                client.close()
-            except Exception:  # noqa: BLE001 - they are given up anyway
-                _LOG.debug("a connection to the fleet's server did not close", exc_info=True)
+        """Close the connection for exchanges; a client of the user's is left to the user."""
+        if self._client is not self._server:
+            _close(self._client)
+
+    def close_waker(self) -> None:
+        """Close the connection that waits.
+
+        Only whoever waits may: a socket that is closed under a thread may be somebody else's by the
+        time that the thread looks at it, and then it waits there.
+        """
+        if self._waker is not self._server:
+            _close(self._waker)
+
+
+def _close(client: Any) -> None:
+    try:
+        client.close()
+    except Exception:  # noqa: BLE001 - it is given up anyway
+        _LOG.debug("a connection to the fleet's server did not close", exc_info=True)
 
 
 def _library() -> Any:

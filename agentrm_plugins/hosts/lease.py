@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.errors import CallReaped
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.judgement import Judgement
+    from agentrm_plugins.hosts.tracing import Traced
     from agentrm_plugins.policy.endpoint.tables import Tables
     from agentrm_plugins.types.calls import Call, Usage
 
@@ -40,6 +41,7 @@ class Lease:
         granted: Whether it has its lane, or had it.
         reaped: Whether the call lost its lane for want of progress.
         suspected: Whether the call is late, by what was learnt.
+        traced: Who tells the user's span of it, while a tracer looks on; else None.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Lease:
         "reaped",
         "suspected",
         "ticket",
+        "traced",
         "waited_s",
         "wake",
     )
@@ -80,6 +83,7 @@ class Lease:
         self.heir: Lease | None = None
         self.loop: object = None
         self.suspected = False
+        self.traced: Traced | None = None
 
     def __repr__(self) -> str:
         state = "waiting" if self._outcome is None else "ended" if self._ended else "running"
@@ -143,6 +147,8 @@ class Lease:
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
             self._ended = True
             self._callbacks = self._on_suspect = None
+            if self.traced is not None:
+                self.traced.tell()
 
     def requeue(self, judged: Judgement, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
@@ -175,10 +181,14 @@ class Lease:
             self._ended = True  # after it: a Ctrl-C in between must not lose the lane
             # Whoever would have been called holds us: that is a circle.
             self._callbacks = self._on_suspect = None
+            if self.traced is not None:
+                self.traced.tell()
 
     def raise_if_reaped(self) -> None:
         """Raise `CallReaped` if the call lost its lane."""
         if self._reaped is not None:
+            if self.traced is not None:
+                self.traced.tell()
             raise reaped_error(self._reaped, self.call)
 
     def on_reap(self, callback: Callable[[CallReaped], None]) -> None:
@@ -251,6 +261,8 @@ class Lease:
         if outcome.__class__ is Granted:
             return self
         self._ended = True
+        if self.traced is not None:
+            self.traced.tell()
         if isinstance(outcome, Refused):
             raise refusal(outcome, self.call)
         assert isinstance(outcome, BaseException)  # noqa: S101 - decided, and nothing else is left
@@ -270,6 +282,8 @@ class Lease:
         if not self._ended:
             self._host.feed(Withdraw(self.ticket, cause))
             self._ended = True
+            if self.traced is not None:
+                self.traced.tell()
 
     # -- for the host -----------------------------------------------------------------------
 

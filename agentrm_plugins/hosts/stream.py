@@ -55,11 +55,12 @@ class EventStream:
         """At most so many of the oldest events, without their Unix time: cheaper than `drain`."""
         events = self._events
         taken: list[Effect] = []
-        while events and len(taken) < most:
-            try:
-                taken.append(events.popleft())
-            except IndexError:  # another reader took the last
-                break
+        add, first = taken.append, events.popleft
+        try:
+            for _ in range(min(most, len(events))):
+                add(first())
+        except IndexError:  # another reader took the last
+            return taken
         return taken
 
     def __iter__(self) -> Iterator[Effect]:

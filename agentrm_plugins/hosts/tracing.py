@@ -20,11 +20,21 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.identity import QueueEnd
 
-__all__ = ["GRACE_S", "SPAN", "TracedWait", "Tracer", "about", "is_traced"]
+__all__ = ["GRACE_S", "SPAN", "Traced", "TracedWait", "Tracer", "about", "is_traced"]
 
 SPAN = "agentrm.queue"
 GRACE_S = 0.05
 """Guessed: less is noise beside a model's seconds."""
+
+
+class Traced(Protocol):
+    """One call whose user has a span; none of this fails."""
+
+    def tell(self) -> None:
+        """Tell the span what has happened since the last time. Called where the call is made."""
+
+    def wait(self, told: dict[str, str]) -> QueueEnd | None:
+        """Begin a span for the wait; gives what to call at its end."""
 
 
 class Tracer(Protocol):
@@ -62,10 +72,15 @@ class TracedWait:
 
     def begin(self) -> None:
         """It goes on for longer than `GRACE_S`: tell whoever traces."""
-        begin = QUEUED.get()
+        begin, traced = QUEUED.get(), self._lease.traced
         with suppress(Exception):
             told = about(self._lease.call)
-            self._end = begin(told) if begin is not None else _otel_span(told)
+            if begin is not None:
+                self._end = begin(told)
+            elif traced is not None:
+                self._end = traced.wait(told)
+            else:
+                self._end = _otel_span(told)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         end = self._end

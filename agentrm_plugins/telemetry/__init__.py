@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentrm_plugins.telemetry.client import Monitor, MonitorClient, connect, monitors
+    from agentrm_plugins.telemetry.otel import Instrumentation, instrument
     from agentrm_plugins.telemetry.page import LivePage, asgi_app, report_html, write_report
     from agentrm_plugins.telemetry.prometheus import (
         AgentRMCollector,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AgentRMCollector",
+    "Instrumentation",
     "LivePage",
     "MetricsServer",
     "Monitor",
@@ -31,6 +33,7 @@ __all__ = [
     "Story",
     "asgi_app",
     "connect",
+    "instrument",
     "monitors",
     "read_events",
     "report_html",
@@ -41,6 +44,7 @@ __all__ = [
 
 _WHERE = {
     "AgentRMCollector": "prometheus",
+    "Instrumentation": "otel",
     "LivePage": "page",
     "MetricsServer": "prometheus",
     "Monitor": "client",
@@ -51,6 +55,7 @@ _WHERE = {
     "Story": "story",
     "asgi_app": "page",
     "connect": "client",
+    "instrument": "otel",
     "monitors": "client",
     "read_events": "reading",
     "report_html": "page",

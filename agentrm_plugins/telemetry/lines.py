@@ -30,6 +30,7 @@ SCHEMA = "agentrm.events"
 VERSION = 1
 _LONGEST = 200
 _CACHED = 20_000
+_OUTCOMES = {outcome: str(outcome.value) for outcome in Outcome}  # an enum is slow to write
 _USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens")
 
 
@@ -44,6 +45,7 @@ class Encoder:
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._places: dict[tuple[Any, ...], str] = {}
+        self._when, self._moment = (0.0, 0.0), '"at_s":0.0,"wall_s":0.000000'
         self._quick: dict[type, Callable[[Any, float], str]] = {
             Submitted: self._submitted,
             Granted: self._granted,
@@ -89,10 +91,14 @@ class Encoder:
         return found
 
     def _head(self, kind: str, event: Any, offset_s: float) -> str:
-        at_s = event.at_s
+        at_s, cause = event.at_s, event.cause
+        when = at_s, offset_s
+        if when != self._when:  # a call that goes at once is submitted and granted in one moment
+            self._when = when
+            self._moment = f'"at_s":{at_s!r},"wall_s":{at_s + offset_s:.6f}'
         return (
-            f'{{"kind":"{kind}","at_s":{at_s!r},"wall_s":{at_s + offset_s:.6f},'
-            f'"ticket":{event.ticket},"cause":{self._text(event.cause)},{self._place(event)}'
+            f'{{"kind":"{kind}",{self._moment},"ticket":{event.ticket},'
+            f'"cause":{self._names.get(cause) or self._text(cause)},{self._place(event)}'
         )
 
     def _submitted(self, event: Submitted, offset_s: float) -> str:
@@ -118,15 +124,27 @@ class Encoder:
     def _settled(self, event: Settled, offset_s: float) -> str:
         usage, more = event.usage, ""
         if usage is not None:
-            more = f',"usage":{json.dumps(_usage(usage), separators=(",", ":"))}'
+            more = f',"usage":{_usage_text(usage)}'
         if event.cost:
             more += f',"cost":{event.cost!r}'
         if event.status is not None:
             more += f',"status":{event.status}'
         return (
-            f'{self._head("settled", event, offset_s)},"outcome":"{event.outcome}",'
+            f'{self._head("settled", event, offset_s)},"outcome":"{_OUTCOMES[event.outcome]}",'
             f'"held_s":{event.held_s!r}{more}}}'
         )
+
+
+def _usage_text(usage: Usage) -> str:
+    """As `_usage`, by hand: every call has one."""
+    told = f'"input_tokens":{usage.input_tokens}' if usage.input_tokens else ""
+    if usage.output_tokens:
+        told += f',"output_tokens":{usage.output_tokens}'
+    if usage.cached_input_tokens:
+        told += f',"cached_input_tokens":{usage.cached_input_tokens}'
+    if usage.cache_write_tokens:
+        told += f',"cache_write_tokens":{usage.cache_write_tokens}'
+    return f"{{{told.removeprefix(',')}}}"
 
 
 def _usage(usage: Usage) -> dict[str, int]:

@@ -208,8 +208,11 @@ class Recorder:
             offset_s = self._host.streams.wall_offset_s()
             while events := self._stream.take(_BATCH):
                 chosen = self._kinds
-                kept = [e for e in events if chosen is None or e.__class__ in chosen]
-                self._write([self._encoder.line(event, offset_s) for event in kept], len(kept))
+                kept = events
+                if chosen is not None:
+                    kept = [event for event in events if event.__class__ in chosen]
+                line = self._encoder.line
+                self._write([line(event, offset_s) for event in kept], len(kept))
                 time.sleep(0)  # let the callers go on
             self._sample_if_due(offset_s)
             if self._recording.fsync and self._parts.is_open:
@@ -240,7 +243,7 @@ class Recorder:
             missing = self.dropped - self._told_lost
             if missing:
                 lines = [json.dumps({"kind": "gap", "dropped": missing}), *lines]
-            self._parts.write("".join(f"{line}\n" for line in lines).encode())
+            self._parts.write(("\n".join(lines) + "\n").encode() if lines else b"")
         except OSError as error:
             self.lost += events
             self._retry_s = time.monotonic() + _RETRY_S

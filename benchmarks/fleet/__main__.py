@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 from agentrm_plugins.testing.provider import SimulatedProvider
 from benchmarks.fleet.faults import faults
-from benchmarks.fleet.run import Redis, gathered, quantile, start
+from benchmarks.fleet.run import PEERS, Redis, gathered, quantile
+from benchmarks.fleet.soak import soak
 
-WAYS = ("single", "fleet", "uncoordinated", "eighth")
+WAYS = ("single", "fleet", "churn", "uncoordinated", "eighth", *PEERS)
+"""`churn`: the fleet, of which half the processes join after a quarter of the time and leave after
+three quarters; `eighth`: each process knows its part of the limit; the others: `peer.py`."""
 
 
 def share(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -40,8 +42,10 @@ def share(options: argparse.Namespace) -> list[dict[str, Any]]:
             ) as provider,
         ):
             task = {
-                "way": way,
+                "way": "fleet" if way == "churn" else way,
+                "churn": way == "churn",
                 "server": server.url,
+                "port": server.port,
                 "namespace": "bench",
                 "lease_s": 5.0,
                 "url": provider.base_url,
@@ -67,6 +71,7 @@ def share(options: argparse.Namespace) -> list[dict[str, Any]]:
                 "interactive_p95_s": round(quantile(found["interactive"], 0.95), 3),
                 "batch_p95_s": round(quantile(found["batch"], 0.95), 3),
                 "hung": found["hung"],
+                "failed": found["reaped"],
                 "exchanges_per_call": round(found["exchanges"] / max(1, found["calls"]), 3),
             }
         )
@@ -110,65 +115,6 @@ def rate(options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
-def soak(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Kill a process every 10 s, empty the server every 5 minutes."""
-    import redis
-
-    with Redis() as server:
-        task = {
-            "way": "fleet",
-            "server": server.url,
-            "namespace": "bench",
-            "lease_s": 3.0,
-            "lanes": 8,
-            "hold_s": 0.05,
-            "threads": 4,
-            "seconds": 1e6,
-            "processes": 4,
-        }
-        client = redis.Redis.from_url(server.url)
-        workers = [start({**task, "name": f"p{number}"}) for number in range(4)]
-        for worker in workers:
-            _go(worker)
-        began, killed, keys = time.monotonic(), 0, []
-        emptied = began
-        while time.monotonic() - began < options.seconds:
-            time.sleep(10)
-            workers[killed % 4].kill()
-            workers[killed % 4].wait()
-            workers[killed % 4] = start({**task, "name": f"q{killed}"})
-            _go(workers[killed % 4])
-            killed += 1
-            if time.monotonic() - emptied > 300:
-                emptied = time.monotonic()
-                client.flushall()
-                time.sleep(2)
-            keys.append(client.dbsize())
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-        time.sleep(5)
-        last = gathered({**task, "seconds": 5, "threads": 16}, 1)
-        row = {
-            "seconds": round(time.monotonic() - began),
-            "killed": killed,
-            "keys_first": keys[0] if keys else 0,
-            "keys_most": max(keys, default=0),
-            "keys_last": keys[-1] if keys else 0,
-            "grants_per_s_at_the_end": round(last["calls"] / 5),
-            "of_an_ideal": 160,
-            "hung": last["hung"],
-        }
-    print(row, flush=True)
-    return [row]
-
-
-def _go(worker: Any) -> None:
-    assert worker.stdout.readline() == "ready\n"
-    worker.stdin.write("go\n")
-    worker.stdin.flush()
-
-
 def main() -> None:
     """Run one of them, and write what was found."""
     parser = argparse.ArgumentParser(prog="benchmarks.fleet", description=__doc__)
@@ -182,6 +128,8 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20, help="repetitions of each fault")
     parser.add_argument("--lease", type=float, default=1.0, help="seconds, for the faults")
     parser.add_argument("--only", nargs="*", help="faults with one of these words in their names")
+    parser.add_argument("--kill-every", type=float, default=10.0, help="seconds, in the soak")
+    parser.add_argument("--flush-every", type=float, default=300.0, help="seconds, in the soak")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = {"share": share, "rate": rate, "faults": faults, "soak": soak}[options.what](options)

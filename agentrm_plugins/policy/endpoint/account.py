@@ -79,7 +79,8 @@ class ResourceAccount:
         bucket = self.bucket
         if bucket is None:
             return 0.0
-        return bucket.time_until(min(amount, bucket.capacity), now_s)
+        least = min(amount, bucket.capacity)
+        return max(bucket.time_until(least, now_s), self._returns.try_s(amount, now_s))
 
     def _settle(self, reserved: float, used: float, now_s: float) -> None:
         if self.bucket is not None and reserved != used:

@@ -9,10 +9,10 @@ Law: where the server names its limit with its good answers, its word counts: wh
 may go at once, a refusal corrects the account and never cuts the rate. In a window nothing comes
 back but at its end; the account then is what is left by all reports.
 
-Regimes: where good answers say nothing, a refusal's words may show a window (see `reopening`). A
-refusal that is short by little (a quarter of a call by its wait) corrects the account of
-a limit that the user told, too. A server that keeps unused ``max_tokens`` shows by what is left
-after refunds of ours: then nothing is given back any more, until that shows to be wrong.
+Regimes: a refusal's words may show a window (see `reopening`); one that is short by little (a
+quarter of a call by its wait) corrects the account of a limit that the user told, too. A server
+that keeps unused ``max_tokens`` shows by what is left after refunds of ours: then nothing is given
+back any more, until that shows to be wrong.
 """
 
 from __future__ import annotations

@@ -48,6 +48,10 @@ class Returns:
         self._asked = amount
         return self.at_s < inf
 
+    def try_s(self, amount: float, now_s: float) -> float:
+        """Seconds until a call may try what is not known to be back; 0 where resets are named."""
+        return self.watch.try_s(amount, now_s) if self.resets.in_s == inf else 0.0
+
     def land(self, bucket: Bucket, now_s: float) -> float:
         """What was expected by now is back; gives by how much that raised the account."""
         if self.at_s > now_s:

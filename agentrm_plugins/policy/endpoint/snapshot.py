@@ -117,7 +117,11 @@ def to_plain(value: Any) -> Any:
     if kind is tuple or _TUPLES.get(name) is kind:
         return [_MARK, name, *map(to_plain, value)]
     if _OBJECTS.get(name) is kind:
-        return [_MARK, name, *(to_plain(getattr(value, slot)) for slot in _attributes(value))]
+        return [
+            _MARK,
+            name,
+            *(to_plain(getattr(value, slot)) for slot in _attributes(value.__class__)),
+        ]
     raise KernelBug(f"a {name} cannot be dumped: {value!r}")
 
 
@@ -150,12 +154,13 @@ def from_plain(value: Any) -> Any:
     raise KernelBug(f"no {name!r} can be loaded")
 
 
-def _attributes(value: Any) -> list[str]:
-    return sorted(value.__class__.__slots__)
+def _attributes(kind: type[Any]) -> list[str]:
+    """The names of its slots, those of the classes that it derives from as well."""
+    return sorted({name for one in kind.__mro__ for name in getattr(one, "__slots__", ())})
 
 
 def _object(kind: type[Any], values: list[Any]) -> Any:
     made = object.__new__(kind)
-    for name, value in zip(sorted(kind.__slots__), values, strict=True):
+    for name, value in zip(_attributes(kind), values, strict=True):
         object.__setattr__(made, name, from_plain(value))  # RateSettings are frozen
     return made

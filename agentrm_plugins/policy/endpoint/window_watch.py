@@ -9,7 +9,8 @@ call's share of the rate.
 
 Regimes:
 
-- *unknown*: taken for a bucket until that is refuted;
+- *unknown*: taken for a bucket until that is refuted; what only a bucket would have given back is
+  tried with one call at a time, so that a window costs one refusal and not one for each second;
 - *bucket*: D grew by no more than the rate explains;
 - *window*, its end unknown: one call is sent ahead at each moment at which it may be over (the next
   multiple of the window in the server's clock, then a window after the first call) while all others
@@ -43,6 +44,7 @@ _TRIES = 4
 _GROUP = 512
 _ROUNDING_S = 1e-6
 _SHARP_S = 2.0
+_TRIED_S = 2.0  # an answer that takes longer is not waited for
 _TOGETHER_S = 0.5  # what went so close together comes back as one
 
 
@@ -78,6 +80,7 @@ class WindowWatch:
     __slots__ = (
         "_clock_s",
         "_ends_s",
+        "_floor",
         "_from_s",
         "_high",
         "_last_s",
@@ -90,6 +93,7 @@ class WindowWatch:
         "_taken",
         "_tested_s",
         "_total",
+        "_tried_s",
         "_unit",
         "window_s",
         "windowed",
@@ -106,6 +110,8 @@ class WindowWatch:
         self._sure = False  # its resets have shown that it is a bucket
         self._tested_s = 0.0
         self._unit = 1.0
+        self._floor = -inf  # what had been taken and was left, by the report that says most
+        self._tried_s: float | None = None
         self._sharp = True  # whether it is known to a second when windows end
         self._begin(-inf)
 
@@ -140,6 +146,8 @@ class WindowWatch:
 
     def taken(self, amount: float, now_s: float) -> None:
         """A call takes `amount` (negative: it comes back, for it was not used)."""
+        if self.shape is Shape.UNKNOWN and amount > self._floor - self._total > -inf:
+            self._tried_s = now_s
         self._total += amount
         self._taken.append((now_s, self._total))
 
@@ -182,6 +190,8 @@ class WindowWatch:
         `unit` is what a call takes, for what is nearer than that cannot be told apart; `under_way`
         what is taken by calls that have not ended, which may still be on their way to the server.
         """
+        self._floor = max(self._floor, left + self.total_at(sent_s - _AHEAD_S))
+        self._answered(sent_s)
         if sent_s < self._from_s:
             return
         self._unit = unit
@@ -202,6 +212,7 @@ class WindowWatch:
         self, amount: float, limit: float, wait_s: float | None, sent_s: float, now_s: float
     ) -> None:
         """The server refused a request of `amount`, and may have said for how long."""
+        self._answered(sent_s)
         rate_per_s = limit / self.window_s
         long = wait_s is not None and wait_s * rate_per_s > _LONG_WAIT * amount
         if long and self.shape in {Shape.UNKNOWN, Shape.WINDOW, Shape.FIXED}:
@@ -214,6 +225,21 @@ class WindowWatch:
             self.shape, self._ends_s = Shape.WINDOW, None
         if high < self._high:
             self._high, self._last_s = high, now_s
+
+    def try_s(self, amount: float, now_s: float) -> float:
+        """Seconds until one more call may try what a bucket would have given back by now.
+
+        Who knows of no such thing but what is left tries with one call at a time.
+        """
+        if self.shape is not Shape.UNKNOWN or self._sure or self._tried_s is None:
+            return 0.0
+        if amount <= self._floor - self._total:
+            return 0.0
+        return max(0.0, self._tried_s + _TRIED_S - now_s)
+
+    def _answered(self, sent_s: float) -> None:
+        if self._tried_s is not None and sent_s >= self._tried_s - 1e-6:
+            self._tried_s = None
 
     # -- what follows ----------------------------------------------------------------------------
 

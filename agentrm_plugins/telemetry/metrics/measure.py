@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.telemetry.metrics.endpoints import put_endpoints
-from agentrm_plugins.telemetry.metrics.naming import Bounded, clean
+from agentrm_plugins.telemetry.metrics.naming import Bounded, clean, own_version
 from agentrm_plugins.telemetry.metrics.tally import Tally
 from agentrm_plugins.telemetry.metrics.values import Values, of_histogram, of_waits
 from agentrm_plugins.types.agent_key import agent_of_key
@@ -91,13 +91,7 @@ class Meter:
 
 
 def _put_info(values: Values, seen: Statistics) -> None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        own = version("agentrm-plugins")
-    except PackageNotFoundError:  # pragma: no cover - run from a tree that is not installed
-        own = ""
-    values.put("agentrm.info", 1, own, seen.order)
+    values.put("agentrm.info", 1, own_version(), seen.order)
 
 
 def _put_calls(values: Values, seen: Statistics) -> None:
@@ -199,10 +193,12 @@ def _put_fleet(values: Values, fleet: FleetStatistics) -> None:
     values.put("agentrm.fleet.joined", float(fleet.state == "joined"))
     values.put("agentrm.fleet.members", fleet.members)
     values.put("agentrm.fleet.lanes.held", fleet.lanes_held)
+    values.put("agentrm.fleet.lanes.in_use", fleet.lanes_used)
     values.put("agentrm.fleet.lease.age", fleet.lease_age_s)
     values.put("agentrm.fleet.lease.limit", fleet.lease_s)
     values.put("agentrm.fleet.others_wait", float(fleet.others_wait))
     values.put("agentrm.fleet.exchanges", fleet.exchanges)
+    values.put("agentrm.fleet.exchange.age", fleet.exchange_age_s)
     values.put("agentrm.fleet.exchange.slowest", fleet.slowest_exchange_s)
     values.put("agentrm.fleet.fenced", fleet.fenced)
     values.put("agentrm.fleet.outages", fleet.outages)

@@ -7,7 +7,10 @@ Law: the first so many endpoints and tenants that are seen have series of their 
 
 from __future__ import annotations
 
-__all__ = ["Bounded", "endpoint_labels"]
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["Bounded", "clean", "endpoint_labels", "own_version"]
 
 OTHER = "other"
 _MOST_CHARS = 200  # of a label; names come from users and servers
@@ -44,3 +47,12 @@ def clean(text: str) -> str:
     """Text that every exposition format takes, of a bounded length."""
     shown = text[:_MOST_CHARS]
     return shown.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+
+
+@cache
+def own_version() -> str:
+    """This package's version; "" in a tree that is not installed."""
+    try:
+        return version("agentrm-plugins")
+    except PackageNotFoundError:  # pragma: no cover - the tests run installed
+        return ""

@@ -28,7 +28,7 @@ from agentrm_plugins.types.histogram import Histogram
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.host import Host
 
-__all__ = ["OTHER", "Tally"]
+__all__ = ["OTHER", "Listening", "Tally"]
 
 OTHER = "other"
 _CAUSES = frozenset({
@@ -38,6 +38,25 @@ _CAUSES = frozenset({
     *("turn", "background", "task", "tool", "asked", "idle", "bound"),  # context
     *("ok", "error", "cancelled", "superseded", "late"),  # outcomes
 })  # fmt: skip
+
+
+class Listening(EventStream):
+    """A stream that keeps nothing: it tells of events at once, in the core."""
+
+    listener: Callable[[Sequence[Effect]], None] | None = None
+
+    @classmethod
+    def to(cls, host: Host, listener: Callable[[Sequence[Effect]], None]) -> Listening:
+        """Call `listener` in the core with all that happens; it must be quick and must not fail."""
+        stream = host.streams.subscribe(1, make=cls)
+        assert isinstance(stream, cls)  # noqa: S101 - it makes what it was told to
+        stream.listener = listener
+        return stream
+
+    def push(self, effects: Sequence[Effect]) -> None:
+        """More has happened."""
+        if self.listener is not None:
+            self.listener(effects)
 
 
 class Tally:
@@ -57,16 +76,14 @@ class Tally:
         self.durations: dict[tuple[str, str], Histogram] = {}
         self.errors = 0
         self._host = host
-        self._stream: EventStream | None = None
+        self._stream: Listening | None = None
         self._begin()
         host.on_fork(self._begin)
 
     def _begin(self) -> None:
         self.counts, self.durations, self.errors = {}, {}, 0
         if not self._host.closed:
-            stream = self._host.streams.subscribe(1, make=_Listening)
-            stream.listen(self._took)  # type: ignore[attr-defined] # it is the one that was made
-            self._stream = stream
+            self._stream = Listening.to(self._host, self._took)
 
     def close(self) -> None:
         """Count no more."""
@@ -94,21 +111,6 @@ class Tally:
         if durations is None:
             durations = self.durations[key] = Histogram()
         durations.add(held_s)
-
-
-class _Listening(EventStream):
-    """A stream that keeps nothing: it tells of events at once."""
-
-    _listener: Callable[[Sequence[Effect]], None] | None = None
-
-    def listen(self, listener: Callable[[Sequence[Effect]], None]) -> None:
-        """Call `listener` in the core with all that happens; it must be quick and must not fail."""
-        self._listener = listener
-
-    def push(self, effects: Sequence[Effect]) -> None:
-        """More has happened."""
-        if self._listener is not None:
-            self._listener(effects)
 
 
 def _settled(tally: Tally, effect: Any) -> None:

@@ -199,7 +199,8 @@ _ROWS: tuple[tuple[str, tuple[_Panel, ...]], ...] = (
             }),
             _Panel("Lanes held", "short", {
                 "{{instance}}": f"agentrm_fleet_lanes_held{{{_IN}}}",
-            }, stacked=True),
+                "{{instance}} at work": f"agentrm_fleet_lanes_in_use{{{_IN}}}",
+            }),
             _Panel("Exchanges", "ops", {
                 "{{instance}}": _rate("agentrm_fleet_exchanges_total", "instance"),
             }),

@@ -19,7 +19,23 @@ from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
 
 ENDPOINT = "api.example/gpt#0123abcd"
 FLEET = FleetStatistics(
-    "shop", "box-1", "joined", 3, 1.5, 10.0, 2, True, 40, 0.02, 1, 2, {"x": 1.0}, ""
+    namespace="shop",
+    member="box-1",
+    state="joined",
+    members=3,
+    lease_age_s=1.5,
+    lease_s=10.0,
+    exchange_age_s=0.4,
+    lanes_held=2,
+    lanes_used=1,
+    amounts={},
+    others_wait=True,
+    exchanges=40,
+    slowest_exchange_s=0.02,
+    fenced=1,
+    outages=2,
+    lowered={"x": 1.0},
+    error="",
 )
 SESSION = SessionStatistics("default", 900, 1000, 0.9, 700, 200, 30, 20, 2, 3)
 
