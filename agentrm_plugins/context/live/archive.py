@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from agentrm_plugins.context.live.texts import row_of
 from agentrm_plugins.context.notes.text import Passage
-from agentrm_plugins.context.plan.transcript import Entry
+from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.stores.base import ColdStore, Fence, Owned, SessionKey
 from agentrm_plugins.context.stores.checksum import sealed
 from agentrm_plugins.errors import StoreError

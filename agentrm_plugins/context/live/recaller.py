@@ -12,13 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from agentrm_plugins.context.live.asked import Ask, Looked
 from agentrm_plugins.context.live.meaning import Meaning
 from agentrm_plugins.context.live.texts import Texts, text_in
 from agentrm_plugins.context.notes.text import Passage, terms
 from agentrm_plugins.context.notes.values import DISTINCT, values_of
+from agentrm_plugins.context.plan.entry import Entry, Recalled
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.recall.found import LEAST_TELLING, Later, Told, Unit, units_of
 from agentrm_plugins.context.recall.index import MOST_STEPS, Index
 from agentrm_plugins.context.recall.paging import (
@@ -26,6 +28,7 @@ from agentrm_plugins.context.recall.paging import (
     assembled,
     told_already,
     visible,
+    worthy,
 )
 from agentrm_plugins.context.recall.query import Query, query_of
 from agentrm_plugins.context.recall.rank import (
@@ -37,7 +40,7 @@ from agentrm_plugins.context.recall.rank import (
     ranked,
     weights_of,
 )
-from agentrm_plugins.context.recall.when import stretch_of
+from agentrm_plugins.context.recall.when import Stretch, stretch_of
 from agentrm_plugins.context.recall.wider import (
     again,
     all_weights,
@@ -60,9 +63,9 @@ _AT_ONCE, _MOST_AT_ONCE = 50, 500
 MOST_PASSAGES = 50_000
 """Of a session whose terms are kept in memory: about 70 MB. Guessed."""
 _SAYING = frozenset({"user", "assistant"})
-MOSTLY, LEAST_ASKED, ASKED_BESIDE = 0.6, 0.4, 0.5
-"""A message that asks in less than this share of it gets so much less of the room for recall. What
-is said beside a question moves the talk on; each block costs cached prefix. Guessed."""
+LEAST_ASKED, ASKED_BESIDE = 0.4, 0.5
+"""A message that asks only beside other things gets so much less of the room for recall. What is
+said beside a question moves the talk on; each block costs cached prefix. Guessed."""
 LEAST_PASSAGE = 20
 """Tokens of a short message: no more are read than could be shown. Guessed."""
 _SHORT_CHARS = 400
@@ -188,21 +191,20 @@ class Recaller:
         if len(query.terms) < 2:  # noqa: PLR2004 - "and its port?" leans on what was said before
             before = tuple(t for t in self._before(state, task) if t not in query.terms)
             query = replace(query, terms=(*query.terms, *before), leans=before)
-        if query.asks < MOSTLY and _names(text):
+        ask = Ask(query, text, room_tokens, task, visible(state))
+        most = min(spare_tokens, int(MOST_RECALLED * free_tokens(state)))
+        if ask.asks and most > room_tokens:
+            ask = replace(ask, room_tokens=most, short_tokens=room_tokens)
+        elif not ask.asks and not _names(text):
             # "Cancel the booking of order KX-7": what is known of it is needed, asked for or not.
-            return self._look_up(state, query, text, room_tokens, task, visible(state))
-        if query.asks < MOSTLY:
             share = max(LEAST_ASKED, query.asks) * ASKED_BESIDE
             room = max(min(LEAST_ROOM, room_tokens), int(room_tokens * share))
-            return self._look_up(state, query, text, room, task, visible(state))
-        most = min(spare_tokens, int(MOST_RECALLED * free_tokens(state)))
-        if most <= room_tokens:
-            return self._look_up(state, query, text, room_tokens, task, visible(state))
-        return self._look_up(state, query, text, most, task, visible(state), room_tokens)
+            ask = replace(ask, room_tokens=room)
+        return self._look_up(state, ask)
 
     def for_query(self, state: Session, text: str, room_tokens: int) -> Recalled | None:
         """Look up a query of the model or the user in the whole archive."""
-        return self._look_up(state, query_of(text), text, room_tokens, -1, frozenset())
+        return self._look_up(state, Ask(query_of(text), text, room_tokens))
 
     def _before(self, state: Session, task: int) -> tuple[str, ...]:
         for entry in reversed(state.entries[:task]):
@@ -210,51 +212,69 @@ class Recaller:
                 return query_of(plain_text(entry.message)).terms[:8]
         return ()
 
-    def _look_up(
-        self,
-        state: Session,
-        query: Query,
-        text: str,
-        room_tokens: int,
-        anchor: int,
-        skip: frozenset[int],
-        short_tokens: int = 0,
-    ) -> Recalled | None:
-        end = anchor if anchor >= 0 else len(state.entries)
-        asked_at = state.entries[min(end, len(state.entries) - 1)].at_s if state.entries else 0.0
-        stretch = stretch_of(text, asked_at)
+    def _look_up(self, state: Session, ask: Ask) -> Recalled | None:
+        entries = state.entries
+        asked_at = entries[min(ask.end(state), len(entries) - 1)].at_s if entries else 0.0
+        stretch = stretch_of(ask.text, asked_at)
         if stretch is not None:
-            query = replace(query, terms=asked_without(query, terms(stretch.said)))
-        if not query.terms and self._meaning is None and stretch is None:
+            without = asked_without(ask.query, terms(stretch.said))
+            ask = replace(ask, query=replace(ask.query, terms=without))
+        if not ask.query.terms and self._meaning is None and stretch is None:
             return None
-        carries, asks = _carrier(state, end, skip), query.asks >= MOSTLY
-        most = min(READ, 8 + room_tokens // LEAST_PASSAGE)
         with self._lock:
-            index = self._index_of()
-            steps = MOST_STEPS if anchor < 0 or asks else BESIDE_STEPS
-            wide, corpus = self._search(index, query.terms, min(COARSE, 3 * most), end, steps)
-            shown = self._shown(state, query, corpus, skip, index)
-            hits = ranked(query, wide, corpus)
-            hits = self._with_meaning(text, hits, index, end)
-            hits = by_itself(query, hits, index, most, end)
-            weights = all_weights(query, corpus) if asks else weights_of(query.terms, corpus)
-            if asks and found_little(wide, weights, corpus):
-                hits = again(query, hits, index, most, end)
-            if stretch is not None:
-                said = {e.seq: e.at_s for e in state.entries[:end] if e.role in _SAYING}
-                hits = dated(hits, said, stretch, index)
-            best, top = units_of(hits, index, carries, skip, most)
-        texts = self._texts.read(state, best)
-        found = _weighed(query, [self._found(state, unit, texts) for unit in best[:READ]])
-        seen = max((one.covered for one in shown), default=0.0)
-        if anchor >= 0 and not asks and seen >= most_covered(wide):
+            looked = self._looked(state, ask, stretch)
+        texts = self._texts.read(state, looked.best)
+        units = [self._found(state, unit, texts) for unit in looked.best[:READ]]
+        return self._block(state, ask, looked, _weighed(ask.query, units), texts)
+
+    def _looked(self, state: Session, ask: Ask, stretch: Stretch | None) -> Looked:
+        """Rank what may be shown; the lock is held."""
+        query, end = ask.query, ask.end(state)
+        entries, skip = state.entries, ask.skip
+
+        def carries(seq: int) -> bool:
+            if not 0 <= seq < end or seq in skip:
+                return False
+            return entries[seq].role in _SAYING and not entries[seq].calls
+
+        most = min(READ, 8 + ask.room_tokens // LEAST_PASSAGE)
+        index = self._index_of()
+        steps = MOST_STEPS if ask.free or ask.asks else BESIDE_STEPS
+        wide, corpus = self._search(index, query.terms, min(COARSE, 3 * most), end, steps)
+        hits = ranked(query, wide, corpus)
+        hits = self._with_meaning(ask.text, hits, index, end)
+        hits = by_itself(query, hits, index, most, end)
+        weights = all_weights(query, corpus) if ask.asks else weights_of(query.terms, corpus)
+        if ask.asks and found_little(wide, weights, corpus):
+            hits = again(query, hits, index, most, end)
+        if stretch is not None:
+            said = {e.seq: e.at_s for e in entries[:end] if e.role in _SAYING}
+            hits = dated(hits, said, stretch, index)
+        best, top = units_of(hits, index, carries, skip, most)
+        shown = self._shown(state, query, corpus, skip, index)
+        return Looked(best, top, shown, weights, most_covered(wide))
+
+    @staticmethod
+    def _block(
+        state: Session, ask: Ask, looked: Looked, found: list[Found], texts: Mapping[int, str]
+    ) -> Recalled | None:
+        """Write what was found, and within its share as well where it has more."""
+        query, room_tokens = ask.query, ask.room_tokens
+        seen = max((one.covered for one in looked.shown), default=0.0)
+        if not ask.free and not ask.asks and seen >= looked.covered:
             room_tokens //= 2  # the talk goes on about what is in view
-        if anchor >= 0 and told_already(state, query, weights, found):
+        if not ask.free and told_already(state, query, looked.weights, found):
             return None
-        later = Later(query, [*shown, *_told(found)], state.notes.later)
-        made = assembled(state, query, found, room_tokens, anchor, texts, top, later)
-        if made is not None and short_tokens and made.tokens > short_tokens:
-            short = assembled(state, query, found, short_tokens, anchor, texts, top, later)
+        told = [
+            Told(one.key[0], one.hit.covered, one.text)
+            for one in found
+            if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
+        ]
+        later = Later(query, [*looked.shown, *told], state.notes.later)
+        fit = list(worthy(state, query, found, ask.anchor, looked.top))
+        made = assembled(state, query, fit, room_tokens, ask.anchor, texts, later)
+        if made is not None and ask.short_tokens and made.tokens > ask.short_tokens:
+            short = assembled(state, query, fit, ask.short_tokens, ask.anchor, texts, later)
             if short is not None:
                 made.short, made.short_tokens = short.text, short.tokens
         return made
@@ -310,7 +330,7 @@ class Recaller:
             if entry.message is None or entry.role in {"tool", "function"}:
                 continue
             said = index.terms_of(seq) if seq in index else _terms_in(entry.message)
-            covered = sum([weights[term] for term in weights.keys() & said]) / whole
+            covered = sum([weight for term, weight in weights.items() if term in said]) / whole
             if covered >= LEAST_TELLING:
                 found.append(Told(seq, covered, plain_text(entry.message)))
         return found
@@ -336,25 +356,6 @@ class Recaller:
             ends = max(1, keep // 2)
             text = f"{whole[:ends]}\n[…]\n{whole[len(whole) - ends :]}"
         return text if keep or not whole else f"[{row.tokens} tokens; too long for {most}]"
-
-
-def _carrier(state: Session, end: int, skip: frozenset[int]) -> Callable[[int], bool]:
-    """Says whether a message before `end` says something itself and is not to be skipped."""
-
-    def carries(seq: int) -> bool:
-        there = 0 <= seq < end and seq not in skip
-        return there and state.entries[seq].role in _SAYING and not state.entries[seq].calls
-
-    return carries
-
-
-def _told(found: list[Found]) -> list[Told]:
-    """What was found and is offered as what somebody said."""
-    return [
-        Told(one.key[0], one.hit.covered, one.text)
-        for one in found
-        if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
-    ]
 
 
 def _weighed(query: Query, found: Sequence[Found]) -> list[Found]:

@@ -10,9 +10,10 @@ from typing import Any
 from agentrm_plugins.context.live.archive import Archive
 from agentrm_plugins.context.live.notices import Notice, Notices
 from agentrm_plugins.context.live.recaller import Recaller
+from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import fixed_tokens
-from agentrm_plugins.context.plan.transcript import Entry, Session
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.plan.warm import warm_tokens
 from agentrm_plugins.context.stores.base import SessionKey
 from agentrm_plugins.types.effects import Compacted, Hibernated, Prepared, Recalled

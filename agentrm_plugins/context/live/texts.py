@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agentrm_plugins.context.plan.bodies import body_of, message_of
-from agentrm_plugins.context.plan.transcript import Entry, Session
+from agentrm_plugins.context.plan.entry import Entry
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.recall.found import Unit
 from agentrm_plugins.context.recall.paging import source_turn
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey

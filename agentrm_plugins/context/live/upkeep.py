@@ -17,11 +17,12 @@ from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.summaries import SummaryRequest
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.plan.compaction import apply_plan, retelling
+from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.freeze import dumped
 from agentrm_plugins.context.plan.planning import Plan, planned, total_tokens
 from agentrm_plugins.context.plan.reading import slices
 from agentrm_plugins.context.plan.shares import low_tokens, soft_tokens
-from agentrm_plugins.context.plan.transcript import Entry, Session
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.errors import StoreError
 
 __all__ = ["Upkeep"]

@@ -17,8 +17,9 @@ from agentrm_plugins.context.plan.bodies import (
     message_of,
     role_of,
 )
+from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.freeze import loaded
-from agentrm_plugins.context.plan.transcript import Entry, Session
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.context.stores.checksum import opened
 from agentrm_plugins.counting.encodings import counter_for

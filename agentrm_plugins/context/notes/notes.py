@@ -11,8 +11,9 @@ one. Limit: a correction that shares no word and no value with what it corrects 
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +33,9 @@ _OVERLAP = 0.6
 _RAREST, _NEWEST, _MOST = 8, 12, 4
 """A note is compared over its 8 rarest words, with the 12 newest notes that hold each, and at most
 the 4 that share most are taken for earlier forms of it. Guessed; they bound a note's work."""
+_MOST_WALKED = 16
+"""Notes that are visited for what came later than a passage, the newest first. Guessed: a fact that
+changes with each turn has thousands of later forms, and the newest few are named."""
 
 _Key = tuple[str, str, frozenset[str] | None]
 
@@ -47,6 +51,7 @@ class Notes:
     _by_value: dict[str, list[int]] = field(default_factory=dict)
     _by_term: dict[str, list[int]] = field(default_factory=dict)
     _after: dict[int, list[int]] = field(default_factory=dict)
+    _far: dict[int, int] = field(default_factory=dict)
     _waiting: list[Note] = field(default_factory=list)
 
     # -- entering -----------------------------------------------------------------------------
@@ -196,29 +201,62 @@ class Notes:
     def later(self, seq: int, text: str, certain: bool) -> list[tuple[int, str]]:
         """Give what came later on the subjects of this text of message `seq`: (place, words).
 
+        The newest are looked for first, and not all of them where there are many.
+
         Args:
             seq: The message's place.
             text: Its text, or a part of it.
             certain: Only what replaces something in it, not also what may.
         """
         folded = squeezed(text)
-        todo = [note for note in self.at(seq) if squeezed(note.text) in folded or note.struck]
+        first = [note for note in self.at(seq) if squeezed(note.text) in folded or note.struck]
+        todo = [(note.seq, note.id) for note in first]
+        done = {identity for _, identity in todo}
+        todo.sort()
         found: dict[int, str] = {}
-        done = {note.id for note in todo}
-        while todo:
-            note = todo.pop()
-            said_first = self.by_id.get(note.repeats or 0)
-            if said_first is not None and said_first.id not in done:
-                done.add(said_first.id)  # what replaces it replaces whoever repeated it
-                todo.append(said_first)
-            after = [*(() if certain else self._after.get(note.id, ())), note.superseded_by or 0]
-            for identity in after:
-                newer = self.by_id.get(identity)
-                if newer is not None and newer.id not in done:
+        left = len(todo) + _MOST_WALKED
+        while todo and left:
+            left -= 1
+            note = self.by_id[todo.pop()[1]]
+            for newer, follows in self._behind(note, certain=certain):
+                if newer.id not in done:
                     done.add(newer.id)
-                    found[newer.seq] = newer.shown
-                    todo.append(newer)
+                    insort(todo, (newer.seq, newer.id))
+                    if follows:
+                        found[newer.seq] = newer.shown
         return sorted(found.items())
+
+    def _behind(self, note: Note, *, certain: bool) -> Iterator[tuple[Note, bool]]:
+        """Give notes behind one, and whether they follow it or are the one that it repeats."""
+        said_first = self.by_id.get(note.repeats or 0)
+        if said_first is not None:  # what replaces it replaces whoever repeated it
+            yield said_first, False
+        if certain:
+            newest = self.latest(note)
+        else:
+            yield from ((newer, True) for newer in self._after_it(note))
+            newest = self._furthest(note)
+        if newest is not note:
+            yield newest, True
+
+    def _after_it(self, note: Note) -> list[Note]:
+        """Give the newest notes that follow one directly, or replace something in it."""
+        after = (*self._after.get(note.id, ())[-_NEWEST:], note.superseded_by or 0)
+        return [newer for newer in map(self.by_id.get, after) if newer is not None]
+
+    def _furthest(self, note: Note) -> Note:
+        """Follow the newest of those that follow, to the end; the way is remembered, shortened."""
+        passed = []
+        while True:
+            known = self.by_id.get(self._far.get(note.id, 0))
+            if known is None:
+                known = max(self._after_it(note), key=_place, default=None)
+            if known is None:
+                break
+            passed.append(note.id)
+            note = known
+        self._far.update(dict.fromkeys(passed, note.id))
+        return note
 
     def worth(self, note: Note) -> float:
         """Give a note's score, or that of one that it may replace if that is more."""
@@ -243,6 +281,7 @@ class Notes:
             self._mend()
 
     def _mend(self) -> None:
+        self._far.clear()
         for note in self.by_id.values():
             if note.superseded_by is not None and note.superseded_by not in self.by_id:
                 note.superseded_by, note.struck = None, ()
@@ -307,6 +346,10 @@ class Notes:
                     self._by_key.setdefault(key, []).append(note.id)
                 for term in content(note.text, note.values):
                     self._by_term.setdefault(term, []).append(note.id)
+
+
+def _place(note: Note) -> tuple[int, int]:
+    return note.seq, note.id
 
 
 def _keys(note: Note) -> list[_Key]:

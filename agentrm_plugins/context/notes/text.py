@@ -142,8 +142,17 @@ def stem(word: str) -> str:
     return word[:_STEM_CHARS]
 
 
-def terms(text: str, *, drop_stopwords: bool = True) -> list[str]:
+_KNOWN_CHARS = 500
+
+
+def terms(text: str, *, drop_stopwords: bool = True) -> tuple[str, ...]:
     """Give the search terms of a text, in order, with repetitions."""
+    # A message is read as a question, as what is in view, and for the archive.
+    read = _terms_known if len(text) <= _KNOWN_CHARS else _terms_in
+    return read(text, drop_stopwords)
+
+
+def _terms_in(text: str, drop_stopwords: bool) -> tuple[str, ...]:
     found: list[str] = date_terms(text)
     if _DIGIT.search(text) is not None:
         text = _THOUSANDS.sub(lambda m: re.sub(r"\D", "", m.group()), text)
@@ -156,7 +165,10 @@ def terms(text: str, *, drop_stopwords: bool = True) -> list[str]:
         if kind == "ident" or "_" in token:
             found.append(re.sub(r"[\W_]+", "", token).casefold())
         found.extend(_word_terms(token, drop_stopwords=drop_stopwords))
-    return found
+    return tuple(found)
+
+
+_terms_known = lru_cache(maxsize=64)(_terms_in)
 
 
 def _word_terms(token: str, *, drop_stopwords: bool) -> Iterator[str]:
@@ -218,10 +230,10 @@ def passages(text: str, extra: tuple[str, ...] = ()) -> list[Passage]:
         for begin in range(at, at + len(sentence), PASSAGE_CHARS):
             end = min(begin + PASSAGE_CHARS, at + len(sentence))
             if start >= 0 and end - start > PASSAGE_CHARS:
-                found.append(Passage(start, stop, (*terms(text[start:stop]), *extra)))
+                found.append(Passage(start, stop, terms(text[start:stop]) + extra))
                 start = -1
             start = begin if start < 0 else start
             stop = end
     if start >= 0:
-        found.append(Passage(start, stop, (*terms(text[start:stop]), *extra)))
+        found.append(Passage(start, stop, terms(text[start:stop]) + extra))
     return found

@@ -9,6 +9,7 @@ never leave.
 from __future__ import annotations
 
 from agentrm_plugins.context.notes.summaries import SummaryRequest
+from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement
 from agentrm_plugins.context.plan.planning import (
     STUB_TOKENS,
     Plan,
@@ -18,7 +19,7 @@ from agentrm_plugins.context.plan.planning import (
 )
 from agentrm_plugins.context.plan.shares import fixed_tokens, low_tokens, warm_room
 from agentrm_plugins.context.plan.shortening import shorter_call, water_level
-from agentrm_plugins.context.plan.transcript import Entry, Episode, Recalled, Replacement, Session
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.plan.view import line_tokens
 from agentrm_plugins.context.plan.warm import made_episode, renew, shrink, warm_tokens
 from agentrm_plugins.errors import BudgetTooSmall

@@ -13,7 +13,8 @@ from typing import Any
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.plan.align import mark_of
-from agentrm_plugins.context.plan.transcript import Entry, Episode, Recalled, Replacement, Session
+from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.counting.tokens import TokenCounter
 from agentrm_plugins.types.message import ToolCall, from_openai
 

@@ -12,12 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from agentrm_plugins.context.plan.asks import approvals_of, asked_in_blocks, only_approves
-
-if TYPE_CHECKING:
-    from agentrm_plugins.context.plan.transcript import Entry
+from agentrm_plugins.context.plan.entry import Entry
 
 __all__ = ["Group", "Grouping", "grouped", "prefix_borders"]
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.groups import Group, prefix_borders
 from agentrm_plugins.context.plan.shares import (
     fixed_tokens,
@@ -26,7 +27,7 @@ from agentrm_plugins.context.plan.shares import (
     soft_tokens,
     warm_room,
 )
-from agentrm_plugins.context.plan.transcript import Entry, Session
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.plan.view import no_result
 from agentrm_plugins.context.plan.warm import warm_tokens
 

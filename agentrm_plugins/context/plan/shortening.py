@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agentrm_plugins.context.plan.transcript import Entry, Replacement, Session
+from agentrm_plugins.context.plan.entry import Entry, Replacement
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.types.message import Message, ToolCall, said_text
 
 __all__ = ["shorter_call", "water_level"]

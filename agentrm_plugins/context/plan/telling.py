@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from agentrm_plugins.context.notes.notes import Note
-from agentrm_plugins.context.plan.transcript import Entry, Session
+from agentrm_plugins.context.plan.entry import Entry
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.types.message import Message, plain_text
 
 __all__ = ["SPEAKERS", "told"]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentrm_plugins.context.plan.bodies import Source
-from agentrm_plugins.context.plan.transcript import Entry, Session
+from agentrm_plugins.context.plan.entry import Entry
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.plan.warm import refresh
 from agentrm_plugins.types.message import Message
 

@@ -15,8 +15,9 @@ from functools import lru_cache
 
 from agentrm_plugins.context.notes.facts import find
 from agentrm_plugins.context.notes.notes import Note, Notes
+from agentrm_plugins.context.plan.entry import Episode
 from agentrm_plugins.context.plan.telling import SPEAKERS, told
-from agentrm_plugins.context.plan.transcript import Episode, Session
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.types.message import Message, plain_text
 
 __all__ = ["chosen", "extractive_summary", "made_episode", "rendered", "warm_tokens"]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from operator import itemgetter
 from typing import NamedTuple
 
 from agentrm_plugins.context.notes.kinds import CLASS
-from agentrm_plugins.context.notes.text import sentences, terms
 from agentrm_plugins.context.notes.values import Value, values_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import Found
+from agentrm_plugins.context.recall.pieces import said_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit
 
-__all__ = ["LEAST_TELLING", "Later", "Told", "Unit", "said_of", "units_of"]
+__all__ = ["LEAST_TELLING", "Later", "Told", "Unit", "units_of"]
 
 Follows = Callable[[int, str, bool], Iterable[tuple[int, str]]]
 
@@ -31,7 +31,6 @@ _MOST_LATER = 2
 """By the notes; and one more, at least, of what was found. Guessed."""
 _PARTS = 6
 """Passages of one long message, at most. Guessed: a tool's output is not the whole answer."""
-_READ_CHARS = 4_000
 _TELLS = 0.5
 """A message that holds less than this share of the question tells no value that is asked for."""
 _AS_COVERED = 0.8
@@ -110,19 +109,6 @@ def _spread(scores: dict[int, float], carries: Callable[[int], bool]) -> dict[in
     return total
 
 
-@lru_cache(maxsize=2048)
-def pieces_of(text: str) -> tuple[tuple[str, frozenset[str]], ...]:
-    """Cut a text into sentences, each with its terms; remembered, for questions repeat."""
-    return tuple((piece, frozenset(terms(piece))) for _, piece in sentences(text[:_READ_CHARS]))
-
-
-def said_of(query: Query, text: str) -> str:
-    """Pick the sentence of a text that shares most with the question."""
-    asked = frozenset(query.terms)
-    best = max(pieces_of(text), key=lambda piece: len(asked & piece[1]), default=("", asked))
-    return best[0]
-
-
 class Told(NamedTuple):
     """What a message tells of a question: its place, the share covered, its text."""
 
@@ -150,6 +136,7 @@ class Later:
         self._follows = follows
         self._told = sorted((one for one in told if one.covered >= LEAST_TELLING), reverse=True)
         self._said: dict[Told, tuple[str, tuple[Value, ...]]] = {}
+        self._named: dict[tuple[int, int], list[tuple[int, str]]] = {}
 
     def _told_in(self, one: Told) -> tuple[str, tuple[Value, ...]]:
         """Give the sentence that tells most of what is asked, and its values; none of a question.
@@ -165,6 +152,12 @@ class Later:
 
     def __call__(self, one: Found) -> list[tuple[int, str]]:
         """Give what came later than this passage: (place, words), at most a few, the newest."""
+        named = self._named.get(one.key)
+        if named is None:
+            named = self._named[one.key] = self._later_than(one)
+        return named
+
+    def _later_than(self, one: Found) -> list[tuple[int, str]]:
         seq, covered = one.key[0], one.hit.covered
         sure = sorted(self._follows(seq, one.text, covered < _TELLS / 2))[-_MOST_LATER:]
         named = dict(sure)

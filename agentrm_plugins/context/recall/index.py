@@ -8,7 +8,6 @@ thousand passages takes a fraction of a millisecond. Terms and places only: no t
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
@@ -107,18 +106,16 @@ class Index:
                 often = held[at]
                 scores[at] = known(at, 0.0) + most * often / (often + base + slope * sizes[at])
             steps -= len(held)
-        # The newest first: where scores are equal, nothing has to make room for what comes.
-        newest_first = zip(reversed(scores.values()), reversed(scores), strict=True)
-        top = heapq.nlargest(limit * (1 + bool(order)), newest_first)
+        top = _best_of(scores, limit * (1 + bool(order)))
         if order:
-            top = heapq.nlargest(limit, ((score + self._more(at, order, weights), at)
-                                         for score, at in top))  # fmt: skip
+            scores = {at: scores[at] + self._more(at, order, weights) for at in top}
+            top = _best_of(scores, limit)
         whole = sum(weights.values()) or 1.0
-        found = []
-        for score, at in top:
-            covered = sum([weights[term] for term in weights.keys() & docs[at].terms])
-            found.append(docs[at].scored(score, covered / whole))
-        return found
+        holding = [(postings[term], weight) for term, weight in weights.items()]
+        return [
+            docs[at].scored(scores[at], sum([w for held, w in holding if at in held]) / whole)
+            for at in top
+        ]
 
     def _more(self, at: int, terms: Iterable[str], weights: dict[str, float]) -> float:
         """Score one passage for the terms that nobody was looked for by."""
@@ -142,3 +139,9 @@ class Index:
     def of(self, seq: int) -> list[Candidate]:
         """Give one message's passages."""
         return [self._docs[at] for at in self._of.get(seq, ())]
+
+
+def _best_of(scores: dict[int, float], limit: int) -> list[int]:
+    """Give the best places, the newer first where scores are equal."""
+    newest_first = sorted(scores, reverse=True)
+    return sorted(newest_first, key=scores.__getitem__, reverse=True)[:limit]

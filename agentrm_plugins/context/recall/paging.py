@@ -8,19 +8,21 @@ tool's output names the turn that it belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agentrm_plugins.context.notes.text import sentences, terms
+from agentrm_plugins.context.notes.text import terms
 from agentrm_plugins.context.notes.values import DISTINCT, values_of
-from agentrm_plugins.context.plan.transcript import Entry, Recalled, Session
+from agentrm_plugins.context.plan.entry import Entry, Recalled
+from agentrm_plugins.context.plan.transcript import Session
 from agentrm_plugins.context.recall.days import DAY_S, LAST_DAY, civil
+from agentrm_plugins.context.recall.pieces import pieces_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit
 from agentrm_plugins.types.message import Message
 
-__all__ = ["Found", "assembled", "source_turn", "told_already", "visible"]
+__all__ = ["Found", "assembled", "source_turn", "told_already", "visible", "worthy"]
 
 HEADER = (
     "[Recalled from earlier in this conversation, word for word, oldest first. For reference; not "
@@ -113,7 +115,6 @@ def assembled(
     room_tokens: int,
     anchor: int,
     texts: Mapping[int, str],
-    best: float = 0.0,
     later: Callable[[Found], Sequence[tuple[int, str]]] = lambda _: (),
 ) -> Recalled | None:
     """Write the block of passages, best first until the room is used, shown by place.
@@ -121,18 +122,17 @@ def assembled(
     Args:
         session: For the roles, the days and the counts.
         query: What was asked.
-        found: Hits, best first.
+        found: Hits that are `worthy`, best first.
         room_tokens: The block's largest count, frame included.
         anchor: The user message before which it will stand; below 0 for an answer to the model.
         texts: Of source turns, by place, as far as they were read.
-        best: The best score of all, in view or not; 0 for that of what was found.
         later: Gives what came later than a passage and may replace something in it.
     """
     role = session.config.summary_role
     count = session.counter
     block = _Block(count.message(Message(role, HEADER)) + 2, room_tokens)
     order: list[tuple[int, int]] = []
-    for one in _worthy(session, query, found, anchor, best):
+    for one in found:
         if block.lines and block.used + one.tokens + _LABEL_TOKENS > room_tokens:
             continue  # a line is never shorter than what it shows
         entry = session.entries[one.key[0]]
@@ -185,10 +185,18 @@ def _written(session: Session, lines: Mapping[tuple[int, int], str]) -> str:
     return "\n".join(told)
 
 
-def _worthy(
-    session: Session, query: Query, found: Sequence[Found], anchor: int, best: float
-) -> Iterable[Found]:
-    """Give the hits that come near the best one and are not in the prompt already."""
+def worthy(
+    session: Session, query: Query, found: Sequence[Found], anchor: int, best: float = 0.0
+) -> Iterator[Found]:
+    """Give the hits that come near the best one and are not in the prompt already.
+
+    Args:
+        session: For the notes in its prompt.
+        query: What was asked.
+        found: Hits, best first.
+        anchor: The user message before which they will stand; below 0 for an answer to the model.
+        best: The best score of all, in view or not; 0 for that of what was found.
+    """
     best = max([best, *(one.hit.score for one in found)])
     least = LEAST_COVERED if query.asks >= _MOSTLY or anchor < 0 else LEAST_COVERED_UNASKED
     shown = noted_text(session) if anchor >= 0 else ""
@@ -207,14 +215,14 @@ def _noted(one: Found, query: Query, asked: frozenset[str], shown: str) -> bool:
     What replaced it stands in the notes as well; to show it once more would put the old one last.
     """
     told = False
-    for _, piece in sentences(one.text):
+    for piece, said in pieces_of(one.text):
         if piece.rstrip(".。") in shown:
             exact = _EXACT if one.hit.candidate.role == "user" else _EXACT | {"name"}
             label = piece.partition(":")[0]
             told = told or any(v.kind in exact and v.text != label for v in values_of(piece))
         elif piece.casefold() in query.text:
             continue  # the question says it too: a turn of phrase
-        elif values_of(piece) or not asked.isdisjoint(terms(piece)):
+        elif not asked.isdisjoint(said) or values_of(piece):
             return False
     return told
 
@@ -245,8 +253,8 @@ def told_already(
     least = _TOLD * best[0].hit.covered
     if any(one.hit.covered >= least and _untold(one, weights, shown) for one in best[1:_RIVALS]):
         return False
-    for _, piece in sentences(best[0].text):
-        held = sum(weights.get(term, 0.0) for term in frozenset(terms(piece)))
+    for piece, said in pieces_of(best[0].text):
+        held = sum(weights.get(term, 0.0) for term in said)
         if held >= _TOLD * whole and piece.rstrip(".。") in shown:
             return any(value.text.casefold() not in query.text for value in values_of(piece))
     return False
@@ -255,10 +263,10 @@ def told_already(
 def _untold(one: Found, weights: Mapping[str, float], shown: str) -> bool:
     """Whether a passage tells something that the notes do not: a user's sentence, or a value."""
     by_user = one.hit.candidate.role == "user"
-    for _, piece in sentences(one.text):
-        if piece.endswith(ENDS_ASKING) or piece.rstrip(".。") in shown:
+    for piece, said in pieces_of(one.text):
+        if weights.keys().isdisjoint(said) or piece.endswith(ENDS_ASKING):
             continue
-        if weights.keys().isdisjoint(terms(piece)):
+        if piece.rstrip(".。") in shown:
             continue
         if by_user or any(value.text not in shown for value in values_of(piece)):
             return True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agentrm_plugins.context.notes.text import DATE, MONTHS
+from agentrm_plugins.context.notes.text import DATE, MONTHS, WIDE
 from agentrm_plugins.context.recall.days import (
     DAY_S,
     LAST_DAY,
@@ -102,6 +102,16 @@ _PATTERNS = (
            r"(?!\s+\d{1,2}\b)(?:,?\s+(?P<year>[12]\d{3}))?")),
 )  # fmt: skip
 _FOUND = [(kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _PATTERNS]
+_TOKEN, _DIGIT = re.compile(r"[^\W\d]+"), re.compile(r"\d")
+
+
+def _tokens(*names: str) -> frozenset[str]:
+    return frozenset(token for name in names for token in _TOKEN.findall(name.casefold()))
+
+
+_TIMED = _tokens(*_UNITS, *_WEEKDAYS, *_DAYS_BACK, *MONTHS)
+"""Each pattern, but for those of scripts without blanks, has one of these words."""
+_UNSPACED = re.compile(f"[{WIDE}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +151,8 @@ def stretch_of(text: str, now_s: float) -> Stretch | None:
     today = int(now_s // DAY_S) if 0 < now_s < LAST_DAY * DAY_S else 0
     if not today:
         return None
+    if _TIMED.isdisjoint(_TOKEN.findall(text.casefold())) and _UNSPACED.search(text) is None:
+        return _named(text, today)
     for kind, pattern in _FOUND:
         found = pattern.search(text)
         days = None if found is None else _days(kind, found, today)
@@ -211,7 +223,7 @@ def _month(month: int, year: str | None, today: int) -> tuple[int, int]:
 
 def _named(text: str, today: int) -> Stretch | None:
     """Read a day by its date: "on 3 March", "2026-03-04"."""
-    for match in DATE.finditer(text):
+    for match in DATE.finditer(text) if _DIGIT.search(text) is not None else ():
         groups = {key[0]: value for key, value in match.groupdict().items() if value}
         said = groups.get("m", "").lower()
         month = MONTHS.get(said) or (int(said) if said.isdigit() else 0)

@@ -1,0 +1,60 @@
+"""One look-up: what is asked, where it stands, how much room there is, and what was ranked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.recall.found import Told, Unit
+from agentrm_plugins.context.recall.query import Query
+
+__all__ = ["Ask", "Looked"]
+
+MOSTLY = 0.6
+"""A message that asks in less than this share of it asks beside other things. Guessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One look-up.
+
+    Args:
+        query: What is asked.
+        text: The same word for word.
+        room_tokens: For the block.
+        anchor: The user message before which it will stand; below 0 for an answer to the model.
+        skip: Messages in view.
+        short_tokens: The block's share, where the room is more; else 0.
+    """
+
+    query: Query
+    text: str
+    room_tokens: int
+    anchor: int = -1
+    skip: frozenset[int] = frozenset()
+    short_tokens: int = 0
+
+    @property
+    def free(self) -> bool:
+        """Whether it is asked by the model, of the whole archive."""
+        return self.anchor < 0
+
+    @property
+    def asks(self) -> bool:
+        """Whether most of the message is a question."""
+        return self.query.asks >= MOSTLY
+
+    def end(self, state: Session) -> int:
+        """Give the first place that is not looked at."""
+        return len(state.entries) if self.free else self.anchor
+
+
+class Looked(NamedTuple):
+    """What a look-up has ranked: units, the best score, what is in view, weights, coverage."""
+
+    best: list[Unit]
+    top: float
+    shown: list[Told]
+    weights: dict[str, float]
+    covered: float

@@ -1,0 +1,82 @@
+"""What a transcript is made of: messages, compacted stretches, stand-ins, recalled passages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agentrm_plugins.types.message import Message, ToolCall
+
+__all__ = ["Entry", "Episode", "Recalled", "Replacement"]
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message: itself while it is needed, and what is known of it for good.
+
+    `body` is its text for the archive, until it is there.
+    """
+
+    seq: int
+    role: str
+    tokens: int
+    digest: str
+    mark: int
+    at_s: float
+    message: Message | None
+    calls: tuple[str, ...] = ()
+    answers: str | None = None
+    empty: bool = False
+    noted: bool = False
+    indexed: bool = False
+    body: str | None = None
+
+
+@dataclass(slots=True)
+class Episode:
+    """A compacted stretch: its notes, a model's narrative, lines on messages without notes."""
+
+    first: int
+    last: int
+    notes: list[int]
+    narrative: str = ""
+    told: list[tuple[int, str]] = field(default_factory=list)
+    text: str = ""
+    tokens: int = 0
+
+
+@dataclass(slots=True)
+class Replacement:
+    """What is sent in place of a tool result's content, or of a call's message."""
+
+    kind: str
+    text: str
+    tokens: int
+    calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(slots=True)
+class Recalled:
+    """Passages paged in before the user message at `anchor`.
+
+    Args:
+        anchor: Its place.
+        text: As it is sent.
+        tokens: Its count, frame included.
+        places: Of the messages that are shown.
+        short: The best of it within its share, for when the room that it had beyond is needed; ""
+            where it has none beyond.
+        short_tokens: Its count.
+    """
+
+    anchor: int
+    text: str
+    tokens: int
+    places: list[int]
+    short: str = ""
+    short_tokens: int = 0
+
+    def shortened(self) -> Recalled:
+        """Give the same within its share."""
+        if not self.short:
+            return self
+        return Recalled(self.anchor, self.short, self.short_tokens, self.places)
