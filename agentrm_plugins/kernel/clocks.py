@@ -117,7 +117,8 @@ class Clocks:
         """The call goes."""
         self.limit(ticket)
         self.start(ticket)
-        self.arm(ticket)
+        ticket.progress_s = self._books.now_s
+        self.rearm(ticket)
 
     def limit(self, ticket: Ticket) -> None:
         """What the call declares, or what is configured, are its limits from now on."""

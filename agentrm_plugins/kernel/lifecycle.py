@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.steps import Steps
     from agentrm_plugins.kernel.wait_queue import WaitQueue
     from agentrm_plugins.kernel.waits import Waits
+    from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.types import events as ev
     from agentrm_plugins.types.calls import Usage
 
@@ -127,7 +128,8 @@ class Lifecycle:
         if ticket.is_hedge:
             self._late.awaits(ticket)
             ticket.hold_s = max(ticket.hold_s, self._late.sleep_s(ticket))
-        able = not ticket.hold_s and self._is_let_go(ticket)
+        endpoint = ticket.endpoint
+        able = not ticket.hold_s and (endpoint is None or self._is_let_go(ticket, endpoint))
         lends = able and parent is not None and parent.rider is None
         if lends and parent is not None and self._lending.lend(ticket, parent):
             return False
@@ -144,11 +146,8 @@ class Lifecycle:
             self._waits.again(ticket, ticket.hold_s)
         return True
 
-    def _is_let_go(self, ticket: Ticket) -> bool:
+    def _is_let_go(self, ticket: Ticket, endpoint: Endpoint) -> bool:
         """Whether its endpoint lets a call that has a lane go now, before anybody who waits."""
-        endpoint = ticket.endpoint
-        if endpoint is None:
-            return True
         self._endpoints.advance(endpoint)
         if self._queue.count and self._queue.anybody_before(endpoint):
             return False

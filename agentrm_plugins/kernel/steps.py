@@ -158,7 +158,7 @@ class Steps:
             self.leave_lane(ticket, until_s)
         if ticket.alarm_s < NEVER:
             self._books.alarms.clear(ticket)
-        if ticket.is_ridden and ticket.hedge is not None:
+        if ticket.hedge is not None and ticket.hedge.rides:
             ticket.hedge.rides = False  # The lane is its own now.
             pool.riders -= 1
         if ticket.rides:

@@ -138,4 +138,6 @@ class LimitReport:
 
     def limits(self) -> dict[str, ServerLimit]:
         """The limits that were named, by resource."""
+        if self.requests is self.tokens is self.input_tokens is self.output_tokens is None:
+            return {}  # as most answers that name a wait alone
         return {name: told for name in RESOURCES if (told := getattr(self, name)) is not None}
