@@ -88,7 +88,7 @@ class Exchanger:
         self._pending: dict[str, Any] | None = None
         self._sent_s = 0.0
         self._tries = 0
-        self._count = self._withheld = 0
+        self._count = self._withheld = self._submitted = 0
         self._error = ""
         self._lowered: dict[str, float] = {}
         self._slowest_s = 0.0
@@ -143,6 +143,10 @@ class Exchanger:
         pool, count = kernel.books.pool, kernel.queue.count
         more = count > self._count
         self._count = count
+        books = kernel.books
+        if books.ledgers.asked and books.counters.submitted != self._submitted:
+            self._submitted = books.counters.submitted
+            more = True  # What a call reserves, the others are to know at once.
         if more or pool.withheld != self._withheld:
             self._withheld = pool.withheld
             self._bell.ring()

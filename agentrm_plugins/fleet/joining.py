@@ -48,10 +48,5 @@ def join(
         raise ConfigError(
             "clock", type(clock).__name__, "a fleet's leases go by real time: leave the clock out"
         )
-    for name in ("budgets", "shares"):
-        if getattr(config, name):
-            raise ConfigError(
-                name, "...", "a fleet does not share them: leave them out with coordination="
-            )
     host = Host(config, clock or SleepAwareClock(), shared=True)
     return host, Exchanger(host, coordination)

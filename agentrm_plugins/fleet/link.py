@@ -27,7 +27,7 @@ __all__ = ["Link", "Unreachable"]
 _LOG = logging.getLogger("agentrm.fleet")
 _SCRIPT = files("agentrm_plugins.fleet").joinpath("sync.lua").read_text(encoding="utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
-_PARTS = ("s", "m", "x", "h", "n", "o", "e", "r")
+_PARTS = ("s", "m", "x", "h", "n", "o", "e", "r", "g", "y")
 _SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
 _OLDEST = (6, 0)
 _LONGEST_S = 5.0  # guessed: a server that is silent for so long does not answer any more

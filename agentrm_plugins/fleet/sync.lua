@@ -1,8 +1,11 @@
 -- One exchange of one member: the twin of policy/fleet/allot.py, rule by rule; the rules are told there.
--- KEYS: 1 state, 2 members, 3 expiry, 4 heads, 5 needs, 6 oldest, 7 endpoints, 8 ranks. All of one slot.
+-- KEYS: 1 state, 2 members, 3 expiry, 4 heads, 5 needs, 6 oldest, 7 endpoints, 8 ranks,
+-- 9 sums, 10 their ends. All of one slot.
 -- ARGV: 1 what is asked (JSON), 2 the prefix of the lists that wake members, 3 a time for tests, or "".
--- Every key expires an hour after the last exchange, so nothing that was forgotten stays for ever.
+-- Every key expires an hour after the last exchange, sums after a month: nothing stays for ever.
 local S, M, X, H, N, O, E, R = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local G, Y = KEYS[9], KEYS[10]
+local SLICES, MOST_TELLERS, FORGOTTEN, MONTH, SPARE, SAME = 60, 64, 20, 30 * 86400000, 60000, 1e-6
 local PROTOCOL, HEADS, KINDS, WOKEN, DROPPED = 1, 16, 4, 4, 20
 local OWED, LONG, GAP, BATON, FOLD_EVERY, MOST_EVENTS = 1e16, 60000, 2000, 2000, 1000, 100
 local MOST_PEERS = 50
@@ -89,6 +92,45 @@ local function write_off(name, hand)
   end
 end
 
+local sums, sums_touched = {}, {}
+local function sum_of(key)
+  if sums[key] == nil then
+    local packed = call('HGET', G, key)
+    sums[key] = packed and unpack_(packed) or false
+  end
+  return sums[key] or nil
+end
+local function put_sum(s, amount)
+  if s.window == 0 or amount == 0 then return end
+  local width = s.window / SLICES
+  local ends, last = (floor(now / width) + 1) * width, s.slices[#s.slices]
+  if last and last[1] == ends then
+    last[2] = last[2] + amount
+  else
+    s.slices[#s.slices + 1] = {ends, amount}
+  end
+end
+local function add_sum(s, amount) s.sum = s.sum + amount; put_sum(s, amount) end
+local function lately(s)
+  if s.window == 0 then return s.sum end
+  local total = 0
+  while s.slices[1] and s.slices[1][1] + s.window <= now do table.remove(s.slices, 1) end
+  for _, slice in ipairs(s.slices) do total = total + slice[2] end
+  return total
+end
+local function reserved_is_spent(m)
+  local ids = {}
+  for key in pairs(m.reserved or {}) do ids[#ids + 1] = key end
+  table.sort(ids)
+  for _, key in ipairs(ids) do
+    local s = sum_of(key)
+    if s then
+      s.reserved = s.reserved - m.reserved[key]; add_sum(s, m.reserved[key])
+      sums_touched[key] = true
+    end
+  end
+end
+
 local function told(limit) return string.format('%.17g', limit) end
 
 local function drop(name)
@@ -108,6 +150,7 @@ local function drop(name)
       if values[t] == 0 then values[t] = nil end
       if next(values) == nil then f.limits[k] = nil end
     end
+    reserved_is_spent(m)
     for name_, hand in pairs(m.hand) do write_off(name_, hand) end
     call('HDEL', M, name)
   end
@@ -119,14 +162,20 @@ local function flush()
     local s = shares[name]
     if s then call('HSET', E, name, pack(s)) end
   end
+  for key in pairs(sums_touched) do
+    if sums[key] then call('HSET', G, key, pack(sums[key])) end
+  end
   if now - (f.kept or 0) > 60000 then
     f.kept = now
-    for i = 1, #KEYS do call('PEXPIRE', KEYS[i], HOUR) end
+    for i = 1, #KEYS do call('PEXPIRE', KEYS[i], i > 8 and MONTH or HOUR) end
   end
   call('HSET', S, 'd', pack(f))
 end
 
 for _, name in ipairs(call('ZRANGEBYSCORE', X, '-inf', now, 'LIMIT', 0, DROPPED)) do drop(name) end
+for _, key in ipairs(call('ZRANGEBYSCORE', Y, '-inf', now, 'LIMIT', 0, FORGOTTEN)) do
+  call('ZREM', Y, key); call('HDEL', G, key); sums[key] = false; sums_touched[key] = nil
+end
 local name = q.m
 if q.leave then
   drop(name)
@@ -531,6 +580,41 @@ for _, ep in ipairs(endpoints) do
       events = s.lent_events, running = f.used['c:' .. ep] or 0, told = s.told, members = members_}
   end
   answer.eps[ep] = one
+end
+if q.tally and next(q.tally) then
+  local ids = {}
+  if not me.reserved then me.reserved = {} end
+  for key in pairs(q.tally) do ids[#ids + 1] = key end
+  table.sort(ids)
+  answer.tally = {}
+  for _, key in ipairs(ids) do
+    local teller, own, before_, known, recent, reserved, window = unpack(q.tally[key])
+    local s = sum_of(key)
+    if not s then
+      s = {sum = known, window = window, reserved = 0, slices = {}, tellers = {}}
+      sums[key] = s
+      put_sum(s, recent)
+    elseif known > s.sum + SAME then
+      add_sum(s, known - s.sum)
+    end
+    local more = own - (s.tellers[teller] or before_)
+    if more < 0 then more = own end
+    if more ~= 0 then add_sum(s, more) end
+    s.tellers[teller] = own
+    local tellers = 0
+    for _ in pairs(s.tellers) do tellers = tellers + 1 end
+    if tellers > MOST_TELLERS then
+      for other in pairs(s.tellers) do
+        local who = string.match(other, '^(.*)#')
+        if who ~= name and call('HEXISTS', M, who) == 0 then s.tellers[other] = nil end
+      end
+    end
+    s.reserved = s.reserved + reserved - (me.reserved[key] or 0)
+    me.reserved[key] = reserved ~= 0 and reserved or nil
+    call('ZADD', Y, told(now + (window > 0 and 2 * window + SPARE or MONTH)), key)
+    sums_touched[key] = true
+    answer.tally[key] = {s.sum, lately(s), s.reserved - reserved}
+  end
 end
 if q.look then
   local due, peers = call('ZRANGE', X, 0, MOST_PEERS - 1, 'WITHSCORES'), {}

@@ -10,6 +10,7 @@ from agentrm_plugins.types.calls import Call
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.ticket import Ticket
+    from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 
 __all__ = ["Clocks"]
 
@@ -96,9 +97,16 @@ class Clocks:
         if ticket.first is not None:
             attempt = ticket.first.hedges
             if not endpoint.hedging.may_follow(attempt):
-                return NEVER
-        after_s = endpoint.times.late_after_s(ticket.call, beats=ticket.beats, attempt=attempt)
-        return ticket.progress_s + after_s
+                age_s = endpoint.hedging.follows_after_s(attempt, endpoint.times.slowest_s)
+                return ticket.first.progress_s + age_s
+        return ticket.progress_s + self.late_after_s(ticket, endpoint, attempt)
+
+    def late_after_s(self, ticket: Ticket, endpoint: Endpoint, attempt: int = 0) -> float:
+        """Seconds of silence after which it is late, as the attempt of that number."""
+        running = len(endpoint.in_flight)
+        return endpoint.times.late_after_s(
+            ticket.call, beats=ticket.beats, attempt=attempt, in_flight=running
+        )
 
     def idle(self, ticket: Ticket, *, idle: bool) -> None:
         """Whether the consumer asks for more: what it does not ask for is no silence."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.config import Order
 from agentrm_plugins.kernel.selection import on_offer
+from agentrm_plugins.kernel.tallies import tallies
 from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint
 from agentrm_plugins.policy.order.mlfq import claimed_since_s
@@ -55,7 +56,8 @@ def demand(kernel: Kernel, most: int = 32) -> Demand:
         )
     asks = tuple(_asks(kernel, most)) if kernel.queue.count else ()
     granted = {f"g:{name}": group.taken for name, group in pool.groups.items()}
-    return Demand(books.now_s, asks, kernel.queue.count, use, have, busy, endpoints, granted)
+    waiting, spent = kernel.queue.count, tallies(books)
+    return Demand(books.now_s, asks, waiting, use, have, busy, endpoints, granted, spent)
 
 
 def _asks(kernel: Kernel, most: int) -> Iterator[Ask]:

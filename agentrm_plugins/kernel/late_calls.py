@@ -109,6 +109,9 @@ class LateCalls:
         first, endpoint, now_s = ticket.first, ticket.endpoint, self._books.now_s
         if first is None or endpoint is None or first.hedges:
             return 0.0
+        late_s = first.progress_s + self._clocks.late_after_s(first, endpoint)
+        if late_s > now_s:  # More was learnt, and it is not late any more.
+            return min(_ASK_AGAIN_S, late_s - now_s)
         if endpoint.hedging.may_go(ticket.expected_tokens, now_s):
             return 0.0
         return max(1e-6, min(_ASK_AGAIN_S, endpoint.hedging.ask_again_s(now_s) - now_s))
@@ -244,7 +247,7 @@ class LateCalls:
                 return ticket
         next_s = NEVER
         for ticket in own:
-            after_s = endpoint.times.late_after_s(ticket.call, beats=ticket.beats)
+            after_s = self._clocks.late_after_s(ticket, endpoint)
             at_s = ticket.progress_s + after_s * _TWICE ** (1 + ticket.given_way)
             if not ticket.visible and ticket.call.hedge:
                 if at_s <= now_s:

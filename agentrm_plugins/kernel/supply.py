@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.kernel.tallies import learn
 from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint
 from agentrm_plugins.policy.leases import NEVER
@@ -60,6 +61,7 @@ class Supplies:
         pool.lease_s, pool.slice_s = event.lease_s, event.slice_s
         pool.busy_elsewhere = event.busy
         self._supply_endpoints(event)
+        learn(books, event.tallies)
         given_up: list[Ticket] = []
         for key in sorted(event.lost, reverse=True):  # "l" before "g:...", "c:..." last
             given_up += self._lose(key, event.lost[key], given_up)

@@ -250,7 +250,9 @@ class _Worker:
         wait_s, report = 0.0, None
         if provider is not None:
             wait_s = provider.admit(_TOKENS[kind], now_s)
-            report = provider.report(wait_s, now_s) if world.plan.reports else LimitReport()
+            report = LimitReport(retry_after_s=wait_s or None)
+            if world.plan.reports:
+                report = provider.report(wait_s, now_s)
         if wait_s:
             world.result.refused += 1
             world.at(now_s + _WAY_S, lambda at_s: self._refused(ticket, report, at_s))
@@ -312,9 +314,9 @@ class _Worker:
         world = self.world
         answer = allot(world.fleet, asked, _EPOCH_MS + at_s * 1000.0)
         world.result.exchanges += 1
-        for worker in world.workers:
-            if worker.member.terms.name in answer.get("wake", ()):
-                worker._look(at_s + world.plan.latency_s / 2)  # noqa: SLF001 - of this class
+        for name in answer.get("wake", ()):
+            woken = world.workers[int(name[1:])]
+            woken._look(at_s + world.plan.latency_s / 2)  # noqa: SLF001 - of this class
         back_s = at_s + world.plan.latency_s / 2
         world.at(back_s, lambda now_s: self._answered(answer, sent_s, now_s))
 

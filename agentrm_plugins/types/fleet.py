@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-__all__ = ["Ask", "Demand", "EndpointDemand", "EndpointSupply", "Recall", "Supply"]
+__all__ = [
+    "Ask",
+    "Demand",
+    "EndpointDemand",
+    "EndpointSupply",
+    "Recall",
+    "Supply",
+    "TallyDemand",
+    "TallySupply",
+]
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -45,6 +54,30 @@ class EndpointDemand(NamedTuple):
     version: float
 
 
+class TallyDemand(NamedTuple):
+    """A sum that all processes spend of: a budget, a share of a rate, an agent, a tenant.
+
+    `own` is what this one has spent since the sum was begun here, as its `number`th; `history`
+    whether what others spent before that counts too, as far as it is not older than the window.
+    One that is `soft` is told of less often.
+    """
+
+    number: int
+    own: float
+    reserved: float = 0.0
+    window_s: float | None = None
+    history: bool = True
+    soft: bool = False
+
+
+class TallySupply(NamedTuple):
+    """What others have spent `more` of a sum since they were heard of, and have `reserved` now."""
+
+    number: int
+    more: float
+    reserved: float
+
+
 class Demand(NamedTuple):
     """All that an exchange needs to know of a kernel; to ask for it changes nothing.
 
@@ -59,6 +92,7 @@ class Demand(NamedTuple):
     busy: Mapping[str, int]
     endpoints: Mapping[str, EndpointDemand]
     granted: Mapping[str, int]
+    tallies: Mapping[str, TallyDemand] = _NOTHING
 
 
 class EndpointSupply(NamedTuple):
@@ -98,6 +132,7 @@ class Supply(NamedTuple):
     busy: Mapping[str, int] | None = None
     relief: bool = False
     refuse: bool = False
+    tallies: Mapping[str, TallySupply] = _NOTHING
 
 
 class Recall(NamedTuple):

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +119,7 @@ def rate(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Run one of them, and write what was found."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers and processes end with it
     parser = argparse.ArgumentParser(prog="benchmarks.fleet", description=__doc__)
     parser.add_argument("what", choices=("share", "rate", "faults", "soak"))
     parser.add_argument("--seconds", type=float, default=20.0)

@@ -107,7 +107,11 @@ class Redis:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until(lambda: self.client().ping(), "the server answered")
+        try:
+            until(lambda: self.client().ping(), "the server answered")
+        except BaseException:
+            self.kill()
+            raise
 
     def set_clock(self, seconds: float) -> None:
         """Set its clock so far before the machine's; below 0: behind."""

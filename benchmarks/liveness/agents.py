@@ -41,6 +41,8 @@ class World:
         slow: Share of the calls that are healthy and take so many times as long.
         times: How many times.
         overload: From when to when all calls take 20 times as long; None: never.
+        median_s: Of the service time, seconds.
+        sigma: Of its logarithm.
         concurrency: The limit that the user set for the endpoint.
         agents: Agents in closed loops, with 0.3 s between two calls.
         calls: Calls in all.
@@ -53,6 +55,8 @@ class World:
     slow: float = 0.0
     times: float = 1.0
     overload: tuple[float, float] | None = None
+    median_s: float = 1.0
+    sigma: float = SIGMA
     concurrency: int | None = None
     agents: int = 40
     calls: int = 2000
@@ -145,7 +149,8 @@ class _Run:
             return
         self.left -= 1
         slow = self.rng.random() < self.world.slow
-        service_s = self.rng.lognormvariate(0.0, SIGMA) * (self.world.times if slow else 1.0)
+        service_s = self.world.median_s * self.rng.lognormvariate(0.0, self.world.sigma)
+        service_s *= self.world.times if slow else 1.0
         self.submit(Flow(agent, service_s, slow, self.now_s))
 
     def submit(

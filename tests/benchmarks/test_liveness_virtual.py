@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.liveness import few
 from benchmarks.liveness.agents import Policy, World, run
 from benchmarks.liveness.virtual import BARE, ORACLE, RULE, report
 
@@ -56,3 +57,25 @@ def test_without_what_is_learnt_hung_calls_wait_for_their_limit():
 def test_the_report_is_made_of_rows():
     """One for each kind, with each number of lanes."""
     assert len(report(60, 1).splitlines()) == 8 + 12 + 5
+
+
+@pytest.mark.parametrize("lanes", [8, 32])
+def test_a_cold_endpoint_of_ten_minute_answers_is_asked_once_for_each(lanes):
+    """Many calls that are silent together are slow, not hung."""
+    world = World(lanes=lanes, calls=40, median_s=500.0, sigma=0.05)
+    ours = run(world, RULE)
+    assert ours.failed == 0
+    assert sum(ours.healthy) <= 1.05 * 40
+    assert ours.charged == ours.billed
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_few_calls_do_not_wait_for_the_limit(seed):
+    """Forty calls of which two in five hang: a handful of answers is enough to go by."""
+    world = World(lanes=8, calls=40, hang=0.4, seed=seed)
+    assert run(world, RULE).wall_s <= 5.0 * run(world, ORACLE).wall_s
+
+
+def test_the_report_of_few_calls_has_a_row_for_each_situation():
+    """Each size with each kind of hangs and of slow answers."""
+    assert len(list(few.report(range(1, 2)))) == 2 + 6 * (4 + 4)

@@ -86,6 +86,7 @@ class Pretender:
         self.born = 0.0
         self.use, self.held, self.hand = {}, {}, {}
         self.fold = {}
+        self.spent, self.sum = {}, {}
 
     def request(self, now):
         chance = self.chance
@@ -123,8 +124,19 @@ class Pretender:
             "ahead": {} if asks else {"g:a": chance.randint(0, 2)},
             "eps": endpoints,
             **chance.choice(({}, {"look": 1})),
+            "tally": self.sums(),
             "folds": {name: self.fold.pop(name) for name in list(self.fold) if name in endpoints},
         }
+
+    def sums(self):
+        chance, rows = self.chance, {}
+        for key, window in (("one", 0), ("two", 6000), ("three", 60_000)):
+            if chance.random() < 0.4:
+                own = self.spent[key] = self.spent.get(key, 0.0) + chance.choice((0, 1, 2.5))
+                told = self.sum.get(key, (0.0, 0.0, 0.0))
+                teller = f"{self.name}#1"
+                rows[key] = [teller, own, own - 1, told[0], told[1], chance.choice((0, 3)), window]
+        return rows
 
     def endpoint(self, name, now):
         chance = self.chance
@@ -168,6 +180,7 @@ class Pretender:
         if answer.get("fresh"):
             self.hand = {}
         self.epoch, self.born, self.held = answer["e"], answer["born"], dict(answer["held"])
+        self.sum.update(answer.get("tally") or {})
         for name, given in dict(answer["eps"]).items():
             hand = self.hand.setdefault(name, {})
             for resource, amount in dict(given["add"]).items():

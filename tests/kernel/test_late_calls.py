@@ -286,3 +286,41 @@ def test_a_call_that_was_never_told_its_size_is_compared_with_all():
     late, quick = ask(world, tokens=4000), ask(world, tokens=10)
     assert suspects(world, 19.0) == [(quick, "response")]
     assert world.state[late] == "running"
+
+
+def test_many_calls_that_are_silent_together_on_a_new_endpoint_are_not_late():
+    """It is slow by nature, or cold: nothing was answered yet, and all are alike."""
+    world = World(config(9, "mlfq", endpoints={"x/*": EndpointConfig(rpm=1e6)}), twin=True)
+    for number in range(8):
+        ask(world, f"a{number}")
+    assert suspects(world, 590.0) == []
+
+
+def test_a_lone_call_of_a_new_endpoint_is_late_after_a_minute():
+    """And as soon as another one is answered, that tells more."""
+    world = World(config(9, "mlfq", endpoints={"x/*": EndpointConfig(rpm=1e6)}), twin=True)
+    number = ask(world)
+    assert suspects(world, 59.0) == []
+    assert suspects(world, 2.0) == [(number, "response")]
+    other, quick = ask(world, "b"), ask(world, "c")
+    world.wait(1.0)
+    world.settle(quick)
+    assert suspects(world, 10.0) == [(other, "response")]
+
+
+def test_a_call_whose_attempts_all_hang_goes_again_before_its_limit():
+    """Three hang, nobody has won yet, and others were answered quickly."""
+    world = World(config(9, "mlfq", endpoints={"x/*": EndpointConfig(rpm=1e6)}), twin=True)
+    first = ask(world)
+    for number in range(20):
+        quick = ask(world, f"b{number}")
+        world.wait(0.2)
+        world.settle(quick)
+    sent, hedge = 1, None
+    while world.now_s < 500.0 and sent < 4:
+        world.wait(1.0)
+        if hedge is None or world.state[hedge] != "running":
+            hedge = world.hedge(first)
+            sent += 1
+    assert sent == 4
+    assert 240.0 <= world.now_s < 260.0

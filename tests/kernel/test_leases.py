@@ -63,12 +63,12 @@ def test_a_ping_begins_the_silence_anew_and_is_no_progress() -> None:
 
 def test_a_server_that_only_pings_is_late_as_any_other() -> None:
     """It is there, but its answer is not: the learnt time goes on to run."""
-    world = World(config(2, adaptive=True, **LEASES))
+    world = World(config(2, adaptive=True))
     number = world.submit("a", streaming=True, endpoint="x/m")
     seen = []
-    for _ in range(9):
+    for _ in range(7):
         world.feed(ev.Beat(number, ping=True))
-        seen += said(world.wait(1.2))
+        seen += said(world.wait(9.0))
     assert ("Suspected", number, "first_token") in seen
     assert world.state[number] == "running"
 

@@ -6,9 +6,10 @@ to know: rates, sizes and levels of the buckets, the limit of calls in flight, t
 leads: the next fold may be made by another process, and a lost one is made again.
 
 Regimes: calls that went come as sums, and count from the last fold on: a bucket that is full would
-lose what flows in meanwhile. Refusals, failures and reports come one by one with their times. Of
-more than `MOST_ENDS` ends the shares are kept and the number is not. Without a state (lost data)
-the fold begins with what members knew.
+lose what flows in meanwhile; after a pause, when there was no fold, they have only just gone.
+Refusals, failures and reports come one by one with their times. Of more than `MOST_ENDS` ends the
+shares are kept and the number is not. Without a state (lost data) the fold begins with what members
+knew.
 
 Limits: what is under way at the moment of a report is known as a number of calls and a mean size.
 Times are seconds of the server's clock.
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.policy.endpoint.amounts import Sent
 from agentrm_plugins.policy.endpoint.rate_search import Source
 from agentrm_plugins.policy.endpoint.reports import report_of
-from agentrm_plugins.policy.endpoint.shared_endpoint import told_of
+from agentrm_plugins.policy.endpoint.shared_endpoint import told_of, usable
 from agentrm_plugins.policy.endpoint.snapshot import dump_endpoint, load_endpoint
 from agentrm_plugins.types.verdicts import RESOURCES
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["fold"]
 
 MOST_ENDS = 200
+_IDLE_S, _FRESH_S = 1.5, 0.1  # folds are a second apart while calls go, exchanges a tenth
 _KEPT = ("meters", "blame", "retry_after", "breaker", "concurrency", "doubt")
 _PROBE = 0
 _NOTHING = dict.fromkeys(RESOURCES, 0.0)
@@ -81,6 +83,9 @@ def _calls(fresh: Endpoint, lent: Mapping[str, Any], now_s: float) -> None:
     """Calls that went and ended since the last fold, as sums."""
     seen = lent["seen"] or {}
     calls, since_s = int(seen.get("n", 0)), lent["since"] / 1000.0
+    if now_s - since_s > _IDLE_S:
+        since_s = now_s - _FRESH_S
+    _bound(fresh, since_s)
     sent, back, held = seen.get("sent") or {}, seen.get("back") or {}, seen.get("held") or {}
     times = max(1, min(calls, MOST_ENDS))
     mean = {name: sent.get(name, 0.0) / max(1, calls) for name in RESOURCES}
@@ -102,6 +107,14 @@ def _calls(fresh: Endpoint, lent: Mapping[str, Any], now_s: float) -> None:
     fresh.in_flight.clear()
     for number in range(int(lent["running"])):
         fresh.in_flight[-1 - number] = Sent(mean, now_s)
+
+
+def _bound(fresh: Endpoint, at_s: float) -> None:
+    """No more was there then than a fleet may use at once."""
+    for meter in fresh.meters.values():
+        if meter.bucket is not None:
+            there, most = meter.bucket.level(at_s), usable(meter.bucket.capacity)
+            meter.bucket.shift(min(0.0, most - there), at_s)
 
 
 def _ends(fresh: Endpoint, well: int, failed: int, now_s: float) -> None:

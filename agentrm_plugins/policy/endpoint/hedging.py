@@ -7,7 +7,9 @@ call's first second attempt may go while ``wasted + l * (expected of those under
 a lost second attempt cost is wasted. Those that follow one that gave way never wait for the cap.
 
 Regimes: nothing hangs: ``h`` falls to its floor, so few calls are late. All is slow: second
-attempts lose, so few more go, and never a third for one call: no storm.
+attempts lose, so few more go, and never a third for one call: no storm. Yet a third goes once
+the call is four minutes old and twice as old as any answer that came, and each further one at twice
+that age: a call whose attempts all hang does not wait for its limit.
 
 Limits: the number of second attempts is not capped while they win, for where they hang too they
 would fill the cap and nothing would move any more.
@@ -31,6 +33,7 @@ _EVENTS = 50.0  # outrun attempts that are remembered
 _KEEP = 0.95
 _LOST_FIRST = 0.5
 _HOPELESS = 2
+_AGE_S, _AGE_TIMES = 240.0, 2.0  # guessed: hardly a quick endpoint's slow answer takes as long
 _HANGS = 0.02  # below that three attempts in a row hang once in a hundred thousand calls
 
 
@@ -77,8 +80,19 @@ class Hedging:
         return self.lost <= 0.5  # noqa: PLR2004 - the half
 
     def may_follow(self, hedges: int) -> bool:
-        """Whether one more may be sent after so many of the same call."""
+        """Whether one more may be sent after so many of the same call, as soon as that is late."""
         return hedges < _HOPELESS or (self.hopeful and self.hung >= _HANGS)
+
+    def follows_after_s(self, hedges: int, slowest_s: float) -> float:
+        """Else: the age in seconds at which the call may be sent once more; infinite for never.
+
+        Args:
+            hedges: How many were sent of it.
+            slowest_s: The slowest healthy answer of the endpoint; 0 if there was none.
+        """
+        if not slowest_s:
+            return inf
+        return max(_AGE_S, _AGE_TIMES * slowest_s) * 2.0 ** (hedges - _HOPELESS)
 
     # -- may one go? -------------------------------------------------------------------------
 

@@ -5,16 +5,20 @@ calls like it. ``S`` is chosen so that of the calls that are late the hung ones 
 that are merely slow: with a share ``h`` of hung calls that is ``S = 0.1 h / (1 - h)``, between 0.3
 and 25 % (`hedging` learns ``h``). Late is not dead: nothing here ends a call.
 
-Regimes: of fewer than ten healthy calls a high quantile says nothing, so `PRIOR_S` stands for it,
-and fades out up to thirty (a mean of logarithms). Calls that do not stream are compared with those
-that may put out about as much (by powers of two) once there are thirty of these, for a long answer
-is not late and a short one should not wait as long. Streams are late for their first piece, and
-between two pieces.
+Regimes: of ``n`` healthy calls a high quantile says the less the fewer they are, so a prior (10 s,
+or four times the slowest of them) weighs ``12 / (n**1.5 + 12)`` beside it (a mean of logarithms).
+An endpoint that has answered nothing yet is slow by nature, or cold, or it hangs. Of ``k`` calls
+that are silent together the odds that all hang fall with each one, so nothing is late there before
+``60 * 2**(k - 1)`` seconds: a lone call after a minute, of many none.
+Calls that do not stream are compared with those that may put out about as much (by powers of two)
+once there are thirty of these, for a long answer is not late and a short one should not wait as
+long. Streams are late for their first piece, and between two pieces.
 
 Limits: never before `FLOOR_S` (`GAP_FLOOR_S` between pieces): a second attempt within that time
 costs more than it saves. A time is not learnt of a call that another one outran.
 
-Sources: the odds, the bounds and the prior were found by `benchmarks.liveness.virtual`.
+Sources: the odds, the bounds, the prior and its weight were found by `benchmarks.liveness.virtual`
+and `benchmarks.liveness.few`. A minute is guessed: longer than a local model takes to load.
 """
 
 from __future__ import annotations
@@ -32,28 +36,39 @@ __all__ = ["Lateness"]
 PRIOR_S = 10.0
 FLOOR_S = 1.0
 GAP_FLOOR_S = 5.0
-_LEAST, _SETTLED = 10, 30
-_LOOK_EVERY = 8  # samples; a quantile costs a look at each bin
+BLIND_S = 60.0
+_PRIOR_WEIGHT, _SHARPER, _SLOWEST_TIMES = 12.0, 1.5, 4.0
+_MOST_DOUBLINGS = 20  # of a minute: beyond any limit
+_SETTLED = 30
+_LOOK_EVERY = 8  # samples, once there are some; a quantile costs a look at each bin
 _ODDS = 0.2
 _SHARE_LEAST, _SHARE_MOST = 0.003, 0.25
 _TAIL = 0.2
+_FADES = 0.999  # what the slowest is remembered by, for each answer
 _SLOWEST, _FASTEST = 1.1, 10.0
 _MOVED = 0.1  # guessed: a smaller change of the share moves no quantile
 _RESPONSE, _FIRST, _GAP = "response", "first", "gap"
 _SIZED = tuple(f"{_RESPONSE}:{bits}" for bits in range(1 + MOST_TOKENS.bit_length()))
 """The classes of calls that may put out about as much."""
 
+_NONE = LatencySketch()
+
 
 class Lateness:
-    """Times of one endpoint's healthy calls."""
+    """Times of one endpoint's healthy calls.
 
-    __slots__ = ("_late", "_looked", "_odds", "sketches")
+    `answers` counts them, and `slowest_s` is the time of the slowest, slowly forgotten.
+    """
+
+    __slots__ = ("_late", "_looked", "_odds", "answers", "sketches", "slowest_s")
 
     def __init__(self) -> None:
         self.sketches: dict[str, LatencySketch] = {}
         self._looked: dict[str, int] = {}
         self._late: dict[str, dict[int, float]] = {}
         self._odds = _SHARE_LEAST
+        self.answers = 0
+        self.slowest_s = 0.0
 
     def expect(self, hung: float) -> None:
         """A share `hung` of the attempts hang; 0 to 1."""
@@ -71,17 +86,27 @@ class Lateness:
         number = bin_of(seconds)
         if beats > 1:
             return self._count(_GAP, number)
+        self.answers += 1
+        self.slowest_s = max(self.slowest_s * _FADES, seconds)
         if call.streaming:
             return self._count(_FIRST, number)
         most = call.max_output_tokens or call.estimate.output_tokens
         news = self._count(_RESPONSE, number)
         return self._count(_SIZED[most.bit_length()], number) or news if most else news
 
-    def late_after_s(self, call: Call, *, beats: int, attempt: int = 0) -> float:
+    def late_after_s(
+        self, call: Call, *, beats: int, attempt: int = 0, in_flight: int = 1
+    ) -> float:
         """Seconds of silence after which a call that has beaten so often is late.
 
-        `attempt` is the number of attempts before this one that were late as well.
+        Args:
+            call: What is declared of it.
+            beats: How often it has beaten.
+            attempt: The number of attempts before this one that were late as well.
+            in_flight: Calls of the endpoint that run, this one among them.
         """
+        if not self.answers and not beats:
+            return BLIND_S * 2.0 ** min(max(in_flight - 1, 0), _MOST_DOUBLINGS)
         name = _GAP if beats else _FIRST
         if not beats and not call.streaming:
             most = call.max_output_tokens or call.estimate.output_tokens
@@ -105,20 +130,23 @@ class Lateness:
         if sketch is None:
             sketch = self.sketches[name] = LatencySketch()
         sketch.add_bin(number)
-        if sketch.count < self._looked.get(name, 0) + _LOOK_EVERY:
+        looked = self._looked.get(name, 0)
+        if sketch.count < looked + min(_LOOK_EVERY, 1 + looked // 2):
             return False
         self._looked[name] = sketch.count
         self._late.pop(name, None)
         return True
 
     def _look(self, name: str, attempt: int) -> float:
-        sketch, floor_s = self.sketches.get(name), GAP_FLOOR_S if name == _GAP else FLOOR_S
+        sketch, floor_s = self.sketches.get(name, _NONE), GAP_FLOOR_S if name == _GAP else FLOOR_S
         share = _ODDS * self._odds ** (attempt + 1)
         stretch = max(1.0, _SHARE_LEAST / share) ** _TAIL if attempt else 1.0
         stretch = min(max(stretch, _SLOWEST**attempt), _FASTEST**attempt)
-        if sketch is None or sketch.count < _LEAST:
-            return PRIOR_S * stretch
+        slowest_s = sketch.quantile(1.0)
+        if name != _GAP and not sketch.count:
+            slowest_s = self.slowest_s
+        prior_s = max(PRIOR_S, _SLOWEST_TIMES * slowest_s)
         share = min(max(share, _SHARE_LEAST), _SHARE_MOST)
         learnt_s = max(sketch.quantile(1.0 - share), floor_s)
-        weight = min(1.0, (sketch.count - _LEAST) / (_SETTLED - _LEAST))
-        return float(learnt_s**weight * PRIOR_S ** (1.0 - weight)) * stretch
+        weight = sketch.count**_SHARPER / (sketch.count**_SHARPER + _PRIOR_WEIGHT)
+        return float(learnt_s**weight * prior_s ** (1.0 - weight)) * stretch

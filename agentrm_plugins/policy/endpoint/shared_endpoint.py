@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.types.fleet import EndpointSupply
 
-__all__ = ["SharedEndpoint", "told_of"]
+__all__ = ["SharedEndpoint", "told_of", "usable"]
 
 EVENTS = 200
 _SILENT = LimitReport()
 _GO = Wait(0.0, "")
 _BOTTOMLESS = 1e15
 _ROUNDING = 1e-6
+_FULL = 0.9  # guessed: a fifth of a second of a bucket that holds two
+_FEW = 10.0
 
 
 def told_of(endpoint: Endpoint, now_s: float) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def told_of(endpoint: Endpoint, now_s: float) -> dict[str, Any]:
     meters = {name: meter for name, meter in endpoint.meters.items() if meter.bucket is not None}
     told: dict[str, Any] = {
         "rate": {name: m.bucket.rate_per_s for name, m in meters.items() if m.bucket},
-        "cap": {name: m.bucket.capacity for name, m in meters.items() if m.bucket},
+        "cap": {name: usable(m.bucket.capacity) for name, m in meters.items() if m.bucket},
         "most": {name: m.most for name, m in meters.items() if m.most < inf},
         "limit": {
             name: m.controller.limit_per_s
@@ -65,6 +67,15 @@ def told_of(endpoint: Endpoint, now_s: float) -> dict[str, Any]:
         told["breaker"][1] = endpoint.breaker.time_until(now_s) * 1000
         told["breaker"][2] = endpoint.breaker.cool_down_s * 1000
     return told
+
+
+def usable(capacity: float) -> float:
+    """How much of a full bucket a fleet uses at once.
+
+    While the first calls are on their way the server is still full and takes nothing in: what comes
+    in here meanwhile must not be more than it holds.
+    """
+    return capacity if capacity < _FEW else _FULL * capacity
 
 
 class SharedEndpoint(Endpoint):

@@ -22,6 +22,7 @@ from typing import Any
 from agentrm_plugins.policy.fleet.buckets import Buckets
 from agentrm_plugins.policy.fleet.exchange import Exchange
 from agentrm_plugins.policy.fleet.state import Fleet, Member
+from agentrm_plugins.policy.fleet.tallies import forget, write_off
 
 __all__ = ["PROTOCOL", "allot", "drop"]
 
@@ -47,10 +48,11 @@ def allot(fleet: Fleet, asked: dict[str, Any], now: float) -> dict[str, Any]:
     _note_silence(fleet, asked, now)
     buckets = Buckets(fleet, asked, now)
     for member in _expired(fleet, now):
-        drop(fleet, member, buckets)
+        drop(fleet, member, buckets, now)
+    forget(fleet, now)
     name: str = asked["m"]
     if asked.get("leave"):
-        drop(fleet, name, buckets)
+        drop(fleet, name, buckets, now)
         if not fleet.members:
             fleet.at = 0.0  # the silence that follows is none
         return {"ok": 1}
@@ -66,7 +68,7 @@ def allot(fleet: Fleet, asked: dict[str, Any], now: float) -> dict[str, Any]:
     exchange = Exchange(fleet, asked, now, buckets)
     if known is None or known.epoch != asked["e"]:
         if known is not None:
-            drop(fleet, name, buckets)
+            drop(fleet, name, buckets, now)
         known = _join(fleet, asked, exchange)
     answer = exchange.run(known)
     known.number, known.answer = asked["n"], {k: v for k, v in answer.items() if k != "wake"}
@@ -129,8 +131,8 @@ def _join(fleet: Fleet, asked: dict[str, Any], exchange: Exchange) -> Member:
     return member
 
 
-def drop(fleet: Fleet, name: str, buckets: Buckets) -> None:
-    """A member is gone: its places are free, its amounts are written off."""
+def drop(fleet: Fleet, name: str, buckets: Buckets, now: float) -> None:
+    """A member is gone: its places are free, its amounts and reservations are written off."""
     member = fleet.members.pop(name, None)
     fleet.expiry.pop(name, None)
     fleet.oldest.pop(name, None)
@@ -140,6 +142,7 @@ def drop(fleet: Fleet, name: str, buckets: Buckets) -> None:
     if member is None:
         return
     _leave(fleet, member)
+    write_off(fleet, member, now)
     for head in member.heads:
         fleet.heads.pop(head, None)
         fleet.needs.pop(head, None)

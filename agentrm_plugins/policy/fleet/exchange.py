@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.policy.fleet.state import Need
+from agentrm_plugins.policy.fleet.tallies import tally
 
 if TYPE_CHECKING:
     from agentrm_plugins.policy.fleet.buckets import Buckets
@@ -105,8 +107,8 @@ class Exchange:
             need = fleet.needs.get(f"{fleet.relief}|o")
             if need is not None:
                 self._better.append((-1.0, need))
-        order = sorted((score, head) for head, score in fleet.heads.items())
-        for score, head in order[: HEADS + _KINDS]:
+        order = nsmallest(HEADS + _KINDS, ((score, head) for head, score in fleet.heads.items()))
+        for score, head in order:
             need = fleet.needs[head]
             if need.member != self._name and len(self._better) < HEADS:
                 self._better.append((score - self._owed(need.places), need))
@@ -251,6 +253,8 @@ class Exchange:
         if lower:
             answer["limits"] = lower
         answer["eps"] = self._buckets.told(member)
+        if asked.get("tally"):
+            answer["tally"] = tally(fleet, member, asked, self._now)
         if asked.get("look"):
             answer["peers"] = self._peers()
 

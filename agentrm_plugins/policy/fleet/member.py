@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.policy.fleet.allot import PROTOCOL
 from agentrm_plugins.policy.fleet.outage import Outage
 from agentrm_plugins.policy.fleet.report import Reporter
+from agentrm_plugins.policy.fleet.tallies import Tallies
 from agentrm_plugins.types.fleet import EndpointSupply, Recall, Supply
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class FleetMember:
         self._number = 0
         self._kept: dict[str, int] = {}
         self._reporter = Reporter()
+        self.tallies = Tallies(terms.name)
         self._outage = Outage(terms)
         self._rates: dict[str, float] = {}
         self._granted: dict[str, int] = {}
@@ -134,6 +136,7 @@ class FleetMember:
             "asks": asks,
             "ahead": {} if self.others or asks else self._ahead_lanes(),
             "eps": endpoints,
+            "tally": self.tallies.request(demand.tallies, now_s),
             **({"look": 1} if self._looks(now_s) else {}),
             "folds": {name: back for name, back in self.folds.items() if name in endpoints},
         }
@@ -279,6 +282,7 @@ class FleetMember:
             slice_s=self._lanes_s + _SLICE_S if self.others else inf,
             busy=dict(answer["busy"] or {}) if answer.get("full") else None,
             relief=bool(answer.get("relief")),
+            tallies=self.tallies.answered(dict(answer.get("tally") or {}), back_s),
         )
 
     def _endpoints(

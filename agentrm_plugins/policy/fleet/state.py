@@ -29,7 +29,9 @@ class Member:
     as sent, `heads` the names under which its first waiting calls stand.
     """
 
-    __slots__ = ("answer", "busy", "epoch", "hand", "heads", "held", "limits", "number")
+    __slots__ = (
+        *("answer", "busy", "epoch", "hand", "heads", "held", "limits", "number", "reserved"),
+    )
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
@@ -40,6 +42,7 @@ class Member:
         self.hand: dict[str, dict[str, float]] = {}
         self.heads: list[str] = []
         self.limits: dict[str, float] = {}
+        self.reserved: dict[str, float] = {}
 
 
 class EndpointShare:
@@ -112,3 +115,6 @@ class Fleet:
         self.needs: dict[str, Need] = {}
         self.oldest: dict[str, float] = {}
         self.endpoints: dict[str, EndpointShare] = {}
+        self.tallies: dict[str, Any] = {}
+        self.tally_ends: dict[str, float] = {}
+        self.tally_due: list[tuple[float, str]] = []  # the same as a heap, with stale ones

@@ -46,6 +46,9 @@ class Budget:
         soft: Share of `hard` from which calls are slowed; 1 for never, 0 to 1.
         window_s: Seconds after which what was spent is free again; None for a total budget.
         most_delay_s: The longest delay of one call.
+
+    `own` is what this core has settled, as the `number`th ledger of its core; the rest is of other
+    processes of a fleet, which have `reserved_elsewhere` reserved.
     """
 
     __slots__ = (
@@ -55,7 +58,10 @@ class Budget:
         "hard",
         "marked",
         "name",
+        "number",
+        "own",
         "reserved",
+        "reserved_elsewhere",
         "resource",
         "settled",
         "soft",
@@ -76,7 +82,10 @@ class Budget:
         self.hard = hard
         self.soft = soft
         self.marked = ""
+        self.number = 0
+        self.own = 0.0
         self.reserved = 0.0
+        self.reserved_elsewhere = 0.0
         self.settled = 0.0
         self._window_s = window_s
         self._most_delay_s = most_delay_s
@@ -92,7 +101,19 @@ class Budget:
                 settled -= used
             else:
                 settled = 0.0  # no rounding error survives an empty window
-        return settled + self.reserved
+        return settled + self.reserved + self.reserved_elsewhere
+
+    @property
+    def window_s(self) -> float | None:
+        """Seconds after which what was spent is free again; None: it never is."""
+        return self._window_s
+
+    def elsewhere(self, more: float, reserved: float, now_s: float) -> None:
+        """Other processes have spent so much more, and have so much reserved now."""
+        if more:
+            self.settle(0.0, more, now_s)
+            self.own -= more
+        self.reserved_elsewhere = reserved
 
     def allows(self, amount: float, now_s: float) -> bool:
         """Whether a call of `amount` fits."""
@@ -151,6 +172,7 @@ class Budget:
         if abs(self.reserved) < _ROUNDING:
             self.reserved = 0.0  # no rounding error survives
         self.settled += used
+        self.own += used
         if self._window_s is None or not used:
             return
         slice_s = self._window_s / _SLICES

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from agentrm_plugins.config.endpoints import BudgetConfig, ShareConfig
-    from agentrm_plugins.policy.spending.spender import Owner, Reserved, Spender
+    from agentrm_plugins.policy.spending.spender import Elsewhere, Owner, Reserved, Spender
     from agentrm_plugins.types.calls import Call
 
 __all__ = ["Ledgers"]
@@ -48,6 +48,7 @@ class Ledgers:
         self.ledgers: OrderedDict[tuple[int, str], Budget] = OrderedDict()
         self.shares = RateShares(shares)
         self.crossed: list[Crossed] = []
+        self._made = 0
 
     def reconfigure(
         self,
@@ -164,6 +165,19 @@ class Ledgers:
                     keys.append((place, f"{kind} {shown}"))
         return {key: self._ledger(key) for key in keys}
 
+    def named(self, place: int) -> tuple[object, ...]:
+        """What a budget is of, so that other processes of a fleet know which one is meant."""
+        return _what(self._budgets[place])
+
+    def elsewhere(self, told_of: list[object], told: Elsewhere, now_s: float) -> None:
+        """Other processes of a fleet have spent of a budget: `told_of` is its name and owner."""
+        *named, owner = told_of
+        for place, config in enumerate(self._budgets):
+            ledger = self.ledgers.get((place, str(owner)))
+            known = ledger is not None and ledger.number == told.number
+            if ledger is not None and known and list(_what(config)) == named:
+                ledger.elsewhere(told.more, told.reserved, now_s)
+
     def recount(self, held: Mapping[tuple[int, str], float]) -> None:
         """What is reserved, by ledger: nothing else is."""
         for key in held:
@@ -183,6 +197,8 @@ class Ledgers:
                 soft=config.soft,
                 window_s=config.window_s,
             )
+            self._made += 1
+            ledger.number = self._made
         return ledger
 
     def _forget(self, now_s: float) -> None:

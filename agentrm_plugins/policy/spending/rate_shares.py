@@ -37,11 +37,15 @@ class RateShares:
 
     Args:
         configs: What the user wants.
+
+    `own` is what this core took of each, as the bucket of some number.
     """
 
     def __init__(self, configs: tuple[ShareConfig, ...]) -> None:
         self.configs = configs
         self.buckets: dict[tuple[int, str], Bucket] = {}
+        self.own: dict[tuple[int, str], tuple[int, float]] = {}
+        self._made = 0
 
     def enter(self, spender: Spender, owners: Iterable[Owner], now_s: float) -> str | None:
         """Take for a call that comes. What refuses it, in words; None if nothing does."""
@@ -69,6 +73,7 @@ class RateShares:
             taken.append((key, amount))
         for key, amount in taken:
             self.buckets[key].take(amount, now_s)
+            self._note(key, amount)
         spender.taken = taken or None
         spender.hold_s = max(spender.hold_s, longest_s)
         return None
@@ -78,8 +83,27 @@ class RateShares:
         for key, amount in spender.taken or ():
             bucket = self.buckets.get(key)
             if bucket is not None:
-                bucket.settle(amount, used[Resource(self.configs[key[0]].resource)], now_s)
+                took = used[Resource(self.configs[key[0]].resource)]
+                bucket.settle(amount, took, now_s)
+                self._note(key, took - amount)
         spender.taken = None
+
+    def _note(self, key: tuple[int, str], amount: float) -> None:
+        number, own = self.own[key]
+        self.own[key] = number, own + amount
+
+    def named(self, place: int) -> tuple[object, ...]:
+        """What a share is of, so that other processes of a fleet know which one is meant."""
+        config = self.configs[place]
+        return config.agent, config.tenant, config.resource, config.endpoint
+
+    def elsewhere(self, told_of: list[object], amount: float, now_s: float) -> None:
+        """Other processes of a fleet took so much of a share: `told_of` is its name and owner."""
+        *named, owner = told_of
+        for place in range(len(self.configs)):
+            bucket = self.buckets.get((place, str(owner)))
+            if bucket is not None and list(self.named(place)) == named:
+                bucket.take(amount, now_s)
 
     def _keys(self, endpoint: Limited, owners: Iterable[Owner]) -> list[tuple[int, str]]:
         plain = endpoint.name.partition("#")[0]
@@ -102,6 +126,8 @@ class RateShares:
         bucket = self.buckets.get(key)
         if bucket is None:
             bucket = self.buckets[key] = Bucket(rate_per_s, capacity, now_s=now_s)
+            self._made += 1
+            self.own[key] = self._made, 0.0
         elif bucket.rate_per_s != rate_per_s:
             bucket.set_rate(rate_per_s, capacity, now_s)
         return bucket
@@ -113,3 +139,5 @@ class RateShares:
             bucket = self.buckets.pop(key)
             if bucket.level(now_s) < bucket.capacity:
                 self.buckets[key] = bucket
+            else:
+                del self.own[key]

@@ -10,10 +10,26 @@ if TYPE_CHECKING:
     from agentrm_plugins.config.endpoints import Price
     from agentrm_plugins.types.calls import Call
 
-__all__ = ["Limited", "Owner", "Reserved", "Spender"]
+__all__ = ["Elsewhere", "Limited", "Owner", "Reserved", "Spender"]
 
 Reserved = tuple[tuple[int, str], float]  # the key of a budget's ledger, and an amount
 Owner = tuple[str, str, str]  # "agent" or "tenant", the name that patterns fit, the name for people
+
+
+class Elsewhere(Protocol):
+    """What other processes of a fleet have spent more of a ledger, and have reserved now."""
+
+    @property
+    def number(self) -> int:
+        """Which ledger of that name is meant: they are numbered as they are made."""
+
+    @property
+    def more(self) -> float:
+        """What they have spent since they were heard of."""
+
+    @property
+    def reserved(self) -> float:
+        """What they have reserved."""
 
 
 class Limited(Protocol):

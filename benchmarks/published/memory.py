@@ -1,0 +1,101 @@
+"""What `docs/context.md` says of the memory's results: both its tables, as blocks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.published.report import RESULTS, table
+
+_BUDGETS = ("4000", "8000", "16000")
+_SETS = ("1", "2", "3")
+_LOST = ("over_budget", "invalid", "task_lost", "recall_over_share")
+_OURS, _WITHOUT = "AgentRM", "AgentRM without recall"
+_NO_RECALL = ", no recall"
+
+
+def _load(name: str) -> Any:
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _said(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
+
+
+def asked() -> str:
+    """Talks of other kinds: what is kept of their evidence, the answers, the prefix."""
+    found = _load("context-asked")["results"]
+    rows = []
+    for name, one in found.items():
+        if name.endswith(_NO_RECALL):
+            continue
+        words, _, budget = name.rpartition(" ")
+        rows.append(
+            [
+                f"{words}, {int(budget):,} ({one['talks']}, {one['asked']})",
+                _said(found[name + _NO_RECALL]["kept"]),
+                f"{_said(one['kept'])} ({_said(one['kept_least'])})",
+                _said(one["answered"]),
+                f"{_said(one['prefix'])} ({_said(one['prefix_least'])})",
+            ]
+        )
+    head = (
+        *("set, tokens (talks, questions)", "kept without recall, %", "kept with recall, %"),
+        *("answer's string, %", "unchanged prefix, %"),
+    )
+    wrong = {
+        words: sum(one[field] for one in found.values())
+        for words, field in (
+            *(("over the budget", "over_budget"), ("invalid", "invalid")),
+            *(("without its task", "task_lost"), ("old values offered", "old_offered")),
+        )
+    }
+    told = "; ".join(f"{words}: {count}" for words, count in wrong.items())
+    return f"{table(head, rows)}\nOf all prompts of all sets, {told}."
+
+
+def _row(words: str, told: Callable[[Any, str], str], goal: str = "") -> list[str]:
+    results = _load("context")["results"]
+    return [words, *(told(results, budget) for budget in _BUDGETS), goal]
+
+
+def _middle(variant: str, field: str, scale: float, form: str) -> Callable[[Any, str], str]:
+    """The median of three sets of seeds, and the run on unseen seeds in brackets."""
+
+    def told(results: Any, budget: str) -> str:
+        runs = results[f"{budget}/{variant}"]
+        middle = sorted(runs[name][field] for name in _SETS)[1]
+        return f"{middle * scale:{form}} ({runs['unseen'][field] * scale:{form}})"
+
+    return told
+
+
+def _sum(*fields: str) -> Callable[[Any, str], str]:
+    def told(results: Any, budget: str) -> str:
+        runs = results[f"{budget}/{_OURS}"]
+        sets = [sum(runs[name][field] for field in fields) for name in (*_SETS, "unseen")]
+        return f"{sum(sets[:3])} ({sets[3]})"
+
+    return told
+
+
+def generated() -> str:
+    """The sessions of the package's own generators, at three budgets."""
+    held, answers, prefix = "facts_held", "answers_in_view", "prefix_of_sent"
+    rows = [
+        _row("over budget, invalid, task lost, recall over its share", _sum(*_LOST), "0"),
+        _row("old values offered", _sum("old_offered"), "0"),
+        _row("facts at the end, without recall, %", _middle(_WITHOUT, held, 100, ".1f"), "75"),
+        _row("the same with recall, which takes room, %", _middle(_OURS, held, 100, ".1f"), "75"),
+        _row("answers when asked, with recall, %", _middle(_OURS, answers, 100, ".1f"), "97"),
+        _row("unchanged prefix, with recall, %", _middle(_OURS, prefix, 100, ".1f"), "90 at 8k"),
+        _row("the same without recall, %", _middle(_WITHOUT, prefix, 100, ".1f")),
+        _row(
+            "work of a turn at 720 messages, median, ms",
+            _middle(_OURS, "work_720_median", 1, ".1f"),
+            "2",
+        ),
+        _row("the same, 95th percentile, ms", _middle(_OURS, "work_720_p95", 1, ".0f"), "10"),
+    ]
+    return table(("", *(f"{int(b):,} tokens" for b in _BUDGETS), "target"), rows)

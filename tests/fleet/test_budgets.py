@@ -1,0 +1,103 @@
+"""Budgets, shares of rates and agents' levels are the fleet's, not the process's."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentrm_plugins import AgentRM, BudgetConfig, BudgetExceeded, Coordination
+from agentrm_plugins.policy.fleet.state import Fleet, Member
+from agentrm_plugins.policy.fleet.tallies import tally, write_off
+from tests.hosts.worlds import wait_until
+
+TEN = BudgetConfig(tenant="acme", resource="calls", limit=10)
+
+
+def core(server, namespace, **more):
+    terms = Coordination(server.url, namespace, lease_s=2.0)
+    return AgentRM(lanes=8, coordination=terms, budgets=[TEN], **more)
+
+
+def call(rm):
+    with rm.slot(agent="ada", tenant="acme"):
+        pass
+
+
+def spend(rm, most):
+    """So many calls at most; how many went."""
+    for number in range(most):
+        try:
+            call(rm)
+        except BudgetExceeded:
+            return number
+    return most
+
+
+def spent(rm):
+    ledgers = rm._host.kernel.books.ledgers.ledgers.values()
+    return sum(ledger.spent(rm._host.clock.now()) for ledger in ledgers)
+
+
+def test_a_budget_is_the_fleets(server, namespace):
+    """What one process spends, another cannot; who joins late knows what was spent before."""
+    with core(server, namespace) as first, core(server, namespace) as second:
+        assert spend(first, 6) == 6
+        assert spend(second, 1) == 1
+        wait_until(lambda: spent(second) == 7, "what the first has spent")
+        assert spend(second, 20) == 3
+        with core(server, namespace) as third:
+            wait_until(lambda: spend(third, 1) == 0, "the history")
+            with pytest.raises(BudgetExceeded):
+                call(third)
+
+
+def test_what_is_reserved_counts_for_all(server, namespace):
+    """Calls that run elsewhere hold their part, and give it back at their end."""
+    with core(server, namespace) as first, core(server, namespace) as second:
+        assert spend(second, 1) == 1
+        with first.slot(agent="ada", tenant="acme"):
+            wait_until(lambda: spent(second) == 2, "what the first has reserved")
+        wait_until(lambda: spent(first) == spent(second) == 2, "one sum")
+
+
+def test_no_spending_is_lost_with_the_servers_data(own_server, namespace):
+    """After FLUSHALL the sum goes on from what the members know."""
+    with core(own_server, namespace) as first, core(own_server, namespace) as second:
+        assert spend(first, 6) == 6
+        assert spend(second, 1) == 1
+        wait_until(lambda: spent(first) == spent(second) == 7, "one sum")
+        own_server.client().flushall()
+        assert spend(second, 1) == 1  # It waits until the server's new state gives lanes again.
+        wait_until(lambda: spent(first) == 8, "the sum in the other process")
+        assert spend(first, 9) == 2
+
+
+def test_whoever_is_lost_has_spent_what_was_reserved():
+    """A member that is given up: what it had reserved is spent; an exchange counts once."""
+    fleet, lost, other = Fleet(), Member(1), Member(2)
+
+    def tells(member, name, own, reserved):
+        row = [f"{name}#1", own, 0.0, 0.0, 0.0, reserved, 0]
+        return tally(fleet, member, {"m": name, "tally": {"b": row}}, 1e12)["b"]
+
+    assert tells(lost, "lost", 3, 2) == [3, 3, 0]
+    assert tells(lost, "lost", 3, 2) == [3, 3, 0]
+    assert tells(other, "other", 1, 0) == [4, 4, 2]
+    write_off(fleet, lost, 1e12)
+    assert tells(other, "other", 1, 0) == [6, 6, 0]
+
+
+def test_an_agents_service_counts_in_each_process(server, namespace):
+    """Who has worked for long in one process is not new in another."""
+    terms = Coordination(server.url, namespace)
+    with (
+        AgentRM(lanes=2, coordination=terms) as first,
+        AgentRM(lanes=2, coordination=terms) as second,
+    ):
+
+        def recent(rm):
+            return rm.statistics().agents["ada"].recent_service_s
+
+        with first.slot(agent="ada"):
+            wait_until(lambda: recent(first) > 1.5, "some service")
+            with second.slot(agent="ada"):
+                wait_until(lambda: recent(second) > 1.0, "what it had elsewhere")

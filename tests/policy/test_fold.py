@@ -1,0 +1,47 @@
+"""What a fleet saw of an endpoint goes from fold to fold as a plain value."""
+
+from __future__ import annotations
+
+from agentrm_plugins.config import EndpointConfig
+from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+from agentrm_plugins.policy.endpoint.fold import fold
+from agentrm_plugins.policy.endpoint.snapshot import dump_endpoint, load_endpoint
+from agentrm_plugins.types.verdicts import RESOURCES
+
+NAME = "api/model"
+TOLD = EndpointConfig(tpm=60_000.0, burst_s=2.0)
+
+
+def endpoint(now_s=0.0):
+    return Endpoint(NAME, TOLD, now_s, first=8)
+
+
+def lent(state, told, number, at_ms):
+    seen = {"n": 10, "ok": 10, "sent": dict.fromkeys(RESOURCES, 100.0)}
+    return {
+        "id": number,
+        "state": state,
+        "since": at_ms - 1000.0,
+        "seen": seen,
+        "events": [],
+        "running": 0,
+        "told": told,
+    }
+
+
+def test_a_state_is_whole_in_the_next_fold():
+    """Each attribute of each part is there again, whatever classes it is made of."""
+    first = endpoint()
+    again = endpoint()
+    load_endpoint(again, dump_endpoint(first))
+    for resource, meter in first.meters.items():
+        for kind in type(meter).__mro__:
+            for name in getattr(kind, "__slots__", ()):
+                assert hasattr(again.meters[resource], name), name
+    told = fold(endpoint(), lent("", {"allowed": {}, "source": {}, "limit": {}}, 1, 1000.0), 1000.0)
+    for number in range(2, 5):
+        at_ms = 1000.0 * number
+        told = fold(
+            endpoint(at_ms / 1000.0), lent(told["state"], told["told"], number, at_ms), at_ms
+        )
+    assert told["told"]["rate"]["tokens"] == 1000.0
