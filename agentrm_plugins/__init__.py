@@ -27,6 +27,7 @@ from agentrm_plugins.config import (
 from agentrm_plugins.errors import (
     AgentEnded,
     AgentRMError,
+    AgentRMWarning,
     BadMessage,
     BudgetExceeded,
     BudgetTooSmall,
@@ -66,6 +67,7 @@ __all__ = [
     "AgentEnded",
     "AgentRM",
     "AgentRMError",
+    "AgentRMWarning",
     "BadMessage",
     "BreakerConfig",
     "BudgetConfig",

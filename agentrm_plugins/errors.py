@@ -50,6 +50,7 @@ from agentrm_plugins.redaction import HIDDEN, shown
 __all__ = [
     "AgentEnded",
     "AgentRMError",
+    "AgentRMWarning",
     "BadMessage",
     "BudgetExceeded",
     "BudgetTooSmall",
@@ -79,6 +80,14 @@ __all__ = [
 
 class AgentRMError(Exception):
     """The root of every error raised by AgentRM."""
+
+
+class AgentRMWarning(UserWarning):
+    """What works, and not as it should: a model that is not managed, retries that hide refusals.
+
+    Each is told once by a core. Silence all of them with
+    ``warnings.filterwarnings("ignore", category=AgentRMWarning)``.
+    """
 
 
 class ConfigError(AgentRMError, ValueError):

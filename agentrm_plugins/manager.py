@@ -14,6 +14,7 @@ from agentrm_plugins.fleet.joining import coordination_of, join
 from agentrm_plugins.hosts.closing import Closing
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.identity import declared, resolve, run_around, say
+from agentrm_plugins.hosts.notable import EventJournal, flush_journal
 from agentrm_plugins.hosts.slot import Slot
 from agentrm_plugins.settings.door import FromSettings
 from agentrm_plugins.types.agent_key import agent_key, agent_of_key
@@ -124,9 +125,10 @@ class AgentRM(FromSettings, Closing):
     ) -> None:
         self.config = configured(config, locals())
         self._host, self._fleet = join(self.config, coordination_of(coordination, namespace), clock)
+        self._host.streams.journal = EventJournal()
         self._core = Core(self._host)
         self._updating = threading.Lock()
-        self._at_once, self._at_last = [], []
+        self._at_once, self._at_last = [], [flush_journal]
         if self._fleet is not None:
             self._at_last.append(self._fleet.close)
         self._recorder = None if record is None else self._recording(record)
@@ -358,7 +360,8 @@ class AgentRM(FromSettings, Closing):
             return replace(found, abandoned=left)
 
         fleet = None if self._fleet is None else self._fleet.statistics()
-        return replace(host.read(look), events_dropped=host.streams.dropped, fleet=fleet)
+        found = replace(host.read(look), events_dropped=host.streams.dropped, fleet=fleet)
+        return self._core.sessions.seen(found)
 
     def events(self, capacity: int = 10_000) -> EventStream:
         """A stream of what happens from here on, bounded to the newest `capacity` events.

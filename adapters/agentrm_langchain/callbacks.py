@@ -32,7 +32,7 @@ from agentrm_langchain.identity import (
     thread_of,
 )
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
-from agentrm_langchain.sdk import watch_clients
+from agentrm_langchain.sdk import warn_of_retries, watch_clients
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
 from agentrm_langchain.usage import Tally, usage_of_generations, used_or_estimated
 from agentrm_plugins import AgentRM, Call, ConfigError, Lease, Usage
@@ -171,6 +171,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         if caller.model is not None:  # as the wrapped model knows it: with its key, and its headers
             endpoint = endpoint_of(caller.model, metadata, params) or endpoint
             watched = watch_clients(caller.model, self.rm)
+            warn_of_retries(caller.model, self.rm)
         call = Call(
             agent,
             who.tenant or "default",

@@ -23,7 +23,7 @@ from agentrm_langchain.configurable import is_configurable
 from agentrm_langchain.rewrite import Rewriter
 from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import ConfigError
-from agentrm_plugins.integration import check_core, suggesting
+from agentrm_plugins.integration import check_core, core_of, suggesting
 
 if TYPE_CHECKING:
     from agentrm_plugins import AgentRM, RetryPolicy
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["manage"]
 
-_LOG = logging.getLogger("agentrm_langchain")
+_LOG = logging.getLogger("agentrm.langchain")
 R = TypeVar("R")
 
 
@@ -167,3 +167,5 @@ class _Management:
             f"rm) where it is made"
         )
         (self._say or _LOG.warning)(line)
+        if self._say is None:
+            core_of(self.rm).warned.once("unmanaged model", line, stacklevel=6)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AgentRMMiddleware"]
 
-_LOG = logging.getLogger("agentrm_langchain")
+_LOG = logging.getLogger("agentrm.langchain")
 _MODELS = 16
 """Managed models that are remembered: an agent has one or a few, a router at most some."""
 

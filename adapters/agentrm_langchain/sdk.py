@@ -22,13 +22,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins import ConfigError
+from agentrm_plugins.integration import core_of
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from agentrm_plugins import AgentRM
 
-__all__ = ["under_management", "watch_clients"]
+__all__ = ["retries_of", "under_management", "warn_of_retries", "watch_clients"]
 
 # The value that means a single request; 0 is "the SDK's own default" to Google's.
 _FIELDS = {
@@ -39,6 +40,7 @@ _FIELDS = {
     "ChatCohere": 1,
     "ChatFireworks": 0,
 }
+RETRIES = "sdk retries"
 _OWNED = (("root_client", "client"), ("root_async_client", "async_client"))
 
 
@@ -53,6 +55,8 @@ def under_management(model: BaseChatModel, rm: AgentRM, keep_retries: bool) -> B
     changes = _clients(model, rm, keep_retries)
     if not keep_retries:
         changes |= _switches(model, changes)
+    if keep_retries or not changes:
+        warn_of_retries(model, rm, strict=True)
     if not changes:
         return model
     twin = model.model_copy()
@@ -143,6 +147,32 @@ def _observed(http: Any, rm: AgentRM) -> Any:
     except ImportError:  # neither the SDK nor its HTTP library is installed
         return None
     return adapter.observed_twin(http, rm)
+
+
+def retries_of(model: BaseChatModel) -> int:
+    """How often the SDK in a bare model sends a request again by itself, as far as is known."""
+    clients = [model.__dict__.get(root) for root, _ in _OWNED]
+    for client in (*clients, model.__dict__.get("_client"), model):
+        found = getattr(client, "max_retries", None)
+        if isinstance(found, int) and not isinstance(found, bool):
+            one = next(
+                (_FIELDS[k.__name__] for k in type(model).__mro__ if k.__name__ in _FIELDS), 0
+            )
+            return max(0, found - one)
+    return 0
+
+
+def warn_of_retries(model: BaseChatModel, rm: AgentRM, *, strict: bool = False) -> None:
+    """Say once that an SDK retries by itself under management."""
+    core = core_of(rm)
+    if RETRIES not in core.warned and retries_of(model):
+        core.warned.once(
+            RETRIES,
+            f"the SDK in {type(model).__name__} goes on to retry by itself (max_retries="
+            f"{retries_of(model)}): it hides refusals from the core, and both multiply. "
+            "Use wrap_chat_model or manage without keep_sdk_retries, or max_retries=0",
+            strict=strict,
+        )
 
 
 def watch_clients(model: BaseChatModel, rm: AgentRM) -> bool:

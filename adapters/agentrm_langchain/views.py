@@ -158,7 +158,7 @@ class Views:
         self._seen: weakref.WeakKeyDictionary[ContextSession, _Seen] = weakref.WeakKeyDictionary()
         if rm is not None:
             _MANAGERS.setdefault(rm, weakref.WeakSet()).add(manager)
-            manager.listen(rm, core_of(rm).note)
+            core_of(rm).watch(manager, rm)
 
     def again(
         self,

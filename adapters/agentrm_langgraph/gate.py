@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from agentrm_langgraph.guard import BEATS, Beats, Guard, idle_heartbeat
 from agentrm_langgraph.runs import RUN
+from agentrm_langgraph.slips import LOOKS, look, look_away
 from agentrm_plugins import Call
 from agentrm_plugins.integration import (
     NOBODY,
@@ -38,6 +39,7 @@ from agentrm_plugins.integration import (
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
+    from agentrm_langgraph.slips import Looking
     from agentrm_plugins import AgentRM, Lease
 
 __all__ = ["BRANCHES", "AgentOf", "Gate", "Options"]
@@ -111,6 +113,7 @@ class Gate:
 
     __slots__ = (
         "_known",
+        "_looks",
         "branch",
         "carried",
         "label",
@@ -142,6 +145,7 @@ class Gate:
         self.task_lanes: Mapping[str, str | None] = {}
         self.carried = False
         self._known: dict[str, Who] = {}
+        self._looks = LOOKS
         self.watched = lane is not None or tasks is not None
         self.silence_s = options.silence_timeout_s or rm.config.leases.response_timeout_s
 
@@ -214,6 +218,13 @@ class Gate:
             label=self.label,
         )
 
+    def _watch(self, lease: Lease | None = None) -> Looking | None:
+        """For the first runs: see whether a bare model is called in this node."""
+        if not self._looks:
+            return None
+        self._looks -= 1
+        return look(self.rm, self.label, lease)
+
     # -- through the gate -------------------------------------------------------------------
 
     def run(self, config: RunnableConfig | None, body: Callable[[Any], T]) -> T:
@@ -226,10 +237,11 @@ class Gate:
         who = self.who(config)
         if who.call is not None:
             return self._run_leased(who, who.call, config, body)
-        entered = enter(who.identity)
+        entered, watch = enter(who.identity), self._watch()
         try:
             return body(Guard(self, None).wrap(config) if self.watched else config)
         finally:
+            look_away(watch)
             leave(entered)
 
     def _run_leased(
@@ -239,10 +251,12 @@ class Gate:
             guard, attempt = Guard(self, lease), Attempt(core_of(self.rm).number, lease)
             run = attempt.on_worker if self.options.abandon else attempt.here
             entered, beats = enter(who.identity, attempt.active), BEATS.set(Beats(lease))
+            watch = self._watch(lease)
             try:
                 return run(partial(body, guard.wrap(config)))
             finally:
                 guard.close()
+                look_away(watch)
                 restore(BEATS, beats)
                 leave(entered)
 
@@ -265,10 +279,11 @@ class Gate:
         who = self.who(config)
         if who.call is not None:
             return await self._arun_leased(who, who.call, config, body)
-        entered = enter(who.identity)
+        entered, watch = enter(who.identity), self._watch()
         try:
             return await body(Guard(self, None).wrap(config) if self.watched else config)
         finally:
+            look_away(watch)
             leave(entered)
 
     async def _arun_leased(
@@ -281,10 +296,12 @@ class Gate:
         async def make(lease: Lease) -> T:
             guard, attempt = Guard(self, lease), Attempt(core_of(self.rm).number, lease)
             entered, beats = enter(who.identity, attempt.active), BEATS.set(Beats(lease))
+            watch = self._watch(lease)
             try:
                 return await attempt.in_task(partial(body, guard.wrap(config)))
             finally:
                 guard.close()
+                look_away(watch)
                 restore(BEATS, beats)
                 leave(entered)
 

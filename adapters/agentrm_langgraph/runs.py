@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RUN", "Run", "new_run", "release_contexts"]
 
-_LOG = logging.getLogger("agentrm")
+_LOG = logging.getLogger("agentrm.langgraph")
 
 _Key = tuple[str, str]  # tenant, agent
 

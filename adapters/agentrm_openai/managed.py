@@ -93,7 +93,7 @@ def manage_client(
     limits = wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s
     terms = Terms(agent, tenant, parse_priority(priority), group, *limits, hedge, adaptive)
     management = _management(rm, terms, retry, keep_sdk_retries, on_stall)
-    return _manage(client, management)  # type: ignore[no-any-return]
+    return _manage(client, management.telling(client))  # type: ignore[no-any-return]
 
 
 def _check(client: Any) -> None:
@@ -138,6 +138,18 @@ class _Management:
         if not self.restart or not may_restart(options.headers or None):
             return None
         return core_of(self.rm).restarts(self.policy)
+
+    def telling(self, client: Any) -> _Management:
+        """The same, after it was said that the client goes on to retry by itself, if it does."""
+        if self.keep_sdk_retries and client.max_retries:
+            core_of(self.rm).warned.once(
+                "sdk retries",
+                f"the OpenAI client goes on to retry by itself (max_retries={client.max_retries}): "
+                "it hides refusals from the core, and both multiply. Leave keep_sdk_retries out",
+                stacklevel=6,
+                strict=True,
+            )
+        return self
 
     def bounded(self, max_retries: int) -> _Management:
         """The same, with at most so many retries: what `with_options` says holds for ours too."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Exchanger"]
 
-_LOG = logging.getLogger("agentrm")
+_LOG = logging.getLogger("agentrm.fleet")
 _RETRY_S = 0.1  # guessed: pause after a failure
 _WAKE_S = 1.0
 _LEAVE_S = 1.0

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Link", "Unreachable"]
 
-_LOG = logging.getLogger("agentrm")
+_LOG = logging.getLogger("agentrm.fleet")
 _SCRIPT = files("agentrm_plugins.fleet").joinpath("sync.lua").read_text(encoding="utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _PARTS = ("s", "m", "x", "h", "n", "o", "e", "r", "g", "y")
@@ -178,6 +178,24 @@ class Link:
                 "the fleet a server of its own; what is lost heals, with a pause",
                 *(self.shown, policy),
             )
+
+    def seen(self) -> tuple[str, int]:
+        """The server in words, and how many members its namespace has. For people.
+
+        Raises:
+            Unreachable: There was no answer.
+        """
+        try:
+            members = self._client.hlen(f"{self.prefix}m")
+        except Exception as error:  # noqa: BLE001 - of whichever client
+            raise Unreachable(f"{self.shown}: {type(error).__name__}: {error}") from None
+        try:
+            info = self._client.info("server")
+        except Exception:  # noqa: BLE001 - a user who may not ask
+            return "a server whose version it does not tell", members
+        name = "Valkey" if "valkey_version" in info else "Redis"
+        number = info.get("valkey_version") or info.get("redis_version") or "of unknown version"
+        return f"{name} {number}", members
 
     def woken(self, member: str, timeout_s: float) -> bool:
         """Block until somebody wakes this member, at most so long.

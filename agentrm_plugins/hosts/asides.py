@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.types.effects import (
+    BreakerChanged,
+    BudgetCrossed,
+    Drained,
+    EndpointClosed,
+    LimitChanged,
+    Reaped,
+    Refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,7 +22,24 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.effects import Effect
     from agentrm_plugins.types.events import Event
 
-__all__ = ["Asked", "News", "Read"]
+__all__ = ["NOTABLE", "STARVED_S", "Asked", "News", "Notes", "Read"]
+
+NOTABLE = frozenset({
+    *(BreakerChanged, BudgetCrossed, Drained, EndpointClosed, LimitChanged, Reaped, Refused),
+})  # fmt: skip
+"""The events that an operator may have to know of."""
+STARVED_S = 60.0
+"""Seconds that a call waits before its agent counts as starved. Guessed: a person has left."""
+
+
+class Notes(Protocol):
+    """Is told of notable events inside the core: quickly, and without ever blocking."""
+
+    def note(self, event: Effect) -> None:
+        """It is one of `NOTABLE`, or a `Granted` after more than `STARVED_S`."""
+
+    def lost(self) -> None:
+        """A reader of events begins to lose some."""
 
 
 class Read:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING, Protocol
+
+from agentrm_plugins.hosts.warning import warn
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel import Kernel
 
 __all__ = ["Coordinator", "Forked"]
-
-_LOG = logging.getLogger("agentrm")
 
 
 class Coordinator(Protocol):
@@ -42,10 +41,10 @@ class Forked:
     def ensure(self) -> None:
         """A call comes: the parent's limits are now used twice."""
         self._host.coordinator = None
-        _LOG.warning(
-            "process %d uses a core that was made before a fork: each process has all lanes and "
-            "limits for itself; share them with AgentRM(coordination='redis://...')",
-            os.getpid(),
+        warn(
+            f"process {os.getpid()} uses a core that was made before a fork: each process has all "
+            "lanes and limits for itself; share them with AgentRM(coordination='redis://...')",
+            stacklevel=5,
         )
 
     def notice(self, kernel: Kernel) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from agentrm_plugins.errors import CallRefused, ClosedError
 from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
 from agentrm_plugins.hosts.restarts import Restarts
+from agentrm_plugins.hosts.sessions import Sessions
+from agentrm_plugins.hosts.warning import Warned
 from agentrm_plugins.types.checks import check_group
 from agentrm_plugins.types.events import Observe
 from agentrm_plugins.types.identity import ACTIVE
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.lease import Lease
     from agentrm_plugins.hosts.retry import RetryPolicy
     from agentrm_plugins.types.calls import Call
-    from agentrm_plugins.types.effects import Compacted, Hibernated, Recalled
+    from agentrm_plugins.types.effects import Compacted, Hibernated, Prepared, Recalled
     from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 __all__ = ["Core"]
@@ -41,15 +43,19 @@ class Core:
     Attributes:
         number: Tells the cores of one process apart.
         tables: What providers say, built in and configured.
+        warned: What was warned of already.
+        sessions: What contexts tell of their sessions.
         retry: What `retry="default"` is here; None: `RetryPolicy()`.
     """
 
-    __slots__ = ("_groups", "host", "number", "retry", "tables")
+    __slots__ = ("_groups", "host", "number", "retry", "sessions", "tables", "warned")
 
     def __init__(self, host: Host) -> None:
         self.host = host
         self.number = next(_NUMBERS)
         self.tables = host.tables
+        self.warned = Warned()
+        self.sessions = Sessions(host.clock)
         self.retry: RetryPolicy | None = None
         self.regroup()
 
@@ -57,8 +63,20 @@ class Core:
         """The lane groups are those of the host's configuration."""
         self._groups = {group.name for group in self.host.config.groups}
 
-    def note(self, effect: Compacted | Recalled | Hibernated) -> None:
+    def watch(self, context: Any, owner: Any) -> None:
+        """Let events and statistics tell of the sessions of a `ContextLifecycle`.
+
+        The adapters do so for the `context=` that they are given. A second time does nothing.
+
+        Args:
+            context: The lifecycle.
+            owner: For as long as it lives: the `AgentRM`.
+        """
+        context.listen(owner, self.note, self.sessions.turn)
+
+    def note(self, effect: Compacted | Hibernated | Prepared | Recalled) -> None:
         """Something happened beside the kernel: events, recordings and stories tell of it, now."""
+        self.sessions.note(effect)
         self.host.tell(effect._replace(at_s=self.host.clock.now()))
 
     # -- calls ------------------------------------------------------------------------------

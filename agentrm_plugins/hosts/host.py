@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug
 from agentrm_plugins.hosts.abandoned import Abandoned
-from agentrm_plugins.hosts.asides import Asked, News, Read
+from agentrm_plugins.hosts.asides import NOTABLE, STARVED_S, Asked, News, Read
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import Lease
@@ -242,6 +242,8 @@ class Host:
                 self._reap(effect)
             elif kind is Suspected:
                 self._suspect(effect)
+            if kind in NOTABLE or (kind is Granted and effect.waited_s > STARVED_S):  # type: ignore[union-attr]
+                self.streams.note(effect)
 
     def _refuse(self, effect: Effect) -> None:
         reference = self._leases.pop(effect.ticket, None)

@@ -28,6 +28,7 @@ class EventStream:
             and must not block.
 
     Attributes:
+        lost: Called likewise when the first event is dropped.
         dropped: Events lost because nobody read them in time.
     """
 
@@ -43,6 +44,7 @@ class EventStream:
         self._unsubscribe = unsubscribe
         self._wall = wall
         self._ring = ring
+        self.lost: Callable[[], None] | None = None
         self.dropped = 0
 
     def drain(self) -> list[Effect]:
@@ -87,6 +89,8 @@ class EventStream:
             except IndexError:  # a reader was quicker
                 return
             self.dropped += 1
+            if self.dropped == 1 and self.lost is not None:
+                self.lost()
 
     def _repr_html_(self) -> str:
         """The newest events as a table, for notebooks. Looking takes none of them away."""

@@ -10,7 +10,9 @@ from agentrm_plugins.hosts.stream import EventStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agentrm_plugins.hosts.asides import Notes
     from agentrm_plugins.hosts.clock import Clock
+    from agentrm_plugins.types.effects import Effect
 
 __all__ = ["Streams"]
 
@@ -26,6 +28,7 @@ class Streams:
         self._clock = clock
         self._wall_offset_s = time() - clock.now()
         self._dropped = 0
+        self.journal: Notes | None = None
         self.open: tuple[EventStream, ...] = ()
 
     def subscribe(
@@ -36,8 +39,14 @@ class Streams:
     ) -> EventStream:
         """A new stream of all that happens from here on; `ring` is called when it has something."""
         stream = make(capacity, self._unsubscribe, self.wall_offset_s, ring)
+        stream.lost = None if self.journal is None else self.journal.lost
         self.open = (*self.open, stream)
         return stream
+
+    def note(self, effect: Effect) -> None:
+        """It is something that an operator may have to know of."""
+        if self.journal is not None:
+            self.journal.note(effect)
 
     def _unsubscribe(self, stream: EventStream) -> None:
         if stream in self.open:

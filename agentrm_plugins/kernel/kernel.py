@@ -230,7 +230,8 @@ class Kernel:
         """
         known = len(self.books.accounts)
         most = (known if agents else 0) if isinstance(agents, bool) else min(agents, known)
-        return observe(self.books, self.queue, busiest(self.books, self.agents.idle, most))
+        chosen = busiest(self.books, self.agents.idle, most)
+        return observe(self.books, self.queue, chosen, self.agents.drained)
 
     def validate(self) -> None:
         """Check every invariant.

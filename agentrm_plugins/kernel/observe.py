@@ -22,6 +22,8 @@ from agentrm_plugins.types.statistics import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.wait_queue import WaitQueue
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
@@ -33,7 +35,9 @@ __all__ = ["observe"]
 _PER_MIN = 60.0
 
 
-def observe(books: Books, queue: WaitQueue, agents: list[Account]) -> Statistics:
+def observe(
+    books: Books, queue: WaitQueue, agents: list[Account], drained: Collection[tuple[str, str]]
+) -> Statistics:
     """Freeze the state. Costs a look at each of `agents`, and at who runs and waits."""
     counters, pool, gauges = books.counters, books.pool, books.gauges
     waits, grants = Histogram(), 0
@@ -52,7 +56,7 @@ def observe(books: Books, queue: WaitQueue, agents: list[Account]) -> Statistics
         lanes_in_use=pool.in_use,
         lanes_peak=pool.peak,
         groups=_groups(books, queue),
-        agents=agents_of(books, agents),
+        agents=agents_of(books, agents, drained),
         tenants=_tenants(books),
         endpoints=_endpoints(books, queue),
         submitted=counters.submitted,

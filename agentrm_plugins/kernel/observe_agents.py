@@ -15,7 +15,7 @@ from agentrm_plugins.types.statistics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.types.accounts import Account
@@ -59,10 +59,13 @@ def depths(books: Books) -> tuple[int, ...]:
     return tuple(depth)
 
 
-def agents_of(books: Books, accounts: Iterable[Account]) -> dict[str, AgentStatistics]:
+def agents_of(
+    books: Books, accounts: Iterable[Account], drained: Collection[tuple[str, str]]
+) -> dict[str, AgentStatistics]:
     """Each of them by its key."""
     return {
-        agent_key(account.tenant.name, account.name): _agent(books, account) for account in accounts
+        agent_key(account.tenant.name, account.name): _agent(books, account, drained)
+        for account in accounts
     }
 
 
@@ -83,7 +86,7 @@ def waits_of(waits: Histogram | None, grants: int, *, shown: bool = False) -> Wa
     return WaitStatistics(grants, waits.sum_s, *quantiles, waits.most_s, buckets)
 
 
-def _agent(books: Books, account: Account) -> AgentStatistics:
+def _agent(books: Books, account: Account, drained: Collection[tuple[str, str]]) -> AgentStatistics:
     now_s = books.now_s
     return AgentStatistics(
         tenant=account.tenant.name,
@@ -106,6 +109,7 @@ def _agent(books: Books, account: Account) -> AgentStatistics:
         requeues=account.requeues,
         limit_hits=account.limit_hits,
         recent_service_s=recent_s(account, now_s, books.config.scheduler.service_half_life_s),
+        drained=bool(drained) and (account.tenant.name, account.name) in drained,
     )
 
 

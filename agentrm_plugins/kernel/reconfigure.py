@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.config.endpoints import EndpointConfig
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.kernel.endpoints import fitting
+from agentrm_plugins.types.effects import Drained
 
 if TYPE_CHECKING:
     from agentrm_plugins.config import Config
@@ -67,11 +68,12 @@ class Reconfigure:
 
     def drain(self, event: ev.Drain) -> bool:
         """New calls of an agent are refused from now on, or let in again."""
-        key = event.tenant, event.agent
+        key, cause = (event.tenant, event.agent), "drained" if event.drain else "let_in"
         if event.drain:
             self._agents.drained.add(key)
         else:
             self._agents.drained.discard(key)
+        self._books.out.append(Drained(self._books.now_s, 0, event.agent, cause, event.tenant))
         return False
 
     def _check(self, config: Config) -> None:

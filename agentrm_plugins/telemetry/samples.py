@@ -16,13 +16,15 @@ __all__ = ["recorder_of", "sampled"]
 
 _LEFT_OUT = ("agents", "tenants", "calls", "abandoned")
 _MOST_ENDPOINTS = 20
+_MOST_SESSIONS = 20
 
 
 def sampled(seen: Statistics) -> dict[str, Any]:
-    """Plain data with the names of `Statistics`; of endpoints the busiest twenty."""
+    """Plain data with the names of `Statistics`; twenty endpoints and sessions at most."""
     state = {name: value for name, value in asdict(seen).items() if name not in _LEFT_OUT}
     endpoints = sorted(seen.endpoints, key=lambda name: -seen.endpoints[name].sent)
     state["endpoints"] = {name: state["endpoints"][name] for name in endpoints[:_MOST_ENDPOINTS]}
+    state["sessions"] = dict(list(state["sessions"].items())[-_MOST_SESSIONS:])
     return state
 
 

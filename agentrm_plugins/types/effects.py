@@ -23,12 +23,14 @@ __all__ = [
     "BudgetCrossed",
     "Compacted",
     "Demoted",
+    "Drained",
     "Effect",
     "EndpointClosed",
     "Granted",
     "Hedged",
     "Hibernated",
     "LimitChanged",
+    "Prepared",
     "Queued",
     "Reaped",
     "Recalled",
@@ -207,6 +209,17 @@ class LimitChanged(NamedTuple):
     wall_s: float | None = None
 
 
+class Drained(NamedTuple):
+    """New calls of an agent are refused from now on ("drained"), or it is "let_in" again."""
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    tenant: str = "default"
+    wall_s: float | None = None
+
+
 class EndpointClosed(NamedTuple):
     """An endpoint asked everybody to stay away until `until_s`; then its queue drips out."""
 
@@ -284,6 +297,33 @@ class Recalled(NamedTuple):
     wall_s: float | None = None
 
 
+class Prepared(NamedTuple):
+    """A session's request was put together: "turn", or "background" after it was compacted there.
+
+    Tokens by tier, as a provider is expected to count them: `hot_tokens` are messages sent as they
+    are, `warm_tokens` notes and recalled passages, `cold_tokens` messages that only the archive
+    has. `used_tokens` is the whole request, with system prompt and tools; `archived` messages of
+    `messages` are no longer sent as they are. The call waited `took_s` for it.
+    """
+
+    at_s: float
+    ticket: int
+    agent: str
+    cause: str
+    session: str
+    used_tokens: int
+    budget_tokens: int
+    hot_tokens: int
+    warm_tokens: int
+    cold_tokens: int
+    messages: int
+    archived: int
+    compactions: int
+    took_s: float = 0.0
+    tenant: str = "default"
+    wall_s: float | None = None
+
+
 class Hibernated(NamedTuple):
     """A session was written to its store and let go of: "asked", "idle", "bound" or "closed"."""
 
@@ -304,11 +344,13 @@ Effect = (
     | BudgetCrossed
     | Compacted
     | Demoted
+    | Drained
     | EndpointClosed
     | Granted
     | Hedged
     | Hibernated
     | LimitChanged
+    | Prepared
     | Queued
     | Reaped
     | Recalled

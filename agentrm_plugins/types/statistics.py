@@ -92,8 +92,8 @@ class SessionStatistics:
     """One session's context: tokens by tier, and what was done to it.
 
     `hot_tokens` are messages sent as they are, `warm_tokens` notes and recalled passages;
-    `archived` messages of `messages` are in the cold tier alone. `utilisation` is the share of the
-    budget that its last request used.
+    `archived` messages of `messages`, of `cold_tokens` tokens, are in the cold tier alone.
+    `utilisation` is the share of the budget that its last request used.
     """
 
     tenant: str
@@ -106,6 +106,7 @@ class SessionStatistics:
     archived: int
     compactions: int
     recalls: int
+    cold_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,8 @@ class AgentStatistics:
     `tokens` is `input_tokens` and `output_tokens` together, `tokens_per_s` what was used lately:
     what was used half a minute ago counts half. `service_s` is what it attained in all, and
     `recent_service_s` what of it still counts for its level. `requeues` are attempts that failed
-    and went again, `limit_hits` those of them that a limit (429) refused.
+    and went again, `limit_hits` those of them that a limit (429) refused. New calls of one that is
+    `drained` are refused.
     """
 
     tenant: str
@@ -165,6 +167,7 @@ class AgentStatistics:
     requeues: int = 0
     limit_hits: int = 0
     recent_service_s: float = 0.0
+    drained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,11 +301,12 @@ class Statistics:
             how often: their client went away, or a call of theirs still waited. The newest
             thousand.
         waits: How long granted calls had waited.
-        pressure: The share of time in which somebody waited for lanes or for limits. Its part for
-            context is 0: no context lifecycle tells the core of its waits.
-        sessions: Empty, as no context lifecycle tells the core of its sessions
-            (`ContextLifecycle.statistics` does).
-        recalls: 0, for the same reason.
+        pressure: The share of time in which somebody waited for lanes, for limits, or for the
+            request of a managed context (its compaction, what is recalled, another process).
+        sessions: The context of each live session that works with this core, by `agent_key` of its
+            tenant and id; the thousand used last. The adapters' `context=` tells of them, and
+            `integration.core_of(rm).watch(context, rm)` those of a `ContextLifecycle` of your own.
+        recalls: How often archived passages came back into a request, or were asked for.
         agents_known: Agents that are remembered, of which `agents` may list some.
         forgotten: What agents had received that were idle for too long.
         cost: Of all calls, in the unit of the prices.

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.published import figures, memory, readme
+from benchmarks.published.feedback import feedback
 from benchmarks.published.report import RESULTS, number, spread, table
 from benchmarks.published.worlds import NAMES
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {"results.md": "results.md.in", "scheduling.md": "scheduling.md.in"}
-FILLED = ("README.md", "docs/numbers.md", "docs/langgraph.md", "docs/context.md")
+FILLED = (
+    *("README.md", "docs/numbers.md", "docs/langgraph.md", "docs/context.md", "docs/monitor.md"),
+)
 NINE = (
     *("normal", "high-load", "burst", "faulty", "cascade"),
     *("replay-11", "stress", "latency-spike", "greedy"),
@@ -250,6 +253,7 @@ def blocks() -> dict[str, str]:
         "comparison": readme.comparison(),
         "congestion": readme.congestion(),
         "demo": readme.demo(),
+        "feedback": feedback(),
         "orders": paragraph(),
         "langgraph": figures.langgraph(),
         "windows": figures.windows(),

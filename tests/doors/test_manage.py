@@ -29,7 +29,7 @@ from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
 
 from agentrm_langchain import AgentRMChatModel, manage, wrap_chat_model
-from agentrm_plugins import AgentRM, ConfigError
+from agentrm_plugins import AgentRM, AgentRMWarning, ConfigError
 from tests.langchain.fakes import FakeChat
 
 GLOBAL_MODEL: Any = FakeChat()
@@ -328,9 +328,10 @@ async def test_objects_of_the_users_that_hold_models(rm: AgentRM) -> None:
 
 def test_what_cannot_be_reached_is_told(rm: AgentRM, caplog: Any) -> None:
     """Models in objects whose class forbids a stand-in, or beside a global that is written."""
-    caplog.set_level(logging.INFO, logger="agentrm_langchain")
+    caplog.set_level(logging.INFO, logger="agentrm.langchain")
     service = Slotted()
-    manage(RunnableLambda(service.ask) | RunnableLambda(counts) | FakeChat(), rm)
+    with pytest.warns(AgentRMWarning, match="not managed: FakeChat at"):
+        manage(RunnableLambda(service.ask) | RunnableLambda(counts) | FakeChat(), rm)
     told = [(one.levelname, one.getMessage()) for one in caplog.records]
     assert [level for level, _ in told].count("WARNING") == 2
     assert any("FakeChat at" in text and ".llm" in text for _, text in told)

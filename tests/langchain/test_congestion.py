@@ -11,7 +11,7 @@ import pytest
 import tenacity
 
 from agentrm_langchain import wrap_chat_model
-from agentrm_plugins import CallReaped, LeaseConfig, RetryPolicy
+from agentrm_plugins import AgentRMWarning, CallReaped, LeaseConfig, RetryPolicy
 from agentrm_plugins.config.endpoints import BudgetConfig, EndpointConfig
 from agentrm_plugins.errors import BudgetExceeded, CallTooLarge, EndpointUnavailable
 from agentrm_plugins.testing.provider import (
@@ -211,7 +211,8 @@ def test_sdk_retries_are_off_unless_kept(provider, core, chat):
     assert (bare.root_client.max_retries, bare.max_retries) == (2, 2)
     assert managed._get_llm_string() == bare._get_llm_string()
     provider.script([Status(500, headers={"retry-after-ms": "1"}), Reply("well")])
-    kept = wrap_chat_model(bare, rm, retry=None, keep_sdk_retries=True)
+    with pytest.warns(AgentRMWarning, match="retry by itself"):
+        kept = wrap_chat_model(bare, rm, retry=None, keep_sdk_retries=True)
     assert kept.invoke("go").content == "well"
 
 

@@ -254,7 +254,7 @@ def test_a_managed_model_is_left_alone_and_named(core, chat, caplog):
     """A model that is wrapped for the same core keeps its settings, and the log says so once."""
     rm = core()
     model = wrap_chat_model(chat, rm, agent="mine")
-    with caplog.at_level(logging.INFO, "agentrm_langchain"):
+    with caplog.at_level(logging.INFO, "agentrm.langchain"):
         agent = create_agent(model, [], middleware=[AgentRMMiddleware(rm, agent="theirs")])
         agent.invoke({"messages": [("user", "a")]})
         agent.invoke({"messages": [("user", "b")]})

@@ -7,37 +7,10 @@ from typing import Annotated
 
 import typer
 
-from agentrm_plugins.cli.project import Finding, findings, python_files
+from agentrm_plugins.cli.advice import advice
 
 __all__ = ["register"]
 
-# For each kind: the extra, the import, and the line; `{it}` is the name that it is assigned to.
-_LINES = {
-    "graph": (
-        "langgraph",
-        "from agentrm_langchain import manage",
-        "graph = manage({it}.compile(), rm)  # its nodes, and the models that they use",
-    ),
-    "agent": (
-        "langgraph",
-        "from agentrm_langchain import manage",
-        "{it} = manage({it}, rm)  # its model and its tools",
-    ),
-    "model": (
-        "langchain",
-        "from agentrm_langchain import wrap_chat_model",
-        "{it} = wrap_chat_model({it}, rm)  # before bind_tools and the like",
-    ),
-    "client": (
-        "openai",
-        "from agentrm_openai import manage_client",
-        "{it} = manage_client({it}, rm)",
-    ),
-}
-_NOTES = {
-    "retry": "may go: a managed call goes again by itself, holding no lane",
-    "limiter": "may go: lanes bound what runs at once, and rates are found out",
-}
 _Folder = Annotated[Path, typer.Argument(help="The project's folder.", show_default="here")]
 
 
@@ -45,45 +18,8 @@ def init(folder: _Folder = Path()) -> None:
     """Look at a project and print the few lines that would manage it. Nothing is changed or run."""
     if not folder.is_dir():
         raise typer.BadParameter(f"{str(folder)!r}: give a folder", param_hint="FOLDER")
-    found = [one for path in python_files(folder) for one in findings(path)]
-    for line in _told(found, folder):
+    for line in advice(folder):
         typer.echo(line)
-
-
-def _told(found: list[Finding], folder: Path) -> list[str]:
-    by_kind = {kind: [one for one in found if one.kind == kind] for kind in (*_LINES, *_NOTES)}
-    managed = [one for one in found if one.kind == "managed"]
-    chosen = [kind for kind in _LINES if by_kind[kind]]
-    if not chosen:
-        where = f"{folder.resolve().name}/"
-        return [
-            f"No model, agent, graph or client of LangChain or the OpenAI SDK is made in {where}.",
-            "Take a lane for any other code:  with rm.slot(agent='name'): ...",
-        ]
-    lines = ["Found:"]
-    for kind in chosen:
-        lines += [f"  {_place(one, folder)}  {kind}: {one.name}" for one in by_kind[kind]]
-    if managed:
-        lines.append(f"  {len(managed)} calls of AgentRM are here already.")
-    extras = ",".join(sorted({_LINES[kind][0] for kind in chosen}))
-    lines += ["", f"Install:  pip install 'agentrm-plugins[{extras}]'"]
-    lines += ["", "Once, where the process starts:", "", "    from agentrm_plugins import AgentRM"]
-    lines += [f"    {text}" for text in dict.fromkeys(_LINES[kind][1] for kind in chosen)]
-    lines += ["", "    rm = AgentRM(lanes=4)  # at most four model calls at once", ""]
-    lines.append("Then, after the line that is named:")
-    for kind in chosen:
-        for one in by_kind[kind]:
-            text = _LINES[kind][2].format(it=one.target or kind)
-            lines += ["", f"    # {_place(one, folder)}", f"    {text}"]
-    for kind, words in _NOTES.items():
-        for one in by_kind[kind]:
-            lines += ["", f"{_place(one, folder)}: {one.name} {words}."]
-    lines += ["", "A model in a managed agent or graph needs no line of its own."]
-    return lines
-
-
-def _place(one: Finding, folder: Path) -> str:
-    return f"{one.path.relative_to(folder).as_posix()}:{one.line}"
 
 
 def register(app: typer.Typer) -> None:

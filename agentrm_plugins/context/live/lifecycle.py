@@ -228,17 +228,20 @@ class ContextLifecycle:
             ]
         return [key for key in idle if self._retire(key, "idle")]
 
-    def listen(self, owner: Any, tell: Callable[[Notice], None]) -> None:
-        """Tell `tell` of each compaction, recall and hibernation, while `owner` lives.
+    def listen(
+        self, owner: Any, tell: Callable[[Notice], None], turn: Callable[[int], None] | None = None
+    ) -> None:
+        """Tell `tell` of each request, compaction, recall and hibernation, while `owner` lives.
 
         The adapters let their core listen, so that its events and recordings tell of it.
 
         Args:
             owner: Held weakly only. One that listens already goes on as it does.
-            tell: Gets a `Compacted`, `Recalled` or `Hibernated` with `at_s` 0 and `ticket` 0, on
-                any thread. What it raises is dropped: it must not fail a turn.
+            tell: Gets a `Prepared`, `Compacted`, `Recalled` or `Hibernated` with `at_s` 0 and
+                `ticket` 0, on any thread. What it raises is dropped: it must not fail a turn.
+            turn: Called with 1 when a turn begins and with -1 when it is over; must not raise.
         """
-        self._desk.notices.add(owner, tell)
+        self._desk.notices.add(owner, tell, turn)
 
     def statistics(self) -> Mapping[SessionKey, Pressure]:
         """Give how full each live session's window is."""

@@ -93,13 +93,14 @@ class ContextSession:
             StoreError: The archive refused and `on_store_error` is "raise".
         """
         patience = Patience(self._desk.wait_s)
-        while True:
-            try:
-                view = self._turn(messages, tools, now_s)
-                break
-            except SessionBusy as busy:
-                time.sleep(patience.next_s(busy))
-                self._shared.archive.waited()
+        with self._desk.notices.turn():
+            while True:
+                try:
+                    view = self._turn(messages, tools, now_s)
+                    break
+                except SessionBusy as busy:
+                    time.sleep(patience.next_s(busy))
+                    self._shared.archive.waited()
         if view is None:
             return self._next().prepare(messages, tools=tools, now_s=now_s)
         self._shared.publish()
@@ -111,13 +112,14 @@ class ContextSession:
     ) -> View:
         """Do the same as `prepare` without blocking the event loop."""
         patience = Patience(self._desk.wait_s)
-        while True:
-            try:
-                view = await asyncio.to_thread(self._turn, messages, tools, now_s)
-                break
-            except SessionBusy as busy:
-                await asyncio.sleep(patience.next_s(busy))
-                self._shared.archive.waited()
+        with self._desk.notices.turn():
+            while True:
+                try:
+                    view = await asyncio.to_thread(self._turn, messages, tools, now_s)
+                    break
+                except SessionBusy as busy:
+                    await asyncio.sleep(patience.next_s(busy))
+                    self._shared.archive.waited()
         if view is None:
             session = await asyncio.to_thread(self._next)
             return await session.aprepare(messages, tools=tools, now_s=now_s)
@@ -129,7 +131,7 @@ class ContextSession:
         self, messages: Sequence[Source], tools: Sequence[Any], now_s: float | None
     ) -> View | None:
         """Take a turn; None where the session was hibernated and lives in another object."""
-        shared = self._shared
+        shared, begun_s = self._shared, time.monotonic()
         with shared.lock:
             if self.successor is not None:
                 return None
@@ -150,6 +152,7 @@ class ContextSession:
             with self._hold.telling():
                 view = turn.view()
             self._last_tokens = turn.total
+            shared.prepared("turn", turn.total, turn.tools_tokens, time.monotonic() - begun_s)
             return view
 
     def _next(self) -> ContextSession:

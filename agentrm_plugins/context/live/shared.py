@@ -12,9 +12,11 @@ from agentrm_plugins.context.live.notices import Notice, Notices
 from agentrm_plugins.context.live.recaller import Recaller
 from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.reading import cut_up
+from agentrm_plugins.context.plan.shares import fixed_tokens
 from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.warm import warm_tokens
 from agentrm_plugins.context.stores.base import SessionKey
-from agentrm_plugins.types.effects import Compacted, Hibernated, Recalled
+from agentrm_plugins.types.effects import Compacted, Hibernated, Prepared, Recalled
 
 __all__ = ["Shared"]
 
@@ -37,6 +39,7 @@ class Shared:
         last_error: What went wrong last where nobody could be told.
         notices: Who is told what happens to the tiers.
         news: What they are told next, once the lock is free.
+        cold: How many archived messages are counted, the last of them, and their tokens.
     """
 
     key: SessionKey
@@ -49,6 +52,7 @@ class Shared:
     last_error: BaseException | None = None
     notices: Notices = field(default_factory=Notices)
     news: deque[Notice] = field(default_factory=deque)
+    cold: tuple[int, Entry | None, int] = (0, None, 0)
 
     def compacted(self, cause: str, before: int, after: int) -> None:
         """Note a compaction, with the request's tokens before and after it as counted here."""
@@ -60,6 +64,33 @@ class Shared:
             self.news.append(
                 Compacted(0.0, 0, key.session, cause, key.session, *tokens, *told, key.tenant)
             )
+
+    def prepared(self, cause: str, total: int, tools: int, took_s: float = 0.0) -> None:
+        """Note the request as it is now, with its tokens by tier, of `total` as counted here."""
+        if not self.notices:
+            return
+        state, key, messages = self.transcript, self.key, len(self.transcript.entries)
+        warm = warm_tokens(state) + sum(recalled.tokens for recalled in state.recalls)
+        hot = max(0, total - fixed_tokens(state, tools) - warm)
+        hot, warm, cold = (state.charged(tokens) for tokens in (hot, warm, self._cold_tokens()))
+        self.news.append(
+            Prepared(
+                0.0, 0, key.session, cause, key.session, state.charged(total), state.most,
+                hot, warm, cold, messages, min(messages, state.first_hot), state.compactions,
+                took_s, key.tenant,
+            )
+        )  # fmt: skip
+
+    def _cold_tokens(self) -> int:
+        """Count what only the archive has: added up as it grows, anew after a rewind."""
+        entries, border = self.transcript.entries, self.transcript.first_hot
+        counted, last, tokens = self.cold
+        if counted > border or (counted and entries[counted - 1] is not last):
+            counted, tokens = 0, 0
+        tokens += sum(entry.tokens for entry in entries[counted:border])
+        border = min(border, len(entries))
+        self.cold = border, entries[border - 1] if border else None, tokens
+        return tokens
 
     def recalled(self, cause: str, tokens: int) -> None:
         """Note passages that came back, with their tokens as counted here."""

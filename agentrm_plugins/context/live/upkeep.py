@@ -249,7 +249,9 @@ class Upkeep:
             if shared.asleep or not apply_plan(state, plan, narrative):
                 return
             if shared.notices:
-                shared.compacted("background", before, total_tokens(state, tools))
+                after = total_tokens(state, tools)
+                shared.compacted("background", before, after)
+                shared.prepared("background", after, tools)
             shared.release_bodies()
             frozen = dumped(state) if shared.archive.clean else None
         shared.publish()

@@ -191,12 +191,26 @@ def _session(state: State, event: Fields) -> SessionRow:
 def _compacted(state: State, event: Fields) -> None:
     row = _session(state, event)
     before, after = int(_number(event, "before_tokens")), int(_number(event, "after_tokens"))
-    row.warm = int(_number(event, "warm_tokens"))
-    row.hot = max(0, after - row.warm)
-    cold = event.get("cold_tokens")
-    row.cold = row.cold + max(0, before - after) if cold is None else int(cold)
+    if not row.exact:
+        row.warm = int(_number(event, "warm_tokens"))
+        row.hot, row.cold = max(0, after - row.warm), row.cold + max(0, before - after)
     row.window = event.get("budget_tokens") or row.window
     row.compactions, row.asleep = row.compactions + 1, False
+
+
+def _prepared(state: State, event: Fields) -> None:
+    row = _session(state, event)
+    row.hot, row.warm = int(_number(event, "hot_tokens")), int(_number(event, "warm_tokens"))
+    row.cold, row.exact = int(_number(event, "cold_tokens")), True
+    row.window = event.get("budget_tokens") or row.window
+    row.compactions = max(row.compactions, int(_number(event, "compactions")))
+    row.asleep = False
+    state.waited_for_context(_number(event, "took_s"))
+
+
+def _drained(state: State, event: Fields) -> None:
+    row = state.agent(_text(event, "agent"), _text(event, "tenant") or "default")
+    row.drained = event.get("cause") == "drained"
 
 
 def _recalled(state: State, event: Fields) -> None:
@@ -214,10 +228,12 @@ HANDLERS: dict[str, Callable[[State, Fields], None]] = {
     "BreakerChanged": _breaker_changed,
     "Compacted": _compacted,
     "Demoted": _demoted,
+    "Drained": _drained,
     "EndpointClosed": _endpoint_closed,
     "Granted": _granted,
     "Hibernated": _hibernated,
     "LimitChanged": _limit_changed,
+    "Prepared": _prepared,
     "Queued": _queued,
     "Reaped": _reaped,
     "Recalled": _recalled,

@@ -20,7 +20,7 @@ from agentrm_plugins.telemetry.timeline.state import State
 
 __all__ = ["Timeline"]
 
-_QUIET = {"Submitted", "Queued", "Throttled", "Granted", "Beaten", "Settled"}
+_QUIET = {"Prepared", "Submitted", "Queued", "Throttled", "Granted", "Beaten", "Settled"}
 _ENDS = {"Settled", "Refused"}
 
 
@@ -81,15 +81,24 @@ class Timeline(State):
             row.level, row.calls, row.asked = agent["level"], agent["calls"], agent["calls"] + 1
             row.served_s, row.waited_s = agent["service_s"], agent["waited_s"]
             row.tokens, row.zombies = agent["tokens"], agent["zombies"]
-            row.refused = agent["refused"]
+            row.refused, row.drained = agent["refused"], bool(agent.get("drained"))
         for running in seen.get("calls") or ():
             call = self.call(running)
             call.begun_s = self.now_s - running["age_s"] - running["waited_s"]
             self.enter(call, running["group"], nested=False)
             call.granted_s, call.waited_s = self.now_s - running["age_s"], running["waited_s"]
             call.attempt, call.label = running["attempt"], running["label"]
+        for key, session in (seen.get("sessions") or {}).items():
+            self._adopt_session(key, session)
         for name, endpoint in (seen.get("endpoints") or {}).items():
             self._adopt_rates(name, endpoint)
+
+    def _adopt_session(self, key: str, session: Mapping[str, Any]) -> None:
+        row = self.sessions.of(key)
+        row.hot, row.warm = session["hot_tokens"], session["warm_tokens"]
+        row.cold, row.window = session.get("cold_tokens", 0), session["budget_tokens"]
+        row.compactions, row.recalls = session["compactions"], session["recalls"]
+        row.exact = True
 
     def _adopt_rates(self, name: str, endpoint: Mapping[str, Any]) -> None:
         row = self.endpoint(name)

@@ -154,6 +154,7 @@ def _agent(row: AgentRow) -> dict[str, Any]:
         "retries": row.retries,
         "zombies": row.zombies,
         "refused": row.refused,
+        "drained": row.drained,
     }
 
 

@@ -150,6 +150,12 @@ class State:
         self.pressure["lanes"].see(self.now_s, waits=waiting > self.held_back)
         self.pressure["rate"].see(self.now_s, waits=self.held_back > 0)
 
+    def waited_for_context(self, took_s: float) -> None:
+        """A request took so long to be put together, until now."""
+        pressure = self.pressure["context"]
+        pressure.see(self.now_s - took_s, waits=True)
+        pressure.see(self.now_s, waits=False)
+
     def deepen(self, level: int, by: int) -> None:
         """So many more wait in a level."""
         level = max(0, min(level, _MOST_LEVELS - 1))

@@ -41,6 +41,7 @@ class AgentRow:
     zombies: int = 0
     refused: int = 0
     last_s: float = 0.0
+    drained: bool = False
 
     @property
     def idle(self) -> bool:
@@ -65,7 +66,10 @@ class EndpointRow:
 
 @dataclass(slots=True)
 class SessionRow:
-    """One conversation's context: tokens in each tier, and what was done with it."""
+    """One conversation's context: tokens in each tier, and what was done with it.
+
+    `exact` once a request told of them; before, they follow from compactions.
+    """
 
     name: str
     hot: int = 0
@@ -75,6 +79,7 @@ class SessionRow:
     compactions: int = 0
     recalls: int = 0
     asleep: bool = False
+    exact: bool = False
 
 
 class Busiest(Generic[T]):

@@ -166,11 +166,19 @@ _SAID: dict[str, Callable[[Fields], str]] = {
     "BudgetCrossed": _crossed,
     "Compacted": _compacted,
     "Demoted": lambda event: f"went down to level {event.get('level')}{_because(event)}",
+    "Drained": lambda event: (
+        "drained: its new calls are refused"
+        if event.get("cause") == "drained"
+        else "let in again: its new calls may go"
+    ),
     "EndpointClosed": _closed,
     "Granted": _granted,
     "Hedged": lambda event: f"sent as a second attempt of call {event.get('hedge_of')}",
     "Hibernated": lambda event: f"hibernated {event.get('session')}{_because(event)}",
     "LimitChanged": _rate,
+    "Prepared": lambda event: (
+        f"request of {event.get('session')} put together: {event.get('used_tokens', 0):,} tokens"
+    ),
     "Queued": _queued,
     "Reaped": _reaped,
     "Recalled": lambda event: f"recalled {event.get('tokens', 0):,} tokens{_because(event)}",

@@ -63,7 +63,13 @@ def _kind(kind: str) -> Text:
 
 _AGENTS = (
     Column("agent", 0, lambda a: a.name, right=False, tail=True),
-    Column("class", 5, lambda a: a.priority, lambda a: _kind(a.priority), right=False),
+    Column(
+        "class",
+        5,
+        lambda a: (a.drained, a.priority),
+        lambda a: Text("drain", _AMBER) if a.drained else _kind(a.priority),
+        right=False,
+    ),
     Column("L", 2, lambda a: a.level),
     Column("run", 4, lambda a: a.running),
     Column("wait", 5, lambda a: a.waiting),

@@ -333,7 +333,9 @@
     ], slow.filter((row) => fits(row.agent, parts)), 12);
     table("agents", [
       { key: "name", name: "agent", text: true, show: who },
-      { key: "class", name: "class", text: true, show: text },
+      { key: "class", name: "class", text: true, show: (name, row) => row.drained ?
+        element("span", { className: "warn", title: "its new calls are refused" }, "drained") :
+        text(name) },
       { key: "level", name: "level" }, { key: "waiting", name: "waiting" },
       { key: "running", name: "running" }, { key: "calls", name: "calls" },
       { key: "served", name: "served", show: seconds },

@@ -1,0 +1,46 @@
+"""What would go wrong in silence is said once: an `AgentRMWarning`, by core and cause."""
+
+from __future__ import annotations
+
+import warnings
+
+from agentrm_plugins.errors import AgentRMWarning
+
+__all__ = ["Warned", "warn"]
+
+_SILENCE = "silence this with warnings.filterwarnings('ignore', category=AgentRMWarning)"
+
+
+def warn(text: str, *, stacklevel: int = 3, strict: bool = False) -> None:
+    """Warn, and say how to silence it.
+
+    Args:
+        text: What is wrong, and the way out.
+        stacklevel: As of `warnings.warn`, seen from here.
+        strict: Whether it is raised where warnings are errors. In the middle of a call it is not:
+            what only looks on must not fail a call.
+    """
+    try:
+        warnings.warn(f"{text} ({_SILENCE})", AgentRMWarning, stacklevel=stacklevel)
+    except AgentRMWarning:
+        if strict:
+            raise
+
+
+class Warned:
+    """Which causes one core has warned of."""
+
+    __slots__ = ("_causes",)
+
+    def __init__(self) -> None:
+        self._causes: set[str] = set()
+
+    def __contains__(self, cause: object) -> bool:
+        """Whether there is nothing more to be said of it."""
+        return cause in self._causes
+
+    def once(self, cause: str, text: str, *, stacklevel: int = 4, strict: bool = False) -> None:
+        """Warn, unless this core has for this cause."""
+        if cause not in self._causes:
+            self._causes.add(cause)
+            warn(text, stacklevel=stacklevel, strict=strict)
