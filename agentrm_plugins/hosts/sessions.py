@@ -41,7 +41,7 @@ class Sessions:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finaliser may end a turn inside of it
         self._rows: OrderedDict[str, SessionStatistics] = OrderedDict()
         self._recalled: Counter[str] = Counter()
         self._stall = Stall(clock.now())
@@ -80,7 +80,8 @@ class Sessions:
             self._recalled[key],
             told.cold_tokens,
         )
-        self._rows.move_to_end(key)
+        if key in self._rows:
+            self._rows.move_to_end(key)
         if len(self._rows) > _MOST:
             gone, _ = self._rows.popitem(last=False)
             self._recalled.pop(gone, None)
