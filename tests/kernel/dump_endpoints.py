@@ -40,9 +40,10 @@ def dump_congestion(kernel: Kernel) -> dict[str, Any]:
             for (place, owner), ledger in ledgers.ledgers.items()
         ],
         "shares": [
-            [place, owner, to_plain(bucket)]
+            [place, owner, to_plain(bucket), *ledgers.shares.own[place, owner]]
             for (place, owner), bucket in ledgers.shares.buckets.items()
         ],
+        "made": [ledgers._made, ledgers.shares._made],
         "places": [[number, *place] for number, place in kernel.requeue.places.items()],
     }
 
@@ -58,8 +59,10 @@ def load_congestion(kernel: Kernel, state: dict[str, Any]) -> None:
         for name, value in zip(_BUDGET, values, strict=True):
             setattr(budget, name, from_plain(value))
         ledgers.ledgers[place, owner] = budget
-    for place, owner, bucket in state["shares"]:
+    for place, owner, bucket, *own in state["shares"]:
         ledgers.shares.buckets[place, owner] = from_plain(bucket)
+        ledgers.shares.own[place, owner] = own[0], own[1]
+    ledgers._made, ledgers.shares._made = state["made"]
     for number, seq, turn in state["places"]:
         kernel.requeue.places[number] = seq, turn
 
