@@ -14,6 +14,7 @@ place. At most two attempts of a call are alive: the newest gives way to the nex
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.ticket import State
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.kernel.wait_queue import WaitQueue
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+    from agentrm_plugins.types.calls import Usage
 
 __all__ = ["LateCalls"]
 
@@ -134,6 +136,7 @@ class LateCalls:
         """A hedge makes room for the next one."""
         first.given_way += 1
         first.given_tokens += ticket.expected_tokens
+        _cut_off(ticket, first, ticket.call.estimate.input_tokens)
         first.hedge = None
         ticket.first, ticket.is_hedge = None, False
 
@@ -144,13 +147,18 @@ class LateCalls:
         if hedge is not None:
             self._alone(hedge, ticket)
 
-    def ended(self, ticket: Ticket, outcome: Outcome, tokens: int) -> None:
+    def ended(self, ticket: Ticket, outcome: Outcome, cost: Usage) -> None:
         """An attempt is over: what it says of the others, and what becomes of them."""
         if ticket.late or ticket.is_hedge:
             self.stopped(ticket)
         endpoint, hedge = ticket.endpoint, ticket.hedge
+        tokens = cost.input_tokens + cost.output_tokens
         if endpoint is not None and tokens:
             endpoint.hedging.billed(tokens, self._books.now_s)
+        if outcome is Outcome.SUPERSEDED:
+            winner = ticket.first if ticket.is_hedge else hedge
+            if winner is not None:
+                _cut_off(ticket, winner, cost.input_tokens)
         if ticket.is_hedge:
             self._hedge_ended(ticket, ticket.first, outcome, tokens)
         elif outcome is Outcome.OK and endpoint is not None:
@@ -186,6 +194,7 @@ class LateCalls:
         """The first attempt failed: its hedge is the only one now, and the first of its kind."""
         hedge.first, hedge.is_hedge = None, False
         hedge.given_way, hedge.hedges = first.given_way, first.hedges
+        _inherit(first, hedge)
         self.waiting.pop(hedge.number, None)
         if hedge.endpoint is not None:
             hedge.endpoint.hedging.ended(hedge.number)
@@ -255,3 +264,29 @@ class LateCalls:
                 next_s = min(next_s, at_s)
         self._queue.look_s = min(self._queue.look_s, next_s)
         return None
+
+
+def true_cost(ticket: Ticket, cost: Usage) -> Usage:
+    """What an answered attempt and those that were cut off beside it have cost, for one charge.
+
+    They were sent the same request, so their input is what the answer says of its own, and they
+    were charged what was guessed.
+    """
+    if not ticket.outrun:
+        return cost
+    missing = ticket.outrun * cost.input_tokens - ticket.outrun_input
+    ticket.outrun = ticket.outrun_input = 0
+    return replace(cost, input_tokens=max(0, cost.input_tokens + missing))
+
+
+def _cut_off(ticket: Ticket, winner: Ticket, charged: int) -> None:
+    """An attempt gave up for another one, and is charged this much input."""
+    winner.outrun += 1
+    winner.outrun_input += charged
+    _inherit(ticket, winner)
+
+
+def _inherit(ticket: Ticket, heir: Ticket) -> None:
+    heir.outrun += ticket.outrun
+    heir.outrun_input += ticket.outrun_input
+    ticket.outrun = ticket.outrun_input = 0

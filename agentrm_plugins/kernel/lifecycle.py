@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import ConfigError, KernelBug
+from agentrm_plugins.kernel.late_calls import true_cost
 from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.kernel.ticket import State, Ticket, move
 from agentrm_plugins.policy.leases import NEVER
@@ -229,6 +230,8 @@ class Lifecycle:
         guessed = _guessed(ticket) if usage is None and outcome is Outcome.OK else usage
         verdict = None if event is None else event.verdict
         cost = cost_of(ticket, guessed, verdict)
+        if usage is not None and outcome is Outcome.OK:
+            cost = true_cost(ticket, cost)
         spent = steps.charge(ticket, cost)
         if books.ledgers.asked:
             books.ledgers.settle(ticket, cost, books.now_s)
@@ -247,7 +250,7 @@ class Lifecycle:
             )
         )
         if ticket.endpoint is not None or ticket.is_hedge or ticket.hedge is not None:
-            self._late.ended(ticket, outcome, cost.input_tokens + cost.output_tokens)
+            self._late.ended(ticket, outcome, cost)
         steps.forget(ticket)
         steps.recharge(ticket)
         return bool(self._queue.count or books.scheduler.demoted)

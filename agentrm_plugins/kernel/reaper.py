@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.kernel.ticket import State, move
 from agentrm_plugins.types import effects as fx
-from agentrm_plugins.types.calls import Outcome
+from agentrm_plugins.types.calls import Outcome, Usage
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
@@ -124,7 +124,7 @@ class Reaper:
         books.ledgers.settle(ticket, None, books.now_s, hung=True)
         self._endpoints.reaped(ticket, failed=cause not in {"gave_way", "lost"})
         if cause != "gave_way":
-            self._late.ended(ticket, Outcome.ERROR, 0)
+            self._late.ended(ticket, Outcome.ERROR, Usage())
         else:
             self._late.gone(ticket)
         books.zombies += 1

@@ -62,7 +62,9 @@ class Ticket:
     it, `held_by` why it waits, as people were told. `reserved` is what budgets hold for it,
     `charged` what they were charged when it was reaped, `taken` what it took of shares of a rate.
     Of a call with several attempts the `first` knows the one beside it (`hedge`), how many were
-    sent (`hedges`), and how many of them gave way to the next and what they cost. Where what is
+    sent (`hedges`), and how many of them gave way to the next and what they cost; of attempts that
+    were cut off beside it, how many (`outrun`) and the input that they were charged by estimate
+    (`outrun_input`), until its own answer says what that was. Where what is
     learnt counts (`adaptive`) it may be `late`; then its lane is `lent`, or its hedge `rides` on
     it. Since `idle_s` the consumer has not asked for more; once something is `visible` to it, no
     further attempt is made.
@@ -103,6 +105,8 @@ class Ticket:
         "need",
         "nested",
         "number",
+        "outrun",
+        "outrun_input",
         "overtaken",
         "parent",
         "paused_s",
@@ -173,6 +177,8 @@ class Ticket:
         self.hedges = 0
         self.given_way = 0
         self.given_tokens = 0.0
+        self.outrun = 0
+        self.outrun_input = 0
         self.adaptive = False
         self.late = False
         self.lent = False

@@ -1,0 +1,121 @@
+"""What is charged is what the server bills, to the token: real HTTP, hung and hedged calls."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import openai
+import pytest
+
+from agentrm_openai import manage_client
+from agentrm_plugins import AgentRM
+from agentrm_plugins.testing.provider import Hang, ProviderConfig, Reply, SimulatedProvider
+
+CALLS, WARM = 60, 40
+NUMBER = re.compile(r"call (\d+)")
+
+
+class Bill:
+    """A provider that hangs some attempts and is slow with some, and counts what it bills.
+
+    It bills the input of every request that it took, and the output of what it has answered.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self.sent: Counter[int] = Counter()
+        self.input = 0
+        self.provider = SimulatedProvider(
+            ProviderConfig(seed=5, time_to_first_token_s=0.02, responder=self._respond)
+        )
+
+    def _respond(self, request):
+        number = int(NUMBER.search(request.user_text).group(1))
+        with self._lock:
+            attempt = self.sent[number]
+            self.sent[number] += 1
+            self.input += request.input_tokens
+        late = number >= WARM
+        if late and number % 4 == 0 and attempt == 0:
+            return Hang()
+        slow = 100.0 if late and number % 4 == 1 else 1.0  # two seconds
+        return Reply(f"answer {number}", output_tokens=7 + number % 3, slow=slow)
+
+    def total(self):
+        """Tokens, once the server has seen who has left."""
+        end_s = time.monotonic() + 10.0
+        while self.provider.statistics().in_flight and time.monotonic() < end_s:
+            threading.Event().wait(0.02)
+        answered = sum(one.output_tokens for one in self.provider.log if one.status == 200)
+        return self.input + answered
+
+
+def prompt(number):
+    words = "say something of the weather and of the way here. " * (number % 7)
+    return [{"role": "user", "content": f"call {number}: {words}"}]
+
+
+def ask(ai, number, *, stream):
+    answer = ai.chat.completions.create(
+        model="simulated", messages=prompt(number), max_tokens=20, stream=stream, **usage(stream)
+    )
+    if not stream:
+        return answer.choices[0].message.content
+    return "".join(p.choices[0].delta.content or "" for p in answer if p.choices)
+
+
+async def ask_async(ai, number, *, stream):
+    answer = await ai.chat.completions.create(
+        model="simulated", messages=prompt(number), max_tokens=20, stream=stream, **usage(stream)
+    )
+    if not stream:
+        return answer.choices[0].message.content
+    return "".join([p.choices[0].delta.content or "" async for p in answer if p.choices])
+
+
+def usage(stream):
+    return {"stream_options": {"include_usage": True}} if stream else {}
+
+
+def run_sync(rm, url, *, stream):
+    with openai.OpenAI(base_url=url, api_key="k") as client, ThreadPoolExecutor(8) as pool:
+        ai = manage_client(client, rm)
+        return list(pool.map(lambda number: ask(ai, number, stream=stream), range(CALLS)))
+
+
+async def run_async(rm, url, *, stream):
+    async with openai.AsyncOpenAI(base_url=url, api_key="k") as client:
+        ai = manage_client(client, rm)
+        numbers, answers = iter(range(CALLS)), {}
+
+        async def agent():
+            for number in numbers:
+                answers[number] = await ask_async(ai, number, stream=stream)
+
+        await asyncio.gather(*(agent() for _ in range(8)))
+        return [answers[number] for number in range(CALLS)]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("world", ["sync", "async"])
+def test_what_is_charged_is_what_was_billed(world, stream):
+    """Attempts that hung and were cancelled, and slow ones that were outrun, are among them."""
+    bill = Bill()
+    with bill.provider as provider, AgentRM(lanes=8) as rm:
+        if world == "sync":
+            answers = run_sync(rm, provider.base_url, stream=stream)
+        else:
+            answers = asyncio.run(run_async(rm, provider.base_url, stream=stream))
+        assert all(text for text in answers)
+        billed, counts = bill.total(), rm.statistics()
+    assert sum(bill.sent.values()) > CALLS
+    (endpoint,) = counts.endpoints.values()
+    if endpoint.sent != sum(bill.sent.values()):
+        pytest.skip("an attempt was cut off before the server had read it: a very slow machine")
+    assert counts.input_tokens + counts.output_tokens == billed
+    assert counts.agents["main"].input_tokens == bill.input
