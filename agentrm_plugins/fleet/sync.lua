@@ -166,9 +166,12 @@ local function flush()
     if sums[key] then call('HSET', G, key, pack(sums[key])) end
   end
   local due = now - (f.kept or 0) > 60000
-  if due then f.kept = now end
-  for i = 1, #KEYS do  -- a key that came to be since then has no end yet
-    if due or call('PTTL', KEYS[i]) == -1 then call('PEXPIRE', KEYS[i], i > 8 and MONTH or HOUR) end
+  if due or f.ends ~= #KEYS then  -- a key that came to be since then has no end yet
+    if due then f.kept = now end
+    f.ends = 0
+    for i = 1, #KEYS do
+      f.ends = f.ends + call('PEXPIRE', KEYS[i], i > 8 and MONTH or HOUR)
+    end
   end
   call('HSET', S, 'd', pack(f))
 end
