@@ -165,9 +165,13 @@ local function flush()
   for key in pairs(sums_touched) do
     if sums[key] then call('HSET', G, key, pack(sums[key])) end
   end
-  if now - (f.kept or 0) > 60000 then
-    f.kept = now
-    for i = 1, #KEYS do call('PEXPIRE', KEYS[i], i > 8 and MONTH or HOUR) end
+  local due = now - (f.kept or 0) > 60000
+  if due or f.ends ~= #KEYS then  -- a key that came to be since then has no end yet
+    if due then f.kept = now end
+    f.ends = 0
+    for i = 1, #KEYS do
+      f.ends = f.ends + call('PEXPIRE', KEYS[i], i > 8 and MONTH or HOUR)
+    end
   end
   call('HSET', S, 'd', pack(f))
 end

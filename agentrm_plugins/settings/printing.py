@@ -21,7 +21,7 @@ __all__ = ["DEFAULT", "Setting", "as_json", "as_lines", "rows"]
 
 DEFAULT = "default"
 _WIDEST = 60
-_LOGIN = re.compile(r"//.*@")  # greedy: a password may hold an @ of its own
+_LOGIN = re.compile(r"\A([^/]*//).*@", re.DOTALL)  # greedy: a password may hold an @ of its own
 
 
 class Setting(NamedTuple):
@@ -103,7 +103,7 @@ def _plain(path: Path, value: Any) -> Any:
     if isinstance(value, str):
         if names_a_secret(path[-1]):
             return HIDDEN
-        return masked(_LOGIN.sub(f"//{HIDDEN}@", value))
+        return masked(_LOGIN.sub(rf"\1{HIDDEN}@", value))
     if isinstance(value, Mapping):
         return {str(key): _plain((*path, str(key)), one) for key, one in value.items()}
     if isinstance(value, tuple | list | set | frozenset):
