@@ -72,8 +72,8 @@ class ChunkStream:
     """What both kinds share."""
 
     __slots__ = (
-        *("_attempt", "_beaten_s", "_first", "_reading", "_said", "_shown", "_tally", "_untold"),
-        "pulling",
+        *("_attempt", "_beaten_s", "_first", "_pinged_s", "_reading", "_said", "_shown", "_tally"),
+        *("_untold", "pulling"),
     )
 
     def __init__(self, attempt: Attempt, reading: Reading) -> None:
@@ -83,7 +83,7 @@ class ChunkStream:
         self._first: list[Any] = []
         self._said: list[str] = []
         self._shown = False  # something that the consumer sees
-        self._beaten_s = -inf
+        self._beaten_s = self._pinged_s = -inf
         self._untold = 0
         self.pulling = False
         attempt.tally = self._tally.cut
@@ -132,11 +132,15 @@ class ChunkStream:
             self._untold += tokens
 
     def _ping(self) -> None:
-        """A chunk came that says nothing: the core is told, but not of each, that it came."""
+        """A chunk came that says nothing: the core is told, but not of each, that it came.
+
+        A ping says nothing of progress, so it holds back no beat: the first of those begins the
+        silence between tokens.
+        """
         lease = self._attempt.lease
         now_s = lease.now_s
-        if now_s - self._beaten_s >= _BEAT_S:
-            self._beaten_s = now_s
+        if now_s - max(self._beaten_s, self._pinged_s) >= _BEAT_S:
+            self._pinged_s = now_s
             lease.beat(ping=True)
 
     def _tell(self) -> None:

@@ -50,6 +50,7 @@ async def test_who_only_wants_the_answer_goes_again_after_a_stall(provider, worl
             answer = await model.ainvoke("go")
         assert answer.content == "well"
         assert rm.statistics().lanes_in_use == 0
+        assert rm.statistics().reaped == 1  # by the silence that was set, not by a later guess
 
 
 class Shows(BaseCallbackHandler):
