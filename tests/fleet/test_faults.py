@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from benchmarks.fleet.proxy import Proxy
 from tests.fleet.processes import Worker, most_at_once
-from tests.fleet.proxy import Proxy
 
 LEASE_S = 1.5
 LANES = 4

@@ -116,3 +116,14 @@ class SyncOnly(BaseChatModel):
 
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
         return self.inner._generate(messages, stop=stop)
+
+
+async def ask(model, config, way):
+    """Call the model in one of its four ways."""
+    if way == "invoke":
+        return await asyncio.to_thread(model.invoke, "hi", config)
+    if way == "ainvoke":
+        return await model.ainvoke("hi", config)
+    if way == "stream":
+        return await asyncio.to_thread(lambda: list(model.stream("hi", config)))
+    return [chunk async for chunk in model.astream("hi", config)]

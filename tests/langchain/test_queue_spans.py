@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from agentrm_langchain import wrap_chat_model
 from agentrm_plugins import AgentRM, Call, CallRefused
-from tests.langchain.fakes import FakeChat
+from tests.langchain.fakes import FakeChat, ask
 
 
 class Kept(BaseTracer):
@@ -46,16 +46,6 @@ def let_go_when_waiting(rm, lease):
     thread = threading.Thread(target=watch)
     thread.start()
     return thread
-
-
-async def ask(model, config, way):
-    if way == "invoke":
-        return await asyncio.to_thread(model.invoke, "hi", config)
-    if way == "ainvoke":
-        return await model.ainvoke("hi", config)
-    if way == "stream":
-        return await asyncio.to_thread(lambda: list(model.stream("hi", config)))
-    return [chunk async for chunk in model.astream("hi", config)]
 
 
 @pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream", "astream"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from contextvars import Context
@@ -11,7 +10,7 @@ from tenacity import wait_none
 
 from agentrm_langchain import wrap_chat_model
 from agentrm_plugins import AgentRM, Call, RetryPolicy
-from tests.langchain.fakes import FakeChat
+from tests.langchain.fakes import FakeChat, ask
 
 WAYS = ("invoke", "ainvoke", "stream", "astream")
 AT_ONCE = RetryPolicy(wait=wait_none())  # so that the call waits once
@@ -34,16 +33,6 @@ class Flaky(FakeChat):
         super()._begin(way)
         if len(self.calls) == 1:
             raise Broken("come again")
-
-
-async def ask(model, config, way):
-    if way == "invoke":
-        return await asyncio.to_thread(model.invoke, "hi", config)
-    if way == "ainvoke":
-        return await model.ainvoke("hi", config)
-    if way == "stream":
-        return await asyncio.to_thread(lambda: list(model.stream("hi", config)))
-    return [chunk async for chunk in model.astream("hi", config)]
 
 
 async def story_of_a_call(instrumented, config, way):
