@@ -12,7 +12,7 @@ import re
 from reprlib import Repr
 from typing import Any
 
-__all__ = ["HIDDEN", "masked", "names_a_secret", "shown"]
+__all__ = ["HIDDEN", "masked", "names_a_secret", "shown", "without_login"]
 
 HIDDEN = "(hidden)"
 _MOST_CHARS = 200
@@ -50,6 +50,14 @@ _IN_QUERY = re.compile(
     rf"([?&](?:[\w-]*(?:{_WORDS})[\w-]{{0,64}}+|key|sig|auth|code)=)[^&\s'\"]+", re.IGNORECASE
 )
 _NAME = re.compile(rf"(?:{_WORDS})|^key$|(?:^|[-_.])(?:auth|jwt|pat|pin)$", re.IGNORECASE)
+
+
+_LOGIN = re.compile(r"\A([^/]*//)?.*@", re.DOTALL)  # greedy: a password may hold an @ of its own
+
+
+def without_login(address: str) -> str:
+    """An address of a server without its user and password, with or without a scheme."""
+    return _LOGIN.sub(lambda found: f"{found[1] or ''}{HIDDEN}@", address)
 
 
 def names_a_secret(name: str) -> bool:

@@ -29,6 +29,7 @@ from agentrm_langchain.standin import is_users_module, is_users_own, slots_of, s
 
 __all__ = ["Rewriter"]
 
+_NOTHING = object()
 _DEPTH = 40
 """Steps from the whole to a part. Guessed: agents of today are some 15 deep."""
 _ITEMS = 10_000
@@ -290,14 +291,26 @@ class Rewriter:
 
 def _parts_of(node: object) -> dict[str, Any]:
     """The attributes of an object, those in slots as well."""
-    parts = dict(getattr(node, "__dict__", {}))
-    parts.update({n: getattr(node, n) for n in slots_of(type(node)) if hasattr(node, n)})
-    return parts
+    parts = _asked(node, "__dict__", {})
+    found = dict(parts) if isinstance(parts, dict) else {}
+    for name in slots_of(type(node)):
+        value = _asked(node, name, _NOTHING)
+        if value is not _NOTHING:
+            found[name] = value
+    return found
+
+
+def _asked(node: object, name: str, default: Any) -> Any:
+    """An attribute of a foreign object, which may raise anything when it is asked."""
+    try:
+        return getattr(node, name, default)
+    except Exception:  # noqa: BLE001 - a proxy outside of its request, settings that are not made
+        return default
 
 
 def _is_cached(node: object) -> bool:
-    return hasattr(node, "cache_parameters") and isinstance(
-        getattr(node, "__wrapped__", None), FunctionType
+    return _asked(node, "cache_parameters", None) is not None and isinstance(
+        _asked(node, "__wrapped__", None), FunctionType
     )
 
 

@@ -46,13 +46,17 @@ def imported(target: str, option: str = "APP") -> tuple[ModuleType, Any]:
             near = ", ".join(sorted(key for key in vars(module) if not key.startswith("_"))[:20])
             way = f"{name} has no {part!r}; it has {near}"
             raise typer.BadParameter(f"{target!r}: {way}", param_hint=option) from None
+        except Exception as error:  # noqa: BLE001 - a property of a user's
+            raise typer.BadParameter(_failed(target, error), param_hint=option) from None
     return module, _called(target, found, option) if calls else found
 
 
 def _called(target: str, found: Any, option: str) -> Any:
     try:
         return found()
-    except Exception as error:  # noqa: BLE001 - whatever a user's program raises
+    except BaseException as error:  # a user's program may also exit
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise typer.BadParameter(_failed(target, error), param_hint=option) from None
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.settings.layers import Layer, refused
+from agentrm_plugins.settings.layers import Layer, refused, told
 from agentrm_plugins.settings.schema import LISTS, SECTIONS, TABLES, TOP, Path, dotted, kind_of
 
 __all__ = ["Merged", "config_of", "section_of"]
@@ -69,7 +69,7 @@ def _made(merged: Merged, kind: Callable[..., T], path: Path, given: Mapping[str
         origin = merged.origin(whole) or merged.origin(path) or _any_origin(merged, path)
         field = dotted((*path, error.field)) if path else error.field
         where = f" (from {origin})" if origin else ""
-        raise ConfigError(field, error.value, f"{error.remedy}{where}") from None
+        raise ConfigError(field, told(whole, error.value), f"{error.remedy}{where}") from None
     except TypeError:
         missing = [name for name in _needed(kind) if name not in given]
         way = f"give {', '.join(missing)}" if missing else "give what its fields take"
@@ -148,6 +148,8 @@ def _list(merged: Merged, name: str, kind: Any) -> tuple[Any, ...]:
         if not isinstance(entry, Mapping):  # of code: an object
             made.append(entry)
             continue
+        for field, value in entry.items():
+            _check_type(merged, (name, str(at), field), value)
         try:
             made.append(kind(**entry))
         except ConfigError as error:

@@ -82,7 +82,7 @@ def _unknown(variable: str, parts: list[str]) -> ConfigError:
     for section in (*SECTIONS, "record"):
         known |= {f"{section}__{name}" for name in names_at((section,))}
     near = get_close_matches("__".join(parts), sorted(known), 1, 0.7)
-    way = "`agentrm config` lists them all"
+    way = "the reference of the configuration lists them all"
     if near:
         way = f"did you mean {PREFIX + near[0].upper()!r}?"
     error = ConfigError(variable, HIDDEN, f"there is no such setting; {way}")
@@ -96,7 +96,7 @@ def _table(top: str, text: str, variable: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         kind = "array of objects" if top in LISTS else "object"
         told = getattr(error, "msg", "it cannot be read")
         way = f"give a JSON {kind}: {told}"
@@ -130,7 +130,7 @@ def _number(text: str) -> Any:
 def _collection(kind: str, text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         if kind.startswith("tuple"):
             numbers = "float" in kind
             return [_number(part) if numbers else part.strip() for part in text.split(",")]

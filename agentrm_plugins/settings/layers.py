@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.redaction import HIDDEN
+from agentrm_plugins.redaction import HIDDEN, without_login
 from agentrm_plugins.settings.schema import (
     CODE_ONLY,
     LISTS,
@@ -21,11 +21,12 @@ from agentrm_plugins.settings.schema import (
     TABLES,
     Path,
     dotted,
+    is_address,
     names_at,
     placed,
 )
 
-__all__ = ["Layer", "layer_of", "refused", "unknown"]
+__all__ = ["Layer", "layer_of", "refused", "told", "unknown"]
 
 _NAMELESS = {"coordination": "server", "record": "path"}  # what one text stands for
 
@@ -54,19 +55,22 @@ class Layer:
         """
         if path in self.values:
             way = f"it is said twice, in {self.origins[path]} and in {origin}; leave one out"
-            raise ConfigError(dotted(path), _plain(value), way)
+            raise ConfigError(dotted(path), told(path, value), way)
         self.values[path] = value
         self.origins[path] = origin
 
 
-def _plain(value: Any) -> Any:
-    return value if value is None or isinstance(value, str | int | float) else type(value).__name__
+def told(path: Path, value: Any) -> Any:
+    """What an error may show of a value."""
+    if isinstance(value, str):
+        return without_login(value) if is_address(path, value) else value
+    return value if value is None or isinstance(value, int | float) else type(value).__name__
 
 
 def refused(path: Path, value: Any, way: str, origin: str) -> ConfigError:
     """The error for a value, which says where it comes from."""
     where = f" (from {origin})" if origin else ""
-    return ConfigError(dotted(path), value, f"{way}{where}")
+    return ConfigError(dotted(path), told(path, value), f"{way}{where}")
 
 
 def unknown(name: str, known: set[str], origin: str, above: Path = ()) -> ConfigError:
@@ -133,14 +137,14 @@ def _fields(
 
 def _table(path: Path, value: Any, origin: Callable[[Path], str]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise refused(path, _plain(value), f"give a table, [{'.'.join(path)}]", origin(path))
+        raise refused(path, value, f"give a table, [{dotted(path)}]", origin(path))
     return value
 
 
 def _check_list(path: Path, value: Any, origin: Callable[[Path], str]) -> None:
     if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
         way = f"give an array of tables, [[{path[0]}]]"
-        raise refused(path, _plain(value), way, origin(path))
+        raise refused(path, value, way, origin(path))
     for at, entry in enumerate(value):
         for name in entry:
             if name not in names_at(path):

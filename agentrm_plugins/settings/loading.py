@@ -88,6 +88,11 @@ def _built(merged: Merged) -> Settings:
         raise refused(("monitor",), monitor, "give True or False", merged.origin(("monitor",)))
     record = {path[0]: value for path, value in merged.below("record").items()}
     if record.get("path") in (None, ""):
+        lonely = next((name for name in record if name != "path"), None)
+        if lonely is not None and "path" not in record:
+            way = "give record.path too: the file to write"
+            here = ("record", lonely)
+            raise refused(here, record[lonely], way, merged.origin(here))
         record = {}
     return Settings(
         config_of(merged),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentrm_plugins.config import Config
-from agentrm_plugins.redaction import HIDDEN, masked, names_a_secret
-from agentrm_plugins.settings.schema import LISTS, TABLES
+from agentrm_plugins.redaction import HIDDEN, masked, names_a_secret, without_login
+from agentrm_plugins.settings.schema import LISTS, TABLES, is_address
 
 if TYPE_CHECKING:
     from agentrm_plugins.settings.loading import Settings
@@ -21,7 +20,6 @@ __all__ = ["DEFAULT", "Setting", "as_json", "as_lines", "rows"]
 
 DEFAULT = "default"
 _WIDEST = 60
-_LOGIN = re.compile(r"\A([^/]*//).*@", re.DOTALL)  # greedy: a password may hold an @ of its own
 
 
 class Setting(NamedTuple):
@@ -103,7 +101,7 @@ def _plain(path: Path, value: Any) -> Any:
     if isinstance(value, str):
         if names_a_secret(path[-1]):
             return HIDDEN
-        return masked(_LOGIN.sub(rf"\1{HIDDEN}@", value))
+        return masked(without_login(value) if is_address(path, value) else value)
     if isinstance(value, Mapping):
         return {str(key): _plain((*path, str(key)), one) for key, one in value.items()}
     if isinstance(value, tuple | list | set | frozenset):

@@ -24,6 +24,7 @@ from agentrm_plugins.config import (
     ShareConfig,
     TenantConfig,
 )
+from agentrm_plugins.redaction import masked
 
 __all__ = [
     "CODE_ONLY",
@@ -35,6 +36,7 @@ __all__ = [
     "Path",
     "dotted",
     "field_names",
+    "is_address",
     "kind_of",
     "names_at",
     "placed",
@@ -127,6 +129,12 @@ def dotted(path: Path) -> str:
     >>> dotted(("endpoints", "api.openai.com/*", "rpm"))
     'endpoints["api.openai.com/*"].rpm'
     """
-    if len(path) == 3:  # noqa: PLR2004 - an entry of a table
-        return f'{path[0]}["{path[1]}"].{path[2]}'
-    return ".".join(path)
+    parts = [masked(part) for part in path]
+    if len(path) > 1 and path[0] in TABLES:
+        return ".".join([f'{parts[0]}["{parts[1]}"]', *parts[2:]])
+    return ".".join(parts)
+
+
+def is_address(path: Path, value: str) -> bool:
+    """Whether a text is the address of a server, in which a login may stand."""
+    return path == ("coordination", "server") or "//" in value

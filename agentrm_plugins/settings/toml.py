@@ -22,13 +22,14 @@ _HEADER = re.compile(r"\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(
     r"""\s*((?:[\w-]+|"(?:[^"\\]|\\.)*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
+_OURS = re.compile(r"^[ \t]*\[{1,2}[ \t]*tool[ \t]*\.[ \t]*agentrm\b", re.MULTILINE)
 _PART = re.compile(r"""[\w-]+|"((?:[^"\\]|\\.)*)"|'([^']*)'""")
 
 
 def _parsed(text: str, name: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # of the parser, of a number, of the depth
         told = str(error).split("\n", 1)[0]
         raise ConfigError("path", name, f"this is no valid TOML: {told}") from None
 
@@ -44,11 +45,11 @@ def _inner(plain: Mapping[str, Any], name: str, *, pyproject: bool) -> Any:
 
 
 def has_table(text: str) -> bool:
-    """Whether a pyproject.toml has a table for us. One that is no TOML has none."""
+    """Whether a pyproject.toml has a table for us; of one that is no TOML, whether it looks so."""
     try:
         plain = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return False
+    except (ValueError, RecursionError):
+        return _OURS.search(text) is not None
     tool = plain.get("tool")
     return isinstance(tool, Mapping) and "agentrm" in tool
 

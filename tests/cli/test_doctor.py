@@ -185,6 +185,11 @@ def test_limits_that_are_told_are_known(program):
         ("import sys; sys.exit(3)", "app", "SystemExit"),
         ("x = 1", "app", "it has"),
         ("def make(): raise ValueError('no')", "make()", "ValueError"),
+        ("def make(): raise SystemExit(4)", "make()", "SystemExit"),
+        (
+            "class Lazy:\n    @property\n    def graph(self): raise ValueError('no')\nx = Lazy()",
+            *("x.graph", "ValueError"),
+        ),
     ],
 )
 def test_a_program_that_cannot_be_imported(program, text, target, words):
@@ -193,6 +198,21 @@ def test_a_program_that_cannot_be_imported(program, text, target, words):
     assert code == 2
     assert words in out
     assert "Traceback" not in out
+
+
+def test_a_program_with_proxies_that_are_not_bound(program):
+    """As Flask's request and Django's settings are outside of a request: looked past."""
+    code, told = program(
+        """
+        class Proxy:
+            def __getattr__(self, name):
+                raise RuntimeError("working outside of a request")
+        request = Proxy()
+        app = managed | (lambda x: request)
+        """
+    )
+    assert code in {0, 1}
+    assert "is managed (wrapped)" in told
 
 
 def test_the_configuration_is_looked_at(program, tmp_path):

@@ -139,6 +139,10 @@ def test_arrays_take_each_others_place(tmp_path):
         ("[coordination]\nlease_s = 3", "give coordination.server too"),
         ("[coordination]\nserver = 'redis://x'\nlease_s = 0.1", "coordination.lease_s=0.1"),
         ("monitor = 1", "monitor=1: give True or False"),
+        ("[record]\nmax_bytes = 5000", "give record.path too"),
+        ("[[budgets]]\nlimit = 10\nagent = 5", "give a text"),
+        ("lanes = " + "[" * 5_000, "this is no valid TOML"),
+        ("lanes = " + "9" * 5_000, "this is no valid TOML"),
     ],
 )
 def test_what_cannot_be_in_a_file_is_told_with_its_place(tmp_path, text, words):
@@ -161,6 +165,7 @@ def test_what_cannot_be_in_a_file_is_told_with_its_place(tmp_path, text, words):
         ("AGENTRM_ADAPTIVE", "maybe", "adaptive='maybe'"),
         ("AGENTRM_ENDPOINTS", "{", "give a JSON object"),
         ("AGENTRM_ENDPOINTS", "[]", "give a table"),
+        ("AGENTRM_ENDPOINTS", "[" * 100_000, "give a JSON object"),
         ("AGENTRM_ENDPOINTS__X", "3", "as JSON in AGENTRM_ENDPOINTS"),
         ("AGENTRM_BUDGETS", '[{"limit": 1}]', "give either agent= or tenant="),
         ("AGENTRM_TIME_QUANTA_S", "1,2", "one quantum for each"),
@@ -265,6 +270,8 @@ SECRETS = (
     "redis://user:hunter2hunter2@host:6379/0",
     "redis://:p@ss/w0rd@host",
     "rediss://host/0?password=hunter2hunter2",
+    "user:hunter2@127.0.0.1:6379",  # its scheme was forgotten
+    "redis://user:hunter2/hunter2@host",
 )
 
 
@@ -277,6 +284,23 @@ def test_a_servers_password_is_never_printed(tmp_path, url):
     told += refusal(tmp_path, environ={"AGENTRM_COORDINATON": url})
     for word in ("hunter2", "w0rd", "p@ss"):
         assert word not in told
+
+
+@pytest.mark.parametrize(
+    "text", ["{}.rpm = -5", "{}.rmp = 5", "{} = 5"], ids=["value", "name", "table"]
+)
+def test_a_login_in_an_endpoints_name_is_in_no_error(tmp_path, text):
+    """A pattern may be pasted from an address that has a key in it."""
+    for name in ("https://u:hunter2hunter2@api.x/*", "sk-hunter2hunter2hunter2"):
+        told = refusal(tmp_path, "[endpoints]\n" + text.format(f'"{name}"'))
+        assert "hunter2" not in told
+
+
+def test_a_project_file_that_is_broken_is_told(tmp_path):
+    """Its table is ours, so it is not passed over."""
+    write(tmp_path, "[tool.agentrm]\nlanes = 3\n[project", "pyproject.toml")
+    with pytest.raises(ConfigError, match="no valid TOML"):
+        load(environ={}, folder=tmp_path)
 
 
 def run(*arguments, env=None):

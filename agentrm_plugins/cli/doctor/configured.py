@@ -26,7 +26,7 @@ def configured() -> tuple[list[Finding], Settings | None]:
     try:
         found = load()
     except ConfigError as error:
-        return [Finding("config", PROBLEM, str(error), "mend it; `agentrm config` shows it")], None
+        return [Finding("config", PROBLEM, str(error), "mend it, then run `agentrm config`")], None
     said = sorted({source.rpartition(":")[0] or source for source in found.origins.values()})
     text = f"read from {', '.join(said)}" if said else "nothing is configured here: all defaults"
     findings = [Finding("config", OK, text)]
@@ -40,10 +40,13 @@ def configured() -> tuple[list[Finding], Settings | None]:
 
 def writable(path: Path, check: str) -> Finding:
     """Whether a file can be written; it is not opened."""
-    folder = path.absolute().parent
-    while not folder.exists():  # the recorder makes them
-        folder = folder.parent
-    target = path if path.exists() else folder
+    try:
+        folder = path.absolute().parent
+        while not folder.exists():  # the recorder makes them
+            folder = folder.parent
+        target = path if path.exists() else folder
+    except (OSError, ValueError) as error:  # too long a name, a folder that may not be entered
+        return Finding(check, PROBLEM, f"{path}: {error}"[:300], "give the path of another file")
     if path.is_dir():
         return Finding(check, PROBLEM, f"{path} is a folder", "give the path of a file")
     if not os.access(target, os.W_OK):
