@@ -8,7 +8,7 @@ from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.telemetry.metrics.endpoints import put_endpoints
 from agentrm_plugins.telemetry.metrics.naming import Bounded, clean, own_version
 from agentrm_plugins.telemetry.metrics.tally import Tally
-from agentrm_plugins.telemetry.metrics.values import Values, of_histogram, of_waits
+from agentrm_plugins.telemetry.metrics.values import Values, of_waits
 from agentrm_plugins.types.agent_key import agent_of_key
 from agentrm_plugins.types.checks import check_whole
 
@@ -182,10 +182,11 @@ def _put_tally(values: Values, tally: Tally) -> None:
     for name, causes in _CAUSES.items():
         for cause in causes:
             values.put(name, 0, cause)
-    for (name, cause), count in tally.counts.copy().items():
+    counts, durations = tally.seen()
+    for (name, cause), count in counts.items():
         values.put(name, count, *(() if name in _ALONE else (cause,)))
-    for (group, outcome), times in tally.durations.copy().items():
-        values.put("agentrm.call.duration", of_histogram(times), clean(group), outcome)
+    for (group, outcome), times in durations.items():
+        values.put("agentrm.call.duration", times, clean(group), outcome)
     values.put("agentrm.monitor.errors", tally.errors)
 
 

@@ -2,7 +2,8 @@
 
 Law: the first so many endpoints and tenants that are seen have series of their own for as long as
     the process lives; all later ones share the series "other". So the number of series is bounded,
-    and no counter ever goes back because its owner fell out of a list of the busiest.
+    and nobody's counter goes back because he fell out of a list of the busiest. Whom the core has
+    forgotten is missing from "other".
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.hosts.stream import EventStream
+from agentrm_plugins.telemetry.metrics.values import Counted, of_histogram
 from agentrm_plugins.types.effects import (
     BreakerChanged,
     BudgetCrossed,
@@ -28,7 +29,7 @@ from agentrm_plugins.types.histogram import Histogram
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.host import Host
 
-__all__ = ["OTHER", "Listening", "Tally"]
+__all__ = ["OTHER", "Listening", "Tally", "outcome_of"]
 
 OTHER = "other"
 _CAUSES = frozenset({
@@ -77,18 +78,30 @@ class Tally:
         self.errors = 0
         self._host = host
         self._stream: Listening | None = None
+        self._closed = False
         self._begin()
         host.on_fork(self._begin)
 
     def _begin(self) -> None:
         self.counts, self.durations, self.errors = {}, {}, 0
-        if not self._host.closed:
+        if not self._closed and not self._host.closed:
             self._stream = Listening.to(self._host, self._took)
 
     def close(self) -> None:
-        """Count no more."""
+        """Count no more, nor in a child of a fork."""
+        self._closed = True
         if self._stream is not None:
             self._stream.close()
+
+    def seen(self) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], Counted]]:
+        """Counts and durations, copied in the core, where nobody counts meanwhile."""
+
+        def look(_: Any) -> Any:
+            times = {key: of_histogram(one) for key, one in self.durations.items()}
+            return dict(self.counts), times
+
+        counts, durations = self._host.read(look)
+        return counts, durations
 
     def _took(self, effects: Sequence[Effect]) -> None:
         try:
@@ -106,20 +119,27 @@ class Tally:
 
     def ended(self, group: str, outcome: str, held_s: float) -> None:
         """An attempt has ended after so many seconds in its lane."""
-        key = group, outcome if outcome in _CAUSES else OTHER
+        key = group, outcome
         durations = self.durations.get(key)
         if durations is None:
             durations = self.durations[key] = Histogram()
         durations.add(held_s)
 
 
+def outcome_of(effect: Settled | Requeued) -> str:
+    """How an attempt ended, as `agentrm.call.duration` has it."""
+    if isinstance(effect, Requeued):
+        return "error"
+    return effect.cause if effect.cause in _CAUSES else OTHER
+
+
 def _settled(tally: Tally, effect: Any) -> None:
-    tally.ended(effect.group, effect.cause, effect.held_s)
+    tally.ended(effect.group, outcome_of(effect), effect.held_s)
 
 
 def _requeued(tally: Tally, effect: Any) -> None:
     tally.add("agentrm.calls.retried", effect.cause)
-    tally.ended(effect.group, "error", effect.held_s)
+    tally.ended(effect.group, outcome_of(effect), effect.held_s)
 
 
 def _compacted(tally: Tally, effect: Any) -> None:

@@ -31,6 +31,7 @@ class _Scope(NamedTuple):
 
 _GLOBAL = _Global()
 _ACTIVE: WeakKeyDictionary[Any, _Scope | None] = WeakKeyDictionary()
+_OPEN: WeakKeyDictionary[Any, Instrumentation] = WeakKeyDictionary()
 _LOCK = threading.Lock()
 _READINGS: WeakKeyDictionary[Any, Readings] = WeakKeyDictionary()
 
@@ -51,7 +52,9 @@ class Instrumentation:
     def close(self) -> None:
         """Tell no more. A second time does nothing."""
         with _LOCK:
-            _ACTIVE.pop(self._rm, None)
+            if _OPEN.get(self._rm) in (self, None):  # a core's place may be another's by now
+                _ACTIVE.pop(self._rm, None)
+            _OPEN.pop(self._rm, None)
         parts, self._parts = self._parts, []
         for part in parts:
             part.close()
@@ -107,7 +110,10 @@ def instrument(
     except BaseException:
         Instrumentation(rm, parts).close()
         raise
-    return Instrumentation(rm, parts)
+    made = Instrumentation(rm, parts)
+    with _LOCK:
+        _OPEN[rm] = made
+    return made
 
 
 def _claim(rm: Any, own: _Scope, *, metrics: bool) -> None:
@@ -119,10 +125,16 @@ def _claim(rm: Any, own: _Scope, *, metrics: bool) -> None:
     with _LOCK:
         if rm in _ACTIVE:
             raise ConfigError("rm", rm, "it is instrumented already; close that first")
-        if metrics and any(own == one for other, one in _ACTIVE.items() if not other.closed):
+        same = [other for other, one in _ACTIVE.items() if metrics and own == one]
+        if any(not other.closed for other in same):
             way = "another core is instrumented under it; give each a name: core='batch'"
             raise ConfigError("core", own.core, way)
+        gone = [_OPEN.pop(other) for other in same if other in _OPEN]
+        for other in same:
+            del _ACTIVE[other]
         _ACTIVE[rm] = own if metrics else None
+    for instrumentation in gone:  # of cores that are closed: theirs would be added to this one's
+        instrumentation.close()
 
 
 def _metrics(

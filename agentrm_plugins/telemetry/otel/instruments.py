@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.telemetry.metrics.catalogue import CATALOGUE, METRICS, attribute_of
 from agentrm_plugins.telemetry.metrics.naming import Bounded, clean, endpoint_labels
+from agentrm_plugins.telemetry.metrics.tally import outcome_of
 from agentrm_plugins.telemetry.metrics.values import BOUNDS_S, Counted, Values
 from agentrm_plugins.telemetry.otel.genai import (
     DURATION,
@@ -199,13 +200,13 @@ class Recorded:
             self._endpoint_wait.record(event.waited_s, {**own, **labels})
 
     def ended(self, event: Settled | Requeued | Reaped, gen_ai: bool) -> None:
-        """An attempt has ended; one that was reaped is heard of once."""
-        if event.cause in {"late", "gave_way"}:
-            return
+        """An attempt has ended; one that was reaped is heard of once as an operation."""
         if not isinstance(event, Reaped):
-            outcome = event.cause if isinstance(event, Settled) else "error"
+            outcome = outcome_of(event)
             labels = {"agentrm.group": clean(event.group), "agentrm.outcome": outcome}
             self._call.record(event.held_s, {**self._own, **labels})
+        if event.cause in {"late", "gave_way"}:
+            return
         if gen_ai and event.endpoint is not None:
             self._client(event)
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.telemetry.page.document import chart_script, live_document, part
-from agentrm_plugins.telemetry.page.guard import Answer, Guard
+from agentrm_plugins.telemetry.page.guard import Answer, Guard, checked_token
 from agentrm_plugins.telemetry.page.live import Live
 from agentrm_plugins.telemetry.page.metrics import Metrics
 from agentrm_plugins.telemetry.sources import CoreSource
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LivePage", "asgi_app"]
 
-_LEAST_TOKEN = 16
 _MOST_VIEWERS = 64
 _LOOK_EVERY_S = 0.25
 _QUIET_S = 10.0
@@ -63,14 +60,9 @@ class LivePage:
     ) -> None:
         _need_starlette()
         chart_script()  # to say now, rather than at the first look, that Plotly is missing
-        if token is not None and len(token) < _LEAST_TOKEN:
-            way = f"give at least {_LEAST_TOKEN} characters, or leave it out for a random one"
-            raise ConfigError("token", "*" * len(token), way)
-        if isinstance(hosts, str):
-            raise ConfigError("hosts", hosts, "give a list of names")
-        self.token = token or secrets.token_urlsafe(24)
-        self.live = Live(source)
+        self.token = checked_token(token)
         self._guard = Guard(self.token, hosts)
+        self.live = Live(source)
         self._document = live_document(title)
         self._viewers = 0
         self._metrics = Metrics(rm)

@@ -13,17 +13,38 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Iterable, Mapping
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-__all__ = ["LOOPBACK", "Answer", "Guard"]
+from agentrm_plugins.errors import ConfigError
+
+__all__ = ["LOOPBACK", "Answer", "Guard", "checked_token"]
+
+_LEAST_TOKEN = 16
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]", "testserver")
 """Names of this machine. "testserver" is what Starlette's test client calls it; a name without a
 dot is nobody's in public."""
+
+
+def checked_token(token: str | None) -> str:
+    """The token, or a random one.
+
+    Raises:
+        ConfigError: It is no text, or too short to be a token.
+    """
+    if token is None:
+        return secrets.token_urlsafe(24)
+    if not isinstance(token, str):
+        raise ConfigError("token", type(token).__name__, "give a text")
+    if len(token) < _LEAST_TOKEN:
+        way = f"give at least {_LEAST_TOKEN} characters, or leave it out for a random one"
+        raise ConfigError("token", "*" * len(token), way)
+    return token
 
 
 class Answer(NamedTuple):
@@ -41,9 +62,14 @@ class Guard:
         token: What a viewer has to know; not empty.
         hosts: Names under which the page may be asked for; None: from this machine only. "*" is
             any name, and any machine.
+
+    Raises:
+        ConfigError: The hosts are no names.
     """
 
     def __init__(self, token: str, hosts: Iterable[str] | None = None) -> None:
+        if isinstance(hosts, str) or not isinstance(hosts, Iterable | None):
+            raise ConfigError("hosts", hosts, "give a list of names")
         self._token = token.encode("utf-8")
         self._local = hosts is None
         self.hosts = frozenset(name.lower() for name in (LOOPBACK if hosts is None else hosts))
@@ -79,11 +105,11 @@ class Guard:
             return Answer(405, "This page only shows.\n", {"allow": "GET, HEAD"})
         host = headers.get("host", "")
         if not self._known(host):
-            names = "give its name: asgi_app(rm, hosts=[...]), or agentrm dash --allow-host"
+            names = "give its name: hosts=[...], or agentrm dash --allow-host"
             return Answer(403, f"This page is not served under that name; {names}.\n")
         client = scope.get("client")
         if self._local and client and not _is_local(client[0]):
-            way = "asgi_app(rm, hosts=[...]) opens it to others"
+            way = "hosts=[...] opens it to others"
             return Answer(403, f"This page is for this machine only; {way}.\n")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():

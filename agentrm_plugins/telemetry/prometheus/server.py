@@ -6,7 +6,7 @@ a call, and no call for a scrape.
 
 from __future__ import annotations
 
-import secrets
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -16,13 +16,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.telemetry.page.guard import Guard
+from agentrm_plugins.telemetry.page.guard import Guard, checked_token
 from agentrm_plugins.telemetry.prometheus.collector import AgentRMCollector
 
-__all__ = ["PATH", "Exposition", "MetricsServer", "checked_token", "serve_metrics"]
+__all__ = ["PATH", "Exposition", "MetricsServer", "serve_metrics"]
 
 PATH = "/metrics"
-LEAST_TOKEN = 16
 _MOST_PORT = 65_535
 _CLIENT_S = 10.0  # for which a client may stay silent; guessed
 _LOOK_S = 0.05  # between two looks at whether it was closed
@@ -63,6 +62,7 @@ class MetricsServer:
         self, collector: AgentRMCollector, *, host: str, port: int, token: str | None, guard: Guard
     ) -> None:
         self.token = token
+        self._process = os.getpid()
         self._collector = collector
         exposition = Exposition(collector)
         self._server = _server(host, port, exposition, guard)
@@ -79,9 +79,12 @@ class MetricsServer:
 
     def close(self) -> None:
         """Serve no more. A second time does nothing."""
-        self._server.shutdown()
+        here = self._process == os.getpid()  # a fork's child has the socket, and no thread
+        if here:
+            self._server.shutdown()
         self._server.server_close()
-        self._thread.join()
+        if here:
+            self._thread.join()
         self._collector.close()
 
     def __enter__(self) -> Self:
@@ -122,28 +125,17 @@ def serve_metrics(
         way = "others can reach that; say under which name, such as hosts=['box.example']"
         raise ConfigError("host", host, way)
     given = checked_token(token)
+    guard = Guard(given, hosts)
     collector = AgentRMCollector(cores, agents=agents)
     try:
-        guard = Guard(given, hosts)
         return MetricsServer(collector, host=host, port=port, token=given, guard=guard)
     except OSError as error:
         collector.close()
+        if isinstance(error, socket.gaierror):
+            way = f"{error.strerror}; give an address of this machine"
+            raise ConfigError("host", host, way) from None
         way = "give another port, or 0 for one that is free"
         raise ConfigError("port", port, f"{error.strerror or error}; {way}") from None
-
-
-def checked_token(token: str | None) -> str:
-    """The token, or a random one.
-
-    Raises:
-        ConfigError: It is too short to be one.
-    """
-    if token is None:
-        return secrets.token_urlsafe(24)
-    if len(token) < LEAST_TOKEN:
-        way = f"give at least {LEAST_TOKEN} characters, or leave it out for a random one"
-        raise ConfigError("token", "*" * len(token), way)
-    return token
 
 
 def _server(host: str, port: int, exposition: Exposition, guard: Guard) -> ThreadingHTTPServer:
