@@ -3,7 +3,7 @@
 Models are found in sequences, branches, fallbacks, bindings, retries, configurable fields,
 functions and tools alike. A graph's nodes are managed as `agentrm_langgraph.manage_graph` does it.
 What was given stays as it was. Each model that is now managed is told by an INFO of the logger
-"agentrm_langchain", each that could not be reached by a WARNING.
+"agentrm.langchain", each that could not be reached by a WARNING.
 """
 
 from __future__ import annotations

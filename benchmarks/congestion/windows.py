@@ -35,8 +35,10 @@ _HEAD = (
     "| server | client | agents finished, at least | wall s | x allowed, mean (worst) "
     "| refusals in the first window, at most | in any later one |"
 )
-_REAL_HEAD = "| server | client | agents | wall s | allowed s | refusals per window | lost by |"
-_RULE = "|---|---|---|---|---|---|---|"
+_REAL_HEAD = (
+    "| server | client | agents | wall s | allowed s | refusals per window | lost by | when, load |"
+)
+_RULE = "|---|---|---|---|---|---|---|---|"
 _TARGETS = "Targets for ours: all finish, at most 1.1 x, 5 refusals in the first window, 1 later."
 
 
@@ -107,19 +109,31 @@ def report(document: dict[str, Any]) -> str:
             "## In real time",
             "",
             "The whole plugin over HTTP on loopback; *gateway* is LiteLLM's own proxy.",
-            "Run at a load of {load:.1f} on {cpus} CPUs, other work beside it counted in.".format(
-                **document["about_real"]
-            ),
+            "Load is the machine's, of one minute at the run's end, other work counted in.",
             "",
             *(_REAL_HEAD, _RULE),
-            *(real.Run(**one).line() for one in document["real"]),
+            *(f"{real.Run(**one['run']).line()} {_seen(one)} |" for one in document["real"]),
         ]
     return "\n".join(lines) + "\n"
 
 
+def _today() -> str:
+    return time.strftime("%Y-%m-%d")
+
+
+def _which(one: dict[str, Any]) -> tuple[str, str]:
+    return one["run"]["row"], one["run"]["peer"]
+
+
+def _seen(one: dict[str, Any]) -> str:
+    """When a real run was, and beside how much other work; what nobody noted is not told."""
+    load = "not noted" if one["load"] is None else f"{one['load']:.1f}"
+    return f"{one['when']}, {load}"
+
+
 def _about(seeds: int) -> dict[str, Any]:
     return {
-        "when": time.strftime("%Y-%m-%d"),
+        "when": _today(),
         "machine": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "version": version("agentrm-plugins"),
@@ -139,18 +153,18 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     path = options.out / "windows.json"
     document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    document["about"] = _about(options.seeds)
     if options.real:
-        document["about_real"] = {"load": os.getloadavg()[0], "cpus": os.cpu_count()}
         print(f"{_REAL_HEAD}\n{_RULE}")
         found = []
         for one in real.runs(options.row or list(real.ROWS), options.peer or real.PEERS):
-            print(one.line(), flush=True)
-            found.append(one._asdict())
-        done = {(one["row"], one["peer"]) for one in found}
-        kept = [one for one in document.get("real", []) if (one["row"], one["peer"]) not in done]
+            run = {"run": one._asdict(), "when": _today(), "load": os.getloadavg()[0]}
+            print(f"{one.line()} {_seen(run)} |", flush=True)
+            found.append(run)
+        done = {_which(one) for one in found}
+        kept = [one for one in document.get("real", []) if _which(one) not in done]
         document["real"] = kept + found
     if not options.real or "virtual" not in document:
+        document["about"] = _about(options.seeds)
         document["virtual"] = virtual(options.seeds, options.turns)
         print("\n".join(table(document["virtual"])))
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

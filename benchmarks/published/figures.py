@@ -57,6 +57,26 @@ def langgraph() -> str:
     )
 
 
+def fleet_simulated() -> str:
+    """How often a fleet exchanges, and what that does to the limit and to people."""
+    rows = [
+        [
+            name,
+            f"{one['exchanges_per_s']:,}",
+            f"{one['exchanges_per_call']:.1f}",
+            f"{one['used_percent']:.0f} %",
+            str(one["refused"]),
+            f"{one['person_p95_s']:.2f}",
+        ]
+        for name, one in _load("fleet-simulated")["rows"].items()
+    ]
+    head = (
+        *("processes", "exchanges a second", "for each call", "of the limit used", "429s"),
+        "a person's p95, s",
+    )
+    return table(head, rows)
+
+
 def windows() -> str:
     """Servers that count by windows: the time against an oracle's, and the refusals."""
     found = _load("windows")

@@ -15,10 +15,9 @@ from benchmarks.published.report import RESULTS, number, spread, table
 from benchmarks.published.worlds import NAMES
 
 DOCS = Path(__file__).parents[2] / "docs"
+_FILLED = ("numbers", "langgraph", "context", "monitor", "fleet")
 PAGES = {"results.md": "results.md.in", "scheduling.md": "scheduling.md.in"}
-FILLED = (
-    *("README.md", "docs/numbers.md", "docs/langgraph.md", "docs/context.md", "docs/monitor.md"),
-)
+FILLED = ("README.md", *(f"docs/{page}.md" for page in _FILLED))
 NINE = (
     *("normal", "high-load", "burst", "faulty", "cascade"),
     *("replay-11", "stress", "latency-spike", "greedy"),
@@ -257,6 +256,7 @@ def blocks() -> dict[str, str]:
         "orders": paragraph(),
         "langgraph": figures.langgraph(),
         "windows": figures.windows(),
+        "fleet-simulated": figures.fleet_simulated(),
         "memory": memory.asked(),
         "sessions": memory.generated(),
     }

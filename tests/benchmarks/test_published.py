@@ -32,6 +32,7 @@ WRITTEN = sorted(
     | {str(page.relative_to(ROOT)) for page in PAGES} - GENERATED - ELSEWHERE
 )
 SETTINGS = {
+    "CONTRIBUTING.md": ("100 %",),  # coverage that is asked for
     "docs/congestion.md": ("5 %",),  # tokens that second attempts may waste: `policy/endpoint`
     "docs/langchain.md": ("1.1",),  # HTTP/1.1
     "docs/metrics.md": ("0.66",),  # a version
@@ -59,7 +60,7 @@ def test_no_measured_number_stands_outside_of_the_blocks(path: str) -> None:
     """Percentages, multiples and decimals come from results files alone, or are settings."""
     text = readme.BLOCK.sub("", (ROOT / path).read_text(encoding="utf-8"))
     text = re.sub(
-        r"```.*?```|`[^`]*`|^ {4}.*$|\]\([^)]*\)", "", text, flags=re.DOTALL | re.MULTILINE
+        r"```.*?```|`[^`]*`|^ {4}[^\n]*$|\]\([^)]*\)", "", text, flags=re.DOTALL | re.MULTILINE
     )
     text = re.sub(r"Python 3\.1\d|3\.1\d|\d+\.\d+\.\d+", "", text)
     found = re.findall(r"\d+(?:\.\d+)? ?%|\d+\.\d+|\d+x\b|\d+ times", text)

@@ -115,7 +115,8 @@ def test_what_is_charged_is_what_was_billed(world, stream):
         billed, counts = bill.total(), rm.statistics()
     assert sum(bill.sent.values()) > CALLS
     (endpoint,) = counts.endpoints.values()
-    if endpoint.sent != sum(bill.sent.values()):
+    assert endpoint.sent >= sum(bill.sent.values())
+    if endpoint.sent > sum(bill.sent.values()):
         pytest.skip("an attempt was cut off before the server had read it: a very slow machine")
     assert counts.input_tokens + counts.output_tokens == billed
     assert counts.agents["main"].input_tokens == bill.input

@@ -44,11 +44,16 @@ ALIVE = {
     "an answer that trickles": (JSON, trickled(whole("one two"))),
 }
 SILENT = {
-    "nothing": (STREAM, [None], ""),
-    "two comments": (STREAM, [COMMENT, 0.25, COMMENT, None], ""),
-    "a word": (STREAM, [WHOLE[0], None], "one "),
-    "a word and comments": (STREAM, [WHOLE[0], 0.25, COMMENT, 0.25, COMMENT, None], "one "),
-    "blanks": (JSON, ["\n", 0.25, "\n", None], ""),
+    "nothing": (STREAM, [None], "", "first_token"),
+    "two comments": (STREAM, [COMMENT, 0.25, COMMENT, None], "", "first_token"),
+    "a word": (STREAM, [WHOLE[0], None], "one ", "silence"),
+    "a word and comments": (
+        STREAM,
+        [WHOLE[0], 0.25, COMMENT, 0.25, COMMENT, None],
+        "one ",
+        "silence",
+    ),
+    "blanks": (JSON, ["\n", 0.25, "\n", None], "", "response"),
 }
 
 
@@ -115,10 +120,10 @@ def test_an_answer_whose_server_shows_itself_is_not_ended(world):
 def test_what_falls_silent_is_ended(world):
     """After the last sign of life the limit holds as it does without any; what came is carried."""
     found = outcomes(world, SILENT, hedge=False)
-    for name, (_, _, text) in SILENT.items():
+    for name, (_, _, text, cause) in SILENT.items():
         error, asked = found[name]
         assert isinstance(error, CallReaped), name
-        assert error.cause == ("silence" if text else error.cause), name
+        assert error.cause == cause, name
         assert getattr(error, "text_so_far", "") == text, name
         assert asked == 1, name
 
