@@ -1,12 +1,13 @@
 """One process of a peer: LiteLLM's Router, or the OpenAI client behind `limits`, on the same Redis.
 
 It runs in an environment of its own and imports nothing of this project. What ours has, it has too:
-nine retries, the limit and its burst, the exact cost of each call before it goes, and whoever is
-refused by its own limiter tries again until the run is over.
+as many attempts, the limit (`limits` its burst as well, for which LiteLLM has no word), the exact
+cost of each call before it goes, and whoever is refused by its own limiter tries again until the
+run is over.
 
-* `litellm`: Router with `usage-based-routing-v2` on Redis, told the limit, ten attempts.
+* `litellm`: Router with `usage-based-routing-v2` on Redis, told the limit, sixteen attempts.
 * `limits`: a moving count over the provider's own window of two seconds, nine tenths of the limit
-  (with all of it, the way to the server is enough to overshoot), in front of ten attempts.
+  (with all of it, the way to the server is enough to overshoot), in front of sixteen attempts.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ __all__: list[str] = []
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # it would fetch it over the network
 
-_RETRIES = 9
+_RETRIES = 15
 _SHARE = 0.9
 _FIRST_S, _LONGEST_S = 0.05, 2.0
 OUTPUT = 30

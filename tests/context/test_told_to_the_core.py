@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import weakref
 
 import pytest
@@ -127,8 +128,9 @@ def test_pressure_of_context_is_time_in_which_a_request_is_put_together():
         with session._shared.lock:
             turn = threading.Thread(target=session.prepare, args=(talk(1),))
             turn.start()
+            end_s = time.monotonic() + 30
             while not rm.statistics(agents=False).pressure.context.total_s:
-                pass
+                assert time.monotonic() < end_s
             during = rm.statistics(agents=False).pressure.context
         turn.join()
         after = rm.statistics(agents=False).pressure.context

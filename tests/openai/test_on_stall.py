@@ -6,9 +6,10 @@ import asyncio
 
 import openai
 import pytest
+from tenacity import stop_after_attempt, wait_none
 
 from agentrm_openai import manage_client
-from agentrm_plugins import AgentRM, CallReaped, ConfigError
+from agentrm_plugins import AgentRM, CallReaped, ConfigError, RetryPolicy
 from tests.wire import DONE, said, wire
 
 ASK = {"model": "m", "messages": [{"role": "user", "content": "go"}]}
@@ -79,6 +80,16 @@ def test_it_gives_up_with_the_retry_policy(world):
         read(world, url, retry=None)
     assert reaped.value.text_so_far == "half "
     assert len(asked) == 1
+
+
+@WORLDS
+def test_it_begins_anew_as_often_as_the_policy_lets_it(world):
+    """Then the error comes, with the text of the last one."""
+    policy = RetryPolicy(stop=stop_after_attempt(3), wait=wait_none())
+    with wire(STALLED) as (url, asked), pytest.raises(CallReaped) as reaped:
+        read(world, url, retry=policy)
+    assert reaped.value.text_so_far == "half "
+    assert len(asked) == 3
 
 
 def test_events_of_responses_get_an_event_of_their_own():
