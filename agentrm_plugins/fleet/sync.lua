@@ -166,13 +166,12 @@ local function flush()
     if sums[key] then call('HSET', G, key, pack(sums[key])) end
   end
   local due = now - (f.kept or 0) > 60000
-  if due or f.ends ~= #KEYS then  -- a key that came to be since then has no end yet
+  local there = call('EXISTS', unpack(KEYS))
+  if due or there > (f.ends or 0) then  -- a key that came to be since then has no end yet
     if due then f.kept = now end
-    f.ends = 0
-    for i = 1, #KEYS do
-      f.ends = f.ends + call('PEXPIRE', KEYS[i], i > 8 and MONTH or HOUR)
-    end
+    for i = 1, #KEYS do call('PEXPIRE', KEYS[i], i > 8 and MONTH or HOUR) end
   end
+  f.ends = there
   call('HSET', S, 'd', pack(f))
 end
 
@@ -595,22 +594,29 @@ if q.tally and next(q.tally) then
     local teller, own, before_, known, recent, reserved, window = unpack(q.tally[key])
     local s = sum_of(key)
     if not s then
-      s = {sum = known, window = window, reserved = 0, slices = {}, tellers = {}}
+      s = {sum = known, window = window, reserved = 0, slices = {}, tellers = {}, born = f.born}
       sums[key] = s
       put_sum(s, recent)
     elseif known > s.sum + SAME then
       add_sum(s, known - s.sum)
+      if s.tellers[teller] then s.tellers[teller] = before_ end
     end
+    if s.born ~= f.born then
+      add_sum(s, s.reserved); s.reserved = 0; s.born = f.born
+    end
+    local new = s.tellers[teller] == nil
     local more = own - (s.tellers[teller] or before_)
-    if more < 0 then more = own end
     if more ~= 0 then add_sum(s, more) end
     s.tellers[teller] = own
-    local tellers = 0
-    for _ in pairs(s.tellers) do tellers = tellers + 1 end
-    if tellers > MOST_TELLERS then
-      for other in pairs(s.tellers) do
-        local who = string.match(other, '^(.*)#')
-        if who ~= name and call('HEXISTS', M, who) == 0 then s.tellers[other] = nil end
+    if new then
+      local tellers = 0
+      for _ in pairs(s.tellers) do tellers = tellers + 1 end
+      if tellers > MOST_TELLERS then
+        for other in pairs(s.tellers) do
+          local who, gone = string.match(other, '^(.*)#'), other ~= teller
+          if who ~= name then gone = call('HEXISTS', M, who) == 0 end
+          if gone then s.tellers[other] = nil end
+        end
       end
     end
     s.reserved = s.reserved + reserved - (me.reserved[key] or 0)

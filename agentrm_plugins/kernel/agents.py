@@ -41,7 +41,7 @@ class Agents:
         self.accounts = books.accounts
         self.tenants = books.tenants
         self.idle: dict[tuple[str, str], None] = {}
-        self.met = 0
+        self.met = self.made = 0
         self.drained: set[tuple[str, str]] = set()
         self._hints: dict[tuple[str, str], Priority | None] = {}
 
@@ -101,7 +101,9 @@ class Agents:
             self.tenants[call.tenant] = tenant
         tenant.accounts += 1
         key = call.tenant, name
-        account = Account(name, tenant, self._hints.get(key, call.priority), now_s)
+        self.made += 1
+        hint = self._hints.get(key, call.priority)
+        account = Account(name, tenant, hint, now_s, self.made)
         self.accounts[account.key] = account
         self._scheduler.enter(account)
         return account

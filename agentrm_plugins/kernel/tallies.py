@@ -40,7 +40,9 @@ def tallies(books: Books) -> dict[str, TallyDemand]:
     for (tenant, name), account in agents.items():
         own = account.service_s(books.now_s)
         window_s = config.service_half_life_s * _LIFE
-        found[_key("agent", tenant, name)] = TallyDemand(0, own, window_s=window_s, soft=True)
+        found[_key("agent", tenant, name)] = TallyDemand(
+            account.number, own, window_s=window_s, soft=True
+        )
     if len(books.tenants) > 1:
         for name, payer in books.tenants.items():
             window_s = config.share_half_life_s * _LIFE
@@ -78,6 +80,7 @@ def learn(books: Books, news: Mapping[str, TallySupply]) -> None:
                 books.shares.charge(tenant, int(told.more), books.now_s)
         elif told.more:
             account = books.accounts.get((parts[0], parts[1]))
-            if account is not None and isinstance(books.scheduler, Mlfq):
+            known = account is not None and account.number == told.number
+            if known and account is not None and isinstance(books.scheduler, Mlfq):
                 books.scheduler.settle(account, books.now_s)
                 account.recent_s += told.more

@@ -158,6 +158,7 @@ class Account:
         "log_squares",
         "log_sum",
         "name",
+        "number",
         "output_tokens",
         "parent",
         "recent",
@@ -178,8 +179,11 @@ class Account:
         "zombies",
     )
 
-    def __init__(self, name: str, tenant: Tenant, hint: Priority | None, now_s: float) -> None:
+    def __init__(
+        self, name: str, tenant: Tenant, hint: Priority | None, now_s: float, number: int = 0
+    ) -> None:
         self.name = name
+        self.number = number  # tells apart two that once had one name
         self.tenant = tenant
         self.key = tenant.name, name  # two tenants may use one name for two agents
         self.hint = hint

@@ -7,6 +7,7 @@ import pytest
 from agentrm_plugins import AgentRM, BudgetConfig, BudgetExceeded, Coordination
 from agentrm_plugins.policy.fleet.state import Fleet, Member
 from agentrm_plugins.policy.fleet.tallies import tally, write_off
+from agentrm_plugins.policy.spending.budget import Budget
 from tests.hosts.worlds import wait_until
 
 TEN = BudgetConfig(tenant="acme", resource="calls", limit=10)
@@ -84,6 +85,60 @@ def test_whoever_is_lost_has_spent_what_was_reserved():
     assert tells(other, "other", 1, 0) == [4, 4, 2]
     write_off(fleet, lost, 1e12)
     assert tells(other, "other", 1, 0) == [6, 6, 0]
+
+
+class Teller:
+    """A member that tells of one sum."""
+
+    def __init__(self, fleet, name, window=0):
+        self.fleet, self.name, self.window = fleet, name, window
+        self.member, self.own, self.told = Member(1), {}, (0.0, 0.0, 0.0)
+
+    def tells(self, own, reserved=0.0, at=1e12, number=1):
+        before = self.own.get(number, 0.0)
+        row = [f"{self.name}#{number}", own, before, *self.told[:2], reserved, self.window]
+        asked = {"m": self.name, "tally": {"b": row}}
+        self.told = tally(self.fleet, self.member, asked, at)["b"]
+        self.own[number] = own
+        return self.told[0]
+
+
+def test_a_sum_follows_corrections_to_the_last_digit():
+    """A refund, a rounding error, a hung call's true cost: the difference counts, up or down."""
+    fleet = Fleet()
+    one, other = Teller(fleet, "one"), Teller(fleet, "other")
+    other.tells(0.0)
+    for own in (0.0, 1000.0, 300.0, 1300.0, 600.0, 600.0 - 1e-10):
+        one.tells(own)
+    assert other.tells(0.0) == pytest.approx(600.0)
+    assert one.tells(5.0, number=2) == pytest.approx(605.0)  # begun anew: what it had stays
+
+
+def test_a_share_and_a_budget_tell_what_was_used():
+    """What a call reserves and gives back, and what others have spent, add up to what was used."""
+    fleet, budget = Fleet(), Budget("b", "tokens", 1e9, window_s=60.0)
+    one, other = Teller(fleet, "one", 60_000), Teller(fleet, "other", 60_000)
+    for step in range(200):
+        now_s, used = float(step), 0.1 * (step % 7)
+        budget.settle(0.0, used, now_s)
+        budget.settle(0.0, -used / 3, now_s)  # a hung call's end was heard of
+        budget.elsewhere(0.1, 0.0, now_s)
+        one.tells(budget.own, at=now_s * 1000)
+        other.tells(0.0, at=now_s * 1000)
+    expected = sum(0.1 * (step % 7) for step in range(200)) * 2 / 3
+    assert other.tells(0.0, at=2e5) == pytest.approx(expected)
+
+
+def test_reservations_of_a_fleet_that_was_lost_are_spent():
+    """The sum outlives the members: who had reserved is not there any more to give back."""
+    fleet = Fleet()
+    fleet.born = 1.0
+    Teller(fleet, "killed").tells(3.0, reserved=500.0)
+    fleet.members.clear()
+    fleet.born = 2.0  # all else expired after an hour
+    newcomer = Teller(fleet, "newcomer")
+    assert newcomer.tells(0.0) == 503.0
+    assert newcomer.told[2] == 0.0
 
 
 def test_an_agents_service_counts_in_each_process(server, namespace):

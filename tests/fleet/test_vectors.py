@@ -132,7 +132,7 @@ class Pretender:
         chance, rows = self.chance, {}
         for key, window in (("one", 0), ("two", 6000), ("three", 60_000)):
             if chance.random() < 0.4:
-                own = self.spent[key] = self.spent.get(key, 0.0) + chance.choice((0, 1, 2.5))
+                own = self.spent[key] = self.spent.get(key, 0.0) + chance.choice((0, 1, 2.5, -0.3))
                 told = self.sum.get(key, (0.0, 0.0, 0.0))
                 teller = f"{self.name}#1"
                 rows[key] = [teller, own, own - 1, told[0], told[1], chance.choice((0, 3)), window]

@@ -111,7 +111,7 @@ class Meter(ResourceAccount):
             level = self.bucket.level(now_s)
             more = self._reopening.served(used, level, now_s)
             self._see(self.bucket, level + more, now_s)
-            self.bucket.shift(more, now_s)
+            self._move(self.bucket, level + more, now_s)
 
     def give_back(self, amount: float, sent_s: float, now_s: float) -> None:
         """A call that took `amount` at `sent_s` was refused.

@@ -1,9 +1,10 @@
 """What all members have spent together: sums for budgets, shares of rates, levels and tenants.
 
-Law: each member tells how much it has spent of a sum since it began (a total that only grows), and
-what it has reserved now; the server adds what is new. So an exchange that is heard twice counts
-once, whenever that is. The answer is the sum of all, what of it is not older than the sum's window,
-and what others have reserved.
+Law: each member tells how much it has spent of a sum since it began, and what it has reserved now;
+the server adds the difference to what that member told before, which a correction makes negative.
+So an exchange that is heard twice counts once, whenever that is. Whoever begins a sum anew tells so
+by another number, never by a smaller total. The answer is the sum of all, what of it is not older
+than the sum's window, and what others have reserved.
 
 Regimes: whoever is given up has spent what it had reserved. If the server has lost a sum, it goes
 on from the highest that a member was told.
@@ -17,7 +18,7 @@ ends its calls has them counted once more.
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from math import floor
+from math import floor, inf
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.types.fleet import TallySupply
@@ -42,9 +43,10 @@ _MOST, _AGAIN_S, _SOFT_S, _KEPT_S = 64, 1.0, 0.5, 3600.0
 class Tally:
     """One sum on the server: `slices` are ends and amounts of a window, `tellers` who told what."""
 
-    __slots__ = ("reserved", "slices", "sum", "tellers", "window")
+    __slots__ = ("born", "reserved", "slices", "sum", "tellers", "window")
 
-    def __init__(self, known: float, window: float) -> None:
+    def __init__(self, known: float, window: float, born: float) -> None:
+        self.born = born
         self.sum = known
         self.window = window
         self.reserved = 0.0
@@ -83,18 +85,22 @@ def tally(fleet: Fleet, member: Member, asked: dict[str, Any], now: float) -> di
         teller, own, before, known, lately, reserved, window = row
         found = fleet.tallies.get(key)
         if found is None:
-            found = fleet.tallies[key] = Tally(known, window)
+            found = fleet.tallies[key] = Tally(known, window, fleet.born)
             found.put(lately, now)
-        elif known > found.sum + _SAME:
+        elif known > found.sum + _SAME:  # a replica that had lost the last second of it
             found.add(known - found.sum, now)
+            if teller in found.tellers:
+                found.tellers[teller] = before
+        if found.born != fleet.born:  # those who had reserved were lost with the rest
+            found.add(found.reserved, now)
+            found.reserved, found.born = 0.0, fleet.born
+        new = teller not in found.tellers
         more = own - found.tellers.get(teller, before)
-        if more < 0:  # it has begun anew
-            more = own
         if more:
             found.add(more, now)
         found.tellers[teller] = own
-        if len(found.tellers) > MOST_TELLERS:
-            _prune(fleet, found, asked["m"])
+        if new and len(found.tellers) > MOST_TELLERS:
+            _prune(fleet, found, asked["m"], teller)
         found.reserved += reserved - member.reserved.get(key, 0.0)
         if reserved:
             member.reserved[key] = reserved
@@ -125,10 +131,11 @@ def forget(fleet: Fleet, now: float) -> None:
             gone += 1
 
 
-def _prune(fleet: Fleet, found: Tally, mine: str) -> None:
+def _prune(fleet: Fleet, found: Tally, mine: str, now_telling: str) -> None:
     for teller in sorted(found.tellers):
         name = teller.rpartition("#")[0]
-        if name != mine and name not in fleet.members:
+        gone = teller != now_telling if name == mine else name not in fleet.members
+        if gone:
             del found.tellers[teller]
 
 
@@ -144,7 +151,7 @@ class _Told:
 
     def is_other(self, demand: TallyDemand) -> bool:
         """Whether the sum was begun anew here."""
-        return demand.number != self.number or demand.own < self.own - _SAME
+        return demand.number != self.number
 
 
 class Tallies:
@@ -172,16 +179,23 @@ class Tallies:
                 changed.append(key)
             elif now_s - told.at_s >= _AGAIN_S:
                 old.append(key)
+        changed.sort(key=self._at_s)  # who was told longest ago comes first, so that all are told
         self._telling = {key: found[key] for key in [*changed, *old][:_MOST]}
-        return {key: self._row(key, demand) for key, demand in self._telling.items()}
+        return {key: self._row(key, demand, now_s) for key, demand in self._telling.items()}
 
-    def _row(self, key: str, demand: TallyDemand) -> list[Any]:
+    def _at_s(self, key: str) -> float:
+        told = self._told.get(key)
+        return -inf if told is None or told.at_s is None else told.at_s
+
+    def _row(self, key: str, demand: TallyDemand, now_s: float) -> list[Any]:
         told = self._told.get(key)
         if told is None or told.is_other(demand):
             told = self._told[key] = _Told(demand.number)
         teller = f"{self._name}#{demand.number}"
         window = (demand.window_s or 0.0) * 1000.0
-        return [teller, demand.own, told.own, told.sum, told.lately, demand.reserved, window]
+        stale = demand.window_s is not None and now_s - (told.at_s or -inf) > demand.window_s
+        lately = 0.0 if stale else told.lately
+        return [teller, demand.own, told.own, told.sum, lately, demand.reserved, window]
 
     def answered(self, sums: Mapping[str, Any], now_s: float) -> dict[str, TallySupply]:
         """What others have spent since, and what they have reserved."""
@@ -192,6 +206,8 @@ class Tallies:
                 continue
             if told.at_s is not None:
                 more = (total - told.sum) - (demand.own - told.own)
+                if demand.window_s is not None:
+                    more = min(more, lately)  # what is older than the window has faded since
             else:
                 more = lately - demand.own if demand.history else 0.0
             told.own, told.reserved, told.at_s = demand.own, demand.reserved, now_s

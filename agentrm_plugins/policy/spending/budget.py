@@ -111,8 +111,9 @@ class Budget:
     def elsewhere(self, more: float, reserved: float, now_s: float) -> None:
         """Other processes have spent so much more, and have so much reserved now."""
         if more:
+            own = self.own
             self.settle(0.0, more, now_s)
-            self.own -= more
+            self.own = own  # to the last digit: others are told the difference
         self.reserved_elsewhere = reserved
 
     def allows(self, amount: float, now_s: float) -> bool:
