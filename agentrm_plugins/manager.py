@@ -6,6 +6,7 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config.arguments import configured, updated
@@ -144,7 +145,7 @@ class AgentRM(FromSettings, Closing):
         from agentrm_plugins.telemetry.samples import recorder_of
 
         recorder = recorder_of(self, self._host, given)
-        self._at_once.append(lambda: self._host.on_idle(recorder.finish))
+        self._at_once.append(partial(self._host.on_idle, recorder.finish))
         self._at_last.append(recorder.join)
         return recorder
 

@@ -30,6 +30,7 @@ from agentrm_langchain.standin import is_users_module, is_users_own, slots_of, s
 __all__ = ["Rewriter"]
 
 _NOTHING = object()
+_CACHED = type(functools.cache(len))
 _DEPTH = 40
 """Steps from the whole to a part. Guessed: agents of today are some 15 deep."""
 _ITEMS = 10_000
@@ -152,7 +153,12 @@ class Rewriter:
         if made is None:
             self._look(node, path)
             return node
-        changes.update(self._changes(dict(node.__dict__), path, depth))
+        parts = dict(node.__dict__)
+        models = {name: part for name, part in parts.items() if isinstance(part, BaseChatModel)}
+        changes.update(self._changes(models, path, depth))
+        if changes:  # in a circle it is the stand-in: a graph of its own methods, held by itself
+            self._done[id(node)] = made
+        changes.update(self._changes(parts, path, depth))
         return made if changes else node
 
     def _changes(self, parts: dict[str, Any], path: str, depth: int) -> dict[str, Any]:
@@ -309,9 +315,7 @@ def _asked(node: object, name: str, default: Any) -> Any:
 
 
 def _is_cached(node: object) -> bool:
-    return _asked(node, "cache_parameters", None) is not None and isinstance(
-        _asked(node, "__wrapped__", None), FunctionType
-    )
+    return isinstance(node, _CACHED) and isinstance(node.__wrapped__, FunctionType)
 
 
 def _is_frozen(node: object) -> bool:

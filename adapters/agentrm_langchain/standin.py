@@ -76,6 +76,8 @@ def standing_in(node: Any, changes: dict[str, Any]) -> Any:
         "__doc__": kind.__doc__,
         "__slots__": (),
     }
+    if hasattr(kind, "__del__"):
+        body["__del__"] = lambda _: None  # what the original holds is not the stand-in's to close
     try:
         seen: Any = type(kind)(kind.__name__, (_Quiet, kind), body)
         made = object.__new__(seen)

@@ -22,7 +22,7 @@ from agentrm_openai.attempts import attempt, attempt_async
 from agentrm_openai.clients import observed_twin
 from agentrm_openai.failed_answer import FailedAnswer
 from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
-from agentrm_openai.restarts import may_restart, restarting, restarting_async
+from agentrm_openai.restarts import as_helper, may_restart, restarting, restarting_async
 from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
 from agentrm_plugins.integration import (
     check_core,
@@ -222,6 +222,13 @@ class _Managed:
 
     _is_managed = True
     _agentrm: _Management
+
+    @cached_property
+    def responses(self) -> Any:
+        """The SDK's resource, whose helper says that it is one, as that of chat does."""
+        resource = super().responses  # type: ignore[misc]
+        resource.stream = as_helper(resource.stream)
+        return resource
 
 
 def _origin(client: Any) -> Any:

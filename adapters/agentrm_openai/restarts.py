@@ -8,6 +8,7 @@ before the marker is void.
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from openai._models import BaseModel
@@ -17,7 +18,7 @@ from agentrm_openai.attempts import stream_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-__all__ = ["may_restart", "restarting", "restarting_async"]
+__all__ = ["as_helper", "may_restart", "restarting", "restarting_async"]
 
 _HELPER = "x-stainless-helper-method"
 
@@ -28,6 +29,17 @@ def may_restart(headers: Any) -> bool:
     The SDK's own helpers (``chat.completions.stream``) add up all pieces: to them it would be text.
     """
     return not any(str(name).lower() == _HELPER for name in headers or ())
+
+
+def as_helper(stream: Callable[..., Any]) -> Callable[..., Any]:
+    """`responses.stream`, which the SDK itself does not mark: its events add up one response."""
+
+    @wraps(stream)
+    def marked(*args: Any, extra_headers: Any = None, **options: Any) -> Any:
+        headers = {_HELPER: "responses.stream", **(extra_headers or {})}
+        return stream(*args, extra_headers=headers, **options)
+
+    return marked
 
 
 def restarting(answer: Any, again: Callable[[], Any], restarts: Any) -> Any:

@@ -6,9 +6,9 @@ again, and a further attempt may be sent beside it. `rest` yields them all. With
 sees a chunk before all have come: the caller only wants the whole.
 
 Each chunk is a beat; one of the opening that says nothing is a ping: the server is there, the
-answer no further, so the limit for the first token goes on to hold. Time in which the consumer does
-not ask for the next one is idle: it is no silence. At the end what the provider counted is charged;
-of a stream that was cut, what had come.
+answer no further, so the limit for the first token begins anew with each. Time in which the
+consumer does not ask for the next one is idle: it is no silence. At the end what the provider
+counted is charged; of a stream that was cut, what had come.
 An error in mid-stream carries the text so far as `text_so_far`.
 """
 

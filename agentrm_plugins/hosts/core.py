@@ -56,6 +56,7 @@ class Core:
         self.tables = host.tables
         self.warned = Warned()
         self.sessions = Sessions(host.clock)
+        host.on_fork(self.sessions.begin)
         self.retry: RetryPolicy | None = None
         self.regroup()
 

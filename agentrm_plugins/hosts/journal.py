@@ -106,9 +106,10 @@ class Journal:
             self._bell.wait(_IDLE_S)
             if not self._waiting:
                 with self._lock:
-                    if not self._waiting:
-                        self._thread = None
-                        return
+                    self._thread = None
+                if self._waiting:  # told of in between, by somebody who saw this thread
+                    self._start()
+                return
             self._hand_over()
 
     def _hand_over(self) -> None:

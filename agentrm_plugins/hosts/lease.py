@@ -220,10 +220,12 @@ class Lease:
         if not self._ended:
             waiting = self._callbacks  # `settle` forgets whom to wake
             self.settle(usage, outcome=Outcome.SUPERSEDED)
+            self._callbacks = waiting
             if self._reaped is None:
-                self._callbacks = waiting
                 self._tell(superseded_error(self.ticket, self.call))
-                self._callbacks = None
+            else:  # it was reaped meanwhile, by a thread that finds nobody to wake any more
+                self.run_callbacks()
+            self._callbacks = None
 
     @property
     def can_wake(self) -> bool:

@@ -41,17 +41,21 @@ class Sessions:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.begin()
+
+    def begin(self) -> None:
+        """From nothing on, as in the child of a fork: its parent's turns are not its own."""
         self._lock = threading.RLock()  # a finaliser may end a turn inside of it
         self._rows: OrderedDict[str, SessionStatistics] = OrderedDict()
         self._recalled: Counter[str] = Counter()
-        self._stall = Stall(clock.now())
+        self._stall = Stall(self._clock.now())
         self._turns = 0
         self.recalls = 0
 
     def turn(self, by: int) -> None:
         """A turn begins (1) or is over (-1): as long as one goes on, somebody waits for context."""
         with self._lock:
-            self._turns += by
+            self._turns = max(0, self._turns + by)
             self._stall.set(self._turns > 0, self._clock.now())
 
     def note(self, effect: Prepared | Compacted | Recalled | Hibernated) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ class Streams:
     def note(self, effect: Effect) -> None:
         """It is something that an operator may have to know of."""
         if self.journal is not None:
-            self.journal.note(effect)
+            with suppress(Exception):  # a record's factory may be a user's: nothing of it in here
+                self.journal.note(effect)
 
     def _unsubscribe(self, stream: EventStream) -> None:
         if stream in self.open:

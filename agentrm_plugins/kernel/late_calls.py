@@ -136,7 +136,6 @@ class LateCalls:
         """A hedge makes room for the next one."""
         first.given_way += 1
         first.given_tokens += ticket.expected_tokens
-        _cut_off(ticket, first, ticket.call.estimate.input_tokens)
         first.hedge = None
         ticket.first, ticket.is_hedge = None, False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import logging
 import threading
 from typing import Any
@@ -302,6 +303,59 @@ class Slotted(Slots):
 
     def ask(self, text: str) -> Any:
         return self.llm.invoke(text)
+
+
+class Circle:
+    """An object that holds a graph of its own methods, and closes something when it goes."""
+
+    def __init__(self) -> None:
+        self.llm: Any = FakeChat()
+        builder = StateGraph(MessagesState).add_node("a", self.node).add_edge(START, "a")
+        self.graph = builder.compile()
+        self.open = True
+
+    def node(self, state: MessagesState) -> Any:
+        return {"messages": [self.llm.invoke(state["messages"])]}
+
+    def run(self, text: str) -> Any:
+        assert self.open
+        return self.graph.invoke({"messages": [("user", text)]})["messages"][-1].text
+
+    def __del__(self) -> None:
+        self.open = False
+
+
+def test_an_object_that_holds_a_graph_of_its_own_methods(rm: AgentRM) -> None:
+    """Its model is managed on each way, and its end is its own: a stand-in's ends nothing."""
+    circle, model = Circle(), FakeChat()
+    managed: Any = manage(RunnableLambda(circle.run), rm)
+    assert calls_of(rm, managed) == 1
+    looked_at = Circle()
+    looked_at.llm = None
+    manage(RunnableLambda(lambda text: (looked_at.open, model.invoke(text))), rm)
+    del managed
+    gc.collect()
+    assert circle.open
+    assert looked_at.open
+
+
+class Attributes(dict[str, Any]):
+    """A mapping whose keys are its attributes, as many have written one."""
+
+    __getattr__ = dict.__getitem__
+
+
+SETTINGS = Attributes(model=FakeChat(), size=3)
+
+
+def asks_settings(text: str) -> Any:
+    """A function that takes its model from such a mapping."""
+    return SETTINGS.model.invoke(text)
+
+
+def test_a_mapping_whose_attributes_raise_key_errors(rm: AgentRM) -> None:
+    """It is asked for nothing that it need not have."""
+    manage(RunnableLambda(asks_settings) | FakeChat(), rm)
 
 
 async def test_objects_of_the_users_that_hold_models(rm: AgentRM) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import openai
 import pytest
@@ -26,6 +27,21 @@ def delta(text):
 
 def managed(rm, client, **options):
     return manage_client(client, rm, **{**OPTIONS, **options})
+
+
+def event(number, kind, **fields):
+    told = json.dumps({"type": kind, "sequence_number": number, **fields})
+    return f"event: {kind}\ndata: {told}\n\n"
+
+
+MESSAGE = {"type": "message", "id": "m", "role": "assistant", "status": "in_progress"}
+TEXT = {"item_id": "m", "output_index": 0, "content_index": 0}
+OPENED = [
+    event(0, "response.created", response={"id": "1", "object": "response", "output": []}),
+    event(1, "response.output_item.added", output_index=0, item=MESSAGE | {"content": []}),
+    event(2, "response.content_part.added", **TEXT, part={"type": "output_text", "text": ""}),
+    event(3, "response.output_text.delta", **TEXT, delta="half", logprobs=[]),
+]
 
 
 def chat(url, **options):
@@ -115,6 +131,19 @@ def test_a_helper_of_the_sdk_gets_the_error():
     ):
         ai = managed(rm, client)
         with pytest.raises(CallReaped), ai.chat.completions.stream(**ASK) as stream:
+            list(stream)
+        assert len(asked) == 1
+
+
+def test_the_helper_of_responses_gets_the_error_too():
+    """It holds all events to one response."""
+    with (
+        wire([*OPENED, None]) as (url, asked),
+        AgentRM(lanes=1) as rm,
+        openai.OpenAI(base_url=url, api_key="k") as client,
+    ):
+        ai = managed(rm, client).with_options(timeout=60)
+        with pytest.raises(CallReaped), ai.responses.stream(model="m", input="go") as stream:
             list(stream)
         assert len(asked) == 1
 
