@@ -291,7 +291,7 @@ def test_a_servers_password_is_never_printed(tmp_path, url):
 )
 def test_a_login_in_an_endpoints_name_is_in_no_error(tmp_path, text):
     """A pattern may be pasted from an address that has a key in it."""
-    for name in ("https://u:hunter2hunter2@api.x/*", "sk-hunter2hunter2hunter2"):
+    for name in ("https://u:hunter2hunter2@api.x/*", "sk-" + "hunter2" * 3):
         told = refusal(tmp_path, "[endpoints]\n" + text.format(f'"{name}"'))
         assert "hunter2" not in told
 
