@@ -320,6 +320,21 @@ class Buckets:
             answers[name] = answer
         return answers
 
+    def seen(self) -> dict[str, Any]:
+        """The member's endpoints for people: what is left, what members have in hand."""
+        found = {}
+        for name in sorted(self._asked["eps"]):
+            share = self.share(name)
+            assert share is not None  # noqa: S101 - it was made in `settle`
+            found[name] = {
+                "level": dict(share.level),
+                "out": dict(share.out),
+                "used": self._fleet.used.get(f"c:{name}", 0),
+                "closed": max(0.0, share.closed - self._now),
+                "told": share.told,
+            }
+        return found
+
     def _baton(self, share: EndpointShare, name: str) -> dict[str, Any]:
         """Hand the member what is to be folded, if there is something and nobody has it."""
         due = share.seen.get("n", 0) > 0 and self._now - share.folded >= _FOLD_EVERY

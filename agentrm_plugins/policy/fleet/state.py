@@ -26,11 +26,23 @@ class Member:
     `epoch` fences its older incarnations, `number` its last exchange, `answer` what that was told.
     `held` are the places that it has (lanes in all, lanes of groups, places at endpoints), `busy`
     its lanes at work by group, `hand` the amounts that it has of each endpoint and has not reported
-    as sent, `heads` the names under which its first waiting calls stand.
+    as sent, `heads` the names under which its first waiting calls stand, `ttl` how long its
+    lease is.
     """
 
     __slots__ = (
-        *("answer", "busy", "epoch", "hand", "heads", "held", "limits", "number", "reserved"),
+        *(
+            "answer",
+            "busy",
+            "epoch",
+            "hand",
+            "heads",
+            "held",
+            "limits",
+            "number",
+            "reserved",
+            "ttl",
+        ),
     )
 
     def __init__(self, epoch: int) -> None:
@@ -43,6 +55,7 @@ class Member:
         self.heads: list[str] = []
         self.limits: dict[str, float] = {}
         self.reserved: dict[str, float] = {}
+        self.ttl = 0.0
 
 
 class EndpointShare:
