@@ -33,6 +33,9 @@ def named(key: str) -> str:
     >>> named("l"), named("g:model")
     ('lanes', "capacity of group 'model'")
     """
+    if key.startswith("e:"):
+        endpoint, _, field = key[2:].rpartition("|")
+        return f"{field} of endpoint {endpoint!r}"
     return "lanes" if key == "l" else f"capacity of group {key[2:]!r}"
 
 
@@ -73,7 +76,7 @@ def fleet_statistics(
         on_outage=terms.on_outage,
         lanes_allowed=wanted.have["l"],
         rate_share=_share(member) if alone else None,
-        lowered={named(key): limit for key, limit in member.lowered.items()},
+        lowered={named(key): limit for key, limit in member.said.lowered.items()},
         error=seen.error,
         lanes=lanes_of(member.pool),
         peers=tuple(map(peer_of, member.peers)),
