@@ -668,6 +668,11 @@ if q.tally and next(q.tally) then
 end
 me.ttl = q.ttl
 if q.look then
+  local function shown(amounts)
+    local found = {}
+    for r, amount in pairs(amounts) do found[r] = floor(amount * 1e6 + 0.5) / 1e6 end
+    return found
+  end
   local due, peers = call('ZRANGE', X, 0, MOST_PEERS - 1, 'WITHSCORES'), {}
   for i = 1, #due, 2 do
     local m = due[i] == name and me
@@ -684,7 +689,7 @@ if q.look then
   for k in pairs(me.limits) do answer.pool[k] = {f.used[k] or 0, limit(k)} end
   for _, ep in ipairs(endpoints) do
     local s = share(ep)
-    answer.shares[ep] = {level = s.level, out = s.out, used = f.used['c:' .. ep] or 0,
+    answer.shares[ep] = {level = shown(s.level), out = shown(s.out), used = f.used['c:' .. ep] or 0,
       closed = max(0, s.closed - now), told = s.told}
   end
 end

@@ -11,7 +11,7 @@ their shares meanwhile, or the clock jumped. A breaker that is not closed lets o
 
 from __future__ import annotations
 
-from math import inf
+from math import floor, inf
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.policy.fleet.said import changed, least, say, spread
@@ -348,8 +348,8 @@ class Buckets:
             share = self.share(name)
             assert share is not None  # noqa: S101 - it was made in `settle`
             found[name] = {
-                "level": dict(share.level),
-                "out": dict(share.out),
+                "level": {resource: _shown(n) for resource, n in share.level.items()},
+                "out": {resource: _shown(n) for resource, n in share.out.items()},
                 "used": self._fleet.used.get(f"c:{name}", 0),
                 "closed": max(0.0, share.closed - self._now),
                 "told": share.told,
@@ -382,6 +382,11 @@ class Buckets:
             "said": least(share.said),
             "members": len(self._fleet.members),
         }
+
+
+def _shown(amount: float) -> float:
+    """Without what sums of fractions leave over."""
+    return floor(amount * 1e6 + 0.5) / 1e6
 
 
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
