@@ -9,6 +9,7 @@ import os
 import platform
 import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,8 @@ def write(results: dict, chosen: dict[str, list[Session]], out: Path, label: str
                         for s in listed] for name, listed in chosen.items()},
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
-    data = {"machine": machine, "results": results}
+    when = time.strftime("%Y-%m-%d", time.gmtime())
+    data = {"when": when, "machine": machine, "results": results}
     (out / f"{label}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     apart = {
         "fresh": "Second generator, other seeds than those that were looked into, one run",

@@ -25,7 +25,8 @@ def _said(value: float | None) -> str:
 
 def asked() -> str:
     """Talks of other kinds: what is kept of their evidence, the answers, the prefix."""
-    found = _load("context-asked")["results"]
+    record = _load("context-asked")
+    found = record["results"]
     rows = []
     for name, one in found.items():
         if name.endswith(_NO_RECALL):
@@ -52,7 +53,9 @@ def asked() -> str:
         )
     }
     told = "; ".join(f"{words}: {count}" for words, count in wrong.items())
-    return f"{table(head, rows)}\nOf all prompts of all sets, {told}."
+    return (
+        f"Measured on {record['when']}.\n\n{table(head, rows)}\nOf all prompts of all sets, {told}."
+    )
 
 
 def _row(words: str, told: Callable[[Any, str], str], goal: str = "") -> list[str]:
@@ -98,4 +101,5 @@ def generated() -> str:
         ),
         _row("the same, 95th percentile, ms", _middle(_OURS, "work_720_p95", 1, ".0f"), "10"),
     ]
-    return table(("", *(f"{int(b):,} tokens" for b in _BUDGETS), "target"), rows)
+    head = ("", *(f"{int(b):,} tokens" for b in _BUDGETS), "target")
+    return f"Measured on {_load('context')['when']}.\n\n{table(head, rows)}"
