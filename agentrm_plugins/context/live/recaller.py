@@ -238,6 +238,8 @@ class Recaller:
             return entries[seq].role in _SAYING and not entries[seq].calls
 
         most = min(READ, 8 + ask.room_tokens // LEAST_PASSAGE)
+        if not (ask.free or ask.asks):
+            most = (most + 1) // 2  # a message that says something has room for the best few
         index = self._index_of()
         steps = MOST_STEPS if ask.free or ask.asks else BESIDE_STEPS
         wide, corpus = self._search(index, query.terms, min(COARSE, 3 * most), end, steps)
@@ -251,7 +253,7 @@ class Recaller:
             said = {e.seq: e.at_s for e in entries[:end] if e.role in _SAYING}
             hits = dated(hits, said, stretch, index)
         best, top = units_of(hits, index, carries, skip, most)
-        shown = self._shown(state, query, corpus, skip, index)
+        shown = self._shown(state, ask, corpus, index)
         return Looked(best, top, shown, weights, most_covered(wide))
 
     @staticmethod
@@ -260,7 +262,7 @@ class Recaller:
     ) -> Recalled | None:
         """Write what was found, and within its share as well where it has more."""
         query, room_tokens = ask.query, ask.room_tokens
-        seen = max((one.covered for one in looked.shown), default=0.0)
+        seen = max([one.covered for one in looked.shown], default=0.0)
         if not ask.free and not ask.asks and seen >= looked.covered:
             room_tokens //= 2  # the talk goes on about what is in view
         if not ask.free and told_already(state, query, looked.weights, found):
@@ -319,17 +321,19 @@ class Recaller:
 
     @staticmethod
     def _shown(
-        state: Session, query: Query, corpus: Corpus, skip: frozenset[int], index: Index
+        state: Session, ask: Ask, corpus: Corpus, index: Index
     ) -> list[Told]:
-        """Give what messages in view tell of what is asked."""
-        weights = weights_of(query.terms, corpus)
+        """Give what messages in view tell of what is asked; that which asks holds all of it."""
+        weights = weights_of(ask.query.terms, corpus)
         whole = sum(weights.values()) or 1.0
-        found = []
-        for seq in sorted(skip):
+        found = [] if ask.free else [Told(ask.anchor, 1.0, ask.text)]
+        for seq in sorted(ask.skip):
             entry = state.entries[seq]
-            if entry.message is None or entry.role in {"tool", "function"}:
+            if entry.message is None or entry.role in {"tool", "function"} or seq == ask.anchor:
                 continue
             said = index.terms_of(seq) if seq in index else _terms_in(entry.message)
+            if weights.keys().isdisjoint(said):
+                continue
             covered = sum([weight for term, weight in weights.items() if term in said]) / whole
             if covered >= LEAST_TELLING:
                 found.append(Told(seq, covered, plain_text(entry.message)))

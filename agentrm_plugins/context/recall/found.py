@@ -72,7 +72,7 @@ def units_of(
     for hit in hits:
         parts.setdefault(hit.candidate.seq, []).append(hit)
     scores = {seq: max([hit.score for hit in listed]) for seq, listed in parts.items()}
-    total = _spread(scores, carries)
+    total = _spread(scores, carries, 4 * limit)
     units: list[Unit] = []
     top = max(total.values(), default=0.0)
     hidden = [(score, seq) for seq, score in total.items() if seq not in skip]
@@ -94,11 +94,14 @@ def units_of(
     return units, top
 
 
-def _spread(scores: dict[int, float], carries: Callable[[int], bool]) -> dict[int, float]:
+def _spread(
+    scores: dict[int, float], carries: Callable[[int], bool], limit: int
+) -> dict[int, float]:
     """Give messages their own score and a part of their neighbours'."""
     carries = cache(carries)  # asked for one message by each of its neighbours
     gained: dict[int, float] = {}
-    for seq, score in heapq.nlargest(_SPREADING, scores.items(), key=itemgetter(1)):
+    spreading = min(_SPREADING, limit)
+    for seq, score in heapq.nlargest(spreading, scores.items(), key=itemgetter(1)):
         if carries(seq):
             for shift, share in _BESIDE:
                 gained[seq + shift] = gained.get(seq + shift, 0.0) + share * score
