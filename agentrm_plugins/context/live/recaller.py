@@ -320,9 +320,7 @@ class Recaller:
         return fused(hits, near, made)
 
     @staticmethod
-    def _shown(
-        state: Session, ask: Ask, corpus: Corpus, index: Index
-    ) -> list[Told]:
+    def _shown(state: Session, ask: Ask, corpus: Corpus, index: Index) -> list[Told]:
         """Give what messages in view tell of what is asked; that which asks holds all of it."""
         weights = weights_of(ask.query.terms, corpus)
         whole = sum(weights.values()) or 1.0
