@@ -6,10 +6,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from agentrm_langgraph import LangGraphColdStore
 from langgraph.store.base import SearchOp
 from langgraph.store.memory import InMemoryStore
 
+from agentrm_langgraph import LangGraphColdStore
 from agentrm_plugins import SessionKey
 
 HELD, OTHER = SessionKey("acme", "held"), SessionKey("acme", "other")
