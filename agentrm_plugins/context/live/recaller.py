@@ -63,7 +63,7 @@ _AT_ONCE, _MOST_AT_ONCE = 50, 500
 MOST_PASSAGES = 50_000
 """Of a session whose terms are kept in memory: about 70 MB. Guessed."""
 _SAYING = frozenset({"user", "assistant"})
-LEAST_ASKED, ASKED_BESIDE = 0.4, 0.5
+LEAST_ASKED, ASKED_BESIDE = 0.4, 0.25
 """A message that asks only beside other things gets so much less of the room for recall. What is
 said beside a question moves the talk on; each block costs cached prefix. Guessed."""
 LEAST_PASSAGE = 20
@@ -72,7 +72,7 @@ _SHORT_CHARS = 400
 _WEIGHED = 32
 BESIDE_STEPS = 2_000
 """Places of terms that are visited for a message that does not ask. About 0.3 ms."""
-LEAST_ROOM = 240
+LEAST_ROOM = 120
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 _MOST_QUEUED = 2_000
 """Passages of an old archive that are embedded after one wake. Guessed."""
@@ -238,8 +238,6 @@ class Recaller:
             return entries[seq].role in _SAYING and not entries[seq].calls
 
         most = min(READ, 8 + ask.room_tokens // LEAST_PASSAGE)
-        if not (ask.free or ask.asks):
-            most = (most + 1) // 2  # a message that says something has room for the best few
         index = self._index_of()
         steps = MOST_STEPS if ask.free or ask.asks else BESIDE_STEPS
         wide, corpus = self._search(index, query.terms, min(COARSE, 3 * most), end, steps)
@@ -263,7 +261,7 @@ class Recaller:
         """Write what was found, and within its share as well where it has more."""
         query, room_tokens = ask.query, ask.room_tokens
         seen = max([one.covered for one in looked.shown], default=0.0)
-        if not ask.free and not ask.asks and seen >= looked.covered:
+        if not ask.free and not ask.asks and 0 < looked.covered <= seen:
             room_tokens //= 2  # the talk goes on about what is in view
         if not ask.free and told_already(state, query, looked.weights, found):
             return None
@@ -272,7 +270,7 @@ class Recaller:
             for one in found
             if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
         ]
-        later = Later(query, [*looked.shown, *told], state.notes.later)
+        later = Later(query, [*looked.shown, *told], state.notes.later, ask.end(state))
         fit = list(worthy(state, query, found, ask.anchor, looked.top))
         made = assembled(state, query, fit, room_tokens, ask.anchor, texts, later)
         if made is not None and ask.short_tokens and made.tokens > ask.short_tokens:
@@ -321,10 +319,10 @@ class Recaller:
 
     @staticmethod
     def _shown(state: Session, ask: Ask, corpus: Corpus, index: Index) -> list[Told]:
-        """Give what messages in view tell of what is asked; that which asks holds all of it."""
+        """Give what messages in view tell of what is asked, but for that which asks."""
         weights = weights_of(ask.query.terms, corpus)
         whole = sum(weights.values()) or 1.0
-        found = [] if ask.free else [Told(ask.anchor, 1.0, ask.text)]
+        found = []
         for seq in sorted(ask.skip):
             entry = state.entries[seq]
             if entry.message is None or entry.role in {"tool", "function"} or seq == ask.anchor:

@@ -199,7 +199,7 @@ class Notes:
                     return new
         return None
 
-    def later(self, seq: int, text: str, certain: bool) -> list[tuple[int, str]]:
+    def later(self, seq: int, text: str, certain: bool, asked: str = "") -> list[tuple[int, str]]:
         """Give what came later on the subjects of this text of message `seq`: (place, words).
 
         The newest are looked for first, and not all of them where there are many.
@@ -208,11 +208,16 @@ class Notes:
             seq: The message's place.
             text: Its text, or a part of it.
             certain: Only what replaces something in it, not also what may.
+            asked: A question, case folded: what has no value but those that it names answers
+                nothing, so nothing else takes its place.
         """
         notes = self.at(seq)
         if not notes:
             return []
-        first = [n for n in notes if n.struck or n.text in text or _told_in(n, text)]
+        first = [
+            n for n in notes
+            if n.struck or (not _named_in(n, asked) and (n.text in text or _told_in(n, text)))
+        ]  # fmt: skip
         todo = sorted((note.seq, note.id) for note in first)
         done = {identity for _, identity in todo}
         found: dict[int, str] = {}
@@ -352,6 +357,13 @@ class Notes:
 
 def _place(note: Note) -> tuple[int, int]:
     return note.seq, note.id
+
+
+def _named_in(note: Note, asked: str) -> bool:
+    """Whether a question names all the values that a note has, one at least."""
+    if not asked or not note.values:
+        return False
+    return all(value.text.casefold() in asked for value in note.values)
 
 
 def _told_in(note: Note, text: str) -> bool:
