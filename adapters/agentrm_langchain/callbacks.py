@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import BaseCallbackHandler
 
 from agentrm_langchain.call_register import Held, Hint, register_of, watch
-from agentrm_langchain.endpoint import endpoint_of
 from agentrm_langchain.identity import (
     agent_of,
     caller_of_callback,
@@ -31,6 +30,7 @@ from agentrm_langchain.identity import (
     lane_of,
     thread_of,
 )
+from agentrm_langchain.model_facts import endpoint_of
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
 from agentrm_langchain.sdk import warn_of_retries, watch_clients
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming

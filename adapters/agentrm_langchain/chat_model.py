@@ -20,7 +20,6 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import Field, PrivateAttr, SkipValidation
 
 from agentrm_langchain.call_register import CallRegister, Run, register_of
-from agentrm_langchain.endpoint import model_of
 from agentrm_langchain.hooks import (
     SECONDS,
     Serialized,
@@ -34,7 +33,7 @@ from agentrm_langchain.hooks import (
 from agentrm_langchain.identity import Options, declared, identify, lane_of
 from agentrm_langchain.managed_call import ManagedCall
 from agentrm_langchain.messages import input_tokens
-from agentrm_langchain.model_facts import CLIENT, ModelFacts
+from agentrm_langchain.model_facts import CLIENT, ModelFacts, model_of
 from agentrm_langchain.noting import NotedCalls
 from agentrm_langchain.restarts import passed_on, passed_on_async, streamed, streamed_async
 from agentrm_langchain.sdk import under_management

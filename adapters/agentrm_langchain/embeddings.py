@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from langchain_core.embeddings import Embeddings
 from pydantic import SecretStr
 
-from agentrm_langchain.endpoint import host_in, model_in, name_of
+from agentrm_langchain.model_facts import host_in, model_in, name_of
 from agentrm_plugins import Call, ConfigError, Usage
 from agentrm_plugins.integration import (
     Attempt,

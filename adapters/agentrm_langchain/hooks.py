@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel, SimpleChatModel
 
 from agentrm_langchain.call_register import RUN, Run
-from agentrm_langchain.endpoint import host_of_model
+from agentrm_langchain.model_facts import host_of_model
 from agentrm_plugins import ConfigError
 
 __all__ = [

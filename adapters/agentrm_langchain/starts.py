@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agentrm_langchain.endpoint import host_in, model_in, most_in, name_of
 from agentrm_langchain.messages import input_tokens
+from agentrm_langchain.model_facts import host_in, model_in, most_in, name_of
 from agentrm_plugins.integration import request_counter
 
 if TYPE_CHECKING:

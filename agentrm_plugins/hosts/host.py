@@ -22,11 +22,11 @@ from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug
 from agentrm_plugins.hosts.abandoned import Abandoned
 from agentrm_plugins.hosts.asides import NOTABLE, STARVED_S, Asked, News, Read
+from agentrm_plugins.hosts.bell import Pump
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.hosts.mending import finish, give_back, is_within
-from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.streams import Streams
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.outside import is_from_outside
