@@ -41,11 +41,10 @@ from agentrm_langchain.usage_question import UsageQuestion
 from agentrm_plugins import AgentRM, Call, Lease, Usage
 from agentrm_plugins.integration import (
     Priority,
-    Said,
+    asking,
     check_core,
     core_of,
-    prepare,
-    retry_policy,
+    counting,
 )
 
 if TYPE_CHECKING:
@@ -146,12 +145,12 @@ class AgentRMChatModel(NotedCalls):
         if isinstance(inner, AgentRMChatModel) and inner.rm is rm:
             fields = {**settings(inner), **fields}
             inner = inner.inner  # managed twice is managed once
-        retry_policy(fields.get("retry", "default"))
-        asking = reporting_usage(inner)
-        super().__init__(**{"inner": asking, "rm": rm, **fields})
-        self._asks_usage = asking is not inner
+        core_of(rm).policy(fields.get("retry", "default"))
+        inner_model = reporting_usage(inner)
+        super().__init__(**{"inner": inner_model, "rm": rm, **fields})
+        self._asks_usage = inner_model is not inner
         self.__dict__["inner"] = under_management(self.inner, rm, self.keep_sdk_retries)
-        prepare(model_of(self.inner, {}))
+        counting.prepare(model_of(self.inner, {}))
 
     def __deepcopy__(self, memo: Any = None) -> Self:
         """A copy shares the core: it is one for all."""
@@ -187,7 +186,7 @@ class AgentRMChatModel(NotedCalls):
 
     @property
     def _policy(self) -> RetryPolicy | None:
-        return retry_policy(self.retry, self._core.retry)
+        return self._core.policy(self.retry)
 
     @cached_property
     def _facts(self) -> ModelFacts:
@@ -301,7 +300,7 @@ class AgentRMChatModel(NotedCalls):
     @property
     def _own(self) -> Options:
         """What this model was given for all its calls."""
-        return Options(Said(self.agent, self.tenant, self.priority), self.group)
+        return Options(asking.Said(self.agent, self.tenant, self.priority), self.group)
 
     def _restarts(self) -> Any:
         policy = self._policy if self.on_stall == "restart" else None

@@ -25,10 +25,9 @@ from agentrm_plugins.integration import (
     Priority,
     check_core,
     core_of,
-    counter_for,
-    host_of,
+    counting,
     parse_priority,
-    retry_policy,
+    wire,
 )
 
 if TYPE_CHECKING:
@@ -87,9 +86,9 @@ class ManagedEmbeddings(Embeddings):
         self.inner = inner
         self.model = model_in(fields)
         self._core = core_of(rm)
-        self._counter = counter_for(self.model or _NOBODY)
+        self._counter = counting.counter_for(self.model or _NOBODY)
         self._priority = parse_priority(priority, "priority")
-        self._retry = retry_policy(retry, core_of(rm).retry)
+        self._retry = core_of(rm).policy(retry)
         self._who = {
             "agent": agent,
             "tenant": tenant or "default",
@@ -144,7 +143,7 @@ def _host(fields: dict[str, Any]) -> str:
     """The host among the fields, or that of the SDK's client behind them."""
     client = getattr(fields.get("client"), "_client", None)
     url = getattr(client, "base_url", None)
-    return host_in(fields) or ("" if url is None else host_of(str(url)))
+    return host_in(fields) or ("" if url is None else wire.host_of(str(url)))
 
 
 def _key(fields: dict[str, Any]) -> str:

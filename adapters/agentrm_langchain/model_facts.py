@@ -18,13 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import SecretStr
 
-from agentrm_plugins.integration import (
-    Endpoint,
-    client_timeout_s,
-    host_of,
-    is_sent_once,
-    key_fingerprint,
-)
+from agentrm_plugins.integration import Endpoint, key_fingerprint, wire
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -53,7 +47,7 @@ _KEYS = ("api_key", "_api_key", "api_token", "_access_token", "apikey")
 _MOST = ("max_completion_tokens", "max_output_tokens", "max_tokens", "num_predict")
 _CLIENTS = ("root_client", "root_async_client")
 
-_host = lru_cache(maxsize=256)(host_of)
+_host = lru_cache(maxsize=256)(wire.host_of)
 
 
 def model_of(model: BaseChatModel, kwargs: Mapping[str, Any]) -> str:
@@ -280,7 +274,7 @@ def _timeout_s(model: BaseChatModel, kwargs: Mapping[str, Any]) -> float | None:
     for name in _TIMEOUTS:
         if given is None:
             given = model.__dict__.get(name)
-    return client_timeout_s(given)
+    return wire.client_timeout_s(given)
 
 
 def _may_hedge(model: BaseChatModel, kwargs: Mapping[str, Any]) -> bool:
@@ -296,4 +290,4 @@ def _may_hedge(model: BaseChatModel, kwargs: Mapping[str, Any]) -> bool:
     responses = fields.get("use_responses_api")
     if responses is None and decide is not None:
         responses = decide(dict(body))
-    return not is_sent_once(body, responses=bool(responses))
+    return not wire.is_sent_once(body, responses=bool(responses))

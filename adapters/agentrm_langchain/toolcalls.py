@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.integration import Attempt, active_call, core_of
+from agentrm_plugins.integration import Attempt, core_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ __all__ = ["run_tool", "run_tool_async"]
 
 def _held(rm: AgentRM, call: Call) -> bool:
     """Whether the code that runs now is in such a lane already: a managed graph gave it one."""
-    active = active_call(rm)
+    active = core_of(rm).active_call()
     return active is not None and active.call.group == call.group
 
 

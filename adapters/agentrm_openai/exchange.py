@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,15 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from agentrm_plugins.integration import (
-    Endpoint,
-    LimitReport,
-    Verdict,
-    host_of,
-    judge_response,
-    key_fingerprint,
-    parse_report,
-)
+from agentrm_plugins.integration import Endpoint, key_fingerprint, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -73,7 +64,7 @@ def model_asked(url: object, body: bytes) -> str | None:
 
 def endpoint_named(url: object, headers: Mapping[str, str], model: str) -> Endpoint:
     """The endpoint of a request that asks this model."""
-    return Endpoint(host_of(str(url)), model, key_fingerprint(_key(headers)))
+    return Endpoint(wire.host_of(str(url)), model, key_fingerprint(_key(headers)))
 
 
 def _key(headers: Mapping[str, str]) -> str:
@@ -83,9 +74,6 @@ def _key(headers: Mapping[str, str]) -> str:
             return value
     scheme, _, value = (headers.get("authorization") or "").partition(" ")
     return value.strip() or scheme
-
-
-_LEAST_ERROR = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +88,8 @@ class Answer:
     """
 
     status: int
-    report: LimitReport
-    verdict: Verdict | None
+    report: wire.LimitReport
+    verdict: wire.Verdict | None
     after_s: float
 
 
@@ -242,10 +230,7 @@ class Exchange:
         now_s = self._clock()
         known = getattr(self._observer, "tables", None)
         tables = {} if known is None else {"tables": known}
-        if status >= _LEAST_ERROR:
-            verdict, report = judge_response(status, headers, body, **tables)
-        else:
-            verdict, report = None, parse_report(headers, time.time(), **tables)
+        verdict, report = wire.judge_response(status, headers, body, **tables)
         answer = Answer(status, report, verdict, now_s - self.sent_s)
         self._observer.on_response(self, answer, now_s)
 

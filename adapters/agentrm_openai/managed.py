@@ -24,14 +24,7 @@ from agentrm_openai.failed_answer import FailedAnswer
 from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
 from agentrm_openai.restarts import as_helper, may_restart, restarting, restarting_async
 from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
-from agentrm_plugins.integration import (
-    check_core,
-    core_of,
-    parse_priority,
-    prepare,
-    retry_policy,
-    suggesting,
-)
+from agentrm_plugins.integration import check_core, core_of, counting, parse_priority, suggesting
 
 if TYPE_CHECKING:
     from agentrm_plugins import Lease
@@ -108,9 +101,9 @@ def _management(
     check_core(rm)
     if on_stall not in {"error", "restart"}:
         raise ConfigError("on_stall", on_stall, 'give "error" or "restart"')
-    prepare("")  # of the usual encoding: which models will be asked nobody knows yet
+    counting.prepare("")  # of the usual encoding: which models will be asked nobody knows yet
     check(rm, terms)
-    policy = retry_policy(retry, core_of(rm).retry)
+    policy = core_of(rm).policy(retry)
     return _Management(rm, terms, policy, keep_sdk_retries, on_stall == "restart")
 
 

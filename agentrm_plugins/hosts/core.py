@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.retry import RetryPolicy
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.effects import Compacted, Hibernated, Prepared, Recalled
+    from agentrm_plugins.types.identity import Active
     from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 __all__ = ["Core"]
@@ -45,7 +46,7 @@ class Core:
         tables: What providers say, built in and configured.
         warned: What was warned of already.
         sessions: What contexts tell of their sessions.
-        retry: What `retry="default"` is here; None: `RetryPolicy()`.
+        retry: What `retry="default"` is here; None: `RetryPolicy()`, as nobody has asked yet.
     """
 
     __slots__ = ("_groups", "host", "number", "retry", "sessions", "tables", "warned")
@@ -164,11 +165,17 @@ class Core:
         """
         self.host.feed(Observe(endpoint, report, verdict, sent_s))
 
+    def active_call(self) -> Active | None:
+        """The managed call of this core inside which the code that runs now is, or None."""
+        active = ACTIVE.get()
+        return active if active is not None and active.core == self.number else None
+
     def lease_around(self) -> Lease | None:
         """The lease of the call inside which the code that runs now is; None if it is lost."""
         active = ACTIVE.get()
-        inside = active is not None and active.core == self.number
-        return self.host.lease(active.ticket) if active is not None and inside else None
+        if active is None or active.core != self.number:
+            return None
+        return self.host.lease(active.ticket)
 
     @property
     def now_s(self) -> float:
@@ -193,6 +200,25 @@ class Core:
         except CallRefused:
             return None
         return given
+
+    def policy(self, retry: Any) -> RetryPolicy | None:
+        """The policy that `retry=` of an adapter means here: as given, or this core's default.
+
+        Args:
+            retry: A `RetryPolicy`, None for none, or "default".
+
+        Raises:
+            ConfigError: Anything else.
+        """
+        usual = self.retry
+        if usual is not None and retry.__class__ is str and retry == "default":
+            return usual
+        from agentrm_plugins.hosts.retry import retry_policy
+
+        policy = retry_policy(retry)
+        if policy is not None and policy is not retry:
+            self.retry = policy
+        return policy
 
     def restarts(self, policy: RetryPolicy | None) -> Restarts:
         """Whether a stream may begin anew after it broke off, by this policy; None: never."""
