@@ -23,6 +23,7 @@ from agentrm_plugins.policy.endpoint.blame import Blame
 from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt
+from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import LatencySketch, Lateness
 from agentrm_plugins.policy.endpoint.meter import Meter
@@ -73,6 +74,7 @@ _OBJECTS: dict[str, type[Any]] = {
             Steps,
             WindowWatch,
             Doubt,
+            HedgeTally,
             Hedging,
             Lateness,
         ),
