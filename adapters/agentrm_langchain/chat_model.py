@@ -24,17 +24,14 @@ from agentrm_langchain.hooks import (
     SECONDS,
     Serialized,
     check_model,
-    is_sync_only,
-    passed,
     reporting_usage,
-    run_of,
     settings,
 )
 from agentrm_langchain.identity import Options, declared, identify, lane_of
-from agentrm_langchain.managed_call import ManagedCall
+from agentrm_langchain.managed_call import ManagedCall, is_sync_only
 from agentrm_langchain.messages import input_tokens
 from agentrm_langchain.model_facts import CLIENT, ModelFacts, model_of
-from agentrm_langchain.noting import NotedCalls
+from agentrm_langchain.noting import NotedCalls, passed, run_of
 from agentrm_langchain.restarts import passed_on, passed_on_async, streamed, streamed_async
 from agentrm_langchain.sdk import under_management
 from agentrm_langchain.usage_question import UsageQuestion

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.language_models import BaseChatModel, SimpleChatModel
 from langchain_core.utils.uuid import uuid7
 
 from agentrm_langchain.said import text_of
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from agentrm_plugins import Call, Lease, RetryPolicy
     from agentrm_plugins.integration import Core
 
-__all__ = ["ManagedCall"]
+__all__ = ["ManagedCall", "is_sync_only"]
 
 
 class ManagedCall:
@@ -172,3 +173,8 @@ def _nothing_came() -> Exception:
 
 
 _READING = {whole: Reading(_tally, text_of, whole, _nothing_came) for whole in (False, True)}
+
+
+def is_sync_only(kind: type[BaseChatModel]) -> bool:
+    """Whether its async way is only a thread of the loop's executor."""
+    return kind._agenerate in {BaseChatModel._agenerate, SimpleChatModel._agenerate}
