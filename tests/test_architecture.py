@@ -372,6 +372,12 @@ def test_users_see_what_is_theirs() -> None:
         *("aclose", "close", "closed", "config", "end_agent", "events", "identity"),
         *("from_config", "on_abandoned", "settings", "slot", "statistics", "story"),
     }
+    with AgentRM(lanes=1) as rm, rm.slot(agent="ada") as lease:
+        offered = {name for name in dir(lease) if not name.startswith("_")}
+    assert offered == {
+        *("beat", "call", "fail", "granted_at_s", "idle", "on_reap", "raise_if_reaped"),
+        *("reap_cause", "reaped", "settle", "ticket", "waited_s"),
+    }
 
 
 def test_no_secret_and_no_machine_path_is_tracked() -> None:

@@ -35,8 +35,9 @@ from agentrm_langchain.noting import NotedCalls, passed, run_of
 from agentrm_langchain.restarts import passed_on, passed_on_async, streamed, streamed_async
 from agentrm_langchain.sdk import under_management
 from agentrm_langchain.usage_question import UsageQuestion
-from agentrm_plugins import AgentRM, Call, Lease, Usage
+from agentrm_plugins import AgentRM, Call, Usage
 from agentrm_plugins.integration import (
+    HostLease,
     Priority,
     asking,
     check_core,
@@ -271,7 +272,7 @@ class AgentRMChatModel(NotedCalls):
         if managed.is_running:
             return passed_on(work)
 
-        def make(lease: Lease) -> Iterator[Any]:
+        def make(lease: HostLease) -> Iterator[Any]:
             return managed.open(lease, work, abandon=self.abandon_hung)
 
         call = self._call(run, messages, kwargs, True)
@@ -286,7 +287,7 @@ class AgentRMChatModel(NotedCalls):
         if managed.is_running:
             return passed_on_async(work)
 
-        def make(lease: Lease) -> Awaitable[AsyncGenerator[Any, None]]:
+        def make(lease: HostLease) -> Awaitable[AsyncGenerator[Any, None]]:
             return managed.open_async(lease, work)
 
         call = self._call(run, messages, kwargs, True)

@@ -33,7 +33,8 @@ from agentrm_plugins.integration import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentrm_plugins import AgentRM, Lease, RetryPolicy
+    from agentrm_plugins import AgentRM, RetryPolicy
+    from agentrm_plugins.integration import HostLease
 
 __all__ = ["ManagedEmbeddings"]
 
@@ -123,19 +124,19 @@ class ManagedEmbeddings(Embeddings):
         return Call(**who, priority=priority, estimate=Usage(tokens), label="embedding")
 
     def _run(self, call: Call, work: Callable[[], T]) -> T:
-        def make(lease: Lease) -> T:
+        def make(lease: HostLease) -> T:
             return Attempt(self._core.number, lease, _settle).here(work)
 
         return self._core.call(call, make, retry=self._retry)
 
     async def _run_async(self, call: Call, work: Callable[[], Awaitable[T]]) -> T:
-        def make(lease: Lease) -> Awaitable[T]:
+        def make(lease: HostLease) -> Awaitable[T]:
             return Attempt(self._core.number, lease, _settle).in_task(work)
 
         return await self._core.call_async(call, make, retry=self._retry)
 
 
-def _settle(lease: Lease, _vectors: Any) -> None:
+def _settle(lease: HostLease, _vectors: Any) -> None:
     lease.settle(lease.call.estimate)
 
 

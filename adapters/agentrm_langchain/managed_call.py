@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     )
 
     from agentrm_langchain.call_register import CallRegister, Run
-    from agentrm_plugins import Call, Lease, RetryPolicy
-    from agentrm_plugins.integration import Core
+    from agentrm_plugins import Call, RetryPolicy
+    from agentrm_plugins.integration import Core, HostLease
 
 __all__ = ["ManagedCall", "is_sync_only"]
 
@@ -75,7 +75,7 @@ class ManagedCall:
         """
         number = self._core.number
 
-        def make(lease: Lease) -> Any:
+        def make(lease: HostLease) -> Any:
             attempt = Attempt(number, lease, _settle)
             return attempt.on_worker(work) if abandon else attempt.here(work)
 
@@ -87,7 +87,7 @@ class ManagedCall:
         """The same in a task; `threaded`: `work` is sync code, of a model that has no async way."""
         number = self._core.number
 
-        def make(lease: Lease) -> Coroutine[Any, Any, Any]:
+        def make(lease: HostLease) -> Coroutine[Any, Any, Any]:
             attempt = Attempt(number, lease, _settle)
             return attempt.in_thread(work) if threaded else attempt.in_task(work)
 
@@ -96,14 +96,14 @@ class ManagedCall:
     # -- an answer in pieces ------------------------------------------------------------------
 
     def open(
-        self, lease: Lease, work: Callable[[], Iterator[Any]], *, abandon: bool
+        self, lease: HostLease, work: Callable[[], Iterator[Any]], *, abandon: bool
     ) -> Iterator[Any]:
         """Open the stream that `work` gives; on workers that can be left behind, if `abandon`."""
         attempt = Attempt(self._core.number, lease, Attempt.stays_open)
         return Chunks(attempt, work, _READING[self._run.whole], worker=abandon).begin()
 
     def open_async(
-        self, lease: Lease, work: Callable[[], AsyncIterator[Any]]
+        self, lease: HostLease, work: Callable[[], AsyncIterator[Any]]
     ) -> Awaitable[AsyncGenerator[Any, None]]:
         """The same in async code."""
         attempt = Attempt(self._core.number, lease, Attempt.stays_open)
@@ -111,7 +111,7 @@ class ManagedCall:
 
     # -- its attempts -------------------------------------------------------------------------
 
-    def go(self, call: Call, make: Callable[[Lease], Any]) -> Any:
+    def go(self, call: Call, make: Callable[[HostLease], Any]) -> Any:
         """Make the call, in the lane that a callback took for it or in one of its own."""
         register = self._register
         register.running.add(self._key)
@@ -123,7 +123,7 @@ class ManagedCall:
         with traced(self._run):
             return self._core.call(call, make, retry=self._policy)
 
-    def go_async(self, call: Call, make: Callable[[Lease], Awaitable[Any]]) -> Awaitable[Any]:
+    def go_async(self, call: Call, make: Callable[[HostLease], Awaitable[Any]]) -> Awaitable[Any]:
         """The same in a task, which awaits what this gives."""
         register = self._register
         register.running.add(self._key)
@@ -134,12 +134,12 @@ class ManagedCall:
             return self._core.call_async(call, make, retry=self._policy)
         return self._traced(call, make)
 
-    async def _traced(self, call: Call, make: Callable[[Lease], Awaitable[Any]]) -> Any:
+    async def _traced(self, call: Call, make: Callable[[HostLease], Awaitable[Any]]) -> Any:
         with traced(self._run):
             return await self._core.call_async(call, make, retry=self._policy)
 
 
-def _in_held(lease: Lease, make: Callable[[Lease], Any]) -> Any:
+def _in_held(lease: HostLease, make: Callable[[HostLease], Any]) -> Any:
     try:
         return make(lease)
     except BaseException as error:
@@ -148,7 +148,7 @@ def _in_held(lease: Lease, make: Callable[[Lease], Any]) -> Any:
         raise
 
 
-async def _in_held_async(lease: Lease, make: Callable[[Lease], Awaitable[Any]]) -> Any:
+async def _in_held_async(lease: HostLease, make: Callable[[HostLease], Awaitable[Any]]) -> Any:
     try:
         return await make(lease)
     except BaseException as error:
@@ -157,14 +157,14 @@ async def _in_held_async(lease: Lease, make: Callable[[Lease], Awaitable[Any]]) 
         raise
 
 
-def _settle(lease: Lease, result: Any) -> None:
+def _settle(lease: HostLease, result: Any) -> None:
     usage = None
     if result is not None:
         usage = used_or_estimated(lease.call, result.generations, result.llm_output)
     lease.settle(usage)
 
 
-def _tally(lease: Lease) -> Tally:
+def _tally(lease: HostLease) -> Tally:
     return Tally(lease.call.estimate)
 
 

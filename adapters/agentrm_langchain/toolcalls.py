@@ -14,7 +14,8 @@ from agentrm_plugins.integration import Attempt, core_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentrm_plugins import AgentRM, Call, Lease
+    from agentrm_plugins import AgentRM, Call
+    from agentrm_plugins.integration import HostLease
 
 __all__ = ["run_tool", "run_tool_async"]
 
@@ -50,7 +51,7 @@ async def run_tool_async(
     if _held(rm, call):
         return await handler(request)
 
-    def attempt(lease: Lease) -> Awaitable[Any]:
+    def attempt(lease: HostLease) -> Awaitable[Any]:
         return Attempt(core_of(rm).number, lease).in_task(partial(handler, request))
 
     return await core_of(rm).call_async(call, attempt)

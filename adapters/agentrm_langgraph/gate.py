@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from agentrm_langgraph.slips import Looking
-    from agentrm_plugins import AgentRM, Lease
+    from agentrm_plugins import AgentRM
+    from agentrm_plugins.integration import HostLease
 
 __all__ = ["BRANCHES", "AgentOf", "Gate", "Options"]
 
@@ -203,7 +204,7 @@ class Gate:
             label=self.label,
         )
 
-    def _watch(self, lease: Lease | None = None) -> Looking | None:
+    def _watch(self, lease: HostLease | None = None) -> Looking | None:
         """For the first runs: see whether a bare model is called in this node."""
         if not self._looks:
             return None
@@ -232,7 +233,7 @@ class Gate:
     def _run_leased(
         self, who: Who, call: Call, config: RunnableConfig | None, body: Callable[[Any], T]
     ) -> T:
-        def make(lease: Lease) -> T:
+        def make(lease: HostLease) -> T:
             guard, attempt = Guard(self, lease), Attempt(core_of(self.rm).number, lease)
             run = attempt.on_worker if self.options.abandon else attempt.here
             entered, beats = asking.enter(who.identity, attempt.active), BEATS.set(Beats(lease))
@@ -278,7 +279,7 @@ class Gate:
         config: RunnableConfig | None,
         body: Callable[[Any], Awaitable[T]],
     ) -> T:
-        async def make(lease: Lease) -> T:
+        async def make(lease: HostLease) -> T:
             guard, attempt = Guard(self, lease), Attempt(core_of(self.rm).number, lease)
             entered, beats = asking.enter(who.identity, attempt.active), BEATS.set(Beats(lease))
             watch = self._watch(lease)

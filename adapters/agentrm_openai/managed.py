@@ -27,8 +27,7 @@ from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
 from agentrm_plugins.integration import check_core, core_of, counting, parse_priority, suggesting
 
 if TYPE_CHECKING:
-    from agentrm_plugins import Lease
-    from agentrm_plugins.integration import Priority, PriorityName
+    from agentrm_plugins.integration import HostLease, Priority, PriorityName
 
 __all__ = ["manage_client"]
 
@@ -241,7 +240,7 @@ class _ManagedSync(_Managed):
         if call is None:
             return send()
 
-        def make(lease: Lease) -> Any:
+        def make(lease: HostLease) -> Any:
             return attempt(management.rm, lease, send)
 
         def ask() -> Any:
@@ -266,7 +265,7 @@ class _ManagedAsync(_Managed):
         if call is None:
             return await send()
 
-        async def make(lease: Lease) -> Any:
+        async def make(lease: HostLease) -> Any:
             return await attempt_async(management.rm, lease, send)
 
         async def ask() -> Any:

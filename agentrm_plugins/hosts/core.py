@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from agentrm_plugins.hosts.host import Host
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
     from agentrm_plugins.hosts.retry import RetryPolicy
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.effects import Compacted, Hibernated, Prepared, Recalled
@@ -83,7 +83,7 @@ class Core:
 
     # -- calls ------------------------------------------------------------------------------
 
-    def admit(self, call: Call, *, parent: int | None = None) -> Lease:
+    def admit(self, call: Call, *, parent: int | None = None) -> HostLease:
         """Wait for a lane, blocking this thread. The caller settles the lease.
 
         Args:
@@ -99,7 +99,7 @@ class Core:
         lease = self.host.submit(call, self._parent(call, parent))
         return lease if lease.granted else run(admission(lease))
 
-    async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
+    async def admit_async(self, call: Call, *, parent: int | None = None) -> HostLease:
         """Wait for a lane, suspending this task. The caller settles the lease.
 
         Args:
@@ -115,7 +115,7 @@ class Core:
         return lease if lease.granted else await run_async(admission(lease))
 
     def call(
-        self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
+        self, call: Call, make: Callable[[HostLease], T], *, retry: RetryPolicy | None = None
     ) -> T:
         """Make a call in a lane of its own, and again after failures that `retry` would have cured.
 
@@ -137,7 +137,11 @@ class Core:
         return given
 
     def call_async(
-        self, call: Call, make: Callable[[Lease], Awaitable[T]], *, retry: RetryPolicy | None = None
+        self,
+        call: Call,
+        make: Callable[[HostLease], Awaitable[T]],
+        *,
+        retry: RetryPolicy | None = None,
     ) -> Coroutine[Any, Any, T]:
         """The same in a task, which awaits what this gives.
 
@@ -170,7 +174,7 @@ class Core:
         active = ACTIVE.get()
         return active if active is not None and active.core == self.number else None
 
-    def lease_around(self) -> Lease | None:
+    def lease_around(self) -> HostLease | None:
         """The lease of the call inside which the code that runs now is; None if it is lost."""
         active = ACTIVE.get()
         if active is None or active.core != self.number:
@@ -182,7 +186,7 @@ class Core:
         """The time on this core's clock, seconds."""
         return self.host.clock.now()
 
-    def admit_nowait(self, call: Call) -> Lease | None:
+    def admit_nowait(self, call: Call) -> HostLease | None:
         """A lane now, or None. The caller settles the lease.
 
         In a finaliser or a signal's handler that interrupted the core it is None.
@@ -196,7 +200,7 @@ class Core:
             lease.withdraw()
             return None
         try:
-            given: Lease = run(admission(lease))
+            given: HostLease = run(admission(lease))
         except CallRefused:
             return None
         return given

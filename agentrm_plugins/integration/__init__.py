@@ -1,9 +1,9 @@
 """For authors of adapters: what the facade is made of, and stable as the facade is.
 
 An adapter declares a `Call`, and gives `core_of(rm).call` a function that makes one attempt in the
-lease that it gets: an `Attempt` runs it on the caller's thread, on a worker, in a task or as a
-stream (`Chunks`, `AsyncChunks`), settles with the provider's usage and turns a lost lane into
-`CallReaped`.
+lease that it gets (a `HostLease`, of which users see the `Lease`). An `Attempt` runs it on the
+caller's thread, on a worker, in a task or as a stream (`Chunks`, `AsyncChunks`), settles with the
+provider's usage and turns a lost lane into `CallReaped`.
 
 Behind the door there are five rooms, for what only some adapters need: `asking` (for whom a call is
 made), `counting` (tokens), `wire` (requests and answers), `contexts` (the context lifecycle) and
@@ -22,6 +22,7 @@ from agentrm_plugins.hosts.chunks import Chunks
 from agentrm_plugins.hosts.chunks_async import AsyncChunks
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.guards import outcome_of
+from agentrm_plugins.hosts.lease import HostLease
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.integration import archive, asking, contexts, counting, wire
 from agentrm_plugins.types.arguments import no_such_argument, suggesting
@@ -39,6 +40,7 @@ __all__ = [
     "Chunks",
     "Core",
     "Endpoint",
+    "HostLease",
     "Job",
     "Message",
     "Outcome",
