@@ -88,7 +88,11 @@ def test_without_a_number_it_says_which_calls_waited(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["99"], "nothing is recorded of call 99"), (["2", "-e", "none.jsonl"], "no such file")],
+    [
+        (["99"], "nothing is recorded of call 99"),
+        (["2", "-e", "none.jsonl"], "no such file"),
+        (["."], "is a folder"),
+    ],
 )
 def test_what_is_not_there_is_said(tmp_path: Path, arguments: list[str], message: str) -> None:
     """A wrong number or path ends with an exit code and one line."""

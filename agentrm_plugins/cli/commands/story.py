@@ -50,7 +50,7 @@ def _told(what: list[str], path: Path) -> tuple[Path, int | None]:
     if len(numbers) > 1 or len(paths) > 1 or 0 in numbers:
         way = "give one recording and one number, 1 or more: agentrm story events.jsonl 17"
         raise typer.BadParameter(way, param_hint="TICKET")
-    return (paths or [path])[0], (numbers or [None])[0]
+    return paths[0] if paths else path, numbers[0] if numbers else None
 
 
 def _story(path: Path, ticket: int, *, json: bool) -> str:
