@@ -162,17 +162,33 @@ def retries_of(model: BaseChatModel) -> int:
     return 0
 
 
-def warn_of_retries(model: BaseChatModel, rm: AgentRM, *, strict: bool = False) -> None:
-    """Say once that an SDK retries by itself under management."""
+def warn_of_retries(
+    model: BaseChatModel, rm: AgentRM, *, watched: bool = False, strict: bool = False
+) -> None:
+    """Say once that an SDK retries by itself under management.
+
+    Args:
+        model: The bare model.
+        rm: The core.
+        watched: Whether the core sees what these retries meet, as a callback does at a known SDK.
+        strict: Whether it is raised where warnings are errors.
+    """
     core = core_of(rm)
-    if RETRIES not in core.warned and retries_of(model):
-        core.warned.once(
-            RETRIES,
-            f"the SDK in {type(model).__name__} goes on to retry by itself (max_retries="
-            f"{retries_of(model)}): it hides refusals from the core, and both multiply. "
-            "Use wrap_chat_model or manage without keep_sdk_retries, or max_retries=0",
-            strict=strict,
+    count = retries_of(model)
+    if RETRIES in core.warned or not count:
+        return
+    said = f"the SDK in {type(model).__name__} goes on to retry by itself (max_retries={count})"
+    if watched:
+        text = (
+            f"{said}, and holds its lane meanwhile; what it gives up is lost. manage or "
+            "wrap_chat_model, in the callback's place, tries again without a lane"
         )
+    else:
+        text = (
+            f"{said}: it hides refusals from the core, and both multiply. "
+            "Use wrap_chat_model or manage without keep_sdk_retries, or max_retries=0"
+        )
+    core.warned.once(RETRIES, text, strict=strict)
 
 
 def watch_clients(model: BaseChatModel, rm: AgentRM) -> bool:

@@ -99,6 +99,8 @@ def manage_client(
 def _check(client: Any) -> None:
     if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
         way = "give an openai.OpenAI or openai.AsyncOpenAI client"
+        if hasattr(client, "invoke"):
+            way += "; agentrm_langchain.manage(runnable, rm) manages what LangChain runs"
         raise ConfigError("client", type(client).__name__, way)
 
 
