@@ -155,6 +155,7 @@ def middle(rows: list[dict], key: str) -> str:
 
 def write(results: dict, chosen: dict[str, list[Session]], out: Path, label: str) -> None:
     machine = {
+        "when": time.strftime("%Y-%m-%d", time.gmtime()),
         "python": platform.python_version(), "system": platform.platform(),
         "cpus": os.cpu_count(), "load_average": os.getloadavg(),
         "packages": {p: _version(p) for p in PACKAGES},
@@ -162,8 +163,7 @@ def write(results: dict, chosen: dict[str, list[Session]], out: Path, label: str
                         for s in listed] for name, listed in chosen.items()},
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
-    when = time.strftime("%Y-%m-%d", time.gmtime())
-    data = {"when": when, "machine": machine, "results": results}
+    data = {"machine": machine, "results": results}
     (out / f"{label}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     apart = {
         "fresh": "Second generator, other seeds than those that were looked into, one run",

@@ -94,10 +94,10 @@ def main() -> None:
 
 
 def write(results: dict[str, dict], out: Path) -> None:
-    machine = {"python": platform.python_version(), "system": platform.platform(),
+    machine = {"when": time.strftime("%Y-%m-%d", time.gmtime()),
+               "python": platform.python_version(), "system": platform.platform(),
                "cpus": os.cpu_count(), "load_average": os.getloadavg()}  # fmt: skip
-    when = time.strftime("%Y-%m-%d", time.gmtime())
-    data = {"when": when, "machine": machine, "results": results}
+    data = {"machine": machine, "results": results}
     out.mkdir(parents=True, exist_ok=True)
     (out / "context-asked.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     keys = list(next(iter(results.values())))
