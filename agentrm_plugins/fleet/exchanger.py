@@ -8,6 +8,7 @@ its first call. Neither thread keeps a core alive that nobody uses any more.
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 import socket
@@ -56,11 +57,23 @@ class Exchanger:
         self._host = host
         self._coordination = coordination
         self._link = Link(coordination)
+        self._owner: weakref.ref[object] | None = None
         self._begin()
         self._first()
         host.coordinator = self
         self._start()
         atexit.register(_at_exit, weakref.ref(self))
+
+    def owned_by(self, owner: object) -> None:
+        """Whoever made this. Once that is gone, and nobody else needs the host, exchanges end."""
+        self._owner = weakref.ref(owner)
+
+    def is_orphaned(self) -> bool:
+        """Whether the owner has gone since this was asked last."""
+        gone = self._owner is not None and self._owner() is None
+        if gone:
+            self._owner = None
+        return gone
 
     def _begin(self) -> None:
         """A new member, which has exchanged nothing yet."""
@@ -90,7 +103,7 @@ class Exchanger:
         self._tries = 0
         self._count = self._withheld = self._submitted = 0
         self._error = ""
-        self._lowered: dict[str, float] = {}
+        self._differ: dict[str, tuple[float, float]] = {}
         self._slowest_s = 0.0
 
     def _first(self) -> None:
@@ -201,7 +214,7 @@ class Exchanger:
             _LOG.warning("the fleet %r is reached again", self._link.namespace)
         if supply.lost:
             _LOG.warning("lanes were given to others meanwhile: %s", dict(supply.lost))
-        self._warn_lowered()
+        self._warn_of_limits()
         self._fold()
 
     def _demand(self) -> Demand:
@@ -223,14 +236,18 @@ class Exchanger:
                 except Exception:  # noqa: BLE001 - a state of another release, or of a bug: begin anew
                     _LOG.exception("what the fleet knows of %r could not be read", name)
 
-    def _warn_lowered(self) -> None:
-        lowered = self.member.lowered
-        if lowered != self._lowered:
-            self._lowered = lowered
-            for key, limit in lowered.items():
+    def _warn_of_limits(self) -> None:
+        """Processes were told different limits: each says so once, until it is something else."""
+        said, before = self.member.said, self._differ
+        if said.differ == before:
+            return
+        self._differ = dict(said.differ)
+        for key, (least, most) in said.differ.items():
+            if before.get(key) != (least, most):
                 _LOG.warning(
-                    "another process of the fleet %r says %s=%g, this one %g: the lower one counts",
-                    *(self._link.namespace, _named(key), limit, self.member.terms.limits[key]),
+                    "processes of the fleet %r were told different limits, %s: %.10g and %.10g; "
+                    "this one says %.10g, and the lowest counts for all",
+                    *(self._link.namespace, _named(key), least, most, said.own[key]),
                 )
 
     def _failed(self, error: Exception) -> None:
@@ -276,7 +293,7 @@ class Exchanger:
             slowest_exchange_s=self._slowest_s,
             fenced=member.fenced,
             outages=member.outages,
-            lowered={_named(key): limit for key, limit in member.lowered.items()},
+            lowered={_named(key): limit for key, limit in member.said.lowered.items()},
             error=self._error,
             peers=tuple(
                 FleetPeer(str(name), int(lanes), int(waiting), left / 1000.0)
@@ -339,7 +356,10 @@ def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
         except Exception:  # noqa: BLE001 - a bug of ours must not end the exchanges
             _LOG.exception("an exchange with the fleet failed")
             wait_s = 1.0
+        orphaned = own.is_orphaned()
         del own
+        if orphaned:  # the collector may have come by while this thread held the core
+            gc.collect()
 
 
 def _listen(reference: weakref.ref[Exchanger], bell: Bell) -> None:
@@ -369,4 +389,7 @@ def _at_exit(reference: weakref.ref[Exchanger]) -> None:
 
 def _named(key: str) -> str:
     """The name of a limit in the configuration."""
+    if key.startswith("e:"):
+        endpoint, _, field = key[2:].rpartition("|")
+        return f"{field} of endpoint {endpoint!r}"
     return "lanes" if key == "l" else f"capacity of group {key[2:]!r}"

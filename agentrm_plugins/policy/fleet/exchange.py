@@ -6,6 +6,7 @@ from heapq import nsmallest
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.policy.fleet.said import spread
 from agentrm_plugins.policy.fleet.state import Need
 from agentrm_plugins.policy.fleet.tallies import tally
 
@@ -249,9 +250,9 @@ class Exchange:
             answer["busy"] = {
                 group: fleet.busy.get(group, 0) - member.busy.get(group, 0) for group in fleet.busy
             }
-        lower = {k: self.limit(k) for k, told in member.limits.items() if self.limit(k) < told}
-        if lower:
-            answer["limits"] = lower
+        differ = {key: spread(fleet.limits[key]) for key in member.limits}
+        if any(differ.values()):
+            answer["limits"] = {key: both for key, both in differ.items() if both}
         answer["eps"] = self._buckets.told(member)
         if asked.get("tally"):
             answer["tally"] = tally(fleet, member, asked, self._now)

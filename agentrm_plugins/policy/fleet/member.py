@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.policy.fleet.allot import PROTOCOL
 from agentrm_plugins.policy.fleet.outage import Outage
 from agentrm_plugins.policy.fleet.report import Reporter
+from agentrm_plugins.policy.fleet.said import Said
 from agentrm_plugins.policy.fleet.tallies import Tallies
 from agentrm_plugins.types.fleet import EndpointSupply, Recall, Supply
 
@@ -69,7 +70,7 @@ class FleetMember:
         self.others = False
         self.waits: Mapping[str, int] = {}
         self.held: dict[str, int] = {}
-        self.lowered: dict[str, float] = {}
+        self.said = Said(terms.limits)
         self.exchanges = self.fenced = self.outages = 0
         self.exchanged_s = now_s
         self.peers: list[tuple[str, int, int, float]] = []
@@ -118,6 +119,7 @@ class FleetMember:
             if self._reporter.matters(name, found, now_s) or name in self.folds or name in asked
         }
         hands = any(any(found.hand.values()) for found in demand.endpoints.values())
+        self.said.tells({name: found.said for name, found in demand.endpoints.items()})
         self._active = bool(demand.use["l"] or demand.asks or hands)
         asks = self._asks(demand)
         return {
@@ -260,7 +262,7 @@ class FleetMember:
             self.peers, self._saw_s = list(answer["peers"] or ()), back_s
         held = {key: int(number) for key, number in dict(answer["held"] or {}).items()}
         self.held = held
-        self.lowered = dict(answer.get("limits") or {})
+        self.said.answered(answer)
         wait = answer.get("wait")
         self.told_s = None if wait is None else back_s + wait / 1000.0
         self.state = "joined"
