@@ -233,6 +233,8 @@ class Lifecycle:
         if usage is not None and outcome is Outcome.OK:
             cost = true_cost(ticket, cost)
         spent = steps.charge(ticket, cost)
+        if late:
+            self._requeue.charged(ticket, cost.input_tokens)
         if books.ledgers.asked:
             books.ledgers.settle(ticket, cost, books.now_s)
         failed = verdict is not None

@@ -55,7 +55,7 @@ _TICKET = (
     *("attempts", "heard_s"),
     *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible", "adaptive", "late", "lent"),
     *("rides", "is_hedge", "hedges", "given_way", "given_tokens"),
-    *("outrun", "outrun_input", "gave_way_to", "beside"),
+    *("outrun", "outrun_input", "heir", "yielded", "beside"),
 )
 _COUNTERS = (
     *("submitted", "granted", "settled", "reaped", "lost", "running", "demotions", "boosts"),
