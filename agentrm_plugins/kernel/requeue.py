@@ -86,8 +86,9 @@ class Requeue:
             old.heir = ticket.number  # its caller has not come back yet
 
     def charged(self, ticket: Ticket, input_tokens: int) -> None:
-        """A call that hung was charged this much input, until the answer to the call that comes for
-        its place says what that was.
+        """A call that hung was charged this much input.
+
+        Until the answer to the call that comes for its place says what it really was.
         """
         place = self.places.get(ticket.number)
         if place is not None and not ticket.heir:

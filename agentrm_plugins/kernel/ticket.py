@@ -67,8 +67,8 @@ class Ticket:
     (`outrun_input`), until its own answer says what that was. One that was sent `beside` another
     may have given way (`yielded`), and `heir` is who goes on in its place (0: not known). Where
     what is learnt counts (`adaptive`) it may be `late`; then its lane is `lent`, or its hedge
-    `rides` on it. Since `idle_s` the consumer has not asked for more; once something is `visible` to it, no
-    further attempt is made.
+    `rides` on it. Since `idle_s` the consumer has not asked for more; once something is `visible`
+    to it, no further attempt is made.
     A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
     is lent to one of them, its `rider`.
     """

@@ -29,13 +29,13 @@ _CAP_S = 3600.0  # of one run
 def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.liveness", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="40 calls, one seed, timeouts of 10 s: some minutes"
+        "--quick", action="store_true", help="40 calls, one seed, timeouts of 20 s: some minutes"
     )
     parser.add_argument("--only", action="append", choices=sorted(SITUATIONS), metavar="SITUATION")
     parser.add_argument("--way", action="append", choices=list(WAYS), metavar="WAY")
     parser.add_argument("--seeds", help="as 7,8,9 (the default; with --quick 7)")
     parser.add_argument("--calls", type=int, help="of a run: 160, with --quick 40")
-    parser.add_argument("--jobs", type=int, default=6, help="runs at a time (6): they mostly wait")
+    parser.add_argument("--jobs", type=int, default=8, help="runs at a time (8): they mostly wait")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where to write (and .md)")
     return parser.parse_args(given)
 
@@ -53,7 +53,7 @@ def _orders(options: argparse.Namespace) -> list[dict[str, Any]]:
             "way": way,
             "seed": seed,
             "calls": options.calls or (40 if quick else 160),
-            "s": 10.0 if quick else 30.0,
+            "s": 20.0 if quick else 30.0,
         }
         for name in options.only or SITUATIONS
         for way in ways
