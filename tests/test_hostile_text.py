@@ -165,7 +165,7 @@ def request(text: str) -> None:
 
 def openai_body(text: str) -> None:
     """A body on the way through our transport, and an answer's that is read back."""
-    from agentrm_openai.endpoint import model_asked
+    from agentrm_openai.exchange import model_asked
     from agentrm_openai.usage import usage_of_body
     from agentrm_plugins import Call
 
@@ -225,7 +225,7 @@ SITES = {
     "agentrm_plugins/testing/cassettes/scrub.py": "cassette",
     "agentrm_plugins/testing/cassettes/mismatch.py": "cassette",
     "agentrm_plugins/testing/provider/requests.py": "request",
-    "adapters/agentrm_openai/endpoint.py": "openai",
+    "adapters/agentrm_openai/exchange.py": "openai",
     "adapters/agentrm_openai/usage.py": "openai",
     "adapters/agentrm_langchain/messages.py": "tool call",
 }
