@@ -132,6 +132,7 @@ class AgentRM(FromSettings, Closing):
         self._at_once, self._at_last = [], [flush_journal]
         if self._fleet is not None:
             self._at_last.append(self._fleet.close)
+            self._fleet.owned_by(self)
         self._recorder = None if record is None else self._recording(record)
         if check_instance("monitor", monitor, bool):
             self._watch()

@@ -8,6 +8,7 @@ its first call. Neither thread keeps a core alive that nobody uses any more.
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 import socket
@@ -18,19 +19,20 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.fleet.link import Link, Unreachable, unreachable
+from agentrm_plugins.fleet.view import Seen, fleet_statistics, named
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.kernel.demand import demand
 from agentrm_plugins.kernel.endpoints import configured
 from agentrm_plugins.policy.endpoint.fold import fold
 from agentrm_plugins.policy.fleet.member import FleetMember
 from agentrm_plugins.policy.fleet.terms import Terms
-from agentrm_plugins.types.fleet_statistics import FleetPeer, FleetStatistics
 
 if TYPE_CHECKING:
     from agentrm_plugins.config.fleet import Coordination
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.kernel import Kernel
     from agentrm_plugins.types.fleet import Demand
+    from agentrm_plugins.types.fleet_statistics import FleetStatistics
 
 __all__ = ["Exchanger"]
 
@@ -56,11 +58,23 @@ class Exchanger:
         self._host = host
         self._coordination = coordination
         self._link = Link(coordination)
+        self._owner: weakref.ref[object] | None = None
         self._begin()
         self._first()
         host.coordinator = self
         self._start()
         atexit.register(_at_exit, weakref.ref(self))
+
+    def owned_by(self, owner: object) -> None:
+        """Whoever made this. Once that is gone, and nobody else needs the host, exchanges end."""
+        self._owner = weakref.ref(owner)
+
+    def is_orphaned(self) -> bool:
+        """Whether the owner has gone since this was asked last."""
+        gone = self._owner is not None and self._owner() is None
+        if gone:
+            self._owner = None
+        return gone
 
     def _begin(self) -> None:
         """A new member, which has exchanged nothing yet."""
@@ -90,7 +104,7 @@ class Exchanger:
         self._tries = 0
         self._count = self._withheld = self._submitted = 0
         self._error = ""
-        self._lowered: dict[str, float] = {}
+        self._differ: dict[str, tuple[float, float]] = {}
         self._slowest_s = 0.0
 
     def _first(self) -> None:
@@ -201,7 +215,7 @@ class Exchanger:
             _LOG.warning("the fleet %r is reached again", self._link.namespace)
         if supply.lost:
             _LOG.warning("lanes were given to others meanwhile: %s", dict(supply.lost))
-        self._warn_lowered()
+        self._warn_of_limits()
         self._fold()
 
     def _demand(self) -> Demand:
@@ -223,14 +237,18 @@ class Exchanger:
                 except Exception:  # noqa: BLE001 - a state of another release, or of a bug: begin anew
                     _LOG.exception("what the fleet knows of %r could not be read", name)
 
-    def _warn_lowered(self) -> None:
-        lowered = self.member.lowered
-        if lowered != self._lowered:
-            self._lowered = lowered
-            for key, limit in lowered.items():
+    def _warn_of_limits(self) -> None:
+        """Processes were told different limits: each says so once, until it is something else."""
+        said, before = self.member.said, self._differ
+        if said.differ == before:
+            return
+        self._differ = dict(said.differ)
+        for key, (least, most) in said.differ.items():
+            if before.get(key) != (least, most):
                 _LOG.warning(
-                    "another process of the fleet %r says %s=%g, this one %g: the lower one counts",
-                    *(self._link.namespace, _named(key), limit, self.member.terms.limits[key]),
+                    "processes of the fleet %r were told different limits, %s: %.10g and %.10g; "
+                    "this one says %.10g, and the lowest counts for all",
+                    *(self._link.namespace, named(key), least, most, said.own[key]),
                 )
 
     def _failed(self, error: Exception) -> None:
@@ -251,38 +269,17 @@ class Exchanger:
 
     # -- looks and end ----------------------------------------------------------------------------
 
+    @property
+    def coordination(self) -> Coordination:
+        """With whom, and how."""
+        return self._coordination
+
     def statistics(self) -> FleetStatistics:
         """How this process stands in the fleet."""
         member, now_s = self.member, self._host.clock.now()
-        begun_s = member.valid_until_s - 0.9 * member.terms.lease_s
         member.looked_at(now_s)
-        wanted = self._demand()
-        return FleetStatistics(
-            namespace=self._link.namespace,
-            member=member.terms.name,
-            state=member.state,
-            members=member.members,
-            lease_age_s=max(0.0, now_s - begun_s) if member.born else None,
-            lease_s=member.terms.lease_s,
-            exchange_age_s=now_s - member.exchanged_s if member.exchanges else None,
-            lanes_held=member.held.get("l", 0),
-            lanes_used=wanted.use["l"],
-            amounts={
-                name: {resource: amount for resource, amount in found.hand.items() if amount}
-                for name, found in wanted.endpoints.items()
-            },
-            others_wait=member.others or bool(member.waits),
-            exchanges=member.exchanges,
-            slowest_exchange_s=self._slowest_s,
-            fenced=member.fenced,
-            outages=member.outages,
-            lowered={_named(key): limit for key, limit in member.lowered.items()},
-            error=self._error,
-            peers=tuple(
-                FleetPeer(str(name), int(lanes), int(waiting), left / 1000.0)
-                for name, lanes, waiting, left in member.peers
-            ),
-        )
+        seen = Seen(self._link.namespace, self._slowest_s, self._error)
+        return fleet_statistics(member, self._demand(), seen, now_s)
 
     def close(self) -> None:
         """Give everything back, as soon as no call runs here any more."""
@@ -339,7 +336,10 @@ def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
         except Exception:  # noqa: BLE001 - a bug of ours must not end the exchanges
             _LOG.exception("an exchange with the fleet failed")
             wait_s = 1.0
+        orphaned = own.is_orphaned()
         del own
+        if orphaned:  # the collector may have come by while this thread held the core
+            gc.collect()
 
 
 def _listen(reference: weakref.ref[Exchanger], bell: Bell) -> None:
@@ -365,8 +365,3 @@ def _at_exit(reference: weakref.ref[Exchanger]) -> None:
     own = reference()
     if own is not None:
         own.close()
-
-
-def _named(key: str) -> str:
-    """The name of a limit in the configuration."""
-    return "lanes" if key == "l" else f"capacity of group {key[2:]!r}"

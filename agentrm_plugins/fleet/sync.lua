@@ -69,7 +69,7 @@ local function share(name)
     local mine = q.eps and q.eps[name]
     if not mine then shares[name] = false; return nil end
     s = {told = mine.told, level = {}, out = {}, refill = {}, at = now, closed = 0, cut = 0, probe = 0,
-      seen = {}, events = {}, lent = {}, lent_events = {}, baton = 0, fold = 0, folded = now, version = now}
+      said = {}, seen = {}, events = {}, lent = {}, lent_events = {}, baton = 0, fold = 0, folded = now, version = now}
     for r, cap in pairs(mine.told.cap) do s.level[r] = now >= f.lost and cap or 0 end
   end
   shares[name] = s
@@ -132,6 +132,36 @@ local function reserved_is_spent(m)
 end
 
 local function told(limit) return string.format('%.17g', limit) end
+local function say(values, value, change)
+  local t = told(value)
+  local many = (values[t] or 0) + change
+  values[t] = many ~= 0 and many or nil
+end
+local function spread(values)
+  local least, most = huge, -huge
+  for t in pairs(values) do least = min(least, tonumber(t)); most = max(most, tonumber(t)) end
+  return least, most
+end
+local function same(a, b)
+  if type(a) ~= type(b) then return false end
+  if type(a) ~= 'table' then return a == b end
+  for k, v in pairs(a) do if not same(v, b[k]) then return false end end
+  for k in pairs(b) do if a[k] == nil then return false end end
+  return true
+end
+local function say_endpoint(m, ep, own)
+  local s, before = share(ep), m.said[ep] or {}
+  if not s or same(own, before) then return end
+  for field, value in pairs(before) do
+    say(s.said[field], value, -1)
+    if next(s.said[field]) == nil then s.said[field] = nil end
+  end
+  for field, value in pairs(own) do
+    if not s.said[field] then s.said[field] = {} end
+    say(s.said[field], value, 1)
+  end
+  m.said[ep] = own
+end
 
 local function drop(name)
   local packed = call('HGET', M, name)
@@ -145,13 +175,12 @@ local function drop(name)
     for g, busy in pairs(m.busy) do f.busy[g] = f.busy[g] - busy end
     for _, head in ipairs(m.heads) do call('ZREM', H, head); call('HDEL', N, head) end
     for k, limit in pairs(m.limits) do
-      local values, t = f.limits[k], told(limit)
-      values[t] = values[t] - 1
-      if values[t] == 0 then values[t] = nil end
-      if next(values) == nil then f.limits[k] = nil end
+      say(f.limits[k], limit, -1)
+      if next(f.limits[k]) == nil then f.limits[k] = nil end
     end
     reserved_is_spent(m)
     for name_, hand in pairs(m.hand) do write_off(name_, hand) end
+    for name_ in pairs(m.said) do say_endpoint(m, name_, {}) end
     call('HDEL', M, name)
   end
   call('ZREM', X, name); call('ZREM', O, name); call('ZREM', R, name); call('HDEL', N, name .. '|o')
@@ -207,9 +236,7 @@ local function limit(key)
   end
   local values = f.limits[key]
   if not values then return huge end
-  local least = huge
-  for t in pairs(values) do least = min(least, tonumber(t)) end
-  return least
+  return (spread(values))
 end
 local function free(key) return limit(key) - (f.used[key] or 0) end
 
@@ -217,10 +244,10 @@ local answer, fresh = {}, false
 if not me or me.epoch ~= q.e then
   if me then drop(name) end
   f.epoch = f.epoch + 1
-  me = {epoch = f.epoch, number = 0, held = {}, busy = {}, hand = {}, heads = {}, limits = {}}
+  me = {epoch = f.epoch, number = 0, held = {}, busy = {}, hand = {}, heads = {}, limits = {}, said = {}}
   for k, l in pairs(q.limits) do
     if not f.limits[k] then f.limits[k] = {} end
-    f.limits[k][told(l)] = (f.limits[k][told(l)] or 0) + 1
+    say(f.limits[k], l, 1)
     me.limits[k] = l
   end
   local lost = {}
@@ -265,13 +292,6 @@ local function refused(s, event)
   if again > 0 and now + again > s.closed then s.closed = now + again end
   s.version = s.version + 1
 end
-local function same(a, b)
-  if type(a) ~= type(b) then return false end
-  if type(a) ~= 'table' then return a == b end
-  for k, v in pairs(a) do if not same(v, b[k]) then return false end end
-  for k in pairs(b) do if a[k] == nil then return false end end
-  return true
-end
 local function folded(ep, s, back)
   if back.id ~= s.fold or s.baton == 0 then return end
   s.baton = 0; s.folded = now; s.lent = {}; s.lent_events = {}
@@ -311,6 +331,7 @@ for ep in pairs(q.eps) do endpoints[#endpoints + 1] = ep end
 table.sort(endpoints)
 for _, ep in ipairs(endpoints) do
   local s, report = share(ep), q.eps[ep]
+  say_endpoint(me, ep, report.said)
   if q.folds[ep] then folded(ep, s, q.folds[ep]) end
   hands[ep] = {}
   if fresh then
@@ -554,12 +575,29 @@ if full then
   answer.full = 1; answer.busy = {}
   for g, busy in pairs(f.busy) do answer.busy[g] = busy - (me.busy[g] or 0) end
 end
-for k, l in pairs(me.limits) do
-  local least = limit(k)
-  if least < l then
-    if not answer.limits then answer.limits = {} end
-    answer.limits[k] = least
+local function differ(all, mine)
+  local found = nil
+  for k in pairs(mine) do
+    local least, most = spread(all[k] or {})
+    if least < most then
+      if not found then found = {} end
+      found[k] = {least, most}
+    end
   end
+  return found
+end
+answer.limits = differ(f.limits, me.limits)
+local function said_least(s)
+  local found = {}
+  for field, values in pairs(s.said) do found[field] = (spread(values)) end
+  return found
+end
+local function said_other(a, b)
+  for k, v in pairs(a) do
+    if b[k] == nil or math.abs(v - b[k]) > 1e-9 * max(math.abs(v), math.abs(b[k])) then return true end
+  end
+  for k in pairs(b) do if a[k] == nil then return true end end
+  return false
 end
 answer.eps = {}
 for _, ep in ipairs(endpoints) do
@@ -571,16 +609,18 @@ for _, ep in ipairs(endpoints) do
   if q.eps[ep].version ~= s.version then one.told = s.told end
   if s.closed > now then one.closed = s.closed - now end
   if probes[ep] then one.probe = 1 end
+  one.said = differ(s.said, me.said[ep] or {})
+  local said = said_least(s)
   local due = (s.seen.n or 0) > 0 and now - s.folded >= FOLD_EVERY
   local late = s.baton ~= 0 and s.baton <= now
-  if s.baton <= now and (#s.events > 0 or due or late) then
+  if s.baton <= now and (#s.events > 0 or due or late or said_other(said, s.told.said)) then
     merge(s.seen, s.lent)
     s.lent = s.seen; s.seen = {}
     for _, event in ipairs(s.events) do s.lent_events[#s.lent_events + 1] = event end
     while #s.lent_events > MOST_EVENTS do table.remove(s.lent_events, 1) end
     s.events = {}; s.fold = s.fold + 1; s.baton = now + BATON
     one.fold = {id = s.fold, since = s.folded, state = call('HGET', E, ep .. '|state') or '', seen = s.lent,
-      events = s.lent_events, running = f.used['c:' .. ep] or 0, told = s.told, members = members_}
+      events = s.lent_events, running = f.used['c:' .. ep] or 0, told = s.told, said = said, members = members_}
   end
   answer.eps[ep] = one
 end
@@ -626,7 +666,13 @@ if q.tally and next(q.tally) then
     answer.tally[key] = {s.sum, lately(s), s.reserved - reserved}
   end
 end
+me.ttl = q.ttl
 if q.look then
+  local function shown(amounts)
+    local found = {}
+    for r, amount in pairs(amounts) do found[r] = floor(amount * 1e6 + 0.5) / 1e6 end
+    return found
+  end
   local due, peers = call('ZRANGE', X, 0, MOST_PEERS - 1, 'WITHSCORES'), {}
   for i = 1, #due, 2 do
     local m = due[i] == name and me
@@ -635,10 +681,17 @@ if q.look then
       m = packed_ and unpack_(packed_)
     end
     if m then
-      peers[#peers + 1] = {due[i], m.held.l or 0, #m.heads, max(0, tonumber(due[i + 1]) - now)}
+      peers[#peers + 1] = {due[i], m.held.l or 0, #m.heads, max(0, tonumber(due[i + 1]) - now), m.held,
+        m.ttl or 0}
     end
   end
-  answer.peers = peers
+  answer.peers, answer.pool, answer.shares = peers, {}, {}
+  for k in pairs(me.limits) do answer.pool[k] = {f.used[k] or 0, limit(k)} end
+  for _, ep in ipairs(endpoints) do
+    local s = share(ep)
+    answer.shares[ep] = {level = shown(s.level), out = shown(s.out), used = f.used['c:' .. ep] or 0,
+      closed = max(0, s.closed - now), told = s.told}
+  end
 end
 me.number = q.n
 me.answer = cjson.encode(answer)

@@ -11,7 +11,7 @@ from agentrm_plugins.config import Order
 from agentrm_plugins.kernel.selection import on_offer
 from agentrm_plugins.kernel.tallies import tallies
 from agentrm_plugins.kernel.ticket import State
-from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint
+from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint, said_of
 from agentrm_plugins.policy.order.mlfq import claimed_since_s
 from agentrm_plugins.types.calls import Priority
 from agentrm_plugins.types.fleet import Ask, Demand, EndpointDemand
@@ -53,6 +53,7 @@ def demand(kernel: Kernel, most: int = 32) -> Demand:
             tuple(endpoint.events),
             endpoint.told,
             endpoint.version,
+            said_of(endpoint.config),
         )
     asks = tuple(_asks(kernel, most)) if kernel.queue.count else ()
     granted = {f"g:{name}": group.taken for name, group in pool.groups.items()}

@@ -42,7 +42,7 @@ class EndpointDemand(NamedTuple):
 
     `hand` are amounts not yet used, `returned` those given back so far. `seen` are totals that only
     grow: sent and given back of each resource, calls sent, ended well, failed. `events` are the
-    refusals, failures and reports, each with its number.
+    refusals, failures and reports, each with its number. `said` is what is configured of it here.
     """
 
     running: int
@@ -52,6 +52,7 @@ class EndpointDemand(NamedTuple):
     events: tuple[tuple[int, Mapping[str, Any]], ...]
     told: Mapping[str, Any]
     version: float
+    said: Mapping[str, float] = _NOTHING
 
 
 class TallyDemand(NamedTuple):

@@ -114,7 +114,8 @@ def _agent(task: dict[str, Any], way: Any, tally: Tally, number: int) -> None:
             else:
                 with tally.lock:
                     tally.waits[kind].append(time.monotonic() - began)
-                    tally.tokens += answer.usage.total_tokens
+                    if time.monotonic() <= task["until"]:  # as for ours: what ended in time
+                        tally.tokens += answer.usage.total_tokens
                     tally.calls += 1
                 break
         if kind == "interactive":

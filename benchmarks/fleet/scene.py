@@ -202,10 +202,14 @@ def used(spans: Spans, since_s: float, until_s: float) -> float:
 
 
 def recovered_s(spans: Spans, before: float, since_s: float, until_s: float) -> float | None:
-    """Seconds until the lanes were in use as before for half a second; None: never."""
+    """Seconds until all lanes were in use at once, and for half a second as much as before.
+
+    None: never. *As before* is `_FULL` of it, for the mean over a window of some calls scatters.
+    """
     at_s = since_s
     while at_s + _WINDOW_S <= until_s:
-        if used(spans, at_s, at_s + _WINDOW_S) >= _FULL * before:
+        end_s = at_s + _WINDOW_S
+        if used(spans, at_s, end_s) >= _FULL * before and most(spans, at_s, end_s) >= LANES:
             return at_s - since_s
         at_s += _STEP_S
     return None

@@ -44,11 +44,11 @@ class Tally:
             self.running += change
             self.most = max(self.most, self.running)
 
-    def add(self, kind: str, seconds: float, tokens: int) -> None:
-        """One call ended well."""
+    def add(self, kind: str, seconds: float, tokens: int, until_s: float) -> None:
+        """One call ended well; its tokens count if that was in time."""
         with self.lock:
             self.waits[kind].append(seconds)
-            self.tokens += tokens
+            self.tokens += tokens if time.monotonic() <= until_s else 0
             self.calls += 1
 
 
@@ -77,7 +77,7 @@ def over_http(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> N
                 model="m", messages=[{"role": "user", "content": words}], max_tokens=30
             )
         usage = answer.usage
-        tally.add(kind, time.monotonic() - began, usage.total_tokens if usage else 0)
+        tally.add(kind, time.monotonic() - began, usage.total_tokens if usage else 0, task["over"])
         if kind == "interactive":
             time.sleep(0.0 if task.get("short") else 0.5)
 
@@ -96,7 +96,7 @@ def in_lanes(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> No
         except CallReaped:
             tally.reaped += 1
         else:
-            tally.add("batch", waited, 0)
+            tally.add("batch", waited, 0, 0.0)
 
 
 def main() -> None:
@@ -106,10 +106,13 @@ def main() -> None:
     rm, tally = core({**task, "way": "single"} if late else task), Tally()
     work = over_http if task.get("url") else in_lanes
     if task.get("url"):  # What is imported and built once is not measured: one short call.
-        over_http({**task, "until": time.monotonic() + 1e-3, "short": True}, rm, Tally(), 0)
+        first = {**task, "until": time.monotonic() + 1e-3, "over": 0.0, "short": True}
+        over_http(first, rm, Tally(), 0)
     print("ready", flush=True)
     sys.stdin.readline()
-    task["until"] = time.monotonic() + task.get("end_s", task["seconds"])
+    began_s = time.monotonic()
+    task["over"] = began_s + task["seconds"]
+    task["until"] = began_s + task.get("end_s", task["seconds"])
     if late:  # It joins now.
         rm.close()
         time.sleep(late)

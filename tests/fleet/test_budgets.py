@@ -6,8 +6,9 @@ import pytest
 
 from agentrm_plugins import AgentRM, BudgetConfig, BudgetExceeded, Coordination
 from agentrm_plugins.policy.fleet.state import Fleet, Member
-from agentrm_plugins.policy.fleet.tallies import tally, write_off
+from agentrm_plugins.policy.fleet.tallies import Tallies, tally, write_off
 from agentrm_plugins.policy.spending.budget import Budget
+from agentrm_plugins.types.fleet import TallyDemand
 from tests.hosts.worlds import wait_until
 
 TEN = BudgetConfig(tenant="acme", resource="calls", limit=10)
@@ -156,3 +157,28 @@ def test_an_agents_service_counts_in_each_process(server, namespace):
             wait_until(lambda: recent(first) > 1.5, "some service")
             with second.slot(agent="ada"):
                 wait_until(lambda: recent(second) > 1.0, "what it had elsewhere")
+
+
+def test_a_call_that_cost_nothing_gives_back_what_it_reserved(server, namespace):
+    """The budget is forgotten here as soon as nothing is spent of it; the others hear of that."""
+    with core(server, namespace) as first, core(server, namespace) as second:
+        with pytest.raises(ValueError, match="nothing"), first.slot(agent="ada", tenant="acme"):
+            raise ValueError("nothing")
+        assert spend(second, 1) == 1
+        wait_until(lambda: reserved(second) == 0, "nothing reserved elsewhere")
+
+
+def test_a_sum_that_is_gone_reserves_nothing():
+    """Whether its budget was taken out or it was empty: what was reserved is told to be free."""
+    told = Tallies("one")
+    row = told.request({"b": TallyDemand(1, 0.0, 5.0, window_s=60.0)}, 0.0)["b"]
+    assert row[5] == 5.0
+    told.answered({"b": [0.0, 0.0, 0.0]}, 0.0)
+    assert told.request({}, 1.0) == {"b": ["one#1", 0.0, 0.0, 0.0, 0.0, 0.0, 60_000.0]}
+    told.answered({"b": [0.0, 0.0, 0.0]}, 1.0)
+    assert told.request({}, 2.0) == {}
+
+
+def reserved(rm):
+    ledgers = rm._host.kernel.books.ledgers.ledgers.values()
+    return sum(ledger.reserved_elsewhere for ledger in ledgers)

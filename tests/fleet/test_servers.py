@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import threading
@@ -208,7 +209,7 @@ def test_the_lower_limit_counts(server, namespace, caplog):
                 wait_until(lambda: many._fleet.statistics().lowered.get("lanes") == 2)
             assert works(many, lanes=2)
             assert not few._fleet.statistics().lowered
-            assert "lanes=2" in caplog.text
+            assert "lanes: 2 and 8; this one says 8" in caplog.text
         wait_until(lambda: not many._fleet.statistics().lowered)
 
 
@@ -263,3 +264,24 @@ def test_a_core_that_nobody_closed_is_collected(server, namespace):
             thread.join(20)
             assert not thread.is_alive()
         wait_until(lambda: other._fleet.statistics().members == 1)
+
+
+def test_a_core_that_is_collected_during_an_exchange(server, namespace):
+    """The thread that held it just then sees to its end: no later collection is needed."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(asked, real):
+        inside.set()
+        go_on.wait(20)
+        return real(asked)
+
+    held = [AgentRM(lanes=2, coordination=server.url, namespace=namespace)]
+    link, threads = held[0]._fleet._link, held[0]._fleet._threads
+    link.exchange = functools.partial(slow, real=link.exchange)
+    assert inside.wait(20)
+    held.clear()
+    gc.collect()
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()

@@ -73,6 +73,7 @@ def told(rate=10.0, cap=100.0, **more):
         "source": {"tokens": "told"},
         "allowed": limit,
         "breaker": ["closed", 0, 0],
+        "said": {"tpm": rate * 60},
         **more,
     }
 
@@ -160,7 +161,13 @@ class Pretender:
             "events": events,
             "told": told(concurrency=3) if name == "api/two" else told(),
             "ahead": {"tokens": 20.0} if chance.random() < 0.3 else {},
+            "said": self.says(),
         }
+
+    def says(self):
+        chance = self.chance
+        said = {"tpm": chance.choice((600, 600, 600, 100 / 3)), "burst_s": 2.0}
+        return chance.choice((said, said, said, {"concurrency": 3}, {}))
 
     def ask(self, endpoints, now):
         chance = self.chance
@@ -192,6 +199,7 @@ class Pretender:
         chance = self.chance
         state = chance.choice(("closed", "closed", "open"))
         new = told(chance.choice((5.0, 10.0)), chance.choice((50.0, 100.0)))
+        new["said"] = lent["said"]
         return {
             "id": lent["id"],
             "at": now,
@@ -234,6 +242,7 @@ def plainly(name, number, epoch=0, tokens=0.0):
     ask = {"s": 0, "k": [], "ep": "api/one", "a": {"tokens": tokens, "requests": 0}}
     report = {
         "version": 0, "hand": {}, "give": {}, "seen": {}, "events": [], "told": told(), "ahead": {},
+        "said": {},
     }  # fmt: skip
     return {
         "v": 1, "m": name, "e": epoch, "born": 1.79e12, "n": number, "ttl": 3000, "boost": 9,

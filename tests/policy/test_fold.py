@@ -9,6 +9,7 @@ from agentrm_plugins.policy.endpoint.snapshot import dump_endpoint, load_endpoin
 from agentrm_plugins.types.verdicts import RESOURCES
 
 NAME = "api/model"
+SAID = {"tpm": 60_000.0, "burst_s": 2.0}
 TOLD = EndpointConfig(tpm=60_000.0, burst_s=2.0)
 
 
@@ -26,6 +27,7 @@ def lent(state, told, number, at_ms):
         "events": [],
         "running": 0,
         "told": told,
+        "said": told.get("said", SAID),
     }
 
 

@@ -56,6 +56,11 @@ class ResourceAccount:
         self._returns = Returns()
         self._room = Room(burst_s, first)
 
+    @property
+    def first(self) -> float:
+        """Units that go at once while nothing is known."""
+        return self._room.first
+
     def apply(self, now_s: float) -> None:
         """The controller's rate is another: the bucket follows."""
         self._bound()

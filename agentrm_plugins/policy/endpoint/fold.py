@@ -11,6 +11,9 @@ Refusals, failures and reports come one by one with their times. Of more than `M
 shares are kept and the number is not. Without a state (lost data) the fold begins with what members
 knew.
 
+What members are configured with may differ: "said" is the least of each field, and holds for all.
+Where it is another than before, its controllers begin anew, as full as they were.
+
 Limits: what is under way at the moment of a report is known as a number of calls and a mean size.
 Times are seconds of the server's clock.
 """
@@ -18,19 +21,21 @@ Times are seconds of the server's clock.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.policy.endpoint.amounts import Sent
 from agentrm_plugins.policy.endpoint.rate_search import Source
 from agentrm_plugins.policy.endpoint.reports import report_of
-from agentrm_plugins.policy.endpoint.shared_endpoint import told_of, usable
+from agentrm_plugins.policy.endpoint.shared_endpoint import CONFIGURED, told_of, usable
 from agentrm_plugins.policy.endpoint.snapshot import dump_endpoint, load_endpoint
 from agentrm_plugins.types.verdicts import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agentrm_plugins.config.endpoints import EndpointConfig
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 
 __all__ = ["fold"]
@@ -48,16 +53,20 @@ def fold(fresh: Endpoint, lent: Mapping[str, Any], now_ms: float) -> dict[str, A
     Args:
         fresh: The endpoint as it is configured, newly made at the time "since".
         lent: What the exchange handed over: "id", "state", "since", "seen", "events",
-            "running", "told".
+            "running", "told", "said".
         now_ms: The server's time, milliseconds.
 
     Returns:
         What the next exchange brings back.
     """
     now_s = now_ms / 1000.0
+    said, own = dict(lent["said"] or {}), fresh.config
     if lent["state"]:
         load_endpoint(fresh, json.loads(lent["state"]))
-    else:
+        fresh.config = _as_said(own, lent["told"]["said"] or {})
+    first = max(meter.first for meter in fresh.meters.values())
+    fresh.reconfigure(_as_said(own, said), first, now_s)
+    if not lent["state"]:
         _begin(fresh, lent["told"], now_s)
     _calls(fresh, lent, now_s)
     for event in sorted(lent["events"] or (), key=lambda event: float(event["at"])):
@@ -66,6 +75,16 @@ def fold(fresh: Endpoint, lent: Mapping[str, Any], now_ms: float) -> dict[str, A
     fresh.advance(now_s)
     fresh.news.clear()
     return _result(fresh, lent["id"], now_ms)
+
+
+def _as_said(own: EndpointConfig, said: Mapping[str, float]) -> EndpointConfig:
+    """The configuration with these limits, whatever is said of them here."""
+    limits: dict[str, Any] = {field: said.get(field) for field in CONFIGURED}
+    if limits["concurrency"] is not None:
+        limits["concurrency"] = int(limits["concurrency"])
+    if limits["burst_s"] is None:
+        del limits["burst_s"]
+    return replace(own, **limits)
 
 
 def _begin(fresh: Endpoint, told: Mapping[str, Any], now_s: float) -> None:

@@ -28,9 +28,13 @@ from agentrm_plugins.types.verdicts import LimitReport
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agentrm_plugins.config.endpoints import EndpointConfig
     from agentrm_plugins.types.fleet import EndpointSupply
 
-__all__ = ["SharedEndpoint", "told_of", "usable"]
+__all__ = ["CONFIGURED", "SharedEndpoint", "said_of", "told_of", "usable"]
+
+CONFIGURED = ("rpm", "tpm", "input_tpm", "output_tpm", "concurrency", "burst_s")
+"""Fields of the configuration in which the processes of a fleet may differ; the least counts."""
 
 EVENTS = 200
 _SILENT = LimitReport()
@@ -60,6 +64,7 @@ def told_of(endpoint: Endpoint, now_s: float) -> dict[str, Any]:
             if m.controller.rate_per_s < inf
         },
         "breaker": [endpoint.breaker.state.value, 0, 0],
+        "said": said_of(endpoint.config),
     }
     if endpoint.concurrency.limit < inf:
         told["concurrency"] = int(endpoint.concurrency.limit)
@@ -67,6 +72,12 @@ def told_of(endpoint: Endpoint, now_s: float) -> dict[str, Any]:
         told["breaker"][1] = endpoint.breaker.time_until(now_s) * 1000
         told["breaker"][2] = endpoint.breaker.cool_down_s * 1000
     return told
+
+
+def said_of(config: EndpointConfig) -> dict[str, float]:
+    """What the user says of an endpoint's limits."""
+    said = {field: getattr(config, field) for field in CONFIGURED}
+    return {field: value for field, value in said.items() if value is not None}
 
 
 def usable(capacity: float) -> float:

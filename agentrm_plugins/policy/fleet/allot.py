@@ -21,6 +21,7 @@ from typing import Any
 
 from agentrm_plugins.policy.fleet.buckets import Buckets
 from agentrm_plugins.policy.fleet.exchange import Exchange
+from agentrm_plugins.policy.fleet.said import say
 from agentrm_plugins.policy.fleet.state import Fleet, Member
 from agentrm_plugins.policy.fleet.tallies import forget, write_off
 
@@ -115,9 +116,7 @@ def _join(fleet: Fleet, asked: dict[str, Any], exchange: Exchange) -> Member:
     fleet.epoch += 1
     member = fleet.members[asked["m"]] = Member(fleet.epoch)
     for key, limit in asked["limits"].items():
-        values = fleet.limits.setdefault(key, {})
-        told = f"{limit:.17g}"
-        values[told] = values.get(told, 0) + 1
+        say(fleet.limits.setdefault(key, {}), limit, 1)
         member.limits[key] = limit
     lost = {}
     for key, use in asked["use"].items():
@@ -148,6 +147,8 @@ def drop(fleet: Fleet, name: str, buckets: Buckets, now: float) -> None:
         fleet.needs.pop(head, None)
     for endpoint, hand in member.hand.items():
         buckets.write_off(endpoint, hand)
+    for endpoint in member.said:
+        buckets.say(member, endpoint, {})
 
 
 def _leave(fleet: Fleet, member: Member) -> None:
@@ -159,9 +160,6 @@ def _leave(fleet: Fleet, member: Member) -> None:
     for group, busy in member.busy.items():
         fleet.busy[group] -= busy
     for key, limit in member.limits.items():
-        values, told = fleet.limits[key], f"{limit:.17g}"
-        values[told] -= 1
-        if not values[told]:
-            del values[told]
-        if not values:
+        say(fleet.limits[key], limit, -1)
+        if not fleet.limits[key]:
             del fleet.limits[key]

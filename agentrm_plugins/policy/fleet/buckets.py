@@ -11,9 +11,10 @@ their shares meanwhile, or the clock jumped. A breaker that is not closed lets o
 
 from __future__ import annotations
 
-from math import inf
+from math import floor, inf
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.policy.fleet.said import changed, least, say, spread
 from agentrm_plugins.policy.fleet.state import EndpointShare
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Buckets:
             share = self.share(name)
             assert share is not None  # noqa: S101 - the member names it, so it is made
             report = mine[name]
+            self.say(member, name, report["said"])
             folded = self._asked["folds"].get(name)
             if folded is not None:
                 self._folded(share, folded)
@@ -127,6 +129,18 @@ class Buckets:
                 freed = freed or back > 0
         member.hand[name] = dict(hand)
         return freed
+
+    def say(self, member: Member, name: str, own: dict[str, float]) -> None:
+        """A member was configured so: what it said before counts no longer."""
+        share, before = self.share(name), member.said.get(name, {})
+        if share is None or own == before:
+            return
+        for field, value in before.items():
+            say(share.said[field], value, -1)
+        for field, value in own.items():
+            say(share.said.setdefault(field, {}), value, 1)
+        share.said = {field: values for field, values in share.said.items() if values}
+        member.said[name] = own
 
     def write_off(self, name: str, hand: dict[str, float]) -> None:
         """Amounts that a member had and cannot tell of: they count as sent."""
@@ -314,17 +328,40 @@ class Buckets:
                 answer["closed"] = share.closed - self._now
             if name in self._probes:
                 answer["probe"] = 1
+            differ = {
+                field: both
+                for field, values in share.said.items()
+                if field in member.said.get(name, {}) and (both := spread(values))
+            }
+            if differ:
+                answer["said"] = differ
             fold = self._baton(share, name)
             if fold:
                 answer["fold"] = fold
             answers[name] = answer
         return answers
 
+    def seen(self) -> dict[str, Any]:
+        """The member's endpoints for people: what is left, what members have in hand."""
+        found = {}
+        for name in sorted(self._asked["eps"]):
+            share = self.share(name)
+            assert share is not None  # noqa: S101 - it was made in `settle`
+            found[name] = {
+                "level": {resource: _shown(n) for resource, n in share.level.items()},
+                "out": {resource: _shown(n) for resource, n in share.out.items()},
+                "used": self._fleet.used.get(f"c:{name}", 0),
+                "closed": max(0.0, share.closed - self._now),
+                "told": share.told,
+            }
+        return found
+
     def _baton(self, share: EndpointShare, name: str) -> dict[str, Any]:
         """Hand the member what is to be folded, if there is something and nobody has it."""
         due = share.seen.get("n", 0) > 0 and self._now - share.folded >= _FOLD_EVERY
         late = share.baton and share.baton <= self._now
-        if share.baton > self._now or not (share.events or due or late):
+        other = changed(share.said, share.told["said"])
+        if share.baton > self._now or not (share.events or due or late or other):
             return {}
         _merge(share.seen, share.lent)
         share.lent, share.seen = share.seen, {}
@@ -342,8 +379,14 @@ class Buckets:
             "events": share.lent_events,
             "running": self._fleet.used.get(f"c:{name}", 0),
             "told": share.told,
+            "said": least(share.said),
             "members": len(self._fleet.members),
         }
+
+
+def _shown(amount: float) -> float:
+    """Without what sums of fractions leave over."""
+    return floor(amount * 1e6 + 0.5) / 1e6
 
 
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:

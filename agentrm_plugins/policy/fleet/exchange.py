@@ -6,6 +6,7 @@ from heapq import nsmallest
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.policy.fleet.said import spread
 from agentrm_plugins.policy.fleet.state import Need
 from agentrm_plugins.policy.fleet.tallies import tally
 
@@ -249,14 +250,19 @@ class Exchange:
             answer["busy"] = {
                 group: fleet.busy.get(group, 0) - member.busy.get(group, 0) for group in fleet.busy
             }
-        lower = {k: self.limit(k) for k, told in member.limits.items() if self.limit(k) < told}
-        if lower:
-            answer["limits"] = lower
+        differ = {key: spread(fleet.limits[key]) for key in member.limits}
+        if any(differ.values()):
+            answer["limits"] = {key: both for key, both in differ.items() if both}
         answer["eps"] = self._buckets.told(member)
         if asked.get("tally"):
             answer["tally"] = tally(fleet, member, asked, self._now)
+        member.ttl = asked["ttl"]
         if asked.get("look"):
             answer["peers"] = self._peers()
+            answer["pool"] = {
+                key: [fleet.used.get(key, 0), self.limit(key)] for key in member.limits
+            }
+            answer["shares"] = self._buckets.seen()
 
     def _peers(self) -> list[list[Any]]:
         """Who holds what, for people: those first who are given up first."""
@@ -267,7 +273,8 @@ class Exchange:
             peer = fleet.members.get(name)
             if peer is not None:
                 lanes = peer.held.get("l", 0)
-                found.append([name, lanes, len(peer.heads), max(0.0, at - self._now)])
+                left = max(0.0, at - self._now)
+                found.append([name, lanes, len(peer.heads), left, dict(peer.held), peer.ttl])
         return found
 
     def _relieve(self) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.policy.fleet.allot import PROTOCOL
 from agentrm_plugins.policy.fleet.outage import Outage
 from agentrm_plugins.policy.fleet.report import Reporter
+from agentrm_plugins.policy.fleet.said import Said
 from agentrm_plugins.policy.fleet.tallies import Tallies
 from agentrm_plugins.types.fleet import EndpointSupply, Recall, Supply
 
@@ -69,10 +70,12 @@ class FleetMember:
         self.others = False
         self.waits: Mapping[str, int] = {}
         self.held: dict[str, int] = {}
-        self.lowered: dict[str, float] = {}
+        self.said = Said(terms.limits)
         self.exchanges = self.fenced = self.outages = 0
         self.exchanged_s = now_s
-        self.peers: list[tuple[str, int, int, float]] = []
+        self.peers: list[list[Any]] = []
+        self.pool: dict[str, tuple[int, float]] = {}
+        self.shares: dict[str, Any] = {}
         self._looked_s = self._saw_s = -inf
         self.folds: dict[str, Any] = {}
         self.to_fold: dict[str, Any] = {}
@@ -118,6 +121,7 @@ class FleetMember:
             if self._reporter.matters(name, found, now_s) or name in self.folds or name in asked
         }
         hands = any(any(found.hand.values()) for found in demand.endpoints.values())
+        self.said.tells({name: found.said for name, found in demand.endpoints.items()})
         self._active = bool(demand.use["l"] or demand.asks or hands)
         asks = self._asks(demand)
         return {
@@ -142,11 +146,15 @@ class FleetMember:
         }
 
     def looked_at(self, now_s: float) -> None:
-        """Somebody reads of the fleet: for a while its peers are asked for."""
+        """Somebody reads of the fleet: for a while its peers are asked for.
+
+        In a large fleet less often, so that the server is asked forty times a second at most.
+        """
         self._looked_s = now_s
 
     def _looks(self, now_s: float) -> bool:
-        return now_s - self._looked_s <= _LOOKS_S and now_s - self._saw_s >= _IDLE_S
+        again_s = _IDLE_S * max(1.0, self.members / _MANY)
+        return now_s - self._looked_s <= _LOOKS_S and now_s - self._saw_s >= again_s
 
     def leaving(self) -> dict[str, Any]:
         """The last exchange: everything goes back."""
@@ -257,10 +265,10 @@ class FleetMember:
         others, self.others = self.others, bool(answer["others"])
         self.waits = answer["waits"] or {}
         if "peers" in answer:
-            self.peers, self._saw_s = list(answer["peers"] or ()), back_s
+            self._seen(answer, back_s)
         held = {key: int(number) for key, number in dict(answer["held"] or {}).items()}
         self.held = held
-        self.lowered = dict(answer.get("limits") or {})
+        self.said.answered(answer)
         wait = answer.get("wait")
         self.told_s = None if wait is None else back_s + wait / 1000.0
         self.state = "joined"
@@ -284,6 +292,12 @@ class FleetMember:
             relief=bool(answer.get("relief")),
             tallies=self.tallies.answered(dict(answer.get("tally") or {}), back_s),
         )
+
+    def _seen(self, answer: Mapping[str, Any], back_s: float) -> None:
+        """For people: who holds what, and what endpoints allow."""
+        self.peers, self._saw_s = list(answer["peers"] or ()), back_s
+        self.pool = dict(answer["pool"] or {})
+        self.shares = {**self.shares, **dict(answer["shares"] or {})}
 
     def _endpoints(
         self, answer: Mapping[str, Any], *, fresh: bool, held: Mapping[str, int]

@@ -68,6 +68,7 @@ class Reporter:
             "seen": seen,
             "events": [_plain(event, at) for number, event in found.events if number > known],
             "told": found.told,
+            "said": dict(found.said),
         }
 
     def acknowledged(self) -> None:

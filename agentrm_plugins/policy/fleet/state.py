@@ -26,11 +26,13 @@ class Member:
     `epoch` fences its older incarnations, `number` its last exchange, `answer` what that was told.
     `held` are the places that it has (lanes in all, lanes of groups, places at endpoints), `busy`
     its lanes at work by group, `hand` the amounts that it has of each endpoint and has not reported
-    as sent, `heads` the names under which its first waiting calls stand.
+    as sent, `heads` the names under which its first waiting calls stand, `limits` and `said` what
+    it was configured with: of places, and of each endpoint; `ttl` how long its lease is.
     """
 
     __slots__ = (
         *("answer", "busy", "epoch", "hand", "heads", "held", "limits", "number", "reserved"),
+        *("said", "ttl"),
     )
 
     def __init__(self, epoch: int) -> None:
@@ -43,6 +45,8 @@ class Member:
         self.heads: list[str] = []
         self.limits: dict[str, float] = {}
         self.reserved: dict[str, float] = {}
+        self.said: dict[str, dict[str, float]] = {}
+        self.ttl = 0.0
 
 
 class EndpointShare:
@@ -50,7 +54,8 @@ class EndpointShare:
 
     `level` is what is in each bucket, `out` what members have in hand, `refill` what comes at once
     at some time. `seen` sums up what members reported since the last fold, `lent` is what the
-    holder of the baton folds now. `told` is what every member is to know, with its `version`.
+    holder of the baton folds now. `told` is what every member is to know, with its `version`;
+    `said` counts what members were configured with, by field and value.
     """
 
     __slots__ = (
@@ -67,6 +72,7 @@ class EndpointShare:
         "out",
         "probe",
         "refill",
+        "said",
         "seen",
         "state",
         "told",
@@ -91,6 +97,7 @@ class EndpointShare:
         self.fold = 0
         self.folded = now
         self.state = ""
+        self.said: dict[str, dict[str, int]] = {}
         self.version = now
 
 

@@ -6,8 +6,9 @@ So an exchange that is heard twice counts once, whenever that is. Whoever begins
 by another number, never by a smaller total. The answer is the sum of all, what of it is not older
 than the sum's window, and what others have reserved.
 
-Regimes: whoever is given up has spent what it had reserved. If the server has lost a sum, it goes
-on from the highest that a member was told.
+Regimes: whoever is given up has spent what it had reserved. A sum that a member has no more (it was
+empty, or its budget was taken out) gives back what was reserved of it there. If the server has lost
+a sum, it goes on from the highest that a member was told.
 
 Limits: a member knows what others spent as of its last exchange. So N members may together pass a
 limit by what each of the N - 1 others lets in between two exchanges (some milliseconds after a call
@@ -21,13 +22,12 @@ from heapq import heappop, heappush
 from math import floor, inf
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.types.fleet import TallySupply
+from agentrm_plugins.types.fleet import TallyDemand, TallySupply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agentrm_plugins.policy.fleet.state import Fleet, Member
-    from agentrm_plugins.types.fleet import TallyDemand
 
 __all__ = ["Tallies", "Tally", "forget", "tally", "write_off"]
 
@@ -142,10 +142,11 @@ def _prune(fleet: Fleet, found: Tally, mine: str, now_telling: str) -> None:
 class _Told:
     """What a member knows of one sum."""
 
-    __slots__ = ("at_s", "lately", "number", "own", "reserved", "sum")
+    __slots__ = ("at_s", "lately", "number", "own", "reserved", "sum", "window_s")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, window_s: float | None) -> None:
         self.number = number
+        self.window_s = window_s
         self.own = self.reserved = self.sum = self.lately = 0.0
         self.at_s: float | None = None
 
@@ -180,8 +181,18 @@ class Tallies:
             elif now_s - told.at_s >= _AGAIN_S:
                 old.append(key)
         changed.sort(key=self._at_s)  # who was told longest ago comes first, so that all are told
-        self._telling = {key: found[key] for key in [*changed, *old][:_MOST]}
+        gone = self._gone(found)
+        telling = [*gone.items(), *((key, found[key]) for key in [*changed, *old])]
+        self._telling = dict(telling[:_MOST])
         return {key: self._row(key, demand, now_s) for key, demand in self._telling.items()}
+
+    def _gone(self, found: Mapping[str, TallyDemand]) -> dict[str, TallyDemand]:
+        """Sums that are none of ours any more, of which others still count what we reserved."""
+        return {
+            key: TallyDemand(told.number, told.own, window_s=told.window_s)
+            for key, told in self._told.items()
+            if told.reserved and key not in found
+        }
 
     def _at_s(self, key: str) -> float:
         told = self._told.get(key)
@@ -190,7 +201,7 @@ class Tallies:
     def _row(self, key: str, demand: TallyDemand, now_s: float) -> list[Any]:
         told = self._told.get(key)
         if told is None or told.is_other(demand):
-            told = self._told[key] = _Told(demand.number)
+            told = self._told[key] = _Told(demand.number, demand.window_s)
         teller = f"{self._name}#{demand.number}"
         window = (demand.window_s or 0.0) * 1000.0
         stale = demand.window_s is not None and now_s - (told.at_s or -inf) > demand.window_s
