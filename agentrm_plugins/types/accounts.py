@@ -45,8 +45,6 @@ class Recent:
             self._bins = array("d", (number, amount))
         elif bins[-2] == number:
             bins[-1] += amount
-            self.weighed += amount  # a bin is too short to fade in
-            return
         else:
             bins.append(number)
             bins.append(amount)
