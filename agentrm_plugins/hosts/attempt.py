@@ -1,6 +1,7 @@
 """One attempt of a call in its lane, the same for every adapter and in each of the worlds.
 
-`here` runs the work on the caller's thread, `on_worker` on a thread that can be left behind,
+`here` runs the work on the caller's thread, `on_worker` on a thread that can be left behind (but
+see `stays`),
 `in_task` awaits it, `in_thread` lets a task wait for a worker; `hosts.chunk_stream` has what the
 two kinds of stream share. In each of them the work runs inside its lease (what it calls counts as
 nested), and this is how it ends:
@@ -34,7 +35,7 @@ from agentrm_plugins.types.identity import ACTIVE, Active
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
 
 __all__ = ["Attempt"]
 
@@ -58,13 +59,23 @@ class Attempt:
     __slots__ = ("_core", "_settle", "active", "lease", "tally")
 
     def __init__(
-        self, core: int, lease: Lease, settle: Callable[[Lease, Any], None] | None = None
+        self, core: int, lease: HostLease, settle: Callable[[HostLease, Any], None] | None = None
     ) -> None:
         self.lease = lease
         self.active = Active(core, lease.ticket, lease.call)
         self.tally: Callable[[], Usage | None] | None = None
         self._core = core
         self._settle = settle
+
+    @property
+    def stays(self) -> bool:
+        """Whether sync work belongs on the caller's own thread, though it cannot be left there.
+
+        In a thread that runs an event loop, work of this process (a node, a model without a host)
+        does as it would without us: it may look for that loop, and nothing waits for another
+        thread. What asks a known endpoint goes to a worker, for a provider may hang.
+        """
+        return self.lease.loop is not None and self.lease.call.endpoint is None
 
     # -- sync -------------------------------------------------------------------------------
 
@@ -95,7 +106,7 @@ class Attempt:
         return other
 
     def on_worker(self, work: Callable[[], T], fork: Callable[[Attempt], Task] | None = None) -> T:
-        """Run `work` on a worker thread, and leave it behind if a limit is passed.
+        """Run `work` on a worker thread, and leave it behind if a limit is passed; or it `stays`.
 
         Args:
             work: What to do.
@@ -105,6 +116,8 @@ class Attempt:
             CallReaped: A limit was passed; at that moment.
             Exception: What the work raised.
         """
+        if self.stays:
+            return self.here(work)
         bell, lease = Bell(), self.lease
         task = Task(work) if fork is None else fork(self)
         run = self.worker(task, bell.ring)
@@ -199,10 +212,10 @@ class Attempt:
     # -- what they share --------------------------------------------------------------------
 
     @staticmethod
-    def stays_open(lease: Lease, result: object) -> None:
+    def stays_open(lease: HostLease, result: object) -> None:
         """For `settle`: what the work gave is a stream, which settles when it has been read."""
 
-    def again(self, lease: Lease) -> Attempt:
+    def again(self, lease: HostLease) -> Attempt:
         """A further attempt of the same call."""
         return Attempt(self._core, lease, self._settle)
 
@@ -217,7 +230,7 @@ class Attempt:
     def race(self, first: Any, fork: Callable[[Attempt], Task], ring: Callable[[], None]) -> Race:
         """The race of attempts on workers that this one, which is late, comes to."""
 
-        def start(lease: Lease) -> WorkerRun:
+        def start(lease: HostLease) -> WorkerRun:
             attempt = self.again(lease)
             return attempt.worker(fork(attempt), ring)
 
