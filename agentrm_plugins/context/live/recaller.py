@@ -20,7 +20,7 @@ from agentrm_plugins.context.notes.values import DISTINCT, values_of
 from agentrm_plugins.context.plan.entry import Entry, Recalled
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.found import LEAST_TELLING, Later, Told, Unit, units_of
 from agentrm_plugins.context.recall.index import MOST_STEPS, Index
 from agentrm_plugins.context.recall.paging import (
@@ -63,7 +63,7 @@ _AT_ONCE, _MOST_AT_ONCE = 50, 500
 MOST_PASSAGES = 50_000
 """Of a session whose terms are kept in memory: about 70 MB. Guessed."""
 _SAYING = frozenset({"user", "assistant"})
-LEAST_ASKED, ASKED_BESIDE = 0.4, 0.5
+LEAST_ASKED, ASKED_BESIDE = 0.4, 0.25
 """A message that asks only beside other things gets so much less of the room for recall. What is
 said beside a question moves the talk on; each block costs cached prefix. Guessed."""
 LEAST_PASSAGE = 20
@@ -72,7 +72,7 @@ _SHORT_CHARS = 400
 _WEIGHED = 32
 BESIDE_STEPS = 2_000
 """Places of terms that are visited for a message that does not ask. About 0.3 ms."""
-LEAST_ROOM = 240
+LEAST_ROOM = 120
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 _MOST_QUEUED = 2_000
 """Passages of an old archive that are embedded after one wake. Guessed."""
@@ -170,7 +170,7 @@ class Recaller:
         )
 
     def for_task(
-        self, state: Session, task: int, spare_tokens: int, *, least: bool = True
+        self, state: Transcript, task: int, spare_tokens: int, *, least: bool = True
     ) -> Recalled | None:
         """Look up what the user message at `task` asks about; None when nothing fits.
 
@@ -202,17 +202,17 @@ class Recaller:
             ask = replace(ask, room_tokens=room)
         return self._look_up(state, ask)
 
-    def for_query(self, state: Session, text: str, room_tokens: int) -> Recalled | None:
+    def for_query(self, state: Transcript, text: str, room_tokens: int) -> Recalled | None:
         """Look up a query of the model or the user in the whole archive."""
         return self._look_up(state, Ask(query_of(text), text, room_tokens))
 
-    def _before(self, state: Session, task: int) -> tuple[str, ...]:
+    def _before(self, state: Transcript, task: int) -> tuple[str, ...]:
         for entry in reversed(state.entries[:task]):
             if entry.role == "user" and entry.message is not None:
                 return query_of(plain_text(entry.message)).terms[:8]
         return ()
 
-    def _look_up(self, state: Session, ask: Ask) -> Recalled | None:
+    def _look_up(self, state: Transcript, ask: Ask) -> Recalled | None:
         entries = state.entries
         asked_at = entries[min(ask.end(state), len(entries) - 1)].at_s if entries else 0.0
         stretch = stretch_of(ask.text, asked_at)
@@ -227,7 +227,7 @@ class Recaller:
         units = [self._found(state, unit, texts) for unit in looked.best[:READ]]
         return self._block(state, ask, looked, _weighed(ask.query, units), texts)
 
-    def _looked(self, state: Session, ask: Ask, stretch: Stretch | None) -> Looked:
+    def _looked(self, state: Transcript, ask: Ask, stretch: Stretch | None) -> Looked:
         """Rank what may be shown; the lock is held."""
         query, end = ask.query, ask.end(state)
         entries, skip = state.entries, ask.skip
@@ -251,17 +251,17 @@ class Recaller:
             said = {e.seq: e.at_s for e in entries[:end] if e.role in _SAYING}
             hits = dated(hits, said, stretch, index)
         best, top = units_of(hits, index, carries, skip, most)
-        shown = self._shown(state, query, corpus, skip, index)
+        shown = self._shown(state, ask, corpus, index)
         return Looked(best, top, shown, weights, most_covered(wide))
 
     @staticmethod
     def _block(
-        state: Session, ask: Ask, looked: Looked, found: list[Found], texts: Mapping[int, str]
+        state: Transcript, ask: Ask, looked: Looked, found: list[Found], texts: Mapping[int, str]
     ) -> Recalled | None:
         """Write what was found, and within its share as well where it has more."""
         query, room_tokens = ask.query, ask.room_tokens
-        seen = max((one.covered for one in looked.shown), default=0.0)
-        if not ask.free and not ask.asks and seen >= looked.covered:
+        seen = max([one.covered for one in looked.shown], default=0.0)
+        if not ask.free and not ask.asks and 0 < looked.covered <= seen:
             room_tokens //= 2  # the talk goes on about what is in view
         if not ask.free and told_already(state, query, looked.weights, found):
             return None
@@ -270,7 +270,7 @@ class Recaller:
             for one in found
             if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
         ]
-        later = Later(query, [*looked.shown, *told], state.notes.later)
+        later = Later(query, [*looked.shown, *told], state.notes.later, ask.end(state))
         fit = list(worthy(state, query, found, ask.anchor, looked.top))
         made = assembled(state, query, fit, room_tokens, ask.anchor, texts, later)
         if made is not None and ask.short_tokens and made.tokens > ask.short_tokens:
@@ -318,18 +318,18 @@ class Recaller:
         return fused(hits, near, made)
 
     @staticmethod
-    def _shown(
-        state: Session, query: Query, corpus: Corpus, skip: frozenset[int], index: Index
-    ) -> list[Told]:
-        """Give what messages in view tell of what is asked."""
-        weights = weights_of(query.terms, corpus)
+    def _shown(state: Transcript, ask: Ask, corpus: Corpus, index: Index) -> list[Told]:
+        """Give what messages in view tell of what is asked, but for that which asks."""
+        weights = weights_of(ask.query.terms, corpus)
         whole = sum(weights.values()) or 1.0
         found = []
-        for seq in sorted(skip):
+        for seq in sorted(ask.skip):
             entry = state.entries[seq]
-            if entry.message is None or entry.role in {"tool", "function"}:
+            if entry.message is None or entry.role in {"tool", "function"} or seq == ask.anchor:
                 continue
             said = index.terms_of(seq) if seq in index else _terms_in(entry.message)
+            if weights.keys().isdisjoint(said):
+                continue
             covered = sum([weight for term, weight in weights.items() if term in said]) / whole
             if covered >= LEAST_TELLING:
                 found.append(Told(seq, covered, plain_text(entry.message)))
@@ -338,7 +338,7 @@ class Recaller:
     # -- texts ------------------------------------------------------------------------------
 
     @staticmethod
-    def _found(state: Session, unit: Unit, texts: Mapping[int, str]) -> Found:
+    def _found(state: Transcript, unit: Unit, texts: Mapping[int, str]) -> Found:
         text = texts.get(unit.seq, "")
         tokens = state.entries[unit.seq].tokens
         if unit.stop < len(text) or unit.start:
@@ -347,7 +347,7 @@ class Recaller:
             return Found(unit.hit, said, tokens)
         return Found(unit.hit, text, tokens)
 
-    def cut(self, state: Session, row: Row, most: int) -> str:
+    def cut(self, state: Transcript, row: Row, most: int) -> str:
         """Give a message's text, its middle left out when it is longer than `most` tokens."""
         whole = text = text_in(row)
         keep = len(whole)
