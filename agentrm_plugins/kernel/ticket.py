@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import KernelBug
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["TRANSITIONS", "State", "Ticket", "diagram", "move"]
 
 _NEVER = float("inf")
+_NO_NEED: Mapping[str, float] = MappingProxyType({})
 
 
 class State(Enum):
@@ -190,7 +192,7 @@ class Ticket:
         self.late = False
         self.lent = False
         self.rides = False
-        self.need: Mapping[str, float] = {}
+        self.need = _NO_NEED
         self.reserved: list[Reserved] | None = None
         self.charged: list[Reserved] | None = None
         self.taken: list[Reserved] | None = None

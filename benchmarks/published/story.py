@@ -259,6 +259,7 @@ def blocks() -> dict[str, str]:
         "fleet-simulated": figures.fleet_simulated(),
         "memory": memory.asked(),
         "sessions": memory.generated(),
+        "peers": memory.peers(),
     }
 
 

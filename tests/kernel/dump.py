@@ -345,6 +345,7 @@ def _load_room(kernel: Kernel, state: dict[str, Any]) -> None:
             bid.level, bid.slot = level, slot
             if ready:
                 bid.ready = True
+                bid.line.offered += 1
                 bid.line.ready.restore(bid)
                 queue._note_turn(bid)
     _arrange(kernel, [(group, at, tenant) for group, at, tenant in state["lines"]])
