@@ -23,6 +23,7 @@ from agentrm_plugins.errors import AgentRMError
 from agentrm_plugins.telemetry.answers import answer, hello
 from agentrm_plugins.telemetry.lines import Encoder
 from agentrm_plugins.telemetry.socket_folder import socket_path
+from agentrm_plugins.types.plain import parsed
 
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.stream import EventStream
@@ -71,9 +72,10 @@ class _Client:
         if stream.dropped > self.told_dropped:
             self.send({"kind": "gap", "dropped": stream.dropped - self.told_dropped})
             self.told_dropped = stream.dropped
-        for event in stream.take(2000):
-            if self.kinds is None or event.__class__ in self.kinds:
-                self.outbox += self.encoder.line(event, offset_s).encode() + b"\n"
+        kinds = self.kinds
+        events = [e for e in stream.take(2000) if kinds is None or e.__class__ in kinds]
+        for line in self.encoder.lines(events, offset_s):
+            self.outbox += line.encode() + b"\n"
 
     def close(self) -> None:
         if self.stream is not None:
@@ -187,7 +189,7 @@ class MonitorServer:
     def _answered(self, client: _Client, line: bytes) -> dict[str, Any]:
         number: Any = None
         try:
-            request = json.loads(line)
+            request = parsed(line)
             if not isinstance(request, dict):
                 raise TypeError("a request is a JSON object with a field do")  # noqa: TRY301
             number = request.get("id")
