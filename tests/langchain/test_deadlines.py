@@ -67,7 +67,7 @@ def test_a_time_that_is_none_does_no_harm(way, nonsense, provider, core, chat):
 @pytest.mark.parametrize("fault", [Status(500), Reset(), Hang()], ids=["500", "reset", "hang"])
 def test_combined_objects_of_tenacity_bound_the_attempts(way, fault, provider, core, chat):
     """Of `stop_any`, `wait_combine` and `retry_any`, in threads and in tasks, for each failure."""
-    rm = core(leases=LeaseConfig(0.15, 0.15, 0.15))
+    rm = core(leases=LeaseConfig(0.6, 0.6, 0.6))
     policy = RetryPolicy(
         stop=tenacity.stop_after_attempt(3) | tenacity.stop_after_delay(60),
         wait=tenacity.wait_fixed(0.01) + tenacity.wait_random(0, 0.01),
