@@ -11,6 +11,7 @@ __all__ = [
     "EndpointDemand",
     "EndpointSupply",
     "Recall",
+    "Sight",
     "Supply",
     "TallyDemand",
     "TallySupply",
@@ -141,3 +142,15 @@ class Recall(NamedTuple):
 
     places: Mapping[str, int]
     amounts: Mapping[str, Mapping[str, float]]
+
+
+class Sight(NamedTuple):
+    """What there is to see: calls that wait, lanes withheld so far, whether a lane is idle.
+
+    `reserving` are calls that came so far, where they reserve of budgets; else 0.
+    """
+
+    waiting: int
+    withheld: int
+    idle: bool
+    reserving: int = 0

@@ -262,6 +262,14 @@ class Buckets:
             kept[resource] = kept.get(resource, 0.0) + amount
         return able
 
+    def takes_s(self, name: str, times: float) -> float:
+        """Seconds in which so many times what is kept for better heads flows in."""
+        share, kept = self.share(name), self._kept.get(name, {})
+        if share is None:
+            return 0.0
+        rates = share.told["rate"]
+        return max((times * kept.get(r, 0.0) / rates[r] for r in rates if rates[r] > 0), default=0)
+
     def is_open(self, name: str, amounts: dict[str, float]) -> bool:
         """Whether amounts are there, after what is kept."""
         share = self.share(name)

@@ -41,6 +41,7 @@ _AHEAD_S = 0.2  # guessed: amounts for so many seconds of the recent rate are ke
 _GAP_S, _GAP_ALONE_S = 0.01, 0.002
 _MANY = 40.0  # members from which on each exchanges less often
 _BUSY_S, _IDLE_S = 0.1, 1.0
+_BEATS_PER_S = 2000.0  # of all busy members together, which a server bears easily
 _SMOOTH = 0.3
 _LOOKS_S = 10.0  # guessed: who looks at a fleet looks again before that
 
@@ -331,7 +332,9 @@ class FleetMember:
 
     def next_s(self, now_s: float) -> float:
         """When to exchange at the latest, if nothing happens before."""
-        beat_s = _BUSY_S if self._active or self.others else _IDLE_S
+        beat_s = _IDLE_S
+        if self._active or self.others:
+            beat_s = max(_BUSY_S, self.members / _BEATS_PER_S)
         at_s = self.exchanged_s + min(beat_s, self.terms.lease_s / 4)
         if self.told_s is not None and self._waiting:
             at_s = min(at_s, self.told_s)
