@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
 from agentrm_plugins.policy.rates import Rates
 
 __all__ = ["Counters"]
 
 
 class Counters:
-    """Calls, lanes and tokens in all."""
+    """Calls, lanes and tokens in all; `hedges` are those of endpoints that are forgotten."""
 
     __slots__ = (
         "boosts",
@@ -18,7 +19,7 @@ class Counters:
         "demotions",
         "failed",
         "granted",
-        "hedged",
+        "hedges",
         "input_tokens",
         "lost",
         "output_tokens",
@@ -27,7 +28,6 @@ class Counters:
         "running",
         "settled",
         "submitted",
-        "suspected",
         "token_rate",
         "waited_s",
         "zombie_lane_s",
@@ -37,8 +37,6 @@ class Counters:
         self.submitted = 0
         self.failed = 0
         self.granted = 0
-        self.suspected = 0
-        self.hedged = 0
         self.settled = 0
         self.reaped = 0
         self.lost = 0
@@ -52,3 +50,4 @@ class Counters:
         self.output_tokens = 0
         self.refused: Counter[str] = Counter()
         self.token_rate = Rates()
+        self.hedges = HedgeTally()

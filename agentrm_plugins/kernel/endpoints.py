@@ -98,7 +98,7 @@ class Endpoints:
         endpoint.sent(ticket.number, ticket.need, self._books.now_s)
         if ticket.first is not None:
             ticket.first.hedges += 1
-            self._books.counters.hedged += 1
+            endpoint.hedging.tally.sent += 1
             call = ticket.call
             where = call.tenant, call.group, call.endpoint
             what = ticket.number, call.agent, "late", ticket.first.number
@@ -220,7 +220,7 @@ class Endpoints:
             if self.known[name].idle_since_s > oldest_s:
                 return
             del self.idle[name]
-            del self.known[name]
+            self._books.counters.hedges.join(self.known.pop(name).hedging.tally)
 
     def _learn(self, endpoint: Endpoint, ticket: Ticket, silent_s: float) -> None:
         """Its times are known better: others may be late before they would have been."""

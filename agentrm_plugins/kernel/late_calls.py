@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.kernel.wait_queue import WaitQueue
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+    from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
     from agentrm_plugins.types.calls import Usage
 
 __all__ = ["LateCalls"]
@@ -70,7 +71,8 @@ class LateCalls:
         self._clocks.rearm(ticket)
         if ticket.hedge is not None:
             return  # It came alive for a moment; what was to be done for it is done.
-        books.counters.suspected += 1
+        if ticket.endpoint is not None:
+            ticket.endpoint.hedging.tally.late += 1
         cause = "silence" if ticket.beats else limits.first_cause
         silent_s = books.now_s - ticket.progress_s
         number, call = ticket.number, ticket.call
@@ -102,7 +104,8 @@ class LateCalls:
             return False
         if first.first is not None or first.hedge is not None or first.visible:
             return False
-        ticket.first, first.hedge, ticket.is_hedge = first, ticket, True
+        ticket.first, first.hedge = first, ticket
+        ticket.is_hedge = ticket.beside = True
         ticket.seq, ticket.turn = first.seq, first.turn
         return True
 
@@ -138,12 +141,17 @@ class LateCalls:
         first.given_tokens += ticket.expected_tokens
         first.hedge = None
         ticket.first, ticket.is_hedge = None, False
+        ticket.gave_way_to = first.number
 
     def gone(self, ticket: Ticket) -> None:
         """An attempt gave way; what stands beside it is the only one now."""
         self.stopped(ticket)
+        if ticket.endpoint is not None:
+            ticket.endpoint.hedging.tally.gave_way += 1
         hedge, ticket.hedge = ticket.hedge, None
+        ticket.gave_way_to = 0
         if hedge is not None:
+            ticket.gave_way_to = hedge.number
             self._alone(hedge, ticket)
 
     def ended(self, ticket: Ticket, outcome: Outcome, cost: Usage) -> None:
@@ -154,10 +162,11 @@ class LateCalls:
         tokens = cost.input_tokens + cost.output_tokens
         if endpoint is not None and tokens:
             endpoint.hedging.billed(tokens, self._books.now_s)
-        if outcome is Outcome.SUPERSEDED:
-            winner = ticket.first if ticket.is_hedge else hedge
-            if winner is not None:
-                _cut_off(ticket, winner, cost.input_tokens)
+        winner = self._winner(ticket, outcome)
+        if winner is not None:
+            _cut_off(ticket, winner, cost.input_tokens)
+        if endpoint is not None:
+            _count(ticket, endpoint.hedging.tally, outcome, tokens)
         if ticket.is_hedge:
             self._hedge_ended(ticket, ticket.first, outcome, tokens)
         elif outcome is Outcome.OK and endpoint is not None:
@@ -168,6 +177,16 @@ class LateCalls:
                 self._alone(hedge, ticket)
             elif hedge.state is State.QUEUED:
                 self._steps.turn_away(hedge, "superseded")
+            else:
+                hedge.first, hedge.given_way = None, 1 + ticket.given_way
+
+    def _winner(self, ticket: Ticket, outcome: Outcome) -> Ticket | None:
+        """Who goes on, or was answered, in place of an attempt that lost or gave way."""
+        if ticket.gave_way_to is not None:
+            return self._books.tickets.get(ticket.gave_way_to)
+        if outcome is Outcome.SUPERSEDED:
+            return ticket.first if ticket.is_hedge else ticket.hedge
+        return None
 
     def _hedge_ended(
         self, ticket: Ticket, first: Ticket | None, outcome: Outcome, tokens: int
@@ -177,7 +196,7 @@ class LateCalls:
             return
         hedging = endpoint.hedging
         if outcome is Outcome.OK:
-            hedging.won(1 + first.given_way if first is not None else 0)
+            hedging.won(1 + first.given_way if first is not None else ticket.given_way)
             endpoint.times.expect(hedging.hung)
         elif outcome is Outcome.SUPERSEDED:
             hedging.wasted(tokens or ticket.expected_tokens, self._books.now_s)
@@ -275,7 +294,18 @@ def true_cost(ticket: Ticket, cost: Usage) -> Usage:
         return cost
     missing = ticket.outrun * cost.input_tokens - ticket.outrun_input
     ticket.outrun = ticket.outrun_input = 0
+    if ticket.endpoint is not None:
+        ticket.endpoint.hedging.tally.lost_tokens += missing
     return replace(cost, input_tokens=max(0, cost.input_tokens + missing))
+
+
+def _count(ticket: Ticket, tally: HedgeTally, outcome: Outcome, tokens: int) -> None:
+    if ticket.gave_way_to is not None or outcome is Outcome.SUPERSEDED:
+        tally.lost_tokens += tokens
+    elif outcome is Outcome.OK and ticket.beside:
+        tally.hedge_won += 1
+    elif outcome is Outcome.OK and ticket.hedges:
+        tally.first_won += 1
 
 
 def _cut_off(ticket: Ticket, winner: Ticket, charged: int) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.observe_agents import agents_of, depths, waits_of
 from agentrm_plugins.kernel.ticket import State
+from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
+from agentrm_plugins.types.hedge_statistics import HedgeStatistics
 from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.statistics import (
     EndpointStatistics,
@@ -83,6 +85,7 @@ def observe(
             *(gone.input_tokens, gone.output_tokens, gone.cost),
         ),
         cost=counters.cost,
+        hedges=_hedges(books),
     )
 
 
@@ -186,6 +189,23 @@ def _endpoint(endpoint: Endpoint, waiting: int, now_s: float) -> EndpointStatist
         cost=endpoint.cost,
         waits=waits_of(endpoint.waits, endpoint.sent_calls, shown=True),
         token_rates=TokenRates(*endpoint.recent.per_s(now_s)),
+        hedges=_frozen(endpoint.hedging.tally),
+    )
+
+
+def _hedges(books: Books) -> HedgeStatistics:
+    """Those of all endpoints, forgotten ones among them."""
+    tally = HedgeTally()
+    tally.join(books.counters.hedges)
+    for endpoint in books.endpoints.values():
+        tally.join(endpoint.hedging.tally)
+    return _frozen(tally)
+
+
+def _frozen(tally: HedgeTally) -> HedgeStatistics:
+    return HedgeStatistics(
+        *(tally.late, tally.sent, tally.first_won, tally.hedge_won),
+        *(tally.gave_way, tally.lost_tokens),
     )
 
 

@@ -145,7 +145,10 @@ class Reaper:
     def _lose(self, ticket: Ticket) -> None:
         """A zombie's caller was never heard of again."""
         move(ticket, State.DONE)
-        self._steps.charge(ticket, cost_of(ticket, None, None))
+        cost = cost_of(ticket, None, None)
+        self._steps.charge(ticket, cost)
+        if ticket.gave_way_to is not None:
+            self._late.ended(ticket, Outcome.ERROR, cost)
         self._books.zombies -= 1
         self._books.counters.lost += 1
         self._steps.forget(ticket)

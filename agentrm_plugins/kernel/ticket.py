@@ -64,7 +64,8 @@ class Ticket:
     Of a call with several attempts the `first` knows the one beside it (`hedge`), how many were
     sent (`hedges`), and how many of them gave way to the next and what they cost; of attempts that
     were cut off beside it, how many (`outrun`) and the input that they were charged by estimate
-    (`outrun_input`), until its own answer says what that was. Where what is
+    (`outrun_input`), until its own answer says what that was. One that was sent `beside` another
+    may have given way, and `gave_way_to` is who goes on (0: nobody). Where what is
     learnt counts (`adaptive`) it may be `late`; then its lane is `lent`, or its hedge `rides` on
     it. Since `idle_s` the consumer has not asked for more; once something is `visible` to it, no
     further attempt is made.
@@ -82,12 +83,14 @@ class Ticket:
         "beaten_tokens",
         "beats",
         "before",
+        "beside",
         "bid",
         "call",
         "charged",
         "deadline_s",
         "endpoint",
         "first",
+        "gave_way_to",
         "given_tokens",
         "given_way",
         "granted_s",
@@ -176,6 +179,8 @@ class Ticket:
         self.is_hedge = False
         self.hedges = 0
         self.given_way = 0
+        self.gave_way_to: int | None = None
+        self.beside = False
         self.given_tokens = 0.0
         self.outrun = 0
         self.outrun_input = 0

@@ -14,6 +14,7 @@ from typing import Any
 
 from agentrm_plugins.types.agent_key import agent_key
 from agentrm_plugins.types.fleet_statistics import FleetStatistics
+from agentrm_plugins.types.hedge_statistics import HedgeStatistics
 
 __all__ = [
     "AgentStatistics",
@@ -222,7 +223,8 @@ class RateStatistics:
 class EndpointStatistics:
     """One endpoint: its limits, what goes on there, and what went wrong. Times in seconds.
 
-    After `late_after_s` of silence before its first piece, or its answer, a call counts as late.
+    After `late_after_s` of silence before its first piece, or its answer, a call counts as late;
+    `hedges` says what came of such calls.
     """
 
     rates: Mapping[str, RateStatistics]
@@ -239,6 +241,7 @@ class EndpointStatistics:
     cost: float
     waits: WaitStatistics = field(default_factory=WaitStatistics)
     token_rates: TokenRates = field(default_factory=lambda: TokenRates(0.0, 0.0, 0.0))
+    hedges: HedgeStatistics = field(default_factory=HedgeStatistics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +313,7 @@ class Statistics:
         agents_known: Agents that are remembered, of which `agents` may list some.
         forgotten: What agents had received that were idle for too long.
         cost: Of all calls, in the unit of the prices.
+        hedges: Late calls and their second attempts: how many, who won, what those that lost cost.
     """
 
     at_s: float
@@ -349,6 +353,7 @@ class Statistics:
     agents_known: int = 0
     forgotten: ForgottenAgents = field(default_factory=ForgottenAgents)
     cost: float = 0.0
+    hedges: HedgeStatistics = field(default_factory=HedgeStatistics)
 
     def agent(self, agent: str, *, tenant: str = "default") -> AgentStatistics:
         """One agent's part.

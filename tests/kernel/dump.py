@@ -55,11 +55,10 @@ _TICKET = (
     *("attempts", "heard_s"),
     *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible", "adaptive", "late", "lent"),
     *("rides", "is_hedge", "hedges", "given_way", "given_tokens"),
-    *("outrun", "outrun_input"),
+    *("outrun", "outrun_input", "gave_way_to", "beside"),
 )
 _COUNTERS = (
     *("submitted", "granted", "settled", "reaped", "lost", "running", "demotions", "boosts"),
-    *("suspected", "hedged"),
     *("waited_s", "zombie_lane_s", "input_tokens", "output_tokens"),
 )
 _CALL = tuple((field.name, field.default) for field in fields(Call))

@@ -251,7 +251,7 @@ def test_where_all_is_slow_there_is_no_storm():
             world.settle(number, tokens=10)
             if hedge is not None and world.state[hedge.number] == "running":
                 world.supersede(hedge.number, tokens=5)
-    assert world.kernel.books.counters.hedged < 0.1 * 480
+    assert world.kernel.statistics().hedges.sent < 0.1 * 480
 
 
 def test_a_set_concurrency_counts_late_calls_and_is_never_passed():

@@ -13,6 +13,7 @@ from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types import events as ev
 from agentrm_plugins.types.calls import Call, Outcome, Usage
+from agentrm_plugins.types.hedge_statistics import HedgeStatistics
 from agentrm_plugins.types.statistics import (
     ForgottenAgents,
     PressureStatistics,
@@ -67,6 +68,7 @@ def decided(seen: Statistics) -> Statistics:
         pressure=PressureStatistics(),
         forgotten=ForgottenAgents(),
         cost=0.0,
+        hedges=HedgeStatistics(),
     )
 
 

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from math import inf
 
+from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
+
 __all__ = ["Hedging"]
 
 _WASTE = 0.05
@@ -44,7 +46,7 @@ class Hedging:
         burst: Calls whose tokens may be wasted at once; 1 or more.
 
     `hung` is the share of attempts that hang, as far as is known, and `lost` that of the second
-    attempts that lost lately.
+    attempts that lost lately; `tally` counts for people, and decides nothing.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Hedging:
         "_wasted",
         "hung",
         "lost",
+        "tally",
     )
 
     def __init__(self, burst: float) -> None:
@@ -67,6 +70,7 @@ class Hedging:
         self._hung = _HUNG_FIRST * _PRIOR_ATTEMPTS
         self.hung = _HUNG_FIRST
         self.lost = _LOST_FIRST
+        self.tally = HedgeTally()
         self._billed = 0.0
         self._wasted = 0.0
         self._mean = 0.0

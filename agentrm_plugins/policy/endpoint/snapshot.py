@@ -22,6 +22,7 @@ from agentrm_plugins.policy.endpoint.blame import Blame
 from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt
+from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.latency import LatencySketch
 from agentrm_plugins.policy.endpoint.lateness import Lateness
@@ -69,6 +70,7 @@ _OBJECTS: dict[str, type[Any]] = {
             Steps,
             WindowWatch,
             Doubt,
+            HedgeTally,
             Hedging,
             Lateness,
         ),

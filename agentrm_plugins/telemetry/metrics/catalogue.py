@@ -85,6 +85,12 @@ CATALOGUE: tuple[Metric, ...] = (
     _counter("calls.refused", "{call}", "Calls that never ran, by cause.", "cause"),
     _counter("calls.late", "{call}", "Calls that were late by what was learnt; they went on."),
     _counter("calls.hedged", "{call}", "Second attempts that were sent beside late calls."),
+    _counter(
+        "hedges.answered", "{call}", "Calls with a second attempt, by which one answered.",
+        "attempt",
+    ),
+    _counter("hedges.gave_way", "{attempt}", "Attempts that made room for the next one."),
+    _counter("hedges.lost_tokens", "{token}", "Tokens of attempts that lost or gave way."),
     _counter("calls.retried", "{call}", "Attempts that failed and went again, by cause.", "cause"),
     _gauge("calls.waiting", "{call}", "Calls that wait for a lane."),
     _gauge("calls.running", "{call}", "Calls that hold a lane, or sit on their parent's."),
@@ -130,6 +136,20 @@ CATALOGUE: tuple[Metric, ...] = (
     _counter("breaker.changes", "{change}", "Changes of breakers, by their new state.", "state"),
     _gauge("endpoint.closed", "s", "For how long nobody may come yet; 0: it is open.", *_AT),
     _gauge("endpoint.late_after", "s", "Silence after which a call is late.", *_AT),
+    _counter("endpoint.late", "{call}", "Calls to an endpoint that were late.", *_AT),
+    _counter("endpoint.hedged", "{call}", "Second attempts sent to an endpoint.", *_AT),
+    _counter(
+        "endpoint.hedges.answered", "{call}",
+        "Calls to an endpoint with a second attempt, by which one answered.", *_AT, "attempt",
+    ),
+    _counter(
+        "endpoint.hedges.gave_way", "{attempt}",
+        "Attempts at an endpoint that made room for the next one.", *_AT,
+    ),
+    _counter(
+        "endpoint.hedges.lost_tokens", "{token}",
+        "Tokens at an endpoint of attempts that lost or gave way.", *_AT,
+    ),
     _histogram("endpoint.wait", "s", "Time that calls for an endpoint had waited.", *_AT),
     _gauge("rate.allowed", "{unit}/s", "What the core lets through.", *_OF),
     _gauge("rate.limit", "{unit}/s", "The known limit; absent: it is not known.", *_OF),

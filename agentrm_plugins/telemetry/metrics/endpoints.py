@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.telemetry.metrics.naming import Bounded
     from agentrm_plugins.telemetry.metrics.values import Values
+    from agentrm_plugins.types.hedge_statistics import HedgeStatistics
     from agentrm_plugins.types.statistics import EndpointStatistics, RateStatistics
 
 __all__ = ["put_endpoints"]
@@ -44,8 +45,18 @@ def _put_endpoint(values: Values, endpoint: EndpointStatistics, at: tuple[str, s
     values.put("agentrm.endpoint.closed", endpoint.closed_for_s, *at)
     values.put("agentrm.endpoint.late_after", endpoint.late_after_s, *at)
     values.put("agentrm.endpoint.wait", of_waits(endpoint.waits), *at)
+    _put_hedges(values, endpoint.hedges, at)
     for state in _STATES:
         values.put("agentrm.endpoint.breaker", float(endpoint.breaker == state), *at, state)
+
+
+def _put_hedges(values: Values, hedges: HedgeStatistics, at: tuple[str, str]) -> None:
+    values.put("agentrm.endpoint.late", hedges.late, *at)
+    values.put("agentrm.endpoint.hedged", hedges.sent, *at)
+    values.put("agentrm.endpoint.hedges.answered", hedges.first_won, *at, "first")
+    values.put("agentrm.endpoint.hedges.answered", hedges.hedge_won, *at, "hedge")
+    values.put("agentrm.endpoint.hedges.gave_way", hedges.gave_way, *at)
+    values.put("agentrm.endpoint.hedges.lost_tokens", hedges.lost_tokens, *at)
 
 
 def _put_rate(values: Values, rate: RateStatistics, of: tuple[str, str, str]) -> None:

@@ -99,6 +99,13 @@ def _put_calls(values: Values, seen: Statistics) -> None:
         values.put(f"agentrm.calls.{name}", getattr(seen, name))
     for cause, count in seen.refused.items():
         values.put("agentrm.calls.refused", count, clean(cause))
+    hedges = seen.hedges
+    values.put("agentrm.calls.late", hedges.late)
+    values.put("agentrm.calls.hedged", hedges.sent)
+    values.put("agentrm.hedges.answered", hedges.first_won, "first")
+    values.put("agentrm.hedges.answered", hedges.hedge_won, "hedge")
+    values.put("agentrm.hedges.gave_way", hedges.gave_way)
+    values.put("agentrm.hedges.lost_tokens", hedges.lost_tokens)
     values.put("agentrm.calls.waiting", seen.waiting)
     values.put("agentrm.calls.running", seen.running)
     values.put("agentrm.calls.zombies", seen.zombies)
@@ -162,10 +169,7 @@ def _put_sessions(values: Values, sessions: Mapping[str, SessionStatistics]) -> 
     values.put("agentrm.context.utilisation.max", fullest)
 
 
-_ALONE = (
-    *("agentrm.calls.late", "agentrm.calls.hedged"),
-    *("agentrm.context.recalled_tokens", "agentrm.context.compacted_tokens"),
-)
+_ALONE = ("agentrm.context.recalled_tokens", "agentrm.context.compacted_tokens")
 _CAUSES = {  # that are shown as 0 before the first, for a rate needs two points
     "agentrm.calls.retried": ("limit", "overloaded", "transient"),
     "agentrm.budget.crossings": ("soft", "hard"),

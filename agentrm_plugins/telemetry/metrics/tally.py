@@ -17,12 +17,10 @@ from agentrm_plugins.types.effects import (
     BudgetCrossed,
     Compacted,
     Effect,
-    Hedged,
     Hibernated,
     Recalled,
     Requeued,
     Settled,
-    Suspected,
 )
 from agentrm_plugins.types.histogram import Histogram
 
@@ -166,8 +164,6 @@ _COUNTED: dict[type, Callable[[Tally, Any], None]] = {
     Requeued: _requeued,
     Compacted: _compacted,
     Recalled: _recalled,
-    Suspected: _one("agentrm.calls.late"),
-    Hedged: _one("agentrm.calls.hedged"),
     Hibernated: _one("agentrm.context.hibernations"),
     BudgetCrossed: _one("agentrm.budget.crossings"),
     BreakerChanged: _one("agentrm.breaker.changes"),

@@ -146,6 +146,11 @@ _ROWS: tuple[tuple[str, tuple[_Panel, ...]], ...] = (
             _Panel("Late calls and their second attempts", "ops", {
                 "late": _rate("agentrm_calls_late_total", "job"),
                 "second attempts": _rate("agentrm_calls_hedged_total", "job"),
+                "answered by the {{attempt}}": _rate("agentrm_hedges_answered_total", "attempt"),
+                "gave way": _rate("agentrm_hedges_gave_way_total", "job"),
+            }),
+            _Panel("Tokens of attempts that lost", "ops", {
+                "{{endpoint}}": _rate("agentrm_endpoint_hedges_lost_tokens_total", "endpoint"),
             }),
             _Panel("Lane time lost to hung calls", "percentunit", {
                 "share of a lane": _rate("agentrm_zombie_lane_time_seconds_total", "job"),
