@@ -111,7 +111,7 @@ class Exchanger:
         """The first exchange, before anybody is let in."""
         try:
             self._link.look()
-            self._exchange()
+            self._reach()
         except Unreachable as error:
             if self._coordination.expected_processes is None:
                 self._link.close()
@@ -127,6 +127,19 @@ class Exchanger:
                 *(self._link.namespace, self._link.shown, self.member.members),
                 self._host.config.lanes,
             )
+
+    def _reach(self) -> None:
+        """Exchange; a server that is slow to answer is asked again, for a lease."""
+        now = self._host.clock.now
+        until_s = now() + self._coordination.lease_s
+        while True:
+            try:
+                self._exchange()
+            except Unreachable as error:
+                if not error.slow or now() >= until_s:
+                    raise
+            else:
+                return
 
     def _start(self) -> None:
         self._started = True

@@ -667,8 +667,9 @@ if q.tally and next(q.tally) then
     if more ~= 0 then add_sum(s, more) end
     s.tellers[teller] = own
     if new then
-      local tellers = 0
-      for _ in pairs(s.tellers) do tellers = tellers + 1 end
+      local tellers, total = 0, 0
+      for _, spent in pairs(s.tellers) do tellers = tellers + 1; total = total + spent end
+      if total > s.sum + SAME then add_sum(s, total - s.sum) end
       if tellers > MOST_TELLERS then
         for other in pairs(s.tellers) do
           local who, gone = string.match(other, '^(.*)#'), other ~= teller

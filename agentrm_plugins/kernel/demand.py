@@ -64,8 +64,8 @@ def demand(kernel: Kernel, most: int = 32) -> Demand:
 def sight(kernel: Kernel) -> Sight:
     """What says whether an exchange is worth it now."""
     books, pool = kernel.books, kernel.books.pool
-    reserving = books.counters.submitted if books.ledgers.asked else 0
-    return Sight(kernel.queue.count, pool.withheld, pool.lanes > pool.in_use, reserving)
+    idle = pool.lanes > pool.in_use
+    return Sight(kernel.queue.count, pool.withheld, idle, books.ledgers.asking)
 
 
 def _asks(kernel: Kernel, most: int) -> Iterator[Ask]:

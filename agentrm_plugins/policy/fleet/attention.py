@@ -1,8 +1,9 @@
 """Whether what has happened here asks for an exchange before its time.
 
 Law: exchange soon when a call more waits than before, when a lane was withheld because others wait
-for one, while a lane is idle that others wait for, and when a call has reserved of a budget that is
-everybody's. Whoever waits already is told when to come again (`FleetMember.next_s`), or is woken.
+for one, while a lane is idle that others wait for, and when a call may only go once others have
+heard of what it reserves of a budget. Whoever waits already is told when to come again
+(`FleetMember.next_s`), or is woken.
 """
 
 from __future__ import annotations

@@ -275,6 +275,8 @@ class FleetMember:
             self._lanes_s = back_s
         lost = {key: int(n) for key, n in dict(answer.get("lost") or {}).items()}
         self.fenced += lost.get("l", 0)
+        if fresh:
+            self.tallies.anew()
         return Supply(
             change={} if fresh else {key: n for key, n in change.items() if n},
             set=held if fresh else None,
@@ -285,6 +287,7 @@ class FleetMember:
             slice_s=self._lanes_s + _SLICE_S if self.others else inf,
             busy=dict(answer["busy"] or {}) if answer.get("full") else None,
             relief=bool(answer.get("relief")),
+            members=self.members,
             tallies=self.tallies.answered(dict(answer.get("tally") or {}), back_s),
         )
 
