@@ -26,7 +26,7 @@ FIRST = (
     "from agentrm_openai import manage_client\n"
     "from agentrm_plugins import AgentRM\n"
     "from agentrm_plugins.testing.provider import SimulatedProvider\n"
-    "import agentrm_plugins.demo\n"
+    "import agentrm_plugins.demo, plotly, starlette, textual, uvicorn\n"
     "with SimulatedProvider() as provider, AgentRM() as rm:\n"
     "    model = ChatOpenAI(model='m', base_url=provider.base_url, api_key='k')\n"
     "    assert wrap_chat_model(model, rm).invoke('hi').text\n"

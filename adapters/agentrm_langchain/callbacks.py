@@ -171,7 +171,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         if caller.model is not None:  # as the wrapped model knows it: with its key, and its headers
             endpoint = endpoint_of(caller.model, metadata, params) or endpoint
             watched = watch_clients(caller.model, self.rm)
-            warn_of_retries(caller.model, self.rm)
+            warn_of_retries(caller.model, self.rm, watched=watched)
         call = Call(
             agent,
             who.tenant or "default",

@@ -106,6 +106,8 @@ class _Management:
         managed = self.rewriter.visit(runnable, type(runnable).__name__)
         if not self.found:
             way = "there is no chat model in it that could be reached; wrap_chat_model it first"
+            if type(runnable).__module__.startswith("openai"):
+                way = "agentrm_openai.manage_client(client, rm) manages a client of the OpenAI SDK"
             if self.missed:
                 way += ". It holds, out of reach: " + ", ".join(self.missed[:3])
             raise ConfigError("runnable", type(runnable).__name__, way)

@@ -6,7 +6,8 @@ known, and each is turned in a copy: the user's own model and clients stay as th
 - *clients that make copies of themselves* (OpenAI's, Anthropic's, Groq's and all that are made by
   the same generator: ``with_options(max_retries=0)``). Where `agentrm_openai` is installed, the
   copies' HTTP transports show the core every header, on success too;
-- *a field that is read at each call* (Mistral, Gemini, LiteLLM, Cohere, Fireworks);
+- *a field that is read at each call* (Mistral, Gemini, LiteLLM, Cohere, Fireworks). Where such a
+  model holds a plain HTTP client (Mistral), a twin of that one shows the core its headers;
 - *a client that the model builds from its fields* (OpenRouter);
 - *botocore's handler* (Bedrock): a copy of the client without it.
 
@@ -41,6 +42,7 @@ _FIELDS = {
     "ChatFireworks": 0,
 }
 RETRIES = "sdk retries"
+_PLAIN = ("client", "async_client")
 _OWNED = (("root_client", "client"), ("root_async_client", "async_client"))
 
 
@@ -57,6 +59,7 @@ def under_management(model: BaseChatModel, rm: AgentRM, keep_retries: bool) -> B
         changes |= _switches(model, changes)
     if keep_retries or not changes:
         warn_of_retries(model, rm, strict=True)
+    changes |= _plain_clients(model, rm)
     if not changes:
         return model
     twin = model.model_copy()
@@ -83,6 +86,13 @@ def _clients(model: BaseChatModel, rm: AgentRM, keep_retries: bool) -> dict[str,
             if managed is not None:
                 changes[name] = managed
     return changes
+
+
+def _plain_clients(model: BaseChatModel, rm: AgentRM) -> dict[str, Any]:
+    """Twins of the HTTP clients that a model holds without an SDK between."""
+    found = ((name, model.__dict__.get(name)) for name in _PLAIN)
+    twins = {name: _observed(one, rm) for name, one in found if hasattr(one, "_transport")}
+    return {name: twin for name, twin in twins.items() if twin is not None}
 
 
 def _switches(model: BaseChatModel, changed: dict[str, Any]) -> dict[str, Any]:
@@ -162,17 +172,33 @@ def retries_of(model: BaseChatModel) -> int:
     return 0
 
 
-def warn_of_retries(model: BaseChatModel, rm: AgentRM, *, strict: bool = False) -> None:
-    """Say once that an SDK retries by itself under management."""
+def warn_of_retries(
+    model: BaseChatModel, rm: AgentRM, *, watched: bool = False, strict: bool = False
+) -> None:
+    """Say once that an SDK retries by itself under management.
+
+    Args:
+        model: The bare model.
+        rm: The core.
+        watched: Whether the core sees what these retries meet, as a callback does at a known SDK.
+        strict: Whether it is raised where warnings are errors.
+    """
     core = core_of(rm)
-    if RETRIES not in core.warned and retries_of(model):
-        core.warned.once(
-            RETRIES,
-            f"the SDK in {type(model).__name__} goes on to retry by itself (max_retries="
-            f"{retries_of(model)}): it hides refusals from the core, and both multiply. "
-            "Use wrap_chat_model or manage without keep_sdk_retries, or max_retries=0",
-            strict=strict,
+    count = retries_of(model)
+    if RETRIES in core.warned or not count:
+        return
+    said = f"the SDK in {type(model).__name__} goes on to retry by itself (max_retries={count})"
+    if watched:
+        text = (
+            f"{said}, and holds its lane meanwhile; what it gives up is lost. manage or "
+            "wrap_chat_model, in the callback's place, tries again without a lane"
         )
+    else:
+        text = (
+            f"{said}: it hides refusals from the core, and both multiply. "
+            "Use wrap_chat_model or manage without keep_sdk_retries, or max_retries=0"
+        )
+    core.warned.once(RETRIES, text, strict=strict)
 
 
 def watch_clients(model: BaseChatModel, rm: AgentRM) -> bool:
@@ -209,4 +235,8 @@ def _http_clients(model: BaseChatModel) -> list[Any]:
         if isinstance(getattr(type(model), name, None), cached_property)
     ]
     clients = [*(model.__dict__.get(root) for root, _ in _OWNED), *later]
-    return [http for one in clients if (http := getattr(one, "_client", None)) is not None]
+    plain = [one for name in _PLAIN if hasattr(one := model.__dict__.get(name), "_transport")]
+    return [
+        *(http for one in clients if (http := getattr(one, "_client", None)) is not None),
+        *plain,
+    ]

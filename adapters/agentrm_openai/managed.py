@@ -10,7 +10,7 @@ model call is part of that one.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property, lru_cache, wraps
+from functools import cached_property, lru_cache, partial, wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -23,6 +23,7 @@ from agentrm_openai.clients import observed_twin
 from agentrm_openai.failed_answer import FailedAnswer
 from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
 from agentrm_openai.restarts import as_helper, may_restart, restarting, restarting_async
+from agentrm_openai.retry_count import CountedRetries, Requests
 from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
 from agentrm_plugins.integration import (
     check_core,
@@ -34,6 +35,8 @@ from agentrm_plugins.integration import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from agentrm_plugins import Lease
     from agentrm_plugins.integration import Priority, PriorityName
 
@@ -99,6 +102,8 @@ def manage_client(
 def _check(client: Any) -> None:
     if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
         way = "give an openai.OpenAI or openai.AsyncOpenAI client"
+        if hasattr(client, "invoke"):
+            way += "; agentrm_langchain.manage(runnable, rm) manages what LangChain runs"
         raise ConfigError("client", type(client).__name__, way)
 
 
@@ -167,12 +172,15 @@ class _Management:
         if not is_model_call(options.method, options.url):
             return None, options
         changes: dict[str, Any] = {} if self.keep_sdk_retries else {"max_retries": 0}
+        if (
+            options.idempotency_key is None
+        ):  # the same for every attempt, as the SDK's own loop has it
+            changes["idempotency_key"] = client._idempotency_key()
         given = options.headers if isinstance(options.headers, dict) else {}
         said = {name.lower(): value for name, value in given.items() if name.lower() in HEADERS}
         if said:
             changes["headers"] = {k: v for k, v in given.items() if k.lower() not in HEADERS}
-        if changes:
-            options = options.model_copy(update=changes)
+        options = options.model_copy(update=changes)
         outer = core_of(self.rm).lease_around()
         if outer is not None and outer.call.endpoint is not None:
             return None, options  # part of a managed model call
@@ -217,7 +225,7 @@ def _managed_class(origin: type[Any]) -> type[Any]:
     return type(f"Managed{origin.__name__}", (base, origin), body)
 
 
-class _Managed:
+class _Managed(CountedRetries):
     """What the managed clients of both worlds share."""
 
     _is_managed = True
@@ -233,7 +241,7 @@ class _Managed:
 
 def _origin(client: Any) -> Any:
     """The SDK's or the user's own class of a client, managed or not."""
-    return next(kind for kind in type(client).__mro__ if not hasattr(kind, "_is_managed"))
+    return next(kind for kind in type(client).__mro__ if not issubclass(kind, CountedRetries))
 
 
 class _ManagedSync(_Managed):
@@ -247,9 +255,11 @@ class _ManagedSync(_Managed):
 
         if call is None:
             return send()
+        requests = Requests()
 
         def make(lease: Lease) -> Any:
-            return attempt(management.rm, lease, send)
+            counted = partial(_counted, requests, requests.sent, send)
+            return attempt(management.rm, lease, counted)
 
         def ask() -> Any:
             try:
@@ -259,6 +269,18 @@ class _ManagedSync(_Managed):
 
         restarts = management.restarts(options)
         return ask() if restarts is None else restarting(ask(), ask, restarts)
+
+
+def _counted(requests: Requests, before: int, send: Callable[[], Any]) -> Any:
+    with requests.again_after(before):
+        return send()
+
+
+async def _counted_async(
+    requests: Requests, before: int, send: Callable[[], Awaitable[Any]]
+) -> Any:
+    with requests.again_after(before):
+        return await send()
 
 
 class _ManagedAsync(_Managed):
@@ -272,9 +294,11 @@ class _ManagedAsync(_Managed):
 
         if call is None:
             return await send()
+        requests = Requests()
 
         async def make(lease: Lease) -> Any:
-            return await attempt_async(management.rm, lease, send)
+            counted = partial(_counted_async, requests, requests.sent, send)
+            return await attempt_async(management.rm, lease, counted)
 
         async def ask() -> Any:
             try:

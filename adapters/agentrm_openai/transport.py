@@ -89,6 +89,9 @@ class ObservedAsyncPieces:
 class TransportBase:
     """What the sync and the async transport of either library share.
 
+    Whoever looks at it sees the transport that it stands before, its class and its pool too: what
+    watches a client's connections goes on to find them.
+
     Args:
         observer: Who is shown what passes.
         inner: The transport that does the work.
@@ -111,6 +114,15 @@ class TransportBase:
         self.inner = inner
         self.sdk_retries = sdk_retries
         self.clock = clock
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type[Any]:
+        return type(self.inner)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "inner":  # not set yet: it is being copied
+            raise AttributeError(name)
+        return getattr(self.inner, name)
 
     def _refused(self, exchange: Exchange, response: Any, raw: bytes, stream: Any) -> Any:
         """An error's response, its body read: shown to the observer and made readable again."""

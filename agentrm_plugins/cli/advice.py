@@ -8,25 +8,21 @@ from agentrm_plugins.cli.project import Finding, findings, python_files
 
 __all__ = ["advice"]
 
-# For each kind: the extra, the import, and the line; `{it}` is the name that it is assigned to.
+# For each kind: the import, and the line; `{it}` is the name that it is assigned to.
 _LINES = {
     "graph": (
-        "langgraph",
         "from agentrm_langchain import manage",
-        "graph = manage({it}.compile(), rm)  # its nodes, and the models that they use",
+        "{it} = manage({it}, rm)  # its nodes, and the models that they use",
     ),
     "agent": (
-        "langgraph",
         "from agentrm_langchain import manage",
         "{it} = manage({it}, rm)  # its model and its tools",
     ),
     "model": (
-        "langchain",
         "from agentrm_langchain import wrap_chat_model",
         "{it} = wrap_chat_model({it}, rm)  # before bind_tools and the like",
     ),
     "client": (
-        "openai",
         "from agentrm_openai import manage_client",
         "{it} = manage_client({it}, rm)",
     ),
@@ -43,35 +39,70 @@ def advice(folder: Path) -> list[str]:
 
 
 def _told(found: list[Finding], folder: Path) -> list[str]:
-    by_kind = {kind: [one for one in found if one.kind == kind] for kind in (*_LINES, *_NOTES)}
-    managed = [one for one in found if one.kind == "managed"]
-    chosen = [kind for kind in _LINES if by_kind[kind]]
-    if not chosen:
+    made = [one for kind in _LINES for one in found if one.kind == kind]
+    if not made:
         where = f"{folder.resolve().name}/"
         return [
             f"No model, agent, graph or client of LangChain or the OpenAI SDK is made in {where}.",
             "Take a lane for any other code:  with rm.slot(agent='name'): ...",
         ]
     lines = ["Found:"]
-    for kind in chosen:
-        lines += [f"  {_place(one, folder)}  {kind}: {one.name}" for one in by_kind[kind]]
-    if managed:
-        lines.append(f"  {len(managed)} calls of AgentRM are here already.")
-    extras = ",".join(sorted({_LINES[kind][0] for kind in chosen}))
-    lines += ["", f"Install:  pip install 'agentrm-plugins[{extras}]'"]
-    lines += ["", "Once, where the process starts:", "", "    from agentrm_plugins import AgentRM"]
-    lines += [f"    {text}" for text in dict.fromkeys(_LINES[kind][1] for kind in chosen)]
-    lines += ["", "    rm = AgentRM(lanes=4)  # at most four model calls at once", ""]
-    lines.append("Then, after the line that is named:")
-    for kind in chosen:
-        for one in by_kind[kind]:
-            text = _LINES[kind][2].format(it=one.target or kind)
-            lines += ["", f"    # {_place(one, folder)}", f"    {text}"]
+    lines += [f"  {_place(one, folder)}  {one.kind}: {one.name}{_state(one)}" for one in made]
+    todo = [one for one in made if not one.managed and not one.inside]
+    lines += _lines(todo, folder) if todo else ["", "All of it is managed already."]
     for kind, words in _NOTES.items():
-        for one in by_kind[kind]:
-            lines += ["", f"{_place(one, folder)}: {one.name} {words}."]
-    lines += ["", "A model in a managed agent or graph needs no line of its own."]
+        for one in found:
+            if one.kind == kind:
+                lines += ["", f"{_place(one, folder)}: {one.name} {words}."]
     return lines
+
+
+def _lines(todo: list[Finding], folder: Path) -> list[str]:
+    imports = dict.fromkeys(_LINES[one.kind][0] for one in todo)
+    lines = ["", f"Install:  pip install 'agentrm-plugins[{_extras(todo)}]'"]
+    lines += ["", "Once, where the process starts:", "", "    from agentrm_plugins import AgentRM"]
+    lines += [f"    {text}" for text in imports]
+    lines += ["", "    rm = AgentRM(lanes=4)  # at most four model calls at once", ""]
+    named = [one for one in todo if _in_place(one) is None]
+    if named:
+        lines.append("Then, below the statement that begins in the line that is named:")
+    for one in named:
+        text = _LINES[one.kind][1].format(it=one.target)
+        lines += ["", f"    # {_place(one, folder)}", f"    {text}"]
+    inline = [one for one in todo if _in_place(one) is not None]
+    if inline:
+        lines += [""] if named else []
+        lines.append("And around what is used where it is made:")
+    for one in inline:
+        lines += ["", f"    # {_place(one, folder)}", f"    {_in_place(one)}"]
+    return lines
+
+
+def _in_place(one: Finding) -> str | None:
+    """The expression for something that has no name of its own; None if it has one."""
+    if one.target and not (one.kind == "graph" and not one.compiled):
+        return None
+    function = _LINES[one.kind][0].rpartition(" ")[2]
+    made = f"{one.target or 'builder'}.compile(...)" if one.kind == "graph" else f"{one.name}(...)"
+    return f"{function}({made}, rm)  # in place of {made}"
+
+
+def _extras(todo: list[Finding]) -> str:
+    """What has to be installed; each of agents, langgraph and langchain brings the next."""
+    kinds = {one.kind for one in todo}
+    if any(one.name in {"create_agent", "create_deep_agent"} for one in todo):
+        chosen = ["agents"]
+    elif kinds & {"agent", "graph"}:
+        chosen = ["langgraph"]
+    else:
+        chosen = ["langchain"] if "model" in kinds else []
+    return ",".join([*chosen, *(["openai"] if "client" in kinds else [])])
+
+
+def _state(one: Finding) -> str:
+    if one.managed:
+        return " (managed already)"
+    return " (with the agent or graph that uses it)" if one.inside else ""
 
 
 def _place(one: Finding, folder: Path) -> str:

@@ -112,5 +112,5 @@ def _replayed(path: Path, speed: float) -> tuple[Source, int]:
     if first is None:
         typer.echo(f"Nothing to play: {path} holds no event", err=True)
         raise typer.Exit(1)
-    source = checked(lambda: ReplaySource(events, speed=speed, title=path.name))
+    source = checked(lambda: ReplaySource(events.everything(), speed=speed, title=path.name))
     return source, lanes if isinstance(lanes, int) else 0

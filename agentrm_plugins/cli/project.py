@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from agentrm_plugins.cli.source import Source
+
 __all__ = ["Finding", "findings", "python_files"]
 
 _SKIPPED = {"node_modules", "site-packages", "build", "dist", "__pycache__", "venv", "env"}
@@ -23,13 +25,27 @@ _FRAMEWORKS = ("langchain", "langgraph", "openai", "deepagents")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One place: `kind` is "model", "client", "agent", "graph", "retry", "limiter" or "managed"."""
+    """One place where something that calls models is made.
+
+    Attributes:
+        kind: "model", "client", "agent", "graph", "retry" or "limiter".
+        path: The file.
+        line: Where the call begins.
+        name: Of what is called: "ChatOpenAI".
+        target: What the result is assigned to; "" if it is used where it is made.
+        managed: A call of AgentRM has it already.
+        inside: An agent or a graph of the same file uses it, and is managed with it.
+        compiled: Of a graph: it is compiled in this file, at this line.
+    """
 
     kind: str
     path: Path
     line: int
     name: str
     target: str = ""
+    managed: bool = False
+    inside: bool = False
+    compiled: bool = False
 
 
 def python_files(folder: Path) -> Iterator[Path]:
@@ -59,56 +75,39 @@ def findings(path: Path) -> list[Finding]:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError):
         return []
-    names = _imported(tree)
-    if not any(origin.startswith((*_FRAMEWORKS, "agentrm")) for origin in names.values()):
+    source = Source(tree)
+    if not any(one.startswith((*_FRAMEWORKS, "agentrm")) for one in source.origins.values()):
         return []
-    targets = {
-        id(node.value): ast.unparse(node.targets[0])
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-    }
+    kinds = {id(call): _kind(call, source) for call in source.calls}
+    agents = [call for call in source.calls if kinds[id(call)][0] == "agent"]
+    carried = source.names_in(agents) | source.names_in_nodes()
     found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            kind, name = _kind(node, names)
-            if kind:
-                found.append(Finding(kind, path, node.lineno, name, targets.get(id(node), "")))
+    for call in source.calls:
+        kind, name = kinds[id(call)]
+        if not kind:
+            continue
+        made = source.compiled(call) if kind == "graph" else call
+        target = source.target(made)
+        managed = source.is_managed(made, target) or source.is_managed(call, source.target(call))
+        inside = kind == "model" and (
+            target in carried or any(source.within(call, agent) for agent in agents)
+        )
+        found.append(
+            Finding(kind, path, made.lineno, name, target, managed, inside, made is not call)
+        )
     return sorted(found, key=lambda one: one.line)
 
 
-def _imported(tree: ast.AST) -> dict[str, str]:
-    """Where each imported name comes from."""
-    names = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                names[alias.asname or alias.name] = f"{node.module or ''}.{alias.name}"
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                names[alias.asname or alias.name.partition(".")[0]] = alias.name
-    return names
-
-
-def _kind(node: ast.Call, names: dict[str, str]) -> tuple[str, str]:
+def _kind(node: ast.Call, source: Source) -> tuple[str, str]:
     function = node.func
     if isinstance(function, ast.Attribute) and function.attr == "with_retry":
         return "retry", ".with_retry"
-    if isinstance(function, ast.Attribute):
-        base = function.value
-        origin = names.get(base.id, "") if isinstance(base, ast.Name) else ""
-        name, origin = function.attr, f"{origin}.{function.attr}" if origin else ""
-    elif isinstance(function, ast.Name):
-        origin = names.get(function.id, "")
-        name = origin.rpartition(".")[2]
-    else:
-        return "", ""
+    name, origin = source.called(node)
     return _by_name(name, origin), name
 
 
 def _by_name(name: str, origin: str) -> str:
-    if origin.startswith("agentrm"):
-        return "managed"
-    if name in _LIMITERS and origin:
+    if name in _LIMITERS and origin and not origin.startswith("agentrm"):
         return "limiter"
     if not origin.startswith(_FRAMEWORKS):
         return ""

@@ -190,5 +190,8 @@ class ShareConfig:
 
 
 def _check_whose(agent: str | None, tenant: str | None) -> None:
-    if (agent is None) == (tenant is None):
+    if agent is None and tenant is None:
+        way = "give either agent= or tenant=: a name, or a pattern such as '*' for each of them"
+        raise ConfigError("agent", None, way)
+    if agent is not None and tenant is not None:
         raise ConfigError("agent", agent, "give either agent= or tenant=, not both")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.fleet.link import Link, Unreachable, unreachable
+from agentrm_plugins.fleet.view import Seen, fleet_statistics, named
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.kernel.demand import demand, sight
 from agentrm_plugins.kernel.endpoints import configured
@@ -26,13 +27,13 @@ from agentrm_plugins.policy.endpoint.fold import fold
 from agentrm_plugins.policy.fleet.attention import Attention
 from agentrm_plugins.policy.fleet.member import FleetMember
 from agentrm_plugins.policy.fleet.terms import Terms
-from agentrm_plugins.types.fleet_statistics import FleetPeer, FleetStatistics
 
 if TYPE_CHECKING:
     from agentrm_plugins.config.fleet import Coordination
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.kernel import Kernel
     from agentrm_plugins.types.fleet import Demand
+    from agentrm_plugins.types.fleet_statistics import FleetStatistics
 
 __all__ = ["Exchanger"]
 
@@ -251,7 +252,7 @@ class Exchanger:
                 _LOG.warning(
                     "processes of the fleet %r were told different limits, %s: %.10g and %.10g; "
                     "this one says %.10g, and the lowest counts for all",
-                    *(self._link.namespace, _named(key), least, most, said.own[key]),
+                    *(self._link.namespace, named(key), least, most, said.own[key]),
                 )
 
     def _failed(self, error: Exception) -> None:
@@ -272,38 +273,17 @@ class Exchanger:
 
     # -- looks and end ----------------------------------------------------------------------------
 
+    @property
+    def coordination(self) -> Coordination:
+        """With whom, and how."""
+        return self._coordination
+
     def statistics(self) -> FleetStatistics:
         """How this process stands in the fleet."""
         member, now_s = self.member, self._host.clock.now()
-        begun_s = member.valid_until_s - 0.9 * member.terms.lease_s
         member.looked_at(now_s)
-        wanted = self._demand()
-        return FleetStatistics(
-            namespace=self._link.namespace,
-            member=member.terms.name,
-            state=member.state,
-            members=member.members,
-            lease_age_s=max(0.0, now_s - begun_s) if member.born else None,
-            lease_s=member.terms.lease_s,
-            exchange_age_s=now_s - member.exchanged_s if member.exchanges else None,
-            lanes_held=member.held.get("l", 0),
-            lanes_used=wanted.use["l"],
-            amounts={
-                name: {resource: amount for resource, amount in found.hand.items() if amount}
-                for name, found in wanted.endpoints.items()
-            },
-            others_wait=member.others or bool(member.waits),
-            exchanges=member.exchanges,
-            slowest_exchange_s=self._slowest_s,
-            fenced=member.fenced,
-            outages=member.outages,
-            lowered={_named(key): limit for key, limit in member.said.lowered.items()},
-            error=self._error,
-            peers=tuple(
-                FleetPeer(str(name), int(lanes), int(waiting), left / 1000.0)
-                for name, lanes, waiting, left in member.peers
-            ),
-        )
+        seen = Seen(self._link.namespace, self._slowest_s, self._error)
+        return fleet_statistics(member, self._demand(), seen, now_s)
 
     def close(self) -> None:
         """Give everything back, as soon as no call runs here any more."""
@@ -389,11 +369,3 @@ def _at_exit(reference: weakref.ref[Exchanger]) -> None:
     own = reference()
     if own is not None:
         own.close()
-
-
-def _named(key: str) -> str:
-    """The name of a limit in the configuration."""
-    if key.startswith("e:"):
-        endpoint, _, field = key[2:].rpartition("|")
-        return f"{field} of endpoint {endpoint!r}"
-    return "lanes" if key == "l" else f"capacity of group {key[2:]!r}"

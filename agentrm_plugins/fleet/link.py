@@ -26,6 +26,7 @@ __all__ = ["Link", "Unreachable"]
 
 _LOG = logging.getLogger("agentrm.fleet")
 _SCRIPT = files("agentrm_plugins.fleet").joinpath("sync.lua").read_text(encoding="utf-8")
+_LOOK = files("agentrm_plugins.fleet").joinpath("look.lua").read_text(encoding="utf-8")
 _SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _PARTS = ("s", "m", "x", "h", "n", "o", "e", "r", "g", "y")
 _SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
@@ -201,6 +202,25 @@ class Link:
         name = "Valkey" if "valkey_version" in info else "Redis"
         number = info.get("valkey_version") or info.get("redis_version") or "of unknown version"
         return f"{name} {number}", members
+
+    def looked(self, most: int = 50) -> dict[str, Any]:
+        """Who is in the namespace, what each holds, what endpoints allow. Nobody joins by it.
+
+        Args:
+            most: Members that are told of at most: those whose lease ends first.
+
+        Raises:
+            Unreachable: There was no answer.
+            ConfigError: The server refuses us.
+        """
+        try:
+            told: dict[str, Any] = json.loads(
+                self._client.eval(_LOOK, len(self._keys), *self._keys, most)
+            )
+        except Exception as error:  # noqa: BLE001 - of whichever client, or JSON
+            self._explain(error)
+            raise Unreachable(f"{self.shown}: {type(error).__name__}: {error}") from None
+        return told
 
     def woken(self, member: str, timeout_s: float) -> bool:
         """Block until somebody wakes this member, at most so long.

@@ -685,7 +685,13 @@ if q.tally and next(q.tally) then
     answer.tally[key] = {s.sum, lately(s), s.reserved - reserved}
   end
 end
+me.ttl = q.ttl
 if q.look then
+  local function shown(amounts)
+    local found = {}
+    for r, amount in pairs(amounts) do found[r] = floor(amount * 1e6 + 0.5) / 1e6 end
+    return found
+  end
   local due, peers = call('ZRANGE', X, 0, MOST_PEERS - 1, 'WITHSCORES'), {}
   for i = 1, #due, 2 do
     local m = due[i] == name and me
@@ -694,10 +700,17 @@ if q.look then
       m = packed_ and unpack_(packed_)
     end
     if m then
-      peers[#peers + 1] = {due[i], m.held.l or 0, #m.heads, max(0, tonumber(due[i + 1]) - now)}
+      peers[#peers + 1] = {due[i], m.held.l or 0, #m.heads, max(0, tonumber(due[i + 1]) - now), m.held,
+        m.ttl or 0}
     end
   end
-  answer.peers = peers
+  answer.peers, answer.pool, answer.shares = peers, {}, {}
+  for k in pairs(me.limits) do answer.pool[k] = {f.used[k] or 0, limit(k)} end
+  for _, ep in ipairs(endpoints) do
+    local s = share(ep)
+    answer.shares[ep] = {level = shown(s.level), out = shown(s.out), used = f.used['c:' .. ep] or 0,
+      closed = max(0, s.closed - now), told = s.told}
+  end
 end
 me.number = q.n
 me.answer = cjson.encode(answer)

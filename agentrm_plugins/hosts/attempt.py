@@ -1,6 +1,7 @@
 """One attempt of a call in its lane, the same for every adapter and in each of the worlds.
 
-`here` runs the work on the caller's thread, `on_worker` on a thread that can be left behind,
+`here` runs the work on the caller's thread, `on_worker` on a thread that can be left behind (but
+see `stays`),
 `in_task` awaits it, `in_thread` lets a task wait for a worker; `hosts.chunk_stream` has what the
 two kinds of stream share. In each of them the work runs inside its lease (what it calls counts as
 nested), and this is how it ends:
@@ -66,6 +67,16 @@ class Attempt:
         self._core = core
         self._settle = settle
 
+    @property
+    def stays(self) -> bool:
+        """Whether sync work belongs on the caller's own thread, though it cannot be left there.
+
+        In a thread that runs an event loop, work of this process (a node, a model without a host)
+        does as it would without us: it may look for that loop, and nothing waits for another
+        thread. What asks a known endpoint goes to a worker, for a provider may hang.
+        """
+        return self.lease.loop is not None and self.lease.call.endpoint is None
+
     # -- sync -------------------------------------------------------------------------------
 
     def here(
@@ -95,7 +106,7 @@ class Attempt:
         return other
 
     def on_worker(self, work: Callable[[], T], fork: Callable[[Attempt], Task] | None = None) -> T:
-        """Run `work` on a worker thread, and leave it behind if a limit is passed.
+        """Run `work` on a worker thread, and leave it behind if a limit is passed; or it `stays`.
 
         Args:
             work: What to do.
@@ -105,6 +116,8 @@ class Attempt:
             CallReaped: A limit was passed; at that moment.
             Exception: What the work raised.
         """
+        if self.stays:
+            return self.here(work)
         bell, lease = Bell(), self.lease
         task = Task(work) if fork is None else fork(self)
         run = self.worker(task, bell.ring)

@@ -42,7 +42,7 @@ class Chunks(ChunkStream):
     ) -> None:
         super().__init__(attempt, reading)
         self._work = work
-        self._worker = worker
+        self._worker = worker and not attempt.stays
         self._context = copy_context()
         self._source: Iterator[Any] | None = None
         self._feeder: Feeder | None = None

@@ -105,7 +105,7 @@ _REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
     ),
     "budget": (
         BudgetExceeded,
-        "was refused: a budget has no room for it; raise the budget, or wait for its window",
+        "was refused: a budget has no room for it; raise the budget, lower max_tokens, or wait",
     ),
     "endpoint_closed": (
         EndpointUnavailable,

@@ -27,6 +27,11 @@ _FAILURES = 8  # a provider that answers 500 each time: some 3 s, at most 7
 _UNREADABLE = 4  # an answer that is none: a glitch is over by then, a proxy's page stays
 _NO_ROOM = 5  # one that has no room for anybody backs off 0.5, 1, 2 and 4 s between these
 _TOTAL_S = 600.0
+# Nothing listens there, or its name is nobody's. The class names of httpx, aiohttp and urllib3.
+_UNCONNECTED = {"ConnectError", "ConnectTimeout", "ConnectTimeoutError", "NewConnectionError"}
+_UNCONNECTED |= {"ClientConnectorError", "ClientConnectorDNSError", "ConnectionRefusedError"}
+_UNCONNECTED |= {"gaierror"}
+_CAUSES = 8  # how far a chain of causes is followed; an SDK's has three links
 
 
 def _is_curable(state: tenacity.RetryCallState) -> bool:
@@ -49,16 +54,28 @@ def _default_stop(state: tenacity.RetryCallState) -> bool:
 
 
 def _ends(state: tenacity.RetryCallState, most: int) -> bool:
-    """Whether there were attempts enough: fewer where the provider itself says that it fails."""
+    """Whether there were attempts enough: fewer where the provider fails, or is not there."""
     verdict = getattr(state, "verdict", None)
     if verdict is not None and verdict.kind is Kind.OVERLOADED:
         most = _NO_ROOM
     elif verdict is not None and verdict.kind is Kind.TRANSIENT:
         if verdict.why == "unreadable":
             most = _UNREADABLE
-        elif verdict.status is not None or verdict.code:  # the provider itself says so
-            most = _FAILURES
+        elif verdict.status is not None or verdict.code or _is_unconnected(state):
+            most = _FAILURES  # the provider itself says so, or is not there
     return state.attempt_number >= most
+
+
+def _is_unconnected(state: tenacity.RetryCallState) -> bool:
+    """Whether no connection was made at all, so that nobody was asked."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    for _ in range(_CAUSES):
+        if error is None:
+            return False
+        if type(error).__name__ in _UNCONNECTED:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _default_wait() -> Any:
@@ -74,8 +91,9 @@ class RetryPolicy:
             the first. Sixteen, because of endpoints that hang 40 % of their calls only 2 in 10
             million calls hang so often. A status of 500 or more, or such a code in a stream, ends
             it after 8, no room (503, 529) after 5, an answer that cannot be read (a proxy's page,
-            half a body, nothing) after 4: within seconds, so that a fallback can act. It sees as
-            `upcoming_sleep` the time that the server asked for: a limit per day is not waited for.
+            half a body, nothing) after 4, a server that cannot be connected to after 8: within
+            seconds, so that a fallback can act. It sees as `upcoming_sleep` the time that the
+            server asked for: a limit per day is not waited for.
         wait: tenacity's; default: anything up to 0.1 s, doubling to 8 s (the "full jitter" of AWS's
             architecture blog, 2015; 8 s is the OpenAI SDK's cap; 0.1 s is guessed: one 500 or
             reset among calls that are served is no reason to wait, and an endpoint that fails most

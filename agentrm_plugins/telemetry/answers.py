@@ -62,6 +62,11 @@ def _statistics(rm: Any, request: dict[str, Any]) -> Any:
     return rm.statistics(agents=check_whole("agents", request.get("agents", _AGENTS), 0)).to_dict()
 
 
+def _fleet(rm: Any, _: dict[str, Any]) -> Any:
+    found = rm.statistics(agents=False).fleet
+    return {} if found is None else asdict(found)
+
+
 def _story(rm: Any, request: dict[str, Any]) -> Any:
     ticket = check_whole("ticket", request.get("ticket"), 0)
     return [plain_event(event) for event in rm.story(ticket)]
@@ -131,6 +136,7 @@ def _made(name: str, value: Any, make: Callable[..., Any]) -> Any:
 
 _ACTS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "statistics": _statistics,
+    "fleet": _fleet,
     "story": _story,
     "config": _config,
     "end": _end,

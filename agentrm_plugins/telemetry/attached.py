@@ -27,6 +27,7 @@ _ANSWER_S = 10.0
 _CAPACITY = 50_000
 _LONGEST = 64_000_000  # bytes of a line: statistics of a thousand agents take a hundredth
 _BUSIEST = 500
+_FLEET_EVERY_S = 1.0
 
 
 def running(folder: Path | None = None) -> list[Path]:
@@ -90,11 +91,14 @@ class ProcessSource:
         self._answers: dict[int, dict[str, Any] | None] = {}
         self._changed = threading.Condition()
         self._sending = threading.Lock()
+        self._fleet_asked: int | None = None
+        self._fleet_s = time.monotonic()
         self._socket.settimeout(None)
         self._reader = threading.Thread(target=self._read, name="agentrm-attached", daemon=True)
         self._reader.start()
         self._at_s, self._looked_s = float(self.hello.get("at_s") or 0.0), time.monotonic()
         self._state: Mapping[str, Any] | None = self.ask("statistics", agents=_BUSIEST)
+        self._fleet: Mapping[str, Any] | None = (self._state or {}).get("fleet")
         self.ask("events")
 
     def ask(self, what: str, **more: Any) -> dict[str, Any]:
@@ -149,6 +153,18 @@ class ProcessSource:
         """What went on when this was attached."""
         return self._state
 
+    def fleet(self) -> Mapping[str, Any] | None:
+        """How the process stood in its fleet, about a second ago. What is newer is asked for."""
+        now_s = time.monotonic()
+        due = self._fleet_asked is None and now_s - self._fleet_s >= _FLEET_EVERY_S
+        if self._fleet is not None and due and not self._ended:
+            number = next(self._numbers)
+            self._fleet_asked, self._fleet_s = number, now_s
+            line = json.dumps({"id": number, "do": "fleet"}) + "\n"
+            with suppress(OSError), self._sending:  # gone: the reader sees it as well
+                self._socket.sendall(line.encode("utf-8"))
+        return self._fleet
+
     def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
         """Do something about an agent.
 
@@ -163,6 +179,8 @@ class ProcessSource:
         with suppress(OSError):  # it was gone already
             self._socket.shutdown(socket.SHUT_RDWR)
         self._reader.join(_ANSWER_S)
+        if not self._reader.is_alive():
+            self._file.close()
         self._socket.close()
 
     def _line(self) -> dict[str, Any] | None:
@@ -183,6 +201,10 @@ class ProcessSource:
             self._changed.notify_all()
 
     def _heard(self, line: dict[str, Any]) -> None:
+        if "id" in line and line["id"] == self._fleet_asked:
+            found = line.get("result")
+            self._fleet, self._fleet_asked = found or self._fleet, None
+            return
         if "id" in line:
             with self._changed:
                 if line["id"] in self._answers:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, Protocol
 
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.telemetry.reading import Sample
 
 __all__ = ["CoreSource", "ReplaySource", "Source"]
 
@@ -59,6 +61,10 @@ class Source(Protocol):
         """What was so before the first event: a `Statistics` as plain data, or None."""
         ...
 
+    def fleet(self) -> Mapping[str, Any] | None:
+        """How the process stood in its fleet last: a `FleetStatistics` as plain data, or None."""
+        ...
+
     def close(self) -> None:
         """Nobody looks any more."""
         ...
@@ -72,6 +78,7 @@ class CoreSource:
     def __init__(self, rm: Any, capacity: int = 50_000) -> None:
         self._rm = rm
         self._stream = rm.events(capacity)
+        self._fleet: Any = None
         self.title = "AgentRM"
 
     @property
@@ -92,7 +99,9 @@ class CoreSource:
         """The time on the core's clock."""
         if self._rm.closed:
             return None
-        return float(self._rm.statistics(agents=False).at_s)
+        seen = self._rm.statistics(agents=False)
+        self._fleet = seen.fleet
+        return float(seen.at_s)
 
     def state(self) -> Mapping[str, Any] | None:
         """What goes on already."""
@@ -100,6 +109,10 @@ class CoreSource:
             return None
         found: dict[str, Any] = self._rm.statistics().to_dict()
         return found
+
+    def fleet(self) -> Mapping[str, Any] | None:
+        """How it stood in its fleet when `now_s` was asked last."""
+        return None if self._fleet is None else asdict(self._fleet)
 
     def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
         """Do something about an agent.
@@ -121,7 +134,7 @@ class ReplaySource:
     """A recording, played again.
 
     Args:
-        events: The events, the oldest first.
+        events: The events, the oldest first; samples of the core's state may be among them.
         speed: Recorded seconds per second; 10 is ten times as fast.
         clock: For tests: seconds that go on.
         title: What it is, for people.
@@ -149,6 +162,7 @@ class ReplaySource:
         self._played_s = 0.0
         self._looked_s = clock()
         self._done = False
+        self._fleet: Mapping[str, Any] | None = None
         self.paused = False
 
     @property
@@ -183,7 +197,11 @@ class ReplaySource:
             event = self._peek()
             if event is None or _at(event) - (self._first_s or 0.0) > self._played_s:
                 break
-            found.append(self._next.popleft())
+            played = self._next.popleft()
+            if isinstance(played, Sample):
+                self._fleet = played.state.get("fleet")
+            else:
+                found.append(played)
         return found
 
     def _peek(self) -> Any | None:
@@ -207,6 +225,10 @@ class ReplaySource:
     def state(self) -> Mapping[str, Any] | None:
         """A recording tells everything by its events."""
         return None
+
+    def fleet(self) -> Mapping[str, Any] | None:
+        """How it stood in its fleet, by the last sample that was played."""
+        return self._fleet
 
     def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
         """Nothing can be done about the past.

@@ -48,9 +48,9 @@ def test_each_kind_gets_its_line_with_the_name_that_it_has(tmp_path):
     for words in (
         "app/chat.py:10  model: ChatOpenAI",
         "helper = manage(helper, rm)",
-        "graph = manage(builder.compile(), rm)",
+        "manage(builder.compile(...), rm)  # in place of builder.compile(...)",
         "client = manage_client(client, rm)",
-        "pip install 'agentrm-plugins[langchain,langgraph,openai]'",
+        "pip install 'agentrm-plugins[agents,openai]'",
         "app/chat.py:14: Semaphore may go",
         ".with_retry may go",
     ):
@@ -115,15 +115,89 @@ def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
     assert re.search(r"FOLDER.*give a folder", text, re.DOTALL)
 
 
-def test_what_is_managed_already_is_counted(tmp_path):
-    """Twice is said, not demanded."""
+def test_a_graph_is_managed_where_it_is_compiled(tmp_path):
+    """Nodes are added below the builder's line; what `compile` is given must stay as it is."""
     write(
         tmp_path,
         "a.py",
         """
-        from langchain_openai import ChatOpenAI
-        from agentrm_langchain import wrap_chat_model
-        model = wrap_chat_model(ChatOpenAI(model="m"), rm)
+        from langgraph.graph import START, MessagesState, StateGraph
+
+        builder = StateGraph(MessagesState)
+        builder.add_node("a", lambda state: {})
+        app = builder.compile(checkpointer=None)
+        other = StateGraph(MessagesState).add_node("a", print).add_edge(START, "a").compile()
         """,
     )
-    assert "1 calls of AgentRM are here already" in init(tmp_path)[1]
+    _, text = init(tmp_path)
+    assert "    # a.py:6\n    app = manage(app, rm)" in text
+    assert "    # a.py:7\n    other = manage(other, rm)" in text
+    assert "builder" not in text
+
+
+def test_what_has_no_name_is_wrapped_in_place(tmp_path):
+    """No line names a variable that the project does not have."""
+    write(
+        tmp_path,
+        "a.py",
+        """
+        from langchain.agents import create_agent
+        from langchain_openai import ChatOpenAI
+
+        def make():
+            return create_agent("openai:gpt-4o", [])
+
+        chains = [ChatOpenAI(), ChatOpenAI()]
+        first, second = ChatOpenAI(), make()
+        typed: ChatOpenAI = ChatOpenAI()
+        """,
+    )
+    _, text = init(tmp_path)
+    assert "    # a.py:6\n    manage(create_agent(...), rm)  # in place of" in text
+    assert text.count("wrap_chat_model(ChatOpenAI(...), rm)  # in place of") == 2
+    assert "first = wrap_chat_model(first, rm)" in text
+    assert "typed = wrap_chat_model(typed, rm)" in text
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "agent = create_agent(llm, [])",
+        "agent = create_agent(model=llm, tools=[])",
+        (
+            "def node(state):\n    return llm.invoke(state)\n"
+            "graph = StateGraph(dict).add_node('n', node).compile()"
+        ),
+    ],
+)
+def test_a_model_of_an_agent_or_a_graph_has_no_line_of_its_own(tmp_path, use):
+    """It is managed with what uses it, and the list of what was found says so."""
+    head = "from langchain.agents import create_agent\nfrom langgraph.graph import StateGraph\n"
+    head += "from langchain_openai import ChatOpenAI\nllm = ChatOpenAI()\n"
+    write(tmp_path, "a.py", head + use)
+    _, text = init(tmp_path)
+    assert "a.py:4  model: ChatOpenAI (with the agent or graph that uses it)" in text
+    assert "= manage(" in text
+    assert "wrap_chat_model" not in text
+
+
+def test_what_is_managed_already_is_left_out(tmp_path):
+    """A model that is wrapped, a graph that is given to `manage`, an agent with the middleware."""
+    write(
+        tmp_path,
+        "a.py",
+        """
+        import agentrm_langchain
+        from langchain.agents import create_agent
+        from langchain_openai import ChatOpenAI
+        from agentrm_langchain import AgentRMMiddleware, manage, wrap_chat_model
+        model = wrap_chat_model(ChatOpenAI(model="m"), rm)
+        llm = ChatOpenAI()
+        llm = agentrm_langchain.wrap_chat_model(inner=llm, rm=rm)
+        agent = create_agent("openai:m", [], middleware=[AgentRMMiddleware(rm)])
+        """,
+    )
+    _, text = init(tmp_path)
+    assert text.count("(managed already)") == 3
+    assert "All of it is managed already." in text
+    assert "pip install" not in text

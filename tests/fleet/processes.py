@@ -113,6 +113,14 @@ def most_at_once(*workers, after_s=0.0, until_s=float("inf")):
     return most
 
 
+def scraped(rm):
+    """Where its metrics are."""
+    from agentrm_plugins.telemetry import serve_metrics
+
+    server = serve_metrics(rm, port=0)
+    return {"url": server.url, "token": server.token}
+
+
 def main():
     task = json.loads(sys.argv[1])
     lock = threading.Lock()
@@ -127,14 +135,14 @@ def main():
     settings = dict(task["settings"])
     coordination = settings.pop("coordination", {})
     endpoint, tokens = settings.pop("endpoint", None), settings.pop("tokens", 0)
-    limits = settings.pop("limits", None)
+    limits, metrics = settings.pop("limits", None), settings.pop("metrics", False)
     agent, priority = settings.pop("agent", "worker"), settings.pop("priority", None)
     if limits is not None:
         settings["endpoints"] = {"*": EndpointConfig(**limits)}
     rm = AgentRM(
         coordination=Coordination(task["server"], task["namespace"], **coordination), **settings
     )
-    say("joined", pid=os.getpid())
+    say("joined", pid=os.getpid(), **(scraped(rm) if metrics else {}))
     ending = threading.Event()
 
     def work(number):

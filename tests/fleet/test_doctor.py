@@ -16,8 +16,12 @@ def test_a_server_that_answers_is_told_with_its_version_and_members(server, name
     with AgentRM(lanes=2, coordination=coordination) as rm:
         with rm.slot(agent="ada"):
             pass
-        [during] = fleet(coordination)
-        found = {one.check: one for one in _core(rm)}
+        during, *shared = fleet(coordination)
+        found = [one for one in _core(rm) if one.check == "coordination"]
     assert "1 process(es)" in during.text
-    assert found["coordination"].status == "ok"
-    assert "joined" in found["coordination"].text
+    assert {one.check for one in shared} == {"fleet"}
+    assert shared[0].text in {f"all lanes: {held} of 2 held" for held in range(3)}
+    assert "last exchange" in shared[-1].text
+    assert "lease ends in" in shared[-1].text
+    assert all(one.status == "ok" for one in found)
+    assert "joined" in found[0].text

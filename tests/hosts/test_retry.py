@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from types import SimpleNamespace
 
+import httpx2
+import openai
 import pytest
 import tenacity
 import tenacity.asyncio
@@ -22,6 +25,19 @@ class Answered(Exception):
         self.status_code = status_code
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.response = SimpleNamespace(headers=named)
+
+
+def wrapped(error):
+    """An error as an SDK raises it: its own, from the HTTP library's, from the socket's."""
+    try:
+        try:
+            raise error
+        except OSError as cause:
+            raise httpx2.ConnectError("no connection") from cause
+    except httpx2.ConnectError as cause:
+        own = openai.APIConnectionError(request=httpx2.Request("POST", "http://nowhere"))
+        own.__cause__ = cause
+        return own
 
 
 def asked(policy, error, *times, paced):
@@ -45,14 +61,16 @@ def attempts(policy, error, *, each_s=1.0, most=100, paced=False):
 def test_by_default_sixteen_attempts_or_ten_minutes():
     """Whichever comes first; a server's time that lies beyond the deadline is not waited for.
 
-    A provider that answers 500 each time is given up after eight, one without room after five: a
-    fallback can act within seconds.
+    A provider that answers 500 each time is given up after eight, and so is one to which there is
+    no connection; one without room after five: a fallback can act within seconds.
     """
     policy = RetryPolicy()
     assert len(attempts(policy, ConnectionResetError())) == 15
     assert len(attempts(policy, ConnectionResetError(), each_s=100.0)) == 5
     assert len(attempts(policy, Answered())) == 7
     assert len(attempts(policy, Answered(503))) == 4
+    assert len(attempts(policy, ConnectionRefusedError())) == 7
+    assert len(attempts(policy, wrapped(socket.gaierror("no such host")))) == 7
     assert asked(policy, Answered(429, retry_after="500"), 1, 0.0, 1.0, paced=True) == 0.0
     assert asked(policy, Answered(429, retry_after="3600"), 1, 0.0, 1.0, paced=True) is None
     assert asked(policy, Answered(429, retry_after="500"), 1, 0.0, 101.0, paced=True) is None

@@ -294,7 +294,7 @@ def test_it_composes_with_other_middlewares_in_any_order(first, core, provider, 
         prompt,
     ]
     with window() as manager:
-        ours = AgentRMMiddleware(rm, context=manager)
+        ours = AgentRMMiddleware(rm, context=manager, hedge=False)
         middleware = [ours, *others, spy] if first else [*others, ours, spy]
         agent = create_agent(chat, [read_log], middleware=middleware)
         provider.script(steps(15))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
+import httpx
+import httpx2
 import pytest
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from tenacity import stop_after_attempt, wait_none
 
 from agentrm_langchain import wrap_chat_model
 from agentrm_langchain.endpoint import endpoint_of, max_output_of
+from agentrm_langchain.sdk import watch_clients
 from agentrm_openai import CoreObserver
 from agentrm_plugins import RetryPolicy
 from tests.langchain.fakes import FakeChat
@@ -103,3 +109,65 @@ def test_an_endpoint_follows_its_model_wherever_it_is_changed(core):
     with pytest.raises(ConnectionError):
         model.invoke("hi")
     assert len(model.inner.calls) == 1
+
+
+class PlainChat(FakeChat):
+    """Asks through HTTP clients that are fields of its own, as Mistral's model does."""
+
+    client: Any = None
+    async_client: Any = None
+    url: str = ""
+    api_key: str = "test-key"
+    calls: list[str] = Field(default_factory=list)
+
+    @property
+    def base_url(self):
+        return self.url
+
+    def _send(self):
+        body = {"model": self.model_name, "messages": []}
+        headers = {"authorization": f"Bearer {self.api_key}"}
+        return {"url": f"{self.url}/chat/completions", "json": body, "headers": headers}
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        self.client.post(**self._send()).raise_for_status()
+        return super()._generate(messages, stop, run_manager, **kwargs)
+
+    async def _agenerate(self, messages, stop=None, run_manager=None, **kwargs):
+        (await self.async_client.post(**self._send())).raise_for_status()
+        return super()._generate(messages, stop, run_manager, **kwargs)
+
+
+LIMITS = {"x-ratelimit-limit-req-minute": "60", "x-ratelimit-remaining-req-minute": "59"}
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+@pytest.mark.parametrize("is_async", [False, True])
+def test_plain_http_clients_of_a_model_are_seen(library, is_async, core):
+    """Limits that good answers name are learnt; the user's own clients stay as they are."""
+    answer = library.MockTransport(lambda request: library.Response(200, headers=LIMITS, json={}))
+    bare = PlainChat(
+        url="http://somewhere/v1",
+        client=library.Client(transport=answer),
+        async_client=library.AsyncClient(transport=answer),
+    )
+    rm = core()
+    wrapped = wrap_chat_model(bare, rm)
+    if is_async:
+        asyncio.run(wrapped.ainvoke("hi"))
+    else:
+        wrapped.invoke("hi")
+    [endpoint] = rm.statistics().endpoints.values()
+    assert (endpoint.rates["requests"].limit_per_min, endpoint.limit_hits) == (60, 0)
+    assert bare.client._transport is bare.async_client._transport is answer
+    bare.client.close()
+    asyncio.run(bare.async_client.aclose())
+
+
+def test_a_callback_sees_plain_clients_too(core):
+    """It puts nothing in their place: it looks at what passes."""
+    answer = httpx2.MockTransport(lambda request: httpx2.Response(200, headers=LIMITS, json={}))
+    with httpx2.Client(transport=answer) as client:
+        bare = PlainChat(url="http://somewhere/v1", client=client)
+        assert watch_clients(bare, core())
+        assert isinstance(client._transport.observer, CoreObserver)

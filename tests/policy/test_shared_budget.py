@@ -45,6 +45,7 @@ def test_while_much_is_left_a_call_goes_at_once():
     assert goes == [True] * 5 + [False] * 3  # 2,500 is a fortieth: two members, a twentieth
     assert made.asking == 3
     hears(made, 8)
+    assert made.confirm([], 0.0) == ([], [])
     assert entered(made, 9, 500).unheard is None
 
 

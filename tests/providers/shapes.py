@@ -187,7 +187,7 @@ SHAPES = {
         ),
         overloaded=(503, {}, {"message": "Service unavailable."}),
         headers={"x-ratelimit-limit-req-minute": "60", "x-ratelimit-remaining-req-minute": "59"},
-        learnt=None,
+        learnt=("requests", 60),
     ),
     "groq": OPENAI._replace(
         billing=(

@@ -93,3 +93,16 @@ def test_limits_and_usage_are_read(name, loopback):
         resource, per_minute = shape.learnt
         limit = endpoint.rates[resource]
         assert (limit.limit_per_min, limit.source) == (per_minute, "server")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if SHAPES[name].learnt])
+def test_limits_are_read_in_async_calls_too(name, loopback):
+    """The async client is another one, whose answers' headers are seen as well."""
+    shape = SHAPES[name]
+    loopback.always(200, good(name), **shape.headers)
+    with AgentRM(Config(lanes=4)) as rm:
+        model = wrap_chat_model(model_of(name, loopback.url), rm, retry=TWICE)
+        assert asyncio.run(model.ainvoke("hi")).text == "hi"
+        [endpoint] = rm.statistics().endpoints.values()
+    resource, per_minute = shape.learnt
+    assert endpoint.rates[resource].limit_per_min == per_minute

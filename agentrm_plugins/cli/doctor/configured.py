@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,15 @@ from agentrm_plugins.config import Coordination
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.hosts.journal import plain
 from agentrm_plugins.settings import Settings, load
+from agentrm_plugins.telemetry.timeline.fleet import fleet_rows, told_of
 
 __all__ = ["configured", "fleet", "store", "writable"]
 
+_WAYS = {
+    "process": "it has not exchanged for half a lease: see whether it stands still, or make "
+    "lease_s longer",
+    "limit": "nobody goes there now; `agentrm top` says why",
+}
 _LEASE_S = 5.0  # of the look at the fleet's server: it waits a fifth of that for each answer
 
 
@@ -83,9 +89,31 @@ def fleet(coordination: Coordination) -> Iterator[Finding]:
         try:
             link.look()
             told, members = link.seen()
+            looked = link.looked()
         except (ConfigError, Unreachable) as error:
             way = "start the server, or correct the URL; an empty AGENTRM_COORDINATION is alone"
             yield Finding("coordination", PROBLEM, plain(error), getattr(error, "remedy", way))
             return
     text = f"{link.shown} answers: {told}; {members} process(es) in {link.namespace!r}"
     yield Finding("coordination", OK, text)
+    yield from shared(looked)
+
+
+def shared(looked: Mapping[str, Any]) -> Iterator[Finding]:
+    """Who holds what in a fleet, and what it may do: as `Link.looked` gives it."""
+    from agentrm_plugins.fleet.view import endpoint_of, lanes_of, peer_of
+
+    peers = [asdict(peer_of(row)) for row in looked["peers"] or ()]
+    plain = {
+        "lanes": {name: asdict(one) for name, one in lanes_of(looked["pool"] or {}).items()},
+        "peers": peers,
+        "endpoints": {
+            name: asdict(endpoint_of(share))
+            for name, share in sorted(dict(looked["shares"] or {}).items())
+        },
+    }
+    if not peers:
+        return
+    for row in fleet_rows(plain):
+        status = NOTE if row.alarm else OK
+        yield Finding("fleet", status, told_of(row), _WAYS[row.what] if row.alarm else "")

@@ -61,8 +61,7 @@ def _packages() -> Iterator[Finding]:
         if (name, found["range"]) not in seen:  # several extras bring it
             seen.add((name, found["range"]))
             yield _compared(name, have, found["range"].strip(" ()"))
-    for extra, names in missing.items():
-        yield _missing(extra, names)
+    yield from _missing(missing)
 
 
 def _compared(name: str, have: str, wanted: str) -> Finding:
@@ -72,13 +71,17 @@ def _compared(name: str, have: str, wanted: str) -> Finding:
     return Finding("package", PROBLEM, text, f"pip install '{name}{wanted.replace(' ', '')}'")
 
 
-def _missing(extra: str, names: list[str]) -> Finding:
-    if not extra:
-        text = f"{', '.join(names)} is missing, and nothing works without it"
-        return Finding("package", PROBLEM, text, "pip install agentrm-plugins")
-    way = f"pip install '{_DISTRIBUTION}[{extra}]'"
-    text = f"the extra {extra} is not installed: {', '.join(names)}"
-    return Finding("extra", NOTE, text, f"if you need it: {way}")
+def _missing(missing: dict[str, list[str]]) -> Iterator[Finding]:
+    """What is not there: a requirement is a problem; extras are the user's choice, in one line."""
+    needed = missing.pop("", [])
+    if needed:
+        text = f"{', '.join(needed)} is missing, and nothing works without it"
+        yield Finding("package", PROBLEM, text, "pip install agentrm-plugins")
+    missing.pop("all", None)
+    if missing:
+        told = "; ".join(f"{extra} ({', '.join(names)})" for extra, names in missing.items())
+        way = f"only if you need one: pip install '{_DISTRIBUTION}[{next(iter(missing))}]'"
+        yield Finding("extras", OK, f"not installed: {told}", way)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from agentrm_plugins.cli.doctor.configured import store
+from agentrm_plugins.cli.doctor.configured import fleet, store
 from agentrm_plugins.cli.doctor.finding import NOTE, OK, PROBLEM, Finding
 from agentrm_plugins.kernel.endpoints import fitting
 from agentrm_plugins.manager import AgentRM
 from agentrm_plugins.settings import Settings
+from agentrm_plugins.telemetry.timeline.fleet import fleet_line
 
 __all__ = ["program"]
 
@@ -27,7 +29,7 @@ def program(
 ) -> Iterator[Finding]:
     """All that can be said of an object, and of the cores and clients beside it."""
     if isinstance(target, AgentRM):
-        yield from _core(target)
+        yield from _core(target, settings)
         return
     if find_spec("langchain_core") is None:
         yield from _without_langchain(target, path)
@@ -50,7 +52,7 @@ def program(
     cores |= {id(rm): rm for rm in vars(module).values() if isinstance(rm, AgentRM)}
     yield from _limits(survey.found, list(cores.values()), settings)
     for rm in cores.values():
-        yield from _core(rm)
+        yield from _core(rm, settings)
     for context in {id(context): context for context in survey.contexts}.values():
         yield store(context)
 
@@ -105,17 +107,19 @@ def _limits(found: list[Any], cores: list[Any], settings: Settings | None) -> It
             yield Finding("limits", NOTE, text, way)
 
 
-def _core(rm: Any) -> Iterator[Finding]:
+def _core(rm: Any, settings: Settings | None = None) -> Iterator[Finding]:
     if rm.closed:
         yield Finding("core", PROBLEM, f"{rm!r} is closed", "keep it open while it is in use")
         return
     yield Finding("core", OK, repr(rm))
     found = rm.statistics(agents=False).fleet
     if found is not None:
-        joined = found.state == "joined"
-        text = f"{rm!r} is {found.state} in {found.namespace!r}: {found.members} process(es)"
+        line, joined = fleet_line(asdict(found)), found.state == "joined"
+        text = f"{rm!r} is {found.state}; {'' if line is None else line.text}"
         way = "" if joined else "see whether the fleet's server can be reached"
         yield Finding("coordination", OK if joined else PROBLEM, text, way)
+        if joined and (settings is None or settings.coordination != rm._fleet.coordination):  # noqa: SLF001 - of one house
+            yield from fleet(rm._fleet.coordination)  # noqa: SLF001
 
 
 def _without_langchain(target: Any, path: str) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ their shares meanwhile, or the clock jumped. A breaker that is not closed lets o
 
 from __future__ import annotations
 
-from math import inf
+from math import floor, inf
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.policy.fleet.said import changed, least, say, spread
@@ -349,6 +349,21 @@ class Buckets:
             answers[name] = answer
         return answers
 
+    def seen(self) -> dict[str, Any]:
+        """The member's endpoints for people: what is left, what members have in hand."""
+        found = {}
+        for name in sorted(self._asked["eps"]):
+            share = self.share(name)
+            assert share is not None  # noqa: S101 - it was made in `settle`
+            found[name] = {
+                "level": {resource: _shown(n) for resource, n in share.level.items()},
+                "out": {resource: _shown(n) for resource, n in share.out.items()},
+                "used": self._fleet.used.get(f"c:{name}", 0),
+                "closed": max(0.0, share.closed - self._now),
+                "told": share.told,
+            }
+        return found
+
     def _baton(self, share: EndpointShare, name: str) -> dict[str, Any]:
         """Hand the member what is to be folded, if there is something and nobody has it."""
         due = share.seen.get("n", 0) > 0 and self._now - share.folded >= _FOLD_EVERY
@@ -375,6 +390,11 @@ class Buckets:
             "said": least(share.said),
             "members": len(self._fleet.members),
         }
+
+
+def _shown(amount: float) -> float:
+    """Without what sums of fractions leave over."""
+    return floor(amount * 1e6 + 0.5) / 1e6
 
 
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:

@@ -258,8 +258,13 @@ class Exchange:
         answer["eps"] = self._buckets.told(member)
         if asked.get("tally"):
             answer["tally"] = tally(fleet, member, asked, self._now)
+        member.ttl = asked["ttl"]
         if asked.get("look"):
             answer["peers"] = self._peers()
+            answer["pool"] = {
+                key: [fleet.used.get(key, 0), self.limit(key)] for key in member.limits
+            }
+            answer["shares"] = self._buckets.seen()
 
     def _stand_back(self) -> None:
         """Whoever stands behind more heads than were looked at comes again later."""
@@ -284,7 +289,8 @@ class Exchange:
             peer = fleet.members.get(name)
             if peer is not None:
                 lanes = peer.held.get("l", 0)
-                found.append([name, lanes, len(peer.heads), max(0.0, at - self._now)])
+                left = max(0.0, at - self._now)
+                found.append([name, lanes, len(peer.heads), left, dict(peer.held), peer.ttl])
         return found
 
     def _relieve(self) -> None:

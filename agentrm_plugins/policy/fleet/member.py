@@ -74,7 +74,9 @@ class FleetMember:
         self.said = Said(terms.limits)
         self.exchanges = self.fenced = self.outages = 0
         self.exchanged_s = now_s
-        self.peers: list[tuple[str, int, int, float]] = []
+        self.peers: list[list[Any]] = []
+        self.pool: dict[str, tuple[int, float]] = {}
+        self.shares: dict[str, Any] = {}
         self._looked_s = self._saw_s = -inf
         self.folds: dict[str, Any] = {}
         self.to_fold: dict[str, Any] = {}
@@ -145,11 +147,15 @@ class FleetMember:
         }
 
     def looked_at(self, now_s: float) -> None:
-        """Somebody reads of the fleet: for a while its peers are asked for."""
+        """Somebody reads of the fleet: for a while its peers are asked for.
+
+        In a large fleet less often, so that the server is asked forty times a second at most.
+        """
         self._looked_s = now_s
 
     def _looks(self, now_s: float) -> bool:
-        return now_s - self._looked_s <= _LOOKS_S and now_s - self._saw_s >= _IDLE_S
+        again_s = _IDLE_S * max(1.0, self.members / _MANY)
+        return now_s - self._looked_s <= _LOOKS_S and now_s - self._saw_s >= again_s
 
     def leaving(self) -> dict[str, Any]:
         """The last exchange: everything goes back."""
@@ -260,7 +266,7 @@ class FleetMember:
         others, self.others = self.others, bool(answer["others"])
         self.waits = answer["waits"] or {}
         if "peers" in answer:
-            self.peers, self._saw_s = list(answer["peers"] or ()), back_s
+            self._seen(answer, back_s)
         held = {key: int(number) for key, number in dict(answer["held"] or {}).items()}
         self.held = held
         self.said.answered(answer)
@@ -290,6 +296,12 @@ class FleetMember:
             members=self.members,
             tallies=self.tallies.answered(dict(answer.get("tally") or {}), back_s),
         )
+
+    def _seen(self, answer: Mapping[str, Any], back_s: float) -> None:
+        """For people: who holds what, and what endpoints allow."""
+        self.peers, self._saw_s = list(answer["peers"] or ()), back_s
+        self.pool = dict(answer["pool"] or {})
+        self.shares = {**self.shares, **dict(answer["shares"] or {})}
 
     def _endpoints(
         self, answer: Mapping[str, Any], *, fresh: bool, held: Mapping[str, int]

@@ -27,12 +27,12 @@ class Member:
     `held` are the places that it has (lanes in all, lanes of groups, places at endpoints), `busy`
     its lanes at work by group, `hand` the amounts that it has of each endpoint and has not reported
     as sent, `heads` the names under which its first waiting calls stand, `limits` and `said` what
-    it was configured with: of places, and of each endpoint.
+    it was configured with: of places, and of each endpoint; `ttl` how long its lease is.
     """
 
     __slots__ = (
         *("answer", "busy", "epoch", "hand", "heads", "held", "limits", "number", "reserved"),
-        "said",
+        *("said", "ttl"),
     )
 
     def __init__(self, epoch: int) -> None:
@@ -46,6 +46,7 @@ class Member:
         self.limits: dict[str, float] = {}
         self.reserved: dict[str, float] = {}
         self.said: dict[str, dict[str, float]] = {}
+        self.ttl = 0.0
 
 
 class EndpointShare:

@@ -67,11 +67,13 @@ class Live:
         """Fold what has come."""
         over = self.source.ended  # asked first: what came before the end is still read
         events = self.source.poll()
-        now_s = self.source.now_s()
+        now_s, fleet = self.source.now_s(), self.source.fleet()
         with self._lock:
             timeline = self._timeline
             timeline.fold(*events)
             timeline.dropped = self.source.dropped
+            self._changed = self._changed or fleet != timeline.fleet
+            timeline.fleet = fleet
             if now_s is not None and (timeline.open or timeline.pressure["lanes"].shares[-1] > 0):
                 timeline.look(now_s)  # what runs goes on, though nothing happens
                 self._changed = True

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agentrm_plugins.telemetry.page.document import report_document
+from agentrm_plugins.telemetry.reading import Sample
 from agentrm_plugins.telemetry.timeline import Timeline, snapshot
 
 __all__ = ["report_html", "write_report"]
@@ -28,8 +29,11 @@ def report_html(events: Iterable[Any], *, title: str = "AgentRM report") -> str:
         ModuleNotFoundError: `plotly` is not installed (the extra `report`).
     """
     timeline = Timeline()
-    for event in events:
-        timeline.fold(event)
+    for event in getattr(events, "everything", events.__iter__)():
+        if isinstance(event, Sample):
+            timeline.fleet = event.state.get("fleet")
+        else:
+            timeline.fold(event)
     timeline.dropped = int(getattr(events, "dropped", 0))  # what a recorder says that it lost
     return report_document(snapshot(timeline), title)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.telemetry.timeline.calls import as_row
+from agentrm_plugins.telemetry.timeline.fleet import fleet_line, fleet_rows
 
 if TYPE_CHECKING:
     from agentrm_plugins.telemetry.timeline.bins import Series
@@ -60,8 +61,16 @@ def snapshot(timeline: State) -> dict[str, Any]:
         "known": len(agents) + timeline.agents.aged,
         "agents": [_agent(row) for row in agents[:_AGENTS]],
         "endpoints": _endpoints(timeline),
+        "fleet": _fleet(timeline),
         "pressure": {name: p.as_list() for name, p in timeline.pressure.items()},
     }
+
+
+def _fleet(timeline: State) -> dict[str, Any] | None:
+    line = fleet_line(timeline.fleet)
+    if line is None:
+        return None
+    return {**line._asdict(), "rows": [row._asdict() for row in fleet_rows(timeline.fleet)]}
 
 
 def _busy(row: AgentRow) -> tuple[int, float, int]:

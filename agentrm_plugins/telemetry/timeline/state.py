@@ -44,6 +44,7 @@ class State:
         pressure: Who waited for what lately: "lanes", "rate", "context".
         counts: Events by kind.
         dropped: Events that were lost before they came here.
+        fleet: How the process stands in its fleet: `FleetStatistics` as plain data; None: in none.
     """
 
     def __init__(self, *, window_s: float | None, most_spans: int, bins: int) -> None:
@@ -74,6 +75,7 @@ class State:
         self.begun_wall_s: float | None = None
         self.now_s = 0.0
         self.dropped = 0
+        self.fleet: Mapping[str, Any] | None = None
         self.groups_busy: Counter[str] = Counter()
         self.groups_peak: Counter[str] = Counter()
 

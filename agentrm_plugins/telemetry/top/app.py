@@ -14,6 +14,7 @@ from textual.widgets import ContentSwitcher, Footer, Input, Static
 
 from agentrm_plugins.telemetry.sources import ReplaySource, Source
 from agentrm_plugins.telemetry.timeline import Timeline
+from agentrm_plugins.telemetry.timeline.fleet import fleet_line
 from agentrm_plugins.telemetry.timeline.words import span_of
 from agentrm_plugins.telemetry.top.dialogs import Choice, Help, Story
 from agentrm_plugins.telemetry.top.drawing import bar, clean, fitted, lanes, sparkline, style_of
@@ -25,8 +26,9 @@ __all__ = ["TopApp"]
 _LOOK_EVERY_S = 0.5
 WINDOW_S = 600.0
 _LANE_ROWS = 4
+_NARROW = 100  # cells
 _HELP = (
-    ("1 to 5", "agents, calls, endpoints, sessions, events"),
+    ("1 to 6", "agents, calls, endpoints, sessions, events, fleet"),
     ("arrows", "move; Page and Home/End too"),
     ("Enter", "the story of the call, or of the agent's calls"),
     ("/", "filter by a part of the name; Esc clears it"),
@@ -56,7 +58,7 @@ class TopApp(App[None]):
     CSS = """
     Screen { layout: vertical; }
     #title { height: 1; background: $primary-darken-2; color: $text; }
-    #head { height: 2; padding: 0 1; }
+    #head { height: auto; max-height: 4; padding: 0 1; }
     #lanes { height: auto; max-height: 5; padding: 0 1; }
     #tabs { height: 1; padding: 0 1; margin-top: 1; }
     #body { height: 1fr; }
@@ -127,6 +129,7 @@ class TopApp(App[None]):
         """Fold what has come, and show it unless that is paused."""
         self.timeline.fold(*self.source.poll())
         self.timeline.dropped = self.source.dropped
+        self.timeline.fleet = self.source.fleet()
         now_s = self.source.now_s()
         if now_s is not None:
             self.timeline.look(now_s)
@@ -175,7 +178,7 @@ class TopApp(App[None]):
         made = Text(no_wrap=True, overflow="crop")
         made.append("lanes ")
         share = busy / lanes_ if lanes_ else 0.0
-        made.append_text(bar(share, 14 if width < 100 else 24, style_of("")))  # noqa: PLR2004
+        made.append_text(bar(share, 14 if width < _NARROW else 24, style_of("")))
         made.append(f" {busy}/{lanes_}  ", "bold")
         made.append("waiting ")
         made.append(f"{sum(timeline.depth)}", "bold #d9932b" if sum(timeline.depth) else "bold")
@@ -187,6 +190,8 @@ class TopApp(App[None]):
             made.append(f"{name} ", "dim")
             made.append("/".join(f"{100 * share:.0f}" for share in pressure.shares))
             made.append("%  ")
+        if width < _NARROW:
+            made.append("\n")
         zombies = sum(1 for call in timeline.open.values() if call.reaped)
         hits = sum(row.limit_hits for row in timeline.endpoints.found.values())
         for name, count, colour in (
@@ -197,6 +202,10 @@ class TopApp(App[None]):
         ):
             made.append(f"{name} ", "dim")
             made.append(f"{count}  ", f"bold {colour}" if count else "dim")
+        line = fleet_line(timeline.fleet)
+        if line is not None:
+            made.append("\nfleet ", "dim")
+            made.append(fitted(line.text, width - 6), "bold #e0554c" if line.alarm else "")
         return made
 
     def _tabs(self) -> Text:
@@ -300,7 +309,7 @@ class TopApp(App[None]):
         elif self._shown == 1:
             head = f"call {row.ticket} of {row.agent}: {row.state}, attempt {row.attempt}"
             self.push_screen(Story(head, [("", row.lines())]))
-        elif self._shown == len(TABLES) - 1:
+        elif TABLES[self._shown].name == "Events":
             call = self.timeline.open.get(row.fields.get("ticket") or 0)
             if call is not None:
                 self.push_screen(Story(f"call {call.ticket} of {call.key}", [("", call.lines())]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rich.console import Group
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -47,21 +49,22 @@ class Story(ModalScreen[None]):
                 yield Static(self._text())
             yield Label("Esc goes back, arrows scroll", classes="hint")
 
-    def _text(self) -> Text:
-        made = Text()
+    def _text(self) -> Group:
+        made: list[Text | Table] = []
         for head, lines in self._parts:
             if head:
-                made.append(f"{clean(head)}\n", "bold")
+                made.append(Text(clean(head), "bold"))
+            events = Table.grid(padding=(0, 2, 0, 0))
+            events.add_column(justify="right", style="dim", no_wrap=True, min_width=11)
+            events.add_column(justify="right", style="dim", no_wrap=True, min_width=7)
+            events.add_column(ratio=1)
             before_s: float | None = None
             for at_s, line in lines:
                 passed = "" if before_s is None else f"+{at_s - before_s:.2f}"
-                made.append(f"{at_s:9.2f} s {passed:>9}  ", "dim")
-                made.append(f"{clean(str(line))}\n")
+                events.add_row(f"{at_s:.2f} s", passed, Text(clean(str(line))))
                 before_s = at_s
-        if not self._parts:
-            made.append("Nothing is known of its calls any more.\n", "dim")
-        made.rstrip()
-        return made
+            made.append(events)
+        return Group(*(made or [Text("Nothing is known of its calls any more.", "dim")]))
 
 
 class Choice(ModalScreen[str]):

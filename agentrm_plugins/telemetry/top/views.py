@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
+from agentrm_plugins.telemetry.timeline.fleet import fleet_rows
 from agentrm_plugins.telemetry.timeline.words import span_of
 from agentrm_plugins.telemetry.top.drawing import Lane, bar, clean, sparkline, style_of
 from agentrm_plugins.telemetry.top.grid import Column
@@ -242,6 +243,30 @@ _EVENTS = (
     Column("what", 0, lambda e: e.words(), right=False),
 )
 
+
+def _amount(value: float | None) -> str:
+    return "-" if value is None else _count(value) if value >= 100 else f"{value:.3g}"  # noqa: PLR2004
+
+
+def _ago(seconds: float | None) -> str:
+    return "-" if seconds is None else _time(max(0.1, seconds))
+
+
+_FLEET = (
+    Column("what", 7, lambda f: f.what, right=False),
+    Column("name", 0, lambda f: f.name, right=False, tail=True),
+    Column("held", 6, lambda f: f.held, lambda f: _amount(f.held)),
+    Column("of", 6, lambda f: f.of or 0.0, lambda f: _amount(f.of)),
+    Column("left", 6, lambda f: f.left or 0.0, lambda f: _amount(f.left)),
+    Column("wait", 4, lambda f: f.waits or 0, lambda f: "-" if f.waits is None else str(f.waits)),
+    Column("seen", 6, lambda f: f.seen_s or 0.0, lambda f: _ago(f.seen_s)),
+    Column("lease", 6, lambda f: f.lease_s or 0.0,
+           lambda f: Text(_ago(f.lease_s).rjust(6), _RED if f.alarm else "")),
+    Column("", 34, lambda f: f.detail,
+           lambda f: Text(clean(f.detail), _RED if f.alarm else ""), right=False, wide=True),
+)  # fmt: skip
+
+
 TABLES = (
     Table("Agents", _AGENTS, lambda a: a.name, _agents, lambda a: a.name, "No agent yet."),
     Table("Calls", _CALLS, lambda c: (c.ticket, c.state), _calls, lambda c: c.agent,
@@ -252,6 +277,8 @@ TABLES = (
           "No managed context was seen."),
     Table("Events", _EVENTS, id, lambda t: list(reversed(t.news)), lambda e: e.who(),
           "Nothing out of the ordinary."),
+    Table("Fleet", _FLEET, lambda f: (f.what, f.name), lambda t: fleet_rows(t.fleet),
+          lambda f: f.name, "This process shares its limits with no other."),
 )  # fmt: skip
 
 

@@ -354,6 +354,24 @@
         { className: value === "closed" ? "" : "bad" }, text(value)) },
       { key: "closed_for", name: "closed for", show: (value) => value ? seconds(value) : "-" },
     ], data.endpoints, 64);
+    if (data.fleet) { fleet(data.fleet); }
+  };
+  const fleet = (seen) => {
+    by("joined").textContent = seen.text;
+    by("joined").className = seen.alarm ? "bad" : "";
+    const some = (value) => value === null ? "-" : number(Math.round(100 * value) / 100);
+    const ago = (value) => value === null ? "-" : seconds(value);
+    const mark = (show) => (value, row) => element("span",
+      { className: row.alarm ? "bad" : "" }, show(value));
+    table("fleet", [
+      { key: "what", name: "what", text: true, show: text },
+      { key: "name", name: "name", text: true, show: (value) => short(value, 80) },
+      { key: "held", name: "held", show: some }, { key: "of", name: "of, or a minute", show: some },
+      { key: "left", name: "left", show: some }, { key: "waits", name: "waiting", show: some },
+      { key: "seen_s", name: "last exchange", show: ago },
+      { key: "lease_s", name: "lease ends in", show: mark(ago) },
+      { key: "detail", name: "", text: true, show: mark((value) => short(value, 60)) },
+    ], seen.rows, 20);
   };
 
   const tile = (name, value, kind = "") => element("div", { className: `tile ${kind}` },
@@ -408,10 +426,11 @@
   };
   const draw = () => {
     if (!data) { return; }
-    const empty = !Object.keys(data.counts).length;
+    const empty = !Object.keys(data.counts).length && !data.fleet;
     by("nothing").hidden = !empty;
     document.querySelectorAll("[data-part]").forEach((part) => { part.hidden = empty; });
     by("tiles").hidden = empty;
+    by("shared").hidden = !data.fleet;
     if (empty) {
       by("why").textContent = by("state").classList.contains("live")
         ? "Nothing has happened yet. Calls show up here as soon as an agent makes one."
