@@ -25,6 +25,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from typing import Any
+from weakref import WeakValueDictionary
 
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchOp
 
@@ -93,6 +95,7 @@ class LangGraphColdStore:
         self._clock = clock
         self._indexes: OrderedDict[SessionKey, Index] = OrderedDict()
         self._lock = threading.RLock()
+        self._claiming: WeakValueDictionary[SessionKey, Any] = WeakValueDictionary()
 
     # -- messages ---------------------------------------------------------------------------
 
@@ -178,6 +181,8 @@ class LangGraphColdStore:
         """Make `owner` the session's owner; give who had it before."""
         key = SessionKey(*key)
         with self._lock:
+            one_by_one = self._claiming.setdefault(key, threading.Lock())
+        with one_by_one:  # a contest may take a second: the store's other sessions go on
             before = self.owned(key)
             has = taken_over(key, before, (owner, lease_s, seen), self._clock())
             if before.owner == owner:

@@ -63,7 +63,7 @@ _AT_ONCE, _MOST_AT_ONCE = 50, 500
 MOST_PASSAGES = 50_000
 """Of a session whose terms are kept in memory: about 70 MB. Guessed."""
 _SAYING = frozenset({"user", "assistant"})
-LEAST_ASKED, ASKED_BESIDE = 0.4, 0.5
+LEAST_ASKED, ASKED_BESIDE = 0.4, 0.25
 """A message that asks only beside other things gets so much less of the room for recall. What is
 said beside a question moves the talk on; each block costs cached prefix. Guessed."""
 LEAST_PASSAGE = 20
@@ -72,7 +72,7 @@ _SHORT_CHARS = 400
 _WEIGHED = 32
 BESIDE_STEPS = 2_000
 """Places of terms that are visited for a message that does not ask. About 0.3 ms."""
-LEAST_ROOM = 240
+LEAST_ROOM = 120
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 _MOST_QUEUED = 2_000
 """Passages of an old archive that are embedded after one wake. Guessed."""
@@ -251,7 +251,7 @@ class Recaller:
             said = {e.seq: e.at_s for e in entries[:end] if e.role in _SAYING}
             hits = dated(hits, said, stretch, index)
         best, top = units_of(hits, index, carries, skip, most)
-        shown = self._shown(state, query, corpus, skip, index)
+        shown = self._shown(state, ask, corpus, index)
         return Looked(best, top, shown, weights, most_covered(wide))
 
     @staticmethod
@@ -260,8 +260,8 @@ class Recaller:
     ) -> Recalled | None:
         """Write what was found, and within its share as well where it has more."""
         query, room_tokens = ask.query, ask.room_tokens
-        seen = max((one.covered for one in looked.shown), default=0.0)
-        if not ask.free and not ask.asks and seen >= looked.covered:
+        seen = max([one.covered for one in looked.shown], default=0.0)
+        if not ask.free and not ask.asks and 0 < looked.covered <= seen:
             room_tokens //= 2  # the talk goes on about what is in view
         if not ask.free and told_already(state, query, looked.weights, found):
             return None
@@ -270,7 +270,7 @@ class Recaller:
             for one in found
             if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
         ]
-        later = Later(query, [*looked.shown, *told], state.notes.later)
+        later = Later(query, [*looked.shown, *told], state.notes.later, ask.end(state))
         fit = list(worthy(state, query, found, ask.anchor, looked.top))
         made = assembled(state, query, fit, room_tokens, ask.anchor, texts, later)
         if made is not None and ask.short_tokens and made.tokens > ask.short_tokens:
@@ -318,18 +318,18 @@ class Recaller:
         return fused(hits, near, made)
 
     @staticmethod
-    def _shown(
-        state: Session, query: Query, corpus: Corpus, skip: frozenset[int], index: Index
-    ) -> list[Told]:
-        """Give what messages in view tell of what is asked."""
-        weights = weights_of(query.terms, corpus)
+    def _shown(state: Session, ask: Ask, corpus: Corpus, index: Index) -> list[Told]:
+        """Give what messages in view tell of what is asked, but for that which asks."""
+        weights = weights_of(ask.query.terms, corpus)
         whole = sum(weights.values()) or 1.0
         found = []
-        for seq in sorted(skip):
+        for seq in sorted(ask.skip):
             entry = state.entries[seq]
-            if entry.message is None or entry.role in {"tool", "function"}:
+            if entry.message is None or entry.role in {"tool", "function"} or seq == ask.anchor:
                 continue
             said = index.terms_of(seq) if seq in index else _terms_in(entry.message)
+            if weights.keys().isdisjoint(said):
+                continue
             covered = sum([weight for term, weight in weights.items() if term in said]) / whole
             if covered >= LEAST_TELLING:
                 found.append(Told(seq, covered, plain_text(entry.message)))

@@ -15,8 +15,8 @@ from agentrm_plugins.types.message import plain_text
 
 __all__ = ["Texts", "row_of", "text_in"]
 
-_KEPT = 256
-"""Texts that are kept from look-up to look-up. Guessed: those of a few questions."""
+_KEPT_CHARS = 200_000
+"""Of texts that are kept from look-up to look-up: about a thousand chat messages. Guessed."""
 
 
 def row_of(entry: Entry) -> Row:
@@ -47,14 +47,16 @@ class Texts:
         self._key = key
         self._store = store
         self._known: dict[int, str] = {}
+        self._kept = 0
 
     def rewind(self, seq: int) -> None:
         """Forget the messages from `seq` on."""
         self._known = {at: text for at, text in self._known.items() if at < seq}
+        self._kept = sum(map(len, self._known.values()))
 
     def renew(self) -> None:
         """Forget all."""
-        self._known = {}
+        self._known, self._kept = {}, 0
 
     def read(self, state: Session, units: Sequence[Unit]) -> dict[int, str]:
         """Give the texts of what was found, and of the turns that a tool's output belongs to."""
@@ -76,6 +78,7 @@ class Texts:
             read = {seq: text_in(row) for seq, row in self._store.read(self._key, missing).items()}
             texts |= read
             self._known |= read
-            while len(self._known) > _KEPT:
-                self._known.pop(next(iter(self._known)))
+            self._kept += sum(map(len, read.values()))
+            while self._kept > _KEPT_CHARS:
+                self._kept -= len(self._known.pop(next(iter(self._known))))
         return texts

@@ -84,6 +84,7 @@ _FILLER = re.compile(
     r"|just so you know|quick note|heads[- ]up|remember(?: that)?)[,:;.!—–-]*\s+)+",
     re.IGNORECASE,
 )
+_NEXT = re.compile(r"\W*(?:(?:now|jetzt|ahora|agora|adesso|теперь)\b|现在)", re.IGNORECASE)
 _ROLE_WORTH = {"user": 1.0, "system": 1.0, "developer": 1.0, "assistant": 0.3}
 _KEYED = re.compile(r"[\w .\-\"']{1,40}\s*[:=]\s")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -208,11 +209,22 @@ def _caseless(piece: str) -> bool:
     return bare > len(letters) // 2 and len(set(terms(piece))) >= _LEAST_CASELESS
 
 
+def _corrects(head: str, states: bool) -> bool:
+    """Whether a sentence announces a correction; "Now cancel KX-7" comes next and corrects nothing.
+
+    "Now the port is 9100" states what holds from now on.
+    """
+    said = _FILLER.sub("", head)
+    ahead = None if states else _NEXT.match(said)
+    return CORRECTS.search(said, ahead.end() if ahead else 0) is not None
+
+
 def _judge(piece: str, role: str, repeats: int) -> Finding | None:
     values = values_of(piece)
     head = piece[:_JUDGED_CHARS]
     announces = len(set(map(str.casefold, ANNOUNCES.findall(head))))
-    corrects = CORRECTS.search(head) is not None
+    states = STATES.search(head) is not None
+    corrects = _corrects(head, states)
     plain = not values and not announces
     if plain and (role not in _ROLE_WORTH or not _caseless(piece)):
         return None
@@ -222,7 +234,6 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
         kinds[value.kind] = kinds.get(value.kind, 0.0) * 0.3 + _WORTH[value.kind] * (
             1.0 if exact else 0.4
         )
-    states = STATES.search(head) is not None
     score = min(3.0, sum(kinds.values())) + 0.5 * min(2, announces) + 0.6 * corrects
     # Prose without capitals shows no names: each sentence is worth a little, and goes first.
     score += 0.4 * states + _ROLE_WORTH.get(role, 0.0) * (0.4 if plain else 1.0)

@@ -33,9 +33,10 @@ _OVERLAP = 0.6
 _RAREST, _NEWEST, _MOST = 8, 12, 4
 """A note is compared over its 8 rarest words, with the 12 newest notes that hold each, and at most
 the 4 that share most are taken for earlier forms of it. Guessed; they bound a note's work."""
-_MOST_WALKED = 16
-"""Notes that are visited for what came later than a passage, the newest first. Guessed: a fact that
-changes with each turn has thousands of later forms, and the newest few are named."""
+_MOST_WALKED, _NEWEST_AFTER = 8, 4
+"""Notes that are visited for what came later than a passage, the newest first, and of each the
+newest that follow it. Guessed: a fact that changes with each turn has thousands of later forms, and
+the newest two are named."""
 
 _Key = tuple[str, str, frozenset[str] | None]
 
@@ -198,7 +199,7 @@ class Notes:
                     return new
         return None
 
-    def later(self, seq: int, text: str, certain: bool) -> list[tuple[int, str]]:
+    def later(self, seq: int, text: str, certain: bool, asked: str = "") -> list[tuple[int, str]]:
         """Give what came later on the subjects of this text of message `seq`: (place, words).
 
         The newest are looked for first, and not all of them where there are many.
@@ -207,12 +208,18 @@ class Notes:
             seq: The message's place.
             text: Its text, or a part of it.
             certain: Only what replaces something in it, not also what may.
+            asked: A question, case folded: what has no value but those that it names answers
+                nothing, so nothing else takes its place.
         """
-        folded = squeezed(text)
-        first = [note for note in self.at(seq) if squeezed(note.text) in folded or note.struck]
-        todo = [(note.seq, note.id) for note in first]
+        notes = self.at(seq)
+        if not notes:
+            return []
+        first = [
+            n for n in notes
+            if n.struck or (not _named_in(n, asked) and (n.text in text or _told_in(n, text)))
+        ]  # fmt: skip
+        todo = sorted((note.seq, note.id) for note in first)
         done = {identity for _, identity in todo}
-        todo.sort()
         found: dict[int, str] = {}
         left = len(todo) + _MOST_WALKED
         while todo and left:
@@ -241,7 +248,7 @@ class Notes:
 
     def _after_it(self, note: Note) -> list[Note]:
         """Give the newest notes that follow one directly, or replace something in it."""
-        after = (*self._after.get(note.id, ())[-_NEWEST:], note.superseded_by or 0)
+        after = (*self._after.get(note.id, ())[-_NEWEST_AFTER:], note.superseded_by or 0)
         return [newer for newer in map(self.by_id.get, after) if newer is not None]
 
     def _furthest(self, note: Note) -> Note:
@@ -350,6 +357,18 @@ class Notes:
 
 def _place(note: Note) -> tuple[int, int]:
     return note.seq, note.id
+
+
+def _named_in(note: Note, asked: str) -> bool:
+    """Whether a question names all the values that a note has, one at least."""
+    if not asked or not note.values:
+        return False
+    return all(value.text.casefold() in asked for value in note.values)
+
+
+def _told_in(note: Note, text: str) -> bool:
+    """Whether a text says what a note does, however it is broken into lines."""
+    return squeezed(note.text) in squeezed(text)
 
 
 def _keys(note: Note) -> list[_Key]:

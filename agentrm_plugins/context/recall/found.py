@@ -18,7 +18,7 @@ from agentrm_plugins.context.recall.rank import Hit
 
 __all__ = ["LEAST_TELLING", "Later", "Told", "Unit", "units_of"]
 
-Follows = Callable[[int, str, bool], Iterable[tuple[int, str]]]
+Follows = Callable[[int, str, bool, str], Iterable[tuple[int, str]]]
 
 WHOLE_CHARS = 900
 """Up to this size a message is shown whole; of a longer one the passages that were found."""
@@ -72,7 +72,7 @@ def units_of(
     for hit in hits:
         parts.setdefault(hit.candidate.seq, []).append(hit)
     scores = {seq: max([hit.score for hit in listed]) for seq, listed in parts.items()}
-    total = _spread(scores, carries)
+    total = _spread(scores, carries, 4 * limit)
     units: list[Unit] = []
     top = max(total.values(), default=0.0)
     hidden = [(score, seq) for seq, score in total.items() if seq not in skip]
@@ -94,11 +94,14 @@ def units_of(
     return units, top
 
 
-def _spread(scores: dict[int, float], carries: Callable[[int], bool]) -> dict[int, float]:
+def _spread(
+    scores: dict[int, float], carries: Callable[[int], bool], limit: int
+) -> dict[int, float]:
     """Give messages their own score and a part of their neighbours'."""
     carries = cache(carries)  # asked for one message by each of its neighbours
     gained: dict[int, float] = {}
-    for seq, score in heapq.nlargest(_SPREADING, scores.items(), key=itemgetter(1)):
+    spreading = min(_SPREADING, limit)
+    for seq, score in heapq.nlargest(spreading, scores.items(), key=itemgetter(1)):
         if carries(seq):
             for shift, share in _BESIDE:
                 gained[seq + shift] = gained.get(seq + shift, 0.0) + share * score
@@ -128,13 +131,17 @@ class Later:
         query: What was asked.
         told: What messages tell of the question, in view and out of it.
         follows: Gives (place, words) of the notes that replace those of a message, for certain only
-            or also those that may.
+            or also those that may, by what is asked.
+        end: Place of the message that asks: it stands right behind what is shown, and needs no
+            naming.
     """
 
-    def __init__(self, query: Query, told: Sequence[Told], follows: Follows) -> None:
+    def __init__(self, query: Query, told: Sequence[Told], follows: Follows, end: int) -> None:
         self._query = query
         self._follows = follows
-        self._told = sorted((one for one in told if one.covered >= LEAST_TELLING), reverse=True)
+        self._end = end
+        telling = (one for one in told if one.covered >= LEAST_TELLING and one.seq < end)
+        self._told = sorted(telling, reverse=True)
         self._said: dict[Told, tuple[str, tuple[Value, ...]]] = {}
         self._named: dict[tuple[int, int], list[tuple[int, str]]] = {}
 
@@ -159,8 +166,8 @@ class Later:
 
     def _later_than(self, one: Found) -> list[tuple[int, str]]:
         seq, covered = one.key[0], one.hit.covered
-        sure = sorted(self._follows(seq, one.text, covered < _TELLS / 2))[-_MOST_LATER:]
-        named = dict(sure)
+        follows = self._follows(seq, one.text, covered < _TELLS / 2, self._query.text)
+        named = dict(sorted(one for one in follows if one[0] < self._end)[-_MOST_LATER:])
         if covered >= _TELLS:
             values = values_of(said_of(self._query, one.text))
             norms = {value.norm for value in values}

@@ -214,15 +214,19 @@ def _noted(one: Found, query: Query, asked: frozenset[str], shown: str) -> bool:
 
     What replaced it stands in the notes as well; to show it once more would put the old one last.
     """
+    pieces = pieces_of(one.text)
+    there = [piece.text.rstrip(".。") in shown for piece in pieces]
+    if not any(there):
+        return False
+    exact = _EXACT if one.hit.candidate.role == "user" else _EXACT | {"name"}
     told = False
-    for piece, said in pieces_of(one.text):
-        if piece.rstrip(".。") in shown:
-            exact = _EXACT if one.hit.candidate.role == "user" else _EXACT | {"name"}
-            label = piece.partition(":")[0]
-            told = told or any(v.kind in exact and v.text != label for v in values_of(piece))
-        elif piece.casefold() in query.text:
+    for piece, in_notes in zip(pieces, there, strict=True):
+        if in_notes:
+            label = piece.text.partition(":")[0]
+            told = told or any(v.kind in exact and v.text != label for v in values_of(piece.text))
+        elif piece.text.casefold() in query.text:
             continue  # the question says it too: a turn of phrase
-        elif not asked.isdisjoint(said) or values_of(piece):
+        elif not asked.isdisjoint(piece.terms) or values_of(piece.text):
             return False
     return told
 
@@ -253,22 +257,23 @@ def told_already(
     least = _TOLD * best[0].hit.covered
     if any(one.hit.covered >= least and _untold(one, weights, shown) for one in best[1:_RIVALS]):
         return False
-    for piece, said in pieces_of(best[0].text):
-        held = sum(weights.get(term, 0.0) for term in said)
-        if held >= _TOLD * whole and piece.rstrip(".。") in shown:
-            return any(value.text.casefold() not in query.text for value in values_of(piece))
+    for piece in pieces_of(best[0].text):
+        if piece.text.rstrip(".。") not in shown:
+            continue
+        if sum(weights.get(term, 0.0) for term in piece.terms) >= _TOLD * whole:
+            return any(value.text.casefold() not in query.text for value in values_of(piece.text))
     return False
 
 
 def _untold(one: Found, weights: Mapping[str, float], shown: str) -> bool:
     """Whether a passage tells something that the notes do not: a user's sentence, or a value."""
     by_user = one.hit.candidate.role == "user"
-    for piece, said in pieces_of(one.text):
-        if weights.keys().isdisjoint(said) or piece.endswith(ENDS_ASKING):
+    for piece in pieces_of(one.text):
+        if piece.text.endswith(ENDS_ASKING) or piece.text.rstrip(".。") in shown:
             continue
-        if piece.rstrip(".。") in shown:
+        if weights.keys().isdisjoint(piece.terms):
             continue
-        if by_user or any(value.text not in shown for value in values_of(piece)):
+        if by_user or any(value.text not in shown for value in values_of(piece.text)):
             return True
     return False
 

@@ -64,13 +64,13 @@ _KIND_ASKED = (
                                 r"|commit|hash|ref(?:erence)?|nummer|num[ée]ro|n[úu]mero)\b"
                                 r"|编号|番号|رقم|رمز")),
 )  # fmt: skip
-_ROLE_ASKED_RE = [(role, re.compile(pattern, re.IGNORECASE)) for role, pattern in _ROLE_ASKED]
-_KIND_ASKED_RE = [(kinds, re.compile(pattern, re.IGNORECASE)) for kinds, pattern in _KIND_ASKED]
+# Patterns of lower case for a text of lower case: half the time of looking for either.
+_ROLE_ASKED_RE = [(role, re.compile(pattern)) for role, pattern in _ROLE_ASKED]
+_KIND_ASKED_RE = [(kinds, re.compile(pattern)) for kinds, pattern in _KIND_ASKED]
 _HISTORY = re.compile(
     r"\b(?:original(?:ly)?|initial(?:ly)?|at first|previous(?:ly)?|before (?:that|the change|it)"
     r"|used to|old(?:er)? (?:value|one|version)|formerly|history|urspr[üu]nglich|fr[üu]her|avant"
-    r"|auparavant|antes|anterior)\b|原来|之前|以前",
-    re.IGNORECASE,
+    r"|auparavant|antes|anterior)\b|原来|之前|以前"
 )
 _MARKS = "?\uff1f\u061f\u037e\u2047\u2048\u2049\u055e\u1367\ua60f\u2cfa\u2e2e"
 """Question marks: Latin, full-width, Arabic, Greek (its own code point), doubled, Armenian,
@@ -82,27 +82,27 @@ _ASKS = re.compile(
     r"|tell me|give me|list|repeat|quote|according to|earlier|we (?:said|agreed|decided|discussed)"
     r"|wer|wann|wo|welche[rsn]?|wie|quel(?:le)?s?|quand|o[ùu]|combien|qui[ée]n"
     r"|cu[áa]l|cu[áa]ndo|d[óo]nde|cu[áa]nto)\b|什么|哪|谁|多少|何|誰|いつ|どこ|ですか|ますか|吗|呢"
-    r"|кто|что|когда|где|какой|ما ه|متى|أين|كم |من هو|무엇|언제|어디|누구|क्या|कौन|कब|कहाँ",
-    re.IGNORECASE,
+    r"|кто|что|когда|где|какой|ما ه|متى|أين|كم |من هو|무엇|언제|어디|누구|क्या|कौन|कब|कहाँ"
 )
 
 
 def query_of(text: str) -> Query:
     """Read a message as a question. In a long one, the sentences that ask count, then the rest."""
-    asking = [piece for _, piece in sentences(text[:20_000]) if _ASKS.search(piece)]
+    asking = [piece for _, piece in sentences(text[:20_000]) if _ASKS.search(piece.lower())]
     asks = sum(map(len, asking)) / max(1, len(text.strip()))
     if len(text) > _LONG_CHARS:
         text = " ".join([*(piece[:300] for piece in asking[-6:]), text[:200], text[-200:]])[:1600]
     first = " ".join(piece[:300] for piece in asking) if asking else ""
     found = [*_looked_for(first), *_looked_for(text)]
     kept = tuple(dict.fromkeys(found))[:_MOST_TERMS]
+    lowered = text.lower()
     kinds: set[str] = set()
     for asked, pattern in _KIND_ASKED_RE:
-        if pattern.search(text):
+        if pattern.search(lowered):
             kinds |= asked
-    role = next((role for role, pattern in _ROLE_ASKED_RE if pattern.search(text)), None)
+    role = next((role for role, pattern in _ROLE_ASKED_RE if pattern.search(lowered)), None)
     return Query(
-        kept, frozenset(kinds), role, _HISTORY.search(text) is not None, asks, text.casefold()
+        kept, frozenset(kinds), role, _HISTORY.search(lowered) is not None, asks, text.casefold()
     )
 
 

@@ -101,7 +101,7 @@ _PATTERNS = (
     ("in", (rf"\b(?:in|during|since|im|en|em)\s+(?P<month>{_any(MONTHS)})\b\.?"
            r"(?!\s+\d{1,2}\b)(?:,?\s+(?P<year>[12]\d{3}))?")),
 )  # fmt: skip
-_FOUND = [(kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _PATTERNS]
+_FOUND = [(kind, re.compile(pattern)) for kind, pattern in _PATTERNS]
 _TOKEN, _DIGIT = re.compile(r"[^\W\d]+"), re.compile(r"\d")
 
 
@@ -153,8 +153,9 @@ def stretch_of(text: str, now_s: float) -> Stretch | None:
         return None
     if _TIMED.isdisjoint(_TOKEN.findall(text.casefold())) and _UNSPACED.search(text) is None:
         return _named(text, today)
+    lowered = text.lower()
     for kind, pattern in _FOUND:
-        found = pattern.search(text)
+        found = pattern.search(lowered)
         days = None if found is None else _days(kind, found, today)
         if found is not None and days is not None and days[0] > 0:
             return _stretch(days, "" if kind == "in" else found.group())
