@@ -97,6 +97,8 @@ class FleetMember:
     def plan(self, demand: Demand, now_s: float) -> Recall | None:
         """What is idle here and goes back with the next exchange."""
         self._measure(demand, now_s)
+        if self.state == "alone":  # it is this process's own part, and nobody takes it back
+            return None
         places = self._idle_places(demand, now_s)
         amounts: dict[str, dict[str, float]] = {}
         for name, found in demand.endpoints.items():
