@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
-    from agentrm_plugins import AgentRM, Lease
-    from agentrm_plugins.integration import Outcome
+    from agentrm_plugins import AgentRM
+    from agentrm_plugins.integration import HostLease, Outcome
 
 __all__ = ["RUN", "CallRegister", "Held", "Hint", "Run", "register_of", "watch"]
 
@@ -54,7 +54,7 @@ class Held:
 
     __slots__ = ("_done", "alive", "lease", "owner", "tally", "task", "watched")
 
-    def __init__(self, lease: Lease, owner: int, tally: Any, *, watched: bool = False) -> None:
+    def __init__(self, lease: HostLease, owner: int, tally: Any, *, watched: bool = False) -> None:
         self.watched = watched
         self.lease = lease
         self.owner = owner  # the id of the handler that took it: it alone counts the tokens

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import BaseCallbackHandler
 
 from agentrm_langchain.call_register import Held, Hint, register_of, watch
-from agentrm_langchain.endpoint import endpoint_of
 from agentrm_langchain.identity import (
     agent_of,
     caller_of_callback,
@@ -31,12 +30,13 @@ from agentrm_langchain.identity import (
     lane_of,
     thread_of,
 )
+from agentrm_langchain.model_facts import endpoint_of
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
 from agentrm_langchain.sdk import warn_of_retries, watch_clients
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
 from agentrm_langchain.usage import Tally, usage_of_generations, used_or_estimated
-from agentrm_plugins import AgentRM, Call, ConfigError, Lease, Usage
-from agentrm_plugins.integration import check_core, core_of, outcome_of, suggesting
+from agentrm_plugins import AgentRM, Call, ConfigError, Usage
+from agentrm_plugins.integration import HostLease, check_core, core_of, outcome_of, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,7 +201,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             key = None if above is None else above.parent
         return None
 
-    def _hold(self, start: Start, lease: Lease, run_id: UUID, task: Any) -> None:
+    def _hold(self, start: Start, lease: HostLease, run_id: UUID, task: Any) -> None:
         held = Held(lease, id(self), Tally(start.call.estimate), watched=start.watched)
         start.batch.granted(lease.ticket)
         gone = partial(self._lost, start.key)
@@ -360,7 +360,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             held.end(outcome)
 
 
-def _raise_if_given_up(lease: Lease) -> None:
+def _raise_if_given_up(lease: HostLease) -> None:
     """Raise `CallReaped` for a call that passed a limit; but a chunk that came late has come.
 
     Whether the provider was silent or the consumer did not ask for more a callback cannot know. So

@@ -20,33 +20,29 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import Field, PrivateAttr, SkipValidation
 
 from agentrm_langchain.call_register import CallRegister, Run, register_of
-from agentrm_langchain.endpoint import model_of
 from agentrm_langchain.hooks import (
     SECONDS,
     Serialized,
     check_model,
-    is_sync_only,
-    passed,
     reporting_usage,
-    run_of,
     settings,
 )
 from agentrm_langchain.identity import Options, declared, identify, lane_of
-from agentrm_langchain.managed_call import ManagedCall
+from agentrm_langchain.managed_call import ManagedCall, is_sync_only
 from agentrm_langchain.messages import input_tokens
-from agentrm_langchain.model_facts import CLIENT, ModelFacts
-from agentrm_langchain.noting import NotedCalls
+from agentrm_langchain.model_facts import CLIENT, ModelFacts, model_of
+from agentrm_langchain.noting import NotedCalls, passed, run_of
 from agentrm_langchain.restarts import passed_on, passed_on_async, streamed, streamed_async
 from agentrm_langchain.sdk import under_management
 from agentrm_langchain.usage_question import UsageQuestion
-from agentrm_plugins import AgentRM, Call, Lease, Usage
+from agentrm_plugins import AgentRM, Call, Usage
 from agentrm_plugins.integration import (
+    HostLease,
     Priority,
-    Said,
+    asking,
     check_core,
     core_of,
-    prepare,
-    retry_policy,
+    counting,
 )
 
 if TYPE_CHECKING:
@@ -147,12 +143,12 @@ class AgentRMChatModel(NotedCalls):
         if isinstance(inner, AgentRMChatModel) and inner.rm is rm:
             fields = {**settings(inner), **fields}
             inner = inner.inner  # managed twice is managed once
-        retry_policy(fields.get("retry", "default"))
-        asking = reporting_usage(inner)
-        super().__init__(**{"inner": asking, "rm": rm, **fields})
-        self._asks_usage = asking is not inner
+        core_of(rm).policy(fields.get("retry", "default"))
+        inner_model = reporting_usage(inner)
+        super().__init__(**{"inner": inner_model, "rm": rm, **fields})
+        self._asks_usage = inner_model is not inner
         self.__dict__["inner"] = under_management(self.inner, rm, self.keep_sdk_retries)
-        prepare(model_of(self.inner, {}))
+        counting.prepare(model_of(self.inner, {}))
 
     def __deepcopy__(self, memo: Any = None) -> Self:
         """A copy shares the core: it is one for all."""
@@ -188,7 +184,7 @@ class AgentRMChatModel(NotedCalls):
 
     @property
     def _policy(self) -> RetryPolicy | None:
-        return retry_policy(self.retry, self._core.retry)
+        return self._core.policy(self.retry)
 
     @cached_property
     def _facts(self) -> ModelFacts:
@@ -276,7 +272,7 @@ class AgentRMChatModel(NotedCalls):
         if managed.is_running:
             return passed_on(work)
 
-        def make(lease: Lease) -> Iterator[Any]:
+        def make(lease: HostLease) -> Iterator[Any]:
             return managed.open(lease, work, abandon=self.abandon_hung)
 
         call = self._call(run, messages, kwargs, True)
@@ -291,7 +287,7 @@ class AgentRMChatModel(NotedCalls):
         if managed.is_running:
             return passed_on_async(work)
 
-        def make(lease: Lease) -> Awaitable[AsyncGenerator[Any, None]]:
+        def make(lease: HostLease) -> Awaitable[AsyncGenerator[Any, None]]:
             return managed.open_async(lease, work)
 
         call = self._call(run, messages, kwargs, True)
@@ -302,7 +298,7 @@ class AgentRMChatModel(NotedCalls):
     @property
     def _own(self) -> Options:
         """What this model was given for all its calls."""
-        return Options(Said(self.agent, self.tenant, self.priority), self.group)
+        return Options(asking.Said(self.agent, self.tenant, self.priority), self.group)
 
     def _restarts(self) -> Any:
         policy = self._policy if self.on_stall == "restart" else None

@@ -18,23 +18,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from langchain_core.embeddings import Embeddings
 from pydantic import SecretStr
 
-from agentrm_langchain.endpoint import host_in, model_in, name_of
+from agentrm_langchain.model_facts import host_in, model_in, name_of
 from agentrm_plugins import Call, ConfigError, Usage
 from agentrm_plugins.integration import (
     Attempt,
     Priority,
     check_core,
     core_of,
-    counter_for,
-    host_of,
+    counting,
     parse_priority,
-    retry_policy,
+    wire,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentrm_plugins import AgentRM, Lease, RetryPolicy
+    from agentrm_plugins import AgentRM, RetryPolicy
+    from agentrm_plugins.integration import HostLease
 
 __all__ = ["ManagedEmbeddings"]
 
@@ -87,9 +87,9 @@ class ManagedEmbeddings(Embeddings):
         self.inner = inner
         self.model = model_in(fields)
         self._core = core_of(rm)
-        self._counter = counter_for(self.model or _NOBODY)
+        self._counter = counting.counter_for(self.model or _NOBODY)
         self._priority = parse_priority(priority, "priority")
-        self._retry = retry_policy(retry, core_of(rm).retry)
+        self._retry = core_of(rm).policy(retry)
         self._who = {
             "agent": agent,
             "tenant": tenant or "default",
@@ -124,19 +124,19 @@ class ManagedEmbeddings(Embeddings):
         return Call(**who, priority=priority, estimate=Usage(tokens), label="embedding")
 
     def _run(self, call: Call, work: Callable[[], T]) -> T:
-        def make(lease: Lease) -> T:
+        def make(lease: HostLease) -> T:
             return Attempt(self._core.number, lease, _settle).here(work)
 
         return self._core.call(call, make, retry=self._retry)
 
     async def _run_async(self, call: Call, work: Callable[[], Awaitable[T]]) -> T:
-        def make(lease: Lease) -> Awaitable[T]:
+        def make(lease: HostLease) -> Awaitable[T]:
             return Attempt(self._core.number, lease, _settle).in_task(work)
 
         return await self._core.call_async(call, make, retry=self._retry)
 
 
-def _settle(lease: Lease, _vectors: Any) -> None:
+def _settle(lease: HostLease, _vectors: Any) -> None:
     lease.settle(lease.call.estimate)
 
 
@@ -144,7 +144,7 @@ def _host(fields: dict[str, Any]) -> str:
     """The host among the fields, or that of the SDK's client behind them."""
     client = getattr(fields.get("client"), "_client", None)
     url = getattr(client, "base_url", None)
-    return host_in(fields) or ("" if url is None else host_of(str(url)))
+    return host_in(fields) or ("" if url is None else wire.host_of(str(url)))
 
 
 def _key(fields: dict[str, Any]) -> str:

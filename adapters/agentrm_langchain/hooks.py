@@ -1,30 +1,22 @@
-"""Small questions that the managed model asks of the model it manages, and of a run."""
+"""Small questions that the managed model asks of the model it manages."""
 
 from __future__ import annotations
 
-import inspect
-from functools import lru_cache
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel, SimpleChatModel
+from langchain_core.language_models import BaseChatModel
 
-from agentrm_langchain.call_register import RUN, Run
-from agentrm_langchain.endpoint import host_of_model
+from agentrm_langchain.model_facts import host_of_model
 from agentrm_plugins import ConfigError
 
 __all__ = [
     "SECONDS",
     "Serialized",
     "check_model",
-    "is_sync_only",
-    "passed",
     "refuses_usage",
     "reporting_usage",
-    "run_of",
     "settings",
 ]
-
-_NOWHERE = Run(None, None, {})
 
 
 class Serialized(dict[str, Any]):
@@ -88,38 +80,3 @@ def refuses_usage(error: Exception) -> bool:
         return False
     text = str(error)
     return "stream_options" in text or "include_usage" in text
-
-
-def run_of(run_manager: Any, *, whole: bool = False) -> Run:
-    """The run of this call: its manager's, or what was noted on the way in.
-
-    Args:
-        run_manager: LangChain's, if it gave one.
-        whole: Whether nobody sees a chunk of the answer before all have come, if that is known.
-    """
-    if run_manager is None:
-        noted = RUN.get() or _NOWHERE
-        return noted._replace(whole=True) if whole else noted
-    told = (run_manager,) if run_manager.handlers else None
-    run_id, parent = run_manager.run_id, run_manager.parent_run_id
-    return Run(run_id, parent, run_manager.metadata, whole, told)
-
-
-def passed(hook: Any, run_manager: Any) -> dict[str, Any]:
-    """The run manager as a hook's keyword, for hooks that take one."""
-    if run_manager is None or not _takes_run_manager(getattr(hook, "__func__", hook)):
-        return {}
-    return {"run_manager": run_manager}
-
-
-@lru_cache(maxsize=256)
-def _takes_run_manager(function: Any) -> bool:
-    kinds = inspect.signature(function).parameters
-    return "run_manager" in kinds or any(
-        kind.kind is inspect.Parameter.VAR_KEYWORD for kind in kinds.values()
-    )
-
-
-def is_sync_only(kind: type[BaseChatModel]) -> bool:
-    """Whether its async way is only a thread of the loop's executor."""
-    return kind._agenerate in {BaseChatModel._agenerate, SimpleChatModel._agenerate}

@@ -14,15 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import var_child_runnable_config
 
-from agentrm_plugins.integration import (
-    Identity,
-    Priority,
-    RunInfo,
-    Said,
-    named_in,
-    resolve,
-    say,
-)
+from agentrm_plugins.integration import Priority, asking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +37,7 @@ __all__ = [
 class Options:
     """What a handler, a middleware or a model was given for all its calls."""
 
-    said: Said
+    said: asking.Said
     group: str = "model"
 
 
@@ -70,13 +62,13 @@ def declared(
     Raises:
         ConfigError: A name that is no string or empty, or a priority that is not one of the three.
     """
-    return Options(say(agent, tenant, priority), group)
+    return Options(asking.say(agent, tenant, priority), group)
 
 
 def agent_of(metadata: Mapping[str, Any]) -> str | None:
     """The agent that this metadata or the thread names, or None."""
     thread = thread_of(metadata)
-    return named_in(metadata) or (None if thread is None else str(thread))
+    return asking.named_in(metadata) or (None if thread is None else str(thread))
 
 
 def lane_of(metadata: Mapping[str, Any], own: Options) -> str:
@@ -92,7 +84,7 @@ def identify(
     root: str | None = None,
     above: str | None = None,
     thread: object = None,
-) -> Identity:
+) -> asking.Identity:
     """Say for whom one call is made.
 
     Args:
@@ -108,7 +100,7 @@ def identify(
     """
     if thread is None:
         thread = thread_of(metadata)
-    return resolve(core, own=own.said, run=RunInfo(metadata, thread, root, above))
+    return asking.resolve(core, own=own.said, run=asking.RunInfo(metadata, thread, root, above))
 
 
 def thread_of(metadata: Mapping[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.language_models import BaseChatModel, SimpleChatModel
 from langchain_core.utils.uuid import uuid7
 
 from agentrm_langchain.said import text_of
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     )
 
     from agentrm_langchain.call_register import CallRegister, Run
-    from agentrm_plugins import Call, Lease, RetryPolicy
-    from agentrm_plugins.integration import Core
+    from agentrm_plugins import Call, RetryPolicy
+    from agentrm_plugins.integration import Core, HostLease
 
-__all__ = ["ManagedCall"]
+__all__ = ["ManagedCall", "is_sync_only"]
 
 
 class ManagedCall:
@@ -74,7 +75,7 @@ class ManagedCall:
         """
         number = self._core.number
 
-        def make(lease: Lease) -> Any:
+        def make(lease: HostLease) -> Any:
             attempt = Attempt(number, lease, _settle)
             return attempt.on_worker(work) if abandon else attempt.here(work)
 
@@ -86,7 +87,7 @@ class ManagedCall:
         """The same in a task; `threaded`: `work` is sync code, of a model that has no async way."""
         number = self._core.number
 
-        def make(lease: Lease) -> Coroutine[Any, Any, Any]:
+        def make(lease: HostLease) -> Coroutine[Any, Any, Any]:
             attempt = Attempt(number, lease, _settle)
             return attempt.in_thread(work) if threaded else attempt.in_task(work)
 
@@ -95,14 +96,14 @@ class ManagedCall:
     # -- an answer in pieces ------------------------------------------------------------------
 
     def open(
-        self, lease: Lease, work: Callable[[], Iterator[Any]], *, abandon: bool
+        self, lease: HostLease, work: Callable[[], Iterator[Any]], *, abandon: bool
     ) -> Iterator[Any]:
         """Open the stream that `work` gives; on workers that can be left behind, if `abandon`."""
         attempt = Attempt(self._core.number, lease, Attempt.stays_open)
         return Chunks(attempt, work, _READING[self._run.whole], worker=abandon).begin()
 
     def open_async(
-        self, lease: Lease, work: Callable[[], AsyncIterator[Any]]
+        self, lease: HostLease, work: Callable[[], AsyncIterator[Any]]
     ) -> Awaitable[AsyncGenerator[Any, None]]:
         """The same in async code."""
         attempt = Attempt(self._core.number, lease, Attempt.stays_open)
@@ -110,7 +111,7 @@ class ManagedCall:
 
     # -- its attempts -------------------------------------------------------------------------
 
-    def go(self, call: Call, make: Callable[[Lease], Any]) -> Any:
+    def go(self, call: Call, make: Callable[[HostLease], Any]) -> Any:
         """Make the call, in the lane that a callback took for it or in one of its own."""
         register = self._register
         register.running.add(self._key)
@@ -122,7 +123,7 @@ class ManagedCall:
         with traced(self._run):
             return self._core.call(call, make, retry=self._policy)
 
-    def go_async(self, call: Call, make: Callable[[Lease], Awaitable[Any]]) -> Awaitable[Any]:
+    def go_async(self, call: Call, make: Callable[[HostLease], Awaitable[Any]]) -> Awaitable[Any]:
         """The same in a task, which awaits what this gives."""
         register = self._register
         register.running.add(self._key)
@@ -133,12 +134,12 @@ class ManagedCall:
             return self._core.call_async(call, make, retry=self._policy)
         return self._traced(call, make)
 
-    async def _traced(self, call: Call, make: Callable[[Lease], Awaitable[Any]]) -> Any:
+    async def _traced(self, call: Call, make: Callable[[HostLease], Awaitable[Any]]) -> Any:
         with traced(self._run):
             return await self._core.call_async(call, make, retry=self._policy)
 
 
-def _in_held(lease: Lease, make: Callable[[Lease], Any]) -> Any:
+def _in_held(lease: HostLease, make: Callable[[HostLease], Any]) -> Any:
     try:
         return make(lease)
     except BaseException as error:
@@ -147,7 +148,7 @@ def _in_held(lease: Lease, make: Callable[[Lease], Any]) -> Any:
         raise
 
 
-async def _in_held_async(lease: Lease, make: Callable[[Lease], Awaitable[Any]]) -> Any:
+async def _in_held_async(lease: HostLease, make: Callable[[HostLease], Awaitable[Any]]) -> Any:
     try:
         return await make(lease)
     except BaseException as error:
@@ -156,14 +157,14 @@ async def _in_held_async(lease: Lease, make: Callable[[Lease], Awaitable[Any]]) 
         raise
 
 
-def _settle(lease: Lease, result: Any) -> None:
+def _settle(lease: HostLease, result: Any) -> None:
     usage = None
     if result is not None:
         usage = used_or_estimated(lease.call, result.generations, result.llm_output)
     lease.settle(usage)
 
 
-def _tally(lease: Lease) -> Tally:
+def _tally(lease: HostLease) -> Tally:
     return Tally(lease.call.estimate)
 
 
@@ -172,3 +173,8 @@ def _nothing_came() -> Exception:
 
 
 _READING = {whole: Reading(_tally, text_of, whole, _nothing_came) for whole in (False, True)}
+
+
+def is_sync_only(kind: type[BaseChatModel]) -> bool:
+    """Whether its async way is only a thread of the loop's executor."""
+    return kind._agenerate in {BaseChatModel._agenerate, SimpleChatModel._agenerate}

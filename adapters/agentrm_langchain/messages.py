@@ -33,15 +33,7 @@ from langchain_core.messages import (
 )
 
 from agentrm_plugins import BadMessage
-from agentrm_plugins.integration import (
-    FRAMEWORK,
-    ROLES,
-    Message,
-    ToolCall,
-    copied,
-    form_of,
-    request_counter,
-)
+from agentrm_plugins.integration import Message, ToolCall, contexts, counting
 
 __all__ = ["from_message", "from_messages", "input_tokens", "to_message", "to_messages"]
 
@@ -78,7 +70,7 @@ def to_message(message: BaseMessage, place: int | str = "") -> Message:
     """
     role = _role(message, place)
     calls = tuple(ToolCall(*call) for call in _calls(message))
-    raw: dict[str, Any] = {"role": role, "content": copied(message.content)}
+    raw: dict[str, Any] = {"role": role, "content": contexts.copied(message.content)}
     if message.name is not None:
         raw["name"] = message.name
     answered = getattr(message, "tool_call_id", None)
@@ -89,7 +81,7 @@ def to_message(message: BaseMessage, place: int | str = "") -> Message:
             {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
             for c in calls
         ]
-    raw[FRAMEWORK] = _rest(message)
+    raw[contexts.FRAMEWORK] = _rest(message)
     return Message(
         role=role,
         content=_content(message, calls),
@@ -110,8 +102,8 @@ def input_tokens(messages: Sequence[BaseMessage], options: Mapping[str, Any], mo
         options: The call's other arguments: tools, functions and a response format count too.
         model: Its name, "" if that is not known.
     """
-    form = form_of(options) if options else ()
-    return request_counter(model).request(map(_parts_of, messages), form)
+    form = counting.form_of(options) if options else ()
+    return counting.request_counter(model).request(map(_parts_of, messages), form)
 
 
 def _parts_of(
@@ -141,12 +133,14 @@ def to_messages(messages: Iterable[BaseMessage]) -> list[Message]:
 def from_message(message: Message) -> BaseMessage:
     """Give the LangChain message: the one that it was made from, or a new one by its role."""
     raw = message.raw or {}
-    rest = raw.get(FRAMEWORK)
+    rest = raw.get(contexts.FRAMEWORK)
     kind = _CLASSES.get(str(rest.get("class"))) if isinstance(rest, Mapping) else None
     if rest is None or kind is None:
         return _made(message)
     # Validated when it was made. Some validators add to a message, and would do so again.
-    return kind.model_construct(content=copied(raw["content"]), **copied(rest["fields"]))
+    return kind.model_construct(
+        content=contexts.copied(raw["content"]), **contexts.copied(rest["fields"])
+    )
 
 
 def from_messages(messages: Iterable[Message]) -> list[BaseMessage]:
@@ -168,7 +162,7 @@ def _role(message: Any, place: int | str) -> str:
         way = "no message to a model; take it out of the history, or convert it first"
         raise BadMessage(f"{where}.type={message.type!r}: {way}")
     # A `ChatMessage` may have any role; a model that takes a role of its own gets it as it is.
-    return role if role in ROLES else "user"
+    return role if role in contexts.ROLES else "user"
 
 
 def _calls(message: BaseMessage) -> list[tuple[str, str, str]]:
@@ -195,7 +189,7 @@ def _content(
     if isinstance(message.content, str):
         return message.content
     return tuple(
-        {"type": "text", "text": block} if isinstance(block, str) else copied(block)
+        {"type": "text", "text": block} if isinstance(block, str) else contexts.copied(block)
         for block in _said(message, {call.id for call in calls})
     )
 
@@ -216,7 +210,7 @@ def _rest(message: BaseMessage) -> dict[str, Any]:
     fields = {**message.__dict__, **(message.model_extra or {})}
     defaults = _defaults(type(message))
     kept = {
-        name: copied(value)
+        name: contexts.copied(value)
         for name, value in fields.items()
         if name != "content" and not _is_default(defaults, name, value)
     }
@@ -241,7 +235,9 @@ def _is_default(defaults: Mapping[str, Any], name: str, value: Any) -> bool:
 
 
 def _made(message: Message) -> BaseMessage:
-    content: Any = message.content if isinstance(message.content, str) else copied(message.content)
+    content: Any = (
+        message.content if isinstance(message.content, str) else contexts.copied(message.content)
+    )
     fields: dict[str, Any] = {"content": content, "name": message.name, "id": message.id}
     if message.role == "user":
         return HumanMessage(**fields)

@@ -28,7 +28,7 @@ from agentrm_langchain.usage import usage_of_metadata
 from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
 from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import AgentRM, Call, ConfigError
-from agentrm_plugins.integration import check_core, core_of, enter, leave, suggesting
+from agentrm_plugins.integration import asking, check_core, core_of, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from langgraph.prebuilt.tool_node import ToolCallRequest
 
     from agentrm_plugins import ContextLifecycle, Pressure, RetryPolicy, SessionKey
-    from agentrm_plugins.integration import Identity, Priority, PriorityName
+    from agentrm_plugins.integration import Priority, PriorityName
 
 __all__ = ["AgentRMMiddleware"]
 
@@ -221,11 +221,11 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         if not self._needs_lane(request):
             return handler(request)
         who = self._who()
-        entered = enter(who)
+        entered = asking.enter(who)
         try:
             return run_tool(self.rm, self._tool_call(request, who), handler, request)
         finally:
-            leave(entered)
+            asking.leave(entered)
 
     async def _awrapped_tool_call(
         self, request: ToolCallRequest, handler: Callable[..., Awaitable[Any]]
@@ -234,19 +234,19 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         if not self._needs_lane(request):
             return await handler(request)
         who = self._who()
-        entered = enter(who)
+        entered = asking.enter(who)
         try:
             return await run_tool_async(self.rm, self._tool_call(request, who), handler, request)
         finally:
-            leave(entered)
+            asking.leave(entered)
 
     def _needs_lane(self, request: ToolCallRequest) -> bool:
         return self._tool_lanes is not None and not any(request.tool is tool for tool in self.tools)
 
-    def _who(self) -> Identity:
+    def _who(self) -> asking.Identity:
         return identify(core_of(self.rm).number, self._own, ensure_config().get("metadata") or {})
 
-    def _tool_call(self, request: ToolCallRequest, who: Identity) -> Call:
+    def _tool_call(self, request: ToolCallRequest, who: asking.Identity) -> Call:
         return Call(
             who.agent or "main",
             who.tenant or "default",

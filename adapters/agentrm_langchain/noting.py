@@ -6,7 +6,9 @@ the config. So both are noted on the way in; nothing else is changed.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import (
@@ -23,7 +25,6 @@ from langsmith.utils import tracing_is_enabled
 
 from agentrm_langchain.call_register import RUN, Run
 from agentrm_langchain.delegate import Delegate
-from agentrm_langchain.hooks import run_of
 from agentrm_langchain.identity import noted_thread
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     from langchain_core.outputs import ChatResult
     from langchain_core.runnables import RunnableConfig
 
-__all__ = ["NotedCalls"]
+__all__ = ["NotedCalls", "passed", "run_of"]
 
+_NOWHERE = Run(None, None, {})
 _PLAIN = (BaseCallbackHandler, AsyncCallbackHandler)
 
 
@@ -168,3 +170,33 @@ def _forwards(handler: Any) -> bool:
     if isinstance(handler, BaseTracer | AsyncBaseTracer) or hasattr(kind, "agentrm_only_counts"):
         return False
     return not any(kind.on_llm_new_token is base.on_llm_new_token for base in _PLAIN)
+
+
+def run_of(run_manager: Any, *, whole: bool = False) -> Run:
+    """The run of this call: its manager's, or what was noted on the way in.
+
+    Args:
+        run_manager: LangChain's, if it gave one.
+        whole: Whether nobody sees a chunk of the answer before all have come, if that is known.
+    """
+    if run_manager is None:
+        noted = RUN.get() or _NOWHERE
+        return noted._replace(whole=True) if whole else noted
+    told = (run_manager,) if run_manager.handlers else None
+    run_id, parent = run_manager.run_id, run_manager.parent_run_id
+    return Run(run_id, parent, run_manager.metadata, whole, told)
+
+
+def passed(hook: Any, run_manager: Any) -> dict[str, Any]:
+    """The run manager as a hook's keyword, for hooks that take one."""
+    if run_manager is None or not _takes_run_manager(getattr(hook, "__func__", hook)):
+        return {}
+    return {"run_manager": run_manager}
+
+
+@lru_cache(maxsize=256)
+def _takes_run_manager(function: Any) -> bool:
+    kinds = inspect.signature(function).parameters
+    return "run_manager" in kinds or any(
+        kind.kind is inspect.Parameter.VAR_KEYWORD for kind in kinds.values()
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from agentrm_plugins.integration import judge
+from agentrm_plugins.integration import wire
 
 __all__ = ["is_overflow", "share_that_fits", "wants_turns"]
 
@@ -54,7 +54,7 @@ def is_overflow(error: BaseException) -> bool:
     # By name: older versions of langchain-core have no such class.
     if any(kind.__name__ in _CLASSES for kind in type(error).__mro__):
         return True
-    return judge(error)[0].why == "too_long"
+    return wire.judge(error)[0].why == "too_long"
 
 
 def wants_turns(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.tools import StructuredTool
 
 from agentrm_langchain.views import Views, conversation_of
-from agentrm_plugins.integration import RECALL_TOOL
+from agentrm_plugins.integration import contexts
 
 if TYPE_CHECKING:
     from agentrm_langchain.identity import Options
@@ -34,7 +34,7 @@ def recall_tool(views: Views, rm: AgentRM | None, own: Options) -> StructuredToo
         session = views.session(conversation_of(rm, own))
         return _NO_THREAD if session is None else session.call_recall(arguments)
 
-    function = RECALL_TOOL["function"]
+    function = contexts.RECALL_TOOL["function"]
     return StructuredTool.from_function(
         func=recall,
         name=function["name"],

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
     from agentrm_langchain.managed_call import ManagedCall
-    from agentrm_plugins import Call, Lease
+    from agentrm_plugins import Call
+    from agentrm_plugins.integration import HostLease
 
 __all__ = ["passed_on", "passed_on_async", "streamed", "streamed_async"]
 
 
 def streamed(
-    place: ManagedCall, call: Call, make: Callable[[Lease], Iterator[Any]], restarts: Any
+    place: ManagedCall, call: Call, make: Callable[[HostLease], Iterator[Any]], restarts: Any
 ) -> Iterator[Any]:
     """Yield the chunks of a call; anew after a marker, where it broke off and that is wanted.
 
@@ -43,7 +44,7 @@ def streamed(
 async def streamed_async(
     place: ManagedCall,
     call: Call,
-    make: Callable[[Lease], Awaitable[AsyncGenerator[Any, None]]],
+    make: Callable[[HostLease], Awaitable[AsyncGenerator[Any, None]]],
     restarts: Any,
 ) -> AsyncGenerator[Any, None]:
     """The same in async code."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from agentrm_langchain.endpoint import host_in, model_in, most_in, name_of
 from agentrm_langchain.messages import input_tokens
-from agentrm_plugins.integration import request_counter
+from agentrm_langchain.model_facts import host_in, model_in, most_in, name_of
+from agentrm_plugins.integration import counting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +105,7 @@ def asked_of(
     endpoint = name_of(host or metadata.get("ls_provider") or "", model)
     first = prompts[0] if prompts else ()
     if isinstance(first, str):
-        tokens = request_counter(model).text(first)
+        tokens = counting.request_counter(model).text(first)
     else:
         tokens = input_tokens(first, params, model)
     return Asked(endpoint, tokens, most_in((params,)))

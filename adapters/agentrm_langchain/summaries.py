@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.messages import to_messages
 from agentrm_plugins import AgentRM, ConfigError, LLMSummariser
-from agentrm_plugins.integration import PROMPT, counter_for, extractive_summary
+from agentrm_plugins.integration import contexts, counting, extractive_summary
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -44,7 +44,7 @@ def extractive_summarizer(
     """
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 8:  # noqa: PLR2004 - a note
         raise ConfigError("max_tokens", max_tokens, "give a whole number of tokens, 8 or more")
-    count = counter_for(model).text
+    count = counting.counter_for(model).text
 
     def summarize(messages: Sequence[BaseMessage]) -> str:
         return extractive_summary(to_messages(messages), max_tokens, count)
@@ -59,7 +59,7 @@ def chat_summariser(
     agent: str = "context",
     tenant: str | None = None,
     max_input_tokens: int = 8_000,
-    prompt: str = PROMPT,
+    prompt: str = contexts.PROMPT,
     **options: Any,
 ) -> LLMSummariser:
     """Make a `summariser` for `ContextLifecycle` of any chat model, through the core's gate.
@@ -96,7 +96,7 @@ def chat_summariser(
         finally:
             task.cancel()
 
-    count = counter_for(name if isinstance(name, str) and name else "gpt-4o").text
+    count = counting.counter_for(name if isinstance(name, str) and name else "gpt-4o").text
     return LLMSummariser(call, acall, count=count, max_input_tokens=max_input_tokens, prompt=prompt)
 
 

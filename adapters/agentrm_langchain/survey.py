@@ -18,7 +18,7 @@ from agentrm_langchain.callbacks import AgentRMCallbackHandler
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.configurable import is_configurable
 from agentrm_langchain.embeddings import ManagedEmbeddings
-from agentrm_langchain.endpoint import endpoint_of
+from agentrm_langchain.model_facts import endpoint_of
 from agentrm_langchain.rewrite import Rewriter
 from agentrm_langchain.sdk import retries_of
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.integration import Attempt, active_call, core_of
+from agentrm_plugins.integration import Attempt, core_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentrm_plugins import AgentRM, Call, Lease
+    from agentrm_plugins import AgentRM, Call
+    from agentrm_plugins.integration import HostLease
 
 __all__ = ["run_tool", "run_tool_async"]
 
 
 def _held(rm: AgentRM, call: Call) -> bool:
     """Whether the code that runs now is in such a lane already: a managed graph gave it one."""
-    active = active_call(rm)
+    active = core_of(rm).active_call()
     return active is not None and active.call.group == call.group
 
 
@@ -50,7 +51,7 @@ async def run_tool_async(
     if _held(rm, call):
         return await handler(request)
 
-    def attempt(lease: Lease) -> Awaitable[Any]:
+    def attempt(lease: HostLease) -> Awaitable[Any]:
         return Attempt(core_of(rm).number, lease).in_task(partial(handler, request))
 
     return await core_of(rm).call_async(call, attempt)

@@ -18,7 +18,7 @@ from langchain_core.callbacks import AsyncCallbackHandler, CallbackManager
 from langchain_core.tracers.base import BaseTracer
 
 from agentrm_plugins import CallRefused
-from agentrm_plugins.integration import QUEUED, restore
+from agentrm_plugins.integration import asking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -52,11 +52,11 @@ _NOBODY = nullcontext()
 
 @contextmanager
 def _telling(handlers: list[Any], run_id: Any) -> Iterator[None]:
-    token = QUEUED.set(_Told(handlers, run_id))
+    token = asking.QUEUED.set(_Told(handlers, run_id))
     try:
         yield
     finally:
-        restore(QUEUED, token)
+        asking.restore(asking.QUEUED, token)
 
 
 def _listens(handler: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins import Usage
-from agentrm_plugins.integration import UsageTally, estimated_usage, reported_usage
+from agentrm_plugins.integration import counting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ _REPORTS = ("token_usage", "usage", "usage_metadata", "amazon-bedrock-invocation
 
 def usage_of_metadata(metadata: Any) -> Usage | None:
     """A message's `usage_metadata` as `Usage`; None if it reports nothing."""
-    return reported_usage(metadata) if metadata else None
+    return counting.reported_usage(metadata) if metadata else None
 
 
 def usage_of_generations(generations: Iterable[Any], output: Any = None) -> Usage | None:
@@ -29,7 +29,7 @@ def usage_of_generations(generations: Iterable[Any], output: Any = None) -> Usag
     for generation in generations:
         message = getattr(generation, "message", None)
         metadata = getattr(message, "usage_metadata", None)
-        usage = reported_usage(metadata) if metadata else None
+        usage = counting.reported_usage(metadata) if metadata else None
         if usage is not None:
             return usage
         told.append(getattr(message, "response_metadata", None))
@@ -38,10 +38,10 @@ def usage_of_generations(generations: Iterable[Any], output: Any = None) -> Usag
         if not isinstance(place, dict):
             continue
         for name in _REPORTS:
-            usage = reported_usage(place.get(name))
+            usage = counting.reported_usage(place.get(name))
             if usage is not None:
                 return usage
-        usage = reported_usage(place)  # Ollama's counts stand beside the rest
+        usage = counting.reported_usage(place)  # Ollama's counts stand beside the rest
         if usage is not None:
             return usage
     return None
@@ -54,10 +54,10 @@ def used_or_estimated(call: Call, generations: Iterable[Any], output: Any = None
     if usage is not None:
         return usage
     said = [getattr(item, "message", None) or getattr(item, "text", "") for item in listed]
-    return estimated_usage(call, said)
+    return counting.estimated_usage(call, said)
 
 
-class Tally(UsageTally):
+class Tally(counting.UsageTally):
     """Adds up what the chunks of a stream report; where they report nothing, it counts them.
 
     Args:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentrm_langchain.endpoint import host_of_model
 from agentrm_langchain.hooks import refuses_usage
+from agentrm_langchain.model_facts import host_of_model
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator

@@ -25,7 +25,7 @@ from agentrm_langchain.identity import Options, thread_of
 from agentrm_langchain.messages import from_message, to_message
 from agentrm_langchain.overflow import is_overflow, share_that_fits, wants_turns
 from agentrm_plugins import BudgetTooSmall, ConfigError, ContextLifecycle, ContextSession, fit
-from agentrm_plugins.integration import LEAST_BUDGET, OVERFLOW_SHARE, RunInfo, core_of, resolve
+from agentrm_plugins.integration import asking, contexts, core_of
 
 if TYPE_CHECKING:
     from agentrm_plugins import AgentRM, Pressure, SessionKey, View
@@ -78,7 +78,7 @@ class Fitted(NamedTuple):
     def shortened(self, error: BaseException) -> None:
         """Tell that the provider refused it as too long: what is fitted next is smaller."""
         if self.session is not None:
-            self.session.overflowed(share_that_fits(error) or OVERFLOW_SHARE)
+            self.session.overflowed(share_that_fits(error) or contexts.OVERFLOW_SHARE)
 
     def used(self, input_tokens: int) -> None:
         """Tell what the provider counted; an estimating counter learns from it."""
@@ -122,8 +122,8 @@ def conversation_of(
     named, thread = metadata.get("agentrm_session"), thread_of(metadata)
     if named is False or (not named and thread is None):
         return None
-    who = resolve(
-        0 if rm is None else core_of(rm).number, own=own.said, run=RunInfo(metadata, thread)
+    who = asking.resolve(
+        0 if rm is None else core_of(rm).number, own=own.said, run=asking.RunInfo(metadata, thread)
     )
     tenant = who.tenant or "default"
     if named:
@@ -185,8 +185,10 @@ class Views:
             if refused.session is not None:
                 refused.shortened(error)
                 return self.fitted(place, messages, tools)
-            share = share_that_fits(error) or OVERFLOW_SHARE
-            return self._once(messages, tools, max(LEAST_BUDGET, int(refused.view.tokens * share)))
+            share = share_that_fits(error) or contexts.OVERFLOW_SHARE
+            return self._once(
+                messages, tools, max(contexts.LEAST_BUDGET, int(refused.view.tokens * share))
+            )
         except (BudgetTooSmall, ConfigError):
             raise error from None
 

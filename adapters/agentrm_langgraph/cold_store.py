@@ -40,16 +40,7 @@ from agentrm_plugins import (
     StoreError,
     StoreFenced,
 )
-from agentrm_plugins.integration import (
-    Candidate,
-    Corpus,
-    Fence,
-    Owned,
-    Passage,
-    Row,
-    taken_over,
-    written,
-)
+from agentrm_plugins.integration import archive
 
 __all__ = ["LangGraphColdStore"]
 
@@ -99,7 +90,9 @@ class LangGraphColdStore:
 
     # -- messages ---------------------------------------------------------------------------
 
-    def append(self, key: SessionKey, rows: Sequence[Row], fence: Fence | None = None) -> None:
+    def append(
+        self, key: SessionKey, rows: Sequence[archive.Row], fence: archive.Fence | None = None
+    ) -> None:
         """Write messages, all or none. A row that is there with the same digest is left alone."""
         if not rows:
             return
@@ -124,24 +117,24 @@ class LangGraphColdStore:
                 index.names = names
                 index.found.append(key, [replace(row, body="") for row in rows])
 
-    def read(self, key: SessionKey, seqs: Sequence[int]) -> dict[int, Row]:
+    def read(self, key: SessionKey, seqs: Sequence[int]) -> dict[int, archive.Row]:
         """Read messages by their place; those not there are left out."""
         with self._index(key) as index:
             return self._rows(key, index, seqs)
 
-    def _rows(self, key: SessionKey, index: Index, seqs: Sequence[int]) -> dict[int, Row]:
+    def _rows(self, key: SessionKey, index: Index, seqs: Sequence[int]) -> dict[int, archive.Row]:
         place = self._items.place(key, "rows")
         names = [index.names[seq] for seq in seqs if seq in index.names]
         found = self._items.do([GetOp(place, name, refresh_ttl=False) for name in names])
         items = [item.value for item in found if item is not None]
-        return {value["seq"]: Row(**value) for value in items}
+        return {value["seq"]: archive.Row(**value) for value in items}
 
     def digests(self, key: SessionKey) -> list[tuple[int, str]]:
         """Give place and digest of all messages of the session, in order."""
         with self._index(key) as index:
             return index.found.digests(key)
 
-    def rewind(self, key: SessionKey, seq: int, fence: Fence | None = None) -> None:
+    def rewind(self, key: SessionKey, seq: int, fence: archive.Fence | None = None) -> None:
         """Take the session back to before `seq`: what follows is kept, and is found no more."""
         with self._index(key) as index:
             gone = [place for place, _ in index.found.digests(key) if place >= seq]
@@ -162,29 +155,31 @@ class LangGraphColdStore:
 
     # -- owners -----------------------------------------------------------------------------
 
-    def owned(self, key: SessionKey) -> Owned:
+    def owned(self, key: SessionKey) -> archive.Owned:
         """Say who has a session."""
         has, version = self._owner(key)
         return replace(has, version=version)
 
-    def _owner(self, key: SessionKey) -> tuple[Owned, str]:
+    def _owner(self, key: SessionKey) -> tuple[archive.Owned, str]:
         place = self._items.place(key, "owners")
         head, page = self._items.do([
             GetOp(self._items.place(key, "head"), "head", refresh_ttl=False),
             SearchOp(place, None, _PAGE, 0, refresh_ttl=False),
         ])  # fmt: skip
         names = {item.key: item.value for item in page if tuple(item.namespace) == place}
-        has = Owned(**names[max(names)]) if names else Owned()
+        has = archive.Owned(**names[max(names)]) if names else archive.Owned()
         return has, "" if head is None else str(head.value["version"])
 
-    def claim(self, key: SessionKey, owner: str, lease_s: float, seen: str | None = None) -> Owned:
+    def claim(
+        self, key: SessionKey, owner: str, lease_s: float, seen: str | None = None
+    ) -> archive.Owned:
         """Make `owner` the session's owner; give who had it before."""
         key = SessionKey(*key)
         with self._lock:
             one_by_one = self._claiming.setdefault(key, threading.Lock())
         with one_by_one:  # a contest may take a second: the store's other sessions go on
             before = self.owned(key)
-            has = taken_over(key, before, (owner, lease_s, seen), self._clock())
+            has = archive.taken_over(key, before, (owner, lease_s, seen), self._clock())
             if before.owner == owner:
                 self._enthrone(key, before, has)
                 return before
@@ -199,7 +194,7 @@ class LangGraphColdStore:
             before = replace(before, version=self.owned(key).version)
         return before
 
-    def _enthrone(self, key: SessionKey, before: Owned, has: Owned) -> None:
+    def _enthrone(self, key: SessionKey, before: archive.Owned, has: archive.Owned) -> None:
         gone = [
             self._items.put(key, "owners", item.key, None)
             for item in self._items.all(key, "owners")
@@ -210,12 +205,12 @@ class LangGraphColdStore:
         if (now.owner, now.token) != (has.owner, has.token):
             raise SessionBusy(key.session, now.owner, max(0.0, now.until_s - self._clock()))
 
-    def _lease(self, key: SessionKey, has: Owned) -> PutOp:
+    def _lease(self, key: SessionKey, has: archive.Owned) -> PutOp:
         value = {"owner": has.owner, "token": has.token, "until_s": has.until_s}
         value["notice"] = has.notice
         return self._items.put(key, "owners", signed(has.token, has.owner), value)
 
-    def _check(self, key: SessionKey, fence: Fence) -> Owned:
+    def _check(self, key: SessionKey, fence: archive.Fence) -> archive.Owned:
         has = self.owned(key)
         if (has.owner, has.token) != (fence.owner, fence.token):
             raise StoreFenced(f"session={key[1]!r}: it is {has.owner or 'nobody'}'s now")
@@ -226,8 +221,8 @@ class LangGraphColdStore:
     def index(
         self,
         key: SessionKey,
-        passages: Mapping[int, Sequence[Passage]],
-        fence: Fence | None = None,
+        passages: Mapping[int, Sequence[archive.Passage]],
+        fence: archive.Fence | None = None,
         digests: Mapping[int, str] | None = None,
     ) -> None:
         """Make messages findable: their passages by place. A second time changes nothing."""
@@ -253,14 +248,14 @@ class LangGraphColdStore:
         with self._index(key) as index:
             return index.found.unindexed(key, limit)
 
-    def passages(self, key: SessionKey) -> list[tuple[int, str, list[Passage]]]:
+    def passages(self, key: SessionKey) -> list[tuple[int, str, list[archive.Passage]]]:
         """Give the passages of all findable messages: (place, role, passages), in order."""
         with self._index(key) as index:
             return index.found.passages(key)
 
     def search(
         self, key: SessionKey, terms: Sequence[str], limit: int, skip: frozenset[int] = frozenset()
-    ) -> tuple[list[Candidate], Corpus]:
+    ) -> tuple[list[archive.Candidate], archive.Corpus]:
         """Find the best passages of the session that hold any of the terms."""
         with self._index(key) as index:
             return index.found.search(key, terms, limit, skip)
@@ -275,8 +270,8 @@ class LangGraphColdStore:
             fresh: dict[int, dict[str, str]] = {}
             for (seq, start), vector in made.items():
                 if seq in index.names:
-                    written = base64.b64encode(vector).decode("ascii")
-                    fresh.setdefault(seq, {})[str(start)] = written
+                    packed = base64.b64encode(vector).decode("ascii")
+                    fresh.setdefault(seq, {})[str(start)] = packed
             place = self._items.place(key, "vectors")
             names = [index.names[seq] for seq in fresh]
             held = self._items.do([GetOp(place, name, refresh_ttl=False) for name in names])
@@ -300,7 +295,7 @@ class LangGraphColdStore:
 
     # -- state ------------------------------------------------------------------------------
 
-    def save_state(self, key: SessionKey, state: bytes, fence: Fence | None = None) -> None:
+    def save_state(self, key: SessionKey, state: bytes, fence: archive.Fence | None = None) -> None:
         """Keep a session's state, replacing the one before, all or nothing."""
         value = {"state": base64.b64encode(state).decode("ascii")}
         self._fenced(key, [self._items.put(key, "state", "state", value)], fence)
@@ -361,7 +356,7 @@ class LangGraphColdStore:
         key: SessionKey,
         index: Index,
         ops: Sequence[PutOp],
-        fence: Fence | None,
+        fence: archive.Fence | None,
         back_to: tuple[int, int] | None = None,
     ) -> None:
         """Write all or none, and tell other processes of it."""
@@ -375,7 +370,7 @@ class LangGraphColdStore:
         self,
         key: SessionKey,
         ops: Sequence[PutOp],
-        fence: Fence | None,
+        fence: archive.Fence | None,
         back_to: tuple[int, int] | None = None,
     ) -> None:
         """Write as the session's owner and prolong its lease; `StoreFenced` if it is another's."""
@@ -383,5 +378,7 @@ class LangGraphColdStore:
             self._items.do(ops)
             return
         has = self._check(key, fence)
-        self._items.do([*ops, self._lease(key, written(has, fence, self._clock(), back_to))])
+        self._items.do(
+            [*ops, self._lease(key, archive.written(has, fence, self._clock(), back_to))]
+        )
         self._check(key, fence)

@@ -17,30 +17,14 @@ from agentrm_langgraph.guard import BEATS, Beats, Guard, idle_heartbeat
 from agentrm_langgraph.runs import RUN
 from agentrm_langgraph.slips import LOOKS, look, look_away
 from agentrm_plugins import Call
-from agentrm_plugins.integration import (
-    NOBODY,
-    Attempt,
-    Identity,
-    Priority,
-    RunInfo,
-    Said,
-    active_call,
-    core_of,
-    current_identity,
-    enter,
-    leave,
-    named_in,
-    parse_priority,
-    resolve,
-    restore,
-    while_waiting,
-)
+from agentrm_plugins.integration import Attempt, Priority, asking, core_of, parse_priority
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from agentrm_langgraph.slips import Looking
-    from agentrm_plugins import AgentRM, Lease
+    from agentrm_plugins import AgentRM
+    from agentrm_plugins.integration import HostLease
 
 __all__ = ["BRANCHES", "AgentOf", "Gate", "Options"]
 
@@ -85,7 +69,7 @@ class Who(NamedTuple):
         call: What is declared of the node; None if it takes no lane.
     """
 
-    identity: Identity
+    identity: asking.Identity
     key: tuple[str, str] | None
     call: Call | None
 
@@ -165,18 +149,18 @@ class Gate:
             run = None
         conf: Mapping[str, Any] = (config.get("configurable") if config else None) or {}
         metadata: Mapping[str, Any] = (config.get("metadata") if config else None) or {}
-        outer = current_identity()
+        outer = asking.current_identity()
         thread = conf.get("thread_id")
         plain = (
-            outer is NOBODY
+            outer is asking.NOBODY
             and thread.__class__ is str
             and self.options.agent is None
             and _HINTS.isdisjoint(metadata)
-            and active_call(self.rm) is None
+            and core_of(self.rm).active_call() is None
         )
         found = self._known.get(cast("str", thread)) if plain else None
         if found is None:
-            known = RunInfo(metadata, thread, run.name if run is not None else None)
+            known = asking.RunInfo(metadata, thread, run.name if run is not None else None)
             found = self._resolve(config, known, outer)
             if plain:
                 if len(self._known) >= _REMEMBERED:
@@ -186,24 +170,26 @@ class Gate:
             run.works_for(found.key)
         return found
 
-    def _resolve(self, config: RunnableConfig | None, run: RunInfo, outer: Identity) -> Who:
+    def _resolve(
+        self, config: RunnableConfig | None, run: asking.RunInfo, outer: asking.Identity
+    ) -> Who:
         agent_of = self.options.agent
         named = agent_of(config or {}) if agent_of is not None else None
-        own = Said(None if named is None or named == "" else str(named))
-        who = resolve(core_of(self.rm).number, own=own, run=run)
+        own = asking.Said(None if named is None or named == "" else str(named))
+        who = asking.resolve(core_of(self.rm).number, own=own, run=run)
         agent, parent, priority = who.agent or "main", who.parent_agent, who.priority
         key = (who.tenant or "default", agent)
         ours = key != (outer.tenant or "default", outer.agent)
         if self.branch is not None:
             priority = _later(priority, parse_priority(self.branch))
-            if named_in(run.metadata) is None and not agent.endswith(f"/{self.branch}"):
+            if asking.named_in(run.metadata) is None and not agent.endswith(f"/{self.branch}"):
                 # A hint says where an agent starts. So a branch with a hint of its own is an agent
                 # of its own, and its service does not demote the nodes that somebody waits for.
                 agent, parent = f"{agent}/{self.branch}", agent
         who = who._replace(agent=agent, parent_agent=parent, priority=priority)
         return Who(who, key if ours else None, None if self.lane is None else self._call(who))
 
-    def _call(self, who: Identity) -> Call:
+    def _call(self, who: asking.Identity) -> Call:
         options = self.options
         return Call(
             cast("str", who.agent),
@@ -218,7 +204,7 @@ class Gate:
             label=self.label,
         )
 
-    def _watch(self, lease: Lease | None = None) -> Looking | None:
+    def _watch(self, lease: HostLease | None = None) -> Looking | None:
         """For the first runs: see whether a bare model is called in this node."""
         if not self._looks:
             return None
@@ -237,28 +223,28 @@ class Gate:
         who = self.who(config)
         if who.call is not None:
             return self._run_leased(who, who.call, config, body)
-        entered, watch = enter(who.identity), self._watch()
+        entered, watch = asking.enter(who.identity), self._watch()
         try:
             return body(Guard(self, None).wrap(config) if self.watched else config)
         finally:
             look_away(watch)
-            leave(entered)
+            asking.leave(entered)
 
     def _run_leased(
         self, who: Who, call: Call, config: RunnableConfig | None, body: Callable[[Any], T]
     ) -> T:
-        def make(lease: Lease) -> T:
+        def make(lease: HostLease) -> T:
             guard, attempt = Guard(self, lease), Attempt(core_of(self.rm).number, lease)
             run = attempt.on_worker if self.options.abandon else attempt.here
-            entered, beats = enter(who.identity, attempt.active), BEATS.set(Beats(lease))
+            entered, beats = asking.enter(who.identity, attempt.active), BEATS.set(Beats(lease))
             watch = self._watch(lease)
             try:
                 return run(partial(body, guard.wrap(config)))
             finally:
                 guard.close()
                 look_away(watch)
-                restore(BEATS, beats)
-                leave(entered)
+                asking.restore(BEATS, beats)
+                asking.leave(entered)
 
         return core_of(self.rm).call(call, make)
 
@@ -272,19 +258,19 @@ class Gate:
         beat = idle_heartbeat(config)
         if beat is None:
             return await self._arun(config, body)
-        with while_waiting(beat):
+        with asking.while_waiting(beat):
             return await self._arun(config, body)
 
     async def _arun(self, config: RunnableConfig | None, body: Callable[[Any], Awaitable[T]]) -> T:
         who = self.who(config)
         if who.call is not None:
             return await self._arun_leased(who, who.call, config, body)
-        entered, watch = enter(who.identity), self._watch()
+        entered, watch = asking.enter(who.identity), self._watch()
         try:
             return await body(Guard(self, None).wrap(config) if self.watched else config)
         finally:
             look_away(watch)
-            leave(entered)
+            asking.leave(entered)
 
     async def _arun_leased(
         self,
@@ -293,16 +279,16 @@ class Gate:
         config: RunnableConfig | None,
         body: Callable[[Any], Awaitable[T]],
     ) -> T:
-        async def make(lease: Lease) -> T:
+        async def make(lease: HostLease) -> T:
             guard, attempt = Guard(self, lease), Attempt(core_of(self.rm).number, lease)
-            entered, beats = enter(who.identity, attempt.active), BEATS.set(Beats(lease))
+            entered, beats = asking.enter(who.identity, attempt.active), BEATS.set(Beats(lease))
             watch = self._watch(lease)
             try:
                 return await attempt.in_task(partial(body, guard.wrap(config)))
             finally:
                 guard.close()
                 look_away(watch)
-                restore(BEATS, beats)
-                leave(entered)
+                asking.restore(BEATS, beats)
+                asking.leave(entered)
 
         return await core_of(self.rm).call_async(call, make)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from agentrm_langgraph.items import Items
 from agentrm_plugins import MemoryStore, SessionKey
-from agentrm_plugins.integration import Passage, Row
+from agentrm_plugins.integration import archive
 
 __all__ = ["Index", "loaded", "signed", "token_of"]
 
@@ -28,7 +28,7 @@ def loaded(items: Items, key: SessionKey, version: str) -> Index:
         item.value["seq"]: item
         for item in sorted(items.all(key, "rows"), key=lambda item: str(item.key))
     }
-    rows: list[Row] = []
+    rows: list[archive.Row] = []
     token = 0
     for seq in sorted(newest):
         item = newest[seq]
@@ -37,11 +37,11 @@ def loaded(items: Items, key: SessionKey, version: str) -> Index:
             break  # what an earlier owner wrote behind the present one's end
         token = written
         made.names[seq] = item.key
-        rows.append(Row(**{**item.value, "body": ""}))
+        rows.append(archive.Row(**{**item.value, "body": ""}))
     made.found.append(key, rows)
     passages = {
         item.value["seq"]: [
-            Passage(start, stop, tuple(terms.split(" ")) if terms else ())
+            archive.Passage(start, stop, tuple(terms.split(" ")) if terms else ())
             for start, stop, terms in item.value["pieces"]
         ]
         for item in items.all(key, "passages")

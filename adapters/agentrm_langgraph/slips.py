@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
 
-from agentrm_plugins.integration import core_of, restore
+from agentrm_plugins.integration import asking, core_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,4 +94,4 @@ def look(rm: AgentRM, node: str, lease: Lease | None) -> Looking | None:
 def look_away(looking: Looking | None) -> None:
     """The node's run is over."""
     if looking is not None:
-        restore(_WATCH, looking)
+        asking.restore(_WATCH, looking)

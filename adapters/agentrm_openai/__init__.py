@@ -17,8 +17,14 @@ from agentrm_openai.clients import (
     observe_client,
     observed_twin,
 )
-from agentrm_openai.endpoint import Endpoint, endpoint_of, key_fingerprint
-from agentrm_openai.exchange import Answer, Exchange, ResponseObserver
+from agentrm_openai.exchange import (
+    Answer,
+    Endpoint,
+    Exchange,
+    ResponseObserver,
+    endpoint_of,
+    key_fingerprint,
+)
 from agentrm_openai.managed import manage_client
 from agentrm_openai.observer import CoreObserver
 from agentrm_openai.transport import ManagedAsyncTransport, ManagedTransport

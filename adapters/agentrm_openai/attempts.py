@@ -23,12 +23,13 @@ from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading, c
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-    from agentrm_plugins import AgentRM, Lease
+    from agentrm_plugins import AgentRM
+    from agentrm_plugins.integration import HostLease
 
 __all__ = ["attempt", "attempt_async", "stream_of"]
 
 
-def attempt(rm: AgentRM, lease: Lease, send: Callable[[], Any]) -> Any:
+def attempt(rm: AgentRM, lease: HostLease, send: Callable[[], Any]) -> Any:
     """Send a request in the lease's lane.
 
     Raises:
@@ -43,7 +44,7 @@ def attempt(rm: AgentRM, lease: Lease, send: Callable[[], Any]) -> Any:
     return one.here(fork(one), fork)
 
 
-async def attempt_async(rm: AgentRM, lease: Lease, send: Callable[[], Awaitable[Any]]) -> Any:
+async def attempt_async(rm: AgentRM, lease: HostLease, send: Callable[[], Awaitable[Any]]) -> Any:
     """The same in a task, which is cancelled out of its wait.
 
     Raises:
@@ -95,7 +96,7 @@ async def _given(pieces: Iterable[Any]) -> AsyncIterator[Any]:
         yield piece
 
 
-def _tally(lease: Lease) -> Tally:
+def _tally(lease: HostLease) -> Tally:
     return Tally(lease.call.estimate)
 
 
@@ -109,7 +110,7 @@ def stream_of(answer: Any) -> Any:
     return answer if isinstance(answer, Stream | AsyncStream) else None
 
 
-def _settle(lease: Lease, answer: Any) -> None:
+def _settle(lease: HostLease, answer: Any) -> None:
     """The call went well; what the caller reads himself is over when it has been read or closed."""
     if stream_of(answer) is not None:
         return
@@ -127,7 +128,7 @@ class _Reading:
 
     __slots__ = ("_lease", "_read", "_response")
 
-    def __init__(self, lease: Lease, response: Any) -> None:
+    def __init__(self, lease: HostLease, response: Any) -> None:
         self._lease = lease
         self._response = response
         self._read = False

@@ -1,25 +1,79 @@
-"""One request and its response, as the core sees them, whatever HTTP library carries them."""
+"""One request and its response, as the core sees them, whatever HTTP library carries them.
+
+Its endpoint is the provider's host, the model that it asks, and a fingerprint of the key.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 import threading
-import time
-from collections.abc import Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
-from agentrm_openai.endpoint import Endpoint, endpoint_named, model_asked
-from agentrm_plugins.integration import LimitReport, Verdict, judge_response, parse_report
+from agentrm_plugins.integration import Endpoint, key_fingerprint, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["CURRENT", "Answer", "Exchange", "ResponseObserver", "open_exchange"]
+__all__ = [
+    "CURRENT",
+    "Answer",
+    "Endpoint",
+    "Exchange",
+    "ResponseObserver",
+    "endpoint_named",
+    "endpoint_of",
+    "key_fingerprint",
+    "model_asked",
+    "open_exchange",
+]
 
-_LEAST_ERROR = 400
+_KEY_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")
+_PATH_MODEL = re.compile(r"/(?:deployments|models)/([^/:?]+)")
+
+
+def endpoint_of(url: str, headers: Mapping[str, str], body: bytes) -> Endpoint | None:
+    """The endpoint of a request, or None if it asks no model anything.
+
+    Args:
+        url: Where the request goes.
+        headers: Its headers, names in lower case or looked up in any case.
+        body: Its body; the model is read from its JSON, or else from the path (Azure, Google).
+    """
+    model = model_asked(url, body)
+    return None if model is None else endpoint_named(url, headers, model)
+
+
+def model_asked(url: object, body: bytes) -> str | None:
+    """The model that a request asks, by its body or else its path; None if it asks none."""
+    if body.lstrip()[:1] == b"{":
+        try:
+            model = json.loads(body).get("model")
+        except ValueError:
+            model = None
+        if isinstance(model, str) and model:
+            return model
+    in_path = _PATH_MODEL.search(urlsplit(str(url)).path) if body else None
+    return None if in_path is None else in_path.group(1)
+
+
+def endpoint_named(url: object, headers: Mapping[str, str], model: str) -> Endpoint:
+    """The endpoint of a request that asks this model."""
+    return Endpoint(wire.host_of(str(url)), model, key_fingerprint(_key(headers)))
+
+
+def _key(headers: Mapping[str, str]) -> str:
+    for name in _KEY_HEADERS:
+        value = headers.get(name)
+        if value:
+            return value
+    scheme, _, value = (headers.get("authorization") or "").partition(" ")
+    return value.strip() or scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +88,8 @@ class Answer:
     """
 
     status: int
-    report: LimitReport
-    verdict: Verdict | None
+    report: wire.LimitReport
+    verdict: wire.Verdict | None
     after_s: float
 
 
@@ -176,10 +230,7 @@ class Exchange:
         now_s = self._clock()
         known = getattr(self._observer, "tables", None)
         tables = {} if known is None else {"tables": known}
-        if status >= _LEAST_ERROR:
-            verdict, report = judge_response(status, headers, body, **tables)
-        else:
-            verdict, report = None, parse_report(headers, time.time(), **tables)
+        verdict, report = wire.judge_response(status, headers, body, **tables)
         answer = Answer(status, report, verdict, now_s - self.sent_s)
         self._observer.on_response(self, answer, now_s)
 

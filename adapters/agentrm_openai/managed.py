@@ -25,20 +25,12 @@ from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
 from agentrm_openai.restarts import as_helper, may_restart, restarting, restarting_async
 from agentrm_openai.retry_count import CountedRetries, Requests
 from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
-from agentrm_plugins.integration import (
-    check_core,
-    core_of,
-    parse_priority,
-    prepare,
-    retry_policy,
-    suggesting,
-)
+from agentrm_plugins.integration import check_core, core_of, counting, parse_priority, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentrm_plugins import Lease
-    from agentrm_plugins.integration import Priority, PriorityName
+    from agentrm_plugins.integration import HostLease, Priority, PriorityName
 
 __all__ = ["manage_client"]
 
@@ -113,9 +105,9 @@ def _management(
     check_core(rm)
     if on_stall not in {"error", "restart"}:
         raise ConfigError("on_stall", on_stall, 'give "error" or "restart"')
-    prepare("")  # of the usual encoding: which models will be asked nobody knows yet
+    counting.prepare("")  # of the usual encoding: which models will be asked nobody knows yet
     check(rm, terms)
-    policy = retry_policy(retry, core_of(rm).retry)
+    policy = core_of(rm).policy(retry)
     return _Management(rm, terms, policy, keep_sdk_retries, on_stall == "restart")
 
 
@@ -257,7 +249,7 @@ class _ManagedSync(_Managed):
             return send()
         requests = Requests()
 
-        def make(lease: Lease) -> Any:
+        def make(lease: HostLease) -> Any:
             counted = partial(_counted, requests, requests.sent, send)
             return attempt(management.rm, lease, counted)
 
@@ -296,7 +288,7 @@ class _ManagedAsync(_Managed):
             return await send()
         requests = Requests()
 
-        async def make(lease: Lease) -> Any:
+        async def make(lease: HostLease) -> Any:
             counted = partial(_counted_async, requests, requests.sent, send)
             return await attempt_async(management.rm, lease, counted)
 

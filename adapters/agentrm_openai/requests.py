@@ -11,18 +11,13 @@ from agentrm_plugins import Call, Usage
 from agentrm_plugins.integration import (
     Endpoint,
     Priority,
-    Said,
+    asking,
     check_core,
-    client_timeout_s,
     core_of,
-    host_of,
-    is_sent_once,
+    counting,
     key_fingerprint,
     parse_priority,
-    request_tokens,
-    resolve,
-    run_around,
-    say,
+    wire,
 )
 
 if TYPE_CHECKING:
@@ -72,13 +67,13 @@ class Terms:
         """
         body = options.json_data
         given = body if isinstance(body, dict) else {}
-        words = Said(
+        words = asking.Said(
             said.get(HEADERS[0]),
             said.get(HEADERS[1]),
             parse_priority(said.get(HEADERS[2]), HEADERS[2]),
         )
-        own = Said(self.agent, self.tenant, self.priority)
-        who = resolve(core_of(rm).number, words, own, run_around())
+        own = asking.Said(self.agent, self.tenant, self.priority)
+        who = asking.resolve(core_of(rm).number, words, own, asking.run_around())
         model = given.get("model")
         model = model if isinstance(model, str) else ""
         patience_s = _patience_s(client, options)
@@ -92,7 +87,7 @@ class Terms:
             who.priority,
             self.group,
             _endpoint(client, model),
-            Usage(request_tokens(given, model)),
+            Usage(counting.request_tokens(given, model)),
             who.parent_agent,
             streaming,
             self.wait_timeout_s,
@@ -100,7 +95,7 @@ class Terms:
             self.silence_timeout_s,
             total_s,
             max_output_tokens=_most(given),
-            hedge=self.hedge and not is_sent_once(given, responses=responses),
+            hedge=self.hedge and not wire.is_sent_once(given, responses=responses),
             adaptive=self.adaptive,
             timeout_source=_CLIENT if ours_s is None and patience_s else "",
         )
@@ -113,11 +108,11 @@ def _patience_s(client: Any, options: Any) -> float | None:
         given = client.timeout
         if given == openai.DEFAULT_TIMEOUT:
             return None
-    return client_timeout_s(openai.Timeout(None) if given is None else given)
+    return wire.client_timeout_s(openai.Timeout(None) if given is None else given)
 
 
 def _endpoint(client: Any, model: str) -> str:
-    host, key = host_of(str(client.base_url)), client.api_key
+    host, key = wire.host_of(str(client.base_url)), client.api_key
     return Endpoint(host, model, key_fingerprint(key if isinstance(key, str) else "")).name
 
 
@@ -136,7 +131,7 @@ def check(rm: AgentRM, terms: Terms) -> None:
     Raises:
         ConfigError: A name that is no string or empty, a lane group that is not there, bad seconds.
     """
-    say(terms.agent, terms.tenant)
+    asking.say(terms.agent, terms.tenant)
     check_core(rm, terms.group)
     Call(
         "check",

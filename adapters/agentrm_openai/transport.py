@@ -2,21 +2,70 @@
 
 They sit where each attempt passes, the SDK's own retries included, and see a success's headers too.
 What they add to a request is one JSON parse of its body, to know the model.
+
+Each event loop has connections of its own: those of a closed loop cannot be used, nor closed. An
+async client is often shared by several loops (`asyncio.run` in a script's functions, LangChain's
+cached clients), while each pooled connection belongs to the loop that opened it: met by another one
+it raises ``Event loop is closed``. So the pool serves the loop that was seen first with it, and any
+other loop gets a copy of the pool without connections. A pool that has connections of nobody we
+know of (a bare client's) is left to that client.
 """
 
 from __future__ import annotations
 
+import asyncio
+import copy
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+import weakref
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from agentrm_openai.abortable import make_abortable
 from agentrm_openai.exchange import Exchange, ResponseObserver, open_exchange
-from agentrm_openai.loops import inner_for_loop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 __all__ = ["ManagedAsyncTransport", "ManagedTransport"]
+
+_OWNERS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+_OTHERS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+
+
+def _inner_for_loop(inner: Any) -> Any:
+    """The transport to use in the running loop: this one, or its twin with its own pool."""
+    pool: Any = getattr(inner, "_pool", None)
+    if not hasattr(pool, "_connections") or not hasattr(pool, "_requests"):
+        return inner  # no pool that we know: a mock, or a transport of the user's own
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # trio
+        return inner
+    owner = _OWNERS.get(pool)
+    if owner is None and not pool._connections:
+        _OWNERS[pool] = weakref.ref(loop)
+        return inner
+    if owner is not None and owner() is loop:
+        return inner
+    twins = _OTHERS.setdefault(pool, weakref.WeakKeyDictionary())
+    twin = twins.get(loop)
+    if twin is None:
+        twin = twins[loop] = _fresh(inner)
+    return twin
+
+
+def _fresh(inner: Any) -> Any:
+    """A copy of a transport whose pool has no connections; the old one stays as it is."""
+    pool = copy.copy(inner._pool)
+    pool._connections, pool._requests = [], []
+    lock = getattr(pool, "_optional_thread_lock", None)
+    if lock is not None:
+        pool._optional_thread_lock = type(lock)()  # another thread may hold it
+    twin = copy.copy(inner)
+    twin._pool = pool
+    return twin
+
 
 _LEAST_ERROR = 400
 _NO_RETRY = "x-should-retry"
@@ -191,7 +240,7 @@ class AsyncTransport(TransportBase):
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request, in full view of the observer."""
         exchange = open_exchange(self.observer, request, self.clock, blocking=self.blocking)
-        inner = inner_for_loop(self.inner)
+        inner = _inner_for_loop(self.inner)
         if exchange is None:
             return await inner.handle_async_request(request)
         try:
@@ -212,7 +261,7 @@ class AsyncTransport(TransportBase):
 
     async def aclose(self) -> None:
         """Close the inner transport, with the running loop's connections."""
-        inner = inner_for_loop(self.inner)
+        inner = _inner_for_loop(self.inner)
         if inner is not self.inner:
             await inner.aclose()
         await self.inner.aclose()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.integration import UsageTally, estimated_usage, reported_usage, said_in
+from agentrm_plugins.integration import counting
 
 if TYPE_CHECKING:
     from agentrm_plugins import Call, Usage
@@ -17,15 +17,15 @@ _LAST = frozenset({"response.completed", "response.incomplete", "response.failed
 
 def usage_of(answer: Any) -> Usage | None:
     """What the provider counted, in an answer or a stream's piece of any of its kinds."""
-    usage = reported_usage(_get(answer, "usage"))
+    usage = counting.reported_usage(_get(answer, "usage"))
     if usage is None:
-        usage = reported_usage(_get(_get(answer, "response"), "usage"))
+        usage = counting.reported_usage(_get(_get(answer, "response"), "usage"))
     return usage
 
 
 def used_or_estimated(call: Call, answer: Any) -> Usage:
     """What an answer cost: as reported, or else the input as estimated and what was said."""
-    return usage_of(answer) or estimated_usage(call, answer)
+    return usage_of(answer) or counting.estimated_usage(call, answer)
 
 
 def usage_of_body(call: Call, response: Any) -> Usage | None:
@@ -40,7 +40,7 @@ def usage_of_body(call: Call, response: Any) -> Usage | None:
     return used_or_estimated(call, body)
 
 
-class Tally(UsageTally):
+class Tally(counting.UsageTally):
     """Adds up what the pieces of a stream report; where they report nothing, it counts them."""
 
     __slots__ = ()
@@ -50,7 +50,7 @@ class Tally(UsageTally):
         kind = str(getattr(piece, "type", ""))
         choices = getattr(piece, "choices", None)
         if choices:
-            text_chars += sum(map(len, said_in(getattr(choices[0], "delta", None))))
+            text_chars += sum(map(len, counting.said_in(getattr(choices[0], "delta", None))))
             if getattr(choices[0], "finish_reason", None):
                 self.whole = True
         elif kind.endswith(".delta"):

@@ -4,20 +4,63 @@ A conversation comes again with every turn, so what is counted before each call 
 the whole process and by the hash of the text: the texts themselves are never kept. Two texts of
 the same 64-bit hash would share a count; that is rarer than a wrong bit in memory, and harms an
 estimate only.
+
+Encodings are built before the first call, and never on an event loop: to build one takes half a
+second of CPU. Where an event loop runs, a thread of its own builds it, and what is counted there
+meanwhile is estimated; elsewhere it is built at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from asyncio import _get_running_loop
 from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING
 
 from tiktoken.model import MODEL_PREFIX_TO_ENCODING, MODEL_TO_ENCODING
 
 from agentrm_plugins.counting.ranks import SHIPPED, EncodingDataError, load_encoding
 from agentrm_plugins.counting.tokens import TokenCounter, estimate_text
-from agentrm_plugins.counting.warming import is_ready, warm_up
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["counter_for", "encoding_name", "prepare", "request_counter"]
+
+_LOCK = threading.Lock()
+_ready: set[str] = set()
+_begun: set[str] = set()
+
+
+def _is_ready(encoding: str) -> bool:
+    """Whether it can be used here and now; elsewhere than on an event loop it always can."""
+    if encoding in _ready:
+        return True
+    _warm_up(encoding)
+    return encoding in _ready
+
+
+def _warm_up(encoding: str) -> None:
+    """Build it: here, or in a thread where this one runs an event loop."""
+    if encoding in _ready:
+        return
+    if _get_running_loop() is None:
+        _build(encoding)
+    elif encoding not in _begun:
+        _begun.add(encoding)
+        name = f"agentrm-encoding-{encoding}"
+        threading.Thread(target=_build, args=(encoding,), name=name, daemon=True).start()
+
+
+def _build(encoding: str) -> None:
+    with _LOCK:  # whoever comes second waits for the first instead of building it again
+        try:
+            load_encoding(encoding)
+        except EncodingDataError:
+            return  # whoever counts gets the error, or an estimate
+        finally:
+            _ready.add(encoding)
+
 
 _LATER_PREFIXES = (("gpt-4.1", "o200k_base"), ("gpt-4o", "o200k_base"), ("gpt-5", "o200k_base"),
                    ("o4", "o200k_base"), ("gpt-oss", "o200k_harmony"))  # fmt: skip
@@ -69,7 +112,7 @@ def request_counter(model: str) -> TokenCounter:
 
 def prepare(model: str) -> None:
     """Have the model's encoding built: now, or in a thread where this one runs an event loop."""
-    warm_up(encoding_name(model) or "o200k_base")
+    _warm_up(encoding_name(model) or "o200k_base")
 
 
 @cache
@@ -81,7 +124,7 @@ def _remembering(encoding: str) -> tuple[Callable[[str], int], dict[int, int]]:
         key = hash(text)
         tokens = known.get(key)
         if tokens is None:
-            if not is_ready(encoding):
+            if not _is_ready(encoding):
                 return estimate_text(text)
             if len(known) >= _REMEMBERED:
                 known.clear()

@@ -35,7 +35,7 @@ from agentrm_plugins.types.identity import ACTIVE, Active
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
 
 __all__ = ["Attempt"]
 
@@ -59,7 +59,7 @@ class Attempt:
     __slots__ = ("_core", "_settle", "active", "lease", "tally")
 
     def __init__(
-        self, core: int, lease: Lease, settle: Callable[[Lease, Any], None] | None = None
+        self, core: int, lease: HostLease, settle: Callable[[HostLease, Any], None] | None = None
     ) -> None:
         self.lease = lease
         self.active = Active(core, lease.ticket, lease.call)
@@ -212,10 +212,10 @@ class Attempt:
     # -- what they share --------------------------------------------------------------------
 
     @staticmethod
-    def stays_open(lease: Lease, result: object) -> None:
+    def stays_open(lease: HostLease, result: object) -> None:
         """For `settle`: what the work gave is a stream, which settles when it has been read."""
 
-    def again(self, lease: Lease) -> Attempt:
+    def again(self, lease: HostLease) -> Attempt:
         """A further attempt of the same call."""
         return Attempt(self._core, lease, self._settle)
 
@@ -230,7 +230,7 @@ class Attempt:
     def race(self, first: Any, fork: Callable[[Attempt], Task], ring: Callable[[], None]) -> Race:
         """The race of attempts on workers that this one, which is late, comes to."""
 
-        def start(lease: Lease) -> WorkerRun:
+        def start(lease: HostLease) -> WorkerRun:
             attempt = self.again(lease)
             return attempt.worker(fork(attempt), ring)
 

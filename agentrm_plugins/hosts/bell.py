@@ -1,15 +1,27 @@
-"""A bell that may be rung from anywhere, even by a finaliser in the very thread that waits for it.
+"""What wakes a thread: a bell, and the pump, which is the thread that rings when a date comes.
 
+A bell may be rung from anywhere, even by a finaliser in the very thread that waits for it.
 `threading.Event` will not do: it takes a lock in Python code, and the garbage collector may run in
 there. A finaliser that then feeds the core, and so rings the same event, waits for itself for ever,
 with the core's mutex in its hand. One bare lock has no such inside.
+
+A host has one pump, from its first date on. It holds the host weakly, so that a core that nobody
+closed is collected, and its thread ends. A date that is taken back is kept all the same: calls
+that come and go one after the other, each with its own date, would wake the thread for each of
+them, and it costs more than the call.
 """
 
 from __future__ import annotations
 
+import threading
+import weakref
 from _thread import allocate_lock
+from typing import TYPE_CHECKING
 
-__all__ = ["Bell"]
+if TYPE_CHECKING:
+    from agentrm_plugins.hosts.host import Host
+
+__all__ = ["Bell", "Pump"]
 
 
 class Bell:
@@ -31,3 +43,66 @@ class Bell:
     def wait(self, timeout_s: float = -1.0) -> bool:
         """Block until it rings, at most `timeout_s` seconds (-1: for ever). Whether it rang."""
         return self._lock.acquire(timeout=timeout_s)
+
+
+_LONGEST_S = 60.0
+_SWEEP_S = 1.0
+_BUSY_S = 0.001  # somebody else is inside, and sees to what is due
+_NEVER = float("inf")
+
+
+class Pump:
+    """Rings `host.tick()` at the host's deadline.
+
+    Args:
+        host: Whom to ring.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._bell = bell = Bell()
+        self._state = {"at_s": _NEVER, "stopped": False}
+        reference = weakref.ref(host, lambda _: bell.ring())
+        self._thread = threading.Thread(
+            target=_run, args=(reference, bell, self._state), name="agentrm-pump", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs: an interrupt may have ended it."""
+        return self._thread.is_alive()
+
+    def ring_at(self, deadline_s: float) -> None:
+        """The deadline is sooner than the thread knew."""
+        if deadline_s < self._state["at_s"]:
+            self._bell.ring()
+
+    def stop(self) -> None:
+        """End the thread; waits for it unless it is the caller."""
+        self._state["stopped"] = True
+        self._bell.ring()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout=5.0)
+
+
+def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool]) -> None:
+    kept_s, swept_s = _NEVER, -_NEVER
+    while not state["stopped"]:
+        host = reference()
+        if host is None:
+            return
+        state["at_s"] = _NEVER  # whoever sets a date from here on rings the bell
+        now_s = host.clock.now()
+        at_s = host.deadline_s
+        if at_s <= now_s:
+            host.tick()
+            at_s = host.deadline_s
+        longest_s = _SWEEP_S if host.is_used else _LONGEST_S
+        if now_s >= swept_s + _SWEEP_S:
+            host.sweep()
+            swept_s = now_s
+        del host
+        if now_s < kept_s < at_s:
+            at_s = kept_s
+        state["at_s"] = kept_s = at_s
+        bell.wait(min(max(at_s - now_s, _BUSY_S), longest_s))

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from agentrm_plugins.hosts.host import Host
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
     from agentrm_plugins.hosts.retry import RetryPolicy
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.effects import Compacted, Hibernated, Prepared, Recalled
+    from agentrm_plugins.types.identity import Active
     from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
 __all__ = ["Core"]
@@ -45,7 +46,7 @@ class Core:
         tables: What providers say, built in and configured.
         warned: What was warned of already.
         sessions: What contexts tell of their sessions.
-        retry: What `retry="default"` is here; None: `RetryPolicy()`.
+        retry: What `retry="default"` is here; None: `RetryPolicy()`, as nobody has asked yet.
     """
 
     __slots__ = ("_groups", "host", "number", "retry", "sessions", "tables", "warned")
@@ -82,7 +83,7 @@ class Core:
 
     # -- calls ------------------------------------------------------------------------------
 
-    def admit(self, call: Call, *, parent: int | None = None) -> Lease:
+    def admit(self, call: Call, *, parent: int | None = None) -> HostLease:
         """Wait for a lane, blocking this thread. The caller settles the lease.
 
         Args:
@@ -98,7 +99,7 @@ class Core:
         lease = self.host.submit(call, self._parent(call, parent))
         return lease if lease.granted else run(admission(lease))
 
-    async def admit_async(self, call: Call, *, parent: int | None = None) -> Lease:
+    async def admit_async(self, call: Call, *, parent: int | None = None) -> HostLease:
         """Wait for a lane, suspending this task. The caller settles the lease.
 
         Args:
@@ -114,7 +115,7 @@ class Core:
         return lease if lease.granted else await run_async(admission(lease))
 
     def call(
-        self, call: Call, make: Callable[[Lease], T], *, retry: RetryPolicy | None = None
+        self, call: Call, make: Callable[[HostLease], T], *, retry: RetryPolicy | None = None
     ) -> T:
         """Make a call in a lane of its own, and again after failures that `retry` would have cured.
 
@@ -136,7 +137,11 @@ class Core:
         return given
 
     def call_async(
-        self, call: Call, make: Callable[[Lease], Awaitable[T]], *, retry: RetryPolicy | None = None
+        self,
+        call: Call,
+        make: Callable[[HostLease], Awaitable[T]],
+        *,
+        retry: RetryPolicy | None = None,
     ) -> Coroutine[Any, Any, T]:
         """The same in a task, which awaits what this gives.
 
@@ -164,18 +169,24 @@ class Core:
         """
         self.host.feed(Observe(endpoint, report, verdict, sent_s))
 
-    def lease_around(self) -> Lease | None:
+    def active_call(self) -> Active | None:
+        """The managed call of this core inside which the code that runs now is, or None."""
+        active = ACTIVE.get()
+        return active if active is not None and active.core == self.number else None
+
+    def lease_around(self) -> HostLease | None:
         """The lease of the call inside which the code that runs now is; None if it is lost."""
         active = ACTIVE.get()
-        inside = active is not None and active.core == self.number
-        return self.host.lease(active.ticket) if active is not None and inside else None
+        if active is None or active.core != self.number:
+            return None
+        return self.host.lease(active.ticket)
 
     @property
     def now_s(self) -> float:
         """The time on this core's clock, seconds."""
         return self.host.clock.now()
 
-    def admit_nowait(self, call: Call) -> Lease | None:
+    def admit_nowait(self, call: Call) -> HostLease | None:
         """A lane now, or None. The caller settles the lease.
 
         In a finaliser or a signal's handler that interrupted the core it is None.
@@ -189,10 +200,29 @@ class Core:
             lease.withdraw()
             return None
         try:
-            given: Lease = run(admission(lease))
+            given: HostLease = run(admission(lease))
         except CallRefused:
             return None
         return given
+
+    def policy(self, retry: Any) -> RetryPolicy | None:
+        """The policy that `retry=` of an adapter means here: as given, or this core's default.
+
+        Args:
+            retry: A `RetryPolicy`, None for none, or "default".
+
+        Raises:
+            ConfigError: Anything else.
+        """
+        usual = self.retry
+        if usual is not None and retry.__class__ is str and retry == "default":
+            return usual
+        from agentrm_plugins.hosts.retry import retry_policy
+
+        policy = retry_policy(retry)
+        if policy is not None and policy is not retry:
+            self.retry = policy
+        return policy
 
     def restarts(self, policy: RetryPolicy | None) -> Restarts:
         """Whether a stream may begin anew after it broke off, by this policy; None: never."""

@@ -10,12 +10,14 @@ if TYPE_CHECKING:
     import weakref
     from collections.abc import Mapping
 
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
 
 __all__ = ["check_loop"]
 
 
-def check_loop(lease: Lease, leases: Mapping[int, weakref.ref[Lease]], *, inside: bool) -> None:
+def check_loop(
+    lease: HostLease, leases: Mapping[int, weakref.ref[HostLease]], *, inside: bool
+) -> None:
     """Refuse to block a loop's thread for what only a task of that loop can give back.
 
     Args:

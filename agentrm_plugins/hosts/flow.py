@@ -1,6 +1,6 @@
 """The one kind of flow: a managed call, written once as a generator, and its two thin drivers.
 
-A flow yields a `Lease` to wait until that is decided, and `Go(lease)` to have the call made in its
+A flow yields a lease to wait until that is decided, and `Go(lease)` to have the call made in its
 lane; what the call gives or raises comes back. A call that failed and goes again holds nothing
 meanwhile. The one who makes the call settles the lease when it went well; when it raised, the flow
 does. An error is judged once; what was found is handed to the retry policy and to the lease.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
     from agentrm_plugins.hosts.host import Host
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
     from agentrm_plugins.hosts.retry import RetryPolicy
     from agentrm_plugins.types.calls import Call
 
@@ -27,10 +27,10 @@ __all__ = ["Go", "admission", "managed_call", "run", "run_async"]
 class Go(NamedTuple):
     """Make the call now, in this lease's lane."""
 
-    lease: Lease
+    lease: HostLease
 
 
-def admission(lease: Lease) -> Generator[Lease | Go, Any, Lease]:
+def admission(lease: HostLease) -> Generator[HostLease | Go, Any, HostLease]:
     """Wait for the lane that was asked for, and leave the rest to the caller: it may be lost again.
 
     Raises:
@@ -48,7 +48,7 @@ def admission(lease: Lease) -> Generator[Lease | Go, Any, Lease]:
 
 def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
     host: Host, call: Call, parent: int | None, policy: RetryPolicy | None
-) -> Generator[Lease | Go, Any, Any]:
+) -> Generator[HostLease | Go, Any, Any]:
     """Ask for a lane, make the call, and again after a failure that the policy would have cured.
 
     Returns:
@@ -91,18 +91,20 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
             lease.requeue(judged, wait_s)
 
 
-def _standing(lease: Lease) -> Lease:
+def _standing(lease: HostLease) -> HostLease:
     """The attempt that stands for the call: the first one, or one that was sent beside it."""
     while lease.heir is not None:
         lease = lease.heir
     return lease
 
 
-def _nobody(lease: Lease) -> Any:
+def _nobody(lease: HostLease) -> Any:
     raise AssertionError(lease)  # an admission makes no call
 
 
-def run(flow: Generator[Lease | Go, Any, Any], make: Callable[[Lease], Any] = _nobody) -> Any:
+def run(
+    flow: Generator[HostLease | Go, Any, Any], make: Callable[[HostLease], Any] = _nobody
+) -> Any:
     """Run a flow in this thread, which blocks while it waits; `make` makes the call, if any."""
     try:
         step = next(flow)
@@ -122,7 +124,7 @@ def run(flow: Generator[Lease | Go, Any, Any], make: Callable[[Lease], Any] = _n
 
 
 async def run_async(
-    flow: Generator[Lease | Go, Any, Any], make: Callable[[Lease], Awaitable[Any]] = _nobody
+    flow: Generator[HostLease | Go, Any, Any], make: Callable[[HostLease], Awaitable[Any]] = _nobody
 ) -> Any:
     """Run a flow in this task, which is suspended while it waits; `make` makes the call, if any."""
     try:

@@ -11,7 +11,7 @@ from agentrm_plugins.types.calls import Outcome
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
 
 __all__ = ["PullGuard", "ReapGuard", "outcome_of"]
 
@@ -46,7 +46,7 @@ class ReapGuard:
 
     __slots__ = ("_cancelled", "_cancelling", "_error", "_loop", "_over", "_task", "taken_back")
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: HostLease) -> None:
         self._loop = loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         if task is None:
@@ -96,7 +96,7 @@ class PullGuard:
 
     __slots__ = ("_cancelling", "_error", "_lease", "_loop", "_ours", "_task")
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: HostLease) -> None:
         self._lease = lease
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = None

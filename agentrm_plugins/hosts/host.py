@@ -22,11 +22,11 @@ from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug
 from agentrm_plugins.hosts.abandoned import Abandoned
 from agentrm_plugins.hosts.asides import NOTABLE, STARVED_S, Asked, News, Read
+from agentrm_plugins.hosts.bell import Pump
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
-from agentrm_plugins.hosts.lease import Lease
+from agentrm_plugins.hosts.lease import HostLease
 from agentrm_plugins.hosts.mending import finish, give_back, is_within
-from agentrm_plugins.hosts.pump import Pump
 from agentrm_plugins.hosts.streams import Streams
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.outside import is_from_outside
@@ -86,8 +86,8 @@ class Host:
         self._mutex = threading.RLock()
         self._inside = 0
         self._stuck: object = None
-        self._leases: dict[int, weakref.ref[Lease]] = {}
-        self._callbacks: deque[Lease] = deque()
+        self._leases: dict[int, weakref.ref[HostLease]] = {}
+        self._callbacks: deque[HostLease] = deque()
         self.abandoned.begin_anew()
         self._pump: Pump | None = None
         self._on_idle: deque[Callable[[], None]] = deque()
@@ -100,7 +100,7 @@ class Host:
         parent: int | None = None,
         place_of: int | None = None,
         hedge_of: int | None = None,
-    ) -> Lease:
+    ) -> HostLease:
         """Ask for a lane. The lease may be decided at once, or later.
 
         `place_of` is the ticket of a reaped call that goes again, at its old place; `hedge_of` that
@@ -114,7 +114,7 @@ class Host:
         if self.coordinator is not None:
             self.coordinator.ensure()
         number = next(self._numbers)
-        lease = Lease(self, number, call, parent)
+        lease = HostLease(self, number, call, parent)
         lease.loop = _get_running_loop()
         self._leases[number] = weakref.ref(lease)
         if self.tracer is not None:
@@ -127,7 +127,7 @@ class Host:
         """Whether any call waits or runs."""
         return bool(self._leases)
 
-    def lease(self, ticket: int) -> Lease | None:
+    def lease(self, ticket: int) -> HostLease | None:
         """The lease of a call that waits or runs; None if it ended, was reaped or is nobody's."""
         reference = self._leases.get(ticket)
         return None if reference is None else reference()
@@ -187,7 +187,7 @@ class Host:
         """Whether this thread is in the kernel: in a finaliser or a signal's handler, that is."""
         return self._inside == get_ident()
 
-    def check_wait(self, lease: Lease) -> None:
+    def check_wait(self, lease: HostLease) -> None:
         """Refuse to block this thread until `lease` is decided, if that would be for ever."""
         check_loop(lease, self._leases, inside=self.is_inside)
 

@@ -2,7 +2,8 @@
 
 Law: who has something to say appends to a bounded queue and goes on; a handler that blocks (a full
 disk, a dead collector) holds up this thread alone. What it is too slow for is lost, and counted in
-the next record. Records keep the moment and the thread in which they were told.
+the next record. Records keep the moment and the thread in which they were told; what they show is
+looked through for secrets, and cut, on the log's own thread.
 
 Regimes: the thread begins with the first record and ends after a second without one.
 `AgentRM.close` and the end of the process wait for it, a second at most.
@@ -39,8 +40,13 @@ _LONGEST = 200
 def plain(text: object) -> str:
     """A name or an error's text as a log may show it: short, one line, no secret."""
     shown = masked(str(text)[: 4 * _LONGEST])
-    shown = "".join(sign if sign.isprintable() else " " for sign in shown)
+    if not shown.isprintable():
+        shown = "".join([sign if sign.isprintable() else " " for sign in shown])
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 3] + "..."
+
+
+def _shown(value: Any) -> Any:
+    return plain(value) if isinstance(value, str) else value
 
 
 class Journal:
@@ -55,7 +61,7 @@ class Journal:
         self.lost = 0
 
     def _begin(self) -> None:
-        self._waiting: deque[logging.LogRecord] = deque()
+        self._waiting: deque[tuple[logging.LogRecord, Mapping[str, Any]]] = deque()
         self._bell, self._lock = Bell(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._busy = False
@@ -75,15 +81,11 @@ class Journal:
         logger = logging.getLogger(name)
         if not logger.isEnabledFor(level):
             return
-        shown = tuple(plain(value) if isinstance(value, str) else value for value in values)
-        fields = {key: plain(v) if isinstance(v, str) else v for key, v in extra.items()}
-        record = logger.makeRecord(
-            name, level, "(agentrm)", 0, message, shown, None, extra=fields, func=None
-        )
         if len(self._waiting) >= _CAPACITY:
             self.lost += 1
             return
-        self._waiting.append(record)
+        record = logger.makeRecord(name, level, "(agentrm)", 0, message, values, None)
+        self._waiting.append((record, extra))
         self._bell.ring()
         if self._thread is None:
             self._start()
@@ -116,9 +118,11 @@ class Journal:
         while self._waiting:
             self._busy = True
             try:
-                record = self._waiting.popleft()
+                record, extra = self._waiting.popleft()
                 if self.lost:
                     record.msg, self.lost = f"{record.msg} ({self.lost} records were lost)", 0
+                record.args = tuple(map(_shown, record.args or ()))
+                record.__dict__.update({name: _shown(value) for name, value in extra.items()})
                 logging.getLogger(record.name).handle(record)
             except Exception:  # noqa: BLE001 - a handler's fault; `logging` tells of most itself
                 self.lost += 1

@@ -13,6 +13,7 @@ from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport, Verdict
 
 __all__ = ["Judgement", "judge", "judge_response"]
 
+_LEAST_ERROR = 400
 Judgement = tuple[Verdict, LimitReport | None]
 
 
@@ -31,8 +32,17 @@ def judge(error: BaseException, tables: Tables = BUILT_IN) -> Judgement:
 
 def judge_response(
     status: int, headers: Mapping[str, str], body: bytes, tables: Tables = BUILT_IN
-) -> tuple[Verdict, LimitReport]:
-    """The same of a response that is an error, before anybody has made an exception of it."""
+) -> tuple[Verdict | None, LimitReport]:
+    """The same of a response, before anybody has made an exception of it.
+
+    Args:
+        status: Its HTTP status; below 400 there is no verdict.
+        headers: Its headers.
+        body: Its body, of which an error's is read.
+        tables: What providers say.
+    """
+    if status < _LEAST_ERROR:
+        return None, parse_report(headers, time.time(), tables=tables)
     evidence = body_evidence(status, headers, body)
     verdict = judge_evidence(evidence, tables) or Verdict(Kind.PERMANENT, status)
     return verdict, _report(evidence, tables)

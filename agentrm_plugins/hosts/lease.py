@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.tables import Tables
     from agentrm_plugins.types.calls import Call, Usage
 
-__all__ = ["Lease"]
+__all__ = ["HostLease", "Lease"]
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -34,56 +34,26 @@ class Lease:
         call: What was declared of it.
         granted_at_s: When it got its lane, on the core's clock; None while it waits.
         waited_s: Seconds that it waited.
-        wake: For the parkers: what to call once it is decided.
-        parent: The ticket of the call inside which it was made, if any.
-        heir: The lease of a further attempt that stands for the call in place of this one.
-        loop: The event loop whose task asked for it; None: a thread did.
-        granted: Whether it has its lane, or had it.
         reaped: Whether the call lost its lane for want of progress.
-        suspected: Whether the call is late, by what was learnt.
-        traced: Who tells the user's span of it, while a tracer looks on; else None.
     """
 
     __slots__ = (
-        "__weakref__",
-        "_callbacks",
-        "_ended",
-        "_host",
-        "_on_suspect",
-        "_outcome",
-        "_reaped",
-        "call",
-        "granted",
-        "granted_at_s",
-        "heir",
-        "loop",
-        "parent",
-        "reaped",
-        "suspected",
-        "ticket",
-        "traced",
-        "waited_s",
-        "wake",
+        *("__weakref__", "_callbacks", "_ended", "_host", "_on_suspect", "_outcome", "_reaped"),
+        *("_traced", "call", "granted_at_s", "reaped", "ticket", "waited_s"),
     )
 
-    def __init__(self, host: Host, ticket: int, call: Call, parent: int | None = None) -> None:
-        self._host = host
-        self.ticket = ticket
-        self.call = call
-        self.parent = parent
-        self.granted_at_s: float | None = None
-        self.waited_s = 0.0
-        self.granted = self.reaped = False
-        self._outcome: Granted | Refused | Reaped | BaseException | None = None
-        self._reaped: Reaped | None = None
-        self.wake: Callable[[], None] | None = None
-        self._callbacks: list[Callable[[CallReaped], None]] | None = None
-        self._on_suspect: Callable[[], None] | None = None
-        self._ended = False
-        self.heir: Lease | None = None
-        self.loop: object = None
-        self.suspected = False
-        self.traced: Traced | None = None
+    ticket: int
+    call: Call
+    granted_at_s: float | None
+    waited_s: float
+    reaped: bool
+    _host: Host
+    _outcome: Granted | Refused | Reaped | BaseException | None
+    _reaped: Reaped | None
+    _callbacks: list[Callable[[CallReaped], None]] | None
+    _on_suspect: Callable[[], None] | None
+    _ended: bool
+    _traced: Traced | None
 
     def __repr__(self) -> str:
         state = "waiting" if self._outcome is None else "ended" if self._ended else "running"
@@ -97,22 +67,10 @@ class Lease:
             self._ended = True
             self._host.feed(Withdraw(self.ticket, "abandoned"))
 
-    # -- for the caller ---------------------------------------------------------------------
-
     @property
     def reap_cause(self) -> str | None:
         """Why ("first_token", "response", "silence", "total", "gave_way"), if it was reaped."""
         return None if self._reaped is None else self._reaped.cause
-
-    @property
-    def tables(self) -> Tables:
-        """What providers say, built in and configured."""
-        return self._host.tables
-
-    @property
-    def now_s(self) -> float:
-        """The time on the core's clock, seconds."""
-        return self._host.clock.now()
 
     def beat(self, tokens: int = 0, *, visible: bool = False, ping: bool = False) -> None:
         """Report progress: the call is alive, and `tokens` more came out.
@@ -147,8 +105,113 @@ class Lease:
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
             self._ended = True
             self._callbacks = self._on_suspect = None
-            if self.traced is not None:
-                self.traced.tell()
+            if self._traced is not None:
+                self._traced.tell()
+
+    def settle(self, usage: Usage | None = None, *, outcome: Outcome | str = Outcome.OK) -> None:
+        """End the call: its lane is free and its usage charged. A second time does nothing.
+
+        Args:
+            usage: What the provider counted; None if nobody knows: a call that went well is then
+                charged as estimated.
+            outcome: "ok", "error" or "cancelled".
+        """
+        if not self._ended:
+            self._host.feed(Settle(self.ticket, usage, _OUTCOMES[outcome]))
+            self._ended = True  # after it: a Ctrl-C in between must not lose the lane
+            # Whoever would have been called holds us: that is a circle.
+            self._callbacks = self._on_suspect = None
+            if self._traced is not None:
+                self._traced.tell()
+
+    def raise_if_reaped(self) -> None:
+        """Raise `CallReaped` if the call lost its lane."""
+        if self._reaped is not None:
+            if self._traced is not None:
+                self._traced.tell()
+            raise reaped_error(self._reaped, self.call)
+
+    def on_reap(self, callback: Callable[[CallReaped], None]) -> None:
+        """Call `callback` once when the call is reaped, from any thread; at once if it was."""
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
+        if self._reaped is not None:
+            self._tell(reaped_error(self._reaped, self.call))
+
+    def _tell(self, error: CallReaped) -> None:
+        callbacks = self._callbacks
+        while callbacks:
+            try:
+                callback = callbacks.pop()
+            except IndexError:  # another thread took the last
+                return
+            try:
+                callback(error)
+            except Exception:
+                raise
+            except BaseException:  # an interrupt: it has not heard
+                callbacks.append(callback)
+                raise
+
+
+class HostLease(Lease):
+    """A lease as those see it who decide it, wait for it, race it and let it go again.
+
+    Attributes:
+        granted: Whether it has its lane, or had it.
+        suspected: Whether the call is late, by what was learnt.
+        parent: The ticket of the call inside which it was made, if any.
+        heir: The lease of a further attempt that stands for the call in place of this one.
+        loop: The event loop whose task asked for it; None: a thread did.
+        wake: For the parkers: what to call once it is decided.
+    """
+
+    __slots__ = ("granted", "heir", "loop", "parent", "suspected", "wake")
+
+    def __init__(self, host: Host, ticket: int, call: Call, parent: int | None = None) -> None:
+        self._host = host
+        self.ticket = ticket
+        self.call = call
+        self.parent = parent
+        self.granted_at_s = None
+        self.waited_s = 0.0
+        self.granted = self.reaped = False
+        self._outcome = None
+        self._reaped = None
+        self.wake: Callable[[], None] | None = None
+        self._callbacks = None
+        self._on_suspect = None
+        self._ended = False
+        self.heir: HostLease | None = None
+        self.loop: object = None
+        self.suspected = False
+        self._traced = None
+
+    def __dir__(self) -> list[str]:
+        """What completion offers: what is the user's."""
+        return dir(Lease)
+
+    @property
+    def traced(self) -> Traced | None:
+        """Who tells the user's span of it, while a tracer looks on; else None."""
+        return self._traced
+
+    @traced.setter
+    def traced(self, traced: Traced | None) -> None:
+        self._traced = traced
+
+    # -- for the flows ----------------------------------------------------------------------
+
+    @property
+    def tables(self) -> Tables:
+        """What providers say, built in and configured."""
+        return self._host.tables
+
+    @property
+    def now_s(self) -> float:
+        """The time on the core's clock, seconds."""
+        return self._host.clock.now()
 
     def requeue(self, judged: Judgement, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
@@ -168,50 +231,17 @@ class Lease:
                 self._outcome = self._reaped
             self._host.feed(Requeue(self.ticket, verdict, wait_s, report))
 
-    def settle(self, usage: Usage | None = None, *, outcome: Outcome | str = Outcome.OK) -> None:
-        """End the call: its lane is free and its usage charged. A second time does nothing.
-
-        Args:
-            usage: What the provider counted; None if nobody knows: a call that went well is then
-                charged as estimated.
-            outcome: "ok", "error" or "cancelled".
-        """
-        if not self._ended:
-            self._host.feed(Settle(self.ticket, usage, _OUTCOMES[outcome]))
-            self._ended = True  # after it: a Ctrl-C in between must not lose the lane
-            # Whoever would have been called holds us: that is a circle.
-            self._callbacks = self._on_suspect = None
-            if self.traced is not None:
-                self.traced.tell()
-
-    def raise_if_reaped(self) -> None:
-        """Raise `CallReaped` if the call lost its lane."""
-        if self._reaped is not None:
-            if self.traced is not None:
-                self.traced.tell()
-            raise reaped_error(self._reaped, self.call)
-
-    def on_reap(self, callback: Callable[[CallReaped], None]) -> None:
-        """Call `callback` once when the call is reaped, from any thread; at once if it was."""
-        if self._callbacks is None:
-            self._callbacks = []
-        self._callbacks.append(callback)
-        if self._reaped is not None:
-            self.run_callbacks()
-
     def on_suspect(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the call is late by what was learnt, from any thread."""
         self._on_suspect = callback
         if self.suspected:
             callback()
 
-    # -- for the flows ----------------------------------------------------------------------
-
-    def hedge(self) -> Lease:
+    def hedge(self) -> HostLease:
         """Ask for a further attempt of this call, which runs."""
         return self._host.submit(self.call, hedge_of=self.ticket)
 
-    def anew(self) -> Lease:
+    def anew(self) -> HostLease:
         """Ask for the call's old place again, now that this lease is lost."""
         return self._host.submit(self.call, self.parent, place_of=self.ticket)
 
@@ -255,7 +285,7 @@ class Lease:
             return outcome.cause
         return type(outcome).__name__ if isinstance(outcome, BaseException) else ""
 
-    def result(self) -> Lease:
+    def result(self) -> HostLease:
         """This lease if it was granted.
 
         Raises:
@@ -266,8 +296,8 @@ class Lease:
         if outcome.__class__ is Granted:
             return self
         self._ended = True
-        if self.traced is not None:
-            self.traced.tell()
+        if self._traced is not None:
+            self._traced.tell()
         if isinstance(outcome, Refused):
             raise refusal(outcome, self.call)
         assert isinstance(outcome, BaseException)  # noqa: S101 - decided, and nothing else is left
@@ -287,8 +317,8 @@ class Lease:
         if not self._ended:
             self._host.feed(Withdraw(self.ticket, cause))
             self._ended = True
-            if self.traced is not None:
-                self.traced.tell()
+            if self._traced is not None:
+                self._traced.tell()
 
     # -- for the host -----------------------------------------------------------------------
 
@@ -324,18 +354,3 @@ class Lease:
             self._tell(reaped_error(self._reaped, self.call))
         elif self.suspected and (on_suspect := self._on_suspect) is not None:
             on_suspect()
-
-    def _tell(self, error: CallReaped) -> None:
-        callbacks = self._callbacks
-        while callbacks:
-            try:
-                callback = callbacks.pop()
-            except IndexError:  # another thread took the last
-                return
-            try:
-                callback(error)
-            except Exception:
-                raise
-            except BaseException:  # an interrupt: it has not heard
-                callbacks.append(callback)
-                raise

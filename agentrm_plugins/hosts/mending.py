@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
     from agentrm_plugins.kernel import Kernel
     from agentrm_plugins.kernel.ticket import Ticket
 
-    Leases = MutableMapping[int, weakref.ref[Lease]]
+    Leases = MutableMapping[int, weakref.ref[HostLease]]
 
 __all__ = ["finish", "give_back", "is_within"]
 
@@ -57,7 +57,7 @@ def _runs(code: CodeType, owner: object, frame: FrameType | None) -> bool:
     return False
 
 
-def finish(kernel: Kernel, inbox: deque[Any], leases: Leases, called: deque[Lease]) -> None:
+def finish(kernel: Kernel, inbox: deque[Any], leases: Leases, called: deque[HostLease]) -> None:
     """Finish what was cut. May itself be cut, and begun again.
 
     Args:
@@ -96,7 +96,7 @@ def _is_open(kernel: Kernel, event: Any) -> bool:
     return kind is not Tick
 
 
-def _tell(kernel: Kernel, ticket: Ticket | None, lease: Lease) -> bool:
+def _tell(kernel: Kernel, ticket: Ticket | None, lease: HostLease) -> bool:
     """Tell a lease what has become of its call. Whether somebody wants to be called back."""
     wanted = False
     if ticket is None:

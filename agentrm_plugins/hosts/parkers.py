@@ -18,14 +18,14 @@ from agentrm_plugins.types.identity import WAITING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
 
 __all__ = ["park_task", "park_thread"]
 
 _SIGN_OF_LIFE_S = 0.05  # guessed: well below any idle timeout that leaves a model time to answer
 
 
-def park_thread(lease: Lease) -> None:
+def park_thread(lease: HostLease) -> None:
     """Block this thread until the call is granted or refused.
 
     Raises:
@@ -46,7 +46,7 @@ def park_thread(lease: Lease) -> None:
     lease.wake = None
 
 
-async def park_task(lease: Lease) -> None:
+async def park_task(lease: HostLease) -> None:
     """Suspend this task until then; whoever watches it hears meanwhile that it is not idle."""
     if not is_traced():
         await _watched(lease)
@@ -59,7 +59,7 @@ async def park_task(lease: Lease) -> None:
             timer.cancel()
 
 
-async def _watched(lease: Lease) -> None:
+async def _watched(lease: HostLease) -> None:
     sign = WAITING.get()
     if sign is None:
         await _parked(lease)
@@ -79,7 +79,7 @@ async def _watched(lease: Lease) -> None:
         sign()
 
 
-async def _parked(lease: Lease) -> None:
+async def _parked(lease: HostLease) -> None:
     loop = asyncio.get_running_loop()
     future = loop.create_future()
     lease.wake = _waker(lease, loop, future)
@@ -89,7 +89,7 @@ async def _parked(lease: Lease) -> None:
 
 
 def _waker(
-    lease: Lease, loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]
+    lease: HostLease, loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]
 ) -> Callable[[], None]:
     home = threading.get_ident()
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from agentrm_plugins.hosts.attempt import Attempt
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
     from agentrm_plugins.hosts.workers import Job
 
 __all__ = ["Race", "Runner", "Task", "WorkerRun"]
@@ -123,12 +123,12 @@ class Race:
     """
 
     def __init__(
-        self, first: Runner, start: Callable[[Lease], Runner], ring: Callable[[], None]
+        self, first: Runner, start: Callable[[HostLease], Runner], ring: Callable[[], None]
     ) -> None:
         self._alive = [first]
         self._start = start
         self._ring = ring
-        self._waiting: Lease | None = None
+        self._waiting: HostLease | None = None
         self._late = True  # it is made when the first is
         self._backoff_s = _BACKOFF_S
         self._gone: Runner | None = None
@@ -205,7 +205,7 @@ class Race:
         self._gone = runner
         lease.heir = self._alive[0].attempt.lease if self._alive else waiting
 
-    def _decided(self, lease: Lease) -> None:
+    def _decided(self, lease: HostLease) -> None:
         """The further attempt that waited may go, or not."""
         self._waiting = None
         if lease.lost and self._alive:

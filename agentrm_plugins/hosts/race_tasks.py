@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from agentrm_plugins.hosts.attempt import Attempt
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
 
     Fork = Callable[[Attempt], Callable[[], Awaitable[Any]]]
 
@@ -82,7 +82,7 @@ class TaskRun(ReapGuard):
         if self._end is not None and not self._end.done():
             self._end.set_result(None)
 
-    def _start(self, lease: Lease) -> _Further:
+    def _start(self, lease: HostLease) -> _Further:
         attempt = self.attempt.again(lease)
         run = _Further(attempt, self._fork(attempt), self._loop, self._context.copy())
         lease.on_reap(lambda _: self._ring())

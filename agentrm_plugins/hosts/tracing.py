@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from agentrm_plugins.types.identity import QUEUED
 
 if TYPE_CHECKING:
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
     from agentrm_plugins.types.calls import Call
     from agentrm_plugins.types.identity import QueueEnd
 
@@ -40,7 +40,7 @@ class Traced(Protocol):
 class Tracer(Protocol):
     """Whoever traces all calls of a core; what it does must be quick and must not fail."""
 
-    def submitted(self, lease: Lease, of: int | None) -> None:
+    def submitted(self, lease: HostLease, of: int | None) -> None:
         """A call asks for a lane, here and now; `of` is the ticket of the one that it goes for."""
 
 
@@ -61,7 +61,7 @@ class TracedWait:
 
     __slots__ = ("_begun_s", "_end", "_lease")
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: HostLease) -> None:
         self._lease = lease
         self._end: QueueEnd | None = None
         self._begun_s = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
-from agentrm_plugins.policy.rates import Rates
+from agentrm_plugins.types.accounts import Recent
 
 __all__ = ["Counters"]
 
@@ -49,5 +49,5 @@ class Counters:
         self.input_tokens = 0
         self.output_tokens = 0
         self.refused: Counter[str] = Counter()
-        self.token_rate = Rates()
+        self.token_rate = Recent()
         self.hedges = HedgeTally()

@@ -26,10 +26,11 @@ _HALF_LIFE_S = 30.0
 class Recent:
     """How much was used lately; nothing is kept before the first use.
 
-    Law: over the last 1, 10 and 60 seconds as `policy.rates`, in bins of a tenth of a second. As
-    one number: each amount weighs ``2 ** (-age / half-life)``; over a steady use of r per second
-    the weights sum up to ``r * half-life / ln 2``, so the rate is that sum times ``ln 2 /
-    half-life``. Of each agent a few numbers are kept, so that a hundred thousand stay small.
+    Law: over the last w of 1, 10 and 60 seconds it is what was counted in them by w, in bins of a
+    tenth of a second, so exact to one bin. As one number: each amount weighs ``2 ** (-age /
+    half-life)``; over a steady use of r per second the weights sum up to ``r * half-life / ln 2``,
+    so the rate is that sum times ``ln 2 / half-life``. Of each agent a few numbers are kept, so
+    that a hundred thousand stay small.
     """
 
     __slots__ = ("_bins", "at_s", "weighed")

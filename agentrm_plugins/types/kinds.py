@@ -1,66 +1,29 @@
-"""The word for each kind of event: in a recording, on the monitor's socket, on the command line."""
+"""The word for each kind of event: in a recording, on the monitor's socket, on the command line.
+
+A kind's word is its name, as Python writes the names of functions: `Effect` is the one list of
+them.
+"""
 
 from __future__ import annotations
 
-from agentrm_plugins.types.effects import (
-    Beaten,
-    Boosted,
-    BreakerChanged,
-    BudgetCrossed,
-    Compacted,
-    Demoted,
-    Drained,
-    Effect,
-    EndpointClosed,
-    Granted,
-    Hedged,
-    Hibernated,
-    LimitChanged,
-    Prepared,
-    Queued,
-    Reaped,
-    Recalled,
-    Refused,
-    Requeued,
-    Settled,
-    Submitted,
-    Suspected,
-    Throttled,
-)
+import re
+from typing import get_args
+
+from agentrm_plugins.types.effects import Effect
 
 __all__ = ["KINDS", "kind_of"]
 
-KINDS: dict[str, type] = {
-    "beaten": Beaten,
-    "boosted": Boosted,
-    "breaker_changed": BreakerChanged,
-    "budget_crossed": BudgetCrossed,
-    "compacted": Compacted,
-    "demoted": Demoted,
-    "drained": Drained,
-    "endpoint_closed": EndpointClosed,
-    "granted": Granted,
-    "hedged": Hedged,
-    "hibernated": Hibernated,
-    "limit_changed": LimitChanged,
-    "prepared": Prepared,
-    "queued": Queued,
-    "reaped": Reaped,
-    "recalled": Recalled,
-    "refused": Refused,
-    "requeued": Requeued,
-    "settled": Settled,
-    "submitted": Submitted,
-    "suspected": Suspected,
-    "throttled": Throttled,
+_WORDS: dict[type, str] = {
+    kind: re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower() for kind in get_args(Effect)
 }
-
-_WORDS = {kind: word for word, kind in KINDS.items()}
+KINDS: dict[str, type] = {word: kind for kind, word in _WORDS.items()}
+"""Each kind of event by its word, such as "granted" or "breaker_changed"."""
 
 
 def kind_of(effect: Effect) -> str:
     """The word for what happened, such as "granted".
 
+    >>> from agentrm_plugins.types.effects import Boosted
     >>> kind_of(Boosted(1.0, 0, "", "dispatches"))
     'boosted'
     """

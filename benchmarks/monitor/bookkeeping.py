@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from agentrm_plugins.kernel.gauges import Gauges
-from agentrm_plugins.policy.rates import Rates
+from agentrm_plugins.types.accounts import Recent
 from agentrm_plugins.types.histogram import Histogram
 
 __all__ = ["LEFT_OUT", "without_bookkeeping"]
@@ -36,7 +36,7 @@ def without_bookkeeping() -> Iterator[None]:
     """In this block every core of the process keeps nothing for people."""
     with ExitStack() as stack:
         for owner, name in (
-            (Gauges, "look"), (Gauges, "hold"), (Histogram, "add"), (Rates, "add"),
+            (Gauges, "look"), (Gauges, "hold"), (Histogram, "add"), (Recent, "add"),
         ):  # fmt: skip
             stack.enter_context(patch.object(owner, name, _nothing))
         yield

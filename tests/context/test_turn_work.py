@@ -11,7 +11,7 @@ from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.notes.text import Passage, passages
 from agentrm_plugins.context.plan.align import Marks, mark_of
 from agentrm_plugins.context.plan.groups import grouped
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.counting.encodings import counter_for
 from agentrm_plugins.types.message import Message
@@ -77,7 +77,7 @@ def test_groups_grow_as_if_they_were_made_at_once():
     """Whatever order calls, results, second results and strays come in."""
     rng = random.Random(6)
     for _ in range(60):
-        session = Session(ContextConfig(), counter_for("gpt-4o"))
+        session = Transcript(ContextConfig(), counter_for("gpt-4o"))
         history: list = []
         for _ in range(30):
             number = rng.choice("abc")

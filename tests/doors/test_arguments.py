@@ -23,7 +23,7 @@ from agentrm_langchain import (
 )
 from agentrm_langgraph import manage_graph, managed_node
 from agentrm_openai import manage_client
-from agentrm_plugins import AgentRM, Config, ConfigError, SchedulerConfig
+from agentrm_plugins import AgentRM, Config, ConfigError, SchedulerConfig, events
 from agentrm_plugins.config import Order, OrderName
 from agentrm_plugins.integration import Priority, PriorityName
 
@@ -73,6 +73,25 @@ def test_the_facade_names_every_setting() -> None:
         assert rm.config == Config()
     with pytest.raises(ConfigError, match="either a Config or single fields"):
         AgentRM(Config(), lanes=2)
+
+
+def test_what_a_running_core_takes_is_told_as_at_its_beginning() -> None:
+    """`update` takes each setting under the same name and type as `AgentRM`, but what is fixed."""
+    begun = inspect.signature(AgentRM).parameters
+    running = dict(inspect.signature(AgentRM.update).parameters)
+    for beside in ("self", "priorities"):
+        del running[beside]
+    assert running == {name: begun[name] for name in running}
+    fixed = {field.name for field in fields_of(Config)} - running.keys()
+    assert fixed == {"scheduler", "providers"}
+
+
+def test_every_kind_of_event_is_at_the_users_door() -> None:
+    """Each class of the union `Effect` has a word, and is a name of `agentrm_plugins.events`."""
+    kinds = get_args(events.Effect)
+    assert list(events.KINDS.values()) == list(kinds)
+    beside = {"Effect", "EventStream", "KINDS", "kind_of"}
+    assert set(events.__all__) - beside == {kind.__name__ for kind in kinds}
 
 
 def test_the_words_that_are_typed_are_those_that_are_taken() -> None:

@@ -16,7 +16,7 @@ from agentrm_plugins import (
     LaneGroup,
     Usage,
 )
-from agentrm_plugins.integration import LimitReport, Verdict, core_of
+from agentrm_plugins.integration import core_of, wire
 from agentrm_plugins.types.calls import Call, Outcome
 from agentrm_plugins.types.events import Settle
 from agentrm_plugins.types.verdicts import Kind, ServerLimit
@@ -224,8 +224,8 @@ def refused(core, retry_after_s, limit=None):
     """A call of this core meets a 429."""
     lease = core_of(core).admit(call_of(core))
     told = None if limit is None else ServerLimit(limit=limit, remaining=0.0, reset_s=60.0)
-    report = LimitReport(retry_after_s=retry_after_s, requests=told)
-    verdict = Verdict(Kind.LIMIT, 429)
+    report = wire.LimitReport(retry_after_s=retry_after_s, requests=told)
+    verdict = wire.Verdict(Kind.LIMIT, 429)
     core._host.feed(Settle(lease.ticket, None, Outcome.ERROR, verdict, report))
 
 
@@ -241,7 +241,7 @@ def test_what_one_learns_all_know(fleet):
         with core.slot(agent="a", endpoint="api/m", estimate=Usage(5, 5)):
             pass
     lease = core_of(first).admit(call_of(first))
-    report = LimitReport(requests=ServerLimit(limit=120.0, remaining=100.0, reset_s=10.0))
+    report = wire.LimitReport(requests=ServerLimit(limit=120.0, remaining=100.0, reset_s=10.0))
     first._host.feed(Settle(lease.ticket, Usage(5, 5), report=report))
 
     def known():
@@ -259,7 +259,7 @@ def test_a_breaker_is_the_fleets_and_one_probe_tests_it(fleet):
 
     def fail(core):
         lease = core_of(core).admit(call_of(core))
-        verdict = Verdict(Kind.TRANSIENT, 500)
+        verdict = wire.Verdict(Kind.TRANSIENT, 500)
         core._host.feed(Settle(lease.ticket, None, Outcome.ERROR, verdict))
 
     for _ in range(6):

@@ -14,7 +14,7 @@ import pytest
 
 from agentrm_plugins import AgentRM, Call, CallReaped, LeaseConfig, RetryPolicy, Usage
 from agentrm_plugins.hosts import VirtualClock
-from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading, UsageTally, core_of
+from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading, core_of, counting
 
 pytestmark = pytest.mark.lowest
 ENDPOINT = "host/model"
@@ -272,10 +272,10 @@ def said(chunk):
 
 
 def counted(lease):
-    return UsageTally(lease.call.estimate)
+    return counting.UsageTally(lease.call.estimate)
 
 
-class Counting(UsageTally):
+class Counting(counting.UsageTally):
     def add(self, chunk):
         super().add(None, len(chunk) if isinstance(chunk, str) else 0)
 

@@ -15,7 +15,7 @@ import pytest
 from agentrm_plugins import AgentRM, Call, CallReaped, ClosedError, ConfigError, LeaseConfig
 from agentrm_plugins.errors import AgentRMError, KernelBug
 from agentrm_plugins.hosts import VirtualClock
-from agentrm_plugins.integration import active_call, core_of, current_identity
+from agentrm_plugins.integration import asking, core_of
 from agentrm_plugins.types.events import Settle
 from tests.hosts.worlds import wait_until
 
@@ -283,10 +283,10 @@ def test_a_nested_call_rides_on_its_parents_lane():
     with AgentRM(lanes=1) as rm, rm.slot(agent="a") as outer:
         with rm.slot(wait_timeout_s=5.0) as inner:
             assert inner.call.agent == "a"
-            assert active_call(rm).ticket == inner.ticket
+            assert core_of(rm).active_call().ticket == inner.ticket
             with rm.slot(agent="tool", wait_timeout_s=5.0):
                 assert rm.statistics().lanes_in_use == 1
-        assert active_call(rm).ticket == outer.ticket
+        assert core_of(rm).active_call().ticket == outer.ticket
 
 
 async def test_nested_calls_of_parallel_tasks_share_one_lane():
@@ -299,7 +299,7 @@ async def test_nested_calls_of_parallel_tasks_share_one_lane():
 
         async with rm.slot(agent="a"):
             await asyncio.gather(*(child() for _ in range(3)))
-        assert active_call(rm) is None
+        assert core_of(rm).active_call() is None
         assert rm.statistics().granted == 4
 
 
@@ -313,8 +313,8 @@ def test_identity_is_inherited_and_overridden():
             with rm.identity(agent="inner", parent_agent="outer"), rm.slot(tenant="u") as lease:
                 call = lease.call
                 assert (call.agent, call.tenant, call.parent_agent) == ("inner", "u", "outer")
-            assert current_identity().agent == "outer"
-        assert current_identity().agent is None
+            assert asking.current_identity().agent == "outer"
+        assert asking.current_identity().agent is None
         with rm.slot() as lease:
             assert lease.call.agent == "main"
         with pytest.raises(ConfigError, match="priority="), rm.identity(priority="urgent"):
@@ -342,7 +342,7 @@ def test_two_cores_know_nothing_of_each_other():
         with one.slot(agent="a"), two.slot() as lease:
             assert lease.call.agent == "main"
             assert one.statistics().lanes_in_use == two.statistics().lanes_in_use == 1
-            assert active_call(one) is None
+            assert core_of(one).active_call() is None
 
 
 def test_a_slot_is_for_one_block():

@@ -7,6 +7,7 @@ what changes no answer: the history behind `story`, and dead entries of heaps.
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import fields
 from heapq import heapify
@@ -80,7 +81,7 @@ def dump(kernel: Kernel) -> dict[str, Any]:
         "met": kernel.agents.met,
         "counters": _row(kernel.books.counters, _COUNTERS),
         "refused": dict(kernel.books.counters.refused),
-        "token_rate": [list(pair) for pair in kernel.books.counters.token_rate.bins],
+        "token_rate": list(kernel.books.counters.token_rate._bins or ()),
         "scheduler": _dump_scheduler(kernel),
         "shares": kernel.books.shares.dump(),
         "tenants": [
@@ -126,7 +127,7 @@ def load(config: Config, state: dict[str, Any]) -> Kernel:
     kernel.books.seq = state["seq"]
     _set(kernel.books.counters, _COUNTERS, state["counters"])
     kernel.books.counters.refused = Counter(state["refused"])
-    kernel.books.counters.token_rate.bins.extend(list(pair) for pair in state["token_rate"])
+    kernel.books.counters.token_rate._bins = array("d", state["token_rate"]) or None
     _load_scheduler(kernel, state["scheduler"])
     load_congestion(kernel, state["congestion"])
     _load_agents(kernel, state)

@@ -121,7 +121,7 @@ def test_the_estimate_is_near_the_truth(core):
     """Input by the model's own encoding, tools and images included; output by the call's bound."""
     rm = core()
     model = wrap_chat_model(ChatOpenAI(api_key="test-key", model="gpt-4o", max_tokens=77), rm)
-    from agentrm_langchain.hooks import run_of
+    from agentrm_langchain.noting import run_of
 
     def need(content, **kwargs):
         call = model._call(run_of(None), [HumanMessage(content)], kwargs)

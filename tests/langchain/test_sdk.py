@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr
 from tenacity import stop_after_attempt, wait_none
 
 from agentrm_langchain import wrap_chat_model
-from agentrm_langchain.endpoint import endpoint_of, max_output_of
+from agentrm_langchain.model_facts import endpoint_of, max_output_of
 from agentrm_langchain.sdk import watch_clients
 from agentrm_openai import CoreObserver
 from agentrm_plugins import RetryPolicy

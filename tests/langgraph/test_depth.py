@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from agentrm_langgraph import manage_graph
 from agentrm_langgraph.depth import aside
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import current_identity
+from agentrm_plugins.integration import asking
 
 pytestmark = pytest.mark.lowest
 
@@ -24,7 +24,7 @@ class Log(TypedDict):
 
 
 def who(_state: Log):
-    seen = current_identity()
+    seen = asking.current_identity()
     return {"log": [f"{seen.agent} at {seen.priority}"]}
 
 

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 from agentrm_langgraph import manage_graph, managed_node
 from agentrm_plugins import AgentRM, Call, CallReaped, ClosedError, ConfigError, LaneGroup
 from agentrm_plugins.hosts import VirtualClock
-from agentrm_plugins.integration import core_of, current_identity
+from agentrm_plugins.integration import asking, core_of
 
 pytestmark = pytest.mark.lowest
 
@@ -53,7 +53,7 @@ def taken(rm, group="model"):
 
 
 def me(_state):
-    seen = current_identity()
+    seen = asking.current_identity()
     return {"log": [f"{seen.agent} of {seen.parent_agent} at {seen.priority}"]}
 
 
@@ -401,7 +401,7 @@ def test_tasks_take_lanes_and_keep_their_policies(lanes: AgentRM) -> None:
         tries.append(n)
         if len(tries) % 2:
             raise ConnectionError("again")
-        return f"{n} for {current_identity().agent}"
+        return f"{n} for {asking.current_identity().agent}"
 
     def flow(n: int) -> list[str]:
         return [future.result() for future in [shaky(n)]]

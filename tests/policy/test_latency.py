@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.endpoint.latency import LatencySketch
+from agentrm_plugins.policy.endpoint.lateness import LatencySketch
 
 
 @given(st.lists(st.floats(0.001, 100.0), min_size=1, max_size=200), st.floats(0.0, 1.0))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
+from agentrm_plugins.policy.endpoint.amounts import OutputEstimator
 
 
 def test_knows_nothing_at_first():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.found import Told, Unit
 from agentrm_plugins.context.recall.query import Query
 
@@ -45,7 +45,7 @@ class Ask:
         """Whether most of the message is a question."""
         return self.query.asks >= MOSTLY
 
-    def end(self, state: Session) -> int:
+    def end(self, state: Transcript) -> int:
         """Give the first place that is not looked at."""
         return len(state.entries) if self.free else self.anchor
 

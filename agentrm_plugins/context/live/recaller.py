@@ -20,7 +20,7 @@ from agentrm_plugins.context.notes.values import DISTINCT, values_of
 from agentrm_plugins.context.plan.entry import Entry, Recalled
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.found import LEAST_TELLING, Later, Told, Unit, units_of
 from agentrm_plugins.context.recall.index import MOST_STEPS, Index
 from agentrm_plugins.context.recall.paging import (
@@ -170,7 +170,7 @@ class Recaller:
         )
 
     def for_task(
-        self, state: Session, task: int, spare_tokens: int, *, least: bool = True
+        self, state: Transcript, task: int, spare_tokens: int, *, least: bool = True
     ) -> Recalled | None:
         """Look up what the user message at `task` asks about; None when nothing fits.
 
@@ -202,17 +202,17 @@ class Recaller:
             ask = replace(ask, room_tokens=room)
         return self._look_up(state, ask)
 
-    def for_query(self, state: Session, text: str, room_tokens: int) -> Recalled | None:
+    def for_query(self, state: Transcript, text: str, room_tokens: int) -> Recalled | None:
         """Look up a query of the model or the user in the whole archive."""
         return self._look_up(state, Ask(query_of(text), text, room_tokens))
 
-    def _before(self, state: Session, task: int) -> tuple[str, ...]:
+    def _before(self, state: Transcript, task: int) -> tuple[str, ...]:
         for entry in reversed(state.entries[:task]):
             if entry.role == "user" and entry.message is not None:
                 return query_of(plain_text(entry.message)).terms[:8]
         return ()
 
-    def _look_up(self, state: Session, ask: Ask) -> Recalled | None:
+    def _look_up(self, state: Transcript, ask: Ask) -> Recalled | None:
         entries = state.entries
         asked_at = entries[min(ask.end(state), len(entries) - 1)].at_s if entries else 0.0
         stretch = stretch_of(ask.text, asked_at)
@@ -227,7 +227,7 @@ class Recaller:
         units = [self._found(state, unit, texts) for unit in looked.best[:READ]]
         return self._block(state, ask, looked, _weighed(ask.query, units), texts)
 
-    def _looked(self, state: Session, ask: Ask, stretch: Stretch | None) -> Looked:
+    def _looked(self, state: Transcript, ask: Ask, stretch: Stretch | None) -> Looked:
         """Rank what may be shown; the lock is held."""
         query, end = ask.query, ask.end(state)
         entries, skip = state.entries, ask.skip
@@ -256,7 +256,7 @@ class Recaller:
 
     @staticmethod
     def _block(
-        state: Session, ask: Ask, looked: Looked, found: list[Found], texts: Mapping[int, str]
+        state: Transcript, ask: Ask, looked: Looked, found: list[Found], texts: Mapping[int, str]
     ) -> Recalled | None:
         """Write what was found, and within its share as well where it has more."""
         query, room_tokens = ask.query, ask.room_tokens
@@ -318,7 +318,7 @@ class Recaller:
         return fused(hits, near, made)
 
     @staticmethod
-    def _shown(state: Session, ask: Ask, corpus: Corpus, index: Index) -> list[Told]:
+    def _shown(state: Transcript, ask: Ask, corpus: Corpus, index: Index) -> list[Told]:
         """Give what messages in view tell of what is asked, but for that which asks."""
         weights = weights_of(ask.query.terms, corpus)
         whole = sum(weights.values()) or 1.0
@@ -338,7 +338,7 @@ class Recaller:
     # -- texts ------------------------------------------------------------------------------
 
     @staticmethod
-    def _found(state: Session, unit: Unit, texts: Mapping[int, str]) -> Found:
+    def _found(state: Transcript, unit: Unit, texts: Mapping[int, str]) -> Found:
         text = texts.get(unit.seq, "")
         tokens = state.entries[unit.seq].tokens
         if unit.stop < len(text) or unit.start:
@@ -347,7 +347,7 @@ class Recaller:
             return Found(unit.hit, said, tokens)
         return Found(unit.hit, text, tokens)
 
-    def cut(self, state: Session, row: Row, most: int) -> str:
+    def cut(self, state: Transcript, row: Row, most: int) -> str:
         """Give a message's text, its middle left out when it is longer than `most` tokens."""
         whole = text = text_in(row)
         keep = len(whole)

@@ -27,7 +27,7 @@ from agentrm_plugins.context.live.waking import Woken
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.freeze import dumped
 from agentrm_plugins.context.plan.shares import recall_room
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import SessionKey
 from agentrm_plugins.errors import ConfigError, SessionBusy, StoreError, StoreFenced
@@ -69,7 +69,7 @@ class ContextSession:
         self._hold = Hold(self._shared, wake, woken)
         self.successor: Callable[[], ContextSession] | None = None
         self._last_tokens = 0
-        self._learnt: deque[Callable[[Session], None]] = deque()
+        self._learnt: deque[Callable[[Transcript], None]] = deque()
         self._pressure = pressure_of(woken.state, 0)
         self.used_at_s = desk.clock()
 
@@ -242,7 +242,7 @@ class ContextSession:
         """Tell what the provider charged for the last view; corrects an estimating counter."""
         tokens = self._last_tokens
 
-        def learn(state: Session) -> None:
+        def learn(state: Transcript) -> None:
             full = min(1.0, tokens / (_TELLING_SHARE * state.most))
             state.counter.report(tokens, input_tokens, full)
 
@@ -259,7 +259,7 @@ class ContextSession:
             raise ConfigError("share", share, "give a number above 0 and below 1")
         tokens = self._last_tokens
 
-        def learn(state: Session) -> None:
+        def learn(state: Transcript) -> None:
             state.ceiling = max(1, int(min(state.most, state.charged(tokens)) * share))
 
         self._soon(learn)
@@ -267,12 +267,12 @@ class ContextSession:
     def take_turns(self) -> None:
         """Tell that the provider wants roles to alternate; later views of this object do."""
 
-        def learn(state: Session) -> None:
+        def learn(state: Transcript) -> None:
             state.takes_turns = True
 
         self._soon(learn)
 
-    def _soon(self, learn: Callable[[Session], None]) -> None:
+    def _soon(self, learn: Callable[[Transcript], None]) -> None:
         """Do a short step now, or in the next turn where the session is at work: nobody waits."""
         self._learnt.append(learn)
         if self._shared.lock.acquire(blocking=False):

@@ -13,7 +13,7 @@ from agentrm_plugins.context.live.recaller import Recaller
 from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import fixed_tokens
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.plan.warm import warm_tokens
 from agentrm_plugins.context.stores.base import SessionKey
 from agentrm_plugins.types.effects import Compacted, Hibernated, Prepared, Recalled
@@ -43,7 +43,7 @@ class Shared:
     """
 
     key: SessionKey
-    transcript: Session
+    transcript: Transcript
     archive: Archive
     recaller: Recaller
     lock: Any = field(default_factory=threading.RLock)

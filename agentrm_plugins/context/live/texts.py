@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from agentrm_plugins.context.plan.bodies import body_of, message_of
 from agentrm_plugins.context.plan.entry import Entry
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.found import Unit
 from agentrm_plugins.context.recall.paging import source_turn
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
@@ -58,7 +58,7 @@ class Texts:
         """Forget all."""
         self._known, self._kept = {}, 0
 
-    def read(self, state: Session, units: Sequence[Unit]) -> dict[int, str]:
+    def read(self, state: Transcript, units: Sequence[Unit]) -> dict[int, str]:
         """Give the texts of what was found, and of the turns that a tool's output belongs to."""
         wanted = {unit.seq for unit in units}
         for seq in list(wanted):

@@ -17,7 +17,7 @@ from agentrm_plugins.context.plan.compaction import fit_now, made_room
 from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
 from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
 from agentrm_plugins.context.plan.shares import low_tokens, recall_room
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.plan.view import Pressure, View, composed, line_tokens, with_line
 from agentrm_plugins.errors import StoreError, StoreFenced
 from agentrm_plugins.types.message import Message
@@ -25,7 +25,7 @@ from agentrm_plugins.types.message import Message
 __all__ = ["Turn", "pressure_of"]
 
 
-def pressure_of(state: Session, total: int) -> Pressure:
+def pressure_of(state: Transcript, total: int) -> Pressure:
     """Say how full the window is with `total` tokens as counted here."""
     messages = len(state.entries)
     return Pressure(
@@ -130,7 +130,7 @@ class Turn:
             self.total += recalled.tokens
             shared.recalled("task", recalled.tokens)
 
-    def _dropping(self, drop: Callable[[Session], None]) -> None:
+    def _dropping(self, drop: Callable[[Transcript], None]) -> None:
         """Let go of recalled passages, and of their tokens."""
         state = self.shared.transcript
         before = sum(recalled.tokens for recalled in state.recalls)

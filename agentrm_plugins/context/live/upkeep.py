@@ -22,7 +22,7 @@ from agentrm_plugins.context.plan.freeze import dumped
 from agentrm_plugins.context.plan.planning import Plan, planned, total_tokens
 from agentrm_plugins.context.plan.reading import slices
 from agentrm_plugins.context.plan.shares import low_tokens, soft_tokens
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.errors import StoreError
 
 __all__ = ["Upkeep"]
@@ -177,7 +177,7 @@ class Upkeep:
                 return
             yield_now()
 
-    def _digested(self, state: Session, entry: Entry, fence: dict[str, Any]) -> bool:
+    def _digested(self, state: Transcript, entry: Entry, fence: dict[str, Any]) -> bool:
         """Read one message; False where the store refuses it, or the session went to sleep."""
         shared = self._shared
         findings = None if entry.noted else self._findings(state, entry)
@@ -203,7 +203,7 @@ class Upkeep:
             shared.release_bodies()
         return True
 
-    def _findings(self, state: Session, entry: Entry) -> list[Finding]:
+    def _findings(self, state: Transcript, entry: Entry) -> list[Finding]:
         """Read one message for notes; a text that cannot be read so costs its notes only."""
         try:
             return state.findings(entry)

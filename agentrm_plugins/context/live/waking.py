@@ -19,7 +19,7 @@ from agentrm_plugins.context.plan.bodies import (
 )
 from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.freeze import loaded
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.context.stores.checksum import opened
 from agentrm_plugins.counting.encodings import counter_for
@@ -53,7 +53,7 @@ class Woken:
         refusal: Why it is only a stand-in; None where it is none.
     """
 
-    state: Session
+    state: Transcript
     told: tuple[str, ...] = ()
     version: str | None = None
     refusal: StoreError | None = None
@@ -61,10 +61,10 @@ class Woken:
 
 def blank(config: ContextConfig, refusal: StoreError | None = None) -> Woken:
     """A session of which nothing is known, because the store refused or there is nothing."""
-    return Woken(Session(config, counter_for(config.model)), refusal=refusal)
+    return Woken(Transcript(config, counter_for(config.model)), refusal=refusal)
 
 
-def continues(state: Session, messages: Sequence[Source]) -> bool:
+def continues(state: Transcript, messages: Sequence[Source]) -> bool:
     """Whether a history holds all that is archived, in its order: nobody's work is left out.
 
     Raises:
@@ -103,7 +103,7 @@ def woken(key: SessionKey, store: ColdStore, config: ContextConfig) -> Woken:
     raise StoreLocked(f"session={key.session!r}: cannot be read in one piece; {way}")
 
 
-def _saved(key: SessionKey, store: ColdStore, config: ContextConfig, told: list[str]) -> Session:
+def _saved(key: SessionKey, store: ColdStore, config: ContextConfig, told: list[str]) -> Transcript:
     state = blank(config).state
     frozen = store.load_state(key)
     if frozen is None:
@@ -118,7 +118,7 @@ def _saved(key: SessionKey, store: ColdStore, config: ContextConfig, told: list[
         return blank(config).state
 
 
-def _caught_up(key: SessionKey, store: ColdStore, state: Session, told: list[str]) -> Session:
+def _caught_up(key: SessionKey, store: ColdStore, state: Transcript, told: list[str]) -> Transcript:
     """Read back hot bodies, and messages archived after the state was saved (a crash)."""
     there = _whole(store.digests(key), told)
     same = 0
@@ -128,7 +128,7 @@ def _caught_up(key: SessionKey, store: ColdStore, state: Session, told: list[str
         same += 1
     if same < len(state.entries):
         # The saved state tells of a branch that was left since: its notes may not hold.
-        state = Session(state.config, state.counter)
+        state = Transcript(state.config, state.counter)
         same = 0
     if not there:
         return state
@@ -177,7 +177,7 @@ def _message_in(row: Row, told: list[str], known: Entry | None = None) -> Messag
     return Message(row.role, _DAMAGED, None, calls, known.answers if known else None)
 
 
-def _entry_of(state: Session, row: Row, message: Message, indexed: bool) -> Entry:
+def _entry_of(state: Transcript, row: Row, message: Message, indexed: bool) -> Entry:
     return Entry(
         row.seq, row.role, state.counter.message(message), row.digest, 0, row.at_s, message,
         tuple(call.id for call in message.tool_calls), message.tool_call_id,

@@ -19,7 +19,7 @@ from agentrm_plugins.context.plan.planning import (
 )
 from agentrm_plugins.context.plan.shares import fixed_tokens, low_tokens, warm_room
 from agentrm_plugins.context.plan.shortening import shorter_call, water_level
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.plan.view import line_tokens
 from agentrm_plugins.context.plan.warm import made_episode, renew, shrink, warm_tokens
 from agentrm_plugins.errors import BudgetTooSmall
@@ -28,7 +28,7 @@ from agentrm_plugins.types.message import Message, plain_text
 __all__ = ["apply_plan", "fit_now", "made_room", "retelling"]
 
 
-def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
+def apply_plan(session: Transcript, plan: Plan, narrative: str = "") -> bool:
     """Carry a plan out; False when the session has moved on and the plan is void."""
     if plan.generation != session.generation:
         return False
@@ -53,7 +53,7 @@ def apply_plan(session: Session, plan: Plan, narrative: str = "") -> bool:
     return True
 
 
-def _evict(session: Session, border: int) -> None:
+def _evict(session: Transcript, border: int) -> None:
     for entry in session.entries[session.first_hot : border]:
         if not entry.noted:
             session.note(entry, session.findings(entry))
@@ -61,7 +61,7 @@ def _evict(session: Session, border: int) -> None:
     session.replaced = {seq: r for seq, r in session.replaced.items() if seq >= border}
 
 
-def _narrate(session: Session, first: int, narrative: str, room_tokens: int) -> None:
+def _narrate(session: Transcript, first: int, narrative: str, room_tokens: int) -> None:
     """Add what a model told of the places from `first` on, if it fits beside the notes."""
     if not narrative:
         return
@@ -70,14 +70,14 @@ def _narrate(session: Session, first: int, narrative: str, room_tokens: int) -> 
         session.episodes.pop()
 
 
-def _stub(session: Session, entry: Entry) -> Replacement:
+def _stub(session: Transcript, entry: Entry) -> Replacement:
     if not entry.noted:
         session.note(entry, session.findings(entry))
     head = f"[{entry.tokens} tokens of output, archived as message {entry.seq}; recall finds them]"
     return _replacement(session, entry, "stub", _with_notes(session, entry, head, STUB_TOKENS))
 
 
-def _with_notes(session: Session, entry: Entry, head: str, most: int) -> str:
+def _with_notes(session: Transcript, entry: Entry, head: str, most: int) -> str:
     """Add the message's best notes to a stub, as far as `most` tokens go."""
     text = head
     notes = [n for n in session.notes.at(entry.seq) if n.live]
@@ -89,7 +89,7 @@ def _with_notes(session: Session, entry: Entry, head: str, most: int) -> str:
     return text
 
 
-def _replacement(session: Session, entry: Entry, kind: str, text: str) -> Replacement:
+def _replacement(session: Transcript, entry: Entry, kind: str, text: str) -> Replacement:
     made = Message(entry.role, text, None, (), entry.answers)
     tokens = session.counter.message(made)
     if entry.message is not None and entry.message.name:
@@ -97,7 +97,7 @@ def _replacement(session: Session, entry: Entry, kind: str, text: str) -> Replac
     return Replacement(kind, text, tokens)
 
 
-def fit_now(session: Session, tools_tokens: int, target: int) -> None:
+def fit_now(session: Transcript, tools_tokens: int, target: int) -> None:
     """Bring the request under the budget, whatever it takes.
 
     Raises:
@@ -130,7 +130,7 @@ def fit_now(session: Session, tools_tokens: int, target: int) -> None:
         raise _too_small(session, total, {**parts, "compacted rest": total - least})
 
 
-def made_room(session: Session, recalled: Recalled, tools_tokens: int, total: int) -> bool:
+def made_room(session: Transcript, recalled: Recalled, tools_tokens: int, total: int) -> bool:
     """Compact where a block would not fit beside `total` tokens; False where it fits as it is.
 
     What leaves for it may be what was asked about: the caller looks up again.
@@ -143,12 +143,12 @@ def made_room(session: Session, recalled: Recalled, tools_tokens: int, total: in
     return True
 
 
-def _too_small(session: Session, least: int, parts: dict[str, int]) -> BudgetTooSmall:
+def _too_small(session: Transcript, least: int, parts: dict[str, int]) -> BudgetTooSmall:
     charged = {name: session.charged(tokens) for name, tokens in parts.items()}
     return BudgetTooSmall(session.most, session.charged(least), charged)
 
 
-def _shorten_newest(session: Session, tools_tokens: int) -> None:
+def _shorten_newest(session: Transcript, tools_tokens: int) -> None:
     """Shorten the tool results and calls that are left to equal shares of the room."""
     budget = session.budget
     groups = session.grouping.groups
@@ -167,7 +167,7 @@ def _shorten_newest(session: Session, tools_tokens: int) -> None:
     session.generation += 1
 
 
-def _shortened(session: Session, entry: Entry, most: int) -> Replacement:
+def _shortened(session: Transcript, entry: Entry, most: int) -> Replacement:
     """Keep a result's head and tail and its best notes, in at most `most` tokens as sent."""
     text = plain_text(entry.message) if entry.message is not None else ""
     if not entry.noted:
@@ -189,7 +189,7 @@ def _shortened(session: Session, entry: Entry, most: int) -> Replacement:
         chars = chars * 9 // 10
 
 
-def _drop_newest(session: Session) -> None:
+def _drop_newest(session: Transcript) -> None:
     """Compact even the newest group, when its calls alone are larger than the budget."""
     last = len(session.entries)
     task = session.task
@@ -201,7 +201,7 @@ def _drop_newest(session: Session) -> None:
         session.generation += 1
 
 
-def retelling(session: Session, plan: Plan) -> SummaryRequest | None:
+def retelling(session: Transcript, plan: Plan) -> SummaryRequest | None:
     """Give what a summariser is asked to tell for a plan; None when no episode leaves."""
     stretch = session.entries[session.first_hot : max(plan.border, session.first_hot)]
     lines = tuple(

@@ -14,7 +14,7 @@ from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.plan.align import mark_of
 from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.counting.tokens import TokenCounter
 from agentrm_plugins.types.message import ToolCall, from_openai
 
@@ -24,7 +24,7 @@ FORMAT = 1
 _MOST_SHAPES = 2_000
 
 
-def dumped(session: Session) -> bytes:
+def dumped(session: Transcript) -> bytes:
     """Write a session's state."""
     state = {
         "format": FORMAT,
@@ -56,7 +56,7 @@ def dumped(session: Session) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Session:
+def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Transcript:
     """Rebuild a session; its hot bodies are still to be read from the archive.
 
     Raises:
@@ -67,7 +67,7 @@ def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Sessio
         raise ValueError(f"format={data.get('format')!r}: a session's state of format {FORMAT}")
     if not counter.exact:
         counter.factor = float(data["factor"])
-    session = Session(config, counter)
+    session = Transcript(config, counter)
     session.entries = [
         Entry(seq, role, tokens, digest, 0, at_s, None, tuple(calls), answers,
               bool(empty), bool(noted))

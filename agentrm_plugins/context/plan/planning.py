@@ -27,7 +27,7 @@ from agentrm_plugins.context.plan.shares import (
     soft_tokens,
     warm_room,
 )
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.plan.view import no_result
 from agentrm_plugins.context.plan.warm import warm_tokens
 
@@ -90,13 +90,13 @@ class _Cut:
     hot: int
 
 
-def tokens_of(session: Session, entry: Entry) -> int:
+def tokens_of(session: Transcript, entry: Entry) -> int:
     """Count an entry as it is sent now."""
     replaced = session.replaced.get(entry.seq)
     return replaced.tokens if replaced is not None else entry.tokens
 
 
-def hot_tokens(session: Session) -> int:
+def hot_tokens(session: Transcript) -> int:
     """Count what is sent as it is, with the results that are made up for unanswered calls."""
     replaced = session.replaced
     total = 0
@@ -109,21 +109,21 @@ def hot_tokens(session: Session) -> int:
     return total
 
 
-def pinned_tokens(session: Session) -> int:
+def pinned_tokens(session: Transcript) -> int:
     """Count the user message that is sent although its place is compacted."""
     if session.pinned is None or session.pinned >= session.first_hot:
         return 0
     return session.entries[session.pinned].tokens
 
 
-def total_tokens(session: Session, tools_tokens: int) -> int:
+def total_tokens(session: Transcript, tools_tokens: int) -> int:
     """Count the request as it would be sent now."""
     total = fixed_tokens(session, tools_tokens) + warm_tokens(session) + hot_tokens(session)
     total += pinned_tokens(session)
     return total + sum(recalled.tokens for recalled in session.recalls)
 
 
-def spare_tokens(session: Session, total: int) -> int:
+def spare_tokens(session: Transcript, total: int) -> int:
     """Give what of the budget a recalled block finds free: now, or after the compaction it makes.
 
     A block that fits its share only by a compaction may have what that one makes free.
@@ -145,7 +145,7 @@ def value_of(config: ContextConfig, entry: Entry, oldest: int, newest: int, scor
     )
 
 
-def request_tokens(session: Session) -> float:
+def request_tokens(session: Transcript) -> float:
     """Measure what each request adds: the mean over the newest messages."""
     newest = session.entries[-_MEASURED:]
     requests = sum(entry.role == "assistant" for entry in newest)
@@ -165,7 +165,7 @@ def changed_share(full: float, new: float, left: int, changed: int) -> float:
     return (new + max(0, changed) / requests) / ((left + full) / 2)
 
 
-def planned(session: Session, tools_tokens: int, target: int) -> Plan:
+def planned(session: Transcript, tools_tokens: int, target: int) -> Plan:
     """Think out a compaction down to `target` tokens, or below for the prefix's sake."""
     # A recalled block leaves with the next user message, so it takes no part in how deep to go.
     total = total_tokens(session, tools_tokens) - sum(r.tokens for r in session.recalls)
@@ -176,7 +176,9 @@ def planned(session: Session, tools_tokens: int, target: int) -> Plan:
     return Plan(session.generation, tuple(stubs), cut.border, pressed, tools_tokens)
 
 
-def _stubs(session: Session, groups: list[Group], total: int, target: int) -> tuple[list[int], int]:
+def _stubs(
+    session: Transcript, groups: list[Group], total: int, target: int
+) -> tuple[list[int], int]:
     config = session.config
     steps = [group for group in groups if group.is_tool_step]
     stale = steps[: max(0, len(steps) - max(1, config.tool_result_keep))]
@@ -206,7 +208,7 @@ def _stubs(session: Session, groups: list[Group], total: int, target: int) -> tu
     return chosen, total
 
 
-def _cuts(session: Session, groups: list[Group], stubs: set[int], total: int) -> list[_Cut]:
+def _cuts(session: Transcript, groups: list[Group], stubs: set[int], total: int) -> list[_Cut]:
     """List the ways to compact, the least first; the newest group always stays."""
     task = session.task
     sizes = {
@@ -234,7 +236,7 @@ def _cuts(session: Session, groups: list[Group], stubs: set[int], total: int) ->
     return cuts
 
 
-def _chosen(session: Session, cuts: list[_Cut], target: int) -> tuple[_Cut, bool]:
+def _chosen(session: Transcript, cuts: list[_Cut], target: int) -> tuple[_Cut, bool]:
     """Pick the least cut that meets the target and the prefix's goal, or else the cheapest one."""
     config = session.config
     floor = hot_floor(session)

@@ -9,14 +9,14 @@ tool `recall`, the tool's result takes the block's place.
 from __future__ import annotations
 
 from agentrm_plugins.context.plan.shares import recall_room
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 
 __all__ = ["RECALL_NAME", "drop_answered", "drop_past"]
 
 RECALL_NAME = "recall"
 
 
-def drop_past(session: Session) -> None:
+def drop_past(session: Transcript) -> None:
     """Let go of the blocks of earlier user messages where that is cheaper than to keep them.
 
     Those that are kept take at most the share of recall together; beyond it the newest goes first:
@@ -33,7 +33,7 @@ def drop_past(session: Session) -> None:
     session.recalls = kept
 
 
-def drop_answered(session: Session) -> None:
+def drop_answered(session: Transcript) -> None:
     """Let go of the block of the newest user message once the model has searched for itself."""
     task = session.task
     if task is None or not any(recalled.anchor == task for recalled in session.recalls):

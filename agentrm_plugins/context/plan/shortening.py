@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from agentrm_plugins.context.plan.entry import Entry, Replacement
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.types.message import Message, ToolCall, said_text
 
 __all__ = ["shorter_call", "water_level"]
@@ -31,7 +31,7 @@ def water_level(sizes: list[int], room: int) -> int:
     return max(sizes)
 
 
-def shorter_call(session: Session, entry: Entry, most: int) -> Replacement:
+def shorter_call(session: Transcript, entry: Entry, most: int) -> Replacement:
     """Give what is sent in place of a message that calls tools, in at most `most` tokens.
 
     Less is not always possible: ids and names stay.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from agentrm_plugins.context.notes.notes import Note
 from agentrm_plugins.context.plan.entry import Entry
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.types.message import Message, plain_text
 
 __all__ = ["SPEAKERS", "told"]
@@ -23,7 +23,7 @@ _READ_CHARS = 10_000
 
 
 def told(
-    session: Session,
+    session: Transcript,
     places: range,
     notes: Sequence[Note],
     room_tokens: int,

@@ -39,14 +39,14 @@ from agentrm_plugins.types.message import (
     plain_text,
 )
 
-__all__ = ["Session"]
+__all__ = ["Transcript"]
 
 SHORT_CHARS = 4_000
 """Up to this size a message that is no tool's was said, not pasted: its lines are no log's."""
 
 
 @dataclass(slots=True)
-class Session:
+class Transcript:
     """All that is known of one conversation."""
 
     config: ContextConfig

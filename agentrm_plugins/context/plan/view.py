@@ -13,7 +13,7 @@ from typing import Any
 
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.entry import Entry
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.plan.warm import refresh
 from agentrm_plugins.types.message import Message
 
@@ -94,7 +94,7 @@ class View:
         return item.message.to_openai() if self.as_dicts else item.message
 
 
-def composed(session: Session, messages: Sequence[Source]) -> tuple[list[Item], list[str]]:
+def composed(session: Transcript, messages: Sequence[Source]) -> tuple[list[Item], list[str]]:
     """Put the request together; give its items and the repairs made to the transcript."""
     refresh(session)
     role = session.config.summary_role
@@ -129,7 +129,7 @@ def composed(session: Session, messages: Sequence[Source]) -> tuple[list[Item], 
 
 
 def _user(
-    session: Session, entry: Entry, messages: Sequence[Source], recalled: Mapping[int, Any]
+    session: Transcript, entry: Entry, messages: Sequence[Source], recalled: Mapping[int, Any]
 ) -> list[Item]:
     items = []
     if entry.seq in recalled:
@@ -139,7 +139,7 @@ def _user(
     return items
 
 
-def _item(session: Session, entry: Entry, messages: Sequence[Source]) -> Item:
+def _item(session: Transcript, entry: Entry, messages: Sequence[Source]) -> Item:
     at = entry.seq - session.shift
     replaced = session.replaced.get(entry.seq)
     if replaced is None:
@@ -160,7 +160,7 @@ def no_result(asking: Entry, call: str) -> Message:
     return Message("tool", NO_RESULT, None, (), call)
 
 
-def line_tokens(session: Session) -> int:
+def line_tokens(session: Transcript) -> int:
     """Count the room that is kept for the pressure line at its longest; 0 without one."""
     if not session.config.pressure_line:
         return 0

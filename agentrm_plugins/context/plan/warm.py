@@ -17,7 +17,7 @@ from agentrm_plugins.context.notes.facts import find
 from agentrm_plugins.context.notes.notes import Note, Notes
 from agentrm_plugins.context.plan.entry import Episode
 from agentrm_plugins.context.plan.telling import SPEAKERS, told
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.types.message import Message, plain_text
 
 __all__ = ["chosen", "extractive_summary", "made_episode", "rendered", "warm_tokens"]
@@ -121,7 +121,7 @@ def _holding(episode: Episode, notes: Notes) -> str:
     return "\n".join(line for line in lines if not any(v in line.casefold() for v in stale))
 
 
-def refresh(session: Session) -> None:
+def refresh(session: Transcript) -> None:
     """Write again the episodes whose notes were struck."""
     leads = True
     for episode in session.episodes:
@@ -141,7 +141,7 @@ def refresh(session: Session) -> None:
         last.tokens = session.counter.message(Message(session.config.summary_role, last.text))
 
 
-def renew(session: Session) -> None:
+def renew(session: Transcript) -> None:
     """Mark the episodes that are to be written again, for what they show holds no more.
 
     One whose correction stands behind it in the prompt waits until notes are chosen anew: writing
@@ -171,14 +171,14 @@ def _corrections(episode: Episode, notes: Notes) -> Iterator[Note]:
             yield notes.latest(new)
 
 
-def warm_tokens(session: Session) -> int:
+def warm_tokens(session: Transcript) -> int:
     """Count all episodes as they are sent."""
     refresh(session)
     return sum(episode.tokens for episode in session.episodes if episode.text)
 
 
 def made_episode(
-    session: Session, first: int, last: int, room_tokens: int, *, telling: bool = False
+    session: Transcript, first: int, last: int, room_tokens: int, *, telling: bool = False
 ) -> None:
     """Add the episode for places `first` to `last`, choosing anew when the room is used up.
 
@@ -205,7 +205,7 @@ def made_episode(
 
 
 def _choose_anew(
-    session: Session, last: int, room_tokens: int, count: Callable[[str], int]
+    session: Transcript, last: int, room_tokens: int, count: Callable[[str], int]
 ) -> None:
     narrative = _newest_narratives(session, int(room_tokens * 0.4), count)
     room = int(room_tokens * CONSOLIDATED_SHARE) - HEADER_TOKENS - count(narrative)
@@ -219,7 +219,7 @@ def _choose_anew(
 
 
 def _only_the_newest(
-    session: Session, last: int, best: list[Note], room: int, count: Callable[[str], int]
+    session: Transcript, last: int, best: list[Note], room: int, count: Callable[[str], int]
 ) -> bool:
     """Make only the newest episodes anew, as few as lose nothing that matters of the best choice.
 
@@ -251,7 +251,7 @@ def _missed(note: Note, held: set[int], wanted: set[int], notes: Notes, most: fl
     return not held.isdisjoint(note.follows) or (note.id in wanted and notes.worth(note) > most)
 
 
-def _newest_narratives(session: Session, room: int, count: Callable[[str], int]) -> str:
+def _newest_narratives(session: Transcript, room: int, count: Callable[[str], int]) -> str:
     kept: list[str] = []
     for episode in reversed(session.episodes):
         size = count(episode.narrative)
@@ -261,7 +261,7 @@ def _newest_narratives(session: Session, room: int, count: Callable[[str], int])
     return "\n".join(reversed(kept))
 
 
-def shrink(session: Session, room_tokens: int) -> None:
+def shrink(session: Transcript, room_tokens: int) -> None:
     """Make the warm tier fit a smaller room: fewer notes, the best ones."""
     if warm_tokens(session) <= room_tokens or not session.episodes:
         return

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from agentrm_plugins.context.notes.text import terms
 from agentrm_plugins.context.notes.values import DISTINCT, values_of
 from agentrm_plugins.context.plan.entry import Entry, Recalled
-from agentrm_plugins.context.plan.transcript import Session
+from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.days import DAY_S, LAST_DAY, civil
 from agentrm_plugins.context.recall.pieces import pieces_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
@@ -92,7 +92,7 @@ class _Block:
         return True
 
 
-def visible(session: Session) -> frozenset[int]:
+def visible(session: Transcript) -> frozenset[int]:
     """Give the places whose messages are sent word for word."""
     places = {entry.seq for entry in session.hot if entry.seq not in session.replaced}
     if session.pinned is not None:
@@ -100,7 +100,7 @@ def visible(session: Session) -> frozenset[int]:
     return frozenset(places)
 
 
-def source_turn(session: Session, entry: Entry) -> Entry | None:
+def source_turn(session: Transcript, entry: Entry) -> Entry | None:
     """Find the user message that a message belongs to."""
     for at in range(entry.seq - 1, -1, -1):
         if session.entries[at].role == "user":
@@ -109,7 +109,7 @@ def source_turn(session: Session, entry: Entry) -> Entry | None:
 
 
 def assembled(
-    session: Session,
+    session: Transcript,
     query: Query,
     found: Sequence[Found],
     room_tokens: int,
@@ -153,7 +153,7 @@ def assembled(
 
 
 def _fitted(
-    session: Session,
+    session: Transcript,
     lines: dict[tuple[int, int], str],
     order: list[tuple[int, int]],
     room_tokens: int,
@@ -173,7 +173,7 @@ def _fitted(
     return None
 
 
-def _written(session: Session, lines: Mapping[tuple[int, int], str]) -> str:
+def _written(session: Transcript, lines: Mapping[tuple[int, int], str]) -> str:
     told = [HEADER]
     last = ""
     for key in sorted(lines):
@@ -186,7 +186,7 @@ def _written(session: Session, lines: Mapping[tuple[int, int], str]) -> str:
 
 
 def worthy(
-    session: Session, query: Query, found: Sequence[Found], anchor: int, best: float = 0.0
+    session: Transcript, query: Query, found: Sequence[Found], anchor: int, best: float = 0.0
 ) -> Iterator[Found]:
     """Give the hits that come near the best one and are not in the prompt already.
 
@@ -231,13 +231,13 @@ def _noted(one: Found, query: Query, asked: frozenset[str], shown: str) -> bool:
     return told
 
 
-def noted_text(session: Session) -> str:
+def noted_text(session: Transcript) -> str:
     """Give the notes as they stand in the prompt."""
     return "\n".join(episode.text for episode in session.episodes)
 
 
 def told_already(
-    session: Session, query: Query, weights: Mapping[str, float], best: Sequence[Found]
+    session: Transcript, query: Query, weights: Mapping[str, float], best: Sequence[Found]
 ) -> bool:
     """Whether a note in the prompt answers the question.
 
@@ -279,7 +279,7 @@ def _untold(one: Found, weights: Mapping[str, float], shown: str) -> bool:
 
 
 def _line(
-    session: Session, one: Found, texts: Mapping[int, str], later: Sequence[tuple[int, str]]
+    session: Transcript, one: Found, texts: Mapping[int, str], later: Sequence[tuple[int, str]]
 ) -> str:
     seq = one.key[0]
     line = f"{_label(session, seq, texts)}: {' '.join(one.text.split())}"
@@ -305,7 +305,7 @@ def _cut(line: str, query: Query, most: int, count: Callable[[str], int]) -> str
     return line if keep else ""
 
 
-def _label(session: Session, seq: int, texts: Mapping[int, str]) -> str:
+def _label(session: Transcript, seq: int, texts: Mapping[int, str]) -> str:
     entry = session.entries[seq]
     who = {"assistant": "you"}.get(entry.role, entry.role)
     label = f"{seq} {who}"

@@ -17,7 +17,7 @@ from agentrm_plugins.policy.endpoint.returns import Returns
 from agentrm_plugins.policy.endpoint.room import Room
 from agentrm_plugins.policy.endpoint.steps import SHARE
 from agentrm_plugins.policy.endpoint.window_watch import Shape
-from agentrm_plugins.policy.rates import Rates
+from agentrm_plugins.types.accounts import Recent
 from agentrm_plugins.types.verdicts import MINUTE_S
 
 __all__ = ["SAID", "ResourceAccount"]
@@ -49,7 +49,7 @@ class ResourceAccount:
         self.window_s = MINUTE_S
         self.bucket: Bucket | None = None
         self.most = inf
-        self.used = Rates()
+        self.used = Recent()
         self._heard = False
         self._mirror = Mirror()
         self._refunds = Refunds()
@@ -84,8 +84,10 @@ class ResourceAccount:
         bucket = self.bucket
         if bucket is None:
             return 0.0
-        least = min(amount, bucket.capacity)
-        return max(bucket.time_until(least, now_s), self._returns.try_s(amount, now_s))
+        wait_s = bucket.time_until(min(amount, bucket.capacity), now_s)
+        if self._returns.watch.tried_s is not None:
+            wait_s = max(wait_s, self._returns.try_s(amount, now_s))
+        return wait_s
 
     def _settle(self, reserved: float, used: float, now_s: float) -> None:
         if self.bucket is not None and reserved != used:

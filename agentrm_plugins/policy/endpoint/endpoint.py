@@ -20,6 +20,7 @@ from agentrm_plugins.config.endpoints import BreakerConfig, EndpointConfig
 from agentrm_plugins.policy.endpoint.amounts import (
     REFUSED,
     Change,
+    OutputEstimator,
     Sent,
     Wait,
     need_of,
@@ -32,7 +33,6 @@ from agentrm_plugins.policy.endpoint.doubt import Doubt, below
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
 from agentrm_plugins.policy.endpoint.meters import give_back, learn, meters_of, renewed
-from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.types.accounts import Recent

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,6 +29,12 @@ JSON_CHARS = 65_536
 _STATUSES = range(400, 600)
 _LEAST_ERROR, _SERVER_FAULT, _TOO_MANY = 400, 500, 429
 _CODE_NAMES = ("code", "type", "status", "Code", "error_code", "error_type", "__type")
+_OTHER_RESPONSES = ("raw_response", "http_resp")
+_RESPONSE = ("status_code", "status", "headers", "_content")
+_OWN = (
+    *("response", "body", "details", "error", "args", "headers", "is_retryable", *_CODE_NAMES),
+    *("status_code", "http_status", *_OTHER_RESPONSES),
+)
 _ERROR_NAMES = ("error", "Error", "errors", "fault")
 _MESSAGE_NAMES = ("message", "Message", "detail", "error", "msg", "faultstring", "title")
 # langchain-openai raises a failed response's error as the text of its object, and an error event's
@@ -63,20 +69,26 @@ class Evidence(NamedTuple):
 
 def evidence_of(error: BaseException) -> Evidence:
     """Read an exception. Nothing that it does while it is read can make this fail."""
-    response = _get(error, "response")
-    bodies = _bodies(error, response)
-    codes = _codes([error, *bodies])
-    text = _text(error, bodies)
+    own, names = _read(error, _OWN), _names(error.__class__)
+    if "RpcError" in names and callable(own.get("code")):
+        own["code"] = _get(_called(own["code"]), "name")
+    response = own.get("response")
+    answer = {} if response is None else _read(response, _RESPONSE)
+    bodies = _bodies(own, answer)
+    words = [_message(body) for body in bodies]
+    codes = _codes([own, *bodies])
+    said = [word for word, body in zip(words, bodies, strict=True) if isinstance(body, Mapping)]
+    text = _text(error, words)
     if not codes and (shown := _SHOWN_CODE.match(text)):
         codes = (shown.group(1),)
     return Evidence(
-        _names(error.__class__),
-        _status_of(error, response, codes),
+        names,
+        _status_of(own, answer, codes),
         codes,
         text,
-        _headers(error, response, bodies),
-        _get(error, "is_retryable") is True,
-        any(map(_message, filter(_is_mapping, bodies))),
+        _headers(own, answer, bodies),
+        own.get("is_retryable") is True,
+        any(said),
     )
 
 
@@ -101,10 +113,6 @@ def _names(kind: type) -> frozenset[str]:
     return frozenset([base.__name__ for base in kind.__mro__])
 
 
-def _is_mapping(holder: Any) -> bool:
-    return isinstance(holder, Mapping)
-
-
 def _get(holder: Any, name: str) -> Any:
     try:
         return getattr(holder, name, None)
@@ -112,22 +120,39 @@ def _get(holder: Any, name: str) -> Any:
         return None
 
 
-def _item(holder: Any, name: str) -> Any:
-    return holder.get(name) if isinstance(holder, Mapping) else _get(holder, name)
+def _read(holder: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """What an object has under these names."""
+    found: dict[str, Any] = {}
+    for name in names:
+        try:
+            value = getattr(holder, name, None)
+        except Exception:  # noqa: BLE001, S112 - as above
+            continue
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def _look(holder: Any) -> Callable[[str], Any]:
+    """How to ask for what is under a name: of a mapping its items, of an object its attributes."""
+    return holder.get if isinstance(holder, Mapping) else partial(_get, holder)
 
 
 # -- bodies -----------------------------------------------------------------------------------
 
 
-def _bodies(error: BaseException, response: Any) -> list[Any]:
+def _bodies(own: Mapping[str, Any], answer: Mapping[str, Any]) -> list[Any]:
     """What the provider said: the error objects in bodies, outermost first."""
-    found = [each for name in ("body", "details", "error") for each in _inner(_get(error, name))]
+    found: list[Any] = []
+    for name in ("body", "details", "error"):
+        if name in own:
+            found += _inner(own[name])
+    response, args = own.get("response"), own.get("args")
     if isinstance(response, Mapping):  # botocore
         found += _inner(response)
-    args = _get(error, "args")
     if isinstance(args, tuple) and args and not isinstance(args[0], str | bytes):
         found += _inner(args[0])
-    if not found and _get(response, "_content"):  # httpx, requests: it has been read
+    if not found and answer.get("_content"):  # httpx, requests: it has been read
         found += _inner(_get(response, "text"))
     return found
 
@@ -153,8 +178,9 @@ def _inner(body: Any) -> Iterator[Any]:
 
 def _wrapped(body: Any) -> Any:
     """What a body calls its error: Cloudflare, IBM and writers of JSON:API send a list of them."""
+    look = _look(body)
     for name in _ERROR_NAMES:
-        inner = _item(body, name)
+        inner = look(name)
         if isinstance(inner, list | tuple):
             inner = inner[0] if inner and isinstance(inner[0], Mapping) else None
         if inner is not None:
@@ -179,13 +205,11 @@ def _codes(holders: list[Any]) -> tuple[str, ...]:
     """The words and numbers under the usual names, each once."""
     found: dict[str, None] = {}
     for holder in holders:
-        look = holder.get if isinstance(holder, Mapping) else partial(_get, holder)
+        look = _look(holder)
         for name in _CODE_NAMES:
             value = look(name)
             if value is None:
                 continue
-            if callable(value) and "RpcError" in _names(holder.__class__):
-                value = _get(_called(value), "name")
             if isinstance(value, str) and 0 < len(value) <= 200:  # noqa: PLR2004 - no prose
                 found[value.rpartition("#")[2]] = None  # AWS: "com.amazon.coral.service#..."
             elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:
@@ -200,16 +224,19 @@ def _called(method: Any) -> Any:
         return None
 
 
-def _status_of(error: BaseException, response: Any, codes: tuple[str, ...]) -> int | None:
+def _status_of(
+    own: Mapping[str, Any], answer: Mapping[str, Any], codes: tuple[str, ...]
+) -> int | None:
+    response = own.get("response")
     if isinstance(response, Mapping):
         metadata = response.get("ResponseMetadata")
         found = metadata.get("HTTPStatusCode") if isinstance(metadata, Mapping) else None
         return _inner_status(_known_status(found), codes)
-    for holder, name in (
-        *((error, "status_code"), (response, "status_code"), (error, "status"), (error, "code")),
-        *((response, "status"), (error, "http_status")),
+    for told in (
+        *(own.get("status_code"), answer.get("status_code"), own.get("status"), own.get("code")),
+        *(answer.get("status"), own.get("http_status")),
     ):
-        status = _known_status(_get(holder, name))
+        status = None if told is None else _known_status(told)
         if status is not None:
             return _inner_status(status, codes)
     return _inner_status(None, codes)
@@ -235,34 +262,37 @@ def _inner_status(status: int | None, codes: tuple[str, ...]) -> int | None:
 # -- text, headers ----------------------------------------------------------------------------
 
 
-def _text(error: BaseException, bodies: list[Any]) -> str:
+def _text(error: BaseException, words: list[str]) -> str:
     try:
         text = str(error)[:TEXT_CHARS]
     except Exception:  # noqa: BLE001 - as with attributes
         text = ""
-    for body in bodies:
-        message = _message(body)
+    for message in words:
         if message and message[:200] not in text:
             text = f"{text} {message}"
     return text[: 2 * TEXT_CHARS]
 
 
 def _message(holder: Any) -> str:
+    look = _look(holder)
     for name in _MESSAGE_NAMES:
-        value = _item(holder, name)
+        value = look(name)
         if isinstance(value, str) and value:
             return value[:TEXT_CHARS]
     return ""
 
 
-def _headers(error: BaseException, response: Any, bodies: list[Any]) -> Mapping[str, str]:
-    found: dict[str, str] = _repeated(bodies)
+def _headers(
+    own: Mapping[str, Any], answer: Mapping[str, Any], bodies: list[Any]
+) -> Mapping[str, str]:
+    found, response = _repeated(bodies), own.get("response")
     if isinstance(response, Mapping):
         metadata = response.get("ResponseMetadata")
         given = metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None
         return {**found, **_plain(given)}
-    for holder in (response, error, _get(error, "raw_response"), _get(error, "http_resp")):
-        given = _plain(_get(holder, "headers"))
+    others = [_get(own[name], "headers") for name in _OTHER_RESPONSES if name in own]
+    for headers in (answer.get("headers"), own.get("headers"), *others):
+        given = {} if headers is None else _plain(headers)
         if given:
             return {**found, **given}
     return found
@@ -281,7 +311,7 @@ def _plain(headers: Any) -> dict[str, str]:
 
 def _repeated(bodies: list[Any]) -> dict[str, str]:
     for body in bodies:
-        metadata = _item(body, "metadata")
+        metadata = _look(body)("metadata")
         headers = metadata.get("headers") if isinstance(metadata, Mapping) else None
         if isinstance(headers, Mapping):
             return _plain(headers)

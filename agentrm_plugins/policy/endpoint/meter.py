@@ -84,7 +84,8 @@ class Meter(ResourceAccount):
         if returns.at_s <= now_s:
             self._passed(now_s)
         bucket.take(amount, now_s)
-        self._reopening.sent(amount, now_s)
+        if self._reopening.on:
+            self._reopening.sent(amount, now_s)
         self.used.add(amount, now_s)
         returns.watch.taken(amount, now_s)
         if returns.at_s < inf or returns.watch.windowed:

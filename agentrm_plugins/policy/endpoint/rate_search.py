@@ -173,12 +173,13 @@ class RateController:
     @property
     def source(self) -> Source:
         """Who says so."""
-        limit = self.limit_per_s
-        if limit is None:
-            return Source.UNKNOWN
+        known = self._known_per_s
+        limit = self._ceiling_per_s if known is None else known
         if limit == self._server_per_s:
             return Source.SERVER
-        return Source.PROBED if self._known_per_s is not None else Source.TOLD
+        if known is not None:
+            return Source.PROBED
+        return Source.UNKNOWN if limit == inf else Source.TOLD
 
     @property
     def _delivered(self) -> float:

@@ -10,6 +10,7 @@ it: whoever restores an endpoint has that.
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict, deque
 from enum import Enum
 from math import inf, isfinite
@@ -17,18 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import KernelBug
 from agentrm_plugins.policy.bucket import Bucket
-from agentrm_plugins.policy.endpoint.amounts import Sent
+from agentrm_plugins.policy.endpoint.amounts import OutputEstimator, Sent
 from agentrm_plugins.policy.endpoint.blame import Blame
 from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt
 from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
 from agentrm_plugins.policy.endpoint.hedging import Hedging
-from agentrm_plugins.policy.endpoint.latency import LatencySketch
-from agentrm_plugins.policy.endpoint.lateness import Lateness
+from agentrm_plugins.policy.endpoint.lateness import LatencySketch, Lateness
 from agentrm_plugins.policy.endpoint.meter import Meter
 from agentrm_plugins.policy.endpoint.mirror import Mirror
-from agentrm_plugins.policy.endpoint.output_estimate import OutputEstimator
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
 from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
 from agentrm_plugins.policy.endpoint.refunds import Refunds
@@ -39,9 +38,11 @@ from agentrm_plugins.policy.endpoint.returns import Returns
 from agentrm_plugins.policy.endpoint.room import Room
 from agentrm_plugins.policy.endpoint.steps import Steps
 from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
-from agentrm_plugins.policy.rates import Rates
+from agentrm_plugins.types.accounts import Recent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 
 __all__ = ["dump_endpoint", "from_plain", "load_endpoint", "to_plain"]
@@ -49,7 +50,10 @@ __all__ = ["dump_endpoint", "from_plain", "load_endpoint", "to_plain"]
 _MARK = "~"
 _NUMBERS = {"never": inf, "ever": -inf}
 _ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (BreakerState, Shape)}
-_TUPLES: dict[str, type[Any]] = {kind.__name__: kind for kind in (Sent, Refill)}
+_TUPLES: dict[str, Callable[..., Any]] = {
+    **{kind.__name__: kind for kind in (Sent, Refill)},
+    "array": lambda *numbers: array("d", numbers),
+}
 _OBJECTS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
@@ -59,7 +63,7 @@ _OBJECTS: dict[str, type[Any]] = {
             OutputEstimator,
             RateController,
             RateSettings,
-            Rates,
+            Recent,
             RefillEstimator,
             Refunds,
             Reopening,
@@ -116,7 +120,7 @@ def to_plain(value: Any) -> Any:
         return [_MARK, name, *([to_plain(key), to_plain(item)] for key, item in value.items())]
     if _ENUMS.get(name) is kind:
         return [_MARK, name, value.value]
-    if kind is tuple or _TUPLES.get(name) is kind:
+    if kind in {tuple, array} or _TUPLES.get(name) is kind:
         return [_MARK, name, *map(to_plain, value)]
     if _OBJECTS.get(name) is kind:
         return [

@@ -75,6 +75,7 @@ class WindowWatch:
     Attributes:
         windowed: Whether nothing comes back but at certain moments.
         window_s: Seconds of the window.
+        tried_s: When a call went that tries what is not known to be back; None: none has.
     """
 
     __slots__ = (
@@ -93,8 +94,8 @@ class WindowWatch:
         "_taken",
         "_tested_s",
         "_total",
-        "_tried_s",
         "_unit",
+        "tried_s",
         "window_s",
         "windowed",
     )
@@ -111,7 +112,7 @@ class WindowWatch:
         self._tested_s = 0.0
         self._unit = 1.0
         self._floor = -inf  # what had been taken and was left, by the report that says most
-        self._tried_s: float | None = None
+        self.tried_s: float | None = None
         self._sharp = True  # whether it is known to a second when windows end
         self._begin(-inf)
 
@@ -146,8 +147,8 @@ class WindowWatch:
 
     def taken(self, amount: float, now_s: float) -> None:
         """A call takes `amount` (negative: it comes back, for it was not used)."""
-        if self.shape is Shape.UNKNOWN and amount > self._floor - self._total > -inf:
-            self._tried_s = now_s
+        if self._shape is Shape.UNKNOWN and amount > self._floor - self._total > -inf:
+            self.tried_s = now_s
         self._total += amount
         self._taken.append((now_s, self._total))
 
@@ -215,13 +216,13 @@ class WindowWatch:
         self._answered(sent_s)
         rate_per_s = limit / self.window_s
         long = wait_s is not None and wait_s * rate_per_s > _LONG_WAIT * amount
-        if long and self.shape in {Shape.UNKNOWN, Shape.WINDOW, Shape.FIXED}:
-            self.shape = Shape.WINDOW if self.shape is Shape.UNKNOWN else self.shape
+        if long and self._shape in {Shape.UNKNOWN, Shape.WINDOW, Shape.FIXED}:
+            self.shape = Shape.WINDOW if self._shape is Shape.UNKNOWN else self._shape
             self._ends_s = now_s + (wait_s or 0.0)
         high = self.total_at(now_s)
         if not self.windowed and not self._sure:
             self._try_bucket(0.0, -inf, high, rate_per_s, sent_s, now_s)
-        elif self.shape is Shape.FIXED and self._high - self.total_at(sent_s) > self._most / 2:
+        elif self._shape is Shape.FIXED and self._high - self.total_at(sent_s) > self._most / 2:
             self.shape, self._ends_s = Shape.WINDOW, None
         if high < self._high:
             self._high, self._last_s = high, now_s
@@ -231,26 +232,26 @@ class WindowWatch:
 
         Who knows of no such thing but what is left tries with one call at a time.
         """
-        if self.shape is not Shape.UNKNOWN or self._sure or self._tried_s is None:
+        if self._shape is not Shape.UNKNOWN or self._sure or self.tried_s is None:
             return 0.0
         if amount <= self._floor - self._total:
             return 0.0
-        return max(0.0, self._tried_s + _TRIED_S - now_s)
+        return max(0.0, self.tried_s + _TRIED_S - now_s)
 
     def _answered(self, sent_s: float) -> None:
-        if self._tried_s is not None and sent_s >= self._tried_s - 1e-6:
-            self._tried_s = None
+        if self.tried_s is not None and sent_s >= self.tried_s - 1e-6:
+            self.tried_s = None
 
     # -- what follows ----------------------------------------------------------------------------
 
     def next_return(self, limit: float, scout: float, now_s: float) -> Return:
         """When something of a windowed limit is there again; `scout` is what one call takes."""
-        if self.shape is Shape.SLIDING:
+        if self._shape is Shape.SLIDING:
             return self._slides(scout, now_s)
         if self._ends_s is not None:
             passed = max(0, ceil((now_s - self._ends_s - _AFTER_S) / self.window_s + 1e-9))
             at_s = self._ends_s + passed * self.window_s + _AFTER_S
-            whole = self.shape is Shape.FIXED and self._sharp
+            whole = self._shape is Shape.FIXED and self._sharp
             return Return(at_s, limit if whole else scout, whole)
         return Return(self._candidate(now_s), scout, whole=False)
 
@@ -291,21 +292,21 @@ class WindowWatch:
     ) -> None:
         """More is left than a window allows: it is over, or it is none."""
         if (
-            self.shape in {Shape.UNKNOWN, Shape.FIXED}
+            self._shape in {Shape.UNKNOWN, Shape.FIXED}
             and by < _JUMP * limit
             and (by > rate_per_s * (now_s - self._last_s) + 2 * _CLEAR * self._unit)
         ):
             return  # too little for a new window, too much for a bucket: it counts with a delay
         explained = by <= rate_per_s * (now_s - self._last_s) + 2 * _CLEAR * self._unit
-        if self.shape is Shape.BUCKET or (self.shape is Shape.UNKNOWN and explained):
+        if self._shape is Shape.BUCKET or (self._shape is Shape.UNKNOWN and explained):
             self.shape = Shape.BUCKET
-        elif self.shape is Shape.SLIDING:
+        elif self._shape is Shape.SLIDING:
             pass
         elif left >= _MOST * min(limit, self._most):
             self.shape = Shape.FIXED
             if self._ends_s is None or abs(self._off(sent_s)) > 1.0:
                 self._ends_s = self._boundary(sent_s, now_s)
-        elif self.shape is not Shape.UNKNOWN:
+        elif self._shape is not Shape.UNKNOWN:
             self.shape = Shape.SLIDING
         self._high, self._from_s, self._last_s = inf, sent_s - _AHEAD_S, now_s
         self._low = -inf

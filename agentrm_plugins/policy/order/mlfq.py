@@ -160,7 +160,7 @@ class Mlfq:
 
     def _slope(self, account: Account, weight: float) -> int:
         """How fast the agent's claim grows, by the logarithm."""
-        expected = self.expected.log_ratio(account) / _LOG_2
+        expected = self.expected.log_ratio(account) / _LOG_2 if account.samples else 0.0
         return round(_PER_OCTAVE * (log2(weight) - 2.0 * expected))
 
     def _weight(self, account: Account) -> float:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.hosts.host import Host
-    from agentrm_plugins.hosts.lease import Lease
+    from agentrm_plugins.hosts.lease import HostLease
     from agentrm_plugins.types.identity import QueueEnd
 
 __all__ = ["Spans"]
@@ -76,7 +76,7 @@ class Spans:
         if self._stream is not None:
             self._stream.close()
 
-    def submitted(self, lease: Lease, of: int | None) -> None:
+    def submitted(self, lease: HostLease, of: int | None) -> None:
         """A call asks for a lane, inside a span or not."""
         with suppress(Exception):
             first = None if of is None else self._host.lease(of)

@@ -1,0 +1,19 @@
+"""Tokens: of a request before it is sent, and of an answer by what its provider reports."""
+
+from __future__ import annotations
+
+from agentrm_plugins.counting.encodings import counter_for, prepare, request_counter
+from agentrm_plugins.counting.requests import form_of, request_tokens
+from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
+
+__all__ = [
+    "UsageTally",
+    "counter_for",
+    "estimated_usage",
+    "form_of",
+    "prepare",
+    "reported_usage",
+    "request_counter",
+    "request_tokens",
+    "said_in",
+]
