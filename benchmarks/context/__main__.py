@@ -9,6 +9,7 @@ import os
 import platform
 import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,7 @@ def middle(rows: list[dict], key: str) -> str:
 
 def write(results: dict, chosen: dict[str, list[Session]], out: Path, label: str) -> None:
     machine = {
+        "when": time.strftime("%Y-%m-%d", time.gmtime()),
         "python": platform.python_version(), "system": platform.platform(),
         "cpus": os.cpu_count(), "load_average": os.getloadavg(),
         "packages": {p: _version(p) for p in PACKAGES},

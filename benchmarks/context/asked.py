@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -93,7 +94,8 @@ def main() -> None:
 
 
 def write(results: dict[str, dict], out: Path) -> None:
-    machine = {"python": platform.python_version(), "system": platform.platform(),
+    machine = {"when": time.strftime("%Y-%m-%d", time.gmtime()),
+               "python": platform.python_version(), "system": platform.platform(),
                "cpus": os.cpu_count(), "load_average": os.getloadavg()}  # fmt: skip
     data = {"machine": machine, "results": results}
     out.mkdir(parents=True, exist_ok=True)

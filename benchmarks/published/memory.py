@@ -1,4 +1,4 @@
-"""What `docs/context.md` says of the memory's results: both its tables, as blocks."""
+"""What `docs/context.md` says of the memory's results: its tables, as blocks, each with its day."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _BUDGETS = ("4000", "8000", "16000")
 _SETS = ("1", "2", "3")
 _LOST = ("over_budget", "invalid", "task_lost", "recall_over_share")
 _OURS, _WITHOUT = "AgentRM", "AgentRM without recall"
+_WRONG = ("over_budget", "task_lost", "old_offered", "compaction_tokens")
 _NO_RECALL = ", no recall"
 
 
@@ -52,7 +53,13 @@ def asked() -> str:
         )
     }
     told = "; ".join(f"{words}: {count}" for words, count in wrong.items())
-    return f"{table(head, rows)}\nOf all prompts of all sets, {told}."
+    return f"{table(head, rows)}\nOf all prompts of all sets, {told}. {_dated('context-asked')}"
+
+
+def _dated(name: str) -> str:
+    machine = _load(name)["machine"]
+    load = machine["load_average"][0]
+    return f"Played on {machine['when']} at a load of {load:.0f} on {machine['cpus']} processors."
 
 
 def _row(words: str, told: Callable[[Any, str], str], goal: str = "") -> list[str]:
@@ -98,4 +105,31 @@ def generated() -> str:
         ),
         _row("the same, 95th percentile, ms", _middle(_OURS, "work_720_p95", 1, ".0f"), "10"),
     ]
-    return table(("", *(f"{int(b):,} tokens" for b in _BUDGETS), "target"), rows)
+    made = table(("", *(f"{int(b):,} tokens" for b in _BUDGETS), "target"), rows)
+    return f"{made}\n{_dated('context')}"
+
+
+def peers() -> str:
+    """What other ways give on the first set of sessions, which all have played."""
+    results = _load("context")["results"]
+    ways = [key.partition("/")[2] for key in results if key.startswith(f"{_BUDGETS[0]}/")]
+    rows = []
+    for way in ways:
+        first = [results[f"{budget}/{way}"][_SETS[0]] for budget in _BUDGETS]
+        rows.append(
+            [
+                way,
+                _each(first, "answers_in_view", 100),
+                _each(first, "prefix_of_sent", 100),
+                *(_each(first, field, 1) for field in _WRONG),
+            ]
+        )
+    head = ("4k / 8k / 16k", "answers when asked, %", "unchanged prefix, %")
+    words = ("calls over the budget", "tasks lost", "old values", "tokens of summaries, thousands")
+    calls = results[f"{_BUDGETS[0]}/{_OURS}"][_SETS[0]]["calls"]
+    return f"{table((*head, *words), rows)}\nOf {calls:,} calls at each budget."
+
+
+def _each(runs: list[Any], field: str, scale: float) -> str:
+    scale = 0.001 if field == "compaction_tokens" else scale
+    return " / ".join(f"{run[field] * scale:.0f}" for run in runs)

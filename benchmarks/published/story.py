@@ -260,6 +260,7 @@ def blocks() -> dict[str, str]:
         "fleet-faults": figures.fleet_faults(),
         "memory": memory.asked(),
         "sessions": memory.generated(),
+        "peers": memory.peers(),
     }
 
 

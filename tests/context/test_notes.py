@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from agentrm_plugins.context.notes.facts import find
@@ -158,3 +160,20 @@ def test_prose_without_capitals_gives_a_note(line):
     (found,) = find(line, "user")
     assert found.text == line
     assert find(line, "tool") == []
+
+
+def test_each_records_fields_are_noted_however_many_records_there_are():
+    """Forty hosts each with a serial number: a name of a field that many have is no noise."""
+    seen = Counter()
+    for n in range(40):
+        load = "\n".join(f"proc{p}: {'busy' if p % 3 else 'idle'} {n + p}%" for p in range(12))
+        found = find(f"host: core-{n}\nserial: SN{4711 + n}\nrack: R{n}-B\n{load}", "tool", seen)
+        told = [finding.text for finding in found]
+        assert f"serial: SN{4711 + n}" in told
+        assert f"rack: R{n}-B" in told
+
+
+def test_rows_that_are_numbered_are_rows_all_the_same():
+    """Twelve processes' loads are a table, whatever numbers their names have."""
+    table = "\n".join(f"proc{n}: busy {n * 7}%" for n in range(12))
+    assert find(f"serial: SN4711\n{table}", "tool") == find("serial: SN4711", "tool")

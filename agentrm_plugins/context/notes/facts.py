@@ -90,6 +90,10 @@ _KEYED = re.compile(r"[\w .\-\"']{1,40}\s*[:=]\s")
 _WORD = re.compile(r"[^\W\d_]+")
 _CALL = re.compile(r"\w\(|[{};]\s*$|=>|\bdef |\breturn\b")
 _HEX = re.compile(r"[0-9a-fA-F]+")
+_DIGITS = re.compile(r"\d+")
+_FIELDS = DISTINCT | {"date", "money"}
+_OF_A_RECORD = 1
+"""Times that a field's name counts as met before, however many records had it. Guessed."""
 _SHAPE_CHARS = 400
 _JUDGED_CHARS = 20_000
 """Of a line without an end: to search ten million characters holds the interpreter for 30 ms."""
@@ -121,6 +125,23 @@ def skeleton(line: str) -> str:
     shape = _HEX.sub(lambda run: "0" if any(map(str.isdigit, run.group())) else run.group(),
                      line[len(key) :])  # fmt: skip
     return (key + _WORD.sub("w", shape))[:80]
+
+
+def _row_of(line: str) -> str:
+    """Give the shape of a line as `skeleton`, where "proc0: idle" and "proc1: busy" are alike."""
+    return _DIGITS.sub("0", skeleton(line))
+
+
+def _is_field(line: str) -> bool:
+    """Whether a line is the field of a record that tells an exact value: an id, a path, a date.
+
+    Each host, order or user has its own, so that many records have one says nothing against it.
+    """
+    match = _KEYED.match(line[:_SHAPE_CHARS])
+    if match is None:
+        return False
+    told = values_of(line[match.end() :][:_SHAPE_CHARS])
+    return len(told) == 1 and told[0].kind in _FIELDS
 
 
 def flattened(text: str) -> str:
@@ -165,15 +186,20 @@ def find(text: str, role: str, seen: Counter[str] | None = None) -> list[Finding
     pieces = sentences(text)
     bulky = role in {"tool", "function"} or len(pieces) > 30  # noqa: PLR2004 - pasted, not said
     shapes: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
     if bulky:
         shapes.update(skeleton(piece) for _, piece in pieces)
+        rows.update(_row_of(piece) for _, piece in pieces)
     found = []
     before = ""
     for _, piece in pieces:
         repeats = 0
         if bulky:
             shape = skeleton(piece)
-            repeats = shapes[shape] - 1 + (seen[shape] if seen is not None else 0)
+            before_it = 0 if seen is None else seen[shape]
+            if before_it > _OF_A_RECORD and _is_field(piece):
+                before_it = _OF_A_RECORD
+            repeats = max(shapes[shape], rows[_row_of(piece)]) - 1 + before_it
             if repeats >= _NOISE_REPEATS:
                 continue
         finding = _judge(piece, role, repeats)
