@@ -274,17 +274,12 @@ class FleetMember:
         self.said.answered(answer)
         wait = answer.get("wait")
         self.told_s = None if wait is None else back_s + wait / 1000.0
-        self.state = "joined"
-        self._reporter.acknowledged()
-        self.folds.clear()
-        self._outage.over()
+        self._heard(fresh=fresh)
         change = {key: held.get(key, 0) - self._kept.get(key, 0) for key in {*held, *self._kept}}
         if not others or change.get("l", 0) > 0:
             self._lanes_s = back_s
         lost = {key: int(n) for key, n in dict(answer.get("lost") or {}).items()}
         self.fenced += lost.get("l", 0)
-        if fresh:
-            self.tallies.anew()
         return Supply(
             change={} if fresh else {key: n for key, n in change.items() if n},
             set=held if fresh else None,
@@ -298,6 +293,15 @@ class FleetMember:
             members=self.members,
             tallies=self.tallies.answered(dict(answer.get("tally") or {}), back_s),
         )
+
+    def _heard(self, *, fresh: bool) -> None:
+        """The server has answered: what was told is told, or is to be told again."""
+        self.state = "joined"
+        self._reporter.acknowledged()
+        self.folds.clear()
+        self._outage.over()
+        if fresh:
+            self.tallies.anew()
 
     def _seen(self, answer: Mapping[str, Any], back_s: float) -> None:
         """For people: who holds what, and what endpoints allow."""
