@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.kernel import Kernel
+    from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.types.effects import Effect
     from agentrm_plugins.types.events import Event
 
@@ -37,6 +38,9 @@ class Notes(Protocol):
 
     def note(self, event: Effect) -> None:
         """It is one of `NOTABLE`, or a `Granted` after more than `STARVED_S`."""
+
+    def starves(self, ticket: Ticket, waited_s: float, now_s: float) -> None:
+        """A call waits for longer than `STARVED_S`, and has no lane yet."""
 
     def lost(self) -> None:
         """A reader of events begins to lose some."""

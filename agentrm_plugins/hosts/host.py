@@ -66,8 +66,7 @@ class Host:
         self.coordinator: Coordinator | None = None
         self.clock = clock
         self._now = clock.now
-        own = config.providers
-        self.tables = Tables((*PROVIDERS, *own)) if own else BUILT_IN  # what providers say
+        self.tables = Tables((*PROVIDERS, *config.providers)) if config.providers else BUILT_IN
         self._numbers = itertools.count(1)
         self.closed = False
         self.streams = Streams(clock)
@@ -214,12 +213,13 @@ class Host:
                 stream.push(effects)
             self._deliver(effects)
             inbox.popleft()
-        if self._on_idle and not kernel.books.counters.running:
-            while self._on_idle:
-                self._on_idle.popleft()()
+        while self._on_idle and not kernel.books.counters.running:
+            self._on_idle.popleft()()
         if self.coordinator is not None:
             self.coordinator.notice(kernel)
         deadline_s = kernel.next_deadline()
+        if kernel.queue.count:
+            deadline_s = min(deadline_s, self.streams.starving(kernel.books))
         if deadline_s != self.deadline_s:
             sooner = deadline_s < self.deadline_s
             self.deadline_s = deadline_s

@@ -3,7 +3,8 @@
 Once per event, never per call: limits that are found or cut, calls that are reaped, breakers,
 budgets, endpoints that close, agents that starve, events that a reader lost. No prompt, answer, key
 or header is in an event; names that look like a secret are hidden. Many of one kind at once (a
-provider that hangs every call) are told twenty times in ten seconds, then counted.
+provider that hangs every call) are told twenty times in ten seconds, then counted, for each cause
+and endpoint by itself.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.hosts.journal import JOURNAL, Journal
 from agentrm_plugins.types.effects import (
     BreakerChanged,
     BudgetCrossed,
     Drained,
-    Effect,
     EndpointClosed,
     Granted,
     LimitChanged,
     Reaped,
     Refused,
 )
+
+if TYPE_CHECKING:
+    from agentrm_plugins.kernel.ticket import Ticket
 
 __all__ = ["EventJournal", "flush_journal"]
 
@@ -120,43 +123,75 @@ class EventJournal:
 
     def __init__(self, journal: Journal = JOURNAL) -> None:
         self._journal = journal
-        self._lately: dict[tuple[str, str], list[float]] = {}  # kind, cause: since, told, kept back
+        self._lately: dict[tuple[str, str, str], list[float]] = {}
+        """By kind, cause and endpoint: since when, how many were told, how many kept back."""
         self._starved: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    def note(self, event: Effect) -> None:
+    def note(self, event: Any) -> None:
         """Something happened that may have to be told. Never blocks."""
         kind, tell = _WORDS[event.__class__]
-        if kind == "starved" and not self._is_news(event):
+        starved = isinstance(event, Granted)
+        if starved and self._known(event.tenant, event.agent, event.at_s):
             return
         told = tell(event)
-        if told is None or not logging.getLogger(told[0]).isEnabledFor(told[1]):
+        if told is None:
             return
-        back = self._bounded(kind, event)
-        if back is None:
+        fields = {f"agentrm_{key}": getattr(event, key) for key in _FIELDS if hasattr(event, key)}
+        if self._tell(kind, event.at_s, told, fields) and starved:
+            self._remember(event.tenant, event.agent, event.at_s)
+
+    def starves(self, ticket: Ticket, waited_s: float, now_s: float) -> None:
+        """A call waits and waits, and has no lane yet: its agent may never get one."""
+        call, endpoint = ticket.call, ticket.endpoint
+        if self._known(call.tenant, call.agent, now_s):
             return
+        text = "%s starves: a call has waited %.0f s for a lane of %s and has none yet"
+        told = "agentrm.calls", logging.WARNING, text, (call.agent, waited_s, ticket.group.name)
+        fields = {
+            "agentrm_agent": call.agent,
+            "agentrm_tenant": call.tenant,
+            "agentrm_ticket": ticket.number,
+            "agentrm_cause": ticket.held_by or "waits",
+            "agentrm_group": ticket.group.name,
+            "agentrm_endpoint": None if endpoint is None else endpoint.name,
+        }
+        if self._tell("starved", now_s, told, fields):
+            self._remember(call.tenant, call.agent, now_s)
+
+    def _tell(self, kind: str, at_s: float, told: Told, fields: dict[str, Any]) -> bool:
+        """Whether it goes into the log: not if nobody listens, nor in a storm of its kind."""
         name, level, text, values = told
+        if not logging.getLogger(name).isEnabledFor(level):
+            return False
+        cause, endpoint = fields.get("agentrm_cause"), fields.get("agentrm_endpoint")
+        back = self._bounded((kind, str(cause)[:40], str(endpoint)[:200]), at_s)
+        if back is None:
+            return False
         if back:
             text, values = f"{text} (%d more of these were not told)", (*values, back)
-        fields = {f"agentrm_{key}": getattr(event, key) for key in _FIELDS if hasattr(event, key)}
         self._journal.tell(name, level, text, *values, extra={"agentrm_event": kind, **fields})
-
-    def _is_news(self, event: Any) -> bool:
-        """Of an agent that starves: each ten minutes."""
-        key = event.tenant, event.agent
-        last_s = self._starved.get(key)
-        if last_s is not None and event.at_s < last_s + _STARVED_AGAIN_S:
-            return False
-        self._starved[key] = event.at_s
-        self._starved.move_to_end(key)
-        if len(self._starved) > _REMEMBERED:
-            self._starved.popitem(last=False)
         return True
 
-    def _bounded(self, kind: str, event: Any) -> int | None:
+    def _known(self, tenant: str, agent: str, at_s: float) -> bool:
+        """Whether it was told in the last ten minutes that this agent starves."""
+        last_s = self._starved.get((tenant, agent))
+        return last_s is not None and at_s < last_s + _STARVED_AGAIN_S
+
+    def _remember(self, tenant: str, agent: str, at_s: float) -> None:
+        self._starved[tenant, agent] = at_s
+        self._starved.move_to_end((tenant, agent))
+        if len(self._starved) > _REMEMBERED:
+            self._starved.popitem(last=False)
+
+    def _bounded(self, key: tuple[str, str, str], at_s: float) -> int | None:
         """How many of its kind were kept back before this one; None: it is kept back itself."""
-        lately = self._lately.setdefault((kind, str(event.cause)[:40]), [event.at_s, 0.0, 0.0])
-        if event.at_s >= lately[0] + _PER_S:
-            back, lately[:] = int(lately[2]), [event.at_s, 1.0, 0.0]
+        lately = self._lately.get(key)
+        if lately is None:
+            if len(self._lately) >= _REMEMBERED:
+                del self._lately[next(iter(self._lately))]
+            lately = self._lately[key] = [at_s, 0.0, 0.0]
+        if at_s >= lately[0] + _PER_S:
+            back, lately[:] = int(lately[2]), [at_s, 1.0, 0.0]
             return back
         if lately[1] >= _MOST:
             lately[2] += 1.0

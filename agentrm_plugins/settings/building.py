@@ -12,7 +12,7 @@ from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.settings.layers import Layer, refused, told
 from agentrm_plugins.settings.schema import LISTS, SECTIONS, TABLES, TOP, Path, dotted, kind_of
 
-__all__ = ["Merged", "config_of", "section_of"]
+__all__ = ["Merged", "config_of", "object_of", "section_of"]
 
 T = TypeVar("T")
 _TYPES = (("bool", bool, "True or False"), ("str", str, "a text"))
@@ -57,7 +57,7 @@ class Merged:
         return self.origins.get(path, "")
 
 
-def _made(merged: Merged, kind: Callable[..., T], path: Path, given: Mapping[str, Any]) -> T:
+def object_of(merged: Merged, kind: Callable[..., T], path: Path, given: Mapping[str, Any]) -> T:
     """An object of its fields; what it refuses is told with path and origin."""
     for name, value in given.items():
         _check_type(merged, (*path, name), value)
@@ -107,7 +107,7 @@ def _check_type(merged: Merged, path: Path, value: Any) -> None:
 def section_of(merged: Merged, section: str) -> Any:
     """The object of a section, such as "context"; of its defaults where nothing is said."""
     given = {path[0]: value for path, value in merged.below(section).items()}
-    return _made(merged, SECTIONS[section], (section,), given)
+    return object_of(merged, SECTIONS[section], (section,), given)
 
 
 def config_of(merged: Merged) -> Config:
@@ -122,7 +122,7 @@ def config_of(merged: Merged) -> Config:
     for name in TOP:
         if (name,) in merged.values and name != "monitor":
             parts[name] = merged.values[name,]
-    return _made(merged, Config, (), parts)
+    return object_of(merged, Config, (), parts)
 
 
 _OWN = ("scheduler", "leases", "breaker")
@@ -137,7 +137,7 @@ def _table(merged: Merged, name: str, kind: Any) -> dict[str, Any]:
     for path, value in merged.below(name).items():
         if len(path) > 1:
             entries[path[0]][path[1]] = value
-    return {key: _made(merged, kind, (name, key), given) for key, given in entries.items()}
+    return {key: object_of(merged, kind, (name, key), given) for key, given in entries.items()}
 
 
 def _list(merged: Merged, name: str, kind: Any) -> tuple[Any, ...]:

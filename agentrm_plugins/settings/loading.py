@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config import Config, ContextConfig, Coordination, RetryConfig
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.settings.building import Merged, config_of, section_of
+from agentrm_plugins.settings.building import Merged, config_of, object_of, section_of
 from agentrm_plugins.settings.code import code_layer, config_layer
 from agentrm_plugins.settings.environment import environment_layer
 from agentrm_plugins.settings.files import file_layer
@@ -94,6 +94,7 @@ def _built(merged: Merged) -> Settings:
             here = ("record", lonely)
             raise refused(here, record[lonely], way, merged.origin(here))
         record = {}
+    _check_record(merged, record)
     return Settings(
         config_of(merged),
         section_of(merged, "context"),
@@ -103,6 +104,14 @@ def _built(merged: Merged) -> Settings:
         monitor,
         {path: merged.origins[path] for path in merged.values},
     )
+
+
+def _check_record(merged: Merged, record: Mapping[str, Any]) -> None:
+    """Refuse what a recorder would refuse, before there is one."""
+    if record and isinstance(record["path"], str):
+        from agentrm_plugins.telemetry.recording import Recording
+
+        object_of(merged, Recording, ("record",), record)
 
 
 def _coordination(merged: Merged) -> Coordination | None:

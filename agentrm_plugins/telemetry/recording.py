@@ -211,8 +211,7 @@ class Recorder:
                 kept = events
                 if chosen is not None:
                     kept = [event for event in events if event.__class__ in chosen]
-                line = self._encoder.line
-                self._write([line(event, offset_s) for event in kept], len(kept))
+                self._write(self._encoder.lines(kept, offset_s), len(kept))
                 time.sleep(0)  # let the callers go on
             self._sample_if_due(offset_s)
             if self._recording.fsync and self._parts.is_open:

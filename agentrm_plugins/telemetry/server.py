@@ -71,9 +71,10 @@ class _Client:
         if stream.dropped > self.told_dropped:
             self.send({"kind": "gap", "dropped": stream.dropped - self.told_dropped})
             self.told_dropped = stream.dropped
-        for event in stream.take(2000):
-            if self.kinds is None or event.__class__ in self.kinds:
-                self.outbox += self.encoder.line(event, offset_s).encode() + b"\n"
+        kinds = self.kinds
+        events = [e for e in stream.take(2000) if kinds is None or e.__class__ in kinds]
+        for line in self.encoder.lines(events, offset_s):
+            self.outbox += line.encode() + b"\n"
 
     def close(self) -> None:
         if self.stream is not None:

@@ -200,6 +200,18 @@ def test_a_program_that_cannot_be_imported(program, text, target, words):
     assert "Traceback" not in out
 
 
+@pytest.mark.parametrize("text", ["raise RuntimeError('boom')", "import sys; sys.exit(3)", "x = ("])
+def test_json_is_told_also_where_the_program_cannot_be_imported(program, text):
+    """All other findings, one of the program with the cause, and exit code 2."""
+    code, out = program(text, "app", "--json")
+    told = json.loads(out)
+    assert (code, told["ok"]) == (2, False)
+    [found] = [one for one in told["findings"] if one["check"] == "app"]
+    assert found["status"] == "problem"
+    assert "cannot be imported" in found["text"]
+    assert any(one["check"] == "python" for one in told["findings"])
+
+
 def test_a_program_with_proxies_that_are_not_bound(program):
     """As Flask's request and Django's settings are outside of a request: looked past."""
     code, told = program(

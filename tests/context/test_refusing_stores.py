@@ -16,6 +16,7 @@ from agentrm_plugins.errors import (
     StoreLocked,
     StoreReadOnly,
 )
+from agentrm_plugins.hosts.journal import JOURNAL
 
 CONFIG = ContextConfig(budget_tokens=1_000)
 KEY = SessionKey("default", "s")
@@ -84,6 +85,27 @@ def test_turns_go_on_and_nothing_is_lost(tmp_path, fault, error):
             assert "KX-31" in session.recall("what is item 31?")
         assert len(store.digests(KEY)) == 60
         assert '"item 31 is KX-31' in store.read(KEY, [31])[31].body
+
+
+@pytest.mark.parametrize(("fault", "error"), FAULTS)
+def test_an_operator_is_told_once_and_again_when_it_is_over(tmp_path, caplog, fault, error):
+    """Not at each turn, nor for each session; no word of a message is in it."""
+    del error
+    caplog.set_level("INFO", "agentrm.context")
+    with SqliteStore(tmp_path / "a.db", busy_timeout_s=0.01) as store:
+        with ContextLifecycle(CONFIG, store=store, submit=lambda j: j()) as manager:
+            for name in ("s", "t"):
+                manager.session(name).prepare(talk(3))
+            with fault(store):
+                for turns in (20, 30):
+                    for name in ("s", "t"):
+                        manager.session(name).prepare(talk(turns))
+            manager.session("s").prepare(talk(31))
+            assert JOURNAL.flush(10)
+    told = [(one.levelname, one.agentrm_event) for one in caplog.records]
+    assert told == [("WARNING", "store_refused"), ("INFO", "store_works")]
+    assert "SqliteStore" in caplog.text
+    assert "KX-" not in caplog.text
 
 
 @pytest.mark.parametrize(("fault", "error"), FAULTS)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -172,3 +175,40 @@ def test_drained_agents_are_marked(rm):
         timeline.fold(*stream.drain())
         assert not snapshot(timeline)["agents"][0]["drained"]
     assert not rm.statistics().agent("ada", tenant="acme").drained
+
+
+FORKED = """
+import os, signal, threading
+from agentrm_plugins.context.live.notices import Notices
+notices, told = Notices(), []
+owner = type("Owner", (), {})()
+notices.add(owner, told.append)
+held, go = threading.Event(), threading.Event()
+def hold():
+    with notices._lock:
+        held.set()
+        go.wait(30)
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait(30)
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    notices.tell("a turn")
+    with notices.turn():
+        pass
+    os._exit(0 if told == ["a turn"] else 3)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+go.set()
+thread.join()
+raise SystemExit(abs(code))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_in_the_middle_of_a_notice_leaves_the_child_whole():
+    """Another thread of the parent held the lock: the child's turns do not wait for it."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED], timeout=60, check=False
+    )
+    assert done.returncode == 0

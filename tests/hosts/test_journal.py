@@ -128,6 +128,48 @@ def test_a_storm_is_told_twenty_times_and_counted(kept):
     assert "980 more of these were not told" in records[-1].getMessage()
 
 
+def test_a_storm_at_one_endpoint_hides_no_other(kept):
+    """The first cut of another endpoint is told, however many were told of the first."""
+    notes = EventJournal()
+    for at in range(100):
+        notes.note(LimitChanged(1.0, at, "", "cut", "loud/model", "requests", 1.0, None, "found"))
+    notes.note(LimitChanged(1.0, 101, "", "cut", "quiet/model", "requests", 1.0, None, "found"))
+    where = [one.agentrm_endpoint for one in told(kept, "limit")]
+    assert where.count("loud/model") == 20
+    assert where.count("quiet/model") == 1
+
+
+def test_an_agent_that_starves_in_a_storm_is_told_once_that_is_over(kept):
+    """What the storm kept back does not count as told."""
+    notes = EventJournal()
+    for at in range(21):
+        notes.note(Granted(1.0, at, f"agent-{at}", "oldest", "model", 61.0))
+    notes.note(Granted(20.0, 99, "agent-20", "oldest", "model", 80.0))
+    who = [one.agentrm_agent for one in told(kept, "starved")]
+    assert len(who) == 21
+    assert who[-1] == "agent-20"
+
+
+def test_an_agent_that_is_never_granted_is_told_once(kept):
+    """Its call waits for ever behind others, and no grant nor refusal tells of it."""
+    clock = VirtualClock()
+    leases = LeaseConfig(response_timeout_s=36_000.0, total_timeout_s=None)
+    with AgentRM(lanes=1, clock=clock, leases=leases, adaptive=False) as rm:
+        core = core_of(rm)
+        first = core.admit(Call("greedy"))
+        waits = rm._host.submit(Call("starved", "acme"))
+        for _ in range(50):
+            clock.advance(5.0)
+        [record] = told(kept, "starved")
+        assert (record.agentrm_agent, record.agentrm_tenant) == ("starved", "acme")
+        assert record.levelno == logging.WARNING
+        assert "has none yet" in record.getMessage()
+        clock.advance(600.0)
+        assert len(told(kept, "starved")) == 2
+        assert not waits.granted
+        first.settle(Usage())
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -78,6 +78,14 @@ def test_a_speed_that_cannot_be_is_refused(recording: Path, speed: str) -> None:
     assert "--speed" in done.output
 
 
+def test_top_without_a_terminal_says_so(recording: Path) -> None:
+    """In a pipe or a service it ends, and names what works there."""
+    done = RUNNER.invoke(app, ["top", "--replay", str(recording)])
+    assert done.exit_code == 1
+    assert "needs a terminal" in done.output
+    assert "agentrm dash" in done.output
+
+
 @pytest.mark.parametrize("command", ["top", "dash"])
 def test_without_a_process_the_way_is_told(command: str, tmp_path, monkeypatch) -> None:
     """Where nothing runs, both commands say how to have something to look at."""

@@ -399,7 +399,7 @@ def test_every_kind_has_a_word_and_survives_its_line() -> None:
     }  # fmt: skip
     for word, kind in KINDS.items():
         event = kind(**{name: example[hint] for name, hint in hints(kind).items()})
-        line = Encoder().line(event, 100.0)
+        line = Encoder().lines([event], 100.0)[0]
         assert "\n" not in line
         back = event_of(json.loads(line))
         assert back == event._replace(wall_s=back.wall_s), word
@@ -411,6 +411,8 @@ def test_every_kind_has_a_word_and_survives_its_line() -> None:
             for name, hint in hints(kind).items()
             if name != "at_s"
         }, at_s=0.0)  # fmt: skip
-        assert event_of(json.loads(Encoder().line(endless, 0.0))) == endless._replace(wall_s=0.0)
+        assert event_of(json.loads(Encoder().lines([endless], 0.0)[0])) == endless._replace(
+            wall_s=0.0
+        )
     assert isinstance(event_of({"kind": "submitted", "at_s": 1, "ticket": 2, "agent": "a",
                                 "cause": ""}), Submitted)  # fmt: skip

@@ -35,14 +35,23 @@ def doctor(
     """Check an installation and a program: versions, configuration, which models slip past.
 
     APP is imported, which runs its module; no model is called. Each finding says what to do.
-    Exit code 0: all is well, or only notes. 1: something is wrong.
+    Exit code 0: all is well, or only notes. 1: something is wrong. 2: APP cannot be imported.
     """
     findings = list(installation())
     found, settings = configured()
     findings += found
+    usable = True
     if app is not None:
-        module, target = imported(app)
-        findings += program(module, target, app, settings)
+        try:
+            module, target = imported(app)
+        except typer.BadParameter as error:
+            if not json:
+                raise
+            way = "mend it, or name another object: my_app:graph, my_app:make(), or a module"
+            findings.append(Finding("app", PROBLEM, error.message, way))
+            usable = False
+        else:
+            findings += program(module, target, app, settings)
     wrong = any(one.status == PROBLEM for one in findings)
     lines = advice(Path()) if fix else []
     if json:
@@ -50,7 +59,7 @@ def doctor(
         typer.echo(json_module.dumps(told, indent=2, ensure_ascii=False))
     else:
         _print(findings, lines, quiet=quiet)
-    raise typer.Exit(1 if wrong else 0)
+    raise typer.Exit(int(wrong) if usable else 2)
 
 
 def _print(findings: list[Finding], lines: list[str], *, quiet: bool) -> None:

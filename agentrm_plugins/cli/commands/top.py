@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from agentrm_plugins.cli.attach import Process, Replay, Speed, looked_at
@@ -16,6 +18,11 @@ def top(process: Process = None, replay: Replay = None, speed: Speed = 1.0) -> N
     source, lanes = looked_at(process, replay, speed)
     from agentrm_plugins.telemetry.top.app import TopApp
 
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        source.close()
+        way = "`agentrm dash` shows the same in a browser, `agentrm report` writes a file"
+        typer.echo(f"agentrm top needs a terminal; {way}", err=True)
+        raise typer.Exit(1)
     try:
         TopApp(source, capacity=lanes).run()
     finally:

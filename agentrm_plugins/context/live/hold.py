@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from agentrm_plugins.context.live.refusals import note_refusal
 from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.live.turn import Turn
 from agentrm_plugins.context.live.waking import Woken, blank, continues
@@ -95,6 +96,7 @@ class Hold:
         except StoreError as error:
             # Nothing is written without the session being ours: what is new waits.
             self._shared.last_error = archive.denied = error
+            note_refusal(archive.store, error)
             if self._shared.transcript.config.on_store_error == "raise":
                 raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -19,11 +20,16 @@ _Told = tuple[Callable[[Notice], None], Callable[[int], None] | None]
 class Notices:
     """Who is told, each for as long as its owner lives. False while nobody is. Thread-safe."""
 
-    __slots__ = ("_lock", "_told")
+    __slots__ = ("__weakref__", "_lock", "_told")
 
     def __init__(self) -> None:
         self._told: weakref.WeakKeyDictionary[Any, _Told]
         self._told = weakref.WeakKeyDictionary()
+        self.after_fork()
+        _NOTICES.add(self)
+
+    def after_fork(self) -> None:
+        """In the child: another thread of the parent may have held the lock."""
         self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
@@ -62,3 +68,15 @@ class Notices:
         for tell, _ in told:
             with suppress(Exception):  # a turn does not fail for those who look on
                 tell(notice)
+
+
+_NOTICES: weakref.WeakSet[Notices] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for notices in list(_NOTICES):
+        notices.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agentrm_plugins.context.live.refusals import note_refusal, note_success
 from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.plan.alternate import alternating, saved
 from agentrm_plugins.context.plan.bodies import Source
@@ -69,6 +70,8 @@ class Turn:
             raise
         except StoreError as error:
             self._refused(error)
+        else:
+            note_success(shared.archive.store)
         state.repairs += shared.archive.aside
         shared.archive.aside = []
         key = tuple(map(id, tools))
@@ -140,6 +143,7 @@ class Turn:
     def _refused(self, error: StoreError) -> None:
         shared = self.shared
         shared.last_error = error
+        note_refusal(shared.archive.store, error)
         if shared.transcript.config.on_store_error == "raise":
             raise error
         waiting = len(shared.archive.waiting)

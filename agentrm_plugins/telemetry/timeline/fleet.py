@@ -6,6 +6,7 @@ for another version wrote it, is left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ class FleetRow(NamedTuple):
 
     Attributes:
         what: "lanes", "process" or "limit".
-        name: Of the group, the process, or the endpoint with its resource.
+        name: Of the group, the process, or the endpoint.
         held: Lanes that are held; of a limit, what is reserved and not sent yet.
         of: How many there are; of a limit, what may go a minute. None: nobody knows.
         left: What may be taken at once.
@@ -30,6 +31,7 @@ class FleetRow(NamedTuple):
         seen_s: Seconds since its last exchange; None: it has none.
         lease_s: Seconds until it is given up.
         alarm: Whether somebody should look.
+        resource: Of a limit: "requests", "tokens", ... or "concurrency".
     """
 
     what: str
@@ -42,6 +44,7 @@ class FleetRow(NamedTuple):
     seen_s: float | None = None
     lease_s: float | None = None
     alarm: bool = False
+    resource: str = ""
 
 
 class FleetLine(NamedTuple):
@@ -66,7 +69,7 @@ def _lanes(fleet: Plain) -> Iterator[FleetRow]:
 
 
 def _processes(fleet: Plain) -> Iterator[FleetRow]:
-    own = fleet.get("member")
+    own, gone = fleet.get("member"), fleet.get("state") == "alone"
     for peer in fleet.get("peers") or ():
         groups = peer.get("groups") or {}
         held = ", ".join(f"{name} {number}" for name, number in groups.items())
@@ -77,34 +80,34 @@ def _processes(fleet: Plain) -> Iterator[FleetRow]:
             peer["lanes_held"],
             detail=", ".join(part for part in ("this one" * (peer["member"] == own), held) if part),
             waits=peer["waiting"],
-            seen_s=peer.get("exchange_age_s"),
-            lease_s=left_s,
-            alarm=left_s < lease_s / 2,
+            seen_s=None if gone else peer.get("exchange_age_s"),
+            lease_s=None if gone else left_s,
+            alarm=not gone and left_s < lease_s / 2,
         )
 
 
 def _limits(fleet: Plain) -> Iterator[FleetRow]:
-    for name, one in (fleet.get("endpoints") or {}).items():
+    endpoints = fleet.get("endpoints") or {}
+    bare = Counter(name.partition("#")[0] for name in endpoints)
+    for name, one in endpoints.items():
+        own = name.partition("#")[0]
+        shown = own if bare[own] == 1 else name  # the key's mark, where there are two keys
         shut = [] if one["breaker"] == "closed" else [f"breaker {one['breaker']}"]
         if one["closed_s"]:
             shut.append(f"closed {span_of(round(one['closed_s'], 1))}")
-        allowed, reserved = one["allowed_per_min"], one["reserved"]
-        for resource in dict.fromkeys((*allowed, *reserved)):
+        allowed, reserved, left = one["allowed_per_min"], one["reserved"], one["left"]
+        rows: list[tuple[str, float, float | None, float | None]] = [
+            (resource, reserved.get(resource, 0.0), allowed.get(resource), left.get(resource))
+            for resource in dict.fromkeys((*allowed, *reserved))
+        ]
+        most, flying = one["concurrency"], one["in_flight"]
+        if most is not None:
+            rows.append(("concurrency", flying, most, max(0, most - flying)))
+        for resource, held, of, rest in rows:
             yield FleetRow(
-                "limit",
-                f"{name} {resource}",
-                reserved.get(resource, 0.0),
-                allowed.get(resource),
-                one["left"].get(resource),
-                ", ".join(shut),
+                *("limit", shown, held, of, rest, ", ".join(shut)),
                 alarm=bool(shut),
-            )
-        if one["concurrency"] is not None:
-            room = max(0, one["concurrency"] - one["in_flight"])
-            yield FleetRow(
-                *("limit", f"{name} in flight", one["in_flight"], one["concurrency"], room),
-                *(", ".join(shut),),
-                alarm=bool(shut),
+                resource=resource,
             )
 
 
@@ -123,7 +126,7 @@ def told_of(row: FleetRow) -> str:
         waits = f", {row.waits} waiting" if row.waits else ""
         return f"{row.name}: {row.held:.0f} lanes{more}{waits}{seen}{lease}"
     allowed = "as many as like" if row.of is None else f"{row.of:,.4g}"
-    each = "at once" if row.name.endswith(" in flight") else "a minute"
+    each = "in flight" if row.resource == "concurrency" else f"{row.resource} a minute"
     left = "" if row.left is None else f", {row.left:,.4g} left now"
     return f"{row.name}: {allowed} {each}, {row.held:,.4g} taken{left}{more}"
 

@@ -122,7 +122,10 @@ def _per_min(series: Series) -> list[float | None]:
 
 
 def _smooth(series: Series, over_s: float = 5.0) -> list[float]:
-    """Use per minute as a mean over the last seconds, for single calls are no rate."""
+    """Use per minute as a mean over the last seconds, for single calls are no rate.
+
+    Before the beginning nothing was used: a first call is no peak.
+    """
     width_s = series.bins.width_s
     span = max(1, round(over_s / width_s))
     values = [value or 0.0 for value in series.dense()]
@@ -131,7 +134,7 @@ def _smooth(series: Series, over_s: float = 5.0) -> list[float]:
         running += value
         if index >= span:
             running -= values[index - span]
-        found.append(round(60.0 * max(0.0, running) / (width_s * min(span, index + 1)), 2))
+        found.append(round(60.0 * max(0.0, running) / (width_s * span), 2))
     return found
 
 

@@ -226,9 +226,9 @@ class TopApp(App[None]):
         for row in sorted(rows, key=lambda row: row.sent, reverse=True)[:most]:
             rate = rate_of(timeline, row)
             made.append(f"{fitted(row.name, width, tail=True)}\n", "bold")
-            made.append_text(bar(rate.share, 12, style_of("late" if rate.share > 0.9 else "")))  # noqa: PLR2004
-            of = "no limit known" if rate.allowed is None else f"of {rate.allowed:,.0f}"
-            made.append(f" {rate.used:,.0f} {of} {rate.resource}/min\n", "dim")
+            if rate.allowed is not None:
+                made.append_text(bar(rate.share, 8, style_of("late" if rate.share > 0.9 else "")))  # noqa: PLR2004
+            made.append(f"{fitted(rate.words(), width - 8)}\n", "dim")
             made.append(f"{sparkline(rate.history, width)}\n", "#4f8fea")
             made.append(f"429s {row.limit_hits}  runs {row.running}  waits {row.waiting}  ", "dim")
             made.append(f"{row.breaker}\n\n", "dim" if row.breaker == "closed" else "#e0554c")

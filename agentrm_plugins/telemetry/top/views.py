@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
-from agentrm_plugins.telemetry.timeline.fleet import fleet_rows
+from agentrm_plugins.telemetry.timeline.fleet import FleetRow, fleet_rows
 from agentrm_plugins.telemetry.timeline.words import span_of
 from agentrm_plugins.telemetry.top.drawing import Lane, bar, clean, sparkline, style_of
 from agentrm_plugins.telemetry.top.grid import Column
@@ -20,6 +20,8 @@ __all__ = ["TABLES", "Table", "lanes_of", "rate_of"]
 
 _RED, _AMBER = "#e0554c", "#d9932b"
 _SHORT = {"interactive": "inter", "batch": "batch", "background": "backg"}
+_RESOURCES = {"input_tokens": "input", "output_tokens": "output",
+              "concurrency": "flying"}  # fmt: skip
 _RATE_S = 10.0
 _FULL = 0.9
 _WARM = 0.7
@@ -165,6 +167,13 @@ class Rate(NamedTuple):
         """Used of allowed."""
         return self.used / self.allowed if self.allowed else 0.0
 
+    def words(self) -> str:
+        """What is used, of how much."""
+        used = f"{_count(self.used)}"
+        if self.allowed is None:
+            return f"{used} {self.resource}/min, no limit known"
+        return f" {used} of {_count(self.allowed)} {self.resource}/min"
+
 
 def rate_of(timeline: Timeline, row: Any) -> Rate:
     """The rate of the resource that is nearest to its limit."""
@@ -186,11 +195,16 @@ def rate_of(timeline: Timeline, row: Any) -> Rate:
     return Rate(row, used, None, "requests", [])
 
 
-def _gauge(rate: Rate, width: int = 10) -> Text:
+def _gauge(rate: Rate, width: int = 8) -> Text:
     if rate.allowed is None:
         return Text("no limit".ljust(width), "dim")
     kind = "late" if rate.share > _FULL else "batch" if rate.share > _WARM else ""
     return bar(rate.share, width, style_of(kind))
+
+
+def _breaker(state: str) -> Text:
+    """The state of a breaker in one word."""
+    return Text(state.partition("_")[0], "dim" if state == "closed" else _RED)
 
 
 def _endpoints(timeline: Timeline) -> list[Rate]:
@@ -199,17 +213,17 @@ def _endpoints(timeline: Timeline) -> list[Rate]:
 
 _ENDPOINTS = (
     Column("endpoint", 0, lambda r: r.row.name, right=False, tail=True),
-    Column("use", 10, lambda r: r.share, _gauge, right=False),
-    Column("used/m", 7, lambda r: r.used, lambda r: _count(r.used)),
-    Column("of", 7, lambda r: r.allowed or 0.0,
+    Column("use", 8, lambda r: r.share, _gauge, right=False),
+    Column("used/m", 6, lambda r: r.used, lambda r: _count(r.used)),
+    Column("of", 6, lambda r: r.allowed or 0.0,
            lambda r: "-" if r.allowed is None else _count(r.allowed)),
-    Column("what", 8, lambda r: r.resource, right=False),
-    Column("429s", 5, lambda r: r.row.limit_hits),
-    Column("run", 4, lambda r: r.row.running),
-    Column("wait", 5, lambda r: r.row.waiting),
-    Column("breaker", 9, lambda r: r.row.breaker,
-           lambda r: Text(r.row.breaker, "dim" if r.row.breaker == "closed" else _RED),
+    Column("what", 8, lambda r: r.resource, lambda r: _RESOURCES.get(r.resource, r.resource),
            right=False),
+    Column("429s", 4, lambda r: r.row.limit_hits),
+    Column("run", 4, lambda r: r.row.running),
+    Column("wait", 4, lambda r: r.row.waiting),
+    Column("breaker", 7, lambda r: r.row.breaker,
+           lambda r: _breaker(r.row.breaker), right=False),
     Column("allowed, lately", 32, lambda r: r.allowed or 0.0,
            lambda r: Text(sparkline(r.history, 32), "#4f8fea"), right=False, wide=True),
 )  # fmt: skip
@@ -252,8 +266,13 @@ def _ago(seconds: float | None) -> str:
     return "-" if seconds is None else _time(max(0.1, seconds))
 
 
+def _alarming(text: str, row: FleetRow) -> Text:
+    return Text(text, _RED if row.alarm else "")
+
+
 _FLEET = (
-    Column("what", 7, lambda f: f.what, right=False),
+    Column("what", 8, lambda f: f.what,
+           lambda f: _alarming(_RESOURCES.get(f.resource, f.resource) or f.what, f), right=False),
     Column("name", 0, lambda f: f.name, right=False, tail=True),
     Column("held", 6, lambda f: f.held, lambda f: _amount(f.held)),
     Column("of", 6, lambda f: f.of or 0.0, lambda f: _amount(f.of)),
@@ -261,9 +280,9 @@ _FLEET = (
     Column("wait", 4, lambda f: f.waits or 0, lambda f: "-" if f.waits is None else str(f.waits)),
     Column("seen", 6, lambda f: f.seen_s or 0.0, lambda f: _ago(f.seen_s)),
     Column("lease", 6, lambda f: f.lease_s or 0.0,
-           lambda f: Text(_ago(f.lease_s).rjust(6), _RED if f.alarm else "")),
+           lambda f: _alarming(_ago(f.lease_s).rjust(6), f)),
     Column("", 34, lambda f: f.detail,
-           lambda f: Text(clean(f.detail), _RED if f.alarm else ""), right=False, wide=True),
+           lambda f: _alarming(clean(f.detail), f), right=False, wide=True),
 )  # fmt: skip
 
 

@@ -56,7 +56,9 @@
   const layout = (more) => ({
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", uirevision: "kept",
     font: { family: "inherit", size: 12, color: css("soft") }, showlegend: false,
-    margin: { l: 52, r: 14, t: 8, b: 34 }, height: 260, dragmode: "zoom", hovermode: "closest",
+    margin: { l: 52, r: 14, t: 8, b: 34 }, height: 260,
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: css("soft"), activecolor: css("ink") },
+    dragmode: "zoom", hovermode: "closest",
     hoverlabel: { align: "left", bgcolor: css("hover"), font: { color: css("hover-ink") } },
     legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: 0, font: { size: 11.5 } },
     ...more,
@@ -148,11 +150,11 @@
           fillmode: "overlay" } },
     };
     const tall = Math.min(26, Math.max(9, 900 / rows.length));
-    const height = Math.round(Math.max(190, Math.min(1500, tall * rows.length + 60)));
+    const height = Math.round(Math.max(190, Math.min(1500, tall * rows.length + 82)));
     by("lanes").style.height = `${height}px`;
     chart("lanes", late.length ? [...bars, tails] : bars, layout({
       height, barmode: "overlay", bargap: 0, xaxis: time(),
-      margin: { l: 70, r: 14, t: 4, b: 30 },
+      margin: { l: 70, r: 14, t: 26, b: 30 }, // above: room for the tools
       yaxis: axis({ type: "category", categoryorder: "array", categoryarray: rows,
         range: [rows.length - 0.5, -0.5], showgrid: false, fixedrange: true,
         tickmode: "array", tickvals: every(rows, tall), ticktext: every(rows, tall)
@@ -364,7 +366,7 @@
     const mark = (show) => (value, row) => element("span",
       { className: row.alarm ? "bad" : "" }, show(value));
     table("fleet", [
-      { key: "what", name: "what", text: true, show: text },
+      { key: "what", name: "what", text: true, show: (value, row) => text(row.resource || value) },
       { key: "name", name: "name", text: true, show: (value) => short(value, 80) },
       { key: "held", name: "held", show: some }, { key: "of", name: "of, or a minute", show: some },
       { key: "left", name: "left", show: some }, { key: "waits", name: "waiting", show: some },
