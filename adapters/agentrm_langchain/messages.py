@@ -253,7 +253,7 @@ def _made(message: Message) -> BaseMessage:
     for call in message.tool_calls:
         try:
             args = json.loads(call.arguments or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             args = None
         if isinstance(args, dict):
             good.append({"name": call.name, "args": args, "id": call.id, "type": "tool_call"})

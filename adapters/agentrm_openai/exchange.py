@@ -54,7 +54,7 @@ def model_asked(url: object, body: bytes) -> str | None:
     if body.lstrip()[:1] == b"{":
         try:
             model = json.loads(body).get("model")
-        except ValueError:
+        except (ValueError, RecursionError):
             model = None
         if isinstance(model, str) and model:
             return model

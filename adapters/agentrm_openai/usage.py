@@ -35,7 +35,7 @@ def usage_of_body(call: Call, response: Any) -> Usage | None:
         return None
     try:
         body = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return used_or_estimated(call, body)
 

@@ -61,7 +61,9 @@ class EndpointConfig:
             limit of input and output together it always does.
         learn: Whether what the server says of its limits may correct what is said here. A refusal
             slows down in any case.
-        burst_s: Seconds of rate that may be used at once after a pause.
+        burst_s: Seconds of rate that may be used at once, at the beginning and after a pause. None:
+            the first minute's limit is used as soon as answers come, in slow start, as far as the
+            server allows; after that two seconds.
         adaptive: Whether what is learnt of its times may make a call suspect (its lane is lent, a
             second attempt is sent); None: as the core's configuration says.
     """
@@ -74,14 +76,14 @@ class EndpointConfig:
     reserve: str = "max"
     cached_input_counts: bool = False
     learn: bool = True
-    burst_s: float = 2.0
+    burst_s: float | None = None
     adaptive: bool | None = None
 
     def __post_init__(self) -> None:
         """Check each field."""
         for name in ("rpm", "tpm", "input_tpm", "output_tpm"):
             check_number(name, getattr(self, name), above=True, none=True)
-        check_seconds("burst_s", self.burst_s, none=False)
+        check_seconds("burst_s", self.burst_s, none=True)
         check_whole("concurrency", self.concurrency, 1, none=True)
         check_choice("reserve", self.reserve, ("max", "usage"))
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentrm_plugins.errors import ConfigError, CoordinatorUnavailable
+from agentrm_plugins.types.plain import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,7 +119,7 @@ class Link:
                 if "NoScriptError" not in _names(error):
                     raise
                 answer = self._client.eval(_SCRIPT, len(self._keys), *arguments)
-            told: dict[str, Any] = json.loads(answer)
+            told: dict[str, Any] = parsed(answer)
         except Exception as error:  # noqa: BLE001 - of whichever client, or JSON
             self._explain(error)
             text = f"{self.shown}: {type(error).__name__}: {error}"

@@ -68,6 +68,8 @@ def _check_tickets(books: Books, queue: WaitQueue) -> None:
         _demand(ticket.rider is None or ticket.rider.number in kids, "a rider is nested")
         for kid in kids.values():
             _demand(kid.parent is ticket, "a nested call knows its parent", kid.number)
+    for lanes in queue.queues.values():
+        _demand(lanes.offered == len(lanes.ready), "bids on offer", lanes.key, lanes.offered)
     counters = books.counters
     ended = counters.settled + sum(counters.refused.values()) + counters.lost
     alive = len(books.tickets)

@@ -35,7 +35,8 @@ class Clocks:
 
     def start(self, ticket: Ticket, since_s: float = NEVER) -> None:
         """Let the call's service run, from `since_s` or from now on."""
-        since_s = min(since_s, self._books.now_s)
+        now_s = self._books.now_s
+        since_s = min(since_s, now_s)
         ticket.started_s = since_s
         assert ticket.seat is not None  # noqa: S101 - it runs
         ticket.seat.begin()
@@ -50,13 +51,15 @@ class Clocks:
         account = ticket.account
         assert ticket.seat is not None  # noqa: S101 - it runs
         ticket.seat.pause()
-        seconds = max(0.0, min(self._books.now_s, until_s) - ticket.started_s)
+        now_s, started_s = self._books.now_s, ticket.started_s
+        seconds = (min(until_s, now_s)) - started_s
         account.running -= 1
-        account.since_sum_s -= ticket.started_s
+        account.since_sum_s -= started_s
         if not account.running:
             account.since_sum_s = 0.0  # no rounding error survives
-        account.attained_s += seconds
-        account.tenant.service_s += seconds
+        if seconds > 0.0:
+            account.attained_s += seconds
+            account.tenant.service_s += seconds
         ticket.started_s = NEVER
         self._books.alarms.clear(ticket)
 
@@ -84,7 +87,10 @@ class Clocks:
         limits = ticket.terms
         assert limits is not None  # noqa: S101 - set when it was granted
         allowed_s = limits.silence_s if ticket.beats else limits.first_s
-        return min(max(ticket.progress_s, ticket.heard_s) + allowed_s, ticket.deadline_s)
+        heard_s = ticket.progress_s
+        heard_s = max(heard_s, ticket.heard_s)
+        silent_s = heard_s + allowed_s
+        return min(ticket.deadline_s, silent_s)
 
     def late_s(self, ticket: Ticket) -> float:
         """When the call is late, by what was learnt of its endpoint; infinite if it never is."""

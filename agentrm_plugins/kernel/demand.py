@@ -70,7 +70,7 @@ def sight(kernel: Kernel) -> Sight:
 
 def _asks(kernel: Kernel, most: int) -> Iterator[Ask]:
     now_s, queue = kernel.books.now_s, kernel.queue
-    ready = [lanes for lanes in queue.queues.values() if lanes.ready]
+    ready = [lanes for lanes in queue.queues.values() if lanes.offered]
     bids = list(_in_order(ready, now_s, most))
     oldest = _oldest(ready)
     if oldest is not None:

@@ -80,8 +80,12 @@ class Gauges:
     def hold(self, ticket: Ticket, cause: str) -> None:
         """The call waits for `cause` from now on; "" is for nothing any more."""
         before, ticket.held_by = ticket.held_by, cause
-        self._for_lanes += (cause in _LANES) - (before in _LANES)
-        self._for_rate += (cause in _RATE) - (before in _RATE)
+        if before:
+            self._for_lanes -= before in _LANES
+            self._for_rate -= before in _RATE
+        if cause:
+            self._for_lanes += cause in _LANES
+            self._for_rate += cause in _RATE
         self.is_astir = True
 
     def look(self, pool: LanePool, now_s: float) -> None:

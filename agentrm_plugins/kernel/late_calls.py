@@ -141,7 +141,7 @@ class LateCalls:
         first.given_tokens += ticket.expected_tokens
         first.hedge = None
         ticket.first, ticket.is_hedge = None, False
-        ticket.gave_way_to = first.number
+        ticket.heir = first.number
 
     def gone(self, ticket: Ticket) -> None:
         """An attempt gave way; what stands beside it is the only one now."""
@@ -149,9 +149,9 @@ class LateCalls:
         if ticket.endpoint is not None:
             ticket.endpoint.hedging.tally.gave_way += 1
         hedge, ticket.hedge = ticket.hedge, None
-        ticket.gave_way_to = 0
+        ticket.yielded = True
         if hedge is not None:
-            ticket.gave_way_to = hedge.number
+            ticket.heir = hedge.number
             self._alone(hedge, ticket)
 
     def ended(self, ticket: Ticket, outcome: Outcome, cost: Usage) -> None:
@@ -181,9 +181,9 @@ class LateCalls:
                 hedge.first, hedge.given_way = None, 1 + ticket.given_way
 
     def _winner(self, ticket: Ticket, outcome: Outcome) -> Ticket | None:
-        """Who goes on, or was answered, in place of an attempt that lost or gave way."""
-        if ticket.gave_way_to is not None:
-            return self._books.tickets.get(ticket.gave_way_to)
+        """Who goes on, or was answered, in place of an attempt that was cut off."""
+        if ticket.heir:
+            return self._books.tickets.get(ticket.heir)
         if outcome is Outcome.SUPERSEDED:
             return ticket.first if ticket.is_hedge else ticket.hedge
         return None
@@ -285,7 +285,7 @@ class LateCalls:
 
 
 def true_cost(ticket: Ticket, cost: Usage) -> Usage:
-    """What an answered attempt and those that were cut off beside it have cost, for one charge.
+    """What an answered attempt, and those cut off before or beside it, have cost: one charge.
 
     They were sent the same request, so their input is what the answer says of its own, and they
     were charged what was guessed.
@@ -294,13 +294,13 @@ def true_cost(ticket: Ticket, cost: Usage) -> Usage:
         return cost
     missing = ticket.outrun * cost.input_tokens - ticket.outrun_input
     ticket.outrun = ticket.outrun_input = 0
-    if ticket.endpoint is not None:
+    if ticket.endpoint is not None and (ticket.hedges or ticket.beside):
         ticket.endpoint.hedging.tally.lost_tokens += missing
     return replace(cost, input_tokens=max(0, cost.input_tokens + missing))
 
 
 def _count(ticket: Ticket, tally: HedgeTally, outcome: Outcome, tokens: int) -> None:
-    if ticket.gave_way_to is not None or outcome is Outcome.SUPERSEDED:
+    if ticket.yielded or outcome is Outcome.SUPERSEDED:
         tally.lost_tokens += tokens
     elif outcome is Outcome.OK and ticket.beside:
         tally.hedge_won += 1

@@ -234,6 +234,8 @@ class Lifecycle:
         if usage is not None and outcome is Outcome.OK:
             cost = true_cost(ticket, cost)
         spent = steps.charge(ticket, cost)
+        if late:
+            self._requeue.charged(ticket, cost.input_tokens)
         if books.ledgers.asked:
             books.ledgers.settle(ticket, cost, books.now_s)
         failed = verdict is not None
@@ -242,14 +244,8 @@ class Lifecycle:
             self._endpoints.ended(ticket, ticket.endpoint, usage, event if known else None)
         books.counters.settled += 1
         cause = "late" if late else outcome.value
-        held_s = books.now_s - ticket.granted_s
-        call, status = ticket.call, None if verdict is None else verdict.status
-        books.out.append(
-            fx.Settled(
-                *(books.now_s, ticket.number, call.agent, cause, outcome, held_s, usage),
-                *(spent, status, call.tenant, call.group, call.endpoint),
-            )
-        )
+        status = None if verdict is None else verdict.status
+        books.out.append(_settled(ticket, books.now_s, cause, outcome, usage, spent, status))
         if ticket.endpoint is not None or ticket.is_hedge or ticket.hedge is not None:
             self._late.ended(ticket, outcome, cost)
         steps.forget(ticket)
@@ -285,9 +281,44 @@ class Lifecycle:
 def _submitted(event: ev.Submit, now_s: float) -> fx.Submitted:
     call = event.call
     return fx.Submitted(
-        *(now_s, event.ticket, call.agent, call.label, call.priority or ""),
-        *(call.estimate.total_tokens, event.parent, event.hedge_of, call.parent_agent),
-        *(call.tenant, call.group, call.endpoint),
+        now_s,
+        event.ticket,
+        call.agent,
+        call.label,
+        call.priority or "",
+        call.estimate.total_tokens,
+        event.parent,
+        event.hedge_of,
+        call.parent_agent,
+        call.tenant,
+        call.group,
+        call.endpoint,
+    )
+
+
+def _settled(
+    ticket: Ticket,
+    now_s: float,
+    cause: str,
+    outcome: Outcome,
+    usage: Usage | None,
+    spent: float,
+    status: int | None,
+) -> fx.Settled:
+    call = ticket.call
+    return fx.Settled(
+        now_s,
+        ticket.number,
+        call.agent,
+        cause,
+        outcome,
+        now_s - ticket.granted_s,
+        usage,
+        spent,
+        status,
+        call.tenant,
+        call.group,
+        call.endpoint,
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.order.protocols import RunQueue
     from agentrm_plugins.types.accounts import Tenant
 
-__all__ = ["EndpointQueue", "Key", "LaneQueue", "is_first", "is_owed", "key_of", "share_of"]
+__all__ = ["EndpointQueue", "Key", "LaneQueue", "is_owed", "key_of", "share_of"]
 
 Key = tuple[str, str | None, str | None]
 _SIZES = tuple(name for name in RESOURCES if name != "requests")
@@ -38,10 +38,11 @@ class EndpointQueue:
 class LaneQueue:
     """Those who wait for one kind of lane: a group, an endpoint, and a tenant with a ceiling.
 
-    They are held up by the same things.
+    They are held up by the same things. Of its `bids` so many are `offered`: those who stand in
+    `ready`.
     """
 
-    __slots__ = ("at", "bids", "group", "key", "oldest", "ready", "tenant", "waiting")
+    __slots__ = ("at", "bids", "group", "key", "offered", "oldest", "ready", "tenant", "waiting")
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class LaneQueue:
         self.at = at
         self.tenant = tenant
         self.ready = ready
-        self.bids = 0
+        self.bids = self.offered = 0
         self.waiting = 0
         self.oldest: list[tuple[int, AgentQueue]] = []
 
@@ -79,12 +80,6 @@ def key_of(ticket: Ticket) -> Key:
 def is_owed(queue: LaneQueue) -> bool:
     """Whether its group has less than it was guaranteed."""
     return queue.group.in_use < queue.group.guaranteed
-
-
-def is_first(bid: AgentQueue) -> bool:
-    """Whether it goes first at its endpoint, because it has waited longest."""
-    at: EndpointQueue | None = bid.line.at
-    return at is not None and at.first is bid
 
 
 def share_of(ticket: Ticket, head: Ticket) -> float:

@@ -147,7 +147,7 @@ class Reaper:
         move(ticket, State.DONE)
         cost = cost_of(ticket, None, None)
         self._steps.charge(ticket, cost)
-        if ticket.gave_way_to is not None:
+        if ticket.yielded:
             self._late.ended(ticket, Outcome.ERROR, cost)
         self._books.zombies -= 1
         self._books.counters.lost += 1

@@ -16,7 +16,7 @@ __all__ = ["begun", "throttled"]
 
 
 def begun(books: Books, ticket: Ticket, sleep_s: float, waiting: int) -> None:
-    """A call begins to wait, asleep for `sleep_s` seconds; `waiting` calls do now."""
+    """A call waits now, asleep for `sleep_s` seconds, one of `waiting` calls."""
     if sleep_s > 0:
         told_s = inf if ticket.unheard else sleep_s
         throttled(books, ticket, Wait(told_s, _why_asleep(ticket)))
@@ -28,7 +28,11 @@ def begun(books: Books, ticket: Ticket, sleep_s: float, waiting: int) -> None:
             return
     call, cause = ticket.call, _why_no_lane(books, ticket)
     books.gauges.hold(ticket, cause)
-    level = books.scheduler.level(ticket.account, books.now_s)
+    account, bid = ticket.account, ticket.bid
+    if bid is not None and bid.ready and bid.head is ticket:
+        level = account.level  # It has just been looked at.
+    else:
+        level = books.scheduler.level(account, books.now_s)
     what = cause, level, waiting, call.tenant, call.group, call.endpoint
     books.out.append(fx.Queued(books.now_s, ticket.number, call.agent, *what))
 

@@ -7,7 +7,7 @@ for it is not over. A call that hung comes back as a new one, at the place of th
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.kernel.ticket import State, move
@@ -25,9 +25,18 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.waits import Waits
     from agentrm_plugins.types import events as ev
 
-__all__ = ["Requeue"]
+__all__ = ["Place", "Requeue"]
 
 _PLACES = 4096
+
+
+class Place(NamedTuple):
+    """Where a call that hung stood, and what its attempts were charged by estimate."""
+
+    seq: int
+    turn: int
+    attempts: int = 0
+    charged: int = 0
 
 
 class Requeue:
@@ -59,11 +68,11 @@ class Requeue:
         self._waits = waits
         self._nested = nested
         self._late = late
-        self.places: OrderedDict[int, tuple[int, int]] = OrderedDict()
+        self.places: OrderedDict[int, Place] = OrderedDict()
 
     def keep_place(self, ticket: Ticket) -> None:
         """The call hung: its caller may ask again for its place."""
-        self.places[ticket.number] = ticket.seq, ticket.turn
+        self.places[ticket.number] = Place(ticket.seq, ticket.turn)
         if len(self.places) > _PLACES:
             self.places.popitem(last=False)
 
@@ -71,7 +80,20 @@ class Requeue:
         """The call is another that hung, come back."""
         place = self.places.pop(place_of, None)
         if place is not None:
-            ticket.seq, ticket.turn = place
+            ticket.seq, ticket.turn, ticket.outrun, ticket.outrun_input = place
+        old = self._books.tickets.get(place_of)
+        if old is not None:
+            old.heir = ticket.number  # its caller has not come back yet
+
+    def charged(self, ticket: Ticket, input_tokens: int) -> None:
+        """A call that hung was charged this much input.
+
+        Until the answer to the call that comes for its place says what it really was.
+        """
+        place = self.places.get(ticket.number)
+        if place is not None and not ticket.heir:
+            attempts, charged = 1 + ticket.outrun, input_tokens + ticket.outrun_input
+            self.places[ticket.number] = place._replace(attempts=attempts, charged=charged)
 
     def requeue(self, event: ev.Requeue) -> bool:
         """A running call failed and goes again. True: others may go now."""
@@ -87,6 +109,9 @@ class Requeue:
         cost = cost_of(ticket, event.usage, event.verdict)
         steps.charge(ticket, cost)
         books.ledgers.charge(ticket, cost, now_s)
+        if event.usage is None and cost.input_tokens:
+            ticket.outrun += 1
+            ticket.outrun_input += cost.input_tokens
         for owner in (ticket.account, ticket.account.tenant):
             owner.requeues += 1
             owner.limit_hits += event.verdict.kind is Kind.LIMIT

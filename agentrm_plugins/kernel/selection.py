@@ -125,11 +125,24 @@ class Selector:
         pool = self._pool
         if pool.in_use >= pool.lanes:
             return choice
-        able = [queue for queue in queues if queue.ready and queue.is_open]
+        able = [queue for queue in queues if queue.offered and queue.is_open]
+        if len(able) == 1 and able[0].at is None and self._alone(choice, able[0], passed, now_s):
+            return choice
         while not self._chosen(choice, able, passed, now_s):
             choice.held.clear()
             choice.overtaken.clear()
         return choice
+
+    def _alone(
+        self, choice: Choice, queue: LaneQueue, passed: Mapping[Group, int], now_s: float
+    ) -> bool:
+        """There is one queue, without an endpoint: its first goes, unless somebody is relieved."""
+        if self._scheduler.prevents_starvation:
+            if passed[queue.group] + 1 >= self._relief_interval:
+                return False
+            choice.counted = (queue.group,)
+        choice.bid = _best(queue, now_s)
+        return True
 
     def _chosen(
         self, choice: Choice, able: list[LaneQueue], passed: Mapping[Group, int], now_s: float
@@ -208,7 +221,7 @@ def may_overtake(ticket: Ticket, at: EndpointQueue, now_s: float) -> tuple[bool,
 
     And the head that it overtakes by that, if any.
     """
-    queues = [queue for queue in at.queues if queue.ready and queue.is_open]
+    queues = [queue for queue in at.queues if queue.offered and queue.is_open]
     head = head_of(Choice(), at, queues, now_s) if queues else None
     if head is None or head is ticket.bid:
         return True, None
@@ -235,7 +248,7 @@ def _overtaker(
     """Backfill: somebody behind the head whom the head's reservation has room for."""
     first: Ticket = head.head
     room = _OVERTAKEN - first.overtaken
-    if room <= 0 or sum(len(queue.ready) for queue in queues) == 1:
+    if room <= 0 or sum(queue.offered for queue in queues) == 1:
         return None
     passed, found = [head], None
     head.line.ready.remove(head)

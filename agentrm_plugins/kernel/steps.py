@@ -179,8 +179,10 @@ class Steps:
         if books.pool.slice_s <= books.now_s and free:
             books.pool.withhold(seat.group)
         if free and queue.count:
-            queue.unseated(seat.account, seat.group, books.now_s)
-            queue.reprice(seat.account.tenant)
+            if seat.group.per_agent is not None:
+                queue.unseated(seat.account, seat.group, books.now_s)
+            if len(books.tenants) > 1:  # One alone has no price.
+                queue.reprice(seat.account.tenant)
 
     def charge(self, ticket: Ticket, usage: Usage) -> float:
         """The tokens count for the agent, its tenant, its endpoint and the totals: the cost."""
@@ -191,22 +193,25 @@ class Steps:
             self._books.counters.cost += spent
             ticket.account.cost += spent
             ticket.account.tenant.cost += spent
-        tokens = usage.input_tokens + usage.output_tokens
+        input_tokens, output_tokens = usage.input_tokens, usage.output_tokens
+        tokens = input_tokens + output_tokens
         if not tokens:
             return spent
         books, account = self._books, ticket.account
         now_s, tenant, counters = books.now_s, account.tenant, books.counters
-        for payer in (account, tenant):
-            payer.input_tokens += usage.input_tokens
-            payer.output_tokens += usage.output_tokens
-            payer.recent.add(tokens, now_s)
+        account.input_tokens += input_tokens
+        account.output_tokens += output_tokens
+        account.recent.add(tokens, now_s)
+        tenant.input_tokens += input_tokens
+        tenant.output_tokens += output_tokens
+        tenant.recent.add(tokens, now_s)
         ticket.group.recent.add(tokens, now_s)
         if endpoint is not None:
             endpoint.recent.add(tokens, now_s)
         account.attained_s += tokens * self._token_service_s
         books.shares.charge(tenant, tokens, now_s)
-        counters.input_tokens += usage.input_tokens
-        counters.output_tokens += usage.output_tokens
+        counters.input_tokens += input_tokens
+        counters.output_tokens += output_tokens
         if tokens > ticket.beaten_tokens:
             counters.token_rate.add(tokens - ticket.beaten_tokens, now_s)
         return spent

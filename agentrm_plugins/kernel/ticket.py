@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import KernelBug
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["TRANSITIONS", "State", "Ticket", "diagram", "move"]
 
 _NEVER = float("inf")
+_NO_NEED: Mapping[str, float] = MappingProxyType({})
 
 
 class State(Enum):
@@ -66,10 +68,10 @@ class Ticket:
     sent (`hedges`), and how many of them gave way to the next and what they cost; of attempts that
     were cut off beside it, how many (`outrun`) and the input that they were charged by estimate
     (`outrun_input`), until its own answer says what that was. One that was sent `beside` another
-    may have given way, and `gave_way_to` is who goes on (0: nobody). Where what is
-    learnt counts (`adaptive`) it may be `late`; then its lane is `lent`, or its hedge `rides` on
-    it. Since `idle_s` the consumer has not asked for more; once something is `visible` to it, no
-    further attempt is made.
+    may have given way (`yielded`), and `heir` is who goes on in its place (0: not known). Where
+    what is learnt counts (`adaptive`) it may be `late`; then its lane is `lent`, or its hedge
+    `rides` on it. Since `idle_s` the consumer has not asked for more; once something is `visible`
+    to it, no further attempt is made.
     A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
     is lent to one of them, its `rider`.
     """
@@ -91,7 +93,6 @@ class Ticket:
         "deadline_s",
         "endpoint",
         "first",
-        "gave_way_to",
         "given_tokens",
         "given_way",
         "granted_s",
@@ -99,6 +100,7 @@ class Ticket:
         "heard_s",
         "hedge",
         "hedges",
+        "heir",
         "held_by",
         "hold_s",
         "idle_s",
@@ -132,6 +134,7 @@ class Ticket:
         "visible",
         "waited_s",
         "wake_s",
+        "yielded",
     )
 
     def __init__(
@@ -182,7 +185,8 @@ class Ticket:
         self.is_hedge = False
         self.hedges = 0
         self.given_way = 0
-        self.gave_way_to: int | None = None
+        self.yielded = False
+        self.heir = 0
         self.beside = False
         self.given_tokens = 0.0
         self.outrun = 0
@@ -191,7 +195,7 @@ class Ticket:
         self.late = False
         self.lent = False
         self.rides = False
-        self.need: Mapping[str, float] = {}
+        self.need = _NO_NEED
         self.reserved: list[Reserved] | None = None
         self.charged: list[Reserved] | None = None
         self.taken: list[Reserved] | None = None

@@ -14,7 +14,6 @@ from agentrm_plugins.kernel.queues import (
     EndpointQueue,
     Key,
     LaneQueue,
-    is_first,
     key_of,
     share_of,
 )
@@ -130,7 +129,7 @@ class WaitQueue:
     def anybody_before(self, endpoint: Endpoint) -> bool:
         """Whether somebody who has a lane waits for what this endpoint gives."""
         at = self.at.get(endpoint.name)
-        return at is not None and any(queue.ready and queue.is_open for queue in at.queues)
+        return at is not None and any(queue.offered and queue.is_open for queue in at.queues)
 
     # -- who waits -------------------------------------------------------------------------------
 
@@ -187,7 +186,7 @@ class WaitQueue:
     def reprice(self, tenant: Tenant) -> None:
         """The tenant holds less than before."""
         for queue in self.queues.values():
-            if queue.ready:
+            if queue.offered:
                 queue.ready.reprice(tenant)
 
     def recharged(self, account: Account, now_s: float) -> None:
@@ -244,6 +243,7 @@ class WaitQueue:
         if queue.group.agent_full(bid.account):
             return
         bid.ready = True
+        queue.offered += 1
         queue.ready.add(bid, now_s)
         if first and queue.at is not None:
             queue.at.first = bid
@@ -254,7 +254,7 @@ class WaitQueue:
             return  # nobody will ask who has waited longest
         queue: LaneQueue = bid.line
         heappush(queue.oldest, (bid.turn, bid))
-        if len(queue.oldest) > 2 * len(queue.ready) + 32:
+        if len(queue.oldest) > 2 * queue.offered + 32:
             queue.oldest = [entry for entry in queue.oldest if on_offer(entry)]
             heapify(queue.oldest)
 
@@ -264,9 +264,11 @@ class WaitQueue:
             return False
         bid.ready = False
         queue: LaneQueue = bid.line
-        first = is_first(bid)
-        if first and queue.at is not None:
-            queue.at.first = None
+        at = queue.at
+        first = at is not None and at.first is bid
+        if first and at is not None:
+            at.first = None
+        queue.offered -= 1
         queue.ready.remove(bid)
         return first
 

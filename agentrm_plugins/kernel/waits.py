@@ -73,7 +73,6 @@ class Waits:
         ticket.deadline_s = now_s + patience_s
         if ticket.unheard:
             sleep_s = _FAR_S
-        begun(self._books, ticket, sleep_s, self._queue.count + 1)
         if sleep_s > 0:
             ticket.wake_s = now_s + sleep_s
             self._queue.sleep(ticket)
@@ -81,6 +80,7 @@ class Waits:
             self._queue.put_at_place(ticket, now_s)
         else:
             self._queue.put(ticket, now_s)
+        begun(self._books, ticket, sleep_s, self._queue.count)
         if ticket.parent is not None and not sleep_s:
             self._nested.awaits(ticket)
         self.set_alarm(ticket)
@@ -119,6 +119,7 @@ class Waits:
 
     def set_alarm(self, ticket: Ticket) -> None:
         """Ring when a waiting call has slept, or waited, for long enough."""
-        at_s = min(ticket.deadline_s, ticket.wake_s)
+        at_s, wake_s = ticket.deadline_s, ticket.wake_s
+        at_s = min(at_s, wake_s)
         if at_s < NEVER:
             self._books.alarms.set(ticket, at_s)

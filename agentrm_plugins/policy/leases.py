@@ -87,16 +87,18 @@ class Alarms:
         item.alarm_s = NEVER
         self._cleared += 1
         if self._cleared > _TOLERATED and 2 * self._cleared > len(self._heap):
-            self._cleared = 0
-            live = {}
-            for _, number, other in self._heap:
-                if other.alarm_s < NEVER:
-                    live[number] = (other.alarm_s, number, other)
-                    other.armed_s = other.alarm_s
-                else:
-                    other.armed_s = NEVER
-            self._heap = list(live.values())
-            heapify(self._heap)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Drop what is dead."""
+        self._cleared = 0
+        live = {}
+        for _, number, other in self._heap:
+            alarm_s = other.armed_s = other.alarm_s
+            if alarm_s < NEVER:
+                live[number] = (alarm_s, number, other)
+        self._heap = list(live.values())
+        heapify(self._heap)
 
     def due(self, now_s: float) -> Alarmed | None:
         """The item with the earliest date of those that have come, its alarm cleared; or None."""

@@ -7,7 +7,6 @@ variable says nothing, but for ``AGENTRM_COORDINATION``, where it says that this
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -24,6 +23,7 @@ from agentrm_plugins.settings.schema import (
     names_at,
     placed,
 )
+from agentrm_plugins.types.plain import parsed
 
 __all__ = ["CONFIG", "PREFIX", "environment_layer"]
 
@@ -95,8 +95,8 @@ def _table(top: str, text: str, variable: str) -> Any:
     if top in {"coordination", "record"} and not text.lstrip().startswith("{"):
         return text
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parsed(text)
+    except ValueError as error:
         kind = "array of objects" if top in LISTS else "object"
         told = getattr(error, "msg", "it cannot be read")
         way = f"give a JSON {kind}: {told}"
@@ -129,8 +129,8 @@ def _number(text: str) -> Any:
 
 def _collection(kind: str, text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parsed(text)
+    except ValueError:
         if kind.startswith("tuple"):
             numbers = "float" in kind
             return [_number(part) if numbers else part.strip() for part in text.split(",")]

@@ -23,12 +23,30 @@ _KEY = re.compile(
     r"""\s*((?:[\w-]+|"(?:[^"\\]|\\.)*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
 _OURS = re.compile(r"^[ \t]*\[{1,2}[ \t]*tool[ \t]*\.[ \t]*agentrm\b", re.MULTILINE)
+_MOST_DOTS = 1000
+_QUOTED = re.compile(r"[\"'#]")
 _PART = re.compile(r"""[\w-]+|"((?:[^"\\]|\\.)*)"|'([^']*)'""")
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    """Read TOML.
+
+    Raises:
+        ValueError: It is none, or has a key of more than `_MOST_DOTS` parts: the time that Python's
+            parser takes for one grows with the square of them.
+    """
+    for line in text.splitlines():
+        if (
+            line.count(".") > _MOST_DOTS
+            and _QUOTED.split(line, maxsplit=1)[0].count(".") > _MOST_DOTS
+        ):
+            raise ValueError(f"a key of more than {_MOST_DOTS} parts")
+    return tomllib.loads(text)
 
 
 def _parsed(text: str, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        return _loaded(text)
     except (ValueError, RecursionError) as error:  # of the parser, of a number, of the depth
         told = str(error).split("\n", 1)[0]
         raise ConfigError("path", name, f"this is no valid TOML: {told}") from None
@@ -47,7 +65,7 @@ def _inner(plain: Mapping[str, Any], name: str, *, pyproject: bool) -> Any:
 def has_table(text: str) -> bool:
     """Whether a pyproject.toml has a table for us; of one that is no TOML, whether it looks so."""
     try:
-        plain = tomllib.loads(text)
+        plain = _loaded(text)
     except (ValueError, RecursionError):
         return _OURS.search(text) is not None
     tool = plain.get("tool")

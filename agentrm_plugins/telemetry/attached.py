@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from agentrm_plugins.telemetry.lines import event_of
+from agentrm_plugins.types.plain import parsed
 
 __all__ = ["AttachError", "ProcessSource", "running"]
 
@@ -187,7 +188,7 @@ class ProcessSource:
         """The next line as an object; None at the end, or where it is none."""
         line = self._file.readline(_LONGEST)
         try:
-            found = json.loads(line) if line.endswith(b"\n") else None
+            found = parsed(line) if line.endswith(b"\n") else None
         except ValueError:
             return None
         return found if isinstance(found, dict) else None

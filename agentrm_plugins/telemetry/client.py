@@ -16,6 +16,7 @@ from agentrm_plugins.telemetry.answers import SCHEMA, VERSION
 from agentrm_plugins.telemetry.lines import event_of
 from agentrm_plugins.telemetry.socket_folder import sockets
 from agentrm_plugins.types.effects import Effect
+from agentrm_plugins.types.plain import parsed
 
 __all__ = ["Monitor", "MonitorClient", "connect", "monitors"]
 
@@ -159,7 +160,7 @@ class MonitorClient:
             if not data:
                 raise ConnectionResetError("the process that was watched has ended")
             *lines, self._inbox = (self._inbox + data).split(b"\n")
-            self._lines.extend(json.loads(line) for line in lines if line.strip())
+            self._lines.extend(parsed(line) for line in lines if line.strip())
         return self._lines.popleft()
 
     def close(self) -> None:

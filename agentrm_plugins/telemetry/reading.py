@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from agentrm_plugins.errors import RecordingError
 from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, event_of
 from agentrm_plugins.telemetry.parts import parts_of
 from agentrm_plugins.types.effects import Effect
+from agentrm_plugins.types.plain import parsed
 
 __all__ = ["Recorded", "Sample", "read_events"]
 
@@ -83,16 +83,18 @@ class Recorded:
     def _lines(self, part: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with part.open("rb") as file:
             for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
                 whole = line.endswith(b"\n")
                 try:
-                    plain = json.loads(line)
+                    plain = parsed(line)
                 except ValueError:
                     plain = None
                 if isinstance(plain, dict):
                     yield number, plain
                 elif not whole:
                     self.torn = True
-                elif line.strip():
+                else:
                     self._damaged(part, number, "this is no JSON object")
 
     def _one(self, part: Path, number: int, plain: dict[str, Any]) -> Effect | Sample | None:
@@ -175,7 +177,7 @@ def _header_of(part: Path) -> dict[str, Any]:
     if not line:
         raise RecordingError(f"{part}: the file is empty; nothing was recorded")
     try:
-        header = json.loads(line)
+        header = parsed(line)
     except ValueError:
         header = None
     if not isinstance(header, dict) or header.get("schema") != SCHEMA:

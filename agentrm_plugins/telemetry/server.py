@@ -23,6 +23,7 @@ from agentrm_plugins.errors import AgentRMError
 from agentrm_plugins.telemetry.answers import answer, hello
 from agentrm_plugins.telemetry.lines import Encoder
 from agentrm_plugins.telemetry.socket_folder import socket_path
+from agentrm_plugins.types.plain import parsed
 
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.stream import EventStream
@@ -188,7 +189,7 @@ class MonitorServer:
     def _answered(self, client: _Client, line: bytes) -> dict[str, Any]:
         number: Any = None
         try:
-            request = json.loads(line)
+            request = parsed(line)
             if not isinstance(request, dict):
                 raise TypeError("a request is a JSON object with a field do")  # noqa: TRY301
             number = request.get("id")

@@ -18,6 +18,8 @@ from hashlib import blake2b
 from typing import Any
 from urllib.parse import urlsplit
 
+from agentrm_plugins.types.plain import parsed
+
 __all__ = ["Endpoint", "host_of", "key_fingerprint"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -83,7 +85,7 @@ def _subject(token: str) -> str | None:
         return None
     try:
         padded = parts[1] + "=" * (-len(parts[1]) % 4)
-        claims: Any = json.loads(base64.urlsafe_b64decode(padded))
+        claims: Any = parsed(base64.urlsafe_b64decode(padded))
     except (ValueError, binascii.Error):
         return None
     if not isinstance(claims, dict):

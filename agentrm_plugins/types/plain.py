@@ -13,7 +13,7 @@ from typing import Any
 
 from agentrm_plugins.errors import BadMessage
 
-__all__ = ["DEEPEST", "MOST_VALUES", "is_plain", "json_text", "plain", "text_of"]
+__all__ = ["DEEPEST", "MOST_VALUES", "is_plain", "json_text", "parsed", "plain", "text_of"]
 
 DEEPEST = 100
 """Levels. Guessed: ten times what providers' own formats and tools' schemas have."""
@@ -40,6 +40,27 @@ def is_plain(value: Any, levels: int = DEEPEST) -> bool:
     if isinstance(value, list | tuple):
         return levels > 0 and all(is_plain(item, levels - 1) for item in value)
     return not isinstance(value, int) or value.bit_length() <= _LONG_BITS
+
+
+def parsed(text: str | bytes) -> Any:
+    """Read JSON text that others wrote: whoever walks what it gives comes to an end.
+
+    Raises:
+        ValueError: It is no JSON, or is nested deeper than `DEEPEST` levels.
+
+    >>> parsed('{"a": [1]}')
+    {'a': [1]}
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        value = None
+        deep = True
+    else:
+        deep = not is_plain(value)
+    if deep:
+        raise ValueError(f"JSON nested deeper than {DEEPEST} levels, or with an endless number")
+    return value
 
 
 def _copied(value: Any, levels: int, left: list[int]) -> Any:

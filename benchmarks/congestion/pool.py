@@ -53,7 +53,12 @@ class Job:
 
 
 class Process:
-    """A child that answers JSON lines with JSON lines."""
+    """A child that answers JSON lines with JSON lines.
+
+    Args:
+        python: Which interpreter.
+        module: What it runs.
+    """
 
     def __init__(self, python: str, module: str) -> None:
         # No proxies: all is on loopback. No tracing: it would send in the background.
@@ -63,7 +68,7 @@ class Process:
         env["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(ROOT / "adapters")))
         env["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
         self._child = subprocess.Popen(
-            [python, "-m", f"benchmarks.congestion.{module}"],
+            [python, "-m", module],
             cwd=ROOT,
             env=env,
             stdin=subprocess.PIPE,
@@ -121,7 +126,8 @@ class Slot:
     def _process(self, name: str) -> Process:
         if name not in self._processes:
             python = str(LITELLM_PYTHON) if name == "litellm" else sys.executable
-            self._processes[name] = Process(python, "server" if name == "server" else "client")
+            module = "server" if name == "server" else "client"
+            self._processes[name] = Process(python, f"benchmarks.congestion.{module}")
         return self._processes[name]
 
     def _drop(self, name: str) -> None:

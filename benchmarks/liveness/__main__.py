@@ -1,76 +1,130 @@
 """`python -m benchmarks.liveness [--quick] [--only NAME] [--json PATH]`: over real HTTP.
 
 Slow calls among quick ones, and hangs: who answers all of them, after how long, with how many
-requests and tokens. It takes an hour, for a timeout of half a minute is waited for as long as that.
-In virtual time on the kernel: `python -m benchmarks.liveness.virtual`.
+requests and tokens. In virtual time on the kernel: `python -m benchmarks.liveness.virtual`.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import importlib.util
 import json
+import os
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
-from benchmarks.liveness.http import over_http
-from benchmarks.liveness.oracle import clairvoyant
-from benchmarks.liveness.outcome import HEAD, Outcome, row
-from benchmarks.liveness.streams import streamed
+from benchmarks.congestion.pool import LITELLM_PYTHON, Process
+from benchmarks.liveness.report import about, document, table
 from benchmarks.liveness.ways import WAYS
-from benchmarks.liveness.work import SITUATIONS, Situation, Work
+from benchmarks.liveness.work import SITUATIONS
+from benchmarks.liveness.worker import CLAIRVOYANT
 
 RESULTS = Path(__file__).parent.parent / "results" / "liveness.json"
-THINK_S = 0.3
-SEED = 7
+LITELLM = "LiteLLM Router"
+_CAP_S = 3600.0  # of one run
 
 
-def main(arguments: list[str] | None = None) -> int:
+def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.liveness", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few calls: see that it runs")
-    parser.add_argument("--only", choices=sorted(SITUATIONS), help="one situation")
+    parser.add_argument(
+        "--quick", action="store_true", help="40 calls, one seed, timeouts of 20 s: some minutes"
+    )
+    parser.add_argument("--only", action="append", choices=sorted(SITUATIONS), metavar="SITUATION")
+    parser.add_argument("--way", action="append", choices=list(WAYS), metavar="WAY")
+    parser.add_argument("--seeds", help="as 7,8,9 (the default; with --quick 7)")
+    parser.add_argument("--calls", type=int, help="of a run: 160, with --quick 40")
+    parser.add_argument("--jobs", type=int, default=8, help="runs at a time (8): they mostly wait")
     parser.add_argument("--json", type=Path, default=RESULTS, help="where to write (and .md)")
-    options = parser.parse_args(arguments)
-    names = [options.only] if options.only else list(SITUATIONS)
-    found = asyncio.run(_http(names, quick=options.quick))
-    text = _table(found)
+    return parser.parse_args(given)
+
+
+def _orders(options: argparse.Namespace) -> list[dict[str, Any]]:
+    quick = options.quick
+    seeds = [int(seed) for seed in (options.seeds or ("7" if quick else "7,8,9")).split(",")]
+    ways = [CLAIRVOYANT, *(options.way or WAYS)]
+    if LITELLM in ways and not LITELLM_PYTHON.exists():
+        print("LiteLLM has no environment: benchmarks.congestion makes one", file=sys.stderr)
+        ways.remove(LITELLM)
+    return [
+        {
+            "situation": name,
+            "way": way,
+            "seed": seed,
+            "calls": options.calls or (40 if quick else 160),
+            "s": 20.0 if quick else 30.0,
+        }
+        for name in options.only or SITUATIONS
+        for way in ways
+        for seed in seeds
+        if way != CLAIRVOYANT or not SITUATIONS[name].streams
+    ]
+
+
+class _Runs:
+    """Runs orders, several at a time; each slot has a process of its own for each Python."""
+
+    def __init__(self, orders: list[dict[str, Any]]) -> None:
+        self._left = list(reversed(orders))
+        self._all = len(orders)
+        self._lock = threading.Lock()
+        self.done: list[dict[str, Any]] = []
+        self.failures: list[str] = []
+
+    def work(self) -> None:
+        """Take one order after the other, until there is none."""
+        processes: dict[str, Process] = {}
+        try:
+            while True:
+                with self._lock:
+                    order = self._left.pop() if self._left else None
+                if order is None:
+                    return
+                self._one(order, processes)
+        finally:
+            for process in processes.values():
+                process.kill()
+
+    def _one(self, order: dict[str, Any], processes: dict[str, Process]) -> None:
+        python = str(LITELLM_PYTHON) if order["way"] == LITELLM else sys.executable
+        if python not in processes:
+            processes[python] = Process(python, "benchmarks.liveness.worker")
+        began_s = time.monotonic()
+        try:
+            figures = processes[python].ask(order, _CAP_S)
+        except (TimeoutError, ConnectionError) as error:
+            processes.pop(python).kill()
+            with self._lock:
+                self.failures.append(f"{order}: {type(error).__name__} {error}")
+            return
+        with self._lock:
+            self.done.append({**order, "figures": figures})
+            told = f"{len(self.done)} of {self._all}: {order['situation']}, {order['way']}"
+            print(f"{told}, {time.monotonic() - began_s:.0f} s", file=sys.stderr, flush=True)
+
+
+def main(given: list[str] | None = None) -> int:
+    """Run it."""
+    options = _arguments(given)
+    orders, load = _orders(options), os.getloadavg()[0]
+    runs, began_s = _Runs(orders), time.monotonic()
+    threads = [threading.Thread(target=runs.work) for _ in range(min(options.jobs, len(orders)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for failure in runs.failures:
+        print(failure, file=sys.stderr)
+    place = {json.dumps({**order, "figures": None}): at for at, order in enumerate(orders)}
+    done = sorted(runs.done, key=lambda one: place[json.dumps({**one, "figures": None})])
+    found = document(about(orders, load, time.monotonic() - began_s), done)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    text = table(found)
     options.json.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
     print(text)
-    return 0
-
-
-def _table(rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (HEAD, ["---"] * len(HEAD), *rows))
-
-
-def _is_stream(situation: Situation) -> bool:
-    return bool(situation.pause_s or situation.reader_s)
-
-
-async def _http(names: list[str], *, quick: bool) -> list[list[str]]:
-    rows = []
-    for name in names:
-        situation = SITUATIONS[name]
-        work = Work(situation, SEED, 40 if quick else 240)
-        usual = [number for number in range(work.calls) if not work.is_slow(number)]
-        oracle_s = clairvoyant(work, 8, 16, THINK_S).wall_s
-        for way in WAYS:
-            if way == "litellm" and importlib.util.find_spec("litellm") is None:
-                continue
-            print(f"http: {name}, {way}", file=sys.stderr)
-            outcome: Outcome
-            if _is_stream(situation):
-                if way == "litellm":
-                    continue
-                outcome = await streamed(work, way, lanes=8, agents=16)
-            else:
-                outcome = await over_http(work, way, 8, 16, THINK_S)
-            beside_s = 0.0 if _is_stream(situation) else oracle_s
-            rows.append(row(situation.title, way, outcome, beside_s, usual))
-    return rows
+    return 1 if runs.failures else 0
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ class Server:
         self._begun_s: float | None = None
         self._lock = threading.Lock()
         self.sent: Counter[int] = Counter()
+        self.hung: Counter[int] = Counter()
         self.inputs: dict[int, int] = {}
         config = ProviderConfig(
             seed=work.seed, time_to_first_token_s=_UNIT_S, responder=self._respond
@@ -51,11 +52,20 @@ class Server:
             attempt = self.sent[number]
             self.sent[number] += 1
             self.inputs[number] = request.input_tokens
-        if self._work.is_hung(number, attempt, now_s - self._begun_s):
+        at_s = now_s - self._begun_s
+        if self._work.is_hung(number, attempt, at_s):
+            with self._lock:
+                self.hung[number] += 1
             return Hang()
         tokens = self._work.output_tokens(number)
-        slow = max(1.0, self._work.service_s(number) / _UNIT_S)
+        slow = max(1.0, self._work.service_s(number, at_s) / _UNIT_S)
         return Reply(f"answer {number}", output_tokens=tokens, slow=slow)
+
+    def wait_till_idle(self, at_most_s: float = 10.0) -> None:
+        """Until the server has seen who has gone."""
+        end_s = time.monotonic() + at_most_s
+        while self.provider.statistics().in_flight and time.monotonic() < end_s:
+            time.sleep(0.02)
 
     def billed(self) -> int:
         """Tokens: the input of each request that came, the output of each that was served."""

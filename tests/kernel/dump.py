@@ -56,7 +56,7 @@ _TICKET = (
     *("attempts", "heard_s"),
     *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible", "adaptive", "late", "lent"),
     *("rides", "is_hedge", "hedges", "given_way", "given_tokens"),
-    *("outrun", "outrun_input", "gave_way_to", "beside"),
+    *("outrun", "outrun_input", "heir", "yielded", "beside"),
 )
 _COUNTERS = (
     *("submitted", "granted", "settled", "reaped", "lost", "running", "demotions", "boosts"),
@@ -345,6 +345,7 @@ def _load_room(kernel: Kernel, state: dict[str, Any]) -> None:
             bid.level, bid.slot = level, slot
             if ready:
                 bid.ready = True
+                bid.line.offered += 1
                 bid.line.ready.restore(bid)
                 queue._note_turn(bid)
     _arrange(kernel, [(group, at, tenant) for group, at, tenant in state["lines"]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.kernel.requeue import Place
 from agentrm_plugins.policy.endpoint.snapshot import (
     dump_endpoint,
     from_plain,
@@ -63,8 +64,8 @@ def load_congestion(kernel: Kernel, state: dict[str, Any]) -> None:
         ledgers.shares.buckets[place, owner] = from_plain(bucket)
         ledgers.shares.own[place, owner] = own[0], own[1]
     ledgers._made, ledgers.shares._made = state["made"]
-    for number, seq, turn in state["places"]:
-        kernel.requeue.places[number] = seq, turn
+    for number, *place in state["places"]:
+        kernel.requeue.places[number] = Place(*place)
 
 
 def load_first(kernel: Kernel, state: dict[str, Any]) -> None:

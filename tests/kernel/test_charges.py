@@ -98,3 +98,31 @@ def test_both_attempts_of_a_call_are_charged():
     world.feed(ev.Settle(hedge, Usage(100, 40)))
     world.feed(ev.Settle(first, Usage(100, 3), Outcome.SUPERSEDED))
     assert spent(world) == (243, 243, 286)
+
+
+@pytest.mark.parametrize("comes_back", ["before", "after"])
+def test_what_a_call_that_hung_was_charged_is_corrected_by_its_answer(comes_back):
+    """Two attempts pass their limit and are charged by estimate; the third says what each read."""
+    world = core(first_token_timeout_s=5.0)
+    number = ask(world)
+    for _ in range(2):
+        world.wait(5.0)
+        assert world.state[number] == "zombie"
+        cut = ev.Settle(number, Usage(100), Outcome.CANCELLED)
+        if comes_back == "before":
+            world.feed(cut)
+        number = ask(world, place_of=number)
+        if comes_back == "after":
+            world.feed(cut)
+    world.feed(ev.Settle(number, Usage(70, 30)))
+    assert spent(world) == (3 * 70 + 30, 3 * 70 + 30, 3 * 70 + 60)
+
+
+def test_what_broke_off_without_a_word_is_corrected_by_the_answer():
+    """A connection that was reset is charged its input by estimate, until that is known."""
+    world = core()
+    number = ask(world)
+    world.requeue(number, Kind.TRANSIENT)
+    assert spent(world)[1] == 100
+    world.feed(ev.Settle(number, Usage(70, 30)))
+    assert spent(world)[1] == 2 * 70 + 30

@@ -146,3 +146,20 @@ def test_a_hard_budget_says_whose_it_is_and_what_is_left(provider, core, chat):
     with pytest.raises(BudgetExceeded, match=window):
         other.invoke("go")
     wrap_chat_model(chat(provider), rm, agent="crawler-2").invoke("go")  # a ledger of its own
+
+
+async def test_a_day_of_closure_is_left_to_the_fallback(start, core, chat):
+    """The first, the second, the tenth and ten at once are answered by the other model."""
+    closed, alive = start(), start()
+    closed.script([Status(429, retry_after=86_400.0)])
+    alive.script([Reply("instead")] * 99)
+    rm = core(lanes=4)
+    async with httpx2.AsyncClient() as http:
+        first = wrap_chat_model(chat(closed, http_async_client=http), rm)
+        safe = first.with_fallbacks([wrap_chat_model(chat(alive, http_async_client=http), rm)])
+        answers = [(await safe.ainvoke("go")).text for _ in range(10)]
+        answers += [
+            one.text for one in await asyncio.gather(*(safe.ainvoke("go") for _ in "x" * 10))
+        ]
+    assert answers == ["instead"] * 20
+    assert closed.statistics().requests == 1

@@ -26,7 +26,8 @@ class Bill:
     It bills the input of every request that it took, and the output of what it has answered.
     """
 
-    def __init__(self):
+    def __init__(self, *, warm=WARM):
+        self._warm = warm
         self._lock = threading.Lock()
         self.sent: Counter[int] = Counter()
         self.input = 0
@@ -40,7 +41,7 @@ class Bill:
             attempt = self.sent[number]
             self.sent[number] += 1
             self.input += request.input_tokens
-        late = number >= WARM
+        late = number >= self._warm
         if late and number % 4 == 0 and attempt == 0:
             return Hang()
         slow = 100.0 if late and number % 4 == 1 else 1.0  # two seconds
@@ -120,3 +121,20 @@ def test_what_is_charged_is_what_was_billed(world, stream):
         pytest.skip("an attempt was cut off before the server had read it: a very slow machine")
     assert counts.input_tokens + counts.output_tokens == billed
     assert counts.agents["main"].input_tokens == bill.input
+
+
+def test_attempts_that_a_timeout_cut_off_are_charged_what_was_billed():
+    """Nothing is learnt here: the client's own timeout ends them, and the call goes again."""
+    bill = Bill(warm=0)
+    with bill.provider as provider, AgentRM(lanes=8, adaptive=False) as rm:
+        options = {"base_url": provider.base_url, "api_key": "k", "timeout": 4.0}
+        with openai.OpenAI(**options) as client, ThreadPoolExecutor(8) as pool:
+            ai = manage_client(client, rm)
+            answers = list(pool.map(lambda number: ask(ai, number, stream=False), range(12)))
+        assert all(answers)
+        billed, counts = bill.total(), rm.statistics()
+    (endpoint,) = counts.endpoints.values()
+    if endpoint.sent > sum(bill.sent.values()):
+        pytest.skip("an attempt was cut off before the server had read it: a very slow machine")
+    assert sum(bill.sent.values()) >= 15
+    assert counts.input_tokens + counts.output_tokens == billed

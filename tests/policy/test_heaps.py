@@ -52,7 +52,7 @@ def test_lazy_heap_stays_small() -> None:
     for _ in range(1000):
         heap.push(1, other)
         heap.discard(other)
-    assert len(heap._heap) < 40
+    assert len(heap.entries) < 40
     assert heap.peek() is keeper
 
 

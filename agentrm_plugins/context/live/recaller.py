@@ -66,6 +66,9 @@ _SAYING = frozenset({"user", "assistant"})
 LEAST_ASKED, ASKED_BESIDE = 0.4, 0.25
 """A message that asks only beside other things gets so much less of the room for recall. What is
 said beside a question moves the talk on; each block costs cached prefix. Guessed."""
+NAMED = 0.5
+"""Of the room for recall, for a message that asks nothing and names an id. Measured on booking
+agents: 97 % of the argument values (98 with all of it), and two points more of the prefix."""
 LEAST_PASSAGE = 20
 """Tokens of a short message: no more are read than could be shown. Guessed."""
 _SHORT_CHARS = 400
@@ -195,9 +198,9 @@ class Recaller:
         most = min(spare_tokens, int(MOST_RECALLED * free_tokens(state)))
         if ask.asks and most > room_tokens:
             ask = replace(ask, room_tokens=most, short_tokens=room_tokens)
-        elif not ask.asks and not _names(text):
+        elif not ask.asks:
             # "Cancel the booking of order KX-7": what is known of it is needed, asked for or not.
-            share = max(LEAST_ASKED, query.asks) * ASKED_BESIDE
+            share = NAMED if _names(text) else max(LEAST_ASKED, query.asks) * ASKED_BESIDE
             room = max(min(LEAST_ROOM, room_tokens), int(room_tokens * share))
             ask = replace(ask, room_tokens=room)
         return self._look_up(state, ask)
@@ -237,9 +240,10 @@ class Recaller:
                 return False
             return entries[seq].role in _SAYING and not entries[seq].calls
 
-        most = min(READ, 8 + ask.room_tokens // LEAST_PASSAGE)
+        asks = ask.free or ask.asks
+        most = min(READ if asks else READ // 2, 8 + ask.room_tokens // LEAST_PASSAGE)
         index = self._index_of()
-        steps = MOST_STEPS if ask.free or ask.asks else BESIDE_STEPS
+        steps = MOST_STEPS if asks else BESIDE_STEPS
         wide, corpus = self._search(index, query.terms, min(COARSE, 3 * most), end, steps)
         hits = ranked(query, wide, corpus)
         hits = self._with_meaning(ask.text, hits, index, end)

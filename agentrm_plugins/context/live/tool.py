@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from agentrm_plugins.types.plain import parsed
 
 __all__ = ["RECALL_TOOL", "asked_for"]
 
@@ -32,8 +33,8 @@ RECALL_TOOL: dict[str, Any] = {
 def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
     """Read a call's arguments as the model wrote them: what to look for, or which message."""
     try:
-        given = json.loads(arguments) if isinstance(arguments, str) else dict(arguments)
-    except (ValueError, RecursionError):
+        given = parsed(arguments) if isinstance(arguments, str) else dict(arguments)
+    except ValueError:
         given = {"query": arguments}
     if not isinstance(given, dict):
         given = {"query": str(given)}

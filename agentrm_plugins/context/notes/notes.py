@@ -33,7 +33,7 @@ _OVERLAP = 0.6
 _RAREST, _NEWEST, _MOST = 8, 12, 4
 """A note is compared over its 8 rarest words, with the 12 newest notes that hold each, and at most
 the 4 that share most are taken for earlier forms of it. Guessed; they bound a note's work."""
-_MOST_WALKED, _NEWEST_AFTER = 8, 4
+_MOST_WALKED, _NEWEST_AFTER = 4, 4
 """Notes that are visited for what came later than a passage, the newest first, and of each the
 newest that follow it. Guessed: a fact that changes with each turn has thousands of later forms, and
 the newest two are named."""

@@ -13,6 +13,7 @@ from typing import Any
 from agentrm_plugins.context.plan.entry import Entry, Replacement
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.types.message import Message, ToolCall, said_text
+from agentrm_plugins.types.plain import parsed
 
 __all__ = ["shorter_call", "water_level"]
 
@@ -61,7 +62,7 @@ def _called(call: ToolCall, chars: int, mark: str) -> ToolCall:
     if len(call.arguments) <= chars:
         return call
     try:
-        given = json.loads(call.arguments)
+        given = parsed(call.arguments)
     except ValueError:
         given = None
     if not isinstance(given, dict):

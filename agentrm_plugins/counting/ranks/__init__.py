@@ -13,6 +13,8 @@ import base64
 import gzip
 import hashlib
 import importlib.util
+import os
+import threading
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -28,6 +30,9 @@ _SHA256 = {
     "o200k_base": "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
     "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
 }
+
+
+_locks = [threading.RLock()]  # a signal's handler may count as well
 
 
 class EncodingDataError(RuntimeError):
@@ -55,11 +60,17 @@ def _ranks(url: str, expected_hash: str | None = None) -> dict[bytes, int]:
 
 @cache
 def load_encoding(name: str) -> tiktoken.Encoding:
-    """Load one of `SHIPPED`, once per process.
+    """Load one of `SHIPPED`, once per process: who comes meanwhile waits, and builds no second one.
 
     Raises:
         EncodingDataError: `name` is not shipped, or its file is missing or changed.
     """
+    with _locks[0]:
+        return _built(name)
+
+
+@cache
+def _built(name: str) -> tiktoken.Encoding:
     if name not in SHIPPED:
         raise EncodingDataError(f"encoding={name!r}: not shipped; use one of {', '.join(SHIPPED)}")
     spec = importlib.util.find_spec("tiktoken_ext.openai_public")
@@ -73,3 +84,11 @@ def load_encoding(name: str) -> tiktoken.Encoding:
         # tiktoken before 0.11 has no o200k_harmony: its ordinary text is that of o200k_base.
         make = table.o200k_base
     return tiktoken.Encoding(**make())
+
+
+def _after_fork() -> None:
+    _locks[0] = threading.RLock()  # whoever had it is not in this process
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

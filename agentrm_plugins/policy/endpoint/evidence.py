@@ -16,11 +16,12 @@ other. Limits: at most `TEXT_CHARS` of a text and `JSON_CHARS` of a body are rea
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
+
+from agentrm_plugins.types.plain import parsed
 
 __all__ = ["TEXT_CHARS", "Evidence", "body_evidence", "evidence_of"]
 
@@ -193,8 +194,8 @@ def _parsed(text: str) -> Any:
     if not text.startswith(("{", "[")) or len(text) > JSON_CHARS:
         return None
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parsed(text)
+    except ValueError:
         return None
 
 

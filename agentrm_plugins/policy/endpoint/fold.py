@@ -26,6 +26,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.policy.endpoint.amounts import Sent
+from agentrm_plugins.policy.endpoint.meters import BURST_S
 from agentrm_plugins.policy.endpoint.rate_search import Source
 from agentrm_plugins.policy.endpoint.reports import report_of
 from agentrm_plugins.policy.endpoint.shared_endpoint import CONFIGURED, told_of, usable
@@ -82,8 +83,8 @@ def _as_said(own: EndpointConfig, said: Mapping[str, float]) -> EndpointConfig:
     limits: dict[str, Any] = {field: said.get(field) for field in CONFIGURED}
     if limits["concurrency"] is not None:
         limits["concurrency"] = int(limits["concurrency"])
-    if limits["burst_s"] is None:
-        del limits["burst_s"]
+    if limits["burst_s"] is None:  # a window that several processes begin at once is paced
+        limits["burst_s"] = BURST_S if own.burst_s is None else own.burst_s
     return replace(own, **limits)
 
 

@@ -10,9 +10,11 @@ may go at once, a refusal corrects the account and never cuts the rate. In a win
 back but at its end; the account then is what is left by all reports.
 
 Regimes: a refusal's words may show a window (see `reopening`); one that is short by little (a
-quarter of a call by its wait) corrects the account of a limit that the user told, too. A server
-that keeps unused ``max_tokens`` shows by what is left after refunds of ours: then nothing is given
-back any more, until that shows to be wrong.
+quarter of a call by its wait) corrects the account of a limit that the user told, too. A limit that
+the user told, without a burst of his own, is used as a window in slow start at first: its end is
+the first refusal's word, or a minute after the first call. A server that keeps unused
+``max_tokens`` shows by what is left after refunds of ours: then nothing is given back any more,
+until that shows to be wrong.
 """
 
 from __future__ import annotations
@@ -44,17 +46,22 @@ class Meter(ResourceAccount):
         controller: The rate.
         burst_s: Seconds of the rate that may be used at once.
         first: Units that go at once while nothing is known.
+        paced: Whether a limit that the user told is paced from the first call on.
     """
 
     __slots__ = ("_disproved", "_empty_s", "_refill", "_refusals", "_reopening")
 
-    def __init__(self, controller: RateController, burst_s: float, first: float = 1.0) -> None:
+    def __init__(
+        self, controller: RateController, burst_s: float, first: float = 1.0, *, paced: bool = True
+    ) -> None:
         super().__init__(controller, burst_s, first)
         self._disproved = -inf
         self._empty_s = -inf
         self._refill = RefillEstimator()
         self._refusals = 0
         self._reopening = Reopening()
+        if controller.source is Source.TOLD and not paced:
+            self._reopening.begins((controller.limit_per_s or 0.0) * self.window_s, 0.0)
 
     @property
     def keeps_unused(self) -> bool:
@@ -64,9 +71,16 @@ class Meter(ResourceAccount):
     def follow(self, other: Meter, now_s: float) -> None:
         """Take the place of another: as large a part is left, and what it is owed is owed."""
         self.used = other.used
+        self.pace()  # who knows how much of it is used
         if self.bucket is not None and other.bucket is not None:
             part = min(1.0, other.bucket.level(now_s) / other.bucket.capacity)
             self.bucket.take(self.bucket.capacity * (1.0 - part), now_s)
+
+    def pace(self) -> None:
+        """The first window is not used as a whole, or no more."""
+        if self._reopening.opening:
+            self._reopening.on = self._reopening.opening = False
+            self._room.seen = 0.0
 
     def empty(self, now_s: float) -> None:
         """The server says that nothing is left, and the controller has cut the rate."""
@@ -138,7 +152,7 @@ class Meter(ResourceAccount):
     def gap_s(self, amount: float, now_s: float) -> float:
         """Seconds between two calls of this size at the paced rate; 0 where there is room."""
         gap_s = amount / self.controller.rate_per_s
-        if self.bucket is None or not self._heard:
+        if self.bucket is None or not (self._heard or self._reopening.on):
             return gap_s
         if self._reopening.on or self.bucket.level(now_s) >= 2 * amount:
             return 0.0
@@ -209,6 +223,8 @@ class Meter(ResourceAccount):
         if bucket is not None and limit is not None and limit.ends_s is not None:
             self._shut(amount, limit, sent_s, now_s)
             return False
+        if self._opened(amount, wait_s, sent_s, now_s):
+            return False
         short = wait_s is not None and wait_s * controller.rate_per_s <= _SHORT * amount
         known = controller.source in SAID
         if bucket is None or not known or not (controller.firm or short):
@@ -241,10 +257,29 @@ class Meter(ResourceAccount):
         self._room.seen = 0.0
         self.empty(now_s)
 
+    def _opened(self, amount: float, wait_s: float | None, sent_s: float, now_s: float) -> bool:
+        """Whether a limit that the user told was met while its first window was used as a whole."""
+        opening, bucket = self._reopening, self.bucket
+        if not opening.opening or bucket is None:
+            return False
+        ends_s = opening.spent_s(now_s)
+        if ends_s is None or self._heard:
+            self.pace()
+            self.apply(now_s)
+            return False
+        self.controller.taken_back(amount, sent_s)
+        ends_s = ends_s if wait_s is None else wait_s
+        opening.closed(self._limit(), now_s + ends_s, now_s)
+        self._room.seen = 0.0
+        self.empty(now_s)
+        self._move(bucket, min(bucket.level(now_s), amount - ends_s * bucket.rate_per_s), now_s)
+        return True
+
     def _squeeze(
         self, amount: float, limit: ServerLimit, wait_s: float | None, sent_s: float, now_s: float
     ) -> None:
         """The limit is enforced in shorter steps than its window: no more goes at once than one."""
+        self.pace()
         assert limit.limit is not None  # noqa: S101 - who calls has looked
         self.controller.taken_back(amount, sent_s)
         if self.bucket is None or not self.controller.firm:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.amounts import Sent
     from agentrm_plugins.types.verdicts import LimitReport
 
-__all__ = ["give_back", "learn", "meters_of", "renewed"]
+__all__ = ["BURST_S", "give_back", "learn", "meters_of", "renewed"]
 
+BURST_S = 2.0  # guessed: after a pause, where the user gave no burst of his own
 _TOLD = ("rpm", "tpm", "input_tpm", "output_tpm")
 
 
@@ -40,7 +41,8 @@ def meters_of(config: EndpointConfig, first: float, now_s: float) -> dict[str, M
             start_per_s=START_PER_S if resource == "requests" else None,
             now_s=now_s,
         )
-        meters[resource] = Meter(controller, config.burst_s, first)
+        paced = config.burst_s is not None
+        meters[resource] = Meter(controller, config.burst_s or BURST_S, first, paced=paced)
         meters[resource].apply(now_s)
     return meters
 

@@ -77,4 +77,4 @@ class Room:
             return max(self.first, rate / START_PER_S)
         burst_s = self.burst_s * window_s / MINUTE_S
         burst = max(1.0, rate * (min(burst_s, _BURST_S) if source is Source.PROBED else burst_s))
-        return max(burst, min(self.seen, limit)) if source is Source.SERVER else burst
+        return burst if source is Source.PROBED else max(burst, min(self.seen, limit))

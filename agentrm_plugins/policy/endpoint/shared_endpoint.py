@@ -129,6 +129,7 @@ class SharedEndpoint(Endpoint):
         self.events: deque[tuple[int, dict[str, Any]]] = deque(maxlen=EVENTS)
         for meter in self.meters.values():
             meter.bucket = None
+            meter.pace()
         for resource in self.told["cap"]:
             self.meters[resource].bucket = Bucket(0.0, _BOTTOMLESS, level=0.0)
 

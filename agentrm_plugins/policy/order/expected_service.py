@@ -58,22 +58,28 @@ class ExpectedService:
         if service_s < _LEAST_S:
             return False
         sample = log(service_s)
-        self._count(account, -1)
-        if account.samples >= _MEMORY:
-            keep = 1.0 - 1.0 / _MEMORY
-            account.samples *= keep
-            account.log_sum *= keep
-            account.log_squares *= keep
-        account.samples += 1.0
-        account.log_sum += sample
-        account.log_squares += sample * sample
-        self._count(account, 1)
+        n, total, squares = account.samples, account.log_sum, account.log_squares
+        if n:
+            self._uncount(n, total, squares)
+            if n >= _MEMORY:
+                keep = 1.0 - 1.0 / _MEMORY
+                n, total, squares = n * keep, total * keep, squares * keep
+        account.samples = n = n + 1.0
+        account.log_sum = total = total + sample
+        account.log_squares = squares = squares + sample * sample
+        self._agents += 1
+        self._samples += n
+        self._sum += total
+        self._squares += squares
+        self._explained += total * total / n
+        self._sum_n2 += n * n
         self._weigh()
         return True
 
     def forget(self, account: Account) -> None:
         """The agent is gone."""
-        self._count(account, -1)
+        if account.samples:
+            self._uncount(account.samples, account.log_sum, account.log_squares)
         account.samples = account.log_sum = account.log_squares = 0.0
         self._weigh()
 
@@ -100,16 +106,14 @@ class ExpectedService:
         for name, value in zip(self.__slots__, state, strict=True):
             setattr(self, name, value)
 
-    def _count(self, account: Account, sign: int) -> None:
-        n = account.samples
-        if not n:
-            return
-        self._agents += sign
-        self._samples += sign * n
-        self._sum += sign * account.log_sum
-        self._squares += sign * account.log_squares
-        self._explained += sign * account.log_sum * account.log_sum / n
-        self._sum_n2 += sign * n * n
+    def _uncount(self, n: float, total: float, squares: float) -> None:
+        """The sums of an agent count no longer."""
+        self._agents -= 1
+        self._samples -= n
+        self._sum -= total
+        self._squares -= squares
+        self._explained -= total * total / n
+        self._sum_n2 -= n * n
 
     def _weigh(self) -> None:
         n, agents = self._samples, self._agents

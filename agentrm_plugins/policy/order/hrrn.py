@@ -91,10 +91,8 @@ class _HrrnQueue:
         self._live += 1
 
     def remove(self, agent: AgentQueue) -> None:
-        heap = self._buckets[agent.slot]
-        heap.discard(agent)
         self._live -= 1
-        if not heap:
+        if self._buckets[agent.slot].discard(agent):
             del self._buckets[agent.slot]
 
     def best(self, now_s: float) -> AgentQueue | None:

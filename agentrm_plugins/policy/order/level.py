@@ -30,13 +30,11 @@ class Shares(Protocol):
 class Shelf(Protocol):
     """One tenant's agents on one level."""
 
-    def __len__(self) -> int: ...
-
     def add(self, agent: AgentQueue) -> None:
         """Put an agent on it."""
 
-    def discard(self, agent: AgentQueue) -> None:
-        """Take it off again."""
+    def discard(self, agent: AgentQueue) -> bool:
+        """Take it off again. True if it was the last one."""
 
     def best(self, now_s: float) -> AgentQueue | None:
         """Who goes next of these."""
@@ -76,9 +74,7 @@ class Level(Generic[S]):
     def remove(self, agent: AgentQueue) -> None:
         """It leaves."""
         tenant = agent.account.tenant
-        shelf = self.tenants[tenant]
-        shelf.discard(agent)
-        if not shelf:
+        if self.tenants[tenant].discard(agent):
             del self.tenants[tenant]
 
     def best(self, now_s: float) -> AgentQueue | None:

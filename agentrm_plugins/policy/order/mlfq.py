@@ -112,7 +112,8 @@ class Mlfq:
     def settle(self, account: Account, now_s: float) -> None:
         """Learn from the agent's calls that have ended, and note the service that counts by now."""
         account.recent_s = self._recent_s(account, now_s)
-        account.recent_at_s, account.counted_s = now_s, account.service_s(now_s)
+        account.recent_at_s = now_s
+        account.counted_s = account.attained_s + account.running * now_s - account.since_sum_s
         if account.calls != account.learnt_calls:
             self.expected.learn(account)
 
@@ -126,8 +127,9 @@ class Mlfq:
         level = bisect_left(self._bounds_s, service_s)
         slope = self._slope(account, weight)
         if level:
-            above = max(service_s / self._bounds_s[level - 1], 1.0)
-            account.rise_s = now_s + max(self._half_life_s * log2(above), _SOONEST_S)
+            above = service_s / self._bounds_s[level - 1]
+            wait_s = self._half_life_s * log2(above) if above > 1.0 else 0.0
+            account.rise_s = now_s + (max(_SOONEST_S, wait_s))
         if level == account.level and slope == account.slope:
             return False
         if level > account.level:
@@ -149,13 +151,16 @@ class Mlfq:
         half_life_s, noted_s = self._half_life_s, account.recent_at_s
         service_s = account.attained_s + account.running * now_s - account.since_sum_s
         new_s = service_s - account.counted_s
-        if not new_s and noted_s == now_s:
-            return max(0.0, account.recent_s)  # as it was noted just now
-        if new_s and not account.running:
-            new_s *= 2.0 ** ((max(account.ended_s, noted_s) - now_s) / half_life_s)
         recent_s = account.recent_s
+        if new_s and not account.running:
+            ended_s = account.ended_s
+            ended_s = max(ended_s, noted_s)
+            if ended_s != now_s:
+                new_s *= 2.0 ** ((ended_s - now_s) / half_life_s)
         if recent_s:
-            new_s += recent_s * 2.0 ** ((noted_s - now_s) / half_life_s)
+            if noted_s != now_s:
+                recent_s *= 2.0 ** ((noted_s - now_s) / half_life_s)
+            new_s += recent_s
         return max(0.0, new_s)
 
     def _slope(self, account: Account, weight: float) -> int:
@@ -193,15 +198,11 @@ def _claim(agent: AgentQueue, now_s: float) -> tuple[float, float, int]:
 class _ByClaim:
     """The agents of one tenant on one level, by slope; in each the longest wait first."""
 
-    __slots__ = ("_growth", "_live", "_slopes")
+    __slots__ = ("_growth", "_slopes")
 
     def __init__(self) -> None:
         self._slopes: dict[int, LazyHeap] = {}
         self._growth: dict[int, float] = {}  # of a claim, by slope
-        self._live = 0
-
-    def __len__(self) -> int:
-        return self._live
 
     def add(self, agent: AgentQueue) -> None:
         heap = self._slopes.get(agent.slot)
@@ -209,20 +210,17 @@ class _ByClaim:
             heap = self._slopes[agent.slot] = LazyHeap()
             self._growth[agent.slot] = 2.0 ** (agent.slot / _PER_OCTAVE)
         heap.push(agent.head.seq, agent)
-        self._live += 1
 
-    def discard(self, agent: AgentQueue) -> None:
-        heap = self._slopes[agent.slot]
-        heap.discard(agent)
-        self._live -= 1
-        if not heap:
-            del self._slopes[agent.slot]
+    def discard(self, agent: AgentQueue) -> bool:
+        slopes = self._slopes
+        if slopes[agent.slot].discard(agent):
+            del slopes[agent.slot]
+        return not slopes
 
     def best(self, now_s: float) -> AgentQueue | None:
         best, most, chosen, growth = 0.0, -1, None, self._growth
         for slope, heap in self._slopes.items():
-            agent = heap.peek()
-            assert agent is not None  # noqa: S101 - no heap is empty
+            agent = heap.entries[0][2]  # no heap is empty
             claim = (now_s - agent.head.submitted_s) * growth[slope]
             if chosen is None or claim > best or (claim == best and slope > most):
                 best, most, chosen = claim, slope, agent
@@ -263,10 +261,12 @@ class _MlfqQueue:
         self._live -= 1
 
     def best(self, now_s: float) -> AgentQueue | None:
-        self._rise(now_s)
-        number = 0
-        while number < len(self._levels):
-            agent = self._levels[number].best(now_s)
+        if self._rises and self._rises[0][0] <= now_s:
+            self._rise(now_s)
+        number, levels = 0, self._levels
+        while number < len(levels):
+            level = levels[number]
+            agent = level.best(now_s) if level.tenants else None
             if agent is None:
                 number += 1
                 continue

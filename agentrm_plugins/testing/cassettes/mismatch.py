@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from difflib import SequenceMatcher, unified_diff
 from typing import Any
+from agentrm_plugins.types.plain import parsed
 
 __all__ = ["difference", "explain"]
 
@@ -47,7 +48,7 @@ def difference(recorded: Any, asked: Any) -> Iterator[str]:
 def _data(request: Any) -> Any:
     body = request.body
     try:
-        return json.loads(body) if body else None
+        return parsed(body) if body else None
     except ValueError:
         return body if isinstance(body, str) else bytes(body).decode("utf-8", "replace")
 

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from agentrm_plugins.redaction import HIDDEN, masked, names_a_secret
+from agentrm_plugins.types.plain import parsed
 from agentrm_plugins.testing.cassettes.fields import (
     FIELDS,
     ID_FIELDS,
@@ -129,8 +130,8 @@ class Scrubber:
 
     def _body(self, body: bytes | str, *, unsaid: bool = False) -> bytes:
         try:
-            data = json.loads(body)
-        except (ValueError, RecursionError):
+            data = parsed(body)
+        except ValueError:
             return HIDDEN.encode()
         if unsaid and isinstance(data, dict) and "error" in data:
             error = data["error"]
@@ -187,7 +188,7 @@ class Scrubber:
 
     def _arguments(self, text: str) -> str:
         try:
-            data = json.loads(text)
+            data = parsed(text)
         except ValueError:
             return self._text(text)
         clean = self._open(data)

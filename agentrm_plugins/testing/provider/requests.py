@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agentrm_plugins.testing.provider.seeding import digest
+from agentrm_plugins.types.plain import parsed
 
 __all__ = ["BadRequest", "ProviderRequest", "ToolSpec", "count_tokens", "parse_request"]
 
@@ -238,7 +239,7 @@ def _embedding_tokens(texts: object) -> int:
 def parse_request(api: Api, raw: bytes, *, agent: str, key_fingerprint: str) -> ProviderRequest:
     """Read a body; `BadRequest` says what is wrong with it."""
     try:
-        body = json.loads(raw)
+        body = parsed(raw)
     except ValueError as error:
         raise BadRequest("We could not parse the JSON body of your request.") from error
     if not isinstance(body, dict):

@@ -46,7 +46,7 @@ def busy(**config):
     with AgentRM(
         lanes=2,
         clock=VirtualClock(),
-        endpoints={ENDPOINT: EndpointConfig(rpm=600, tpm=6000, concurrency=4)},
+        endpoints={ENDPOINT: EndpointConfig(rpm=600, tpm=6000, concurrency=4, burst_s=2.0)},
         tenants={"acme": TenantConfig(weight=2.0)},
         prices={ENDPOINT: Price(1.0, 2.0)},
         budgets=[BudgetConfig(3000, tenant="acme", soft=0.5)],

@@ -1,0 +1,72 @@
+"""A told limit that no header confirms: its first window is used as a whole, in slow start."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentrm_plugins.config import EndpointConfig
+from agentrm_plugins.policy.endpoint.amounts import amounts_of
+from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+from agentrm_plugins.testing.provider.limits import Quota
+from agentrm_plugins.types.verdicts import LimitReport
+from tests.kernel.test_windows_sim import Gateway, ideal_s, in_window
+
+TOLD = EndpointConfig(rpm=60.0)
+
+
+class Silent(Gateway):
+    """Says nothing of its limits; with `retry_after` a refusal says how long to wait."""
+
+    def report(self, verdict=None):
+        wait_s = verdict.wait_s if verdict and self.retry_after else None
+        return LimitReport(retry_after_s=wait_s)
+
+
+@pytest.mark.parametrize("retry_after", [False, True])
+@pytest.mark.parametrize("kind", ["fixed", "sliding", "bucket"])
+def test_a_silent_server_is_used_as_its_window_allows(kind, retry_after):
+    """Twenty agents of five turns at 60 a minute: no window for each call's own second."""
+    for seed in (1, 2):
+        quota = Quota(requests=60, kind=kind)
+        options = {"seed": seed, "wall": False, "retry_after": retry_after}
+        world = Silent(quota, config=TOLD, **options).run()
+        assert world.now_s <= 1.1 * ideal_s(quota, **options)
+        assert in_window(world, 0) <= 5
+        assert in_window(world, 1) <= 1
+
+
+def test_a_clock_window_costs_at_most_a_minute():
+    """Nobody says when it began, so it is tried again a minute after the first call."""
+    for phase_s in (3.0, 25.0, 45.0):
+        world = Silent(Quota(requests=60, kind="clock"), seed=1, phase_s=phase_s, config=TOLD).run()
+        assert world.now_s <= 70.0
+        assert len(world.refusals) <= 5
+
+
+def test_a_burst_of_ones_own_paces_from_the_first_call_on():
+    """As many seconds of the rate go at once as it says, and no more."""
+    config = EndpointConfig(rpm=60.0, burst_s=2.0)
+    world = Silent(Quota(requests=60), seed=1, config=config).run()
+    assert world.now_s >= 97.0
+    assert not world.refusals
+
+
+def test_a_limit_that_is_lower_than_told_is_found_out():
+    """It is refused long before what was told has gone: then it is paced and searched as ever."""
+    world = Silent(Quota(requests=20), seed=1, turns=2, config=TOLD).run(most_s=600.0)
+    assert world.left == 0
+    assert len(world.refusals) <= 40
+
+
+def test_limits_that_are_told_anew_are_not_opened_again():
+    """Nobody knows how much of the window is used."""
+    endpoint = Endpoint("e", TOLD, first=8)
+    for number in range(2):
+        endpoint.sent(number, amounts_of(10, 10), 0.0)
+        endpoint.ended(number, amounts_of(10, 10), 0.5)
+    assert endpoint.wait(amounts_of(10, 10), 0.5).seconds == 0.0
+    endpoint.reconfigure(EndpointConfig(rpm=30.0), 8, 0.5)
+    for number in range(2, 6):
+        endpoint.sent(number, amounts_of(10, 10), 0.5)
+        endpoint.ended(number, amounts_of(10, 10), 0.6)
+    assert endpoint.wait(amounts_of(10, 10), 0.7).seconds > 1.0
