@@ -45,5 +45,10 @@ def _bare(arguments: list[str]) -> int:
         print(f"\nThe commands need typer and rich: {_WAY}")
         print(f"With all that the demo and the first example need: {_ALL}")
         return 0
+    if arguments[0] not in summaries():
+        print(
+            f"agentrm has no command {arguments[0]!r}; agentrm --help lists them", file=sys.stderr
+        )
+        return 2
     print(f"agentrm {arguments[0]} needs typer and rich: {_WAY}", file=sys.stderr)
     return 1

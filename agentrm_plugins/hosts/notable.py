@@ -71,7 +71,7 @@ def _closed(event: EndpointClosed) -> Told:
 
 def _budget(event: BudgetCrossed) -> Told:
     hard = event.cause == "hard"
-    text = "%s mark of the budget %s: %.6g of %.6g"
+    text = "%s mark of the %s: %.6g of %.6g"
     what = event.cause, event.budget, event.spent, event.limit
     return "agentrm.budgets", logging.WARNING if hard else logging.INFO, text, what
 

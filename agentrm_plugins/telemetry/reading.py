@@ -148,7 +148,8 @@ def read_events(path: str | os.PathLike[str], *, strict: bool = True) -> Recorde
     last = Path(path)
     parts = parts_of(last)
     if not parts:
-        raise RecordingError(f"{last}: there is no such file")
+        what = "is a folder; give a file's path" if last.is_dir() else "there is no such file"
+        raise RecordingError(f"{last}: {what}")
     run = _header_of(parts[-1]).get("run")
     own = [parts.pop()]
     while parts and _run_of(parts[-1]) == run:

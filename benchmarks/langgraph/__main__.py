@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Eight lanes ask 8 / 0.3 s = 27 times a second. The provider lets 1200 a minute through: 20.
     rpm = 1200 if not options.quick else 6000
     found = {
+        "when": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": f"{os.cpu_count()} cores, CPython {platform.python_version()}",
         "versions": {name: version(name) for name in PACKAGES},
         "nodes": overhead.measure_nodes(rounds),

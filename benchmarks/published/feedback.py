@@ -140,4 +140,5 @@ def feedback() -> str:
         *_context(_load("context-asked")["results"]),
     ]
     head = ("what is measured", "what decides by it", "what that buys")
-    return "".join(f"| {' | '.join(row)} |\n" for row in (head, ("---",) * 3, *rows))
+    lines = "".join(f"| {' | '.join(row)} |\n" for row in (head, ("---",) * 3, *rows))
+    return f"Measured on {ablation['when']}.\n\n{lines}"

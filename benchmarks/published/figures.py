@@ -51,7 +51,8 @@ def langgraph() -> str:
     above = ("300 branches", "finished", "wall s", "a person's run", "most in flight", "429s")
     versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
     return (
-        f"Medians, {found['machine']}; {versions}.\n\n{table(head, rows)}\n"
+        f"Measured on {found['when']}: medians, {found['machine']}; {versions}.\n\n"
+        f"{table(head, rows)}\n"
         "A fan-out of 300 branches, and a person's run in its middle, against what that takes "
         f"alone:\n\n{table(above, fans)}"
     )

@@ -54,6 +54,9 @@ def described(kind):
     return found
 
 
+POINT = "\N{MIDDLE DOT}"
+
+
 def default_of(field):
     if field.default is not dataclasses.MISSING:
         value = field.default
@@ -77,9 +80,11 @@ def unit_of(field):
 
 def source_of(field, text):
     """Where the default comes from, as the docstring says it."""
-    found = SOURCE.search(text)
+    found = SOURCE.search(re.sub(r"(?<=\d)\.(?=\d)", POINT, text))  # no sentence ends in 1.25
     if found:
-        return found[0].strip().rstrip(".")
+        return found[0].replace(POINT, ".").strip().rstrip(".")
+    if field.default in ((), {}):
+        return "empty: nothing is asked for"
     if field.default is None:
         return "not set: nothing is bounded by it"
     if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:

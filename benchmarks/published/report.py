@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "agentrm_plugins": importlib.metadata.version("agentrm-plugins"),
     }
+
+
+def today() -> str:
+    """The date of a measurement, in UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime())
 
 
 def progress(text: str) -> None:
@@ -71,7 +77,7 @@ def lines(title: str, x: str, y: str, series: Mapping[str, Sequence[Sequence[flo
 def write(name: str, title: str, data: Mapping[str, Any], text: str, plots: Sequence[Any]) -> None:
     """Write the three files of one experiment."""
     RESULTS.mkdir(exist_ok=True)
-    whole = {"experiment": name, "machine": machine(), **data}
+    whole = {"experiment": name, "when": today(), "machine": machine(), **data}
     dump = json.dumps(whole, indent=1, sort_keys=False)
     (RESULTS / f"{name}.json").write_text(dump + "\n", encoding="utf-8")
     (RESULTS / f"{name}.md").write_text(f"# {title}\n\n{text.strip()}\n", encoding="utf-8")

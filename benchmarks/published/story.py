@@ -185,7 +185,8 @@ def _scale(found: Any) -> str:
         "a free lane",
     )
     return (
-        f"{whole['calls']:,} calls of {whole['agents']:,} agents on {whole['lanes']} lanes took "
+        f"Measured on {found['when']}: {whole['calls']:,} calls of {whole['agents']:,} agents on "
+        f"{whole['lanes']} lanes took "
         f"{whole['seconds']:g} s of one core, {whole['events_per_s']:,} events a second, with up "
         f"to {whole['most_waiting']:,} waiting and {whole['memory_mib']:,} MiB at most. The "
         f"simulator does {found['simulated_events_per_s']:,} events a second in High load.\n\n"

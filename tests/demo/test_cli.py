@@ -248,6 +248,7 @@ def without(*modules):
         (("--help",), 0, "demo "),
         ((), 0, "pip install 'agentrm-plugins[cli]'"),
         (("demo",), 1, "agentrm demo needs typer and rich: pip install 'agentrm-plugins[cli]'"),
+        (("demoo",), 2, "agentrm has no command 'demoo'; agentrm --help lists them"),
     ],
 )
 def test_a_bare_install_answers_in_sentences(arguments, code, words):

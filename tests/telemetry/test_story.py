@@ -64,9 +64,35 @@ def test_the_command_prints_the_story_of_a_recording(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_recording_and_number_are_taken_in_either_order(tmp_path: Path, order: int) -> None:
+    """As `agentrm report` takes the recording; a file that is called 2 is no number."""
+    file = tmp_path / "events.jsonl"
+    recorded(file).close()
+    run = CliRunner().invoke(app, ["story", *[str(file), "2"][::order]])
+    assert run.exit_code == 0
+    assert "Call 2 of bob" in run.output
+
+
+def test_without_a_number_it_says_which_calls_waited(tmp_path: Path) -> None:
+    """The longest first, with the line that tells the first; as JSON too."""
+    file = tmp_path / "events.jsonl"
+    recorded(file).close()
+    run = CliRunner().invoke(app, ["story", str(file)])
+    assert [line.split()[0] for line in run.output.splitlines()[1:4]] == ["3", "2", "1"]
+    assert f"agentrm story {file} 3" in run.output
+    told = json.loads(CliRunner().invoke(app, ["story", str(file), "--json"]).output)
+    assert [(one["ticket"], one["agent"]) for one in told] == [(3, "cyd"), (2, "bob"), (1, "ada")]
+    assert told[1]["waited_s"] == 3.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["99"], "nothing is recorded of call 99"), (["2", "-e", "none.jsonl"], "no such file")],
+    [
+        (["99"], "nothing is recorded of call 99"),
+        (["2", "-e", "none.jsonl"], "no such file"),
+        (["."], "is a folder"),
+    ],
 )
 def test_what_is_not_there_is_said(tmp_path: Path, arguments: list[str], message: str) -> None:
     """A wrong number or path ends with an exit code and one line."""

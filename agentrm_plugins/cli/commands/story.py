@@ -11,27 +11,83 @@ from agentrm_plugins.errors import RecordingError
 
 __all__ = ["register"]
 
+_SHOWN = 10  # calls, where none is named
+
+_What = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="recording ticket",
+        help="The recording, and the call's number. Without a number: which calls waited longest.",
+        show_default=False,
+    ),
+]
+
 
 def story(
-    ticket: Annotated[int, typer.Argument(help="The call's number.", min=1)],
+    what: _What = None,
     events: Annotated[
-        Path, typer.Option("--events", "-e", help="What AgentRM(record=...) has written.")
+        Path, typer.Option("--events", "-e", help="The recording, if it is not named first.")
     ] = Path("events.jsonl"),
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Print why a call waited: each event of it, and each reason, from a recording."""
-    from agentrm_plugins.telemetry.reading import read_events
-    from agentrm_plugins.telemetry.story import story_of
+    """Print why a call waited: each event of it, and each reason, from a recording.
 
+    agentrm story events.jsonl 17, or without a number to see which calls to ask for.
+    """
+    path, ticket = _told(what or [], events)
     try:
-        told = story_of(read_events(events, strict=False), ticket)
+        lines = _waits(path, json=json) if ticket is None else _story(path, ticket, json=json)
     except RecordingError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+    typer.echo(lines)
+
+
+def _told(what: list[str], path: Path) -> tuple[Path, int | None]:
+    """The recording and the number, in either order."""
+    numbers = [int(word) for word in what if word.isdecimal() and not Path(word).is_file()]
+    paths = [Path(word) for word in what if not word.isdecimal() or Path(word).is_file()]
+    if len(numbers) > 1 or len(paths) > 1 or 0 in numbers:
+        way = "give one recording and one number, 1 or more: agentrm story events.jsonl 17"
+        raise typer.BadParameter(way, param_hint="TICKET")
+    return paths[0] if paths else path, numbers[0] if numbers else None
+
+
+def _story(path: Path, ticket: int, *, json: bool) -> str:
+    from agentrm_plugins.telemetry.reading import read_events
+    from agentrm_plugins.telemetry.story import story_of
+
+    told = story_of(read_events(path, strict=False), ticket)
     if not told.events:
-        typer.echo(f"{events}: nothing is recorded of call {ticket}", err=True)
+        typer.echo(f"{path}: nothing is recorded of call {ticket}", err=True)
         raise typer.Exit(1)
-    typer.echo(told.to_json(indent=2) if json else str(told))
+    return told.to_json(indent=2) if json else str(told)
+
+
+def _waits(path: Path, *, json: bool) -> str:
+    """The calls that waited longest, with the number to ask for."""
+    from json import dumps
+
+    from agentrm_plugins.telemetry.reading import read_events
+    from agentrm_plugins.types.effects import Granted, Refused
+
+    waits: dict[int, tuple[float, str]] = {}
+    for event in read_events(path, strict=False):
+        if isinstance(event, Granted | Refused):  # a call that goes again is granted again
+            before_s = waits.get(event.ticket, (0.0, ""))[0]
+            waits[event.ticket] = (max(before_s, event.waited_s), event.agent)
+    first = sorted(waits.items(), key=lambda item: (-item[1][0], item[0]))[:_SHOWN]
+    if json:
+        rows = [
+            {"ticket": ticket, "waited_s": round(waited_s, 6), "agent": agent}
+            for ticket, (waited_s, agent) in first
+        ]
+        return dumps(rows, indent=2)
+    if not first:
+        return f"{path}: no call is recorded"
+    lines = ["  call    waited  agent"]
+    lines += [f"{ticket:6}{waited_s:8.2f} s  {agent}" for ticket, (waited_s, agent) in first]
+    return "\n".join([*lines, "", f"Why one waited:  agentrm story {path} {first[0][0]}"])
 
 
 def register(app: typer.Typer) -> None:
