@@ -21,9 +21,10 @@ from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.fleet.link import Link, Unreachable, unreachable
 from agentrm_plugins.fleet.view import Seen, fleet_statistics, named
 from agentrm_plugins.hosts.bell import Bell
-from agentrm_plugins.kernel.demand import demand
+from agentrm_plugins.kernel.demand import demand, sight
 from agentrm_plugins.kernel.endpoints import configured
 from agentrm_plugins.policy.endpoint.fold import fold
+from agentrm_plugins.policy.fleet.attention import Attention
 from agentrm_plugins.policy.fleet.member import FleetMember
 from agentrm_plugins.policy.fleet.terms import Terms
 
@@ -102,7 +103,7 @@ class Exchanger:
         self._pending: dict[str, Any] | None = None
         self._sent_s = 0.0
         self._tries = 0
-        self._count = self._withheld = self._submitted = 0
+        self._attention = Attention()
         self._error = ""
         self._differ: dict[str, tuple[float, float]] = {}
         self._slowest_s = 0.0
@@ -111,7 +112,7 @@ class Exchanger:
         """The first exchange, before anybody is let in."""
         try:
             self._link.look()
-            self._exchange()
+            self._reach()
         except Unreachable as error:
             if self._coordination.expected_processes is None:
                 self._link.close()
@@ -127,6 +128,19 @@ class Exchanger:
                 *(self._link.namespace, self._link.shown, self.member.members),
                 self._host.config.lanes,
             )
+
+    def _reach(self) -> None:
+        """Exchange; a server that is slow to answer is asked again, for a lease."""
+        now = self._host.clock.now
+        until_s = now() + self._coordination.lease_s
+        while True:
+            try:
+                self._exchange()
+            except Unreachable as error:
+                if not error.slow or now() >= until_s:
+                    raise
+            else:
+                return
 
     def _start(self) -> None:
         self._started = True
@@ -153,18 +167,8 @@ class Exchanger:
                     self._start()
 
     def notice(self, kernel: Kernel) -> None:
-        """Something happened: exchange soon, if somebody new waits or others wait for a lane."""
-        pool, count = kernel.books.pool, kernel.queue.count
-        more = count > self._count
-        self._count = count
-        books = kernel.books
-        if books.ledgers.asked and books.counters.submitted != self._submitted:
-            self._submitted = books.counters.submitted
-            more = True  # What a call reserves, the others are to know at once.
-        if more or pool.withheld != self._withheld:
-            self._withheld = pool.withheld
-            self._bell.ring()
-        elif self.member.others and pool.lanes > pool.in_use:
+        """Something happened: exchange soon, if that is worth it."""
+        if self._attention.asks(sight(kernel), self.member):
             self._bell.ring()
 
     def after_fork(self) -> None:

@@ -40,7 +40,11 @@ _COMMANDS = (
 
 
 class Unreachable(Exception):
-    """The server did not answer, or not as it should."""
+    """The server did not answer, or not as it should; or it was only `slow`."""
+
+    def __init__(self, text: str, *, slow: bool = False) -> None:
+        super().__init__(text)
+        self.slow = slow
 
 
 class Link:
@@ -118,7 +122,8 @@ class Link:
             told: dict[str, Any] = parsed(answer)
         except Exception as error:  # noqa: BLE001 - of whichever client, or JSON
             self._explain(error)
-            raise Unreachable(f"{self.shown}: {type(error).__name__}: {error}") from None
+            text = f"{self.shown}: {type(error).__name__}: {error}"
+            raise Unreachable(text, slow="TimeoutError" in _names(error)) from None
         if "protocol" in told:
             raise ConfigError(
                 "namespace",

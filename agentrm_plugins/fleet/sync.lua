@@ -9,6 +9,7 @@ local SLICES, MOST_TELLERS, FORGOTTEN, MONTH, SPARE, SAME = 60, 64, 20, 30 * 864
 local PROTOCOL, HEADS, KINDS, WOKEN, DROPPED = 1, 16, 4, 4, 20
 local OWED, LONG, GAP, BATON, FOLD_EVERY, MOST_EVENTS = 1e16, 60000, 2000, 2000, 1000, 100
 local MOST_PEERS = 50
+local BEHIND, MOST_BEHIND = 0.5, 1000
 local LEARN, ROUNDING, RESERVE, SPREAD, HOUR, LOST = 0.4, 1e-6, 0.25, 4, 3600000, 60000
 local call, floor, min, max, huge = redis.call, math.floor, math.min, math.max, math.huge
 local pack, unpack_ = cmsgpack.pack, cmsgpack.unpack
@@ -551,6 +552,23 @@ me.heads = rests
 for _, head in ipairs(rests) do
   call('ZADD', H, told(rest[head][1]), head); call('HSET', N, head, pack(rest[head][2]))
 end
+-- Whoever stands behind more heads than were looked at comes again later.
+if wait < huge and #better > 0 then
+  local behind = huge
+  for _, head in ipairs(rests) do
+    local ahead, ep, before_ = 0, rest[head][2].endpoint, call('ZRANK', H, head)
+    local s = ep and share(ep)
+    if s and before_ > HEADS then
+      for r, rate in pairs(s.told.rate) do
+        if rate > 0 then
+          ahead = max(ahead, before_ / #better * ((kept[ep] or {})[r] or 0) / rate)
+        end
+      end
+    end
+    behind = min(behind, BEHIND * ahead * 1000)
+  end
+  if behind < huge then wait = max(wait, min(behind, MOST_BEHIND)) end
+end
 if oldest and #rests > 0 then
   local places = {}
   for _, k in ipairs(oldest.k) do
@@ -649,8 +667,9 @@ if q.tally and next(q.tally) then
     if more ~= 0 then add_sum(s, more) end
     s.tellers[teller] = own
     if new then
-      local tellers = 0
-      for _ in pairs(s.tellers) do tellers = tellers + 1 end
+      local tellers, total = 0, 0
+      for _, spent in pairs(s.tellers) do tellers = tellers + 1; total = total + spent end
+      if total > s.sum + SAME then add_sum(s, total - s.sum) end
       if tellers > MOST_TELLERS then
         for other in pairs(s.tellers) do
           local who, gone = string.match(other, '^(.*)#'), other ~= teller

@@ -14,7 +14,7 @@ from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint, said_of
 from agentrm_plugins.policy.order.mlfq import claimed_since_s
 from agentrm_plugins.types.calls import Priority
-from agentrm_plugins.types.fleet import Ask, Demand, EndpointDemand
+from agentrm_plugins.types.fleet import Ask, Demand, EndpointDemand, Sight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.order.agent_queue import AgentQueue
 
-__all__ = ["demand"]
+__all__ = ["demand", "sight"]
 
 _CLASS = {None: 0, Priority.INTERACTIVE: 0, Priority.BATCH: 1, Priority.BACKGROUND: 2}
 
@@ -59,6 +59,13 @@ def demand(kernel: Kernel, most: int = 32) -> Demand:
     granted = {f"g:{name}": group.taken for name, group in pool.groups.items()}
     waiting, spent = kernel.queue.count, tallies(books)
     return Demand(books.now_s, asks, waiting, use, have, busy, endpoints, granted, spent)
+
+
+def sight(kernel: Kernel) -> Sight:
+    """What says whether an exchange is worth it now."""
+    books, pool = kernel.books, kernel.books.pool
+    idle = pool.lanes > pool.in_use
+    return Sight(kernel.queue.count, pool.withheld, idle, books.ledgers.asking)
 
 
 def _asks(kernel: Kernel, most: int) -> Iterator[Ask]:

@@ -103,7 +103,9 @@ class Kernel:
             lending=self.lending,
             late=self.late,
         )
-        self._supplies = Supplies(books, self.steps, self.endpoints, self.queue, self._reaper)
+        self._supplies = Supplies(
+            books, self.steps, self.endpoints, self.queue, self._reaper, self.waits
+        )
         registries = self.clocks, self.agents, self.endpoints, self.queue
         self._mending = Mending(books, *registries, self.nested, self.late, self.waits)
         self._deadline_s = NEVER

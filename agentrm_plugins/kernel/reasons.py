@@ -18,7 +18,8 @@ __all__ = ["begun", "throttled"]
 def begun(books: Books, ticket: Ticket, sleep_s: float, waiting: int) -> None:
     """A call waits now, asleep for `sleep_s` seconds, one of `waiting` calls."""
     if sleep_s > 0:
-        throttled(books, ticket, Wait(sleep_s, _why_asleep(ticket)))
+        told_s = inf if ticket.unheard else sleep_s
+        throttled(books, ticket, Wait(told_s, _why_asleep(ticket)))
         return
     if ticket.endpoint is not None:
         wait = ticket.endpoint.wait(ticket.need, books.now_s)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.steps import Steps
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.kernel.wait_queue import WaitQueue
+    from agentrm_plugins.kernel.waits import Waits
     from agentrm_plugins.types import events as ev
 
 __all__ = ["Supplies"]
@@ -31,6 +32,7 @@ class Supplies:
         endpoints: Where amounts go.
         queue: Who waits.
         reaper: Ends calls whose places were given to others.
+        waits: Who sleeps until others have heard of what it reserved.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class Supplies:
         endpoints: Endpoints,
         queue: WaitQueue,
         reaper: Reaper,
+        waits: Waits,
     ) -> None:
         self._books = books
         self._steps = steps
         self._endpoints = endpoints
         self._queue = queue
         self._reaper = reaper
+        self._waits = waits
 
     def supply(self, event: ev.Supply) -> bool:
         """Take what is given; others may go then."""
@@ -61,7 +65,9 @@ class Supplies:
         pool.lease_s, pool.slice_s = event.lease_s, event.slice_s
         pool.busy_elsewhere = event.busy
         self._supply_endpoints(event)
+        books.ledgers.members = event.members
         learn(books, event.tallies)
+        self._confirm()
         given_up: list[Ticket] = []
         for key in sorted(event.lost, reverse=True):  # "l" before "g:...", "c:..." last
             given_up += self._lose(key, event.lost[key], given_up)
@@ -86,6 +92,20 @@ class Supplies:
                 if isinstance(endpoint, SharedEndpoint) and name not in event.endpoints:
                     nothing = EndpointSupply(version=endpoint.version)
                     endpoint.supply(nothing, now_s, void=True)
+
+    def _confirm(self) -> None:
+        """The fleet has heard of what calls have reserved: they go, or a budget has no room."""
+        books = self._books
+        asleep = [ticket for ticket in self._queue.asleep.values() if ticket.unheard]
+        going, refused = books.ledgers.confirm(asleep, books.now_s)
+        numbers = {spender.number for spender in going}
+        words = {spender.number: text for spender, text in refused}
+        for ticket in asleep:
+            if ticket.number in numbers:
+                self._waits.heard(ticket)
+        for ticket in asleep:
+            if ticket.number in words:
+                self._steps.turn_away(ticket, "budget", words[ticket.number])
 
     def _refuse(self) -> None:
         """Nobody is to go: whoever waits is told so."""

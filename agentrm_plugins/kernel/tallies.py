@@ -55,7 +55,9 @@ def tallies(books: Books) -> dict[str, TallyDemand]:
 def _budgets(books: Books) -> Iterator[tuple[str, TallyDemand]]:
     ledgers = books.ledgers
     for (place, owner), ledger in ledgers.ledgers.items():
-        told = TallyDemand(ledger.number, ledger.own, ledger.reserved, ledger.window_s)
+        told = TallyDemand(
+            *(ledger.number, ledger.own, ledger.reserved, ledger.window_s), mark=ledger.mark
+        )
         yield _key("budget", *ledgers.named(place), owner), told
     for (place, owner), (number, own) in ledgers.shares.own.items():
         told = TallyDemand(number, own, window_s=_SHARE_S, history=False)

@@ -62,7 +62,8 @@ class Ticket:
     a call that sleeps does not go. `deadline_s` is when it has waited for too long, or once it
     runs, when it has run for too long. `overtaken` is the share of its need that others took before
     it, `held_by` why it waits, as people were told. `reserved` is what budgets hold for it,
-    `charged` what they were charged when it was reaped, `taken` what it took of shares of a rate.
+    `charged` what they were charged when it was reaped, `taken` what it took of shares of a rate;
+    while a fleet has not heard of it (`unheard`, its reservation being the `mark`th), it sleeps.
     Of a call with several attempts the `first` knows the one beside it (`hedge`), how many were
     sent (`hedges`), and how many of them gave way to the next and what they cost; of attempts that
     were cut off beside it, how many (`outrun`) and the input that they were charged by estimate
@@ -107,6 +108,7 @@ class Ticket:
         "kids",
         "late",
         "lent",
+        "mark",
         "need",
         "nested",
         "number",
@@ -128,6 +130,7 @@ class Ticket:
         "taken",
         "terms",
         "turn",
+        "unheard",
         "visible",
         "waited_s",
         "wake_s",
@@ -196,6 +199,8 @@ class Ticket:
         self.reserved: list[Reserved] | None = None
         self.charged: list[Reserved] | None = None
         self.taken: list[Reserved] | None = None
+        self.mark = 0
+        self.unheard: set[tuple[int, str]] | None = None
         self.bid: AgentQueue | None = None
         self.before: Ticket | None = None
         self.after: Ticket | None = None

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Waits"]
 
+_FAR_S = 1e9  # until somebody says so
+
 
 class Waits:
     """Begins and ends them.
@@ -69,6 +71,8 @@ class Waits:
             self._steps.refuse(ticket, "wait_timeout")
             return
         ticket.deadline_s = now_s + patience_s
+        if ticket.unheard:
+            sleep_s = _FAR_S
         if sleep_s > 0:
             ticket.wake_s = now_s + sleep_s
             self._queue.sleep(ticket)
@@ -81,6 +85,15 @@ class Waits:
             self._nested.awaits(ticket)
         self.set_alarm(ticket)
         self._books.scheduler.start_clock(now_s)
+
+    def heard(self, ticket: Ticket) -> None:
+        """A fleet has heard of what it reserved: it sleeps no longer than it has to for itself."""
+        now_s = self._books.now_s
+        ticket.wake_s = max(now_s, ticket.submitted_s + ticket.hold_s)
+        if ticket.wake_s > now_s:
+            self.set_alarm(ticket)
+        else:
+            self.rung(ticket)
 
     def rung(self, ticket: Ticket) -> None:
         """A waiting call's alarm: it sleeps no longer, or waits no longer."""

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.config import Config, EndpointConfig
 from agentrm_plugins.kernel import Kernel
-from agentrm_plugins.kernel.demand import demand
+from agentrm_plugins.kernel.demand import demand, sight
 from agentrm_plugins.kernel.endpoints import configured
 from agentrm_plugins.policy.bucket import Bucket
 from agentrm_plugins.policy.endpoint.fold import fold
 from agentrm_plugins.policy.fleet.allot import allot
+from agentrm_plugins.policy.fleet.attention import Attention
 from agentrm_plugins.policy.fleet.member import FleetMember
 from agentrm_plugins.policy.fleet.state import Fleet
 from agentrm_plugins.policy.fleet.terms import Terms
@@ -198,6 +199,7 @@ class _Worker:
         self.tickets = 0
         self.due_s = inf
         self.away = self.again = False
+        self.attention = Attention()
         for number in range(world.plan.agents):
             kind = "interactive" if number < world.plan.people else "batch"
             world.at(now_s + world.rng.random(), self._caller(f"{name}-{number}", kind))
@@ -225,7 +227,7 @@ class _Worker:
         for effect in kernel.handle(now_s, event):
             if isinstance(effect, Granted):
                 self._granted(effect, now_s)
-        if kernel.queue.count and not self.away:
+        if self.attention.asks(sight(kernel), self.member):
             self._look(max(now_s, self.member.exchanged_s + self.member.gap_s))
         deadline_s = kernel.next_deadline()
         if deadline_s < inf and event.__class__ is not Tick:

@@ -11,6 +11,7 @@ __all__ = [
     "EndpointDemand",
     "EndpointSupply",
     "Recall",
+    "Sight",
     "Supply",
     "TallyDemand",
     "TallySupply",
@@ -60,7 +61,7 @@ class TallyDemand(NamedTuple):
 
     `own` is what this one has spent since the sum was begun here, as its `number`th; `history`
     whether what others spent before that counts too, as far as it is not older than the window.
-    One that is `soft` is told of less often.
+    One that is `soft` is told of less often. `mark` is the number of the last reservation.
     """
 
     number: int
@@ -69,14 +70,19 @@ class TallyDemand(NamedTuple):
     window_s: float | None = None
     history: bool = True
     soft: bool = False
+    mark: int = 0
 
 
 class TallySupply(NamedTuple):
-    """What others have spent `more` of a sum since they were heard of, and have `reserved` now."""
+    """What others have spent `more` of a sum since they were heard of, and have `reserved` now.
+
+    Of reservations of this process all up to that of the number `heard` are counted by the others.
+    """
 
     number: int
     more: float
     reserved: float
+    heard: int = 0
 
 
 class Demand(NamedTuple):
@@ -120,7 +126,7 @@ class Supply(NamedTuple):
     that is less than runs, the `lost` calls are given up. Until `lease_s` all of it holds. From
     `slice_s` on a lane that becomes free is withheld, for others wait. `busy` says how many calls
     of others are at work, by group; None: nobody knows. `refuse`: whoever waits or comes is told
-    that the fleet cannot be reached.
+    that the fleet cannot be reached. `members` share; 0: nobody can be asked.
     """
 
     change: Mapping[str, int] = _NOTHING
@@ -133,6 +139,7 @@ class Supply(NamedTuple):
     busy: Mapping[str, int] | None = None
     relief: bool = False
     refuse: bool = False
+    members: int = 0
     tallies: Mapping[str, TallySupply] = _NOTHING
 
 
@@ -141,3 +148,15 @@ class Recall(NamedTuple):
 
     places: Mapping[str, int]
     amounts: Mapping[str, Mapping[str, float]]
+
+
+class Sight(NamedTuple):
+    """What there is to see: calls that wait, lanes withheld so far, whether a lane is idle.
+
+    `reserving` counts what others are to hear of budgets at once: calls that wait for that.
+    """
+
+    waiting: int
+    withheld: int
+    idle: bool
+    reserving: int = 0

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -136,6 +137,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = {"share": share, "rate": rate, "faults": faults, "soak": soak}[options.what](options)
+    for row in rows:
+        row.setdefault("load", [round(one, 1) for one in os.getloadavg()])
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 

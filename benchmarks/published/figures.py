@@ -78,6 +78,30 @@ def fleet_simulated() -> str:
     return table(head, rows)
 
 
+def fleet_faults() -> str:
+    """The fault table, as it was run for real."""
+    if not (RESULTS / "fleet-faults.json").exists():
+        return "No run of the whole table is recorded yet.\n"
+    rows = [one for one in _load("fleet-faults")["rows"] if "over" in one]
+    cells = [
+        [
+            one["fault"],
+            "yes" if one["traffic"] else "no",
+            str(one["times"]),
+            str(one["over"]) + (f" (+{one['over_aside']} stated)" if one["over_aside"] else ""),
+            *(str(one[key]) for key in ("lost_lanes", "hung", "lost_calls")),
+            f"{one['recovery_median_s']} ({one['recovery_worst_s']})",
+            f"{one['load'][0]:g}",
+        ]
+        for one in rows
+    ]
+    head = (
+        *("fault", "calls under way", "times", "lanes over", "lost lanes", "hung", "calls lost"),
+        *("recovery, s: median (worst)", "load"),
+    )
+    return table(head, cells)
+
+
 def windows() -> str:
     """Servers that count by windows: the time against an oracle's, and the refusals."""
     found = _load("windows")

@@ -258,6 +258,7 @@ def blocks() -> dict[str, str]:
         "langgraph": figures.langgraph(),
         "windows": figures.windows(),
         "fleet-simulated": figures.fleet_simulated(),
+        "fleet-faults": figures.fleet_faults(),
         "memory": memory.asked(),
         "sessions": memory.generated(),
         "peers": memory.peers(),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
+
 import pytest
 
 from agentrm_plugins import AgentRM, BudgetConfig, BudgetExceeded, Coordination
@@ -182,3 +186,51 @@ def test_a_sum_that_is_gone_reserves_nothing():
 def reserved(rm):
     ledgers = rm._host.kernel.books.ledgers.ledgers.values()
     return sum(ledger.reserved_elsewhere for ledger in ledgers)
+
+
+def burst(cores, calls, hold_s=0.0):
+    """So many calls in each process at one instant; how many went."""
+    gate, went = threading.Barrier(len(cores) * calls), []
+
+    def go(rm):
+        gate.wait(20)
+        try:
+            with rm.slot(agent="ada", tenant="acme"):
+                time.sleep(hold_s)
+                went.append(rm)
+        except BudgetExceeded:
+            pass
+
+    threads = [threading.Thread(target=go, args=(rm,)) for rm in cores for _ in range(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    return len(went)
+
+
+@pytest.mark.parametrize("hold_s", [0.0, 0.3])
+def test_a_hard_budget_is_never_passed_however_many_begin_at_once(server, namespace, hold_s):
+    """Five processes, eight calls each at one instant, room for ten: ten go."""
+    with contextlib.ExitStack() as stack:
+        cores = [stack.enter_context(core(server, namespace)) for _ in range(5)]
+        assert burst(cores, 8, hold_s) == 10
+        assert burst(cores, 1, hold_s) == 0
+        wait_until(lambda: all(spent(rm) == 10 for rm in cores), "one sum")
+        for rm in cores:
+            rm._host.read(lambda kernel: kernel.validate())
+
+
+def test_calls_that_wait_for_the_server_go_on_when_it_is_away(own_server, namespace):
+    """Without the server each goes by what it knows; nobody waits for an answer for ever."""
+    terms = Coordination(own_server.url, namespace, lease_s=1.0)
+    with AgentRM(lanes=8, coordination=terms, budgets=[TEN]) as rm:
+        assert spend(rm, 4) == 4
+        own_server.pause()
+        try:
+            assert spend(rm, 20) == 6
+        finally:
+            own_server.go_on()
+        wait_until(lambda: rm._fleet.statistics().state == "joined", "the server")
+        assert spend(rm, 1) == 0

@@ -154,6 +154,22 @@ def test_an_unreachable_server_at_the_start():
         assert rm._fleet.statistics().state == "alone"
 
 
+def test_a_part_that_is_idle_in_an_outage_is_kept(monkeypatch):
+    """Who is alone and does nothing for a while has its lanes still: nobody else wants them."""
+    tries = []
+    real = link.Link.exchange
+
+    def counted(self, asked):
+        tries.append(1)
+        return real(self, asked)
+
+    monkeypatch.setattr(link.Link, "exchange", counted)
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    with AgentRM(lanes=8, coordination=Coordination(url, expected_processes=4)) as rm:
+        wait_until(lambda: len(tries) > 5, "some idle time")
+        assert works(rm, lanes=2)
+
+
 def test_it_joins_once_the_server_is_there(namespace):
     """A process that began alone joins."""
     server = Server()

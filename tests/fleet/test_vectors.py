@@ -263,3 +263,18 @@ def test_a_clock_that_goes_back_stops_nobody(server, namespace):
     later = both.ask(plainly("one", 4, epoch, tokens=15.0), back + 1600)
     assert later["eps"]["api/one"]["add"]["tokens"] == 15
     assert both.ask(plainly("one", 5, epoch), back + 3050)["members"] == 1
+
+
+def test_who_stands_far_behind_comes_later(server, namespace):
+    """The first in line are told their turn; who has many before them, half of the way to it."""
+    both, now = Both(server, namespace), 1_790_000_000_000
+    both.ask(plainly("first", 1, tokens=100.0), now)
+    waits = []
+    for number in range(60):
+        asked = plainly(f"m{number:02d}", 1, tokens=0.2)
+        asked["asks"][0]["s"] = number
+        waits.append(both.ask(asked, now)["wait"])
+    assert waits[0] == pytest.approx(20)  # the bucket is empty, and takes in 10 a second
+    assert waits[10] == pytest.approx(220)
+    assert waits[30] == pytest.approx(340)  # sixteen before it, as far as was looked
+    assert waits[59] == pytest.approx(590)

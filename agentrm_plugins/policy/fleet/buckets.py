@@ -14,7 +14,7 @@ from __future__ import annotations
 from math import floor, inf
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.policy.fleet.said import changed, least, say, spread
+from agentrm_plugins.policy.fleet.said import changed, differ, exchanged, least
 from agentrm_plugins.policy.fleet.state import EndpointShare
 
 if TYPE_CHECKING:
@@ -133,14 +133,9 @@ class Buckets:
     def say(self, member: Member, name: str, own: dict[str, float]) -> None:
         """A member was configured so: what it said before counts no longer."""
         share, before = self.share(name), member.said.get(name, {})
-        if share is None or own == before:
-            return
-        for field, value in before.items():
-            say(share.said[field], value, -1)
-        for field, value in own.items():
-            say(share.said.setdefault(field, {}), value, 1)
-        share.said = {field: values for field, values in share.said.items() if values}
-        member.said[name] = own
+        if share is not None and own != before:
+            share.said = exchanged(share.said, before, own)
+            member.said[name] = own
 
     def write_off(self, name: str, hand: dict[str, float]) -> None:
         """Amounts that a member had and cannot tell of: they count as sent."""
@@ -262,6 +257,14 @@ class Buckets:
             kept[resource] = kept.get(resource, 0.0) + amount
         return able
 
+    def takes_s(self, name: str, times: float) -> float:
+        """Seconds in which so many times what is kept for better heads flows in."""
+        share, kept = self.share(name), self._kept.get(name, {})
+        if share is None:
+            return 0.0
+        rates = share.told["rate"]
+        return max((times * kept.get(r, 0.0) / rates[r] for r in rates if rates[r] > 0), default=0)
+
     def is_open(self, name: str, amounts: dict[str, float]) -> bool:
         """Whether amounts are there, after what is kept."""
         share = self.share(name)
@@ -328,13 +331,9 @@ class Buckets:
                 answer["closed"] = share.closed - self._now
             if name in self._probes:
                 answer["probe"] = 1
-            differ = {
-                field: both
-                for field, values in share.said.items()
-                if field in member.said.get(name, {}) and (both := spread(values))
-            }
-            if differ:
-                answer["said"] = differ
+            differing = differ(share.said, member.said.get(name, {}))
+            if differing:
+                answer["said"] = differing
             fold = self._baton(share, name)
             if fold:
                 answer["fold"] = fold

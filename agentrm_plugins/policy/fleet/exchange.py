@@ -20,6 +20,7 @@ HEADS = 16  # heads of others that are looked at: a script must stay short
 _WOKEN = 4
 MOST_PEERS = 50
 _KINDS = 4  # heads of one member, one of each kind of lane
+_BEHIND, _MOST_BEHIND = 0.5, 1000.0  # guessed: by half of the way each time, a second at most
 _OWED = 1e16  # a head of a group below its guarantee goes before all others
 
 
@@ -237,6 +238,7 @@ class Exchange:
         member.heads = list(self._rest)
         for head, (score, need) in self._rest.items():
             fleet.heads[head], fleet.needs[head] = score, need
+        self._stand_back()
         self._relieve()
         answer["e"], answer["n"], answer["now"] = member.epoch, asked["n"], self._now
         answer["born"] = fleet.born
@@ -263,6 +265,20 @@ class Exchange:
                 key: [fleet.used.get(key, 0), self.limit(key)] for key in member.limits
             }
             answer["shares"] = self._buckets.seen()
+
+    def _stand_back(self) -> None:
+        """Whoever stands behind more heads than were looked at comes again later."""
+        if self._wait == inf or not self._better:
+            return
+        behind, heads = inf, self._fleet.heads.items()
+        for head, (score, need) in self._rest.items():
+            before = sum(1 for other, at in heads if (at, other) < (score, head))
+            ahead_s = 0.0
+            if need.endpoint is not None and before > HEADS:
+                ahead_s = self._buckets.takes_s(need.endpoint, before / len(self._better))
+            behind = min(behind, _BEHIND * ahead_s * 1000)
+        if behind < inf:
+            self._wait = max(self._wait, min(behind, _MOST_BEHIND))
 
     def _peers(self) -> list[list[Any]]:
         """Who holds what, for people: those first who are given up first."""

@@ -41,6 +41,7 @@ _AHEAD_S = 0.2  # guessed: amounts for so many seconds of the recent rate are ke
 _GAP_S, _GAP_ALONE_S = 0.01, 0.002
 _MANY = 40.0  # members from which on each exchanges less often
 _BUSY_S, _IDLE_S = 0.1, 1.0
+_BEATS_PER_S = 2000.0  # of all busy members together, which a server bears easily
 _SMOOTH = 0.3
 _LOOKS_S = 10.0  # guessed: who looks at a fleet looks again before that
 
@@ -96,6 +97,8 @@ class FleetMember:
     def plan(self, demand: Demand, now_s: float) -> Recall | None:
         """What is idle here and goes back with the next exchange."""
         self._measure(demand, now_s)
+        if self.state == "alone":  # it is this process's own part, and nobody takes it back
+            return None
         places = self._idle_places(demand, now_s)
         amounts: dict[str, dict[str, float]] = {}
         for name, found in demand.endpoints.items():
@@ -271,10 +274,7 @@ class FleetMember:
         self.said.answered(answer)
         wait = answer.get("wait")
         self.told_s = None if wait is None else back_s + wait / 1000.0
-        self.state = "joined"
-        self._reporter.acknowledged()
-        self.folds.clear()
-        self._outage.over()
+        self._heard(fresh=fresh)
         change = {key: held.get(key, 0) - self._kept.get(key, 0) for key in {*held, *self._kept}}
         if not others or change.get("l", 0) > 0:
             self._lanes_s = back_s
@@ -290,8 +290,18 @@ class FleetMember:
             slice_s=self._lanes_s + _SLICE_S if self.others else inf,
             busy=dict(answer["busy"] or {}) if answer.get("full") else None,
             relief=bool(answer.get("relief")),
+            members=self.members,
             tallies=self.tallies.answered(dict(answer.get("tally") or {}), back_s),
         )
+
+    def _heard(self, *, fresh: bool) -> None:
+        """The server has answered: what was told is told, or is to be told again."""
+        self.state = "joined"
+        self._reporter.acknowledged()
+        self.folds.clear()
+        self._outage.over()
+        if fresh:
+            self.tallies.anew()
 
     def _seen(self, answer: Mapping[str, Any], back_s: float) -> None:
         """For people: who holds what, and what endpoints allow."""
@@ -343,7 +353,9 @@ class FleetMember:
 
     def next_s(self, now_s: float) -> float:
         """When to exchange at the latest, if nothing happens before."""
-        beat_s = _BUSY_S if self._active or self.others else _IDLE_S
+        beat_s = _IDLE_S
+        if self._active or self.others:
+            beat_s = max(_BUSY_S, self.members / _BEATS_PER_S)
         at_s = self.exchanged_s + min(beat_s, self.terms.lease_s / 4)
         if self.told_s is not None and self._waiting:
             at_s = min(at_s, self.told_s)

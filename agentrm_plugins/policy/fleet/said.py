@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from math import isclose
 from typing import Any
 
-__all__ = ["Said", "changed", "least", "say", "spread"]
+__all__ = ["Said", "changed", "differ", "exchanged", "least", "say", "spread"]
 
 _SAME = 1e-9  # numbers go through JSON of 14 digits
 
@@ -28,6 +28,25 @@ def spread(values: Mapping[str, int]) -> list[float]:
     """The least and the most of what is said; nothing where all say the same."""
     numbers = list(map(float, values))
     return [min(numbers), max(numbers)] if len(numbers) > 1 else []
+
+
+def differ(
+    said: Mapping[str, Mapping[str, int]], own: Mapping[str, float]
+) -> dict[str, list[float]]:
+    """The least and the most of each field that is said here too, where they differ."""
+    found = {field: spread(values) for field, values in said.items() if field in own}
+    return {field: both for field, both in found.items() if both}
+
+
+def exchanged(
+    said: dict[str, dict[str, int]], before: Mapping[str, float], own: Mapping[str, float]
+) -> dict[str, dict[str, int]]:
+    """What is said, now that one member says something else than before."""
+    for field, value in before.items():
+        say(said[field], value, -1)
+    for field, value in own.items():
+        say(said.setdefault(field, {}), value, 1)
+    return {field: values for field, values in said.items() if values}
 
 
 def least(said: Mapping[str, Mapping[str, int]]) -> dict[str, float]:

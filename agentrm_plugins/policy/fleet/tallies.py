@@ -8,12 +8,12 @@ than the sum's window, and what others have reserved.
 
 Regimes: whoever is given up has spent what it had reserved. A sum that a member has no more (it was
 empty, or its budget was taken out) gives back what was reserved of it there. If the server has lost
-a sum, it goes on from the highest that a member was told.
+a sum, it goes on from the highest that a member was told, and from no less than what all who tell
+have spent together.
 
-Limits: a member knows what others spent as of its last exchange. So N members may together pass a
-limit by what each of the N - 1 others lets in between two exchanges (some milliseconds after a call
-that reserves, 0.1 s at most while there is work). A member that was given up, comes back and then
-ends its calls has them counted once more.
+Limits: a member knows what others spent as of its last exchange; so near its end a budget lets a
+call go only when the server has heard of what it reserves (`policy.spending.ledgers`). A member
+that was given up, comes back and then ends its calls has them counted once more.
 """
 
 from __future__ import annotations
@@ -58,6 +58,17 @@ class Tally:
         self.sum += amount
         self.put(amount, now)
 
+    def hears(self, teller: str, own: float, before: float, now: float) -> None:
+        """Somebody has spent so much since he began; who is not known here told `before` of it."""
+        new = teller not in self.tellers
+        more = own - self.tellers.get(teller, before)
+        if more:
+            self.add(more, now)
+        self.tellers[teller] = own
+        missing = sum(self.tellers.values()) - self.sum if new else 0.0
+        if missing > _SAME:
+            self.add(missing, now)
+
     def put(self, amount: float, now: float) -> None:
         """So much of the sum is of now."""
         if not self.window or not amount:
@@ -95,10 +106,7 @@ def tally(fleet: Fleet, member: Member, asked: dict[str, Any], now: float) -> di
             found.add(found.reserved, now)
             found.reserved, found.born = 0.0, fleet.born
         new = teller not in found.tellers
-        more = own - found.tellers.get(teller, before)
-        if more:
-            found.add(more, now)
-        found.tellers[teller] = own
+        found.hears(teller, own, before, now)
         if new and len(found.tellers) > MOST_TELLERS:
             _prune(fleet, found, asked["m"], teller)
         found.reserved += reserved - member.reserved.get(key, 0.0)
@@ -166,10 +174,16 @@ class Tallies:
         self._name = name
         self._told: dict[str, _Told] = {}
         self._telling: dict[str, TallyDemand] = {}
+        self._anew = False
+
+    def anew(self) -> None:
+        """The server knows this member no longer: what it has reserved is told again."""
+        self._anew = True
 
     def request(self, found: Mapping[str, TallyDemand], now_s: float) -> dict[str, list[Any]]:
         """What is told: first what has changed, then what was not heard of for long."""
-        changed, old = [], []
+        changed: list[str] = []
+        old: list[str] = []
         for key, demand in found.items():
             told = self._told.get(key)
             if told is None or told.at_s is None or told.is_other(demand):
@@ -178,12 +192,13 @@ class Tallies:
                 continue
             elif demand.own != told.own or demand.reserved != told.reserved:
                 changed.append(key)
-            elif now_s - told.at_s >= _AGAIN_S:
+            elif now_s - told.at_s >= _AGAIN_S or (self._anew and demand.reserved):
                 old.append(key)
         changed.sort(key=self._at_s)  # who was told longest ago comes first, so that all are told
         gone = self._gone(found)
         telling = [*gone.items(), *((key, found[key]) for key in [*changed, *old])]
         self._telling = dict(telling[:_MOST])
+        self._anew = False
         return {key: self._row(key, demand, now_s) for key, demand in self._telling.items()}
 
     def _gone(self, found: Mapping[str, TallyDemand]) -> dict[str, TallyDemand]:
@@ -224,7 +239,7 @@ class Tallies:
             told.own, told.reserved, told.at_s = demand.own, demand.reserved, now_s
             told.sum, told.lately = total, lately
             more = more if more > _SAME else 0.0
-            news[key] = TallySupply(demand.number, more, max(0.0, reserved))
+            news[key] = TallySupply(demand.number, more, max(0.0, reserved), demand.mark)
         for key in [key for key, told in self._told.items() if self._is_old(told, now_s)]:
             del self._told[key]
         return news

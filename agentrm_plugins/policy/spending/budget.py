@@ -48,7 +48,8 @@ class Budget:
         most_delay_s: The longest delay of one call.
 
     `own` is what this core has settled, as the `number`th ledger of its core; the rest is of other
-    processes of a fleet, which have `reserved_elsewhere` reserved.
+    processes of a fleet, which have `reserved_elsewhere` reserved. `mark` is the number of the last
+    reservation, `unheard` are those that went before the others have heard of them.
     """
 
     __slots__ = (
@@ -56,6 +57,7 @@ class Budget:
         "_slices",
         "_window_s",
         "hard",
+        "mark",
         "marked",
         "name",
         "number",
@@ -65,6 +67,7 @@ class Budget:
         "resource",
         "settled",
         "soft",
+        "unheard",
     )
 
     def __init__(
@@ -81,6 +84,7 @@ class Budget:
         self.resource = resource
         self.hard = hard
         self.soft = soft
+        self.mark = 0
         self.marked = ""
         self.number = 0
         self.own = 0.0
@@ -90,6 +94,23 @@ class Budget:
         self._window_s = window_s
         self._most_delay_s = most_delay_s
         self._slices: deque[list[float]] = deque()
+        self.unheard: deque[tuple[int, float]] = deque()
+
+    def may_go(self, amount: float, mark: int, part: float, now_s: float) -> bool:
+        """Whether a call that was reserved just now may go before the others have heard of it.
+
+        All those together take at most `part` of what is left.
+        """
+        ahead = amount + sum(unheard for _, unheard in self.unheard)
+        if ahead > part * (self.hard - self.spent(now_s) + ahead):
+            return False
+        self.unheard.append((mark, amount))
+        return True
+
+    def heard(self, mark: int) -> None:
+        """The others have heard of all reservations up to that one."""
+        while self.unheard and self.unheard[0][0] <= mark:
+            self.unheard.popleft()
 
     def spent(self, now_s: float) -> float:
         """Settled and reserved together."""

@@ -3,6 +3,11 @@
 A call is charged to each budget that fits its agent, every agent above that, or its tenant. One
 with no room refuses it; one above its soft mark slows it down (`policy.budget`). A ledger in which
 nothing is spent (any more) is forgotten; what is spent of a budget without a window stays.
+
+In a fleet a reservation counts at the server before its call goes, and the server hears of one
+process after the other: so whatever they let in at one instant, no hard mark is passed by it. While
+much is left, a call goes at once: what nobody has heard of is at most a twentieth of the rest, for
+all processes together (`AHEAD`).
 """
 
 from __future__ import annotations
@@ -28,6 +33,8 @@ __all__ = ["Ledgers"]
 
 Crossed = tuple[int, "Call", str, Budget]
 
+AHEAD = 0.05  # guessed: of the rest of a budget, that may be passed if all begin at one instant
+_ROUNDING = 1e-9
 _NOTHING = dict.fromkeys(Resource, 0.0)
 
 
@@ -40,6 +47,8 @@ class Ledgers:
 
     `asked` says whether there are any: whoever has none need not ask who the owners are. `crossed`
     are marks that were passed, to be told of: the ticket, its call, the mark and the budget.
+    `members` are the processes of a fleet; 0: nobody else spends, or nobody can be asked. `asking`
+    counts whatever the others are to hear of soon: calls that wait for that, and refusals.
     """
 
     def __init__(self, budgets: tuple[BudgetConfig, ...], shares: tuple[ShareConfig, ...]) -> None:
@@ -48,6 +57,8 @@ class Ledgers:
         self.ledgers: OrderedDict[tuple[int, str], Budget] = OrderedDict()
         self.shares = RateShares(shares)
         self.crossed: list[Crossed] = []
+        self.members = self.asking = self._marks = 0
+        self._heard: dict[tuple[int, str], int] = {}
         self._made = 0
 
     def reconfigure(
@@ -87,12 +98,7 @@ class Ledgers:
         ledgers = self._of(owners)
         full = first_refusal(ledgers.values(), amounts, now_s)
         if full is not None:
-            if full.refused():
-                self.crossed.append((spender.number, spender.call, "hard", full))
-            amount, rest = amounts[full.resource], max(0.0, full.hard - full.spent(now_s))
-            again_s = full.time_until(amount, now_s)
-            room = f"; room again in {again_s:.0f} s" if again_s < inf else ""
-            return f"{full.name}: needs {amount:g}, has {rest:g} of {full.hard:g}{room}"
+            return self._full(full, spender, amounts[full.resource], full.spent(now_s), now_s)
         refusal = self.shares.enter(spender, owners, now_s)
         if refusal is not None:
             return refusal
@@ -102,7 +108,65 @@ class Ledgers:
             spender.hold_s = max(spender.hold_s, ledger.delay_s(amount, now_s))
             ledger.reserve(amount)
             self._mark(spender, ledger, now_s)
+        if self.members:
+            self._await(spender, now_s)
         return None
+
+    def _await(self, spender: Spender, now_s: float) -> None:
+        """What is reserved for a call is to be heard of before it goes, where little is left."""
+        self._marks += 1
+        spender.mark, part = self._marks, AHEAD / self.members
+        unheard = set()
+        for key, amount in spender.reserved or ():
+            ledger = self.ledgers[key]
+            ledger.mark = spender.mark
+            if amount and not ledger.may_go(amount, spender.mark, part, now_s):
+                unheard.add(key)
+        spender.unheard = unheard or None
+        self.asking += bool(unheard)
+
+    def confirm(
+        self, waiting: Iterable[Spender], now_s: float
+    ) -> tuple[list[Spender], list[tuple[Spender, str]]]:
+        """The fleet was asked: who may go now, and whom a budget has no room for, in words."""
+        waiting = [spender for spender in waiting if spender.unheard]
+        waiting.sort(key=lambda spender: spender.mark)
+        heard, self._heard = self._heard, {}
+        refused: dict[int, str] = {}
+        if not self.members:  # nobody can be asked: what is known here counts
+            for spender in waiting:
+                spender.unheard = None
+            return waiting, []
+        for key, mark in heard.items():
+            ledger = self._ledger(key)
+            ledger.heard(mark)
+            mine = [one for one in waiting if one.unheard and key in one.unheard]
+            amounts = {one.number: dict(one.reserved or ())[key] for one in mine}
+            total = ledger.spent(now_s) - sum(amounts.values())
+            for spender in mine:
+                amount = amounts[spender.number]
+                if spender.mark > mark:
+                    break
+                if total + amount > ledger.hard + _ROUNDING * (1.0 + ledger.hard):
+                    refused[spender.number] = self._full(ledger, spender, amount, total, now_s)
+                elif spender.unheard is not None:
+                    total += amount
+                    spender.unheard.discard(key)
+        self.asking += bool(refused)
+        going = [one for one in waiting if not one.unheard and one.number not in refused]
+        for spender in going:
+            spender.unheard = None
+        return going, [(one, refused[one.number]) for one in waiting if one.number in refused]
+
+    def _full(
+        self, full: Budget, spender: Spender, amount: float, spent: float, now_s: float
+    ) -> str:
+        """A ledger has no room for a call: in words."""
+        if full.refused():
+            self.crossed.append((spender.number, spender.call, "hard", full))
+        rest, again_s = max(0.0, full.hard - spent), full.time_until(amount, now_s)
+        room = f"; room again in {again_s:.0f} s" if again_s < inf else ""
+        return f"{full.name}: needs {amount:g}, has {rest:g} of {full.hard:g}{room}"
 
     def settle(
         self,
@@ -120,6 +184,7 @@ class Ledgers:
         """
         if spender.reserved is spender.charged is spender.taken is None:
             return
+        spender.unheard = None
         used = _used(spender, usage) if ran else _NOTHING
         if spender.taken and not hung:
             self.shares.settle(spender, used, now_s)
@@ -177,6 +242,7 @@ class Ledgers:
             known = ledger is not None and ledger.number == told.number
             if ledger is not None and known and list(_what(config)) == named:
                 ledger.elsewhere(told.more, told.reserved, now_s)
+                self._heard[place, str(owner)] = told.heard
 
     def recount(self, held: Mapping[tuple[int, str], float]) -> None:
         """What is reserved, by ledger: nothing else is."""

@@ -31,6 +31,10 @@ class Elsewhere(Protocol):
     def reserved(self) -> float:
         """What they have reserved."""
 
+    @property
+    def heard(self) -> int:
+        """The last reservation of this process that they have heard of."""
+
 
 class Limited(Protocol):
     """An endpoint: what it is called, what its model costs, and what is known of its limits."""
@@ -51,7 +55,8 @@ class Spender(Protocol):
     """A call of some number, and what is held and charged for it.
 
     `reserved` is what budgets hold for it, `charged` what they were charged when it was reaped,
-    `taken` what it took of shares of a rate; before `hold_s` it is not to go.
+    `taken` what it took of shares of a rate; before `hold_s` it is not to go. `mark` is the number
+    of its reservation; while it is `unheard` of by a fleet at some ledgers, it is not to go either.
     """
 
     number: int
@@ -63,6 +68,8 @@ class Spender(Protocol):
     reserved: list[Reserved] | None
     charged: list[Reserved] | None
     taken: list[Reserved] | None
+    mark: int
+    unheard: set[tuple[int, str]] | None
 
     @property
     def endpoint(self) -> Limited | None:
