@@ -41,6 +41,7 @@ class World:
         managed: Whether the core knows the endpoint, and refused calls go again without a lane;
             else each client backs off and tries again as the SDK does, holding its lane.
         told: Whether the core is told the limits beforehand.
+        burst_s: Of those: seconds of rate that may be used at once; None: the first minute's.
         headers: Whether refusals say how long to stay away.
         reserves: Whether calls say how many tokens they will probably use.
         holds: Whether who backs off holds its lane, where the core does not see to it.
@@ -54,6 +55,7 @@ class World:
         *,
         managed: bool,
         told: bool = False,
+        burst_s: float | None = None,
         headers: bool = True,
         reserves: bool = True,
         holds: bool = True,
@@ -61,7 +63,8 @@ class World:
     ) -> None:
         leases = LeaseConfig(_LONG_S, _LONG_S, _LONG_S, None)
         scheduler = SchedulerConfig(order=order)  # type: ignore[arg-type]
-        known = EndpointConfig(rpm=QUOTA.requests, tpm=QUOTA.tokens) if told else EndpointConfig()
+        limits = (QUOTA.requests, QUOTA.tokens) if told else (None, None)
+        known = EndpointConfig(rpm=limits[0], tpm=limits[1], burst_s=burst_s)
         config = Config(
             lanes=4, scheduler=scheduler, leases=leases, endpoints={"provider.test/*": known}
         )
