@@ -8,7 +8,7 @@ from agentrm_plugins.config import EndpointConfig
 from agentrm_plugins.policy.endpoint.amounts import amounts_of
 from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 from agentrm_plugins.testing.provider.limits import Quota
-from agentrm_plugins.types.verdicts import LimitReport
+from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
 from tests.kernel.test_windows_sim import Gateway, ideal_s, in_window
 
 TOLD = EndpointConfig(rpm=60.0)
@@ -70,3 +70,55 @@ def test_limits_that_are_told_anew_are_not_opened_again():
         endpoint.sent(number, amounts_of(10, 10), 0.5)
         endpoint.ended(number, amounts_of(10, 10), 0.6)
     assert endpoint.wait(amounts_of(10, 10), 0.7).seconds > 1.0
+
+
+def went(endpoint, allows, seconds=300.0, took_s=0.5):
+    """When calls went of somebody who always wants more; a call that `allows` denies is refused."""
+    now_s, number, gone, running = 0.0, 0, [], []
+    need = amounts_of(10, 10)
+    while now_s < seconds:
+        while running and running[0][0] <= now_s:
+            _, one, sent_s = running.pop(0)
+            if allows(sent_s):
+                endpoint.ended(one, need, now_s)
+            else:
+                endpoint.failed(one, Verdict(Kind.LIMIT, 429), None, now_s)
+        endpoint.advance(now_s)
+        while (wait := endpoint.wait(need, now_s)).seconds <= 0.0:
+            number += 1
+            endpoint.sent(number, need, now_s)
+            running.append((now_s + took_s, number, now_s))
+            gone.append(now_s)
+        endpoint.held_up(need, wait, now_s)
+        soonest_s = running[0][0] if running else seconds
+        now_s = max(now_s + 0.001, min(now_s + wait.seconds, soonest_s))
+    return gone
+
+
+@pytest.mark.parametrize("took_s", [0.01, 0.5, 5.0])
+@pytest.mark.parametrize(
+    "config", [EndpointConfig(rpm=60.0), EndpointConfig(tpm=1200.0), EndpointConfig(rpm=600.0)]
+)
+def test_a_told_limit_holds_where_the_server_allows_more(config, took_s):
+    """Nothing is ever refused: one window at first, and then paced, with two seconds at once."""
+    limit = config.rpm or config.tpm / 20  # a call's tokens
+    gone = went(Endpoint("e", config, first=1000), lambda _: True, took_s=took_s)
+    first = sum(at_s < 60.0 for at_s in gone)
+    assert limit <= first <= 2 * limit + 1
+    for minute in range(1, 5):
+        assert (
+            sum(60.0 * minute <= at_s < 60.0 * (minute + 1) for at_s in gone) <= 62 / 60 * limit + 2
+        )
+
+
+def test_a_told_limit_holds_after_refusals():
+    """The server allows half as much again: it refuses some, and is asked for no more than told."""
+    quota = {}
+
+    def allows(at_s):
+        minute = at_s // 60.0
+        quota[minute] = quota.get(minute, 0) + 1
+        return quota[minute] <= 90
+
+    gone = went(Endpoint("e", TOLD, first=1000), allows, seconds=600.0)
+    assert len(gone) <= 60 * 10 + 60 + 1

@@ -12,7 +12,8 @@ back but at its end; the account then is what is left by all reports.
 Regimes: a refusal's words may show a window (see `reopening`); one that is short by little (a
 quarter of a call by its wait) corrects the account of a limit that the user told, too. A limit that
 the user told, without a burst of his own, is used as a window in slow start at first: its end is
-the first refusal's word, or a minute after the first call. A server that keeps unused
+the first refusal's word, or a minute after the first call; then it is paced. Whatever the server
+allows, no more goes than a bucket of one window lets through. A server that keeps unused
 ``max_tokens`` shows by what is left after refunds of ours: then nothing is given back any more,
 until that shows to be wrong.
 """
@@ -22,6 +23,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.policy.bucket import Bucket
 from agentrm_plugins.policy.endpoint.account import SAID, ResourceAccount
 from agentrm_plugins.policy.endpoint.rate_search import RateController, Source
 from agentrm_plugins.policy.endpoint.refill import RefillEstimator
@@ -29,7 +31,6 @@ from agentrm_plugins.policy.endpoint.reopening import Reopening
 from agentrm_plugins.policy.endpoint.room import has_room
 
 if TYPE_CHECKING:
-    from agentrm_plugins.policy.bucket import Bucket
     from agentrm_plugins.policy.endpoint.amounts import UnderWay
     from agentrm_plugins.types.verdicts import ServerLimit
 
@@ -49,7 +50,7 @@ class Meter(ResourceAccount):
         paced: Whether a limit that the user told is paced from the first call on.
     """
 
-    __slots__ = ("_disproved", "_empty_s", "_refill", "_refusals", "_reopening")
+    __slots__ = ("_disproved", "_empty_s", "_refill", "_refusals", "_reopening", "_told")
 
     def __init__(
         self, controller: RateController, burst_s: float, first: float = 1.0, *, paced: bool = True
@@ -60,13 +61,22 @@ class Meter(ResourceAccount):
         self._refill = RefillEstimator()
         self._refusals = 0
         self._reopening = Reopening()
+        self._told: Bucket | None = None  # what the user told holds, whatever the server allows
         if controller.source is Source.TOLD and not paced:
-            self._reopening.begins((controller.limit_per_s or 0.0) * self.window_s, 0.0)
+            self._reopening.begins(self._limit(), 0.0)
+            self._told = Bucket(controller.limit_per_s or 0.0, self._limit())
 
     @property
     def keeps_unused(self) -> bool:
         """Whether the server has shown that it gives no unused tokens back."""
         return self._refunds.kept
+
+    def wait_s(self, amount: float, now_s: float) -> float:
+        """Seconds until `amount` is there, and within what the user told."""
+        wait_s, told = super().wait_s(amount, now_s), self._told
+        if told is None:
+            return wait_s
+        return max(wait_s, told.time_until(min(amount, told.capacity), now_s))
 
     def follow(self, other: Meter, now_s: float) -> None:
         """Take the place of another: as large a part is left, and what it is owed is owed."""
@@ -81,6 +91,7 @@ class Meter(ResourceAccount):
         if self._reopening.opening:
             self._reopening.on = self._reopening.opening = False
             self._room.seen = 0.0
+            self._told = None
 
     def empty(self, now_s: float) -> None:
         """The server says that nothing is left, and the controller has cut the rate."""
@@ -97,9 +108,14 @@ class Meter(ResourceAccount):
             return
         if returns.at_s <= now_s:
             self._passed(now_s)
+        if self._reopening.is_over(now_s):
+            self.pace()
+            self.apply(now_s)
         bucket.take(amount, now_s)
         if self._reopening.on:
             self._reopening.sent(amount, now_s)
+        if self._told is not None:
+            self._told.take(amount, now_s)
         self.used.add(amount, now_s)
         returns.watch.taken(amount, now_s)
         if returns.at_s < inf or returns.watch.windowed:
@@ -122,6 +138,8 @@ class Meter(ResourceAccount):
             if self._heard:
                 used = self._refunds.ended(reserved, used)
             self._settle(reserved, used, now_s)
+            if self._told is not None:
+                self._told.settle(reserved, used, now_s)
         if self._reopening.on and self.bucket is not None:
             level = self.bucket.level(now_s)
             more = self._reopening.served(used, level, now_s)
@@ -133,6 +151,8 @@ class Meter(ResourceAccount):
 
         If the bucket has been found empty since, that took back what we had believed of it.
         """
+        if self._told is not None:
+            self._told.settle(amount, 0.0, now_s)
         if sent_s > self._empty_s:
             self._settle(amount, 0.0, now_s)
 
@@ -145,7 +165,7 @@ class Meter(ResourceAccount):
         """A call was served that is larger than the server's limit: that is none."""
         self._disproved = max(self._disproved, self.most)
         self.controller.forget(now_s)
-        self.bucket = None
+        self.bucket = self._told = None
         self._heard = False
         self.apply(now_s)
 
@@ -187,6 +207,7 @@ class Meter(ResourceAccount):
             self._measure(limit.limit, limit, now_s)
             self._reopening.on = self._reopening.on and not limit.firm
             news = self.controller.learn(limit.limit / self.window_s, now_s, firm=limit.firm)
+            self._told = self._told if self.controller.source is Source.TOLD else None
             stepped = self._room.steps.advance(self.window_s, now_s)
             if news or stepped or windowed is not self._returns.watch.windowed:
                 self.apply(now_s)
