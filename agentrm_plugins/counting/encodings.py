@@ -12,6 +12,7 @@ meanwhile is estimated; elsewhere it is built at once.
 
 from __future__ import annotations
 
+import os
 import threading
 from asyncio import _get_running_loop
 from functools import cache, lru_cache, partial
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["counter_for", "encoding_name", "prepare", "request_counter"]
 
-_LOCK = threading.Lock()
 _ready: set[str] = set()
 _begun: set[str] = set()
 
@@ -53,13 +53,16 @@ def _warm_up(encoding: str) -> None:
 
 
 def _build(encoding: str) -> None:
-    with _LOCK:  # whoever comes second waits for the first instead of building it again
-        try:
-            load_encoding(encoding)
-        except EncodingDataError:
-            return  # whoever counts gets the error, or an estimate
-        finally:
-            _ready.add(encoding)
+    try:
+        load_encoding(encoding)  # whoever comes second waits for the first
+    except EncodingDataError:
+        return  # whoever counts gets the error, or an estimate
+    finally:
+        _ready.add(encoding)
+
+
+if hasattr(os, "register_at_fork"):  # the thread that builds one is not in the child
+    os.register_at_fork(after_in_child=_begun.clear)
 
 
 _LATER_PREFIXES = (("gpt-4.1", "o200k_base"), ("gpt-4o", "o200k_base"), ("gpt-5", "o200k_base"),

@@ -219,7 +219,7 @@ class Core:
             return usual
         from agentrm_plugins.hosts.retry import retry_policy
 
-        policy = retry_policy(retry)
+        policy = retry_policy(retry, usual)
         if policy is not None and policy is not retry:
             self.retry = policy
         return policy

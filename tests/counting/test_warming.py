@@ -66,6 +66,37 @@ with SimulatedProvider() as provider, AgentRM(lanes=8) as rm:
     wrapped.invoke("hello")
     print(json.dumps([before, built]))
 """
+FORKED = """
+import json, os, threading, time, warnings
+warnings.simplefilter("ignore")  # Python warns of a fork beside threads
+from agentrm_plugins.counting import encodings, ranks
+
+begun, end, real = threading.Event(), threading.Event(), ranks._ranks
+
+def held_up(url, expected_hash=None):
+    begun.set()
+    end.wait()
+    return real(url, expected_hash)
+
+ranks._ranks = held_up
+builder = threading.Thread(target=encodings.prepare, args=("gpt-4o",))
+builder.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    ranks._ranks = real
+    tokens = encodings.request_counter("gpt-4o").text("hello " * 200)
+    os._exit(tokens)
+until_s, done = time.monotonic() + 60.0, (0, 0)
+while done == (0, 0) and time.monotonic() < until_s:
+    done = os.waitpid(child, os.WNOHANG)
+    time.sleep(0.01)
+if done == (0, 0):
+    os.kill(child, 9)
+end.set()
+builder.join()
+print(json.dumps(os.waitstatus_to_exitcode(done[1]) if done[0] else "waits for ever"))
+"""
 
 
 def run(script):
@@ -94,3 +125,11 @@ def test_without_a_loop_it_is_there_before_the_first_call():
     """Whoever wraps a model builds it."""
     before, built = run(BEGIN + SYNC)
     assert before == len(built) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_the_child_of_a_fork_does_not_wait_for_its_parents_thread():
+    """It was building the encoding; in the child nobody is, so the child builds it itself."""
+    tokens = run(FORKED)
+    assert isinstance(tokens, int)
+    assert tokens in {200, 201}
