@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from agentrm_plugins.policy.endpoint.evidence import Evidence, body_evidence
 from agentrm_plugins.policy.endpoint.headers import parse_report
@@ -14,6 +15,11 @@ from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport, Verdict
 __all__ = ["Judgement", "judge", "judge_response"]
 
 _LEAST_ERROR = 400
+# Nothing listens there, or its name is nobody's. The class names of httpx, aiohttp and urllib3.
+_UNCONNECTED = {"ConnectError", "ConnectTimeout", "ConnectTimeoutError", "NewConnectionError"}
+_UNCONNECTED |= {"ClientConnectorError", "ClientConnectorDNSError", "ConnectionRefusedError"}
+_UNCONNECTED |= {"gaierror"}
+_CAUSES = 8  # how far a chain of causes is followed; an SDK's has three links
 Judgement = tuple[Verdict, LimitReport | None]
 
 
@@ -23,11 +29,25 @@ def judge(error: BaseException, tables: Tables = BUILT_IN) -> Judgement:
     It reads all headers, so it is asked once for an error and its answer handed on.
     """
     verdict, evidence = examine(error, tables)
+    silent = verdict.status is None and not verdict.code and not verdict.why
+    if silent and verdict.kind is Kind.TRANSIENT and _is_unconnected(error):
+        verdict = replace(verdict, why="unconnected")
     if verdict.kind is Kind.NEUTRAL:
         return verdict, None
     if not evidence.headers and verdict.kind not in {Kind.LIMIT, Kind.OVERLOADED}:
         return verdict, None
     return verdict, _report(evidence, tables)
+
+
+def _is_unconnected(error: BaseException | None) -> bool:
+    """Whether no connection was made at all, so that nobody was asked."""
+    for _ in range(_CAUSES):
+        if error is None:
+            return False
+        if type(error).__name__ in _UNCONNECTED:
+            return True
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return False
 
 
 def judge_response(

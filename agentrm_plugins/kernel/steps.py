@@ -33,13 +33,13 @@ def cost_of(ticket: Ticket, usage: Usage | None, verdict: Verdict | None) -> Usa
     """What an attempt that was sent has cost, as far as anybody knows.
 
     Input always, output by what was seen; nothing where the server answered with an error before it
-    said anything.
+    said anything, or where there was no connection to it.
     """
     if usage is not None:
         return usage
     if verdict is not None and not ticket.beats:
         refused = verdict.kind in {Kind.LIMIT, Kind.OVERLOADED} or verdict.status is not None
-        if refused:
+        if refused or verdict.why == "unconnected":
             return _NOTHING
     return Usage(ticket.call.estimate.input_tokens, ticket.beaten_tokens)
 

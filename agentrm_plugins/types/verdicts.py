@@ -51,7 +51,8 @@ class Verdict:
         code: The provider's own word for it, "" if it had none.
         why: What no waiting cures: "billing" (an account without money), "too_long" (a prompt
             longer than the model's window). "unreadable": an answer that is none (a proxy's page,
-            half a body, nothing), which is asked for a few times more. "" for none of these.
+            half a body, nothing), which is asked for a few times more. "unconnected": nobody was
+            asked, for no connection was made. "" for none of these.
     """
 
     kind: Kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import threading
 import time
 from collections import Counter
@@ -11,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
+import tenacity
 
 from agentrm_openai import manage_client
-from agentrm_plugins import AgentRM
+from agentrm_plugins import AgentRM, BudgetConfig, RetryPolicy
 from agentrm_plugins.testing.provider import Hang, ProviderConfig, Reply, SimulatedProvider
 
 CALLS, WARM = 60, 40
@@ -138,3 +140,36 @@ def test_attempts_that_a_timeout_cut_off_are_charged_what_was_billed():
         pytest.skip("an attempt was cut off before the server had read it: a very slow machine")
     assert sum(bill.sent.values()) >= 15
     assert counts.input_tokens + counts.output_tokens == billed
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_attempts_without_a_connection_cost_nothing(asynchronous):
+    """Nobody was asked: no tokens are charged, and a hard budget is as it was."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else can
+        options = {"base_url": f"http://127.0.0.1:{held.getsockname()[1]}/v1", "api_key": "k"}
+        budget = BudgetConfig(2_000, agent="*")
+        policy = RetryPolicy(stop=tenacity.stop_after_attempt(3), wait=tenacity.wait_none())
+        with AgentRM(lanes=2, budgets=(budget,)) as rm:
+            for _ in range(3):
+                with pytest.raises(openai.APIConnectionError):
+                    _ask_nobody(options, rm, policy, asynchronous=asynchronous)
+            counts = rm.statistics()
+    (endpoint,) = counts.endpoints.values()
+    assert endpoint.sent == 9
+    assert counts.input_tokens == counts.output_tokens == 0
+
+
+def _ask_nobody(options, rm, policy, *, asynchronous):
+    said = [{"role": "user", "content": "hello " * 1_000}]
+    terms = {"model": "gpt-4o", "messages": said, "max_tokens": 5}
+
+    async def ask_in_a_task():
+        async with openai.AsyncOpenAI(**options) as client:
+            await manage_client(client, rm, retry=policy).chat.completions.create(**terms)
+
+    if asynchronous:
+        asyncio.run(ask_in_a_task())
+    else:
+        with openai.OpenAI(**options) as client:
+            manage_client(client, rm, retry=policy).chat.completions.create(**terms)
