@@ -154,7 +154,7 @@ class LateCalls:
             ticket.heir = hedge.number
             self._alone(hedge, ticket)
 
-    def ended(self, ticket: Ticket, outcome: Outcome, cost: Usage) -> None:
+    def ended(self, ticket: Ticket, outcome: Outcome, cost: Usage, *, asked: bool = True) -> None:
         """An attempt is over: what it says of the others, and what becomes of them."""
         if ticket.late or ticket.is_hedge:
             self.stopped(ticket)
@@ -164,7 +164,7 @@ class LateCalls:
             endpoint.hedging.billed(tokens, self._books.now_s)
         winner = self._winner(ticket, outcome)
         if winner is not None:
-            _cut_off(ticket, winner, cost.input_tokens)
+            _cut_off(ticket, winner, cost.input_tokens, asked=asked)
         if endpoint is not None:
             _count(ticket, endpoint.hedging.tally, outcome, tokens)
         if ticket.is_hedge:
@@ -308,9 +308,9 @@ def _count(ticket: Ticket, tally: HedgeTally, outcome: Outcome, tokens: int) -> 
         tally.first_won += 1
 
 
-def _cut_off(ticket: Ticket, winner: Ticket, charged: int) -> None:
-    """An attempt gave up for another one, and is charged this much input."""
-    winner.outrun += 1
+def _cut_off(ticket: Ticket, winner: Ticket, charged: int, *, asked: bool) -> None:
+    """An attempt gave up for another one, and is charged this much input if it was `asked`."""
+    winner.outrun += asked
     winner.outrun_input += charged
     _inherit(ticket, winner)
 

@@ -234,8 +234,9 @@ class Lifecycle:
         if usage is not None and outcome is Outcome.OK:
             cost = true_cost(ticket, cost)
         spent = steps.charge(ticket, cost)
+        asked = bool(cost.input_tokens) or verdict is None  # else it was refused, for nothing
         if late:
-            self._requeue.charged(ticket, cost.input_tokens)
+            self._requeue.charged(ticket, cost.input_tokens, asked=asked)
         if books.ledgers.asked:
             books.ledgers.settle(ticket, cost, books.now_s)
         failed = verdict is not None
@@ -247,7 +248,7 @@ class Lifecycle:
         status = None if verdict is None else verdict.status
         books.out.append(_settled(ticket, books.now_s, cause, outcome, usage, spent, status))
         if ticket.endpoint is not None or ticket.is_hedge or ticket.hedge is not None:
-            self._late.ended(ticket, outcome, cost)
+            self._late.ended(ticket, outcome, cost, asked=asked)
         steps.forget(ticket)
         steps.recharge(ticket)
         return bool(self._queue.count or books.scheduler.demoted)

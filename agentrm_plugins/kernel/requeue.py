@@ -85,14 +85,14 @@ class Requeue:
         if old is not None:
             old.heir = ticket.number  # its caller has not come back yet
 
-    def charged(self, ticket: Ticket, input_tokens: int) -> None:
-        """A call that hung was charged this much input.
+    def charged(self, ticket: Ticket, input_tokens: int, *, asked: bool = True) -> None:
+        """A call that hung was charged this much input, if the provider was `asked` at all.
 
         Until the answer to the call that comes for its place says what it really was.
         """
         place = self.places.get(ticket.number)
         if place is not None and not ticket.heir:
-            attempts, charged = 1 + ticket.outrun, input_tokens + ticket.outrun_input
+            attempts, charged = asked + ticket.outrun, input_tokens + ticket.outrun_input
             self.places[ticket.number] = place._replace(attempts=attempts, charged=charged)
 
     def requeue(self, event: ev.Requeue) -> bool:

@@ -126,3 +126,25 @@ def test_what_broke_off_without_a_word_is_corrected_by_the_answer():
     assert spent(world)[1] == 100
     world.feed(ev.Settle(number, Usage(70, 30)))
     assert spent(world)[1] == 2 * 70 + 30
+
+
+@pytest.mark.parametrize("comes_back", ["before", "after"])
+@pytest.mark.parametrize("status", [429, 500, None])
+def test_what_was_refused_too_late_costs_nothing_then_either(comes_back, status):
+    """The attempt passed its limit before the server's error came, or that it cannot be reached."""
+    world = core(first_token_timeout_s=5.0)
+    number = ask(world)
+    kind = Kind.LIMIT if status == 429 else Kind.TRANSIENT
+    verdict = Verdict(kind, status, why="" if status else "unconnected")
+    world.wait(5.0)
+    late = ev.Settle(number, None, Outcome.ERROR, verdict)
+    if comes_back == "before":
+        world.feed(late)
+    again = ask(world, place_of=number)
+    if comes_back == "after":
+        world.feed(late)
+    assert spent(world)[1] == 0
+    world.wait(4.0)
+    assert world.state[again] == "running"
+    world.feed(ev.Settle(again, Usage(70, 30)))
+    assert spent(world) == (100, 100, 130)
