@@ -58,24 +58,34 @@ def python_files(folder: Path) -> Iterator[Path]:
             for name in folders
             if not name.startswith(".")
             and name not in _SKIPPED
-            and not (here / name / "pyvenv.cfg").exists()
+            and not os.path.exists(here / name / "pyvenv.cfg")  # noqa: PTH110 - False if forbidden
         )
         for name in sorted(names):
             path = here / name
-            if name.endswith(".py") and path.is_file() and path.stat().st_size <= _MOST_BYTES:
+            if name.endswith(".py") and _is_readable(path):
                 count += 1
                 if count > _MOST_FILES:
                     return
                 yield path
 
 
-def findings(path: Path) -> list[Finding]:
-    """What one file makes; nothing of a file that cannot be read as Python."""
+def _is_readable(path: Path) -> bool:
+    """Whether it is a file of a size that people write; not if it may not be looked at."""
     try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError):
+        return path.is_file() and path.stat().st_size <= _MOST_BYTES
+    except OSError:
+        return False
+
+
+def findings(path: Path) -> list[Finding]:
+    """What one file makes; nothing of one that is no Python, or is nested too deep."""
+    try:
+        return _made(path, Source(ast.parse(path.read_bytes())))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return []
-    source = Source(tree)
+
+
+def _made(path: Path, source: Source) -> list[Finding]:
     if not any(one.startswith((*_FRAMEWORKS, "agentrm")) for one in source.origins.values()):
         return []
     kinds = {id(call): _kind(call, source) for call in source.calls}

@@ -19,7 +19,14 @@ local now = time[1] * 1000 + floor(time[2] / 1000)
 if ARGV[3] ~= '' then now = tonumber(ARGV[3]) end
 
 local raw = call('HGET', S, 'd')
-local f = raw and unpack_(raw) or {born = 0, protocol = 0, epoch = 0, learning = 0, grants = 0, relief = '',
+-- Where a key is gone and others are left, somebody has evicted or deleted it: then all is lost but
+-- the sums, which heals. Else lanes would be counted of nobody, or nobody's limits would bind.
+local count, f = call('HLEN', M), raw and unpack_(raw)
+if count ~= call('ZCARD', X) or (not f and count > 0) or (f and (f.shares or 0) > call('HLEN', E)) then
+  for i = 1, 8 do call('PEXPIRE', KEYS[i], 0) end
+  f = nil
+end
+f = f or {born = 0, protocol = 0, epoch = 0, learning = 0, grants = 0, relief = '',
   used = {}, busy = {}, limits = {}, kept = 0, at = 0, gap = 0, lost = 0}
 -- The fleet's time never goes back: where the server's clock does, it goes on from where it was.
 now = now + (f.ahead or 0)
@@ -201,7 +208,7 @@ local function flush()
     if due then f.kept = now end
     for i = 1, #KEYS do call('PEXPIRE', KEYS[i], i > 8 and MONTH or HOUR) end
   end
-  f.ends = there
+  f.ends = there; f.shares = call('HLEN', E)
   call('HSET', S, 'd', pack(f))
 end
 

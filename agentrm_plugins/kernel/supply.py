@@ -96,7 +96,7 @@ class Supplies:
     def _confirm(self) -> None:
         """The fleet has heard of what calls have reserved: they go, or a budget has no room."""
         books = self._books
-        asleep = [ticket for ticket in self._queue.asleep.values() if ticket.unheard]
+        asleep = [one for one in self._queue.asleep.values() if one.unheard is not None]
         going, refused = books.ledgers.confirm(asleep, books.now_s)
         numbers = {spender.number for spender in going}
         words = {spender.number: text for spender, text in refused}

@@ -146,9 +146,12 @@ def read_events(path: str | os.PathLike[str], *, strict: bool = True) -> Recorde
     ['Submitted', 'Granted', 'Settled']
     """
     last = Path(path)
-    parts = parts_of(last)
-    if not parts:
+    try:
+        parts = parts_of(last)
         what = "is a folder; give a file's path" if last.is_dir() else "there is no such file"
+    except OSError as error:  # too long a name, a folder that may not be entered
+        raise RecordingError(f"{last}: {error.strerror}") from error
+    if not parts:
         raise RecordingError(f"{last}: {what}")
     run = _header_of(parts[-1]).get("run")
     own = [parts.pop()]

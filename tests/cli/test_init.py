@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
 import re
 import textwrap
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from typer.testing import CliRunner
 
 from agentrm_plugins.cli.app import app
+from agentrm_plugins.cli.project import python_files
 
 
 def init(folder):
@@ -201,3 +205,44 @@ def test_what_is_managed_already_is_left_out(tmp_path):
     assert text.count("(managed already)") == 3
     assert "All of it is managed already." in text
     assert "pip install" not in text
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        f"create_agent(model{'.a' * 900})",
+        f"graph{'.a' * 900} = StateGraph(dict)",
+        f"x = {'-' * 20_000}1",
+        f"x = {'(' * 5_000}1{')' * 5_000}",
+        "x = '\0'",
+    ],
+)
+def test_a_file_that_is_nested_too_deep_hides_no_other(tmp_path, hostile):
+    """What Python or its tree cannot bear is left out, as what is no Python is."""
+    head = "from langchain.agents import create_agent\nfrom langgraph.graph import StateGraph\n"
+    write(tmp_path, "a.py", head + hostile + "\n")
+    write(tmp_path, "b.py", head + "agent = create_agent('openai:m', [])\n")
+    code, text = init(tmp_path)
+    assert code == 0
+    assert "b.py:3  agent: create_agent" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="no such rights here")
+def test_a_folder_that_may_not_be_entered_is_left_out():
+    """Such as the data of a server that runs as another user."""
+    was = os.geteuid()
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for place in ("a.py", "listed/b.py", "closed/c.py"):
+            write(folder, place, "")
+        (folder / "closed").chmod(0o000)
+        (folder / "listed").chmod(0o444)
+        try:
+            os.seteuid(was or 65534)
+            found = [path.name for path in python_files(folder)]
+        finally:
+            os.seteuid(was)
+            (folder / "closed").chmod(0o755)
+            (folder / "listed").chmod(0o755)
+    assert found == ["a.py"]

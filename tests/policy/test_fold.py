@@ -47,3 +47,18 @@ def test_a_state_is_whole_in_the_next_fold():
             endpoint(at_ms / 1000.0), lent(told["state"], told["told"], number, at_ms), at_ms
         )
     assert told["told"]["rate"]["tokens"] == 1000.0
+
+
+def test_what_is_said_is_kept_as_it_is_said():
+    """Nothing is added to it: whoever compares the two would ask for a fold each time."""
+    said = {"tpm": 60_000.0}
+    told = {"allowed": {}, "source": {}, "limit": {}, "said": said}
+    found = fold(endpoint(), lent("", told, 1, 1000.0), 1000.0)
+    assert found["told"]["said"] == said
+    slow = found["told"]["cap"]["tokens"]
+    wide = {**said, "burst_s": 6.0}  # somebody joins who says so
+    asked = {**lent(found["state"], found["told"], 2, 2000.0), "said": wide}
+    ours = Endpoint(NAME, EndpointConfig(tpm=60_000.0, burst_s=6.0), 2.0, first=8)
+    found = fold(ours, asked, 2000.0)
+    assert found["told"]["said"] == wide
+    assert found["told"]["cap"]["tokens"] > 2 * slow

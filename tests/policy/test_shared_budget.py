@@ -89,3 +89,23 @@ def test_without_a_fleet_nobody_waits():
     assert two.unheard
     made.members = 0
     assert made.confirm([two], 0.0) == ([two], [])
+
+
+def test_other_budgets_leave_nobody_waiting_for_those_that_are_gone():
+    """A call waits for the budgets that it is still charged to, wherever they stand now."""
+    first = BudgetConfig(agent="*", limit=10)
+    second = BudgetConfig(tenant="*", limit=8)
+    third = BudgetConfig(tenant="*", limit=9, window_s=60)
+    made = Ledgers((first, second), ())
+    made.members = 2
+    one = entered(made, 1, 4)
+    made.reconfigure((second, third), (), [one])
+    assert one.unheard == {(0, "tenant acme")}
+    other = entered(made, 2, 2)
+    hears(made, 2)
+    assert made.confirm([one, other], 0.0) == ([one, other], [])
+    two = entered(made, 3, 1)
+    assert two.unheard
+    made.reconfigure((), (), [two])
+    assert made.confirm([two], 0.0) == ([two], [])
+    assert two.unheard is None

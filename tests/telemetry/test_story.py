@@ -92,6 +92,7 @@ def test_without_a_number_it_says_which_calls_waited(tmp_path: Path) -> None:
         (["99"], "nothing is recorded of call 99"),
         (["2", "-e", "none.jsonl"], "no such file"),
         (["."], "is a folder"),
+        (["x" * 300], "name too long"),
     ],
 )
 def test_what_is_not_there_is_said(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -101,3 +102,11 @@ def test_what_is_not_there_is_said(tmp_path: Path, arguments: list[str], message
     run = CliRunner().invoke(app, ["story", "-e", str(file), *arguments])
     assert run.exit_code == 1
     assert message in run.output
+
+
+@pytest.mark.parametrize("number", ["0", "1" * 19, "1" * 300, "1" * 5_000])
+def test_a_number_that_no_call_has_is_bad_use(number: str) -> None:
+    """However long it is."""
+    run = CliRunner().invoke(app, ["story", number])
+    assert run.exit_code == 2
+    assert "one recording and one number" in run.output

@@ -12,6 +12,7 @@ from agentrm_plugins.errors import RecordingError
 __all__ = ["register"]
 
 _SHOWN = 10  # calls, where none is named
+_DIGITS = 18  # of a number that some process may have reached
 
 _What = Annotated[
     list[str] | None,
@@ -45,12 +46,20 @@ def story(
 
 def _told(what: list[str], path: Path) -> tuple[Path, int | None]:
     """The recording and the number, in either order."""
-    numbers = [int(word) for word in what if word.isdecimal() and not Path(word).is_file()]
-    paths = [Path(word) for word in what if not word.isdecimal() or Path(word).is_file()]
-    if len(numbers) > 1 or len(paths) > 1 or 0 in numbers:
+    digits = [word for word in what if word.isdecimal() and not _is_file(word)]
+    paths = [Path(word) for word in what if word not in digits]
+    numbers = [int(word) for word in digits if len(word) <= _DIGITS]
+    if len(digits) > 1 or len(paths) > 1 or len(numbers) < len(digits) or 0 in numbers:
         way = "give one recording and one number, 1 or more: agentrm story events.jsonl 17"
         raise typer.BadParameter(way, param_hint="TICKET")
     return paths[0] if paths else path, numbers[0] if numbers else None
+
+
+def _is_file(word: str) -> bool:
+    try:
+        return Path(word).is_file()
+    except OSError:  # too long a name, say
+        return False
 
 
 def _story(path: Path, ticket: int, *, json: bool) -> str:

@@ -75,7 +75,7 @@ def fold(fresh: Endpoint, lent: Mapping[str, Any], now_ms: float) -> dict[str, A
     fresh.in_flight.clear()
     fresh.advance(now_s)
     fresh.news.clear()
-    return _result(fresh, lent["id"], now_ms)
+    return _result(fresh, lent["id"], said, now_ms)
 
 
 def _as_said(own: EndpointConfig, said: Mapping[str, float]) -> EndpointConfig:
@@ -84,7 +84,7 @@ def _as_said(own: EndpointConfig, said: Mapping[str, float]) -> EndpointConfig:
     if limits["concurrency"] is not None:
         limits["concurrency"] = int(limits["concurrency"])
     if limits["burst_s"] is None:  # a window that several processes begin at once is paced
-        limits["burst_s"] = BURST_S if own.burst_s is None else own.burst_s
+        limits["burst_s"] = BURST_S
     return replace(own, **limits)
 
 
@@ -169,9 +169,10 @@ def _happen(fresh: Endpoint, event: Mapping[str, Any], now_s: float) -> None:
         fresh.overloaded(number, report, at_s)
 
 
-def _result(fresh: Endpoint, number: int, now_ms: float) -> dict[str, Any]:
+def _result(fresh: Endpoint, number: int, said: dict[str, float], now_ms: float) -> dict[str, Any]:
     now_s = now_ms / 1000.0
-    told = told_of(fresh, now_s)
+    # As members say it, without what was taken for granted: or each fold would ask for the next.
+    told = {**told_of(fresh, now_s), "said": said}
     if told["breaker"][0] != "closed":
         told["breaker"][1] += now_ms
     level, refill = {}, {}

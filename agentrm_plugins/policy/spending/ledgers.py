@@ -82,6 +82,12 @@ class Ledgers:
         for spender in spenders:
             spender.reserved = _moved(spender.reserved, places)
             spender.charged = _moved(spender.charged, places)
+            if spender.unheard is not None:  # of a budget that is gone, nobody hears any more
+                spender.unheard = {
+                    (place, owner)
+                    for old, owner in spender.unheard
+                    if (place := places[old]) is not None
+                }
             if not self.shares.buckets:
                 spender.taken = None
 
@@ -129,7 +135,7 @@ class Ledgers:
         self, waiting: Iterable[Spender], now_s: float
     ) -> tuple[list[Spender], list[tuple[Spender, str]]]:
         """The fleet was asked: who may go now, and whom a budget has no room for, in words."""
-        waiting = [spender for spender in waiting if spender.unheard]
+        waiting = [spender for spender in waiting if spender.unheard is not None]
         waiting.sort(key=lambda spender: spender.mark)
         heard, self._heard = self._heard, {}
         refused: dict[int, str] = {}

@@ -296,7 +296,8 @@ TABLES = (
           "No managed context was seen."),
     Table("Events", _EVENTS, id, lambda t: list(reversed(t.news)), lambda e: e.who(),
           "Nothing out of the ordinary."),
-    Table("Fleet", _FLEET, lambda f: (f.what, f.name), lambda t: fleet_rows(t.fleet),
+    Table("Fleet", _FLEET, lambda f: (f.what, f.name, f.resource),
+          lambda t: fleet_rows(t.fleet),
           lambda f: f.name, "This process shares its limits with no other."),
 )  # fmt: skip
 
