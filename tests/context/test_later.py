@@ -161,3 +161,13 @@ def test_a_question_that_names_the_old_value_gets_the_new_one(rivals):
     for offered in (str(view.messages[:-1]), session.recall(asked)):
         assert "8443" in offered
         assert "9100" in offered
+
+
+def test_a_model_that_searches_with_the_question_is_not_given_the_question(rivals):
+    """The question stands in the prompt already, and would outweigh all that answers it."""
+    session, history = rivals
+    asked = "How much soup, and whereabouts, did the gateway port get?"
+    session.prepare([*history, {"role": "user", "content": asked}], now_s=1.0)
+    found = session.recall(asked)
+    assert "whereabouts" not in found
+    assert "8443" in found or "soup" in found
