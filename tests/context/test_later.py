@@ -102,3 +102,72 @@ def test_many_orders_of_one_form_are_found_by_their_own_name():
             sent = str(session.prepare(history, now_s=1.0).messages)
             assert f"QX{n:02}ZT" in sent
             history.append({"role": "assistant", "content": "Done."})
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "asked"),
+    [
+        ("The gateway listens on port 8443.", "We moved the gateway to port 9100.", "gateway 8443"),
+        ("The rent is 900 EUR.", "The landlord raised the rent to 950 EUR.", "rent 900 eur"),
+        ("The retry limit is 5.", "Raise the retry limit of all to 8.", "retry limit of 15 may"),
+    ],
+)
+def test_an_announced_correction_follows_a_value_that_is_named(first, then, asked):
+    """Whoever names the old value gets the new one too; "5" is not named by "15"."""
+    notes = noted(first, then)
+    assert [place for place, _ in notes.later(0, first, False, asked)] == [1]
+
+
+def test_what_only_speaks_of_the_same_takes_no_value_s_place():
+    """Capitals make names of German nouns: a dozen sentences on the dentist are no other date."""
+    first = "Der Termin beim Zahnarzt ist am 12. März 2026."
+    beside = [
+        "Der Termin beim Zahnarzt kam wieder zur Sprache.",
+        "Wegen dem Zahnarzt Termin ging's.",
+    ]
+    moved = "Der Zahnarzt hat angerufen, der Termin ist erst am 19. März 2026."
+    notes = noted(first, moved, *(beside * 12))
+    woken = Notes.load(notes.next_id, notes.dump())
+    for one in (notes, woken):
+        named = one.later(0, first, False)
+        assert 1 in [place for place, _ in named]
+        assert len(named) <= 2
+
+
+@pytest.fixture
+def rivals():
+    """A session where the old and the new port stand behind forty messages of the same words."""
+    talk = [
+        "The gateway listens on port 8443.",
+        "We moved the gateway over to port 9100 last night.",
+    ]
+    for n in range(40):
+        talk += ["Somebody still talks of the gateway port of the old lab.", f"Soup, evening {n}."]
+    history = []
+    with ContextLifecycle(ContextConfig(budget_tokens=900), submit=lambda job: job()) as manager:
+        session = manager.session("s")
+        for text in talk:
+            history.append({"role": "user", "content": text})
+            session.prepare(history, now_s=1.0)
+            history.append({"role": "assistant", "content": "Fine."})
+        yield session, history
+
+
+def test_a_question_that_names_the_old_value_gets_the_new_one(rivals):
+    """To ask "is it still 8443?" is to check a value: what may have replaced it is named."""
+    session, history = rivals
+    asked = "Can I reach the gateway on 8443 from the lab?"
+    view = session.prepare([*history, {"role": "user", "content": asked}], now_s=1.0)
+    for offered in (str(view.messages[:-1]), session.recall(asked)):
+        assert "8443" in offered
+        assert "9100" in offered
+
+
+def test_a_model_that_searches_with_the_question_is_not_given_the_question(rivals):
+    """The question stands in the prompt already, and would outweigh all that answers it."""
+    session, history = rivals
+    asked = "How much soup, and whereabouts, did the gateway port get?"
+    session.prepare([*history, {"role": "user", "content": asked}], now_s=1.0)
+    found = session.recall(asked)
+    assert "whereabouts" not in found
+    assert "8443" in found or "soup" in found

@@ -433,3 +433,18 @@ def test_random_histories_never_break_a_rule():
             continue
         assert request_tokens(view.messages) <= view.tokens <= 900, json.dumps(history)[:500]
         assert [f for f in faults(view.messages) if "start" not in f and f != "empty"] == []
+
+
+@pytest.mark.parametrize("last", ["go on", "What else?"])
+def test_the_last_message_may_be_said_anew_though_it_was_said_before(last):
+    """To edit a "go on" that stands earlier in the talk as well takes back that one message."""
+    talk = []
+    for n in range(20):
+        talk.append({"role": "user", "content": "go on" if n % 6 == 2 else f"item {n}, please"})
+        talk.append({"role": "assistant", "content": f"answer {n}"})
+    with ContextLifecycle(ContextConfig(budget_tokens=8_000), submit=lambda job: job()) as manager:
+        session = manager.session("s")
+        session.prepare([*talk, {"role": "user", "content": last}])
+        edited = [*talk, {"role": "user", "content": "Rather tell me why."}]
+        assert session.prepare(edited).messages == edited
+        assert session.pressure.messages == 41

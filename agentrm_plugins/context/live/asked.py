@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.found import Told, Unit
-from agentrm_plugins.context.recall.query import Query
+from agentrm_plugins.context.recall.query import Query, query_of
+from agentrm_plugins.types.message import plain_text
 
-__all__ = ["Ask", "Looked"]
+__all__ = ["Ask", "Looked", "asking_in"]
 
 MOSTLY = 0.6
 """A message that asks in less than this share of it asks beside other things. Guessed."""
@@ -58,3 +59,17 @@ class Looked(NamedTuple):
     shown: list[Told]
     weights: dict[str, float]
     covered: float
+
+
+def asking_in(state: Transcript) -> int:
+    """Give the place of the newest user message where it is a question; below 0 where it is none.
+
+    A model that searches says what it was asked: the question itself is always in view, and
+    holds each word of it, so that it would stand above all answers.
+    """
+    for entry in reversed(state.entries):
+        if entry.role == "user":
+            message = entry.message
+            asks = message is not None and query_of(plain_text(message)).asks >= MOSTLY
+            return entry.seq if asks else -1
+    return -1

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agentrm_plugins.context.live.asked import Ask, Looked
+from agentrm_plugins.context.live.asked import Ask, Looked, asking_in
 from agentrm_plugins.context.live.meaning import Meaning
 from agentrm_plugins.context.live.texts import Texts, text_in
 from agentrm_plugins.context.notes.text import Passage, terms
@@ -224,19 +224,20 @@ class Recaller:
             ask = replace(ask, query=replace(ask.query, terms=without))
         if not ask.query.terms and self._meaning is None and stretch is None:
             return None
-        with self._lock:
-            looked = self._looked(state, ask, stretch)
+        asking = asking_in(state) if ask.free else ask.anchor
+        with self._lock, self._index_of().leaving_out(asking):
+            looked = self._looked(state, ask, stretch, asking)
         texts = self._texts.read(state, looked.best)
         units = [self._found(state, unit, texts) for unit in looked.best[:READ]]
         return self._block(state, ask, looked, _weighed(ask.query, units), texts)
 
-    def _looked(self, state: Transcript, ask: Ask, stretch: Stretch | None) -> Looked:
+    def _looked(self, state: Transcript, ask: Ask, stretch: Stretch | None, asking: int) -> Looked:
         """Rank what may be shown; the lock is held."""
         query, end = ask.query, ask.end(state)
         entries, skip = state.entries, ask.skip
 
         def carries(seq: int) -> bool:
-            if not 0 <= seq < end or seq in skip:
+            if not 0 <= seq < end or seq in skip or seq == asking:
                 return False
             return entries[seq].role in _SAYING and not entries[seq].calls
 
@@ -254,6 +255,7 @@ class Recaller:
         if stretch is not None:
             said = {e.seq: e.at_s for e in entries[:end] if e.role in _SAYING}
             hits = dated(hits, said, stretch, index)
+        hits = [hit for hit in hits if hit.candidate.seq != asking]
         best, top = units_of(hits, index, carries, skip, most)
         shown = self._shown(state, ask, corpus, index)
         return Looked(best, top, shown, weights, most_covered(wide))

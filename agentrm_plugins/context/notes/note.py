@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from agentrm_plugins.context.notes.kinds import CLASS
+from agentrm_plugins.context.notes.subject import content, told_apart
 from agentrm_plugins.context.notes.values import Value
 
-__all__ = ["TOOLS", "Note", "squeezed"]
+__all__ = ["TOOLS", "Note", "may_follow", "named_in", "puts_another", "squeezed", "told_in"]
 
 TOOLS = frozenset({"tool", "function"})
 _BLANK = re.compile(r"[\s,'’\"“”«»`「」]+")
+_OVERLAP = 0.6
+"""Of the words of the shorter of two sentences, that make them speak of one thing. Guessed."""
 
 
 def squeezed(text: str) -> str:
@@ -72,3 +76,54 @@ class Note:
         for value in self.struck:
             text = text.replace(value, "[corrected later]")
         return text
+
+
+def named_in(note: Note, asked: str) -> bool:
+    """Whether a request names all the values that a note has, one at least, as whole words."""
+    if not asked or not note.values:
+        return False
+    told = (re.escape(value.text.casefold()) for value in note.values)
+    return all(re.search(rf"(?<!\w){one}(?!\w)", asked) for one in told)
+
+
+def told_in(note: Note, text: str) -> bool:
+    """Whether a text says what a note does, however it is broken into lines."""
+    return squeezed(note.text) in squeezed(text)
+
+
+def puts_another(new: Note, old: Note) -> bool:
+    """Whether a later note puts another exact value or date, or announces a correction.
+
+    One that has only another name, "Sunday" or any German noun, more often just speaks of the same.
+    """
+    if new.corrects or old.superseded_by == new.id:
+        return True
+    said = {value.norm for value in old.values}
+    kinds = {CLASS.get(value.kind) for value in old.values} - {"name"}
+    if not kinds:
+        return True
+    return any(v.norm not in said and CLASS.get(v.kind) in kinds for v in new.values)
+
+
+def may_follow(note: Note, old: Note, said: frozenset[str], named: bool) -> bool:
+    """Whether a note may be a newer form of an earlier one.
+
+    Args:
+        note: The newer one.
+        old: The earlier one.
+        said: The newer one's content.
+        named: Whether it announces a correction and names a value of the earlier one.
+    """
+    if old.seq >= note.seq or old.role in TOOLS:
+        return False
+    before = {v.norm for v in old.values}
+    kinds = {CLASS.get(v.kind) for v in note.values if v.norm not in before}
+    if kinds.isdisjoint(CLASS.get(v.kind) for v in old.left):
+        return False
+    other = content(old.text, old.values)
+    both = len(said & other)
+    least = min(len(said), len(other))
+    if named:
+        return True
+    near = both == least > 0 or (both > 1 and both >= _OVERLAP * least)
+    return near and not told_apart((note.text, said), (old.text, other))

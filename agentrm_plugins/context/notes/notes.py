@@ -19,8 +19,16 @@ from typing import Any
 
 from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.kinds import CLASS
-from agentrm_plugins.context.notes.note import TOOLS, Note, squeezed
-from agentrm_plugins.context.notes.subject import about, content, negated, told_apart
+from agentrm_plugins.context.notes.note import (
+    TOOLS,
+    Note,
+    may_follow,
+    named_in,
+    puts_another,
+    squeezed,
+    told_in,
+)
+from agentrm_plugins.context.notes.subject import about, content, negated
 from agentrm_plugins.context.notes.values import Value
 
 __all__ = ["Note", "Notes"]
@@ -28,8 +36,6 @@ __all__ = ["Note", "Notes"]
 MAX_NOTES = 4000
 """Notes kept in memory for one session; beyond it those with the lowest score go. They are in the
 archive word for word in any case."""
-_OVERLAP = 0.6
-"""Of the words of the shorter of two sentences, that make them speak of one thing. Guessed."""
 _RAREST, _NEWEST, _MOST = 8, 12, 4
 """A note is compared over its 8 rarest words, with the 12 newest notes that hold each, and at most
 the 4 that share most are taken for earlier forms of it. Guessed; they bound a note's work."""
@@ -37,6 +43,9 @@ _MOST_WALKED, _NEWEST_AFTER = 4, 4
 """Notes that are visited for what came later than a passage, the newest first, and of each the
 newest that follow it. Guessed: a fact that changes with each turn has thousands of later forms, and
 the newest two are named."""
+
+_LEAST_NAMED = 2
+"""Later sentences that only speak of the same are named up to so many in all."""
 
 _Key = tuple[str, str, frozenset[str] | None]
 
@@ -52,6 +61,7 @@ class Notes:
     _by_value: dict[str, list[int]] = field(default_factory=dict)
     _by_term: dict[str, list[int]] = field(default_factory=dict)
     _after: dict[int, list[int]] = field(default_factory=dict)
+    _beside: dict[int, list[int]] = field(default_factory=dict)
     _far: dict[int, int] = field(default_factory=dict)
     _waiting: list[Note] = field(default_factory=list)
 
@@ -145,30 +155,13 @@ class Notes:
             for identity in self._by_value.get(value.norm, ())[-_NEWEST:] if note.corrects
         }  # fmt: skip
         near = sorted(shared.keys() | named, key=lambda i: (shared[i], i))[-2 * _MOST :]
-        found = [i for i in near if self._may_follow(note, self.by_id[i], said, i in named)]
+        found = [i for i in near if may_follow(note, self.by_id[i], said, i in named)]
         return sorted(found[-_MOST:])
-
-    @staticmethod
-    def _may_follow(note: Note, old: Note, said: frozenset[str], named: bool) -> bool:
-        if old.seq >= note.seq or old.role in TOOLS:
-            return False
-        before = {v.norm for v in old.values}
-        kinds = {CLASS.get(v.kind) for v in note.values if v.norm not in before}
-        if kinds.isdisjoint(CLASS.get(v.kind) for v in old.left):
-            return False
-        other = content(old.text, old.values)
-        both = len(said & other)
-        least = min(len(said), len(other))
-        if named:
-            return True
-        near = both == least > 0 or (both > 1 and both >= _OVERLAP * least)
-        return near and not told_apart((note.text, said), (old.text, other))
 
     def _enter(self, note: Note) -> None:
         self.by_id[note.id] = note
         self._of.setdefault(note.seq, []).append(note.id)
-        for before in note.follows:
-            self._after.setdefault(before, []).append(note.id)
+        self._set_behind(note)
         if note.superseded_by is not None:
             self._after.setdefault(note.id, []).append(note.superseded_by)
         for value in note.values:
@@ -178,6 +171,14 @@ class Notes:
                 self._by_key.setdefault(key, []).append(note.id)
             for term in content(note.text, note.values):
                 self._by_term.setdefault(term, []).append(note.id)
+
+    def _set_behind(self, note: Note) -> None:
+        """Enter a note behind those that it may follow; apart where it only speaks of the same."""
+        for before in note.follows:
+            old = self.by_id.get(before)
+            if old is not None:
+                behind = self._after if puts_another(note, old) else self._beside
+                behind.setdefault(before, []).append(note.id)
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -208,29 +209,36 @@ class Notes:
             seq: The message's place.
             text: Its text, or a part of it.
             certain: Only what replaces something in it, not also what may.
-            asked: A question, case folded: what has no value but those that it names answers
-                nothing, so nothing else takes its place.
+            asked: A request, case folded: what has no value but those that it names answers
+                nothing, so only an announced correction takes its place.
         """
         notes = self.at(seq)
         if not notes:
             return []
-        first = [
-            n for n in notes
-            if n.struck or (not _named_in(n, asked) and (n.text in text or _told_in(n, text)))
-        ]  # fmt: skip
+        first = [n for n in notes if n.struck or n.text in text or told_in(n, text)]
+        named = {n.id for n in first if not n.struck and named_in(n, asked)}
         todo = sorted((note.seq, note.id) for note in first)
         done = {identity for _, identity in todo}
         found: dict[int, str] = {}
+        beside: dict[int, str] = {}
         left = len(todo) + _MOST_WALKED
         while todo and left:
             left -= 1
             note = self.by_id[todo.pop()[1]]
             for newer, follows in self._behind(note, certain=certain):
+                if note.id in named and not follows:
+                    named.add(newer.id)  # the same, said first
+                elif note.id in named and not newer.corrects:
+                    continue
                 if newer.id not in done:
                     done.add(newer.id)
                     insort(todo, (newer.seq, newer.id))
                     if follows:
-                        found[newer.seq] = newer.shown
+                        kept = found if puts_another(newer, note) else beside
+                        kept[newer.seq] = newer.shown
+        # What only speaks of the same must not take the place of what puts another value.
+        for place in sorted(beside, reverse=True)[: max(0, _LEAST_NAMED - len(found))]:
+            found.setdefault(place, beside[place])
         return sorted(found.items())
 
     def _behind(self, note: Note, *, certain: bool) -> Iterator[tuple[Note, bool]]:
@@ -241,7 +249,8 @@ class Notes:
         if certain:
             newest = self.latest(note)
         else:
-            yield from ((newer, True) for newer in self._after_it(note))
+            beside = map(self.by_id.get, self._beside.get(note.id, ())[-_LEAST_NAMED:])
+            yield from ((newer, True) for newer in (*self._after_it(note), *beside) if newer)
             newest = self._furthest(note)
         if newest is not note:
             yield newest, True
@@ -299,6 +308,7 @@ class Notes:
         del self.by_id[note.id]
         _take(self._of, note.seq, note.id)
         self._after.pop(note.id, None)
+        self._beside.pop(note.id, None)
         for value in note.values:
             _take(self._by_value, value.norm, note.id)
         if note.role not in TOOLS:
@@ -337,8 +347,7 @@ class Notes:
             )  # fmt: skip
             notes.by_id[identity] = note
             notes._of.setdefault(seq, []).append(identity)
-            for before in note.follows:
-                notes._after.setdefault(before, []).append(identity)
+            notes._set_behind(note)
             notes._waiting.append(note)
         return notes
 
@@ -357,18 +366,6 @@ class Notes:
 
 def _place(note: Note) -> tuple[int, int]:
     return note.seq, note.id
-
-
-def _named_in(note: Note, asked: str) -> bool:
-    """Whether a question names all the values that a note has, one at least."""
-    if not asked or not note.values:
-        return False
-    return all(value.text.casefold() in asked for value in note.values)
-
-
-def _told_in(note: Note, text: str) -> bool:
-    """Whether a text says what a note does, however it is broken into lines."""
-    return squeezed(note.text) in squeezed(text)
 
 
 def _keys(note: Note) -> list[_Key]:

@@ -157,7 +157,7 @@ def align(known: Sequence[Any], incoming: Sequence[Any], shown_from: int) -> Ali
     if same == len(incoming):
         return Alignment(base + same, same, base, base)
     at = _tail_in(known, incoming)
-    if at is None:
+    if at is None or at < same:  # gone, or only said before as well: "yes", "go on"
         return Alignment(base + same, same, base, base)
     tail = 0
     while tail <= at and tail < len(known) and incoming[at - tail] == known[-1 - tail]:

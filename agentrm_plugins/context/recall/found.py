@@ -36,6 +36,8 @@ _TELLS = 0.5
 _AS_COVERED = 0.8
 """A later message that holds this share of what an earlier one holds of the question may replace
 it. Guessed."""
+_ASKS = 0.6
+"""A message that asks in at least this share of it is a question."""
 LEAST_TELLING = _AS_COVERED * _TELLS
 
 
@@ -166,7 +168,9 @@ class Later:
 
     def _later_than(self, one: Found) -> list[tuple[int, str]]:
         seq, covered = one.key[0], one.hit.covered
-        follows = self._follows(seq, one.text, covered < _TELLS / 2, self._query.text)
+        # "Is the port still 8443?" names a value to have it checked: nothing is left out of that.
+        asked = "" if self._query.asks >= _ASKS else self._query.text
+        follows = self._follows(seq, one.text, covered < _TELLS / 2, asked)
         named = dict(sorted(one for one in follows if one[0] < self._end)[-_MOST_LATER:])
         if covered >= _TELLS:
             values = values_of(said_of(self._query, one.text))

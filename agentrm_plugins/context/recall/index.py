@@ -8,7 +8,8 @@ thousand passages takes a fraction of a millisecond. Terms and places only: no t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
 from agentrm_plugins.context.notes.text import Passage
@@ -31,6 +32,7 @@ class Index:
         self._sizes: list[int] = []
         self._said: dict[int, frozenset[str]] = {}
         self._terms = 0
+        self._out: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         """How many passages there are."""
@@ -72,10 +74,23 @@ class Index:
                     if not held:
                         del self._postings[term]
 
+    @contextmanager
+    def leaving_out(self, seq: int) -> Iterator[None]:
+        """Search as if the message at this place were not there: the one that asks."""
+        self._out = frozenset(self._of.get(seq, ()))
+        try:
+            yield
+        finally:
+            self._out = frozenset()
+
+    def _containing(self, term: str) -> int:
+        held = self._postings.get(term, {})
+        return len(held) - sum([at in held for at in self._out])
+
     def corpus(self, terms: Iterable[str]) -> Corpus:
         """Give what the ranking needs to know of all passages, for these terms."""
         count = len(self._docs)
-        containing = {term: len(self._postings.get(term, ())) for term in terms}
+        containing = {term: self._containing(term) for term in terms}
         return Corpus(count, self._terms / count if count else 0.0, containing)
 
     def search(
@@ -106,6 +121,8 @@ class Index:
                 often = held[at]
                 scores[at] = known(at, 0.0) + most * often / (often + base + slope * sizes[at])
             steps -= len(held)
+        for at in self._out:
+            scores.pop(at, None)
         top = _best_of(scores, limit * (1 + bool(order)))
         if order:
             scores = {at: scores[at] + self._more(at, order, weights) for at in top}
