@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from time import process_time
 
@@ -90,6 +91,7 @@ def written(path: Path) -> Iterator[tuple[str, str]]:
             yield node.args[0].value, node.func.attr
 
 
+@cache
 def patterns() -> dict[str, tuple[re.Pattern[str], set[str]]]:
     """Each pattern by its text, with the methods that are called on it (none seen: all)."""
     found: dict[str, tuple[re.Pattern[str], set[str]]] = {}
