@@ -62,8 +62,8 @@ class EndpointConfig:
         learn: Whether what the server says of its limits may correct what is said here. A refusal
             slows down in any case.
         burst_s: Seconds of rate that may be used at once, at the beginning and after a pause. None:
-            the first minute's limit is used as soon as answers come, in slow start, as far as the
-            server allows; after that two seconds.
+            what the server names; where it names nothing, a told limit is used as soon as answers
+            come, in slow start, and no more than it goes in any minute.
         adaptive: Whether what is learnt of its times may make a call suspect (its lane is lent, a
             second attempt is sent); None: as the core's configuration says.
     """

@@ -41,7 +41,7 @@ class World:
         managed: Whether the core knows the endpoint, and refused calls go again without a lane;
             else each client backs off and tries again as the SDK does, holding its lane.
         told: Whether the core is told the limits beforehand.
-        burst_s: Of those: seconds of rate that may be used at once; None: the first minute's.
+        burst_s: Of those: seconds of rate that may be used at once; None: a minute's.
         headers: Whether refusals say how long to stay away.
         reserves: Whether calls say how many tokens they will probably use.
         holds: Whether who backs off holds its lane, where the core does not see to it.

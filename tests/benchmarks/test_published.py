@@ -95,19 +95,13 @@ def test_parts_can_be_switched_off() -> None:
 
 
 def test_refusals_are_met_without_losing_a_turn() -> None:
-    """With endpoint control every turn finishes; told the limits, least is refused.
-
-    Nothing where the user paces them by a burst of his own. Without one the first minute's is used
-    at once, which is quicker and costs what the guess of a window costs.
-    """
+    """With endpoint control every turn finishes; told the limits, nothing is refused."""
     found = refusals.World(1, "mlfq", managed=True).run().figures()
     told = refusals.World(1, "mlfq", managed=True, told=True).run().figures()
     paced = refusals.World(1, "mlfq", managed=True, told=True, burst_s=2.0).run().figures()
     for row in (found, told, paced):
         assert row["finished_percent"] == 100.0
-    assert paced["refused"] == 0.0
-    assert told["refused"] < found["refused"]
-    assert told["slowdown"] < paced["slowdown"]
+    assert told["refused"] == paced["refused"] == 0.0
 
 
 def test_scale_counts_what_it_does() -> None:

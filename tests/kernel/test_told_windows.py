@@ -1,6 +1,8 @@
-"""A told limit that no header confirms: its first window is used as a whole, in slow start."""
+"""A told limit that no header confirms: used window by window, and held in each minute."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +11,7 @@ from agentrm_plugins.policy.endpoint.amounts import amounts_of
 from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 from agentrm_plugins.testing.provider.limits import Quota
 from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
-from tests.kernel.test_windows_sim import Gateway, ideal_s, in_window
+from tests.kernel.test_windows_sim import Gateway, ideal_s
 
 TOLD = EndpointConfig(rpm=60.0)
 
@@ -25,14 +27,17 @@ class Silent(Gateway):
 @pytest.mark.parametrize("retry_after", [False, True])
 @pytest.mark.parametrize("kind", ["fixed", "sliding", "bucket"])
 def test_a_silent_server_is_used_as_its_window_allows(kind, retry_after):
-    """Twenty agents of five turns at 60 a minute: no window for each call's own second."""
+    """Twenty agents of five turns at 60 a minute, and nothing refused, whatever counts them.
+
+    A bucket would have refilled in the first minute: there it is slower than it might be.
+    """
     for seed in (1, 2):
         quota = Quota(requests=60, kind=kind)
         options = {"seed": seed, "wall": False, "retry_after": retry_after}
         world = Silent(quota, config=TOLD, **options).run()
-        assert world.now_s <= 1.1 * ideal_s(quota, **options)
-        assert in_window(world, 0) <= 5
-        assert in_window(world, 1) <= 1
+        as_a_window = replace(quota, kind="fixed") if kind == "bucket" else quota
+        assert world.now_s <= 1.1 * ideal_s(as_a_window, **options)
+        assert not world.refusals
 
 
 def test_a_clock_window_costs_at_most_a_minute():
@@ -40,7 +45,7 @@ def test_a_clock_window_costs_at_most_a_minute():
     for phase_s in (3.0, 25.0, 45.0):
         world = Silent(Quota(requests=60, kind="clock"), seed=1, phase_s=phase_s, config=TOLD).run()
         assert world.now_s <= 70.0
-        assert len(world.refusals) <= 5
+        assert not world.refusals
 
 
 def test_a_burst_of_ones_own_paces_from_the_first_call_on():
@@ -100,15 +105,12 @@ def went(endpoint, allows, seconds=300.0, took_s=0.5):
     "config", [EndpointConfig(rpm=60.0), EndpointConfig(tpm=1200.0), EndpointConfig(rpm=600.0)]
 )
 def test_a_told_limit_holds_where_the_server_allows_more(config, took_s):
-    """Nothing is ever refused: one window at first, and then paced, with two seconds at once."""
+    """Nothing is ever refused: no more than told in any minute, and all of it."""
     limit = config.rpm or config.tpm / 20  # a call's tokens
     gone = went(Endpoint("e", config, first=1000), lambda _: True, took_s=took_s)
-    first = sum(at_s < 60.0 for at_s in gone)
-    assert limit <= first <= 2 * limit + 1
-    for minute in range(1, 5):
-        assert (
-            sum(60.0 * minute <= at_s < 60.0 * (minute + 1) for at_s in gone) <= 62 / 60 * limit + 2
-        )
+    for number, at_s in enumerate(gone):
+        assert number < limit or at_s - gone[number - int(limit)] >= 60.0
+    assert len(gone) >= 4 * limit
 
 
 def test_a_told_limit_holds_after_refusals():

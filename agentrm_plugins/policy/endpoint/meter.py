@@ -11,9 +11,8 @@ back but at its end; the account then is what is left by all reports.
 
 Regimes: a refusal's words may show a window (see `reopening`); one that is short by little (a
 quarter of a call by its wait) corrects the account of a limit that the user told, too. A limit that
-the user told, without a burst of his own, is used as a window in slow start at first: its end is
-the first refusal's word, or a minute after the first call; then it is paced. Whatever the server
-allows, no more goes than a bucket of one window lets through. A server that keeps unused
+the user told, without a burst of his own, is used window by window in slow start, and no more than
+it goes in any minute, whatever the server allows (see `minute_log`). A server that keeps unused
 ``max_tokens`` shows by what is left after refunds of ours: then nothing is given back any more,
 until that shows to be wrong.
 """
@@ -23,14 +22,15 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.policy.bucket import Bucket
 from agentrm_plugins.policy.endpoint.account import SAID, ResourceAccount
+from agentrm_plugins.policy.endpoint.minute_log import MinuteLog
 from agentrm_plugins.policy.endpoint.rate_search import RateController, Source
 from agentrm_plugins.policy.endpoint.refill import RefillEstimator
 from agentrm_plugins.policy.endpoint.reopening import Reopening
 from agentrm_plugins.policy.endpoint.room import has_room
 
 if TYPE_CHECKING:
+    from agentrm_plugins.policy.bucket import Bucket
     from agentrm_plugins.policy.endpoint.amounts import UnderWay
     from agentrm_plugins.types.verdicts import ServerLimit
 
@@ -61,10 +61,10 @@ class Meter(ResourceAccount):
         self._refill = RefillEstimator()
         self._refusals = 0
         self._reopening = Reopening()
-        self._told: Bucket | None = None  # what the user told holds, whatever the server allows
+        self._told: MinuteLog | None = None  # what the user told holds, whatever the server allows
         if controller.source is Source.TOLD and not paced:
             self._reopening.begins(self._limit(), 0.0)
-            self._told = Bucket(controller.limit_per_s or 0.0, self._limit())
+            self._told = MinuteLog(self._limit(), self.window_s)
 
     @property
     def keeps_unused(self) -> bool:
@@ -76,7 +76,7 @@ class Meter(ResourceAccount):
         wait_s, told = super().wait_s(amount, now_s), self._told
         if told is None:
             return wait_s
-        return max(wait_s, told.time_until(min(amount, told.capacity), now_s))
+        return max(wait_s, told.time_until(amount, now_s))
 
     def follow(self, other: Meter, now_s: float) -> None:
         """Take the place of another: as large a part is left, and what it is owed is owed."""
@@ -108,9 +108,6 @@ class Meter(ResourceAccount):
             return
         if returns.at_s <= now_s:
             self._passed(now_s)
-        if self._reopening.is_over(now_s):
-            self.pace()
-            self.apply(now_s)
         bucket.take(amount, now_s)
         if self._reopening.on:
             self._reopening.sent(amount, now_s)
@@ -139,7 +136,7 @@ class Meter(ResourceAccount):
                 used = self._refunds.ended(reserved, used)
             self._settle(reserved, used, now_s)
             if self._told is not None:
-                self._told.settle(reserved, used, now_s)
+                self._told.settle(reserved, used)
         if self._reopening.on and self.bucket is not None:
             level = self.bucket.level(now_s)
             more = self._reopening.served(used, level, now_s)
@@ -152,7 +149,7 @@ class Meter(ResourceAccount):
         If the bucket has been found empty since, that took back what we had believed of it.
         """
         if self._told is not None:
-            self._told.settle(amount, 0.0, now_s)
+            self._told.settle(amount, 0.0)
         if sent_s > self._empty_s:
             self._settle(amount, 0.0, now_s)
 

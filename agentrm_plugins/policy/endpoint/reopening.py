@@ -56,11 +56,6 @@ class Reopening:
         self._sent = self._served = 0.0
         self.opening = True
 
-    def is_over(self, now_s: float) -> bool:
-        """Whether the window that the user told is over, and nobody has refused anything."""
-        first_s = self._first_s
-        return self.opening and first_s is not None and now_s > first_s + MINUTE_S + _AFTER_S
-
     def spent_s(self, now_s: float) -> float | None:
         """Seconds until a window that began with the first call is over; None: some is left."""
         if self._first_s is None or self._sent < _WHOLE * self._limit:

@@ -27,6 +27,7 @@ from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import LatencySketch, Lateness
 from agentrm_plugins.policy.endpoint.meter import Meter
+from agentrm_plugins.policy.endpoint.minute_log import MinuteLog
 from agentrm_plugins.policy.endpoint.mirror import Mirror
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
 from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
@@ -67,6 +68,7 @@ _OBJECTS: dict[str, type[Any]] = {
             RefillEstimator,
             Refunds,
             Reopening,
+            MinuteLog,
             Resets,
             RetryAfter,
             Returns,
