@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Exchanger"]
 
 _LOG = logging.getLogger("agentrm.fleet")
+_LOOKS = 5  # guessed: one that a lease or another thread still holds is collected some time later
 _RETRY_S = 0.1  # guessed: pause after a failure
 _WAKE_S = 1.0
 _LEAVE_S = 1.0
@@ -60,6 +61,7 @@ class Exchanger:
         self._coordination = coordination
         self._link = Link(coordination)
         self._owner: weakref.ref[object] | None = None
+        self._looks = 0
         self._begin()
         self._first()
         host.coordinator = self
@@ -69,13 +71,14 @@ class Exchanger:
     def owned_by(self, owner: object) -> None:
         """Whoever made this. Once that is gone, and nobody else needs the host, exchanges end."""
         self._owner = weakref.ref(owner)
+        self._looks = _LOOKS
 
     def is_orphaned(self) -> bool:
-        """Whether the owner has gone since this was asked last."""
-        gone = self._owner is not None and self._owner() is None
-        if gone:
-            self._owner = None
-        return gone
+        """Whether the owner has gone, the first times that this is asked after that."""
+        if self._owner is None or self._owner() is not None:
+            return False
+        self._looks -= 1
+        return self._looks >= 0
 
     def _begin(self) -> None:
         """A new member, which has exchanged nothing yet."""
@@ -342,7 +345,7 @@ def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
             wait_s = 1.0
         orphaned = own.is_orphaned()
         del own
-        if orphaned:  # the collector may have come by while this thread held the core
+        if orphaned:  # the collector may have come by while this or the other thread held the core
             gc.collect()
 
 

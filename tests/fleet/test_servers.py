@@ -282,6 +282,21 @@ def test_a_core_that_nobody_closed_is_collected(server, namespace):
         wait_until(lambda: other._fleet.statistics().members == 1)
 
 
+def test_a_core_that_something_else_holds_for_a_moment_longer(server, namespace):
+    """The collector that comes by too early comes by again."""
+    forgotten = AgentRM(lanes=2, coordination=Coordination(server.url, namespace, lease_s=1.0))
+    assert works(forgotten)
+    held, threads = [forgotten._fleet], list(forgotten._fleet._threads)
+    del forgotten
+    gc.collect()
+    begun_s = held[0].member.exchanged_s
+    wait_until(lambda: held[0].member.exchanged_s > begun_s)
+    held.clear()
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
 def test_a_core_that_is_collected_during_an_exchange(server, namespace):
     """The thread that held it just then sees to its end: no later collection is needed."""
     inside, go_on = threading.Event(), threading.Event()
