@@ -61,9 +61,10 @@ class EndpointConfig:
             limit of input and output together it always does.
         learn: Whether what the server says of its limits may correct what is said here. A refusal
             slows down in any case.
-        burst_s: Seconds of rate that may be used at once, at the beginning and after a pause. None:
-            what the server names; where it names nothing, a told limit is used as soon as answers
-            come, in slow start, and no more than it goes in any minute.
+        burst_s: Seconds of rate that may be used at once, at the beginning and after a pause, of a
+            limit that the server does not name. None, for batch work alone: a whole minute's limit,
+            as soon as answers come, and no more than that in any minute. Calls then come in waves,
+            and a person who asks behind one waits for the next.
         adaptive: Whether what is learnt of its times may make a call suspect (its lane is lent, a
             second attempt is sent); None: as the core's configuration says.
     """
@@ -76,7 +77,7 @@ class EndpointConfig:
     reserve: str = "max"
     cached_input_counts: bool = False
     learn: bool = True
-    burst_s: float | None = None
+    burst_s: float | None = 2.0
     adaptive: bool | None = None
 
     def __post_init__(self) -> None:

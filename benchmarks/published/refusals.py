@@ -55,7 +55,7 @@ class World:
         *,
         managed: bool,
         told: bool = False,
-        burst_s: float | None = None,
+        burst_s: float | None = 2.0,
         headers: bool = True,
         reserves: bool = True,
         holds: bool = True,

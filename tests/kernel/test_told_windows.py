@@ -1,4 +1,4 @@
-"""A told limit that no header confirms: used window by window, and held in each minute."""
+"""A told limit that no header confirms, used window by window, and held in each minute."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentrm_plugins.testing.provider.limits import Quota
 from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
 from tests.kernel.test_windows_sim import Gateway, ideal_s
 
-TOLD = EndpointConfig(rpm=60.0)
+TOLD = EndpointConfig(rpm=60.0, burst_s=None)
 
 
 class Silent(Gateway):
@@ -48,10 +48,9 @@ def test_a_clock_window_costs_at_most_a_minute():
         assert not world.refusals
 
 
-def test_a_burst_of_ones_own_paces_from_the_first_call_on():
-    """As many seconds of the rate go at once as it says, and no more."""
-    config = EndpointConfig(rpm=60.0, burst_s=2.0)
-    world = Silent(Quota(requests=60), seed=1, config=config).run()
+def test_a_told_limit_is_paced_where_nobody_says_otherwise():
+    """Two seconds of the rate go at once, and no more: no crowd has a minute to itself."""
+    world = Silent(Quota(requests=60), seed=1, config=EndpointConfig(rpm=60.0)).run()
     assert world.now_s >= 97.0
     assert not world.refusals
 
@@ -70,7 +69,7 @@ def test_limits_that_are_told_anew_are_not_opened_again():
         endpoint.sent(number, amounts_of(10, 10), 0.0)
         endpoint.ended(number, amounts_of(10, 10), 0.5)
     assert endpoint.wait(amounts_of(10, 10), 0.5).seconds == 0.0
-    endpoint.reconfigure(EndpointConfig(rpm=30.0), 8, 0.5)
+    endpoint.reconfigure(EndpointConfig(rpm=30.0, burst_s=None), 8, 0.5)
     for number in range(2, 6):
         endpoint.sent(number, amounts_of(10, 10), 0.5)
         endpoint.ended(number, amounts_of(10, 10), 0.6)
@@ -102,7 +101,12 @@ def went(endpoint, allows, seconds=300.0, took_s=0.5):
 
 @pytest.mark.parametrize("took_s", [0.01, 0.5, 5.0])
 @pytest.mark.parametrize(
-    "config", [EndpointConfig(rpm=60.0), EndpointConfig(tpm=1200.0), EndpointConfig(rpm=600.0)]
+    "config",
+    [
+        EndpointConfig(rpm=60.0, burst_s=None),
+        EndpointConfig(tpm=1200.0, burst_s=None),
+        EndpointConfig(rpm=600.0, burst_s=None),
+    ],
 )
 def test_a_told_limit_holds_where_the_server_allows_more(config, took_s):
     """Nothing is ever refused: no more than told in any minute, and all of it."""
