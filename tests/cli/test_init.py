@@ -227,6 +227,18 @@ def test_a_file_that_is_nested_too_deep_hides_no_other(tmp_path, hostile):
     assert "b.py:3  agent: create_agent" in text
 
 
+def test_files_that_cannot_be_read_are_named_in_one_line(tmp_path):
+    """With the reason, also where nothing else is found; of many the number is told."""
+    (tmp_path / "deep.py").write_text(f"x = {'(' * 5_000}1{')' * 5_000}", encoding="utf-8")
+    (tmp_path / "fine.py").write_text("x = 1", encoding="utf-8")
+    code, text = init(tmp_path)
+    assert code == 0
+    assert re.search(r"Left out, as it cannot be read: deep\.py \(.*nest.*\)\.$", text)
+    for number in range(9):
+        (tmp_path / f"broken_{number}.py").write_text("def (:", encoding="utf-8")
+    assert "broken_4.py (invalid syntax), and 5 more." in init(tmp_path)[1]
+
+
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="no such rights here")
 def test_a_folder_that_may_not_be_entered_is_left_out():
     """Such as the data of a server that runs as another user."""
