@@ -7,18 +7,21 @@ result of some kilobytes: every thread stands still, not only the one that reads
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from time import process_time
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 ADAPTERS = ("agentrm_langchain", "agentrm_langgraph", "agentrm_openai")
+OURS = ("agentrm_plugins", *ADAPTERS)
 # Pieces that are repeated: runs of one kind of character, and runs that nearly match something.
 PIECES = (
     *("a", "A", "0", " ", "\n", "\t", "[", "{", "(", '"', "'", "\\", ".", "-", "_", "=", ":", ","),
@@ -46,6 +49,9 @@ PIECES = (
 ENDS = ("", "!")
 SIZES = (1_024, 8_192, 65_536)
 SEARCHING = {"search", "finditer", "findall", "sub", "subn", "split"}
+# What `re` itself is asked, and where the flags stand among its arguments.
+FLAGS_AT = {"compile": 1, "search": 2, "match": 2, "fullmatch": 2, "findall": 2, "finditer": 2}
+FLAGS_AT |= {"split": 3, "sub": 4, "subn": 4}
 SECONDS_PER_MB = 0.5
 # Patterns that only ever see short runs: `values_of` blanks longer ones before it looks, and
 # tests/context/test_linear.py measures it whole.
@@ -55,7 +61,7 @@ SLACK = 4  # machines are noisy, and a quadratic pattern is wrong by a factor of
 
 def modules() -> Iterator[str]:
     """Every module of the core and of the adapters that can be imported here."""
-    for name in ("agentrm_plugins", *ADAPTERS):
+    for name in OURS:
         package = importlib.import_module(name)
         yield name
         for found in pkgutil.walk_packages(package.__path__, f"{name}."):
@@ -63,61 +69,102 @@ def modules() -> Iterator[str]:
                 yield found.name
 
 
-def held(value: object, depth: int = 0) -> Iterator[re.Pattern[str]]:
-    """The patterns in a module's global, or in a container there."""
+def held(value: object, depth: int = 0) -> Iterator[re.Pattern[Any]]:
+    """The patterns in a module's global, or in a container or a class there."""
     if isinstance(value, re.Pattern):
-        if isinstance(value.pattern, str):
-            yield value
+        yield value
     elif depth < 3 and isinstance(value, tuple | list | set | frozenset):
         for inner in value:
             yield from held(inner, depth + 1)
     elif depth < 3 and isinstance(value, dict):
         for inner in value.values():
             yield from held(inner, depth + 1)
+    elif depth < 3 and isinstance(value, type) and value.__module__.startswith(OURS):
+        for inner in vars(value).values():
+            yield from held(inner, depth + 1)
 
 
-def written(path: Path) -> Iterator[tuple[str, str]]:
-    """The patterns that a file hands to `re` where it uses them, each with what is done with it."""
+class Anything(str):
+    """What stands for a value that is known only as the code runs: text, whatever is asked."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Anything:
+        return self
+
+    def __call__(self, *_: object, **__: object) -> Anything:
+        return self
+
+
+class Names(dict[str, Any]):
+    """A module's names; those of a function stand for anything."""
+
+    def __missing__(self, name: str) -> object:
+        return getattr(builtins, name, Anything("ab"))
+
+
+def written(path: Path, names: Mapping[str, Any]) -> Iterator[tuple[re.Pattern[Any], str]]:
+    """The patterns that a file hands to `re`, as they are or built, each with what is done with it.
+
+    One whose parts cannot be had fails here, so that it does not escape.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "re":
+            raise AssertionError(f"{path}:{node.lineno}: write re.compile, so that it is seen")
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
-            and isinstance(node.func.value, ast.Name)
-            and node.func.value.id == "re"
-            and node.args
-            and isinstance(node.args[0], ast.Constant)
-            and isinstance(node.args[0].value, str)
+            and ast.unparse(node.func.value) == "re"
+            and node.func.attr in FLAGS_AT
         ):
-            yield node.args[0].value, node.func.attr
+            given = {one.arg: one.value for one in node.keywords}
+            at, used = FLAGS_AT[node.func.attr], node.func.attr
+            pattern = node.args[0] if node.args else given["pattern"]
+            flags = node.args[at] if len(node.args) > at else given.get("flags", ast.Constant(0))
+            yield re.compile(evaluated(pattern, names), evaluated(flags, names)), used
+
+
+def evaluated(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    code = compile(ast.fix_missing_locations(ast.Expression(node)), "<pattern>", "eval")
+    return eval(code, {}, Names(names))
 
 
 @cache
-def patterns() -> dict[str, tuple[re.Pattern[str], set[str]]]:
+def patterns() -> dict[str, tuple[re.Pattern[Any], set[str]]]:
     """Each pattern by its text, with the methods that are called on it (none seen: all)."""
-    found: dict[str, tuple[re.Pattern[str], set[str]]] = {}
+    found: dict[str, tuple[re.Pattern[Any], set[str]]] = {}
+
+    def find(pattern: re.Pattern[Any], used: Iterable[str]) -> None:
+        text = pattern.pattern
+        found.setdefault(text if isinstance(text, str) else repr(text), (pattern, set()))[1].update(
+            used
+        )
+
     loaded = [importlib.import_module(name) for name in modules()]
-    files = [Path(module.__file__) for module in loaded if module.__file__ is not None]
+    files = {Path(module.__file__): module for module in loaded if module.__file__ is not None}
     sources = "\n".join(path.read_text(encoding="utf-8") for path in files)
     for module in loaded:
         if module.__name__ in GUARDED:
             continue
         for attribute, value in vars(module).items():
             for pattern in held(value):
-                used = set(re.findall(rf"\b{attribute}\.(\w+)\b", sources))
-                found.setdefault(pattern.pattern, (pattern, set()))[1].update(used)
-    for path in files:
-        for text, used in written(path):
+                find(pattern, re.findall(rf"\b{attribute}\.(\w+)\b", sources))
+    for path, module in files.items():
+        for pattern, used in written(path, vars(module)):
             if used != "compile":
-                found.setdefault(text, (re.compile(text), set()))[1].add(used)
+                find(pattern, {used})
+            elif module.__name__ not in GUARDED:
+                find(pattern, ())
     return found
 
 
-def seconds(pattern: re.Pattern[str], used: set[str], text: str) -> float:
+def seconds(pattern: re.Pattern[Any], used: set[str], text: str) -> float:
+    shown = text if isinstance(pattern.pattern, str) else text.encode()
     begun = process_time()
-    pattern.fullmatch(text)
-    pattern.match(text)
+    pattern.fullmatch(shown)
+    pattern.match(shown)
     if not used or used & SEARCHING:
-        for _ in pattern.finditer(text):
+        for _ in pattern.finditer(shown):
             pass
     return process_time() - begun
 
@@ -126,7 +173,7 @@ def allowed(chars: int) -> float:
     return SLACK * SECONDS_PER_MB * max(chars, 32_768) / 1_048_576
 
 
-def slow(pattern: re.Pattern[str], used: set[str]) -> str | None:
+def slow(pattern: re.Pattern[Any], used: set[str]) -> str | None:
     """What takes longer than it may, or None."""
     for piece in PIECES:
         for end in ENDS:
@@ -140,6 +187,30 @@ def slow(pattern: re.Pattern[str], used: set[str]) -> str | None:
 def test_the_patterns_are_found() -> None:
     """The search sees what modules hold and what they write where they use it."""
     assert len(patterns()) > 20
+
+
+def test_built_patterns_and_those_of_bytes_are_found(tmp_path: Path) -> None:
+    """Of constants, of names of the module, and of what only a call knows; in a class as well."""
+    path = tmp_path / "code.py"
+    path.write_text(
+        "import re\n"
+        "LETTER = '[a-z]'\n"
+        "KEPT = re.compile(f'{LETTER}+' + r'\\d', re.IGNORECASE)\n"
+        "def read(name, text):\n"
+        "    re.search('|'.join([LETTER, re.escape(name.stem)]), text, flags=re.ASCII)\n"
+        "    return re.sub(rb'[a-z]+\\d*[a-z]+!', b'', text)\n",
+        encoding="utf-8",
+    )
+    found = list(written(path, {"re": re, "LETTER": "[a-z]"}))
+    assert [(one.pattern, used) for one, used in found] == [
+        (r"[a-z]+\d", "compile"),
+        ("[a-z]|ab", "search"),
+        (rb"[a-z]+\d*[a-z]+!", "sub"),
+    ]
+    assert [one.flags & re.IGNORECASE != 0 for one, _ in found] == [True, False, False]
+    kept = type("Kept", (), {"ONE": re.compile(b"a"), "__module__": OURS[0]})
+    assert slow(found[2][0], {"sub"}) is not None
+    assert [one.pattern for one in held(kept)] == [b"a"]
 
 
 @pytest.mark.slow

@@ -27,6 +27,8 @@ _LINES = {
         "{it} = manage_client({it}, rm)",
     ),
 }
+_NAMED = 5
+"""Files that cannot be read and are named; of more the number is told."""
 _NOTES = {
     "retry": "may go: a managed call goes again by itself, holding no lane",
     "limiter": "may go: lanes bound what runs at once, and rates are found out",
@@ -39,6 +41,19 @@ def advice(folder: Path) -> list[str]:
 
 
 def _told(found: list[Finding], folder: Path) -> list[str]:
+    unread = [one for one in found if one.kind == "unread"]
+    return _made(found, folder) + (_left_out(unread, folder) if unread else [])
+
+
+def _left_out(unread: list[Finding], folder: Path) -> list[str]:
+    """One line, however many there are."""
+    named = [f"{one.path.relative_to(folder).as_posix()} ({one.name})" for one in unread[:_NAMED]]
+    if len(unread) > _NAMED:
+        named.append(f"and {len(unread) - _NAMED} more")
+    return ["", f"Left out, as it cannot be read: {', '.join(named)}."]
+
+
+def _made(found: list[Finding], folder: Path) -> list[str]:
     made = [one for kind in _LINES for one in found if one.kind == kind]
     if not made:
         where = f"{folder.resolve().name}/"

@@ -28,10 +28,10 @@ class Finding:
     """One place where something that calls models is made.
 
     Attributes:
-        kind: "model", "client", "agent", "graph", "retry" or "limiter".
+        kind: "model", "client", "agent", "graph", "retry" or "limiter"; "unread" of a whole file.
         path: The file.
         line: Where the call begins.
-        name: Of what is called: "ChatOpenAI".
+        name: Of what is called: "ChatOpenAI"; of a file that is not read, why.
         target: What the result is assigned to; "" if it is used where it is made.
         managed: A call of AgentRM has it already.
         inside: An agent or a graph of the same file uses it, and is managed with it.
@@ -78,11 +78,18 @@ def _is_readable(path: Path) -> bool:
 
 
 def findings(path: Path) -> list[Finding]:
-    """What one file makes; nothing of one that is no Python, or is nested too deep."""
+    """What one file makes; or that it may not be read, is no Python, or is nested too deep."""
     try:
         return _made(path, Source(ast.parse(path.read_bytes())))
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+    except (RecursionError, MemoryError):
+        why = "nested too deep"
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    except SyntaxError as error:
+        why = error.msg
+    except ValueError:
+        why = "not valid Python"
+    return [Finding("unread", path, 0, why)]
 
 
 def _made(path: Path, source: Source) -> list[Finding]:

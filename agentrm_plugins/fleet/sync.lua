@@ -24,7 +24,7 @@ local raw = call('HGET', S, 'd')
 local count, f = call('HLEN', M), raw and unpack_(raw)
 if count ~= call('ZCARD', X) or (not f and count > 0) or (f and (f.shares or 0) > call('HLEN', E)) then
   for i = 1, 8 do call('PEXPIRE', KEYS[i], 0) end
-  f = nil
+  f, count = nil, 0
 end
 f = f or {born = 0, protocol = 0, epoch = 0, learning = 0, grants = 0, relief = '',
   used = {}, busy = {}, limits = {}, kept = 0, at = 0, gap = 0, lost = 0}
@@ -38,6 +38,13 @@ if q.ttl > 0 and silence > 0.5 * q.ttl then f.learning = now + LEARN * q.ttl end
 f.at = max(f.at, now)
 -- The first write is one that a full server refuses: then nothing of the exchange has happened.
 call('HSET', S, 'at', now)
+if count ~= call('ZCARD', R) then  -- the ranks alone are gone: members have their epochs still
+  f.kept = 0  -- and the new key no end
+  for _, who in ipairs(call('ZRANGE', X, 0, -1)) do
+    local packed = call('HGET', M, who)
+    if packed then call('ZADD', R, unpack_(packed).epoch, who) end
+  end
+end
 
 local shares, touched, members = {}, {}, nil
 local function merge(into, more)

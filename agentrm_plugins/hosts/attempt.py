@@ -246,10 +246,13 @@ class Attempt:
         finally:
             ACTIVE.reset(token)
 
-    def spent(self) -> Usage | None:
+    def counted(self) -> Usage | None:
+        """What it has cost by what came; None if nothing did, or nobody counts."""
+        return None if self.tally is None else self.tally()
+
+    def spent(self) -> Usage:
         """What a call that was cut off has cost at least: its input, and what had come."""
-        known = None if self.tally is None else self.tally()
-        return known or Usage(self.lease.call.estimate.input_tokens)
+        return self.counted() or Usage(self.lease.call.estimate.input_tokens)
 
     def ended(self, result: T) -> T:
         """The work went well.
@@ -278,7 +281,7 @@ class Attempt:
             elif outcome is Outcome.CANCELLED:
                 lease.fail(error, self.spent())
             return
-        lease.settle(self.spent(), outcome=outcome)
+        self._too_late(error, outcome)
         if isinstance(error, Exception) and not isinstance(error, CallReaped):
             try:
                 lease.raise_if_reaped()
@@ -287,10 +290,22 @@ class Attempt:
 
     def late(self, result: Any, error: BaseException | None) -> None:
         """A worker is back after its caller went: charge what it brings."""
-        if error is None and self._settle is not None:
+        if error is not None:
+            self._too_late(error, outcome_of(error.__class__))
+            return
+        if self._settle is not None:
             self._settle(self.lease, result)
-        usage = None if error is None else self.spent()
-        self.lease.settle(usage, outcome=outcome_of(None if error is None else error.__class__))
+        self.lease.settle()
+
+    def _too_late(self, error: BaseException, outcome: Outcome) -> None:
+        """The work met an error after its lane was lost: what the server refused costs nothing.
+
+        Its endpoint heard of a failure when the lane was lost, and does not count this one.
+        """
+        if outcome is Outcome.ERROR and not isinstance(error, CallReaped):
+            self.lease.fail(error, self.counted())
+        else:
+            self.lease.settle(self.spent(), outcome=outcome)
 
     def _won(self, run: Any) -> Any:
         """What the attempt gave that decided the call; of several perhaps another one."""

@@ -3,7 +3,8 @@
 Law: who has something to say appends to a bounded queue and goes on; a handler that blocks (a full
 disk, a dead collector) holds up this thread alone. What it is too slow for is lost, and counted in
 the next record. Records keep the moment and the thread in which they were told; what they show is
-looked through for secrets, and cut, on the log's own thread.
+looked through for secrets, and cut, on the log's own thread, before a program's record factory,
+filters and handlers see it.
 
 Regimes: the thread begins with the first record and ends after a second without one.
 `AgentRM.close` and the end of the process wait for it, a second at most.
@@ -22,7 +23,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.redaction import masked
@@ -35,6 +36,7 @@ _CAPACITY = 1_000
 _IDLE_S = 1.0
 _FLUSH_S = 1.0
 _LONGEST = 200
+_WHEN = ("created", "msecs", "relativeCreated", "thread", "threadName", "taskName")
 
 
 def plain(text: object) -> str:
@@ -49,6 +51,29 @@ def _shown(value: Any) -> Any:
     return plain(value) if isinstance(value, str) else value
 
 
+class _Told(NamedTuple):
+    """What is to be logged; `stamp` has the moment and the thread, and nobody sees it."""
+
+    stamp: logging.LogRecord
+    values: tuple[object, ...]
+    extra: Mapping[str, Any]
+
+    def record(self, more: str) -> logging.LogRecord:
+        """The record as the program's factory makes it, of what may be shown."""
+        stamp = self.stamp
+        shown = tuple(map(_shown, self.values))
+        fields = {name: _shown(value) for name, value in self.extra.items()}
+        record = logging.getLogger(stamp.name).makeRecord(
+            *(stamp.name, stamp.levelno, stamp.pathname, stamp.lineno),
+            *(f"{stamp.msg}{more}", shown, None),
+            extra=fields,
+        )
+        record.__dict__.update(
+            {name: stamp.__dict__[name] for name in _WHEN if name in vars(stamp)}
+        )
+        return record
+
+
 class Journal:
     """Hands records over. Thread-safe; `tell` never blocks.
 
@@ -61,7 +86,7 @@ class Journal:
         self.lost = 0
 
     def _begin(self) -> None:
-        self._waiting: deque[tuple[logging.LogRecord, Mapping[str, Any]]] = deque()
+        self._waiting: deque[_Told] = deque()
         self._bell, self._lock = Bell(), threading.Lock()
         self._thread: threading.Thread | None = None
         self._busy = False
@@ -84,8 +109,8 @@ class Journal:
         if len(self._waiting) >= _CAPACITY:
             self.lost += 1
             return
-        record = logger.makeRecord(name, level, "(agentrm)", 0, message, values, None)
-        self._waiting.append((record, extra))
+        stamp = logging.LogRecord(name, level, "(agentrm)", 0, message, None, None)
+        self._waiting.append(_Told(stamp, values, extra))
         self._bell.ring()
         if self._thread is None:
             self._start()
@@ -118,11 +143,10 @@ class Journal:
         while self._waiting:
             self._busy = True
             try:
-                record, extra = self._waiting.popleft()
+                told, more = self._waiting.popleft(), ""
                 if self.lost:
-                    record.msg, self.lost = f"{record.msg} ({self.lost} records were lost)", 0
-                record.args = tuple(map(_shown, record.args or ()))
-                record.__dict__.update({name: _shown(value) for name, value in extra.items()})
+                    more, self.lost = f" ({self.lost} records were lost)", 0
+                record = told.record(more)
                 logging.getLogger(record.name).handle(record)
             except Exception:  # noqa: BLE001 - a handler's fault; `logging` tells of most itself
                 self.lost += 1

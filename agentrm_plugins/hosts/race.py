@@ -184,7 +184,7 @@ class Race:
             lease.requeue(judged, self._backoff_s)
             self._backoff_s = min(2 * self._backoff_s, _BACKOFF_MAX_S)
         else:
-            lease.fail(error, runner.attempt.spent(), judged)
+            lease.fail(error, runner.attempt.counted(), judged)
             lease.heir = self._alive[0].attempt.lease
 
     def _lost(self, runner: Runner) -> None:

@@ -45,12 +45,12 @@ def _too_late(state: tenacity.RetryCallState) -> bool:
 
 
 def _default_stop(state: tenacity.RetryCallState) -> bool:
-    return _ends(state, _ATTEMPTS) or _too_late(state)
+    return _ends(state) or _too_late(state)
 
 
-def _ends(state: tenacity.RetryCallState, most: int) -> bool:
+def _ends(state: tenacity.RetryCallState) -> bool:
     """Whether there were attempts enough: fewer where the provider fails, or is not there."""
-    verdict = getattr(state, "verdict", None)
+    verdict, most = getattr(state, "verdict", None), _ATTEMPTS
     if verdict is not None and verdict.kind is Kind.OVERLOADED:
         most = _NO_ROOM
     elif verdict is not None and verdict.kind is Kind.TRANSIENT:
@@ -154,12 +154,16 @@ def retry_policy(retry: Any, usual: RetryPolicy | None = None) -> RetryPolicy | 
     raise ConfigError("retry", retry, way)
 
 
-def within(attempts: int, total_s: float, max_wait_s: float) -> RetryPolicy:
-    """The default policy within bounds, as a file gives them (`RetryConfig`)."""
+def within(attempts: int | None, total_s: float, max_wait_s: float) -> RetryPolicy:
+    """The default policy within bounds, as a file gives them (`RetryConfig`).
+
+    A number of attempts that somebody wrote holds for each kind of failure.
+    """
 
     def stop(state: tenacity.RetryCallState) -> bool:
         later_s = (state.seconds_since_start or 0.0) + (state.upcoming_sleep or 0.0)
-        return state.attempt_number >= attempts or later_s >= total_s or _ends(state, attempts)
+        over = _ends(state) if attempts is None else state.attempt_number >= attempts
+        return over or later_s >= total_s
 
     wait = tenacity.wait_random_exponential(multiplier=0.1, max=max_wait_s)
     return RetryPolicy(stop=stop, wait=wait)

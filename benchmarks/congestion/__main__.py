@@ -8,7 +8,6 @@ import os
 import platform
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from benchmarks.congestion.measure import combine, measure
 from benchmarks.congestion.peers import PEERS
 from benchmarks.congestion.plot import series_of, title_of, write_html, write_svg
-from benchmarks.congestion.pool import LITELLM_PYTHON, Job, prepare_litellm, run_all
+from benchmarks.congestion.pool import Job, prepare_litellm, run_all, versions
 from benchmarks.congestion.scenarios import MORE, QUICK, SCENARIOS, SUITE, Variant
 from benchmarks.congestion.table import disturbance, report, variant_table
 from benchmarks.congestion.workload import make_agents
@@ -81,18 +80,6 @@ def _seeds(options: argparse.Namespace) -> list[int]:
     if options.seeds:
         return [int(seed) for seed in options.seeds.split(",")]
     return list(range(1, 1 + (options.runs or (1 if options.quick else 3))))
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _VERSIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    for info in LITELLM_PYTHON.parents[1].glob("lib/python*/site-packages/litellm-*.dist-info"):
-        found["litellm"] = info.name.removeprefix("litellm-").removesuffix(".dist-info")
-    return found
 
 
 def _machine() -> str:
@@ -192,7 +179,7 @@ def main(argv: list[str] | None = None) -> int:
         "took_s": round(time.monotonic() - started_s),
         "machine": _machine(),
         "python": platform.python_version(),
-        "versions": _versions(),
+        "versions": versions(_VERSIONS),
         "seeds": seeds,
         "runs": len(seeds),
         "jobs": options.jobs,

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,19 @@ def run_all(jobs: Iterable[Job], slots: int, done: Callable[[Job, dict[str, Any]
         thread.join()
     if failures:
         raise failures[0]
+
+
+def versions(names: Iterable[str]) -> dict[str, str]:
+    """Those of the packages that are installed, and LiteLLM's in its own environment."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    for info in LITELLM_PYTHON.parents[1].glob("lib/python*/site-packages/litellm-*.dist-info"):
+        found["litellm"] = info.name.removeprefix("litellm-").removesuffix(".dist-info")
+    return found
 
 
 def prepare_litellm() -> str | None:

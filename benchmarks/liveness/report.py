@@ -6,11 +6,10 @@ import os
 import platform
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from statistics import median
 from typing import Any
 
-from benchmarks.congestion.pool import LITELLM_PYTHON
+from benchmarks.congestion.pool import versions
 from benchmarks.liveness.work import SITUATIONS
 
 __all__ = ["about", "document", "table"]
@@ -33,7 +32,7 @@ def about(orders: list[dict[str, Any]], load_before: float, seconds: float) -> d
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
         "python": platform.python_version(),
-        "versions": _versions(),
+        "versions": versions(_PACKAGES),
         "seeds": sorted({order["seed"] for order in orders}),
         "calls": max(order["calls"] for order in orders),
         "timeout_s": max(order["s"] for order in orders),
@@ -41,18 +40,6 @@ def about(orders: list[dict[str, Any]], load_before: float, seconds: float) -> d
         "load_after": round(os.getloadavg()[0], 2),
         "minutes": round(seconds / 60.0, 1),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    for info in LITELLM_PYTHON.parents[1].glob("lib/python*/site-packages/litellm-*.dist-info"):
-        found["litellm"] = info.name.removeprefix("litellm-").removesuffix(".dist-info")
-    return found
 
 
 def document(told: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]:

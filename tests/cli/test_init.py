@@ -26,6 +26,12 @@ def write(folder, name, text):
     path.write_text(textwrap.dedent(text), encoding="utf-8")
 
 
+def told_of(folder, source):
+    """What is said of a project of one file."""
+    write(folder, "a.py", source)
+    return init(folder)[1]
+
+
 def test_each_kind_gets_its_line_with_the_name_that_it_has(tmp_path):
     """Models, clients, agents and graphs are named with file and line; the imports come once."""
     write(
@@ -65,9 +71,8 @@ def test_each_kind_gets_its_line_with_the_name_that_it_has(tmp_path):
 
 def test_what_it_prints_is_python(tmp_path):
     """The lines can be pasted: every indented block compiles."""
-    write(
+    text = told_of(
         tmp_path,
-        "a.py",
         """
         from langchain_anthropic import ChatAnthropic
         from openai import OpenAI
@@ -76,7 +81,6 @@ def test_what_it_prints_is_python(tmp_path):
         self_model = ChatAnthropic(model="claude")
         """,
     )
-    _, text = init(tmp_path)
     block = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
     compile(block, "printed", "exec")
     assert "self_model = wrap_chat_model(self_model, rm)" in block
@@ -121,9 +125,8 @@ def test_a_file_in_place_of_a_folder_is_refused(tmp_path):
 
 def test_a_graph_is_managed_where_it_is_compiled(tmp_path):
     """Nodes are added below the builder's line; what `compile` is given must stay as it is."""
-    write(
+    text = told_of(
         tmp_path,
-        "a.py",
         """
         from langgraph.graph import START, MessagesState, StateGraph
 
@@ -133,7 +136,6 @@ def test_a_graph_is_managed_where_it_is_compiled(tmp_path):
         other = StateGraph(MessagesState).add_node("a", print).add_edge(START, "a").compile()
         """,
     )
-    _, text = init(tmp_path)
     assert "    # a.py:6\n    app = manage(app, rm)" in text
     assert "    # a.py:7\n    other = manage(other, rm)" in text
     assert "builder" not in text
@@ -141,9 +143,8 @@ def test_a_graph_is_managed_where_it_is_compiled(tmp_path):
 
 def test_what_has_no_name_is_wrapped_in_place(tmp_path):
     """No line names a variable that the project does not have."""
-    write(
+    text = told_of(
         tmp_path,
-        "a.py",
         """
         from langchain.agents import create_agent
         from langchain_openai import ChatOpenAI
@@ -156,7 +157,6 @@ def test_what_has_no_name_is_wrapped_in_place(tmp_path):
         typed: ChatOpenAI = ChatOpenAI()
         """,
     )
-    _, text = init(tmp_path)
     assert "    # a.py:6\n    manage(create_agent(...), rm)  # in place of" in text
     assert text.count("wrap_chat_model(ChatOpenAI(...), rm)  # in place of") == 2
     assert "first = wrap_chat_model(first, rm)" in text
@@ -187,9 +187,8 @@ def test_a_model_of_an_agent_or_a_graph_has_no_line_of_its_own(tmp_path, use):
 
 def test_what_is_managed_already_is_left_out(tmp_path):
     """A model that is wrapped, a graph that is given to `manage`, an agent with the middleware."""
-    write(
+    text = told_of(
         tmp_path,
-        "a.py",
         """
         import agentrm_langchain
         from langchain.agents import create_agent
@@ -201,7 +200,6 @@ def test_what_is_managed_already_is_left_out(tmp_path):
         agent = create_agent("openai:m", [], middleware=[AgentRMMiddleware(rm)])
         """,
     )
-    _, text = init(tmp_path)
     assert text.count("(managed already)") == 3
     assert "All of it is managed already." in text
     assert "pip install" not in text
@@ -225,6 +223,18 @@ def test_a_file_that_is_nested_too_deep_hides_no_other(tmp_path, hostile):
     code, text = init(tmp_path)
     assert code == 0
     assert "b.py:3  agent: create_agent" in text
+
+
+def test_files_that_cannot_be_read_are_named_in_one_line(tmp_path):
+    """With the reason, also where nothing else is found; of many the number is told."""
+    (tmp_path / "deep.py").write_text(f"x = {'(' * 5_000}1{')' * 5_000}", encoding="utf-8")
+    (tmp_path / "fine.py").write_text("x = 1", encoding="utf-8")
+    code, text = init(tmp_path)
+    assert code == 0
+    assert re.search(r"Left out, as it cannot be read: deep\.py \(.*nest.*\)\.$", text)
+    for number in range(9):
+        (tmp_path / f"broken_{number}.py").write_text("def (:", encoding="utf-8")
+    assert "broken_4.py (invalid syntax), and 5 more." in init(tmp_path)[1]
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="no such rights here")

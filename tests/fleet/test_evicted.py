@@ -43,7 +43,7 @@ def at_once(rm, calls, wait_s=30.0):
         return all(pool.map(call, range(calls)))
 
 
-@pytest.mark.parametrize("part", ["s", "m", "e"])
+@pytest.mark.parametrize("part", ["s", "m", "e", "r"])
 def test_the_loss_of_one_key_heals(server, namespace, part):
     """Calls go on, the lowest limit counts again, and no lane is doubled or lost."""
     with core(server, namespace, 60_000) as first:

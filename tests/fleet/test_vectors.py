@@ -265,6 +265,19 @@ def test_a_clock_that_goes_back_stops_nobody(server, namespace):
     assert both.ask(plainly("one", 5, epoch), back + 3050)["members"] == 1
 
 
+def test_ranks_that_are_lost_are_made_anew(server, namespace):
+    """At the next exchange, whose ever it is; nobody has to join again."""
+    both, now = Both(server, namespace), 1_790_000_000_000
+    epochs = [both.ask(plainly(f"m{at}", 1), now)["e"] for at in range(3)]
+    assert both.client.delete(f"{both.prefix}r")
+    for number in (2, 3):
+        for at in (1, 2, 0):
+            assert both.ask(plainly(f"m{at}", number, epochs[at]), now)["rank"] == at
+            assert both.client.pttl(f"{both.prefix}r") > 0
+    both.ask({"v": 1, "m": "m0", "e": epochs[0], "n": 4, "leave": 1, "ttl": 0}, now)
+    assert both.ask(plainly("m2", 4, epochs[2]), now)["rank"] == 1
+
+
 def test_who_stands_far_behind_comes_later(server, namespace):
     """The first in line are told their turn; who has many before them, half of the way to it."""
     both, now = Both(server, namespace), 1_790_000_000_000

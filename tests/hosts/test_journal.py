@@ -303,3 +303,28 @@ def test_nothing_is_printed_unless_logging_is_configured(program, lines):
     )
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == lines, done.stderr
+
+
+def test_a_program_s_record_factory_sees_no_secret(kept):
+    """It runs on the log's own thread; the record is of the moment and the thread that told."""
+    seen, usual = [], logging.getLogRecordFactory()
+
+    def factory(*args, **more):
+        record = usual(*args, **more)
+        seen.append((threading.current_thread().name, record.getMessage()))
+        return record
+
+    logging.setLogRecordFactory(factory)
+    try:
+        began = time.time()
+        EventJournal().note(Reaped(1.0, 1, KEY, "silence", 60.0, 60.0, KEY, KEY, KEY, KEY))
+        told_by = time.time()
+        [record] = told(kept, "reaped")
+    finally:
+        logging.setLogRecordFactory(usual)
+    ours = [(thread, text) for thread, text in seen if "was reaped" in text]
+    assert [thread for thread, _ in ours] == ["agentrm-journal"]
+    assert KEY not in repr(ours)
+    assert KEY not in repr(record.__dict__)
+    assert began <= record.created <= told_by
+    assert record.threadName == threading.current_thread().name

@@ -122,6 +122,31 @@ class World:
         return counts
 
 
+async def test_a_first_attempt_that_is_refused_beside_a_second_costs_nothing():
+    """The server's 429 comes while the second is on its way; the answer's input is charged."""
+    world, script, held = World("worker"), Script("held", "hang"), threading.Event()
+    hang = script.sync
+
+    def sync():
+        if script.begun:
+            return hang()
+        script.next()
+        held.wait(20)
+        raise Status(429)
+
+    script.sync = sync
+    call = asyncio.create_task(world.call(script))
+    await world.until(script, 2)
+    held.set()
+    for _ in range(2000):
+        if world.rm.statistics().settled == 41:
+            break
+        await asyncio.sleep(0.005)
+    script.never.set()
+    assert await call == "late"
+    assert world.end(script).input_tokens == 40 * 100 + 100
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 async def test_a_hung_call_is_answered_by_a_second_attempt(shape):
     """The first is not killed but superseded, and what each was sent is charged."""

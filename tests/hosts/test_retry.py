@@ -14,7 +14,7 @@ import tenacity.asyncio
 
 from agentrm_plugins.errors import CallReaped, ConfigError
 from agentrm_plugins.hosts.judgement import judge
-from agentrm_plugins.hosts.retry import RetryPolicy
+from agentrm_plugins.hosts.retry import RetryPolicy, within
 
 
 class Answered(Exception):
@@ -77,6 +77,24 @@ def test_by_default_sixteen_attempts_or_ten_minutes():
     for nonsense in ("-7", "soon", ""):
         error = Answered(429, retry_after=nonsense)
         assert asked(policy, error, 1, 0.0, 1.0, paced=True) == 0.0
+
+
+@pytest.mark.parametrize("written", [3, 30])
+@pytest.mark.parametrize(
+    "error", [ConnectionResetError(), Answered(), Answered(503), ConnectionRefusedError()]
+)
+def test_a_number_of_attempts_that_is_written_holds_for_every_failure(written, error):
+    """More than the policy's own limits, or fewer; the total time bounds it still."""
+    assert len(attempts(within(written, 600.0, 8.0), error)) == written - 1
+    assert len(attempts(within(written, 2.5, 8.0), error)) == 2
+
+
+def test_who_writes_another_bound_keeps_the_policy_s_attempts():
+    """A longer time or pause alone makes no call go more often."""
+    usual = within(None, 900.0, 60.0)
+    assert len(attempts(usual, ConnectionResetError())) == 15
+    assert len(attempts(usual, Answered())) == 7
+    assert len(attempts(usual, Answered(503))) == 4
 
 
 @pytest.mark.parametrize(

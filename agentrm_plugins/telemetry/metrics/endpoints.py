@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.hedge_statistics import HedgeStatistics
     from agentrm_plugins.types.statistics import EndpointStatistics, RateStatistics
 
-__all__ = ["put_endpoints"]
+__all__ = ["put_endpoints", "put_hedges"]
 
 _STATES = ("closed", "half_open", "open")
 _PER_MIN = 60.0
@@ -45,18 +45,19 @@ def _put_endpoint(values: Values, endpoint: EndpointStatistics, at: tuple[str, s
     values.put("agentrm.endpoint.closed", endpoint.closed_for_s, *at)
     values.put("agentrm.endpoint.late_after", endpoint.late_after_s, *at)
     values.put("agentrm.endpoint.wait", of_waits(endpoint.waits), *at)
-    _put_hedges(values, endpoint.hedges, at)
+    put_hedges(values, endpoint.hedges, "agentrm.endpoint", "agentrm.endpoint", *at)
     for state in _STATES:
         values.put("agentrm.endpoint.breaker", float(endpoint.breaker == state), *at, state)
 
 
-def _put_hedges(values: Values, hedges: HedgeStatistics, at: tuple[str, str]) -> None:
-    values.put("agentrm.endpoint.late", hedges.late, *at)
-    values.put("agentrm.endpoint.hedged", hedges.sent, *at)
-    values.put("agentrm.endpoint.hedges.answered", hedges.first_won, *at, "first")
-    values.put("agentrm.endpoint.hedges.answered", hedges.hedge_won, *at, "hedge")
-    values.put("agentrm.endpoint.hedges.gave_way", hedges.gave_way, *at)
-    values.put("agentrm.endpoint.hedges.lost_tokens", hedges.lost_tokens, *at)
+def put_hedges(values: Values, hedges: HedgeStatistics, calls: str, whole: str, *at: str) -> None:
+    """The values of late calls: under `calls` how many, under `whole` what became of them."""
+    values.put(f"{calls}.late", hedges.late, *at)
+    values.put(f"{calls}.hedged", hedges.sent, *at)
+    values.put(f"{whole}.hedges.answered", hedges.first_won, *at, "first")
+    values.put(f"{whole}.hedges.answered", hedges.hedge_won, *at, "hedge")
+    values.put(f"{whole}.hedges.gave_way", hedges.gave_way, *at)
+    values.put(f"{whole}.hedges.lost_tokens", hedges.lost_tokens, *at)
 
 
 def _put_rate(values: Values, rate: RateStatistics, of: tuple[str, str, str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.telemetry.metrics.endpoints import put_endpoints
+from agentrm_plugins.telemetry.metrics.endpoints import put_endpoints, put_hedges
 from agentrm_plugins.telemetry.metrics.naming import Bounded, clean, own_version
 from agentrm_plugins.telemetry.metrics.tally import Tally
 from agentrm_plugins.telemetry.metrics.values import Values, of_waits
@@ -99,13 +99,7 @@ def _put_calls(values: Values, seen: Statistics) -> None:
         values.put(f"agentrm.calls.{name}", getattr(seen, name))
     for cause, count in seen.refused.items():
         values.put("agentrm.calls.refused", count, clean(cause))
-    hedges = seen.hedges
-    values.put("agentrm.calls.late", hedges.late)
-    values.put("agentrm.calls.hedged", hedges.sent)
-    values.put("agentrm.hedges.answered", hedges.first_won, "first")
-    values.put("agentrm.hedges.answered", hedges.hedge_won, "hedge")
-    values.put("agentrm.hedges.gave_way", hedges.gave_way)
-    values.put("agentrm.hedges.lost_tokens", hedges.lost_tokens)
+    put_hedges(values, seen.hedges, "agentrm.calls", "agentrm")
     values.put("agentrm.calls.waiting", seen.waiting)
     values.put("agentrm.calls.running", seen.running)
     values.put("agentrm.calls.zombies", seen.zombies)
