@@ -118,7 +118,7 @@ def test_half_a_surrogate_pair_is_archived_word_for_word(tmp_path, kind):
     store.close()
 
 
-@pytest.mark.parametrize("state", [b"", b"noise", b"[]", b"{}", b'{"format":9}', b'{"format":1}'])
+@pytest.mark.parametrize("state", [b"", b"noise", b"[]", b"{}", b'{"format":9}', b'{"format":2}'])
 def test_a_damaged_state_is_made_again_from_the_messages(state):
     """The view says so, nothing is lost, and the next sleep writes a good one."""
     store = MemoryStore()

@@ -61,6 +61,28 @@ def test_one_command_after_another_corrects_nothing(first, then):
 
 
 @pytest.mark.parametrize(
+    "told",
+    [
+        "Story number {} was long.",
+        "Turn {} is done.",
+        "The ticket KX-{} is closed.",
+        "Das Kapitel {} war langweilig.",
+        "La page {} est vide.",
+    ],
+)
+def test_the_same_told_of_another_thing_corrects_nothing(told):
+    """Events that differ in their number are so many things, all of which hold."""
+    notes = noted(told.format(5), told.format(8), told.format(13))
+    assert [note.struck for note in notes.by_id.values()] == [()] * 3
+
+
+def test_a_value_that_is_told_or_announced_is_corrected_all_the_same():
+    """Without a word that announces it where the value is what is told; with one in any place."""
+    told = ("The port is 5.", "The port is 8.", "Gate 5 is ours.", "No, actually gate 8 is ours.")
+    assert [note.struck for note in noted(*told).by_id.values()] == [("5",), (), ("5",), ()]
+
+
+@pytest.mark.parametrize(
     "then", ["Now the port of the gateway is 9100.", "The port of the gateway is now 9100."]
 )
 def test_what_holds_now_corrects_what_held_before(then):

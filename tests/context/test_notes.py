@@ -177,3 +177,29 @@ def test_rows_that_are_numbered_are_rows_all_the_same():
     """Twelve processes' loads are a table, whatever numbers their names have."""
     table = "\n".join(f"proc{n}: busy {n * 7}%" for n in range(12))
     assert find(f"serial: SN4711\n{table}", "tool") == find("serial: SN4711", "tool")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "disk{n}: serial WD-AB{n}7",
+        "order_{n}_id: KX-{n}7-Q",
+        "order_{n}_id: KX-{n}7-Q\norder_{n}_sku: P{n}93-B",
+        "host{n}: ip 10.0.0.{n}, owner Ada Berg",
+        "job{n}: started 2026-03-{n}",
+        "file{n}: /srv/data/part-{n}.parquet 12ms",
+    ],
+)
+def test_numbered_rows_that_each_hold_an_id_are_noted(row):
+    """An id of its own makes a row a record, though its key differs in a number alone."""
+    lines = "\n".join(row.format(n=n) for n in range(11, 25)).splitlines()
+    assert [finding.text for finding in find("\n".join(lines), "tool")] == lines
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["proc{n}: 1.{n} ms", "proc{n}: 1.{n}ms", "core{n}: {n}00MHz {n}%", "proc{n}: /bin/sh {n}%"],
+)
+def test_numbered_rows_that_hold_measures_alone_are_not(row):
+    """A number with its unit is nobody's id, and what all rows name is no row's own."""
+    assert find("\n".join(row.format(n=n) for n in range(12)), "tool") == []

@@ -1,8 +1,8 @@
 """Recall with its archive: look widely, read the best passages' texts, rank, write the block.
 
 The terms of a session's passages are kept in memory while it lives, so a look-up costs a turn a
-fraction of a millisecond; they are read from the archive once, at the first look-up. A session of
-more than `MOST_PASSAGES` is looked up in the archive itself.
+fraction of a millisecond; they are read from the archive once, at the first look-up. Those
+of 50,000 passages take about 70 MB.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from agentrm_plugins.context.live.texts import Texts, text_in
 from agentrm_plugins.context.notes.text import Passage, terms
 from agentrm_plugins.context.notes.values import DISTINCT, values_of
 from agentrm_plugins.context.plan.entry import Entry, Recalled
+from agentrm_plugins.context.plan.lookups import told_text
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
@@ -51,7 +52,7 @@ from agentrm_plugins.context.recall.wider import (
     most_covered,
 )
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
-from agentrm_plugins.types.message import Message, plain_text
+from agentrm_plugins.types.message import plain_text
 
 __all__ = ["Recaller"]
 
@@ -60,8 +61,6 @@ COARSE, READ = 200, 64
 for the block. Measured on half of LoCoMo."""
 _AT_ONCE, _MOST_AT_ONCE = 50, 500
 """Passages that are entered in one slice, and in a turn. About 1 and 10 ms."""
-MOST_PASSAGES = 50_000
-"""Of a session whose terms are kept in memory: about 70 MB. Guessed."""
 _SAYING = frozenset({"user", "assistant"})
 LEAST_ASKED, ASKED_BESIDE = 0.4, 0.25
 """A message that asks only beside other things gets so much less of the room for recall. What is
@@ -108,7 +107,7 @@ class Recaller:
         if self._meaning is None:
             return
         for entry in entries:
-            text = plain_text(entry.message) if entry.message is not None else ""
+            text = told_text(entry.message) if entry.message is not None else ""
             self._meaning.take(
                 ((entry.seq, piece.start), text[piece.start : piece.stop])
                 for piece in cut.get(entry.seq, ())
@@ -333,12 +332,12 @@ class Recaller:
             entry = state.entries[seq]
             if entry.message is None or entry.role in {"tool", "function"} or seq == ask.anchor:
                 continue
-            said = index.terms_of(seq) if seq in index else _terms_in(entry.message)
+            said = index.terms_of(seq) if seq in index else _terms_in(entry)
             if weights.keys().isdisjoint(said):
                 continue
             covered = sum([weight for term, weight in weights.items() if term in said]) / whole
             if covered >= LEAST_TELLING:
-                found.append(Told(seq, covered, plain_text(entry.message)))
+                found.append(Told(seq, covered, told_text(entry.message)))
         return found
 
     # -- texts ------------------------------------------------------------------------------
@@ -355,7 +354,7 @@ class Recaller:
 
     def cut(self, state: Transcript, row: Row, most: int) -> str:
         """Give a message's text, its middle left out when it is longer than `most` tokens."""
-        whole = text = text_in(row)
+        whole = text = text_in(row, plain_text)
         keep = len(whole)
         while keep and state.counter.text(text) > most:
             keep = keep * 4 // 5
@@ -375,8 +374,8 @@ def _weighed(query: Query, found: Sequence[Found]) -> list[Found]:
     return made
 
 
-def _terms_in(message: Message) -> frozenset[str]:
-    return frozenset(term for piece in cut_up(message) for term in piece.terms)
+def _terms_in(entry: Entry) -> frozenset[str]:
+    return frozenset(term for piece in cut_up(entry) for term in piece.terms)
 
 
 def _names(text: str) -> bool:

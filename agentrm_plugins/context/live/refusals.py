@@ -11,7 +11,7 @@ from agentrm_plugins.hosts.journal import JOURNAL
 
 __all__ = ["note_refusal", "note_success"]
 
-_REFUSING: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+_REFUSING: weakref.WeakSet[Any] = weakref.WeakSet()
 _NAME = "agentrm.context"
 
 
@@ -22,7 +22,7 @@ def note_refusal(store: Any, error: Exception) -> None:
     try:
         if store in _REFUSING:
             return
-        _REFUSING[store] = True
+        _REFUSING.add(store)
     except TypeError:  # one of a user's that cannot be a key
         return
     text = "the store %s refuses: %s; what it does not take stays in memory and is tried again"
@@ -34,11 +34,10 @@ def note_success(store: Any) -> None:
     if not _REFUSING:
         return
     try:
-        over = _REFUSING.pop(store, False)
-    except TypeError:
+        _REFUSING.remove(store)
+    except (KeyError, TypeError):
         return
-    if over:
-        _tell(logging.INFO, "the store %s takes again", "store_works", store)
+    _tell(logging.INFO, "the store %s takes again", "store_works", store)
 
 
 def _tell(level: int, text: str, event: str, store: Any, *values: object) -> None:

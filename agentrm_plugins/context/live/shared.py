@@ -132,7 +132,7 @@ class Shared:
             and entry.tokens <= LONG_TOKENS
         ]  # fmt: skip
         if hidden:
-            cut = {entry.seq: cut_up(entry.message) for entry in hidden}
+            cut = {entry.seq: cut_up(entry) for entry in hidden}
             fence = self.archive.fence() if self.archive.owned else {}
             self.archive.index(hidden, cut, fence)
             self.recaller.remember(hidden, cut)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from agentrm_plugins.context.plan.bodies import body_of, message_of
 from agentrm_plugins.context.plan.entry import Entry
+from agentrm_plugins.context.plan.lookups import told_text
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.found import Unit
 from agentrm_plugins.context.recall.paging import source_turn
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.errors import StoreCorrupt
-from agentrm_plugins.types.message import plain_text
+from agentrm_plugins.types.message import Message
 
 __all__ = ["Texts", "row_of", "text_in"]
 
@@ -27,10 +28,15 @@ def row_of(entry: Entry) -> Row:
     return Row(entry.seq, entry.role, body, entry.digest, entry.tokens, entry.at_s)
 
 
-def text_in(row: Row) -> str:
-    """Read an archived message's text; one that is damaged has none."""
+def text_in(row: Row, read: Callable[[Message], str] = told_text) -> str:
+    """Read an archived message's text; one that is damaged has none.
+
+    Args:
+        row: The message.
+        read: Gives what of it: what can be found, or `plain_text` for all of it.
+    """
     try:
-        return plain_text(message_of(row.body))
+        return read(message_of(row.body))
     except StoreCorrupt:
         return ""
 
@@ -70,7 +76,7 @@ class Texts:
         for seq in sorted(wanted):
             message = state.entries[seq].message
             if message is not None:
-                texts[seq] = plain_text(message)
+                texts[seq] = told_text(message)
             elif seq in self._known:
                 texts[seq] = self._known[seq]
         missing = sorted(wanted - texts.keys())

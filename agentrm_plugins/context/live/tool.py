@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agentrm_plugins.context.plan.lookups import RECALL_NAME
 from agentrm_plugins.types.plain import parsed
 
 __all__ = ["RECALL_TOOL", "asked_for"]
@@ -12,7 +13,7 @@ __all__ = ["RECALL_TOOL", "asked_for"]
 RECALL_TOOL: dict[str, Any] = {
     "type": "function",
     "function": {
-        "name": "recall",
+        "name": RECALL_NAME,
         "description": (
             "Search the archive of this conversation, which holds every earlier message word for "
             "word. Use it when something said, decided or returned by a tool earlier is not in "

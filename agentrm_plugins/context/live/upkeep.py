@@ -183,7 +183,7 @@ class Upkeep:
         findings = None if entry.noted else self._findings(state, entry)
         if not entry.indexed:
             cut: dict[int, list[Passage]] = {entry.seq: []}
-            for pieces in slices(entry.message):
+            for pieces in slices(entry):
                 cut[entry.seq] += pieces
                 yield_now()
             try:

@@ -147,7 +147,7 @@ def _caught_up(key: SessionKey, store: ColdStore, state: Transcript, told: list[
             entry.message = _message_in(rows[entry.seq], told, entry)
     for seq in later:
         message = _message_in(rows[seq], told)
-        state.entries.append(_entry_of(state, rows[seq], message, seq not in open_places))
+        state.enter(_entry_of(state, rows[seq], message, seq not in open_places))
     if state.thawed is None:
         state.thawed = 0
     return state

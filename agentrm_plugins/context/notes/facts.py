@@ -16,7 +16,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,6 +92,11 @@ _CALL = re.compile(r"\w\(|[{};]\s*$|=>|\bdef |\breturn\b")
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _DIGITS = re.compile(r"\d+")
 _FIELDS = DISTINCT | {"date", "money"}
+_MEASURE = re.compile(
+    r"\d+(?:[.,]\d+)*(?:[numµ]?s|min|h|d|[kmgt]?i?b|[kmg]?hz|rpm|[fb]ps|px|x|[km]?[vwa]|m?ah|[cfkmgt])",
+    re.IGNORECASE,
+)
+"""A number with its unit is written as an id is, and is none."""
 _OF_A_RECORD = 1
 """Times that a field's name counts as met before, however many records had it. Guessed."""
 _SHAPE_CHARS = 400
@@ -137,11 +142,37 @@ def _is_field(line: str) -> bool:
 
     Each host, order or user has its own, so that many records have one says nothing against it.
     """
+    told = _told_in(line)
+    return len(told) == 1 and _is_exact(told[0])
+
+
+def _told_in(line: str) -> tuple[Value, ...]:
+    """Give the values behind the key of a line ``key: value``."""
     match = _KEYED.match(line[:_SHAPE_CHARS])
-    if match is None:
-        return False
-    told = values_of(line[match.end() :][:_SHAPE_CHARS])
-    return len(told) == 1 and told[0].kind in _FIELDS
+    return () if match is None else values_of(line[match.end() :][:_SHAPE_CHARS])
+
+
+def _is_exact(value: Value) -> bool:
+    return value.kind in _FIELDS and _MEASURE.fullmatch(value.text) is None
+
+
+def _own_rows(rows: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """Give the rows that tell an exact value of their own: "disk3: serial WD-AB12".
+
+    Args:
+        rows: The lines of one text by their shape as `_row_of`. What stands in many of one shape
+            ("proc3: /bin/sh 1%") is no row's own.
+    """
+    own: set[str] = set()
+    for alike in rows.values():
+        if len(alike) <= _NOISE_REPEATS:
+            continue
+        told = {row: {v.norm for v in _told_in(row) if _is_exact(v)} for row in alike}
+        often = Counter(norm for norms in told.values() for norm in norms)
+        own |= {
+            row for row, norms in told.items() if any(often[n] <= _NOISE_REPEATS for n in norms)
+        }
+    return frozenset(own)
 
 
 def flattened(text: str) -> str:
@@ -186,10 +217,12 @@ def find(text: str, role: str, seen: Counter[str] | None = None) -> list[Finding
     pieces = sentences(text)
     bulky = role in {"tool", "function"} or len(pieces) > 30  # noqa: PLR2004 - pasted, not said
     shapes: Counter[str] = Counter()
-    rows: Counter[str] = Counter()
+    rows: dict[str, list[str]] = {}
     if bulky:
         shapes.update(skeleton(piece) for _, piece in pieces)
-        rows.update(_row_of(piece) for _, piece in pieces)
+        for _, piece in pieces:
+            rows.setdefault(_row_of(piece), []).append(piece)
+    own = _own_rows(rows)
     found = []
     before = ""
     for _, piece in pieces:
@@ -199,7 +232,8 @@ def find(text: str, role: str, seen: Counter[str] | None = None) -> list[Finding
             before_it = 0 if seen is None else seen[shape]
             if before_it > _OF_A_RECORD and _is_field(piece):
                 before_it = _OF_A_RECORD
-            repeats = max(shapes[shape], rows[_row_of(piece)]) - 1 + before_it
+            alike = 0 if piece in own else len(rows[_row_of(piece)])
+            repeats = max(shapes[shape], alike) - 1 + before_it
             if repeats >= _NOISE_REPEATS:
                 continue
         finding = _judge(piece, role, repeats)

@@ -1,12 +1,13 @@
 """A session's notes: what was said, by whom, and what has replaced it.
 
 Law: a note replaces a value of an earlier one when both were said in the same role, by no tool;
-when it announces a correction (or says the very same sentence); and when it has another value of
-the same kind with the same subject, no word more and none missing (see `subject`). Everything less
-sure is kept in both forms, in order: the later note `follows` the earlier, and where there is room
-for one of them only, it is not the earlier that stays. Regime: each note is compared with the few
-that share a value or its rarest words, so a note costs the same in a long session as in a short
-one. Limit: a correction that shares no word and no value with what it corrects is not seen.
+when it announces a correction (or says the very same sentence, and not of another thing); and when
+it has another value of the same kind with the same subject, no word more and none missing (see
+`subject`). Everything less sure is kept in both forms, in order: the later note `follows` the
+earlier, and where there is room for one of them only, it is not the earlier that stays. Regime:
+each note is compared with the few that share a value or its rarest words, so a note costs the same
+in a long session as in a short one. Limit: a correction that shares no word and no value with what
+it corrects is not seen.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from agentrm_plugins.context.notes.note import (
     squeezed,
     told_in,
 )
-from agentrm_plugins.context.notes.subject import about, content, negated
+from agentrm_plugins.context.notes.subject import about, content, names_it, negated
 from agentrm_plugins.context.notes.values import Value
 
 __all__ = ["Note", "Notes"]
@@ -382,8 +383,13 @@ def _told_keys(note: Note) -> set[_Key]:
 
 
 def _states_alone(new: Note, old: Note) -> bool:
-    """Whether both are the same sentence with one value each, but for that value."""
-    return len(new.values) == len(old.values) == 1 and not new.text.endswith(("?", "？"))
+    """Whether both are the same sentence with one value each, but for that value.
+
+    Not where it is another thing of which the same is told: "turn 5 is done", "turn 6 is done".
+    """
+    if len(new.values) != 1 or len(old.values) != 1 or new.text.endswith(("?", "？")):
+        return False
+    return not names_it(new.text, new.values[0])
 
 
 def _take(index: dict[Any, list[int]], key: Any, identity: int) -> None:

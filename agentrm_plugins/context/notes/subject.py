@@ -17,7 +17,7 @@ from agentrm_plugins.context.notes.facts import CORRECTS
 from agentrm_plugins.context.notes.text import terms
 from agentrm_plugins.context.notes.values import Value
 
-__all__ = ["about", "content", "negated", "told_apart"]
+__all__ = ["about", "content", "names_it", "negated", "told_apart"]
 
 _CLAUSE = re.compile(
     r"[.!?。！？]+\s*|[，；、,;]|\s(?:and|und|et|y|e|og|och|и|while|but|aber|mais|pero)\s"
@@ -39,6 +39,12 @@ _LEAD = re.compile(
     r"|是|为|為|は|が|を|に|叫|等于|هو|هي|[:=→])\s*$",
     re.IGNORECASE,
 )
+_COPULA = re.compile(
+    r"\s+(?:is|are|was|were|will be|has|had|ist|sind|war|wird|hat|est|sont|était|es|era|está"
+    r"|fue|é|foi|è)\b",
+    re.IGNORECASE,
+)
+_WORD_BEFORE = re.compile(r"[^\W\d_]\s+$")
 _TAIL = re.compile(r"^\s*(?:です|だ|になりました|になります|に変わりました|了|。|now\b|today\b)")
 _NEGATED = re.compile(
     r"(?:\b(?:not|no longer|instead of|rather than|in place of|supersed\w+|statt|nicht(?: mehr)?"
@@ -68,6 +74,14 @@ def negated(text: str, values: tuple[Value, ...]) -> list[int]:
         if _NEGATED.search(text, max(0, value.start - 40), value.start):
             found.append(at)
     return found
+
+
+def names_it(text: str, value: Value) -> bool:
+    """Whether a value says which thing a sentence speaks of: the 5 of "story number 5 was long"."""
+    if _COPULA.match(text, value.start + len(value.text)) is None:
+        return False
+    before = max(0, value.start - 12), value.start
+    return _WORD_BEFORE.search(text, *before) is not None and _LEAD.search(text, *before) is None
 
 
 def _subject(

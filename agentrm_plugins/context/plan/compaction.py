@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from agentrm_plugins.context.notes.summaries import SummaryRequest
 from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement
+from agentrm_plugins.context.plan.lookups import told_text
 from agentrm_plugins.context.plan.planning import (
     STUB_TOKENS,
     Plan,
@@ -205,8 +206,8 @@ def retelling(session: Transcript, plan: Plan) -> SummaryRequest | None:
     """Give what a summariser is asked to tell for a plan; None when no episode leaves."""
     stretch = session.entries[session.first_hot : max(plan.border, session.first_hot)]
     lines = tuple(
-        f"{entry.seq} {entry.role}: {plain_text(entry.message)}"
+        f"{entry.seq} {entry.role}: {told_text(entry.message)}"
         for entry in stretch
-        if entry.message is not None
+        if entry.message is not None and not entry.looked_up
     )
     return SummaryRequest(lines, min(400, warm_room(session) // 4)) if lines else None

@@ -13,7 +13,8 @@ __all__ = ["Entry", "Episode", "Recalled", "Replacement"]
 class Entry:
     """One message: itself while it is needed, and what is known of it for good.
 
-    `body` is its text for the archive, until it is there.
+    `body` is its text for the archive, until it is there. `looked_up`: it is what the tool `recall`
+    gave, so that it is archived, and neither found nor noted once more.
     """
 
     seq: int
@@ -28,6 +29,7 @@ class Entry:
     empty: bool = False
     noted: bool = False
     indexed: bool = False
+    looked_up: bool = False
     body: str | None = None
 
 

@@ -20,7 +20,7 @@ from agentrm_plugins.types.message import ToolCall, from_openai
 
 __all__ = ["FORMAT", "dumped", "loaded"]
 
-FORMAT = 1
+FORMAT = 2
 _MOST_SHAPES = 2_000
 
 
@@ -30,7 +30,7 @@ def dumped(session: Transcript) -> bytes:
         "format": FORMAT,
         "entries": [
             [e.seq, e.role, e.tokens, e.digest, e.at_s, list(e.calls), e.answers,
-             int(e.empty), int(e.noted)]
+             int(e.empty), int(e.noted), int(e.looked_up)]
             for e in session.entries
         ],
         "notes": session.notes.dump(),
@@ -70,8 +70,9 @@ def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Transc
     session = Transcript(config, counter)
     session.entries = [
         Entry(seq, role, tokens, digest, 0, at_s, None, tuple(calls), answers,
-              bool(empty), bool(noted))
-        for seq, role, tokens, digest, at_s, calls, answers, empty, noted in data["entries"]
+              bool(empty), bool(noted), looked_up=bool(looked_up))
+        for seq, role, tokens, digest, at_s, calls, answers, empty, noted, looked_up
+        in data["entries"]
     ]  # fmt: skip
     session.notes = Notes.load(data["next_note"], data["notes"])
     session.episodes = [Episode(**episode) for episode in data["episodes"]]

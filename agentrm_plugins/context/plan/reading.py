@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from agentrm_plugins.context.notes.facts import Finding, find
 from agentrm_plugins.context.notes.text import Passage, passages, terms
-from agentrm_plugins.types.message import Message, plain_text, said_text
+from agentrm_plugins.context.plan.entry import Entry
+from agentrm_plugins.context.plan.lookups import told_text, without_look_ups
+from agentrm_plugins.types.message import Message, said_text
 
 __all__ = ["cut_up", "findings_of", "slices"]
 
@@ -20,24 +22,25 @@ SLICE_CHARS = 8_000
 def findings_of(message: Message, shapes: Counter[str] | None) -> list[Finding]:
     """Read a message for notes: its text, and the exact strings in the arguments of its calls."""
     found = find(said_text(message), message.role, shapes)
-    for call in message.tool_calls:
+    for call in without_look_ups(message).tool_calls:
         for finding in find(call.arguments, "tool", shapes):
             if any(value.kind in _ARGUMENT_KINDS for value in finding.values):
                 found.append(replace(finding, score=finding.score - 1.0))
     return found
 
 
-def cut_up(message: Message | None) -> list[Passage]:
+def cut_up(entry: Entry) -> list[Passage]:
     """Cut a message into passages; the speaker's name and the tool's are findable in each."""
-    return [piece for pieces in slices(message) for piece in pieces]
+    return [piece for pieces in slices(entry) for piece in pieces]
 
 
-def slices(message: Message | None) -> Iterator[list[Passage]]:
+def slices(entry: Entry) -> Iterator[list[Passage]]:
     """Cut a message into passages, a slice of its text at a time: about a millisecond each.
 
-    A slice ends at a line or a blank where there is one.
+    A slice ends at a line or a blank where there is one. What the tool `recall` gave has none.
     """
-    text = plain_text(message) if message is not None else ""
+    message = None if entry.looked_up else entry.message
+    text = told_text(message) if message is not None else ""
     extra = tuple(terms(message.name)) if message is not None and message.name else ()
     at = 0
     while at < len(text):

@@ -11,9 +11,7 @@ from __future__ import annotations
 from agentrm_plugins.context.plan.shares import recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
 
-__all__ = ["RECALL_NAME", "drop_answered", "drop_past"]
-
-RECALL_NAME = "recall"
+__all__ = ["drop_answered", "drop_past"]
 
 
 def drop_past(session: Transcript) -> None:
@@ -38,10 +36,5 @@ def drop_answered(session: Transcript) -> None:
     task = session.task
     if task is None or not any(recalled.anchor == task for recalled in session.recalls):
         return
-    asked: set[str] = set()
-    for entry in session.entries[task:]:
-        if entry.message is not None and entry.calls:
-            asked.update(c.id for c in entry.message.tool_calls if c.name == RECALL_NAME)
-        if entry.answers in asked:
-            session.recalls = [r for r in session.recalls if r.anchor != task]
-            return
+    if any(entry.looked_up for entry in session.entries[task:]):
+        session.recalls = [r for r in session.recalls if r.anchor != task]

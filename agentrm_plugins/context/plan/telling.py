@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from agentrm_plugins.context.notes.notes import Note
 from agentrm_plugins.context.plan.entry import Entry
+from agentrm_plugins.context.plan.lookups import without_look_ups
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.types.message import Message, plain_text
 
@@ -44,9 +45,9 @@ def told(
     lines: list[tuple[int, str]] = []
     for seq in reversed(places):
         entry = session.entries[seq]
-        if entry.message is None:
+        if entry.message is None or entry.looked_up:
             continue
-        line = _line(entry, entry.message, noted)
+        line = _line(entry, without_look_ups(entry.message), noted)
         if not line or session.notes.stale_in(seq, line) is not None:
             continue
         room_tokens -= count(line) + 1

@@ -28,6 +28,7 @@ from agentrm_plugins.context.plan.bodies import (
 )
 from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement
 from agentrm_plugins.context.plan.groups import Grouping, grouped
+from agentrm_plugins.context.plan.lookups import looked_up
 from agentrm_plugins.context.plan.reading import findings_of
 from agentrm_plugins.counting.tokens import TokenCounter
 from agentrm_plugins.errors import BadMessage
@@ -163,8 +164,14 @@ class Transcript:
         self.shown_from = where.shown_from
         if where.shown_from > self.first_hot:
             self._hide(where.shown_from)
-        self.entries.extend(fresh)
+        for entry in fresh:
+            self.enter(entry)
         return fresh
+
+    def enter(self, entry: Entry) -> None:
+        """Add a message that is taken in or read back; here it is decided what it is."""
+        entry.looked_up = looked_up(entry, self.entries)
+        self.entries.append(entry)
 
     def _beside(
         self, where: Alignment, known: list[int], marks: list[int], listed: Sequence[Source]
@@ -269,7 +276,7 @@ class Transcript:
     def findings(self, entry: Entry) -> list[Finding]:
         """Read one message for notes. Pure but for the memory of line shapes in bulky ones."""
         message = entry.message
-        if message is None:
+        if message is None or entry.looked_up:
             return []
         bulky = entry.role in {"tool", "function"} or len(plain_text(message)) > SHORT_CHARS
         return findings_of(message, self.shapes if bulky else None)
