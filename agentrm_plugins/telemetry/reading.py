@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agentrm_plugins.errors import RecordingError
-from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, event_of
+from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, events_of
 from agentrm_plugins.telemetry.parts import parts_of
 from agentrm_plugins.types.effects import Effect
 from agentrm_plugins.types.plain import parsed
@@ -76,9 +76,7 @@ class Recorded:
         self.torn = False
         for part in self.parts:
             for number, plain in self._lines(part):
-                found = self._one(part, number, plain)
-                if found is not None:
-                    yield found
+                yield from self._told(part, number, plain)
 
     def _lines(self, part: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with part.open("rb") as file:
@@ -97,23 +95,24 @@ class Recorded:
                 else:
                     self._damaged(part, number, "this is no JSON object")
 
-    def _one(self, part: Path, number: int, plain: dict[str, Any]) -> Effect | Sample | None:
+    def _told(self, part: Path, number: int, plain: dict[str, Any]) -> tuple[Effect | Sample, ...]:
+        """What a line tells of."""
         kind = plain.get("kind")
         if kind == "header":
-            return None
+            return ()
         try:
             if kind == "gap":
                 self.dropped += int(plain["dropped"])
-                return None
+                return ()
             if kind == "sample":
-                return Sample(float(plain["at_s"]), float(plain["wall_s"]), plain)
-            event = event_of(plain)
+                return (Sample(float(plain["at_s"]), float(plain["wall_s"]), plain),)
+            events = events_of(plain)
         except (KeyError, TypeError, ValueError) as error:
             self._damaged(part, number, str(error))
-            return None
-        if event is None:
+            return ()
+        if not events:
             self.skipped += 1
-        return event
+        return events
 
     def _damaged(self, part: Path, number: int, why: str) -> None:
         if self._strict:

@@ -141,7 +141,7 @@ class Recorder:
         kinds = recording.kinds
         self._kinds = None if kinds is None else tuple(KINDS[kind] for kind in kinds)
         self._parts = Parts(path, recording.max_bytes, recording.parts)
-        self._encoder = Encoder()
+        self._encoder = Encoder(together=True)
         self._run = uuid.uuid4().hex
         self.written = self.lost = 0
         self._told_lost = 0
