@@ -4,8 +4,11 @@ Law: one object a line, ``{"kind": ..., "at_s": ..., "wall_s": ..., ...}`` with 
 event's class. A field that has its default value is left out. JSON has no infinity: a number that
 is not finite is ``null``, and reads as infinity where the field is not optional.
 
-In a recording a call that had its lane at once is one line: a ``submitted`` with the rule of its
-grant as ``"granted"``. `events_of` gives both events. Version 1 had two lines, and is still read.
+In a recording the kinds that every call makes are shorter. Their moment is one whole number,
+``"unix_ns"``: the core's clock and ``"offset_ns"``, which the header tells, and a line of the kind
+"clock" where it changes. Spans are ``"held_ns"`` and ``"waited_ns"``. A call that had its lane at
+once is one line: a ``submitted`` with the rule of its grant as ``"granted"``. What is no whole
+number of nanoseconds stands there in seconds. `events_of` reads all of it, and version 1 as well.
 
 What people called things (agents, tenants, labels) is written with whatever looks like a secret
 hidden, and cut to 200 characters. No event holds a prompt, an answer, a key or a header.
@@ -27,7 +30,7 @@ from agentrm_plugins.types.calls import Outcome, Usage
 from agentrm_plugins.types.effects import Beaten, Effect, Granted, Settled, Submitted
 from agentrm_plugins.types.kinds import KINDS, kind_of
 
-__all__ = ["SCHEMA", "VERSION", "Encoder", "event_of", "events_of", "plain_event"]
+__all__ = ["SCHEMA", "VERSION", "Encoder", "event_of", "events_of", "nanos_of", "plain_event"]
 
 SCHEMA = "agentrm.events"
 VERSION = 2
@@ -36,24 +39,13 @@ _CACHED = 20_000
 _NANOS = 1_000_000_000
 _LONG_S = 4_000_000.0  # beyond it a float does not tell nanoseconds apart
 _ROUNDING_S = 1e-11  # what is left over where two such times are subtracted
+_IN_NANOS = ("unix_ns", "held_ns", "waited_ns")
 _USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens")
 
 
 def _quoted(text: str) -> str:
     shown = masked(text[: 2 * _LONGEST])
     return json.dumps(shown if len(shown) <= _LONGEST else shown[: _LONGEST - 3] + "...")
-
-
-def _seconds(value: float, near_s: float = 0.0) -> str:
-    """A time, to the nanosecond if that is the very same number, or as near; else all of it.
-
-    Whole nanoseconds are written in half the time that Python takes for its own way.
-    """
-    if 0.0 <= value < _LONG_S:
-        nanos = int(value * _NANOS + 0.5)
-        if -near_s <= nanos / _NANOS - value <= near_s:
-            return f"{nanos // _NANOS}.{nanos % _NANOS:09d}"
-    return _number(value)
 
 
 def _number(value: float) -> str:
@@ -68,14 +60,14 @@ class Encoder:
     """Makes lines; remembers how names are written. For one thread.
 
     Args:
-        together: Whether a call that had its lane at once is one line, as in a recording.
+        recorded: Whether lines are the short ones of a recording.
     """
 
-    def __init__(self, *, together: bool = False) -> None:
-        self._together = together
+    def __init__(self, *, recorded: bool = False) -> None:
+        self._recorded = recorded
         self._names: dict[str, str] = {}
         self._places: dict[_Whose, str] = {}
-        self._at_s, self._offset_s, self._moment = nan, nan, ""
+        self._at_s, self._offset_s, self._offset_ns, self._moment = nan, nan, 0, ""
         self._quick: dict[type, Callable[[Any], str]] = {
             Submitted: self._submitted,
             Granted: self._granted,
@@ -91,8 +83,8 @@ class Encoder:
             wall_offset_s: Seconds from the core's clock to Unix time.
         """
         made: list[str] = []
-        add, quick, together = made.append, self._quick.get, self._together
-        self._at_s, self._offset_s = nan, wall_offset_s
+        add, quick, together = made.append, self._quick.get, self._recorded
+        self._at_s, self._offset_s, self._offset_ns = nan, wall_offset_s, nanos_of(wall_offset_s)
         asked: Submitted | None = None
         for event in events:
             kind = event.__class__
@@ -116,11 +108,24 @@ class Encoder:
     def _head(self, at_s: float, ticket: int, cause: str, whose: _Whose) -> str:
         """What all of them begin with, but for the kind."""
         if at_s != self._at_s:  # much happens in one moment
-            self._at_s = at_s
-            self._moment = f'"at_s":{_seconds(at_s)},"wall_s":{at_s + self._offset_s:.6f},"ticket":'
+            self._at_s, self._moment = at_s, self._when(at_s)
         place = self._places.get(whose) or self._place(whose)
         shown = self._names.get(cause) or self._text(cause)
         return f'{self._moment}{ticket},"cause":{shown},{place}'
+
+    def _when(self, at_s: float) -> str:
+        if self._recorded:
+            nanos = int(at_s * _NANOS + 0.5)
+            if nanos / _NANOS == at_s:
+                return f'"unix_ns":{nanos + self._offset_ns},"ticket":'
+        return f'"at_s":{_number(at_s)},"wall_s":{at_s + self._offset_s:.6f},"ticket":'
+
+    def _span(self, name: str, seconds: float) -> str:
+        if self._recorded and 0.0 <= seconds < _LONG_S:
+            nanos = int(seconds * _NANOS + 0.5)
+            if -_ROUNDING_S < nanos / _NANOS - seconds < _ROUNDING_S:
+                return f',"{name}_ns":{nanos}'
+        return f',"{name}_s":{_number(seconds)}'
 
     def _place(self, whose: _Whose) -> str:
         """Whose call it is and where it runs: the same for most events of an agent."""
@@ -153,7 +158,7 @@ class Encoder:
     def _granted(self, event: Granted) -> str:
         at_s, ticket, agent, cause, group, waited_s, tenant, endpoint, _ = event
         head = self._head(at_s, ticket, cause, (agent, tenant, group, endpoint))
-        return f'{{"kind":"granted",{head},"waited_s":{_seconds(waited_s, _ROUNDING_S)}}}'
+        return f'{{"kind":"granted",{head}{self._span("waited", waited_s)}}}'
 
     def _beaten(self, event: Beaten) -> str:
         whose = event.agent, event.tenant, event.group, event.endpoint
@@ -169,14 +174,9 @@ class Encoder:
         if status is not None:
             more += f',"status":{status}'
         head = self._head(at_s, ticket, cause, (agent, tenant, group, endpoint))
+        held = self._span("held", held_s)
         # The outcome is added, not formatted: that asks the enum for its words, which is slow.
-        return (
-            '{"kind":"settled",'
-            + head
-            + ',"outcome":"'
-            + outcome
-            + (f'","held_s":{_seconds(held_s, _ROUNDING_S)}{more}}}')
-        )
+        return f'{{"kind":"settled",{head}{held}{more},"outcome":"' + outcome + '"}'
 
 
 def _at_once(asked: Submitted, granted: Granted) -> bool:
@@ -254,12 +254,27 @@ def event_of(plain: dict[str, Any]) -> Effect | None:
     return made
 
 
-def events_of(plain: dict[str, Any]) -> tuple[Effect, ...]:
+def nanos_of(seconds: float) -> int:
+    """Whole nanoseconds."""
+    return round(seconds * _NANOS)
+
+
+def events_of(plain: dict[str, Any], offset_ns: int = 0) -> tuple[Effect, ...]:
     """The events that a line of a recording tells of: one, two together, or none that is known.
+
+    Args:
+        plain: The line.
+        offset_ns: From the core's clock to Unix time, as the header or a "clock" said last.
 
     Raises:
         ValueError: As `event_of` does.
     """
+    for name, count in [(name, plain[name]) for name in _IN_NANOS if name in plain]:
+        if type(count) is not int:
+            raise ValueError(f"{name}={str(count)[:40]!r}: not a whole number")
+        plain[name.removesuffix("_ns") + "_s"] = count / _NANOS
+        if name == "unix_ns":
+            plain |= {"at_s": (count - offset_ns) / _NANOS, "wall_s": count / _NANOS}
     event = event_of(plain)
     if event is None:
         return ()

@@ -56,6 +56,7 @@ class Recorded:
         self.dropped = self.skipped = 0
         self.torn = False
         self._strict = strict
+        self._offset_ns = 0
 
     def __iter__(self) -> Iterator[Effect]:
         for one in self.everything():
@@ -98,15 +99,16 @@ class Recorded:
     def _told(self, part: Path, number: int, plain: dict[str, Any]) -> tuple[Effect | Sample, ...]:
         """What a line tells of."""
         kind = plain.get("kind")
-        if kind == "header":
-            return ()
         try:
+            if kind in {"header", "clock"}:
+                self._offset_ns = int(plain.get("offset_ns", 0))
+                return ()
             if kind == "gap":
                 self.dropped += int(plain["dropped"])
                 return ()
             if kind == "sample":
                 return (Sample(float(plain["at_s"]), float(plain["wall_s"]), plain),)
-            events = events_of(plain)
+            events = events_of(plain, self._offset_ns)
         except (KeyError, TypeError, ValueError) as error:
             self._damaged(part, number, str(error))
             return ()

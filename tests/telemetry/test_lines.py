@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 from agentrm_plugins import AgentRM
 from agentrm_plugins.events import KINDS, Beaten, Granted, Queued, Settled, Submitted
 from agentrm_plugins.telemetry import Recording, read_events
-from agentrm_plugins.telemetry.lines import Encoder, events_of
+from agentrm_plugins.telemetry.lines import Encoder, events_of, nanos_of
 from agentrm_plugins.types.calls import Outcome, Usage
 
 KEY = "sk-" + "proj-abcdefghijklmnopqrstuvwx"
+OFFSET_S = 1.79e9 + 0.123456
 NAMES = st.one_of(
     st.sampled_from(["", "ada", "default", 'a"\\\n', "\ud800\u2028", "日本", "{}%s", "null"]),
-    st.text(max_size=20),
+    st.text(alphabet='ab 9"\\/\n\t\x00\x7fé\u2028\ud800日{}%', max_size=9),
 )
 COUNTS = st.integers(0, 10**12)
 SPANS = st.one_of(
@@ -56,11 +58,11 @@ def at_once(draw) -> list[Any]:
     return [asked, Granted(**same)]
 
 
-def told(events: list[Any], *, together: bool) -> list[Any]:
+def told(events: list[Any], *, recorded: bool) -> list[Any]:
     """What is read of the lines of these events."""
-    lines = Encoder(together=together).lines(events, 1.79e9)
+    lines = Encoder(recorded=recorded).lines(events, OFFSET_S)
     assert not any("\n" in line for line in lines)
-    return [event for line in lines for event in events_of(json.loads(line))]
+    return [event for line in lines for event in events_of(json.loads(line), nanos_of(OFFSET_S))]
 
 
 def near(seconds: Any) -> Any:
@@ -72,16 +74,16 @@ def near(seconds: Any) -> Any:
 def test_all_of_each_event_survives_its_line(parts: list[list[Any]]) -> None:
     """In their order, whatever they are called, joined in one line or not."""
     events = [event for part in parts for event in part]
-    for together in (False, True):
-        read = told(events, together=together)
+    for recorded in (False, True):
+        read = told(events, recorded=recorded)
         assert len(read) == len(events)
         for back, event in zip(read, events, strict=True):
             spans = {name: near(getattr(event, name)) for name in ("held_s", "waited_s")
                      if hasattr(event, name)}  # fmt: skip
             assert back._asdict() == {**event._asdict(), **spans, "wall_s": back.wall_s}
-            assert back.wall_s == pytest.approx(event.at_s + 1.79e9, abs=1e-5)
+            assert back.wall_s == pytest.approx(event.at_s + OFFSET_S, abs=1e-5)
     if parts:
-        assert told(parts[0], together=True)[0].__class__ is events[0].__class__
+        assert told(parts[0], recorded=True)[0].__class__ is events[0].__class__
 
 
 def test_a_call_that_goes_at_once_is_one_line(tmp_path: Path) -> None:
@@ -94,6 +96,8 @@ def test_a_call_that_goes_at_once_is_one_line(tmp_path: Path) -> None:
     assert header["version"] == 2
     assert (asked["kind"], asked["granted"]) == ("submitted", "free")
     assert settled["kind"] == "settled"
+    assert type(settled["held_ns"]) is type(settled["unix_ns"]) is int
+    assert settled["unix_ns"] / 1e9 == pytest.approx(time.time(), abs=600)
     submitted, granted, _ = read_events(file)
     assert isinstance(submitted, Submitted)
     assert granted == Granted(
@@ -111,6 +115,37 @@ def test_who_waited_has_lines_of_its_own(tmp_path: Path) -> None:
         "header",
         "granted",
     ]
+
+
+def test_where_the_time_of_day_is_set_the_core_s_goes_on(tmp_path: Path) -> None:
+    """A line tells it, and so does the header of each part: both times are right before and after,
+    also where the disk refused just then.
+    """
+    file = tmp_path / "events.jsonl"
+    with AgentRM(lanes=1, record=Recording(file, sample_s=None, flush_s=30)) as rm:
+        offset_s = rm._host.streams.wall_offset_s()
+        for ahead_s in (0.0, 3_600.0, -7_200.0):
+            rm._host.streams.wall_offset_s = lambda at=ahead_s: offset_s + at
+            rm._recorder._retry_s = time.monotonic() + 60 if ahead_s > 0 else 0.0
+            rm._recorder.flush()
+            rm._recorder._retry_s = 0.0
+            with rm.slot(agent="ada"):
+                pass
+            rm._recorder.flush()
+    events = list(read_events(file))
+    times = [event.at_s for event in events]
+    assert len(times) == 9
+    assert times == sorted(times)
+    ahead = [round((event.wall_s - event.at_s - offset_s) / 3_600.0) for event in events]
+    assert ahead == [0] * 3 + [1] * 3 + [-2] * 3
+
+
+@pytest.mark.parametrize("wrong", ["1", 1.5, None, True])
+def test_a_moment_that_is_none_is_damage(wrong: object) -> None:
+    """It is named."""
+    line = {"kind": "granted", "unix_ns": wrong, "ticket": 1, "agent": "a", "cause": "free"}
+    with pytest.raises(ValueError, match="unix_ns"):
+        events_of(line)
 
 
 VERSION_1 = """\
@@ -161,17 +196,17 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("kind", KINDS.values(), ids=[*KINDS])
 @pytest.mark.parametrize("hostile", HOSTILE.values(), ids=[*HOSTILE])
-def test_no_text_field_of_any_event_shows_a_secret(kind, hostile: str, together: bool) -> None:
+def test_no_text_field_of_any_event_shows_a_secret(kind, hostile: str, recorded: bool) -> None:
     """Each in turn, and all of them at once; a second time from what is remembered as well."""
     usual = {"int": 3, "float": 1.5, "str": "x", "Outcome": Outcome.OK, "int | None": 4,
              "float | None": 2.5, "str | None": "y", "Usage | None": Usage(5)}  # fmt: skip
     types = {name: hint.__forward_arg__ for name, hint in kind.__annotations__.items()}
     texts = [name for name, hint in types.items() if hint.startswith("str")]
     base = {name: usual[hint] for name, hint in types.items()}
-    encoder = Encoder(together=together)
+    encoder = Encoder(recorded=recorded)
     for chosen in [*([name] for name in texts), texts]:
         event = kind(**base | dict.fromkeys(chosen, hostile))
         asked = Submitted(event.at_s, event.ticket, hostile, hostile, hostile, 1, None, None,
