@@ -55,10 +55,11 @@ def _memory(remembered: int) -> dict[str, float]:
     tracemalloc.start()
     try:
         with AgentRM(lanes=64, max_idle_agents=remembered) as rm:
-            _seen(rm, 0, remembered + 100)
+            first = remembered + 2_000  # the last 4,096 events are full by then
+            _seen(rm, 0, first)
             gc.collect()
             full = tracemalloc.get_traced_memory()[0]
-            _seen(rm, remembered + 100, 5 * remembered)
+            _seen(rm, first, first + 4 * remembered)
             gc.collect()
             later = tracemalloc.get_traced_memory()[0]
             known = rm.statistics(agents=False).agents_known
