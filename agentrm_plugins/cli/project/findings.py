@@ -70,7 +70,7 @@ def look_at(folder: Path) -> Project:
         try:
             trees[path] = _tree(path, files.skipped)
         except (OSError, RecursionError, MemoryError, SyntaxError, ValueError) as error:
-            files.skipped.append(Skipped(path, _why(error)))
+            files.skipped.append(Skipped(path, _why(path, error)))
     modules = Modules(folder, list(trees))
     found = _Found(Links(modules, trees), list(trees.values())).findings()
     return Project(folder, list(trees), modules, found, files.skipped)
@@ -86,14 +86,14 @@ def _tree(path: Path, skipped: list[Skipped]) -> Tree:
     return Tree(path, ast.parse(read.code), read.cells)
 
 
-def _why(error: Exception) -> str:
+def _why(path: Path, error: Exception) -> str:
     if isinstance(error, RecursionError | MemoryError):
         return "nested too deep"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     if isinstance(error, SyntaxError):
         return error.msg
-    return "no notebook" if "notebook" in str(error) else "not valid Python"
+    return "no notebook" if path.suffix == ".ipynb" else "not valid Python"
 
 
 class _Found:
