@@ -274,7 +274,8 @@ def test_embeddings_are_named_and_no_chain_manages_them(tmp_path):
                 "a.py": (
                     "from langchain_openai import OpenAIEmbeddings\n"
                     "from agentrm_langchain import ManagedEmbeddings\n"
-                    "vectors = OpenAIEmbeddings()\nother = ManagedEmbeddings(OpenAIEmbeddings(), rm)"
+                    "vectors = OpenAIEmbeddings()\n"
+                    "other = ManagedEmbeddings(OpenAIEmbeddings(), rm)\n"
                 )
             },
         )

@@ -130,10 +130,10 @@ class _Found:
                 self._calls.append((tree, call, "retry", ".with_retry"))
             self._methods.append((tree, call, call.func.attr, call.func.value))
 
-    def _graphs(self) -> dict[int, At]:
+    def _graphs(self) -> dict[int, tuple[Tree, ast.Call]]:
         """Where each graph is compiled, by the id of its builder. Its nodes are noted as well."""
         builders = {id(call) for _, call, kind, _ in self._calls if kind == "graph"}
-        compiled: dict[int, At] = {}
+        compiled: dict[int, tuple[Tree, ast.Call]] = {}
         for tree, call, method, base in self._methods:
             if method != "compile" and method not in _NODES:
                 continue
@@ -183,7 +183,6 @@ class _Found:
 
     def _finding(self, tree: Tree, call: ast.Call, kind: str, name: str) -> Finding:
         where, made = self._compiled.get(id(call), (tree, call))
-        assert isinstance(made, ast.Call)
         line, cell = made.lineno, 0
         if where.cells is not None:
             cell, line = where.cells[line]

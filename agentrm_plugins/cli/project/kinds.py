@@ -17,7 +17,7 @@ MIDDLEWARE = "AgentRMMiddleware"
 
 
 def kind_of(origin: str) -> str:
-    """"model", "embeddings", "client", "agent", "graph", "limiter"; "ours" of AgentRM; else ""."""
+    """ "model", "embeddings", "client", "agent", "graph", "limiter"; "ours" of AgentRM; else ""."""
     name = origin.rpartition(".")[2]
     if origin.startswith("agentrm"):
         return "ours"

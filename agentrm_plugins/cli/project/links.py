@@ -48,11 +48,12 @@ class Links:
             outside = next((one for one in found if isinstance(one, str)), "")
             if outside or not found:
                 return (name or outside.rpartition(".")[2]) if outside else "", outside
-            classes = [one for one in found if _is(one, ast.ClassDef)]
             bases: list[Meaning] = []
-            for where, made in classes:
-                name = name or made.name
-                bases += [one for base in made.bases for one in self.meanings(where, base)]
+            for one in found:
+                if isinstance(one, tuple) and isinstance(one[1], ast.ClassDef):
+                    name = name or one[1].name
+                    for base in one[1].bases:
+                        bases += self.meanings(one[0], base)
             found = bases
         return "", ""
 
@@ -212,7 +213,3 @@ def _results(tree: Tree, made: ast.AST) -> Iterator[At]:
         for part in ast.walk(made):
             if isinstance(part, ast.Return) and part.value and tree.scope(part).owner is made:
                 yield tree, part.value
-
-
-def _is(one: Meaning, kind: type) -> bool:
-    return isinstance(one, tuple) and isinstance(one[1], kind)

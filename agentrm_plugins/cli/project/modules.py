@@ -73,6 +73,8 @@ class Modules:
             for package in self._packages
             if package != self._folder and package.parent not in self._packages
         }
-        places = {parent for path in self._files for parent in path.parents}
-        sources = {place for place in places if place.name == "src" and self._folder in place.parents}
+        places = {place for path in self._files for place in path.parents}
+        sources = {
+            place for place in places if place.name == "src" and self._folder in place.parents
+        }
         return sorted({self._folder, *outermost, *sources})

@@ -112,21 +112,21 @@ class Tree:
                 self.calls.append(node)
             self._bind(node, scope)
             inner, body = _body(node, scope)
-            for child in reversed(list(ast.iter_child_nodes(node))):  # in the file's order
-                waiting.append((child, inner if id(child) in body else scope))
+            waiting += [
+                (child, inner if id(child) in body else scope)
+                for child in reversed(list(ast.iter_child_nodes(node)))  # in the file's order
+            ]
 
     def _bind(self, node: ast.AST, scope: Scope) -> None:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 self._assign(target, node.value, scope)
         elif isinstance(node, ast.AnnAssign | ast.NamedExpr | ast.AugAssign):
-            if node.value is not None:
-                self._assign(node.target, node.value, scope)
+            self._assign(node.target, node.value, scope)
         elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
             self._assign(node.target, node.iter, scope)
         elif isinstance(node, ast.withitem):
-            if node.optional_vars is not None:
-                self._assign(node.optional_vars, node.context_expr, scope)
+            self._assign(node.optional_vars, node.context_expr, scope)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             scope.bind(node.name, node)
         elif isinstance(node, ast.Global):
@@ -148,8 +148,8 @@ class Tree:
                 first = alias.name.partition(".")[0]
                 scope.bind(first, Imported(first, 0, ""))
 
-    def _assign(self, target: ast.expr, value: ast.expr, scope: Scope) -> None:
-        pairs = [(target, value)]
+    def _assign(self, target: ast.expr | None, value: ast.expr | None, scope: Scope) -> None:
+        pairs = [] if target is None or value is None else [(target, value)]
         while pairs:
             to, what = pairs.pop()
             if isinstance(to, ast.Tuple | ast.List):
