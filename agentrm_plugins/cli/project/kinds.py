@@ -17,7 +17,7 @@ MIDDLEWARE = "AgentRMMiddleware"
 
 
 def kind_of(origin: str) -> str:
-    """ "model", "embeddings", "client", "agent", "graph", "limiter"; "ours" of AgentRM; else ""."""
+    """What is made: a kind of `Finding`, "ours" of something of AgentRM; "" of nothing known."""
     name = origin.rpartition(".")[2]
     if origin.startswith("agentrm"):
         return "ours"
