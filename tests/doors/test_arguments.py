@@ -82,7 +82,10 @@ def test_a_typo_is_told_with_what_was_meant(door: str) -> None:
         (lambda: LaneGroup("model", 2, size=3), "size.*no such argument"),
         (lambda: AgentRM(max_concurrency=4), "did you mean 'lanes'"),
         (lambda: AgentRM(rpm=60), r"endpoints=\{.*EndpointConfig\(rpm=\.\.\.\)"),
-        (lambda: AgentRM(budgets=BudgetConfig(5)), r"budgets.*a list of BudgetConfig\(\.\.\.\)"),
+        (
+            lambda: AgentRM(budgets=BudgetConfig(5, agent="*")),
+            r"budgets.*a list of BudgetConfig\(\.\.\.\)",
+        ),
         (lambda: AgentRM(groups=LaneGroup("model", 2)), r"groups.*a list of LaneGroup"),
         (lambda: AgentRM(shares=3), r"shares='int'.*a list of ShareConfig"),
         (lambda: AgentRM(endpoints={"x": {"rpm": 1}}), r"give an EndpointConfig\(\.\.\.\)"),
