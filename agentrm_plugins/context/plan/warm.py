@@ -235,7 +235,7 @@ def _only_the_newest(
             continue
         young = [n for n in notes.by_id.values() if border < n.seq <= last and n.live]
         newer = chosen(notes, young, left, count, last)
-        held = {identity for episode in old for identity in episode.notes}
+        held = {identity for episode in old for identity in _told_in(episode, notes)}
         shown = held | {note.id for note in newer}
         lost = (note for note in (*best, *young) if note.id not in shown and note.live)
         wanted = {note.id for note in best}
@@ -244,6 +244,16 @@ def _only_the_newest(
         session.episodes = [*old, Episode(border + 1, last, [n.id for n in newer])]
         return True
     return False
+
+
+def _told_in(episode: Episode, notes: Notes) -> Iterator[int]:
+    """Give the notes whose words an episode shows, as notes or in lines of their messages."""
+    yield from episode.notes
+    for seq, _ in episode.told:
+        for note in notes.at(seq):
+            yield note.id
+            if note.repeats is not None:
+                yield note.repeats
 
 
 def _missed(note: Note, held: set[int], wanted: set[int], notes: Notes, most: float) -> bool:
