@@ -101,6 +101,15 @@ class Lineage:
         self._far.update(dict.fromkeys(passed, note.id))
         return note
 
+    def with_heirs(self, note: Note) -> list[Note]:
+        """Give a note with its sure heir, and what holds now in that one's place."""
+        best, sure = self._heir(note)
+        heir = self.by_id.get(best) if sure else None
+        if heir is None:
+            return [note]
+        ends = dict.fromkeys((self.latest(heir).id, self.latest(self.holds_now(heir)).id))
+        return [note, *(self.by_id[i] for i in ends if i != note.id and self.by_id[i].live)]
+
     def later(self, notes: Sequence[Note], text: str, certain: bool, asked: str) -> dict[int, str]:
         """Give what came later on the subjects of a text: words by place.
 

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from heapq import nlargest
+from itertools import islice
 from typing import Any
 
 from agentrm_plugins.context.notes.facts import Finding
@@ -29,14 +31,20 @@ __all__ = ["Note", "Notes"]
 MAX_NOTES = 4000
 """Notes kept in memory for one session; beyond it those with the lowest score go. They are in the
 archive word for word in any case."""
-_RAREST, _NEWEST, _MOST = 8, 12, 4
-"""A note is compared over its 8 rarest words, with the 12 newest notes that hold each, and at most
-the 4 most like it are taken for earlier forms of it. Guessed; they bound a note's work."""
-_LOOKED_AT, _COMPARED = 128, 48
-"""Newest notes that hold a word, and of all of them those that share most words. Guessed."""
+_RAREST, _NEWEST = 8, 12
+"""A note is compared over its 8 rarest words; by a value or a subject, with the 12 newest notes
+that have it. Guessed; they bound a note's work."""
+_LOOKED_AT, _COMPARED, _OF_ONE = 128, 48, 2
+"""Sentences, but for their values, that hold a word; of all of them those that share most words;
+and the newest notes of each: a thousand that differ in their number stand for one. Guessed."""
+_MOST, _MOST_ANNOUNCED = 4, 16
+"""Earlier forms that a note has, the most like it; more where it announces a correction, for it may
+be of any of them. Guessed."""
 _MOST_PASSED = 16
 
 _Key = tuple[str, str, frozenset[str] | None]
+_Said = tuple[frozenset[str], frozenset[str]]
+"""The words of a sentence without its values, and their classes."""
 
 
 @dataclass(slots=True)
@@ -48,8 +56,8 @@ class Notes:
     _of: dict[int, list[int]] = field(default_factory=dict)
     _by_key: dict[_Key, list[int]] = field(default_factory=dict)
     _by_value: dict[str, list[int]] = field(default_factory=dict)
-    _by_term: dict[str, list[int]] = field(default_factory=dict)
-    _by_said: dict[frozenset[str], list[int]] = field(default_factory=dict)
+    _by_term: dict[str, dict[_Said, None]] = field(default_factory=dict)
+    _by_said: dict[_Said, list[int]] = field(default_factory=dict)
     _waiting: list[Note] = field(default_factory=list)
     _lineage: Lineage = field(init=False)
 
@@ -144,19 +152,22 @@ class Notes:
         """Give the earlier notes of which this one may be a newer form, the nearest last."""
         if note.text.endswith(("?", "？")):
             return []
-        said = content(note.text, note.values)
+        said, kinds = one = _said(note)
         rare = sorted(said, key=lambda term: len(self._by_term.get(term, ())))[:_RAREST]
-        shared: Counter[int] = Counter()
+        shared: Counter[_Said] = Counter()
         for term in rare:
-            shared.update(self._by_term.get(term, ())[-_LOOKED_AT:])
+            shared.update(islice(reversed(self._by_term.get(term, {}).keys()), _LOOKED_AT))
         named = {
             identity for value in note.values
             for identity in self._by_value.get(value.norm, ())[-_NEWEST:] if note.corrects
         }  # fmt: skip
-        near = sorted(shared.keys() | named, key=lambda i: (shared[i], i))[-_COMPARED:]
-        near += self._by_said.get(said, ())[-_MOST:]  # however many others share as much
-        found = {i for i in near if may_follow(note, self.by_id[i], said, i in named)}
-        return sorted(found, key=lambda i: likeness(note, self.by_id[i]))[-_MOST:]
+        alike = nlargest(
+            _COMPARED, (other for other in shared if other[1] & kinds), key=shared.__getitem__
+        )
+        near = {i for o in (one, *alike) for i in self._by_said.get(o, ())[-_OF_ONE:]} | named
+        found = [i for i in near if may_follow(note, self.by_id[i], said, i in named)]
+        most = _MOST_ANNOUNCED if note.corrects else _MOST
+        return nlargest(most, found, key=lambda i: likeness(note, self.by_id[i]))[::-1]
 
     def _enter(self, note: Note) -> None:
         self.by_id[note.id] = note
@@ -171,10 +182,10 @@ class Notes:
         if note.role not in TOOLS:
             for key in _told_keys(note):
                 self._by_key.setdefault(key, []).append(note.id)
-            said = content(note.text, note.values)
-            self._by_said.setdefault(said, []).append(note.id)
-            for term in said:
-                self._by_term.setdefault(term, []).append(note.id)
+            one = _said(note)
+            self._by_said.setdefault(one, []).append(note.id)
+            for term in one[0]:
+                self._by_term.setdefault(term, {})[one] = None
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -219,6 +230,10 @@ class Notes:
         """Follow the corrections from a note to the one that holds now."""
         return self._lineage.latest(note)
 
+    def with_heirs(self, note: Note) -> list[Note]:
+        """Give a note with those that surely stand in its place: it is not shown without them."""
+        return self._lineage.with_heirs(note)
+
     # -- leaving ------------------------------------------------------------------------------
 
     def drop_from(self, seq: int) -> None:
@@ -247,10 +262,10 @@ class Notes:
         if note.role not in TOOLS:
             for key in _told_keys(note):
                 _take(self._by_key, key, note.id)
-            said = content(note.text, note.values)
-            _take(self._by_said, said, note.id)
-            for term in said:
-                _take(self._by_term, term, note.id)
+            one = _said(note)
+            _take(self._by_said, one, note.id)
+            for term in one[0] if one not in self._by_said else ():
+                self._by_term.get(term, {}).pop(one, None)
 
     def _shed(self) -> None:
         by_worth = sorted(self.by_id.values(), key=lambda n: (n.live, self.worth(n), n.id))
@@ -291,6 +306,12 @@ class Notes:
         waiting, self._waiting = self._waiting, []
         for note in waiting:
             self._compare_by(note)
+
+
+def _said(note: Note) -> _Said:
+    """Give what a note is compared by: its words without its values, and their classes."""
+    kinds = frozenset(CLASS.get(value.kind, value.kind) for value in note.values)
+    return content(note.text, note.values), kinds
 
 
 def _keys(note: Note) -> list[_Key]:
