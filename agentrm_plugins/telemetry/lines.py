@@ -281,8 +281,13 @@ def events_of(plain: dict[str, Any], offset_ns: int = 0) -> tuple[Effect, ...]:
     if event.__class__ is not Submitted or "granted" not in plain:
         return (event,)
     rule = _value(plain["granted"], "granted", str, optional=False)
-    whose = {"tenant": event.tenant, "endpoint": event.endpoint, "wall_s": event.wall_s}
-    return event, Granted(event.at_s, event.ticket, event.agent, rule, event.group, 0.0, **whose)
+    granted = Granted(
+        *(event.at_s, event.ticket, event.agent, rule, event.group, 0.0),
+        tenant=event.tenant,
+        endpoint=event.endpoint,
+        wall_s=event.wall_s,
+    )
+    return event, granted
 
 
 _FIELDS: dict[type, dict[str, tuple[type, bool]]] = {}
