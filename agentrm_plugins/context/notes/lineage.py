@@ -122,14 +122,18 @@ class Lineage:
         """
         sure: dict[int, str] = {}
         beside: dict[int, str] = {}
-        folded = squeezed(text)
-        for note in notes:
+        told = [note for note in notes if note.struck or note.repeats or self._has_newer(note.id)]
+        folded = squeezed(text) if told else ""
+        for note in told:
             if note.struck or note.text in text or squeezed(note.text) in folded:
                 self._name(note, certain, named_in(note, asked), sure, beside)
         # What only speaks of the same must not take the place of what puts another value.
         for place in sorted(beside.keys() - sure.keys(), reverse=True)[: _LEAST_NAMED - len(sure)]:
             sure[place] = beside[place]
         return dict(sorted(sure.items()))
+
+    def _has_newer(self, identity: int) -> bool:
+        return identity in self._after or identity in self._beside
 
     def _name(
         self, note: Note, certain: bool, named: bool, sure: dict[int, str], beside: dict[int, str]
