@@ -176,7 +176,9 @@ class Later:
         if covered >= _TELLS:
             values = values_of(said_of(self._query, one.text))
             norms = {value.norm for value in values}
-            kinds = {CLASS.get(value.kind) for value in values}
+            # What a command names itself is asked for by nobody: "cancel order KX-7".
+            open_ones = [v for v in values if v.text.casefold() not in asked] if asked else values
+            kinds = {CLASS.get(value.kind) for value in open_ones}
             for told in self._told:  # the newest first
                 if told.seq <= seq or len(named) > _MOST_LATER:
                     break
