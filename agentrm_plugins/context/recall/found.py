@@ -201,4 +201,4 @@ def _around(said: str, value: Value) -> str:
 
 def _tells(value: Value) -> bool:
     """Whether a value is no mere name of a field, such as user_id."""
-    return value.kind != "ident" or any(map(str.isdigit, value.text))
+    return value.kind not in {"ident", "quoted", "code"} or any(map(str.isdigit, value.text))
