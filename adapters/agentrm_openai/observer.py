@@ -41,6 +41,19 @@ class CoreObserver:
         exchange.token = _Seen(lease, self._core.now_s, first_s)
         if lease is not None and exchange.blocking:
             lease.on_reap(exchange.abort)
+        if lease is None or lease.call.endpoint is None:
+            return
+        if exchange.traced:
+            lease.watched()
+            exchange.when_sent = lease.asked
+        else:
+            lease.asked()
+
+    def passes(self) -> None:
+        """A request passes unseen, for it names no model: it may be one that is billed."""
+        lease = self._core.lease_around()
+        if lease is not None:
+            lease.asked()
 
     def listens(self, exchange: Exchange, status: int) -> bool:
         """Whether anything is to be read in a response: of a managed call's error the flow tells.

@@ -251,7 +251,12 @@ class Attempt:
         return None if self.tally is None else self.tally()
 
     def spent(self) -> Usage:
-        """What a call that was cut off has cost at least: its input, and what had come."""
+        """What a call that was cut off has cost at least: its input, and what had come.
+
+        Nothing if a transport knows that its request has never been sent.
+        """
+        if self.lease.unasked:
+            return Usage()
         return self.counted() or Usage(self.lease.call.estimate.input_tokens)
 
     def ended(self, result: T) -> T:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.refusals import reaped_error, refusal, superseded_error
-from agentrm_plugins.types.calls import Outcome
+from agentrm_plugins.types.calls import Outcome, Usage
 from agentrm_plugins.types.effects import Granted, Reaped, Refused
 from agentrm_plugins.types.events import Beat, Idle, Requeue, Settle, Withdraw
 from agentrm_plugins.types.verdicts import Kind
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.judgement import Judgement
     from agentrm_plugins.hosts.tracing import Traced
     from agentrm_plugins.policy.endpoint.tables import Tables
-    from agentrm_plugins.types.calls import Call, Usage
+    from agentrm_plugins.types.calls import Call
 
 __all__ = ["HostLease", "Lease"]
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_NOTHING = Usage()
 
 
 class Lease:
@@ -38,8 +39,8 @@ class Lease:
     """
 
     __slots__ = (
-        *("__weakref__", "_callbacks", "_ended", "_host", "_on_suspect", "_outcome", "_reaped"),
-        *("_traced", "call", "granted_at_s", "reaped", "ticket", "waited_s"),
+        *("__weakref__", "_asked", "_callbacks", "_ended", "_host", "_on_suspect", "_outcome"),
+        *("_reaped", "_traced", "call", "granted_at_s", "reaped", "ticket", "waited_s"),
     )
 
     ticket: int
@@ -53,6 +54,7 @@ class Lease:
     _callbacks: list[Callable[[CallReaped], None]] | None
     _on_suspect: Callable[[], None] | None
     _ended: bool
+    _asked: bool | None
     _traced: Traced | None
 
     def __repr__(self) -> str:
@@ -101,6 +103,7 @@ class Lease:
         """
         if not self._ended:
             verdict, report = judged or judge(error, self._host.tables)
+            usage = _NOTHING if usage is None and self._asked is False else usage
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
             self._ended = True
@@ -183,6 +186,7 @@ class HostLease(Lease):
         self._callbacks = None
         self._on_suspect = None
         self._ended = False
+        self._asked: bool | None = None
         self.heir: HostLease | None = None
         self.loop: object = None
         self.suspected = False
@@ -226,10 +230,26 @@ class HostLease(Lease):
             verdict, report = judged
             self._outcome = self._on_suspect = None
             self.suspected = self.granted = False
+            usage = _NOTHING if self._asked is False else None
+            self._asked = None
             # Whoever is second, this or `note_reaped`, sees what the first has written.
             if self._reaped is not None:
                 self._outcome = self._reaped
-            self._host.feed(Requeue(self.ticket, verdict, wait_s, report))
+            self._host.feed(Requeue(self.ticket, verdict, wait_s, report, usage))
+
+    def watched(self) -> None:
+        """A transport sees its requests, and says when one has been sent; till then none was."""
+        if self._asked is None:
+            self._asked = False
+
+    def asked(self) -> None:
+        """A request was sent to its last byte: the provider may bill it."""
+        self._asked = True
+
+    @property
+    def unasked(self) -> bool:
+        """Whether it is known that no request has been sent: it costs nothing."""
+        return self._asked is False
 
     def on_suspect(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the call is late by what was learnt, from any thread."""
