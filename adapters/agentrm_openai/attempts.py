@@ -45,7 +45,7 @@ def attempt(rm: AgentRM, lease: HostLease, send: Callable[[], Any], *, traced: b
 
     def fork(one: Attempt) -> Callable[[], Any]:
         if traced:
-            one.lease.watched()
+            one.lease.asked = False
         return partial(_sent, one, send)
 
     one = Attempt(core_of(rm).number, lease, _settle)
@@ -64,7 +64,7 @@ async def attempt_async(
 
     def fork(one: Attempt) -> Callable[[], Awaitable[Any]]:
         if traced:
-            one.lease.watched()
+            one.lease.asked = False
         return partial(_sent_async, one, send)
 
     one = Attempt(core_of(rm).number, lease, _settle)

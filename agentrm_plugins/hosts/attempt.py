@@ -247,16 +247,16 @@ class Attempt:
             ACTIVE.reset(token)
 
     def counted(self) -> Usage | None:
-        """What it has cost by what came; None if nothing did, or nobody counts."""
-        return None if self.tally is None else self.tally()
-
-    def spent(self) -> Usage:
-        """What a call that was cut off has cost at least: its input, and what had come.
+        """What it has cost by what came; None if nothing did, or nobody counts.
 
         Nothing if a transport knows that its request has never been sent.
         """
-        if self.lease.unasked:
+        if self.lease.asked is False:
             return Usage()
+        return None if self.tally is None else self.tally()
+
+    def spent(self) -> Usage:
+        """What a call that was cut off has cost at least: its input, and what had come."""
         return self.counted() or Usage(self.lease.call.estimate.input_tokens)
 
     def ended(self, result: T) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.pauses import PAUSE_S, Away
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.errors import CallReaped
+    from agentrm_plugins.hosts.carrier import Carrier
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.judgement import Judgement
     from agentrm_plugins.hosts.tracing import Traced
     from agentrm_plugins.policy.endpoint.tables import Tables
     from agentrm_plugins.types.calls import Call
 
-__all__ = ["Carrier", "HostLease", "Lease"]
+__all__ = ["HostLease", "Lease"]
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _NOTHING = Usage()
@@ -40,7 +41,7 @@ class Lease:
     """
 
     __slots__ = (
-        *("__weakref__", "_asked", "_callbacks", "_ended", "_host", "_on_suspect", "_outcome"),
+        *("__weakref__", "_callbacks", "_ended", "_host", "_on_suspect", "_outcome"),
         *("_reaped", "_traced", "call", "granted_at_s", "reaped", "ticket", "waited_s"),
     )
 
@@ -55,7 +56,6 @@ class Lease:
     _callbacks: list[Callable[[CallReaped], None]] | None
     _on_suspect: Callable[[], None] | None
     _ended: bool
-    _asked: bool | None
     _traced: Traced | None
 
     def __repr__(self) -> str:
@@ -104,7 +104,6 @@ class Lease:
         """
         if not self._ended:
             verdict, report = judged or judge(error, self._host.tables)
-            usage = _NOTHING if usage is None and self._asked is False else usage
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
             self._ended = True
@@ -159,18 +158,11 @@ class Lease:
                 raise
 
 
-class Carrier(Protocol):
-    """A request of which the call waits for the answer."""
-
-    @property
-    def can_wake(self) -> bool:
-        """Whether a thread that reads the answer can be woken from that."""
-
-
 class HostLease(Lease):
     """A lease as those see it who decide it, wait for it, race it and let it go again.
 
     Attributes:
+        asked: Whether its request was sent to the last byte; None: nobody can tell.
         granted: Whether it has its lane, or had it.
         suspected: Whether the call is late, by what was learnt.
         parent: The ticket of the call inside which it was made, if any.
@@ -184,7 +176,17 @@ class HostLease(Lease):
     """
 
     __slots__ = (
-        *("away_s", "away_told", "carrier", "granted", "heir", "loop", "parent", "suspected"),
+        *(
+            "asked",
+            "away_s",
+            "away_told",
+            "carrier",
+            "granted",
+            "heir",
+            "loop",
+            "parent",
+            "suspected",
+        ),
         "wake",
     )
 
@@ -202,7 +204,7 @@ class HostLease(Lease):
         self._callbacks = None
         self._on_suspect = None
         self._ended = False
-        self._asked: bool | None = None
+        self.asked: bool | None = None
         self.heir: HostLease | None = None
         self.loop: object = None
         self.suspected = False
@@ -249,26 +251,12 @@ class HostLease(Lease):
             verdict, report = judged
             self._outcome = self._on_suspect = None
             self.suspected = self.granted = False
-            usage = _NOTHING if self._asked is False else None
-            self._asked = None
+            usage = _NOTHING if self.asked is False else None
+            self.asked = None
             # Whoever is second, this or `note_reaped`, sees what the first has written.
             if self._reaped is not None:
                 self._outcome = self._reaped
             self._host.feed(Requeue(self.ticket, verdict, wait_s, report, usage))
-
-    def watched(self) -> None:
-        """A transport sees its requests, and says when one has been sent; till then none was."""
-        if self._asked is None:
-            self._asked = False
-
-    def asked(self) -> None:
-        """A request was sent to its last byte: the provider may bill it."""
-        self._asked = True
-
-    @property
-    def unasked(self) -> bool:
-        """Whether it is known that no request has been sent: it costs nothing."""
-        return self._asked is False
 
     def on_suspect(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the call is late by what was learnt, from any thread."""
