@@ -155,7 +155,7 @@ class Endpoint:
             return Wait(inf, "concurrency")
         longest = _GO
         for resource, meter in self.meters.items():
-            if meter.bucket is None:
+            if meter.bucket is None or meter.surely_has(amounts[resource]):
                 continue
             if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
                 wait_s = self.doubt.wait_s(resource, now_s)
@@ -183,7 +183,9 @@ class Endpoint:
     def advance(self, now_s: float) -> None:
         """Let time pass: rates may grow."""
         for resource, meter in self.meters.items():
-            if meter.bucket is not None and meter.controller.advance(now_s):
+            if meter.bucket is None or now_s < meter.controller.interval_end_s:
+                continue
+            if meter.controller.advance(now_s):
                 meter.apply(now_s)
                 self.news.append(Change(resource, "grown"))
 
