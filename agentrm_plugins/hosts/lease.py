@@ -176,18 +176,8 @@ class HostLease(Lease):
     """
 
     __slots__ = (
-        *(
-            "asked",
-            "away_s",
-            "away_told",
-            "carrier",
-            "granted",
-            "heir",
-            "loop",
-            "parent",
-            "suspected",
-        ),
-        "wake",
+        *("asked", "away_s", "away_told", "carrier", "granted", "heir", "loop", "parent"),
+        *("suspected", "wake"),
     )
 
     def __init__(self, host: Host, ticket: int, call: Call, parent: int | None = None) -> None:
