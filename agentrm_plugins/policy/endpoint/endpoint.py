@@ -65,13 +65,14 @@ class Endpoint:
         first: The core's lanes: so many calls go at once while nothing is known of its limits.
         price: What its model costs, if the user said so.
 
-    `calls` says how many tickets may still need it, `in_flight` what runs.
+    `calls` says how many tickets may still need it, `in_flight` what runs, and `heard` whether the
+    server ever said a word, if only to refuse.
     """
 
     __slots__ = (
         *("name", "config", "price", "meters", "blame", "retry_after", "breaker", "concurrency"),
         *("outputs", "doubt", "times", "hedging", "in_flight", "news", "calls", "idle_since_s"),
-        *("sent_calls", "limit_hits", "failures", "requeues", "cost", "waits", "recent"),
+        *("heard", "sent_calls", "limit_hits", "failures", "requeues", "cost", "waits", "recent"),
         *("_answered_s", "_foreign_calls", "_told_s"),
     )
 
@@ -98,6 +99,7 @@ class Endpoint:
         self.times = Lateness()
         self.hedging = Hedging(max(1.0, first / 2))
         self.in_flight: dict[int, Sent] = {}
+        self.heard = False
         self.news: list[Change] = []
         self.calls = 0
         self.idle_since_s = now_s
@@ -262,13 +264,16 @@ class Endpoint:
         said = report or _SILENT
         if verdict.kind is Kind.LIMIT:
             self.limit_hits += 1
+            self.heard = True
             self.refused(number, said, now_s)
             return
         self.failures += 1
+        self.heard = self.heard or _is_word(verdict)
         if verdict.kind is Kind.OVERLOADED:
             self.overloaded(number, said, now_s)
-        else:
-            self.ended(number, REFUSED, now_s, failed=True)
+        else:  # Where nobody listens yet, each call finds that out within milliseconds.
+            absent = verdict.why == "unconnected" and not self.heard
+            self.ended(number, REFUSED, now_s, failed=None if absent else True)
 
     def foreign(
         self, verdict: Verdict, report: LimitReport, sent_s: float | None, now_s: float
@@ -344,7 +349,7 @@ class Endpoint:
                 else:
                     meter.controller.total += took - reserved
         if failed is False:
-            self._answered_s = now_s
+            self._answered_s, self.heard = now_s, True
             if self.concurrency.limit < inf:
                 self.concurrency.answered()
             if self.retry_after.ever:
@@ -379,9 +384,15 @@ class Endpoint:
 
     def _ended(self, number: int, now_s: float, *, failed: bool | None) -> None:
         before = self.breaker.state
-        if self.breaker.ended(number, failed=failed, now_s=now_s):
+        if self.breaker.ended(number, failed=failed, now_s=now_s, steady=not self.heard):
             self._broken(before)
 
     def _broken(self, before: BreakerState) -> None:
         if self.breaker.state is not before:
             self.news.append(Change("breaker", self.breaker.state.value))
+
+
+def _is_word(verdict: Verdict) -> bool:
+    """Whether the server itself said something, be it an error."""
+    said = verdict.status is not None or verdict.code or verdict.kind is Kind.OVERLOADED
+    return bool(said) or verdict.why not in {"", "unconnected"}
