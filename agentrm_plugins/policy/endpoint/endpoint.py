@@ -32,9 +32,17 @@ from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt, below
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
-from agentrm_plugins.policy.endpoint.meters import give_back, learn, meters_of, renewed
+from agentrm_plugins.policy.endpoint.meters import (
+    give_back,
+    learn,
+    longest_wait,
+    meters_of,
+    renewed,
+)
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
+from agentrm_plugins.policy.endpoint.silence import Silence
+from agentrm_plugins.policy.endpoint.silent import found, is_silent
 from agentrm_plugins.types.accounts import Recent
 from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
@@ -50,7 +58,6 @@ __all__ = ["Endpoint"]
 
 _LATER_S = 1.0  # guessed: nobody plans on less
 _SILENT = LimitReport()
-_GO = Wait(0.0, "")
 _UNKNOWN, _USUAL = EndpointConfig(), BreakerConfig()
 
 
@@ -72,7 +79,7 @@ class Endpoint:
         *("name", "config", "price", "meters", "blame", "retry_after", "breaker", "concurrency"),
         *("outputs", "doubt", "times", "hedging", "in_flight", "news", "calls", "idle_since_s"),
         *("sent_calls", "limit_hits", "failures", "requeues", "cost", "waits", "recent"),
-        *("_answered_s", "_foreign_calls", "_told_s"),
+        *("silence", "_answered_s", "_foreign_calls", "_told_s"),
     )
 
     def __init__(
@@ -91,6 +98,7 @@ class Endpoint:
         self.meters = meters_of(config, first, now_s)
         self.blame = Blame(now_s)
         self.retry_after = RetryAfter()
+        self.silence = Silence()
         self.breaker = breaker_of(breaker)
         self.concurrency = ConcurrencyController(told=config.concurrency)
         self.outputs = OutputEstimator()
@@ -151,17 +159,9 @@ class Endpoint:
                 return Wait(wait_s, "closed")
         if len(self.in_flight) >= self.concurrency.limit:
             return Wait(inf, "concurrency")
-        longest = _GO
-        for resource, meter in self.meters.items():
-            if meter.bucket is None:
-                continue
-            if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
-                wait_s = self.doubt.wait_s(resource, now_s)
-            else:
-                wait_s = meter.wait_s(amounts[resource], now_s)
-            if wait_s > longest.seconds:
-                longest = Wait(wait_s, resource)
-        return longest
+        if self.silence.governs:
+            return Wait(self.silence.wait_s(now_s), "requests")
+        return longest_wait(self.meters, self.doubt, amounts, now_s)
 
     def next_s(self) -> float:
         """When `advance` may change something."""
@@ -187,11 +187,11 @@ class Endpoint:
 
     def held_up(self, amounts: Mapping[str, float], wait: Wait, now_s: float) -> None:
         """A call of `amounts` waits for what `wait` says: that limit is the one that binds."""
-        if wait.cause == "closed":
+        if wait.cause == "concurrency":
+            self.concurrency.held_back()
+        elif wait.cause == "closed" or self.silence.governs:
             for meter in self.meters.values():
                 meter.controller.stopped()
-        elif wait.cause == "concurrency":
-            self.concurrency.held_back()
         elif wait.cause in self.meters:
             for resource, meter in self.meters.items():
                 if meter.bucket is not None and meter.wait_s(amounts[resource], now_s) > 0:
@@ -227,6 +227,9 @@ class Endpoint:
         if foreign:
             return
         self.sent_calls += 1
+        if self.silence.listens:
+            self.silence.sent(number, now_s)
+            self.news += found(self.meters, self.silence, now_s)
         if self.retry_after.drips:
             meters = self.meters.items()
             gap_s = max(meter.gap_s(amounts[name], now_s) for name, meter in meters)
@@ -239,6 +242,8 @@ class Endpoint:
     def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
         """A call ended well."""
         self.ended(number, used_of(usage, self.config), now_s)
+        self.silence.accepted(number)
+        self.news += found(self.meters, self.silence, now_s)
         if usage is not None and (usage.input_tokens or usage.output_tokens):
             self.outputs.used(
                 agent, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
@@ -285,6 +290,7 @@ class Endpoint:
             return
         went_s = now_s if sent_s is None else min(sent_s, now_s)
         learnt = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
+        self.silence.heard(report, now_s)
         self.news.extend(Change(resource, "learnt") for resource in learnt)
 
     def refused(self, number: int, report: LimitReport, now_s: float) -> list[str]:
@@ -298,7 +304,11 @@ class Endpoint:
         meant = {*self.doubt.of(number), *below(report, sent.amounts)}
         for resource in meant:  # It says so, and means it.
             self.doubt.refused(resource, now_s)
-        cut = self.blame.lay(report, sent, self.meters, now_s)
+        explained = is_silent(self.meters, report) and self.silence.refused(
+            number, sent.at_s, len(self.in_flight), now_s
+        )
+        cut = [] if explained else self.blame.lay(report, sent, self.meters, now_s)
+        self.news += found(self.meters, self.silence, now_s)
         self.news.extend(Change(resource, "cut") for resource in cut)
         if report.retry_after_s is not None:
             self._close(report.retry_after_s, now_s)
