@@ -55,12 +55,25 @@ class Silence:
         period_s: Its length, seconds.
         rate_per_s: Calls per second of the window that was believed last.
         listens: Whether it is to be told of calls: as long as the server says nothing.
+        gap_s: Seconds from a refusal until a call passed, where no window came of it; 0: nothing
+            is known of that; None: that is no news.
     """
 
     __slots__ = (
-        *("governs", "listens", "period_s", "rate_per_s", "size"),
+        *("gap_s", "governs", "listens", "period_s", "rate_per_s", "size"),
         *("_answer_s", "_at_clock", "_begun_s", "_busy", "_clock_s"),
-        *("_clocks", "_count", "_gap_s", "_half", "_lost", "_misses", "_more", "_new", "_next_s"),
+        *(
+            "_clocks",
+            "_count",
+            "_gap_s",
+            "_half",
+            "_longest_s",
+            "_lost",
+            "_misses",
+            "_more",
+            "_new",
+            "_next_s",
+        ),
         *("_probe", "_probe_s", "_quiet", "_round", "_round_left", "_round_s", "_sent_s", "_shut"),
         *("_shut_s", "_slid", "_strikes", "_told_per_s", "_tries", "_trust"),
     )
@@ -68,6 +81,7 @@ class Silence:
     def __init__(self) -> None:
         self.governs = False
         self.listens = True
+        self.gap_s: float | None = None
         self.size = 0
         self.rate_per_s = self._told_per_s = 0.0
         self.period_s = _MINUTE_S
@@ -75,7 +89,8 @@ class Silence:
         self._clock_s: float | None = None  # Unix time less our clock
         self._clocks = 0  # probes refused at a whole minute
         self._at_clock = self._half = self._slid = self._quiet = False
-        self._answer_s = 2 * _ANSWER_S[0]
+        self._longest_s = 0.0  # that a refusal took
+        self._answer_s = _ANSWER_S[0]
         self._lost = 0  # beliefs that were refuted
         self._new = True  # nothing was refused yet
         self._begin(-inf)
@@ -154,7 +169,8 @@ class Silence:
         """
         if not self.listens:
             return False
-        self._answer_s = min(_ANSWER_S[1], max(self._answer_s, _ANSWER * (now_s - sent_s)))
+        self._longest_s = max(self._longest_s, now_s - sent_s)
+        self._answer_s = min(max(_ANSWER_S[0], _ANSWER * self._longest_s), _ANSWER_S[1])
         known = self.size > 0
         if self._shut:
             if number == self._probe:
@@ -260,8 +276,9 @@ class Silence:
             self.size, self._trust, self._strikes = fit, 0, 0
             near = self._probe_s - first_s <= _SHORT_S + _NEAR_S
             self.period_s = _SHORT_S if near else _MINUTE_S
-        else:
+        elif self.governs:
             self.governs = False
+            self.gap_s = self._probe_s - self._shut_s if self._tries else 0.0
         self._sent_s.clear()
         if not self.size:
             self._sent_s.append(self._probe_s)

@@ -2,7 +2,8 @@
 
 Law: what passes is read (see `silence`) only as long as neither the user nor the server has named
 any limit. A window that is believed says the rate of requests, also once it has shown to be none:
-so many went in such a time.
+so many went in such a time. Where a single call passed some time after another was refused, one
+call in that time is the rate, of requests as of tokens.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.endpoint.account import SAID
 from agentrm_plugins.policy.endpoint.amounts import Change
+from agentrm_plugins.policy.endpoint.rate_search import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +33,17 @@ def is_silent(meters: Mapping[str, Meter], report: LimitReport) -> bool:
 
 def found(meters: Mapping[str, Meter], silence: Silence, now_s: float) -> list[Change]:
     """What passes has shown how many requests may go: gives what is news of it."""
-    if not silence.changed():
+    if silence.changed():
+        for resource, meter in meters.items():
+            meter.found(silence.rate_per_s if resource == "requests" else None, now_s)
+        return [Change("requests", "learnt")]
+    if silence.gap_s is None:
         return []
-    for resource, meter in meters.items():
-        meter.found(silence.rate_per_s if resource == "requests" else None, now_s)
-    return [Change("requests", "learnt")]
+    gap_s, silence.gap_s = silence.gap_s, None
+    searched = [meter for meter in meters.values() if meter.controller.source is Source.PROBED]
+    for meter in searched:  # What came in by these meanwhile did not.
+        if gap_s:
+            meter.found(meter.controller.mean / gap_s, now_s)
+        else:
+            meter.empty(now_s)
+    return [Change("requests", "learnt")] if gap_s else []
