@@ -8,7 +8,7 @@ four times the one before. A bucket of ``N`` holds a minute's worth at most, so 
 within ``60 / N`` seconds; once that is refuted, probes go only when a window may be over: ten
 seconds or a minute after its first call, and at a whole minute of the clock. If a probe passes
 after two or more were refused, a window of ``N`` is believed: ``N`` may go again, in rounds of one,
-three, nine, and then none until it is over. What passes confirms it; a window that closes long
+four, sixteen, and then none until it is over. What passes confirms it; a window that closes long
 before ``N`` refutes it, at the price of one refusal, and the rate is searched for as ever.
 
 Regimes: *open*, nothing known: this only counts; *shut*: refused, or ``N`` have gone, and probes
@@ -34,15 +34,16 @@ __all__ = ["Silence"]
 
 _MINUTE_S, _SHORT_S = 60.0, 10.0
 _FIRST_S, _GROWTH, _LONGEST_S = 0.25, 4.0, 8.0
-_SURE = 1.2  # times the gap at which a bucket of N would have let one pass
+_SURE = 1.25  # times the gap at which a bucket of N would have let one pass
+_SURE_S = 1.5  # so long is waited at once for what refutes a bucket
 _LEAST_S = 1.0
 _AFTER_S = 0.1  # after a window's end, for clocks that differ
 _NEAR_S = 1.0  # of two moments that are nearer only the later one is tried
-_ROUND = 3
+_ROUND = 4
 _ANSWER_S = (0.25, 5.0)  # a refusal is back by then, at least and at most
 _ANSWER = 3.0
 _MOST_MISSES, _MOST_STRIKES = 3, 2
-_WHOLE, _HALF = 0.9, 0.5
+_WHOLE, _HALF, _FEW = 0.9, 0.5, 0.25
 _SOON_S = 2.0
 
 
@@ -61,7 +62,7 @@ class Silence:
 
     __slots__ = (
         *("gap_s", "governs", "listens", "period_s", "rate_per_s", "size"),
-        *("_answer_s", "_at_clock", "_begun_s", "_busy", "_clock_s"),
+        *("_answer_s", "_at_clock", "_back_s", "_begun_s", "_busy", "_clock_s"),
         *(
             "_clocks",
             "_count",
@@ -75,7 +76,7 @@ class Silence:
             "_next_s",
         ),
         *("_probe", "_probe_s", "_quiet", "_round", "_round_left", "_round_s", "_sent_s", "_shut"),
-        *("_shut_s", "_slid", "_strikes", "_told_per_s", "_tries", "_trust"),
+        *("_shut_s", "_slid", "_strikes", "_sure", "_told_per_s", "_tries", "_trust", "_whole"),
     )
 
     def __init__(self) -> None:
@@ -88,12 +89,14 @@ class Silence:
         self._sent_s: deque[float] = deque(maxlen=4096)  # of calls while nothing is known
         self._clock_s: float | None = None  # Unix time less our clock
         self._clocks = 0  # probes refused at a whole minute
-        self._at_clock = self._half = self._slid = self._quiet = False
+        self._at_clock = self._half = self._slid = self._whole = False
+        self._quiet = self._sure = False  # what a refused probe has shown: see `_refuse`
         self._longest_s = 0.0  # that a refusal took
         self._answer_s = _ANSWER_S[0]
         self._lost = 0  # beliefs that were refuted
         self._new = True  # nothing was refused yet
         self._begin(-inf)
+        self._back_s = -inf  # when the window before began
         self._shut = False
         self._shut_s = self._next_s = -inf
         self._probe: int | None = None
@@ -185,8 +188,9 @@ class Silence:
             return True
         self._fewer()
         self._close(now_s)
-        self._gap_s, self._busy, self._quiet = _FIRST_S, busy, False
-        self._next_s = now_s + self._gap_s
+        self._gap_s, self._busy, self._quiet, self._sure = _FIRST_S, busy, False, False
+        sure_s = _SURE * _MINUTE_S / max(1, len(self._recent()))
+        self._next_s = now_s + (max(sure_s, _FIRST_S) if sure_s <= _SURE_S else _FIRST_S)
         self.governs, self._new = self._new, False
         return False
 
@@ -199,14 +203,14 @@ class Silence:
         """One that went was refused."""
         if self.size:
             self._count -= 1
-            if self._shut:
+            if self._shut and self._whole:
                 self.size = max(1, min(self.size, self._count))
         elif self._sent_s:
             self._sent_s.pop()
 
     def _close(self, now_s: float) -> None:
         self._shut, self._shut_s, self._probe, self._tries = True, now_s, None, 0
-        self._half = self._slid = self._at_clock = False
+        self._half = self._slid = self._at_clock = self._whole = False
 
     def _used_up(self, now_s: float) -> None:
         """As many have gone as a window holds."""
@@ -214,6 +218,7 @@ class Silence:
             self.period_s = max(1.0, self.period_s / 2)
         self.size = max(self.size, self._count)
         self._close(now_s)
+        self._whole = True
         self._trust += 1
         self._strikes = self._more = 0
         self._next_s = self._moment(now_s)
@@ -230,6 +235,12 @@ class Silence:
         if count >= _WHOLE * self.size:
             self.size = max(1, min(self.size, count))
             self._used_up(now_s)
+            return
+        if self._half and count < _FEW * self.size:  # there was room for these beside the others
+            self.size += count
+            self._close(now_s)
+            self._begun_s = self._back_s
+            self._next_s = self._moment(now_s)
             return
         self._strikes += 1
         if count < _HALF * self.size and (not self._trust or self._strikes >= _MOST_STRIKES):
@@ -260,7 +271,8 @@ class Silence:
         calm = busy <= _HALF * self._busy and went_s >= _LEAST_S
         self._quiet = self._quiet or calm
         self._next_s = self._moment(now_s)
-        if not calm or fit * went_s < _SURE * _MINUTE_S:
+        self._sure = calm and fit * went_s >= _MINUTE_S
+        if not self._sure:
             self._at_clock = self._at_clock and self._next_s <= now_s + self._gap_s
             self._next_s = min(self._next_s, now_s + self._gap_s)
 
@@ -272,7 +284,7 @@ class Silence:
             self._lose()
         elif self.size:
             self._clocks = 0 if self._at_clock else self._clocks
-        elif self._quiet and self._tries >= 2 + self._lost and fit > 1:
+        elif self._quiet and self._tries >= 2 - self._sure + self._lost and fit > 1:
             self.size, self._trust, self._strikes = fit, 0, 0
             near = self._probe_s - first_s <= _SHORT_S + _NEAR_S
             self.period_s = _SHORT_S if near else _MINUTE_S
@@ -282,6 +294,7 @@ class Silence:
         self._sent_s.clear()
         if not self.size:
             self._sent_s.append(self._probe_s)
+        self._back_s = self._begun_s
         self._begin(self._probe_s)
         self._count, self._round_left = 1, 0
 
