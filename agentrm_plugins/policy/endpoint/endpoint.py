@@ -42,7 +42,7 @@ from agentrm_plugins.policy.endpoint.meters import (
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.silence import Silence
-from agentrm_plugins.policy.endpoint.silent import found, is_silent
+from agentrm_plugins.policy.endpoint.silent import begin_anew, found, is_silent
 from agentrm_plugins.types.accounts import Recent
 from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
@@ -289,8 +289,8 @@ class Endpoint:
         if not self.config.learn:
             return
         went_s = now_s if sent_s is None else min(sent_s, now_s)
+        begin_anew(self.meters, self.silence.heard(report, now_s), now_s)
         learnt = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
-        self.silence.heard(report, now_s)
         self.news.extend(Change(resource, "learnt") for resource in learnt)
 
     def refused(self, number: int, report: LimitReport, now_s: float) -> list[str]:

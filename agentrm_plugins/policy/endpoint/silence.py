@@ -111,13 +111,19 @@ class Silence:
 
     # -- what happens ----------------------------------------------------------------------------
 
-    def heard(self, report: LimitReport, now_s: float) -> None:
-        """The server answered; if it says anything of limits, that counts and not what passes."""
+    def heard(self, report: LimitReport, now_s: float) -> bool:
+        """The server answered; if it says anything of limits, that counts and not what passes.
+
+        Says whether that ends a window that was believed.
+        """
         if report.wall_s is not None:
             self._clock_s = report.wall_s - now_s
-        if report.limits() or report.retry_after_s is not None or report.resource is not None:
-            self.governs = self.listens = False
-            self.size, self._told_per_s = 0, 0.0
+        if not report.limits() and report.retry_after_s is None and report.resource is None:
+            return False
+        believed = self.size > 0
+        self.governs = self.listens = False
+        self.size, self._told_per_s = 0, 0.0
+        return believed
 
     def changed(self) -> bool:
         """Whether another window is believed than when this was asked last, or none any more."""
@@ -168,7 +174,8 @@ class Silence:
     def refused(self, number: int, sent_s: float, busy: int, now_s: float) -> bool:
         """A call was refused without a word while `busy` others were under way.
 
-        Says whether a window was believed: then no rate is to be searched for.
+        Says whether no rate is to be searched for: a window was believed, or the server may be full
+        of calls that are under way.
         """
         if not self.listens:
             return False
@@ -178,8 +185,8 @@ class Silence:
         if self._shut:
             if number == self._probe:
                 self._probe = None
-                self._refuse(self._probe_s, busy, now_s)
-            elif sent_s <= self._shut_s:
+                return self._refuse(self._probe_s, busy, now_s) or known
+            if sent_s <= self._shut_s:
                 self._fewer()
             return known
         if known:
@@ -249,8 +256,8 @@ class Silence:
         self._close(now_s)
         self._slid, self._next_s = True, now_s + _SOON_S
 
-    def _refuse(self, sent_s: float, busy: int, now_s: float) -> None:
-        """A probe was refused."""
+    def _refuse(self, sent_s: float, busy: int, now_s: float) -> bool:
+        """A probe was refused. Says whether that shows nothing but that calls are under way."""
         self._tries += 1
         if self.size:
             if self._at_clock:
@@ -263,18 +270,21 @@ class Silence:
                 self._lose()
             else:
                 self._next_s = self._moment(now_s)
-            return
-        self.governs = True
+            return False
         went_s, fit = sent_s - self._shut_s, len(self._recent())
         self._clocks += self._at_clock
         self._gap_s = min(max(_GROWTH * self._gap_s, went_s), max(_LONGEST_S, went_s / 2))
         calm = busy <= _HALF * self._busy and went_s >= _LEAST_S
-        self._quiet = self._quiet or calm
+        governed, self.governs = self.governs, calm
+        if not calm:  # what a probe shows that went at once is the rate's business
+            return governed and went_s > _LEAST_S
+        self._quiet = True
         self._next_s = self._moment(now_s)
-        self._sure = calm and fit * went_s >= _MINUTE_S
+        self._sure = fit * went_s >= _MINUTE_S
         if not self._sure:
             self._at_clock = self._at_clock and self._next_s <= now_s + self._gap_s
             self._next_s = min(self._next_s, now_s + self._gap_s)
+        return False
 
     def _pass(self) -> None:
         """A probe passed."""
@@ -290,7 +300,7 @@ class Silence:
             self.period_s = _SHORT_S if near else _MINUTE_S
         elif self.governs:
             self.governs = False
-            self.gap_s = self._probe_s - self._shut_s if self._tries else 0.0
+            self.gap_s = self._probe_s - self._shut_s if self._quiet else 0.0
         self._sent_s.clear()
         if not self.size:
             self._sent_s.append(self._probe_s)

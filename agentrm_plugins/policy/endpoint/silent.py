@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.silence import Silence
     from agentrm_plugins.types.verdicts import LimitReport
 
-__all__ = ["found", "is_silent"]
+__all__ = ["begin_anew", "found", "is_silent"]
 
 
 def is_silent(meters: Mapping[str, Meter], report: LimitReport) -> bool:
@@ -29,6 +29,13 @@ def is_silent(meters: Mapping[str, Meter], report: LimitReport) -> bool:
     if report.retry_after_s is not None or report.resource is not None or report.limits():
         return False
     return not any(meter.controller.source in SAID for meter in meters.values())
+
+
+def begin_anew(meters: Mapping[str, Meter], broken: bool, now_s: float) -> None:
+    """The server has broken its silence: what was found out from that counts no more."""
+    if broken:
+        for meter in meters.values():
+            meter.found(None, now_s)
 
 
 def found(meters: Mapping[str, Meter], silence: Silence, now_s: float) -> list[Change]:
