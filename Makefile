@@ -14,6 +14,7 @@ VENV ?= .venv
 LOWEST_VENV ?= .venvs/lowest
 DEEP_VENV ?= .venvs/deepagents
 PROVIDERS_VENV ?= .venvs/providers
+DEMO_VENV ?= .venvs/demo
 WORKERS ?= 2
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
@@ -24,6 +25,8 @@ STAMP := $(VENV)/.installed
 LOWEST_STAMP := $(LOWEST_VENV)/.installed
 DEEP_STAMP := $(DEEP_VENV)/.installed
 PROVIDERS_STAMP := $(PROVIDERS_VENV)/.installed
+# Where the developers' environment is already, the demo takes that; else a third of its packages do.
+DEMO_STAMP := $(if $(wildcard $(STAMP)),$(STAMP),$(DEMO_VENV)/.installed)
 PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
 LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing cassettes report dash redis prometheus otel)
@@ -64,6 +67,9 @@ $(DEEP_VENV)/.locked: requirements/deepagents.txt
 $(PROVIDERS_VENV)/.locked: requirements/providers.txt
 	$(call environment,$(PROVIDERS_VENV),requirements/providers.txt)
 
+$(DEMO_VENV)/.locked: requirements/quickstart.txt
+	$(call environment,$(DEMO_VENV),requirements/quickstart.txt)
+
 $(STAMP): $(VENV)/.locked pyproject.toml
 	$(call editable,$(VENV))
 
@@ -76,6 +82,9 @@ $(DEEP_STAMP): $(DEEP_VENV)/.locked pyproject.toml
 $(PROVIDERS_STAMP): $(PROVIDERS_VENV)/.locked pyproject.toml
 	$(call editable,$(PROVIDERS_VENV))
 
+$(DEMO_VENV)/.installed: $(DEMO_VENV)/.locked pyproject.toml
+	$(call editable,$(DEMO_VENV))
+
 setup: $(STAMP) ## Make .venv: the locked tools and this project, editable.
 
 test: $(STAMP) $(LOWEST_STAMP) ## Set up, then run all checks.
@@ -87,8 +96,9 @@ test: $(STAMP) $(LOWEST_STAMP) ## Set up, then run all checks.
 		$(MAKE) --no-print-directory $$target || exit 1; \
 	done
 
-demo: $(STAMP) ## Set up, then run some twenty agents unmanaged and managed.
-	@$(BIN)/agentrm demo $(DEMO_ARGS)
+demo: $(DEMO_STAMP) ## Set up what it needs, then run some twenty agents unmanaged and managed.
+	@$(dir $<)bin/agentrm demo $(DEMO_ARGS)
+	@echo "The command is here: $(dir $<)bin/agentrm"
 
 lint: $(STAMP) ## Check style and formatting.
 	@$(BIN)/ruff check .
@@ -137,7 +147,7 @@ coverage: $(STAMP) ## Require every line and branch of policy/ and kernel/ to be
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov=agentrm_plugins.policy \
 		--cov=agentrm_plugins.kernel --cov-branch --cov-fail-under=100 $(PYTEST_ARGS)
 
-bench: $(STAMP) ## Do the published experiments again: BENCH=paper, hivemind, ablation, scale or story (an hour).
+bench: $(STAMP) ## Do the published experiments again: BENCH=paper, hivemind, ablation, scale, demo or story (an hour).
 	@$(BIN)/python -m benchmarks.published $(BENCH)
 
 bench-micro: $(STAMP) ## Measure what the core costs, beside its peers (some minutes).
@@ -159,6 +169,8 @@ lock: $(STAMP) ## Choose new exact versions (needs the package index).
 		-o requirements/dev.txt
 	@$(BIN)/uv pip compile pyproject.toml requirements/lowest.in $(LOWEST_EXTRAS) \
 		--resolution lowest-direct --upgrade $(LOCK_FLAGS) -o requirements/lowest.txt
+	@$(BIN)/uv pip compile pyproject.toml requirements/quickstart.in --extra quickstart \
+		-c requirements/dev.txt --upgrade $(LOCK_FLAGS) -o requirements/quickstart.txt
 	@$(BIN)/uv pip compile requirements/bench.in -c requirements/dev.txt --upgrade $(LOCK_FLAGS) \
 		-o requirements/bench.txt
 	@$(BIN)/uv pip compile pyproject.toml requirements/deepagents.in \

@@ -5,6 +5,7 @@ Links that point there from a page are turned to where the file stands in the si
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -60,13 +61,24 @@ def _shown(path: Path) -> str:
     relative = path.relative_to(ROOT).as_posix()
     if path.suffix == ".md":
         return turned(text, relative)
-    return f"# {path.name}\n\n```{'json' if path.suffix == '.ipynb' else 'python'}\n{text}```\n"
+    if path.suffix == ".ipynb":
+        return f"# {path.name}\n\n" + "\n".join(map(_cell, json.loads(text)["cells"]))
+    return f"# {path.name}\n\n```python\n{text}```\n"
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    """A notebook's cell: words as words, code as code; the page has its title already."""
+    text = "".join(cell["source"])
+    if cell["cell_type"] == "code":
+        return f"```python\n{text}\n```\n"
+    return re.sub(r"^# .*\n?", "", text) + "\n"
 
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the files from outside of docs/."""
     found = [ROOT / name for name in PLACES if name.endswith(".md")]
-    found += sorted((ROOT / "examples").glob("*.py")) + sorted((ROOT / "examples").glob("*.ipynb"))
+    for pattern in ("*.py", "*.ipynb", "fleet/*.py"):
+        found += sorted((ROOT / "examples").glob(pattern))
     found += [ROOT / "examples" / "ci_replay" / "README.md"]
     found += sorted((ROOT / "benchmarks" / "results").glob("*.md"))
     for path in found:

@@ -159,7 +159,10 @@ def test_every_example_is_in_the_gallery() -> None:
     """With a line and a picture that exists."""
     gallery = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
     names = [
-        path.name for path in (ROOT / "examples").glob("*.*") if path.suffix in {".py", ".ipynb"}
+        path.relative_to(ROOT / "examples").as_posix()
+        for folder in ("", "fleet")
+        for path in (ROOT / "examples" / folder).glob("*.*")
+        if path.suffix in {".py", ".ipynb"}
     ]
     for name in [*names, "ci_replay"]:
         row = next((line for line in gallery.splitlines() if f"[{name}]" in line), "")

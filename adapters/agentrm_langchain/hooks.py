@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import Runnable
 
 from agentrm_langchain.model_facts import host_of_model
-from agentrm_plugins import ConfigError
+from agentrm_plugins import AgentRM, ConfigError
 
 __all__ = [
     "SECONDS",
@@ -41,6 +42,14 @@ def check_model(model: Any) -> None:
     way = "give a LangChain chat model (a BaseChatModel)"
     if isinstance(getattr(model, "bound", None), BaseChatModel):
         way += "; wrap the model first, then call bind_tools, bind or with_config on the result"
+    elif isinstance(model, AgentRM):
+        way += "; the model comes first: wrap_chat_model(model, rm)"
+    elif isinstance(model, str):
+        way += "; a name becomes one with langchain's init_chat_model(name)"
+    elif isinstance(model, Runnable):
+        way += "; manage(runnable, rm) manages all models inside a chain, an agent or a graph"
+    elif type(model).__module__.startswith("openai"):
+        way += "; agentrm_openai.manage_client(client, rm) manages a client of the OpenAI SDK"
     # Only the type is shown: a client's repr may hold a key.
     raise ConfigError("model", type(model).__name__, way)
 

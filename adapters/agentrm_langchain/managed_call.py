@@ -13,6 +13,7 @@ from langchain_core.language_models import BaseChatModel, SimpleChatModel
 from langchain_core.utils.uuid import uuid7
 
 from agentrm_langchain.said import text_of
+from agentrm_langchain.sdk import reads_one_request
 from agentrm_langchain.tracing import traced
 from agentrm_langchain.usage import Tally, used_or_estimated
 from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading
@@ -100,7 +101,8 @@ class ManagedCall:
     ) -> Iterator[Any]:
         """Open the stream that `work` gives; on workers that can be left behind, if `abandon`."""
         attempt = Attempt(self._core.number, lease, Attempt.stays_open)
-        return Chunks(attempt, work, _READING[self._run.whole], worker=abandon).begin()
+        reading, wakeable = _READING[self._run.whole], reads_one_request(work)
+        return Chunks(attempt, work, reading, worker=abandon, wakeable=wakeable).begin()
 
     def open_async(
         self, lease: HostLease, work: Callable[[], AsyncIterator[Any]]

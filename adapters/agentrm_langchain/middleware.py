@@ -23,6 +23,7 @@ from langchain_core.runnables.config import ensure_config
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.identity import declared, identify
 from agentrm_langchain.recalling import recall_tool
+from agentrm_langchain.tool_models import ToolModels
 from agentrm_langchain.toolcalls import run_tool, run_tool_async
 from agentrm_langchain.usage import usage_of_metadata
 from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
@@ -119,6 +120,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
             self.tools = [recall_tool(self._views, rm, self._own)]
         self._models: dict[int, tuple[BaseChatModel, AgentRMChatModel]] = {}
         self._told: set[int] = set()
+        self._tool_models = ToolModels(rm)
 
     # -- model calls ------------------------------------------------------------------------
 
@@ -163,6 +165,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         messages: list[Any] = list(request.messages)
         if request.system_message is not None:
             messages.insert(0, request.system_message)
+        self._tool_models.look(request.tools)
         return self._conversation(), messages, [*request.tools, *_schemas(request.response_format)]
 
     def _changed(self, request: ModelRequest[Any], fitted: Fitted | None) -> ModelRequest[Any]:

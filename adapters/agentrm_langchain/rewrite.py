@@ -1,7 +1,8 @@
 """A copy of an object in which other things stand in the place of its chat models.
 
 Followed are the fields of runnables and tools, what functions hold (closures, defaults, partials,
-and the globals of a user's own module), collections, and the parts of graphs and middlewares. What
+the globals of a user's own module, and what they take from other modules of the user's),
+collections, and the parts of graphs and middlewares. What
 holds no chat model comes back as the very object that it was; nothing is changed in place. So state
 that functions share (a `nonlocal`, a list) stays shared.
 
@@ -13,19 +14,32 @@ libraries, and those without a `__dict__`, are told instead, as is what a cached
 from __future__ import annotations
 
 import copy
-import dis
 import functools
 import sys
 from collections import deque
 from collections.abc import Callable
-from types import CellType, FunctionType, MappingProxyType, MethodType, SimpleNamespace
+from types import (
+    CellType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
-from agentrm_langchain.standin import is_users_module, is_users_own, slots_of, standing_in
+from agentrm_langchain.codes import names_in, writes_globals
+from agentrm_langchain.standin import (
+    StandInModule,
+    is_users_module,
+    is_users_own,
+    slots_of,
+    standing_in,
+)
 
 __all__ = ["Rewriter"]
 
@@ -80,6 +94,7 @@ class Rewriter:
         self._replace = replace
         self._tell = tell
         self._done: dict[int, Any] = {}
+        self._modules: dict[tuple[int, frozenset[str]], ModuleType] = {}
         self._own = 0  # objects of the user's that were looked into
         self._kept: list[Any] = []  # so that no other object gets the id of one in `_done`
 
@@ -218,20 +233,43 @@ class Rewriter:
         module = str(fn.__globals__.get("__name__", ""))
         if not is_users_module(module, _LIBRARIES):
             return {}
-        found = {}
-        for name in _names(fn.__code__):
+        found: dict[str, Any] = {}
+        names = frozenset(names_in(fn.__code__))
+        for name in names:
             value = fn.__globals__.get(name)
             if isinstance(value, type):
                 self._class(value, f"{path}.{name}")
+            elif isinstance(value, ModuleType):
+                new = self._module(value, names, f"{path}.{name}", depth)
+                if new is not value:
+                    found[name] = new
             elif _may_hold(value):
                 new = self.visit(value, f"{path}.{name}", depth)
                 if new is not value:
                     found[name] = new
-        if found and _writes_globals(fn.__code__):
+        if found and writes_globals(fn.__code__):
             for name in found:
                 self._tell(f"{path}.{name}", fn.__globals__[name])
             return {}
         return found
+
+    def _module(self, module: ModuleType, names: frozenset[str], path: str, depth: int) -> Any:
+        """A user's module as a function sees it that takes something of these names from it."""
+        if not is_users_module(module.__name__, _LIBRARIES):
+            return module
+        key = id(module), names
+        if key not in self._modules:
+            self._modules[key] = module  # in a circle it stands for itself
+            held = vars(module)
+            parts = {name: held[name] for name in names if name in held}
+            inner = {name: one for name, one in parts.items() if isinstance(one, ModuleType)}
+            changes = self._changes({n: p for n, p in parts.items() if _may_hold(p)}, path, depth)
+            for name, one in inner.items():
+                new = self._module(one, names, f"{path}.{name}", depth)
+                if new is not one:
+                    changes[name] = new
+            self._modules[key] = StandInModule(module, changes) if changes else module
+        return self._modules[key]
 
     def _class(self, kind: type, path: str) -> None:
         """Tell of a model that the function makes itself, and of those that are a class's own."""
@@ -353,18 +391,3 @@ def _bound_anew(value: Any, owner: Any) -> Any:
         made.__dict__.update(value.__dict__)
         return made
     return MethodType(value.__func__, owner)
-
-
-def _names(code: Any) -> set[str]:
-    """The names that a function's code and the functions within it may look up as globals."""
-    found = set(code.co_names)
-    for constant in code.co_consts:
-        if hasattr(constant, "co_names"):
-            found |= _names(constant)
-    return found
-
-
-def _writes_globals(code: Any) -> bool:
-    if any(one.opname in {"STORE_GLOBAL", "DELETE_GLOBAL"} for one in dis.get_instructions(code)):
-        return True
-    return any(_writes_globals(one) for one in code.co_consts if hasattr(one, "co_names"))

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
     from agentrm_plugins import AgentRM
 
-__all__ = ["retries_of", "under_management", "warn_of_retries", "watch_clients"]
+__all__ = [
+    "reads_one_request",
+    "retries_of",
+    "under_management",
+    "warn_of_retries",
+    "watch_clients",
+]
 
 # The value that means a single request; 0 is "the SDK's own default" to Google's.
 _FIELDS = {
@@ -42,6 +48,8 @@ _FIELDS = {
     "ChatFireworks": 0,
 }
 RETRIES = "sdk retries"
+# Packages whose streams wait for the answer of their one request, and for nothing else.
+_PLAIN_READERS = frozenset({"langchain_openai", "langchain_anthropic"})
 _PLAIN = ("client", "async_client")
 _OWNED = (("root_client", "client"), ("root_async_client", "async_client"))
 
@@ -134,6 +142,12 @@ def _without_botocore_retries(client: Any) -> Any:
     events.unregister(f"needs-retry.{name}", unique_id=f"retry-config-{name}")
     twin._endpoint._event_emitter = events
     return twin
+
+
+def reads_one_request(stream: Any) -> bool:
+    """Whether a model's hook is known to wait for its own request only, and so is each chunk."""
+    hook = getattr(stream, "func", stream)
+    return str(getattr(hook, "__module__", "")).partition(".")[0] in _PLAIN_READERS
 
 
 def _owner(resource: Any) -> Any:

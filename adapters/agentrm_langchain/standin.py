@@ -14,9 +14,36 @@ from pathlib import PurePath
 from types import FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["is_users_module", "is_users_own", "slots_of", "standing_in"]
+__all__ = ["StandInModule", "is_users_module", "is_users_own", "slots_of", "standing_in"]
 
 _PYTHON = sys.stdlib_module_names - {"__main__"}
+
+
+class StandInModule(ModuleType):
+    """A module with some names standing for something else; all others are live, and set on it."""
+
+    def __init__(self, module: ModuleType, changes: dict[str, Any]) -> None:
+        super().__init__(module.__name__)
+        vars(self).clear()
+        vars(self).update(changes, _agentrm_module=module)
+
+    def __getattr__(self, name: str) -> Any:
+        """Of the module itself."""
+        return getattr(vars(self)["_agentrm_module"], name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """On the module itself, where everybody sees it."""
+        vars(self).pop(name, None)
+        setattr(vars(self)["_agentrm_module"], name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """From the module itself."""
+        vars(self).pop(name, None)
+        delattr(vars(self)["_agentrm_module"], name)
+
+    def __dir__(self) -> list[str]:
+        """The module's names."""
+        return dir(vars(self)["_agentrm_module"])
 
 
 class _Quiet:

@@ -22,7 +22,7 @@ from agentrm_langchain.model_facts import endpoint_of
 from agentrm_langchain.rewrite import Rewriter
 from agentrm_langchain.sdk import retries_of
 
-__all__ = ["Survey", "surveyed"]
+__all__ = ["Survey", "managing_handler", "surveyed"]
 
 _CLIENTS = {"OpenAI", "AsyncOpenAI"}
 
@@ -83,8 +83,8 @@ class Survey:
             self.found.append(Found("model", type(node).__name__, path, how))
         elif isinstance(node, RunnableConfigurableFields):
             self.look(node.default, f"{path}.default")
-        elif isinstance(node, RunnableBinding) and (handler := _handler(node.config)) is not None:
-            self._inside(node.bound, f"{path}.bound", ("callback", handler.rm))
+        elif isinstance(node, RunnableBinding) and (around := managing_handler(node.config)):
+            self._inside(node.bound, f"{path}.bound", ("callback", around.rm))
         elif isinstance(node, Embeddings):
             self._embeddings(node, path)
         elif _is_client(node):
@@ -108,7 +108,7 @@ class Survey:
 
     def _bare(self, node: BaseChatModel, path: str) -> None:
         how, rm = self._around or ("", None)
-        handler = _handler({"callbacks": node.callbacks})
+        handler = managing_handler({"callbacks": node.callbacks})
         if handler is not None:
             how, rm = "callback", handler.rm
         limiter = getattr(node, "rate_limiter", None) is not None
@@ -176,7 +176,8 @@ def surveyed(node: Any, path: str) -> Survey:
     return survey
 
 
-def _handler(config: Any) -> AgentRMCallbackHandler | None:
+def managing_handler(config: Any) -> AgentRMCallbackHandler | None:
+    """Our callback among those of a config; None if there is none."""
     callbacks = (config or {}).get("callbacks")
     handlers = getattr(callbacks, "handlers", callbacks)
     if not isinstance(handlers, list | tuple):

@@ -57,6 +57,13 @@ class AbortableStream:
         """What the stream knows of itself."""
         return self._inner.get_extra_info(info)
 
+    @property
+    def can_wake(self) -> bool:
+        """Whether `wake` would make a read end: there is a socket, and it is this request's own."""
+        return not self._shared() and isinstance(
+            self._inner.get_extra_info("socket"), socket.socket
+        )
+
     def wake(self) -> None:
         """Make a read that blocks end at once; other requests on the connection are spared."""
         with self._lock:

@@ -123,6 +123,11 @@ class ResponseObserver(Protocol):
 class Stream(Protocol):
     """A connection that another thread can wake a reader of."""
 
+    @property
+    def can_wake(self) -> bool:
+        """Whether it can."""
+        ...
+
     def wake(self) -> None:
         """Make a read that blocks end at once."""
         ...
@@ -180,6 +185,12 @@ class Exchange:
         return self._endpoint
 
     # -- for the observer ---------------------------------------------------------------------
+
+    @property
+    def can_wake(self) -> bool:
+        """Whether `abort` ends a read: its connection is known, and carries no other request."""
+        stream = self._stream
+        return stream is not None and stream.can_wake
 
     def abort(self, error: BaseException) -> None:
         """Give the request up, from any thread: whoever waits for it gets `error`.

@@ -41,6 +41,7 @@ class CoreObserver:
         exchange.token = _Seen(lease, self._core.now_s, first_s)
         if lease is not None and exchange.blocking:
             lease.on_reap(exchange.abort)
+            lease.carrier = exchange
 
     def listens(self, exchange: Exchange, status: int) -> bool:
         """Whether anything is to be read in a response: of a managed call's error the flow tells.
@@ -84,6 +85,9 @@ class CoreObserver:
 
     def on_end(self, exchange: Exchange, now_s: float) -> None:
         """It is over: keep nothing of it."""
+        lease = exchange.token.lease
+        if lease is not None and lease.carrier is exchange:
+            lease.carrier = None
         exchange.token = _NOBODY
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from agentrm_plugins.cli.project import Finding, findings, python_files
+from agentrm_plugins.cli.project.findings import Finding, Project, look_at
+from agentrm_plugins.cli.project.placing import extras, module_for_core
+from agentrm_plugins.cli.project.told import place, state, unread
 
-__all__ = ["advice"]
+__all__ = ["advice", "told_as_data"]
 
 # For each kind: the import, and the line; `{it}` is the name that it is assigned to.
 _LINES = {
@@ -22,39 +26,50 @@ _LINES = {
         "from agentrm_langchain import wrap_chat_model",
         "{it} = wrap_chat_model({it}, rm)  # before bind_tools and the like",
     ),
+    "embeddings": (
+        "from agentrm_langchain import ManagedEmbeddings",
+        "{it} = ManagedEmbeddings({it}, rm)",
+    ),
     "client": (
         "from agentrm_openai import manage_client",
         "{it} = manage_client({it}, rm)",
     ),
 }
-_NAMED = 5
-"""Files that cannot be read and are named; of more the number is told."""
 _NOTES = {
     "retry": "may go: a managed call goes again by itself, holding no lane",
     "limiter": "may go: lanes bound what runs at once, and rates are found out",
 }
+_CORE = "rm = AgentRM(lanes=4)  # at most four model calls at once"
 
 
 def advice(folder: Path) -> list[str]:
     """What was found in the folder's code, and the lines for it. Nothing is changed or run."""
-    return _told([one for path in python_files(folder) for one in findings(path)], folder)
+    project = look_at(folder)
+    return [*_told(project), *unread(project)]
 
 
-def _told(found: list[Finding], folder: Path) -> list[str]:
-    unread = [one for one in found if one.kind == "unread"]
-    return _made(found, folder) + (_left_out(unread, folder) if unread else [])
+def told_as_data(folder: Path) -> dict[str, Any]:
+    """The same as JSON takes it: what was found, what was not read, and the lines."""
+    project = look_at(folder)
+    return {
+        "files": len(project.files),
+        "found": [one.to_dict(folder) for one in project.found],
+        "skipped": [one.to_dict(folder) for one in project.skipped],
+        "extras": extras(_todo(project)),
+        "lines": [*_told(project), *unread(project)],
+    }
 
 
-def _left_out(unread: list[Finding], folder: Path) -> list[str]:
-    """One line, however many there are."""
-    named = [f"{one.path.relative_to(folder).as_posix()} ({one.name})" for one in unread[:_NAMED]]
-    if len(unread) > _NAMED:
-        named.append(f"and {len(unread) - _NAMED} more")
-    return ["", f"Left out, as it cannot be read: {', '.join(named)}."]
+def _made(project: Project) -> list[Finding]:
+    return [one for kind in _LINES for one in project.found if one.kind == kind]
 
 
-def _made(found: list[Finding], folder: Path) -> list[str]:
-    made = [one for kind in _LINES for one in found if one.kind == kind]
+def _todo(project: Project) -> list[Finding]:
+    return [one for one in _made(project) if not one.managed and not one.inside]
+
+
+def _told(project: Project) -> list[str]:
+    folder, made = project.folder, _made(project)
     if not made:
         where = f"{folder.resolve().name}/"
         return [
@@ -62,35 +77,53 @@ def _made(found: list[Finding], folder: Path) -> list[str]:
             "Take a lane for any other code:  with rm.slot(agent='name'): ...",
         ]
     lines = ["Found:"]
-    lines += [f"  {_place(one, folder)}  {one.kind}: {one.name}{_state(one)}" for one in made]
-    todo = [one for one in made if not one.managed and not one.inside]
-    lines += _lines(todo, folder) if todo else ["", "All of it is managed already."]
+    lines += [f"  {place(one, folder)}  {one.kind}: {one.name}{state(one)}" for one in made]
+    todo = _todo(project)
+    lines += _lines(todo, project) if todo else ["", "All of it is managed already."]
     for kind, words in _NOTES.items():
-        for one in found:
+        for one in project.found:
             if one.kind == kind:
-                lines += ["", f"{_place(one, folder)}: {one.name} {words}."]
+                lines += ["", f"{place(one, folder)}: {one.name} {words}."]
     return lines
 
 
-def _lines(todo: list[Finding], folder: Path) -> list[str]:
-    imports = dict.fromkeys(_LINES[one.kind][0] for one in todo)
-    lines = ["", f"Install:  pip install 'agentrm-plugins[{_extras(todo)}]'"]
-    lines += ["", "Once, where the process starts:", "", "    from agentrm_plugins import AgentRM"]
-    lines += [f"    {text}" for text in imports]
-    lines += ["", "    rm = AgentRM(lanes=4)  # at most four model calls at once", ""]
+def _lines(todo: list[Finding], project: Project) -> list[str]:
+    lines = ["", f"Install:  pip install 'agentrm-plugins[{extras(todo)}]'", ""]
+    paths = dict.fromkeys(one.path for one in todo)
+    if len(paths) == 1:
+        lines += ["Once, where the process starts:", "", "    from agentrm_plugins import AgentRM"]
+        lines += [*_imports(todo), "", f"    {_CORE}", ""]
+        return lines + list(_changes(todo, project))
+    shared = {path: module_for_core(path, list(paths), project) for path in paths}
+    for file in dict.fromkeys(file for file, _ in shared.values()):
+        at = file.relative_to(project.folder).as_posix()
+        lines += [f"Once for the process, in a module of its own, say {at}:", ""]
+        lines += ["    from agentrm_plugins import AgentRM", "", f"    {_CORE}", ""]
+    for path in paths:
+        mine = [one for one in todo if one.path == path]
+        lines += [f"In {path.relative_to(project.folder).as_posix()}:", "", *_imports(mine)]
+        lines += [f"    from {shared[path][1]} import rm", "", *_changes(mine, project), ""]
+    return lines[:-1]
+
+
+def _imports(todo: list[Finding]) -> list[str]:
+    return [f"    {text}" for text in dict.fromkeys(_LINES[one.kind][0] for one in todo)]
+
+
+def _changes(todo: list[Finding], project: Project) -> Iterator[str]:
     named = [one for one in todo if _in_place(one) is None]
     if named:
-        lines.append("Then, below the statement that begins in the line that is named:")
+        yield "Then, below the statement that begins in the line that is named:"
     for one in named:
         text = _LINES[one.kind][1].format(it=one.target)
-        lines += ["", f"    # {_place(one, folder)}", f"    {text}"]
+        yield from ("", f"    # {place(one, project.folder)}", f"    {text}")
     inline = [one for one in todo if _in_place(one) is not None]
+    if inline and named:
+        yield ""
     if inline:
-        lines += [""] if named else []
-        lines.append("And around what is used where it is made:")
+        yield "And around what is used where it is made:"
     for one in inline:
-        lines += ["", f"    # {_place(one, folder)}", f"    {_in_place(one)}"]
-    return lines
+        yield from ("", f"    # {place(one, project.folder)}", f"    {_in_place(one)}")
 
 
 def _in_place(one: Finding) -> str | None:
@@ -100,25 +133,3 @@ def _in_place(one: Finding) -> str | None:
     function = _LINES[one.kind][0].rpartition(" ")[2]
     made = f"{one.target or 'builder'}.compile(...)" if one.kind == "graph" else f"{one.name}(...)"
     return f"{function}({made}, rm)  # in place of {made}"
-
-
-def _extras(todo: list[Finding]) -> str:
-    """What has to be installed; each of agents, langgraph and langchain brings the next."""
-    kinds = {one.kind for one in todo}
-    if any(one.name in {"create_agent", "create_deep_agent"} for one in todo):
-        chosen = ["agents"]
-    elif kinds & {"agent", "graph"}:
-        chosen = ["langgraph"]
-    else:
-        chosen = ["langchain"] if "model" in kinds else []
-    return ",".join([*chosen, *(["openai"] if "client" in kinds else [])])
-
-
-def _state(one: Finding) -> str:
-    if one.managed:
-        return " (managed already)"
-    return " (with the agent or graph that uses it)" if one.inside else ""
-
-
-def _place(one: Finding, folder: Path) -> str:
-    return f"{one.path.relative_to(folder).as_posix()}:{one.line}"

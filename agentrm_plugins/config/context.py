@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types.arguments import suggesting_fields
 from agentrm_plugins.types.checks import (
     check_choice,
     check_known,
@@ -21,6 +22,7 @@ LEAST_BUDGET = 200
 """Tokens: below it a frame, a system prompt and a question have no room. Guessed."""
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class ContextConfig:
     """How large a prompt may be, when it is compacted, and what is kept.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types.arguments import suggesting_fields
 from agentrm_plugins.types.calls import Usage
 from agentrm_plugins.types.checks import (
     check_choice,
@@ -19,6 +20,7 @@ _CACHE_WRITE = 1.25
 __all__ = ["BreakerConfig", "BudgetConfig", "EndpointConfig", "Price", "ShareConfig"]
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class BreakerConfig:
     """When an endpoint counts as dead, so that calls to it fail fast.
@@ -44,6 +46,7 @@ class BreakerConfig:
         check_seconds("cool_down_s", self.cool_down_s, none=False)
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class EndpointConfig:
     """What is known of one endpoint beforehand. What is left out is found out.
@@ -89,6 +92,7 @@ class EndpointConfig:
         check_choice("reserve", self.reserve, ("max", "usage"))
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a model costs, in any currency, per million tokens.
@@ -123,6 +127,7 @@ class Price:
         return (total + usage.output_tokens * self.output_per_1m) / 1e6
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class BudgetConfig:
     """How much an agent or a tenant may use. Children are charged to their parents as well.
@@ -152,6 +157,7 @@ class BudgetConfig:
         check_share("soft", self.soft, of="the limit")
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class ShareConfig:
     """How much of an endpoint's rate an agent or a tenant may take. Children count for parents too.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types.arguments import suggesting_fields
 from agentrm_plugins.types.checks import (
     check_choice,
     check_name,
@@ -17,6 +18,7 @@ from agentrm_plugins.types.checks import (
 __all__ = ["Coordination"]
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class Coordination:
     """One rate limit and one scheduler for a whole fleet, on Redis or Valkey.

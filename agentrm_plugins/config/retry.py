@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agentrm_plugins.types.arguments import suggesting_fields
 from agentrm_plugins.types.checks import check_seconds, check_whole
 
 __all__ = ["RetryConfig"]
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
     """Bounds within the default retry policy. For other rules give a `RetryPolicy` in code.

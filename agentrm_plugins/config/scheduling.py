@@ -5,7 +5,7 @@ There are no process-wide settings: two cores in one process know nothing of eac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from agentrm_plugins.config.endpoints import (
     ShareConfig,
 )
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.types.arguments import suggesting_fields
 from agentrm_plugins.types.calls import Priority, PriorityName, parse_priority
 from agentrm_plugins.types.checks import (
     check_instance,
@@ -60,6 +61,7 @@ class Order(StrEnum):
     HRRN = "hrrn"
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class LaneGroup:
     """A named group of execution lanes: a bulkhead.
@@ -91,6 +93,7 @@ class LaneGroup:
             raise ConfigError("guaranteed", self.guaranteed, way)
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class SchedulerConfig:
     """Who goes next. The defaults are those of the source document (4 queues, 1, 2, 4, 8 s, 100).
@@ -181,6 +184,7 @@ class SchedulerConfig:
         object.__setattr__(self, name, quanta)
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class LeaseConfig:
     """When a call is ended for want of progress. Queue time never counts.
@@ -209,6 +213,7 @@ class LeaseConfig:
         check_seconds("total_timeout_s", self.total_timeout_s)
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class TenantConfig:
     """What a tenant is entitled to.
@@ -224,6 +229,7 @@ class TenantConfig:
         check_number("weight", self.weight, above=True)
 
 
+@suggesting_fields
 @dataclass(frozen=True, slots=True)
 class Config:
     """All of it.
@@ -297,17 +303,21 @@ class Config:
         self._check_mapping("tenants", TenantConfig)
         self._check_mapping("endpoints", EndpointConfig)
         self._check_mapping("prices", Price)
-        object.__setattr__(self, "budgets", tuple(self.budgets))
+        self._check_sequence("budgets", BudgetConfig)
         for budget in self.budgets:
-            check_instance("budgets", budget, BudgetConfig, "give BudgetConfig(...) objects")
             if budget.resource == "cost" and not self.prices:
                 raise ConfigError("prices", {}, "a budget of cost needs the prices of the models")
-        object.__setattr__(self, "providers", tuple(self.providers))
-        for provider in self.providers:
-            check_instance("providers", provider, Provider, "give Provider(...) objects")
-        object.__setattr__(self, "shares", tuple(self.shares))
-        for share in self.shares:
-            check_instance("shares", share, ShareConfig, "give ShareConfig(...) objects")
+        self._check_sequence("providers", Provider)
+        self._check_sequence("shares", ShareConfig)
+
+    def _check_sequence(self, name: str, kind: type) -> None:
+        values = getattr(self, name)
+        if isinstance(values, kind) or not isinstance(values, Iterable):
+            way = f"give a list of {kind.__name__}(...) objects"
+            raise ConfigError(name, type(values).__name__, way)
+        object.__setattr__(self, name, tuple(values))
+        for value in getattr(self, name):
+            check_instance(name, value, kind, f"give {kind.__name__}(...) objects")
 
     def _check_mapping(self, name: str, kind: type) -> None:
         way = f"give a mapping of names to {kind.__name__}(...)"
@@ -317,9 +327,8 @@ class Config:
         object.__setattr__(self, name, MappingProxyType(dict(values)))
 
     def _check_groups(self) -> None:
-        groups = tuple(self.groups) or (LaneGroup("model", self.lanes),)
-        for group in groups:
-            check_instance("groups", group, LaneGroup, "give LaneGroup(...) objects")
+        self._check_sequence("groups", LaneGroup)
+        groups = self.groups or (LaneGroup("model", self.lanes),)
         names = [group.name for group in groups]
         if len(set(names)) != len(names):
             raise ConfigError("groups", names, "each lane group needs a name of its own")

@@ -26,7 +26,7 @@ from agentrm_plugins.kernel.endpoints import configured
 from agentrm_plugins.policy.endpoint.fold import fold
 from agentrm_plugins.policy.fleet.attention import Attention
 from agentrm_plugins.policy.fleet.member import FleetMember
-from agentrm_plugins.policy.fleet.terms import Terms
+from agentrm_plugins.policy.fleet.terms import Terms, guaranteed_of, limits_of
 
 if TYPE_CHECKING:
     from agentrm_plugins.config.fleet import Coordination
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Exchanger"]
 
 _LOG = logging.getLogger("agentrm.fleet")
-_LOOKS = 5  # guessed: one that a lease or another thread still holds is collected some time later
+_LOOK_S, _LONGEST_LOOK_S = 0.1, 60.0  # guessed: a lease or a thread may hold the core for longer
 _RETRY_S = 0.1  # guessed: pause after a failure
 _WAKE_S = 1.0
 _LEAVE_S = 1.0
@@ -61,7 +61,7 @@ class Exchanger:
         self._coordination = coordination
         self._link = Link(coordination)
         self._owner: weakref.ref[object] | None = None
-        self._looks = 0
+        self._look_s = self._pause_s = 0.0
         self._begin()
         self._first()
         host.coordinator = self
@@ -71,27 +71,22 @@ class Exchanger:
     def owned_by(self, owner: object) -> None:
         """Whoever made this. Once that is gone, and nobody else needs the host, exchanges end."""
         self._owner = weakref.ref(owner)
-        self._looks = _LOOKS
 
     def is_orphaned(self) -> bool:
-        """Whether the owner has gone, the first times that this is asked after that."""
-        if self._owner is None or self._owner() is not None:
+        """Whether the owner has gone and it is time to look who needs this: ever more seldom."""
+        now_s = self._host.clock.now()
+        if self._owner is None or self._owner() is not None or now_s < self._look_s:
             return False
-        self._looks -= 1
-        return self._looks >= 0
+        self._pause_s = min(_LONGEST_LOOK_S, max(_LOOK_S, 2.0 * self._pause_s))
+        self._look_s = now_s + self._pause_s
+        return True
 
     def _begin(self) -> None:
         """A new member, which has exchanged nothing yet."""
         config, asked = self._host.config, self._coordination
         name = f"{socket.gethostname()[:40]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        limits = {"l": config.lanes}
-        limits.update({f"g:{group.name}": group.capacity for group in config.groups})
-        guaranteed = {f"g:{group.name}": group.guaranteed for group in config.groups}
         terms = Terms(
-            name,
-            limits,
-            {key: number for key, number in guaranteed.items() if number},
-            config.scheduler.boost_interval,
+            *(name, limits_of(config), guaranteed_of(config), config.scheduler.boost_interval),
             lease_s=asked.lease_s,
             on_outage=asked.on_outage,
             outage_share=asked.outage_share,
@@ -108,6 +103,7 @@ class Exchanger:
         self._tries = 0
         self._attention = Attention()
         self._error = ""
+        self._wanted: Demand | None = None
         self._differ: dict[str, tuple[float, float]] = {}
         self._slowest_s = 0.0
 
@@ -122,7 +118,7 @@ class Exchanger:
                 raise unreachable(self._link.shown, error) from None
             _LOG.warning("the fleet's server was not reached: %s", error)
             self._failed(error)
-        except ConfigError:
+        except Exception:
             self._link.close()
             raise
         else:
@@ -182,7 +178,7 @@ class Exchanger:
 
     def step(self) -> float:
         """Exchange, and say for how many seconds there is nothing to do at most."""
-        now = self._host.clock.now
+        now, before = self._host.clock.now, self.member.standing()
         try:
             self._exchange()
         except Unreachable as error:
@@ -191,6 +187,11 @@ class Exchanger:
         except ConfigError as error:  # a right that was taken away, say: an outage to its end
             self._failed(error)
             return 1.0
+        except Exception as error:  # noqa: BLE001 - a bug of ours, or of what answers: an outage as well
+            self._pending = None
+            self.member.distrust(before)
+            self._failed(error)
+            return _RETRY_S
         return max(0.0, self.member.next_s(now()) - now())
 
     def _exchange(self) -> None:
@@ -227,6 +228,7 @@ class Exchanger:
 
     def _demand(self) -> Demand:
         found: Demand = self._host.read(demand)
+        self._wanted = found
         return found
 
     def _fold(self) -> None:
@@ -258,13 +260,28 @@ class Exchanger:
                     *(self._link.namespace, named(key), least, most, said.own[key]),
                 )
 
+    def note(self, error: Exception) -> None:
+        """An exchange failed. The log has each reason once, until an exchange succeeds."""
+        known = isinstance(error, Unreachable | ConfigError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        if text != self._error:
+            self._error = text
+            _LOG.warning(
+                "an exchange with the fleet failed: %s", text, exc_info=None if known else error
+            )
+
     def _failed(self, error: Exception) -> None:
+        """The outage rule, if the lease is over."""
+        self.note(error)
         member, now_s = self.member, self._host.clock.now()
         alone = member.state == "alone"
-        if str(error) != self._error:
-            self._error = str(error)
-            _LOG.warning("an exchange with the fleet failed: %s", error)
-        supply = member.failed(self._demand(), now_s)
+        try:
+            wanted = self._demand()
+        except Exception:  # what failed may be just this: then what was wanted last
+            if self._wanted is None:
+                raise
+            wanted = self._wanted
+        supply = member.failed(wanted, now_s)
         if supply is not None:
             self._pending = None
             self._host.feed(supply)
@@ -308,7 +325,7 @@ class Exchanger:
         try:
             if self.member.epoch:
                 self._link.exchange(self.member.leaving())
-        except (Unreachable, ConfigError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, this process ends
             _LOG.debug("the fleet was not told that this process leaves: %s", error)
         self._link.close()
         return True
@@ -340,8 +357,8 @@ def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
                 return
         try:
             wait_s = own.step()
-        except Exception:  # noqa: BLE001 - a bug of ours must not end the exchanges
-            _LOG.exception("an exchange with the fleet failed")
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not end the exchanges
+            own.note(error)
             wait_s = 1.0
         orphaned = own.is_orphaned()
         del own

@@ -20,9 +20,11 @@ if ARGV[3] ~= '' then now = tonumber(ARGV[3]) end
 
 local raw = call('HGET', S, 'd')
 -- Where a key is gone and others are left, somebody has evicted or deleted it: then all is lost but
--- the sums, which heals. Else lanes would be counted of nobody, or nobody's limits would bind.
+-- the sums, which heals. Else lanes would be counted of nobody, nobody's limits would bind, or what
+-- is reserved of a sum would be given back without having been counted.
 local count, f = call('HLEN', M), raw and unpack_(raw)
-if count ~= call('ZCARD', X) or (not f and count > 0) or (f and (f.shares or 0) > call('HLEN', E)) then
+if count ~= call('ZCARD', X) or (not f and count > 0) or (f and (f.shares or 0) > call('HLEN', E))
+  or (f and (f.sums or 0) > call('HLEN', G)) then
   for i = 1, 8 do call('PEXPIRE', KEYS[i], 0) end
   f, count = nil, 0
 end
@@ -215,7 +217,7 @@ local function flush()
     if due then f.kept = now end
     for i = 1, #KEYS do call('PEXPIRE', KEYS[i], i > 8 and MONTH or HOUR) end
   end
-  f.ends = there; f.shares = call('HLEN', E)
+  f.ends = there; f.shares = call('HLEN', E); f.sums = call('HLEN', G)
   call('HSET', S, 'd', pack(f))
 end
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentrm_plugins.policy.marks import BUDGET, SHARE
 from agentrm_plugins.types.fleet_statistics import (
     FleetEndpoint,
     FleetLanes,
@@ -32,7 +34,15 @@ def named(key: str) -> str:
 
     >>> named("l"), named("g:model")
     ('lanes', "capacity of group 'model'")
+    >>> named('b:["limit",null,"acme","calls",60.0]')
+    "limit of the budget of calls of tenant 'acme' in 60 s"
     """
+    if key.startswith((BUDGET, SHARE)):
+        field, agent, tenant, resource, rest = json.loads(key[2:])
+        kind = "budget" if key.startswith(BUDGET) else "rate share"
+        owner = f"tenant {tenant!r}" if agent is None else f"agent {agent!r}"
+        within = "" if rest is None else f" in {rest:g} s" if kind == "budget" else f" at {rest!r}"
+        return f"{field} of the {kind} of {resource} of {owner}{within}"
     if key.startswith("e:"):
         endpoint, _, field = key[2:].rpartition("|")
         return f"{field} of endpoint {endpoint!r}"

@@ -7,8 +7,8 @@ sees a chunk before all have come: the caller only wants the whole.
 
 Each chunk is a beat; one of the opening that says nothing is a ping: the server is there, the
 answer no further, so the limit for the first token begins anew with each. Time in which the
-consumer does not ask for the next one is idle: it is no silence. At the end what the provider
-counted is charged; of a stream that was cut, what had come.
+consumer does not ask for the next one is idle: it is no silence (see `pauses`). At the end what the
+provider counted is charged; of a stream that was cut, what had come.
 An error in mid-stream carries the text so far as `text_so_far`.
 """
 
@@ -19,6 +19,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agentrm_plugins.errors import CallReaped
+from agentrm_plugins.hosts.pauses import PAUSE_S
 from agentrm_plugins.types.calls import Outcome
 
 if TYPE_CHECKING:
@@ -72,18 +73,20 @@ class ChunkStream:
     """What both kinds share."""
 
     __slots__ = (
-        *("_attempt", "_beaten_s", "_first", "_pinged_s", "_reading", "_said", "_shown", "_tally"),
-        *("_untold", "pulling"),
+        *("_attempt", "_beaten_s", "_first", "_given_s", "_now", "_pinged_s", "_reading", "_said"),
+        *("_shown", "_tally", "_untold", "pulling"),
     )
 
     def __init__(self, attempt: Attempt, reading: Reading) -> None:
         self._attempt = attempt
         self._reading = reading
+        self._now = attempt.lease.clock
         self._tally = reading.tally(attempt.lease)
         self._first: list[Any] = []
         self._said: list[str] = []
         self._shown = False  # something that the consumer sees
         self._beaten_s = self._pinged_s = -inf
+        self._given_s = inf
         self._untold = 0
         self.pulling = False
         attempt.tally = self._tally.cut
@@ -106,7 +109,7 @@ class ChunkStream:
             if text is None:
                 self._ping()
             else:
-                self._beat(1, visible=False)
+                self._beat(self._now(), visible=False)
             return True
         return False
 
@@ -117,19 +120,26 @@ class ChunkStream:
             self._said.append(text)
         if fetched:
             self._tally.add(chunk)
+        self._given_s = self._attempt.lease.away_s = now_s = self._now()
         if fetched or (text is not None and not self._reading.whole):
-            self._beat(1, visible=text is not None)
+            self._beat(now_s, visible=text is not None)
 
-    def _beat(self, tokens: int, *, visible: bool) -> None:
+    def _asks(self) -> None:
+        """The consumer wants the next chunk."""
+        lease, now_s = self._attempt.lease, self._now()
+        if now_s - self._given_s <= PAUSE_S:
+            lease.away_s = None
+            if not lease.away_told:  # it is looked for who is away only where something is due
+                return
+        lease.back(now_s)
+
+    def _beat(self, now_s: float, *, visible: bool) -> None:
         """A chunk came: the core is told at once of the first that is seen, else now and then."""
-        lease, news = self._attempt.lease, visible and not self._shown
-        now_s = lease.now_s
-        if news or now_s - self._beaten_s >= _BEAT_S:
+        self._untold += 1
+        if now_s - self._beaten_s >= _BEAT_S or (visible and not self._shown):
             self._shown = self._shown or visible
-            tokens, self._untold, self._beaten_s = tokens + self._untold, 0, now_s
-            lease.beat(tokens, visible=visible)
-        else:
-            self._untold += tokens
+            tokens, self._untold, self._beaten_s = self._untold, 0, now_s
+            self._attempt.lease.beat(tokens, visible=visible)
 
     def _ping(self) -> None:
         """A chunk came that says nothing: the core is told, but not of each, that it came.
@@ -137,11 +147,10 @@ class ChunkStream:
         A ping says nothing of progress, so it holds back no beat: the first of those begins the
         silence between tokens.
         """
-        lease = self._attempt.lease
-        now_s = lease.now_s
+        now_s = self._now()
         if now_s - max(self._beaten_s, self._pinged_s) >= _BEAT_S:
             self._pinged_s = now_s
-            lease.beat(ping=True)
+            self._attempt.lease.beat(ping=True)
 
     def _tell(self) -> None:
         """It is over: what is untold is told."""

@@ -1,4 +1,9 @@
-"""A stream in a lane, in sync code (`chunk_stream` has what both kinds share)."""
+"""A stream in a lane, in sync code (`chunk_stream` has what both kinds share).
+
+Before the first word a worker fetches, so that a hang is left behind and a second attempt can be
+sent. After it the consumer's own thread reads wherever it can be woken from that: what a worker
+would do costs two switches of threads for each chunk. Else a worker feeds it (`feeder`).
+"""
 
 from __future__ import annotations
 
@@ -28,9 +33,11 @@ class Chunks(ChunkStream):
         work: Gives the framework's own stream.
         reading: How its chunks are read.
         worker: Whether workers fetch the chunks, which are left behind when they hang.
+        wakeable: Whether the stream waits for its own request and for nothing else: then a worker
+            is needed only until that is known to be one from which a reader can be woken.
     """
 
-    __slots__ = ("_context", "_feeder", "_source", "_work", "_worker")
+    __slots__ = ("_context", "_feeder", "_source", "_wakeable", "_work", "_worker")
 
     def __init__(
         self,
@@ -39,10 +46,12 @@ class Chunks(ChunkStream):
         reading: Reading,
         *,
         worker: bool,
+        wakeable: bool = False,
     ) -> None:
         super().__init__(attempt, reading)
         self._work = work
         self._worker = worker and not attempt.stays
+        self._wakeable = wakeable
         self._context = copy_context()
         self._source: Iterator[Any] | None = None
         self._feeder: Feeder | None = None
@@ -57,18 +66,19 @@ class Chunks(ChunkStream):
         if not self._worker:
 
             def again(attempt: Attempt) -> Callable[[], Chunks]:
-                return Chunks(attempt, self._work, self._reading, worker=False).open
+                return self._again(attempt, worker=False).open
 
             return self._attempt.here(self.open, again).rest()
         mine: list[Chunks] = [self]
 
         def fork(attempt: Attempt) -> Task:
-            if mine:
-                return mine.pop().task()
-            return Chunks(attempt, self._work, self._reading, worker=True).task()
+            return (mine.pop() if mine else self._again(attempt, worker=True)).task()
 
         opened: Chunks = self._attempt.on_worker(self.open, fork)
         return opened.rest()
+
+    def _again(self, attempt: Attempt, *, worker: bool) -> Chunks:
+        return Chunks(attempt, self._work, self._reading, worker=worker, wakeable=self._wakeable)
 
     def task(self) -> Task:
         """`open` for a worker."""
@@ -98,29 +108,45 @@ class Chunks(ChunkStream):
             CallReaped: A limit was passed; at once while waiting for a chunk, or at the next one.
         """
         lease, fetch = self._attempt.lease, self._here
-        if self._worker:
-            self._feeder = Feeder(self._context, self._next, END, self._is_idle, self._late)
+        if self._worker and not (self._wakeable and lease.can_wake_reader):
+            self._feeder = Feeder(self._context, self._next, END, self._late)
             lease.on_reap(self._feeder.abandon)
-            fetch = self._wait
+            fetch = self._fed
+        lease.is_read(read=True)
         try:
             for chunk in self._first:
                 self._gives(chunk, fetched=False)
-            lease.idle(idle=True)
             yield from self._first
             self._first.clear()
-            while (chunk := fetch()) is not END:
+            while True:
+                self._asks()
+                if lease.reaped:
+                    lease.raise_if_reaped()
+                chunk = fetch()
+                if chunk is END:
+                    break
                 self._gives(chunk, fetched=True)
                 yield chunk
         except BaseException as error:
-            if self._feeder is None or not self._feeder.abandoned:
-                self._shut()
-                self._broken(error)
-            elif lease.reaped:  # the worker settles when it comes back
-                self._carry(error)
-            else:  # interrupted: nobody counts this call as a zombie
-                self._broken(error)
+            self._cut(error)
             raise
+        finally:
+            lease.is_read(read=False)
         self._ended()
+
+    def _cut(self, error: BaseException) -> None:
+        """The stream is over before its end: by its own error, for its lane was lost, or unread."""
+        feeder = self._feeder
+        if feeder is not None:
+            for chunk in feeder.unseen():
+                self._tally.add(chunk)
+        if feeder is None or feeder.leave():
+            self._shut()
+            self._broken(error)
+        elif self._attempt.lease.reaped:  # the worker settles when it comes back
+            self._carry(error)
+        else:  # left or interrupted: nobody counts this call as a zombie
+            self._broken(error)
 
     def _next(self) -> Any:
         token = ACTIVE.set(self._attempt.active)
@@ -131,28 +157,20 @@ class Chunks(ChunkStream):
             restore(ACTIVE, token)
 
     def _here(self) -> Any:
-        """The next chunk, fetched by this thread, which cannot tell when its consumer pauses."""
-        lease = self._attempt.lease
-        lease.raise_if_reaped()
-        lease.idle(idle=False)
+        """The next chunk, fetched by this thread."""
         self.pulling = True
         chunk = self._context.run(self._next)
         self.pulling = False
-        lease.idle(idle=True)
         return chunk
 
-    def _wait(self) -> Any:
+    def _fed(self) -> Any:
         """The next chunk, fetched by a worker that can be left behind."""
         feeder = self._feeder
         assert feeder is not None  # noqa: S101 - `rest` has made it
-        self._attempt.lease.raise_if_reaped()
         chunk = feeder.ask()
         if feeder.abandoned:
             self._attempt.lease.raise_if_reaped()
         return chunk
-
-    def _is_idle(self, idle: bool) -> None:
-        self._attempt.lease.idle(idle=idle)
 
     def _late(self, chunk: Any, error: BaseException | None) -> None:
         """The worker is back after the caller went: charge what came, and stop the rest."""

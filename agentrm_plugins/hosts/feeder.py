@@ -1,14 +1,18 @@
-"""A worker that fetches the chunks of one stream, each when its consumer asks for it.
+"""A worker that fetches the chunks of one stream for its consumer.
 
-After a chunk it lingers: the next one is mostly asked for at once, and two bare locks are then all
-that it takes. If nobody asks for 0.25 s, the core is told that the consumer pauses, and the worker
-goes back to the others; the next question takes another one. So time in which nobody asks is never
-taken for the provider's silence, and a stream that is put aside keeps no thread.
+What is there is handed over in one go: as long as the next chunk is there at once, the worker
+fetches on, up to 32 ahead, while the consumer takes what it has without any lock. Where a chunk has
+to be waited for, it is fetched when it is asked for. After that the worker lingers: the next one is
+mostly asked for soon, and two bare locks are all that it takes. If nobody asks for 0.25 s, it goes
+back to the others, and the next question takes another one; so a stream that is put aside keeps no
+thread.
 """
 
 from __future__ import annotations
 
 from _thread import allocate_lock
+from collections import deque
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.hosts.workers import Job, hand_off
@@ -19,27 +23,38 @@ if TYPE_CHECKING:
 
 __all__ = ["Feeder"]
 
-_PAUSE_S = 0.25
-"""Guessed: far below any silence that counts, and far above the gap between two chunks."""
+_LINGER_S = 0.25
+"""Guessed: far above the gap between two chunks."""
+_AT_ONCE_S = 0.001
+"""What comes within that was there. Guessed: below the gap between two chunks of any network."""
+_AHEAD = 32
+
+
+class _Failed:
+    """What fetching raised, in its place behind the chunks."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
 
 class Feeder:
-    """Fetches chunks on a worker, one for each `ask`.
+    """Fetches chunks on a worker.
 
     Args:
         context: The contextvars that fetching sees.
         fetch: Gives the next chunk; `end` after the last.
         end: What tells that there are no more.
-        idle: Told whether the consumer pauses.
-        late: Told what a worker that was left behind brings.
+        late: Told what a worker that was left behind brings, `end` for nothing; it ends the source.
 
     Attributes:
-        abandoned: Whether it was left behind in a fetch.
+        abandoned: Whether the consumer was sent away from a wait.
     """
 
     __slots__ = (
-        *("_context", "_demand", "_end", "_error", "_fetch", "_idle", "_late", "_lingers"),
-        *("_result", "_turn", "_wake", "abandoned"),
+        *("_context", "_demand", "_dismissed", "_end", "_fetch", "_gone", "_late", "_left"),
+        *("_lingers", "_ready", "_turn", "_wake", "abandoned"),
     )
 
     def __init__(
@@ -47,93 +62,142 @@ class Feeder:
         context: Context,
         fetch: Callable[[], Any],
         end: object,
-        idle: Callable[[bool], None],
         late: Callable[[Any, BaseException | None], None],
     ) -> None:
         self._context = context
         self._fetch = fetch
         self._end = end
-        self._idle = idle
         self._late = late
         self._demand, self._wake = allocate_lock(), allocate_lock()
         self._demand.acquire()
         self._wake.acquire()
-        self._turn: list[None] = []  # whoever pops it has ended the wait
-        self._lingers: list[None] = []  # whoever pops it decides whether the worker stays
-        self._result: Any = None
-        self._error: BaseException | None = None
-        self.abandoned = False
+        self._ready: deque[Any] = deque()
+        # Of each of these lists whoever pops the entry decides; a list's pop is atomic.
+        self._turn: list[None] = []  # the consumer waits: he is to be woken once
+        self._lingers: list[None] = []  # the worker waits for a question
+        self._gone: list[None] = [None]  # there is no worker
+        self._left = self._dismissed = self.abandoned = False
+
+    # -- for the consumer -------------------------------------------------------------------
 
     def ask(self) -> Any:
         """The next chunk; blocks until it is there.
 
         Returns:
-            The chunk, or nothing of meaning if it was left behind: look at `abandoned`.
+            The chunk, or nothing of meaning if the consumer was sent away: look at `abandoned`.
 
         Raises:
             Exception: What fetching raised.
         """
-        self._turn.append(None)
+        if not self._ready:
+            self._await()
+            if self.abandoned:
+                return None
+        chunk = self._ready.popleft()
+        if chunk.__class__ is not _Failed:
+            return chunk
         try:
-            self._lingers.pop()
-        except IndexError:
-            self._idle(False)
-            hand_off(Job(self._context.copy(), self._serve))
-        else:
-            self._demand.release()
+            raise chunk.error
+        finally:
+            del chunk  # no frame keeps its own error alive
+
+    def _await(self) -> None:
+        self._turn.append(None)
+        if not self._ready:
+            if _taken(self._lingers):
+                self._demand.release()
+            elif _taken(self._gone):
+                hand_off(Job(self._context.copy(), self._serve))
+            # else the worker is at it, and sees that somebody waits
+        elif _taken(self._turn):  # it came at this very moment
+            return
         try:
             self._wake.acquire()
         except BaseException:
             self.abandon()
             raise
-        error, self._error = self._error, None
-        if error is None:
-            return self._result
-        try:
-            raise error
-        finally:
-            del error
 
     def abandon(self, _: object = None) -> None:
         """The consumer does not wait any longer, unless the chunk is there already."""
-        try:
-            self._turn.pop()
-        except IndexError:
-            return
-        self.abandoned = True
-        self._wake.release()
+        if _taken(self._turn):
+            self.abandoned = self._left = True
+            self._wake.release()
+
+    def leave(self) -> bool:
+        """The consumer wants no more. Whether nobody is at the source: he may end it.
+
+        Else the worker ends it, as soon as it is back.
+        """
+        self._left = True
+        if _taken(self._lingers):
+            self._dismissed = True
+            self._demand.release()
+            return True
+        return _taken(self._gone)
+
+    def unseen(self) -> list[Any]:
+        """The chunks that came and were not asked for."""
+        return [chunk for chunk in list(self._ready) if not self._is_last(chunk)]
+
+    # -- for the worker ---------------------------------------------------------------------
 
     def _serve(self) -> None:
-        """For a worker: fetch as long as somebody asks."""
-        while True:
-            result, error = None, None
-            try:
-                result = self._context.run(self._fetch)
-            except BaseException as met:  # noqa: BLE001 - raised again where the consumer waits
-                error = met
-            try:
-                self._turn.pop()
-            except IndexError:
-                self._late(result, error)
+        """Fetch as long as somebody asks, or the next chunk is there at once."""
+        chunk = self._end
+        while not self._left:
+            begun_s = perf_counter()
+            chunk = self._fetched()
+            at_once = perf_counter() - begun_s < _AT_ONCE_S
+            if self._left:
+                break
+            over = self._is_last(chunk)
+            self._ready.append(chunk)
+            if over:
+                self._gone.append(None)  # before the consumer wakes: he may leave
+            if _taken(self._turn):
+                self._wake.release()
+            if over:
+                if self._left and _taken(self._gone):
+                    break
                 return
-            self._result, self._error = result, error
-            over = error is not None or result is self._end
-            if not over:
-                self._lingers.append(None)  # before the consumer wakes: it may ask at once
-            self._wake.release()
-            del result, error  # a worker that lingers keeps nothing alive
-            if over or not self._is_asked():
+            chunk = self._end  # a worker that lingers keeps nothing alive
+            if not (at_once and len(self._ready) < _AHEAD) and not self._is_asked():
                 return
+        if chunk.__class__ is _Failed:
+            self._late(self._end, chunk.error)
+        else:
+            self._late(chunk, None)
+
+    def _fetched(self) -> Any:
+        try:
+            return self._context.run(self._fetch)
+        except BaseException as error:  # noqa: BLE001 - raised again where the consumer asks
+            return _Failed(error)
+
+    def _is_last(self, chunk: Any) -> bool:
+        return chunk is self._end or chunk.__class__ is _Failed
 
     def _is_asked(self) -> bool:
-        """Linger. Whether somebody asks."""
-        if self._demand.acquire(timeout=_PAUSE_S):
+        """Linger. Whether to go on: somebody asks, or has left while the worker was at it."""
+        self._lingers.append(None)
+        if self._is_wanted() and _taken(self._lingers):
             return True
-        self._idle(True)
-        try:
-            self._lingers.pop()
-        except IndexError:  # at this very moment
+        if self._demand.acquire(timeout=_LINGER_S):
+            return not self._dismissed
+        if not _taken(self._lingers):  # somebody came at this very moment
             self._demand.acquire()
-            self._idle(False)
-            return True
+            return not self._dismissed
+        self._gone.append(None)
+        return self._is_wanted() and _taken(self._gone)
+
+    def _is_wanted(self) -> bool:
+        """Who asks or leaves says so and then looks for an entry; so it is looked after that."""
+        return self._left or (bool(self._turn) and not self._ready)
+
+
+def _taken(entries: list[None]) -> bool:
+    try:
+        entries.pop()
+    except IndexError:
         return False
+    return True

@@ -16,7 +16,7 @@ import weakref
 from _thread import get_ident
 from asyncio import _get_running_loop
 from collections import deque
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug
@@ -27,6 +27,7 @@ from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import HostLease
 from agentrm_plugins.hosts.mending import finish, give_back, is_within
+from agentrm_plugins.hosts.pauses import Away, Pauses
 from agentrm_plugins.hosts.streams import Streams
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.outside import is_from_outside
@@ -44,10 +45,13 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.effects import Effect
     from agentrm_plugins.types.events import Event
 
+    Inbox = Event | Read | News | Away
+
 __all__ = ["Host"]
 
 T = TypeVar("T")
 _LOG = logging.getLogger("agentrm")
+_ASIDES = frozenset({Asked, Away, News, Read})
 _HOSTS: weakref.WeakSet[Host] = weakref.WeakSet()
 
 
@@ -81,11 +85,12 @@ class Host:
         """A fresh kernel: at the beginning, and in the child after a fork."""
         self.kernel = Kernel(self.config, self._now(), shared=self._shared)
         self.deadline_s = float("inf")
-        self._inbox: deque[Event | Read | News] = deque()
+        self._inbox: deque[Inbox] = deque()
         self._mutex = threading.RLock()
         self._inside = 0
         self._stuck: object = None
         self._leases: dict[int, weakref.ref[HostLease]] = {}
+        self.pauses = Pauses()
         self._callbacks: deque[HostLease] = deque()
         self.abandoned.begin_anew()
         self._pump: Pump | None = None
@@ -131,7 +136,7 @@ class Host:
         reference = self._leases.get(ticket)
         return None if reference is None else reference()
 
-    def feed(self, event: Event | Read | News) -> None:
+    def feed(self, event: Inbox) -> None:
         """Let an event happen, here and now or by whoever is inside. Never blocks."""
         inbox, mutex = self._inbox, self._mutex
         try:
@@ -170,8 +175,7 @@ class Host:
     def sweep(self) -> None:
         """Give back what cut finalisers hold; and the mutex, if its thread was cut too often."""
         first, self._stuck = self._stuck, self._inbox[0] if self._inbox else None
-        same = first is not None and first is self._stuck
-        if same and not is_within(_FEED, self, anywhere=True):
+        if first is not None and first is self._stuck and not is_within(_FEED, self, anywhere=True):
             self._mutex = threading.RLock()
             self._inside = get_ident()
             self._interrupted()
@@ -194,11 +198,14 @@ class Host:
         """A date has come."""
         self.feed(Tick())
 
-    def _drain(self, inbox: deque[Event | Read | News]) -> None:  # noqa: C901 - one piece
-        kernel, now = self.kernel, self._now
+    def _drain(self, inbox: deque[Inbox]) -> None:  # noqa: C901 - one piece
+        kernel, now, readers = self.kernel, self._now, self.pauses.readers
         while inbox:
-            event = inbox[0]  # it leaves when it is over: an interrupt may cut it
-            if isinstance(event, Read | News):
+            if readers and kernel.next_deadline() <= now():
+                for since_s, idle in self.pauses.due(self.lease):
+                    self._happened(kernel.handle(since_s, idle))
+            event: Any = inbox[0]  # it leaves when it is over: an interrupt may cut it
+            if event.__class__ in _ASIDES:
                 self._aside(event)
                 inbox.popleft()
                 continue
@@ -220,11 +227,9 @@ class Host:
         deadline_s = kernel.next_deadline()
         if kernel.queue.count:
             deadline_s = min(deadline_s, self.streams.starving(kernel.books))
-        if deadline_s != self.deadline_s:
-            sooner = deadline_s < self.deadline_s
-            self.deadline_s = deadline_s
-            if sooner and self.clock.real:
-                self._ring_at(deadline_s)
+        sooner, self.deadline_s = deadline_s < self.deadline_s, deadline_s
+        if sooner and self.clock.real:
+            self._ring_at(deadline_s)
 
     def _deliver(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -245,17 +250,20 @@ class Host:
             if kind in NOTABLE or (kind is Granted and effect.waited_s > STARVED_S):  # type: ignore[union-attr]
                 self.streams.note(effect)
 
+    def _gone(self, ticket: int) -> HostLease | None:
+        """The lease of a call that is out of the kernel; None: its caller has vanished."""
+        reference = self._leases.pop(ticket, None)
+        return reference() if reference is not None else None
+
     def _refuse(self, effect: Effect) -> None:
-        reference = self._leases.pop(effect.ticket, None)
-        lease = reference() if reference is not None else None
+        lease = self._gone(effect.ticket)
         if lease is not None:
             lease.decide(effect)  # type: ignore[arg-type]
         if effect.cause == "agent_ended":
             self.abandoned.note("default" if lease is None else lease.call.tenant, effect.agent)
 
     def _reap(self, effect: Effect) -> None:
-        reference = self._leases.pop(effect.ticket, None)
-        lease = reference() if reference is not None else None
+        lease = self._gone(effect.ticket)
         if lease is None:  # its caller has vanished, and an interrupt has cut its finaliser
             self._inbox.append(Withdraw(effect.ticket, "abandoned"))
         elif lease.note_reaped(effect):  # type: ignore[arg-type]
@@ -275,8 +283,7 @@ class Host:
             if not isinstance(error, KernelBug):
                 return  # It waits or runs still: the failure was none of its own.
             self._inbox.append(Withdraw(ticket, "failed"))  # Its caller is told, and gone then.
-        reference = self._leases.pop(ticket, None)
-        lease = reference() if reference is not None else None
+        lease = self._gone(ticket)
         if lease is not None and not lease.decided:
             lease.decide(error)
 
@@ -298,41 +305,35 @@ class Host:
 
     def read(self, look: Callable[[Kernel], T]) -> T:
         """Look at the kernel while nothing changes. `look` must be quick and must not feed."""
-        if self._inside == threading.get_ident():
+        if self.is_inside:
             return look(self.kernel)  # a finaliser or a logger, inside already
         request = Read(look)
         self.feed(request)
-        value: T = request.result()
-        return value
+        return request.result()  # type: ignore[no-any-return] # it is what `look` gave
 
-    def _aside(self, request: Read | News) -> None:
+    def _aside(self, request: Any) -> None:
         """What is no event of the kernel's own."""
         if isinstance(request, News):
-            news = [request.effect]
-            self.kernel.remember(news)
+            self.kernel.remember([request.effect])
             for stream in self.streams.open:
-                stream.push(news)
-            return
-        if isinstance(request, Asked):
-            self._answer(request)
-            return
-        try:
-            request.value = request.look(self.kernel)
-        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
-            request.error = error
-        request.done.ring()
+                stream.push([request.effect])
+        elif isinstance(request, Away):
+            self._happened(self.kernel.handle(request.since_s, request.event))
+        else:
+            try:
+                if isinstance(request, Asked):
+                    self._happened(self.kernel.handle(self._now(), request.event))
+                else:
+                    request.value = request.look(self.kernel)
+            except Exception as error:  # noqa: BLE001 - raised again where it was asked for
+                request.error = error
+                self._happened(getattr(error, "effects", []))
+            request.done.ring()
 
-    def _answer(self, request: Asked) -> None:
-        """Let the event happen, and tell its sender what became of it."""
-        try:
-            effects = self.kernel.handle(self._now(), request.event)
-        except Exception as error:  # noqa: BLE001 - raised again where it was asked for
-            request.error = error
-            effects = getattr(error, "effects", [])
+    def _happened(self, effects: list[Effect]) -> None:
         for stream in self.streams.open:
             stream.push(effects)
         self._deliver(effects)
-        request.done.ring()
 
     def ask(self, event: Event) -> None:
         """Let an event happen, and wait until it has.
@@ -381,8 +382,7 @@ class Host:
         """In the child: the parent's calls, threads and lanes are not ours. Begin afresh."""
         self._reset()
         self.streams.open = ()
-        if self.coordinator is None:
-            self.coordinator = Forked(self)
+        self.coordinator = self.coordinator or Forked(self)
         self.coordinator.after_fork()
         for begin in self._forked:
             begin()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.hosts.pauses import PAUSE_S, Away
 from agentrm_plugins.hosts.refusals import reaped_error, refusal, superseded_error
 from agentrm_plugins.types.calls import Outcome
 from agentrm_plugins.types.effects import Granted, Reaped, Refused
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.tables import Tables
     from agentrm_plugins.types.calls import Call, Usage
 
-__all__ = ["HostLease", "Lease"]
+__all__ = ["Carrier", "HostLease", "Lease"]
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -155,6 +156,14 @@ class Lease:
                 raise
 
 
+class Carrier(Protocol):
+    """A request of which the call waits for the answer."""
+
+    @property
+    def can_wake(self) -> bool:
+        """Whether a thread that reads the answer can be woken from that."""
+
+
 class HostLease(Lease):
     """A lease as those see it who decide it, wait for it, race it and let it go again.
 
@@ -163,11 +172,18 @@ class HostLease(Lease):
         suspected: Whether the call is late, by what was learnt.
         parent: The ticket of the call inside which it was made, if any.
         heir: The lease of a further attempt that stands for the call in place of this one.
+        away_s: Since when the consumer of a stream has a chunk and does not ask for the next; None
+            while it waits for one.
+        away_told: Whether the core may have heard of that.
+        carrier: Our transport's request that the call is waiting for, if it is one of ours.
         loop: The event loop whose task asked for it; None: a thread did.
         wake: For the parkers: what to call once it is decided.
     """
 
-    __slots__ = ("granted", "heir", "loop", "parent", "suspected", "wake")
+    __slots__ = (
+        *("away_s", "away_told", "carrier", "granted", "heir", "loop", "parent", "suspected"),
+        "wake",
+    )
 
     def __init__(self, host: Host, ticket: int, call: Call, parent: int | None = None) -> None:
         self._host = host
@@ -187,6 +203,9 @@ class HostLease(Lease):
         self.loop: object = None
         self.suspected = False
         self._traced = None
+        self.away_s: float | None = None
+        self.away_told = False
+        self.carrier: Carrier | None = None
 
     def __dir__(self) -> list[str]:
         """What completion offers: what is the user's."""
@@ -209,9 +228,9 @@ class HostLease(Lease):
         return self._host.tables
 
     @property
-    def now_s(self) -> float:
-        """The time on the core's clock, seconds."""
-        return self._host.clock.now()
+    def clock(self) -> Callable[[], float]:
+        """Gives the time on the core's clock, seconds."""
+        return self._host.clock.now
 
     def requeue(self, judged: Judgement, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
@@ -261,6 +280,31 @@ class HostLease(Lease):
     def can_wake(self) -> bool:
         """Whether somebody can wake the thread that makes the call."""
         return bool(self._callbacks)
+
+    @property
+    def can_wake_reader(self) -> bool:
+        """Whether who reads the answer is woken from that when the lane is lost."""
+        return self.carrier is not None and self.carrier.can_wake
+
+    def is_read(self, *, read: bool) -> None:
+        """A stream is read from now on, or no more: its pauses (`away_s`) are looked at."""
+        readers = self._host.pauses.readers
+        if read:
+            self.away_s, self.away_told = None, False
+            readers.add(self.ticket)
+        else:
+            readers.discard(self.ticket)
+
+    def back(self, now_s: float) -> None:
+        """The consumer asks for the next chunk."""
+        away_s = self.away_s
+        if away_s is not None and now_s - away_s > PAUSE_S and not self._ended:
+            self.away_told = True
+            self._host.feed(Away(self.ticket, away_s))
+        self.away_s = None
+        if self.away_told:
+            self.away_told = False
+            self.idle(idle=False)
 
     @property
     def ended(self) -> bool:

@@ -114,17 +114,21 @@ class Clocks:
             ticket.call, beats=ticket.beats, attempt=attempt, in_flight=running
         )
 
-    def idle(self, ticket: Ticket, *, idle: bool) -> None:
-        """Whether the consumer asks for more: what it does not ask for is no silence."""
+    def idle(self, ticket: Ticket, *, idle: bool, since_s: float | None = None) -> None:
+        """Whether the consumer asks for more: what it does not ask for is no silence.
+
+        Told late, it counts from `since_s` on, yet from no moment before the last progress.
+        """
         now_s = self._books.now_s
         if idle and ticket.idle_s == NEVER:
-            ticket.idle_s = now_s
+            told_s = now_s if since_s is None else since_s
+            ticket.idle_s = min(now_s, max(told_s, ticket.progress_s))
             self._books.alarms.clear(ticket)
         elif not idle and ticket.idle_s < NEVER:
-            since_s, ticket.idle_s = now_s - ticket.idle_s, NEVER
-            ticket.progress_s = min(now_s, ticket.progress_s + since_s)
-            ticket.heard_s = min(now_s, ticket.heard_s + since_s)
-            ticket.deadline_s += since_s
+            idle_s, ticket.idle_s = now_s - ticket.idle_s, NEVER
+            ticket.progress_s = min(now_s, ticket.progress_s + idle_s)
+            ticket.heard_s = min(now_s, ticket.heard_s + idle_s)
+            ticket.deadline_s += idle_s
             self.rearm(ticket)
 
     def begin(self, ticket: Ticket) -> None:

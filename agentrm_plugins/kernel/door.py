@@ -107,6 +107,7 @@ def _beat(event: ev.Beat) -> None:
 def _idle(event: ev.Idle) -> None:
     _ticket(event.ticket)
     _kind("idle", event.idle, bool, none=False)
+    _seconds("since_s", event.since_s, none=True)
 
 
 def _settle(event: ev.Settle) -> None:

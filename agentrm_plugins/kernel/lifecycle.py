@@ -205,7 +205,7 @@ class Lifecycle:
         """The consumer does not ask for more, or does so again."""
         ticket = self._books.tickets.get(event.ticket)
         if ticket is not None and ticket.state is State.RUNNING:
-            self._clocks.idle(ticket, idle=event.idle)
+            self._clocks.idle(ticket, idle=event.idle, since_s=event.since_s)
         return False
 
     def settle(self, event: ev.Settle) -> bool:

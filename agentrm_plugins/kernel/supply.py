@@ -66,6 +66,8 @@ class Supplies:
         pool.busy_elsewhere = event.busy
         self._supply_endpoints(event)
         books.ledgers.members = event.members
+        if event.marks is not None:
+            books.ledgers.lower(event.marks)
         learn(books, event.tallies)
         self._confirm()
         given_up: list[Ticket] = []

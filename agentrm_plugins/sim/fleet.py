@@ -24,7 +24,7 @@ from agentrm_plugins.policy.fleet.allot import allot
 from agentrm_plugins.policy.fleet.attention import Attention
 from agentrm_plugins.policy.fleet.member import FleetMember
 from agentrm_plugins.policy.fleet.state import Fleet
-from agentrm_plugins.policy.fleet.terms import Terms
+from agentrm_plugins.policy.fleet.terms import Terms, guaranteed_of, limits_of
 from agentrm_plugins.types.calls import Call, Usage
 from agentrm_plugins.types.effects import Granted
 from agentrm_plugins.types.events import Observe, Requeue, Settle, Submit, Tick
@@ -58,6 +58,8 @@ class FleetPlan:
         halves_s: When half of the workers are killed; None: none are.
         reports: Whether the provider says with each answer what is left, and workers learn of it.
         burst_s: Seconds of the limit that the provider lets go at once.
+        loses: When the server evicts which key ("s", "m" and so on: `KEYS` of the script); "all"
+            is FLUSHALL.
         seed: Any whole number.
     """
 
@@ -72,6 +74,7 @@ class FleetPlan:
     halves_s: float | None = None
     reports: bool = False
     burst_s: float = 2.0
+    loses: tuple[tuple[float, str], ...] = ()
     seed: int = 1
 
 
@@ -171,8 +174,16 @@ class _World:
         for worker in alive[::2]:
             worker.die(now_s)
 
+    def lose(self, part: str) -> None:
+        if part == "all":
+            self.fleet = Fleet()
+        else:
+            self.fleet.lose(part)
+
     def run(self) -> FleetResult:
         plan = self.plan
+        for at_s, part in plan.loses:
+            self.at(at_s, lambda _, part=part: self.lose(part))  # type: ignore[misc]
         self.join(0.0, plan.workers)
         if plan.doubles_s is not None:
             self.at(plan.doubles_s, lambda now_s: self.join(now_s, plan.workers))
@@ -191,9 +202,8 @@ class _Worker:
         self.world, self.alive = world, True
         self.kernel = Kernel(world.config, now_s, shared=True)
         config = world.config
-        limits = {"l": config.lanes}
-        limits.update({f"g:{group.name}": group.capacity for group in config.groups})
-        terms = Terms(name, limits, {}, config.scheduler.boost_interval)
+        boost = config.scheduler.boost_interval
+        terms = Terms(name, limits_of(config), guaranteed_of(config), boost)
         self.member = FleetMember(terms, now_s)
         self.kinds: dict[int, str] = {}
         self.tickets = 0

@@ -188,7 +188,8 @@ def check_instance(field: str, value: Any, kind: type[T] | tuple[type, ...], way
         return cast("T", value)
     name = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
     given = value if value is None or isinstance(value, str | int | float) else type(value).__name__
-    raise ConfigError(field, given, way or f"give a {name}(...)")
+    article = "an" if name[0] in "AEIOU" else "a"
+    raise ConfigError(field, given, way or f"give {article} {name}(...)")
 
 
 def check_known(names: Iterable[str], known: Collection[str], values: Any = None) -> None:

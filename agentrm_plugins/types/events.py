@@ -66,11 +66,13 @@ class Beat(NamedTuple):
 class Idle(NamedTuple):
     """The consumer of a running call does not ask for more (`idle`), or does so again.
 
-    Between the two nothing counts as silence, nor for the total timeout.
+    Between the two nothing counts as silence, nor for the total timeout. `since_s` is when it began
+    not to ask, where that is told later.
     """
 
     ticket: int
     idle: bool
+    since_s: float | None = None
 
 
 class Settle(NamedTuple):

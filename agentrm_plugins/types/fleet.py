@@ -126,7 +126,8 @@ class Supply(NamedTuple):
     that is less than runs, the `lost` calls are given up. Until `lease_s` all of it holds. From
     `slice_s` on a lane that becomes free is withheld, for others wait. `busy` says how many calls
     of others are at work, by group; None: nobody knows. `refuse`: whoever waits or comes is told
-    that the fleet cannot be reached. `members` share; 0: nobody can be asked.
+    that the fleet cannot be reached. `members` share; 0: nobody can be asked. `marks` are those of
+    budgets and shares of which another process was told less; None: as before.
     """
 
     change: Mapping[str, int] = _NOTHING
@@ -141,6 +142,7 @@ class Supply(NamedTuple):
     refuse: bool = False
     members: int = 0
     tallies: Mapping[str, TallySupply] = _NOTHING
+    marks: Mapping[str, float] | None = None
 
 
 class Recall(NamedTuple):

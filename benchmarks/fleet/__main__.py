@@ -75,11 +75,18 @@ def share(options: argparse.Namespace) -> list[dict[str, Any]]:
                 "batch_p95_s": round(quantile(found["batch"], 0.95), 3),
                 "hung": found["hung"],
                 "failed": found["reaped"],
+                "429s_met_by_agents": found["refused"],
                 "exchanges_per_call": round(found["exchanges"] / max(1, found["calls"]), 3),
             }
         )
-        print(rows[-1], flush=True)
+        _done(rows)
     return rows
+
+
+def _done(rows: list[dict[str, Any]]) -> None:
+    """One more row: with the machine's load at its end."""
+    rows[-1]["load"] = [round(one, 1) for one in os.getloadavg()]
+    print(rows[-1], flush=True)
 
 
 def rate(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -114,7 +121,7 @@ def rate(options: argparse.Namespace) -> list[dict[str, Any]]:
                     "hung": found["hung"],
                 }
             )
-            print(rows[-1], flush=True)
+            _done(rows)
     return rows
 
 

@@ -88,7 +88,12 @@ class Tally:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.waits: dict[str, list[float]] = {"interactive": [], "batch": []}
-        self.tokens = self.calls = self.failed = 0
+        self.tokens = self.calls = self.failed = self.refused = 0
+
+    def refuse(self, error: Exception) -> None:
+        """A provider's refusal reached the agent; its own limiter's is none."""
+        with self.lock:
+            self.refused += not isinstance(error, _Refused)
 
 
 def _agent(task: dict[str, Any], way: Any, tally: Tally, number: int) -> None:
@@ -102,7 +107,8 @@ def _agent(task: dict[str, Any], way: Any, tally: Tally, number: int) -> None:
         while True:
             try:
                 answer = ask(words, task["cost"][kind])
-            except curable:
+            except curable as error:
+                tally.refuse(error)
                 if time.monotonic() > task["until"]:
                     return
                 time.sleep(pause * chance.uniform(0.5, 1.0))
@@ -152,6 +158,7 @@ def main() -> None:
             "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
             "hung": sum(thread.is_alive() for thread in threads),
             "reaped": tally.failed,
+            "refused": tally.refused,
             "exchanges": 0,
         })
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.fleet.record faults a.json b.json ...`` takes the files that
 ``python -m benchmarks.fleet faults --json`` wrote, which may hold some of the rows each, in any
-order; ``soak soak.json`` and ``share share.json`` one file. They become
+order; ``soak soak.json``, ``share share.json`` and ``rate rate.json`` one file. They become
 ``benchmarks/results/fleet-*``; ``python -m benchmarks.published story`` then shows them in
 ``docs/fleet.md``. The machine's load stands beside each row: times are of a machine that may have
 done much else.
@@ -24,6 +24,7 @@ _SAYS = {
     "faults": ("fleet-faults", "A fleet's faults, tried"),
     "soak": ("fleet-soak", "A fleet for a long time, with kills and losses of data"),
     "share": ("fleet-share", "Processes that share one token limit"),
+    "rate": ("fleet-rate", "What a fleet grants, and what a grant costs"),
 }
 
 

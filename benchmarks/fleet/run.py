@@ -70,7 +70,7 @@ def gathered(task: dict[str, Any], processes: int) -> dict[str, Any]:
     told = [json.loads(process.communicate(timeout=task["seconds"] + 60)[0]) for process in running]
     total: dict[str, Any] = {
         key: sum(one[key] for one in told)
-        for key in ("tokens", "calls", "cpu_s", "hung", "reaped", "exchanges")
+        for key in ("tokens", "calls", "cpu_s", "hung", "reaped", "refused", "exchanges")
     }
     total["most"] = sum(one.get("most", 0) for one in told)
     total["each"] = [one["tokens"] or one["calls"] for one in told]

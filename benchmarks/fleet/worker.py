@@ -35,7 +35,7 @@ class Tally:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.waits: dict[str, list[float]] = {"interactive": [], "batch": []}
-        self.tokens = self.calls = self.reaped = 0
+        self.tokens = self.calls = self.reaped = self.refused = 0
         self.running = self.most = 0  # calls in lanes: now, and at one moment at most
 
     def runs(self, change: int) -> None:
@@ -43,6 +43,11 @@ class Tally:
         with self.lock:
             self.running += change
             self.most = max(self.most, self.running)
+
+    def refuse(self) -> None:
+        """A 429 reached the agent, for all attempts of its call were used up."""
+        with self.lock:
+            self.refused += 1
 
     def add(self, kind: str, seconds: float, tokens: int, until_s: float) -> None:
         """One call ended well; its tokens count if that was in time."""
@@ -62,6 +67,8 @@ def _bare(url: str) -> OpenAI:
 
 def over_http(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> None:
     """One agent that talks to the provider; the first two of a process are interactive."""
+    from openai import RateLimitError
+
     from agentrm_openai import manage_client
 
     kind = "interactive" if number < task["people"] else "batch"
@@ -72,10 +79,17 @@ def over_http(task: dict[str, Any], rm: AgentRM, tally: Tally, number: int) -> N
         first = False
         agent = f"{task['name']}-{number}-{tally.calls if kind == 'interactive' else 0}"
         began = time.monotonic()
-        with rm.identity(agent=agent, priority=kind):
-            answer = client.chat.completions.create(
-                model="m", messages=[{"role": "user", "content": words}], max_tokens=30
-            )
+        answer = None
+        while answer is None:
+            try:
+                with rm.identity(agent=agent, priority=kind):
+                    answer = client.chat.completions.create(
+                        model="m", messages=[{"role": "user", "content": words}], max_tokens=30
+                    )
+            except RateLimitError:  # as a peer's agent: it asks again until the run is over
+                tally.refuse()
+                if time.monotonic() > task["until"]:
+                    return
         usage = answer.usage
         tally.add(kind, time.monotonic() - began, usage.total_tokens if usage else 0, task["over"])
         if kind == "interactive":
@@ -139,6 +153,7 @@ def main() -> None:
                 **found,
                 "hung": hung,
                 "reaped": tally.reaped,
+                "refused": tally.refused,
                 "exchanges": exchanges,
                 "most": tally.most,
             }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-EXPERIMENTS = ("paper", "hivemind", "ablation", "scale", "story")
+EXPERIMENTS = ("paper", "hivemind", "ablation", "scale", "demo", "story")
 
 
 def run(name: str, seeds: int | None = None) -> None:

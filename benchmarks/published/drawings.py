@@ -123,6 +123,10 @@ PICTURES = {
     "example-service": lambda: flow("users", "core", "provider"),
     "example-metrics": lambda: flow("core", "/metrics", "Grafana"),
     "example-notebook": lambda: flow("cell", "core", "tables"),
+    "example-fleet": lambda: flow("4 workers", "Redis", "one limit"),
+    "example-fleet-service": lambda: flow("uvicorn", "4 workers", "Redis"),
+    "example-fleet-celery": lambda: flow("Celery", "children", "Redis"),
+    "example-fleet-rq": lambda: flow("RQ", "forked jobs", "Redis"),
     "example-replay": lambda: flow("test", "agent", "cassette"),
 }
 

@@ -78,6 +78,50 @@ def fleet_simulated() -> str:
     return table(head, rows)
 
 
+def fleet_share() -> str:
+    """Processes that share one token limit, each way beside one process that knows it alone."""
+    rows = _load("fleet-share")["rows"]
+    single = next(one for one in rows if one["way"] == "single")
+    cells = [
+        [
+            one["way"],
+            str(one["processes"]),
+            f"{one['429_percent']:g} %",
+            f"{100 * one['goodput_percent'] / single['goodput_percent']:.0f} %",
+            f"{one['interactive_p50_s']:.2f} / {one['interactive_p95_s']:.2f}",
+            f"{one['interactive_p95_s'] / single['interactive_p95_s']:.2f}",
+            f"{one['batch_p95_s']:.1f}",
+        ]
+        for one in rows
+    ]
+    head = (
+        *("way", "processes", "429s", "goodput, of one process's", "a person's p50 / p95, s"),
+        *("p95, of one process's", "batch p95, s"),
+    )
+    return table(head, cells)
+
+
+def fleet_rate() -> str:
+    """Grants a second, and what one costs."""
+    cells = [
+        [
+            f"{one['lanes']} lanes, calls of {1000 * one['hold_s']:g} ms",
+            str(one["processes"]),
+            f"{one['grants_per_s']:,}"
+            + (f" of {one['ideal_per_s']:,}" if one["ideal_per_s"] else ""),
+            str(one["cpu_us_per_grant"]),
+            f"{one['exchanges_per_grant']:.3f}",
+            f"{one['wait_p50_ms']:g} / {one['wait_p95_ms']:g}",
+        ]
+        for one in _load("fleet-rate")["rows"]
+    ]
+    head = (
+        *("with", "processes", "grants a second", "CPU a grant, us", "exchanges a grant"),
+        "wait p50 / p95, ms",
+    )
+    return table(head, cells)
+
+
 def fleet_faults() -> str:
     """The fault table, as it was run for real."""
     if not (RESULTS / "fleet-faults.json").exists():

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 from benchmarks.published.report import RESULTS, table
@@ -25,6 +27,8 @@ _PEERS = {
     "LangGraph RetryPolicy": "LangGraph's `RetryPolicy`",
     "ModelRetryMiddleware": "`ModelRetryMiddleware`",
 }
+_SECONDS = "{:.1f} s"
+_HEDGED_SINCE = "2026-11-29"  # what was measured before, was without second attempts
 _HEAD = ("", "agents that finish", "requests wasted", "wall time", "a person's p95")
 
 
@@ -70,8 +74,7 @@ def comparison() -> str:
     return (
         f"{agents} agents share a token limit that nobody tells, over real HTTP to a simulated "
         "provider.\nTimes are multiples of an oracle's that knows the limit "
-        f"([how it was measured](docs/numbers.md)). Measured on {found['about']['when']}, "
-        "before late calls were hedged.\n\n"
+        f"([how it was measured](docs/numbers.md)). {_measured(found['about'])}\n\n"
         f"{rows}\n"
         f"**Where it loses.** Not told who waits for an answer, a person's p95 is up to "
         f"{max(slower):.1f} times the oracle's.\n"
@@ -79,6 +82,12 @@ def comparison() -> str:
         "the oracle's.\n"
         "Where lanes and limits never bind it changes nothing, and costs some time for each call.\n"
     )
+
+
+def _measured(about: Any) -> str:
+    """The day, and what has changed since."""
+    late = ", before late calls were hedged" if about["when"] < _HEDGED_SINCE else ""
+    return f"Measured on {about['when']}{late}."
 
 
 def congestion() -> str:
@@ -96,27 +105,33 @@ def congestion() -> str:
 
 
 def demo() -> str:
-    """The demo's own table."""
+    """The demo's own table: medians of all runs, the worst run's figure beside."""
     found = _load("demo")
-    before, after = found["unmanaged"], found["managed"]
+    runs = found["runs"]
 
-    def p95(side: Any, kind: str) -> str:
-        return f"{side['quantiles_s'][kind][1]:.1f} s"
+    def row(words: str, of: Callable[[Any], float], form: str = "{:g}", worst: Any = max) -> Any:
+        cells = []
+        for side in ("unmanaged", "managed"):
+            values = [of(one[side]) for one in runs]
+            middle, beside = form.format(median(values)), form.format(worst(values))
+            cells.append(middle if beside == middle else f"{middle} ({beside})")
+        return [words, *cells]
 
+    one = runs[0]["managed"]
     rows = [
-        [
-            "agents that died",
-            *(f"{sum(s['died'].values())} of {s['agents']}" for s in (before, after)),
-        ],
-        ["turns finished", *(f"{s['finished']} of {s['turns']}" for s in (before, after))],
-        ["a person's turn, p95", *(p95(s, "interactive") for s in (before, after))],
-        ["a batch turn, p95", *(p95(s, "batch") for s in (before, after))],
-        ["refusals (429)", *(str(s["refusals"]) for s in (before, after))],
-        ["server seconds lost to hung calls", *(f"{s['waste_s']:.1f} s" for s in (before, after))],
-        ["facts remembered", *(f"{s['remembered']} of {s['talks']}" for s in (before, after))],
-        ["wall time", *(f"{s['wall_s']:.1f} s" for s in (before, after))],
+        row(f"agents that died, of {one['agents']}", lambda side: sum(side["died"].values())),
+        row(f"turns finished, of {one['turns']}", lambda side: side["finished"], worst=min),
+        row("a person's turn, p95", lambda side: side["quantiles_s"]["interactive"][1], _SECONDS),
+        row("a batch turn, p95", lambda side: side["quantiles_s"]["batch"][1], _SECONDS),
+        row("refusals (429)", lambda side: side["refusals"]),
+        row("server seconds lost to hung calls", lambda side: side["waste_s"], _SECONDS),
+        row(f"facts remembered, of {one['talks']}", lambda side: side["remembered"], worst=min),
+        row("wall time", lambda side: side["wall_s"], _SECONDS),
     ]
-    return table(("", "unmanaged", "managed"), rows)
+    seeds = ", ".join(str(run["settings"]["seed"]) for run in runs)
+    many = f"{len(runs)} runs, medians, the worst in brackets" if len(runs) > 1 else "One run"
+    head = f"{many}: seed{'s' if len(runs) > 1 else ''} {seeds}. Measured on {found['when']}."
+    return f"{head}\n\n{table(('', 'unmanaged', 'managed'), rows)}"
 
 
 def with_blocks(text: str, blocks: dict[str, str]) -> str:

@@ -258,6 +258,8 @@ def blocks() -> dict[str, str]:
         "langgraph": figures.langgraph(),
         "windows": figures.windows(),
         "fleet-simulated": figures.fleet_simulated(),
+        "fleet-share": figures.fleet_share(),
+        "fleet-rate": figures.fleet_rate(),
         "fleet-faults": figures.fleet_faults(),
         "memory": memory.asked(),
         "sessions": memory.generated(),

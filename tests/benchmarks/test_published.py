@@ -24,16 +24,17 @@ from benchmarks.published import (
 
 ROOT = Path(__file__).parents[2]
 GENERATED = {"docs/results.md", "docs/scheduling.md", "docs/versions.md", "docs/compatibility.md"}
-ELSEWHERE = {"docs/context.md", "docs/fleet.md"}
-"""Not held as a whole: the first has figures in its prose, the second measured intervals."""
 PAGES = [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "guides").glob("*.md")]
 WRITTEN = sorted(
     {"README.md", "SECURITY.md", "examples/README.md", "CONTRIBUTING.md"}
-    | {str(page.relative_to(ROOT)) for page in PAGES} - GENERATED - ELSEWHERE
+    | {str(page.relative_to(ROOT)) for page in PAGES} - GENERATED
 )
 SETTINGS = {
     "CONTRIBUTING.md": ("100 %",),  # coverage that is asked for
     "docs/congestion.md": ("5 %",),  # tokens that second attempts may waste: `policy/endpoint`
+    "docs/context.md": ("1.3",),  # what a foreign tokenizer's count is multiplied by
+    # Intervals and shares of the code, versions of servers, and when to look.
+    "docs/fleet.md": ("0.1", "0.2", "0.25", "0.4", "0.9", "1 %", "7.0", "9.1", "5.7", "3.0"),
     "docs/langchain.md": ("1.1",),  # HTTP/1.1
     "docs/metrics.md": ("0.66",),  # a version
     "docs/monitor.md": ("4.8", "0.8"),  # MB of plotly's script; seconds between two states
@@ -63,7 +64,7 @@ def test_no_measured_number_stands_outside_of_the_blocks(path: str) -> None:
         r"```.*?```|`[^`]*`|^ {4}[^\n]*$|\]\([^)]*\)", "", text, flags=re.DOTALL | re.MULTILINE
     )
     text = re.sub(r"Python 3\.1\d|3\.1\d|\d+\.\d+\.\d+", "", text)
-    found = re.findall(r"\d+(?:\.\d+)? ?%|\d+\.\d+|\d+x\b|\d+ times", text)
+    found = re.findall(r"\d+(?:\.\d+)? ?%|\d+ of \d+|\d+\.\d+|\d+x\b|\d+ times", text)
     assert sorted(set(found) - set(SETTINGS.get(path, ()))) == []
 
 

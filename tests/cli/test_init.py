@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agentrm_plugins.cli.app import app
-from agentrm_plugins.cli.project import python_files
+from agentrm_plugins.cli.project.files import project_files
 
 
 def init(folder):
@@ -250,7 +250,7 @@ def test_a_folder_that_may_not_be_entered_is_left_out():
         (folder / "listed").chmod(0o444)
         try:
             os.seteuid(was or 65534)
-            found = [path.name for path in python_files(folder)]
+            found = [path.name for path in project_files(folder).found]
         finally:
             os.seteuid(was)
             (folder / "closed").chmod(0o755)

@@ -23,7 +23,18 @@ from agentrm_langchain import (
 )
 from agentrm_langgraph import manage_graph, managed_node
 from agentrm_openai import manage_client
-from agentrm_plugins import AgentRM, Config, ConfigError, SchedulerConfig, events
+from agentrm_plugins import (
+    AgentRM,
+    BudgetConfig,
+    Config,
+    ConfigError,
+    ContextConfig,
+    ContextLifecycle,
+    EndpointConfig,
+    LaneGroup,
+    SchedulerConfig,
+    events,
+)
 from agentrm_plugins.config import Order, OrderName
 from agentrm_plugins.integration import Priority, PriorityName
 
@@ -60,6 +71,48 @@ def test_a_typo_is_told_with_what_was_meant(door: str) -> None:
         assert "secret" not in str(caught.value)
         with pytest.raises(ConfigError, match="no such argument"):
             DOORS[door](rm, zzzzzz=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: EndpointConfig(tmp=60), "tmp.*did you mean 'tpm'"),
+        (lambda: ContextConfig(budget=500), "budget.*did you mean 'budget_tokens'"),
+        (lambda: BudgetConfig(limt=5), "limt.*did you mean 'limit'"),
+        (lambda: LaneGroup("model", 2, size=3), "size.*no such argument"),
+        (lambda: AgentRM(max_concurrency=4), "did you mean 'lanes'"),
+        (lambda: AgentRM(rpm=60), r"endpoints=\{.*EndpointConfig\(rpm=\.\.\.\)"),
+        (
+            lambda: AgentRM(budgets=BudgetConfig(5, agent="*")),
+            r"budgets.*a list of BudgetConfig\(\.\.\.\)",
+        ),
+        (lambda: AgentRM(groups=LaneGroup("model", 2)), r"groups.*a list of LaneGroup"),
+        (lambda: AgentRM(shares=3), r"shares='int'.*a list of ShareConfig"),
+        (lambda: AgentRM(endpoints={"x": {"rpm": 1}}), r"give an EndpointConfig\(\.\.\.\)"),
+        (lambda: ContextLifecycle(500), r"config=500: give a ContextConfig\(\.\.\.\)"),
+        (lambda: AgentRMMiddleware(AgentRM(), user="ada"), "did you mean 'tenant'"),
+    ],
+)
+def test_what_newcomers_write_is_told_with_the_way_out(make: Any, words: str) -> None:
+    """Names of other libraries, one object for a list, a number for a configuration."""
+    with pytest.raises(ConfigError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (AgentRM, r"the model comes first: wrap_chat_model\(model, rm\)"),
+        (lambda: "openai:gpt-4o", "init_chat_model"),
+        (lambda: _model() | str, r"manage\(runnable, rm\)"),
+        (lambda: openai.OpenAI(api_key="k"), r"manage_client\(client, rm\)"),
+        (lambda: _model().bind(stop=["x"]), "wrap the model first, then call bind_tools"),
+    ],
+)
+def test_what_is_no_model_is_told_where_it_belongs(model: Any, words: str) -> None:
+    """Arguments in the wrong order, a name, a chain, a client."""
+    with AgentRM(lanes=1) as rm, pytest.raises(ConfigError, match=words):
+        wrap_chat_model(model(), rm)
 
 
 def test_the_facade_names_every_setting() -> None:

@@ -8,11 +8,19 @@ from typing import Any, TypedDict
 
 import openai
 import pytest
-from langchain_core.language_models import FakeListChatModel
+from langchain.agents import create_agent
+from langchain_core.language_models import FakeListChatModel, FakeMessagesListChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from langgraph.graph import START, StateGraph
 
-from agentrm_langchain import AgentRMCallbackHandler, manage, wrap_chat_model
+from agentrm_langchain import (
+    AgentRMCallbackHandler,
+    AgentRMMiddleware,
+    manage,
+    wrap_chat_model,
+)
 from agentrm_langgraph import manage_graph
 from agentrm_openai import manage_client
 from agentrm_plugins import AgentRM, AgentRMWarning, LaneGroup
@@ -119,6 +127,55 @@ def test_a_silenced_warning_stays_silent():
         warnings.filterwarnings("ignore", category=AgentRMWarning)
         manage_graph(graph_of(bare()), rm).invoke({"text": "go"})
     assert not [one for one in met if issubclass(one.category, AgentRMWarning)]
+
+
+class Calling(FakeMessagesListChatModel):
+    """An agent's model that calls each tool once."""
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+        return self
+
+
+def agent_with(rm, helper, **fields):
+    """An agent whose tool asks another model."""
+
+    @tool
+    def ask_expert(question: str) -> str:
+        """Ask an expert."""
+        return helper.invoke(question).text
+
+    call = {"name": "ask_expert", "args": {"question": "why"}, "id": "1"}
+    answers = [AIMessage("", tool_calls=[call]), AIMessage("done")] * 2
+    model = Calling(responses=answers)
+    return create_agent(model, [ask_expert], middleware=[AgentRMMiddleware(rm)], **fields)
+
+
+def ask(agent, config=None):
+    return lambda: agent.invoke({"messages": [("user", "go")]}, config)
+
+
+def test_a_tools_own_model_slips_past_the_middleware_and_that_is_told_once():
+    """It manages the agent's model alone; the text names the tool and both ways out."""
+    with AgentRM(lanes=2) as rm:
+        agent = agent_with(rm, bare())
+        [text] = caught(ask(agent))
+        for words in ("'ask_expert'", "FakeListChatModel", "manage(agent, rm)", "wrap_chat_model"):
+            assert words in text
+        assert caught(ask(agent)) == []
+        assert rm.statistics().settled == 4, "the tool's calls were not managed"
+
+
+@pytest.mark.parametrize("way", ["wrapped", "whole", "callback"])
+def test_a_tools_managed_model_is_no_reason_to_warn(way):
+    """Wrapped where it is made, managed with the whole agent, or under our callback."""
+    with AgentRM(lanes=2) as rm:
+        helper: Any = wrap_chat_model(bare(), rm) if way == "wrapped" else bare()
+        agent = agent_with(rm, helper)
+        if way == "whole":
+            agent = manage(agent, rm)
+        config = {"callbacks": [AgentRMCallbackHandler(rm)]} if way == "callback" else None
+        assert caught(ask(agent, config)) == []
+        assert rm.statistics().settled == 3
 
 
 def chat(**fields):

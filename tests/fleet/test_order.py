@@ -252,43 +252,63 @@ def test_what_one_learns_all_know(fleet):
     wait_until(known, "the other process to know")
 
 
-def test_a_breaker_is_the_fleets_and_one_probe_tests_it(fleet):
-    """Failures in both count together; once it is open one call of one process goes."""
-    breaker = BreakerConfig(least_calls=10, cool_down_s=2.0)
-    first, second = fleet.join(2, lanes=8, breaker=breaker)
+def fail(core):
+    """A call of this core ends badly."""
+    lease = core_of(core).admit(call_of(core))
+    verdict = wire.Verdict(Kind.TRANSIENT, 500)
+    core._host.feed(Settle(lease.ticket, None, Outcome.ERROR, verdict))
 
-    def fail(core):
-        lease = core_of(core).admit(call_of(core))
-        verdict = wire.Verdict(Kind.TRANSIENT, 500)
-        core._host.feed(Settle(lease.ticket, None, Outcome.ERROR, verdict))
 
-    for _ in range(6):
-        for core in (first, second):
-            try:
-                fail(core)
-            except EndpointUnavailable:
-                break
-    for core in (first, second):
+def fail_until_open(cores):
+    """Calls of all fail in turn, of each fewer than it takes, until all know that it is open."""
+    for _ in range(5):
+        for core in cores:
+            fail(core)
+    for core in cores:
         wait_until(
             lambda core=core: core.statistics().endpoints["api/m"].breaker == "open",
             "the breaker to open everywhere",
         )
+
+
+def test_a_breaker_is_the_fleets(fleet):
+    """Failures in both count together, and no process lets a call go once it is open."""
+    cores = fleet.join(2, lanes=8, breaker=BreakerConfig(least_calls=10, cool_down_s=60.0))
+    fail_until_open(cores)
+    for core in cores:
         with pytest.raises(EndpointUnavailable):
             core_of(core).admit(call_of(core))
-    time.sleep(2.2)
-    probes = []
+
+
+def test_one_probe_of_one_process_tests_it(fleet):
+    """Nobody else goes before the probe has ended, or is overdue; all go once it ended well."""
+    cool_down_s = 2.0
+    cores = fleet.join(2, lanes=8, breaker=BreakerConfig(least_calls=10, cool_down_s=cool_down_s))
+    fail_until_open(cores)
+    begun, ended, asked_s = [], [], []
 
     def probe(core):
-        lease = core_of(core).admit(call_of(core))
-        probes.append(time.monotonic())
-        time.sleep(0.5)
+        while True:
+            before_s = time.monotonic()
+            try:
+                lease = core_of(core).admit(call_of(core))
+            except EndpointUnavailable:
+                time.sleep(0.02)
+            else:
+                break
+        asked_s.append(before_s)
+        begun.append(time.monotonic())
+        time.sleep(0.4)
+        ended.append(time.monotonic())
         lease.settle(usage=Usage(5, 5))
 
-    for core in (first, second) * 2:
+    for core in cores * 2:
         fleet.go(probe, core)
-    wait_until(lambda: len(probes) == 4)
-    probes.sort()
-    assert probes[1] - probes[0] > 0.4, "one probe for the fleet"
+    for thread in fleet.threads:
+        thread.join(PATIENCE_S)
+    begun.sort()
+    assert len(begun) == 4
+    assert begun[1] >= min(ended[0], min(asked_s) + cool_down_s), "one probe for the fleet"
 
 
 def test_calls_in_flight_are_limited_for_the_fleet(fleet):

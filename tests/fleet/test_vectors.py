@@ -38,6 +38,11 @@ class Both:
         self.check()
         return mine
 
+    def lose(self, part):
+        """The server evicts one key."""
+        self.client.delete(self.prefix + part)
+        self.twin.lose(part)
+
     def check(self):
         """No place and no amount is given twice."""
         for key, used in self.twin.used.items():
@@ -211,7 +216,7 @@ class Pretender:
         }
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(16))
 def test_twin_and_script_answer_alike(server, namespace, seed):
     """Joins, claims, lapses, asks, folds, refusals, relief and wake-ups, in any order."""
     chance = random.Random(seed)
@@ -226,6 +231,9 @@ def test_twin_and_script_answer_alike(server, namespace, seed):
         if last is not None and chance.random() < 0.05:
             assert both.ask(last[1], now) is not None  # sent again: answered again
             continue
+        if seed % 4 == 3 and chance.random() < 0.06:
+            both.lose(chance.choice(link._PARTS))
+            last = None
         if chance.random() < 0.02:
             both.ask({"v": 1, "m": member.name, "e": 1, "n": 0, "leave": 1, "ttl": 0}, now)
             continue
@@ -235,6 +243,20 @@ def test_twin_and_script_answer_alike(server, namespace, seed):
         answer = both.ask(asked, now)
         member.told(answer)
         last = member, asked
+
+
+@pytest.mark.parametrize("part", link._PARTS)
+def test_a_lost_key_is_lost_in_the_twin_as_well(server, namespace, part):
+    """Each by itself, while members hold, wait, reserve and spend."""
+    chance = random.Random(part)
+    both, now = Both(server, namespace), 1_790_000_000_000
+    members = [Pretender(f"m{number}", chance) for number in range(3)]
+    for step in range(60):
+        now += chance.choice((1, 20, 300))
+        member = chance.choice(members)
+        member.told(both.ask(member.request(now), now))
+        if step % 20 == 19:
+            both.lose(part)
 
 
 def plainly(name, number, epoch=0, tokens=0.0):

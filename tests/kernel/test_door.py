@@ -49,6 +49,8 @@ BAD_EVENTS = [
     ev.Beat(1, None),
     ev.Beat(1, True),
     ev.Idle(1, None),
+    ev.Idle(1, True, nan),
+    ev.Idle(1, True, "now"),
     ev.Settle(1, 5),
     ev.Settle(1, {"input_tokens": 1}),
     ev.Settle(1, None, "ok"),

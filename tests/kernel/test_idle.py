@@ -46,6 +46,21 @@ def test_nor_does_it_count_for_the_total_timeout():
     assert said(world.wait(1.1)) == [("Reaped", number, "total")]
 
 
+def test_a_pause_may_be_told_late():
+    """What counts is when it began; no earlier than the last progress, for that was asked for."""
+    for began_s, left_s in ((3.0, 7.0), (-5.0, 10.0), (500.0, 1.0)):
+        world, number = streaming()
+        world.wait(9.0)
+        now_s = world.now_s
+        world.feed(ev.Idle(number, True, now_s - 9.0 + began_s))
+        world.wait(3600.0)
+        assert number in world.running
+        idle(world, number, False)
+        world.wait(left_s - 0.1)
+        assert number in world.running
+        assert said(world.wait(0.2)) == [("Reaped", number, "silence")]
+
+
 def test_who_is_given_something_has_asked_for_it():
     """A piece that is said to the consumer ends the pause; a ping on the wire does not."""
     world, number = streaming()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from agentrm_plugins.sim.fleet import FleetPlan, simulate_fleet
 
 
@@ -46,3 +48,17 @@ def test_people_wait_in_a_fleet_as_with_one_process():
     assert eight.tokens >= 0.95 * one.tokens
     assert eight.quantile_s("interactive", 0.95) <= 1.5 * one.quantile_s("interactive", 0.95)
     assert eight.refused <= 0.01 * eight.calls
+
+
+@pytest.mark.parametrize("part", ["all", "s", "m", "x", "h", "n", "o", "e", "r", "g", "y"])
+def test_whatever_the_server_loses_heals(part):
+    """No lane and no token above the limits, and the work goes on: once early, once late."""
+    plan = FleetPlan(
+        workers=6, lanes=8, tpm=420_000.0, agents=6, seconds=24.0, loses=((6.0, part), (13.0, part))
+    )
+    found = simulate_fleet(plan)
+    assert found.lanes_most == 8
+    assert found.refused == 0
+    assert found.calls >= 0.7 * 8 * 24.0 / 0.9
+    last = [found.by_second[second] for second in range(18, 24)]
+    assert sum(last) >= 0.8 * 6 / 24 * found.tokens

@@ -17,7 +17,7 @@ __all__ = ["register"]
 
 def bench(
     name: Annotated[
-        str, typer.Argument(help="paper, ablation, scale, or story (docs/results.md).")
+        str, typer.Argument(help="paper, hivemind, ablation, scale, demo, or story (the pages).")
     ],
     seeds: Annotated[
         int | None, typer.Option(help="How many seeds, where an experiment has any.")

@@ -32,7 +32,7 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import ColdStore, SessionKey
 from agentrm_plugins.context.stores.sqlite import SqliteStore
 from agentrm_plugins.errors import ClosedError, ConfigError, ContextError, SessionBusy, StoreError
-from agentrm_plugins.types.checks import check_number, check_whole
+from agentrm_plugins.types.checks import check_instance, check_number, check_whole
 
 __all__ = ["RECALL_TOOL", "ContextLifecycle", "fit"]
 
@@ -96,7 +96,9 @@ class ContextLifecycle:
         ):
             way = "give an object with a method summarise or asummarise"
             raise ConfigError("summariser", type(summariser).__name__, way)
-        self.config = config or ContextConfig()
+        self.config = check_instance(
+            "config", ContextConfig() if config is None else config, ContextConfig
+        )
         self.store: ColdStore = store if store is not None else SqliteStore(":memory:")
         self._own_store = store is None
         owner = Owner(f"{platform.node()}:{uuid.uuid4().hex[:8]}", lease_s)

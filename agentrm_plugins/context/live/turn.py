@@ -61,6 +61,8 @@ class Turn:
         state = shared.transcript
         archived = len(state.entries) - len(shared.archive.waiting)
         fresh = state.take(self.messages, now_s)
+        if state.rewound is not None:
+            archived = min(archived, state.rewound + state.left)
         shared.archive.take(fresh, state.rewound, archived)
         if state.rewound is not None:
             shared.recaller.rewind(state.rewound)

@@ -9,7 +9,7 @@ from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.subject import content, told_apart
 from agentrm_plugins.context.notes.values import Value
 
-__all__ = ["TOOLS", "Note", "may_follow", "named_in", "puts_another", "squeezed", "told_in"]
+__all__ = ["TOOLS", "Note", "may_follow", "named_in", "puts_another", "squeezed"]
 
 TOOLS = frozenset({"tool", "function"})
 _BLANK = re.compile(r"[\s,'’\"“”«»`「」]+")
@@ -84,11 +84,6 @@ def named_in(note: Note, asked: str) -> bool:
         return False
     told = (re.escape(value.text.casefold()) for value in note.values)
     return all(re.search(rf"(?<!\w){one}(?!\w)", asked) for one in told)
-
-
-def told_in(note: Note, text: str) -> bool:
-    """Whether a text says what a note does, however it is broken into lines."""
-    return squeezed(note.text) in squeezed(text)
 
 
 def puts_another(new: Note, old: Note) -> bool:

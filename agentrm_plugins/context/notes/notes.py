@@ -12,23 +12,17 @@ it corrects is not seen.
 
 from __future__ import annotations
 
-from bisect import insort
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from heapq import nlargest
+from itertools import islice
 from typing import Any
 
 from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.kinds import CLASS
-from agentrm_plugins.context.notes.note import (
-    TOOLS,
-    Note,
-    may_follow,
-    named_in,
-    puts_another,
-    squeezed,
-    told_in,
-)
+from agentrm_plugins.context.notes.lineage import Lineage, likeness
+from agentrm_plugins.context.notes.note import TOOLS, Note, may_follow, squeezed
 from agentrm_plugins.context.notes.subject import about, content, names_it, negated
 from agentrm_plugins.context.notes.values import Value
 
@@ -37,18 +31,20 @@ __all__ = ["Note", "Notes"]
 MAX_NOTES = 4000
 """Notes kept in memory for one session; beyond it those with the lowest score go. They are in the
 archive word for word in any case."""
-_RAREST, _NEWEST, _MOST = 8, 12, 4
-"""A note is compared over its 8 rarest words, with the 12 newest notes that hold each, and at most
-the 4 that share most are taken for earlier forms of it. Guessed; they bound a note's work."""
-_MOST_WALKED, _NEWEST_AFTER = 4, 4
-"""Notes that are visited for what came later than a passage, the newest first, and of each the
-newest that follow it. Guessed: a fact that changes with each turn has thousands of later forms, and
-the newest two are named."""
-
-_LEAST_NAMED = 2
-"""Later sentences that only speak of the same are named up to so many in all."""
+_RAREST, _NEWEST = 8, 12
+"""A note is compared over its 8 rarest words; by a value or a subject, with the 12 newest notes
+that have it. Guessed; they bound a note's work."""
+_LOOKED_AT, _COMPARED, _OF_ONE = 128, 48, 2
+"""Sentences, but for their values, that hold a word; of all of them those that share most words;
+and the newest notes of each: a thousand that differ in their number stand for one. Guessed."""
+_MOST, _MOST_ANNOUNCED = 4, 16
+"""Earlier forms that a note has, the most like it; more where it announces a correction, for it may
+be of any of them. Guessed."""
+_MOST_PASSED = 16
 
 _Key = tuple[str, str, frozenset[str] | None]
+_Said = tuple[frozenset[str], frozenset[str]]
+"""The words of a sentence without its values, and their classes."""
 
 
 @dataclass(slots=True)
@@ -60,11 +56,14 @@ class Notes:
     _of: dict[int, list[int]] = field(default_factory=dict)
     _by_key: dict[_Key, list[int]] = field(default_factory=dict)
     _by_value: dict[str, list[int]] = field(default_factory=dict)
-    _by_term: dict[str, list[int]] = field(default_factory=dict)
-    _after: dict[int, list[int]] = field(default_factory=dict)
-    _beside: dict[int, list[int]] = field(default_factory=dict)
-    _far: dict[int, int] = field(default_factory=dict)
+    _by_term: dict[str, dict[_Said, None]] = field(default_factory=dict)
+    _by_said: dict[_Said, list[int]] = field(default_factory=dict)
     _waiting: list[Note] = field(default_factory=list)
+    _lineage: Lineage = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let the lineage know of all notes."""
+        self._lineage = Lineage(self.by_id)
 
     # -- entering -----------------------------------------------------------------------------
 
@@ -98,8 +97,14 @@ class Notes:
                 if old.seq != new.seq and self._replaces(new, old, key):
                     struck.append(old)
         self._mark_repeated(note)
-        note.follows = () if note.repeats else tuple(self._followed(note))
-        return list({one.id: one for one in struck}.values())
+        gone = list({one.id: one for one in struck}.values())
+        if not note.repeats:
+            # What a dead note followed, its heir follows now.
+            passed = (
+                before for one in gone if one.dead and one is not note for before in one.follows
+            )
+            note.follows = tuple(dict.fromkeys((*self._followed(note), *passed)))[:_MOST_PASSED]
+        return gone
 
     def _replaces(self, new: Note, old: Note, key: _Key) -> bool:
         """Strike the values of `old` under this key that `new` puts another one for."""
@@ -118,6 +123,7 @@ class Notes:
         if not gone or not fresh or len(gone) > len(fresh):
             return False
         old.superseded_by = new.id
+        self._lineage.strike(old, new)
         old.struck = tuple(dict.fromkeys((*old.struck, *(v.text for v in gone))))
         told = squeezed(new.text)
         if all(value.norm in told for value in old.left):
@@ -146,40 +152,40 @@ class Notes:
         """Give the earlier notes of which this one may be a newer form, the nearest last."""
         if note.text.endswith(("?", "？")):
             return []
-        said = content(note.text, note.values)
+        said, kinds = one = _said(note)
         rare = sorted(said, key=lambda term: len(self._by_term.get(term, ())))[:_RAREST]
-        shared: Counter[int] = Counter()
+        shared: Counter[_Said] = Counter()
         for term in rare:
-            shared.update(self._by_term.get(term, ())[-_NEWEST:])
+            shared.update(islice(reversed(self._by_term.get(term, {}).keys()), _LOOKED_AT))
         named = {
             identity for value in note.values
             for identity in self._by_value.get(value.norm, ())[-_NEWEST:] if note.corrects
         }  # fmt: skip
-        near = sorted(shared.keys() | named, key=lambda i: (shared[i], i))[-2 * _MOST :]
+        alike = nlargest(
+            _COMPARED, (other for other in shared if other[1] & kinds), key=shared.__getitem__
+        )
+        near = {i for o in (one, *alike) for i in self._by_said.get(o, ())[-_OF_ONE:]} | named
         found = [i for i in near if may_follow(note, self.by_id[i], said, i in named)]
-        return sorted(found[-_MOST:])
+        most = _MOST_ANNOUNCED if note.corrects else _MOST
+        return nlargest(most, found, key=lambda i: likeness(note, self.by_id[i]))[::-1]
 
     def _enter(self, note: Note) -> None:
         self.by_id[note.id] = note
         self._of.setdefault(note.seq, []).append(note.id)
-        self._set_behind(note)
-        if note.superseded_by is not None:
-            self._after.setdefault(note.id, []).append(note.superseded_by)
+        self._lineage.enter(note)
+        self._compare_by(note)
+
+    def _compare_by(self, note: Note) -> None:
+        """Index what later notes are compared by."""
         for value in note.values:
             self._by_value.setdefault(value.norm, []).append(note.id)
         if note.role not in TOOLS:
             for key in _told_keys(note):
                 self._by_key.setdefault(key, []).append(note.id)
-            for term in content(note.text, note.values):
-                self._by_term.setdefault(term, []).append(note.id)
-
-    def _set_behind(self, note: Note) -> None:
-        """Enter a note behind those that it may follow; apart where it only speaks of the same."""
-        for before in note.follows:
-            old = self.by_id.get(before)
-            if old is not None:
-                behind = self._after if puts_another(note, old) else self._beside
-                behind.setdefault(before, []).append(note.id)
+            one = _said(note)
+            self._by_said.setdefault(one, []).append(note.id)
+            for term in one[0]:
+                self._by_term.setdefault(term, {})[one] = None
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -209,71 +215,11 @@ class Notes:
         Args:
             seq: The message's place.
             text: Its text, or a part of it.
-            certain: Only what replaces something in it, not also what may.
+            certain: Only what replaces something in it or announces that it does.
             asked: A request, case folded: what has no value but those that it names answers
                 nothing, so only an announced correction takes its place.
         """
-        notes = self.at(seq)
-        if not notes:
-            return []
-        first = [n for n in notes if n.struck or n.text in text or told_in(n, text)]
-        named = {n.id for n in first if not n.struck and named_in(n, asked)}
-        todo = sorted((note.seq, note.id) for note in first)
-        done = {identity for _, identity in todo}
-        found: dict[int, str] = {}
-        beside: dict[int, str] = {}
-        left = len(todo) + _MOST_WALKED
-        while todo and left:
-            left -= 1
-            note = self.by_id[todo.pop()[1]]
-            for newer, follows in self._behind(note, certain=certain):
-                if note.id in named and not follows:
-                    named.add(newer.id)  # the same, said first
-                elif note.id in named and not newer.corrects:
-                    continue
-                if newer.id not in done:
-                    done.add(newer.id)
-                    insort(todo, (newer.seq, newer.id))
-                    if follows:
-                        kept = found if puts_another(newer, note) else beside
-                        kept[newer.seq] = newer.shown
-        # What only speaks of the same must not take the place of what puts another value.
-        for place in sorted(beside, reverse=True)[: max(0, _LEAST_NAMED - len(found))]:
-            found.setdefault(place, beside[place])
-        return sorted(found.items())
-
-    def _behind(self, note: Note, *, certain: bool) -> Iterator[tuple[Note, bool]]:
-        """Give notes behind one, and whether they follow it or are the one that it repeats."""
-        said_first = self.by_id.get(note.repeats or 0)
-        if said_first is not None:  # what replaces it replaces whoever repeated it
-            yield said_first, False
-        if certain:
-            newest = self.latest(note)
-        else:
-            beside = map(self.by_id.get, self._beside.get(note.id, ())[-_LEAST_NAMED:])
-            yield from ((newer, True) for newer in (*self._after_it(note), *beside) if newer)
-            newest = self._furthest(note)
-        if newest is not note:
-            yield newest, True
-
-    def _after_it(self, note: Note) -> list[Note]:
-        """Give the newest notes that follow one directly, or replace something in it."""
-        after = (*self._after.get(note.id, ())[-_NEWEST_AFTER:], note.superseded_by or 0)
-        return [newer for newer in map(self.by_id.get, after) if newer is not None]
-
-    def _furthest(self, note: Note) -> Note:
-        """Follow the newest of those that follow, to the end; the way is remembered, shortened."""
-        passed = []
-        while True:
-            known = self.by_id.get(self._far.get(note.id, 0))
-            if known is None:
-                known = max(self._after_it(note), key=_place, default=None)
-            if known is None:
-                break
-            passed.append(note.id)
-            note = known
-        self._far.update(dict.fromkeys(passed, note.id))
-        return note
+        return list(self._lineage.later(self.at(seq), text, certain, asked).items())
 
     def worth(self, note: Note) -> float:
         """Give a note's score, or that of one that it may replace if that is more."""
@@ -282,9 +228,11 @@ class Notes:
 
     def latest(self, note: Note) -> Note:
         """Follow the corrections from a note to the one that holds now."""
-        while note.superseded_by is not None and note.superseded_by in self.by_id:
-            note = self.by_id[note.superseded_by]
-        return note
+        return self._lineage.latest(note)
+
+    def with_heirs(self, note: Note) -> list[Note]:
+        """Give a note with those that surely stand in its place: it is not shown without them."""
+        return self._lineage.with_heirs(note)
 
     # -- leaving ------------------------------------------------------------------------------
 
@@ -298,7 +246,7 @@ class Notes:
             self._mend()
 
     def _mend(self) -> None:
-        self._far.clear()
+        self._lineage.mend()
         for note in self.by_id.values():
             if note.superseded_by is not None and note.superseded_by not in self.by_id:
                 note.superseded_by, note.struck = None, ()
@@ -308,18 +256,19 @@ class Notes:
     def _remove(self, note: Note) -> None:
         del self.by_id[note.id]
         _take(self._of, note.seq, note.id)
-        self._after.pop(note.id, None)
-        self._beside.pop(note.id, None)
+        self._lineage.leave(note)
         for value in note.values:
             _take(self._by_value, value.norm, note.id)
         if note.role not in TOOLS:
             for key in _told_keys(note):
                 _take(self._by_key, key, note.id)
-            for term in content(note.text, note.values):
-                _take(self._by_term, term, note.id)
+            one = _said(note)
+            _take(self._by_said, one, note.id)
+            for term in one[0] if one not in self._by_said else ():
+                self._by_term.get(term, {}).pop(one, None)
 
     def _shed(self) -> None:
-        by_worth = sorted(self.by_id.values(), key=lambda n: (n.live, n.score, n.id))
+        by_worth = sorted(self.by_id.values(), key=lambda n: (n.live, self.worth(n), n.id))
         for note in by_worth[: MAX_NOTES // 8]:
             self._remove(note)
 
@@ -348,7 +297,7 @@ class Notes:
             )  # fmt: skip
             notes.by_id[identity] = note
             notes._of.setdefault(seq, []).append(identity)
-            notes._set_behind(note)
+            notes._lineage.enter(note)
             notes._waiting.append(note)
         return notes
 
@@ -356,17 +305,13 @@ class Notes:
         """Index what was loaded: the first message after a wake pays for it, not the wake."""
         waiting, self._waiting = self._waiting, []
         for note in waiting:
-            for value in note.values:
-                self._by_value.setdefault(value.norm, []).append(note.id)
-            if note.role not in TOOLS:
-                for key in _told_keys(note):
-                    self._by_key.setdefault(key, []).append(note.id)
-                for term in content(note.text, note.values):
-                    self._by_term.setdefault(term, []).append(note.id)
+            self._compare_by(note)
 
 
-def _place(note: Note) -> tuple[int, int]:
-    return note.seq, note.id
+def _said(note: Note) -> _Said:
+    """Give what a note is compared by: its words without its values, and their classes."""
+    kinds = frozenset(CLASS.get(value.kind, value.kind) for value in note.values)
+    return content(note.text, note.values), kinds
 
 
 def _keys(note: Note) -> list[_Key]:

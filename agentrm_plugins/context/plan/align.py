@@ -1,7 +1,8 @@
 """Where the history that a caller hands over meets the one that is known.
 
 The list usually grows at its end. It may also be shorter (taken back), differ from some point on
-(edited, regenerated), have lost its oldest messages, or have been rewritten by another middleware.
+(regenerated), differ in a few messages (edited in the middle), have one more in the middle, have
+lost its oldest messages, or have been rewritten by another middleware.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Alignment:
         shift: A message's place less its index in the list, for all that are still shown.
         shown_from: First place that the caller still shows.
         skip: Messages at the head of the list that are known and lie before a gap.
+        edited: Places of the messages that say something else now, where the list holds all others
+            as they were.
     """
 
     keep: int
@@ -34,8 +37,11 @@ class Alignment:
     shift: int
     shown_from: int
     skip: int = 0
+    edited: tuple[int, ...] = ()
 
 
+_MOST_EDITED = 3
+"""One in so many messages may differ for a list to be an edited one; else it is another list."""
 _PLAIN_LEVELS, _PLAIN_ITEMS = 5, 64
 """Of a message that is copied to be compared: calls and blocks have four levels. Guessed."""
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -156,6 +162,9 @@ def align(known: Sequence[Any], incoming: Sequence[Any], shown_from: int) -> Ali
         same += 1
     if same == len(incoming):
         return Alignment(base + same, same, base, base)
+    edited = _edited(known[base:], incoming, same)
+    if edited:
+        return Alignment(base + same, same, base, base, 0, tuple(base + at for at in edited))
     at = _tail_in(known, incoming)
     if at is None or at < same:  # gone, or only said before as well: "yes", "go on"
         return Alignment(base + same, same, base, base)
@@ -166,9 +175,27 @@ def align(known: Sequence[Any], incoming: Sequence[Any], shown_from: int) -> Ali
     shift = len(known) - 1 - at
     if begin <= same:
         return Alignment(len(known), at + 1, shift, shift + begin, begin)
+    if same and same + tail >= size:
+        # All that is known is there, with more in between: the end moves behind it.
+        return Alignment(base + same, same, base, base)
     # Something before the known tail is new: all that is shown now counts as new, and what was
     # known stays in the archive.
     return Alignment(len(known), 0, len(known), len(known))
+
+
+def _edited(known: Sequence[Any], incoming: Sequence[Any], same: int) -> list[int]:
+    """Give the places where a list that ends alike says something else; none where it is another.
+
+    Args:
+        known: What the caller showed last time.
+        incoming: What it shows now.
+        same: How many messages both begin with.
+    """
+    size = len(known)
+    if len(incoming) < size or not known or incoming[size - 1] != known[-1]:
+        return []
+    changed = [at for at in range(same, size) if incoming[at] != known[at]]
+    return changed if _MOST_EDITED * len(changed) <= size else []
 
 
 def beside(known: Sequence[Any], incoming: Sequence[Any], shown_from: int, most: int) -> Alignment:

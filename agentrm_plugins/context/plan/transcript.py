@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding
+from agentrm_plugins.context.notes.note import TOOLS
 from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.plan.align import Alignment, Marks, align, beside, mark_of
 from agentrm_plugins.context.plan.asks import only_approves
@@ -76,6 +77,7 @@ class Transcript:
     line_tokens: int | None = None
     thawed: int | None = None
     rewound: int | None = None
+    left: int = 0
     foreign: int = 0
     takes_turns: bool = False
     handed_over: bool = False
@@ -148,6 +150,8 @@ class Transcript:
         listed = messages[start:]
         known = [entry.mark for entry in self.entries]
         where = align(known, marks, self.shown_from)
+        if where.edited and all(self.entries[at].role in TOOLS for at in where.edited):
+            where = self._shown_anew(where, listed, marks)
         edited = self.handed_over and self.foreign <= 2 * where.keep
         if where.keep < self.foreign and not edited:
             where = self._beside(where, known, marks, listed)
@@ -158,6 +162,8 @@ class Transcript:
         ]
         self.rewound = where.keep if where.keep < len(self.entries) else None
         if self.rewound is not None:
+            said = {entry.mark for entry in fresh}
+            self.left = sum(entry.mark not in said for entry in self.entries[where.keep :])
             self._rewind(where, listed)
         self.shift = where.shift - start
         self.head_marks += marks[: where.skip]
@@ -188,6 +194,22 @@ class Transcript:
         tasks = [at for at, source in enumerate(listed) if role_of(source) == "user"]
         most = min(self.first_hot - self.shown_from, tasks[-1] if tasks else 0)
         return beside(known, marks, self.shown_from, most)
+
+    def _shown_anew(
+        self, where: Alignment, listed: Sequence[Source], marks: list[int]
+    ) -> Alignment:
+        """Let the caller show tool results otherwise; what the tools gave stays as it is known.
+
+        Another middleware has cleared or shortened them: nothing else was said.
+        """
+        base = self.shown_from
+        for place in where.edited:
+            entry, at = self.entries[place], place - base
+            entry.mark = marks[at]
+            if self.replaced.pop(place, None) is not None or place >= self.first_hot:
+                entry.tokens = self.counter.message(self._read(listed[at], at))
+        self.generation += 1
+        return Alignment(len(self.entries), len(self.entries) - base, base, base)
 
     def _recognise(self, listed: Sequence[Source], marks: list[int]) -> None:
         """After a thaw, learn this process's marks of known messages from their digests."""
@@ -269,9 +291,18 @@ class Transcript:
         """Count as compacted what the caller no longer shows."""
         last = min(shown_from, len(self.entries)) - 1
         if last >= self.first_hot:
-            self.episodes.append(Episode(self.first_hot, last, []))
+            hidden = self.entries[self.first_hot : last + 1]
+            self.episodes.append(Episode(self.first_hot, last, self._newer_forms(hidden)))
         self.first_hot = shown_from
         self.generation += 1
+
+    def _newer_forms(self, entries: Sequence[Entry]) -> list[int]:
+        """Give the notes of these messages that may replace what the episodes show."""
+        shown = {identity for episode in self.episodes for identity in episode.notes}
+        for entry in entries if shown else ():
+            self.note(entry, self.findings(entry))
+        listed = [note for entry in entries for note in self.notes.at(entry.seq)]
+        return [n.id for n in listed if n.live and not shown.isdisjoint(n.follows)]
 
     def findings(self, entry: Entry) -> list[Finding]:
         """Read one message for notes. Pure but for the memory of line shapes in bulky ones."""

@@ -60,26 +60,31 @@ def chosen(
     that length is paid for by place, not by merit. What a later note may replace is not kept
     without that one.
     """
-    keep = [(book.worth(note), note) for note in notes]
+    pool = {note.id: note for note in notes}
+    keep = [(book.worth(note), note) for note in pool.values()]
     keep = [(worth, note) for worth, note in keep if _keeps(note, worth)]
     keep.sort(key=lambda pair: (-(pair[0] + 0.5 * pair[1].seq / max(1, newest)), pair[1].id))
-    taken, used = [], 0
+    taken: dict[int, Note] = {}
+    used = 0
     per_message: Counter[int] = Counter()
     left_out: set[int] = set()
     for _, note in keep:
+        if note.id in taken:
+            continue
         if note.id in left_out:
             left_out.update(note.follows)
             continue
         per_message[note.seq] += note.role in {"tool", "function"}
         if per_message[note.seq] > MOST_OF_A_RESULT:
             continue
-        size = count(line_of(note)) + 1
-        if used + size <= room_tokens:
-            taken.append(note)
+        both = [one for one in book.with_heirs(note) if one.id in pool and one.id not in taken]
+        size = sum(count(line_of(one)) + 1 for one in both)
+        if used + size <= room_tokens and left_out.isdisjoint(one.id for one in both):
+            taken |= {one.id: one for one in both}
             used += size
         else:
             left_out.update(note.follows)
-    return sorted(taken, key=lambda n: (n.seq, n.id))
+    return sorted(taken.values(), key=lambda n: (n.seq, n.id))
 
 
 def rendered(episode: Episode, notes: Notes, *, leads: bool = True) -> str:
@@ -235,7 +240,7 @@ def _only_the_newest(
             continue
         young = [n for n in notes.by_id.values() if border < n.seq <= last and n.live]
         newer = chosen(notes, young, left, count, last)
-        held = {identity for episode in old for identity in episode.notes}
+        held = {identity for episode in old for identity in _told_in(episode, notes)}
         shown = held | {note.id for note in newer}
         lost = (note for note in (*best, *young) if note.id not in shown and note.live)
         wanted = {note.id for note in best}
@@ -244,6 +249,16 @@ def _only_the_newest(
         session.episodes = [*old, Episode(border + 1, last, [n.id for n in newer])]
         return True
     return False
+
+
+def _told_in(episode: Episode, notes: Notes) -> Iterator[int]:
+    """Give the notes whose words an episode shows, as notes or in lines of their messages."""
+    yield from episode.notes
+    for seq, _ in episode.told:
+        for note in notes.at(seq):
+            yield note.id
+            if note.repeats is not None:
+                yield note.repeats
 
 
 def _missed(note: Note, held: set[int], wanted: set[int], notes: Notes, most: float) -> bool:

@@ -29,6 +29,7 @@ with half as much again."""
 _SPREADING = 80
 _MOST_LATER = 2
 """By the notes; and one more, at least, of what was found. Guessed."""
+_LATER_CHARS = 240
 _PARTS = 6
 """Passages of one long message, at most. Guessed: a tool's output is not the whole answer."""
 _TELLS = 0.5
@@ -171,7 +172,7 @@ class Later:
         # "Is the port still 8443?" names a value to have it checked: nothing is left out of that.
         asked = "" if self._query.asks >= _ASKS else self._query.text
         follows = self._follows(seq, one.text, covered < _TELLS / 2, asked)
-        named = dict(sorted(one for one in follows if one[0] < self._end)[-_MOST_LATER:])
+        named = dict(one for one in follows if one[0] < self._end)
         if covered >= _TELLS:
             values = values_of(said_of(self._query, one.text))
             norms = {value.norm for value in values}
@@ -182,6 +183,13 @@ class Later:
                 if told.covered < _AS_COVERED * covered:
                     continue
                 said, others = self._told_in(told)
-                if any(v.norm not in norms and CLASS.get(v.kind) in kinds for v in others):
-                    named.setdefault(told.seq, said)
+                other = [v for v in others if v.norm not in norms and CLASS.get(v.kind) in kinds]
+                if other:
+                    named.setdefault(told.seq, _around(said, other[0]))
         return sorted(named.items())
+
+
+def _around(said: str, value: Value) -> str:
+    """Cut a long sentence to what stands around a value."""
+    start = max(0, min(value.start - _LATER_CHARS // 2, len(said) - _LATER_CHARS))
+    return said[start : start + _LATER_CHARS]

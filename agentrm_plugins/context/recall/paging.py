@@ -38,7 +38,6 @@ _LABEL_TOKENS = 2
 """Of a line's number and speaker, beyond the frame that a message's own count has. Counted."""
 _DAY_TOKENS = 8
 _SOURCE_CHARS = 80
-_LATER_CHARS = 240
 _TOLD = 0.8
 """A note that holds this share of the question's weight, and a value besides, answers it. Guessed:
 what else is found would cost cached prefix and tell little."""
@@ -69,20 +68,31 @@ class Found(NamedTuple):
         return self.hit.candidate.seq, self.hit.candidate.start
 
 
+class _Line(NamedTuple):
+    """A line of the block, and the messages that it names and does not quote: they stand too."""
+
+    text: str
+    needs: frozenset[int] = frozenset()
+
+
+_Lines = dict[tuple[int, int], _Line]
+
+
 @dataclass(slots=True)
 class _Block:
     """Lines by place, and what they cost so far."""
 
     used: int
     room: int
-    lines: dict[tuple[int, int], str] = field(default_factory=dict)
+    lines: _Lines = field(default_factory=dict)
     days: set[str] = field(default_factory=set)
 
-    def shows(self, seq: int) -> bool:
-        """Whether a message, or a part of it, has its line."""
-        return any(place == seq for place, _ in self.lines)
+    def quotes(self, seq: int, text: str) -> bool:
+        """Whether a message has its line, and these words of it stand there."""
+        said = " ".join(text.split())
+        return any(at[0] == seq and said in line.text for at, line in self.lines.items())
 
-    def add(self, key: tuple[int, int], line: str, tokens: int, day: str) -> bool:
+    def add(self, key: tuple[int, int], line: _Line, tokens: int, day: str) -> bool:
         cost = tokens + (_DAY_TOKENS if day and day not in self.days else 0)
         if self.used + cost > self.room:
             return False
@@ -136,30 +146,37 @@ def assembled(
         if block.lines and block.used + one.tokens + _LABEL_TOKENS > room_tokens:
             continue  # a line is never shorter than what it shows
         entry = session.entries[one.key[0]]
-        named = [(at, "" if block.shows(at) else text) for at, text in later(one)]
-        line = _line(session, one, texts, named)
-        extra = len(line) - len(one.text)
+        named = [(at, "" if block.quotes(at, text) else text) for at, text in later(one)]
+        told = _told_later(named)
+        line = _line(session, one, texts)
+        extra = len(line) + len(told) - len(one.text)
         tokens = one.tokens + max(_LABEL_TOKENS, extra // 3)
         day = _day(entry.at_s)
-        if one.key in block.lines or block.add(one.key, line, tokens, day):
+        needs = frozenset(at for at, text in named if not text)
+        whole = _Line(line + told, needs)
+        if one.key in block.lines or block.add(one.key, whole, tokens, day):
             order.append(one.key)
             continue
         if not block.lines:
             # The best one has to be there, if only the part that was asked for.
-            cut = _cut(line, query, room_tokens - block.used - _DAY_TOKENS, count.text)
-            if cut and block.add(one.key, cut, count.text(cut) + 1, day):
+            left = room_tokens - block.used - _DAY_TOKENS - (count.text(told) if told else 0)
+            cut = _cut(line, query, left, count.text)
+            if cut and block.add(one.key, _Line(cut + told), count.text(cut + told) + 1, day):
                 order.append(one.key)
     return _fitted(session, block.lines, order, room_tokens, anchor)
 
 
 def _fitted(
     session: Transcript,
-    lines: dict[tuple[int, int], str],
+    lines: _Lines,
     order: list[tuple[int, int]],
     room_tokens: int,
     anchor: int,
 ) -> Recalled | None:
-    """Count the block as it is sent; where it is too large the worst lines go."""
+    """Count the block as it is sent; where it is too large the worst lines go.
+
+    With a line goes each one that names it: an old value never stands without what came later.
+    """
     role = session.config.summary_role
     while lines:
         text = _written(session, lines)
@@ -168,12 +185,23 @@ def _fitted(
             return Recalled(anchor, text, tokens, sorted({seq for seq, _ in lines}))
         over = tokens - room_tokens
         while over > 0 and order:
-            gone = lines.pop(order.pop(), "")
-            over -= max(1, len(gone) // 6)
+            over -= max(1, _dropped(lines, order.pop()) // 6)
     return None
 
 
-def _written(session: Transcript, lines: Mapping[tuple[int, int], str]) -> str:
+def _dropped(lines: _Lines, key: tuple[int, int]) -> int:
+    """Take a line out, and those that need it; give how many characters went."""
+    gone = lines.pop(key, None)
+    if gone is None:
+        return 0
+    size = len(gone.text)
+    if all(place != key[0] for place, _ in lines):
+        for other in [at for at, line in lines.items() if key[0] in line.needs]:
+            size += _dropped(lines, other)
+    return size
+
+
+def _written(session: Transcript, lines: _Lines) -> str:
     told = [HEADER]
     last = ""
     for key in sorted(lines):
@@ -181,7 +209,7 @@ def _written(session: Transcript, lines: Mapping[tuple[int, int], str]) -> str:
         if day != last:
             told.append(f"[{day}]")
             last = day
-        told.append(lines[key])
+        told.append(lines[key].text)
     return "\n".join(told)
 
 
@@ -278,16 +306,16 @@ def _untold(one: Found, weights: Mapping[str, float], shown: str) -> bool:
     return False
 
 
-def _line(
-    session: Transcript, one: Found, texts: Mapping[int, str], later: Sequence[tuple[int, str]]
-) -> str:
-    seq = one.key[0]
-    line = f"{_label(session, seq, texts)}: {' '.join(one.text.split())}"
+def _line(session: Transcript, one: Found, texts: Mapping[int, str]) -> str:
+    return f"{_label(session, one.key[0], texts)}: {' '.join(one.text.split())}"
+
+
+def _told_later(later: Sequence[tuple[int, str]]) -> str:
+    """Name what came later; what stands in the block by itself needs no quote."""
     told = [
-        f"message {at}: {' '.join(text.split())[:_LATER_CHARS]}" if text else f"message {at}"
-        for at, text in later
+        f"message {at}: {' '.join(text.split())}" if text else f"message {at}" for at, text in later
     ]
-    return f"{line} [later: {'; '.join(told)}]" if told else line
+    return f" [later: {'; '.join(told)}]" if told else ""
 
 
 def _cut(line: str, query: Query, most: int, count: Callable[[str], int]) -> str:

@@ -45,7 +45,14 @@ def allot(fleet: Fleet, asked: dict[str, Any], now: float) -> dict[str, Any]:
     Returns:
         What the member is told; "wake" names members that are to be woken.
     """
-    now = _steady(fleet, now)
+    fleet.mend()
+    try:
+        return _answered(fleet, asked, _steady(fleet, now))
+    finally:
+        fleet.shares, fleet.sums = len(fleet.endpoints), len(fleet.tallies)
+
+
+def _answered(fleet: Fleet, asked: dict[str, Any], now: float) -> dict[str, Any]:
     _note_silence(fleet, asked, now)
     buckets = Buckets(fleet, asked, now)
     for member in _expired(fleet, now):

@@ -111,8 +111,8 @@ class Exchange:
                 self._better.append((-1.0, need))
         order = nsmallest(HEADS + _KINDS, ((score, head) for head, score in fleet.heads.items()))
         for score, head in order:
-            need = fleet.needs[head]
-            if need.member != self._name and len(self._better) < HEADS:
+            need = fleet.needs.get(head)  # None: that key was lost
+            if need is not None and need.member != self._name and len(self._better) < HEADS:
                 self._better.append((score - self._owed(need.places), need))
         self._better.sort(key=lambda found: found[0])
         self._others()

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil, inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentrm_plugins.policy.fleet.allot import PROTOCOL
 from agentrm_plugins.policy.fleet.outage import Outage
@@ -44,6 +44,15 @@ _BUSY_S, _IDLE_S = 0.1, 1.0
 _BEATS_PER_S = 2000.0  # of all busy members together, which a server bears easily
 _SMOOTH = 0.3
 _LOOKS_S = 10.0  # guessed: who looks at a fleet looks again before that
+
+
+class Standing(NamedTuple):
+    """How a member stands: its state, its last exchange, its lease's end, and the outage's rule."""
+
+    state: str
+    exchanged_s: float
+    valid_until_s: float
+    outage: Outage
 
 
 class FleetMember:
@@ -292,14 +301,16 @@ class FleetMember:
             relief=bool(answer.get("relief")),
             members=self.members,
             tallies=self.tallies.answered(dict(answer.get("tally") or {}), back_s),
+            marks=self.said.marks,
         )
 
     def _heard(self, *, fresh: bool) -> None:
         """The server has answered: what was told is told, or is to be told again."""
+        if self.state == "alone":
+            self._outage = Outage(self.terms)
         self.state = "joined"
         self._reporter.acknowledged()
         self.folds.clear()
-        self._outage.over()
         if fresh:
             self.tallies.anew()
 
@@ -345,6 +356,15 @@ class FleetMember:
             self.others, self.waits, self.told_s = False, {}, None
         part = self.members, self.rank
         return self._outage.supply(demand, part, self.held if self.born else None, now_s)
+
+    def standing(self) -> Standing:
+        """How this process stands with the fleet, to go back to (`distrust`)."""
+        return Standing(self.state, self.exchanged_s, self.valid_until_s, self._outage)
+
+    def distrust(self, before: Standing) -> None:
+        """An answer could not be used: it renews no lease and ends no outage; all begins anew."""
+        self.state, self.exchanged_s, self.valid_until_s, self._outage = before
+        self.renew()
 
     def renew(self) -> None:
         """The lease is over: what was asked before is asked anew."""

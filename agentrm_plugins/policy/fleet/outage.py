@@ -28,7 +28,7 @@ __all__ = ["Outage"]
 
 
 class Outage:
-    """The rule at work.
+    """The rule at work, in one outage.
 
     Args:
         terms: What was configured.
@@ -39,11 +39,6 @@ class Outage:
         self._known: set[str] = set()
         self._grows_s: float | None = None
         self._grown = False
-
-    def over(self) -> None:
-        """The server has answered."""
-        self._known.clear()
-        self._grows_s, self._grown = None, False
 
     def supply(
         self,
@@ -83,13 +78,14 @@ class Outage:
         }
         places = None
         if first or grows:
-            places = {key: _part(limit, part) or 0 for key, limit in terms.limits.items()}
+            limits = terms.limits.items()
+            places = {k: _part(n, part) or 0 for k, n in limits if k == "l" or k.startswith("g:")}
             if not self._grown and held is not None:
                 places = {key: min(n, held.get(key, 0)) for key, n in places.items()}
         return Supply(set=places, endpoints=endpoints, void=first, lease_s=inf)
 
 
-def _part(limit: int | None, part: tuple[int, int]) -> int | None:
+def _part(limit: float | None, part: tuple[int, int]) -> int | None:
     if limit is None:
         return None
     members, rank = part

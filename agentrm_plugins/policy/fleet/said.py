@@ -1,8 +1,9 @@
 """What members were configured with, where they differ: the least of each limit counts.
 
 Law: each value is counted by how many members say it; whoever is gone says nothing any more. Limits
-of places bind by their least at once; those of an endpoint bind by the next fold, which makes its
-controllers anew with the least of each field, as full as they were.
+of places bind by their least at once, marks of budgets and shares with each member's next exchange;
+limits of an endpoint bind by the next fold, which makes its controllers anew with the least of each
+field, as full as they were.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import isclose
 from typing import Any
+
+from agentrm_plugins.policy.marks import BUDGET, SHARE
 
 __all__ = ["Said", "changed", "differ", "exchanged", "least", "say", "spread"]
 
@@ -81,7 +84,16 @@ class Said:
     @property
     def lowered(self) -> dict[str, float]:
         """Limits of which another member says less: that counts."""
-        return {key: least for key, (least, _) in self.differ.items() if least < self.own[key]}
+        return {
+            key: least
+            for key, (least, _) in self.differ.items()
+            if least < self.own[key] and not isclose(least, self.own[key], rel_tol=_SAME)
+        }
+
+    @property
+    def marks(self) -> dict[str, float]:
+        """Those of them that are marks of budgets and of shares."""
+        return {k: least for k, least in self.lowered.items() if k.startswith((BUDGET, SHARE))}
 
     def tells(self, endpoints: Mapping[str, Mapping[str, float]]) -> None:
         """What is configured of each endpoint."""

@@ -11,6 +11,17 @@ from typing import Any, NamedTuple
 __all__ = ["EndpointShare", "Fleet", "Member", "Need"]
 
 
+_OF_KEYS = {
+    "m": "members",
+    "x": "expiry",
+    "h": "heads",
+    "n": "needs",
+    "o": "oldest",
+    "e": "endpoints",
+    "g": "tallies",
+}
+
+
 class Need(NamedTuple):
     """What a member's first waiting call of one kind lacks."""
 
@@ -105,6 +116,13 @@ class Fleet:
     """One namespace, before anybody has joined it."""
 
     def __init__(self) -> None:
+        self.shares = self.sums = 0  # endpoints and sums at the end of the last exchange
+        self.tallies: dict[str, Any] = {}
+        self.tally_ends: dict[str, float] = {}
+        self.tally_due: list[tuple[float, str]] = []  # the same as a heap, with stale ones
+        self._begin()
+
+    def _begin(self) -> None:
         self.born = 0.0
         self.at = self.gap = 0.0  # of the last exchange, and of the first after a long silence
         self.clock = self.ahead = 0.0  # the fleet's time, and how far it is before the server's
@@ -122,6 +140,34 @@ class Fleet:
         self.needs: dict[str, Need] = {}
         self.oldest: dict[str, float] = {}
         self.endpoints: dict[str, EndpointShare] = {}
-        self.tallies: dict[str, Any] = {}
-        self.tally_ends: dict[str, float] = {}
-        self.tally_due: list[tuple[float, str]] = []  # the same as a heap, with stale ones
+
+    def lose(self, part: str) -> None:
+        """The server evicts one key, by its name there: `KEYS` of the script.
+
+        A member's rank follows from its epoch, so here "r" is nothing that can be lost.
+        """
+        if part == "s":
+            kept = {name: getattr(self, name) for name in _OF_KEYS.values()}
+            self._begin()
+            self.shares = self.sums = 0
+            for name, there in kept.items():
+                setattr(self, name, there)
+        elif part in _OF_KEYS:
+            getattr(self, _OF_KEYS[part]).clear()
+        elif part == "y":
+            self.tally_ends.clear()
+            self.tally_due.clear()
+
+    def mend(self) -> None:
+        """Where a key is gone and others are left, all is given up but the sums: then it heals.
+
+        Else lanes would be counted of nobody, nobody's limits would bind, or what is reserved of a
+        sum would be given back without having been counted.
+        """
+        if (
+            len(self.members) != len(self.expiry)
+            or (self.members and not self.born)
+            or self.shares > len(self.endpoints)
+            or self.sums > len(self.tallies)
+        ):
+            self._begin()

@@ -135,7 +135,8 @@ def forget(fleet: Fleet, now: float) -> None:
     while due and due[0][0] <= now and gone < FORGOTTEN:
         end, key = heappop(due)
         if fleet.tally_ends.get(key) == end:
-            del fleet.tally_ends[key], fleet.tallies[key]
+            del fleet.tally_ends[key]
+            fleet.tallies.pop(key, None)
             gone += 1
 
 

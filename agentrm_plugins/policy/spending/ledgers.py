@@ -18,6 +18,7 @@ from fnmatch import fnmatchcase
 from math import inf
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.policy.marks import Lowest, budget_of
 from agentrm_plugins.policy.spending.budget import Budget, Resource, first_refusal
 from agentrm_plugins.policy.spending.rate_shares import RateShares
 from agentrm_plugins.types.calls import Usage
@@ -53,6 +54,7 @@ class Ledgers:
 
     def __init__(self, budgets: tuple[BudgetConfig, ...], shares: tuple[ShareConfig, ...]) -> None:
         self._budgets = budgets
+        self._lowest = Lowest({})
         self.asked = bool(budgets or shares)
         self.ledgers: OrderedDict[tuple[int, str], Budget] = OrderedDict()
         self.shares = RateShares(shares)
@@ -68,14 +70,14 @@ class Ledgers:
         spenders: Iterable[Spender],
     ) -> None:
         """Other budgets: one for the same owner, resource and window goes on with what it spent."""
-        where = {_what(config): place for place, config in enumerate(budgets)}
-        places = {old: where.get(_what(config)) for old, config in enumerate(self._budgets)}
+        where = {budget_of(config): place for place, config in enumerate(budgets)}
+        places = {old: where.get(budget_of(config)) for old, config in enumerate(self._budgets)}
         self._budgets, self.asked = budgets, bool(budgets or shares)
         kept: dict[tuple[int, str], Budget] = {}
         for (old, owner), ledger in self.ledgers.items():
             place = places[old]
             if place is not None:
-                ledger.hard, ledger.soft = budgets[place].limit, budgets[place].soft
+                ledger.hard, ledger.soft = self._lowest.budget(budgets[place])
                 kept[place, owner] = ledger
         self.ledgers = OrderedDict(kept)
         self.shares = self.shares if shares == self.shares.configs else RateShares(shares)
@@ -90,6 +92,14 @@ class Ledgers:
                 }
             if not self.shares.buckets:
                 spender.taken = None
+
+    def lower(self, marks: Mapping[str, float]) -> None:
+        """Processes of a fleet were told lower marks than this one: those count, by their names."""
+        if marks == self._lowest.marks:
+            return
+        self._lowest = self.shares.lowest = Lowest(marks)
+        for (place, _), ledger in self.ledgers.items():
+            ledger.hard, ledger.soft = self._lowest.budget(self._budgets[place])
 
     def enter(self, spender: Spender, owners: Iterable[Owner], now_s: float) -> str | None:
         """Reserve for a call that comes. What refuses it, in words; None if nothing does.
@@ -238,7 +248,7 @@ class Ledgers:
 
     def named(self, place: int) -> tuple[object, ...]:
         """What a budget is of, so that other processes of a fleet know which one is meant."""
-        return _what(self._budgets[place])
+        return budget_of(self._budgets[place])
 
     def elsewhere(self, told_of: list[object], told: Elsewhere, now_s: float) -> None:
         """Other processes of a fleet have spent of a budget: `told_of` is its name and owner."""
@@ -246,7 +256,7 @@ class Ledgers:
         for place, config in enumerate(self._budgets):
             ledger = self.ledgers.get((place, str(owner)))
             known = ledger is not None and ledger.number == told.number
-            if ledger is not None and known and list(_what(config)) == named:
+            if ledger is not None and known and list(budget_of(config)) == named:
                 ledger.elsewhere(told.more, told.reserved, now_s)
                 self._heard[place, str(owner)] = told.heard
 
@@ -262,11 +272,12 @@ class Ledgers:
         if ledger is None:
             place, owner = key
             config = self._budgets[place]
+            hard, soft = self._lowest.budget(config)
             ledger = self.ledgers[key] = Budget(
                 f"budget of {config.resource} of {owner}",
                 Resource(config.resource),
-                config.limit,
-                soft=config.soft,
+                hard,
+                soft=soft,
                 window_s=config.window_s,
             )
             self._made += 1
@@ -281,10 +292,6 @@ class Ledgers:
                 self.ledgers.move_to_end(key)
             else:
                 del self.ledgers[key]
-
-
-def _what(config: BudgetConfig) -> tuple[object, ...]:
-    return config.agent, config.tenant, config.resource, config.window_s
 
 
 def _moved(reserved: list[Reserved] | None, places: dict[int, int | None]) -> list[Reserved] | None:

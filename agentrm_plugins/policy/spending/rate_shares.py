@@ -19,6 +19,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.bucket import Bucket
+from agentrm_plugins.policy.marks import Lowest, share_of
 from agentrm_plugins.policy.spending.budget import Resource
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ class RateShares:
     Args:
         configs: What the user wants.
 
-    `own` is what this core took of each, as the bucket of some number.
+    `own` is what this core took of each, as the bucket of some number; `lowest` are the marks that
+    other processes of a fleet were told.
     """
 
     def __init__(self, configs: tuple[ShareConfig, ...]) -> None:
         self.configs = configs
+        self.lowest = Lowest({})
         self.buckets: dict[tuple[int, str], Bucket] = {}
         self.own: dict[tuple[int, str], tuple[int, float]] = {}
         self._made = 0
@@ -60,7 +63,8 @@ class RateShares:
             limit_per_s = endpoint.limit_per_s(_METERS[config.resource])
             if limit_per_s is None:
                 continue
-            bucket = self._bucket(key, config.share * limit_per_s, config.burst_s, now_s)
+            share, burst_s = self.lowest.share(config)
+            bucket = self._bucket(key, share * limit_per_s, burst_s, now_s)
             amount = spender.need[_METERS[config.resource]]
             wait_s = bucket.time_until(min(amount, bucket.capacity), now_s)
             if wait_s > 0 and config.over == "refuse":
@@ -94,8 +98,7 @@ class RateShares:
 
     def named(self, place: int) -> tuple[object, ...]:
         """What a share is of, so that other processes of a fleet know which one is meant."""
-        config = self.configs[place]
-        return config.agent, config.tenant, config.resource, config.endpoint
+        return share_of(self.configs[place])
 
     def elsewhere(self, told_of: list[object], amount: float, now_s: float) -> None:
         """Other processes of a fleet took so much of a share: `told_of` is its name and owner."""
@@ -128,7 +131,7 @@ class RateShares:
             bucket = self.buckets[key] = Bucket(rate_per_s, capacity, now_s=now_s)
             self._made += 1
             self.own[key] = self._made, 0.0
-        elif bucket.rate_per_s != rate_per_s:
+        elif (bucket.rate_per_s, bucket.capacity) != (rate_per_s, capacity):
             bucket.set_rate(rate_per_s, capacity, now_s)
         return bucket
 

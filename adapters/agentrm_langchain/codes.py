@@ -1,0 +1,24 @@
+"""What the code of a function names, and the functions within it."""
+
+from __future__ import annotations
+
+import dis
+from types import CodeType
+
+__all__ = ["names_in", "writes_globals"]
+
+
+def names_in(code: CodeType) -> set[str]:
+    """The names that it may look up as globals, or ask of something as an attribute."""
+    found = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= names_in(constant)
+    return found
+
+
+def writes_globals(code: CodeType) -> bool:
+    """Whether it assigns or deletes a global."""
+    if any(one.opname in {"STORE_GLOBAL", "DELETE_GLOBAL"} for one in dis.get_instructions(code)):
+        return True
+    return any(writes_globals(one) for one in code.co_consts if isinstance(one, CodeType))

@@ -1,0 +1,168 @@
+"""What came later on the subject of a note: followed to its end, the likeliest and the newest.
+
+Law: behind each note stand those that may be a newer form of it. Its heir is the one that announces
+a correction, or says the same sentence, before those that only share words; of these the most like
+it; of equals the newest. What holds now is the heir's own heir, and so on to the end. So any number
+of sentences that only sound alike pushes no correction out. Cost: a note is compared with those
+behind it once, when it is first asked for; the ways are remembered, and shortened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agentrm_plugins.context.notes.note import Note, named_in, puts_another, squeezed
+from agentrm_plugins.context.notes.subject import content
+
+__all__ = ["Lineage", "likeness"]
+
+_LEAST_NAMED = 2
+"""What only speaks of the same, or is the newest and not the likeliest, is named up to so many."""
+
+
+@dataclass(slots=True)
+class Lineage:
+    """Notes by those that came before them.
+
+    Args:
+        by_id: All notes of the session, shared with their owner.
+    """
+
+    by_id: Mapping[int, Note]
+    _after: dict[int, list[int]] = field(default_factory=dict)
+    _beside: dict[int, list[int]] = field(default_factory=dict)
+    _heirs: dict[int, tuple[int, bool, int]] = field(default_factory=dict)
+    _far: dict[int, int] = field(default_factory=dict)
+
+    def enter(self, note: Note) -> None:
+        """Set a note behind those that it may follow; apart where it only speaks of the same."""
+        for before in note.follows:
+            old = self.by_id.get(before)
+            if old is not None:
+                behind = self._after if puts_another(note, old) else self._beside
+                behind.setdefault(before, []).append(note.id)
+        if note.superseded_by is not None:
+            self._after.setdefault(note.id, []).append(note.superseded_by)
+
+    def strike(self, old: Note, new: Note) -> None:
+        """Set behind a note the one that replaces something in it."""
+        if old.id in self.by_id:
+            self._after.setdefault(old.id, []).append(new.id)
+
+    def leave(self, note: Note) -> None:
+        """Let go of a note."""
+        for index in (self._after, self._beside):
+            index.pop(note.id, None)
+        self._heirs.pop(note.id, None)
+        self._far.pop(note.id, None)
+
+    def mend(self) -> None:
+        """Forget the ways, for notes on them are gone."""
+        self._far.clear()
+        self._heirs.clear()
+
+    # -- asking -------------------------------------------------------------------------------
+
+    def latest(self, note: Note) -> Note:
+        """Follow the corrections from a note to the one that holds now."""
+        while note.superseded_by is not None and note.superseded_by in self.by_id:
+            note = self.by_id[note.superseded_by]
+        return note
+
+    def heir(self, note: Note) -> Note | None:
+        """Give the note that most likely stands in place of this one; None without one."""
+        return self.by_id.get(self._heir(note)[0])
+
+    def _heir(self, note: Note) -> tuple[int, bool]:
+        """The same by its number, and whether it stands there for sure."""
+        after = self._after.get(note.id)
+        if not after:
+            return 0, False
+        best, sure, done = self._heirs.get(note.id, (0, False, 0))
+        if done < len(after):
+            held = [self.by_id[i] for i in {best, *after[done:]} if i in self.by_id]
+            rank, best = max(((likeness(new, note), new.id) for new in held), default=((), 0))
+            sure = bool(rank and rank[0])
+            self._heirs[note.id] = best, sure, len(after)
+        return best, sure
+
+    def holds_now(self, note: Note) -> Note:
+        """Follow the sure heirs to the end; the way is remembered, shortened."""
+        passed = []
+        while True:
+            following = self._far.get(note.id, 0)
+            if following not in self.by_id:
+                following, sure = self._heir(note)
+                if not sure or following not in self.by_id:
+                    break
+            passed.append(note.id)
+            note = self.by_id[following]
+        self._far.update(dict.fromkeys(passed, note.id))
+        return note
+
+    def with_heirs(self, note: Note) -> list[Note]:
+        """Give a note with its sure heir, and what holds now in that one's place."""
+        best, sure = self._heir(note)
+        heir = self.by_id.get(best) if sure else None
+        if heir is None:
+            return [note]
+        ends = dict.fromkeys((self.latest(heir).id, self.latest(self.holds_now(heir)).id))
+        return [note, *(self.by_id[i] for i in ends if i != note.id and self.by_id[i].live)]
+
+    def later(self, notes: Sequence[Note], text: str, certain: bool, asked: str) -> dict[int, str]:
+        """Give what came later on the subjects of a text: words by place.
+
+        Args:
+            notes: Of the text's message.
+            text: A part of it, or all.
+            certain: Only what replaces something in it or announces that it does.
+            asked: A request, case folded: what has no value but those that it names answers
+                nothing, so only an announced correction takes its place.
+        """
+        sure: dict[int, str] = {}
+        beside: dict[int, str] = {}
+        folded = squeezed(text)
+        for note in notes:
+            if note.struck or note.text in text or squeezed(note.text) in folded:
+                self._name(note, certain, named_in(note, asked), sure, beside)
+        # What only speaks of the same must not take the place of what puts another value.
+        for place in sorted(beside.keys() - sure.keys(), reverse=True)[: _LEAST_NAMED - len(sure)]:
+            sure[place] = beside[place]
+        return dict(sorted(sure.items()))
+
+    def _name(
+        self, note: Note, certain: bool, named: bool, sure: dict[int, str], beside: dict[int, str]
+    ) -> None:
+        first = self.by_id.get(note.repeats or 0)
+        for old in (note,) if first is None else (note, first):
+            only_announced = certain or (named and not old.struck)
+            for newer in self._ends(old, only_announced=only_announced):
+                if newer.seq > note.seq:
+                    sure[newer.seq] = newer.shown
+            if only_announced:
+                continue
+            newest = [*self._after.get(old.id, ())[-1:], *self._beside.get(old.id, ())[-1:]]
+            for one in filter(None, map(self.by_id.get, newest)):
+                if one.seq > note.seq:
+                    beside[one.seq] = one.shown
+
+    def _ends(self, old: Note, *, only_announced: bool) -> list[Note]:
+        """Give what replaced a note, its likeliest newer form, and what holds now in its place."""
+        heir = self.heir(old)
+        ends = [] if heir is None else [self.latest(heir), self.latest(self.holds_now(heir))]
+        kept = [newer for newer in ends if newer.corrects or not only_announced]
+        return [self.latest(old), *kept]
+
+
+def _place(note: Note) -> tuple[int, int]:
+    return note.seq, note.id
+
+
+def likeness(new: Note, old: Note) -> tuple[bool, float, tuple[int, int]]:
+    """Weigh how likely a note stands in another one's place."""
+    one, other = content(new.text, new.values), content(old.text, old.values)
+    both = len(one & other)
+    alike = both / max(1, len(one) + len(other) - both)
+    announced = new.corrects or old.superseded_by == new.id or one == other
+    return announced, round(alike, 3), _place(new)

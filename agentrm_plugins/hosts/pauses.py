@@ -1,0 +1,63 @@
+"""Consumers of streams who do not ask for the next chunk: what they leave is no silence.
+
+Who pauses runs none of our code, so nobody can say so at that moment; and to tell the core of each
+chunk that the consumer has it, and asks again, costs more than the chunk. So a lease notes when a
+chunk was given away (`HostLease.away_s`), and the core hears of it only where that matters: before
+a date of the core comes due, and when the consumer is back after a while.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentrm_plugins.types.events import Idle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from agentrm_plugins.hosts.lease import HostLease
+
+__all__ = ["PAUSE_S", "Away", "Pauses"]
+
+PAUSE_S = 0.25
+"""Who is back after longer than that is told of. Guessed: far below any silence that counts, and
+far above the gap between two chunks."""
+
+
+class Away:
+    """A consumer has been away since then; it stands in the inbox beside the kernel's events."""
+
+    __slots__ = ("event", "since_s")
+
+    def __init__(self, ticket: int, since_s: float) -> None:
+        self.event = Idle(ticket, idle=True, since_s=since_s)
+        self.since_s = since_s
+
+
+class Pauses:
+    """The streams that are read.
+
+    Attributes:
+        readers: Their tickets.
+    """
+
+    __slots__ = ("readers",)
+
+    def __init__(self) -> None:
+        self.readers: set[int] = set()
+
+    def due(self, lease_of: Callable[[int], HostLease | None]) -> Iterator[tuple[float, Idle]]:
+        """A date has come: who is away, each since when, so that it rings for none of them.
+
+        Args:
+            lease_of: The lease of a ticket, as long as the call runs.
+        """
+        for ticket in tuple(self.readers):
+            lease = lease_of(ticket)
+            if lease is None:
+                self.readers.discard(ticket)
+                continue
+            lease.away_told = True  # before the look: who comes back now looks at it after
+            since_s = lease.away_s
+            if since_s is not None:
+                yield since_s, Idle(ticket, idle=True, since_s=since_s)

@@ -1,0 +1,123 @@
+"""A history that was edited: what was not changed is archived once, and is sent as it is."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextLifecycle
+from agentrm_plugins.context.plan.align import align
+from agentrm_plugins.context.stores import MemoryStore, SessionKey
+from tests.context.test_hostile import said, user
+
+KEY = SessionKey("default", "s")
+NAMES = ["ash", "birch", "cedar", "dogwood", "elm", "fir", "ginkgo", "hazel", "ivy", "juniper"]
+
+
+def talk(turns):
+    history = []
+    for name in NAMES[:turns]:
+        history += [user(f"The {name} stands behind mill {len(name)}."), said(f"Seen the {name}.")]
+    return history
+
+
+def step(number, text):
+    call = {"id": number, "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    return [
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": number, "content": text},
+    ]
+
+
+@pytest.fixture
+def session():
+    store = MemoryStore()
+    config = ContextConfig(budget_tokens=8_000)
+    with ContextLifecycle(config, store=store, submit=lambda job: job()) as manager:
+        yield manager.session("s"), store
+
+
+def bodies(store):
+    places = [place for place, _ in store.digests(KEY)]
+    return [row.body for row in store.read(KEY, places).values()]
+
+
+def test_one_message_edited_in_the_middle_stores_no_other_twice(session):
+    """The archive holds what the caller shows, each message once; the old wording is set aside."""
+    live, store = session
+    history = talk(8)
+    live.prepare(history)
+    edited = [*history]
+    edited[6] = user("The dogwood stands behind the church.")
+    view = live.prepare([*edited, user("go on")])
+    assert view.messages == [*edited, user("go on")]
+    assert live.pressure.messages == len(edited) + 1
+    archived = bodies(store)
+    assert len(archived) == len(set(archived)) == len(edited) + 1
+    assert any("1 archived messages after it are set aside" in text for text in view.repairs)
+    found = live.recall("where does the dogwood stand?")
+    assert "church" in found
+    assert "mill 7" not in found
+    assert found.count("The hazel stands") <= 1
+
+
+def test_a_message_put_in_between_stores_no_other_twice(session):
+    """Nothing that was known is set aside."""
+    live, store = session
+    history = talk(8)
+    live.prepare(history)
+    longer = [*history[:5], said("And a note."), *history[5:], user("go on")]
+    view = live.prepare(longer)
+    assert view.messages == longer
+    assert len(bodies(store)) == len(set(bodies(store))) == len(longer)
+    assert not any("set aside" in text for text in view.repairs)
+
+
+def test_results_that_a_middleware_cleared_stay_findable(session):
+    """Placeholders are sent as the caller has them; the archive keeps what the tools gave."""
+    live, store = session
+    history = [user("look")]
+    for n, name in enumerate(NAMES):
+        history += [*step(f"c{n}", f"The {name} is {n + 3} metres high."), said("Next one.")]
+    live.prepare(history)
+    cleared = [dict(m, content="[cleared]") if m["role"] == "tool" else m for m in history[:9]]
+    cleared += [*history[9:], user("how high is the ash?")]
+    view = live.prepare(cleared)
+    assert view.messages == cleared
+    assert len(bodies(store)) == len(cleared)
+    assert "The ash is 3 metres high." in live.recall("how high is the ash?")
+    again = live.prepare([*cleared, said("3 m")])
+    assert again.messages == [*cleared, said("3 m")]
+    assert not again.repairs
+
+
+def test_another_list_that_ends_alike_is_not_an_edit(session):
+    """A summary in place of most messages: what was known stays findable."""
+    live, _ = session
+    history = [*talk(4), said("ok")]
+    live.prepare(history)
+    other = [user(f"Another start, part {n}.") for n in range(len(history) - 1)] + [said("ok")]
+    live.prepare(other)
+    assert "mill" in live.recall("where does the birch stand?")
+
+
+def test_any_edit_gives_places_for_all_that_is_shown():
+    """Whatever was put in, changed or cut, each handed-over message has one place, in order."""
+    rng = random.Random(3)
+    for _ in range(3_000):
+        known = [rng.randrange(30) for _ in range(rng.randint(0, 12))]
+        incoming = list(known)
+        for _ in range(rng.randint(0, 3)):
+            at = rng.randint(0, len(incoming))
+            incoming[at : at + rng.randint(0, 2)] = rng.choices(range(40), k=rng.randint(0, 2))
+        where = align(known, incoming, 0)
+        assert 0 <= where.keep <= len(known)
+        assert 0 <= where.new_from <= len(incoming)
+        rest = incoming[where.skip : where.new_from]
+        first = where.skip + where.shift
+        assert known[first : first + len(rest)] == rest
+        if where.edited:
+            assert where.keep == where.edited[0]
+            assert len(incoming) >= len(known)

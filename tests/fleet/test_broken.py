@@ -1,0 +1,112 @@
+"""An exchange that fails as nobody expected: an outage by its rule, told once, that heals."""
+
+from __future__ import annotations
+
+import gc
+import logging
+
+import pytest
+
+from agentrm_plugins import AgentRM, Coordination, CoordinatorUnavailable
+from agentrm_plugins.fleet import exchanger
+from tests.fleet.test_servers import works
+from tests.hosts.worlds import wait_until
+
+
+def core(server, namespace, **terms):
+    settings = {"lease_s": 1.0, **terms}
+    return AgentRM(lanes=4, coordination=Coordination(server.url, namespace, **settings))
+
+
+def garbled(real):
+    """The server answers, and its answer lacks what every answer has."""
+
+    def exchange(asked):
+        answer = real(asked)
+        answer.pop("held", None)
+        return answer
+
+    return exchange
+
+
+def raising(_real):
+    def exchange(_asked):
+        raise ZeroDivisionError("nobody thought of this")
+
+    return exchange
+
+
+@pytest.fixture
+def told(caplog):
+    caplog.set_level(logging.WARNING, "agentrm.fleet")
+    return lambda words: [r for r in caplog.records if words in r.getMessage()]
+
+
+def state(rm):
+    return rm._fleet.statistics()
+
+
+@pytest.mark.parametrize("how", [garbled, raising])
+def test_whatever_goes_wrong_is_an_outage(server, namespace, told, how):
+    """After the lease the process goes on with its part; each reason stands in the log once."""
+    with core(server, namespace) as rm, core(server, namespace) as other:
+        assert works(rm, lanes=4)
+        wait_until(lambda: state(rm).members == 2, "the other")
+        link = rm._fleet._link
+        real, link.exchange = link.exchange, how(link.exchange)
+        wait_until(lambda: state(rm).state == "alone", "the outage")
+        assert works(rm, lanes=2)  # its part
+        wait_until(lambda: state(rm).outage_s > 1.5, "some more tries")
+        assert state(rm).outages == 1
+        assert len(told("an exchange with the fleet failed")) == 1
+        assert len(told("cannot be reached")) == 1
+        assert state(rm).error.startswith(("KeyError", "ZeroDivisionError"))
+        link.exchange = real
+        wait_until(lambda: state(rm).state == "joined", "the end of the outage")
+        assert works(rm, lanes=4)
+        assert not state(rm).error
+        wait_until(lambda: state(other).members == 2, "both")
+
+
+def test_refuse_holds_for_it_as_well(server, namespace):
+    """Who wants no call without the server gets none."""
+    with core(server, namespace, on_outage="refuse") as rm:
+        rm._fleet._link.exchange = raising(None)
+        wait_until(lambda: state(rm).state == "alone", "the outage")
+        with pytest.raises(CoordinatorUnavailable), rm.slot(agent="a"):
+            pass
+
+
+def test_what_the_kernel_wants_cannot_be_told(server, namespace, told, monkeypatch):
+    """The question itself fails: the rule goes by what was wanted last."""
+    with core(server, namespace) as rm:
+        assert works(rm, lanes=4)
+
+        def broken(_kernel):
+            raise RuntimeError("a bug of ours")
+
+        monkeypatch.setattr(exchanger, "demand", broken)
+        wait_until(lambda: rm._fleet.member.state == "alone", "the outage")
+        assert works(rm, lanes=4)
+        monkeypatch.undo()
+        wait_until(lambda: state(rm).state == "joined", "the end of the outage")
+        assert len(told("a bug of ours")) == 1
+
+
+def test_a_core_that_is_held_for_long_is_collected_in_the_end(server, namespace):
+    """However many exchanges somebody holds it for after its owner has gone."""
+    forgotten = core(server, namespace)
+    assert works(forgotten, lanes=4)
+    held, threads = [forgotten._fleet], list(forgotten._fleet._threads)
+    gc.disable()
+    try:
+        del forgotten
+        gc.collect()
+        begun = held[0].member.exchanges
+        wait_until(lambda: held[0].member.exchanges > begun + 8, "many exchanges")
+        held.clear()
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive()
+    finally:
+        gc.enable()
