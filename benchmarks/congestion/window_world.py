@@ -86,6 +86,7 @@ ROWS = {
     "no refunds, bucket": Row(Quota(tokens=TPM), refunds=False),
     "per second": Row(Quota(RPM, enforce_s=1.0)),
     "per second, retry-after": Row(Quota(RPM, enforce_s=1.0), retry_after="s"),
+    "per second, in words": Row(Quota(RPM, enforce_s=1.0), style="none"),
     "per second, clock": Row(Quota(RPM, kind="clock", enforce_s=1.0)),
 }
 
