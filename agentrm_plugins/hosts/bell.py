@@ -72,6 +72,11 @@ class Pump:
         """Whether its thread runs: an interrupt may have ended it."""
         return self._thread.is_alive()
 
+    @property
+    def looks_s(self) -> float:
+        """When its thread looks next, if nobody rings; infinite while it is about to say so."""
+        return self._state["at_s"]
+
     def ring_at(self, deadline_s: float) -> None:
         """The deadline is sooner than the thread knew."""
         if deadline_s < self._state["at_s"]:

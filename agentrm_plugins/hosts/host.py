@@ -352,11 +352,11 @@ class Host:
     # -- time and end -----------------------------------------------------------------------
 
     def _ring_at(self, deadline_s: float) -> None:
-        if self._pump is None or not self._pump.alive:
-            if self.closed:
-                return
-            self._pump = Pump(self)
-        self._pump.ring_at(deadline_s)
+        pump, now_s = self._pump, self.kernel.books.now_s
+        if pump is not None and (now_s < pump.looks_s <= deadline_s or pump.alive):
+            pump.ring_at(deadline_s)  # one that looks before that shows by then whether it lives
+        elif not self.closed:
+            self._pump = Pump(self)  # it looks at once
 
     def close(self) -> None:
         """Refuse whoever waits and whoever comes; running calls may still settle."""

@@ -105,14 +105,15 @@ class Clocks:
             if not endpoint.hedging.may_follow(attempt):
                 age_s = endpoint.hedging.follows_after_s(attempt, endpoint.times.slowest_s)
                 return ticket.first.progress_s + age_s
-        return ticket.progress_s + self.late_after_s(ticket, endpoint, attempt)
-
-    def late_after_s(self, ticket: Ticket, endpoint: Endpoint, attempt: int = 0) -> float:
-        """Seconds of silence after which it is late, as the attempt of that number."""
         running = len(endpoint.in_flight)
-        return endpoint.times.late_after_s(
+        return ticket.progress_s + endpoint.times.late_after_s(
             ticket.call, beats=ticket.beats, attempt=attempt, in_flight=running
         )
+
+    def late_after_s(self, ticket: Ticket, endpoint: Endpoint) -> float:
+        """Seconds of silence after which it is late, as the first attempt."""
+        running = len(endpoint.in_flight)
+        return endpoint.times.late_after_s(ticket.call, beats=ticket.beats, in_flight=running)
 
     def idle(self, ticket: Ticket, *, idle: bool, since_s: float | None = None) -> None:
         """Whether the consumer asks for more: what it does not ask for is no silence.

@@ -64,8 +64,9 @@ class Endpoints:
     def leave(self, endpoint: Endpoint) -> None:
         """One of its calls is over."""
         endpoint.calls -= 1
-        if not endpoint.calls:
-            self._idle(endpoint)
+        if not endpoint.calls:  # it was taken out when it was called, and is the newest now
+            endpoint.idle_since_s = self._books.now_s
+            self.idle[endpoint.name] = None
 
     def impossible(self, ticket: Ticket, endpoint: Endpoint) -> tuple[str, str] | None:
         """Why the call is refused at once, if its endpoint is dead or too small for it."""

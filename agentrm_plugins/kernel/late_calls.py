@@ -154,7 +154,9 @@ class LateCalls:
             ticket.heir = hedge.number
             self._alone(hedge, ticket)
 
-    def ended(self, ticket: Ticket, outcome: Outcome, cost: Usage, *, asked: bool = True) -> None:
+    def ended(  # noqa: C901 - one piece
+        self, ticket: Ticket, outcome: Outcome, cost: Usage, *, asked: bool = True
+    ) -> None:
         """An attempt is over: what it says of the others, and what becomes of them."""
         if ticket.late or ticket.is_hedge:
             self.stopped(ticket)
@@ -162,6 +164,10 @@ class LateCalls:
         tokens = cost.input_tokens + cost.output_tokens
         if endpoint is not None and tokens:
             endpoint.hedging.billed(tokens, self._books.now_s)
+        if outcome is Outcome.OK and endpoint is not None and _was_alone(ticket):
+            endpoint.hedging.answered()  # as nearly all are
+            endpoint.times.expect(endpoint.hedging.hung)
+            return
         winner = self._winner(ticket, outcome)
         if winner is not None:
             _cut_off(ticket, winner, cost.input_tokens, asked=asked)
@@ -297,6 +303,19 @@ def true_cost(ticket: Ticket, cost: Usage) -> Usage:
     if ticket.endpoint is not None and (ticket.hedges or ticket.beside):
         ticket.endpoint.hedging.tally.lost_tokens += missing
     return replace(cost, input_tokens=max(0, cost.input_tokens + missing))
+
+
+def _was_alone(ticket: Ticket) -> bool:
+    """Whether there never was another attempt of the call."""
+    return not (
+        ticket.is_hedge
+        or ticket.beside
+        or ticket.hedges
+        or ticket.hedge is not None
+        or ticket.yielded
+        or ticket.heir
+        or ticket.given_way
+    )
 
 
 def _count(ticket: Ticket, tally: HedgeTally, outcome: Outcome, tokens: int) -> None:

@@ -150,7 +150,9 @@ class Lifecycle:
 
     def _is_let_go(self, ticket: Ticket, endpoint: Endpoint) -> bool:
         """Whether its endpoint lets a call that has a lane go now, before anybody who waits."""
-        self._endpoints.advance(endpoint)
+        endpoint.advance(self._books.now_s)
+        if endpoint.news:
+            self._endpoints.tell(endpoint)
         if self._queue.count and self._queue.anybody_before(endpoint):
             return False
         return endpoint.wait(ticket.need, self._books.now_s).seconds == 0

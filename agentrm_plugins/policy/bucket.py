@@ -30,11 +30,14 @@ class Bucket:
         level: Where it begins; None is full.
         now_s: When it begins.
 
+    Attributes:
+        held: The level when the account changed last: time only adds to it.
+
     Raises:
         ValueError: A rate or capacity that no bucket can have.
     """
 
-    __slots__ = ("_at_s", "_level", "_refill_at_s", "_refill_to", "capacity", "rate_per_s")
+    __slots__ = ("_at_s", "_refill_at_s", "_refill_to", "capacity", "held", "rate_per_s")
 
     def __init__(
         self, rate_per_s: float, capacity: float, *, level: float | None = None, now_s: float = 0.0
@@ -42,14 +45,14 @@ class Bucket:
         _check(rate_per_s, capacity)
         self.rate_per_s = rate_per_s
         self.capacity = capacity
-        self._level = capacity if level is None else min(level, capacity)
+        self.held = capacity if level is None else min(level, capacity)
         self._at_s = now_s
         self._refill_at_s = inf
         self._refill_to = 0.0
 
     def level(self, now_s: float) -> float:
         """What is there then; negative in debt. A time before the last one counts as that."""
-        level = self._level
+        level = self.held
         if now_s > self._at_s:
             level = min(self.capacity, level + self.rate_per_s * (now_s - self._at_s))
         if self._refill_at_s <= now_s:
@@ -60,7 +63,7 @@ class Bucket:
         """Seconds until `amount` is there: 0 is now, infinite is never (larger than the bucket)."""
         if amount > self.capacity + _ROUNDING * self.capacity:
             return inf
-        if self._level >= amount:  # and time only adds to it
+        if self.held >= amount:  # and time only adds to it
             return 0.0
         missing = min(amount, self.capacity) - self.level(now_s)
         if missing <= _ROUNDING * max(1.0, amount):
@@ -72,7 +75,14 @@ class Bucket:
 
     def take(self, amount: float, now_s: float) -> None:
         """Reserve `amount`, whether it is there or not."""
-        self.shift(-amount, now_s)
+        if self._refill_at_s <= now_s:
+            self.shift(-amount, now_s)
+            return
+        level = self.held
+        if now_s > self._at_s:
+            level = min(self.capacity, level + self.rate_per_s * (now_s - self._at_s))
+            self._at_s = now_s
+        self.held = level - amount
 
     def settle(self, reserved: float, used: float, now_s: float) -> None:
         """The call that reserved `reserved` really used `used`."""
@@ -118,7 +128,7 @@ class Bucket:
         return rose
 
     def _set(self, level: float, now_s: float) -> None:
-        self._level = level
+        self.held = level
         self._at_s = max(self._at_s, now_s)
         if self._refill_at_s <= now_s:
             self._refill_at_s = inf

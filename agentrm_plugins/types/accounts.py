@@ -52,8 +52,10 @@ class Recent:
             many = len(bins)
             if many > _PRUNED and bins[many // 4 * 2] * _BIN_S < now_s - _WINDOWS_S[-1]:
                 del bins[: many // 4 * 2]  # too old for each window
-        self.weighed = self.weighed * 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S) + amount
-        self.at_s = now_s
+        if now_s != self.at_s:
+            self.weighed *= 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S)
+            self.at_s = now_s
+        self.weighed += amount
 
     def faded_per_s(self, now_s: float) -> float:
         """The rate at this moment, as one number."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from benchmarks.walks.ways import WAYS
 
-MOST_CALLS, MOST_FILES = 270, 55
-MOST_REFUSED = 540
+MOST_CALLS, MOST_FILES = 245, 49
+MOST_REFUSED = 512
 JUDGES = ("judgement.py:judge", "retry_class.py:examine", "evidence.py:evidence_of")
 
 

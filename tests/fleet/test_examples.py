@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.fleet.processes import ROOT
+from tests.fleet.servers import free_port
 
 FOLDER = ROOT / "examples" / "fleet"
+STARTS_WITHIN_S = 120.0  # all processes import at once, on whatever machine
 
 
 def started(script, server, namespace, *arguments):
@@ -44,6 +51,46 @@ def test_a_task(server, namespace):
     out, error = worker.communicate(timeout=60)
     assert worker.returncode == 0, error
     assert "worker of a fleet" in out
+
+
+def asked(port, path, method="GET"):
+    """What the service answers; None while it is not there."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+    except (urllib.error.URLError, ConnectionError):
+        return None
+
+
+def test_a_service_with_two_workers(own_server, namespace):
+    """As its text starts it: each worker is a member, all answer, and all leave at the end."""
+    pytest.importorskip("fastapi")
+    pytest.importorskip("uvicorn")
+    port, path = free_port(), os.pathsep.join((str(ROOT), str(ROOT / "adapters")))
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(FOLDER), "service:app"]
+    service = subprocess.Popen(
+        [*command, "--workers", "2", "--port", str(port), "--log-level", "warning"],
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            "AGENTRM_COORDINATION": own_server.url,
+            "AGENTRM_NAMESPACE": namespace,
+        },
+    )
+    try:
+        end_s = time.monotonic() + STARTS_WITHIN_S
+        while (asked(port, "/fleet") or {}).get("members") != 2:
+            assert time.monotonic() < end_s, "two workers never joined"
+            time.sleep(0.2)
+        with ThreadPoolExecutor(8) as pool:
+            ways = [f"/ask?question=q{number}" for number in range(24)]
+            answers = list(pool.map(lambda way: asked(port, way, "POST"), ways))
+        assert answers == [{"answer": f"you asked: q{number}"} for number in range(24)]
+    finally:
+        service.terminate()
+        assert service.wait(30) == 0
+    assert own_server.client().hlen(f"{{arm:{namespace}}}:m") == 0
 
 
 def test_a_service(server, namespace, monkeypatch):

@@ -73,14 +73,13 @@ class OutputEstimator:
         if len(recent) < _LEAST:
             return self._default if max_tokens is None else max_tokens
         ordered = sorted(recent)
-        index = max(0, ceil(self._share * len(ordered)) - 1)
-        usual = ordered[index]
+        usual = ordered[max(0, ceil(self._share * len(ordered)) - 1)]
         return usual if max_tokens is None else min(usual, max_tokens)
 
     def cached_tokens(self, agent: str, input_tokens: int) -> int:
         """Tokens of the input that will surely be read from the provider's cache."""
-        recent = self._cached.get(agent, ())
-        return int(min(recent) * input_tokens) if len(recent) >= _LEAST else 0
+        recent = self._cached.get(agent) if self._cached else None
+        return int(min(recent) * input_tokens) if recent and len(recent) >= _LEAST else 0
 
     def used(
         self, agent: str, input_tokens: int, output_tokens: int, cached_input_tokens: int

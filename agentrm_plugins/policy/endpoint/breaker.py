@@ -120,7 +120,13 @@ class Breaker:
             Whether the state changed.
         """
         if self.state is BreakerState.CLOSED:
-            return failed is not None and self._count(failed, now_s)
+            if failed is None:
+                return False
+            number, slices = now_s // self._slice_s, self._slices
+            if not slices or slices[-1][0] != number:
+                slices.append([number, 0.0, 0.0])
+            slices[-1][1] += 1
+            return failed and self._has_failed(number, now_s)  # good news opens nothing
         if ticket != self._probe:
             return False
         self._probe = None
@@ -134,13 +140,7 @@ class Breaker:
             self._cool_down_s = self._first_cool_down_s
         return True
 
-    def _count(self, failed: bool, now_s: float) -> bool:
-        number, slices = now_s // self._slice_s, self._slices
-        if not slices or slices[-1][0] != number:
-            slices.append([number, 0.0, 0.0])
-        slices[-1][1] += 1
-        if not failed:
-            return False  # good news opens nothing
+    def _has_failed(self, number: float, now_s: float) -> bool:
         self._slices[-1][2] += 1
         recent = [part for part in self._slices if part[0] > number - _SLICES]
         calls = sum(part[1] for part in recent)

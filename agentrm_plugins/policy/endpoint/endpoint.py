@@ -181,7 +181,9 @@ class Endpoint:
     def advance(self, now_s: float) -> None:
         """Let time pass: rates may grow."""
         for resource, meter in self.meters.items():
-            if meter.bucket is not None and meter.controller.advance(now_s):
+            if meter.bucket is None or now_s < meter.controller.interval_end_s:
+                continue
+            if meter.controller.advance(now_s):
                 meter.apply(now_s)
                 self.news.append(Change(resource, "grown"))
 
@@ -227,8 +229,7 @@ class Endpoint:
         if foreign:
             return
         self.sent_calls += 1
-        if self.silence.listens:
-            self.silence.sent(number, now_s)
+        if self.silence.listens and self.silence.sent(number, now_s):
             self.news += found(self.meters, self.silence, now_s)
         if self.retry_after.drips:
             meters = self.meters.items()
@@ -242,8 +243,8 @@ class Endpoint:
     def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
         """A call ended well."""
         self.ended(number, used_of(usage, self.config), now_s)
-        self.silence.accepted(number)
-        self.news += found(self.meters, self.silence, now_s)
+        if self.silence.governs and self.silence.accepted(number):
+            self.news += found(self.meters, self.silence, now_s)
         if usage is not None and (usage.input_tokens or usage.output_tokens):
             self.outputs.used(
                 agent, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens

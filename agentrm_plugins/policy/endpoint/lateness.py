@@ -51,7 +51,9 @@ _LOG_GROWTH = log(_GROWTH)
 
 def bin_of(seconds: float) -> int:
     """The bin of a time, the same in all sketches."""
-    return ceil(log(min(max(seconds, _LEAST_S), _MOST_S)) / _LOG_GROWTH)
+    if not _LEAST_S <= seconds <= _MOST_S:
+        seconds = min(max(seconds, _LEAST_S), _MOST_S)
+    return ceil(log(seconds) / _LOG_GROWTH)
 
 
 class LatencySketch:
@@ -77,7 +79,11 @@ class LatencySketch:
     def add_bin(self, number: int) -> None:
         """A time of that bin was seen."""
         self._weight *= self._gain
-        self._bins[number] = self._bins.get(number, 0.0) + self._weight
+        before = self._bins.get(number)
+        if before is None:  # seldom: the bins stay in their order, so that nobody has to sort them
+            self._bins = dict(sorted([*self._bins.items(), (number, self._weight)]))
+        else:
+            self._bins[number] = before + self._weight
         self._total += self._weight
         self.count += 1
         if self._weight > _RESCALE:
@@ -85,15 +91,13 @@ class LatencySketch:
 
     def quantile(self, share: float) -> float:
         """The time below which `share` (0 to 1) of the samples lie; 0 if there is none."""
-        wanted = share * self._total
-        number = 0
-        for number in sorted(self._bins):
-            wanted -= self._bins[number]
-            if wanted <= _ROUNDING * self._total:
+        if not self._bins:
+            return 0.0
+        number, above = 0, (1.0 - share + _ROUNDING) * self._total
+        for number in reversed(self._bins):  # what is asked for is mostly near the top
+            above -= self._bins[number]
+            if above < 0.0:
                 break
-        else:
-            if not self._bins:
-                return 0.0
         # The middle of the bin: relative error e towards both of its ends.
         return float(2.0 * _GROWTH**number / (_GROWTH + 1.0))
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.endpoint.account import SAID, ResourceAccount
 from agentrm_plugins.policy.endpoint.minute_log import MinuteLog
-from agentrm_plugins.policy.endpoint.rate_search import RateController, Source
+from agentrm_plugins.policy.endpoint.rate_search import MEMORY, RateController, Source
 from agentrm_plugins.policy.endpoint.refill import RefillEstimator
 from agentrm_plugins.policy.endpoint.reopening import Reopening
 from agentrm_plugins.policy.endpoint.room import has_room
@@ -78,6 +78,17 @@ class Meter(ResourceAccount):
             return wait_s
         return max(wait_s, told.time_until(amount, now_s))
 
+    def surely_has(self, amount: float) -> bool:
+        """Whether a call may go by what is known without looking at the time, which only adds."""
+        bucket, told = self.bucket, self._told
+        return (
+            bucket is not None
+            and amount <= bucket.held
+            and amount <= self.most
+            and self._returns.watch.tried_s is None
+            and (told is None or told.total + amount <= told.limit)
+        )
+
     def follow(self, other: Meter, now_s: float) -> None:
         """Take the place of another: as large a part is left, and what it is owed is owed."""
         self.used = other.used
@@ -102,8 +113,9 @@ class Meter(ResourceAccount):
 
     def sent(self, amount: float, now_s: float) -> None:
         """A call goes that takes `amount`; without a bucket it is only counted."""
-        bucket, returns = self.bucket, self._returns
-        self.controller.sent(amount)
+        bucket, returns, rate = self.bucket, self._returns, self.controller
+        rate.total += amount
+        rate.mean += (amount - rate.mean) * (MEMORY if rate.mean else 1.0)
         if bucket is None:
             return
         if returns.at_s <= now_s:

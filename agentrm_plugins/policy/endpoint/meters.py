@@ -101,7 +101,7 @@ def longest_wait(
     """How long a call of `amounts` must wait for the limits, and for which the longest."""
     longest = _GO
     for resource, meter in meters.items():
-        if meter.bucket is None:
+        if meter.bucket is None or meter.surely_has(amounts[resource]):
             continue
         if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
             wait_s = doubt.wait_s(resource, now_s)

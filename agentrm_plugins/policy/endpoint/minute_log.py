@@ -27,27 +27,29 @@ class MinuteLog:
     Args:
         limit: What may go in a window, above 0.
         window_s: Its length.
+
+    `total` is what went and still counts.
     """
 
-    __slots__ = ("_gone", "_total", "limit", "window_s")
+    __slots__ = ("_gone", "limit", "total", "window_s")
 
     def __init__(self, limit: float, window_s: float) -> None:
         self.limit = limit
         self.window_s = window_s + _AFTER_S
         self._gone: deque[list[float]] = deque()
-        self._total = 0.0
+        self.total = 0.0
 
     def take(self, amount: float, now_s: float) -> None:
         """A call of `amount` goes."""
         while self._gone and self._gone[0][0] + self.window_s <= now_s:
-            self._total -= self._gone.popleft()[1]
+            self.total -= self._gone.popleft()[1]
         if not self._gone:
-            self._total = 0.0  # nothing is left of what floats round
+            self.total = 0.0  # nothing is left of what floats round
         if self._gone and now_s - self._gone[-1][0] < _STEP_S:
             self._gone[-1][1] += amount
         else:
             self._gone.append([now_s, amount])
-        self._total += amount
+        self.total += amount
 
     def settle(self, reserved: float, used: float) -> None:
         """A call that took `reserved` used `used`."""
@@ -55,14 +57,14 @@ class MinuteLog:
         for entry in reversed(self._gone):
             change = min(back, entry[1])
             entry[1] -= change
-            self._total -= change
+            self.total -= change
             back -= change
             if not back:
                 return
 
     def time_until(self, amount: float, now_s: float) -> float:
         """Seconds until a call of `amount` may go; one above the limit goes alone."""
-        over = self._total + min(amount, self.limit) - self.limit
+        over = self.total + min(amount, self.limit) - self.limit
         ends_s = -inf
         for at_s, taken in self._gone:
             if over <= _ROUNDING * self.limit:

@@ -101,7 +101,8 @@ class RateController:
         now_s: When it begins.
 
     `total` is all that ever went, refused or not, at its real size as far as that is known; `mean`
-    what a call takes lately, 0 before the first.
+    what a call takes lately, 0 before the first. Before `interval_end_s` to `advance` changes
+    nothing.
     """
 
     __slots__ = (
@@ -113,7 +114,6 @@ class RateController:
         "_ceiling_per_s",
         "_crowded",
         "_cut_s",
-        "_interval_end_s",
         "_known_per_s",
         "_patience",
         "_probe_from",
@@ -124,6 +124,7 @@ class RateController:
         "_step",
         "_told_per_s",
         "cuts",
+        "interval_end_s",
         "mean",
         "rate_per_s",
         "total",
@@ -194,7 +195,7 @@ class RateController:
     def next_s(self) -> float:
         """When `advance` may change the rate; infinite while nothing would."""
         growing = self._recovering or (self._bound and self.rate_per_s < self._ceiling_per_s)
-        return self._interval_end_s if growing else inf
+        return self.interval_end_s if growing else inf
 
     # -- what happens -------------------------------------------------------------------------
 
@@ -222,7 +223,7 @@ class RateController:
 
     def advance(self, now_s: float) -> bool:
         """Let time pass: grow if the interval earned it. Says whether the rate changed."""
-        if now_s < self._interval_end_s:
+        if now_s < self.interval_end_s:
             return False
         before = self.rate_per_s
         if self._recovering:
@@ -271,7 +272,7 @@ class RateController:
         self._step = 1.0
         self._recovering = True
         pause_s = max(_RECOVERY * self._settings.interval_s, amount / self.rate_per_s)
-        self._interval_end_s = now_s + pause_s
+        self.interval_end_s = now_s + pause_s
         return True
 
     def learn(self, limit_per_s: float, now_s: float, *, firm: bool = True) -> bool:
@@ -338,7 +339,7 @@ class RateController:
         elif known is not None and self.rate_per_s > known:
             missing = settings.proof_calls * self.mean - self._excess(known, now_s)
             seconds = max(_ANSWER_S, missing / (self.rate_per_s - known))
-        self._interval_end_s = now_s + seconds
+        self.interval_end_s = now_s + seconds
 
     def _excess(self, known: float, now_s: float) -> float:
         """What the probe has let through that a limit of `known` would not."""

@@ -144,18 +144,21 @@ class Silence:
             until_s = self._round_s + self._answer_s
         return max(0.0, until_s - now_s)
 
-    def sent(self, number: int, now_s: float) -> None:
-        """A call goes."""
+    def sent(self, number: int, now_s: float) -> bool:
+        """A call goes. Says whether there may be news."""
+        if not (self._shut or self.size):
+            self._sent_s.append(now_s)
+            return False
         if self._shut:
             if self._probe is None:
                 self._probe, self._probe_s = number, now_s
-                return
+                return False
             if now_s < self._probe_s + self._answer_s:
-                return
+                return False
             self._pass()
         if not self.size:
             self._sent_s.append(now_s)
-            return
+            return True
         if self._is_over(now_s):
             self._begin(now_s)
         if self._round_left <= 0:
@@ -165,11 +168,14 @@ class Silence:
         self._count += 1
         if self._count >= self.size + self._more:
             self._used_up(now_s)
+        return True
 
-    def accepted(self, number: int) -> None:
-        """A call was answered."""
-        if self._shut and number == self._probe:
-            self._pass()
+    def accepted(self, number: int) -> bool:
+        """A call was answered. Says whether there may be news."""
+        if not self._shut or number != self._probe:
+            return False
+        self._pass()
+        return True
 
     def refused(self, number: int, sent_s: float, busy: int, now_s: float) -> bool:
         """A call was refused without a word while `busy` others were under way.

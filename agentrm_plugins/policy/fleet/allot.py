@@ -102,8 +102,7 @@ def _note_silence(fleet: Fleet, asked: dict[str, Any], now: float) -> None:
 
 
 def _expired(fleet: Fleet, now: float) -> list[str]:
-    due = sorted((at, name) for name, at in fleet.expiry.items() if at <= now)
-    return [name for _, name in due[:DROPPED]]
+    return [name for at, name in fleet.expiry.line[:DROPPED] if at <= now]
 
 
 def _begin(fleet: Fleet, asked: dict[str, Any], now: float) -> None:
@@ -122,6 +121,7 @@ def _join(fleet: Fleet, asked: dict[str, Any], exchange: Exchange) -> Member:
     """A member that is not known, or was given up: it keeps its running calls as far as free."""
     fleet.epoch += 1
     member = fleet.members[asked["m"]] = Member(fleet.epoch)
+    fleet.ranks[asked["m"]] = fleet.epoch
     for key, limit in asked["limits"].items():
         say(fleet.limits.setdefault(key, {}), limit, 1)
         member.limits[key] = limit
@@ -141,6 +141,7 @@ def drop(fleet: Fleet, name: str, buckets: Buckets, now: float) -> None:
     """A member is gone: its places are free, its amounts and reservations are written off."""
     member = fleet.members.pop(name, None)
     fleet.expiry.pop(name, None)
+    fleet.ranks.pop(name, None)
     fleet.oldest.pop(name, None)
     fleet.needs.pop(f"{name}|o", None)
     if fleet.relief == name:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from heapq import nsmallest
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -109,8 +108,7 @@ class Exchange:
             need = fleet.needs.get(f"{fleet.relief}|o")
             if need is not None:
                 self._better.append((-1.0, need))
-        order = nsmallest(HEADS + _KINDS, ((score, head) for head, score in fleet.heads.items()))
-        for score, head in order:
+        for score, head in fleet.heads.line[: HEADS + _KINDS]:
             need = fleet.needs.get(head)  # None: that key was lost
             if need is not None and need.member != self._name and len(self._better) < HEADS:
                 self._better.append((score - self._owed(need.places), need))
@@ -244,7 +242,7 @@ class Exchange:
         answer["born"] = fleet.born
         answer["held"] = dict(member.held)
         answer["members"] = len(fleet.members)
-        answer["rank"] = sum(1 for other in fleet.members.values() if other.epoch < member.epoch)
+        answer["rank"] = fleet.ranks.before(self._name)
         if self._wait < inf:
             answer["wait"] = self._wait
         if self._full:
@@ -270,9 +268,9 @@ class Exchange:
         """Whoever stands behind more heads than were looked at comes again later."""
         if self._wait == inf or not self._better:
             return
-        behind, heads = inf, self._fleet.heads.items()
-        for head, (score, need) in self._rest.items():
-            before = sum(1 for other, at in heads if (at, other) < (score, head))
+        behind, heads = inf, self._fleet.heads
+        for head, (_, need) in self._rest.items():
+            before = heads.before(head)
             ahead_s = 0.0
             if need.endpoint is not None and before > HEADS:
                 ahead_s = self._buckets.takes_s(need.endpoint, before / len(self._better))
@@ -283,7 +281,7 @@ class Exchange:
     def _peers(self) -> list[list[Any]]:
         """Who holds what, for people: those first who are given up first."""
         fleet = self._fleet
-        due = sorted((at, name) for name, at in fleet.expiry.items())[:MOST_PEERS]
+        due = fleet.expiry.line[:MOST_PEERS]
         found: list[list[Any]] = []
         for at, name in due:
             peer = fleet.members.get(name)
@@ -310,7 +308,7 @@ class Exchange:
         elif fleet.relief == name:
             fleet.relief = ""
         if fleet.grants >= self._asked["boost"] and not fleet.relief and len(fleet.oldest) > 1:
-            fleet.relief = min((at, who) for who, at in fleet.oldest.items())[1]
+            fleet.relief = fleet.oldest.line[0][1]
             fleet.grants = 0
 
     def wake(self) -> None:

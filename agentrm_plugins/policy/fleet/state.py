@@ -6,9 +6,10 @@ within one exchange of each member. Times are milliseconds of the server's clock
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from typing import Any, NamedTuple
 
-__all__ = ["EndpointShare", "Fleet", "Member", "Need"]
+__all__ = ["EndpointShare", "Fleet", "Member", "Need", "Sorted"]
 
 
 _OF_KEYS = {
@@ -20,6 +21,36 @@ _OF_KEYS = {
     "e": "endpoints",
     "g": "tallies",
 }
+
+
+class Sorted(dict[str, float]):
+    """Names by score, as a sorted set of the server: the first ones and a place cost no search."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line: list[tuple[float, str]] = []
+
+    def __setitem__(self, name: str, score: float) -> None:
+        self.pop(name, None)
+        super().__setitem__(name, score)
+        insort(self.line, (score, name))
+
+    def pop(self, name: str, default: Any = None) -> Any:
+        """Take one out; `default` if it is not there."""
+        score = super().pop(name, None)
+        if score is None:
+            return default
+        del self.line[bisect_left(self.line, (score, name))]
+        return score
+
+    def clear(self) -> None:
+        """Take all out."""
+        super().clear()
+        self.line.clear()
+
+    def before(self, name: str) -> int:
+        """How many come before it."""
+        return bisect_left(self.line, (self[name], name))
 
 
 class Need(NamedTuple):
@@ -135,10 +166,11 @@ class Fleet:
         self.busy: dict[str, int] = {}
         self.limits: dict[str, dict[str, int]] = {}
         self.members: dict[str, Member] = {}
-        self.expiry: dict[str, float] = {}
-        self.heads: dict[str, float] = {}
+        self.expiry = Sorted()
+        self.ranks = Sorted()  # by epoch
+        self.heads = Sorted()
         self.needs: dict[str, Need] = {}
-        self.oldest: dict[str, float] = {}
+        self.oldest = Sorted()
         self.endpoints: dict[str, EndpointShare] = {}
 
     def lose(self, part: str) -> None:
