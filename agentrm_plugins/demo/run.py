@@ -67,7 +67,7 @@ async def run_demo(
         console: Where to print; standard output if left out.
     """
     console = console or Console()
-    console.print(introduction(settings), highlight=False, soft_wrap=True)
+    _say(console, introduction(settings))
     both = boards(settings)
     shot = _Shot(picture_path)
     if plain:
@@ -76,13 +76,18 @@ async def run_demo(
         with Live(console=console, auto_refresh=False, transient=True) as live:
             before, after = await _watched(both, settings, [_live(live, console), shot])
     console.print(table(before, after, settings))
-    console.print(verdict(before, after, settings), highlight=False, soft_wrap=True)
+    _say(console, verdict(before, after, settings))
     if json_path is not None:
         _write(json_path, settings, before, after)
     for words in (_report(after, report_path), shot.words(), _next(settings)):
         if words:
             console.print(words, highlight=False, soft_wrap=True)
     return before, after
+
+
+def _say(console: Console, text: str) -> None:
+    """Broken between words on a terminal; whole lines for a file or a pipe."""
+    console.print(text, highlight=False, soft_wrap=not console.is_terminal)
 
 
 async def _watched(

@@ -6,6 +6,10 @@ the next record. Records keep the moment and the thread in which they were told;
 looked through for secrets, and cut, on the log's own thread, before a program's record factory,
 filters and handlers see it.
 
+They see no contextvar of a caller's (the id of a request, a span). Whoever is inside the core tells
+of what happens to everybody, so those that are set there may be a stranger's, and a wrong id in a
+record is worse than none. The record's own fields say whose call it was.
+
 Regimes: the thread begins with the first record and ends after a second without one.
 `AgentRM.close` and the end of the process wait for it, a second at most.
 

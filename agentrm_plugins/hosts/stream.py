@@ -80,9 +80,16 @@ class EventStream:
         """For the host: more has happened."""
         events = self._events
         events.extend(effects)
+        held = len(events)
         # A reader who saw the end before these came must hear of them; one who did not, need not.
-        if self._ring is not None and effects and len(events) <= len(effects):
+        if held <= len(effects) and self._ring is not None and effects:
             self._ring()
+        if held > self._capacity:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Drop and count what is too much."""
+        events = self._events
         while len(events) > self._capacity:
             try:
                 events.popleft()

@@ -10,8 +10,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from agentrm_plugins.config import BudgetConfig, EndpointConfig, LaneGroup, TenantConfig
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.telemetry.changing import arguments
 from agentrm_plugins.telemetry.lines import plain_event
 from agentrm_plugins.types.agent_key import agent_key
 from agentrm_plugins.types.calls import parse_priority
@@ -107,31 +107,18 @@ def _prioritise(rm: Any, request: dict[str, Any]) -> Any:
     return {}
 
 
+def _fields(request: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in request.items() if name not in {"id", "do"}}
+
+
 def _update(rm: Any, request: dict[str, Any]) -> Any:
-    given = {name: value for name, value in request.items() if name not in {"id", "do"}}
-    for name, make in _MADE.items():
-        if name in given:
-            given[name] = _made(name, given[name], make)
-    rm.update(**given)
+    rm.update(**arguments(_fields(request)))
     return {}
 
 
-_MADE: dict[str, Callable[..., Any]] = {
-    "groups": LaneGroup,
-    "endpoints": EndpointConfig,
-    "budgets": BudgetConfig,
-    "tenants": TenantConfig,
-}
-
-
-def _made(name: str, value: Any, make: Callable[..., Any]) -> Any:
-    """Plain data as the configuration's own objects."""
-    try:
-        if isinstance(value, dict):
-            return {key: make(**fields) for key, fields in value.items()}
-        return [make(**fields) for fields in value]
-    except TypeError as error:
-        raise ConfigError(name, value, f"give objects with the fields of it ({error})") from None
+def _change(rm: Any, request: dict[str, Any]) -> Any:
+    made = rm.update(**arguments(_fields(request), rm.config))
+    return {"lanes": made.lanes}
 
 
 _ACTS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
@@ -143,6 +130,7 @@ _ACTS: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
     "drain": _drain,
     "prioritise": _prioritise,
     "update": _update,
+    "change": _change,
 }
 
 

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from agentrm_plugins.telemetry.changing import ACTIONS, about
 from agentrm_plugins.telemetry.lines import event_of
 from agentrm_plugins.types.plain import parsed
 
@@ -62,7 +63,7 @@ class ProcessSource:
         AttachError: Nobody listens there, or it speaks another language.
     """
 
-    actions = frozenset({"end", "drain", "prioritise"})
+    actions = ACTIONS
 
     def __init__(self, path: Path | str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -172,8 +173,18 @@ class ProcessSource:
         Raises:
             AttachError: It could not be done; the text says why.
         """
-        more = {"priority": priority} if priority else {}
-        self.ask(what, agent=agent, tenant=tenant, **more)
+        request = about(what, agent, tenant, priority)
+        self.ask(request.pop("do"), **request)
+
+    def change(self, fields: Mapping[str, Any]) -> int:
+        """Change lanes, limits, budgets or priorities. How many lanes there are now.
+
+        Raises:
+            AttachError: It could not be done; the text says why.
+        """
+        lanes = self.ask("change", **fields).get("lanes")
+        self.lanes = lanes if isinstance(lanes, int) else self.lanes
+        return self.lanes
 
     def close(self) -> None:
         """Let go of the process."""

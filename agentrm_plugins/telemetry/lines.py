@@ -4,10 +4,16 @@ Law: one object a line, ``{"kind": ..., "at_s": ..., "wall_s": ..., ...}`` with 
 event's class. A field that has its default value is left out. JSON has no infinity: a number that
 is not finite is ``null``, and reads as infinity where the field is not optional.
 
+In a recording the kinds that every call makes are shorter. Their moment is one whole number,
+``"unix_ns"``: the core's clock and ``"offset_ns"``, which the header tells, and a line of the kind
+"clock" where it changes. Spans are ``"held_ns"`` and ``"waited_ns"``. A call that had its lane at
+once is one line: a ``submitted`` with the rule of its grant as ``"granted"``. What is no whole
+number of nanoseconds stands there in seconds. `events_of` reads all of it, and version 1 as well.
+
 What people called things (agents, tenants, labels) is written with whatever looks like a secret
 hidden, and cut to 200 characters. No event holds a prompt, an answer, a key or a header.
 
-The kinds that every call makes are written by hand: that is a fifth of the general way's price, and
+The kinds that every call makes are written by hand: that is a tenth of the general way's price, and
 the recorder shares the interpreter with the core.
 """
 
@@ -24,13 +30,16 @@ from agentrm_plugins.types.calls import Outcome, Usage
 from agentrm_plugins.types.effects import Beaten, Effect, Granted, Settled, Submitted
 from agentrm_plugins.types.kinds import KINDS, kind_of
 
-__all__ = ["SCHEMA", "VERSION", "Encoder", "event_of", "plain_event"]
+__all__ = ["SCHEMA", "VERSION", "Encoder", "event_of", "events_of", "nanos_of", "plain_event"]
 
 SCHEMA = "agentrm.events"
-VERSION = 1
+VERSION = 2
 _LONGEST = 200
 _CACHED = 20_000
+_NANOS = 1_000_000_000
+_LONG_S = 4_000_000.0  # beyond it a float does not tell nanoseconds apart
 _ROUNDING_S = 1e-11  # what is left over where two such times are subtracted
+_IN_NANOS = ("unix_ns", "held_ns", "waited_ns")
 _USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens")
 
 
@@ -39,65 +48,53 @@ def _quoted(text: str) -> str:
     return json.dumps(shown if len(shown) <= _LONGEST else shown[: _LONGEST - 3] + "...")
 
 
-def _moment(at_s: float, offset_s: float) -> str:
-    """The fields `at_s` and `wall_s`. Nine digits take half the time of Python's own way.
-
-    They are the very same number where the clock counts nanoseconds; else they are not used.
-    """
-    text = f"{at_s:.9f}"
-    if float(text) != at_s:
-        text = repr(at_s)
-    return f'"at_s":{text},"wall_s":{at_s + offset_s:.6f},"ticket":'
+def _number(value: float) -> str:
+    """Any number, or null for one that JSON does not have."""
+    return repr(value) if -inf < value < inf else "null"
 
 
-def _span(seconds: float) -> str:
-    """A time that has passed: to the nanosecond, if it is that but for rounding, else all of it."""
-    if not seconds:
-        return "0.0"
-    text = f"{seconds:.9f}"
-    return text if -_ROUNDING_S < float(text) - seconds < _ROUNDING_S else repr(seconds)
+_Whose = tuple[str, str, str, str | None]
 
 
 class Encoder:
-    """Makes lines; remembers how names are written. For one thread."""
+    """Makes lines; remembers how names are written. For one thread.
 
-    def __init__(self) -> None:
+    Args:
+        recorded: Whether lines are the short ones of a recording.
+    """
+
+    def __init__(self, *, recorded: bool = False) -> None:
+        self._recorded = recorded
         self._names: dict[str, str] = {}
-        self._places: dict[tuple[str, str, str, str | None], str] = {}
-        self._quick: dict[type, tuple[str, Callable[[Any], str]]] = {
-            Submitted: ("submitted", self._submitted),
-            Granted: ("granted", self._granted),
-            Beaten: ("beaten", self._beaten),
-            Settled: ("settled", self._settled),
+        self._places: dict[_Whose, str] = {}
+        self._at_s, self._offset_s, self._offset_ns, self._moment = nan, nan, 0, ""
+        self._quick: dict[type, Callable[[Any], str]] = {
+            Submitted: self._submitted,
+            Granted: self._granted,
+            Beaten: self._beaten,
+            Settled: self._settled,
         }
 
     def lines(self, events: Iterable[Any], wall_offset_s: float) -> list[str]:
-        """Each event as one line, without its end.
+        """Each event as one line, without its end; of two that are together, one line.
 
         Args:
             events: What happened, the oldest first.
             wall_offset_s: Seconds from the core's clock to Unix time.
         """
         made: list[str] = []
-        add, names, places = made.append, self._names, self._places
-        quick = self._quick.get
-        last_s, last_place, moment, place = nan, None, "", ""
+        add, quick, together = made.append, self._quick.get, self._recorded
+        self._at_s, self._offset_s, self._offset_ns = nan, wall_offset_s, nanos_of(wall_offset_s)
+        asked: Submitted | None = None
         for event in events:
-            how = quick(event.__class__)
-            if how is None:
-                add(_general(event, wall_offset_s))
+            kind = event.__class__
+            if kind is Granted and asked is not None and _at_once(asked, event):
+                made[-1] = f'{made[-1][:-1]},"granted":{self._text(event.cause)}}}'
+                asked = None
                 continue
-            at_s, cause = event.at_s, event.cause
-            if at_s != last_s:  # a call that goes at once is submitted and granted in one moment
-                last_s, moment = at_s, _moment(at_s, wall_offset_s)
-            whose = event.agent, event.tenant, event.group, event.endpoint
-            if whose != last_place:
-                last_place, place = whose, places.get(whose) or self._place(whose)
-            shown = names.get(cause) or self._text(cause)
-            add(
-                f'{{"kind":"{how[0]}",{moment}{event.ticket},'
-                f'"cause":{shown},{place}{how[1](event)}}}'
-            )
+            asked = event if together and kind is Submitted else None
+            how = quick(kind)
+            add(_general(event, wall_offset_s) if how is None else how(event))
         return made
 
     def _text(self, text: str) -> str:
@@ -108,7 +105,29 @@ class Encoder:
             found = self._names[text] = _quoted(text)
         return found
 
-    def _place(self, whose: tuple[str, str, str, str | None]) -> str:
+    def _head(self, at_s: float, ticket: int, cause: str, whose: _Whose) -> str:
+        """What all of them begin with, but for the kind."""
+        if at_s != self._at_s:  # much happens in one moment
+            self._at_s, self._moment = at_s, self._when(at_s)
+        place = self._places.get(whose) or self._place(whose)
+        shown = self._names.get(cause) or self._text(cause)
+        return f'{self._moment}{ticket},"cause":{shown},{place}'
+
+    def _when(self, at_s: float) -> str:
+        if self._recorded:
+            nanos = int(at_s * _NANOS + 0.5)
+            if nanos / _NANOS == at_s:
+                return f'"unix_ns":{nanos + self._offset_ns},"ticket":'
+        return f'"at_s":{_number(at_s)},"wall_s":{at_s + self._offset_s:.6f},"ticket":'
+
+    def _span(self, name: str, seconds: float) -> str:
+        if self._recorded and 0.0 <= seconds < _LONG_S:
+            nanos = int(seconds * _NANOS + 0.5)
+            if -_ROUNDING_S < nanos / _NANOS - seconds < _ROUNDING_S:
+                return f',"{name}_ns":{nanos}'
+        return f',"{name}_s":{_number(seconds)}'
+
+    def _place(self, whose: _Whose) -> str:
         """Whose call it is and where it runs: the same for most events of an agent."""
         if len(self._places) > _CACHED:
             self._places.clear()
@@ -122,37 +141,53 @@ class Encoder:
         return made
 
     def _submitted(self, event: Submitted) -> str:
-        more = ""
-        if event.priority:
-            more += f',"priority":"{event.priority}"'
-        if event.estimate_tokens:
-            more += f',"estimate_tokens":{event.estimate_tokens}'
-        if event.parent is not None:
-            more += f',"parent":{event.parent}'
-        if event.hedge_of is not None:
-            more += f',"hedge_of":{event.hedge_of}'
-        if event.parent_agent is not None:
-            more += f',"parent_agent":{self._text(event.parent_agent)}'
-        return more
+        (at_s, ticket, agent, cause, priority, estimate_tokens, parent, hedge_of, parent_agent,
+         tenant, group, endpoint, _) = event  # fmt: skip
+        more = f',"priority":{self._text(priority)}' if priority else ""
+        if estimate_tokens:
+            more += f',"estimate_tokens":{estimate_tokens}'
+        if parent is not None:
+            more += f',"parent":{parent}'
+        if hedge_of is not None:
+            more += f',"hedge_of":{hedge_of}'
+        if parent_agent is not None:
+            more += f',"parent_agent":{self._text(parent_agent)}'
+        head = self._head(at_s, ticket, cause, (agent, tenant, group, endpoint))
+        return f'{{"kind":"submitted",{head}{more}}}'
 
-    @staticmethod
-    def _granted(event: Granted) -> str:
-        return f',"waited_s":{_span(event.waited_s)}'
+    def _granted(self, event: Granted) -> str:
+        at_s, ticket, agent, cause, group, waited_s, tenant, endpoint, _ = event
+        head = self._head(at_s, ticket, cause, (agent, tenant, group, endpoint))
+        return f'{{"kind":"granted",{head}{self._span("waited", waited_s)}}}'
 
-    @staticmethod
-    def _beaten(event: Beaten) -> str:
-        return f',"tokens":{event.tokens}'
+    def _beaten(self, event: Beaten) -> str:
+        whose = event.agent, event.tenant, event.group, event.endpoint
+        head = self._head(event.at_s, event.ticket, event.cause, whose)
+        return f'{{"kind":"beaten",{head},"tokens":{event.tokens}}}'
 
-    @staticmethod
-    def _settled(event: Settled) -> str:
-        usage = event.usage
+    def _settled(self, event: Settled) -> str:
+        (at_s, ticket, agent, cause, outcome, held_s, usage, cost, status,
+         tenant, group, endpoint, _) = event  # fmt: skip
         more = "" if usage is None else f',"usage":{_usage_text(usage)}'
-        if event.cost:
-            more += f',"cost":{event.cost!r}'
-        if event.status is not None:
-            more += f',"status":{event.status}'
-        # Added, not formatted: that asks the enum for its words, which is slow.
-        return ',"outcome":"' + event.outcome + f'","held_s":{_span(event.held_s)}{more}'
+        if cost:
+            more += f',"cost":{_number(cost)}'
+        if status is not None:
+            more += f',"status":{status}'
+        head = self._head(at_s, ticket, cause, (agent, tenant, group, endpoint))
+        held = self._span("held", held_s)
+        # The outcome is added, not formatted: that asks the enum for its words, which is slow.
+        return f'{{"kind":"settled",{head}{held}{more},"outcome":"' + outcome + '"}'
+
+
+def _at_once(asked: Submitted, granted: Granted) -> bool:
+    """Whether the grant tells of the call that asked before it, and nothing but its rule is new."""
+    return (
+        granted.ticket == asked.ticket
+        and granted.at_s == asked.at_s
+        and not granted.waited_s
+        and (granted.agent, granted.tenant, granted.group, granted.endpoint)
+        == (asked.agent, asked.tenant, asked.group, asked.endpoint)
+    )
 
 
 def _general(event: Effect, wall_offset_s: float) -> str:
@@ -217,6 +252,42 @@ def event_of(plain: dict[str, Any]) -> Effect | None:
         values[name] = _value(plain.get(name), name, accepted, optional=optional)
     made: Effect = kind(**values)
     return made
+
+
+def nanos_of(seconds: float) -> int:
+    """Whole nanoseconds."""
+    return round(seconds * _NANOS)
+
+
+def events_of(plain: dict[str, Any], offset_ns: int = 0) -> tuple[Effect, ...]:
+    """The events that a line of a recording tells of: one, two together, or none that is known.
+
+    Args:
+        plain: The line.
+        offset_ns: From the core's clock to Unix time, as the header or a "clock" said last.
+
+    Raises:
+        ValueError: As `event_of` does.
+    """
+    for name, count in [(name, plain[name]) for name in _IN_NANOS if name in plain]:
+        if type(count) is not int:
+            raise ValueError(f"{name}={str(count)[:40]!r}: not a whole number")
+        plain[name.removesuffix("_ns") + "_s"] = count / _NANOS
+        if name == "unix_ns":
+            plain |= {"at_s": (count - offset_ns) / _NANOS, "wall_s": count / _NANOS}
+    event = event_of(plain)
+    if event is None:
+        return ()
+    if event.__class__ is not Submitted or "granted" not in plain:
+        return (event,)
+    rule = _value(plain["granted"], "granted", str, optional=False)
+    granted = Granted(
+        *(event.at_s, event.ticket, event.agent, rule, event.group, 0.0),
+        tenant=event.tenant,
+        endpoint=event.endpoint,
+        wall_s=event.wall_s,
+    )
+    return event, granted
 
 
 _FIELDS: dict[type, dict[str, tuple[type, bool]]] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agentrm_plugins.errors import RecordingError
-from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, event_of
+from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, events_of
 from agentrm_plugins.telemetry.parts import parts_of
 from agentrm_plugins.types.effects import Effect
 from agentrm_plugins.types.plain import parsed
@@ -56,6 +56,7 @@ class Recorded:
         self.dropped = self.skipped = 0
         self.torn = False
         self._strict = strict
+        self._offset_ns = 0
 
     def __iter__(self) -> Iterator[Effect]:
         for one in self.everything():
@@ -76,9 +77,7 @@ class Recorded:
         self.torn = False
         for part in self.parts:
             for number, plain in self._lines(part):
-                found = self._one(part, number, plain)
-                if found is not None:
-                    yield found
+                yield from self._told(part, number, plain)
 
     def _lines(self, part: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with part.open("rb") as file:
@@ -97,23 +96,25 @@ class Recorded:
                 else:
                     self._damaged(part, number, "this is no JSON object")
 
-    def _one(self, part: Path, number: int, plain: dict[str, Any]) -> Effect | Sample | None:
+    def _told(self, part: Path, number: int, plain: dict[str, Any]) -> tuple[Effect | Sample, ...]:
+        """What a line tells of."""
         kind = plain.get("kind")
-        if kind == "header":
-            return None
         try:
+            if kind in {"header", "clock"}:
+                self._offset_ns = int(plain.get("offset_ns", 0))
+                return ()
             if kind == "gap":
                 self.dropped += int(plain["dropped"])
-                return None
+                return ()
             if kind == "sample":
-                return Sample(float(plain["at_s"]), float(plain["wall_s"]), plain)
-            event = event_of(plain)
+                return (Sample(float(plain["at_s"]), float(plain["wall_s"]), plain),)
+            events = events_of(plain, self._offset_ns)
         except (KeyError, TypeError, ValueError) as error:
             self._damaged(part, number, str(error))
-            return None
-        if event is None:
+            return ()
+        if not events:
             self.skipped += 1
-        return event
+        return events
 
     def _damaged(self, part: Path, number: int, why: str) -> None:
         if self._strict:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.hosts.bell import Bell
-from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, Encoder
+from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, Encoder, nanos_of
 from agentrm_plugins.telemetry.parts import Parts, own_path
 from agentrm_plugins.types.checks import check_number, check_whole
 from agentrm_plugins.types.kinds import KINDS
@@ -46,6 +46,7 @@ _BATCH = 400  # lines between two breaths: about a millisecond of the interprete
 _RETRY_S = 5.0  # after a disk refused; guessed
 _CLOSE_S = 5.0  # for which `close` waits for the disk; guessed
 _IDLE_S = 1.0
+_SET_S = 0.001  # the time of day was set; two clocks read one after the other differ by less
 _NEVER = {  # what no waiting cures
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
     *(errno.EINVAL, errno.ENOENT),
@@ -141,11 +142,12 @@ class Recorder:
         kinds = recording.kinds
         self._kinds = None if kinds is None else tuple(KINDS[kind] for kind in kinds)
         self._parts = Parts(path, recording.max_bytes, recording.parts)
-        self._encoder = Encoder()
+        self._encoder = Encoder(recorded=True)
         self._run = uuid.uuid4().hex
         self.written = self.lost = 0
         self._told_lost = 0
-        self._failing = self._over = False
+        self._failing = self._over = self._is_set = False
+        self._offset_s = self._host.streams.wall_offset_s()
         self._retry_s = self._sampled_s = float("-inf")
         self._bell, self._done = Bell(), Bell()
         self._flushing = threading.Lock()
@@ -205,7 +207,7 @@ class Recorder:
     def flush(self) -> None:
         """Write what has come so far."""
         with self._flushing:
-            offset_s = self._host.streams.wall_offset_s()
+            offset_s = self._clock()
             while events := self._stream.take(_BATCH):
                 chosen = self._kinds
                 kept = events
@@ -216,6 +218,13 @@ class Recorder:
             self._sample_if_due(offset_s)
             if self._recording.fsync and self._parts.is_open:
                 self._parts.sync()
+
+    def _clock(self) -> float:
+        """Seconds to Unix time; the file is told where somebody has set the time of day."""
+        offset_s = self._host.streams.wall_offset_s()
+        if abs(offset_s - self._offset_s) > _SET_S:
+            self._offset_s, self._is_set = offset_s, True
+        return self._offset_s
 
     def _sample_if_due(self, offset_s: float) -> None:
         every_s, now_s = self._recording.sample_s, time.monotonic()
@@ -242,6 +251,9 @@ class Recorder:
             missing = self.dropped - self._told_lost
             if missing:
                 lines = [json.dumps({"kind": "gap", "dropped": missing}), *lines]
+            if self._is_set:
+                clock = {"kind": "clock", "offset_ns": nanos_of(self._offset_s)}
+                lines = [json.dumps(clock), *lines]
             self._parts.write(("\n".join(lines) + "\n").encode() if lines else b"")
         except OSError as error:
             self.lost += events
@@ -256,6 +268,7 @@ class Recorder:
         else:
             self.written += events
             self._told_lost += missing
+            self._is_set = False
             if self._failing:
                 self._failing = False
                 _LOG.info("events are recorded to %s again; %d were lost", self.path, self.lost)
@@ -272,7 +285,6 @@ class Recorder:
 
     def _header(self) -> str:
         config = self._host.config
-        offset_s = self._host.streams.wall_offset_s()
         now_s = self._host.clock.now()
         return json.dumps(
             {
@@ -282,7 +294,8 @@ class Recorder:
                 "run": self._run,
                 "part": max(1, self._parts.part),
                 "at_s": now_s,
-                "wall_s": now_s + offset_s,
+                "wall_s": now_s + self._offset_s,
+                "offset_ns": nanos_of(self._offset_s),
                 "agentrm": _version(),
                 "python": platform.python_version(),
                 "pid": os.getpid(),

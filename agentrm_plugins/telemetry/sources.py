@@ -12,12 +12,15 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.telemetry.answers import answer
+from agentrm_plugins.telemetry.changing import ACTIONS, about
 from agentrm_plugins.telemetry.reading import Sample
 
 __all__ = ["CoreSource", "ReplaySource", "Source"]
 
 _AT_ONCE = 20_000  # events of one look: a display stays alive while it catches up
 _FASTEST = 100_000.0
+_OVER = "a recording is over; attach to a running process"
 
 
 class Source(Protocol):
@@ -25,7 +28,7 @@ class Source(Protocol):
 
     Attributes:
         title: What it is, for people.
-        actions: What `act` can do: any of "end", "drain" and "prioritise".
+        actions: What can be done: any of "end", "drain", "let_in", "prioritise", "change".
     """
 
     title: str
@@ -33,6 +36,20 @@ class Source(Protocol):
 
     def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
         """Do something about an agent; may wait for an answer, so not to be called on a loop.
+
+        Raises:
+            Exception: It could not be done; the text says why.
+        """
+        ...
+
+    def change(self, fields: Mapping[str, Any]) -> int:
+        """Change lanes, limits, budgets or priorities of what runs; may wait, as `act` may.
+
+        Args:
+            fields: Plain data with the configuration's names, laid over what holds.
+
+        Returns:
+            How many lanes there are now.
 
         Raises:
             Exception: It could not be done; the text says why.
@@ -73,7 +90,7 @@ class Source(Protocol):
 class CoreSource:
     """A core in this process."""
 
-    actions = frozenset({"end"})
+    actions = ACTIONS
 
     def __init__(self, rm: Any, capacity: int = 50_000) -> None:
         self._rm = rm
@@ -118,12 +135,17 @@ class CoreSource:
         """Do something about an agent.
 
         Raises:
-            ConfigError: It is none of `actions`.
+            ConfigError: It is none of `actions`, or the core would not have it.
         """
-        del priority
-        if what not in self.actions:
-            raise ConfigError("what", what, f"use one of {', '.join(sorted(self.actions))}")
-        self._rm.end_agent(agent, tenant=tenant)
+        answer(self._rm, about(what, agent, tenant, priority))
+
+    def change(self, fields: Mapping[str, Any]) -> int:
+        """Change what runs.
+
+        Raises:
+            ConfigError: It cannot be so; nothing has changed.
+        """
+        return int(answer(self._rm, {**fields, "do": "change"})["lanes"])
 
     def close(self) -> None:
         """End the subscription."""
@@ -237,7 +259,15 @@ class ReplaySource:
             ConfigError: Always.
         """
         del agent, tenant, priority
-        raise ConfigError("what", what, "a recording is over; attach to a running process")
+        raise ConfigError("what", what, _OVER)
+
+    def change(self, fields: Mapping[str, Any]) -> int:
+        """Nor can the past be changed.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError("change", sorted(fields), _OVER)
 
     def close(self) -> None:
         """Nothing is to be let go of."""

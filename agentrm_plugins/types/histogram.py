@@ -105,6 +105,8 @@ class Histogram:
         Args:
             instant: Calls beside those counted here, which did not wait at all.
         """
+        if not self.total:
+            return _NONE
         buckets = sorted(self._count())
         total = instant + self._total
         return Quantiles(*(self._at(share * total - instant, buckets) for share in _SHARES))
@@ -125,3 +127,4 @@ class Histogram:
 
 
 _SHARES = (0.5, 0.95, 0.99)
+_NONE = Quantiles(0.0, 0.0, 0.0)

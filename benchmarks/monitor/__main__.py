@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.micro.timing import machine
 from benchmarks.monitor.bookkeeping import LEFT_OUT
+from benchmarks.monitor.crowd import KEPT_MOST, measure_crowd
 from benchmarks.monitor.ways import WAYS, Cost
 
 RESULTS = Path(__file__).parent.parent / "results" / "monitor.json"
@@ -26,11 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, default=RESULTS, help="where to write (and .md)")
     options = parser.parse_args(arguments)
     rounds, calls = (3, 50) if options.quick else (21, 3000)
+    agents, looks = (1_000, 3) if options.quick else (100_000, 200)
     logging.disable(logging.CRITICAL)  # the dead collector is told of at every export
     try:
         found = measure(rounds, calls)
     finally:
         logging.disable(logging.NOTSET)
+    found["crowd"] = measure_crowd(agents, looks)
     found["settings"]["mode"] = "quick: no figures to quote" if options.quick else "full"
     text = render(found)
     options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -120,6 +123,16 @@ def render(found: dict[str, Any]) -> str:
         f"| {name} | {one['measured']:.2f} | {one['at_most']:.2f} |"
         for name, one in found["targets"].items()
     ]
+    targets += [
+        f"| {name}, {found['crowd']['agents']:,} agents, ms | {one['median_ms']:.2f} "
+        f"(worst {one['worst_ms']:.2f}) | {one['at_most_ms']:.2f} |"
+        for name, one in found["crowd"]["looks"].items()
+    ]
+    kept = found["crowd"]["memory"]
+    targets.append(
+        f"| memory after five times as many agents as are remembered ({kept['remembered']:,.0f}, "
+        f"{kept['mib']:.0f} MiB) | {kept['growth']:.2f} | {KEPT_MOST:.2f} |"
+    )
     facts = [f"- {name}: {value}" for name, value in {**found["machine"], **settings}.items()]
     parts = ["# What monitoring costs", head, *map("\n".join, (rows, targets, facts))]
     return "\n\n".join(parts) + "\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 _STYLE = (
-    "<style>text{font:14px sans-serif;fill:#4a6fa5}.b{fill:#4a6fa522;stroke:#4a6fa5;"
+    "<style>text{font:14px sans-serif;fill:#587fb8}.b{fill:#4a6fa522;stroke:#4a6fa5;"
     "stroke-width:1.5}.g{fill:#3a8f5c33;stroke:#3a8f5c;stroke-width:1.5}.r{fill:#c0504d22;"
     "stroke:#c0504d;stroke-width:1.5}.l{stroke:#888;stroke-width:1.5;fill:none;"
     "marker-end:url(#a)}.d{stroke:#c0504d;stroke-dasharray:5 4;fill:none}.c{stroke:#3a8f5c;"

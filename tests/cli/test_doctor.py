@@ -67,6 +67,7 @@ def findings(program, text, target="app"):
     code, out = program(text, target, "--json")
     told = json.loads(out)
     assert told["ok"] is (code == 0)
+    assert all(one["fix"] for one in told["findings"] if one["status"] != "ok")
     found = [one for one in told["findings"] if one["check"] not in {"package", "extras"}]
     return code, [(one["check"], one["status"], one["text"], one["fix"]) for one in found]
 

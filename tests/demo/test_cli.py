@@ -16,6 +16,7 @@ from agentrm_plugins.cli.app import app
 from agentrm_plugins.cli.registry import summaries
 from agentrm_plugins.demo import DemoSettings, run_demo
 from agentrm_plugins.demo.display import picture
+from agentrm_plugins.demo.words import introduction
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ("--agents", "4", "--lanes", "2", "--time-scale", "0.01", "--plain")
@@ -95,6 +96,10 @@ async def test_demo_draws_a_live_display():
     for words in ("lanes", "turns", "tokens", "429s", "p01", "b01", "t01"):
         assert words in text
     assert after.finished == after.turns
+    head = text.partition("\x1b")[0].splitlines()
+    assert max(map(len, head)) <= 80
+    said = introduction(settings)
+    assert " ".join("\n".join(head).split()).startswith(" ".join(said.split()))
 
 
 @pytest.mark.parametrize(

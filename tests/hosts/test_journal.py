@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import os
 import subprocess
@@ -328,3 +329,22 @@ def test_a_program_s_record_factory_sees_no_secret(kept):
     assert KEY not in repr(record.__dict__)
     assert began <= record.created <= told_by
     assert record.threadName == threading.current_thread().name
+
+
+def test_no_record_has_a_strangers_contextvars(kept):
+    """A thread inside the core tells of others' calls too: its request's id is not theirs."""
+    request, seen = contextvars.ContextVar("request"), []
+    usual = logging.getLogRecordFactory()
+
+    def factory(*args, **more):
+        seen.append(request.get(None))
+        return usual(*args, **more)
+
+    logging.setLogRecordFactory(factory)
+    try:
+        with AgentRM(lanes=1) as rm:
+            contextvars.Context().run(lambda: (request.set("mine"), rm.drain("bob")))
+            assert told(kept, "drained")[0].agentrm_agent == "bob"
+    finally:
+        logging.setLogRecordFactory(usual)
+    assert set(seen) == {None}

@@ -12,7 +12,9 @@ import uvicorn
 from agentrm_plugins import AgentRM
 from agentrm_plugins.sim.crowd import Crowd
 from agentrm_plugins.telemetry import asgi_app, report_html
+from agentrm_plugins.telemetry.reading import Sample
 from tests.telemetry.browser import Looker, looking, needs_browser
+from tests.telemetry.test_fleet_rows import seen
 
 pytestmark = needs_browser()
 CHARTS = ("lanes", "depth", "rates", "waits", "tiers")
@@ -137,6 +139,36 @@ def test_hostile_names_do_nothing_in_the_page(tmp_path) -> None:
         )
         assert all(url.startswith(("file:", "data:", "blob:")) for url in looker.asked)
         looker.check()
+
+
+@pytest.mark.parametrize("width", [1280, 640, 400])
+def test_a_fleet_is_drawn_with_its_members_leases_and_outage(tmp_path, width: int) -> None:
+    """A line and a table of processes and limits beside the charts, however narrow; in an outage
+    the line says so in red, and what is not known of others is left open.
+    """
+    away = seen(40, state="alone", outage_s=31.0, lanes_allowed=1, rate_share=0.025, error="gone")
+    with looking(tmp_path, width=width) as looker:
+        page = looker.page
+        for fleet, alarm in ((seen(40), False), (away, True)):
+            state = Sample(90.0, 1.79e9, {"fleet": fleet})
+            looker.open(written(tmp_path / f"{alarm}.html", _Told([*events(5), state])))
+            line = page.locator("#joined")
+            assert ("OUT OF REACH" in line.text_content()) is alarm
+            assert ("bad" in (line.get_attribute("class") or "")) is alarm
+            assert page.locator("#fleet tbody tr").count() == 21  # twenty, and how many more
+            page.locator("#fleet button", has_text="more").click()
+            assert page.locator("#fleet tbody tr").count() == 45
+            row = page.locator("#fleet tbody tr", has_text="this one").text_content()
+            assert ("9 s" in row) is not alarm
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        looker.check()
+
+
+class _Told(list):
+    """Events with samples between them, as a recording has them."""
+
+    def everything(self):
+        return iter(self)
 
 
 def test_a_recording_without_events_says_so(tmp_path) -> None:

@@ -87,7 +87,7 @@ def test_the_header_tells_what_wrote_the_file(tmp_path: Path) -> None:
         calls(rm, 1)
     header = read_events(file).header
     assert header["schema"] == "agentrm.events"
-    assert header["version"] == 1
+    assert header["version"] == 2
     assert (header["lanes"], header["groups"], header["order"]) == (3, {"model": 3}, "mlfq")
     assert file.stat().st_mode & 0o077 == 0
 

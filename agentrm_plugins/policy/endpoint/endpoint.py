@@ -32,13 +32,7 @@ from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt, below
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
-from agentrm_plugins.policy.endpoint.meters import (
-    give_back,
-    learn,
-    longest_wait,
-    meters_of,
-    renewed,
-)
+from agentrm_plugins.policy.endpoint.meters import give_back, learn, meters_of, renewed
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.silence import Silence
@@ -57,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Endpoint"]
 
 _LATER_S = 1.0  # guessed: nobody plans on less
-_SILENT = LimitReport()
+_SILENT, _GO = LimitReport(), Wait(0.0, "")
 _UNKNOWN, _USUAL = EndpointConfig(), BreakerConfig()
 
 
@@ -149,19 +143,26 @@ class Endpoint:
 
     def wait(self, amounts: Mapping[str, float], now_s: float) -> Wait:
         """How long a call of `amounts` must wait now, and for what."""
-        if self.breaker.state is not BreakerState.CLOSED:
-            wait_s = self.breaker.time_until(now_s)
-            if wait_s > 0:
-                return Wait(wait_s, "breaker")
-        if self.retry_after.ever:
-            wait_s = self.retry_after.time_until(now_s)
-            if wait_s > 0:
-                return Wait(wait_s, "closed")
+        closed = self.breaker.state is not BreakerState.CLOSED
+        if closed and (wait_s := self.breaker.time_until(now_s)) > 0:
+            return Wait(wait_s, "breaker")
+        if self.retry_after.ever and (wait_s := self.retry_after.time_until(now_s)) > 0:
+            return Wait(wait_s, "closed")
         if len(self.in_flight) >= self.concurrency.limit:
             return Wait(inf, "concurrency")
         if self.silence.governs:
             return Wait(self.silence.wait_s(now_s), "requests")
-        return longest_wait(self.meters, self.doubt, amounts, now_s)
+        longest = _GO
+        for resource, meter in self.meters.items():
+            if meter.bucket is None or meter.surely_has(amounts[resource]):
+                continue
+            if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
+                wait_s = self.doubt.wait_s(resource, now_s)
+            else:
+                wait_s = meter.wait_s(amounts[resource], now_s)
+            if wait_s > longest.seconds:
+                longest = Wait(wait_s, resource)
+        return longest
 
     def next_s(self) -> float:
         """When `advance` may change something."""
@@ -229,7 +230,7 @@ class Endpoint:
         if foreign:
             return
         self.sent_calls += 1
-        if self.silence.listens and self.silence.sent(number, now_s):
+        if self.silence.awake and self.silence.sent(number, now_s):
             self.news += found(self.meters, self.silence, now_s)
         if self.retry_after.drips:
             meters = self.meters.items()
@@ -290,7 +291,8 @@ class Endpoint:
         if not self.config.learn:
             return
         went_s = now_s if sent_s is None else min(sent_s, now_s)
-        begin_anew(self.meters, self.silence.heard(report, now_s), now_s)
+        if self.silence.awake and self.silence.heard(report, now_s):
+            begin_anew(self.meters, now_s)
         learnt = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
         self.news.extend(Change(resource, "learnt") for resource in learnt)
 
@@ -305,11 +307,13 @@ class Endpoint:
         meant = {*self.doubt.of(number), *below(report, sent.amounts)}
         for resource in meant:  # It says so, and means it.
             self.doubt.refused(resource, now_s)
-        explained = is_silent(self.meters, report) and self.silence.refused(
-            number, sent.at_s, len(self.in_flight), now_s
-        )
+        explained = False
+        if report.retry_after_s is None and report.resource is None:
+            explained = is_silent(self.meters, report) and self.silence.refused(
+                number, sent.at_s, len(self.in_flight), self.meters["requests"].watch, now_s
+            )
+            self.news += found(self.meters, self.silence, now_s)
         cut = [] if explained else self.blame.lay(report, sent, self.meters, now_s)
-        self.news += found(self.meters, self.silence, now_s)
         self.news.extend(Change(resource, "cut") for resource in cut)
         if report.retry_after_s is not None:
             self._close(report.retry_after_s, now_s)

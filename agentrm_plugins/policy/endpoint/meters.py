@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.policy.endpoint.amounts import Wait, under_way_of
+from agentrm_plugins.policy.endpoint.amounts import under_way_of
 from agentrm_plugins.policy.endpoint.meter import Meter
 from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
 from agentrm_plugins.policy.endpoint.room import START_PER_S
@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.config.endpoints import EndpointConfig
     from agentrm_plugins.policy.endpoint.amounts import Sent
-    from agentrm_plugins.policy.endpoint.doubt import Doubt
     from agentrm_plugins.types.verdicts import LimitReport
 
-__all__ = ["BURST_S", "give_back", "learn", "longest_wait", "meters_of", "renewed"]
+__all__ = ["BURST_S", "give_back", "learn", "meters_of", "renewed"]
 
 BURST_S = 2.0  # guessed: after a pause, where the user gave no burst of his own
-_GO = Wait(0.0, "")
 _TOLD = ("rpm", "tpm", "input_tpm", "output_tpm")
 
 
@@ -93,20 +91,3 @@ def give_back(meters: Mapping[str, Meter], sent: Sent, now_s: float) -> None:
             meter.give_back(amount, sent.at_s, now_s)
         else:
             meter.turned_away(amount, now_s)
-
-
-def longest_wait(
-    meters: Mapping[str, Meter], doubt: Doubt, amounts: Mapping[str, float], now_s: float
-) -> Wait:
-    """How long a call of `amounts` must wait for the limits, and for which the longest."""
-    longest = _GO
-    for resource, meter in meters.items():
-        if meter.bucket is None or meter.surely_has(amounts[resource]):
-            continue
-        if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
-            wait_s = doubt.wait_s(resource, now_s)
-        else:
-            wait_s = meter.wait_s(amounts[resource], now_s)
-        if wait_s > longest.seconds:
-            longest = Wait(wait_s, resource)
-    return longest

@@ -23,11 +23,11 @@ than a minute are probed once a minute. Guessed: the gaps, the shares and the co
 
 from __future__ import annotations
 
-from collections import deque
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
     from agentrm_plugins.types.verdicts import LimitReport
 
 __all__ = ["Silence"]
@@ -55,14 +55,24 @@ class Silence:
         size: Calls that a window holds; 0: no window is believed.
         period_s: Its length, seconds.
         rate_per_s: Calls per second of the window that was believed last.
-        listens: Whether it is to be told of calls: as long as the server says nothing.
+        awake: Whether it is to be told of calls that go: a refusal said nothing.
         gap_s: Seconds from a refusal until a call passed, where no window came of it; 0: nothing
             is known of that; None: that is no news.
     """
 
     __slots__ = (
-        *("gap_s", "governs", "listens", "period_s", "rate_per_s", "size"),
-        *("_answer_s", "_at_clock", "_back_s", "_begun_s", "_busy", "_clock_s"),
+        *("awake", "gap_s", "governs", "period_s", "rate_per_s", "size"),
+        *(
+            "_answer_s",
+            "_at_clock",
+            "_back_s",
+            "_first_s",
+            "_fit",
+            "_since_s",
+            "_begun_s",
+            "_busy",
+            "_clock_s",
+        ),
         *(
             "_clocks",
             "_count",
@@ -75,18 +85,19 @@ class Silence:
             "_new",
             "_next_s",
         ),
-        *("_probe", "_probe_s", "_quiet", "_round", "_round_left", "_round_s", "_sent_s", "_shut"),
+        *("_probe", "_probe_s", "_quiet", "_round", "_round_left", "_round_s", "_shut"),
         *("_shut_s", "_slid", "_strikes", "_sure", "_told_per_s", "_tries", "_trust", "_whole"),
     )
 
     def __init__(self) -> None:
         self.governs = False
-        self.listens = True
+        self.awake = False
         self.gap_s: float | None = None
         self.size = 0
         self.rate_per_s = self._told_per_s = 0.0
         self.period_s = _MINUTE_S
-        self._sent_s: deque[float] = deque(maxlen=4096)  # of calls while nothing is known
+        self._since_s = -inf  # what went before is of no window that is looked for
+        self._fit, self._first_s = 0, -inf  # calls that went before a refusal, and the first of it
         self._clock_s: float | None = None  # Unix time less our clock
         self._clocks = 0  # probes refused at a whole minute
         self._at_clock = self._half = self._slid = self._whole = False
@@ -121,7 +132,7 @@ class Silence:
         if not report.limits() and report.retry_after_s is None and report.resource is None:
             return False
         believed = self.size > 0
-        self.governs = self.listens = False
+        self.governs = self.awake = self._shut = False
         self.size, self._told_per_s = 0, 0.0
         return believed
 
@@ -146,9 +157,6 @@ class Silence:
 
     def sent(self, number: int, now_s: float) -> bool:
         """A call goes. Says whether there may be news."""
-        if not (self._shut or self.size):
-            self._sent_s.append(now_s)
-            return False
         if self._shut:
             if self._probe is None:
                 self._probe, self._probe_s = number, now_s
@@ -157,7 +165,6 @@ class Silence:
                 return False
             self._pass()
         if not self.size:
-            self._sent_s.append(now_s)
             return True
         if self._is_over(now_s):
             self._begin(now_s)
@@ -177,14 +184,16 @@ class Silence:
         self._pass()
         return True
 
-    def refused(self, number: int, sent_s: float, busy: int, now_s: float) -> bool:
+    def refused(
+        self, number: int, sent_s: float, busy: int, watch: WindowWatch, now_s: float
+    ) -> bool:
         """A call was refused without a word while `busy` others were under way.
+
+        `watch` knows what went lately.
 
         Says whether no rate is to be searched for: a window was believed, or the server may be full
         of calls that are under way.
         """
-        if not self.listens:
-            return False
         self._longest_s = max(self._longest_s, now_s - sent_s)
         self._answer_s = min(max(_ANSWER_S[0], _ANSWER * self._longest_s), _ANSWER_S[1])
         known = self.size > 0
@@ -199,10 +208,11 @@ class Silence:
             self._fewer()
             self._short(now_s)
             return True
-        self._fewer()
+        taken, first_s = watch.since(max(self._since_s, now_s - _MINUTE_S))
+        self._fit, self._first_s = int(taken), min(first_s, now_s)
         self._close(now_s)
         self._gap_s, self._busy, self._quiet, self._sure = _FIRST_S, busy, False, False
-        sure_s = _SURE * _MINUTE_S / max(1, len(self._recent()))
+        sure_s = _SURE * _MINUTE_S / max(1, self._fit)
         self._next_s = now_s + (max(sure_s, _FIRST_S) if sure_s <= _SURE_S else _FIRST_S)
         self.governs, self._new = self._new, False
         return False
@@ -218,10 +228,11 @@ class Silence:
             self._count -= 1
             if self._shut and self._whole:
                 self.size = max(1, min(self.size, self._count))
-        elif self._sent_s:
-            self._sent_s.pop()
+        else:
+            self._fit -= 1
 
     def _close(self, now_s: float) -> None:
+        self.awake = True
         self._shut, self._shut_s, self._probe, self._tries = True, now_s, None, 0
         self._half = self._slid = self._at_clock = self._whole = False
 
@@ -277,7 +288,7 @@ class Silence:
             else:
                 self._next_s = self._moment(now_s)
             return False
-        went_s, fit = sent_s - self._shut_s, len(self._recent())
+        went_s = sent_s - self._shut_s
         self._clocks += self._at_clock
         self._gap_s = min(max(_GROWTH * self._gap_s, went_s), max(_LONGEST_S, went_s / 2))
         calm = busy <= _HALF * self._busy and went_s >= _LEAST_S
@@ -286,7 +297,7 @@ class Silence:
             return governed and went_s > _LEAST_S
         self._quiet = True
         self._next_s = self._moment(now_s)
-        self._sure = fit * went_s >= _MINUTE_S
+        self._sure = self._fit * went_s >= _MINUTE_S
         if not self._sure:
             self._at_clock = self._at_clock and self._next_s <= now_s + self._gap_s
             self._next_s = min(self._next_s, now_s + self._gap_s)
@@ -294,22 +305,20 @@ class Silence:
 
     def _pass(self) -> None:
         """A probe passed."""
-        fit, first_s = len(self._recent()), self._first_s()
         self._shut, self._probe, self._misses = False, None, 0
         if self._slid:
             self._lose()
         elif self.size:
             self._clocks = 0 if self._at_clock else self._clocks
-        elif self._quiet and self._tries >= 2 - self._sure + self._lost and fit > 1:
-            self.size, self._trust, self._strikes = fit, 0, 0
-            near = self._probe_s - first_s <= _SHORT_S + _NEAR_S
+        elif self._quiet and self._tries >= 2 - self._sure + self._lost and self._fit > 1:
+            self.size, self._trust, self._strikes = self._fit, 0, 0
+            near = self._probe_s - self._first_s <= _SHORT_S + _NEAR_S
             self.period_s = _SHORT_S if near else _MINUTE_S
         elif self.governs:
             self.governs = False
             self.gap_s = self._probe_s - self._shut_s if self._quiet else 0.0
-        self._sent_s.clear()
-        if not self.size:
-            self._sent_s.append(self._probe_s)
+        self._since_s = self._probe_s
+        self.awake = self.size > 0
         self._back_s = self._begun_s
         self._begin(self._probe_s)
         self._count, self._round_left = 1, 0
@@ -318,27 +327,19 @@ class Silence:
         """It was no window."""
         self.size = self._more = 0
         self.governs = self._shut = False
+        self.awake = False
         self._lost += 1
-        self._sent_s.clear()
 
     # -- moments ---------------------------------------------------------------------------------
-
-    def _recent(self) -> list[float]:
-        """When the calls of the last minute went that were not refused."""
-        return [at_s for at_s in self._sent_s if at_s > self._shut_s - _MINUTE_S]
-
-    def _first_s(self) -> float:
-        return min(self._recent(), default=self._shut_s)
 
     def _moment(self, now_s: float) -> float:
         """When the window may be over: the next such moment."""
         if self.size:
             moments = [self._later(self._begun_s + self.period_s, now_s)]
         else:
-            first_s = self._first_s()
-            moments = [self._later(first_s + _MINUTE_S, now_s)]
-            if first_s + _SHORT_S + _AFTER_S > now_s:
-                moments.append(first_s + _SHORT_S + _AFTER_S)
+            moments = [self._later(self._first_s + _MINUTE_S, now_s)]
+            if self._first_s + _SHORT_S + _AFTER_S > now_s:
+                moments.append(self._first_s + _SHORT_S + _AFTER_S)
         clock_s = inf
         if self._clock_s is not None and self._clocks < 2 and self.period_s == _MINUTE_S:  # noqa: PLR2004
             wall_s = now_s - _AFTER_S + self._clock_s

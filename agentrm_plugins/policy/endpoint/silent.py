@@ -25,17 +25,16 @@ __all__ = ["begin_anew", "found", "is_silent"]
 
 
 def is_silent(meters: Mapping[str, Meter], report: LimitReport) -> bool:
-    """Whether a refusal says nothing, and nobody ever named a limit."""
-    if report.retry_after_s is not None or report.resource is not None or report.limits():
+    """Whether a refusal without a wait says nothing of limits, and nobody ever named one."""
+    if report.limits():
         return False
     return not any(meter.controller.source in SAID for meter in meters.values())
 
 
-def begin_anew(meters: Mapping[str, Meter], broken: bool, now_s: float) -> None:
+def begin_anew(meters: Mapping[str, Meter], now_s: float) -> None:
     """The server has broken its silence: what was found out from that counts no more."""
-    if broken:
-        for meter in meters.values():
-            meter.found(None, now_s)
+    for meter in meters.values():
+        meter.found(None, now_s)
 
 
 def found(meters: Mapping[str, Meter], silence: Silence, now_s: float) -> list[Change]:

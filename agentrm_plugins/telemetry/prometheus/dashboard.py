@@ -149,7 +149,7 @@ _ROWS: tuple[tuple[str, tuple[_Panel, ...]], ...] = (
                 "answered by the {{attempt}}": _rate("agentrm_hedges_answered_total", "attempt"),
                 "gave way": _rate("agentrm_hedges_gave_way_total", "job"),
             }),
-            _Panel("Tokens of attempts that lost", "ops", {
+            _Panel("Tokens of attempts that lost", "suffix: tokens/s", {
                 "{{endpoint}}": _rate("agentrm_endpoint_hedges_lost_tokens_total", "endpoint"),
             }),
             _Panel("Lane time lost to hung calls", "percentunit", {
@@ -160,10 +160,10 @@ _ROWS: tuple[tuple[str, tuple[_Panel, ...]], ...] = (
     (
         "Tokens and cost",
         (
-            _Panel("Tokens a second", "ops", {
+            _Panel("Tokens a second", "suffix: tokens/s", {
                 "{{type}}": _rate("agentrm_tokens_total", "type"),
             }, stacked=True),
-            _Panel("Tokens a second, by tenant", "ops", {
+            _Panel("Tokens a second, by tenant", "suffix: tokens/s", {
                 "{{tenant}}": _rate("agentrm_tenant_tokens_total", "tenant"),
             }, stacked=True),
             _Panel("Cost an hour, by tenant", "short", {
@@ -235,12 +235,15 @@ def dashboard() -> dict[str, Any]:
         top += -(-len(row) * _WIDTH // _COLUMNS) * _HEIGHT
     return {
         "title": "AgentRM",
-        "uid": "agentrm",
+        "uid": "agentrm-overview",
         "tags": ["agentrm", "llm"],
         "description": "Agents, queues, lanes, endpoints' limits, context and the fleet.",
         "schemaVersion": 39,
         "version": 1,
         "editable": True,
+        "graphTooltip": 1,
+        "timezone": "browser",
+        "links": [],
         "refresh": "30s",
         "time": {"from": "now-1h", "to": "now"},
         "templating": {"list": [_datasource(), _variable("instance"), _variable("endpoint")]},
@@ -250,35 +253,48 @@ def dashboard() -> dict[str, Any]:
 
 
 def _datasource() -> dict[str, Any]:
-    return {"name": "datasource", "label": "Data source", "type": "datasource",
-            "query": "prometheus"}  # fmt: skip
+    return {
+        "name": "datasource",
+        "label": "Data source",
+        "type": "datasource",
+        "query": "prometheus",
+        "hide": 0,
+        "skipUrlSync": False,
+        "current": {},
+    }
 
 
 def _variable(label: str) -> dict[str, Any]:
     metric = "agentrm_lanes_limit" if label == "instance" else "agentrm_endpoint_sent_total"
+    query = f"label_values({metric}, {label})"
     return {
         "name": label,
         "label": label.capitalize(),
         "type": "query",
         "datasource": {"type": "prometheus", "uid": "${datasource}"},
-        "query": {"query": f"label_values({metric}, {label})", "refId": label},
+        "query": {"query": query, "refId": label},
+        "definition": query,
+        "hide": 0,
+        "skipUrlSync": False,
         "refresh": 2,
+        "sort": 1,
         "multi": True,
         "includeAll": True,
         "allValue": ".*",
-        "current": {"text": "All", "value": "$__all"},
+        "current": {"text": ["All"], "value": ["$__all"]},
     }
 
 
 def _header(number: int, title: str, top: int) -> dict[str, Any]:
     place = {"h": 1, "w": _COLUMNS, "x": 0, "y": top}
-    return {"id": number, "type": "row", "title": title, "gridPos": place, "panels": []}
+    return {"id": number, "type": "row", "title": title, "gridPos": place, "collapsed": False,
+            "panels": []}  # fmt: skip
 
 
 def _drawn(number: int, panel: _Panel, left: int, top: int) -> dict[str, Any]:
     custom: dict[str, Any] = {"fillOpacity": 10, "showPoints": "never", "spanNulls": True}
     if panel.stacked:
-        custom["stacking"] = {"mode": "normal"}
+        custom["stacking"] = {"mode": "normal", "group": "A"}
     defaults: dict[str, Any] = {"unit": panel.unit, "min": 0, "custom": custom}
     if panel.most is not None:
         defaults["max"] = panel.most
@@ -290,11 +306,14 @@ def _drawn(number: int, panel: _Panel, left: int, top: int) -> dict[str, Any]:
         "datasource": source,
         "gridPos": {"h": _HEIGHT, "w": _WIDTH, "x": left, "y": top},
         "fieldConfig": {"defaults": defaults, "overrides": []},
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"},
-                    "tooltip": {"mode": "multi"}},
+        "options": {
+            "legend": {"showLegend": True, "displayMode": "list", "placement": "bottom",
+                       "calcs": []},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        },
         "targets": [
             {"refId": chr(ord("A") + place), "expr": expr, "legendFormat": legend,
-             "datasource": source}
+             "range": True, "editorMode": "code", "datasource": source}
             for place, (legend, expr) in enumerate(panel.lines.items())
         ],
     }  # fmt: skip

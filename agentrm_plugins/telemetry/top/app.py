@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -16,7 +18,7 @@ from agentrm_plugins.telemetry.sources import ReplaySource, Source
 from agentrm_plugins.telemetry.timeline import Timeline
 from agentrm_plugins.telemetry.timeline.fleet import fleet_line
 from agentrm_plugins.telemetry.timeline.words import span_of
-from agentrm_plugins.telemetry.top.dialogs import Choice, Help, Story
+from agentrm_plugins.telemetry.top.dialogs import Change, Choice, Help, Story
 from agentrm_plugins.telemetry.top.drawing import bar, clean, fitted, lanes, sparkline, style_of
 from agentrm_plugins.telemetry.top.grid import Grid
 from agentrm_plugins.telemetry.top.views import TABLES, lanes_of, rate_of
@@ -27,6 +29,11 @@ _LOOK_EVERY_S = 0.5
 WINDOW_S = 600.0
 _LANE_ROWS = 4
 _NARROW = 100  # cells
+_DOES = {
+    "end": ("End", "withdraw its waiting calls"),
+    "drain": ("Drain", "let nothing new of it begin"),
+    "let_in": ("Let in", "its new calls may begin again"),
+}
 _HELP = (
     ("1 to 6", "agents, calls, endpoints, sessions, events, fleet"),
     ("arrows", "move; Page and Home/End too"),
@@ -36,8 +43,9 @@ _HELP = (
     ("r", "the other way round"),
     ("Space", "pause: what happens meanwhile is shown when you go on"),
     ("e", "end the agent: its waiting calls are withdrawn"),
-    ("d", "drain it: what runs goes on, nothing new begins"),
+    ("d", "drain it: what runs goes on, nothing new begins; again: let it in"),
     ("p", "give it another priority"),
+    ("u", "change lanes, limits, budgets or priorities of what runs"),
     ("+ -", "a recording's speed"),
     ("q", "quit"),
 )
@@ -80,6 +88,7 @@ class TopApp(App[None]):
         Binding("e", "act('end')", "End"),
         Binding("d", "act('drain')", "Drain"),
         Binding("p", "act('prioritise')", "Priority"),
+        Binding("u", "change", show=False),
         Binding("plus,equals_sign", "speed(2.0)", show=False),
         Binding("minus", "speed(0.5)", show=False),
         Binding("escape", "clear", show=False),
@@ -331,11 +340,10 @@ class TopApp(App[None]):
 
     @work
     async def action_act(self, what: str) -> None:
-        """End, drain or re-prioritise an agent, if whoever asks for it says so again."""
-        agent = self._agent()
-        if what not in self.source.actions:
-            self.notify("This only looks: it is no running process.", severity="warning")
+        """End, drain, let in or re-prioritise an agent, if whoever asks for it says so again."""
+        if not self._may(what):
             return
+        agent = self._agent()
         if agent is None:
             self.notify("Go to an agent first (1, then the arrows).", severity="warning")
             return
@@ -347,17 +355,42 @@ class TopApp(App[None]):
             )
             more = {"priority": answer}
         else:
-            does = {"end": "withdraw its waiting calls", "drain": "let nothing new of it begin"}
+            what = "let_in" if what == "drain" and agent.drained else what
+            word, does = _DOES[what]
             answer = await self.push_screen_wait(
-                Choice(f"{what.title()} {agent.name}?", [("", "no"), (what, f"yes: {does[what]}")])
+                Choice(f"{word} {agent.name}?", [("", "no"), (what, f"yes: {does}")])
             )
         if not answer:
             return
+        does_it = functools.partial(
+            self.source.act, what, agent=agent.agent or agent.name, tenant=agent.tenant, **more
+        )
+        await self._try(does_it, f"{what}: {clean(agent.name)}")
+
+    @work
+    async def action_change(self) -> None:
+        """Change what runs, as it is typed."""
+        if not self._may("change"):
+            return
+        fields = await self.push_screen_wait(Change(self.capacity))
+        if fields:
+            said = f"changed: {', '.join(map(clean, fields))}"
+            lanes = await self._try(functools.partial(self.source.change, fields), said)
+            self.capacity = lanes or self.capacity
+            self.look()
+
+    def _may(self, what: str) -> bool:
+        if what in self.source.actions:
+            return True
+        self.notify("This only looks: it is no running process.", severity="warning")
+        return False
+
+    async def _try(self, does_it: Callable[[], Any], said: str) -> Any:
+        """Ask for it beside the display, and say what came of it."""
         try:
-            await asyncio.to_thread(
-                self.source.act, what, agent=agent.agent or agent.name, tenant=agent.tenant, **more
-            )
+            answer = await asyncio.to_thread(does_it)
         except Exception as error:  # noqa: BLE001 - whatever it is, the display goes on and says it
             self.notify(clean(str(error)), severity="error", markup=False)
-        else:
-            self.notify(f"{what}: {clean(agent.name)}", markup=False)
+            return None
+        self.notify(said, markup=False)
+        return answer

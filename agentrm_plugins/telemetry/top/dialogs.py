@@ -12,12 +12,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Label, OptionList, Static
+from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
+from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.telemetry.changing import typed
 from agentrm_plugins.telemetry.top.drawing import clean
 
-__all__ = ["Choice", "Help", "Story"]
+__all__ = ["Change", "Choice", "Help", "Story"]
 
 _BOX = """
 {name} {{ align: center middle; }}
@@ -90,6 +92,53 @@ class Choice(ModalScreen[str]):
     def action_no(self) -> None:
         """None of them."""
         self.dismiss("")
+
+
+class Change(ModalScreen[dict[str, Any]]):
+    """A line of settings for what runs; {} is none."""
+
+    DEFAULT_CSS = _BOX.format(name="Change", wide=90) + "Change .wrong { color: $error; }"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "none", "Back")]
+
+    def __init__(self, lanes: int) -> None:
+        super().__init__()
+        self._lanes = lanes
+
+    def compose(self) -> ComposeResult:
+        """A field, and how to write in it."""
+        with Vertical():
+            yield Label(f"Change what runs ({self._lanes} lanes now)", classes="title")
+            yield Input(placeholder=f"lanes = {self._lanes + 1}", id="change")
+            yield Label("", classes="wrong", id="wrong", markup=False)
+            yield Label(_EXAMPLES, classes="hint", markup=False)
+
+    def on_mount(self) -> None:
+        """Type at once."""
+        self.query_one(Input).focus()
+
+    def on_input_submitted(self, given: Input.Submitted) -> None:
+        """That is it, if it can be read."""
+        given.stop()
+        try:
+            self.dismiss(typed(given.value))
+        except ConfigError as error:
+            self.query_one("#wrong", Label).update(clean(str(error)))
+
+    def on_input_changed(self, changed: Input.Changed) -> None:
+        """The application filters by its own field alone."""
+        changed.stop()
+
+    def action_none(self) -> None:
+        """Leave all as it is."""
+        self.dismiss({})
+
+
+_EXAMPLES = """\
+lanes = 8, priorities.ada = "batch"
+endpoints."api.openai.com/*".rpm = 500
+budgets = [{ limit = 1000, resource = "calls", agent = "*" }]
+As in agentrm.toml. What is not named stays as it is; budgets and
+groups are given whole. No call is lost. Esc leaves all as it is."""
 
 
 class Help(ModalScreen[None]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import subprocess
@@ -11,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from agentrm_plugins.cli.app import app
+from tests.telemetry.export.grafana import faults
 from tests.telemetry.export.promql import grouped_by, metrics_of
 from tests.telemetry.export.scraping import busy, samples, scraped, with_all
 from tests.telemetry.export.test_prometheus import promtool
@@ -129,6 +131,44 @@ def test_the_dashboard_is_one_that_grafana_takes(dashboard):
             assert target["datasource"]["uid"] == "${datasource}"
     names = [variable["name"] for variable in dashboard["templating"]["list"]]
     assert names == ["datasource", "instance", "endpoint"]
+
+
+def test_every_field_is_as_grafana_documents_it(dashboard):
+    """Panels, targets, variables, field config and options: known fields with values that fit."""
+    assert faults(dashboard) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda made: made["panels"][1].update(type="graph"), ".panels[1].type"),
+        (lambda made: made["panels"][1]["targets"][0].pop("refId"), "without refId"),
+        (lambda made: made["panels"][1]["targets"][0].update(exprs="x"), "exprs: is not"),
+        (lambda made: made["panels"][1]["gridPos"].update(w=25), ".gridPos.w: 25"),
+        (lambda made: made["panels"][1]["datasource"].update(uid="abc"), ".datasource.uid"),
+        (lambda made: made["panels"][1]["options"]["legend"].pop("showLegend"), "showLegend"),
+        (lambda made: made["templating"]["list"][1].update(refresh="2"), ".refresh: '2'"),
+        (lambda made: made.update(schemaVersion="39"), ".schemaVersion"),
+        (lambda made: made.update(uid="short"), ".uid"),
+        (lambda made: made.update(__inputs=[]), "__inputs"),
+    ],
+)
+def test_what_grafana_does_not_document_is_found(dashboard, spoil, told):
+    """The check can fail, with the place of what is wrong."""
+    made = copy.deepcopy(dashboard)
+    spoil(made)
+    assert any(told in fault for fault in faults(made)), faults(made)
+
+
+def test_queries_of_one_panel_have_letters_of_their_own(dashboard):
+    """And every variable that an expression uses is one of the dashboard's, or Grafana's own."""
+    own = {variable["name"] for variable in dashboard["templating"]["list"]}
+    for panel in dashboard["panels"]:
+        letters = [target["refId"] for target in panel.get("targets", ())]
+        assert len(set(letters)) == len(letters)
+        for target in panel.get("targets", ()):
+            used = set(re.findall(r"\$\{?(\w+)", target["expr"]))
+            assert used <= own | {"__rate_interval"}
 
 
 def test_the_dashboard_shows_all_that_an_operator_needs(dashboard):
