@@ -158,3 +158,17 @@ def test_lowest_lock_holds_the_lower_ends_of_our_ranges() -> None:
             item,
             locked[name],
         )
+
+
+def test_the_demo_takes_the_same_versions_from_a_lock_of_its_own() -> None:
+    """What `make demo` installs is a part of what the developers have, in the same versions."""
+
+    def locked(name: str) -> set[str]:
+        text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
+        return {line.partition(";")[0].strip() for line in text.splitlines() if line}
+
+    demo, all_of_it = locked("quickstart"), locked("dev")
+    assert demo <= all_of_it
+    assert len(demo) < len(all_of_it) / 2
+    names = {canonicalize_name(line.partition("==")[0]) for line in demo}
+    assert {"hatchling", "langchain-openai", "langgraph", "openai", "plotly", "rich"} <= names

@@ -29,8 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["attempt", "attempt_async", "stream_of"]
 
 
-def attempt(rm: AgentRM, lease: HostLease, send: Callable[[], Any]) -> Any:
+def attempt(rm: AgentRM, lease: HostLease, send: Callable[[], Any], *, traced: bool) -> Any:
     """Send a request in the lease's lane.
+
+    Args:
+        rm: The core.
+        lease: The lane.
+        send: Sends it.
+        traced: Whether the client's transport says when it has been sent.
 
     Raises:
         CallReaped: A limit was passed; the thread was woken from its read.
@@ -38,13 +44,17 @@ def attempt(rm: AgentRM, lease: HostLease, send: Callable[[], Any]) -> Any:
     """
 
     def fork(one: Attempt) -> Callable[[], Any]:
+        if traced:
+            one.lease.asked = False
         return partial(_sent, one, send)
 
     one = Attempt(core_of(rm).number, lease, _settle)
     return one.here(fork(one), fork)
 
 
-async def attempt_async(rm: AgentRM, lease: HostLease, send: Callable[[], Awaitable[Any]]) -> Any:
+async def attempt_async(
+    rm: AgentRM, lease: HostLease, send: Callable[[], Awaitable[Any]], *, traced: bool
+) -> Any:
     """The same in a task, which is cancelled out of its wait.
 
     Raises:
@@ -53,6 +63,8 @@ async def attempt_async(rm: AgentRM, lease: HostLease, send: Callable[[], Awaita
     """
 
     def fork(one: Attempt) -> Callable[[], Awaitable[Any]]:
+        if traced:
+            one.lease.asked = False
         return partial(_sent_async, one, send)
 
     one = Attempt(core_of(rm).number, lease, _settle)

@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 import httpx2
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
-from agentrm_openai.exchange import ResponseObserver
+from agentrm_openai.exchange import ResponseObserver, has_pool
 from agentrm_openai.forking import own_connections_after_fork
 from agentrm_openai.observer import CoreObserver
 from agentrm_openai.transport import ManagedAsyncTransport, ManagedTransport, TransportBase
 from agentrm_plugins import AgentRM, ConfigError
 
 __all__ = [
+    "is_traced",
     "managed_async_http_client",
     "managed_http_client",
     "observe_client",
@@ -103,6 +104,12 @@ def observed_twin(client: Any, rm: AgentRM) -> Any:
         for pattern, mount in client._mounts.items()
     }
     return twin
+
+
+def is_traced(client: Any) -> bool:
+    """Whether the transports of an HTTP client all say when a request has been sent."""
+    transports = [client._transport, *filter(None, client._mounts.values())]
+    return all(isinstance(one, TransportBase) and has_pool(one.inner) for one in transports)
 
 
 def _wrapped(

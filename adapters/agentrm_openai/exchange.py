@@ -28,12 +28,14 @@ __all__ = [
     "ResponseObserver",
     "endpoint_named",
     "endpoint_of",
+    "has_pool",
     "key_fingerprint",
     "model_asked",
     "open_exchange",
 ]
 
 _KEY_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")
+_SENT = "send_request_body.complete"
 _PATH_MODEL = re.compile(r"/(?:deployments|models)/([^/:?]+)")
 
 
@@ -145,6 +147,8 @@ class Exchange:
         first_timeout_s: Seconds of silence allowed until the headers; None leaves the client's.
         silence_timeout_s: The same between two pieces of the body.
         blocking: Whether a thread waits for it, which only `abort` can wake.
+        when_sent: What to call when its last byte was written. Only a pool of httpcore says so
+            (`traced`); of another transport nobody knows.
         token: Free for the observer.
         error: What it was aborted with, if it was.
     """
@@ -156,7 +160,10 @@ class Exchange:
         clock: Callable[[], float],
         *,
         blocking: bool = False,
+        traced: bool = False,
     ) -> None:
+        self.traced = traced
+        self.when_sent: Callable[[], None] | None = None
         self._named = named  # asked only where nobody knows the endpoint already
         self._endpoint: Endpoint | None = None
         self.blocking = blocking
@@ -207,6 +214,15 @@ class Exchange:
                 self._stream.wake()
 
     # -- for the transports -------------------------------------------------------------------
+
+    def trace(self, event: str, _: Mapping[str, Any]) -> None:
+        """The pool tells what happens on its connection."""
+        if event.endswith(_SENT) and self.when_sent is not None:
+            self.when_sent()
+
+    async def trace_async(self, event: str, info: Mapping[str, Any]) -> None:
+        """The same of an async pool."""
+        self.trace(event, info)
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -287,22 +303,44 @@ class Exchange:
         self._timeouts["read"] = ours_s
 
 
+def has_pool(transport: Any) -> bool:
+    """Whether a transport is one of httpcore's, which tell what happens on their connections."""
+    return hasattr(getattr(transport, "_pool", None), "_connections")
+
+
 def open_exchange(
     observer: ResponseObserver,
     request: Any,
     clock: Callable[[], float],
+    inner: Any,
     *,
     blocking: bool = False,
 ) -> Exchange | None:
-    """Begin an exchange for an HTTP library's request; None if it asks no model anything."""
+    """Begin an exchange for an HTTP library's request; None if it asks no model anything.
+
+    Args:
+        observer: Who is shown it.
+        request: The request.
+        clock: Seconds.
+        inner: The transport that is to send it.
+        blocking: Whether it is a sync one.
+    """
     # A request whose body is streamed (an upload) has no content that could be looked at.
     body = getattr(request, "_content", None)
     model = model_asked(request.url, body) if isinstance(body, bytes) else None
     if model is None:
+        passes = getattr(observer, "passes", None)
+        if passes is not None:
+            passes()
         return None
     named = partial(endpoint_named, request.url, request.headers, model)
-    exchange = Exchange(named, observer, clock, blocking=blocking)
+    extensions = dict(request.extensions)
+    # A trace of the user's own stays: then nobody knows when the request was sent.
+    traced = "trace" not in extensions and has_pool(inner)
+    exchange = Exchange(named, observer, clock, blocking=blocking, traced=traced)
+    if traced:
+        extensions["trace"] = exchange.trace if blocking else exchange.trace_async
     observer.on_request(exchange, exchange.sent_s)
-    given = request.extensions.get("timeout", {})
-    request.extensions = {**request.extensions, "timeout": exchange.timeouts(given)}
+    extensions["timeout"] = exchange.timeouts(extensions.get("timeout", {}))
+    request.extensions = extensions
     return exchange

@@ -19,7 +19,7 @@ from openai._base_client import SyncAPIClient
 from tenacity import stop_after_attempt, stop_any
 
 from agentrm_openai.attempts import attempt, attempt_async
-from agentrm_openai.clients import observed_twin
+from agentrm_openai.clients import is_traced, observed_twin
 from agentrm_openai.failed_answer import FailedAnswer
 from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
 from agentrm_openai.restarts import as_helper, may_restart, restarting, restarting_async
@@ -196,6 +196,7 @@ def _manage(client: Any, management: _Management) -> Any:
     if twin is not None:
         managed._client = twin
     managed._agentrm = management
+    managed._traced = is_traced(managed._client)
     return managed
 
 
@@ -222,6 +223,7 @@ class _Managed(CountedRetries):
 
     _is_managed = True
     _agentrm: _Management
+    _traced: bool
 
     @cached_property
     def responses(self) -> Any:
@@ -251,7 +253,7 @@ class _ManagedSync(_Managed):
 
         def make(lease: HostLease) -> Any:
             counted = partial(_counted, requests, requests.sent, send)
-            return attempt(management.rm, lease, counted)
+            return attempt(management.rm, lease, counted, traced=self._traced)
 
         def ask() -> Any:
             try:
@@ -290,7 +292,7 @@ class _ManagedAsync(_Managed):
 
         async def make(lease: HostLease) -> Any:
             counted = partial(_counted_async, requests, requests.sent, send)
-            return await attempt_async(management.rm, lease, counted)
+            return await attempt_async(management.rm, lease, counted, traced=self._traced)
 
         async def ask() -> Any:
             try:

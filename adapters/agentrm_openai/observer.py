@@ -7,6 +7,7 @@ of it: its refusals count here.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.integration import core_of
@@ -42,6 +43,19 @@ class CoreObserver:
         if lease is not None and exchange.blocking:
             lease.on_reap(exchange.abort)
             lease.carrier = exchange
+        if lease is None or lease.call.endpoint is None:
+            return
+        if not exchange.traced:
+            lease.asked = True  # for all that is known
+        elif lease.asked is None:
+            lease.asked = False
+        exchange.when_sent = partial(setattr, lease, "asked", True)
+
+    def passes(self) -> None:
+        """A request passes unseen, for it names no model: it may be one that is billed."""
+        lease = self._core.lease_around()
+        if lease is not None:
+            lease.asked = True
 
     def listens(self, exchange: Exchange, status: int) -> bool:
         """Whether anything is to be read in a response: of a managed call's error the flow tells.

@@ -149,8 +149,6 @@ class TransportBase:
         clock: Seconds, for all times that the observer is told.
     """
 
-    blocking = False
-
     def __init__(
         self,
         observer: ResponseObserver,
@@ -196,7 +194,6 @@ class TransportBase:
 class SyncTransport(TransportBase):
     """How a sync transport of either library works."""
 
-    blocking = True
     byte_stream: Any
     observed: Callable[[Any, Exchange], Any]
 
@@ -206,7 +203,7 @@ class SyncTransport(TransportBase):
 
     def handle_request(self, request: Any) -> Any:
         """Send a request, in full view of the observer."""
-        exchange = open_exchange(self.observer, request, self.clock, blocking=self.blocking)
+        exchange = open_exchange(self.observer, request, self.clock, self.inner, blocking=True)
         if exchange is None:
             return self.inner.handle_request(request)
         try:
@@ -239,8 +236,8 @@ class AsyncTransport(TransportBase):
 
     async def handle_async_request(self, request: Any) -> Any:
         """Send a request, in full view of the observer."""
-        exchange = open_exchange(self.observer, request, self.clock, blocking=self.blocking)
         inner = _inner_for_loop(self.inner)
+        exchange = open_exchange(self.observer, request, self.clock, inner)
         if exchange is None:
             return await inner.handle_async_request(request)
         try:

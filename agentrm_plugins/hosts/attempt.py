@@ -247,7 +247,12 @@ class Attempt:
             ACTIVE.reset(token)
 
     def counted(self) -> Usage | None:
-        """What it has cost by what came; None if nothing did, or nobody counts."""
+        """What it has cost by what came; None if nothing did, or nobody counts.
+
+        Nothing if a transport knows that its request has never been sent.
+        """
+        if self.lease.asked is False:
+            return Usage()
         return None if self.tally is None else self.tally()
 
     def spent(self) -> Usage:

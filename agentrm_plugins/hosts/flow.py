@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.parkers import park_task, park_thread
+from agentrm_plugins.types.calls import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -82,7 +83,7 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
                 wait_s = policy.wait_s(error, judged, *times, paced=call.endpoint is not None)
             if wait_s is None:
                 if not lease.reaped:
-                    lease.fail(error, judged=judged)
+                    lease.fail(error, Usage() if lease.asked is False else None, judged)
                 raise
         attempt += 1
         if lease.reaped:  # Whoever made the call settles it when it is heard of, if ever.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.pauses import PAUSE_S, Away
 from agentrm_plugins.hosts.refusals import reaped_error, refusal, superseded_error
-from agentrm_plugins.types.calls import Outcome
+from agentrm_plugins.types.calls import Outcome, Usage
 from agentrm_plugins.types.effects import Granted, Reaped, Refused
 from agentrm_plugins.types.events import Beat, Idle, Requeue, Settle, Withdraw
 from agentrm_plugins.types.verdicts import Kind
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agentrm_plugins.errors import CallReaped
+    from agentrm_plugins.hosts.carrier import Carrier
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.judgement import Judgement
     from agentrm_plugins.hosts.tracing import Traced
     from agentrm_plugins.policy.endpoint.tables import Tables
-    from agentrm_plugins.types.calls import Call, Usage
+    from agentrm_plugins.types.calls import Call
 
-__all__ = ["Carrier", "HostLease", "Lease"]
+__all__ = ["HostLease", "Lease"]
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_NOTHING = Usage()
 
 
 class Lease:
@@ -39,8 +41,8 @@ class Lease:
     """
 
     __slots__ = (
-        *("__weakref__", "_callbacks", "_ended", "_host", "_on_suspect", "_outcome", "_reaped"),
-        *("_traced", "call", "granted_at_s", "reaped", "ticket", "waited_s"),
+        *("__weakref__", "_callbacks", "_ended", "_host", "_on_suspect", "_outcome"),
+        *("_reaped", "_traced", "call", "granted_at_s", "reaped", "ticket", "waited_s"),
     )
 
     ticket: int
@@ -156,18 +158,11 @@ class Lease:
                 raise
 
 
-class Carrier(Protocol):
-    """A request of which the call waits for the answer."""
-
-    @property
-    def can_wake(self) -> bool:
-        """Whether a thread that reads the answer can be woken from that."""
-
-
 class HostLease(Lease):
     """A lease as those see it who decide it, wait for it, race it and let it go again.
 
     Attributes:
+        asked: Whether its request was sent to the last byte; None: nobody can tell.
         granted: Whether it has its lane, or had it.
         suspected: Whether the call is late, by what was learnt.
         parent: The ticket of the call inside which it was made, if any.
@@ -181,8 +176,8 @@ class HostLease(Lease):
     """
 
     __slots__ = (
-        *("away_s", "away_told", "carrier", "granted", "heir", "loop", "parent", "suspected"),
-        "wake",
+        *("asked", "away_s", "away_told", "carrier", "granted", "heir", "loop", "parent"),
+        *("suspected", "wake"),
     )
 
     def __init__(self, host: Host, ticket: int, call: Call, parent: int | None = None) -> None:
@@ -199,6 +194,7 @@ class HostLease(Lease):
         self._callbacks = None
         self._on_suspect = None
         self._ended = False
+        self.asked: bool | None = None
         self.heir: HostLease | None = None
         self.loop: object = None
         self.suspected = False
@@ -245,10 +241,12 @@ class HostLease(Lease):
             verdict, report = judged
             self._outcome = self._on_suspect = None
             self.suspected = self.granted = False
+            usage = _NOTHING if self.asked is False else None
+            self.asked = None
             # Whoever is second, this or `note_reaped`, sees what the first has written.
             if self._reaped is not None:
                 self._outcome = self._reaped
-            self._host.feed(Requeue(self.ticket, verdict, wait_s, report))
+            self._host.feed(Requeue(self.ticket, verdict, wait_s, report, usage))
 
     def on_suspect(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the call is late by what was learnt, from any thread."""

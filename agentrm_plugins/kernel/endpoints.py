@@ -71,7 +71,9 @@ class Endpoints:
     def impossible(self, ticket: Ticket, endpoint: Endpoint) -> tuple[str, str] | None:
         """Why the call is refused at once, if its endpoint is dead or too small for it."""
         if endpoint.breaker.state is BreakerState.OPEN and endpoint.is_down(self._books.now_s):
-            return "endpoint_unavailable", endpoint.name
+            down = self._down(ticket, endpoint)
+            if down is not None:
+                return "endpoint_unavailable", down
         if endpoint.retry_after.ever:
             patience_s, since_s = self._patience_s(ticket), ticket.queued_s
             closed = endpoint.retry_after.too_long(patience_s, since_s, self._books.now_s)
@@ -82,6 +84,18 @@ class Endpoints:
             return None
         most = endpoint.meters[resource].most
         return "too_large", f"needs {ticket.need[resource]:g} {resource}, the limit is {most:g}"
+
+    def _down(self, ticket: Ticket, endpoint: Endpoint) -> str | None:
+        """Why a call does not wait for the next probe of an endpoint that fails; None if it does.
+
+        One that was never heard of may be loading still: its calls wait as long as they like.
+        """
+        if endpoint.heard:
+            return endpoint.name
+        patience_s, now_s = self._patience_s(ticket), self._books.now_s
+        if now_s - ticket.queued_s + endpoint.breaker.time_until(now_s) <= patience_s:
+            return None
+        return f"{endpoint.name} has not answered yet; patience: {patience_s:g} s"
 
     def _patience_s(self, ticket: Ticket) -> float:
         """For how long the call would wait for an endpoint that is closed."""
@@ -110,6 +124,7 @@ class Endpoints:
 
     def beat(self, ticket: Ticket, endpoint: Endpoint) -> None:
         """The call made progress."""
+        endpoint.heard = True
         self._learn(endpoint, ticket, self._books.now_s - ticket.progress_s)
 
     def ended(
@@ -127,6 +142,7 @@ class Endpoints:
             if not ticket.beats:
                 self._learn(endpoint, ticket, now_s - ticket.granted_s)
         else:
+            endpoint.heard = endpoint.heard or verdict is not None
             endpoint.given_up(number, usage, now_s)
         if event is not None and event.report is not None:
             endpoint.reported(event.report, now_s, ticket.granted_s)

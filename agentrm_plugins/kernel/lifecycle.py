@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.types import events as ev
     from agentrm_plugins.types.calls import Usage
+    from agentrm_plugins.types.verdicts import Verdict
 
 __all__ = ["Lifecycle"]
 
@@ -236,7 +237,7 @@ class Lifecycle:
         if usage is not None and outcome is Outcome.OK:
             cost = true_cost(ticket, cost)
         spent = steps.charge(ticket, cost)
-        asked = bool(cost.input_tokens) or verdict is None  # else it was refused, for nothing
+        asked = bool(cost.input_tokens) or _was_asked(ticket, usage, verdict)
         if late:
             self._requeue.charged(ticket, cost.input_tokens, asked=asked)
         if books.ledgers.asked:
@@ -323,6 +324,11 @@ def _settled(
         call.group,
         call.endpoint,
     )
+
+
+def _was_asked(ticket: Ticket, usage: Usage | None, verdict: Verdict | None) -> bool:
+    """Whether an attempt that cost no input was sent at all, and not refused, for nothing."""
+    return verdict is None and (usage is None or not ticket.call.estimate.input_tokens)
 
 
 def _guessed(ticket: Ticket) -> Usage | None:

@@ -122,6 +122,7 @@ class Recorder:
     Attributes:
         written: Events in the file so far.
         lost: Events that a refusing disk cost; the stream counts those that came too fast.
+        over: Rings when no more events will come.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Recorder:
         self._failing = self._over = self._is_set = False
         self._offset_s = self._host.streams.wall_offset_s()
         self._retry_s = self._sampled_s = float("-inf")
-        self._bell, self._done = Bell(), Bell()
+        self._bell, self._done, self.over = Bell(), Bell(), Bell()
         self._flushing = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stream: EventStream = self._host.streams.subscribe(recording.capacity, self._rung)
@@ -312,6 +313,7 @@ class Recorder:
         """No more events will come: write what there is and end the thread. Never blocks."""
         self._stream.close()
         self._over = True
+        self.over.ring()
         self._bell.ring()
 
     def join(self) -> None:
@@ -343,7 +345,7 @@ def _work(reference: weakref.ref[Recorder], bell: Bell) -> None:
             return
         pause_s = recorder.pause_s
         if pause_s:
-            time.sleep(pause_s)
+            recorder.over.wait(pause_s)
         try:
             goes_on = recorder.step()
         except Exception:  # noqa: BLE001 - logged; the calls go on

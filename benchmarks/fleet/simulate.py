@@ -21,6 +21,7 @@ CHANGES_S = 24.0  # the lease of those killed after two thirds ends in it, and t
 BEGIN_S = 2  # what the buckets held at the beginning is gone by then
 HEAD = (
     "workers",
+    "seconds",
     "limit tokens/s",
     "used %",
     "in the worst second",
@@ -39,10 +40,10 @@ def plans(seconds: float, most: int) -> dict[str, FleetPlan]:
     for workers in (1, 8, 100, 1000):
         if workers <= most:
             found[str(workers)] = plan(workers, workers, seconds)
-    half = most // 2
     whole_s = max(seconds, CHANGES_S)
     times = {"doubles_s": whole_s / 3, "halves_s": 2 * whole_s / 3}
-    found[f"{half}, doubled, halved"] = plan(half, most, whole_s, **times)
+    for half in (20, most // 2):
+        found[f"{half}, doubled, halved"] = plan(half, 2 * half, whole_s, **times)
     return found
 
 
@@ -97,7 +98,7 @@ def run(seconds: float, most: int, only: list[str]) -> None:
     rows = {name: made.get(name) or kept[name] for name in plans(seconds, most)}
     shown = [
         [
-            *(name, one["limit_per_s"], one["used_percent"]),
+            *(name, one["seconds"], one["limit_per_s"], one["used_percent"]),
             min(one["used_by_second_percent"][BEGIN_S:]),
             *(one["refused"], one["exchanges_per_s"]),
             *(one["exchanges_per_call"], one["person_p50_s"], one["person_p95_s"]),
@@ -109,8 +110,8 @@ def run(seconds: float, most: int, only: list[str]) -> None:
         "Written by `python -m benchmarks.fleet.simulate`; virtual time, one seed. Each worker\n"
         "asks for more than its part of the limit. *Used* is what the provider served of its\n"
         f"limit from second {BEGIN_S} on; it refuses what is beyond its bucket of two seconds.\n"
-        "In the last row the workers double after a third of the time, and half of them are\n"
-        f"killed after two thirds; it lasts {CHANGES_S:g} s, the others {seconds:g} s.\n\n"
+        "In the last rows the workers double after a third of the time, and half of them are\n"
+        "killed after two thirds: their leases of 5 s end in a row of 24 s, in one of 6 s not.\n\n"
         + table(HEAD, shown)
     )
     write("fleet-simulated", "A fleet in virtual time", {"rows": rows}, text, [])

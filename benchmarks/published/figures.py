@@ -63,6 +63,7 @@ def fleet_simulated() -> str:
     rows = [
         [
             name,
+            f"{one['seconds']:g}",
             f"{one['exchanges_per_s']:,}",
             f"{one['exchanges_per_call']:.1f}",
             f"{one['used_percent']:.0f} %",
@@ -72,7 +73,14 @@ def fleet_simulated() -> str:
         for name, one in _load("fleet-simulated")["rows"].items()
     ]
     head = (
-        *("processes", "exchanges a second", "for each call", "of the limit used", "429s"),
+        *(
+            "processes",
+            "seconds",
+            "exchanges a second",
+            "for each call",
+            "of the limit used",
+            "429s",
+        ),
         "a person's p95, s",
     )
     return table(head, rows)

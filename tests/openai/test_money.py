@@ -10,12 +10,13 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import openai
 import pytest
 import tenacity
 
 from agentrm_openai import manage_client
-from agentrm_plugins import AgentRM, BudgetConfig, RetryPolicy
+from agentrm_plugins import AgentRM, BudgetConfig, CallReaped, RetryPolicy
 from agentrm_plugins.testing.provider import Hang, ProviderConfig, Reply, SimulatedProvider
 
 CALLS, WARM = 60, 40
@@ -173,3 +174,65 @@ def _ask_nobody(options, rm, policy, *, asynchronous):
     else:
         with openai.OpenAI(**options) as client:
             manage_client(client, rm, retry=policy).chat.completions.create(**terms)
+
+
+FULL = httpx2.Limits(max_connections=1)
+SOON = httpx2.Timeout(600.0, pool=0.2)
+
+
+def _told(provider):
+    """Once the server has read the one request that left: what it was."""
+    provider.wait_for(lambda seen: seen.requests >= 1, timeout_s=30.0)
+    assert provider.statistics().requests == 1
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+async def test_a_request_that_never_left_costs_nothing(end):
+    """The only connection is taken by a call that hangs: the next one is cut off unsent."""
+    bill = Bill(warm=0)
+    with bill.provider as provider, AgentRM(lanes=8, adaptive=False) as rm:
+        http = httpx2.AsyncClient(limits=FULL, timeout=SOON if end == "failed" else None)
+        options = {"base_url": provider.base_url, "api_key": "k", "http_client": http}
+        async with openai.AsyncOpenAI(**options) as client:
+            ai = manage_client(client, rm, retry=None)
+            hung = asyncio.create_task(ask_async(ai, 0, stream=False))
+            await asyncio.to_thread(_told, provider)
+            own = manage_client(client, rm, retry=None, agent="unsent")
+            unsent = asyncio.create_task(ask_async(own, 3, stream=False))
+            if end == "cancelled":
+                while rm.statistics().running < 2:
+                    await asyncio.sleep(0)
+                unsent.cancel()
+            error = (await asyncio.gather(unsent, return_exceptions=True))[0]
+            assert isinstance(error, asyncio.CancelledError | openai.APITimeoutError)
+            hung.cancel()
+            await asyncio.gather(hung, return_exceptions=True)
+        counts = rm.statistics()
+    assert sum(bill.sent.values()) == 1
+    (endpoint,) = counts.endpoints.values()
+    assert endpoint.sent == 2
+    assert counts.agents["unsent"].input_tokens == 0
+    assert counts.agents["main"].input_tokens == counts.input_tokens > 0
+
+
+def test_a_request_that_never_left_costs_nothing_in_a_thread():
+    """The same without a loop, and it goes again: each attempt waits for a connection in vain."""
+    bill = Bill(warm=0)
+    with bill.provider as provider, AgentRM(lanes=8, adaptive=False) as rm:
+        http = httpx2.Client(limits=FULL, timeout=SOON)
+        options = {"base_url": provider.base_url, "api_key": "k", "http_client": http}
+        with openai.OpenAI(**options) as client, ThreadPoolExecutor(1) as pool:
+            policy = RetryPolicy(stop=tenacity.stop_after_attempt(2), wait=tenacity.wait_none())
+            ai = manage_client(client, rm, retry=policy, agent="unsent")
+            own = manage_client(client, rm, retry=None, first_token_timeout_s=3.0)
+            hung = pool.submit(ask, own, 0, stream=False)
+            _told(provider)
+            with pytest.raises(openai.APITimeoutError):
+                ask(ai, 3, stream=False)
+            assert isinstance(hung.exception(), openai.APIError | CallReaped)
+        counts = rm.statistics()
+    assert sum(bill.sent.values()) == 1
+    (endpoint,) = counts.endpoints.values()
+    assert endpoint.sent == 3
+    assert counts.agents["unsent"].input_tokens == 0
+    assert counts.agents["main"].input_tokens == counts.input_tokens > 0

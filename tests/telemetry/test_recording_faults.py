@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from agentrm_plugins import AgentRM
 from agentrm_plugins.events import Settled, Submitted
-from agentrm_plugins.telemetry import read_events
+from agentrm_plugins.telemetry import Recording, read_events
 
 BUSY = """
 import sys, threading
@@ -99,3 +100,15 @@ def test_a_file_that_may_not_grow_costs_events_and_no_call(tmp_path: Path) -> No
     times = [event.at_s for event in events]
     assert times == sorted(times)
     assert not recorded.torn
+
+
+def test_closing_waits_for_no_pause(tmp_path: Path) -> None:
+    """However long events may wait to be written, the end of the core has them written at once."""
+    file = tmp_path / "events.jsonl"
+    with AgentRM(lanes=1, record=Recording(file, sample_s=None, flush_s=600.0)) as rm:
+        with rm.slot(agent="ada"):
+            pass
+        recorder = rm._recorder
+    assert len(list(read_events(file))) == 3
+    recorder._thread.join(30)
+    assert not recorder._thread.is_alive()

@@ -4,7 +4,7 @@ Law: *closed* -> *open* when, over the last `window_s`, at least `least_calls` c
 least `share` of them failed. *open* -> *half-open* after `cool_down_s`. In *half-open* exactly
 one probe goes: if it ends well the breaker is closed and its memory empty; if it fails it opens
 again, for twice as long, up to `most_cool_down_s`; if nothing is heard of it for `cool_down_s`,
-another may go.
+another may go. Of an endpoint that was never heard of (`steady`) the cool-down stays as it was.
 
 Regimes: each call is counted once, when it ends. A limit hit (429) is no failure: the endpoint
 lives. Neither is what the caller did wrong (400, 401). A call that the caller gave up (cancelled)
@@ -113,8 +113,16 @@ class Breaker:
         self._probe, self._probe_s = ticket, now_s
         return True
 
-    def ended(self, ticket: int, *, failed: bool | None, now_s: float) -> bool:
+    def ended(
+        self, ticket: int, *, failed: bool | None, now_s: float, steady: bool = False
+    ) -> bool:
         """A call ended: well, or `failed`, or None for what says nothing of the endpoint.
+
+        Args:
+            ticket: Which.
+            failed: How.
+            now_s: The time.
+            steady: Whether the next probe comes as soon as this one did, should it have failed.
 
         Returns:
             Whether the state changed.
@@ -133,7 +141,8 @@ class Breaker:
         if failed is None:
             return False
         if failed:
-            self._cool_down_s = min(2.0 * self._cool_down_s, self._most_cool_down_s)
+            if not steady:
+                self._cool_down_s = min(2.0 * self._cool_down_s, self._most_cool_down_s)
             self._open(now_s)
         else:
             self.state = BreakerState.CLOSED

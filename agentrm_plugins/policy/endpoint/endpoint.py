@@ -32,11 +32,11 @@ from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt, below
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
-from agentrm_plugins.policy.endpoint.meters import give_back, learn, meters_of, renewed
+from agentrm_plugins.policy.endpoint.meters import give_back, learn, meters_of, renewed, tried
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.silence import Silence
-from agentrm_plugins.policy.endpoint.silent import begin_anew, found, is_silent
+from agentrm_plugins.policy.endpoint.silent import begin_anew, found, is_silent, is_word
 from agentrm_plugins.types.accounts import Recent
 from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
@@ -66,13 +66,14 @@ class Endpoint:
         first: The core's lanes: so many calls go at once while nothing is known of its limits.
         price: What its model costs, if the user said so.
 
-    `calls` says how many tickets may still need it, `in_flight` what runs.
+    `calls` says how many tickets may still need it, `in_flight` what runs, and `heard` whether the
+    server ever said a word, if only to refuse.
     """
 
     __slots__ = (
         *("name", "config", "price", "meters", "blame", "retry_after", "breaker", "concurrency"),
         *("outputs", "doubt", "times", "hedging", "in_flight", "news", "calls", "idle_since_s"),
-        *("sent_calls", "limit_hits", "failures", "requeues", "cost", "waits", "recent"),
+        *("heard", "sent_calls", "limit_hits", "failures", "requeues", "cost", "waits", "recent"),
         *("silence", "_answered_s", "_foreign_calls", "_told_s"),
     )
 
@@ -100,6 +101,7 @@ class Endpoint:
         self.times = Lateness()
         self.hedging = Hedging(max(1.0, first / 2))
         self.in_flight: dict[int, Sent] = {}
+        self.heard = False
         self.news: list[Change] = []
         self.calls = 0
         self.idle_since_s = now_s
@@ -267,13 +269,16 @@ class Endpoint:
         said = report or _SILENT
         if verdict.kind is Kind.LIMIT:
             self.limit_hits += 1
+            self.heard = True
             self.refused(number, said, now_s)
             return
         self.failures += 1
+        self.heard = self.heard or is_word(verdict)
         if verdict.kind is Kind.OVERLOADED:
             self.overloaded(number, said, now_s)
-        else:
-            self.ended(number, REFUSED, now_s, failed=True)
+        else:  # Where nobody listens yet, each call finds that out within milliseconds.
+            absent = verdict.why == "unconnected" and not self.heard
+            self.ended(number, REFUSED, now_s, failed=None if absent else True)
 
     def foreign(
         self, verdict: Verdict, report: LimitReport, sent_s: float | None, now_s: float
@@ -357,22 +362,16 @@ class Endpoint:
                 else:
                     meter.controller.total += took - reserved
         if failed is False:
-            self._answered_s = now_s
+            self._answered_s, self.heard = now_s, True
             if self.concurrency.limit < inf:
                 self.concurrency.answered()
             if self.retry_after.ever:
                 self.retry_after.accepted(sent.at_s)
         if self.doubt.under_way:
-            self._tried(number, now_s, served=failed is False)
+            tried(self.meters, self.doubt.of(number), failed is False, now_s)
         if sent.foreign or (hung and self._answered_s > sent.at_s):
             failed = None  # others were served meanwhile: this one is lost, the endpoint lives
         self._ended(number, now_s, failed=failed)
-
-    def _tried(self, number: int, now_s: float, *, served: bool) -> None:
-        """A call that was larger than a limit is over; if it was served, that is none."""
-        for resource in self.doubt.of(number):
-            if served:
-                self.meters[resource].disprove(now_s)
 
     def _back(self, number: int, now_s: float) -> Sent | None:
         """A refused call took nothing; only the request itself may have counted."""
@@ -392,7 +391,7 @@ class Endpoint:
 
     def _ended(self, number: int, now_s: float, *, failed: bool | None) -> None:
         before = self.breaker.state
-        if self.breaker.ended(number, failed=failed, now_s=now_s):
+        if self.breaker.ended(number, failed=failed, now_s=now_s, steady=not self.heard):
             self._broken(before)
 
     def _broken(self, before: BreakerState) -> None:

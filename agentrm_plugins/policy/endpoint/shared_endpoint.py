@@ -111,6 +111,7 @@ class SharedEndpoint(Endpoint):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
+        self.heard = True  # by some other process, maybe
         self.told = told_of(self, self.idle_since_s)
         self.version = 0.0
         self.alone = False

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.policy.endpoint.account import SAID
 from agentrm_plugins.policy.endpoint.amounts import Change
 from agentrm_plugins.policy.endpoint.rate_search import Source
+from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from agentrm_plugins.policy.endpoint.meter import Meter
     from agentrm_plugins.policy.endpoint.silence import Silence
-    from agentrm_plugins.types.verdicts import LimitReport
+    from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
-__all__ = ["begin_anew", "found", "is_silent"]
+__all__ = ["begin_anew", "found", "is_silent", "is_word"]
 
 
 def is_silent(meters: Mapping[str, Meter], report: LimitReport) -> bool:
@@ -53,3 +54,9 @@ def found(meters: Mapping[str, Meter], silence: Silence, now_s: float) -> list[C
         else:
             meter.empty(now_s)
     return [Change("requests", "learnt")] if gap_s else []
+
+
+def is_word(verdict: Verdict) -> bool:
+    """Whether the server itself said something, be it an error."""
+    said = verdict.status is not None or verdict.code or verdict.kind is Kind.OVERLOADED
+    return bool(said) or verdict.why not in {"", "unconnected"}
