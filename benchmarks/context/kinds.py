@@ -20,6 +20,7 @@ from benchmarks.context.prose import (
     PEOPLE,
     PLACES,
     REWORDED,
+    REWORDED_MORE,
     ROLES,
     THINGS,
 )
@@ -121,10 +122,10 @@ def language(name: str, seed: int, turns: int = 240) -> Talk:
     return Talk(f"{name}-{seed}", messages, asked)
 
 
-def reworded(seed: int, turns: int = 240) -> Talk:
-    """Facts in prose, asked for in other words."""
+def reworded(seed: int, turns: int = 240, told: str = "first") -> Talk:
+    """Facts in prose, asked for in other words; "second" are other facts."""
     rng = random.Random(f"reworded/{seed}")
-    facts = list(REWORDED)
+    facts = list(REWORDED if told == "first" else REWORDED_MORE)
     rng.shuffle(facts)
     messages, asked = [], []
     for turn in range(turns):

@@ -64,6 +64,43 @@ REWORDED = [
     ("Our roof leaks above the piano.", "Where does water drip into the house?"),
 ]
 
+REWORDED_MORE = [
+    ("Our dentist moved to another town.", "Which medical specialist is no longer nearby?"),
+    ("The children built a hut in the oak tree.", "What did the kids construct in the garden?"),
+    ("I always drink tea before going to bed.", "What beverage do I have at night?"),
+    ("My wife plays the cello in an orchestra.", "Which instrument does my spouse perform on?"),
+    ("The landlord raised what we pay each month.", "Who made our home more expensive?"),
+    ("A storm tore down the fence.", "What damaged the boundary of our garden?"),
+    ("He sold his motorcycle to pay for college.", "How did he finance his studies?"),
+    ("We named the kitten after a composer.", "Where does our cat's name come from?"),
+    ("The lawyer lost all the papers.", "What happened to the documents of the attorney?"),
+    ("I cannot eat anything with nuts in it.", "Which food am I allergic to?"),
+    ("My cousin works as a pilot.", "Which relative flies aeroplanes?"),
+    ("The bridge is shut for repairs until autumn.", "Which crossing can we not use now?"),
+    (
+        "She speaks Portuguese with her grandparents.",
+        "What language do she and the old folks use?",
+    ),
+    ("The hotel had no warm water.", "What was wrong with our accommodation?"),
+    ("My son wants to become a fireman.", "What is my boy's dream career?"),
+    ("We spend every summer at a lake in the north.", "Where do we go on vacation?"),
+    ("Our printer jams whenever it is humid.", "Which office machine fails in damp weather?"),
+    ("I broke my leg while skiing.", "How did I get injured in the snow?"),
+    ("The professor cancelled the exam.", "Who called off the test?"),
+    ("They serve the soup cold there.", "What is special about the starter in that restaurant?"),
+    ("My grandfather built boats by hand.", "What was the trade of my grandpa?"),
+    ("The fridge makes a loud noise at night.", "Which kitchen appliance disturbs our sleep?"),
+    ("A stranger returned my wallet.", "Who brought back my purse?"),
+    ("We bought the house because of the garden.", "What made us choose our home?"),
+    ("The goalkeeper missed the whole season.", "Which player was absent all year?"),
+    ("My boss prefers phone calls to letters.", "How should I contact my manager?"),
+    ("The museum shows old maps this month.", "What can we see in the exhibition?"),
+    ("I gave my sister a silver ring.", "What jewellery did I present to my sibling?"),
+    ("Our village has only one shop.", "How many stores are there where we live?"),
+    ("The train was late because of a cow.", "Which animal caused the delay?"),
+]
+"""Written after all that finds them; nothing was tuned with these."""
+
 _ZH = (
     ["小王", "李老师", "我女儿", "邻居", "陈医生", "我表哥", "房东", "新同事"],
     [

@@ -70,12 +70,11 @@ class Lineage:
             note = self.by_id[note.superseded_by]
         return note
 
-    def heir(self, note: Note) -> Note | None:
-        """Give the note that most likely stands in place of this one; None without one."""
-        return self.by_id.get(self._heir(note)[0])
-
     def _heir(self, note: Note) -> tuple[int, bool]:
-        """The same by its number, and whether it stands there for sure."""
+        """Give by its number the note that likeliest stands in place of this one; whether surely.
+
+        It does where it announces a correction, or says the same sentence. 0 without one.
+        """
         after = self._after.get(note.id)
         if not after:
             return 0, False
@@ -121,19 +120,31 @@ class Lineage:
                 nothing, so only an announced correction takes its place.
         """
         sure: dict[int, str] = {}
-        beside: dict[int, str] = {}
-        folded = squeezed(text)
-        for note in notes:
+        beside: dict[int, tuple[bool, str]] = {}
+        told = [note for note in notes if note.struck or note.repeats or self._has_newer(note.id)]
+        folded = squeezed(text) if told else ""
+        for note in told:
             if note.struck or note.text in text or squeezed(note.text) in folded:
                 self._name(note, certain, named_in(note, asked), sure, beside)
         # What only speaks of the same must not take the place of what puts another value.
-        for place in sorted(beside.keys() - sure.keys(), reverse=True)[: _LEAST_NAMED - len(sure)]:
-            sure[place] = beside[place]
+        free = max(0, _LEAST_NAMED - len(sure))
+        rest = [(*said, place) for place, said in beside.items() if place not in sure]
+        rest.sort(key=lambda one: (one[0], one[2]), reverse=True)
+        sure |= {place: words for _, words, place in rest[:free]}
         return dict(sorted(sure.items()))
 
+    def _has_newer(self, identity: int) -> bool:
+        return identity in self._after or identity in self._beside
+
     def _name(
-        self, note: Note, certain: bool, named: bool, sure: dict[int, str], beside: dict[int, str]
+        self,
+        note: Note,
+        certain: bool,
+        named: bool,
+        sure: dict[int, str],
+        beside: dict[int, tuple[bool, str]],
     ) -> None:
+        """Name what came later than one note; beside it, whether that puts another value."""
         first = self.by_id.get(note.repeats or 0)
         for old in (note,) if first is None else (note, first):
             only_announced = certain or (named and not old.struck)
@@ -142,14 +153,16 @@ class Lineage:
                     sure[newer.seq] = newer.shown
             if only_announced:
                 continue
-            newest = [*self._after.get(old.id, ())[-1:], *self._beside.get(old.id, ())[-1:]]
-            for one in filter(None, map(self.by_id.get, newest)):
-                if one.seq > note.seq:
-                    beside[one.seq] = one.shown
+            after, only = self._after.get(old.id, ())[-1:], self._beside.get(old.id, ())[-1:]
+            for identity in (*only, self._heir(old)[0], *after):
+                one = self.by_id.get(identity)
+                if one is not None and one.seq > note.seq:
+                    beside[one.seq] = identity not in only, one.shown
 
     def _ends(self, old: Note, *, only_announced: bool) -> list[Note]:
-        """Give what replaced a note, its likeliest newer form, and what holds now in its place."""
-        heir = self.heir(old)
+        """Give what replaced a note, its sure heir, and what holds now in that one's place."""
+        best, sure = self._heir(old)
+        heir = self.by_id.get(best) if sure else None
         ends = [] if heir is None else [self.latest(heir), self.latest(self.holds_now(heir))]
         kept = [newer for newer in ends if newer.corrects or not only_announced]
         return [self.latest(old), *kept]

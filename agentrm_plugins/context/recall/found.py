@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from agentrm_plugins.context.notes.kinds import CLASS
+from agentrm_plugins.context.notes.note import squeezed
 from agentrm_plugins.context.notes.values import Value, values_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import Found
@@ -176,16 +177,19 @@ class Later:
         if covered >= _TELLS:
             values = values_of(said_of(self._query, one.text))
             norms = {value.norm for value in values}
-            kinds = {CLASS.get(value.kind) for value in values}
+            # What a command names itself is asked for by nobody: "cancel order KX-7".
+            said = squeezed(asked)
+            open_ones = [v for v in values if not asked or (_tells(v) and v.norm not in said)]
+            kinds = {CLASS.get(value.kind) for value in open_ones}
             for told in self._told:  # the newest first
                 if told.seq <= seq or len(named) > _MOST_LATER:
                     break
                 if told.covered < _AS_COVERED * covered:
                     continue
-                said, others = self._told_in(told)
+                words, others = self._told_in(told)
                 other = [v for v in others if v.norm not in norms and CLASS.get(v.kind) in kinds]
                 if other:
-                    named.setdefault(told.seq, _around(said, other[0]))
+                    named.setdefault(told.seq, _around(words, other[0]))
         return sorted(named.items())
 
 
@@ -193,3 +197,8 @@ def _around(said: str, value: Value) -> str:
     """Cut a long sentence to what stands around a value."""
     start = max(0, min(value.start - _LATER_CHARS // 2, len(said) - _LATER_CHARS))
     return said[start : start + _LATER_CHARS]
+
+
+def _tells(value: Value) -> bool:
+    """Whether a value is no mere name of a field, such as user_id."""
+    return value.kind not in {"ident", "quoted", "code"} or any(map(str.isdigit, value.text))

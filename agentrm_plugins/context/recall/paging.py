@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from agentrm_plugins.context.notes.text import terms
@@ -86,17 +87,19 @@ class _Block:
     room: int
     lines: _Lines = field(default_factory=dict)
     days: set[str] = field(default_factory=set)
+    said: dict[int, str] = field(default_factory=dict)
 
     def quotes(self, seq: int, text: str) -> bool:
         """Whether a message has its line, and these words of it stand there."""
-        said = " ".join(text.split())
-        return any(at[0] == seq and said in line.text for at, line in self.lines.items())
+        told = self.said.get(seq)
+        return told is not None and " ".join(text.split()) in told
 
     def add(self, key: tuple[int, int], line: _Line, tokens: int, day: str) -> bool:
         cost = tokens + (_DAY_TOKENS if day and day not in self.days else 0)
         if self.used + cost > self.room:
             return False
         self.lines[key] = line
+        self.said[key[0]] = f"{self.said.get(key[0], '')}\n{line.text}"
         self.used += cost
         self.days.add(day)
         return True
@@ -355,7 +358,10 @@ def _quoted(text: str) -> str:
 
 def _day(at_s: float) -> str:
     """Write the UTC day of a time."""
-    if not 0 < at_s < LAST_DAY * DAY_S:
-        return ""
-    year, month, day = civil(int(at_s // DAY_S))
-    return f"{year:04}-{month:02}-{day:02}"
+    return _day_named(int(at_s // DAY_S)) if 0 < at_s < LAST_DAY * DAY_S else ""
+
+
+@lru_cache(maxsize=1_024)
+def _day_named(day: int) -> str:
+    year, month, of_month = civil(day)
+    return f"{year:04}-{month:02}-{of_month:02}"

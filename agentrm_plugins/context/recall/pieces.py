@@ -29,7 +29,7 @@ class Piece:
         return self._terms
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1_024)
 def pieces_of(text: str) -> tuple[Piece, ...]:
     """Cut a text into sentences."""
     return tuple(Piece(piece) for _, piece in sentences(text[:_READ_CHARS]))
