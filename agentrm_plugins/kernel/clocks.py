@@ -82,6 +82,13 @@ class Clocks:
             # What was learnt just now may make it late since long; then it is late now.
             self._books.alarms.set(ticket, at_s)
 
+    def reconsider(self, endpoint: Endpoint) -> None:
+        """More is known of an endpoint: its calls may be late sooner, or later, than they were."""
+        for number in endpoint.in_flight:
+            ticket = self._books.tickets.get(number)
+            if ticket is not None and not ticket.late:
+                self.rearm(ticket)
+
     def ends_s(self, ticket: Ticket) -> float:
         """When the call is ended if nothing more is heard of it, by what was configured."""
         limits = ticket.terms
@@ -99,13 +106,8 @@ class Clocks:
             return NEVER
         if ticket.is_hedge and ticket.first is None:
             return NEVER  # The first was answered: this one is about to be cancelled.
-        attempt = 0
-        if ticket.first is not None:
-            attempt = ticket.first.hedges
-            if not endpoint.hedging.may_follow(attempt):
-                age_s = endpoint.hedging.follows_after_s(attempt, endpoint.times.slowest_s)
-                return ticket.first.progress_s + age_s
-        running = len(endpoint.in_flight)
+        attempt = 0 if ticket.first is None else ticket.first.hedges
+        running = len(endpoint.in_flight) - bool(attempt)  # the first is the same call
         return ticket.progress_s + endpoint.times.late_after_s(
             ticket.call, beats=ticket.beats, attempt=attempt, in_flight=running
         )

@@ -242,10 +242,7 @@ class Endpoints:
     def _learn(self, endpoint: Endpoint, ticket: Ticket, silent_s: float) -> None:
         """Its times are known better: others may be late before they would have been."""
         if endpoint.times.add(ticket.call, silent_s, beats=ticket.beats):
-            for number in endpoint.in_flight:
-                other = self._books.tickets.get(number)
-                if other is not None and not other.late:
-                    self._clocks.rearm(other)
+            self._clocks.reconsider(endpoint)
 
 
 def configured(

@@ -3,6 +3,7 @@
 A call that has been silent for longer than healthy calls are is *late*. It goes on; its lane is
 lent to others, and its caller may send a second attempt (a *hedge*), which waits at the call's own
 place. At most two attempts of a call are alive: the newest gives way to the next, the first stays.
+Where no next one may go yet, the newest gives way all the same, and its lane is free meanwhile.
 
 1. Beside the lanes at most half as many late calls go on (`LanePool.may_lend`). Beyond that a late
    call keeps its lane, and its hedge rides on it: at most half of the lanes again.
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["LateCalls"]
 
 _ASK_AGAIN_S = 1.0  # the share that is wasted falls by itself
+_LOOK_AGAIN_S = 5.0  # others may teach more; guessed
 _TWICE = 2.0
 
 
@@ -112,14 +114,24 @@ class LateCalls:
     def sleep_s(self, ticket: Ticket) -> float:
         """For how long the hedge has to wait before it may go, by what may be wasted."""
         first, endpoint, now_s = ticket.first, ticket.endpoint, self._books.now_s
-        if first is None or endpoint is None or first.hedges:
+        if first is None or endpoint is None:
             return 0.0
+        if first.hedges:
+            return self._follows_s(first, endpoint)
         late_s = first.progress_s + self._clocks.late_after_s(first, endpoint)
         if late_s > now_s:  # More was learnt, and it is not late any more.
             return min(_ASK_AGAIN_S, late_s - now_s)
         if endpoint.hedging.may_go(ticket.expected_tokens, now_s):
             return 0.0
         return max(1e-6, min(_ASK_AGAIN_S, endpoint.hedging.ask_again_s(now_s) - now_s))
+
+    def _follows_s(self, first: Ticket, endpoint: Endpoint) -> float:
+        """The same of one that follows another of the same call, which gave way."""
+        hedging, now_s = endpoint.hedging, self._books.now_s
+        if hedging.may_follow(first.hedges):
+            return 0.0
+        age_s = hedging.follows_after_s(first.hedges, endpoint.times.slowest_s)
+        return max(0.0, min(_LOOK_AGAIN_S, first.progress_s + age_s - now_s))
 
     def awaits(self, ticket: Ticket) -> None:
         """A hedge waits."""
@@ -166,7 +178,7 @@ class LateCalls:
             endpoint.hedging.billed(tokens, self._books.now_s)
         if outcome is Outcome.OK and endpoint is not None and _was_alone(ticket):
             endpoint.hedging.answered()  # as nearly all are
-            endpoint.times.expect(endpoint.hedging.hung)
+            self._expect(endpoint)
             return
         winner = self._winner(ticket, outcome)
         if winner is not None:
@@ -203,7 +215,7 @@ class LateCalls:
         hedging = endpoint.hedging
         if outcome is Outcome.OK:
             hedging.won(1 + first.given_way if first is not None else ticket.given_way)
-            endpoint.times.expect(hedging.hung)
+            self._expect(endpoint)
         elif outcome is Outcome.SUPERSEDED:
             hedging.wasted(tokens or ticket.expected_tokens, self._books.now_s)
 
@@ -212,7 +224,12 @@ class LateCalls:
         hedging.answered()
         for _ in range(ticket.given_way):
             hedging.wasted(ticket.given_tokens / ticket.given_way, self._books.now_s)
-        endpoint.times.expect(hedging.hung)
+        self._expect(endpoint)
+
+    def _expect(self, endpoint: Endpoint) -> None:
+        """Another share of the attempts hangs, as far as is known now."""
+        if endpoint.times.expect(endpoint.hedging.hung):
+            self._clocks.reconsider(endpoint)
 
     def _alone(self, hedge: Ticket, first: Ticket) -> None:
         """The first attempt failed: its hedge is the only one now, and the first of its kind."""

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.congestion.pool import versions
+from benchmarks.liveness.bounds import judged
 from benchmarks.liveness.work import SITUATIONS
 
 __all__ = ["about", "document", "table"]
@@ -19,11 +20,12 @@ _HEAD = (
     *("situation", "way", "wall s", "x clairvoyant", "failed", "requests a call", "at most"),
     *("p95 s", "excess tokens %", "charged - billed"),
 )
+_BOUND_HEAD = ("what must hold of ours", "at most", "worst row", "where", "met")
 _LEGEND = """\
 The median of the runs, and the worst in brackets. *Failed*: calls of all runs that ended with an
 error. *Requests a call*: without those that were never answered, the mean of a run; *at most*: of
 one call. *p95*: of calls that are not slow. *Charged - billed*: tokens, of the run that is furthest
-off."""
+off. What must hold is judged by the medians, and by the row that is worst."""
 
 
 def about(orders: list[dict[str, Any]], load_before: float, seconds: float) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def document(told: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]
         {"situation": situation, "way": way, **_together([one["figures"] for one in found])}
         for (situation, way), found in groups.items()
     ]
-    return {"about": told, "rows": rows, "runs": runs}
+    return {"about": told, "bounds": list(judged(rows)), "rows": rows, "runs": runs}
 
 
 def _together(figures: list[dict[str, Any]]) -> dict[str, Any]:
@@ -65,6 +67,10 @@ def _together(figures: list[dict[str, Any]]) -> dict[str, Any]:
     known = [one for one in money if one is not None]
     found["charged_less_billed"] = max(known, key=abs) if known else None
     found["unseen"] = sum(one["unseen"] for one in figures)
+    first, hedge = (
+        sum(one["hedges"].get(name, 0) for one in figures) for name in ("first_won", "hedge_won")
+    )
+    found["mostly_lost"] = first > hedge
     return found
 
 
@@ -79,8 +85,18 @@ def table(document: dict[str, Any]) -> str:
         f"Seeds {told['seeds']}, {told['calls']} calls a run, 16 agents on 8 lanes; the peers' "
         f"timeout is {told['timeout_s']:g} s.\n\n{_LEGEND}\n"
     )
-    lines = [_line(_HEAD), _line(["---"] * len(_HEAD)), *map(_row, document["rows"])]
+    bounds = [_line(_BOUND_HEAD), _line(["---"] * len(_BOUND_HEAD))]
+    bounds += map(_bound, document["bounds"])
+    lines = [*bounds, "", _line(_HEAD), _line(["---"] * len(_HEAD)), *map(_row, document["rows"])]
     return "\n".join([head, *lines])
+
+
+def _bound(found: dict[str, Any]) -> str:
+    """One bound: met in so many rows, or missed in these situations."""
+    met = f"yes, in {found['rows']} rows" if found["met"] else "**no**: "
+    met += ", ".join(SITUATIONS[name].title for name in found["missed_in"])
+    where = f"{SITUATIONS[found['situation']].title}; {found['way']}"
+    return _line((found["bound"], f"{found['most']:g}", f"{found['worst']:.3g}", where, met))
 
 
 def _line(cells: Iterable[str]) -> str:

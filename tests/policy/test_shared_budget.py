@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from agentrm_plugins.config import BudgetConfig
+from agentrm_plugins.config import BudgetConfig, Config
+from agentrm_plugins.policy.fleet.allot import allot
+from agentrm_plugins.policy.fleet.member import FleetMember
+from agentrm_plugins.policy.fleet.state import Fleet
+from agentrm_plugins.policy.fleet.terms import Terms, limits_of
 from agentrm_plugins.policy.spending.ledgers import Ledgers
 from agentrm_plugins.types.calls import Call, Usage
-from agentrm_plugins.types.fleet import TallySupply
+from agentrm_plugins.types.fleet import Demand, TallySupply
 
 OWNERS = [("agent", "ada", "ada"), ("tenant", "acme", "acme")]
 
@@ -109,3 +113,28 @@ def test_other_budgets_leave_nobody_waiting_for_those_that_are_gone():
     made.reconfigure((), (), [two])
     assert made.confirm([two], 0.0) == ([two], [])
     assert two.unheard is None
+
+
+def test_members_with_other_marks_go_by_the_lowest():
+    """The twin tells both, the kernel's ledgers go by it, and it ends with whoever said less."""
+    fleet, members = Fleet(), {}
+    for name, limit in (("high", 20.0), ("low", 8.0)):
+        config = Config(lanes=4, budgets=(BudgetConfig(agent="*", limit=limit),))
+        members[name] = FleetMember(Terms(name, limits_of(config), {}, 100), 0.0)
+    nothing = Demand(0.0, (), 0, {"l": 0}, {"l": 0}, {}, {}, {})
+
+    def exchanged(name):
+        member = members[name]
+        answer = allot(fleet, member.request(nothing, 0.0), 1e12)
+        return member.answered(answer, 0.0, 0.0).marks
+
+    assert exchanged("high") == {}
+    assert exchanged("low") == {}  # its own is the lowest
+    made, marks = ledgers(20, members=0), exchanged("high")
+    made.lower(marks)
+    one = entered(made, 1, 8)
+    assert "has 0 of 8" in made.enter(spender(2, 1), OWNERS, 0.0)
+    allot(fleet, members["low"].leaving(), 1e12)
+    made.lower(exchanged("high"))
+    assert made.enter(spender(3, 12), OWNERS, 0.0) is None
+    made.settle(one, None, 0.0, ran=False)

@@ -1,24 +1,28 @@
 """What is learnt of an endpoint's times: their quantiles, and from when on a call is late.
 
 Law: a call is late when it has been silent for ``T = quantile(1 - S)`` of the times of healthy
-calls like it. ``S`` is chosen so that of the calls that are late the hung ones are ten times those
-that are merely slow: with a share ``h`` of hung calls that is ``S = 0.1 h / (1 - h)``, between 0.3
-and 25 % (`hedging` learns ``h``). Late is not dead: nothing here ends a call.
+calls like it. ``S`` is chosen so that of the calls that are late the hung ones are five times those
+that are merely slow: with a share ``h`` of hung calls that is ``S = 0.2 h / (1 - h)``, between 0.3
+and 25 % (`hedging` learns ``h``). For each further attempt ``S`` is multiplied by the odds
+``h / (1 - h)`` over 0.2, if that is below 1, and ``T`` by 1.2: the call may be slow by nature. Late
+is not dead: nothing here ends a call.
 
 Regimes: of ``n`` healthy calls a high quantile says the less the fewer they are, so a prior (10 s,
 or four times the slowest of them) weighs ``12 / (n**1.5 + 12)`` beside it (a mean of logarithms).
 An endpoint that has answered nothing yet is slow by nature, or cold, or it hangs. Of ``k`` calls
 that are silent together the odds that all hang fall with each one, so nothing is late there before
-``60 * 2**(k - 1)`` seconds: a lone call after a minute, of many none.
-Calls that do not stream are compared with those that may put out about as much (by powers of two)
-once there are thirty of these, for a long answer is not late and a short one should not wait as
-long. Streams are late for their first piece, and between two pieces.
+``20 * 2**(k - 1)`` seconds: a lone call after twenty, of many none.
+Calls that do not stream are compared with those that may put out about as much (by powers of two),
+for a long answer is not late and a short one should not wait as long. Till these are known, the
+prior is what the size known best says (thirty answers or more), twice as much and by the ratio of
+the sizes for a larger one. Streams are late for their first piece, and between two pieces.
 
 Limits: never before `FLOOR_S` (`GAP_FLOOR_S` between pieces): a second attempt within that time
 costs more than it saves. A time is not learnt of a call that another one outran.
 
 Sources: the odds, the bounds, the prior and its weight were found by `benchmarks.liveness.virtual`
-and `benchmarks.liveness.few`. A minute is guessed: longer than a local model takes to load.
+and `benchmarks.liveness.few`. Twenty seconds are guessed: one request more for each new endpoint
+that is slow, where a first call that hangs waited a minute.
 
 Quantiles: a time ``x`` falls into bin ``ceil(log(x) / log(g))`` with ``g = (1 + e) / (1 - e)``, so
 one is right within a share ``e`` (DDSketch). All weights are halved every `half_life`
@@ -115,20 +119,23 @@ class LatencySketch:
 PRIOR_S = 10.0
 FLOOR_S = 1.0
 GAP_FLOOR_S = 5.0
-BLIND_S = 60.0
+BLIND_S = 20.0
 _PRIOR_WEIGHT, _SHARPER, _SLOWEST_TIMES = 12.0, 1.5, 4.0
-_MOST_DOUBLINGS = 20  # of a minute: beyond any limit
+_MOST_DOUBLINGS = 20  # beyond any limit
 _SETTLED = 30
 _LOOK_EVERY = 8  # samples, once there are some; a quantile costs a look at each bin
 _ODDS = 0.2
+_OFTEN = 0.2  # odds of hung against healthy from which on another hang is no surprise
 _SHARE_LEAST, _SHARE_MOST = 0.003, 0.25
 _TAIL = 0.2
 _FADES = 0.999  # what the slowest is remembered by, for each answer
-_SLOWEST, _FASTEST = 1.1, 10.0
+_SLOWEST, _FASTEST = 1.2, 10.0
 _MOVED = 0.1  # guessed: a smaller change of the share moves no quantile
 _RESPONSE, _FIRST, _GAP = "response", "first", "gap"
 _SIZED = tuple(f"{_RESPONSE}:{bits}" for bits in range(1 + MOST_TOKENS.bit_length()))
 """The classes of calls that may put out about as much."""
+_SIZE = {name: bits for bits, name in enumerate(_SIZED)}
+_MOST_LONGER = 64.0
 
 _NONE = LatencySketch()
 
@@ -149,12 +156,14 @@ class Lateness:
         self.answers = 0
         self.slowest_s = 0.0
 
-    def expect(self, hung: float) -> None:
-        """A share `hung` of the attempts hang; 0 to 1."""
+    def expect(self, hung: float) -> bool:
+        """A share `hung` of the attempts hang; 0 to 1. True if that changes what is late."""
         odds = hung / max(1.0 - hung, 1e-6)
-        if abs(odds - self._odds) > _MOVED * self._odds:
-            self._odds = odds
-            self._late.clear()
+        if abs(odds - self._odds) <= _MOVED * self._odds:
+            return False
+        self._odds = odds
+        self._late.clear()
+        return True
 
     def add(self, call: Call, seconds: float, *, beats: int) -> bool:
         """A healthy time was seen: of silence before the beat of that number, or of an answer.
@@ -189,9 +198,7 @@ class Lateness:
         name = _GAP if beats else _FIRST
         if not beats and not call.streaming:
             most = call.max_output_tokens or call.estimate.output_tokens
-            sketch = self.sketches.get(_SIZED[most.bit_length()]) if most else None
-            settled = sketch is not None and sketch.count >= _SETTLED
-            name = _SIZED[most.bit_length()] if settled else _RESPONSE
+            name = _SIZED[most.bit_length()] if most else _RESPONSE
         known = self._late.get(name)
         if known is None:
             known = self._late[name] = {}
@@ -201,8 +208,8 @@ class Lateness:
         return late_s
 
     def usual(self, name: str) -> float | None:
-        """What is late for "first", "response" or "gap" as it was last looked at, or None."""
-        return self._late.get(name, {}).get(0)
+        """What is late for "first", "response" or "gap" as it is known now, or None."""
+        return self._look(name, 0) if name in self.sketches else None
 
     def _count(self, name: str, number: int) -> bool:
         sketch = self.sketches.get(name)
@@ -217,15 +224,36 @@ class Lateness:
         return True
 
     def _look(self, name: str, attempt: int) -> float:
-        sketch, floor_s = self.sketches.get(name, _NONE), GAP_FLOOR_S if name == _GAP else FLOOR_S
-        share = _ODDS * self._odds ** (attempt + 1)
+        floor_s = GAP_FLOOR_S if name == _GAP else FLOOR_S
+        share = _ODDS * self._odds * min(1.0, self._odds / _OFTEN) ** attempt
+        attempt = min(attempt, _MOST_DOUBLINGS)
         stretch = max(1.0, _SHARE_LEAST / share) ** _TAIL if attempt else 1.0
         stretch = min(max(stretch, _SLOWEST**attempt), _FASTEST**attempt)
-        slowest_s = sketch.quantile(1.0)
-        if name != _GAP and not sketch.count:
-            slowest_s = self.slowest_s
-        prior_s = max(PRIOR_S, _SLOWEST_TIMES * slowest_s)
         share = min(max(share, _SHARE_LEAST), _SHARE_MOST)
+        return self._late_s(name, share, floor_s) * stretch
+
+    def _late_s(self, name: str, share: float, floor_s: float) -> float:
+        sketch, prior_s = self.sketches.get(name, _NONE), None
+        if name in _SIZE:
+            prior_s = self._by_size_s(_SIZE[name], share, floor_s)
+            if prior_s is None and sketch.count < _SETTLED:  # of no size enough is known
+                sketch = self.sketches.get(_RESPONSE, _NONE)
+        if prior_s is None:
+            slowest_s = sketch.quantile(1.0)
+            if name != _GAP and not sketch.count:
+                slowest_s = self.slowest_s
+            prior_s = max(PRIOR_S, _SLOWEST_TIMES * slowest_s)
         learnt_s = max(sketch.quantile(1.0 - share), floor_s)
         weight = sketch.count**_SHARPER / (sketch.count**_SHARPER + _PRIOR_WEIGHT)
-        return float(learnt_s**weight * prior_s ** (1.0 - weight)) * stretch
+        return float(learnt_s**weight * prior_s ** (1.0 - weight))
+
+    def _by_size_s(self, size: int, share: float, floor_s: float) -> float | None:
+        """What the calls of another size that are known best say of those of this size, or None."""
+        known = (
+            (one.count, _SIZE[other]) for other, one in self.sketches.items() if other in _SIZE
+        )
+        count, best = max((pair for pair in known if pair[1] != size), default=(0, 0))
+        if count < _SETTLED:
+            return None
+        longer = min(2.0 ** (1 + size - best), _MOST_LONGER) if size > best else 1.0
+        return longer * max(self.sketches[_SIZED[best]].quantile(1.0 - share), floor_s)

@@ -97,7 +97,10 @@ class Choice(ModalScreen[str]):
 class Change(ModalScreen[dict[str, Any]]):
     """A line of settings for what runs; {} is none."""
 
-    DEFAULT_CSS = _BOX.format(name="Change", wide=90) + "Change .wrong { color: $error; }"
+    DEFAULT_CSS = (
+        _BOX.format(name="Change", wide=90)
+        + "Change .wrong { color: $error; width: 1fr; height: auto; }"
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "none", "Back")]
 
     def __init__(self, lanes: int) -> None:
