@@ -220,9 +220,10 @@ class Exchange:
         if event.endswith(_SENT) and self.when_sent is not None:
             self.when_sent()
 
-    async def trace_async(self, event: str, info: Mapping[str, Any]) -> None:
-        """The same of an async pool."""
-        self.trace(event, info)
+    async def trace_async(self, event: str, _: Mapping[str, Any]) -> None:
+        """The same of an async pool; each call has some ten of these."""
+        if event.endswith(_SENT) and self.when_sent is not None:
+            self.when_sent()
 
     @contextmanager
     def current(self) -> Iterator[None]:
