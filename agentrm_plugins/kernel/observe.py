@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.observe_agents import agents_of, depths, waits_of
-from agentrm_plugins.kernel.ticket import State
+from agentrm_plugins.kernel.observe_calls import oldest_s, running, waiters
 from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
 from agentrm_plugins.types.hedge_statistics import HedgeStatistics
 from agentrm_plugins.types.histogram import Histogram
@@ -16,7 +16,6 @@ from agentrm_plugins.types.statistics import (
     GroupStatistics,
     PressureStatistics,
     RateStatistics,
-    RunningCall,
     Stalled,
     Statistics,
     TenantStatistics,
@@ -38,7 +37,11 @@ _PER_MIN = 60.0
 
 
 def observe(
-    books: Books, queue: WaitQueue, agents: list[Account], drained: Collection[tuple[str, str]]
+    books: Books,
+    queue: WaitQueue,
+    agents: list[Account],
+    drained: Collection[tuple[str, str]],
+    most_waiters: int,
 ) -> Statistics:
     """Freeze the state. Costs a look at each of `agents`, and at who runs and waits."""
     counters, pool, gauges = books.counters, books.pool, books.gauges
@@ -73,8 +76,8 @@ def observe(
         input_tokens=counters.input_tokens,
         output_tokens=counters.output_tokens,
         tokens_per_s=TokenRates(*counters.token_rate.per_s(books.now_s)),
-        oldest_waiting_s=_oldest_s(books),
-        calls=_running(books),
+        oldest_waiting_s=oldest_s(books),
+        calls=running(books),
         waits=waits_of(waits, grants, shown=True),
         pressure=PressureStatistics(
             _stalled(gauges.lanes, books.now_s), _stalled(gauges.rate, books.now_s)
@@ -86,6 +89,7 @@ def observe(
         ),
         cost=counters.cost,
         hedges=_hedges(books),
+        waiters=waiters(books, most_waiters),
     )
 
 
@@ -102,37 +106,6 @@ def _groups(books: Books, queue: WaitQueue) -> dict[str, GroupStatistics]:
 
 def _stalled(stall: Stall, now_s: float) -> Stalled:
     return Stalled(*stall.shares(now_s), stall.waited_s(now_s))
-
-
-def _oldest_s(books: Books) -> float:
-    """The age of the oldest call that waits: tickets are kept in the order of their submission."""
-    for ticket in books.tickets.values():
-        if ticket.state is State.QUEUED:
-            return books.now_s - ticket.submitted_s
-    return 0.0
-
-
-def _running(books: Books) -> tuple[RunningCall, ...]:
-    now_s = books.now_s
-    running = list(books.gauges.running.values())
-    running.sort(key=lambda ticket: (ticket.granted_s, ticket.number))
-    return tuple(
-        RunningCall(
-            ticket=ticket.number,
-            agent=ticket.call.agent,
-            tenant=ticket.call.tenant,
-            group=ticket.group.name,
-            endpoint=ticket.call.endpoint,
-            label=ticket.call.label,
-            attempt=ticket.attempts,
-            streaming=ticket.call.streaming,
-            age_s=now_s - ticket.granted_s,
-            silent_s=max(0.0, now_s - max(ticket.progress_s, ticket.heard_s)),
-            beats=ticket.beats,
-            waited_s=ticket.waited_s,
-        )
-        for ticket in running
-    )
 
 
 def _tenants(books: Books) -> dict[str, TenantStatistics]:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agentrm_plugins.types.agent_key import agent_key
+from agentrm_plugins.types.call_statistics import RunningCall, WaitingCall
 from agentrm_plugins.types.fleet_statistics import FleetStatistics
 from agentrm_plugins.types.hedge_statistics import HedgeStatistics
 
@@ -30,6 +31,7 @@ __all__ = [
     "TenantStatistics",
     "TokenRates",
     "WaitStatistics",
+    "WaitingCall",
 ]
 
 
@@ -245,39 +247,6 @@ class EndpointStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class RunningCall:
-    """One call that holds a lane, or sits on its parent's.
-
-    Attributes:
-        ticket: Its number in this core.
-        agent: Whose it is.
-        tenant: Who pays.
-        group: The lane group.
-        endpoint: "host/model#fingerprint", or None.
-        label: What it is for, if that was said.
-        attempt: Which attempt this is, from 1.
-        streaming: Whether it tells of its progress.
-        age_s: Seconds since it got its lane.
-        silent_s: Seconds since its last sign of life: a beat, or else its beginning.
-        beats: Signs of life so far.
-        waited_s: Seconds that it had waited before.
-    """
-
-    ticket: int
-    agent: str
-    tenant: str
-    group: str
-    endpoint: str | None
-    label: str
-    attempt: int
-    streaming: bool
-    age_s: float
-    silent_s: float
-    beats: int
-    waited_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class Statistics:
     """The whole core at one moment.
 
@@ -296,6 +265,8 @@ class Statistics:
         tokens_per_s: Rate of tokens, input and output.
         oldest_waiting_s: Age of the oldest call that waits, since it was submitted; 0 if none does.
         calls: The calls that run, the oldest lease first.
+        waiters: The calls that wait, the oldest first: as many as agents were asked for, and at
+            most a thousand. `waiting` counts all.
         events_dropped: Events that a reader of the event stream was too slow for.
         agents: What is known of each agent, by `agent_key`; `agent` looks one up.
         fleet: How this process stands among those that share its limits; None: it is alone. What
@@ -354,6 +325,7 @@ class Statistics:
     forgotten: ForgottenAgents = field(default_factory=ForgottenAgents)
     cost: float = 0.0
     hedges: HedgeStatistics = field(default_factory=HedgeStatistics)
+    waiters: tuple[WaitingCall, ...] = ()
 
     def agent(self, agent: str, *, tenant: str = "default") -> AgentStatistics:
         """One agent's part.

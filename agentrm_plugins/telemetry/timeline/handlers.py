@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
@@ -154,6 +155,10 @@ def _boosted(state: State, event: Fields) -> None:
     for call in state.open.values():
         if call.waits and call.level:
             state.relevel(call, 0)
+    for level, number in state.strangers.items():
+        state.deepen(level, -number)
+        state.deepen(0, number)
+    state.strangers = Counter({0: state.strangers.total()} if state.strangers else {})
 
 
 def _limit_changed(state: State, event: Fields) -> None:
