@@ -20,12 +20,14 @@ from agentrm_plugins.types.statistics import (
     Statistics,
     TenantStatistics,
     TokenRates,
+    WaitStatistics,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.gauges import Gone
     from agentrm_plugins.kernel.wait_queue import WaitQueue
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.policy.pressure import Stall
@@ -45,11 +47,6 @@ def observe(
 ) -> Statistics:
     """Freeze the state. Costs a look at each of `agents`, and at who runs and waits."""
     counters, pool, gauges = books.counters, books.pool, books.gauges
-    waits, grants = Histogram(), 0
-    for group in pool.groups.values():
-        grants += group.grants
-        waits.join(group.waits)
-    gone = gauges.gone
     return Statistics(
         at_s=books.now_s,
         order=str(books.config.scheduler.order),
@@ -78,18 +75,31 @@ def observe(
         tokens_per_s=TokenRates(*counters.token_rate.per_s(books.now_s)),
         oldest_waiting_s=oldest_s(books),
         calls=running(books),
-        waits=waits_of(waits, grants, shown=True),
+        waits=_waits(books),
         pressure=PressureStatistics(
             _stalled(gauges.lanes, books.now_s), _stalled(gauges.rate, books.now_s)
         ),
         agents_known=len(books.accounts),
-        forgotten=ForgottenAgents(
-            *(gone.agents, gone.calls, gone.refused, gone.service_s, gone.waited_s),
-            *(gone.input_tokens, gone.output_tokens, gone.cost),
-        ),
+        forgotten=_forgotten(gauges.gone),
         cost=counters.cost,
         hedges=_hedges(books),
         waiters=waiters(books, most_waiters),
+    )
+
+
+def _waits(books: Books) -> WaitStatistics:
+    """Those of all groups."""
+    waits, grants = Histogram(), 0
+    for group in books.pool.groups.values():
+        grants += group.grants
+        waits.join(group.waits)
+    return waits_of(waits, grants, shown=True)
+
+
+def _forgotten(gone: Gone) -> ForgottenAgents:
+    return ForgottenAgents(
+        *(gone.agents, gone.calls, gone.refused, gone.service_s, gone.waited_s),
+        *(gone.input_tokens, gone.output_tokens, gone.cost),
     )
 
 

@@ -92,11 +92,14 @@ class PressureStatistics:
 
 @dataclass(frozen=True, slots=True)
 class SessionStatistics:
-    """One session's context: tokens by tier, and what was done to it.
+    """One session: its context's tokens by tier, what was done to it, and what its calls received.
 
     `hot_tokens` are messages sent as they are, `warm_tokens` notes and recalled passages;
     `archived` messages of `messages`, of `cold_tokens` tokens, are in the cold tier alone.
-    `utilisation` is the share of the budget that its last request used.
+    `utilisation` is the share of the budget that its last request used. `received` are the figures
+    of the agent that has the session's tenant and name, for a thread without another agent is one:
+    token rates, waits, refusals by a limit, cost. None: it is not among the agents that are listed,
+    or the session's calls are made for agents of other names.
     """
 
     tenant: str
@@ -110,6 +113,7 @@ class SessionStatistics:
     compactions: int
     recalls: int
     cold_tokens: int = 0
+    received: AgentStatistics | None = None
 
 
 @dataclass(frozen=True, slots=True)

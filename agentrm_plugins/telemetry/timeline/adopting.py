@@ -65,7 +65,8 @@ def _agent(state: State, key: str, agent: Plain) -> None:
     row.tokens, row.zombies = agent["tokens"], agent["zombies"]
     row.refused, row.drained = agent["refused"], bool(agent.get("drained"))
     row.waiting, row.cost = agent.get("waiting", 0), agent.get("cost", 0.0)
-    row.retries = agent.get("requeues", 0)
+    row.retries, row.limit_hits = agent.get("requeues", 0), agent.get("limit_hits", 0)
+    row.adopt_rate(agent.get("tokens_per_s", 0.0), state.now_s)
 
 
 def _session(state: State, key: str, session: Plain) -> None:

@@ -122,6 +122,13 @@ class State:
         row.agent, row.tenant = agent, tenant
         return row
 
+    def received(self, session: SessionRow) -> AgentRow | None:
+        """What the session's calls received: its agent's row, for a thread without one is its own.
+
+        None where its calls are made for agents of other names, or it has made none.
+        """
+        return self.agents.rows.get(session.name)
+
     def forget(self, call: OpenCall) -> None:
         """A call is over, or too much."""
         self.wait(call, waits=False)
