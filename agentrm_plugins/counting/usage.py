@@ -15,6 +15,7 @@ estimated and the text that came.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from math import isfinite
 from typing import Any, cast
@@ -26,15 +27,18 @@ __all__ = ["UsageTally", "estimated_usage", "reported_usage", "said_in"]
 
 _MOST_TOKENS = 10**9
 """No model reads or writes that many in one call: a larger number is none."""
+_TEXT_COUNT = re.compile(r"[0-9]{1,9}(?:\.0{1,2})?")
 _CHARS_PER_TOKEN = 4
 _TOTALS = 3
 """So many rising reports in a row are running totals. Guessed: parts rise by chance as well."""
 
 # Each name is from the provider's own reference of its API; the first one that is there counts.
 _INPUT = ("prompt_tokens", "input_tokens", "inputTokens", "prompt_token_count", "promptTokenCount",
-          "prompt_eval_count", "inputTokenCount")  # fmt: skip
+          "prompt_eval_count", "inputTokenCount", "promptTokens", "input_token_count",
+          "inputTextTokenCount")  # fmt: skip
 _OUTPUT = ("completion_tokens", "output_tokens", "outputTokens", "candidates_token_count",
-           "candidatesTokenCount", "eval_count", "outputTokenCount")  # fmt: skip
+           "candidatesTokenCount", "eval_count", "outputTokenCount", "completionTokens",
+           "generated_token_count")  # fmt: skip
 _TOTAL = ("total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
 _DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
 _OUTPUT_DETAILS = (
@@ -55,8 +59,9 @@ _USUAL = frozenset(
 _PLAIN = frozenset({dict, type(None)})
 _REASONING = ("reasoning_tokens", "reasoning")
 _THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
+_HOLDERS = ("usage", "tokens", "billed_units")  # Cohere's two counts; a report in a report
 _RARE = frozenset((*_CACHED, *_CACHED_BESIDE, *_WRITTEN_BESIDE, *_THOUGHTS))
-_NAMES = (*_INPUT, *_OUTPUT, *_TOTAL, *_DETAILS, *_OUTPUT_DETAILS, *sorted(_RARE))
+_NAMES = (*_INPUT, *_OUTPUT, *_TOTAL, *_DETAILS, *_OUTPUT_DETAILS, *sorted(_RARE), *_HOLDERS)
 _DETAIL_NAMES = (*_CACHED_WITHIN, *_WRITTEN_WITHIN, *sorted(_WRITTEN_FOR))
 _NOTHING: Mapping[str, Any] = {}
 _SAID = frozenset(
@@ -91,16 +96,29 @@ def reported_usage(report: Any) -> Usage | None:
     made = _count(told, _OUTPUT)
     if rare:
         cached = cached or _count(told, _CACHED) or beside
-        written = written or _count(told, _WRITTEN_BESIDE)
-        read += beside + _count(told, _WRITTEN_BESIDE)
+        put = _count(told, _WRITTEN_BESIDE)
+        written = written or put
+        read += beside + put
         made += _count(told, _THOUGHTS)
     reasoned = _count(_fields(_first(told, _OUTPUT_DETAILS), _REASONING), _REASONING)
     if reasoned > made:  # so it cannot be a part of it
         made += reasoned
     total = _count(told, _TOTAL)
     if not read and not made:
-        return Usage(total) if total else None
+        return Usage(total) if total else _within(told)
     return Usage(read, max(made, total - read), cached, written)
+
+
+def _within(told: Mapping[str, Any]) -> Usage | None:
+    """What a report within this one says."""
+    for name in _HOLDERS:
+        inner = told.get(name)
+        if inner is None or any(_fields(inner, _HOLDERS).get(each) for each in _HOLDERS):
+            continue
+        found = reported_usage(inner)
+        if found is not None:
+            return found
+    return None
 
 
 def _usual(report: Mapping[str, Any]) -> Usage | None:
@@ -150,8 +168,8 @@ def _count(told: Mapping[str, Any], names: tuple[str, ...]) -> int:
 
 def _number(value: Any) -> int:
     """A count that can be trusted: providers report None, floats and texts as well."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:  # noqa: PLR2004
-        value = int(value)
+    if isinstance(value, str) and len(value) < 13 and _TEXT_COUNT.fullmatch(value):  # noqa: PLR2004
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     if isinstance(value, float) and not isfinite(value):

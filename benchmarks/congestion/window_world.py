@@ -38,6 +38,7 @@ _SERVICE_S, _UNUSED = (0.4, 1.0), (0.1, 0.3)
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _HEARD_S = 0.5, 8.0, 120.0
 _EPOCH_S = 1_790_000_040.0  # a whole minute
 _STUCK_S = 3600.0
+_SILENT = b'{"error": {"message": "Too Many Requests"}}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Row:
         resets: Whether these say when a limit is whole again.
         retry_after: Whether a refusal says how long to wait.
         refunds: Whether unused ``max_tokens`` come back.
+        silent: Whether a refusal is a status and nothing else: no limit, no wait, no words.
     """
 
     quota: Quota
@@ -57,6 +59,7 @@ class Row:
     resets: bool = False
     retry_after: RetryAfterStyle = "none"
     refunds: bool = True
+    silent: bool = False
 
     @property
     def told(self) -> EndpointConfig:
@@ -75,10 +78,15 @@ ROWS = {
     "fixed, in words": Row(Quota(RPM, kind="fixed"), style="none"),
     "sliding, in words": Row(Quota(RPM, kind="sliding"), style="none"),
     "bucket, in words": Row(Quota(RPM), style="none"),
+    "clock, silent": Row(Quota(RPM, kind="clock"), style="none", silent=True),
+    "fixed, silent": Row(Quota(RPM, kind="fixed"), style="none", silent=True),
+    "sliding, silent": Row(Quota(RPM, kind="sliding"), style="none", silent=True),
+    "bucket, silent": Row(Quota(RPM), style="none", silent=True),
     "no refunds": Row(Quota(tokens=TPM, kind="clock"), refunds=False),
     "no refunds, bucket": Row(Quota(tokens=TPM), refunds=False),
     "per second": Row(Quota(RPM, enforce_s=1.0)),
     "per second, retry-after": Row(Quota(RPM, enforce_s=1.0), retry_after="s"),
+    "per second, in words": Row(Quota(RPM, enforce_s=1.0), style="none"),
     "per second, clock": Row(Quota(RPM, kind="clock", enforce_s=1.0)),
 }
 
@@ -160,6 +168,7 @@ class _World:
             self.refused_s.append(self.now_s)
             headers += retry_headers(verdict.wait_s, row.retry_after)
             body, seconds = rejection(verdict, "m", row.style), 0.0
+            body = _SILENT if row.silent else body
         elif row.refunds:
             self.at(self.now_s + seconds, self._refund, turn.usage.output_tokens - MOST)
         said = {name.decode(): value.decode() for name, value in headers}

@@ -3,8 +3,8 @@
 In virtual time, on the real kernel, each kind of server: with limit and remaining alone, with
 resets, with ``retry-after``, with the words of its refusals alone; told and untold; beside the bare
 SDK and an oracle. It takes a minute and writes `results/windows.json` and `.md`. ``--real`` runs
-the whole plugin in real time instead, before LiteLLM's own proxy as well; that takes a quarter of
-an hour, and is kept in the same files.
+the whole plugin in real time instead, before LiteLLM's own proxy as well; that takes some six
+minutes, and is kept in the same files.
 """
 
 from __future__ import annotations

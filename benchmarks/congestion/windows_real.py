@@ -11,8 +11,10 @@ wait.
 from __future__ import annotations
 
 import asyncio
+import queue
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -179,10 +181,32 @@ async def run(row: str, peer: str, url: str) -> Run:
 
 
 def runs(rows: Sequence[str], peers: Sequence[str]) -> Iterator[Run]:
-    """Each row with each peer, one after the other."""
+    """The rows side by side, each with one peer after the other.
+
+    Each has a server of its own, and agents that mostly wait, so they do not disturb each other.
+    """
+    done: queue.Queue[Run | None] = queue.Queue()
+    failed: list[Exception] = []
+
+    def play(row: str) -> None:
+        try:
+            for peer in peers:
+                with served(row) as url:
+                    while not _PHASES_S[0] <= time.time() % WINDOW_S <= _PHASES_S[1]:
+                        time.sleep(0.5)
+                    done.put(asyncio.run(run(row, peer, url)))
+        except Exception as error:  # noqa: BLE001 - raised below, when the others are through
+            failed.append(error)
+        done.put(None)
+
     for row in rows:
-        for peer in peers:
-            with served(row) as url:
-                while not _PHASES_S[0] <= time.time() % WINDOW_S <= _PHASES_S[1]:
-                    time.sleep(0.5)
-                yield asyncio.run(run(row, peer, url))
+        threading.Thread(target=play, args=(row,), name=row).start()
+    left = len(rows)
+    while left:
+        found = done.get()
+        if found is None:
+            left -= 1
+        else:
+            yield found
+    if failed:
+        raise failed[0]

@@ -78,6 +78,19 @@ REPORTS = {
     "odd numbers": (
         {"prompt_tokens": "12", "completion_tokens": 3.0, "total_tokens": None}, Usage(12, 3),
     ),
+    "cohere": (
+        {"billed_units": {"input_tokens": 8, "output_tokens": 5},
+         "tokens": {"input_tokens": 10, "output_tokens": 5}},
+        Usage(10, 5),
+    ),
+    "watsonx": ({"input_token_count": 10, "generated_token_count": 5}, Usage(10, 5)),
+    "camels": ({"promptTokens": 10, "completionTokens": 5}, Usage(10, 5)),
+    "texts with a point": ({"prompt_tokens": "10.0", "completion_tokens": "5.0"}, Usage(10, 5)),
+    "a report in a report": (
+        {"usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 1015}},
+        Usage(10, 1005),
+    ),
+    "nested too deep": ({"usage": {"usage": {"prompt_tokens": 10}}}, None),
     "nonsense": (
         {"prompt_tokens": -5, "completion_tokens": float("nan"), "total_tokens": True}, None,
     ),

@@ -16,7 +16,7 @@ from agentrm_plugins.policy.endpoint.refunds import Refunds
 from agentrm_plugins.policy.endpoint.returns import Returns
 from agentrm_plugins.policy.endpoint.room import Room
 from agentrm_plugins.policy.endpoint.steps import SHARE
-from agentrm_plugins.policy.endpoint.window_watch import Shape
+from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
 from agentrm_plugins.types.accounts import Recent
 from agentrm_plugins.types.verdicts import MINUTE_S
 
@@ -60,6 +60,11 @@ class ResourceAccount:
     def first(self) -> float:
         """Units that go at once while nothing is known."""
         return self._room.first
+
+    @property
+    def watch(self) -> WindowWatch:
+        """What went lately, and how it comes back."""
+        return self._returns.watch
 
     def apply(self, now_s: float) -> None:
         """The controller's rate is another: the bucket follows."""

@@ -32,9 +32,11 @@ from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt, below
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import Lateness
-from agentrm_plugins.policy.endpoint.meters import give_back, learn, meters_of, renewed
+from agentrm_plugins.policy.endpoint.meters import give_back, learn, meters_of, renewed, tried
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
+from agentrm_plugins.policy.endpoint.silence import Silence
+from agentrm_plugins.policy.endpoint.silent import begin_anew, found, is_silent, is_word
 from agentrm_plugins.types.accounts import Recent
 from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
@@ -49,8 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Endpoint"]
 
 _LATER_S = 1.0  # guessed: nobody plans on less
-_SILENT = LimitReport()
-_GO = Wait(0.0, "")
+_SILENT, _GO = LimitReport(), Wait(0.0, "")
 _UNKNOWN, _USUAL = EndpointConfig(), BreakerConfig()
 
 
@@ -73,7 +74,7 @@ class Endpoint:
         *("name", "config", "price", "meters", "blame", "retry_after", "breaker", "concurrency"),
         *("outputs", "doubt", "times", "hedging", "in_flight", "news", "calls", "idle_since_s"),
         *("heard", "sent_calls", "limit_hits", "failures", "requeues", "cost", "waits", "recent"),
-        *("_answered_s", "_foreign_calls", "_told_s"),
+        *("silence", "_answered_s", "_foreign_calls", "_told_s"),
     )
 
     def __init__(
@@ -92,6 +93,7 @@ class Endpoint:
         self.meters = meters_of(config, first, now_s)
         self.blame = Blame(now_s)
         self.retry_after = RetryAfter()
+        self.silence = Silence()
         self.breaker = breaker_of(breaker)
         self.concurrency = ConcurrencyController(told=config.concurrency)
         self.outputs = OutputEstimator()
@@ -143,16 +145,15 @@ class Endpoint:
 
     def wait(self, amounts: Mapping[str, float], now_s: float) -> Wait:
         """How long a call of `amounts` must wait now, and for what."""
-        if self.breaker.state is not BreakerState.CLOSED:
-            wait_s = self.breaker.time_until(now_s)
-            if wait_s > 0:
-                return Wait(wait_s, "breaker")
-        if self.retry_after.ever:
-            wait_s = self.retry_after.time_until(now_s)
-            if wait_s > 0:
-                return Wait(wait_s, "closed")
+        closed = self.breaker.state is not BreakerState.CLOSED
+        if closed and (wait_s := self.breaker.time_until(now_s)) > 0:
+            return Wait(wait_s, "breaker")
+        if self.retry_after.ever and (wait_s := self.retry_after.time_until(now_s)) > 0:
+            return Wait(wait_s, "closed")
         if len(self.in_flight) >= self.concurrency.limit:
             return Wait(inf, "concurrency")
+        if self.silence.governs:
+            return Wait(self.silence.wait_s(now_s), "requests")
         longest = _GO
         for resource, meter in self.meters.items():
             if meter.bucket is None or meter.surely_has(amounts[resource]):
@@ -191,11 +192,11 @@ class Endpoint:
 
     def held_up(self, amounts: Mapping[str, float], wait: Wait, now_s: float) -> None:
         """A call of `amounts` waits for what `wait` says: that limit is the one that binds."""
-        if wait.cause == "closed":
+        if wait.cause == "concurrency":
+            self.concurrency.held_back()
+        elif wait.cause == "closed" or self.silence.governs:
             for meter in self.meters.values():
                 meter.controller.stopped()
-        elif wait.cause == "concurrency":
-            self.concurrency.held_back()
         elif wait.cause in self.meters:
             for resource, meter in self.meters.items():
                 if meter.bucket is not None and meter.wait_s(amounts[resource], now_s) > 0:
@@ -231,6 +232,8 @@ class Endpoint:
         if foreign:
             return
         self.sent_calls += 1
+        if self.silence.awake and self.silence.sent(number, now_s):
+            self.news += found(self.meters, self.silence, now_s)
         if self.retry_after.drips:
             meters = self.meters.items()
             gap_s = max(meter.gap_s(amounts[name], now_s) for name, meter in meters)
@@ -243,6 +246,8 @@ class Endpoint:
     def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
         """A call ended well."""
         self.ended(number, used_of(usage, self.config), now_s)
+        if self.silence.governs and self.silence.accepted(number):
+            self.news += found(self.meters, self.silence, now_s)
         if usage is not None and (usage.input_tokens or usage.output_tokens):
             self.outputs.used(
                 agent, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
@@ -268,7 +273,7 @@ class Endpoint:
             self.refused(number, said, now_s)
             return
         self.failures += 1
-        self.heard = self.heard or _is_word(verdict)
+        self.heard = self.heard or is_word(verdict)
         if verdict.kind is Kind.OVERLOADED:
             self.overloaded(number, said, now_s)
         else:  # Where nobody listens yet, each call finds that out within milliseconds.
@@ -291,6 +296,8 @@ class Endpoint:
         if not self.config.learn:
             return
         went_s = now_s if sent_s is None else min(sent_s, now_s)
+        if self.silence.awake and self.silence.heard(report, now_s):
+            begin_anew(self.meters, now_s)
         learnt = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
         self.news.extend(Change(resource, "learnt") for resource in learnt)
 
@@ -305,7 +312,13 @@ class Endpoint:
         meant = {*self.doubt.of(number), *below(report, sent.amounts)}
         for resource in meant:  # It says so, and means it.
             self.doubt.refused(resource, now_s)
-        cut = self.blame.lay(report, sent, self.meters, now_s)
+        explained = False
+        if report.retry_after_s is None and report.resource is None:
+            explained = is_silent(self.meters, report) and self.silence.refused(
+                number, sent.at_s, len(self.in_flight), self.meters["requests"].watch, now_s
+            )
+            self.news += found(self.meters, self.silence, now_s)
+        cut = [] if explained else self.blame.lay(report, sent, self.meters, now_s)
         self.news.extend(Change(resource, "cut") for resource in cut)
         if report.retry_after_s is not None:
             self._close(report.retry_after_s, now_s)
@@ -355,16 +368,10 @@ class Endpoint:
             if self.retry_after.ever:
                 self.retry_after.accepted(sent.at_s)
         if self.doubt.under_way:
-            self._tried(number, now_s, served=failed is False)
+            tried(self.meters, self.doubt.of(number), failed is False, now_s)
         if sent.foreign or (hung and self._answered_s > sent.at_s):
             failed = None  # others were served meanwhile: this one is lost, the endpoint lives
         self._ended(number, now_s, failed=failed)
-
-    def _tried(self, number: int, now_s: float, *, served: bool) -> None:
-        """A call that was larger than a limit is over; if it was served, that is none."""
-        for resource in self.doubt.of(number):
-            if served:
-                self.meters[resource].disprove(now_s)
 
     def _back(self, number: int, now_s: float) -> Sent | None:
         """A refused call took nothing; only the request itself may have counted."""
@@ -390,9 +397,3 @@ class Endpoint:
     def _broken(self, before: BreakerState) -> None:
         if self.breaker.state is not before:
             self.news.append(Change("breaker", self.breaker.state.value))
-
-
-def _is_word(verdict: Verdict) -> bool:
-    """Whether the server itself said something, be it an error."""
-    said = verdict.status is not None or verdict.code or verdict.kind is Kind.OVERLOADED
-    return bool(said) or verdict.why not in {"", "unconnected"}

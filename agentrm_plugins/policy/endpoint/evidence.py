@@ -30,6 +30,10 @@ JSON_CHARS = 65_536
 _STATUSES = range(400, 600)
 _LEAST_ERROR, _SERVER_FAULT, _TOO_MANY = 400, 500, 429
 _CODE_NAMES = ("code", "type", "status", "Code", "error_code", "error_type", "__type")
+_BODY_CODE_NAMES = (
+    *(*_CODE_NAMES, "status_code", "statusCode", "http_status", "httpStatus"),
+    *("errorCode", "errorcode"),
+)
 _OTHER_RESPONSES = ("raw_response", "http_resp")
 _RESPONSE = ("status_code", "status", "headers", "_content")
 _OWN = (
@@ -37,6 +41,7 @@ _OWN = (
     *("status_code", "http_status", *_OTHER_RESPONSES),
 )
 _ERROR_NAMES = ("error", "Error", "errors", "fault")
+_HOLDER_NAMES = ("detail", "response", "base_resp")  # of an error, where they are objects
 _MESSAGE_NAMES = ("message", "Message", "detail", "error", "msg", "faultstring", "title")
 # langchain-openai raises a failed response's error as the text of its object, and an error event's
 # as "code: message".
@@ -77,7 +82,7 @@ def evidence_of(error: BaseException) -> Evidence:
     answer = {} if response is None else _read(response, _RESPONSE)
     bodies = _bodies(own, answer)
     words = [_message(body) for body in bodies]
-    codes = _codes([own, *bodies])
+    codes = tuple(dict.fromkeys((*_codes([own], _CODE_NAMES), *_codes(bodies))))
     said = [word for word, body in zip(words, bodies, strict=True) if isinstance(body, Mapping)]
     text = _text(error, words)
     if not codes and (shown := _SHOWN_CODE.match(text)):
@@ -186,6 +191,10 @@ def _wrapped(body: Any) -> Any:
             inner = inner[0] if inner and isinstance(inner[0], Mapping) else None
         if inner is not None:
             return inner
+    for name in _HOLDER_NAMES:
+        inner = look(name)
+        if isinstance(inner, Mapping):
+            return inner
     return None
 
 
@@ -202,15 +211,17 @@ def _parsed(text: str) -> Any:
 # -- codes, status ----------------------------------------------------------------------------
 
 
-def _codes(holders: list[Any]) -> tuple[str, ...]:
+def _codes(holders: list[Any], names: tuple[str, ...] = _BODY_CODE_NAMES) -> tuple[str, ...]:
     """The words and numbers under the usual names, each once."""
     found: dict[str, None] = {}
     for holder in holders:
         look = _look(holder)
-        for name in _CODE_NAMES:
+        for name in names:
             value = look(name)
             if value is None:
                 continue
+            if isinstance(value, float) and value.is_integer():
+                value = int(value)
             if isinstance(value, str) and 0 < len(value) <= 200:  # noqa: PLR2004 - no prose
                 found[value.rpartition("#")[2]] = None  # AWS: "com.amazon.coral.service#..."
             elif isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**9:

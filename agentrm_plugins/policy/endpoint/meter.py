@@ -178,6 +178,15 @@ class Meter(ResourceAccount):
         self._heard = False
         self.apply(now_s)
 
+    def found(self, rate_per_s: float | None, now_s: float) -> None:
+        """The limit shows elsewhere (None: it is not this one): the account begins anew, empty."""
+        self.controller.forget(now_s)
+        self.bucket = None
+        if rate_per_s is not None:
+            self.controller.show(rate_per_s, rate_per_s, Source.PROBED)
+            self.apply(now_s)
+            self.empty(now_s)
+
     def gap_s(self, amount: float, now_s: float) -> float:
         """Seconds between two calls of this size at the paced rate; 0 where there is room."""
         gap_s = amount / self.controller.rate_per_s

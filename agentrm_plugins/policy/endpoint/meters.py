@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.amounts import Sent
     from agentrm_plugins.types.verdicts import LimitReport
 
-__all__ = ["BURST_S", "give_back", "learn", "meters_of", "renewed"]
+__all__ = ["BURST_S", "give_back", "learn", "meters_of", "renewed", "tried"]
 
 BURST_S = 2.0  # guessed: after a pause, where the user gave no burst of his own
 _TOLD = ("rpm", "tpm", "input_tpm", "output_tpm")
@@ -91,3 +91,12 @@ def give_back(meters: Mapping[str, Meter], sent: Sent, now_s: float) -> None:
             meter.give_back(amount, sent.at_s, now_s)
         else:
             meter.turned_away(amount, now_s)
+
+
+def tried(
+    meters: Mapping[str, Meter], resources: Iterable[str], served: bool, now_s: float
+) -> None:
+    """A call that was larger than these limits is over; if it was served, they are none."""
+    for resource in resources:
+        if served:
+            meters[resource].disprove(now_s)

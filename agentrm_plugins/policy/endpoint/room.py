@@ -27,9 +27,13 @@ _ROOM = 2.0  # guessed: calls that must be left by the server's word
 
 
 def has_room(limit: ServerLimit, amount: float) -> bool:
-    """Whether the server says that there is room, and so refuses for what no figure shows."""
-    left = limit.remaining or 0.0
-    return limit.firm and bool(limit.limit) and left >= _ROOM * max(1.0, amount)
+    """Whether the server says that there is room, and so refuses for what no figure shows.
+
+    Words that name a wait beside what is missing say how a limit refills; others, what is there.
+    """
+    left, refills = limit.remaining or 0.0, limit.reset_s is not None or limit.per_s is not None
+    says = limit.firm or (limit.remaining is not None and not refills)
+    return says and bool(limit.limit) and left >= _ROOM * max(1.0, amount)
 
 
 class Room:

@@ -37,6 +37,7 @@ from agentrm_plugins.policy.endpoint.resets import Resets
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.returns import Returns
 from agentrm_plugins.policy.endpoint.room import Room
+from agentrm_plugins.policy.endpoint.silence import Silence
 from agentrm_plugins.policy.endpoint.steps import Steps
 from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
 from agentrm_plugins.types.accounts import Recent
@@ -73,6 +74,7 @@ _OBJECTS: dict[str, type[Any]] = {
             RetryAfter,
             Returns,
             Room,
+            Silence,
             Steps,
             WindowWatch,
             Doubt,

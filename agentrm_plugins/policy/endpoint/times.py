@@ -45,9 +45,11 @@ _UNITS = {
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
     **dict.fromkeys(("d", "day", "days"), 86400.0),
 }
-_ONE = {"a": 1.0, "an": 1.0, "one": 1.0}
+_TO_TEN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_ONE = {"a": 1.0, "an": 1.0, **{word: float(number) for number, word in enumerate(_TO_TEN, 1)}}
 _PART = re.compile(
-    r"(\d{1,18}(?:\.\d{1,9})?|an?\b|one\b)[ -]?([a-z]{1,12})(?![a-z])", re.IGNORECASE
+    rf"(\d{{1,18}}(?:\.\d{{1,9}})?|an?\b|(?:{'|'.join(_TO_TEN)})\b)[ -]?([a-z]{{1,12}})(?![a-z])",
+    re.IGNORECASE,
 )
 _BETWEEN = re.compile(r"\s?,?\s?(?:and\s)?")
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d(?:\.\d{1,9})?)")
@@ -59,7 +61,9 @@ _MOMENT = re.compile(
     r"(?:\s?(?:[Zz]|UTC|GMT)|\s?([+-])(\d\d):?(\d\d))?"
 )
 _CUE = re.compile(
-    r"\b(?:retry|retrying|try|wait|reset|resets|available|replenished)\b", re.IGNORECASE
+    r"\b(?:retry|retrying|try|wait|reset|resets|available|replenished|allowed|cooldown"
+    r"|come back)\b",
+    re.IGNORECASE,
 )
 _FILLER = re.compile(
     r"(?:[\s\"':=({]|(?:again|in|after|for|at|until|least|about|another|approximately|around"

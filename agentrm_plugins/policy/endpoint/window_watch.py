@@ -25,7 +25,7 @@ window is a minute unless the server says else, for no header names it. Guessed:
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from enum import StrEnum
 from math import ceil, inf
@@ -160,6 +160,13 @@ class WindowWatch:
         """What had been taken until then."""
         end = bisect_right(self._taken, at_s, key=_at_s)
         return self._taken[end - 1][1] if end else 0.0
+
+    def since(self, from_s: float) -> tuple[float, float]:
+        """What was taken from then on, and when the first of it went (infinite: nothing did)."""
+        start = bisect_left(self._taken, from_s, key=_at_s)
+        before = self._taken[start - 1][1] if start else 0.0
+        first_s = self._taken[start][0] if start < len(self._taken) else inf
+        return self._total - before, first_s
 
     def clock(self, wall_s: float, now_s: float) -> None:
         """The server's clock shows `wall_s`."""

@@ -1,0 +1,357 @@
+"""Windows of a server that says nothing: no limit, no wait, no word. Told from what passes.
+
+What is seen is: so many calls passed, then all were refused until an instant, then so many passed
+again. A bucket looks otherwise: there one call passes after ``1 / rate`` seconds.
+
+Law: after a refusal that says nothing one call at a time goes as a probe, each after a gap that is
+four times the one before. A bucket of ``N`` holds a minute's worth at most, so it lets one pass
+within ``60 / N`` seconds; once that is refuted, probes go only when a window may be over: ten
+seconds or a minute after its first call, and at a whole minute of the clock. If a probe passes
+after two or more were refused, a window of ``N`` is believed: ``N`` may go again, in rounds of one,
+four, sixteen, and then none until it is over. What passes confirms it; a window that closes long
+before ``N`` refutes it, at the price of one refusal, and the rate is searched for as ever.
+
+Regimes: *open*, nothing known: this only counts; *shut*: refused, or ``N`` have gone, and probes
+go; *open*, ``N`` known. A probe that is not refused within three times what a refusal takes has
+passed. Now and then a call goes at half time or beyond ``N``: windows may be shorter, or larger.
+
+Limits: no window is believed while the calls of ours that are under way may be what fills the
+server (a probe must be refused while half of them are done). One that slides gives back as calls
+went; it is found out by a pass shortly after a refusal, and is paced from then on. Windows of more
+than a minute are probed once a minute. Guessed: the gaps, the shares and the counts.
+"""
+
+from __future__ import annotations
+
+from math import ceil, inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
+    from agentrm_plugins.types.verdicts import LimitReport
+
+__all__ = ["Silence"]
+
+_MINUTE_S, _SHORT_S = 60.0, 10.0
+_FIRST_S, _GROWTH, _LONGEST_S = 0.25, 4.0, 8.0
+_SURE = 1.25  # times the gap at which a bucket of N would have let one pass
+_SURE_S = 1.5  # so long is waited at once for what refutes a bucket
+_LEAST_S = 1.0
+_AFTER_S = 0.1  # after a window's end, for clocks that differ
+_NEAR_S = 1.0  # of two moments that are nearer only the later one is tried
+_ROUND = 4
+_ANSWER_S = (0.25, 5.0)  # a refusal is back by then, at least and at most
+_ANSWER = 3.0
+_MOST_MISSES, _MOST_STRIKES = 3, 2
+_WHOLE, _HALF, _FEW = 0.9, 0.5, 0.25
+_SOON_S = 2.0
+
+
+class Silence:
+    """What may go at an endpoint that refuses without a word.
+
+    Attributes:
+        governs: Whether this says when calls go; else the searched rate does.
+        size: Calls that a window holds; 0: no window is believed.
+        period_s: Its length, seconds.
+        rate_per_s: Calls per second of the window that was believed last.
+        awake: Whether it is to be told of calls that go: a refusal said nothing.
+        gap_s: Seconds from a refusal until a call passed, where no window came of it; 0: nothing
+            is known of that; None: that is no news.
+    """
+
+    __slots__ = (
+        *("awake", "gap_s", "governs", "period_s", "rate_per_s", "size"),
+        *(
+            "_answer_s",
+            "_at_clock",
+            "_back_s",
+            "_first_s",
+            "_fit",
+            "_since_s",
+            "_begun_s",
+            "_busy",
+            "_clock_s",
+        ),
+        *(
+            "_clocks",
+            "_count",
+            "_gap_s",
+            "_half",
+            "_longest_s",
+            "_lost",
+            "_misses",
+            "_more",
+            "_new",
+            "_next_s",
+        ),
+        *("_probe", "_probe_s", "_quiet", "_round", "_round_left", "_round_s", "_shut"),
+        *("_shut_s", "_slid", "_strikes", "_sure", "_told_per_s", "_tries", "_trust", "_whole"),
+    )
+
+    def __init__(self) -> None:
+        self.governs = False
+        self.awake = False
+        self.gap_s: float | None = None
+        self.size = 0
+        self.rate_per_s = self._told_per_s = 0.0
+        self.period_s = _MINUTE_S
+        self._since_s = -inf  # what went before is of no window that is looked for
+        self._fit, self._first_s = 0, -inf  # calls that went before a refusal, and the first of it
+        self._clock_s: float | None = None  # Unix time less our clock
+        self._clocks = 0  # probes refused at a whole minute
+        self._at_clock = self._half = self._slid = self._whole = False
+        self._quiet = self._sure = False  # what a refused probe has shown: see `_refuse`
+        self._longest_s = 0.0  # that a refusal took
+        self._answer_s = _ANSWER_S[0]
+        self._lost = 0  # beliefs that were refuted
+        self._new = True  # nothing was refused yet
+        self._begin(-inf)
+        self._back_s = -inf  # when the window before began
+        self._shut = False
+        self._shut_s = self._next_s = -inf
+        self._probe: int | None = None
+        self._probe_s = -inf
+        self._gap_s = _FIRST_S
+        self._busy = self._tries = self._misses = self._strikes = self._trust = self._more = 0
+
+    def _begin(self, now_s: float) -> None:
+        """A window begins with the call that goes now."""
+        self._begun_s, self._count = now_s, 0
+        self._round, self._round_left, self._round_s = 1, 1, now_s
+
+    # -- what happens ----------------------------------------------------------------------------
+
+    def heard(self, report: LimitReport, now_s: float) -> bool:
+        """The server answered; if it says anything of limits, that counts and not what passes.
+
+        Says whether that ends a window that was believed.
+        """
+        if report.wall_s is not None:
+            self._clock_s = report.wall_s - now_s
+        if not report.limits() and report.retry_after_s is None and report.resource is None:
+            return False
+        believed = self.size > 0
+        self.governs = self.awake = self._shut = False
+        self.size, self._told_per_s = 0, 0.0
+        return believed
+
+    def changed(self) -> bool:
+        """Whether another window is believed than when this was asked last, or none any more."""
+        rate_per_s = self.size / self.period_s
+        if rate_per_s == self._told_per_s:
+            return False
+        self._told_per_s = rate_per_s
+        self.rate_per_s = rate_per_s or self.rate_per_s
+        return True
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds until a call may go, if this governs."""
+        if self._shut:
+            until_s = self._next_s if self._probe is None else self._probe_s + self._answer_s
+        elif self._round_left > 0 or self._is_over(now_s):
+            return 0.0
+        else:
+            until_s = self._round_s + self._answer_s
+        return max(0.0, until_s - now_s)
+
+    def sent(self, number: int, now_s: float) -> bool:
+        """A call goes. Says whether there may be news."""
+        if self._shut:
+            if self._probe is None:
+                self._probe, self._probe_s = number, now_s
+                return False
+            if now_s < self._probe_s + self._answer_s:
+                return False
+            self._pass()
+        if not self.size:
+            return True
+        if self._is_over(now_s):
+            self._begin(now_s)
+        if self._round_left <= 0:
+            self._round = self._round_left = _ROUND * self._round
+            self._round_s = now_s
+        self._round_left -= 1
+        self._count += 1
+        if self._count >= self.size + self._more:
+            self._used_up(now_s)
+        return True
+
+    def accepted(self, number: int) -> bool:
+        """A call was answered. Says whether there may be news."""
+        if not self._shut or number != self._probe:
+            return False
+        self._pass()
+        return True
+
+    def refused(
+        self, number: int, sent_s: float, busy: int, watch: WindowWatch, now_s: float
+    ) -> bool:
+        """A call was refused without a word while `busy` others were under way.
+
+        `watch` knows what went lately.
+
+        Says whether no rate is to be searched for: a window was believed, or the server may be full
+        of calls that are under way.
+        """
+        self._longest_s = max(self._longest_s, now_s - sent_s)
+        self._answer_s = min(max(_ANSWER_S[0], _ANSWER * self._longest_s), _ANSWER_S[1])
+        known = self.size > 0
+        if self._shut:
+            if number == self._probe:
+                self._probe = None
+                return self._refuse(self._probe_s, busy, now_s) or known
+            if sent_s <= self._shut_s:
+                self._fewer()
+            return known
+        if known:
+            self._fewer()
+            self._short(now_s)
+            return True
+        taken, first_s = watch.since(max(self._since_s, now_s - _MINUTE_S))
+        self._fit, self._first_s = int(taken), min(first_s, now_s)
+        self._close(now_s)
+        self._gap_s, self._busy, self._quiet, self._sure = _FIRST_S, busy, False, False
+        sure_s = _SURE * _MINUTE_S / max(1, self._fit)
+        self._next_s = now_s + (max(sure_s, _FIRST_S) if sure_s <= _SURE_S else _FIRST_S)
+        self.governs, self._new = self._new, False
+        return False
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def _is_over(self, now_s: float) -> bool:
+        return now_s >= self._begun_s + self.period_s + _AFTER_S
+
+    def _fewer(self) -> None:
+        """One that went was refused."""
+        if self.size:
+            self._count -= 1
+            if self._shut and self._whole:
+                self.size = max(1, min(self.size, self._count))
+        else:
+            self._fit -= 1
+
+    def _close(self, now_s: float) -> None:
+        self.awake = True
+        self._shut, self._shut_s, self._probe, self._tries = True, now_s, None, 0
+        self._half = self._slid = self._at_clock = self._whole = False
+
+    def _used_up(self, now_s: float) -> None:
+        """As many have gone as a window holds."""
+        if self._half:  # it began at half time
+            self.period_s = max(1.0, self.period_s / 2)
+        self.size = max(self.size, self._count)
+        self._close(now_s)
+        self._whole = True
+        self._trust += 1
+        self._strikes = self._more = 0
+        self._next_s = self._moment(now_s)
+        if self._trust > 1 and not self._trust & (self._trust - 1):  # ever more seldom
+            half_s = self._begun_s + self.period_s / 2
+            if self._trust.bit_length() % 2:
+                self._more = 1
+            elif now_s < half_s < self._next_s:
+                self._next_s, self._half, self._at_clock = half_s, True, False
+
+    def _short(self, now_s: float) -> None:
+        """Refused before as many had gone as a window holds."""
+        count, self._more = self._count, 0
+        if count >= _WHOLE * self.size:
+            self.size = max(1, min(self.size, count))
+            self._used_up(now_s)
+            return
+        if self._half and count < _FEW * self.size:  # there was room for these beside the others
+            self.size += count
+            self._close(now_s)
+            self._begun_s = self._back_s
+            self._next_s = self._moment(now_s)
+            return
+        self._strikes += 1
+        if count < _HALF * self.size and (not self._trust or self._strikes >= _MOST_STRIKES):
+            self._lose()
+            return
+        self._close(now_s)
+        self._slid, self._next_s = True, now_s + _SOON_S
+
+    def _refuse(self, sent_s: float, busy: int, now_s: float) -> bool:
+        """A probe was refused. Says whether that shows nothing but that calls are under way."""
+        self._tries += 1
+        if self.size:
+            if self._at_clock:
+                self._clocks += 1
+            elif not self._half and not self._slid:
+                self._misses += 1
+                self.period_s = _MINUTE_S
+            self._half = self._slid = False
+            if self._misses >= _MOST_MISSES:
+                self._lose()
+            else:
+                self._next_s = self._moment(now_s)
+            return False
+        went_s = sent_s - self._shut_s
+        self._clocks += self._at_clock
+        self._gap_s = min(max(_GROWTH * self._gap_s, went_s), max(_LONGEST_S, went_s / 2))
+        calm = busy <= _HALF * self._busy and went_s >= _LEAST_S
+        governed, self.governs = self.governs, calm
+        if not calm:  # what a probe shows that went at once is the rate's business
+            return governed and went_s > _LEAST_S
+        self._quiet = True
+        self._next_s = self._moment(now_s)
+        self._sure = self._fit * went_s >= _MINUTE_S
+        if not self._sure:
+            self._at_clock = self._at_clock and self._next_s <= now_s + self._gap_s
+            self._next_s = min(self._next_s, now_s + self._gap_s)
+        return False
+
+    def _pass(self) -> None:
+        """A probe passed."""
+        self._shut, self._probe, self._misses = False, None, 0
+        if self._slid:
+            self._lose()
+        elif self.size:
+            self._clocks = 0 if self._at_clock else self._clocks
+        elif self._quiet and self._tries >= 2 - self._sure + self._lost and self._fit > 1:
+            self.size, self._trust, self._strikes = self._fit, 0, 0
+            near = self._probe_s - self._first_s <= _SHORT_S + _NEAR_S
+            self.period_s = _SHORT_S if near else _MINUTE_S
+        elif self.governs:
+            self.governs = False
+            self.gap_s = self._probe_s - self._shut_s if self._quiet else 0.0
+        self._since_s = self._probe_s
+        self.awake = self.size > 0
+        self._back_s = self._begun_s
+        self._begin(self._probe_s)
+        self._count, self._round_left = 1, 0
+
+    def _lose(self) -> None:
+        """It was no window."""
+        self.size = self._more = 0
+        self.governs = self._shut = False
+        self.awake = False
+        self._lost += 1
+
+    # -- moments ---------------------------------------------------------------------------------
+
+    def _moment(self, now_s: float) -> float:
+        """When the window may be over: the next such moment."""
+        if self.size:
+            moments = [self._later(self._begun_s + self.period_s, now_s)]
+        else:
+            moments = [self._later(self._first_s + _MINUTE_S, now_s)]
+            if self._first_s + _SHORT_S + _AFTER_S > now_s:
+                moments.append(self._first_s + _SHORT_S + _AFTER_S)
+        clock_s = inf
+        if self._clock_s is not None and self._clocks < 2 and self.period_s == _MINUTE_S:  # noqa: PLR2004
+            wall_s = now_s - _AFTER_S + self._clock_s
+            clock_s = ceil(wall_s / _MINUTE_S + 1e-6) * _MINUTE_S - self._clock_s + _AFTER_S
+            moments.append(clock_s)
+        first = min(moments)
+        chosen = max(at_s for at_s in moments if at_s - first <= _NEAR_S)
+        self._at_clock = chosen == clock_s
+        return chosen
+
+    @staticmethod
+    def _later(end_s: float, now_s: float) -> float:
+        """A window's end, or as many minutes later as have passed."""
+        passed = max(0, ceil((now_s - end_s - _AFTER_S) / _MINUTE_S + 1e-6))
+        return end_s + passed * _MINUTE_S + _AFTER_S

@@ -1,0 +1,124 @@
+"""Agents behind servers that say nothing: no limit, no wait, no word. In virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentrm_plugins.policy.endpoint.amounts import amounts_of
+from agentrm_plugins.testing.provider.limits import Admission, Quota
+from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
+from tests.kernel.test_windows_sim import Gateway, ideal_s, in_window
+
+DENIED, ADMITTED = Admission(admitted=False), Admission(admitted=True)
+
+
+class Silent(Gateway):
+    """A gateway whose answers and refusals say nothing."""
+
+    def report(self, verdict=None):
+        return LimitReport()
+
+
+class Places:
+    """In the place of limits: who comes while all places are taken is turned away."""
+
+    def __init__(self, places):
+        self.free = places
+
+    def admit(self, now_s, **amounts):
+        if not self.free:
+            return DENIED
+        self.free -= 1
+        return ADMITTED
+
+    def settle(self, now_s, **amounts):
+        self.free += 1
+
+
+class Crowded(Silent):
+    """A server that answers 429 while it serves as many calls as it has places.
+
+    Args:
+        places: How many.
+        as in `Gateway`.
+    """
+
+    def __init__(self, *, places, **options):
+        super().__init__(Quota(), **options)
+        self.limits = Places(places)
+
+
+@pytest.mark.parametrize("phase_s", [3.0, 25.0, 45.0, 56.0])
+@pytest.mark.parametrize("kind", ["clock", "fixed"])
+def test_a_window_is_found_from_what_passes(kind, phase_s):
+    """Sixty a minute: a handful of refusals, then as fast as is allowed."""
+    for seed in (1, 2, 3):
+        quota, options = Quota(requests=60, kind=kind), {"seed": seed, "phase_s": phase_s}
+        world = Silent(quota, **options).run()
+        assert world.now_s <= 1.1 * ideal_s(quota, **options)
+        assert in_window(world, 0) <= 5
+        assert max(in_window(world, number) for number in range(1, 5)) <= 1
+        assert world.endpoint.silence.size == 60
+
+
+@pytest.mark.parametrize("kind", ["clock", "fixed"])
+@pytest.mark.parametrize("options", [{"turns": 12}, {"turns": 12, "latency_s": (2.0, 6.0)}])
+def test_over_several_windows(kind, options):
+    """Once it is believed a window costs a refusal now and then, and no time."""
+    quota, options = Quota(requests=60, kind=kind), {"seed": 5, "phase_s": 25.0, **options}
+    world = Silent(quota, **options).run()
+    assert world.now_s <= 1.1 * ideal_s(quota, **options)
+    assert max(in_window(world, number) for number in range(1, 5)) <= 2
+
+
+@pytest.mark.parametrize("window_s", [10.0, 30.0])
+@pytest.mark.parametrize("kind", ["clock", "fixed", "sliding"])
+def test_windows_of_other_lengths(kind, window_s):
+    """They are found as well, of half a minute later; nobody waits for minutes."""
+    quota = Quota(requests=window_s, kind=kind, window_s=window_s)
+    for seed in (1, 2):
+        world = Silent(quota, seed=seed).run()
+        assert world.now_s <= (1.1 if window_s == 10.0 else 2.1) * ideal_s(quota, seed=seed)
+        assert len(world.refusals) <= 20
+
+
+def test_a_window_that_slides_over_several_minutes():
+    """It gives back as calls went: used as one that does not slide, at the price of some time."""
+    quota = Quota(requests=60, kind="sliding")
+    for seed in (1, 2):
+        world = Silent(quota, seed=seed, turns=12).run()
+        assert world.now_s <= 1.5 * ideal_s(quota, seed=seed, turns=12)
+        assert len(world.refusals) <= 25
+
+
+@pytest.mark.parametrize("requests", [10, 60, 300])
+def test_a_bucket_is_no_window(requests):
+    """One call passes within its gap: the rate is searched for, and nothing waits for a minute."""
+    quota = Quota(requests=requests, kind="bucket")
+    for seed in (1, 2):
+        options = {"seed": seed, "agents": 20, "turns": 2 * requests // 20}
+        world = Silent(quota, **options).run()
+        assert world.now_s <= 1.15 * ideal_s(quota, **options)
+        assert world.endpoint.silence.size == 0
+
+
+@pytest.mark.parametrize("latency_s", [(0.5, 1.5), (10.0, 30.0)])
+def test_a_server_that_is_full_is_no_window(latency_s):
+    """Where calls under way fill it, the next goes as soon as one has ended: nobody waits."""
+    options = {"places": 8, "turns": 3, "latency_s": latency_s}
+    for seed in (1, 2):
+        world = Crowded(seed=seed, **options).run()
+        served_s = 60 * sum(latency_s) / 2 / 8
+        assert world.now_s <= 2.2 * served_s
+        assert world.endpoint.silence.size == 0
+
+
+def test_a_server_that_begins_to_speak_is_believed():
+    """What passes says nothing any more once the server names its limit."""
+    world = Silent(Quota(requests=60, kind="clock"), seed=1, phase_s=25.0).run()
+    assert world.endpoint.silence.governs
+    said = LimitReport(requests=ServerLimit(90, 80.0))
+    world.endpoint.reported(said, world.now_s)
+    assert not world.endpoint.silence.governs
+    assert world.endpoint.meters["requests"].controller.source == "server"
+    assert world.endpoint.wait(amounts_of(1, 1), world.now_s).seconds == 0.0
