@@ -100,12 +100,16 @@ class Sessions:
             del self._recalled[next(iter(self._recalled))]
 
     def seen(self, statistics: Statistics) -> Statistics:
-        """The statistics with what is known of the sessions."""
+        """The statistics with what is known of the sessions, and of those that are agents."""
         with self._lock:
             now_s = self._clock.now()
             shares = self._stall.shares(now_s)
             stalled = Stalled(*shares, self._stall.waited_s(now_s))
             rows, recalls = dict(self._rows), self.recalls
+        agents = statistics.agents
+        if agents:
+            for key in rows.keys() & agents.keys():
+                rows[key] = replace(rows[key], received=agents[key])
         pressure = statistics.pressure
         return replace(
             statistics,

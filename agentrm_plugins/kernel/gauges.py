@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.ticket import State
 from agentrm_plugins.policy.pressure import Stall
+from agentrm_plugins.types.call_statistics import FOR_LANES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Gauges"]
 
-_LANES = frozenset({"lanes", "group", "agent", "tenant", "order", "nested"})
 _RATE = frozenset({
     *("requests", "tokens", "input_tokens", "output_tokens", "concurrency", "closed", "breaker"),
 })  # fmt: skip
@@ -81,10 +81,10 @@ class Gauges:
         """The call waits for `cause` from now on; "" is for nothing any more."""
         before, ticket.held_by = ticket.held_by, cause
         if before:
-            self._for_lanes -= before in _LANES
+            self._for_lanes -= before in FOR_LANES
             self._for_rate -= before in _RATE
         if cause:
-            self._for_lanes += cause in _LANES
+            self._for_lanes += cause in FOR_LANES
             self._for_rate += cause in _RATE
         self.is_astir = True
 
@@ -104,6 +104,6 @@ class Gauges:
         self.running = {one.number: one for one in tickets if one.state is State.RUNNING}
         self.waiting = {account: None for account in accounts if account.waiting}
         held = [one.held_by for one in tickets if one.state is State.QUEUED]
-        self._for_lanes = sum(cause in _LANES for cause in held)
+        self._for_lanes = sum(cause in FOR_LANES for cause in held)
         self._for_rate = sum(cause in _RATE for cause in held)
         self.is_astir = True

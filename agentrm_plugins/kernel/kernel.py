@@ -24,6 +24,7 @@ from agentrm_plugins.kernel.mending import Mending
 from agentrm_plugins.kernel.nested_calls import NestedCalls
 from agentrm_plugins.kernel.observe import observe
 from agentrm_plugins.kernel.observe_agents import busiest
+from agentrm_plugins.kernel.observe_calls import MOST_WAITERS
 from agentrm_plugins.kernel.outside import is_from_outside
 from agentrm_plugins.kernel.reaper import Reaper
 from agentrm_plugins.kernel.reconfigure import Reconfigure
@@ -233,7 +234,8 @@ class Kernel:
         known = len(self.books.accounts)
         most = (known if agents else 0) if isinstance(agents, bool) else min(agents, known)
         chosen = busiest(self.books, self.agents.idle, most)
-        return observe(self.books, self.queue, chosen, self.agents.drained)
+        listed = MOST_WAITERS if agents is True else int(agents)
+        return observe(self.books, self.queue, chosen, self.agents.drained, listed)
 
     def validate(self) -> None:
         """Check every invariant.

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.observe_agents import agents_of, depths, waits_of
-from agentrm_plugins.kernel.ticket import State
+from agentrm_plugins.kernel.observe_calls import oldest_s, running, waiters
 from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
 from agentrm_plugins.types.hedge_statistics import HedgeStatistics
 from agentrm_plugins.types.histogram import Histogram
@@ -16,17 +16,18 @@ from agentrm_plugins.types.statistics import (
     GroupStatistics,
     PressureStatistics,
     RateStatistics,
-    RunningCall,
     Stalled,
     Statistics,
     TenantStatistics,
     TokenRates,
+    WaitStatistics,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from agentrm_plugins.kernel.books import Books
+    from agentrm_plugins.kernel.gauges import Gone
     from agentrm_plugins.kernel.wait_queue import WaitQueue
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.policy.pressure import Stall
@@ -38,15 +39,14 @@ _PER_MIN = 60.0
 
 
 def observe(
-    books: Books, queue: WaitQueue, agents: list[Account], drained: Collection[tuple[str, str]]
+    books: Books,
+    queue: WaitQueue,
+    agents: list[Account],
+    drained: Collection[tuple[str, str]],
+    most_waiters: int,
 ) -> Statistics:
     """Freeze the state. Costs a look at each of `agents`, and at who runs and waits."""
     counters, pool, gauges = books.counters, books.pool, books.gauges
-    waits, grants = Histogram(), 0
-    for group in pool.groups.values():
-        grants += group.grants
-        waits.join(group.waits)
-    gone = gauges.gone
     return Statistics(
         at_s=books.now_s,
         order=str(books.config.scheduler.order),
@@ -73,19 +73,33 @@ def observe(
         input_tokens=counters.input_tokens,
         output_tokens=counters.output_tokens,
         tokens_per_s=TokenRates(*counters.token_rate.per_s(books.now_s)),
-        oldest_waiting_s=_oldest_s(books),
-        calls=_running(books),
-        waits=waits_of(waits, grants, shown=True),
+        oldest_waiting_s=oldest_s(books),
+        calls=running(books),
+        waits=_waits(books),
         pressure=PressureStatistics(
             _stalled(gauges.lanes, books.now_s), _stalled(gauges.rate, books.now_s)
         ),
         agents_known=len(books.accounts),
-        forgotten=ForgottenAgents(
-            *(gone.agents, gone.calls, gone.refused, gone.service_s, gone.waited_s),
-            *(gone.input_tokens, gone.output_tokens, gone.cost),
-        ),
+        forgotten=_forgotten(gauges.gone),
         cost=counters.cost,
         hedges=_hedges(books),
+        waiters=waiters(books, most_waiters),
+    )
+
+
+def _waits(books: Books) -> WaitStatistics:
+    """Those of all groups."""
+    waits, grants = Histogram(), 0
+    for group in books.pool.groups.values():
+        grants += group.grants
+        waits.join(group.waits)
+    return waits_of(waits, grants, shown=True)
+
+
+def _forgotten(gone: Gone) -> ForgottenAgents:
+    return ForgottenAgents(
+        *(gone.agents, gone.calls, gone.refused, gone.service_s, gone.waited_s),
+        *(gone.input_tokens, gone.output_tokens, gone.cost),
     )
 
 
@@ -102,37 +116,6 @@ def _groups(books: Books, queue: WaitQueue) -> dict[str, GroupStatistics]:
 
 def _stalled(stall: Stall, now_s: float) -> Stalled:
     return Stalled(*stall.shares(now_s), stall.waited_s(now_s))
-
-
-def _oldest_s(books: Books) -> float:
-    """The age of the oldest call that waits: tickets are kept in the order of their submission."""
-    for ticket in books.tickets.values():
-        if ticket.state is State.QUEUED:
-            return books.now_s - ticket.submitted_s
-    return 0.0
-
-
-def _running(books: Books) -> tuple[RunningCall, ...]:
-    now_s = books.now_s
-    running = list(books.gauges.running.values())
-    running.sort(key=lambda ticket: (ticket.granted_s, ticket.number))
-    return tuple(
-        RunningCall(
-            ticket=ticket.number,
-            agent=ticket.call.agent,
-            tenant=ticket.call.tenant,
-            group=ticket.group.name,
-            endpoint=ticket.call.endpoint,
-            label=ticket.call.label,
-            attempt=ticket.attempts,
-            streaming=ticket.call.streaming,
-            age_s=now_s - ticket.granted_s,
-            silent_s=max(0.0, now_s - max(ticket.progress_s, ticket.heard_s)),
-            beats=ticket.beats,
-            waited_s=ticket.waited_s,
-        )
-        for ticket in running
-    )
 
 
 def _tenants(books: Books) -> dict[str, TenantStatistics]:

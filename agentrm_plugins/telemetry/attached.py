@@ -99,9 +99,9 @@ class ProcessSource:
         self._reader = threading.Thread(target=self._read, name="agentrm-attached", daemon=True)
         self._reader.start()
         self._at_s, self._looked_s = float(self.hello.get("at_s") or 0.0), time.monotonic()
+        self.ask("events")  # first: an event that comes twice is left out, a lost one is not seen
         self._state: Mapping[str, Any] | None = self.ask("statistics", agents=_BUSIEST)
         self._fleet: Mapping[str, Any] | None = (self._state or {}).get("fleet")
-        self.ask("events")
 
     def ask(self, what: str, **more: Any) -> dict[str, Any]:
         """Ask for something and wait for the answer.

@@ -13,6 +13,7 @@ from typing import Any
 
 from agentrm_plugins.telemetry.lines import plain_event
 from agentrm_plugins.telemetry.timeline.words import said, span_of
+from agentrm_plugins.types.call_statistics import FOR_LANES
 from agentrm_plugins.types.effects import (
     Demoted,
     Effect,
@@ -29,7 +30,6 @@ from agentrm_plugins.types.effects import (
 __all__ = ["Story", "story_of"]
 
 _ENDS = (Settled, Reaped, Refused)
-_LANES = ("lanes", "group", "agent", "tenant", "order", "nested")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Story:
 def _state(state: str) -> str:
     if state == "running":
         return "running"
-    if state in _LANES:
+    if state in FOR_LANES:
         return "waiting for a lane" if state != "agent" else "waiting at its agent's ceiling"
     words = {
         "closed": "waiting for a closed endpoint",

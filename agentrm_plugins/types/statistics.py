@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agentrm_plugins.types.agent_key import agent_key
+from agentrm_plugins.types.call_statistics import RunningCall, WaitingCall
 from agentrm_plugins.types.fleet_statistics import FleetStatistics
 from agentrm_plugins.types.hedge_statistics import HedgeStatistics
 
@@ -30,6 +31,7 @@ __all__ = [
     "TenantStatistics",
     "TokenRates",
     "WaitStatistics",
+    "WaitingCall",
 ]
 
 
@@ -90,11 +92,14 @@ class PressureStatistics:
 
 @dataclass(frozen=True, slots=True)
 class SessionStatistics:
-    """One session's context: tokens by tier, and what was done to it.
+    """One session: its context's tokens by tier, what was done to it, and what its calls received.
 
     `hot_tokens` are messages sent as they are, `warm_tokens` notes and recalled passages;
     `archived` messages of `messages`, of `cold_tokens` tokens, are in the cold tier alone.
-    `utilisation` is the share of the budget that its last request used.
+    `utilisation` is the share of the budget that its last request used. `received` are the figures
+    of the agent that has the session's tenant and name, for a thread without another agent is one:
+    token rates, waits, refusals by a limit, cost. None: it is not among the agents that are listed,
+    or the session's calls are made for agents of other names.
     """
 
     tenant: str
@@ -108,6 +113,7 @@ class SessionStatistics:
     compactions: int
     recalls: int
     cold_tokens: int = 0
+    received: AgentStatistics | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,39 +251,6 @@ class EndpointStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class RunningCall:
-    """One call that holds a lane, or sits on its parent's.
-
-    Attributes:
-        ticket: Its number in this core.
-        agent: Whose it is.
-        tenant: Who pays.
-        group: The lane group.
-        endpoint: "host/model#fingerprint", or None.
-        label: What it is for, if that was said.
-        attempt: Which attempt this is, from 1.
-        streaming: Whether it tells of its progress.
-        age_s: Seconds since it got its lane.
-        silent_s: Seconds since its last sign of life: a beat, or else its beginning.
-        beats: Signs of life so far.
-        waited_s: Seconds that it had waited before.
-    """
-
-    ticket: int
-    agent: str
-    tenant: str
-    group: str
-    endpoint: str | None
-    label: str
-    attempt: int
-    streaming: bool
-    age_s: float
-    silent_s: float
-    beats: int
-    waited_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class Statistics:
     """The whole core at one moment.
 
@@ -296,6 +269,8 @@ class Statistics:
         tokens_per_s: Rate of tokens, input and output.
         oldest_waiting_s: Age of the oldest call that waits, since it was submitted; 0 if none does.
         calls: The calls that run, the oldest lease first.
+        waiters: The calls that wait, the oldest first: as many as agents were asked for, and at
+            most a thousand. `waiting` counts all.
         events_dropped: Events that a reader of the event stream was too slow for.
         agents: What is known of each agent, by `agent_key`; `agent` looks one up.
         fleet: How this process stands among those that share its limits; None: it is alone. What
@@ -354,6 +329,7 @@ class Statistics:
     forgotten: ForgottenAgents = field(default_factory=ForgottenAgents)
     cost: float = 0.0
     hedges: HedgeStatistics = field(default_factory=HedgeStatistics)
+    waiters: tuple[WaitingCall, ...] = ()
 
     def agent(self, agent: str, *, tenant: str = "default") -> AgentStatistics:
         """One agent's part.

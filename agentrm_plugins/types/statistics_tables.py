@@ -103,8 +103,31 @@ def _tables(seen: Any) -> list[_Table]:
                 for n, e in seen.endpoints.items()
             ),
         ),
+        _sessions(seen),
     ]  # fmt: skip
     return [table for table in tables if table.rows]
+
+
+def _sessions(seen: Any) -> _Table:
+    return _table(
+        "Sessions",
+        "session, used, budget, hot, warm, cold, calls, waiting, in, out, tokens/s, waited s, "
+        "limits hit, cost",
+        (
+            (n, s.used_tokens, s.budget_tokens, s.hot_tokens, s.warm_tokens, s.cold_tokens,
+             *_received(s.received))
+            for n, s in seen.sessions.items()
+        ),
+    )  # fmt: skip
+
+
+def _received(agent: Any) -> tuple[Any, ...]:
+    if agent is None:
+        return (None,) * 8
+    return (
+        *(agent.calls, agent.waiting, agent.input_tokens, agent.output_tokens, agent.tokens_per_s),
+        *(agent.waited_s, agent.limit_hits, agent.cost),
+    )
 
 
 def _rate(rate: Any) -> tuple[float | None, str | None]:

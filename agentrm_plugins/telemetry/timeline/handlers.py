@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
@@ -78,7 +79,8 @@ def _settled(state: State, event: Fields) -> None:
     call.tokens += read + wrote
     cost = _number(event, "cost")
     row, endpoint = state.agents.of(call.key), state.endpoint(call.endpoint)
-    row.calls, row.tokens, row.cost = row.calls + 1, row.tokens + read + wrote, row.cost + cost
+    row.calls, row.cost = row.calls + 1, row.cost + cost
+    row.use(read + wrote, state.now_s)
     row.last_s = state.now_s
     if endpoint is not None:
         endpoint.cost += cost
@@ -88,6 +90,7 @@ def _settled(state: State, event: Fields) -> None:
             state.rate(call.endpoint, resource, "used", tokens)
     if event.get("status") == _TOO_MANY_REQUESTS:
         state.hit(call.endpoint)
+        row.limit_hits += 1
     cause = _text(event, "cause") or "ok"
     state.end_attempt(call, "hang" if cause == "late" else cause, cause)
     _end(state, call, "hang" if call.reaped else cause, Told(state.now_s, "Settled", event))
@@ -128,6 +131,7 @@ def _requeued(state: State, event: Fields) -> None:
     state.agents.of(call.key).retries += 1
     if cause == "limit" or event.get("status") == _TOO_MANY_REQUESTS:
         state.hit(call.endpoint)
+        state.agents.of(call.key).limit_hits += 1
     state.wait(call, waits=True)
 
 
@@ -154,6 +158,10 @@ def _boosted(state: State, event: Fields) -> None:
     for call in state.open.values():
         if call.waits and call.level:
             state.relevel(call, 0)
+    for level, number in state.strangers.items():
+        state.deepen(level, -number)
+        state.deepen(0, number)
+    state.strangers = Counter({0: state.strangers.total()} if state.strangers else {})
 
 
 def _limit_changed(state: State, event: Fields) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from agentrm_plugins.telemetry.timeline.adopting import WAITED, adopt, known
 from agentrm_plugins.telemetry.timeline.calls import Told
 from agentrm_plugins.telemetry.timeline.handlers import HANDLERS
 from agentrm_plugins.telemetry.timeline.state import State
@@ -53,10 +54,14 @@ class Timeline(State):
                 name, fields = type(event).__name__, event._asdict()
             at_s = fields.get("at_s")
             if at_s is not None and isfinite(at_s):
+                if at_s < self.adopted_s:
+                    continue
                 self.move(at_s)
             if self.begun_wall_s is None and fields.get("wall_s"):
                 self.begun_wall_s = float(fields["wall_s"]) - self.now_s
             self.counts[name] += 1
+            if self.strangers and name in WAITED:
+                known(self, fields)
             handler = HANDLERS.get(name)
             if handler is not None:
                 handler(self, fields)
@@ -71,48 +76,13 @@ class Timeline(State):
     def adopt(self, seen: Mapping[str, Any]) -> None:
         """Begin with what goes on already: a `Statistics` as plain data.
 
-        Calls that hold a lane, levels of agents and rates of endpoints are known from it; calls
-        that wait are made up when something happens to them.
+        Calls that run and wait are known with their ages, and so are agents, endpoints, sessions
+        and pressure. Waiting calls that it counts and does not list are known by their number.
+        Events of before it are left out from here on: what they did is in it.
         """
         self.move(float(seen["at_s"]))
-        for key, agent in (seen.get("agents") or {}).items():
-            row = self.agents.of(key)
-            row.agent, row.tenant = key.partition("/")[2] or key, agent["tenant"]
-            row.level, row.calls, row.asked = agent["level"], agent["calls"], agent["calls"] + 1
-            row.served_s, row.waited_s = agent["service_s"], agent["waited_s"]
-            row.tokens, row.zombies = agent["tokens"], agent["zombies"]
-            row.refused, row.drained = agent["refused"], bool(agent.get("drained"))
-        for running in seen.get("calls") or ():
-            call = self.call(running)
-            call.begun_s = self.now_s - running["age_s"] - running["waited_s"]
-            self.enter(call, running["group"], nested=False)
-            call.granted_s, call.waited_s = self.now_s - running["age_s"], running["waited_s"]
-            call.attempt, call.label = running["attempt"], running["label"]
-        for key, session in (seen.get("sessions") or {}).items():
-            self._adopt_session(key, session)
-        for name, endpoint in (seen.get("endpoints") or {}).items():
-            self._adopt_rates(name, endpoint)
-
-    def _adopt_session(self, key: str, session: Mapping[str, Any]) -> None:
-        row = self.sessions.of(key)
-        row.hot, row.warm = session["hot_tokens"], session["warm_tokens"]
-        row.cold, row.window = session.get("cold_tokens", 0), session["budget_tokens"]
-        row.compactions, row.recalls = session["compactions"], session["recalls"]
-        row.exact = True
-
-    def _adopt_rates(self, name: str, endpoint: Mapping[str, Any]) -> None:
-        row = self.endpoint(name)
-        if row is None:
-            return
-        row.breaker, row.cost = endpoint["breaker"], endpoint["cost"]
-        row.sent, row.limit_hits = endpoint["sent"], endpoint["limit_hits"]
-        for resource, rate in endpoint["rates"].items():
-            if rate["allowed_per_min"] is not None:
-                per_s, limit = rate["allowed_per_min"] / 60.0, rate["limit_per_min"]
-                row.limits[resource] = per_s, limit and limit / 60.0, rate["source"]
-                self.rate(name, resource, "allowed", per_s)
-                if limit is not None:
-                    self.rate(name, resource, "limit", limit / 60.0)
+        self.adopted_s = float(seen["at_s"])
+        adopt(self, seen)
 
     def _tell(self, name: str, event: Mapping[str, Any]) -> None:
         ticket = event.get("ticket") or 0

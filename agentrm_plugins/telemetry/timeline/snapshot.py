@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.telemetry.timeline.bins import Series
     from agentrm_plugins.telemetry.timeline.spans import Span
     from agentrm_plugins.telemetry.timeline.state import State
-    from agentrm_plugins.telemetry.timeline.tallies import AgentRow
+    from agentrm_plugins.telemetry.timeline.tallies import AgentRow, SessionRow
 
 __all__ = ["snapshot"]
 
@@ -53,13 +53,13 @@ def snapshot(timeline: State) -> dict[str, Any]:
         "rates": _rates(timeline),
         "hits": {name: series.dense() for name, series in timeline.hits.found.items()},
         "waits": {name: found.as_dict() for name, found in sorted(timeline.waits.items())},
-        "sessions": [_session(row) for row in list(timeline.sessions)[-_SESSIONS:]],
+        "sessions": [_session(timeline, row) for row in list(timeline.sessions)[-_SESSIONS:]],
         "slowest": timeline.slowest.rows(first_s),
         "oldest": [as_row(call, now_s, "open") for call in _oldest(timeline)],
         "running": sum(1 for call in timeline.open.values() if call.row),
         "waiting": sum(timeline.depth),
         "known": len(agents) + timeline.agents.aged,
-        "agents": [_agent(row) for row in agents[:_AGENTS]],
+        "agents": [_agent(row, now_s) for row in agents[:_AGENTS]],
         "endpoints": _endpoints(timeline),
         "fleet": _fleet(timeline),
         "pressure": {name: p.as_list() for name, p in timeline.pressure.items()},
@@ -138,7 +138,8 @@ def _smooth(series: Series, over_s: float = 5.0) -> list[float]:
     return found
 
 
-def _session(row: Any) -> dict[str, Any]:
+def _session(timeline: State, row: SessionRow) -> dict[str, Any]:
+    received = timeline.received(row)
     return {
         "name": row.name,
         "hot": row.hot,
@@ -148,10 +149,11 @@ def _session(row: Any) -> dict[str, Any]:
         "compactions": row.compactions,
         "recalls": row.recalls,
         "asleep": row.asleep,
+        "received": None if received is None else _agent(received, timeline.now_s),
     }
 
 
-def _agent(row: AgentRow) -> dict[str, Any]:
+def _agent(row: AgentRow, now_s: float) -> dict[str, Any]:
     return {
         "name": row.name,
         "class": row.priority,
@@ -162,8 +164,10 @@ def _agent(row: AgentRow) -> dict[str, Any]:
         "served": round(row.served_s, _DIGITS),
         "waited": round(row.waited_s, _DIGITS),
         "tokens": row.tokens,
+        "tokens_per_s": round(row.tokens_per_s(now_s), 1),
         "cost": round(row.cost, 6),
         "retries": row.retries,
+        "limit_hits": row.limit_hits,
         "zombies": row.zombies,
         "refused": row.refused,
         "drained": row.drained,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from agentrm_plugins.telemetry.timeline.bins import Bins, Named, Series, later, total
@@ -43,6 +44,8 @@ class State:
         depth: Waiting calls per level now; `depths` over time.
         pressure: Who waited for what lately: "lanes", "rate", "context".
         counts: Events by kind.
+        strangers: Waiting calls that were only counted when this was attached, by level.
+        adopted_s: When that was, on the core's clock; what happened before is known by it.
         dropped: Events that were lost before they came here.
         fleet: How the process stands in its fleet: `FleetStatistics` as plain data; None: in none.
     """
@@ -68,6 +71,8 @@ class State:
         self.pressure = {"lanes": Pressure(), "rate": Pressure(), "context": Pressure()}
         self.slowest = Slowest(_MOST_SLOW)
         self.depth: list[int] = [0]
+        self.strangers: Counter[int] = Counter()
+        self.adopted_s = -inf
         self.held_back = 0
         self.counts: Counter[str] = Counter()
         self.news: deque[Told] = deque(maxlen=_NEWS)
@@ -116,6 +121,13 @@ class State:
         row = self.agents.of(agent_key(tenant, agent))
         row.agent, row.tenant = agent, tenant
         return row
+
+    def received(self, session: SessionRow) -> AgentRow | None:
+        """What the session's calls received: its agent's row, for a thread without one is its own.
+
+        None where its calls are made for agents of other names, or it has made none.
+        """
+        return self.agents.rows.get(session.name)
 
     def forget(self, call: OpenCall) -> None:
         """A call is over, or too much."""

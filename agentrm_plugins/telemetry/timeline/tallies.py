@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from math import ceil, exp, log2
+from math import ceil, exp, log, log2
 from typing import Any, Generic, TypeVar
 
 __all__ = ["AgentRow", "Busiest", "EndpointRow", "Pressure", "SessionRow", "Waits"]
@@ -16,6 +16,7 @@ _SMALLEST_S = 0.001
 _BUCKETS = 84  # from 1 ms to 35 minutes
 PRESSURE_S = (10.0, 60.0, 300.0)
 """Linux's PSI has 10, 60 and 300 seconds (Documentation/accounting/psi.rst)."""
+_HALF_LIFE_S = 30.0  # as in the core's own statistics
 _LOOK = 100  # guessed: enough to find an idle one, and bounded
 T = TypeVar("T")
 
@@ -40,8 +41,28 @@ class AgentRow:
     retries: int = 0
     zombies: int = 0
     refused: int = 0
+    limit_hits: int = 0
     last_s: float = 0.0
     drained: bool = False
+    recent_tokens: float = 0.0
+    recent_s: float = 0.0
+
+    def use(self, tokens: int, now_s: float) -> None:
+        """So many tokens are used."""
+        self.tokens += tokens
+        self.recent_tokens = self._recent(now_s) + tokens
+        self.recent_s = now_s
+
+    def adopt_rate(self, per_s: float, now_s: float) -> None:
+        """This was its rate of tokens until now."""
+        self.recent_tokens, self.recent_s = per_s * _HALF_LIFE_S / log(2.0), now_s
+
+    def tokens_per_s(self, now_s: float) -> float:
+        """Tokens a second lately: what was used half a minute ago counts half."""
+        return self._recent(now_s) * log(2.0) / _HALF_LIFE_S
+
+    def _recent(self, now_s: float) -> float:
+        return float(self.recent_tokens * 2.0 ** ((self.recent_s - now_s) / _HALF_LIFE_S))
 
     @property
     def idle(self) -> bool:

@@ -239,17 +239,56 @@ def _tiers(row: Any, width: int = 12) -> Text:
     return made + Text("█" * max(0, width - hot - warm), "#4f8fea")
 
 
+class _Session(NamedTuple):
+    """A session, and the row of the agent that it is; None where its agents have other names."""
+
+    row: Any
+    received: Any
+    tokens_per_s: float
+
+    def figure(self, name: str) -> float:
+        """A figure of its agent, or nothing."""
+        return float(getattr(self.received, name, 0))
+
+
+def _sessions(timeline: Timeline) -> list[_Session]:
+    found = [(row, timeline.received(row)) for row in timeline.sessions]
+    return [
+        _Session(row, agent, 0.0 if agent is None else agent.tokens_per_s(timeline.now_s))
+        for row, agent in found
+    ]
+
+
+def _received(name: str, title: str, width: int, text: Callable[[float], str]) -> Column:
+    return Column(
+        title,
+        width,
+        lambda s: s.figure(name),
+        lambda s: "-" if s.received is None else text(s.figure(name)),
+        wide=True,
+    )
+
+
 _SESSIONS = (
-    Column("session", 0, lambda s: s.name, right=False, tail=True),
-    Column("tiers", 12, lambda s: s.hot + s.warm, _tiers, right=False),
-    Column("hot", 7, lambda s: s.hot, lambda s: _count(s.hot)),
-    Column("warm", 7, lambda s: s.warm, lambda s: _count(s.warm)),
-    Column("cold", 7, lambda s: s.cold, lambda s: _count(s.cold)),
-    Column("window", 7, lambda s: s.window or 0, lambda s: _count(s.window) if s.window else "-"),
-    Column("comp", 5, lambda s: s.compactions),
-    Column("rcll", 5, lambda s: s.recalls),
-    Column("", 6, lambda s: s.asleep, lambda s: "asleep" if s.asleep else "", right=False),
-)
+    Column("session", 0, lambda s: s.row.name, right=False, tail=True),
+    Column("tiers", 12, lambda s: s.row.hot + s.row.warm, lambda s: _tiers(s.row), right=False),
+    Column("hot", 7, lambda s: s.row.hot, lambda s: _count(s.row.hot)),
+    Column("warm", 7, lambda s: s.row.warm, lambda s: _count(s.row.warm)),
+    Column("cold", 7, lambda s: s.row.cold, lambda s: _count(s.row.cold)),
+    Column("window", 7, lambda s: s.row.window or 0,
+           lambda s: _count(s.row.window) if s.row.window else "-"),
+    Column("comp", 5, lambda s: s.row.compactions),
+    Column("rcll", 5, lambda s: s.row.recalls),
+    Column("", 6, lambda s: s.row.asleep, lambda s: "asleep" if s.row.asleep else "", right=False),
+    _received("running", "run", 4, _count),
+    _received("waiting", "wait", 4, _count),
+    _received("calls", "calls", 6, _count),
+    _received("tokens", "tokens", 6, _count),
+    Column("tok/s", 6, lambda s: s.tokens_per_s,
+           lambda s: "-" if s.received is None else _count(s.tokens_per_s), wide=True),
+    _received("waited_s", "waited", 7, _time),
+    _received("limit_hits", "429s", 4, _count),
+)  # fmt: skip
 
 _EVENTS = (
     Column("at", 10, lambda e: e.second, lambda e: span_of(round(e.second, 2))),
@@ -292,7 +331,7 @@ TABLES = (
           "No call waits or runs."),
     Table("Endpoints", _ENDPOINTS, lambda r: r.row.name, _endpoints, lambda r: r.row.name,
           "No call named an endpoint."),
-    Table("Sessions", _SESSIONS, lambda s: s.name, lambda t: list(t.sessions), lambda s: s.name,
+    Table("Sessions", _SESSIONS, lambda s: s.row.name, _sessions, lambda s: s.row.name,
           "No managed context was seen."),
     Table("Events", _EVENTS, id, lambda t: list(reversed(t.news)), lambda e: e.who(),
           "Nothing out of the ordinary."),

@@ -246,12 +246,16 @@
     }
     full("tiers");
     const names = rows.map((row) => escaped(short(row.name, 22)));
+    const received = (row) => row.received === null ? "" :
+      `<br>${number(row.received.calls)} calls, waited ${seconds(row.received.waited)}, ` +
+      `${number(row.received.tokens)} tokens (${row.received.tokens_per_s} a second), ` +
+      `${number(row.received.limit_hits)} 429s`;
     const tier = (key, tone) => ({ type: "bar", orientation: "h", name: key,
       y: rows.map((_, at) => at), x: rows.map((row) => row[key]),
       marker: { color: css(tone) }, customdata: rows.map((row) => [escaped(row.name),
-        row.compactions, row.recalls, row.window === null ? "-" : number(row.window)]),
+        row.compactions, row.recalls, row.window === null ? "-" : number(row.window), received(row)]),
       hovertemplate: `<b>%{customdata[0]}</b><br>${key} %{x} tokens<br>window %{customdata[3]}, ` +
-        "compacted %{customdata[1]}, recalled %{customdata[2]} times<extra></extra>" });
+        "compacted %{customdata[1]}, recalled %{customdata[2]} times%{customdata[4]}<extra></extra>" });
     const height = Math.max(260, 17 * rows.length + 60);
     by("tiers").style.height = `${height}px`;
     chart("tiers", [tier("hot", "red"), tier("warm", "amber"), tier("cold", "blue")], layout({
