@@ -122,6 +122,25 @@ def test_who_is_sent_away_from_a_wait_leaves_it_to_the_worker():
     timer.join()
 
 
+def test_who_is_sent_away_just_before_he_waits_does_not_wait():
+    """The lane is lost between his look at it and his question: nobody would wake him later."""
+    source = Source([1, 2, 3], gated=(3,))
+    assert source.feeder.ask() == 1
+    assert source.within.wait(5)
+    source.feeder.abandon()
+    assert source.feeder.ask() == 2  # it was there already
+    asker = threading.Thread(target=source.feeder.ask, daemon=True)
+    asker.start()
+    asker.join(5)
+    was_sent_away, mine = not asker.is_alive(), source.feeder.leave()
+    source.go.release()
+    assert was_sent_away
+    assert source.feeder.abandoned
+    assert not mine
+    assert source.back.wait(5)
+    assert source.late == [(3, None)]
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_no_chunk_is_lost_and_the_source_is_ended_once_whatever_the_moment(seed):
     """Chunks and questions that come at any time, and a consumer who leaves at any time."""
