@@ -123,6 +123,8 @@ class Endpoint:
         old, self.config = self.config, config
         fresh = renewed(self.meters, old, config, first, now_s)
         self.meters.update(fresh)
+        if fresh:
+            self.silence = Silence()  # what was found out from what passes would rule before them
         self.news.extend(Change(resource, "told") for resource in fresh)
         if config.concurrency != old.concurrency:
             self.concurrency = ConcurrencyController(told=config.concurrency)
