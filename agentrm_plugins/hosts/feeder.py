@@ -89,7 +89,7 @@ class Feeder:
         Raises:
             Exception: What fetching raised.
         """
-        if not self._ready:
+        while not self._ready:  # woken for a chunk that was taken already, he waits again
             self._await()
             if self.abandoned:
                 return None
