@@ -308,8 +308,7 @@ class Host:
         """Look at the kernel while nothing changes. `look` must be quick and must not feed."""
         if self.is_inside:
             return look(self.kernel)  # a finaliser or a logger, inside already
-        request = Read(look)
-        self.feed(request)
+        self.feed(request := Read(look))
         return request.result()  # type: ignore[no-any-return] # it is what `look` gave
 
     def _aside(self, request: Any, now_s: float) -> None:
