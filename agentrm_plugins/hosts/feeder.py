@@ -54,7 +54,7 @@ class Feeder:
 
     __slots__ = (
         *("_context", "_demand", "_dismissed", "_end", "_fetch", "_gone", "_late", "_left"),
-        *("_lingers", "_ready", "_turn", "_wake", "abandoned"),
+        *("_lingers", "_ready", "_told", "_turn", "_wake", "abandoned"),
     )
 
     def __init__(
@@ -76,7 +76,7 @@ class Feeder:
         self._turn: list[None] = []  # the consumer waits: he is to be woken once
         self._lingers: list[None] = []  # the worker waits for a question
         self._gone: list[None] = [None]  # there is no worker
-        self._left = self._dismissed = self.abandoned = False
+        self._left = self._dismissed = self._told = self.abandoned = False
 
     # -- for the consumer -------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ class Feeder:
         Raises:
             Exception: What fetching raised.
         """
-        if not self._ready:
+        while not self._ready:  # woken for a chunk that was taken already, he waits again
             self._await()
             if self.abandoned:
                 return None
@@ -103,7 +103,9 @@ class Feeder:
 
     def _await(self) -> None:
         self._turn.append(None)
-        if not self._ready:
+        if self._told and not self._ready:  # he came to wait a moment after he was sent away
+            self.abandon()
+        elif not self._ready:
             if _taken(self._lingers):
                 self._demand.release()
             elif _taken(self._gone):
@@ -118,7 +120,8 @@ class Feeder:
             raise
 
     def abandon(self, _: object = None) -> None:
-        """The consumer does not wait any longer, unless the chunk is there already."""
+        """The consumer does not wait any longer, nor again, unless the chunk is there already."""
+        self._told = True  # before the look: who comes to wait looks at it after
         if _taken(self._turn):
             self.abandoned = self._left = True
             self._wake.release()

@@ -201,16 +201,17 @@ class Host:
     def _drain(self, inbox: deque[Inbox]) -> None:  # noqa: C901 - one piece
         kernel, now, readers = self.kernel, self._now, self.pauses.readers
         while inbox:
-            if readers and kernel.next_deadline() <= now():
+            now_s = now()  # one look: a date between two would ring for who is away
+            if readers and kernel.next_deadline() <= now_s:
                 for since_s, idle in self.pauses.due(self.lease):
                     self._happened(kernel.handle(since_s, idle))
             event: Any = inbox[0]  # it leaves when it is over: an interrupt may cut it
             if event.__class__ in _ASIDES:
-                self._aside(event)
+                self._aside(event, now_s)
                 inbox.popleft()
                 continue
             try:
-                effects = kernel.handle(now(), event)
+                effects = kernel.handle(now_s, event)
             except Exception as error:  # noqa: BLE001 - a bug of ours, told to whom it concerns
                 self._report(event, error)
                 effects = getattr(error, "effects", [])  # of all else that happened
@@ -307,11 +308,10 @@ class Host:
         """Look at the kernel while nothing changes. `look` must be quick and must not feed."""
         if self.is_inside:
             return look(self.kernel)  # a finaliser or a logger, inside already
-        request = Read(look)
-        self.feed(request)
+        self.feed(request := Read(look))
         return request.result()  # type: ignore[no-any-return] # it is what `look` gave
 
-    def _aside(self, request: Any) -> None:
+    def _aside(self, request: Any, now_s: float) -> None:
         """What is no event of the kernel's own."""
         if isinstance(request, News):
             self.kernel.remember([request.effect])
@@ -322,7 +322,7 @@ class Host:
         else:
             try:
                 if isinstance(request, Asked):
-                    self._happened(self.kernel.handle(self._now(), request.event))
+                    self._happened(self.kernel.handle(now_s, request.event))
                 else:
                     request.value = request.look(self.kernel)
             except Exception as error:  # noqa: BLE001 - raised again where it was asked for

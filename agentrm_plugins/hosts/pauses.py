@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.types.events import Idle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from agentrm_plugins.hosts.lease import HostLease
 
@@ -46,13 +46,17 @@ class Pauses:
     def __init__(self) -> None:
         self.readers: set[int] = set()
 
-    def due(self, lease_of: Callable[[int], HostLease | None]) -> Iterator[tuple[float, Idle]]:
+    def due(self, lease_of: Callable[[int], HostLease | None]) -> list[tuple[float, Idle]]:
         """A date has come: who is away, each since when, so that it rings for none of them.
+
+        Whoever went first is told of first: what is told of somebody who went after a date of his
+        would let that date ring.
 
         Args:
             lease_of: The lease of a ticket, as long as the call runs.
         """
-        for ticket in tuple(self.readers):
+        away: list[tuple[float, Idle]] = []
+        for ticket in self.readers.copy():  # one step, while others begin and end
             lease = lease_of(ticket)
             if lease is None:
                 self.readers.discard(ticket)
@@ -60,4 +64,6 @@ class Pauses:
             lease.away_told = True  # before the look: who comes back now looks at it after
             since_s = lease.away_s
             if since_s is not None:
-                yield since_s, Idle(ticket, idle=True, since_s=since_s)
+                away.append((since_s, Idle(ticket, idle=True, since_s=since_s)))
+        away.sort()
+        return away

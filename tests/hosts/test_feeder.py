@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import deque
 from contextvars import copy_context
 
 import pytest
@@ -120,6 +121,44 @@ def test_who_is_sent_away_from_a_wait_leaves_it_to_the_worker():
     assert source.back.wait(5)
     assert source.late == [(1, None)]
     timer.join()
+
+
+def test_who_is_woken_for_a_chunk_that_he_has_already_waits_for_the_next_one():
+    """The worker lays down a chunk, and finds the question for the next when it looks for one."""
+    source = Source([1, 2, 3], gated=(3,))
+
+    class Slow(deque):
+        def append(self, chunk):
+            super().append(chunk)
+            for _ in range(500 * (chunk == 2)):
+                if source.feeder._turn:
+                    return
+                threading.Event().wait(0.01)
+
+    source.feeder._ready = Slow()
+    timer = threading.Timer(0.2, source.go.release)
+    timer.start()
+    assert [source.feeder.ask() for _ in range(4)] == [1, 2, 3, END]
+    timer.join()
+
+
+def test_who_is_sent_away_just_before_he_waits_does_not_wait():
+    """The lane is lost between his look at it and his question: nobody would wake him later."""
+    source = Source([1, 2, 3], gated=(3,))
+    assert source.feeder.ask() == 1
+    assert source.within.wait(5)
+    source.feeder.abandon()
+    assert source.feeder.ask() == 2  # it was there already
+    asker = threading.Thread(target=source.feeder.ask, daemon=True)
+    asker.start()
+    asker.join(5)
+    was_sent_away, mine = not asker.is_alive(), source.feeder.leave()
+    source.go.release()
+    assert was_sent_away
+    assert source.feeder.abandoned
+    assert not mine
+    assert source.back.wait(5)
+    assert source.late == [(3, None)]
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from agentrm_plugins.config import EndpointConfig
 from agentrm_plugins.policy.endpoint.amounts import amounts_of
-from agentrm_plugins.testing.provider.limits import Admission, Quota
+from agentrm_plugins.testing.provider.limits import Admission, LimitSet, Quota
 from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
 from tests.kernel.test_windows_sim import Gateway, ideal_s, in_window
 
@@ -46,6 +47,23 @@ class Crowded(Silent):
     def __init__(self, *, places, **options):
         super().__init__(Quota(), **options)
         self.limits = Places(places)
+
+
+class Changing(Silent):
+    """Its limits are others from some moments on.
+
+    Args:
+        changes: When, and which.
+        as in `Gateway`.
+    """
+
+    def __init__(self, quota, *, changes, **options):
+        super().__init__(quota, **options)
+        for at_s, other in changes:
+            self.at(at_s, self.change, other)
+
+    def change(self, quota):
+        self.limits = LimitSet(quota, self.now_s, wall_offset_s=self.epoch_s)
 
 
 @pytest.mark.parametrize("phase_s", [3.0, 25.0, 45.0, 56.0])
@@ -111,6 +129,39 @@ def test_a_server_that_is_full_is_no_window(latency_s):
         served_s = 60 * sum(latency_s) / 2 / 8
         assert world.now_s <= 2.2 * served_s
         assert world.endpoint.silence.size == 0
+
+
+def test_after_an_outage_nobody_goes_by_its_length():
+    """Everybody is refused for five minutes: that one call in so long passed is no rate."""
+    quota, nothing = Quota(requests=60, kind="clock"), Quota(requests=1e-9, kind="clock")
+    changes = [(130.0, nothing), (430.0, quota)]
+    world = Changing(quota, changes=changes, seed=1, turns=20).run(most_s=1800.0)
+    assert len(world.refusals) <= 40
+
+
+@pytest.mark.parametrize("kind", ["clock", "fixed"])
+def test_a_window_of_tokens_is_no_slow_bucket(kind):
+    """Some sixty calls went within the minute before: one in the next is not the rate."""
+    quota, options = Quota(tokens=20000, kind=kind), {"seed": 2, "turns": 12}
+    world = Silent(quota, **options).run()
+    assert world.now_s <= 5.0 * ideal_s(quota, **options)
+    assert len(world.refusals) <= 25
+
+
+def test_what_the_user_says_rules_at_once():
+    """A window is believed, and governs: a limit that is configured then holds all the same."""
+    world = Silent(Quota(requests=60, kind="clock"), seed=1, phase_s=25.0).run()
+    assert world.endpoint.silence.governs
+    world.endpoint.reconfigure(EndpointConfig(rpm=6), 64, world.now_s)
+    went, amounts = 0, amounts_of(1, 1)
+    for tenth in range(600):
+        now_s = world.now_s + tenth / 10
+        world.endpoint.advance(now_s)
+        while went < 100 and world.endpoint.wait(amounts, now_s).seconds == 0.0:
+            went += 1
+            world.endpoint.sent(10_000 + went, amounts, now_s)
+            world.endpoint.answered(10_000 + went, None, "a", now_s)
+    assert went <= 12
 
 
 def test_a_server_that_begins_to_speak_is_believed():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from agentrm_plugins.config import BudgetConfig, Config
+from agentrm_plugins.config import BudgetConfig, Config, ShareConfig
 from agentrm_plugins.policy.fleet.allot import allot
 from agentrm_plugins.policy.fleet.member import FleetMember
 from agentrm_plugins.policy.fleet.state import Fleet
 from agentrm_plugins.policy.fleet.terms import Terms, limits_of
+from agentrm_plugins.policy.marks import marks_of
 from agentrm_plugins.policy.spending.ledgers import Ledgers
 from agentrm_plugins.types.calls import Call, Usage
 from agentrm_plugins.types.fleet import Demand, TallySupply
@@ -138,3 +139,13 @@ def test_members_with_other_marks_go_by_the_lowest():
     made.lower(exchanged("high"))
     assert made.enter(spender(3, 12), OWNERS, 0.0) is None
     made.settle(one, None, 0.0, ran=False)
+
+
+def test_other_shares_go_by_the_lowest_marks_as_well():
+    """The marks are told when they change: they hold for what is configured here later."""
+    mine, others = (ShareConfig(agent="*", share=share) for share in (0.9, 0.3))
+    made = Ledgers((), ())
+    made.lower(marks_of((), (others,)))
+    made.reconfigure((), (mine,), ())
+    made.lower(marks_of((), (others,)))
+    assert made.shares.lowest.share(mine) == (0.3, mine.burst_s)

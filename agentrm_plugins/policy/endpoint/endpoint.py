@@ -123,6 +123,7 @@ class Endpoint:
         old, self.config = self.config, config
         fresh = renewed(self.meters, old, config, first, now_s)
         self.meters.update(fresh)
+        self.silence = Silence() if fresh else self.silence  # else it would rule before these
         self.news.extend(Change(resource, "told") for resource in fresh)
         if config.concurrency != old.concurrency:
             self.concurrency = ConcurrencyController(told=config.concurrency)

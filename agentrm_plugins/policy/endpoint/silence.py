@@ -45,6 +45,7 @@ _ANSWER = 3.0
 _MOST_MISSES, _MOST_STRIKES = 3, 2
 _WHOLE, _HALF, _FEW = 0.9, 0.5, 0.25
 _SOON_S = 2.0
+_SLOW = 10.0  # times a bucket's gap: it begins full, and a probe goes up to four times too late
 
 
 class Silence:
@@ -78,6 +79,7 @@ class Silence:
             "_count",
             "_gap_s",
             "_half",
+            "_lately",
             "_longest_s",
             "_lost",
             "_misses",
@@ -98,6 +100,7 @@ class Silence:
         self.period_s = _MINUTE_S
         self._since_s = -inf  # what went before is of no window that is looked for
         self._fit, self._first_s = 0, -inf  # calls that went before a refusal, and the first of it
+        self._lately = 0.0  # that went in the minute before it, of whatever window
         self._clock_s: float | None = None  # Unix time less our clock
         self._clocks = 0  # probes refused at a whole minute
         self._at_clock = self._half = self._slid = self._whole = False
@@ -208,6 +211,7 @@ class Silence:
             self._fewer()
             self._short(now_s)
             return True
+        self._lately, _ = watch.since(now_s - _MINUTE_S)
         taken, first_s = watch.since(max(self._since_s, now_s - _MINUTE_S))
         self._fit, self._first_s = int(taken), min(first_s, now_s)
         self._close(now_s)
@@ -316,12 +320,18 @@ class Silence:
             self.period_s = _SHORT_S if near else _MINUTE_S
         elif self.governs:
             self.governs = False
-            self.gap_s = self._probe_s - self._shut_s if self._quiet else 0.0
+            self.gap_s = self._slow_s() if self._quiet else 0.0
         self._since_s = self._probe_s
         self.awake = self.size > 0
         self._back_s = self._begun_s
         self._begin(self._probe_s)
         self._count, self._round_left = 1, 0
+
+    def _slow_s(self) -> float:
+        """The gap of a slow bucket; 0 if what passed is none: an outage, or a window of tokens."""
+        gap_s = self._probe_s - self._shut_s
+        longest_s = min(_MINUTE_S, _SLOW * _MINUTE_S / max(1.0, self._lately))
+        return gap_s if gap_s <= longest_s and not self._sure else 0.0
 
     def _lose(self) -> None:
         """It was no window."""

@@ -80,7 +80,9 @@ class Ledgers:
                 ledger.hard, ledger.soft = self._lowest.budget(budgets[place])
                 kept[place, owner] = ledger
         self.ledgers = OrderedDict(kept)
-        self.shares = self.shares if shares == self.shares.configs else RateShares(shares)
+        if shares != self.shares.configs:
+            self.shares = RateShares(shares)
+            self.shares.lowest = self._lowest  # the fleet's marks are told only when they change
         for spender in spenders:
             spender.reserved = _moved(spender.reserved, places)
             spender.charged = _moved(spender.charged, places)
