@@ -45,6 +45,15 @@ def test_two_corrections_in_one_message_are_both_quoted():
     assert "9090" in words
 
 
+def test_a_correction_of_many_words_is_found_by_those_that_were_said_before():
+    """Words that nobody said yet are the rarest of all, and lead nowhere."""
+    first = "Settings: the mail host is alpha-1.example.org."
+    fix = "Correction: the mail host is beta-2.example.org, as agreed in the long meeting with "
+    notes = told(first, f"{fix}everybody from operations, finance, legal, two vendors and the consultants.")
+    assert notes.by_id[2].follows == (1,)
+    assert [place for place, _ in notes.later(0, first, certain=False)] == [1]
+
+
 def test_a_struck_value_takes_no_part_of_one_that_holds():
     """The limit 5 is none of the 5 in port 5432."""
     notes = told("The retry limit is 5 and the port is 5432.", "Correction: the retry limit is 6.")

@@ -153,11 +153,12 @@ class Notes:
         if note.text.endswith(("?", "？")):
             return []
         said, kinds = one = _said(note)
-        # By the word as well: the order of a set is another one in each process.
-        rare = sorted(said, key=lambda term: (len(self._by_term.get(term, ())), term))[:_RAREST]
+        # Of those that were said before. By the word as well: a set has another order elsewhere.
+        known = (term for term in said if self._by_term.get(term))
+        rare = sorted(known, key=lambda term: (len(self._by_term[term]), term))[:_RAREST]
         shared: Counter[_Said] = Counter()
         for term in rare:
-            shared.update(islice(reversed(self._by_term.get(term, {}).keys()), _LOOKED_AT))
+            shared.update(islice(reversed(self._by_term[term].keys()), _LOOKED_AT))
         named = {
             identity for value in note.values
             for identity in self._by_value.get(value.norm, ())[-_NEWEST:] if note.corrects
