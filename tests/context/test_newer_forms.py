@@ -12,6 +12,7 @@ import pytest
 from agentrm_plugins.context.notes import notes as book
 from agentrm_plugins.context.notes.facts import find
 from agentrm_plugins.context.notes.notes import Notes
+from agentrm_plugins.context.recall.paging import _dropped, _Line
 
 
 def told(*texts):
@@ -49,7 +50,9 @@ def test_a_correction_of_many_words_is_found_by_those_that_were_said_before():
     """Words that nobody said yet are the rarest of all, and lead nowhere."""
     first = "Settings: the mail host is alpha-1.example.org."
     fix = "Correction: the mail host is beta-2.example.org, as agreed in the long meeting with "
-    notes = told(first, f"{fix}everybody from operations, finance, legal, two vendors and the consultants.")
+    notes = told(
+        first, f"{fix}everybody from operations, finance, legal, two vendors and the consultants."
+    )
     assert notes.by_id[2].follows == (1,)
     assert [place for place, _ in notes.later(0, first, certain=False)] == [1]
 
@@ -113,3 +116,11 @@ def test_notes_are_the_same_in_each_process():
         )
         made.add(done.stdout)
     assert len(made) == 1
+
+
+def test_a_line_goes_with_the_very_line_that_it_names():
+    """Another part of that message does not say what the named one said."""
+    old = _Line("the port is 8080 [later: message 5]", frozenset({(5, 360)}))
+    lines = {(0, 0): old, (5, 0): _Line("a"), (5, 360): _Line("the port is 9090")}
+    _dropped(lines, (5, 360))
+    assert list(lines) == [(5, 0)]
