@@ -121,3 +121,79 @@ def test_any_edit_gives_places_for_all_that_is_shown():
         if where.edited:
             assert where.keep == where.edited[0]
             assert len(incoming) >= len(known)
+
+
+def test_a_message_of_another_role_in_a_results_place_is_no_cleared_result(session):
+    """It is archived and found, and the call before it gets a result that says there is none."""
+    live, _ = session
+    history = [user("look"), *step("c1", "The ash is 3 metres high."), said("ok"), user("next")]
+    live.prepare(history)
+    edited = [*history]
+    edited[2] = user("Never mind: the code word is ZULU-7741.")
+    view = live.prepare([*edited, said("fine"), user("go on")])
+    assert view.messages[2]["role"] == "tool"
+    assert view.messages[2]["tool_call_id"] == "c1"
+    assert edited[2] in view.messages
+    assert "ZULU-7741" in live.recall("what is the code word?")
+
+
+def test_a_result_of_another_call_is_no_cleared_result(session):
+    """One without its call is not sent."""
+    live, _ = session
+    history = [user("look"), *step("c1", "The ash is 3 metres high."), said("ok"), user("next")]
+    live.prepare(history)
+    edited = [*history]
+    edited[2] = {**edited[2], "tool_call_id": "c9"}
+    view = live.prepare([*edited, said("fine"), user("go on")])
+    assert [m["tool_call_id"] for m in view.messages if m["role"] == "tool"] == ["c1"]
+
+
+@pytest.mark.parametrize("before", ["pending", "Job 4711 waits in the queue; poll it with status."])
+def test_a_result_that_comes_late_is_archived(session, before):
+    """A placeholder that the real result takes the place of was no more than a placeholder."""
+    live, _ = session
+    history = [
+        user("Start the build"),
+        *step("c1", before),
+        said("It runs."),
+        user("ok"),
+        said("-"),
+    ]
+    live.prepare(history)
+    edited = [*history]
+    edited[2] = {**edited[2], "content": "Build 8841 failed at gate QX-309."}
+    view = live.prepare([*edited, user("go on")])
+    assert view.messages == [*edited, user("go on")]
+    assert "QX-309" in live.recall("which gate did the build fail at?")
+
+
+def test_a_result_that_is_shown_whole_again_after_a_wake_is_counted():
+    """It was counted as it was shown last, cleared; the budget holds for what is sent."""
+    store = MemoryStore()
+    config = ContextConfig(budget_tokens=3_000)
+    long = " ".join(f"w{n}" for n in range(900))
+    history = [user("look"), *step("c1", long), said("ok"), user("next"), said("fine")]
+    cleared = [*history]
+    cleared[2] = {**history[2], "content": "[cleared]"}
+    with ContextLifecycle(config, store=store, submit=lambda job: job()) as manager:
+        whole = manager.session("s").prepare(history).tokens
+        small = manager.session("s").prepare([*cleared, user("go on")]).tokens
+    with ContextLifecycle(config, store=store, submit=lambda job: job()) as manager:
+        view = manager.session("s").prepare([*history, user("go on")])
+        assert small < 200
+        assert 1_000 < whole <= view.tokens
+
+
+def test_all_results_cleared_at_once_store_nothing_twice(session):
+    """Half of a list may be results; after a wake all that were cleared differ at once."""
+    live, store = session
+    history = [user("look")]
+    for n, name in enumerate(NAMES):
+        history += step(f"c{n}", f"The {name} is {n + 3} metres high.")
+    history.append(said("All seen."))
+    live.prepare(history)
+    cleared = [dict(m, content="[cleared]") if m["role"] == "tool" else m for m in history]
+    view = live.prepare([*cleared, user("go on")])
+    assert view.messages == [*cleared, user("go on")]
+    assert len(bodies(store)) == len(cleared) + 1
+    assert "The ash is 3 metres high." in live.recall("how high is the ash?")

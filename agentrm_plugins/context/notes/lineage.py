@@ -17,6 +17,9 @@ from agentrm_plugins.context.notes.subject import content
 
 __all__ = ["Lineage", "likeness"]
 
+_MOST_ENDS = 4
+"""Announced corrections of a note, the newest, that are followed to their ends besides its heir:
+"the host is a and the port is b" may have one of each. Guessed."""
 _LEAST_NAMED = 2
 """What only speaks of the same, or is the newest and not the likeliest, is named up to so many."""
 
@@ -32,6 +35,7 @@ class Lineage:
     by_id: Mapping[int, Note]
     _after: dict[int, list[int]] = field(default_factory=dict)
     _beside: dict[int, list[int]] = field(default_factory=dict)
+    _announced: dict[int, list[int]] = field(default_factory=dict)
     _heirs: dict[int, tuple[int, bool, int]] = field(default_factory=dict)
     _far: dict[int, int] = field(default_factory=dict)
 
@@ -42,23 +46,35 @@ class Lineage:
             if old is not None:
                 behind = self._after if puts_another(note, old) else self._beside
                 behind.setdefault(before, []).append(note.id)
-        if note.superseded_by is not None:
-            self._after.setdefault(note.id, []).append(note.superseded_by)
+                if note.corrects:
+                    self._announced.setdefault(before, []).append(note.id)
+        newer = self.by_id.get(note.superseded_by or 0)
+        if newer is not None:
+            self.strike(note, newer)
 
     def strike(self, old: Note, new: Note) -> None:
         """Set behind a note the one that replaces something in it."""
         if old.id in self.by_id:
             self._after.setdefault(old.id, []).append(new.id)
+            if new.corrects:
+                self._announced.setdefault(old.id, []).append(new.id)
 
     def leave(self, note: Note) -> None:
         """Let go of a note."""
-        for index in (self._after, self._beside):
+        for index in (self._after, self._beside, self._announced):
             index.pop(note.id, None)
         self._heirs.pop(note.id, None)
         self._far.pop(note.id, None)
 
     def mend(self) -> None:
-        """Forget the ways, for notes on them are gone."""
+        """Forget the ways, and those that are gone."""
+        for index in (self._after, self._beside, self._announced):
+            for before, behind in list(index.items()):
+                kept = [identity for identity in behind if identity in self.by_id]
+                if kept:
+                    index[before] = kept
+                else:
+                    del index[before]
         self._far.clear()
         self._heirs.clear()
 
@@ -119,7 +135,7 @@ class Lineage:
             asked: A request, case folded: what has no value but those that it names answers
                 nothing, so only an announced correction takes its place.
         """
-        sure: dict[int, str] = {}
+        sure: dict[int, dict[int, str]] = {}
         beside: dict[int, tuple[bool, str]] = {}
         told = [note for note in notes if note.struck or note.repeats or self._has_newer(note.id)]
         folded = squeezed(text) if told else ""
@@ -130,8 +146,10 @@ class Lineage:
         free = max(0, _LEAST_NAMED - len(sure))
         rest = [(*said, place) for place, said in beside.items() if place not in sure]
         rest.sort(key=lambda one: (one[0], one[2]), reverse=True)
-        sure |= {place: words for _, words, place in rest[:free]}
-        return dict(sorted(sure.items()))
+        # One message may hold the newer forms of several notes.
+        told_by = {at: " ".join(text for _, text in sorted(s.items())) for at, s in sure.items()}
+        told_by |= {place: words for _, words, place in rest[:free]}
+        return dict(sorted(told_by.items()))
 
     def _has_newer(self, identity: int) -> bool:
         return identity in self._after or identity in self._beside
@@ -141,7 +159,7 @@ class Lineage:
         note: Note,
         certain: bool,
         named: bool,
-        sure: dict[int, str],
+        sure: dict[int, dict[int, str]],
         beside: dict[int, tuple[bool, str]],
     ) -> None:
         """Name what came later than one note; beside it, whether that puts another value."""
@@ -150,7 +168,7 @@ class Lineage:
             only_announced = certain or (named and not old.struck)
             for newer in self._ends(old, only_announced=only_announced):
                 if newer.seq > note.seq:
-                    sure[newer.seq] = newer.shown
+                    sure.setdefault(newer.seq, {})[newer.id] = newer.shown
             if only_announced:
                 continue
             after, only = self._after.get(old.id, ())[-1:], self._beside.get(old.id, ())[-1:]
@@ -164,6 +182,12 @@ class Lineage:
         best, sure = self._heir(old)
         heir = self.by_id.get(best) if sure else None
         ends = [] if heir is None else [self.latest(heir), self.latest(self.holds_now(heir))]
+        announced = map(self.by_id.get, self._announced.get(old.id, ())[-_MOST_ENDS:])
+        ends += [
+            self.latest(self.holds_now(one))
+            for one in announced
+            if one is not None and one is not heir
+        ]
         kept = [newer for newer in ends if newer.corrects or not only_announced]
         return [self.latest(old), *kept]
 

@@ -73,9 +73,22 @@ class Note:
     def shown(self) -> str:
         """Its text without what was corrected."""
         text = self.text
+        spans = [(v.start, v.start + len(v.text)) for v in self.left]
+        gone: set[tuple[int, int]] = set()
         for value in self.struck:
-            text = text.replace(value, "[corrected later]")
-        return text
+            at = text.find(value)
+            while value and at >= 0:
+                stop = at + len(value)
+                # The 80 in a port 8080 that holds is none of it.
+                if not any(begin <= at and stop <= end for begin, end in spans):
+                    gone.add((at, stop))
+                at = text.find(value, stop)
+        told, done = [], 0
+        for at, stop in sorted(gone):
+            if at >= done:
+                told += [text[done:at], "[corrected later]"]
+            done = max(done, stop)
+        return "".join((*told, text[done:]))
 
 
 def named_in(note: Note, asked: str) -> bool:

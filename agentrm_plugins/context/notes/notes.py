@@ -153,10 +153,12 @@ class Notes:
         if note.text.endswith(("?", "？")):
             return []
         said, kinds = one = _said(note)
-        rare = sorted(said, key=lambda term: len(self._by_term.get(term, ())))[:_RAREST]
+        # Of those that were said before. By the word as well: a set has another order elsewhere.
+        known = (term for term in said if self._by_term.get(term))
+        rare = sorted(known, key=lambda term: (len(self._by_term[term]), term))[:_RAREST]
         shared: Counter[_Said] = Counter()
         for term in rare:
-            shared.update(islice(reversed(self._by_term.get(term, {}).keys()), _LOOKED_AT))
+            shared.update(islice(reversed(self._by_term[term].keys()), _LOOKED_AT))
         named = {
             identity for value in note.values
             for identity in self._by_value.get(value.norm, ())[-_NEWEST:] if note.corrects
@@ -243,15 +245,24 @@ class Notes:
         for note in gone:
             self._remove(note)
         if gone:
-            self._mend()
+            self._mend({note.id for note in gone})
 
-    def _mend(self) -> None:
+    def _mend(self, gone: set[int]) -> None:
         self._lineage.mend()
         for note in self.by_id.values():
-            if note.superseded_by is not None and note.superseded_by not in self.by_id:
+            if note.superseded_by in gone:
                 note.superseded_by, note.struck = None, ()
+                self._strike_again(note)
             if note.repeats is not None and note.repeats not in self.by_id:
                 note.repeats = None
+
+    def _strike_again(self, old: Note) -> None:
+        """Strike what is corrected by notes that are still there; one may be of each value."""
+        for key in _told_keys(old) if old.role not in TOOLS else ():
+            newer = (self.by_id[identity] for identity in self._by_key.get(key, ())[-_NEWEST:])
+            for new in newer:
+                if new.seq > old.seq:
+                    self._replaces(new, old, key)
 
     def _remove(self, note: Note) -> None:
         del self.by_id[note.id]
@@ -269,8 +280,18 @@ class Notes:
 
     def _shed(self) -> None:
         by_worth = sorted(self.by_id.values(), key=lambda n: (n.live, self.worth(n), n.id))
-        for note in by_worth[: MAX_NOTES // 8]:
+        shed = by_worth[: MAX_NOTES // 8]
+        gone = {note.id for note in shed}
+        ends: dict[int, Note] = {}
+        for note in sorted(self.by_id.values(), key=lambda n: (-n.seq, -n.id)):
+            end = ends[note.id] = ends.get(note.superseded_by or 0, note)
+            if note.superseded_by in gone and end.id not in gone:
+                # What corrected it was corrected in its turn, and goes: the end of that stays.
+                note.superseded_by = end.id
+                self._lineage.strike(note, end)
+        for note in shed:
             self._remove(note)
+        self._lineage.mend()
 
     # -- bytes --------------------------------------------------------------------------------
 
@@ -287,6 +308,7 @@ class Notes:
     def load(cls, next_id: int, rows: Iterable[list[Any]]) -> Notes:
         """Rebuild from `dump`. What notes are compared by is made when one is added."""
         notes = cls(next_id=next_id)
+        replaced: dict[int, list[Note]] = {}
         for row in rows:
             identity, seq, role, text, score, corrects, states, values, *rest = row
             by, repeats, struck, follows = rest
@@ -297,6 +319,10 @@ class Notes:
             )  # fmt: skip
             notes.by_id[identity] = note
             notes._of.setdefault(seq, []).append(identity)
+            for old in replaced.pop(identity, ()):
+                notes._lineage.strike(old, note)  # in the order in which it was said
+            if by is not None and by not in notes.by_id:
+                replaced.setdefault(by, []).append(note)
             notes._lineage.enter(note)
             notes._waiting.append(note)
         return notes
@@ -323,8 +349,8 @@ def _keys(note: Note) -> list[_Key]:
     ]
 
 
-def _told_keys(note: Note) -> set[_Key]:
-    return {key for key in _keys(note) if key[2] is not None}
+def _told_keys(note: Note) -> list[_Key]:
+    return list(dict.fromkeys(key for key in _keys(note) if key[2] is not None))
 
 
 def _states_alone(new: Note, old: Note) -> bool:

@@ -8,7 +8,7 @@ lost its oldest messages, or have been rewritten by another middleware.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,13 +145,19 @@ def digest_of(body: str) -> str:
     return hashlib.blake2b(body.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def align(known: Sequence[Any], incoming: Sequence[Any], shown_from: int) -> Alignment:
+def align(
+    known: Sequence[Any],
+    incoming: Sequence[Any],
+    shown_from: int,
+    results: Callable[[int], bool] = lambda _: False,
+) -> Alignment:
     """Compare marks (or digests) of the known history with those handed over now.
 
     Args:
         known: Of all known messages, by place.
         incoming: Of the list, by index.
         shown_from: First place that the caller showed last time; its list began there.
+        results: Whether a tool's result stands at a place: any number of those may differ.
     """
     base = min(shown_from, len(known))
     size = len(known) - base
@@ -162,7 +168,7 @@ def align(known: Sequence[Any], incoming: Sequence[Any], shown_from: int) -> Ali
         same += 1
     if same == len(incoming):
         return Alignment(base + same, same, base, base)
-    edited = _edited(known[base:], incoming, same)
+    edited = _edited(known[base:], incoming, same, lambda at: results(base + at))
     if edited:
         return Alignment(base + same, same, base, base, 0, tuple(base + at for at in edited))
     at = _tail_in(known, incoming)
@@ -183,19 +189,23 @@ def align(known: Sequence[Any], incoming: Sequence[Any], shown_from: int) -> Ali
     return Alignment(len(known), 0, len(known), len(known))
 
 
-def _edited(known: Sequence[Any], incoming: Sequence[Any], same: int) -> list[int]:
+def _edited(
+    known: Sequence[Any], incoming: Sequence[Any], same: int, results: Callable[[int], bool]
+) -> list[int]:
     """Give the places where a list that ends alike says something else; none where it is another.
 
     Args:
         known: What the caller showed last time.
         incoming: What it shows now.
         same: How many messages both begin with.
+        results: Whether a tool's result stands there.
     """
     size = len(known)
     if len(incoming) < size or not known or incoming[size - 1] != known[-1]:
         return []
     changed = [at for at in range(same, size) if incoming[at] != known[at]]
-    return changed if _MOST_EDITED * len(changed) <= size else []
+    few = _MOST_EDITED * len(changed) <= size
+    return changed if few or all(map(results, changed)) else []
 
 
 def beside(known: Sequence[Any], incoming: Sequence[Any], shown_from: int, most: int) -> Alignment:

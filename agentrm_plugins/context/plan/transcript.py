@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding
-from agentrm_plugins.context.notes.note import TOOLS
+from agentrm_plugins.context.notes.note import TOOLS, squeezed
 from agentrm_plugins.context.notes.notes import Notes
+from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.align import Alignment, Marks, align, beside, mark_of
 from agentrm_plugins.context.plan.asks import only_approves
 from agentrm_plugins.context.plan.bodies import (
@@ -149,8 +150,9 @@ class Transcript:
             self.head_marks = []
         listed = messages[start:]
         known = [entry.mark for entry in self.entries]
-        where = align(known, marks, self.shown_from)
-        if where.edited and all(self.entries[at].role in TOOLS for at in where.edited):
+        where = align(known, marks, self.shown_from, self._is_result)
+        base = self.shown_from
+        if where.edited and all(self._cleared(at, listed[at - base]) for at in where.edited):
             where = self._shown_anew(where, listed, marks)
         edited = self.handed_over and self.foreign <= 2 * where.keep
         if where.keep < self.foreign and not edited:
@@ -195,6 +197,33 @@ class Transcript:
         most = min(self.first_hot - self.shown_from, tasks[-1] if tasks else 0)
         return beside(known, marks, self.shown_from, most)
 
+    def _is_result(self, place: int) -> bool:
+        return self.entries[place].role in TOOLS
+
+    def _cleared(self, place: int, source: Source) -> bool:
+        """Whether a tool result is shown cleared or shortened, or whole again: the same result.
+
+        Another role or call, or what was not there before ("pending", then the result), is new.
+        """
+        entry = self.entries[place]
+        if entry.role not in TOOLS or role_of(source) != entry.role:
+            return False
+        message = within(source) if isinstance(source, Message) else from_openai(source, place)
+        if message.tool_call_id != entry.answers:
+            return False
+        if identity_of(message) == entry.digest:
+            return True
+        known = entry.message
+        tokens, most = self.counter.message(message), entry.tokens
+        if known is None:
+            return tokens <= most
+        most = max(most, self.counter.message(known))
+        if tokens * 2 <= most:
+            return True
+        said = squeezed(plain_text(known))
+        told = values_of(plain_text(message))
+        return tokens <= most and all(value.norm in said for value in told)
+
     def _shown_anew(
         self, where: Alignment, listed: Sequence[Source], marks: list[int]
     ) -> Alignment:
@@ -217,6 +246,9 @@ class Transcript:
         for entry in self.entries:
             # An unknown one gets a mark that no message has.
             entry.mark = by_digest.get(entry.digest, -1 - entry.seq)
+            if entry.digest in by_digest and entry.message is not None and entry.role in TOOLS:
+                # It may have been shown cleared when it was counted.
+                entry.tokens = max(entry.tokens, self.counter.message(entry.message))
         self.head_marks = [entry.mark for entry in self.entries[: self.thawed]]
         self.thawed = None
 
@@ -282,6 +314,7 @@ class Transcript:
             at = entry.seq - where.shift
             if entry.message is None and 0 <= at < len(listed):
                 entry.message = self._read(listed[at], at)
+                entry.tokens = self.counter.message(entry.message)
         self.replaced = {seq: r for seq, r in self.replaced.items() if seq < keep}
         self.recalls = [r for r in self.recalls if r.anchor < keep]
         self.pinned = None if self.pinned is not None and self.pinned >= keep else self.pinned
@@ -300,7 +333,8 @@ class Transcript:
         """Give the notes of these messages that may replace what the episodes show."""
         shown = {identity for episode in self.episodes for identity in episode.notes}
         for entry in entries if shown else ():
-            self.note(entry, self.findings(entry))
+            if not entry.noted:
+                self.note(entry, self.findings(entry))
         listed = [note for entry in entries for note in self.notes.at(entry.seq)]
         return [n.id for n in listed if n.live and not shown.isdisjoint(n.follows)]
 

@@ -70,10 +70,10 @@ class Found(NamedTuple):
 
 
 class _Line(NamedTuple):
-    """A line of the block, and the messages that it names and does not quote: they stand too."""
+    """A line of the block, and the lines that it names and does not quote: they stand too."""
 
     text: str
-    needs: frozenset[int] = frozenset()
+    needs: frozenset[tuple[int, int]] = frozenset()
 
 
 _Lines = dict[tuple[int, int], _Line]
@@ -87,19 +87,19 @@ class _Block:
     room: int
     lines: _Lines = field(default_factory=dict)
     days: set[str] = field(default_factory=set)
-    said: dict[int, str] = field(default_factory=dict)
+    said: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
-    def quotes(self, seq: int, text: str) -> bool:
-        """Whether a message has its line, and these words of it stand there."""
-        told = self.said.get(seq)
-        return told is not None and " ".join(text.split()) in told
+    def quoting(self, seq: int, text: str) -> tuple[int, int] | None:
+        """Give the line of a message in which these words of it stand, if there is one."""
+        told = " ".join(text.split())
+        return next((key for key in self.said.get(seq, ()) if told in self.lines[key].text), None)
 
     def add(self, key: tuple[int, int], line: _Line, tokens: int, day: str) -> bool:
         cost = tokens + (_DAY_TOKENS if day and day not in self.days else 0)
         if self.used + cost > self.room:
             return False
         self.lines[key] = line
-        self.said[key[0]] = f"{self.said.get(key[0], '')}\n{line.text}"
+        self.said.setdefault(key[0], []).append(key)
         self.used += cost
         self.days.add(day)
         return True
@@ -149,13 +149,13 @@ def assembled(
         if block.lines and block.used + one.tokens + _LABEL_TOKENS > room_tokens:
             continue  # a line is never shorter than what it shows
         entry = session.entries[one.key[0]]
-        named = [(at, "" if block.quotes(at, text) else text) for at, text in later(one)]
-        told = _told_later(named)
+        named = [(at, text, block.quoting(at, text)) for at, text in later(one)]
+        told = _told_later([(at, "" if key else text) for at, text, key in named])
         line = _line(session, one, texts)
         extra = len(line) + len(told) - len(one.text)
         tokens = one.tokens + max(_LABEL_TOKENS, extra // 3)
         day = _day(entry.at_s)
-        needs = frozenset(at for at, text in named if not text)
+        needs = frozenset(key for *_, key in named if key is not None)
         whole = _Line(line + told, needs)
         if one.key in block.lines or block.add(one.key, whole, tokens, day):
             order.append(one.key)
@@ -198,9 +198,8 @@ def _dropped(lines: _Lines, key: tuple[int, int]) -> int:
     if gone is None:
         return 0
     size = len(gone.text)
-    if all(place != key[0] for place, _ in lines):
-        for other in [at for at, line in lines.items() if key[0] in line.needs]:
-            size += _dropped(lines, other)
+    for other in [at for at, line in lines.items() if key in line.needs]:
+        size += _dropped(lines, other)
     return size
 
 
