@@ -99,6 +99,9 @@ class Exchanger:
         self._started = False
         self._closing = self._stopped = False
         self._pending: dict[str, Any] | None = None
+        self._asked: dict[str, Any] = {}
+        self._doubt: Exception | None = None
+        self._doubts, self._again_s = 0, 0.0
         self._sent_s = 0.0
         self._tries = 0
         self._attention = Attention()
@@ -179,6 +182,9 @@ class Exchanger:
     def step(self) -> float:
         """Exchange, and say for how many seconds there is nothing to do at most."""
         now, before = self._host.clock.now, self.member.standing()
+        if self._doubt is not None and now() < self._again_s:
+            self._failed(self._doubt)
+            return _RETRY_S
         try:
             self._exchange()
         except Unreachable as error:
@@ -190,9 +196,27 @@ class Exchanger:
         except Exception as error:  # noqa: BLE001 - a bug of ours, or of what answers: an outage as well
             self._pending = None
             self.member.distrust(before)
+            self._doubted(error)
             self._failed(error)
             return _RETRY_S
+        self._doubt, self._doubts = None, 0
         return max(0.0, self.member.next_s(now()) - now())
+
+    def _doubted(self, error: Exception) -> None:
+        """Give back what an answer granted that cannot be used; ask for less, and ever less often.
+
+        Else a process that is ill would take all that the others wait for, again and again.
+        """
+        self._doubt, self._doubts = error, self._doubts + 1
+        longest_s = 2.0 * self._coordination.lease_s
+        pause_s = min(longest_s, _RETRY_S * 2.0 ** min(self._doubts - 1, 20))
+        self._again_s = self._host.clock.now() + pause_s
+        if self._asked:
+            nothing: dict[str, Any] = {"ahead": {}, "eps": {}, "tally": {}, "folds": {}}
+            try:
+                self._link.exchange({**self._asked, **nothing, "e": -1, "asks": []})
+            except Exception as failure:  # noqa: BLE001 - what it holds is free after a lease then
+                _LOG.debug("nothing was given back: %s", failure)
 
     def _exchange(self) -> None:
         host, member = self._host, self.member
@@ -206,7 +230,8 @@ class Exchanger:
             if recall is not None:
                 host.feed(recall)
                 wanted = self._demand()
-            self._pending = member.request(wanted, now())
+            asked = member.request(wanted, now())
+            self._asked = self._pending = _one_of(asked) if self._doubts else asked
             self._sent_s, self._tries = now(), 0
         self._tries += 1
         answer = self._link.exchange(self._pending)
@@ -218,13 +243,13 @@ class Exchanger:
         alone = member.state == "alone"
         supply = member.answered(answer, self._sent_s, back_s, again=self._tries > 1)
         host.feed(supply)
-        self._error = ""
-        if alone:
-            _LOG.warning("the fleet %r is reached again", self._link.namespace)
         if supply.lost:
             _LOG.warning("lanes were given to others meanwhile: %s", dict(supply.lost))
         self._warn_of_limits()
         self._fold()
+        self._error = ""  # all of it went well: what fails from now on is said again
+        if alone:
+            _LOG.warning("the fleet %r is reached again", self._link.namespace)
 
     def _demand(self) -> Demand:
         found: Demand = self._host.read(demand)
@@ -338,6 +363,17 @@ class Exchanger:
     def listens(self) -> tuple[Link, str] | None:
         """Where this process waits to be woken, and under which name; None once it closes."""
         return None if self._closing else (self._link, self.member.terms.name)
+
+
+def _one_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """An exchange that asks for one call alone, and for nothing ahead.
+
+    Nor does it report, of endpoints or of budgets: who cannot use the answer would tell the same
+    again, and that would count again.
+    """
+    silent: dict[str, Any] = {"ahead": {}, "seen": {}, "events": []}
+    endpoints = {name: one | silent for name, one in asked["eps"].items()}
+    return {**asked, "asks": asked["asks"][:1], "ahead": {}, "eps": endpoints, "tally": {}}
 
 
 def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:
