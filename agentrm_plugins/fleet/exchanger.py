@@ -18,6 +18,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.fleet.doubt import Doubt, give_back
 from agentrm_plugins.fleet.link import Link, Unreachable, unreachable
 from agentrm_plugins.fleet.view import Seen, fleet_statistics, named
 from agentrm_plugins.hosts.bell import Bell
@@ -100,8 +101,7 @@ class Exchanger:
         self._closing = self._stopped = False
         self._pending: dict[str, Any] | None = None
         self._asked: dict[str, Any] = {}
-        self._doubt: Exception | None = None
-        self._doubts, self._again_s = 0, 0.0
+        self._doubt = Doubt(asked.lease_s)
         self._sent_s = 0.0
         self._tries = 0
         self._attention = Attention()
@@ -182,8 +182,8 @@ class Exchanger:
     def step(self) -> float:
         """Exchange, and say for how many seconds there is nothing to do at most."""
         now, before = self._host.clock.now, self.member.standing()
-        if self._doubt is not None and now() < self._again_s:
-            self._failed(self._doubt)
+        if self._doubt.error is not None and self._doubt.waits(now()):
+            self._failed(self._doubt.error)
             return _RETRY_S
         try:
             self._exchange()
@@ -196,27 +196,12 @@ class Exchanger:
         except Exception as error:  # noqa: BLE001 - a bug of ours, or of what answers: an outage as well
             self._pending = None
             self.member.distrust(before)
-            self._doubted(error)
+            self._doubt.met(error, now())
+            give_back(self._link, self._asked)
             self._failed(error)
             return _RETRY_S
-        self._doubt, self._doubts = None, 0
+        self._doubt.over()
         return max(0.0, self.member.next_s(now()) - now())
-
-    def _doubted(self, error: Exception) -> None:
-        """Give back what an answer granted that cannot be used; ask for less, and ever less often.
-
-        Else a process that is ill would take all that the others wait for, again and again.
-        """
-        self._doubt, self._doubts = error, self._doubts + 1
-        longest_s = 2.0 * self._coordination.lease_s
-        pause_s = min(longest_s, _RETRY_S * 2.0 ** min(self._doubts - 1, 20))
-        self._again_s = self._host.clock.now() + pause_s
-        if self._asked:
-            nothing: dict[str, Any] = {"ahead": {}, "eps": {}, "tally": {}, "folds": {}}
-            try:
-                self._link.exchange({**self._asked, **nothing, "e": -1, "asks": []})
-            except Exception as failure:  # noqa: BLE001 - what it holds is free after a lease then
-                _LOG.debug("nothing was given back: %s", failure)
 
     def _exchange(self) -> None:
         host, member = self._host, self.member
@@ -230,8 +215,7 @@ class Exchanger:
             if recall is not None:
                 host.feed(recall)
                 wanted = self._demand()
-            asked = member.request(wanted, now())
-            self._asked = self._pending = _one_of(asked) if self._doubts else asked
+            self._asked = self._pending = self._doubt.bounded(member.request(wanted, now()))
             self._sent_s, self._tries = now(), 0
         self._tries += 1
         answer = self._link.exchange(self._pending)
@@ -363,17 +347,6 @@ class Exchanger:
     def listens(self) -> tuple[Link, str] | None:
         """Where this process waits to be woken, and under which name; None once it closes."""
         return None if self._closing else (self._link, self.member.terms.name)
-
-
-def _one_of(asked: dict[str, Any]) -> dict[str, Any]:
-    """An exchange that asks for one call alone, and for nothing ahead.
-
-    Nor does it report, of endpoints or of budgets: who cannot use the answer would tell the same
-    again, and that would count again.
-    """
-    silent: dict[str, Any] = {"ahead": {}, "seen": {}, "events": []}
-    endpoints = {name: one | silent for name, one in asked["eps"].items()}
-    return {**asked, "asks": asked["asks"][:1], "ahead": {}, "eps": endpoints, "tally": {}}
 
 
 def _run(reference: weakref.ref[Exchanger], bell: Bell) -> None:

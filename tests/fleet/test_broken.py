@@ -17,6 +17,7 @@ from agentrm_plugins import (
     EndpointConfig,
 )
 from agentrm_plugins.fleet import exchanger
+from agentrm_plugins.fleet.link import Unreachable
 from tests.fleet.test_servers import works
 from tests.hosts.worlds import wait_until
 
@@ -199,3 +200,25 @@ def test_what_fails_after_an_answer_is_said_once_as_well(server, namespace, told
         del rm._fleet._fold
         wait_until(lambda: state(rm).state == "joined", "the end of the outage")
         wait_until(lambda: bool(told("is reached again")), "that it is said")
+
+
+def test_the_second_outage_is_as_the_first(server, namespace):
+    """Whoever comes back has no fewer places at an endpoint whose calls in flight nobody limits."""
+    terms = Coordination(server.url, namespace, lease_s=1.0)
+    told = {"lanes": 4, "endpoints": {"x.test": EndpointConfig(rpm=6000)}}
+
+    def away(_asked):
+        raise Unreachable("the server is away")
+
+    with AgentRM(coordination=terms, wait_timeout_s=5.0, **told) as rm:
+        link = rm._fleet._link
+        real = link.exchange
+        for _ in range(2):
+            with rm.slot(agent="a", endpoint="x.test"):
+                pass
+            link.exchange = away
+            wait_until(lambda: state(rm).state == "alone", "the outage")
+            with rm.slot(agent="a", endpoint="x.test"):
+                pass
+            link.exchange = real
+            wait_until(lambda: state(rm).state == "joined", "the end of the outage")
