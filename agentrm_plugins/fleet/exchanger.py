@@ -18,6 +18,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
+from agentrm_plugins.fleet.doubt import Doubt, give_back
 from agentrm_plugins.fleet.link import Link, Unreachable, unreachable
 from agentrm_plugins.fleet.view import Seen, fleet_statistics, named
 from agentrm_plugins.hosts.bell import Bell
@@ -99,6 +100,8 @@ class Exchanger:
         self._started = False
         self._closing = self._stopped = False
         self._pending: dict[str, Any] | None = None
+        self._asked: dict[str, Any] = {}
+        self._doubt = Doubt(asked.lease_s)
         self._sent_s = 0.0
         self._tries = 0
         self._attention = Attention()
@@ -179,6 +182,9 @@ class Exchanger:
     def step(self) -> float:
         """Exchange, and say for how many seconds there is nothing to do at most."""
         now, before = self._host.clock.now, self.member.standing()
+        if self._doubt.error is not None and self._doubt.waits(now()):
+            self._failed(self._doubt.error)
+            return _RETRY_S
         try:
             self._exchange()
         except Unreachable as error:
@@ -190,8 +196,11 @@ class Exchanger:
         except Exception as error:  # noqa: BLE001 - a bug of ours, or of what answers: an outage as well
             self._pending = None
             self.member.distrust(before)
+            self._doubt.met(error, now())
+            give_back(self._link, self._asked)
             self._failed(error)
             return _RETRY_S
+        self._doubt.over()
         return max(0.0, self.member.next_s(now()) - now())
 
     def _exchange(self) -> None:
@@ -206,7 +215,7 @@ class Exchanger:
             if recall is not None:
                 host.feed(recall)
                 wanted = self._demand()
-            self._pending = member.request(wanted, now())
+            self._asked = self._pending = self._doubt.bounded(member.request(wanted, now()))
             self._sent_s, self._tries = now(), 0
         self._tries += 1
         answer = self._link.exchange(self._pending)
@@ -218,13 +227,13 @@ class Exchanger:
         alone = member.state == "alone"
         supply = member.answered(answer, self._sent_s, back_s, again=self._tries > 1)
         host.feed(supply)
-        self._error = ""
-        if alone:
-            _LOG.warning("the fleet %r is reached again", self._link.namespace)
         if supply.lost:
             _LOG.warning("lanes were given to others meanwhile: %s", dict(supply.lost))
         self._warn_of_limits()
         self._fold()
+        self._error = ""  # all of it went well: what fails from now on is said again
+        if alone:
+            _LOG.warning("the fleet %r is reached again", self._link.namespace)
 
     def _demand(self) -> Demand:
         found: Demand = self._host.read(demand)

@@ -228,7 +228,7 @@ class ProcessSource:
             return
         try:
             event = event_of(line)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return  # a newer version's: what is not understood is left out
         if event is not None:
             self._events.append(event)

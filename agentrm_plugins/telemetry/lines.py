@@ -10,8 +10,9 @@ In a recording the kinds that every call makes are shorter. Their moment is one 
 once is one line: a ``submitted`` with the rule of its grant as ``"granted"``. What is no whole
 number of nanoseconds stands there in seconds. `events_of` reads all of it, and version 1 as well.
 
-What people called things (agents, tenants, labels) is written with whatever looks like a secret
-hidden, and cut to 200 characters. No event holds a prompt, an answer, a key or a header.
+What people called things (agents, tenants, labels; groups and endpoints in samples too) is written
+with whatever looks like a secret hidden, and cut to 200 characters. No event holds a prompt, an
+answer, a key or a header.
 
 The kinds that every call makes are written by hand: that is a tenth of the general way's price, and
 the recorder shares the interpreter with the core.
@@ -30,7 +31,16 @@ from agentrm_plugins.types.calls import Outcome, Usage
 from agentrm_plugins.types.effects import Beaten, Effect, Granted, Settled, Submitted
 from agentrm_plugins.types.kinds import KINDS, kind_of
 
-__all__ = ["SCHEMA", "VERSION", "Encoder", "event_of", "events_of", "nanos_of", "plain_event"]
+__all__ = [
+    "SCHEMA",
+    "VERSION",
+    "Encoder",
+    "event_of",
+    "events_of",
+    "nanos_of",
+    "plain_event",
+    "shown_data",
+]
 
 SCHEMA = "agentrm.events"
 VERSION = 2
@@ -44,8 +54,21 @@ _USAGE = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_t
 
 
 def _quoted(text: str) -> str:
+    return json.dumps(_shown(text))
+
+
+def _shown(text: str) -> str:
     shown = masked(text[: 2 * _LONGEST])
-    return json.dumps(shown if len(shown) <= _LONGEST else shown[: _LONGEST - 3] + "...")
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 3] + "..."
+
+
+def shown_data(value: Any) -> Any:
+    """Plain data with its texts and names as events show them: no secret, and none long."""
+    if isinstance(value, str):
+        return _shown(value)
+    if isinstance(value, dict):
+        return {_shown(str(name)): shown_data(one) for name, one in value.items()}
+    return [shown_data(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _number(value: float) -> str:
@@ -227,7 +250,7 @@ def plain_event(event: Effect) -> dict[str, Any]:
         elif isinstance(value, float):
             plain[name] = value if -inf < value < inf else None
         else:
-            plain[name] = json.loads(_quoted(value)) if isinstance(value, str) else value
+            plain[name] = _shown(value) if isinstance(value, str) else value
     return plain
 
 

@@ -102,6 +102,11 @@ class Parts:
         return self._file >= 0
 
     @property
+    def blank(self) -> bool:
+        """Whether nothing stands in the file that is written."""
+        return self._size == 0
+
+    @property
     def full(self) -> bool:
         """Whether it is time for the next part."""
         return self._size >= self._part_bytes

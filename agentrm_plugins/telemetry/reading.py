@@ -109,7 +109,7 @@ class Recorded:
             if kind == "sample":
                 return (Sample(float(plain["at_s"]), float(plain["wall_s"]), plain),)
             events = events_of(plain, self._offset_ns)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             self._damaged(part, number, str(error))
             return ()
         if not events:

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.hosts.bell import Bell
-from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, Encoder, nanos_of
+from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, Encoder, nanos_of, shown_data
 from agentrm_plugins.telemetry.parts import Parts, own_path
 from agentrm_plugins.types.checks import check_number, check_whole
 from agentrm_plugins.types.kinds import KINDS
@@ -164,7 +164,7 @@ class Recorder:
                 way = f"{error.strerror}; give a path that this process may write"
                 raise ConfigError("record", str(self.path), way) from None
         else:
-            self._write([self._header()])
+            self._write([])
 
     @property
     def path(self) -> Path:
@@ -233,7 +233,7 @@ class Recorder:
             return
         self._sampled_s = now_s
         try:
-            plain = self._sample()
+            plain = shown_data(self._sample())
             if not plain:
                 return
         except Exception:  # noqa: BLE001 - logged; the calls go on
@@ -275,14 +275,13 @@ class Recorder:
                 _LOG.info("events are recorded to %s again; %d were lost", self.path, self.lost)
 
     def _ready(self) -> None:
-        """A file is open, and has room."""
+        """A file is open, begins with a header, and has room."""
         if not self._parts.is_open:
             self._parts.open()
-        elif not self._parts.full:
-            return
-        else:
+        elif self._parts.full:
             self._parts.next()
-        self._parts.write(f"{self._header()}\n".encode())
+        if self._parts.blank:  # it is new, or the disk had no room for its header
+            self._parts.write(f"{self._header()}\n".encode())
 
     def _header(self) -> str:
         config = self._host.config
@@ -301,7 +300,7 @@ class Recorder:
                 "python": platform.python_version(),
                 "pid": os.getpid(),
                 "lanes": config.lanes,
-                "groups": {group.name: group.capacity for group in config.groups},
+                "groups": shown_data({group.name: group.capacity for group in config.groups}),
                 "order": str(config.scheduler.order),
                 "levels": config.scheduler.num_queues,
             }

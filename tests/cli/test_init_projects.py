@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agentrm_plugins.cli.app import app
+from agentrm_plugins.cli.project.findings import look_at
 
 LLM = "from langchain_openai import ChatOpenAI\nllm = ChatOpenAI(model='m')\n"
 
@@ -379,6 +380,16 @@ def test_a_folder_that_may_not_be_entered_is_named():
             (folder / "listed").chmod(0o755)
     assert "closed (may not be entered)" in text
     assert "listed/b.py (may not be read)" in text
+
+
+def test_files_that_take_all_of_each_other_are_read_at_once(tmp_path):
+    """A name that none of them has is sought once in each, not along every way between them."""
+    files = {f"pkg/m{n}.py": f"from pkg import *\nprint({n})\n" for n in range(12)}
+    files["pkg/__init__.py"] = "".join(f"from .m{n} import *\n" for n in range(12))
+    files["pkg/m11.py"] += "from langchain_openai import ChatOpenAI\n"
+    files["pkg/m0.py"] += "llm = ChatOpenAI()\n"
+    found = look_at(write(tmp_path, files)).found
+    assert [(one.path.name, one.name) for one in found] == [("m0.py", "ChatOpenAI")]
 
 
 @pytest.mark.parametrize(

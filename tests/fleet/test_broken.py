@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
+import time
 
 import pytest
 
-from agentrm_plugins import AgentRM, Coordination, CoordinatorUnavailable
+from agentrm_plugins import (
+    AgentRM,
+    BudgetConfig,
+    Coordination,
+    CoordinatorUnavailable,
+    EndpointConfig,
+)
 from agentrm_plugins.fleet import exchanger
+from agentrm_plugins.fleet.link import Unreachable
 from tests.fleet.test_servers import works
 from tests.hosts.worlds import wait_until
 
@@ -110,3 +119,106 @@ def test_a_core_that_is_held_for_long_is_collected_in_the_end(server, namespace)
             assert not thread.is_alive()
     finally:
         gc.enable()
+
+
+def ill(rm):
+    """Its answers cannot be used any more. How many it gets is noted."""
+    tries = []
+
+    def answered(*_given, **_named):
+        tries.append(1)
+        raise ZeroDivisionError("nobody thought of this")
+
+    rm._fleet.member.answered = answered
+    return tries
+
+
+def test_who_cannot_use_answers_takes_nothing_from_the_others(server, namespace):
+    """An ill process asks ever less often, for one call, and gives back what it was granted: the
+    others have the lanes, the rate and the budget that it does not use.
+    """
+    terms = Coordination(server.url, namespace, lease_s=1.0)
+    told = {
+        "lanes": 4,
+        "endpoints": {"x.test": EndpointConfig(rpm=1200)},
+        "budgets": [BudgetConfig(tenant="t", resource="calls", limit=1000)],
+    }
+    over = threading.Event()
+    with AgentRM(coordination=terms, **told) as rm, AgentRM(coordination=terms, **told) as other:
+        wait_until(lambda: state(rm).members == 2, "the other")
+
+        def works_on():
+            while not over.is_set():
+                with rm.slot(agent="a", tenant="t", endpoint="x.test"):
+                    over.wait(0.02)
+
+        threads = [threading.Thread(target=works_on) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        tries = ill(rm)
+        wait_until(lambda: state(rm).state == "alone", "the outage")
+        wait_until(lambda: state(rm).outage_s > 2.0, "some more tries")
+        done = 0
+        until_s = time.monotonic() + 2.0
+        while time.monotonic() < until_s:
+            with other.slot(agent="b", tenant="u", endpoint="x.test"):
+                done += 1
+        over.set()
+        for thread in threads:
+            thread.join()
+        assert len(tries) < 10
+        assert done > 25  # of forty
+        del rm._fleet.member.answered
+        wait_until(lambda: state(rm).state == "joined", "the end of the outage")
+
+
+def test_what_runs_in_an_ill_process_is_not_spent_with_each_try(server, namespace):
+    """What a lost member reserved counts as spent: once, and not for each answer it cannot use."""
+    terms = Coordination(server.url, namespace, lease_s=1.0)
+    told = {"lanes": 4, "budgets": [BudgetConfig(tenant="t", resource="calls", limit=30)]}
+    with AgentRM(coordination=terms, **told) as rm, AgentRM(coordination=terms, **told) as other:
+        wait_until(lambda: state(rm).members == 2, "the other")
+        with rm.slot(agent="a", tenant="t"), rm.slot(agent="b", tenant="t"):
+            time.sleep(0.3)
+            ill(rm)
+            wait_until(lambda: state(rm).state == "alone", "the outage")
+            wait_until(lambda: state(rm).outage_s > 2.0, "some more tries")
+            for _ in range(24):  # of thirty: two run, and are counted twice at most
+                with other.slot(agent="c", tenant="t"):
+                    pass
+
+
+def test_what_fails_after_an_answer_is_said_once_as_well(server, namespace, told):
+    """The server is not reached again before all of an answer was taken in."""
+    with core(server, namespace) as rm:
+        rm._fleet._fold = lambda: 1 / 0
+        wait_until(lambda: state(rm).state == "alone", "the outage")
+        wait_until(lambda: state(rm).outage_s > 1.0, "some more tries")
+        assert len(told("an exchange with the fleet failed")) == 1
+        assert not told("is reached again")
+        del rm._fleet._fold
+        wait_until(lambda: state(rm).state == "joined", "the end of the outage")
+        wait_until(lambda: bool(told("is reached again")), "that it is said")
+
+
+def test_the_second_outage_is_as_the_first(server, namespace):
+    """Whoever comes back has no fewer places at an endpoint whose calls in flight nobody limits."""
+    terms = Coordination(server.url, namespace, lease_s=1.0)
+    told = {"lanes": 4, "endpoints": {"x.test": EndpointConfig(rpm=6000)}}
+
+    def away(_asked):
+        raise Unreachable("the server is away")
+
+    with AgentRM(coordination=terms, wait_timeout_s=5.0, **told) as rm:
+        link = rm._fleet._link
+        real = link.exchange
+        for _ in range(2):
+            with rm.slot(agent="a", endpoint="x.test"):
+                pass
+            link.exchange = away
+            wait_until(lambda: state(rm).state == "alone", "the outage")
+            with rm.slot(agent="a", endpoint="x.test"):
+                pass
+            link.exchange = real
+            wait_until(lambda: state(rm).state == "joined", "the end of the outage")

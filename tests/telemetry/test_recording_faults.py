@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from agentrm_plugins import AgentRM
+from agentrm_plugins import AgentRM, EndpointConfig, LaneGroup
+from agentrm_plugins.errors import RecordingError
 from agentrm_plugins.events import Settled, Submitted
 from agentrm_plugins.telemetry import Recording, read_events
+from agentrm_plugins.telemetry import parts as parts_module
 
 BUSY = """
 import sys, threading
@@ -112,3 +117,80 @@ def test_closing_waits_for_no_pause(tmp_path: Path) -> None:
     assert len(list(read_events(file))) == 3
     recorder._thread.join(30)
     assert not recorder._thread.is_alive()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_part_whose_header_the_disk_refused_begins_with_it_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    """Whether it is the first part or a later one: what comes when there is room can be read."""
+    file = tmp_path / "events.jsonl"
+    real, full = os.write, threading.Event()
+
+    def write(descriptor: int, data: bytes) -> int:
+        if full.is_set() and data.startswith(b'{"kind": "header"'):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(descriptor, data)
+
+    monkeypatch.setattr(parts_module.os, "write", write)
+    if first:
+        full.set()
+    with AgentRM(lanes=1, record=Recording(file, sample_s=None)) as rm:
+        if not first:
+            with rm.slot(agent="ada"):
+                pass
+            rm._recorder.flush()
+            rm._recorder._parts._size = 1 << 40  # it is time for the next part
+            full.set()
+        with rm.slot(agent="lost"):
+            pass
+        rm._recorder.flush()
+        full.clear()
+        rm._recorder._retry_s = 0.0
+        with rm.slot(agent="eve"):
+            pass
+    recorded = read_events(file)
+    agents = {event.agent for event in recorded if isinstance(event, Submitted)}
+    assert agents == ({"eve"} if first else {"ada", "eve"})
+    assert recorded.dropped == 3
+
+
+def test_groups_and_endpoints_that_hold_secrets_are_hidden_in_header_and_samples(
+    tmp_path: Path,
+) -> None:
+    """A key in an endpoint's address or a group's name stands in no line at all."""
+    file = tmp_path / "events.jsonl"
+    key = "sk-" + "proj-abcdefghijklmnopqrstuvwx"
+    groups = [LaneGroup("model", 1), LaneGroup(f"of {key}", 1)]
+    address = f"https://ada:geheim123@api.test/{key}"
+    told = {"endpoints": {address: EndpointConfig(rpm=60)}, "lanes": 2, "groups": groups}
+    with AgentRM(record=Recording(file, flush_s=0.0), **told) as rm:
+        with rm.slot(agent="ada", endpoint=address):
+            rm._recorder._sampled_s = float("-inf")
+            rm._recorder.flush()
+    assert any(sample.state["endpoints"] for sample in read_events(file).samples())
+    text = file.read_text()
+    assert key not in text
+    assert "geheim123" not in text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind": "clock", "offset_ns": 1e400}',
+        '{"kind": "gap", "dropped": 1e400}',
+        f'{{"kind": "sample", "wall_s": 1, "at_s": {"9" * 400}}}',
+        f'{{"kind": "settled", "unix_ns": {"9" * 400}}}',
+    ],
+)
+def test_a_number_that_is_too_large_damages_its_own_line_alone(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "events.jsonl"
+    with AgentRM(lanes=1, record=file) as rm, rm.slot(agent="ada"):
+        pass
+    file.write_text(file.read_text() + line + "\n")
+    recorded = read_events(file, strict=False)
+    assert isinstance(next(iter(recorded)), Submitted)
+    assert len(list(recorded)) == 3
+    assert recorded.skipped == 1
+    with pytest.raises(RecordingError, match="line"):
+        list(read_events(file))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from agentrm_plugins.cli.project.modules import Modules
@@ -18,6 +19,14 @@ At = tuple[Tree, ast.AST]  # a node, in its file
 Meaning = At | Tree | str  # that; a module of the project; a dotted name of elsewhere
 _MOST_HOPS = 20  # of one name from file to file; imports may go round
 _CHOICES = (ast.Await, ast.IfExp, ast.NamedExpr, ast.BoolOp)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How one name was followed: over so many files, and by these names in them, each once."""
+
+    hops: int = 0
+    seen: set[tuple[int, str]] = field(default_factory=set)
 
 
 class Links:
@@ -144,34 +153,38 @@ class Links:
         own = tree.own_class(node)
         if own is not None:
             given = [*own.names.get(f"self.{node.attr}", ()), *own.names.get(node.attr, ())]
-            return self._all(tree, given, 0)
-        return self._all(tree, tree.bounds(dotted(node), tree.scope(node)) or [], 0)
+            return self._all(tree, given, _Way())
+        return self._all(tree, tree.bounds(dotted(node), tree.scope(node)) or [], _Way())
 
     def _named(self, tree: Tree, name: str, scope: Scope) -> list[Meaning]:
         bounds = tree.bounds(name, scope)
-        return self._of_module(tree, name, 0) if bounds is None else self._all(tree, bounds, 0)
+        if bounds is None:
+            return self._of_module(tree, name, _Way())
+        return self._all(tree, bounds, _Way())
 
-    def _all(self, tree: Tree, bounds: Iterable[Bound], hops: int) -> list[Meaning]:
+    def _all(self, tree: Tree, bounds: Iterable[Bound], way: _Way) -> list[Meaning]:
         found: list[Meaning] = []
         for one in bounds:
-            found += self._imported(tree, one, hops) if isinstance(one, Imported) else [(tree, one)]
+            found += self._imported(tree, one, way) if isinstance(one, Imported) else [(tree, one)]
         return found
 
-    def _of_module(self, tree: Tree, name: str, hops: int) -> list[Meaning]:
-        if hops > _MOST_HOPS:
+    def _of_module(self, tree: Tree, name: str, way: _Way) -> list[Meaning]:
+        if way.hops > _MOST_HOPS or (id(tree), name) in way.seen:
             return []
+        way.seen.add((id(tree), name))
+        further = _Way(way.hops + 1, way.seen)
         if name in tree.top.names:
-            return self._all(tree, tree.top.names[name], hops + 1)
+            return self._all(tree, tree.top.names[name], further)
         for star in tree.stars:
-            found = self._imported(tree, Imported(star.module, star.level, name), hops + 1)
-            if any(not isinstance(one, str) for one in found):
+            found = self._imported(tree, Imported(star.module, star.level, name), further)
+            if found and self._file(tree, star.module, star.level) is not None:
                 return found
         return []
 
-    def _imported(self, tree: Tree, one: Imported, hops: int) -> list[Meaning]:
+    def _imported(self, tree: Tree, one: Imported, way: _Way) -> list[Meaning]:
         module = self._file(tree, one.module, one.level)
         if module is not None and one.name:
-            found = self._of_module(module, one.name, hops)
+            found = self._of_module(module, one.name, way)
             if found:
                 return found
         elif module is not None:
@@ -189,7 +202,7 @@ class Links:
             return [f"{one}.{name}" if inner is None else inner]
         if isinstance(one, tuple):
             return []
-        found = self._of_module(one, name, 0)
+        found = self._of_module(one, name, _Way())
         if not found and one.path.name == "__init__.py":
             inner = self._file(one, name, 1)
             found = [] if inner is None else [inner]

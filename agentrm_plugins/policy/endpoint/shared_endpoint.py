@@ -141,8 +141,8 @@ class SharedEndpoint(Endpoint):
         if given.told is not None:
             self._learn(given.told, given.version, now_s)
         self.alone = given.share is not None
-        if given.places is not None:
-            self.places = given.places
+        if given.places is not None and "concurrency" in self.told:
+            self.places = given.places  # else calls in flight are not limited: no places bind
         for resource in self.told["cap"]:
             bucket = self.meters[resource].bucket
             assert bucket is not None  # noqa: S101 - each limited resource has one
