@@ -235,6 +235,8 @@ class LateCalls:
         """The first attempt failed: its hedge is the only one now, and the first of its kind."""
         hedge.first, hedge.is_hedge = None, False
         hedge.given_way, hedge.hedges = first.given_way, first.hedges
+        if hedge.state is State.QUEUED:
+            hedge.beside = False  # it goes in place of the first
         _inherit(first, hedge)
         self.waiting.pop(hedge.number, None)
         if hedge.endpoint is not None:

@@ -68,6 +68,21 @@ def test_a_first_attempt_that_won():
     assert seen(world, OTHER) == seen(world) == expected
 
 
+def test_a_second_attempt_that_goes_in_place_of_the_first_is_not_beside_it():
+    """The first fails while the second waits for a lane: one attempt goes on, and none has won."""
+    world = core(lanes=1)
+    first, other = ask(world), ask(world)
+    world.wait(3.0)
+    hedge = world.hedge(first)
+    assert hedge not in world.running
+    end(world, first, 0, Outcome.ERROR)
+    if hedge not in world.running:
+        end(world, other, 10)
+    assert hedge in world.running
+    end(world, hedge, 10)
+    assert (seen(world, AT).sent, seen(world, AT).hedge_won) == (0, 0)
+
+
 def test_attempts_that_gave_way_are_counted_with_what_they_cost():
     """The second is late too and makes room for the third, which is answered."""
     world = core()
