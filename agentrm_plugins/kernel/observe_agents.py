@@ -71,7 +71,7 @@ def agents_of(
 
 def waits_of(waits: Histogram | None, grants: int, *, shown: bool = False) -> WaitStatistics:
     """How long the owner's calls waited; with the buckets if they are to be shown."""
-    if waits is None:
+    if waits is None or not (shown or waits.total):
         return WaitStatistics(calls=grants)
     instant = max(0, grants - waits.total)
     buckets: dict[str, int] = {}

@@ -66,17 +66,18 @@ class Recent:
     def per_s(self, now_s: float) -> tuple[float, float, float]:
         """Amounts per second over 1, 10 and 60 s. Changes nothing."""
         bins = self._bins
-        if bins is None:
+        if bins is None or bins[-2] * _BIN_S - now_s < -_WINDOWS_S[-1]:
             return 0.0, 0.0, 0.0
         numbers, amounts = bins[::2], bins[1::2]  # copied and summed in C: a minute has 600 of them
-        firsts = [
-            bisect_left(numbers, -window_s, key=lambda number: number * _BIN_S - now_s)
-            for window_s in _WINDOWS_S
-        ]
-        one, ten, sixty = (
-            sum(amounts[first:]) / window_s
-            for first, window_s in zip(firsts, _WINDOWS_S, strict=True)
-        )
+        rates, first = [], 0
+        for window_s in reversed(_WINDOWS_S):
+            first = bisect_left(numbers, (now_s - window_s) / _BIN_S, first)
+            if first and numbers[first - 1] * _BIN_S - now_s >= -window_s:
+                first -= 1  # rounding: a bin at the edge is within
+            elif first < len(numbers) and numbers[first] * _BIN_S - now_s < -window_s:
+                first += 1
+            rates.append(sum(amounts[first:]) / window_s)
+        sixty, ten, one = rates
         return one, ten, sixty
 
 
