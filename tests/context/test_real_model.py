@@ -14,6 +14,9 @@ from agentrm_plugins.config.context import ContextConfig
 from benchmarks.context.asking import played
 from benchmarks.context.kinds import reworded
 
+# Here, not in the fixture: numpy can be loaded once in a process, and some tests unload modules.
+wordllama = pytest.importorskip("wordllama", reason="an optional package that ships a model")
+
 LEAST = 0.7
 """Of the facts asked for in other words. Measured on six talks: 70 to 87 %, and 23 by words."""
 
@@ -21,7 +24,6 @@ LEAST = 0.7
 @pytest.fixture(scope="module")
 def embed():
     """Give a function from texts to vectors: the package looks for its files in its own folder."""
-    wordllama = pytest.importorskip("wordllama", reason="an optional package that ships a model")
     folder = Path(wordllama.__file__).parent
     model = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
     return lambda texts: model.embed(list(texts), norm=True).tolist()

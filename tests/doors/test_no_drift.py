@@ -20,7 +20,7 @@ import agentrm_langgraph
 import agentrm_openai
 import agentrm_plugins
 from agentrm_langchain import wrap_chat_model
-from agentrm_plugins import AgentRM, AgentRMError, Config, ContextConfig, errors
+from agentrm_plugins import AgentRM, AgentRMError, Config, ConfigError, ContextConfig, errors
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.types.calls import Call
 from agentrm_plugins.types.events import Submit
@@ -42,7 +42,7 @@ def test_direct_turns_of_one_thread_are_one_agent() -> None:
 def test_a_setting_that_does_nothing_is_refused() -> None:
     """`note_tokens` was taken, documented and read by nobody."""
     given: dict[str, Any] = {"note_tokens": 8}
-    with pytest.raises(TypeError, match="note_tokens"):
+    with pytest.raises(ConfigError, match="note_tokens"):
         ContextConfig(**given)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
@@ -178,17 +180,18 @@ def test_events_of_before_are_not_counted_twice() -> None:
     assert (row.calls, row.running, row.waiting) == (1, 0, 0)
 
 
-def test_the_live_page_and_an_attached_display_show_it(tmp_path, monkeypatch) -> None:
+def test_the_live_page_and_an_attached_display_show_it(monkeypatch) -> None:
     """The page of the own process, and whoever attaches over the socket, begin with it."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    with one_lane(monitor=True) as rm, crowd(rm, TWO):
-        live = Live(CoreSource(rm))
-        assert '"waiting":2' in live.text()[1].replace(" ", "")
-        live.close()
-        [path] = tmp_path.rglob("*.sock")
-        source, timeline = ProcessSource(path), Timeline()
-        timeline.adopt(source.state())
-        source.close()
+    with TemporaryDirectory(prefix="rm") as base:  # short: a socket's path has at most 107 letters
+        monkeypatch.setenv("XDG_RUNTIME_DIR", base)
+        with one_lane(monitor=True) as rm, crowd(rm, TWO):
+            live = Live(CoreSource(rm))
+            assert '"waiting":2' in live.text()[1].replace(" ", "")
+            live.close()
+            [path] = Path(base).rglob("*.sock")
+            source, timeline = ProcessSource(path), Timeline()
+            timeline.adopt(source.state())
+            source.close()
     assert sum(timeline.depth) == 2
 
 

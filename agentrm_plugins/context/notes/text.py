@@ -197,14 +197,13 @@ def sentences(text: str) -> list[tuple[int, str]]:
     """Split into sentences and lines: (offset, text), blanks at the ends cut off."""
     found = []
     at = 0
-    for match in _ENDS.finditer(text):
-        piece = text[at : match.start()]
-        if piece.strip():
-            found.append((at + len(piece) - len(piece.lstrip()), piece.strip()))
-        at = match.end()
-    rest = text[at:]
-    if rest.strip():
-        found.append((at + len(rest) - len(rest.lstrip()), rest.strip()))
+    for start, end in [match.span() for match in _ENDS.finditer(text)] + [(len(text), 0)]:
+        piece = text[at:start]
+        kept = piece.strip()
+        if kept:
+            blank = 0 if len(kept) == len(piece) else len(piece) - len(piece.lstrip())
+            found.append((at + blank, kept))
+        at = end
     return found
 
 
