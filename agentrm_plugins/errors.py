@@ -14,7 +14,7 @@
     |       |-- AgentEnded               its agent, or a parent of it, was ended
     |       |-- CallTooLarge             it needs more than the endpoint's whole limit
     |       |-- BudgetExceeded           its agent's or tenant's budget is used up
-    |       |-- EndpointUnavailable      the endpoint's circuit breaker is open
+    |       |-- EndpointUnavailable      the endpoint fails, or is closed for too long
     |       `-- CoordinatorUnavailable   the fleet's server cannot be reached
     |-- the provider's fault
     |   `-- CallReaped                   the call held a lane and made no progress
@@ -162,7 +162,11 @@ class BudgetExceeded(CallRefused):
 
 
 class EndpointUnavailable(CallRefused):
-    """The endpoint's circuit breaker is open: calls to it fail fast until a probe succeeds."""
+    """The endpoint fails and is left alone, or is closed for longer than the call would wait.
+
+    One that fails is probed; calls to it fail fast until a probe succeeds. Where it never answered
+    they wait for the next probe, and get this when that comes too late for them.
+    """
 
 
 class CoordinatorUnavailable(CallRefused):

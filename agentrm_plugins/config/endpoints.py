@@ -30,7 +30,8 @@ class BreakerConfig:
             turned away while others are served do not count as failed.
         least_calls: Calls that must have ended in the window before the share counts.
         window_s: Seconds over which calls count.
-        cool_down_s: Seconds before one probe goes; doubles with each probe that fails.
+        cool_down_s: Seconds before one probe goes; doubles with each probe that fails, but not at
+            an endpoint that never answered: calls to that wait for the next probe.
     """
 
     share: float = 0.5

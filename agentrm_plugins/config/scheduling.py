@@ -245,9 +245,9 @@ class Config:
         max_waiting_per_agent: The same for one agent; None for no bound of its own.
         wait_timeout_s: Seconds that a call may wait unless it says otherwise; None: for ever.
         endpoint_wait_timeout_s: Seconds that a call may wait for an endpoint that is closed (the
-            server asked everybody to stay away) or fails, where nobody set a wait timeout; it is
-            refused at once if that will take longer. The longest wait that the default retry policy
-            would allow one call; None: for ever.
+            server asked everybody to stay away), or that fails and never answered, where nobody set
+            a wait timeout; it is refused at once if that will take longer. The longest wait that
+            the default retry policy would allow one call; None: for ever.
         adaptive: Whether what is learnt of endpoints' times may make a call suspect: its lane is
             lent, and a second attempt is sent. It never ends a call.
         endpoints: What is known of endpoints, by shell pattern over "host/model" (the first that
