@@ -65,7 +65,7 @@ class AgentRM(FromSettings, Closing):
     Args:
         config: The whole configuration; or leave it out and give single fields.
         clock: For tests: a `VirtualClock`. None is the machine's monotonic clock.
-        record: The path of a file to which every event is written as a line of JSON, or a
+        record: The path of a file to which what happens is written as lines of JSON, or a
             `Recording(path, ...)`. `agentrm_plugins.telemetry.read_events` reads it.
         monitor: Whether a local socket is opened, which only this user may use, for `agentrm top`.
         coordination: The Redis or Valkey through which processes share this configuration: a URL, a
