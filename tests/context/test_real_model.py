@@ -1,6 +1,6 @@
 """Recall by meaning with a real model: static embeddings that a package ships, without a network.
 
-The package is optional (`requirements/bench.in`); its vectors are means of word vectors (256
+The package is one of the developers' (the group `dev`); its vectors are means of word vectors (256
 numbers), so that a passage takes microseconds and nothing heavier than numpy.
 """
 
@@ -15,7 +15,7 @@ from benchmarks.context.asking import played
 from benchmarks.context.kinds import reworded
 
 # Here, not in the fixture: numpy can be loaded once in a process, and some tests unload modules.
-wordllama = pytest.importorskip("wordllama", reason="an optional package that ships a model")
+wordllama = pytest.importorskip("wordllama", reason="ships a model; of the group `dev`")
 
 LEAST = 0.7
 """Of the facts asked for in other words. Measured on six talks: 70 to 87 %, and 23 by words."""

@@ -93,7 +93,7 @@ def test_both_attempts_of_a_call_are_charged():
     """The one that won, and what the other one had cost by then."""
     world = core(adaptive=True)
     first = ask(world)
-    world.wait(61.0)  # nothing was answered yet: a lone call is late after a minute
+    world.wait(61.0)  # nothing was answered yet: a lone call is late by then
     hedge = world.hedge(first)
     world.feed(ev.Settle(hedge, Usage(100, 40)))
     world.feed(ev.Settle(first, Usage(100, 3), Outcome.SUPERSEDED))

@@ -1,8 +1,7 @@
 """Beside the tracers that users have: one span for a model call, none doubled and none lost.
 
 LangSmith's tracer comes with langchain-core. Langfuse's handler and OpenInference's instrumentation
-are looked at where they are installed: ``pip install langfuse`` and
-``openinference-instrumentation-langchain``.
+are of the group ``dev``; in an environment without them these tests are skipped.
 """
 
 from __future__ import annotations
