@@ -76,7 +76,8 @@ class AgentRMChatModel(NotedCalls):
         silence_timeout_s: Seconds of silence between two chunks; None: the core's setting.
         total_timeout_s: Seconds for which a call may hold a lane; None: the core's setting.
         abandon_hung: Whether sync calls run on a worker thread that is left behind when the core
-            gives the call up. Without it the caller learns of that only when the call returns.
+            gives the call up. Without it the caller learns of that only when the call returns. A
+            stream that has said something is read on the caller's thread where that can be woken.
         retry: A `RetryPolicy`: which failures go again, and how often; "default": the default one;
             None: none does.
         hedge: Whether a second request may be sent when a call is late (see `sending`).

@@ -1,4 +1,4 @@
-"""A told limit that no header confirms, used window by window, and held in each minute."""
+"""A limit told with `burst_s=None`, used window by window, and held in each minute."""
 
 from __future__ import annotations
 

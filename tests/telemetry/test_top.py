@@ -269,7 +269,7 @@ async def test_ending_an_agent_is_asked_for_again() -> None:
 
 
 async def test_the_past_cannot_be_changed() -> None:
-    """On a recording the three actions say that there is nothing to act on."""
+    """On a recording the actions on an agent say that there is nothing to act on."""
     app, clock = scene()
     async with app.run_test(size=SMALL) as pilot:
         await at(pilot, clock, 10.0)

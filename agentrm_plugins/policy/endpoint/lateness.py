@@ -4,8 +4,8 @@ Law: a call is late when it has been silent for ``T = quantile(1 - S)`` of the t
 calls like it. ``S`` is chosen so that of the calls that are late the hung ones are five times those
 that are merely slow: with a share ``h`` of hung calls that is ``S = 0.2 h / (1 - h)``, between 0.3
 and 25 % (`hedging` learns ``h``). For each further attempt ``S`` is multiplied by the odds
-``h / (1 - h)`` over 0.2, if that is below 1, and ``T`` by 1.2: the call may be slow by nature. Late
-is not dead: nothing here ends a call.
+``h / (1 - h)`` over 0.2, if that is below 1, and ``T`` by 1.2 at least and 10 at most: the call may
+be slow by nature. Late is not dead: nothing here ends a call.
 
 Regimes: of ``n`` healthy calls a high quantile says the less the fewer they are, so a prior (10 s,
 or four times the slowest of them) weighs ``12 / (n**1.5 + 12)`` beside it (a mean of logarithms).

@@ -11,7 +11,7 @@ back but at its end; the account then is what is left by all reports.
 
 Regimes: a refusal's words may show a window (see `reopening`); one that is short by little (a
 quarter of a call by its wait) corrects the account of a limit that the user told, too. A limit that
-the user told, without a burst of his own, is used window by window in slow start, and no more than
+the user told is paced; with ``burst_s=None`` it is used by windows in slow start, and no more than
 it goes in any minute, whatever the server allows (see `minute_log`). A server that keeps unused
 ``max_tokens`` shows by what is left after refunds of ours: then nothing is given back any more,
 until that shows to be wrong.

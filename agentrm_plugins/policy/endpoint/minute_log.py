@@ -1,9 +1,9 @@
-"""What went in the last window: a limit that the user told, kept in each window that one can lay.
+"""What went in the last window: a limit told with ``burst_s=None``, kept in each that one can lay.
 
 Law: of a limit ``L`` in ``w`` seconds, a call of ``n`` may go when what went in the last ``w``
 seconds and ``n`` are at most ``L``. So a server never sees more than it allows, whether it counts
 by fixed windows, by the clock or by a window that slides (the sliding log). A bucket that refills
-would have let more through in its first window; who wants that gives a burst.
+would have let more through in its first window; a limit with a burst is paced as that one would.
 
 Limits: an answer says what its call used, and not when that call went: what is given back is taken
 from what went last.

@@ -1,4 +1,4 @@
-"""What opens above the tables: a story, a question, a choice."""
+"""What opens above the tables: a story, a question, a choice, a line of settings."""
 
 from __future__ import annotations
 
