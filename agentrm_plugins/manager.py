@@ -128,7 +128,7 @@ class AgentRM(FromSettings, Closing):
         self._host, self._fleet = join(self.config, coordination_of(coordination, namespace), clock)
         self._host.streams.journal = EventJournal()
         self._core = Core(self._host)
-        self._updating = threading.Lock()
+        self._updating = threading.RLock()  # also around a look and the change made of it
         self._at_once, self._at_last = [], [flush_journal]
         if self._fleet is not None:
             self._at_last.append(self._fleet.close)

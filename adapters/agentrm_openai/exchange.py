@@ -98,7 +98,8 @@ class Answer:
 class ResponseObserver(Protocol):
     """Who wants to see what passes. Called in the caller's thread or task; must not block.
 
-    All times are on the clock given to the transport.
+    All times are on the clock given to the transport. One that has a method `passes` is also told,
+    by that, of each request that asks no model anything.
     """
 
     def on_request(self, exchange: Exchange, now_s: float) -> None:

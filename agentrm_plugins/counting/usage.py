@@ -69,7 +69,6 @@ _SAID = frozenset(
      "reasoning_content", "delta", "message", "function", "tool_calls", "parts", "args"}
 )  # fmt: skip
 _ARGUMENTS = frozenset({"args", "input", "arguments"})
-_ANSWERS = frozenset({"choices", "output", "candidates", "response"})
 _MOST_DEPTH = 12
 
 

@@ -141,8 +141,10 @@ class Chunks(ChunkStream):
             for chunk in feeder.unseen():
                 self._tally.add(chunk)
         if feeder is None or feeder.leave():
-            self._shut()
-            self._broken(error)
+            try:
+                self._shut()
+            finally:  # the lane is given back, though the source will not be closed
+                self._broken(error)
         elif self._attempt.lease.reaped:  # the worker settles when it comes back
             self._carry(error)
         else:  # left or interrupted: nobody counts this call as a zombie

@@ -15,7 +15,7 @@ from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.hosts.workers import Job, hand_off
+from agentrm_plugins.hosts.workers import Job, hand_off, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ class Feeder:
         self._demand.acquire()
         self._wake.acquire()
         self._ready: deque[Any] = deque()
-        # Of each of these lists whoever pops the entry decides; a list's pop is atomic.
+        # Of each of these lists whoever takes the entry decides.
         self._turn: list[None] = []  # the consumer waits: he is to be woken once
         self._lingers: list[None] = []  # the worker waits for a question
         self._gone: list[None] = [None]  # there is no worker
@@ -106,12 +106,12 @@ class Feeder:
         if self._told and not self._ready:  # he came to wait a moment after he was sent away
             self.abandon()
         elif not self._ready:
-            if _taken(self._lingers):
+            if taken(self._lingers):
                 self._demand.release()
-            elif _taken(self._gone):
+            elif taken(self._gone):
                 hand_off(Job(self._context.copy(), self._serve))
             # else the worker is at it, and sees that somebody waits
-        elif _taken(self._turn):  # it came at this very moment
+        elif taken(self._turn):  # it came at this very moment
             return
         try:
             self._wake.acquire()
@@ -122,7 +122,7 @@ class Feeder:
     def abandon(self, _: object = None) -> None:
         """The consumer does not wait any longer, nor again, unless the chunk is there already."""
         self._told = True  # before the look: who comes to wait looks at it after
-        if _taken(self._turn):
+        if taken(self._turn):
             self.abandoned = self._left = True
             self._wake.release()
 
@@ -132,11 +132,11 @@ class Feeder:
         Else the worker ends it, as soon as it is back.
         """
         self._left = True
-        if _taken(self._lingers):
+        if taken(self._lingers):
             self._dismissed = True
             self._demand.release()
             return True
-        return _taken(self._gone)
+        return taken(self._gone)
 
     def unseen(self) -> list[Any]:
         """The chunks that came and were not asked for."""
@@ -157,10 +157,10 @@ class Feeder:
             self._ready.append(chunk)
             if over:
                 self._gone.append(None)  # before the consumer wakes: he may leave
-            if _taken(self._turn):
+            if taken(self._turn):
                 self._wake.release()
             if over:
-                if self._left and _taken(self._gone):
+                if self._left and taken(self._gone):
                     break
                 return
             chunk = self._end  # a worker that lingers keeps nothing alive
@@ -183,24 +183,16 @@ class Feeder:
     def _is_asked(self) -> bool:
         """Linger. Whether to go on: somebody asks, or has left while the worker was at it."""
         self._lingers.append(None)
-        if self._is_wanted() and _taken(self._lingers):
+        if self._is_wanted() and taken(self._lingers):
             return True
         if self._demand.acquire(timeout=_LINGER_S):
             return not self._dismissed
-        if not _taken(self._lingers):  # somebody came at this very moment
+        if not taken(self._lingers):  # somebody came at this very moment
             self._demand.acquire()
             return not self._dismissed
         self._gone.append(None)
-        return self._is_wanted() and _taken(self._gone)
+        return self._is_wanted() and taken(self._gone)
 
     def _is_wanted(self) -> bool:
         """Who asks or leaves says so and then looks for an entry; so it is looked after that."""
         return self._left or (bool(self._turn) and not self._ready)
-
-
-def _taken(entries: list[None]) -> bool:
-    try:
-        entries.pop()
-    except IndexError:
-        return False
-    return True

@@ -21,11 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
-__all__ = ["Job", "hand_off"]
+__all__ = ["Job", "hand_off", "taken"]
 
 _IDLE_S = 2.0  # guessed: longer than the pause between two chunks, shorter than anybody minds
 _NAMES = itertools.count(1)
 _idle: deque[_Worker] = deque()
+
+
+def taken(entries: list[None]) -> bool:
+    """Take an entry, if there is one: of those who try at once one gets it, for a pop is atomic."""
+    try:
+        entries.pop()
+    except IndexError:
+        return False
+    return True
 
 
 class Job:
@@ -68,7 +77,7 @@ class Job:
         self.result: Any = None
         self.error: BaseException | None = None
         self.abandoned = False
-        self._turn = [None]  # whoever pops it has ended the wait; a list's pop is atomic
+        self._turn = [None]  # whoever takes it has ended the wait
         if done is None:
             self._wake = allocate_lock()
             self._wake.acquire()
@@ -96,12 +105,9 @@ class Job:
 
     def abandon(self, _: object = None) -> None:
         """The caller does not wait any longer, unless the work is done already."""
-        try:
-            self._turn.pop()
-        except IndexError:
-            return
-        self.abandoned = True
-        self.done()
+        if taken(self._turn):
+            self.abandoned = True
+            self.done()
 
     def take(self) -> Any:
         """The result, or the error raised; once, so that no frame keeps its own error alive."""
@@ -122,13 +128,11 @@ class Job:
                 self.result = self.context.run(self.inside, self.work)
         except BaseException as error:  # noqa: BLE001 - raised again where the caller waits
             self.error = error
-        try:
-            self._turn.pop()
-        except IndexError:
-            if self.late is not None:
-                self.late(self.result, self.error)
-            return False
-        return True
+        if taken(self._turn):
+            return True
+        if self.late is not None:
+            self.late(self.result, self.error)
+        return False
 
 
 class _Worker:

@@ -25,6 +25,12 @@ def _queued(books: Books) -> Iterator[Ticket]:
     return (ticket for ticket in books.tickets.values() if ticket.state is State.QUEUED)
 
 
+def _named(ticket: Ticket) -> tuple[int, str, str, str, str | None, str]:
+    """Which call it is and whose: the first fields of both."""
+    call = ticket.call
+    return ticket.number, call.agent, call.tenant, ticket.group.name, call.endpoint, call.label
+
+
 def oldest_s(books: Books) -> float:
     """The age of the oldest call that waits; 0 if none does."""
     ticket = next(_queued(books), None)
@@ -38,12 +44,7 @@ def running(books: Books) -> tuple[RunningCall, ...]:
     found.sort(key=lambda ticket: (ticket.granted_s, ticket.number))
     return tuple(
         RunningCall(
-            ticket=ticket.number,
-            agent=ticket.call.agent,
-            tenant=ticket.call.tenant,
-            group=ticket.group.name,
-            endpoint=ticket.call.endpoint,
-            label=ticket.call.label,
+            *_named(ticket),
             attempt=ticket.attempts,
             streaming=ticket.call.streaming,
             age_s=now_s - ticket.granted_s,
@@ -65,12 +66,7 @@ def waiters(books: Books, most: int) -> tuple[WaitingCall, ...]:
         return ()
     return tuple(
         WaitingCall(
-            ticket=ticket.number,
-            agent=ticket.call.agent,
-            tenant=ticket.call.tenant,
-            group=ticket.group.name,
-            endpoint=ticket.call.endpoint,
-            label=ticket.call.label,
+            *_named(ticket),
             priority=str(ticket.call.priority or ""),
             attempt=ticket.attempts + 1,
             level=scheduler.level(ticket.account, now_s),

@@ -117,7 +117,8 @@ def _update(rm: Any, request: dict[str, Any]) -> Any:
 
 
 def _change(rm: Any, request: dict[str, Any]) -> Any:
-    made = rm.update(**arguments(_fields(request), rm.config))
+    with rm._updating:  # noqa: SLF001 - nobody changes what this is laid over
+        made = rm.update(**arguments(_fields(request), rm.config))
     return {"lanes": made.lanes}
 
 

@@ -5,9 +5,11 @@ from collections import Counter
 import pytest
 
 from agentrm_plugins.context.notes.facts import find
+from agentrm_plugins.context.notes.note import has_whole
 from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.notes.values import values_of
-from agentrm_plugins.context.plan.warm import chosen
+from agentrm_plugins.context.plan.entry import Episode
+from agentrm_plugins.context.plan.warm import chosen, rendered
 
 
 def told(*lines: str, role: str = "user") -> Notes:
@@ -131,6 +133,41 @@ def test_taking_the_talk_back_restores_what_was_struck():
     notes.drop_from(1)
     assert "8443" in shown(notes)
     assert notes.stale_in(0, "8443") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "stale"),
+    [
+        ("It listens on 5.", True),
+        ("Ask for 5, then wait.", True),
+        ("端口是5。", True),
+        ("It listens on gw:5", True),
+        ("It listens on 5432.", False),
+        ("It listens on 15, which is no 55.", False),
+        ("It is of version 1.5, or 5.1.", False),
+        ("It listens on 55 5", True),
+    ],
+)
+def test_a_corrected_value_is_looked_for_whole(line, stale):
+    """A 5 is no part of 5432, and one beside a script without spaces."""
+    notes = told("The port of staging is 5.", "Actually the port of staging is 9.")
+    assert (notes.stale_in(0, line) is not None) is stale
+
+
+def test_a_corrected_name_is_looked_for_whole():
+    """Lin is no part of Lindner, however it is written."""
+    assert has_whole("the owner is LIN", ["lin"])
+    assert not has_whole("the owner is Lindner, not Merlin", ["lin"])
+    assert not has_whole("the owner is Lindner", [""])
+
+
+def test_a_narrative_keeps_the_lines_that_only_hold_a_part_of_a_corrected_value():
+    """And loses those that hold it."""
+    notes = told("The port of staging is 5.", "Actually the port of staging is 9.")
+    episode = Episode(0, 0, [], narrative="It takes 5432 rows.\nIt listens on 5.")
+    body = rendered(episode, notes, leads=False)
+    assert "5432" in body
+    assert "listens" not in body
 
 
 def test_a_name_ends_before_a_number():

@@ -22,6 +22,8 @@ from agentrm_plugins import (
     Usage,
 )
 from agentrm_plugins.hosts.clock import VirtualClock
+from agentrm_plugins.telemetry import answers
+from agentrm_plugins.telemetry.changing import arguments
 
 
 @pytest.fixture
@@ -205,6 +207,27 @@ def test_a_drained_agent_gets_no_new_calls(clock: VirtualClock) -> None:
         rm.drain("ada", drain=False)
         host.submit(Call("ada")).settle()
         checked(rm)
+
+
+def test_two_who_change_fields_of_one_entry_lose_neither(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change is laid over what holds when it is made, not when it was asked for."""
+    with AgentRM(lanes=1, endpoints={"h/*": EndpointConfig(rpm=60)}) as rm:
+        other = threading.Thread(
+            target=answers.answer,
+            args=(rm, {"do": "change", "endpoints": {"h/*": {"concurrency": 7}}}),
+        )
+
+        def slow(fields: dict, over: Config) -> dict:
+            made = arguments(fields, over)
+            if threading.current_thread() is not other:
+                other.start()
+                other.join(0.2)
+            return made
+
+        monkeypatch.setattr(answers, "arguments", slow)
+        answers.answer(rm, {"do": "change", "endpoints": {"h/*": {"rpm": 30}}})
+        other.join()
+        assert rm.config.endpoints == {"h/*": EndpointConfig(rpm=30, concurrency=7)}
 
 
 def test_changes_from_many_threads_under_load_lose_nothing() -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.subject import content, told_apart
 from agentrm_plugins.context.notes.values import Value
 
-__all__ = ["TOOLS", "Note", "may_follow", "named_in", "puts_another", "squeezed"]
+__all__ = ["TOOLS", "Note", "has_whole", "may_follow", "named_in", "puts_another", "squeezed"]
 
 TOOLS = frozenset({"tool", "function"})
-_BLANK = re.compile(r"[\s,'’\"“”«»`「」]+")
+_BLANKS = r"[\s,'’\"“”«»`「」]"
+_BLANK = re.compile(f"{_BLANKS}+")
 _OVERLAP = 0.6
 """Of the words of the shorter of two sentences, that make them speak of one thing. Guessed."""
 
@@ -20,6 +22,38 @@ _OVERLAP = 0.6
 def squeezed(text: str) -> str:
     """Fold a text as values are folded, so that one can be looked for in the other."""
     return _BLANK.sub("", text).casefold()
+
+
+def has_whole(text: str, values: Iterable[str]) -> bool:
+    """Whether a text has one of these values (`squeezed`), and whole: a 5 is not in 5432."""
+    told, folded = text.casefold(), squeezed(text)
+    return any(_is_whole_in(told, value) for value in values if value and value in folded)
+
+
+def _is_whole_in(told: str, value: str) -> bool:
+    pattern = re.compile(f"{_BLANKS}*".join(map(re.escape, value)))
+    found = pattern.search(told)
+    while found is not None:
+        at, stop = found.span()
+        before, after = told[max(0, at - 2) : at], told[stop : stop + 2]
+        if not (_runs_on(value[0], before[::-1]) or _runs_on(value[-1], after)):
+            return True
+        found = pattern.search(told, at + 1)
+    return False
+
+
+def _runs_on(edge: str, beside: str) -> bool:
+    """Whether a number or a word goes on with the two characters beside its edge.
+
+    Scripts without capital letters have no spaces between words, or write them otherwise.
+    """
+    if edge.isdigit():
+        return beside[:1].isdigit() or (beside[:1] == "." and beside[1:].isdigit())
+    return _is_cased(edge) and _is_cased(beside[:1])
+
+
+def _is_cased(char: str) -> bool:
+    return char.isalpha() and char.upper() != char.lower()
 
 
 @dataclass(slots=True)

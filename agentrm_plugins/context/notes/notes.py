@@ -22,7 +22,7 @@ from typing import Any
 from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.lineage import Lineage, likeness
-from agentrm_plugins.context.notes.note import TOOLS, Note, may_follow, squeezed
+from agentrm_plugins.context.notes.note import TOOLS, Note, has_whole, may_follow, squeezed
 from agentrm_plugins.context.notes.subject import about, content, names_it, negated
 from agentrm_plugins.context.notes.values import Value
 
@@ -203,10 +203,8 @@ class Notes:
         """Give the note that supersedes something in this text of message `seq`, or None."""
         for old in self.at(seq):
             new = self.by_id.get(old.superseded_by or 0)
-            if new is not None:
-                folded = squeezed(text)
-                if any(squeezed(value) in folded for value in old.struck):
-                    return new
+            if new is not None and has_whole(text, map(squeezed, old.struck)):
+                return new
         return None
 
     def later(self, seq: int, text: str, certain: bool, asked: str = "") -> list[tuple[int, str]]:

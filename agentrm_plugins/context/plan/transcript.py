@@ -77,8 +77,8 @@ class Transcript:
     ceiling: int | None = None
     line_tokens: int | None = None
     thawed: int | None = None
-    rewound: int | None = None
-    left: int = 0
+    rewound: int | None = None  # the place to which the last list took the talk back
+    left: int = 0  # so many of the messages behind it are not in that list again
     foreign: int = 0
     takes_turns: bool = False
     handed_over: bool = False

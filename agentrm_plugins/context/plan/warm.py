@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from agentrm_plugins.context.notes.facts import find
+from agentrm_plugins.context.notes.note import has_whole, squeezed
 from agentrm_plugins.context.notes.notes import Note, Notes
 from agentrm_plugins.context.plan.entry import Episode
 from agentrm_plugins.context.plan.telling import SPEAKERS, told
@@ -117,13 +118,13 @@ def _holding(episode: Episode, notes: Notes) -> str:
     if not episode.narrative:
         return ""
     stale = [
-        value.casefold()
+        squeezed(value)
         for note in notes.by_id.values()
         if episode.first <= note.seq <= episode.last
         for value in note.struck
     ]
     lines = episode.narrative.splitlines()
-    return "\n".join(line for line in lines if not any(v in line.casefold() for v in stale))
+    return "\n".join(line for line in lines if not has_whole(line, stale))
 
 
 def refresh(session: Transcript) -> None:

@@ -18,7 +18,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.policy.bucket import Bucket
-from agentrm_plugins.policy.endpoint.amounts import REFUSED, Change, Sent, Wait
+from agentrm_plugins.policy.endpoint.amounts import Change, Sent, Wait
 from agentrm_plugins.policy.endpoint.breaker import BreakerState
 from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 from agentrm_plugins.policy.endpoint.rate_search import Source
@@ -359,14 +359,6 @@ class SharedEndpoint(Endpoint):
         if report.retry_after_s:
             self._shut(report.retry_after_s, now_s)
         return False
-
-    def foreign(
-        self, verdict: Any, report: LimitReport, sent_s: float | None, now_s: float
-    ) -> None:
-        """A request that is none of the kernel's calls met an error."""
-        number = self._foreign_calls = self._foreign_calls - 1
-        self.sent(number, REFUSED, now_s, at_s=sent_s, foreign=True)
-        self.failed(number, verdict, report, now_s)
 
     def reported(self, report: LimitReport, now_s: float, sent_s: float | None = None) -> None:
         """The server named its limits: the fleet is told."""

@@ -63,32 +63,11 @@ class Silence:
 
     __slots__ = (
         *("awake", "gap_s", "governs", "period_s", "rate_per_s", "size"),
-        *(
-            "_answer_s",
-            "_at_clock",
-            "_back_s",
-            "_first_s",
-            "_fit",
-            "_since_s",
-            "_begun_s",
-            "_busy",
-            "_clock_s",
-        ),
-        *(
-            "_clocks",
-            "_count",
-            "_gap_s",
-            "_half",
-            "_lately",
-            "_longest_s",
-            "_lost",
-            "_misses",
-            "_more",
-            "_new",
-            "_next_s",
-        ),
-        *("_probe", "_probe_s", "_quiet", "_round", "_round_left", "_round_s", "_shut"),
-        *("_shut_s", "_slid", "_strikes", "_sure", "_told_per_s", "_tries", "_trust", "_whole"),
+        *("_answer_s", "_at_clock", "_back_s", "_begun_s", "_busy", "_clock_s", "_clocks"),
+        *("_count", "_first_s", "_fit", "_gap_s", "_half", "_lately", "_longest_s", "_lost"),
+        *("_misses", "_more", "_new", "_next_s", "_probe", "_probe_s", "_quiet", "_round"),
+        *("_round_left", "_round_s", "_shut", "_shut_s", "_since_s", "_slid", "_strikes", "_sure"),
+        *("_told_per_s", "_tries", "_trust", "_whole"),
     )
 
     def __init__(self) -> None:

@@ -46,7 +46,7 @@ _UNITS = {
     **dict.fromkeys(("d", "day", "days"), 86400.0),
 }
 _TO_TEN = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_ONE = {"a": 1.0, "an": 1.0, **{word: float(number) for number, word in enumerate(_TO_TEN, 1)}}
+_WORDS = {"a": 1.0, "an": 1.0, **{word: float(number) for number, word in enumerate(_TO_TEN, 1)}}
 _PART = re.compile(
     rf"(\d{{1,18}}(?:\.\d{{1,9}})?|an?\b|(?:{'|'.join(_TO_TEN)})\b)[ -]?([a-z]{{1,12}})(?![a-z])",
     re.IGNORECASE,
@@ -115,7 +115,7 @@ def _parts_s(text: str, at: int) -> tuple[float, int] | None:
         amount, unit_s = match.group(1).lower(), _UNITS.get(match.group(2).lower())
         if unit_s is None or unit_s >= last_s:
             break
-        total_s += (_ONE.get(amount) or float(amount)) * unit_s
+        total_s += (_WORDS.get(amount) or float(amount)) * unit_s
         end, last_s = match.end(), unit_s
     return None if end == at else (total_s, end)
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FleetMember"]
 
-MOST_ASKS = 32
 _LEVEL, _LAST_LEVEL = 1e14, 80
 _VALID = 0.9
 _SLICE_S = 0.05  # guessed: a lane is used again here for so long while others wait
