@@ -117,10 +117,11 @@ async def test_a_tracer_that_fails_costs_its_span_only():
 
 @pytest.fixture(scope="module")
 def spans():
+    """What the process's one provider of tracers exports; another test may have set it."""
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(TracerProvider())
     exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
+    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
     return exporter
 
 

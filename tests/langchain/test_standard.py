@@ -126,11 +126,16 @@ class Managed:
 
     @pytest.fixture(autouse=True)
     def _counted(self, _connect):
-        """Each request of the suite was one call of the core."""
-        before = (self.rm.statistics().settled, self.provider.statistics().requests)
+        """Each request of the suite was one attempt of the core.
+
+        A busy machine can make a call late: what then gave way, or was ended before its request
+        arrived, is the only attempt that the provider need not have seen.
+        """
+        before, had = self.rm.statistics(), self.provider.statistics().requests
         yield
-        settled, requests = self.rm.statistics().settled, self.provider.statistics().requests
-        assert settled - before[0] == requests - before[1]
+        after, has = self.rm.statistics(), self.provider.statistics().requests
+        ended, late = after.settled - before.settled, after.hedges.late - before.hedges.late
+        assert ended - late <= has - had <= ended
 
 
 class TestManagedUnit(Managed, ChatModelUnitTests):

@@ -188,8 +188,8 @@ def _word_terms(token: str, *, drop_stopwords: bool) -> Iterator[str]:
 
 
 _ENDS = re.compile(
-    rf"(?<=[.!?])(?<!\d\.)\s+(?=\S)|(?<=\d\.)\s+(?=[^\W\da-z_])(?!(?i:{_MONTH})\b)"
-    r"|(?<=[。！？])|\n+",
+    rf"((?<=[.!?])(?<!\d\.)\s+(?=\S)|(?<=\d\.)\s+(?=[^\W\da-z_])(?!(?i:{_MONTH})\b)"
+    r"|(?<=[。！？])|\n+)",
 )
 
 
@@ -197,13 +197,14 @@ def sentences(text: str) -> list[tuple[int, str]]:
     """Split into sentences and lines: (offset, text), blanks at the ends cut off."""
     found = []
     at = 0
-    for start, end in [match.span() for match in _ENDS.finditer(text)] + [(len(text), 0)]:
-        piece = text[at:start]
+    parts = _ENDS.split(text)  # a piece, its end, a piece, ...: the last has no end
+    parts.append("")
+    for piece, end in zip(parts[::2], parts[1::2], strict=True):
         kept = piece.strip()
         if kept:
             blank = 0 if len(kept) == len(piece) else len(piece) - len(piece.lstrip())
             found.append((at + blank, kept))
-        at = end
+        at += len(piece) + len(end)
     return found
 
 
