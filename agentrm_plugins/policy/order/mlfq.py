@@ -174,16 +174,23 @@ class Mlfq:
     def _weight(self, account: Account) -> float:
         """The hint's weight, as far as the calls agree with it; without a hint, by the calls."""
         weight, plain = self._weights[account.hint], self._plain
-        if account.hint is None and account.samples >= _TELLING:
-            learnt = plain * exp(-self.expected.log_ratio(account))
-            return float(min(self._most, max(self._least, learnt)))
+        if account.hint is None:
+            return self._by_calls(account)
         if weight <= plain:
             return weight
         excess = self.expected.excess(account)
         if excess <= 1.0:
             return weight
         belief = max(0.0, (NO_LONGER - excess) / (NO_LONGER - 1.0))
-        return float(plain * (weight / plain) ** belief)
+        doubted = min(plain, self._by_calls(account))
+        return float(doubted * (weight / doubted) ** belief)
+
+    def _by_calls(self, account: Account) -> float:
+        """The weight that an agent has by how long its calls are."""
+        if account.samples < _TELLING:
+            return self._plain
+        learnt = self._plain * exp(-self.expected.log_ratio(account))
+        return min(self._most, max(self._least, learnt))
 
 
 def claimed_since_s(account: Account, since_s: float, now_s: float) -> float:
