@@ -109,7 +109,7 @@ class ExpectedService:
             return 0.0
         by_calls = (account.log_sum - n * self.mean) / (n + self._k)
         by_seconds = self._by_seconds(account)
-        return by_calls if by_calls > by_seconds else by_seconds
+        return max(by_calls, by_seconds)
 
     def excess(self, account: Account) -> float:
         """How many times the typical call the agent's take, the typical counted as one of them.

@@ -9,9 +9,10 @@ the tenant with the smallest dominant share; of that the agent with the largest 
 2. *A hint is a weight.* Service counts by ``1 / weight``, the claim by ``weight``. A weight above
    that of a call without hint is believed as long as the agent's calls are no longer than the
    typical one, and not at all once they take half as long again: batch work that says
-   "interactive" gains nothing for long. *Who gives no hint is weighed by its calls*, from the second
-   on: the weight of a call without hint, over the expected ratio of the agent's to the typical one,
-   and never beyond the weights that a hint could give.
+   "interactive" gains nothing for long. *Who gives no hint is weighed by its calls*, from the
+   second on: the weight of a call without hint, over the expected ratio of the agent's calls to the
+   typical one, and never beyond the weights that a hint could give. A hint that is not believed
+   counts as none.
 3. *Within a level, the claim* is ``weight * waited / expected^2``. Dividing by the expected service
    once gives the response ratio (HRRN, Brinch Hansen 1971), by which all are slowed down alike; to
    keep the *mean* slowdown small each call counts by ``1 / expected`` as well (Smith's rule, 1956).
