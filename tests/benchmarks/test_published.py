@@ -98,16 +98,15 @@ def test_parts_can_be_switched_off() -> None:
 
 
 @pytest.mark.parametrize("who", ["no hints", "crowds say interactive"])
-def test_crowds_of_short_calls_buy_nothing(who: str) -> None:
-    """Who hides long calls behind short ones makes others wait, unless seconds are counted."""
+def test_crowds_of_short_calls_buy_little(who: str) -> None:
+    """Who hides long calls behind short ones: seconds keep most of the harm from the others."""
 
-    def change(label: str) -> float:
+    def harm(label: str) -> float:
         model, seeds = crowds.MODELS[label], (7001, 7002)
         found = {n: sum(crowds.others(seed, n, model) for seed in seeds) for n in (0, 40)}
-        return found[40] / found[0]
+        return found[40] / found[0] - 1.0
 
-    assert change(f"{who}, ours") < 1.1
-    assert change(f"{who}, ours by calls alone") > 1.2
+    assert harm(f"{who}, ours") < 0.4 * harm(f"{who}, ours by calls alone")
 
 
 def test_refusals_are_met_without_losing_a_turn() -> None:
