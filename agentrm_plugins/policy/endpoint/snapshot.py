@@ -13,6 +13,7 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict, deque
 from enum import Enum
+from functools import cache
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,7 @@ _OBJECTS: dict[str, type[Any]] = {
     )
 }
 
+_PLAIN = frozenset((bool, int, str))
 # By whoever has the endpoint; and the last two are for people, and begin afresh.
 _KEPT = frozenset(("calls", "config", "name", "news", "price", "recent", "waits"))
 
@@ -109,12 +111,12 @@ def to_plain(value: Any) -> Any:
         KernelBug: It holds something that is not known here.
     """
     kind = value.__class__
-    if value is None or kind in {bool, int, str}:
-        return value
     if kind is float:
         if isfinite(value):
             return value
         return [_MARK, "never" if value > 0 else "ever"]
+    if value is None or kind in _PLAIN:
+        return value
     name = kind.__name__
     if kind is list:
         return [to_plain(item) for item in value]
@@ -164,6 +166,7 @@ def from_plain(value: Any) -> Any:
     raise KernelBug(f"no {name!r} can be loaded")
 
 
+@cache
 def _attributes(kind: type[Any]) -> list[str]:
     """The names of its slots, those of the classes that it derives from as well."""
     return sorted({name for one in kind.__mro__ for name in getattr(one, "__slots__", ())})
