@@ -13,7 +13,6 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict, deque
 from enum import Enum
-from functools import cache
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +85,11 @@ _OBJECTS: dict[str, type[Any]] = {
     )
 }
 
+_ATTRIBUTES: dict[type[Any], list[str]] = {
+    kind: sorted({name for one in kind.__mro__ for name in getattr(one, "__slots__", ())})
+    for kind in _OBJECTS.values()
+}
+"""The names of their slots, those of the classes that they derive from as well."""
 _PLAIN = frozenset((bool, int, str))
 # By whoever has the endpoint; and the last two are for people, and begin afresh.
 _KEPT = frozenset(("calls", "config", "name", "news", "price", "recent", "waits"))
@@ -132,7 +136,7 @@ def to_plain(value: Any) -> Any:
         return [
             _MARK,
             name,
-            *(to_plain(getattr(value, slot)) for slot in _attributes(value.__class__)),
+            *(to_plain(getattr(value, slot)) for slot in _ATTRIBUTES[value.__class__]),
         ]
     raise KernelBug(f"a {name} cannot be dumped: {value!r}")
 
@@ -166,14 +170,8 @@ def from_plain(value: Any) -> Any:
     raise KernelBug(f"no {name!r} can be loaded")
 
 
-@cache
-def _attributes(kind: type[Any]) -> list[str]:
-    """The names of its slots, those of the classes that it derives from as well."""
-    return sorted({name for one in kind.__mro__ for name in getattr(one, "__slots__", ())})
-
-
 def _object(kind: type[Any], values: list[Any]) -> Any:
     made = object.__new__(kind)
-    for name, value in zip(_attributes(kind), values, strict=True):
+    for name, value in zip(_ATTRIBUTES[kind], values, strict=True):
         object.__setattr__(made, name, from_plain(value))  # RateSettings are frozen
     return made
