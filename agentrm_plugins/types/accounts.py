@@ -41,7 +41,7 @@ class Recent:
     __slots__ = ("_bins", "at_s", "weighed")
 
     def __init__(self) -> None:
-        self._bins: array[float] | None = None  # a bin's number, the sum so far, the next number, ..
+        self._bins: array[float] | None = None  # a bin, the sum up to its end, the next
         self.weighed = self.at_s = 0.0
 
     def add(self, amount: float, now_s: float) -> None:
