@@ -119,24 +119,16 @@ def _stalled(stall: Stall, now_s: float) -> Stalled:
 
 
 def _tenants(books: Books) -> dict[str, TenantStatistics]:
+    """Each in turn: there may be very many, and names for the fields double the price of one."""
+    share, now_s = books.shares.share, books.now_s
     return {
         name: TenantStatistics(
-            weight=tenant.weight,
-            share=books.shares.share(tenant),
-            waiting=tenant.waiting,
-            lanes=tenant.lanes,
-            refused=tenant.refused,
-            service_s=tenant.service_s,
-            waited_s=tenant.waited_s,
-            tokens=tenant.tokens,
-            input_tokens=tenant.input_tokens,
-            output_tokens=tenant.output_tokens,
-            tokens_per_s=tenant.recent.faded_per_s(books.now_s),
-            token_rates=TokenRates(*tenant.recent.per_s(books.now_s)),
-            waits=waits_of(tenant.waits, tenant.grants),
-            cost=tenant.cost,
-            requeues=tenant.requeues,
-            limit_hits=tenant.limit_hits,
+            *(tenant.weight, share(tenant), tenant.waiting, tenant.lanes, tenant.refused),
+            *(tenant.service_s, tenant.waited_s, tenant.input_tokens + tenant.output_tokens),
+            *(tenant.input_tokens, tenant.output_tokens, tenant.recent.faded_per_s(now_s)),
+            TokenRates(*tenant.recent.per_s(now_s)),
+            waits_of(tenant.waits, tenant.grants),
+            *(tenant.cost, tenant.requeues, tenant.limit_hits),
         )
         for name, tenant in books.tenants.items()
     }

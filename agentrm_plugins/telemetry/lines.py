@@ -28,7 +28,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from agentrm_plugins.redaction import masked
 from agentrm_plugins.types.calls import Outcome, Usage
-from agentrm_plugins.types.effects import Beaten, Effect, Granted, Settled, Submitted
+from agentrm_plugins.types.effects import Beaten, Effect, Granted, Queued, Settled, Submitted
 from agentrm_plugins.types.kinds import KINDS, kind_of
 
 __all__ = [
@@ -76,7 +76,7 @@ def _number(value: float) -> str:
     return repr(value) if -inf < value < inf else "null"
 
 
-_Whose = tuple[str, str, str, str | None]
+_Told = tuple[str, str, str, str, str | None]
 
 
 class Encoder:
@@ -89,10 +89,11 @@ class Encoder:
     def __init__(self, *, recorded: bool = False) -> None:
         self._recorded = recorded
         self._names: dict[str, str] = {}
-        self._places: dict[_Whose, str] = {}
+        self._told: dict[_Told, str] = {}
         self._at_s, self._offset_s, self._offset_ns, self._moment = nan, nan, 0, ""
         self._quick: dict[type, Callable[[Any], str]] = {
             Submitted: self._submitted,
+            Queued: self._queued,
             Granted: self._granted,
             Beaten: self._beaten,
             Settled: self._settled,
@@ -106,7 +107,7 @@ class Encoder:
             wall_offset_s: Seconds from the core's clock to Unix time.
         """
         made: list[str] = []
-        add, quick, together = made.append, self._quick.get, self._recorded
+        add, quick, together = made.append, self._quick, self._recorded
         self._at_s, self._offset_s, self._offset_ns = nan, wall_offset_s, nanos_of(wall_offset_s)
         asked: Submitted | None = None
         for event in events:
@@ -116,8 +117,10 @@ class Encoder:
                 asked = None
                 continue
             asked = event if together and kind is Submitted else None
-            how = quick(kind)
-            add(_general(event, wall_offset_s) if how is None else how(event))
+            if kind in quick:
+                add(quick[kind](event))
+            else:
+                add(_general(event, wall_offset_s))
         return made
 
     def _text(self, text: str) -> str:
@@ -128,20 +131,17 @@ class Encoder:
             found = self._names[text] = _quoted(text)
         return found
 
-    def _head(self, at_s: float, ticket: int, cause: str, whose: _Whose) -> str:
-        """What all of them begin with, but for the kind."""
-        if at_s != self._at_s:  # much happens in one moment
-            self._at_s, self._moment = at_s, self._when(at_s)
-        place = self._places.get(whose) or self._place(whose)
-        shown = self._names.get(cause) or self._text(cause)
-        return f'{self._moment}{ticket},"cause":{shown},{place}'
-
     def _when(self, at_s: float) -> str:
+        """When it was, up to the number of its ticket. Much happens in one moment."""
+        self._at_s = at_s
         if self._recorded:
             nanos = int(at_s * _NANOS + 0.5)
             if nanos / _NANOS == at_s:
-                return f'"unix_ns":{nanos + self._offset_ns},"ticket":'
-        return f'"at_s":{_number(at_s)},"wall_s":{at_s + self._offset_s:.6f},"ticket":'
+                self._moment = f'"unix_ns":{nanos + self._offset_ns},"ticket":'
+                return self._moment
+        wall_s = at_s + self._offset_s
+        self._moment = f'"at_s":{_number(at_s)},"wall_s":{wall_s:.6f},"ticket":'
+        return self._moment
 
     def _span(self, name: str, seconds: float) -> str:
         if self._recorded and 0.0 <= seconds < _LONG_S:
@@ -150,22 +150,31 @@ class Encoder:
                 return f',"{name}_ns":{nanos}'
         return f',"{name}_s":{_number(seconds)}'
 
-    def _place(self, whose: _Whose) -> str:
-        """Whose call it is and where it runs: the same for most events of an agent."""
-        if len(self._places) > _CACHED:
-            self._places.clear()
-        agent, tenant, group, endpoint = whose
-        made = f'"agent":{self._text(agent)},"group":{self._text(group)}'
+    def _tell(self, told: _Told) -> str:
+        """Why, whose call it is and where it runs: the same for most events of an agent."""
+        if len(self._told) > _CACHED:
+            self._told.clear()
+        cause, agent, tenant, group, endpoint = told
+        made = f'"cause":{self._text(cause)},"agent":{self._text(agent)}'
+        made += f',"group":{self._text(group)}'
         if tenant != "default":
             made += f',"tenant":{self._text(tenant)}'
         if endpoint is not None:
             made += f',"endpoint":{self._text(endpoint)}'
-        self._places[whose] = made
+        self._told[told] = made
         return made
 
     def _submitted(self, event: Submitted) -> str:
         (at_s, ticket, agent, cause, priority, estimate_tokens, parent, hedge_of, parent_agent,
          tenant, group, endpoint, _) = event  # fmt: skip
+        told = cause, agent, tenant, group, endpoint
+        shown = self._told[told] if told in self._told else self._tell(told)
+        when = self._moment if at_s == self._at_s else self._when(at_s)
+        if parent is hedge_of is parent_agent is None and not priority:
+            if estimate_tokens:
+                more = f',"estimate_tokens":{estimate_tokens}}}'
+                return f'{{"kind":"submitted",{when}{ticket},{shown}{more}'
+            return f'{{"kind":"submitted",{when}{ticket},{shown}}}'
         more = f',"priority":{self._text(priority)}' if priority else ""
         if estimate_tokens:
             more += f',"estimate_tokens":{estimate_tokens}'
@@ -175,31 +184,43 @@ class Encoder:
             more += f',"hedge_of":{hedge_of}'
         if parent_agent is not None:
             more += f',"parent_agent":{self._text(parent_agent)}'
-        head = self._head(at_s, ticket, cause, (agent, tenant, group, endpoint))
-        return f'{{"kind":"submitted",{head}{more}}}'
+        return f'{{"kind":"submitted",{when}{ticket},{shown}{more}}}'
+
+    def _queued(self, event: Queued) -> str:
+        at_s, ticket, agent, cause, level, waiting, tenant, group, endpoint, _ = event
+        told = cause, agent, tenant, group, endpoint
+        shown = self._told[told] if told in self._told else self._tell(told)
+        when = self._moment if at_s == self._at_s else self._when(at_s)
+        return f'{{"kind":"queued",{when}{ticket},{shown},"level":{level},"waiting":{waiting}}}'
 
     def _granted(self, event: Granted) -> str:
         at_s, ticket, agent, cause, group, waited_s, tenant, endpoint, _ = event
-        head = self._head(at_s, ticket, cause, (agent, tenant, group, endpoint))
-        return f'{{"kind":"granted",{head}{self._span("waited", waited_s)}}}'
+        told = cause, agent, tenant, group, endpoint
+        shown = self._told[told] if told in self._told else self._tell(told)
+        when = self._moment if at_s == self._at_s else self._when(at_s)
+        return f'{{"kind":"granted",{when}{ticket},{shown}{self._span("waited", waited_s)}}}'
 
     def _beaten(self, event: Beaten) -> str:
-        whose = event.agent, event.tenant, event.group, event.endpoint
-        head = self._head(event.at_s, event.ticket, event.cause, whose)
-        return f'{{"kind":"beaten",{head},"tokens":{event.tokens}}}'
+        told = event.cause, event.agent, event.tenant, event.group, event.endpoint
+        shown = self._told[told] if told in self._told else self._tell(told)
+        at_s = event.at_s
+        when = self._moment if at_s == self._at_s else self._when(at_s)
+        return f'{{"kind":"beaten",{when}{event.ticket},{shown},"tokens":{event.tokens}}}'
 
     def _settled(self, event: Settled) -> str:
         (at_s, ticket, agent, cause, outcome, held_s, usage, cost, status,
          tenant, group, endpoint, _) = event  # fmt: skip
-        more = "" if usage is None else f',"usage":{_usage_text(usage)}'
+        told = cause, agent, tenant, group, endpoint
+        shown = self._told[told] if told in self._told else self._tell(told)
+        when = self._moment if at_s == self._at_s else self._when(at_s)
+        more = "" if usage is None else _usage_text(usage)
         if cost:
             more += f',"cost":{_number(cost)}'
         if status is not None:
             more += f',"status":{status}'
-        head = self._head(at_s, ticket, cause, (agent, tenant, group, endpoint))
         held = self._span("held", held_s)
         # The outcome is added, not formatted: that asks the enum for its words, which is slow.
-        return f'{{"kind":"settled",{head}{held}{more},"outcome":"' + outcome + '"}'
+        return f'{{"kind":"settled",{when}{ticket},{shown}{held}{more},"outcome":"' + outcome + '"}'
 
 
 def _at_once(asked: Submitted, granted: Granted) -> bool:
@@ -208,8 +229,10 @@ def _at_once(asked: Submitted, granted: Granted) -> bool:
         granted.ticket == asked.ticket
         and granted.at_s == asked.at_s
         and not granted.waited_s
-        and (granted.agent, granted.tenant, granted.group, granted.endpoint)
-        == (asked.agent, asked.tenant, asked.group, asked.endpoint)
+        and granted.agent == asked.agent
+        and granted.tenant == asked.tenant
+        and granted.group == asked.group
+        and granted.endpoint == asked.endpoint
     )
 
 
@@ -221,17 +244,17 @@ def _general(event: Effect, wall_offset_s: float) -> str:
 
 def _usage_text(usage: Usage) -> str:
     """As `_usage`, by hand: every call has one."""
-    plain = usage.input_tokens and usage.output_tokens
-    if plain and not (usage.cached_input_tokens or usage.cache_write_tokens):
-        return f'{{"input_tokens":{usage.input_tokens},"output_tokens":{usage.output_tokens}}}'
-    told = f'"input_tokens":{usage.input_tokens}' if usage.input_tokens else ""
-    if usage.output_tokens:
-        told += f',"output_tokens":{usage.output_tokens}'
+    inputs, outputs = usage.input_tokens, usage.output_tokens
+    if inputs and outputs and not (usage.cached_input_tokens or usage.cache_write_tokens):
+        return f',"usage":{{"input_tokens":{inputs},"output_tokens":{outputs}}}'
+    told = f'"input_tokens":{inputs}' if inputs else ""
+    if outputs:
+        told += f',"output_tokens":{outputs}'
     if usage.cached_input_tokens:
         told += f',"cached_input_tokens":{usage.cached_input_tokens}'
     if usage.cache_write_tokens:
         told += f',"cache_write_tokens":{usage.cache_write_tokens}'
-    return f"{{{told.removeprefix(',')}}}"
+    return f',"usage":{{{told.removeprefix(",")}}}'
 
 
 def _usage(usage: Usage) -> dict[str, int]:

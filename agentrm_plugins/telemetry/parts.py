@@ -90,6 +90,9 @@ class Parts:
             with suppress(FileNotFoundError):
                 old.unlink()
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        if self.path.is_file():  # an empty one that stood there has rights of its own
+            with suppress(OSError):
+                self.path.chmod(0o600)
         self._size = 0
         self.part += 1
         if fcntl is not None:

@@ -22,6 +22,7 @@ _BIN_S = 0.1
 _PRUNED = 32  # numbers, two for each bin, before it is looked for bins that are too old
 _HALF_LIFE_S = 30.0
 """Guessed: long enough to be read by a person, short enough to show a pause of a minute."""
+_TO_RATE = log(2.0) / _HALF_LIFE_S
 
 
 class Recent:
@@ -32,12 +33,15 @@ class Recent:
     half-life)``; over a steady use of r per second the weights sum up to ``r * half-life / ln 2``,
     so the rate is that sum times ``ln 2 / half-life``. Of each agent a few numbers are kept, so
     that a hundred thousand stay small.
+
+    A bin is kept with all that had come up to its end, so that a window is a difference of two,
+    however busy the minute was.
     """
 
     __slots__ = ("_bins", "at_s", "weighed")
 
     def __init__(self) -> None:
-        self._bins: array[float] | None = None  # a bin's number, its amount, the next number, ..
+        self._bins: array[float] | None = None  # a bin, the sum up to its end, the next
         self.weighed = self.at_s = 0.0
 
     def add(self, amount: float, now_s: float) -> None:
@@ -49,10 +53,10 @@ class Recent:
             bins[-1] += amount
         else:
             bins.append(number)
-            bins.append(amount)
+            bins.append(bins[-2] + amount)
             many = len(bins)
             if many > _PRUNED and bins[many // 4 * 2] * _BIN_S < now_s - _WINDOWS_S[-1]:
-                del bins[: many // 4 * 2]  # too old for each window
+                del bins[: many // 4 * 2]  # too old for each window, and so is the next one
         if now_s != self.at_s:
             self.weighed *= 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S)
             self.at_s = now_s
@@ -61,22 +65,23 @@ class Recent:
     def faded_per_s(self, now_s: float) -> float:
         """The rate at this moment, as one number."""
         weighed: float = self.weighed * 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S)
-        return weighed * log(2.0) / _HALF_LIFE_S
+        return weighed * _TO_RATE
 
     def per_s(self, now_s: float) -> tuple[float, float, float]:
         """Amounts per second over 1, 10 and 60 s. Changes nothing."""
         bins = self._bins
         if bins is None or bins[-2] * _BIN_S - now_s < -_WINDOWS_S[-1]:
             return 0.0, 0.0, 0.0
-        numbers, amounts = bins[::2], bins[1::2]  # copied and summed in C: a minute has 600 of them
-        rates, first = [], 0
+        numbers = bins[::2]  # copied in C: a minute has 600 of them
+        rates, first, whole = [], 0, bins[-1]
         for window_s in reversed(_WINDOWS_S):
             first = bisect_left(numbers, (now_s - window_s) / _BIN_S, first)
             if first and numbers[first - 1] * _BIN_S - now_s >= -window_s:
                 first -= 1  # rounding: a bin at the edge is within
             elif first < len(numbers) and numbers[first] * _BIN_S - now_s < -window_s:
                 first += 1
-            rates.append(sum(amounts[first:]) / window_s)
+            before = bins[2 * first - 1] if first else 0.0  # nothing was pruned before the first
+            rates.append((whole - before) / window_s)
         sixty, ten, one = rates
         return one, ten, sixty
 

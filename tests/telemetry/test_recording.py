@@ -92,6 +92,21 @@ def test_the_header_tells_what_wrote_the_file(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o077 == 0
 
 
+def test_each_file_is_its_owner_s_alone(tmp_path: Path) -> None:
+    """Whatever the umask, full parts as well, and where an empty file with other rights stood."""
+    file = tmp_path / "events.jsonl"
+    file.touch()
+    file.chmod(0o644)
+    recording = Recording(file, max_bytes=4096, parts=4, sample_s=None)
+    with AgentRM(lanes=3, record=recording) as rm:
+        for _ in range(4):
+            calls(rm, 20)
+            rm._recorder.flush()
+    parts = read_events(file).parts
+    assert len(parts) == 4
+    assert [part.stat().st_mode & 0o777 for part in parts] == [0o600] * 4
+
+
 def test_samples_stand_between_the_events(tmp_path: Path) -> None:
     """The state of the core is written too: queue depths, lanes, endpoints."""
     file = tmp_path / "events.jsonl"
