@@ -157,20 +157,24 @@ class Endpoint:
             return Wait(self.silence.wait_s(now_s), "requests")
         longest = _GO
         for resource, meter in self.meters.items():
-            if meter.bucket is None or meter.surely_has(amounts[resource]):
+            if meter.bucket is None:
                 continue
-            if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
+            amount = amounts[resource]
+            if amount > meter.most:  # a trial, or one that waits for what becomes of it
                 wait_s = self.doubt.wait_s(resource, now_s)
             else:
-                wait_s = meter.wait_s(amounts[resource], now_s)
+                wait_s = meter.wait_s(amount, now_s)
             if wait_s > longest.seconds:
                 longest = Wait(wait_s, resource)
         return longest
 
     def next_s(self) -> float:
         """When `advance` may change something."""
-        limited = [meter for meter in self.meters.values() if meter.bucket is not None]
-        return min((meter.controller.next_s() for meter in limited), default=inf)
+        next_s = inf
+        for meter in self.meters.values():
+            if meter.bucket is not None:
+                next_s = min(next_s, meter.controller.next_s())
+        return next_s
 
     def is_down(self, now_s: float) -> bool:
         """Whether calls to it fail fast."""
@@ -200,8 +204,10 @@ class Endpoint:
                 meter.controller.stopped()
         elif wait.cause in self.meters:
             for resource, meter in self.meters.items():
-                if meter.bucket is not None and meter.wait_s(amounts[resource], now_s) > 0:
-                    meter.held_back(amounts[resource], now_s)
+                amount = amounts[resource]
+                binds = resource == wait.cause and amount <= meter.most  # as `wait` has found
+                if meter.bucket is not None and (binds or meter.wait_s(amount, now_s) > 0):
+                    meter.held_back(amount, now_s)
 
     # -- a call goes ----------------------------------------------------------------------------
 
@@ -300,7 +306,8 @@ class Endpoint:
         if self.silence.awake and self.silence.heard(report, now_s):
             begin_anew(self.meters, now_s)
         learnt = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
-        self.news.extend(Change(resource, "learnt") for resource in learnt)
+        for resource in learnt:
+            self.news.append(Change(resource, "learnt"))
 
     def refused(self, number: int, report: LimitReport, now_s: float) -> list[str]:
         """The server refused a call for its limits (429); gives the resources that were cut.
@@ -310,17 +317,20 @@ class Endpoint:
         sent = self._back(number, now_s)
         if sent is None:
             return []
-        meant = {*self.doubt.of(number), *below(report, sent.amounts)}
-        for resource in meant:  # It says so, and means it.
-            self.doubt.refused(resource, now_s)
+        said = report.limits()
+        if said or self.doubt.under_way:
+            meant = {*self.doubt.of(number), *below(said, sent.amounts)}
+            for resource in meant:  # It says so, and means it.
+                self.doubt.refused(resource, now_s)
         explained = False
         if report.retry_after_s is None and report.resource is None:
-            explained = is_silent(self.meters, report) and self.silence.refused(
+            explained = not said and is_silent(self.meters) and self.silence.refused(
                 number, sent.at_s, len(self.in_flight), self.meters["requests"].watch, now_s
             )
             self.news += found(self.meters, self.silence, now_s)
-        cut = [] if explained else self.blame.lay(report, sent, self.meters, now_s)
-        self.news.extend(Change(resource, "cut") for resource in cut)
+        cut = [] if explained else self.blame.lay(report, said, sent, self.meters, now_s)
+        for resource in cut:
+            self.news.append(Change(resource, "cut"))
         if report.retry_after_s is not None:
             self._close(report.retry_after_s, now_s)
         self._ended(number, now_s, failed=False)

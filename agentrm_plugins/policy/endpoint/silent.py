@@ -22,15 +22,13 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.policy.endpoint.meter import Meter
     from agentrm_plugins.policy.endpoint.silence import Silence
-    from agentrm_plugins.types.verdicts import LimitReport, Verdict
+    from agentrm_plugins.types.verdicts import Verdict
 
 __all__ = ["begin_anew", "found", "is_silent", "is_word"]
 
 
-def is_silent(meters: Mapping[str, Meter], report: LimitReport) -> bool:
-    """Whether a refusal without a wait says nothing of limits, and nobody ever named one."""
-    if report.limits():
-        return False
+def is_silent(meters: Mapping[str, Meter]) -> bool:
+    """Whether nobody ever named a limit."""
     return not any(meter.controller.source in SAID for meter in meters.values())
 
 
