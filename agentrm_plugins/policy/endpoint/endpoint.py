@@ -324,8 +324,12 @@ class Endpoint:
                 self.doubt.refused(resource, now_s)
         explained = False
         if report.retry_after_s is None and report.resource is None:
-            explained = not said and is_silent(self.meters) and self.silence.refused(
-                number, sent.at_s, len(self.in_flight), self.meters["requests"].watch, now_s
+            explained = (
+                not said
+                and is_silent(self.meters)
+                and self.silence.refused(
+                    number, sent.at_s, len(self.in_flight), self.meters["requests"].watch, now_s
+                )
             )
             self.news += found(self.meters, self.silence, now_s)
         cut = [] if explained else self.blame.lay(report, said, sent, self.meters, now_s)
