@@ -192,7 +192,9 @@ class Host:
 
     def check_wait(self, lease: HostLease) -> None:
         """Refuse to block this thread until `lease` is decided, if that would be for ever."""
-        check_loop(lease, self._leases, inside=self.is_inside)
+        inside = self._inside == get_ident()
+        if inside or lease.loop is not None:
+            check_loop(lease, self._leases, inside=inside)
 
     def tick(self) -> None:
         """A date has come."""
@@ -352,10 +354,10 @@ class Host:
     # -- time and end -----------------------------------------------------------------------
 
     def _ring_at(self, deadline_s: float) -> None:
-        pump, now_s = self._pump, self.kernel.books.now_s
-        if pump is not None and (now_s < pump.looks_s <= deadline_s or pump.alive):
-            pump.ring_at(deadline_s)  # one that looks before that shows by then whether it lives
-        elif not self.closed:
+        pump = self._pump
+        if pump is not None and pump.ring_at(deadline_s, self.kernel.books.now_s):
+            return
+        if not self.closed:
             self._pump = Pump(self)  # it looks at once
 
     def close(self) -> None:

@@ -305,7 +305,10 @@ class Endpoint:
         went_s = now_s if sent_s is None else min(sent_s, now_s)
         if self.silence.awake and self.silence.heard(report, now_s):
             begin_anew(self.meters, now_s)
-        learnt = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
+        said = report.limits()
+        if not said:
+            return
+        learnt = learn(self.meters, report, said, self.in_flight.values(), went_s, now_s)
         for resource in learnt:
             self.news.append(Change(resource, "learnt"))
 

@@ -317,10 +317,10 @@ def _headers(
 
 def _plain(headers: Any) -> dict[str, str]:
     """Any library's headers as a plain mapping of lower-case names to texts."""
-    items = _get(headers, "items")
-    if not callable(items):
-        return {}
     try:
+        items = getattr(headers, "items", None)
+        if not callable(items):
+            return {}
         return {str(name).lower(): str(value) for name, value in items()}
     except Exception:  # noqa: BLE001 - what cannot be read was not sent
         return {}

@@ -264,7 +264,7 @@ class Meter(ResourceAccount):
         if self._opened(amount, wait_s, sent_s, now_s):
             return False
         short = wait_s is not None and wait_s * controller.rate_per_s <= _SHORT * amount
-        known = controller.source in SAID
+        known = controller.known[0] in SAID
         if bucket is None or not known or not (controller.firm or short):
             cut = controller.hit(amount, sent_s, now_s)
             if cut:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.config.endpoints import EndpointConfig
     from agentrm_plugins.policy.endpoint.amounts import Sent
-    from agentrm_plugins.types.verdicts import LimitReport
+    from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
 
 __all__ = ["BURST_S", "give_back", "learn", "meters_of", "renewed", "tried"]
 
@@ -66,13 +66,14 @@ def renewed(
 def learn(
     meters: Mapping[str, Meter],
     report: LimitReport,
+    said: Mapping[str, ServerLimit],
     in_flight: Iterable[Sent],
     sent_s: float,
     now_s: float,
 ) -> list[str]:
-    """The server named its limits, answering a request of `sent_s`; gives those that are news."""
+    """The server said its limits, answering a request of `sent_s`; gives those that are news."""
     news, under_way = [], list(in_flight)
-    for resource, limit in report.limits().items():
+    for resource, limit in said.items():
         meter = meters[resource]
         if report.wall_s is not None:
             meter.clock(report.wall_s, now_s)
