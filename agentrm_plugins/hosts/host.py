@@ -8,6 +8,7 @@ where a plain lock would deadlock. No code of a user runs inside; callbacks run 
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import os
@@ -181,7 +182,7 @@ class Host:
             self._interrupted()
         for number, reference in list(self._leases.items()):
             lease = reference()
-            if lease is None or lease.ended:  # some hook may keep what a finaliser has left
+            if lease is None or lease.ended or gc.is_finalized(lease):  # some hook may keep it
                 self._leases.pop(number, None)
                 self.feed(Withdraw(number, "abandoned"))
 
@@ -192,8 +193,7 @@ class Host:
 
     def check_wait(self, lease: HostLease) -> None:
         """Refuse to block this thread until `lease` is decided, if that would be for ever."""
-        inside = self._inside == get_ident()
-        if inside or lease.loop is not None:
+        if (inside := self._inside == get_ident()) or lease.loop is not None:
             check_loop(lease, self._leases, inside=inside)
 
     def tick(self) -> None:
@@ -354,10 +354,8 @@ class Host:
     # -- time and end -----------------------------------------------------------------------
 
     def _ring_at(self, deadline_s: float) -> None:
-        pump = self._pump
-        if pump is not None and pump.ring_at(deadline_s, self.kernel.books.now_s):
-            return
-        if not self.closed:
+        pump, now_s = self._pump, self.kernel.books.now_s
+        if (pump is None or not pump.ring_at(deadline_s, now_s)) and not self.closed:
             self._pump = Pump(self)  # it looks at once
 
     def close(self) -> None:
