@@ -15,7 +15,8 @@ LOWEST_VENV ?= .venvs/lowest
 DEEP_VENV ?= .venvs/deepagents
 PROVIDERS_VENV ?= .venvs/providers
 DEMO_VENV ?= .venvs/demo
-WORKERS ?= 2
+WORKERS ?= 3
+VERSIONS := 3.12 3.13
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 BENCH ?= all
@@ -31,7 +32,7 @@ PIP_FLAGS := --quiet --quiet --disable-pip-version-check --no-input
 LOCK_FLAGS := --universal --python-version 3.11 --no-header --no-annotate --quiet
 LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing cassettes report dash redis prometheus otel)
 
-.PHONY: help setup test docs test-versions demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion pictures format lock clean
+.PHONY: help setup test docs environments test-versions demo lint types test-lowest test-deep test-providers pytest coverage bench bench-micro bench-congestion pictures format lock clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -87,13 +88,21 @@ $(DEMO_VENV)/.installed: $(DEMO_VENV)/.locked pyproject.toml
 
 setup: $(STAMP) ## Make .venv: the locked tools and this project, editable.
 
-test: $(STAMP) $(LOWEST_STAMP) ## Set up, then run all checks.
-	@echo 'All checks, in six steps: some twenty-five minutes on two cores. The last are the tests.'
+test: $(STAMP) ## Set up, then run all checks.
+	@echo 'All checks, in five steps: some twenty minutes on two cores. The last are the tests.'
 	@begun=$$(date +%s); step=0; \
-	for target in lint types docs test-lowest test-versions pytest; do \
+	for target in lint 'types docs environments' test-lowest test-versions pytest; do \
 		step=$$((step + 1)); \
-		echo "== step $$step of 6: $$target ($$(( ($$(date +%s) - begun) / 60 )) min so far)"; \
-		$(MAKE) --no-print-directory $$target || exit 1; \
+		echo "== step $$step of 5: $$target ($$(( ($$(date +%s) - begun) / 60 )) min so far)"; \
+		$(MAKE) --no-print-directory -j2 $$target || exit 1; \
+	done
+
+# Made while the types are checked: packages are unpacked on one core.
+environments: $(STAMP) ## Make the environments of the other versions that are tested.
+	@$(MAKE) --no-print-directory $(LOWEST_STAMP)
+	@for version in $(VERSIONS); do \
+		python=$$(.ci/find-python $$version) || continue; \
+		$(MAKE) --no-print-directory .venvs/$$version/.installed PYTHON="$$python" || exit 1; \
 	done
 
 demo: $(DEMO_STAMP) ## Set up what it needs, then run some twenty agents unmanaged and managed.
@@ -111,19 +120,18 @@ docs: $(STAMP) ## Build the documents as a site in build/site; a dead link is an
 # What takes no minute: types, policies, counts. `make test-versions FAST=tests` runs the rest too.
 FAST := tests/types tests/policy tests/counting tests/test_import_circles.py
 test-versions: ## Run the fast part of the tests on Python 3.12 and 3.13, where they are found.
-	@for version in 3.12 3.13; do \
+	@for version in $(VERSIONS); do \
 		python=$$(.ci/find-python $$version) || { \
 			echo "Python $$version was not found here: its tests are skipped."; continue; }; \
-		$(MAKE) version-$$version VERSION_PYTHON="$$python" || exit 1; \
+		$(MAKE) .venvs/$$version/.installed PYTHON="$$python" || exit 1; \
+		echo "Python $$version: the fast part of the tests"; \
+		.venvs/$$version/bin/python -m pytest -m 'not slow' -n $(WORKERS) -q -p no:cacheprovider $(FAST) \
+			|| exit 1; \
 	done
 
-version-%:
-	@test -f .venvs/$*/.installed -a .venvs/$*/.installed -nt requirements/dev.txt || { \
-		$(MAKE) .venvs/$*/.locked PYTHON='$(VERSION_PYTHON)'; \
-		.venvs/$*/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation --editable .; \
-		touch .venvs/$*/.installed; }
-	@echo "Python $*: the fast part of the tests"
-	@.venvs/$*/bin/python -m pytest -m 'not slow' -n $(WORKERS) -q -p no:cacheprovider $(FAST)
+.PRECIOUS: .venvs/%/.locked
+.venvs/%/.installed: .venvs/%/.locked pyproject.toml
+	$(call editable,.venvs/$*)
 
 .venvs/%/.locked: requirements/dev.txt
 	$(call environment,.venvs/$*,requirements/dev.txt)

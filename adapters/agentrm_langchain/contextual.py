@@ -9,7 +9,6 @@ charged by what is really sent.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,6 +26,7 @@ from agentrm_langchain.views import (
     conversation_of,
 )
 from agentrm_plugins import ContextLifecycle, Usage
+from agentrm_plugins.integration import wire
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -152,8 +152,9 @@ class ContextChatModel(AgentRMChatModel):
         tally, begun, refused = Tally(Usage()), False, False
         while True:
             sent = messages if fitted is None else fitted.all
+            chunks = super()._stream_of(hook, sent, stop, run_manager, kwargs)
             try:
-                with closing(super()._stream_of(hook, sent, stop, run_manager, kwargs)) as chunks:  # type: ignore[type-var]
+                with wire.Shutting(chunks):
                     for chunk in chunks:
                         begun = True
                         tally.add(chunk)
@@ -177,10 +178,11 @@ class ContextChatModel(AgentRMChatModel):
             sent = messages if fitted is None else fitted.all
             chunks = super()._astream_of(hook, sent, stop, run_manager, kwargs)
             try:
-                async for chunk in chunks:
-                    begun = True
-                    tally.add(chunk)
-                    yield chunk
+                async with wire.Shutting(chunks):
+                    async for chunk in chunks:
+                        begun = True
+                        tally.add(chunk)
+                        yield chunk
                 break
             except Exception as error:
                 if begun or refused:
@@ -188,8 +190,6 @@ class ContextChatModel(AgentRMChatModel):
                 refused = True
                 known = self._again(fitted, error, messages, run_manager, kwargs)
                 fitted = await self._views.aagain(*known)
-            finally:
-                await chunks.aclose()
         if fitted is not None:
             fitted.used((tally.usage() or Usage()).input_tokens)
 

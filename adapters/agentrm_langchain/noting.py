@@ -26,6 +26,7 @@ from langsmith.utils import tracing_is_enabled
 from agentrm_langchain.call_register import RUN, Run
 from agentrm_langchain.delegate import Delegate
 from agentrm_langchain.identity import noted_thread
+from agentrm_plugins.integration import wire
 
 if TYPE_CHECKING:
     from langchain_core.language_models import LanguageModelInput
@@ -81,19 +82,17 @@ class NotedCalls(Delegate):
         """Stream the answer; see `BaseChatModel.stream`."""
         noted, (config, run) = noted_thread(config), self._noted(config, CallbackManager)
         chunks = super().stream(input, config, stop=stop, **kwargs)
-        try:
+        with wire.Shutting(chunks):
             token = RUN.set(run)  # only while the hook is entered: between chunks the user runs
             try:
                 with noted:
                     first = next(chunks)
+            except StopIteration:
+                return
             finally:
                 RUN.reset(token)
             yield first
             yield from chunks
-        except StopIteration:
-            return
-        finally:
-            chunks.close()  # type: ignore[attr-defined]
 
     async def astream(
         self,
@@ -106,20 +105,18 @@ class NotedCalls(Delegate):
         """Stream the answer; see `BaseChatModel.astream`."""
         noted, (config, run) = noted_thread(config), self._noted(config, AsyncCallbackManager)
         chunks = super().astream(input, config, stop=stop, **kwargs)
-        try:
+        async with wire.Shutting(chunks):
             token = RUN.set(run)
             try:
                 with noted:
                     first = await anext(chunks)
+            except StopAsyncIteration:
+                return
             finally:
                 RUN.reset(token)
             yield first
             async for chunk in chunks:
                 yield chunk
-        except StopAsyncIteration:
-            return
-        finally:
-            await chunks.aclose()  # type: ignore[attr-defined]
 
     def _noted(
         self,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
+from agentrm_plugins.integration import wire
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 
@@ -49,11 +51,10 @@ async def streamed_async(
 ) -> AsyncGenerator[Any, None]:
     """The same in async code."""
     while True:
-        chunks: AsyncGenerator[Any, None] | None = None
         try:
-            chunks = await place.go_async(call, make)
-            async for chunk in chunks:
-                yield chunk
+            async with wire.Shutting(chunks := await place.go_async(call, make)):
+                async for chunk in chunks:
+                    yield chunk
         except Exception as error:
             if not restarts.may(error):
                 raise
@@ -61,8 +62,6 @@ async def streamed_async(
             return
         finally:
             place.leave()
-            if chunks is not None:
-                await chunks.aclose()
         yield _marker()
 
 
@@ -75,10 +74,9 @@ async def passed_on_async(
     work: Callable[[], AsyncGenerator[Any, None]],
 ) -> AsyncGenerator[Any, None]:
     """The same in async code."""
-    chunks = work()
-    async for chunk in chunks:
-        yield chunk
-    await chunks.aclose()
+    async with wire.Shutting(chunks := work()):
+        async for chunk in chunks:
+            yield chunk
 
 
 def _marker() -> ChatGenerationChunk:

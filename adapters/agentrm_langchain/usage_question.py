@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_langchain.hooks import refuses_usage
 from agentrm_langchain.model_facts import host_of_model
+from agentrm_plugins.integration import wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
@@ -48,17 +49,15 @@ class UsageQuestion:
         begun, again = False, True
         while again:
             again = False
-            chunks = stream(self._asking())
             try:
-                async for chunk in chunks:
-                    begun = True
-                    yield chunk
+                async with wire.Shutting(chunks := stream(self._asking())):
+                    async for chunk in chunks:
+                        begun = True
+                        yield chunk
             except Exception as error:
                 if begun or not self._is_refused(error):
                     raise
                 again = True
-            finally:
-                await chunks.aclose()
 
     def _asking(self) -> BaseChatModel:
         """The model, which asks only while its server takes the question."""

@@ -23,7 +23,7 @@ from agentrm_langgraph.hoist import gate_of
 from agentrm_langgraph.nodes import ManagedNode
 from agentrm_langgraph.runs import RUN, new_run, release_contexts
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import check_core, check_group, suggesting
+from agentrm_plugins.integration import check_core, check_group, suggesting, wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -216,46 +216,42 @@ class _ManagedGraph(Pregel[Any, Any, Any, Any]):
         run = new_run(self.agentrm_manager.rm)
         chunks = super().stream(*args, **kwargs)
         try:
-            while True:
-                token = RUN.set(run)
-                try:
-                    chunk = next(chunks)
-                except StopIteration:
-                    return
-                finally:
-                    RUN.reset(token)
-                yield chunk
+            with wire.Shutting(chunks):
+                while True:
+                    token = RUN.set(run)
+                    try:
+                        chunk = next(chunks)
+                    except StopIteration:
+                        return
+                    finally:
+                        RUN.reset(token)
+                    yield chunk
         except BaseException as error:
             run.abandoned = not isinstance(error, Exception)
             raise
         finally:
-            try:
-                chunks.close()  # type: ignore[attr-defined] # it is a generator
-            finally:
-                run.end()
+            run.end()
 
     @functools.wraps(Pregel.astream)
     async def astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:  # type: ignore[override]
         run = new_run(self.agentrm_manager.rm)
         chunks = super().astream(*args, **kwargs)
         try:
-            while True:
-                token = RUN.set(run)
-                try:
-                    chunk = await anext(chunks)
-                except StopAsyncIteration:
-                    return
-                finally:
-                    RUN.reset(token)
-                yield chunk
+            async with wire.Shutting(chunks):
+                while True:
+                    token = RUN.set(run)
+                    try:
+                        chunk = await anext(chunks)
+                    except StopAsyncIteration:
+                        return
+                    finally:
+                        RUN.reset(token)
+                    yield chunk
         except BaseException as error:
             run.abandoned = not isinstance(error, Exception)
             raise
         finally:
-            try:
-                await chunks.aclose()  # type: ignore[attr-defined] # it is a generator
-            finally:
-                run.end()
+            run.end()
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from openai._models import BaseModel
 
 from agentrm_openai.attempts import stream_of
+from agentrm_plugins.integration import wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -89,16 +90,15 @@ async def _pieces_async(
     last: Any = None
     while True:
         try:
-            async for piece in pieces:
-                last = _latest(last, piece)
-                yield piece
+            async with wire.Shutting(pieces):
+                async for piece in pieces:
+                    last = _latest(last, piece)
+                    yield piece
         except Exception as error:
             if not restarts.may(error):
                 raise
         else:
             return
-        finally:
-            await pieces.aclose()  # type: ignore[attr-defined]
         fresh = stream_of(await again())
         stream.response, pieces = fresh.response, fresh._iterator
         yield _marker(last)

@@ -17,12 +17,14 @@ import asyncio
 import copy
 import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
 from agentrm_openai.abortable import make_abortable
 from agentrm_openai.exchange import Exchange, ResponseObserver, open_exchange
+from agentrm_plugins.integration import wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -77,6 +79,7 @@ class ObservedPieces:
     def __init__(self, inner: Any, exchange: Exchange) -> None:
         self._inner = inner
         self._exchange = exchange
+        self._broke = False
 
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
@@ -87,8 +90,9 @@ class ObservedPieces:
                 if exchange.error is not None:
                     exchange.raise_aborted()
             except BaseException as error:
-                cause = exchange.broken(error)
-                self._inner.close()
+                cause, self._broke = exchange.broken(error), True
+                with wire.first_told(error):
+                    self._inner.close()
                 if cause is error:
                     raise
                 raise cause from error
@@ -100,7 +104,8 @@ class ObservedPieces:
     def close(self) -> None:
         """The caller wants no more."""
         self._exchange.over()
-        self._inner.close()
+        if not self._broke:  # else it was closed then
+            self._inner.close()
 
 
 class ObservedAsyncPieces:
@@ -109,6 +114,7 @@ class ObservedAsyncPieces:
     def __init__(self, inner: Any, exchange: Exchange) -> None:
         self._inner = inner
         self._exchange = exchange
+        self._broke = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         exchange = self._exchange
@@ -119,8 +125,9 @@ class ObservedAsyncPieces:
                 if exchange.error is not None:
                     exchange.raise_aborted()
             except BaseException as error:
-                cause = exchange.broken(error)
-                await self._inner.aclose()
+                cause, self._broke = exchange.broken(error), True
+                with wire.first_told(error):
+                    await self._inner.aclose()
                 if cause is error:
                     raise
                 raise cause from error
@@ -132,7 +139,8 @@ class ObservedAsyncPieces:
     async def aclose(self) -> None:
         """The caller wants no more."""
         self._exchange.over()
-        await self._inner.aclose()
+        if not self._broke:  # else it was closed then
+            await self._inner.aclose()
 
 
 class TransportBase:
@@ -212,7 +220,8 @@ class SyncTransport(TransportBase):
                 if response.status_code >= _LEAST_ERROR:
                     raw = b"".join(response.stream)
                     exchange.detach()
-                    response.stream.close()
+                    with suppress(Exception):  # the answer is here, whole
+                        response.stream.close()
                     return self._refused(exchange, response, raw, self.byte_stream)
                 exchange.answered(response.status_code, response.headers)
         except BaseException as error:
@@ -245,7 +254,8 @@ class AsyncTransport(TransportBase):
             if response.status_code >= _LEAST_ERROR:
                 raw = b"".join([piece async for piece in response.stream])
                 exchange.detach()
-                await response.stream.aclose()
+                with suppress(Exception):  # the answer is here, whole
+                    await response.stream.aclose()
                 return self._refused(exchange, response, raw, self.byte_stream)
             exchange.answered(response.status_code, response.headers)
         except BaseException as error:

@@ -106,8 +106,9 @@ class SchedulerConfig:
             numbers, each above 0.
         service_half_life_s: After so many seconds a second of service counts half. 60 s was
             measured: from 30 s on it makes little difference up to 300 s.
-        hint_weights: Weight of an agent with each priority hint; without a hint that of "batch".
-            Of twice the weight, service counts half and waiting twice. Measured: see the results.
+        hint_weights: Weight of an agent with each priority hint; without a hint that of "batch" for
+            its first call, then as its calls are short or long, within these. Of twice the weight,
+            service counts half and waiting twice. Measured: see the results.
         boost_interval: Of so many dispatches one goes to the call that has waited longest, which
             bounds starvation. In "mlfq_textbook" all agents go up a level then as well.
         boost_every_s: "mlfq_textbook": seconds between two boosts as well, or None.

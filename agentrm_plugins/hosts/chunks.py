@@ -14,6 +14,7 @@ from agentrm_plugins.hosts.chunk_stream import END, ChunkStream
 from agentrm_plugins.hosts.feeder import Feeder
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.race import Task
+from agentrm_plugins.hosts.shutting import Shutting, first_told
 from agentrm_plugins.types.identity import ACTIVE, restore
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ class Chunks(ChunkStream):
             while self._keeps(next(self._source, END)):
                 pass
         except BaseException:
-            self._close()
-            raise
+            with Shutting(self._source):
+                raise
         finally:
             restore(ACTIVE, token)
         return self
@@ -142,7 +143,8 @@ class Chunks(ChunkStream):
                 self._tally.add(chunk)
         if feeder is None or feeder.leave():
             try:
-                self._shut()
+                with first_told(error):
+                    self._shut()
             finally:  # the lane is given back, though the source will not be closed
                 self._broken(error)
         elif self._attempt.lease.reaped:  # the worker settles when it comes back

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.hosts.chunk_stream import END, ChunkStream
 from agentrm_plugins.hosts.guards import PullGuard
+from agentrm_plugins.hosts.shutting import Shutting
 from agentrm_plugins.types.identity import ACTIVE, restore
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ class AsyncChunks(ChunkStream):
 
     async def open(self) -> AsyncChunks:
         """Fetch up to the first chunk that says something; what comes of it is this."""
+        self._source = self._work()
         try:
-            self._source = self._work()
             while self._keeps(await anext(self._source, END)):
                 pass
         except BaseException:
-            await self._shut()
-            raise
+            async with Shutting(self._source):
+                raise
         return self
 
     async def rest(self) -> AsyncGenerator[Any, None]:
@@ -70,35 +71,30 @@ class AsyncChunks(ChunkStream):
         assert source is not None  # noqa: S101 - it was opened
         lease, active, guard = attempt.lease, attempt.active, PullGuard(attempt.lease)
         lease.is_read(read=True)
-        try:
-            for chunk in self._first:
-                self._gives(chunk, fetched=False)
-                yield chunk
-            self._first.clear()
-            while True:
-                self._asks()
-                self.pulling = True
-                with guard:
-                    token = ACTIVE.set(active)
-                    try:
-                        chunk = await anext(source, END)
-                    finally:
-                        restore(ACTIVE, token)
-                self.pulling = False
-                if chunk is END:
-                    break
-                self._gives(chunk, fetched=True)
-                yield chunk
-        except BaseException as error:
-            self._broken(error)
-            raise
-        else:
-            self._ended()
-        finally:
-            lease.is_read(read=False)
-            await self._shut()
-
-    async def _shut(self) -> None:
-        shut = getattr(self._source, "aclose", None)
-        if shut is not None:
-            await shut()
+        async with Shutting(source):
+            try:
+                for chunk in self._first:
+                    self._gives(chunk, fetched=False)
+                    yield chunk
+                self._first.clear()
+                while True:
+                    self._asks()
+                    self.pulling = True
+                    with guard:
+                        token = ACTIVE.set(active)
+                        try:
+                            chunk = await anext(source, END)
+                        finally:
+                            restore(ACTIVE, token)
+                    self.pulling = False
+                    if chunk is END:
+                        break
+                    self._gives(chunk, fetched=True)
+                    yield chunk
+            except BaseException as error:
+                self._broken(error)
+                raise
+            else:
+                self._ended()
+            finally:
+                lease.is_read(read=False)

@@ -183,6 +183,8 @@ class Account:
         "waited_s",
         "waiting",
         "waits",
+        "weighed_log",
+        "weighed_s",
         "zombies",
     )
 
@@ -208,6 +210,8 @@ class Account:
         self.samples = 0.0
         self.log_sum = 0.0
         self.log_squares = 0.0
+        self.weighed_s = 0.0
+        self.weighed_log = 0.0
         self.learnt_s = 0.0
         self.learnt_calls = 0
         self.attained_s = 0.0

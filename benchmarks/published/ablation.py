@@ -37,6 +37,13 @@ class AlwaysBelieved(Mlfq):
         return self._weights[account.hint]
 
 
+class HintsAlone(Mlfq):
+    """Who gives no hint weighs as batch work, whatever its calls show."""
+
+    def _weight(self, account: Account) -> float:
+        return self._plain if account.hint is None else super()._weight(account)
+
+
 def of(kind: type[Mlfq]):
     """Makes that scheduler from a configuration."""
 
@@ -61,6 +68,7 @@ PARTS = {
     "without reaper": Model(reaper_s=None),
     "without a second try": Model(retry=False),
     "without hints": Model(hints=False),
+    "without hints, nor weights by calls": Model(hints=False, make=of(HintsAlone)),
     "liars": Model(hints=lying),
     "liars, always believed": Model(hints=lying, make=of(AlwaysBelieved)),
 }

@@ -63,7 +63,11 @@ def _hangs(parts: Any) -> list[list[str]]:
             "when a call is late: its lane is lent, a second attempt goes",
             "see the table of hung calls in `benchmarks/README.md`",
         ],
-        ["failures of an endpoint", "its breaker: calls to a dead one fail at once", _NOT_MEASURED],
+        [
+            "failures of an endpoint",
+            "its breaker: one that answered before and is down now gets a probe, not every call",
+            _NOT_MEASURED,
+        ],
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from agentrm_plugins.sim import CLAIRVOYANT, SCENARIOS, Model
+from benchmarks.published.crowds import SEEDS as CROWD_SEEDS
+from benchmarks.published.crowds import crowds
 from benchmarks.published.refusals import cascade_of_refusals
 from benchmarks.published.report import bars, lines, number, progress, spread, table, write
 from benchmarks.published.worlds import (
@@ -62,6 +64,8 @@ def run(seeds: int = 200) -> None:
     data["targets"], part = _targets(range(1, min(seeds, NINE_SEEDS) + 1))
     text += part
     data["liars"], part = _liars(span)
+    text += part
+    data["crowds"], part = crowds(range(1, min(seeds, CROWD_SEEDS) + 1))
     text += part
     progress("paper: refusals")
     data["refusals"], part = cascade_of_refusals(range(1, min(seeds, 50) + 1))

@@ -12,6 +12,7 @@ from agentrm_plugins.sim import SCENARIOS, Model
 from benchmarks import published
 from benchmarks.published import (
     ablation,
+    crowds,
     hivemind,
     paper,
     readme,
@@ -82,6 +83,7 @@ def test_experiments_run_and_write_three_files(tmp_path, monkeypatch) -> None:
     for name, few in (("SCENARIO_NAMES", ("normal",)), ("ALL", ("normal",)), ("SWEEP_SEEDS", 1)):
         monkeypatch.setattr(paper, name, few)
     monkeypatch.setattr(paper, "_sweeps", lambda span: ({}, []))
+    monkeypatch.setattr(crowds, "MODELS", {"ours": Model(hints=False)})
     published.run("paper", 1)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"paper.json", "paper.md"} <= names <= {"paper.json", "paper.md", "paper.html"}
@@ -93,6 +95,18 @@ def test_parts_can_be_switched_off() -> None:
     ours = worlds.many(load, Model(), [1])
     for label in ("without claims", "without weights", "without levels", "without forgetting"):
         assert worlds.many(load, ablation.PARTS[label], [1]) != ours, label
+
+
+@pytest.mark.parametrize("who", ["no hints", "crowds say interactive"])
+def test_crowds_of_short_calls_buy_little(who: str) -> None:
+    """Who hides long calls behind short ones: seconds keep most of the harm from the others."""
+
+    def harm(label: str) -> float:
+        model, seeds = crowds.MODELS[label], (7001, 7002)
+        found = {n: sum(crowds.others(seed, n, model) for seed in seeds) for n in (0, 40)}
+        return found[40] / found[0] - 1.0
+
+    assert harm(f"{who}, ours") < 0.4 * harm(f"{who}, ours by calls alone")
 
 
 def test_refusals_are_met_without_losing_a_turn() -> None:

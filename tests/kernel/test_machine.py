@@ -1,4 +1,4 @@
-"""Any history at all: a state machine over the kernel, in each order, dumped after every step."""
+"""Any history at all: a state machine over the kernel, in each order, dumped on the way."""
 
 from __future__ import annotations
 
@@ -147,6 +147,7 @@ class Machine(RuleBasedStateMachine):
                 prices={"*": Price(1.0, 2.0)},
             ),
             twin=True,
+            dumped_each=3,
         )
 
     @rule(

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.lowest
     ahead=st.integers(0, 4),
     in_flight=st.booleans(),
     order=st.sampled_from(["mlfq", "mlfq_textbook"]),
+    hint=st.sampled_from(["interactive", None]),
     hostile=st.lists(st.integers(0, 3), min_size=1, max_size=3),
     data=st.data(),
 )
@@ -30,6 +31,7 @@ def test_bound_holds_under_hostile_traffic(
     ahead: int,
     in_flight: bool,
     order: str,
+    hint: str | None,
     hostile: list[int],
     data: st.DataObject,
 ) -> None:
@@ -49,7 +51,7 @@ def test_bound_holds_under_hostile_traffic(
 
     def attack() -> None:
         tenant = f"light{data.draw(st.sampled_from(hostile))}"
-        world.submit(f"new{next(fresh)}", tenant=tenant, priority="interactive")
+        world.submit(f"new{next(fresh)}", tenant=tenant, priority=hint)
 
     own = world.submit("victim", tenant="victim", priority="background")
     world.wait(100.0)

@@ -121,31 +121,43 @@ def test_hint_is_believed_while_the_calls_agree_with_it() -> None:
     """Whoever says "interactive" and makes long calls is soon treated as though it had not."""
     scheduler = mlfq()
     honest = [agent(scheduler, f"h{n}", Priority.INTERACTIVE) for n in range(4)]
-    batch = agent(scheduler, "b", Priority.BATCH)
+    batch, silent = agent(scheduler, "b", Priority.BATCH), agent(scheduler, "s")
     liar = agent(scheduler, "l", Priority.INTERACTIVE)
     for _ in range(4):
         for account in honest:
             serve(scheduler, account, 1.0)
-        serve(scheduler, batch, 8.0)
-        serve(scheduler, liar, 8.0)
+        for account in (batch, silent, liar):
+            serve(scheduler, account, 8.0)
     assert [scheduler._weight(account) for account in honest] == [8.0] * 4
-    assert scheduler._weight(liar) == scheduler._weight(batch) == 2.0
+    assert scheduler._weight(liar) == scheduler._weight(silent) < scheduler._weight(batch) == 2.0
+    assert liar.slope == silent.slope
     assert [account.level for account in honest] == [0] * 4
-    assert liar.level == batch.level == 3
+    assert liar.level == silent.level == batch.level == 3
 
 
-def test_claim_is_for_short_calls_and_grows_with_the_wait() -> None:
-    """Within a level the short calls go first, and a long one goes once it has waited enough."""
+@pytest.mark.parametrize(
+    ("hint", "enough"),
+    [(Priority.BATCH, 16.0), (None, 64.0)],
+    ids=["of one weight", "weighed by their calls"],
+)
+def test_claim_is_for_short_calls_and_grows_with_the_wait(
+    hint: Priority | None, enough: float
+) -> None:
+    """Within a level the short calls go first, and a long one goes once it has waited enough.
+
+    Calls of four times the length count by the square of that, and weigh a quarter where no hint
+    says what they weigh.
+    """
     scheduler = mlfq(time_quanta_s=(1e9,), num_queues=1)
     queue = scheduler.queue()
-    short, long = agent(scheduler, "short"), agent(scheduler, "long")
+    short, long = agent(scheduler, "short", hint), agent(scheduler, "long", hint)
     for _ in range(20):
         serve(scheduler, short, 1.0, 1.2)
         serve(scheduler, long, 4.0, 4.8)
     queue.add(old := waiting(long, 0.0, 1), 0.0)
-    queue.add(new := waiting(short, 10.0, 2), 10.0)
-    assert queue.best(10.5) is old, "it has waited 21 times as long, and 16 would do"
-    assert queue.best(12.0) is new
+    queue.add(new := waiting(short, 100.0, 2), 100.0)
+    assert queue.best(100.0 + 100.0 / (1.3 * enough)) is old
+    assert queue.best(100.0 + 100.0 / (0.7 * enough)) is new
 
 
 def test_agents_that_are_alike_go_in_the_order_of_arrival() -> None:
@@ -157,6 +169,74 @@ def test_agents_that_are_alike_go_in_the_order_of_arrival() -> None:
         for number, account in enumerate(accounts):
             serve(scheduler, account, lengths[(turn + 2 * number) % 5])
     assert len({account.slope for account in accounts}) == 1
+
+
+def test_who_gives_no_hint_is_weighed_by_its_calls() -> None:
+    """From the second call on: a half of the length, twice the weight; never beyond a hint's."""
+    scheduler = mlfq()
+    lengths = {"tiny": 0.01, "half": 0.5, "usual": 1.0, "double": 2.0, "huge": 100.0}
+    accounts = {name: agent(scheduler, name) for name in lengths}
+    for name, account in accounts.items():
+        serve(scheduler, account, lengths[name])
+    assert {scheduler._weight(account) for account in accounts.values()} == {2.0}
+    for _ in range(30):
+        for name, account in accounts.items():
+            serve(scheduler, account, lengths[name])
+    weights = {name: scheduler._weight(account) for name, account in accounts.items()}
+    assert weights["tiny"] == 8.0
+    assert weights["half"] == pytest.approx(4.0, rel=0.05)
+    assert weights["usual"] == pytest.approx(2.0, rel=0.05)
+    assert weights["double"] == pytest.approx(1.0, rel=0.05)
+    assert weights["huge"] == 1.0
+    for account in accounts.values():
+        scheduler.leave(account)
+    assert (account.weighed_s, account.weighed_log) == (0.0, 0.0)
+    assert {scheduler._weight(account) for account in accounts.values()} == {2.0}
+
+
+@pytest.mark.parametrize("hint", [None, Priority.INTERACTIVE])
+@pytest.mark.parametrize("shorts", [8, 40])
+def test_crowd_of_short_calls_hides_no_long_ones(hint: Priority | None, shorts: int) -> None:
+    """Of an agent's seconds nearly all go to long calls: so it is one of long calls."""
+    scheduler = mlfq()
+    honest = [agent(scheduler, f"h{n}") for n in range(6)]
+    crowd = agent(scheduler, "crowd", hint)
+    for turn in range(40):
+        for number, account in enumerate(honest):
+            serve(scheduler, account, 2.0 * (1.2 if (turn + number) % 2 else 0.8))
+    for _ in range(4):
+        serve(scheduler, crowd, *[20.0] * 3, *[0.2] * shorts)
+    assert crowd.log_sum < crowd.samples * scheduler.expected.mean, "most of its calls are short"
+    assert max(scheduler._weight(account) for account in honest) > scheduler._weight(crowd)
+    assert min(account.slope for account in honest) > crowd.slope
+    for _ in range(1500):
+        serve(scheduler, crowd, 0.2)
+    assert max(account.slope for account in honest) < crowd.slope, "it has served its time"
+
+
+@effort(100)
+@given(
+    calls=st.lists(
+        st.tuples(st.integers(0, 4), st.floats(1e-4, 1e4), st.integers(1, 5)), max_size=60
+    ),
+    weights=st.lists(st.floats(0.01, 100.0), min_size=3, max_size=3),
+)
+def test_weight_stays_within_those_that_a_hint_can_give(calls, weights) -> None:
+    """Whatever calls end, however many at once, in any order; and nobody's length is forgotten."""
+    scheduler = mlfq(hint_weights=dict(zip(Priority, weights, strict=True)))
+    accounts = [agent(scheduler, f"a{n}", hint) for n, hint in enumerate([None, None, *Priority])]
+    for number, call_s, ended in calls:
+        account = accounts[number]
+        account.attained_s += call_s * ended
+        account.calls += ended
+        scheduler.settle(account, 0.0)
+        scheduler.look(account, 0.0)
+        for each in accounts:
+            assert min(weights) <= scheduler._weight(each) <= max(weights) * (1 + 1e-9)
+            assert each.weighed_s >= 0.0
+    for account in accounts:
+        scheduler.leave(account)
+        assert scheduler.expected.log_ratio(account) == 0.0
 
 
 def test_expected_service_is_between_its_own_and_the_others() -> None:

@@ -85,6 +85,12 @@ _OBJECTS: dict[str, type[Any]] = {
     )
 }
 
+_ATTRIBUTES: dict[type[Any], list[str]] = {
+    kind: sorted({name for one in kind.__mro__ for name in getattr(one, "__slots__", ())})
+    for kind in _OBJECTS.values()
+}
+"""The names of their slots, those of the classes that they derive from as well."""
+_PLAIN = frozenset((bool, int, str))
 # By whoever has the endpoint; and the last two are for people, and begin afresh.
 _KEPT = frozenset(("calls", "config", "name", "news", "price", "recent", "waits"))
 
@@ -109,12 +115,12 @@ def to_plain(value: Any) -> Any:
         KernelBug: It holds something that is not known here.
     """
     kind = value.__class__
-    if value is None or kind in {bool, int, str}:
-        return value
     if kind is float:
         if isfinite(value):
             return value
         return [_MARK, "never" if value > 0 else "ever"]
+    if value is None or kind in _PLAIN:
+        return value
     name = kind.__name__
     if kind is list:
         return [to_plain(item) for item in value]
@@ -130,7 +136,7 @@ def to_plain(value: Any) -> Any:
         return [
             _MARK,
             name,
-            *(to_plain(getattr(value, slot)) for slot in _attributes(value.__class__)),
+            *(to_plain(getattr(value, slot)) for slot in _ATTRIBUTES[value.__class__]),
         ]
     raise KernelBug(f"a {name} cannot be dumped: {value!r}")
 
@@ -164,13 +170,8 @@ def from_plain(value: Any) -> Any:
     raise KernelBug(f"no {name!r} can be loaded")
 
 
-def _attributes(kind: type[Any]) -> list[str]:
-    """The names of its slots, those of the classes that it derives from as well."""
-    return sorted({name for one in kind.__mro__ for name in getattr(one, "__slots__", ())})
-
-
 def _object(kind: type[Any], values: list[Any]) -> Any:
     made = object.__new__(kind)
-    for name, value in zip(_attributes(kind), values, strict=True):
+    for name, value in zip(_ATTRIBUTES[kind], values, strict=True):
         object.__setattr__(made, name, from_plain(value))  # RateSettings are frozen
     return made

@@ -6,6 +6,13 @@ of the agents' means (credibility theory; Buehlmann, ASTIN Bulletin 4, 1967). Wh
 alike, a few long calls of one say nothing of it, and all are expected to need the same; where they
 differ, a few calls tell them apart. Logarithms, because latencies spread by factors.
 
+An agent that makes a crowd of short calls and then long ones is no agent of short calls: of the
+seconds that it takes, nearly all are of long ones. So its calls are averaged by their seconds as
+well (each counts by its length), and what is expected is the larger of the two, the mean by seconds
+taken at two thirds. Lengths of one agent that differ by chance, as latencies do, stay below that.
+By calls memory is of the last 32; by seconds it is of as many seconds as 32 typical calls take,
+so who wants long calls forgotten has to serve as long with short ones.
+
 Regime: the difference between agents counts only as far as it exceeds what chance makes of it: the
 mean square between agents is taken at its lower end, one deviation of the F distribution below. So
 at first, and among a few agents, all are held to be alike. Limits: the sums are over the agents
@@ -20,11 +27,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agentrm_plugins.types.accounts import Account
 
-__all__ = ["ExpectedService"]
+__all__ = ["NO_LONGER", "ExpectedService"]
+
+NO_LONGER = 1.5  # times the typical call: where a length is no longer taken for chance; guessed
 
 _MEMORY = 32.0  # calls of an agent that count; guessed
 _LEAST_S = 1e-3  # what ended sooner gave no service: it hung, or was refused
 _ALIKE = 1e4  # the most that k can be
+_BY_CHANCE = log(NO_LONGER)
 
 
 class ExpectedService:
@@ -52,7 +62,8 @@ class ExpectedService:
         Several that ended since the last time are one sample: their mean.
         """
         ended = max(account.calls - account.learnt_calls, 1)
-        service_s = (account.attained_s - account.learnt_s) / ended
+        received_s = account.attained_s - account.learnt_s
+        service_s = received_s / ended
         account.learnt_s = account.attained_s
         account.learnt_calls = account.calls
         if service_s < _LEAST_S:
@@ -74,6 +85,10 @@ class ExpectedService:
         self._explained += total * total / n
         self._sum_n2 += n * n
         self._weigh()
+        memory_s = _MEMORY * exp(self.mean)
+        keep = memory_s / (memory_s + received_s)
+        account.weighed_s = account.weighed_s * keep + received_s
+        account.weighed_log = account.weighed_log * keep + received_s * sample
         return True
 
     def forget(self, account: Account) -> None:
@@ -81,6 +96,7 @@ class ExpectedService:
         if account.samples:
             self._uncount(account.samples, account.log_sum, account.log_squares)
         account.samples = account.log_sum = account.log_squares = 0.0
+        account.weighed_s = account.weighed_log = 0.0
         self._weigh()
 
     def log_ratio(self, account: Account) -> float:
@@ -89,13 +105,21 @@ class ExpectedService:
         What is asked before anything is known so stays comparable with what is asked later.
         """
         n = account.samples
-        return (account.log_sum - n * self.mean) / (n + self._k)
+        if not n:
+            return 0.0
+        by_calls = (account.log_sum - n * self.mean) / (n + self._k)
+        by_seconds = self._by_seconds(account)
+        return max(by_calls, by_seconds)
 
     def excess(self, account: Account) -> float:
-        """How many times the typical call the agent's take, the typical counted as one of them."""
+        """How many times the typical call the agent's take, the typical counted as one of them.
+
+        Or by their seconds, where that is more.
+        """
         if not account.samples:
             return 1.0
-        return exp((account.log_sum + self.mean) / (account.samples + 1.0) - self.mean)
+        by_calls = (account.log_sum + self.mean) / (account.samples + 1.0) - self.mean
+        return exp(max(by_calls, self._by_seconds(account)))
 
     def dump(self) -> list[float]:
         """The state beside the agents' own, for `load`."""
@@ -105,6 +129,11 @@ class ExpectedService:
         """Go on from what `dump` gave."""
         for name, value in zip(self.__slots__, state, strict=True):
             setattr(self, name, value)
+
+    def _by_seconds(self, account: Account) -> float:
+        """The logarithm of the ratio to M of the call that a second of the agent's belongs to."""
+        believed = account.samples / (account.samples + self._k)
+        return believed * (account.weighed_log / account.weighed_s - self.mean) - _BY_CHANCE
 
     def _uncount(self, n: float, total: float, squares: float) -> None:
         """The sums of an agent count no longer."""

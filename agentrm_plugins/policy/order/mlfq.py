@@ -9,7 +9,10 @@ the tenant with the smallest dominant share; of that the agent with the largest 
 2. *A hint is a weight.* Service counts by ``1 / weight``, the claim by ``weight``. A weight above
    that of a call without hint is believed as long as the agent's calls are no longer than the
    typical one, and not at all once they take half as long again: batch work that says
-   "interactive" gains nothing for long.
+   "interactive" gains nothing for long. *Who gives no hint is weighed by its calls*, from the
+   second on: the weight of a call without hint, over the expected ratio of the agent's calls to the
+   typical one, and never beyond the weights that a hint could give. A hint that is not believed
+   counts as none.
 3. *Within a level, the claim* is ``weight * waited / expected^2``. Dividing by the expected service
    once gives the response ratio (HRRN, Brinch Hansen 1971), by which all are slowed down alike; to
    keep the *mean* slowdown small each call counts by ``1 / expected`` as well (Smith's rule, 1956).
@@ -37,10 +40,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from heapq import heapify, heappop, heappush
 from itertools import accumulate
-from math import inf, log, log2
+from math import exp, inf, log, log2
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.policy.order.expected_service import ExpectedService
+from agentrm_plugins.policy.order.expected_service import NO_LONGER, ExpectedService
 from agentrm_plugins.policy.order.heap import LazyHeap
 from agentrm_plugins.policy.order.level import Level
 from agentrm_plugins.types.calls import Priority
@@ -55,7 +58,7 @@ __all__ = ["Mlfq", "claimed_since_s"]
 
 _LOG_2 = log(2.0)
 _PER_OCTAVE = 2.0  # slopes told apart within a factor of two
-_NO_LONGER = 1.5  # times the typical call: where a hint is no longer believed at all
+_TELLING = 2.0  # calls of an agent from which on they weigh it: one alone says too little
 _SOONEST_S = 1e-3  # a rise is not looked for more often
 
 
@@ -77,6 +80,7 @@ class Mlfq:
         weights = config.hint_weights
         self._weights: dict[Priority | None, float] = {hint: weights[hint] for hint in Priority}
         self._plain = self._weights[None] = weights[Priority.BATCH]
+        self._least, self._most = min(weights.values()), max(weights.values())
         self._shares = shares
         self.expected = ExpectedService()
         self.demoted: list[tuple[Account, int]] = []
@@ -165,19 +169,29 @@ class Mlfq:
 
     def _slope(self, account: Account, weight: float) -> int:
         """How fast the agent's claim grows, by the logarithm."""
-        expected = self.expected.log_ratio(account) / _LOG_2 if account.samples else 0.0
+        expected = self.expected.log_ratio(account) / _LOG_2
         return round(_PER_OCTAVE * (log2(weight) - 2.0 * expected))
 
     def _weight(self, account: Account) -> float:
-        """The hint's weight, as far as the agent's calls agree with it."""
+        """The hint's weight, as far as the calls agree with it; without a hint, by the calls."""
         weight, plain = self._weights[account.hint], self._plain
+        if account.hint is None:
+            return self._by_calls(account)
         if weight <= plain:
             return weight
         excess = self.expected.excess(account)
         if excess <= 1.0:
             return weight
-        belief = max(0.0, (_NO_LONGER - excess) / (_NO_LONGER - 1.0))
-        return float(plain * (weight / plain) ** belief)
+        belief = max(0.0, (NO_LONGER - excess) / (NO_LONGER - 1.0))
+        doubted = min(plain, self._by_calls(account))
+        return float(doubted * (weight / doubted) ** belief)
+
+    def _by_calls(self, account: Account) -> float:
+        """The weight that an agent has by how long its calls are."""
+        if account.samples < _TELLING:
+            return self._plain
+        learnt = self._plain * exp(-self.expected.log_ratio(account))
+        return min(self._most, max(self._least, learnt))
 
 
 def claimed_since_s(account: Account, since_s: float, now_s: float) -> float:
