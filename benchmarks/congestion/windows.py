@@ -4,7 +4,7 @@ In virtual time, on the real kernel, each kind of server: with limit and remaini
 resets, with ``retry-after``, with the words of its refusals alone, with nothing at all; told and
 untold; beside the bare SDK and an oracle. It takes a minute and writes `results/windows.json` and
 `.md`. ``--real`` runs the whole plugin in real time instead, before LiteLLM's own proxy as well;
-that takes some six minutes, and is kept in the same files.
+that takes a quarter of an hour, and is kept in the same files.
 """
 
 from __future__ import annotations

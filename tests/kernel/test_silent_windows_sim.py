@@ -139,13 +139,41 @@ def test_after_an_outage_nobody_goes_by_its_length():
     assert len(world.refusals) <= 40
 
 
+@pytest.mark.parametrize("places", [2, 5])
+@pytest.mark.parametrize("latency_s", [(3.0, 9.0), (10.0, 30.0)])
+def test_a_server_that_nearly_everybody_overfills_is_no_window(places, latency_s):
+    """Most of the first calls are refused with the first: only those that pass fill it."""
+    for seed in (12, 13, 14):
+        world = Crowded(places=places, seed=seed, turns=3, latency_s=latency_s).run(most_s=3000.0)
+        assert world.now_s <= 2.0 * 60 * sum(latency_s) / 2 / places
+        assert world.endpoint.silence.size == 0
+
+
 @pytest.mark.parametrize("kind", ["clock", "fixed"])
 def test_a_window_of_tokens_is_no_slow_bucket(kind):
-    """Some sixty calls went within the minute before: one in the next is not the rate."""
-    quota, options = Quota(tokens=20000, kind=kind), {"seed": 2, "turns": 12}
+    """Over a hundred calls went within the minute before: one in the next is not the rate."""
+    for seed in (2, 4):
+        quota, options = Quota(tokens=20000, kind=kind), {"seed": seed, "turns": 12}
+        world = Silent(quota, **options).run()
+        assert world.now_s <= 1.2 * ideal_s(quota, **options)
+        assert len(world.refusals) <= 28
+
+
+@pytest.mark.parametrize("kind", ["clock", "fixed", "sliding"])
+def test_a_short_window_of_tokens(kind):
+    """What unused tokens give back lets some calls pass early: these few are no window."""
+    quota, options = Quota(tokens=15000, kind=kind), {"seed": 11, "turns": 8}
     world = Silent(quota, **options).run()
-    assert world.now_s <= 5.0 * ideal_s(quota, **options)
-    assert len(world.refusals) <= 25
+    assert world.now_s <= 1.4 * ideal_s(quota, **options)
+    assert world.endpoint.silence.size == 0
+
+
+def test_a_bucket_that_holds_an_hour_is_found():
+    """Five hundred an hour: that all of them went in a minute says nothing of the next."""
+    quota, options = Quota(requests=500, window_s=3600.0), {"seed": 21, "turns": 26}
+    world = Silent(quota, **options).run()
+    assert world.now_s <= 1.1 * ideal_s(quota, **options)
+    assert len(world.refusals) <= 16
 
 
 def test_what_the_user_says_rules_at_once():

@@ -16,15 +16,21 @@ go; *open*, ``N`` known. A probe that is not refused within three times what a r
 passed. Now and then a call goes at half time or beyond ``N``: windows may be shorter, or larger.
 
 Limits: no window is believed while the calls of ours that are under way may be what fills the
-server (a probe must be refused while half of them are done). One that slides gives back as calls
-went; it is found out by a pass shortly after a refusal, and is paced from then on. Windows of more
-than a minute are probed once a minute. Guessed: the gaps, the shares and the counts.
+server (a probe must be refused while half of those that were served are done), nor one of fewer
+than half of the calls that went in the minute before: that is a window of tokens, of which a few
+come back as calls end. The next of those is looked for a minute after the last began. Where a call
+passes at last, as many are believed to go as went in that minute, until the second of them is
+refused: then one in that time. A window that slides gives back as calls went; it is found out by a
+pass shortly after a refusal, and is paced from then on. Windows of more than a minute are probed
+once a minute. Guessed: the gaps, the shares and the counts.
 """
 
 from __future__ import annotations
 
-from math import ceil, inf
+from math import inf
 from typing import TYPE_CHECKING
+
+from agentrm_plugins.policy.endpoint.moments import AFTER_S, MINUTE_S, later, parts, whole_minute
 
 if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
@@ -32,12 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Silence"]
 
-_MINUTE_S, _SHORT_S = 60.0, 10.0
+_SHORT_S = 10.0
 _FIRST_S, _GROWTH, _LONGEST_S = 0.25, 4.0, 8.0
 _SURE = 1.25  # times the gap at which a bucket of N would have let one pass
 _SURE_S = 1.5  # so long is waited at once for what refutes a bucket
 _LEAST_S = 1.0
-_AFTER_S = 0.1  # after a window's end, for clocks that differ
 _NEAR_S = 1.0  # of two moments that are nearer only the later one is tried
 _ROUND = 4
 _ANSWER_S = (0.25, 5.0)  # a refusal is back by then, at least and at most
@@ -45,7 +50,8 @@ _ANSWER = 3.0
 _MOST_MISSES, _MOST_STRIKES = 3, 2
 _WHOLE, _HALF, _FEW = 0.9, 0.5, 0.25
 _SOON_S = 2.0
-_SLOW = 10.0  # times a bucket's gap: it begins full, and a probe goes up to four times too late
+_ADJOIN = 2.0  # windows that a stretch as long as one of them may touch
+_FEWEST = 2  # calls of which one may say how many go in a minute
 
 
 class Silence:
@@ -64,10 +70,30 @@ class Silence:
     __slots__ = (
         *("awake", "gap_s", "governs", "period_s", "rate_per_s", "size"),
         *("_answer_s", "_at_clock", "_back_s", "_begun_s", "_busy", "_clock_s", "_clocks"),
-        *("_count", "_first_s", "_fit", "_gap_s", "_half", "_lately", "_longest_s", "_lost"),
-        *("_misses", "_more", "_new", "_next_s", "_probe", "_probe_s", "_quiet", "_round"),
-        *("_round_left", "_round_s", "_shut", "_shut_s", "_since_s", "_slid", "_strikes", "_sure"),
-        *("_told_per_s", "_tries", "_trust", "_whole"),
+        *("_count", "_first_s", "_fit", "_gap_s", "_half", "_lately", "_long", "_longest_s"),
+        *(
+            "_lost",
+            "_misses",
+            "_more",
+            "_new",
+            "_next_s",
+            "_opened_s",
+            "_probe",
+            "_probe_s",
+            "_quiet",
+        ),
+        *(
+            "_raw_s",
+            "_round",
+            "_round_left",
+            "_round_s",
+            "_shut",
+            "_shut_s",
+            "_since_s",
+            "_slid",
+            "_span_s",
+        ),
+        *("_strikes", "_sure", "_told_per_s", "_tries", "_trust", "_whole"),
     )
 
     def __init__(self) -> None:
@@ -76,10 +102,14 @@ class Silence:
         self.gap_s: float | None = None
         self.size = 0
         self.rate_per_s = self._told_per_s = 0.0
-        self.period_s = _MINUTE_S
+        self.period_s = MINUTE_S
         self._since_s = -inf  # what went before is of no window that is looked for
         self._fit, self._first_s = 0, -inf  # calls that went before a refusal, and the first of it
         self._lately = 0.0  # that went in the minute before it, of whatever window
+        self._span_s = 0.0  # since the first of these
+        self._raw_s = 0.0  # after which a call passed, where more were believed to go
+        self._opened_s = -inf  # when a call passed that showed a window over
+        self._long = False  # whether what went came back no sooner than after half a minute
         self._clock_s: float | None = None  # Unix time less our clock
         self._clocks = 0  # probes refused at a whole minute
         self._at_clock = self._half = self._slid = self._whole = False
@@ -190,20 +220,24 @@ class Silence:
             self._fewer()
             self._short(now_s)
             return True
-        self._lately, _ = watch.since(now_s - _MINUTE_S)
-        taken, first_s = watch.since(max(self._since_s, now_s - _MINUTE_S))
+        self._lately, since_s = watch.since(now_s - MINUTE_S)
+        self._span_s = max(0.0, now_s - since_s)
+        taken, first_s = watch.since(max(self._since_s, now_s - MINUTE_S))
         self._fit, self._first_s = int(taken), min(first_s, now_s)
         self._close(now_s)
         self._gap_s, self._busy, self._quiet, self._sure = _FIRST_S, busy, False, False
-        sure_s = _SURE * _MINUTE_S / max(1, self._fit)
+        sure_s = _SURE * MINUTE_S / self._full
         self._next_s = now_s + (max(sure_s, _FIRST_S) if sure_s <= _SURE_S else _FIRST_S)
         self.governs, self._new = self._new, False
-        return False
+        raw_s, self._raw_s = self._raw_s, 0.0
+        if raw_s and self._fit <= _FEWEST:  # no more than one passes in so long after all
+            self.gap_s = raw_s
+        return raw_s > 0.0 and self._fit <= _FEWEST
 
     # -- steps -----------------------------------------------------------------------------------
 
     def _is_over(self, now_s: float) -> bool:
-        return now_s >= self._begun_s + self.period_s + _AFTER_S
+        return now_s >= self._begun_s + self.period_s + AFTER_S
 
     def _fewer(self) -> None:
         """One that went was refused."""
@@ -213,6 +247,8 @@ class Silence:
                 self.size = max(1, min(self.size, self._count))
         else:
             self._fit -= 1
+            self._lately -= 1.0
+            self._busy -= 1  # what was refused did not fill the server
 
     def _close(self, now_s: float) -> None:
         self.awake = True
@@ -264,7 +300,7 @@ class Silence:
                 self._clocks += 1
             elif not self._half and not self._slid:
                 self._misses += 1
-                self.period_s = _MINUTE_S
+                self.period_s = MINUTE_S
             self._half = self._slid = False
             if self._misses >= _MOST_MISSES:
                 self._lose()
@@ -280,7 +316,7 @@ class Silence:
             return governed and went_s > _LEAST_S
         self._quiet = True
         self._next_s = self._moment(now_s)
-        self._sure = self._fit * went_s >= _MINUTE_S
+        self._sure = self._full * went_s >= MINUTE_S
         if not self._sure:
             self._at_clock = self._at_clock and self._next_s <= now_s + self._gap_s
             self._next_s = min(self._next_s, now_s + self._gap_s)
@@ -293,10 +329,10 @@ class Silence:
             self._lose()
         elif self.size:
             self._clocks = 0 if self._at_clock else self._clocks
-        elif self._quiet and self._tries >= 2 - self._sure + self._lost and self._fit > 1:
+        elif self._is_window():
             self.size, self._trust, self._strikes = self._fit, 0, 0
             near = self._probe_s - self._first_s <= _SHORT_S + _NEAR_S
-            self.period_s = _SHORT_S if near else _MINUTE_S
+            self.period_s = _SHORT_S if near else MINUTE_S
         elif self.governs:
             self.governs = False
             self.gap_s = self._slow_s() if self._quiet else 0.0
@@ -306,11 +342,29 @@ class Silence:
         self._begin(self._probe_s)
         self._count, self._round_left = 1, 0
 
+    @property
+    def _full(self) -> float:
+        """Calls that a bucket of a minute's worth holds at least, for so many to have gone."""
+        return max(1.0, self._fit, self._lately * MINUTE_S / (MINUTE_S + self._span_s))
+
+    def _is_window(self) -> bool:
+        """Whether what went before the refusals was a window of calls, full."""
+        if not self._quiet or self._tries < 2 - self._sure + self._lost:
+            return False
+        return self._fit > 1 and self._lately <= _ADJOIN * self._fit
+
     def _slow_s(self) -> float:
-        """The gap of a slow bucket; 0 if what passed is none: an outage, or a window of tokens."""
-        gap_s = self._probe_s - self._shut_s
-        longest_s = min(_MINUTE_S, _SLOW * _MINUTE_S / max(1.0, self._lately))
-        return gap_s if gap_s <= longest_s and not self._sure else 0.0
+        """Seconds for each call of a slow bucket; 0 if nothing is known of that.
+
+        No fewer go than such a bucket must let pass for so many to have gone before it refused.
+        """
+        gap_s, self._opened_s = self._probe_s - self._shut_s, self._probe_s
+        if self._lately < _FEWEST:
+            return gap_s if gap_s <= MINUTE_S and not self._sure else 0.0
+        least_s = (MINUTE_S + self._span_s) / self._lately
+        self._raw_s = gap_s if gap_s > least_s else 0.0
+        self._long = gap_s + self._span_s > MINUTE_S / 2 + _NEAR_S
+        return min(gap_s, least_s)
 
     def _lose(self) -> None:
         """It was no window."""
@@ -324,23 +378,19 @@ class Silence:
     def _moment(self, now_s: float) -> float:
         """When the window may be over: the next such moment."""
         if self.size:
-            moments = [self._later(self._begun_s + self.period_s, now_s)]
+            moments = [later(self._begun_s + self.period_s, now_s)]
         else:
-            moments = [self._later(self._first_s + _MINUTE_S, now_s)]
-            if self._first_s + _SHORT_S + _AFTER_S > now_s:
-                moments.append(self._first_s + _SHORT_S + _AFTER_S)
+            moments = [later(self._first_s + MINUTE_S, now_s)]
+            if self._lately > _ADJOIN * self._fit:
+                first_s = max(self._shut_s - self._span_s, self._opened_s)
+                moments += parts(first_s, now_s, long=self._long)
+            if self._first_s + _SHORT_S + AFTER_S > now_s:
+                moments.append(self._first_s + _SHORT_S + AFTER_S)
         clock_s = inf
-        if self._clock_s is not None and self._clocks < 2 and self.period_s == _MINUTE_S:  # noqa: PLR2004
-            wall_s = now_s - _AFTER_S + self._clock_s
-            clock_s = ceil(wall_s / _MINUTE_S + 1e-6) * _MINUTE_S - self._clock_s + _AFTER_S
+        if self._clock_s is not None and self._clocks < 2 and self.period_s == MINUTE_S:  # noqa: PLR2004
+            clock_s = whole_minute(self._clock_s, now_s)
             moments.append(clock_s)
         first = min(moments)
         chosen = max(at_s for at_s in moments if at_s - first <= _NEAR_S)
         self._at_clock = chosen == clock_s
         return chosen
-
-    @staticmethod
-    def _later(end_s: float, now_s: float) -> float:
-        """A window's end, or as many minutes later as have passed."""
-        passed = max(0, ceil((now_s - end_s - _AFTER_S) / _MINUTE_S + 1e-6))
-        return end_s + passed * _MINUTE_S + _AFTER_S

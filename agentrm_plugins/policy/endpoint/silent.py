@@ -3,9 +3,9 @@
 Law: what passes is read (see `silence`) only as long as neither the user nor the server has named
 any limit. A window that is believed says the rate of requests, also once it has shown to be none:
 so many went in such a time. Where a single call passed some time after another was refused, one
-call in that time is the rate, of requests as of tokens; but not after more than a minute, nor where
-far more went in the minute before: that was an outage, or a window of tokens. Limits that the user
-names later rule at once, and what passes is read from the beginning.
+call in that time is the rate, of requests as of tokens, but no less than the minute before shows to
+be allowed: an outage, or a window of tokens, is no slow bucket. Limits that the user names later
+rule at once, and what passes is read from the beginning.
 """
 
 from __future__ import annotations
