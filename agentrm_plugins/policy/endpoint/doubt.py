@@ -56,6 +56,8 @@ class Doubt:
 
     def of(self, number: int) -> list[str]:
         """The resources for which that call was a trial; it is over."""
+        if not self.under_way:
+            return []
         found = [name for name, trial in self.under_way.items() if trial == number]
         for name in found:
             del self.under_way[name]
@@ -70,4 +72,6 @@ class Doubt:
 
 def below(said: Mapping[str, ServerLimit], amounts: Mapping[str, float]) -> list[str]:
     """The resources of which the server says that its limit is below what a call takes."""
+    if not said:
+        return []
     return [name for name, limit in said.items() if limit.limit and limit.limit < amounts[name]]

@@ -159,22 +159,17 @@ class Endpoint:
         for resource, meter in self.meters.items():
             if meter.bucket is None:
                 continue
-            amount = amounts[resource]
-            if amount > meter.most:  # a trial, or one that waits for what becomes of it
+            if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
                 wait_s = self.doubt.wait_s(resource, now_s)
             else:
-                wait_s = meter.wait_s(amount, now_s)
+                wait_s = meter.wait_s(amounts[resource], now_s)
             if wait_s > longest.seconds:
                 longest = Wait(wait_s, resource)
         return longest
 
     def next_s(self) -> float:
         """When `advance` may change something."""
-        next_s = inf
-        for meter in self.meters.values():
-            if meter.bucket is not None:
-                next_s = min(next_s, meter.controller.next_s())
-        return next_s
+        return min([m.controller.next_s() for m in self.meters.values() if m.bucket], default=inf)
 
     def is_down(self, now_s: float) -> bool:
         """Whether calls to it fail fast."""
@@ -204,10 +199,9 @@ class Endpoint:
                 meter.controller.stopped()
         elif wait.cause in self.meters:
             for resource, meter in self.meters.items():
-                amount = amounts[resource]
-                binds = resource == wait.cause and amount <= meter.most  # as `wait` has found
-                if meter.bucket is not None and (binds or meter.wait_s(amount, now_s) > 0):
-                    meter.held_back(amount, now_s)
+                binds = resource == wait.cause and amounts[resource] <= meter.most  # as was found
+                if meter.bucket and (binds or meter.wait_s(amounts[resource], now_s) > 0):
+                    meter.held_back(amounts[resource], now_s)
 
     # -- a call goes ----------------------------------------------------------------------------
 
@@ -305,12 +299,8 @@ class Endpoint:
         went_s = now_s if sent_s is None else min(sent_s, now_s)
         if self.silence.awake and self.silence.heard(report, now_s):
             begin_anew(self.meters, now_s)
-        said = report.limits()
-        if not said:
-            return
-        learnt = learn(self.meters, report, said, self.in_flight.values(), went_s, now_s)
-        for resource in learnt:
-            self.news.append(Change(resource, "learnt"))
+        learnt = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
+        self.news.extend(Change(resource, "learnt") for resource in learnt)
 
     def refused(self, number: int, report: LimitReport, now_s: float) -> list[str]:
         """The server refused a call for its limits (429); gives the resources that were cut.
@@ -321,23 +311,16 @@ class Endpoint:
         if sent is None:
             return []
         said = report.limits()
-        if said or self.doubt.under_way:
-            meant = {*self.doubt.of(number), *below(said, sent.amounts)}
-            for resource in meant:  # It says so, and means it.
-                self.doubt.refused(resource, now_s)
+        for resource in {*self.doubt.of(number), *below(said, sent.amounts)}:
+            self.doubt.refused(resource, now_s)  # It says so, and means it.
         explained = False
         if report.retry_after_s is None and report.resource is None:
-            explained = (
-                not said
-                and is_silent(self.meters)
-                and self.silence.refused(
-                    number, sent.at_s, len(self.in_flight), self.meters["requests"].watch, now_s
-                )
+            explained = is_silent(self.meters, said) and self.silence.refused(
+                number, sent.at_s, len(self.in_flight), self.meters["requests"].watch, now_s
             )
             self.news += found(self.meters, self.silence, now_s)
         cut = [] if explained else self.blame.lay(report, said, sent, self.meters, now_s)
-        for resource in cut:
-            self.news.append(Change(resource, "cut"))
+        self.news += [Change(resource, "cut") for resource in cut]
         if report.retry_after_s is not None:
             self._close(report.retry_after_s, now_s)
         self._ended(number, now_s, failed=False)

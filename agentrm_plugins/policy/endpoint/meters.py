@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.config.endpoints import EndpointConfig
     from agentrm_plugins.policy.endpoint.amounts import Sent
-    from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
+    from agentrm_plugins.types.verdicts import LimitReport
 
 __all__ = ["BURST_S", "give_back", "learn", "meters_of", "renewed", "tried"]
 
@@ -66,13 +66,13 @@ def renewed(
 def learn(
     meters: Mapping[str, Meter],
     report: LimitReport,
-    said: Mapping[str, ServerLimit],
     in_flight: Iterable[Sent],
     sent_s: float,
     now_s: float,
 ) -> list[str]:
     """The server said its limits, answering a request of `sent_s`; gives those that are news."""
-    news, under_way = [], list(in_flight)
+    said, news = report.limits(), []
+    under_way = list(in_flight) if said else []
     for resource, limit in said.items():
         meter = meters[resource]
         if report.wall_s is not None:
