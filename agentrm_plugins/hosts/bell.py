@@ -67,20 +67,18 @@ class Pump:
         )
         self._thread.start()
 
-    @property
-    def alive(self) -> bool:
-        """Whether its thread runs: an interrupt may have ended it."""
-        return self._thread.is_alive()
+    def ring_at(self, deadline_s: float, now_s: float) -> bool:
+        """The deadline is sooner than the thread knew. False: there is no thread any more.
 
-    @property
-    def looks_s(self) -> float:
-        """When its thread looks next, if nobody rings; infinite while it is about to say so."""
-        return self._state["at_s"]
-
-    def ring_at(self, deadline_s: float) -> None:
-        """The deadline is sooner than the thread knew."""
-        if deadline_s < self._state["at_s"]:
+        An interrupt may have ended it. One that looks before the deadline shows by then whether it
+        lives, so it is asked only where it does not.
+        """
+        looks_s = self._state["at_s"]  # infinite while it is about to say so
+        if not now_s < looks_s <= deadline_s and not self._thread.is_alive():
+            return False
+        if deadline_s < looks_s:
             self._bell.ring()
+        return True
 
     def stop(self) -> None:
         """End the thread; waits for it unless it is the caller."""

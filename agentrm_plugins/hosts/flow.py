@@ -64,18 +64,19 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
     while True:
         if not lease.granted:
             yield from admission(lease)
-            if lease.lost:
+            if not lease.granted:  # it is lost
                 lease.settle(outcome="error")
                 lease = lease.anew()
                 continue
         try:
             return (yield Go(lease))
         except BaseException as error:
-            lease = _standing(lease)
-            if lease.ended and not lease.reaped:  # whoever made the call has said how it ended
+            while lease.heir is not None:  # what was sent beside it stands for the call
+                lease = lease.heir
+            if not lease.reaped and lease.ended:  # whoever made the call has said how it ended
                 raise
-            if lease.reap_cause == "gave_way":  # the core asks for another try: no failure
-                lease = lease.anew()
+            if lease.reaped and lease.reap_cause == "gave_way":
+                lease = lease.anew()  # the core asks for another try: no failure
                 continue
             judged, wait_s = judge(error, host.tables), None
             if policy is not None:
@@ -90,13 +91,6 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
             lease = lease.anew()
         else:
             lease.requeue(judged, wait_s)
-
-
-def _standing(lease: HostLease) -> HostLease:
-    """The attempt that stands for the call: the first one, or one that was sent beside it."""
-    while lease.heir is not None:
-        lease = lease.heir
-    return lease
 
 
 def _nobody(lease: HostLease) -> Any:

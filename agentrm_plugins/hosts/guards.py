@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import AgentRMError, CallReaped
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PullGuard", "ReapGuard", "outcome_of"]
 
+_NAME = attrgetter("__name__")
 _STEERING = "GraphBubbleUp"  # LangGraph's interrupts, drains and commands to a parent graph
 
 
@@ -23,7 +25,7 @@ def outcome_of(kind: type[BaseException] | None) -> Outcome:
 
     What LangGraph raises to steer a graph is no failure.
     """
-    if kind is None or _STEERING in [base.__name__ for base in kind.__mro__]:
+    if kind is None or _STEERING in map(_NAME, kind.__mro__):
         return Outcome.OK
     if issubclass(kind, Exception):
         return Outcome.ERROR

@@ -8,6 +8,7 @@ where a plain lock would deadlock. No code of a user runs inside; callbacks run 
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import os
@@ -181,7 +182,7 @@ class Host:
             self._interrupted()
         for number, reference in list(self._leases.items()):
             lease = reference()
-            if lease is None or lease.ended:  # some hook may keep what a finaliser has left
+            if lease is None or lease.ended or gc.is_finalized(lease):  # some hook may keep it
                 self._leases.pop(number, None)
                 self.feed(Withdraw(number, "abandoned"))
 
@@ -192,7 +193,8 @@ class Host:
 
     def check_wait(self, lease: HostLease) -> None:
         """Refuse to block this thread until `lease` is decided, if that would be for ever."""
-        check_loop(lease, self._leases, inside=self.is_inside)
+        if (inside := self._inside == get_ident()) or lease.loop is not None:
+            check_loop(lease, self._leases, inside=inside)
 
     def tick(self) -> None:
         """A date has come."""
@@ -353,9 +355,7 @@ class Host:
 
     def _ring_at(self, deadline_s: float) -> None:
         pump, now_s = self._pump, self.kernel.books.now_s
-        if pump is not None and (now_s < pump.looks_s <= deadline_s or pump.alive):
-            pump.ring_at(deadline_s)  # one that looks before that shows by then whether it lives
-        elif not self.closed:
+        if (pump is None or not pump.ring_at(deadline_s, now_s)) and not self.closed:
             self._pump = Pump(self)  # it looks at once
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from agentrm_plugins.policy.endpoint.evidence import Evidence, body_evidence
-from agentrm_plugins.policy.endpoint.headers import parse_report
+from agentrm_plugins.policy.endpoint.headers import parse_report, report_of
 from agentrm_plugins.policy.endpoint.retry_class import examine, judge_evidence
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport, Verdict
@@ -69,6 +69,9 @@ def judge_response(
 
 
 def _report(evidence: Evidence, tables: Tables) -> LimitReport:
-    report = parse_report(evidence.headers, time.time(), evidence.text, tables=tables)
-    named = next((code for code in evidence.codes if code in RESOURCES), None)
-    return report if report.resource or named is None else report.blaming(named)
+    report = report_of(evidence.headers, time.time(), evidence.text, tables=tables)
+    if report.resource is None:
+        for code in evidence.codes:
+            if code in RESOURCES:
+                return report.blaming(code)
+    return report

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from _thread import allocate_lock
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.hosts.tracing import GRACE_S, TracedWait, is_traced
@@ -37,8 +38,9 @@ def park_thread(lease: HostLease) -> None:
     if not lease.decided:
         lease.check_wait()
         if is_traced():
-            with TracedWait(lease) as wait:
-                if not lock.acquire(timeout=GRACE_S):
+            begun_s = monotonic()
+            if not lock.acquire(timeout=GRACE_S):
+                with TracedWait(lease, begun_s) as wait:
                     wait.begin()
                     lock.acquire()
         else:
@@ -51,7 +53,7 @@ async def park_task(lease: HostLease) -> None:
     if not is_traced():
         await _watched(lease)
         return
-    with TracedWait(lease) as wait:
+    with TracedWait(lease, monotonic()) as wait:
         timer = asyncio.get_running_loop().call_later(GRACE_S, wait.begin)
         try:
             await _watched(lease)

@@ -57,17 +57,21 @@ def about(call: Call) -> dict[str, str]:
 
 
 class TracedWait:
-    """A block in which a lease is waited for; the parkers call `begin` once it is worth a span."""
+    """A block in which a lease is waited for; the parkers call `begin` once it is worth a span.
+
+    Args:
+        lease: The lease.
+        begun_s: When the wait began, by `monotonic`.
+    """
 
     __slots__ = ("_begun_s", "_end", "_lease")
 
-    def __init__(self, lease: HostLease) -> None:
+    def __init__(self, lease: HostLease, begun_s: float) -> None:
         self._lease = lease
         self._end: QueueEnd | None = None
-        self._begun_s = 0.0
+        self._begun_s = begun_s
 
     def __enter__(self) -> Self:
-        self._begun_s = monotonic()
         return self
 
     def begin(self) -> None:

@@ -210,7 +210,8 @@ class Endpoints:
             head = now_s, number, agent, cause, endpoint.name
             if what in RESOURCES:
                 rate = endpoint.meters[what].controller
-                known = rate.rate_per_s, rate.limit_per_s, rate.source.value
+                source, limit_per_s = rate.known
+                known = rate.rate_per_s, limit_per_s, source.value
                 out.append(fx.LimitChanged(*head, what, *known))
             elif what == "closed":
                 out.append(fx.EndpointClosed(*head, endpoint.retry_after.closed_until_s))

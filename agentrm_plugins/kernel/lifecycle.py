@@ -283,14 +283,14 @@ class Lifecycle:
 
 
 def _submitted(event: ev.Submit, now_s: float) -> fx.Submitted:
-    call = event.call
+    call, expected = event.call, event.call.estimate
     return fx.Submitted(
         now_s,
         event.ticket,
         call.agent,
         call.label,
         call.priority or "",
-        call.estimate.total_tokens,
+        expected.input_tokens + expected.output_tokens,
         event.parent,
         event.hedge_of,
         call.parent_agent,

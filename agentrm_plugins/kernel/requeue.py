@@ -103,12 +103,14 @@ class Requeue:
             return False
         held_s = now_s - ticket.granted_s
         steps.vacate(ticket)
-        self._late.stopped(ticket)
+        if ticket.late or ticket.is_hedge:
+            self._late.stopped(ticket)
         move(ticket, State.QUEUED)
         self._endpoints.failed(ticket, event.verdict, event.report)
         cost = cost_of(ticket, event.usage, event.verdict)
         steps.charge(ticket, cost)
-        books.ledgers.charge(ticket, cost, now_s)
+        if books.ledgers.asked:
+            books.ledgers.charge(ticket, cost, now_s)
         if event.usage is None and cost.input_tokens:
             ticket.outrun += 1
             ticket.outrun_input += cost.input_tokens
@@ -127,7 +129,8 @@ class Requeue:
                 *(now_s + event.wait_s, verdict.status, call.tenant, call.group, call.endpoint),
             )
         )
-        self._nested.requeued(ticket)
+        if ticket.parent is not None or ticket.kids is not None:
+            self._nested.requeued(ticket)
         refusal = None
         if ticket.endpoint is not None:
             refusal = self._endpoints.impossible(ticket, ticket.endpoint)

@@ -82,7 +82,10 @@ class Choice:
 
     def look_s(self, now_s: float) -> float:
         """When to ask again at the latest, if nothing happens before."""
-        return min([held.look_s(now_s) for held in self.held]) if self.held else NEVER
+        at_s = NEVER
+        for held in self.held:
+            at_s = min(at_s, held.look_s(now_s))
+        return at_s
 
     def first_at(self, at: EndpointQueue) -> AgentQueue | None:
         """Who goes first at the endpoint, whatever the order says."""
@@ -209,9 +212,9 @@ def head_of(choice: Choice, at: EndpointQueue, queues: list[LaneQueue], now_s: f
     first = choice.first_at(at)
     if first is not None and first.line in queues:
         return first
+    if len(queues) == 1:
+        return _best(queues[0], now_s)
     heads = [_best(queue, now_s) for queue in queues]
-    if len(heads) == 1:
-        return heads[0]
     heads = [bid for bid in heads if is_owed(bid.line)] or heads
     return min(heads, key=lambda bid: bid.line.ready.rank(bid, now_s))
 
@@ -248,8 +251,8 @@ def _overtaker(
     """Backfill: somebody behind the head whom the head's reservation has room for."""
     first: Ticket = head.head
     room = _OVERTAKEN - first.overtaken
-    if room <= 0 or sum(queue.offered for queue in queues) == 1:
-        return None
+    if room <= 0 or (len(queues) == 1 and queues[0].offered == 1):
+        return None  # nobody stands behind it
     passed, found = [head], None
     head.line.ready.remove(head)
     while found is None and len(passed) <= _LOOKED_AT:

@@ -144,7 +144,7 @@ class WaitQueue:
     def put_at_place(self, ticket: Ticket, now_s: float) -> None:
         """A call goes again: before its agent's later calls, at the turn that it had."""
         bid = self._bid(ticket)
-        kept = self._withhold(bid)
+        kept = bid.ready and self._withhold(bid)
         bid.insert(ticket)
         self._enqueue(ticket, bid)
         if ticket.turn:
@@ -240,7 +240,8 @@ class WaitQueue:
 
     def _offer(self, bid: AgentQueue, now_s: float, *, first: bool = False) -> None:
         queue: LaneQueue = bid.line
-        if queue.group.agent_full(bid.account):
+        group = queue.group
+        if group.per_agent is not None and group.agent_full(bid.account):
             return
         bid.ready = True
         queue.offered += 1

@@ -88,24 +88,35 @@ class Bucket:
         """The call that reserved `reserved` really used `used`."""
         self.shift(reserved - used, now_s)
 
-    def drain(self, now_s: float) -> None:
-        """The server said no: nothing is there, whatever we believed."""
-        self._set(min(self.level(now_s), 0.0), now_s)
+    def drain(self, now_s: float) -> float:
+        """The server said no: nothing is there, whatever we believed. Gives the difference."""
+        level = self.level(now_s)
+        return self._set(min(level, 0.0), now_s) - level
 
-    def set_rate(self, rate_per_s: float, capacity: float, now_s: float) -> None:
+    def set_rate(self, rate_per_s: float, capacity: float, now_s: float) -> float:
         """From now on another rate and size; what has come until now came at the old rate.
+
+        Returns:
+            By how much that changed the level: what does not fit is lost.
 
         Raises:
             ValueError: As at construction.
         """
         _check(rate_per_s, capacity)
-        self._set(min(self.level(now_s), capacity), now_s)
+        level = self.level(now_s)
         self.rate_per_s = rate_per_s
         self.capacity = capacity
+        return self._set(min(level, capacity), now_s) - level
 
-    def shift(self, difference: float, now_s: float) -> None:
-        """The account was wrong by `difference`; positive: there is more."""
-        self._set(min(self.capacity, self.level(now_s) + difference), now_s)
+    def shift(self, difference: float, now_s: float) -> float:
+        """The account was wrong by `difference`; positive: there is more. Gives what fits of it."""
+        level = self.level(now_s)
+        return self._set(min(self.capacity, level + difference), now_s) - level
+
+    def put(self, level: float, now_s: float) -> float:
+        """So much is there, whatever we believed. Gives by how much that changed the level."""
+        before = self.level(now_s)
+        return self._set(min(self.capacity, level), now_s) - before
 
     @property
     def coming(self) -> tuple[float, float] | None:
@@ -127,11 +138,12 @@ class Bucket:
         self._set(self.level(now_s), now_s)
         return rose
 
-    def _set(self, level: float, now_s: float) -> None:
+    def _set(self, level: float, now_s: float) -> float:
         self.held = level
         self._at_s = max(self._at_s, now_s)
         if self._refill_at_s <= now_s:
             self._refill_at_s = inf
+        return level
 
 
 def _check(rate_per_s: float, capacity: float) -> None:

@@ -203,6 +203,28 @@ def busy(rm):
     rm.end_agent("a")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_finaliser_that_is_cut_at_once_loses_no_lane(monkeypatch):
+    """Before its first line was run, and though a hook keeps the lease, as test runners do."""
+    kept = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: kept.append(told.exc_value))
+
+    def cut(_count):
+        if sys._getframe(2).f_code.co_name == "__del__" and not kept:
+            raise KeyboardInterrupt
+
+    with AgentRM(lanes=1, clock=VirtualClock()) as rm:
+        host = core_of(rm).host
+        lease = host.submit(Call("dropped"))
+        assert lease.granted
+        with at_each_line(cut):
+            del lease
+        assert len(kept) == 1
+        assert rm.statistics().running == 1
+        host.sweep()
+        assert rm.statistics().running == 0
+
+
 class Alarm(Exception):
     """What a handler of SIGALRM may raise."""
 

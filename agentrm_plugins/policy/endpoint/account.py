@@ -68,31 +68,20 @@ class ResourceAccount:
 
     def apply(self, now_s: float) -> None:
         """The controller's rate is another: the bucket follows."""
-        self._bound()
-        rate = self.controller.rate_per_s
+        controller = self.controller
+        rate, (source, limit_per_s) = controller.rate_per_s, controller.known
+        self._bound(source, limit_per_s)
         if rate == inf:
             return
         if self._room.steps.step_s < inf:
             rate *= SHARE
         elif self._returns.watch.windowed:
             rate = 0.0
-        capacity = self._capacity(rate)
+        capacity = self._capacity(rate, source, limit_per_s)
         if self.bucket is None:
             self.bucket = Bucket(rate, capacity, now_s=now_s)
-            return
-        before = self.bucket.level(now_s)
-        self.bucket.set_rate(rate, capacity, now_s)
-        self._mirror.moved(self.bucket.level(now_s) - before)
-
-    def wait_s(self, amount: float, now_s: float) -> float:
-        """Seconds until `amount` is there; a size that is only believed keeps nothing out."""
-        bucket = self.bucket
-        if bucket is None:
-            return 0.0
-        wait_s = bucket.time_until(min(amount, bucket.capacity), now_s)
-        if self._returns.watch.tried_s is not None:
-            wait_s = max(wait_s, self._returns.try_s(amount, now_s))
-        return wait_s
+        else:
+            self._mirror.moved(self.bucket.set_rate(rate, capacity, now_s))
 
     def _settle(self, reserved: float, used: float, now_s: float) -> None:
         if self.bucket is not None and reserved != used:
@@ -106,7 +95,7 @@ class ResourceAccount:
         """What is there may go at once, so the bucket must be able to hold it."""
         if there > self._room.seen:
             self._room.seen = there
-            if self._capacity(self.controller.rate_per_s) > bucket.capacity:
+            if self._capacity(self.controller.rate_per_s, *self.controller.known) > bucket.capacity:
                 self.apply(now_s)
 
     def _limit(self) -> float:
@@ -140,21 +129,19 @@ class ResourceAccount:
         self._returns.expect(self.bucket, self._limit(), self.controller.mean, now_s)
 
     def _move(self, bucket: Bucket, level: float, now_s: float) -> None:
-        before = bucket.level(now_s)
-        bucket.shift(level - before, now_s)
-        self._mirror.moved(bucket.level(now_s) - before)
+        self._mirror.moved(bucket.put(level, now_s))
 
     def _take_window(self, window_s: float) -> None:
         # Measured windows tremble; only a real difference is a new rate.
         if abs(window_s - self.window_s) > _SAME_WINDOW * self.window_s:
             self.window_s = window_s
-            self._bound()
+            self._bound(*self.controller.known)
 
-    def _bound(self) -> None:
-        controller, self.most = self.controller, inf
-        if controller.source in SAID and controller.limit_per_s is not None:
-            self.most = controller.limit_per_s * self.window_s
+    def _bound(self, source: Source, limit_per_s: float | None) -> None:
+        said = limit_per_s is not None and source in SAID
+        self.most = limit_per_s * self.window_s if said and limit_per_s is not None else inf
 
-    def _capacity(self, rate: float) -> float:
-        windowed = self._returns.watch.windowed
-        return self._room.capacity(self.controller, rate, self._limit(), self.window_s, windowed)
+    def _capacity(self, rate: float, source: Source, limit_per_s: float | None) -> float:
+        limit, windowed = (limit_per_s or 0.0) * self.window_s, self._returns.watch.windowed
+        mean, window_s = self.controller.mean, self.window_s
+        return self._room.capacity(source, rate, limit, window_s, mean=mean, windowed=windowed)

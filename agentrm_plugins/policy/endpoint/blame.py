@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.policy.endpoint.amounts import Sent
     from agentrm_plugins.policy.endpoint.meter import Meter
-    from agentrm_plugins.types.verdicts import LimitReport
+    from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
 
 __all__ = ["Blame", "known_limit_per_s"]
 
@@ -44,10 +44,19 @@ class Blame:
         self._from = dict.fromkeys(RESOURCES, 0.0)
 
     def lay(
-        self, report: LimitReport, sent: Sent, meters: Mapping[str, Meter], now_s: float
+        self,
+        report: LimitReport,
+        said: Mapping[str, ServerLimit],
+        sent: Sent,
+        meters: Mapping[str, Meter],
+        now_s: float,
     ) -> list[str]:
-        """The call that was `sent` was refused: tell the meters; gives those that were cut."""
-        blamed, said, cut = self.of(report, sent, meters, now_s), report.limits(), []
+        """The call that was `sent` was refused: tell the meters; gives those that were cut.
+
+        `said` are the limits that the report names.
+        """
+        named, cut = report.resource, []
+        blamed = [named] if named is not None else self.of(said, sent, meters, now_s)
         for resource, meter in meters.items():
             amount = sent.amounts[resource]
             if resource not in blamed:
@@ -59,14 +68,16 @@ class Blame:
         return cut
 
     def of(
-        self, report: LimitReport, sent: Sent, meters: Mapping[str, Meter], now_s: float
+        self,
+        said: Mapping[str, ServerLimit],
+        sent: Sent,
+        meters: Mapping[str, Meter],
+        now_s: float,
     ) -> list[str]:
-        """The resources that refused the call that was `sent`."""
-        if report.resource is not None:
-            return [report.resource]
+        """The resources that refused the call that was `sent`, where no text names one."""
         empty = [
             resource
-            for resource, limit in report.limits().items()
+            for resource, limit in said.items()
             if limit.remaining is not None and limit.remaining < sent.amounts[resource]
         ]
         return (
@@ -85,7 +96,8 @@ class Blame:
         """These were cut: what is used counts from here."""
         self._last = blamed
         self._cut_s = now_s
-        self._from = {name: meter.controller.total for name, meter in meters.items()}
+        for name, meter in meters.items():
+            self._from[name] = meter.controller.total
 
     def _most_used(self, sent_s: float, meters: Mapping[str, Meter], now_s: float) -> list[str]:
         """The server does not say: which of requests and tokens came near to its limit lately?"""

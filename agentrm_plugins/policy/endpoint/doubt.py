@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentrm_plugins.types.verdicts import LimitReport
+    from agentrm_plugins.types.verdicts import ServerLimit
 
 __all__ = ["Doubt", "below"]
 
@@ -56,6 +56,8 @@ class Doubt:
 
     def of(self, number: int) -> list[str]:
         """The resources for which that call was a trial; it is over."""
+        if not self.under_way:
+            return []
         found = [name for name, trial in self.under_way.items() if trial == number]
         for name in found:
             del self.under_way[name]
@@ -68,7 +70,8 @@ class Doubt:
         self._every_s[resource] = min(2.0 * every_s, MOST_AGAIN_S)
 
 
-def below(report: LimitReport, amounts: Mapping[str, float]) -> list[str]:
+def below(said: Mapping[str, ServerLimit], amounts: Mapping[str, float]) -> list[str]:
     """The resources of which the server says that its limit is below what a call takes."""
-    limits = report.limits().items()
-    return [name for name, limit in limits if limit.limit and limit.limit < amounts[name]]
+    if not said:
+        return []
+    return [name for name, limit in said.items() if limit.limit and limit.limit < amounts[name]]

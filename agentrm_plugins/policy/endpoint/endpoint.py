@@ -157,7 +157,7 @@ class Endpoint:
             return Wait(self.silence.wait_s(now_s), "requests")
         longest = _GO
         for resource, meter in self.meters.items():
-            if meter.bucket is None or meter.surely_has(amounts[resource]):
+            if meter.bucket is None:
                 continue
             if amounts[resource] > meter.most:  # a trial, or one that waits for what becomes of it
                 wait_s = self.doubt.wait_s(resource, now_s)
@@ -169,8 +169,7 @@ class Endpoint:
 
     def next_s(self) -> float:
         """When `advance` may change something."""
-        limited = [meter for meter in self.meters.values() if meter.bucket is not None]
-        return min((meter.controller.next_s() for meter in limited), default=inf)
+        return min([m.controller.next_s() for m in self.meters.values() if m.bucket], default=inf)
 
     def is_down(self, now_s: float) -> bool:
         """Whether calls to it fail fast."""
@@ -200,7 +199,8 @@ class Endpoint:
                 meter.controller.stopped()
         elif wait.cause in self.meters:
             for resource, meter in self.meters.items():
-                if meter.bucket is not None and meter.wait_s(amounts[resource], now_s) > 0:
+                binds = resource == wait.cause and amounts[resource] <= meter.most  # as was found
+                if meter.bucket and (binds or meter.wait_s(amounts[resource], now_s) > 0):
                     meter.held_back(amounts[resource], now_s)
 
     # -- a call goes ----------------------------------------------------------------------------
@@ -310,17 +310,17 @@ class Endpoint:
         sent = self._back(number, now_s)
         if sent is None:
             return []
-        meant = {*self.doubt.of(number), *below(report, sent.amounts)}
-        for resource in meant:  # It says so, and means it.
-            self.doubt.refused(resource, now_s)
+        said = report.limits()
+        for resource in {*self.doubt.of(number), *below(said, sent.amounts)}:
+            self.doubt.refused(resource, now_s)  # It says so, and means it.
         explained = False
         if report.retry_after_s is None and report.resource is None:
-            explained = is_silent(self.meters, report) and self.silence.refused(
+            explained = is_silent(self.meters, said) and self.silence.refused(
                 number, sent.at_s, len(self.in_flight), self.meters["requests"].watch, now_s
             )
             self.news += found(self.meters, self.silence, now_s)
-        cut = [] if explained else self.blame.lay(report, sent, self.meters, now_s)
-        self.news.extend(Change(resource, "cut") for resource in cut)
+        cut = [] if explained else self.blame.lay(report, said, sent, self.meters, now_s)
+        self.news += [Change(resource, "cut") for resource in cut]
         if report.retry_after_s is not None:
             self._close(report.retry_after_s, now_s)
         self._ended(number, now_s, failed=False)

@@ -17,8 +17,9 @@ other. Limits: at most `TEXT_CHARS` of a text and `JSON_CHARS` of a body are rea
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from agentrm_plugins.types.plain import parsed
@@ -49,6 +50,9 @@ _SHOWN_CODE = re.compile(
     r"(?:ResponseError\(code='(?=[A-Za-z_]{3,64}')|(?=[a-z]{1,60}_[a-z_]{1,60}: ))([A-Za-z_]+)"
 )
 _NOTHING: Mapping[str, str] = {}
+_NAME = attrgetter("__name__")
+Look = Callable[[str], Any]
+"""How to ask a body for what is under a name."""
 
 
 class Evidence(NamedTuple):
@@ -59,7 +63,7 @@ class Evidence(NamedTuple):
         status: The HTTP status, if it is an error's.
         codes: The provider's words for it, the most telling first.
         text: What it says, cut.
-        headers: Those of its response.
+        headers: Those of its response; their names in lower case.
         retryable: Whether it says of itself that it may go again.
         said: Whether a provider's own error object is in it.
     """
@@ -75,15 +79,17 @@ class Evidence(NamedTuple):
 
 def evidence_of(error: BaseException) -> Evidence:
     """Read an exception. Nothing that it does while it is read can make this fail."""
-    own, names = _read(error, _OWN), _names(error.__class__)
+    own, names = _read(error, _OWN), frozenset(map(_NAME, error.__class__.__mro__))
     if "RpcError" in names and callable(own.get("code")):
         own["code"] = _get(_called(own["code"]), "name")
     response = own.get("response")
     answer = {} if response is None else _read(response, _RESPONSE)
     bodies = _bodies(own, answer)
-    words = [_message(body) for body in bodies]
-    codes = tuple(dict.fromkeys((*_codes([own], _CODE_NAMES), *_codes(bodies))))
-    said = [word for word, body in zip(words, bodies, strict=True) if isinstance(body, Mapping)]
+    words = list(map(_message, bodies))
+    codes = tuple(dict.fromkeys((*_codes([own.get], _CODE_NAMES), *_codes(bodies))))
+    said = False
+    for look, word in zip(bodies, words, strict=True):
+        said = said or (bool(word) and look.__class__ is not partial)  # of a mapping, that is
     text = _text(error, words)
     if not codes and (shown := _SHOWN_CODE.match(text)):
         codes = (shown.group(1),)
@@ -94,29 +100,24 @@ def evidence_of(error: BaseException) -> Evidence:
         text,
         _headers(own, answer, bodies),
         own.get("is_retryable") is True,
-        any(said),
+        said,
     )
 
 
 def body_evidence(status: int | None, headers: Mapping[str, str], body: bytes) -> Evidence:
     """The same of a response that nobody made an exception of."""
     content = _parsed(body[:JSON_CHARS].decode("utf-8", "replace"))
-    holders = list(_inner(content))
+    holders = _inner(content)
     codes = _codes(holders)
-    words = [_message(holder) for holder in holders]
+    words = list(map(_message, holders))
     text = " ".join(word for word in words if word) or body[:TEXT_CHARS].decode("utf-8", "replace")
     return Evidence(
         status=_inner_status(status, codes),
         codes=codes,
         text=text[:TEXT_CHARS],
-        headers={**_repeated(holders), **headers},
+        headers={**_repeated(holders), **_plain(headers)},
         said=bool(holders),
     )
-
-
-def _names(kind: type) -> frozenset[str]:
-    """The names of the classes that this one derives from, and its own."""
-    return frozenset([base.__name__ for base in kind.__mro__])
 
 
 def _get(holder: Any, name: str) -> Any:
@@ -139,7 +140,7 @@ def _read(holder: Any, names: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _look(holder: Any) -> Callable[[str], Any]:
+def _look(holder: Any) -> Look:
     """How to ask for what is under a name: of a mapping its items, of an object its attributes."""
     return holder.get if isinstance(holder, Mapping) else partial(_get, holder)
 
@@ -147,9 +148,9 @@ def _look(holder: Any) -> Callable[[str], Any]:
 # -- bodies -----------------------------------------------------------------------------------
 
 
-def _bodies(own: Mapping[str, Any], answer: Mapping[str, Any]) -> list[Any]:
+def _bodies(own: Mapping[str, Any], answer: Mapping[str, Any]) -> list[Look]:
     """What the provider said: the error objects in bodies, outermost first."""
-    found: list[Any] = []
+    found: list[Look] = []
     for name in ("body", "details", "error"):
         if name in own:
             found += _inner(own[name])
@@ -163,8 +164,9 @@ def _bodies(own: Mapping[str, Any], answer: Mapping[str, Any]) -> list[Any]:
     return found
 
 
-def _inner(body: Any) -> Iterator[Any]:
+def _inner(body: Any) -> list[Look]:
     """The error object of a body, and what an object in it wraps, two deep."""
+    found: list[Look] = []
     if isinstance(body, str | bytes):
         text = body if isinstance(body, str) else body[:JSON_CHARS].decode("utf-8", "replace")
         body = _parsed(text)
@@ -172,19 +174,20 @@ def _inner(body: Any) -> Iterator[Any]:
         body = body[0] if body else None
     for _ in range(3):
         if body is None or isinstance(body, str | bytes | int | float | list | tuple):
-            return
-        inner = _wrapped(body)
+            break
+        look = _look(body)
+        inner = _wrapped(look)
         if inner is None or isinstance(inner, str):
-            yield body
-            return
+            found.append(look)
+            break
         if isinstance(body, Mapping) and body.get("code") is not None:
-            yield body
+            found.append(look)
         body = inner
+    return found
 
 
-def _wrapped(body: Any) -> Any:
+def _wrapped(look: Look) -> Any:
     """What a body calls its error: Cloudflare, IBM and writers of JSON:API send a list of them."""
-    look = _look(body)
     for name in _ERROR_NAMES:
         inner = look(name)
         if isinstance(inner, list | tuple):
@@ -211,11 +214,10 @@ def _parsed(text: str) -> Any:
 # -- codes, status ----------------------------------------------------------------------------
 
 
-def _codes(holders: list[Any], names: tuple[str, ...] = _BODY_CODE_NAMES) -> tuple[str, ...]:
+def _codes(holders: list[Look], names: tuple[str, ...] = _BODY_CODE_NAMES) -> tuple[str, ...]:
     """The words and numbers under the usual names, each once."""
     found: dict[str, None] = {}
-    for holder in holders:
-        look = _look(holder)
+    for look in holders:
         for name in names:
             value = look(name)
             if value is None:
@@ -262,8 +264,11 @@ def _known_status(value: Any) -> int | None:
 
 def _inner_status(status: int | None, codes: tuple[str, ...]) -> int | None:
     """The status inside the body counts where HTTP's own says less: a 200, or a gateway's 5xx."""
-    numbers = [int(code) for code in codes if code.isascii() and code.isdigit()]
-    inner = next(filter(_STATUSES.__contains__, numbers), None)
+    inner = None
+    for code in codes:
+        if code.isascii() and code.isdigit() and int(code) in _STATUSES:
+            inner = int(code)
+            break
     if status is None or status < _LEAST_ERROR:
         return inner
     if status >= _SERVER_FAULT and inner == _TOO_MANY:
@@ -285,8 +290,7 @@ def _text(error: BaseException, words: list[str]) -> str:
     return text[: 2 * TEXT_CHARS]
 
 
-def _message(holder: Any) -> str:
-    look = _look(holder)
+def _message(look: Look) -> str:
     for name in _MESSAGE_NAMES:
         value = look(name)
         if isinstance(value, str) and value:
@@ -295,35 +299,36 @@ def _message(holder: Any) -> str:
 
 
 def _headers(
-    own: Mapping[str, Any], answer: Mapping[str, Any], bodies: list[Any]
+    own: Mapping[str, Any], answer: Mapping[str, Any], bodies: list[Look]
 ) -> Mapping[str, str]:
     found, response = _repeated(bodies), own.get("response")
     if isinstance(response, Mapping):
         metadata = response.get("ResponseMetadata")
         given = metadata.get("HTTPHeaders") if isinstance(metadata, Mapping) else None
         return {**found, **_plain(given)}
-    others = [_get(own[name], "headers") for name in _OTHER_RESPONSES if name in own]
-    for headers in (answer.get("headers"), own.get("headers"), *others):
-        given = {} if headers is None else _plain(headers)
-        if given:
+    for headers in (answer.get("headers"), own.get("headers")):
+        if headers is not None and (given := _plain(headers)):
+            return {**found, **given}
+    for name in _OTHER_RESPONSES:
+        if name in own and (given := _plain(_get(own[name], "headers"))):
             return {**found, **given}
     return found
 
 
 def _plain(headers: Any) -> dict[str, str]:
     """Any library's headers as a plain mapping of lower-case names to texts."""
-    items = _get(headers, "items")
-    if not callable(items):
-        return {}
     try:
+        items = getattr(headers, "items", None)
+        if not callable(items):
+            return {}
         return {str(name).lower(): str(value) for name, value in items()}
     except Exception:  # noqa: BLE001 - what cannot be read was not sent
         return {}
 
 
-def _repeated(bodies: list[Any]) -> dict[str, str]:
-    for body in bodies:
-        metadata = _look(body)("metadata")
+def _repeated(bodies: list[Look]) -> dict[str, str]:
+    for look in bodies:
+        metadata = look("metadata")
         headers = metadata.get("headers") if isinstance(metadata, Mapping) else None
         if isinstance(headers, Mapping):
             return _plain(headers)

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -45,7 +44,7 @@ from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
 if TYPE_CHECKING:
     from agentrm_plugins.types.provider import LimitHeaders
 
-__all__ = ["parse_duration_s", "parse_report"]
+__all__ = ["parse_duration_s", "parse_report", "report_of"]
 
 _TEXT_LIMIT = re.compile(r"Limit:? ([\d,]{1,24})")
 _TEXT_USED = re.compile(r"(?:Used|Current):? ([\d,]{1,24})")
@@ -78,19 +77,32 @@ def parse_report(
         tables: What providers say.
     """
     lower = {str(name).lower(): str(value) for name, value in headers.items()}
-    found = {name: _tightest(limits) for name, limits in _limits(lower, wall_s, tables).items()}
+    return report_of(lower, wall_s, text, tables=tables)
+
+
+def report_of(
+    lower: Mapping[str, str], wall_s: float, text: str = "", *, tables: Tables = BUILT_IN
+) -> LimitReport:
+    """The same of headers whose names are in lower case."""
+    said = _limits(lower, wall_s, tables)
+    found = {name: _tightest(limits) for name, limits in said.items()} if said else {}
     if "input_tokens" in found or "output_tokens" in found:
         found.pop("tokens", None)
-    report = LimitReport(
+    wait_s, resource = _retry_after_s(lower, wall_s, tables), None
+    if text:
+        text = text[:_TEXT_CHARS]
+        resource = _named_in(text, found, wait_s, wall_s)
+        wait_s = wait_in_words_s(text, wall_s) if wait_s is None else wait_s
+    return LimitReport(
         wall_s=wall_s,
-        retry_after_s=_retry_after_s(lower, wall_s, tables),
+        retry_after_s=wait_s,
+        resource=resource,
         should_retry=_OPINIONS.get(lower.get("x-should-retry", "").strip().lower()),
         requests=found.get("requests"),
         tokens=found.get("tokens"),
         input_tokens=found.get("input_tokens"),
         output_tokens=found.get("output_tokens"),
     )
-    return _with_text(report, text[:_TEXT_CHARS], wall_s) if text else report
 
 
 def _limits(
@@ -160,30 +172,22 @@ def _retry_after_s(headers: Mapping[str, str], wall_s: float, tables: Tables) ->
     return None
 
 
-def _with_text(report: LimitReport, text: str, wall_s: float) -> LimitReport:
-    wait_s = report.retry_after_s
-    if wait_s is None:
-        wait_s = wait_in_words_s(text, wall_s)
-    found = report.limits()
-    resource = None
+def _named_in(
+    text: str, found: dict[str, ServerLimit], header_s: float | None, wall_s: float
+) -> str | None:
+    """The resource that an error's text names; what it says of its limit is put to the others."""
     named = _TEXT_RESOURCE.search(text)
     if named is not None:
         resource = named.group(1).lower().replace(" ", "_")
         if resource not in found and named.group(2).lower() == "min":
-            limit = _text_limit(text, report.retry_after_s, wall_s)
+            limit = _text_limit(text, header_s, wall_s)
             if limit is not None:
                 found[resource] = limit
-    elif (named := _TEXT_NAMED.search(text)) is not None:
-        resource = "tokens" if "token" in named.group().lower() else "requests"
-    return replace(
-        report,
-        retry_after_s=wait_s,
-        resource=resource,
-        requests=found.get("requests"),
-        tokens=found.get("tokens"),
-        input_tokens=found.get("input_tokens"),
-        output_tokens=found.get("output_tokens"),
-    )
+        return resource
+    named = _TEXT_NAMED.search(text)
+    if named is None:
+        return None
+    return "tokens" if "token" in named.group().lower() else "requests"
 
 
 def _text_number(pattern: re.Pattern[str], text: str) -> float | None:

@@ -72,22 +72,21 @@ class Meter(ResourceAccount):
         return self._refunds.kept
 
     def wait_s(self, amount: float, now_s: float) -> float:
-        """Seconds until `amount` is there, and within what the user told."""
-        wait_s, told = super().wait_s(amount, now_s), self._told
-        if told is None:
-            return wait_s
-        return max(wait_s, told.time_until(amount, now_s))
+        """Seconds until `amount` is there, and within what the user told.
 
-    def surely_has(self, amount: float) -> bool:
-        """Whether a call may go by what is known without looking at the time, which only adds."""
-        bucket, told = self.bucket, self._told
-        return (
-            bucket is not None
-            and amount <= bucket.held
-            and amount <= self.most
-            and self._returns.watch.tried_s is None
-            and (told is None or told.total + amount <= told.limit)
-        )
+        A size that is only believed keeps nothing out.
+        """
+        bucket, told, returns = self.bucket, self._told, self._returns
+        if bucket is None:
+            return 0.0
+        within = told is None or told.total + amount <= told.limit
+        tries = returns.watch.tried_s is not None
+        if within and not tries and amount <= bucket.held:
+            return 0.0  # by what is known without looking at the time, which only adds
+        wait_s = bucket.time_until(min(amount, bucket.capacity), now_s)
+        if tries:
+            wait_s = max(wait_s, returns.try_s(amount, now_s))
+        return wait_s if told is None else max(wait_s, told.time_until(amount, now_s))
 
     def follow(self, other: Meter, now_s: float) -> None:
         """Take the place of another: as large a part is left, and what it is owed is owed."""
@@ -108,7 +107,7 @@ class Meter(ResourceAccount):
         """The server says that nothing is left, and the controller has cut the rate."""
         self.apply(now_s)
         assert self.bucket is not None  # noqa: S101 - a rate that was cut is finite
-        self._move(self.bucket, min(self.bucket.level(now_s), 0.0), now_s)
+        self._mirror.moved(self.bucket.drain(now_s))
         self._empty_s = now_s
 
     def sent(self, amount: float, now_s: float) -> None:
@@ -265,7 +264,7 @@ class Meter(ResourceAccount):
         if self._opened(amount, wait_s, sent_s, now_s):
             return False
         short = wait_s is not None and wait_s * controller.rate_per_s <= _SHORT * amount
-        known = controller.source in SAID
+        known = controller.known[0] in SAID
         if bucket is None or not known or not (controller.firm or short):
             cut = controller.hit(amount, sent_s, now_s)
             if cut:

@@ -70,9 +70,10 @@ def learn(
     sent_s: float,
     now_s: float,
 ) -> list[str]:
-    """The server named its limits, answering a request of `sent_s`; gives those that are news."""
-    news, under_way = [], list(in_flight)
-    for resource, limit in report.limits().items():
+    """The server said its limits, answering a request of `sent_s`; gives those that are news."""
+    said, news = report.limits(), []
+    under_way = list(in_flight) if said else []
+    for resource, limit in said.items():
         meter = meters[resource]
         if report.wall_s is not None:
             meter.clock(report.wall_s, now_s)

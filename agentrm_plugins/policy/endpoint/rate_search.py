@@ -165,6 +165,17 @@ class RateController:
     # -- what is known ------------------------------------------------------------------------
 
     @property
+    def known(self) -> tuple[Source, float | None]:
+        """The limit as far as it is known, units per second, and who says so."""
+        known = self._known_per_s
+        limit = self._ceiling_per_s if known is None else known
+        if limit == self._server_per_s:
+            return Source.SERVER, None if limit == inf else limit
+        if known is not None:
+            return Source.PROBED, known
+        return (Source.UNKNOWN, None) if limit == inf else (Source.TOLD, limit)
+
+    @property
     def limit_per_s(self) -> float | None:
         """The limit as far as it is known, units per second."""
         if self._known_per_s is not None:
@@ -174,13 +185,7 @@ class RateController:
     @property
     def source(self) -> Source:
         """Who says so."""
-        known = self._known_per_s
-        limit = self._ceiling_per_s if known is None else known
-        if limit == self._server_per_s:
-            return Source.SERVER
-        if known is not None:
-            return Source.PROBED
-        return Source.UNKNOWN if limit == inf else Source.TOLD
+        return self.known[0]
 
     @property
     def _delivered(self) -> float:

@@ -23,16 +23,12 @@ Sources: the tables in `providers`; `openai._base_client._should_retry` for ``x-
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.endpoint.evidence import Evidence, evidence_of
 from agentrm_plugins.policy.endpoint.providers.libraries import UNREADABLE
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables, flat
 from agentrm_plugins.policy.endpoint.times import WAIT_HEADERS, wait_in_words_s
 from agentrm_plugins.types.verdicts import Kind, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = ["classify", "classify_status", "examine", "judge_evidence"]
 
@@ -119,7 +115,7 @@ def _worst(group: BaseExceptionGroup[BaseException], tables: Tables) -> tuple[Ve
 
 def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | None:
     """The verdict, or None if nothing in it says anything."""
-    kinds = {tables.names[name] for name in evidence.names if name in tables.names}
+    kinds = {*map(tables.names.get, evidence.names)}
     if Kind.NEUTRAL in kinds:
         return Verdict(Kind.NEUTRAL)
     status, codes = evidence.status, tuple(map(flat, evidence.codes))
@@ -170,10 +166,11 @@ def _by_code_or_status(
     evidence: Evidence, codes: tuple[str, ...], text: str, tables: Tables
 ) -> Kind | None:
     status = evidence.status
-    found = {tables.codes[code] for code in codes if code in tables.codes}
+    found = {*map(tables.codes.get, codes)}
     for kind in (Kind.PERMANENT, Kind.LIMIT, Kind.OVERLOADED):
         if kind in found:
-            return Kind.PERMANENT if kind is Kind.LIMIT and _never(text, tables) else kind
+            never = kind is Kind.LIMIT and tables.words[0][1].found(text)
+            return Kind.PERMANENT if never else kind
     if status is None and Kind.TRANSIENT in found:
         return Kind.TRANSIENT
     by_status = None if status is None else _of_status(status, tables)
@@ -181,10 +178,6 @@ def _by_code_or_status(
     if spoken and (status in _WORDY or by_status in {Kind.LIMIT, Kind.TRANSIENT}):
         return _by_words(text, status, by_status, tables)
     return by_status
-
-
-def _never(text: str, tables: Tables) -> bool:
-    return tables.words[0][1].found(text)
 
 
 def _by_words(text: str, status: int | None, by_status: Kind | None, tables: Tables) -> Kind | None:
@@ -204,7 +197,7 @@ def _of_status(status: int, tables: Tables) -> Kind:
     return Kind.TRANSIENT if status >= _SERVER_FAULT else Kind.PERMANENT
 
 
-def _by_name(kinds: Iterable[Kind], text: str, evidence: Evidence) -> Kind | None:
+def _by_name(kinds: set[Kind | None], text: str, evidence: Evidence) -> Kind | None:
     for kind in (Kind.LIMIT, Kind.OVERLOADED, Kind.TRANSIENT):
         if kind in kinds:
             return kind

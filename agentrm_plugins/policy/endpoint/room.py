@@ -16,7 +16,6 @@ from agentrm_plugins.policy.endpoint.steps import Steps
 from agentrm_plugins.types.verdicts import MINUTE_S
 
 if TYPE_CHECKING:
-    from agentrm_plugins.policy.endpoint.rate_search import RateController
     from agentrm_plugins.types.verdicts import ServerLimit
 
 __all__ = ["START_PER_S", "Room", "has_room"]
@@ -59,20 +58,27 @@ class Room:
         self.steps = Steps()
 
     def capacity(
-        self, controller: RateController, rate: float, limit: float, window_s: float, windowed: bool
+        self,
+        source: Source,
+        rate: float,
+        limit: float,
+        window_s: float,
+        *,
+        mean: float,
+        windowed: bool,
     ) -> float:
         """What the bucket can hold now.
 
         Args:
-            controller: Who knows the limit, and from whom.
+            source: From whom the limit is known.
             rate: Units per second.
             limit: Units of a whole window.
             window_s: Its length.
+            mean: Units that a call takes lately.
             windowed: Whether nothing comes back but at its end.
         """
-        source = controller.source
         if self.steps.step_s < window_s:
-            return max(1.0, controller.mean, rate * self.steps.step_s)
+            return max(1.0, mean, rate * self.steps.step_s)
         if windowed:
             return max(1.0, limit)
         if source is Source.SERVER and self.size is not None:

@@ -22,16 +22,14 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.policy.endpoint.meter import Meter
     from agentrm_plugins.policy.endpoint.silence import Silence
-    from agentrm_plugins.types.verdicts import LimitReport, Verdict
+    from agentrm_plugins.types.verdicts import ServerLimit, Verdict
 
 __all__ = ["begin_anew", "found", "is_silent", "is_word"]
 
 
-def is_silent(meters: Mapping[str, Meter], report: LimitReport) -> bool:
-    """Whether a refusal without a wait says nothing of limits, and nobody ever named one."""
-    if report.limits():
-        return False
-    return not any(meter.controller.source in SAID for meter in meters.values())
+def is_silent(meters: Mapping[str, Meter], said: Mapping[str, ServerLimit]) -> bool:
+    """Whether a refusal without a wait has `said` nothing of limits, and nobody ever named one."""
+    return not said and not any(meter.controller.source in SAID for meter in meters.values())
 
 
 def begin_anew(meters: Mapping[str, Meter], now_s: float) -> None:

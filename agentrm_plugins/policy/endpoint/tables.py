@@ -57,7 +57,12 @@ class _Phrases:
         """Whether one of them stands in this text, which is lower-case with single blanks."""
         if any(map(text.__contains__, self._plain)):
             return True
-        return any(_stands(parts, text) for parts in self._gapped if parts[0] in text)
+        for parts in self._gapped:
+            if parts[0] not in text:
+                continue
+            if _stands(parts, text):
+                return True
+        return False
 
 
 def _stands(parts: list[str], text: str) -> bool:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
+from itertools import islice
 
 __all__ = [
     "EPOCH_S",
@@ -197,21 +198,17 @@ def wait_in_words_s(text: str, wall_s: float | None = None) -> float | None:
         wall_s: Unix time now; None: moments are not read.
     """
     text = text[:_TEXT_CHARS]
-    for match in _cues(_KEY, text):
+    for match in islice(_KEY.finditer(text), _CUES):
         unit = (match.group(1) or "").lower()
         found = _said_at(text, match.end(), wall_s, 0.001 if unit.startswith("m") else 1.0)
         if found is not None:
             return min(found, LONGEST_S)
-    for match in _cues(_CUE, text):
+    for match in islice(_CUE.finditer(text), _CUES):
         filler = _FILLER.match(text, match.end())
         found = _said_at(text, match.end() if filler is None else filler.end(), wall_s)
         if found is not None:
             return min(found, LONGEST_S)
     return None
-
-
-def _cues(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
-    return [match for _, match in zip(range(_CUES), pattern.finditer(text), strict=False)]
 
 
 def _said_at(text: str, at: int, wall_s: float | None, unit_s: float = 1.0) -> float | None:

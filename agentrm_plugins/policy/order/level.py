@@ -65,10 +65,12 @@ class Level(Generic[S]):
         tenant = agent.account.tenant
         shelf = self.tenants.get(tenant)
         if shelf is None:
-            if len(self.tenants) == 1:
+            others = len(self.tenants)
+            if others == 1:
                 self._generation = -1  # The other one, alone so far, had no price.
             shelf = self.tenants[tenant] = self._make()
-            self.reprice(tenant)
+            if others:
+                self.reprice(tenant)
         shelf.add(agent)
 
     def remove(self, agent: AgentQueue) -> None:

@@ -245,7 +245,8 @@ class _MlfqQueue:
     def __init__(self, mlfq: Mlfq, shares: Shares, levels: int) -> None:
         self._mlfq = mlfq
         self._shares = shares
-        self._levels = [Level(shares, _ByClaim) for _ in range(levels)]
+        # Made when an agent comes to them: most queues live as long as one call waits.
+        self._levels: list[Level[_ByClaim] | None] = [None] * levels
         self._rises: list[tuple[float, int, AgentQueue]] = []
         self._live = 0
 
@@ -261,7 +262,10 @@ class _MlfqQueue:
         self.restore(agent)
 
     def restore(self, agent: AgentQueue) -> None:
-        self._levels[agent.level].add(agent)
+        level = self._levels[agent.level]
+        if level is None:
+            level = self._levels[agent.level] = Level(self._shares, _ByClaim)
+        level.add(agent)
         self._live += 1
         if agent.level:
             rises = self._rises
@@ -271,7 +275,9 @@ class _MlfqQueue:
                 heapify(self._rises)
 
     def remove(self, agent: AgentQueue) -> None:
-        self._levels[agent.level].remove(agent)
+        level = self._levels[agent.level]
+        assert level is not None  # noqa: S101 - it stands there
+        level.remove(agent)
         self._live -= 1
 
     def best(self, now_s: float) -> AgentQueue | None:
@@ -280,7 +286,7 @@ class _MlfqQueue:
         number, levels = 0, self._levels
         while number < len(levels):
             level = levels[number]
-            agent = level.best(now_s) if level.tenants else None
+            agent = None if level is None or not level.tenants else level.best(now_s)
             if agent is None:
                 number += 1
                 continue
@@ -299,7 +305,7 @@ class _MlfqQueue:
 
     def reprice(self, tenant: Tenant) -> None:
         for level in self._levels:
-            if len(level.tenants) > 1:  # One alone has no price.
+            if level is not None and len(level.tenants) > 1:  # One alone has no price.
                 level.reprice(tenant)
 
     def _rise(self, now_s: float) -> None:
