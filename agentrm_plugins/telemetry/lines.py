@@ -170,7 +170,7 @@ class Encoder:
         told = cause, agent, tenant, group, endpoint
         shown = self._told[told] if told in self._told else self._tell(told)
         when = self._moment if at_s == self._at_s else self._when(at_s)
-        if parent is hedge_of is parent_agent is None and not priority:
+        if parent is None and hedge_of is None and parent_agent is None and not priority:
             if estimate_tokens:
                 more = f',"estimate_tokens":{estimate_tokens}}}'
                 return f'{{"kind":"submitted",{when}{ticket},{shown}{more}'

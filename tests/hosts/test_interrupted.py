@@ -36,6 +36,13 @@ CALLERS = tuple(
 ALL = (str(CORE),)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _only_new_objects_are_collected():
+    """What earlier tests have loaded stays: each of hundreds of collections would go through it."""
+    gc.collect()
+    gc.freeze()
+
+
 @contextmanager
 def at_each_line(action, where=ALL):
     """Call `action(n)` before the n-th line that this thread runs in those files."""
