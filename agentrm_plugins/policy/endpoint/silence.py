@@ -213,7 +213,7 @@ class Silence:
             if number == self._probe:
                 self._probe = None
                 return self._refuse(self._probe_s, busy, now_s) or known
-            if sent_s <= self._shut_s:
+            if sent_s <= self._shut_s and number > 0:  # nobody counted what others sent
                 self._fewer()
             return known
         if known:
@@ -248,7 +248,7 @@ class Silence:
         else:
             self._fit -= 1
             self._lately -= 1.0
-            self._busy -= 1  # what was refused did not fill the server
+            self._busy = max(0, self._busy - 1)  # what was refused did not fill the server
 
     def _close(self, now_s: float) -> None:
         self.awake = True

@@ -71,7 +71,7 @@ _FILLER = re.compile(
     r"|your request|this request)(?![a-z])){0,12}",
     re.IGNORECASE,
 )
-_KEY = re.compile(
+_TIME_KEY = re.compile(
     r"(?:retry[-_ ]?(?:after|delay)|resets?[-_ ]?at|ratelimit-reset)"
     r"(?:[-_ ]?(ms|millis|milliseconds|in[-_]seconds|seconds|secs|sec|s))?"
     r"[\"']?\s{0,3}[:={]\s{0,8}(?:seconds\s?:\s?)?[\"']?(?=[\dP])",
@@ -198,7 +198,7 @@ def wait_in_words_s(text: str, wall_s: float | None = None) -> float | None:
         wall_s: Unix time now; None: moments are not read.
     """
     text = text[:_TEXT_CHARS]
-    for match in islice(_KEY.finditer(text), _CUES):
+    for match in islice(_TIME_KEY.finditer(text), _CUES):
         unit = (match.group(1) or "").lower()
         found = _said_at(text, match.end(), wall_s, 0.001 if unit.startswith("m") else 1.0)
         if found is not None:
