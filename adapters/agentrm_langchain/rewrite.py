@@ -54,6 +54,7 @@ _OBJECTS = 1_000
 _LIBRARIES = ("langchain", "langgraph", "langsmith", "openai", "anthropic", "pydantic", "agentrm_")
 _OURS = ("langchain.agents.middleware.types", "AgentMiddleware")
 _TASK = ("langgraph.func", "_TaskFunction")
+_Seen = tuple[int, frozenset[str]]
 _HOLDERS = (dict, list, tuple, set, deque, MappingProxyType)
 
 
@@ -94,7 +95,8 @@ class Rewriter:
         self._replace = replace
         self._tell = tell
         self._done: dict[int, Any] = {}
-        self._modules: dict[tuple[int, frozenset[str]], ModuleType] = {}
+        self._modules: dict[_Seen, ModuleType] = {}
+        self._open, self._met = set[_Seen](), set[_Seen]()
         self._own = 0  # objects of the user's that were looked into
         self._kept: list[Any] = []  # so that no other object gets the id of one in `_done`
 
@@ -235,13 +237,12 @@ class Rewriter:
             return {}
         found: dict[str, Any] = {}
         names = frozenset(names_in(fn.__code__))
-        for name in names:
+        for name in sorted(names):
             value = fn.__globals__.get(name)
             if isinstance(value, type):
                 self._class(value, f"{path}.{name}")
             elif isinstance(value, ModuleType):
-                new = self._module(value, names, f"{path}.{name}", depth)
-                if new is not value:
+                if (new := self._module(value, names, f"{path}.{name}", depth)) is not value:
                     found[name] = new
             elif _may_hold(value):
                 new = self.visit(value, f"{path}.{name}", depth)
@@ -258,18 +259,24 @@ class Rewriter:
         if not is_users_module(module.__name__, _LIBRARIES):
             return module
         key = id(module), names
-        if key not in self._modules:
-            self._modules[key] = module  # in a circle it stands for itself
-            held = vars(module)
-            parts = {name: held[name] for name in names if name in held}
-            inner = {name: one for name, one in parts.items() if isinstance(one, ModuleType)}
-            changes = self._changes({n: p for n, p in parts.items() if _may_hold(p)}, path, depth)
-            for name, one in inner.items():
-                new = self._module(one, names, f"{path}.{name}", depth)
-                if new is not one:
-                    changes[name] = new
-            self._modules[key] = StandInModule(module, changes) if changes else module
-        return self._modules[key]
+        if key in self._modules:
+            return self._modules[key]
+        if key in self._open:  # in a circle it stands for itself
+            self._met.add(key)
+            return module
+        self._open.add(key)
+        parts = {name: vars(module)[name] for name in sorted(names) if name in vars(module)}
+        inner = {name: one for name, one in parts.items() if isinstance(one, ModuleType)}
+        changes = self._changes({n: p for n, p in parts.items() if _may_hold(p)}, path, depth)
+        for name, one in inner.items():
+            if (new := self._module(one, names, f"{path}.{name}", depth)) is not one:
+                changes[name] = new
+        self._open.remove(key)
+        self._met -= {key}
+        found = StandInModule(module, changes) if changes else module
+        if not self._met:  # else it leans on one that is not through yet
+            self._modules[key] = found
+        return found
 
     def _class(self, kind: type, path: str) -> None:
         """Tell of a model that the function makes itself, and of those that are a class's own."""
