@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.walks.ways import WAYS
 
-MOST_CALLS, MOST_FILES = 255, 49
+MOST_CALLS, MOST_FILES = 255, 50
 MOST_REFUSED = 440
 JUDGES = ("judgement.py:judge", "retry_class.py:examine", "evidence.py:evidence_of")
 
