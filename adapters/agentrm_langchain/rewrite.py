@@ -34,10 +34,10 @@ from pydantic import BaseModel
 
 from agentrm_langchain.codes import names_in, writes_globals
 from agentrm_langchain.standin import (
-    StandInModule,
     is_users_module,
     is_users_own,
     slots_of,
+    stand_in_modules,
     standing_in,
 )
 
@@ -54,7 +54,6 @@ _OBJECTS = 1_000
 _LIBRARIES = ("langchain", "langgraph", "langsmith", "openai", "anthropic", "pydantic", "agentrm_")
 _OURS = ("langchain.agents.middleware.types", "AgentMiddleware")
 _TASK = ("langgraph.func", "_TaskFunction")
-_Seen = tuple[int, frozenset[str]]
 _HOLDERS = (dict, list, tuple, set, deque, MappingProxyType)
 
 
@@ -95,8 +94,7 @@ class Rewriter:
         self._replace = replace
         self._tell = tell
         self._done: dict[int, Any] = {}
-        self._modules: dict[_Seen, ModuleType] = {}
-        self._open, self._met = set[_Seen](), set[_Seen]()
+        self._modules: dict[tuple[int, frozenset[str]], ModuleType] = {}
         self._own = 0  # objects of the user's that were looked into
         self._kept: list[Any] = []  # so that no other object gets the id of one in `_done`
 
@@ -259,24 +257,15 @@ class Rewriter:
         if not is_users_module(module.__name__, _LIBRARIES):
             return module
         key = id(module), names
-        if key in self._modules:
-            return self._modules[key]
-        if key in self._open:  # in a circle it stands for itself
-            self._met.add(key)
-            return module
-        self._open.add(key)
-        parts = {name: vars(module)[name] for name in sorted(names) if name in vars(module)}
-        inner = {name: one for name, one in parts.items() if isinstance(one, ModuleType)}
-        changes = self._changes({n: p for n, p in parts.items() if _may_hold(p)}, path, depth)
-        for name, one in inner.items():
-            if (new := self._module(one, names, f"{path}.{name}", depth)) is not one:
-                changes[name] = new
-        self._open.remove(key)
-        self._met -= {key}
-        found = StandInModule(module, changes) if changes else module
-        if not self._met:  # else it leans on one that is not through yet
-            self._modules[key] = found
-        return found
+        if key not in self._modules:
+
+            def changes(parts: dict[str, Any], where: str) -> dict[str, Any]:
+                held = {name: part for name, part in parts.items() if _may_hold(part)}
+                return self._changes(held, where, depth)
+
+            found = stand_in_modules(module, names, path, changes, _LIBRARIES)
+            self._modules.update({(one, names): new for one, new in found.items()})
+        return self._modules[key]
 
     def _class(self, kind: type, path: str) -> None:
         """Tell of a model that the function makes itself, and of those that are a class's own."""

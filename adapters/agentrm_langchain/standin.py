@@ -10,11 +10,19 @@ the object holds that model there.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import PurePath
 from types import FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["StandInModule", "is_users_module", "is_users_own", "slots_of", "standing_in"]
+__all__ = [
+    "StandInModule",
+    "is_users_module",
+    "is_users_own",
+    "slots_of",
+    "stand_in_modules",
+    "standing_in",
+]
 
 _PYTHON = sys.stdlib_module_names - {"__main__"}
 
@@ -44,6 +52,57 @@ class StandInModule(ModuleType):
     def __dir__(self) -> list[str]:
         """The module's names."""
         return dir(vars(self)["_agentrm_module"])
+
+
+def stand_in_modules(
+    first: ModuleType,
+    names: frozenset[str],
+    path: str,
+    changes_of: Callable[[dict[str, Any], str], dict[str, Any]],
+    libraries: tuple[str, ...],
+) -> dict[int, ModuleType]:
+    """What the user's modules that are reached from the first one stand for, by their ids.
+
+    A module is another if one of its parts is, or a module that it reaches: in circles too, each
+    is looked at once.
+
+    Args:
+        first: Where the search begins.
+        names: What may be taken from a module.
+        path: How the first one was reached.
+        changes_of: What of a module's parts (at that path) stands for something else.
+        libraries: Beginnings of the names of modules that are nobody's own.
+    """
+    reached: dict[int, tuple[ModuleType, dict[str, Any], dict[str, ModuleType]]] = {}
+    todo = [(first, path)]
+    while todo:
+        module, where = todo.pop()
+        if id(module) in reached:
+            continue
+        parts = {name: vars(module)[name] for name in sorted(names) if name in vars(module)}
+        inner = {
+            name: part
+            for name, part in parts.items()
+            if isinstance(part, ModuleType) and is_users_module(part.__name__, libraries)
+        }
+        reached[id(module)] = module, changes_of(parts, where), inner
+        todo += [(part, f"{where}.{name}") for name, part in inner.items()]
+    made = {
+        key: StandInModule(module, changes)
+        for key, (module, changes, _) in reached.items()
+        if changes
+    }
+    grows = bool(made)
+    while grows:
+        grows = False
+        for key, (module, _, inner) in reached.items():
+            if key not in made and any(id(part) in made for part in inner.values()):
+                made[key] = StandInModule(module, {})
+                grows = True
+    for key, stand_in in made.items():
+        inner = reached[key][2]
+        vars(stand_in).update({n: made[id(m)] for n, m in inner.items() if id(m) in made})
+    return {key: made.get(key, module) for key, (module, *_) in reached.items()}
 
 
 class _Quiet:

@@ -88,3 +88,38 @@ def test_a_model_that_is_put_there_later_is_used(shop: Any) -> None:
         swaps = manage(RunnableLambda(shop.nodes.swaps), rm)
         assert swaps.invoke("x") == "b"
         assert rm.statistics().settled == 0
+
+
+MANY = 12
+
+
+@pytest.fixture
+def circle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A dozen modules of the user's that all know each other; the last one has the model."""
+    package = tmp_path / "own_circle"
+    package.mkdir()
+    others = [f"part{number}" for number in range(MANY)]
+    (package / "__init__.py").write_text("")
+    for number, name in enumerate(others):
+        text = "".join(f"import own_circle.{one} as {one}\n" for one in others if one != name)
+        if number == MANY - 1:
+            text += "from langchain_core.language_models import FakeListChatModel\n"
+            text += "chat = FakeListChatModel(responses=['a'])\n"
+        (package / f"{name}.py").write_text(text)
+    way = ".".join(others[1:])
+    (package / "nodes.py").write_text(
+        "import own_circle.part0 as part0\n"
+        f"def ask(q):\n    return part0.{way}.chat.invoke(q).text\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield importlib.import_module("own_circle.nodes")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "own_circle"]:
+        del sys.modules[name]
+
+
+@pytest.mark.timeout(20)  # by all ways through them it would take years
+def test_modules_that_all_know_each_other_are_looked_at_once(circle: Any) -> None:
+    """The model at the end of a long way is managed, whatever circles are on it."""
+    with AgentRM(lanes=1) as rm:
+        assert manage(RunnableLambda(circle.ask), rm).invoke("x") == "a"
+        assert rm.statistics().settled == 1
