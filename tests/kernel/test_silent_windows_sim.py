@@ -6,8 +6,9 @@ import pytest
 
 from agentrm_plugins.config import EndpointConfig
 from agentrm_plugins.policy.endpoint.amounts import amounts_of
+from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 from agentrm_plugins.testing.provider.limits import Admission, LimitSet, Quota
-from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
+from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit, Verdict
 from tests.kernel.test_windows_sim import Gateway, ideal_s, in_window
 
 DENIED, ADMITTED = Admission(admitted=False), Admission(admitted=True)
@@ -201,3 +202,32 @@ def test_a_server_that_begins_to_speak_is_believed():
     assert not world.endpoint.silence.governs
     assert world.endpoint.meters["requests"].controller.source == "server"
     assert world.endpoint.wait(amounts_of(1, 1), world.now_s).seconds == 0.0
+
+
+@pytest.mark.parametrize("strangers", [0, 1, 2])
+def test_what_others_sent_and_was_refused_hides_no_window(strangers):
+    """A call that nobody announced was refused with ours: it was never among those under way."""
+    endpoint, refusal = Endpoint("h/m", EndpointConfig(), now_s=0.0), Verdict(Kind.LIMIT, 429)
+    amounts = {**dict.fromkeys(endpoint.meters, 0.0), "requests": 1.0, "tokens": 100.0}
+    now_s, number, begun_s, gone, served = 0.0, 0, -100.0, 0, 0
+    while now_s < 400.0:
+        endpoint.advance(now_s)
+        if (wait_s := endpoint.wait(amounts, now_s).seconds) > 0:
+            now_s += min(wait_s, 5.0)
+            continue
+        number += 1
+        endpoint.sent(number, amounts, now_s)
+        if now_s >= begun_s + 60.0:
+            begun_s, gone = now_s, 0
+        gone, sent_s = gone + 1, now_s
+        now_s += 0.05
+        if gone <= 20:
+            endpoint.answered(number, None, "a", now_s)
+            served += 1
+            continue
+        endpoint.failed(number, refusal, LimitReport(), now_s)
+        for _ in range(strangers):
+            endpoint.foreign(refusal, LimitReport(), sent_s, now_s)
+        strangers = 0
+    assert endpoint.silence.size == 20
+    assert served >= 135

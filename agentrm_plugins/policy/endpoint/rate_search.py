@@ -178,9 +178,7 @@ class RateController:
     @property
     def limit_per_s(self) -> float | None:
         """The limit as far as it is known, units per second."""
-        if self._known_per_s is not None:
-            return self._known_per_s
-        return None if self._ceiling_per_s == inf else self._ceiling_per_s
+        return self.known[1]
 
     @property
     def source(self) -> Source:
