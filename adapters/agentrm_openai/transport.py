@@ -90,9 +90,10 @@ class ObservedPieces:
                 if exchange.error is not None:
                     exchange.raise_aborted()
             except BaseException as error:
-                cause, self._broke = exchange.broken(error), True
+                cause = exchange.broken(error)
                 with wire.first_told(error):
                     self._inner.close()
+                self._broke = True
                 if cause is error:
                     raise
                 raise cause from error
@@ -125,9 +126,10 @@ class ObservedAsyncPieces:
                 if exchange.error is not None:
                     exchange.raise_aborted()
             except BaseException as error:
-                cause, self._broke = exchange.broken(error), True
+                cause = exchange.broken(error)
                 with wire.first_told(error):
                     await self._inner.aclose()
+                self._broke = True
                 if cause is error:
                     raise
                 raise cause from error

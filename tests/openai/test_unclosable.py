@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import httpx2
@@ -51,6 +52,17 @@ class Stuck(httpx2.SyncByteStream, httpx2.AsyncByteStream):
 
     async def aclose(self):
         self.close()
+
+
+class Cut(Stuck):
+    """Its first end is cancelled half way."""
+
+    ended = 0
+
+    async def aclose(self):
+        self.ended += 1
+        if self.ended == 1:
+            raise asyncio.CancelledError
 
 
 class Server(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
@@ -131,4 +143,18 @@ async def test_what_broke_a_stream_is_told_async():
         with pytest.raises(openai.APIConnectionError) as caught:
             await anext(stream)
         assert str(caught.value.__cause__) == "it broke"
+        assert rm.statistics().lanes_in_use == 0
+
+
+async def test_an_end_that_was_cancelled_is_tried_again():
+    """So that the connection goes back though the reader was cut while it was given up."""
+    body = Cut(f"data: {json.dumps(PIECE)}\n\n".encode(), breaks=True)
+    answer = httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
+    async with AgentRM(lanes=1) as rm:
+        stream = await async_ai(rm, Server(answer)).chat.completions.create(**ASK, stream=True)
+        await anext(stream)
+        with pytest.raises(asyncio.CancelledError):
+            await anext(stream)
+        await stream.close()
+        assert body.ended >= 2
         assert rm.statistics().lanes_in_use == 0
