@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from benchmarks.walks.ways import WAYS
 
-MOST_CALLS, MOST_FILES = 255, 50
+MOST_CALLS, MOST_FILES = 253, 49
 MOST_REFUSED = 440
 JUDGES = ("judgement.py:judge", "retry_class.py:examine", "evidence.py:evidence_of")
 
 
 def test_an_uncontended_call_stays_short() -> None:
-    """A wrapped `ainvoke` takes so many Python calls in so many files."""
-    walk = WAYS["a"].walk()
-    assert 100 < len(walk.calls) <= MOST_CALLS
-    assert walk.files <= MOST_FILES
+    """A wrapped `ainvoke` takes so many Python calls in so many files.
+
+    The shortest of three: on a busy machine a date may come in the middle of one.
+    """
+    walks = [WAYS["a"].walk() for _ in range(3)]
+    assert 100 < min(len(walk.calls) for walk in walks) <= MOST_CALLS
+    assert min(walk.files for walk in walks) <= MOST_FILES
 
 
 def test_an_error_is_judged_once() -> None:
