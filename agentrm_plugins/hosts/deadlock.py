@@ -8,7 +8,6 @@ from agentrm_plugins.errors import WouldDeadlock
 
 if TYPE_CHECKING:
     import weakref
-    from collections.abc import Mapping
 
     from agentrm_plugins.hosts.lease import HostLease
 
@@ -16,7 +15,7 @@ __all__ = ["check_loop"]
 
 
 def check_loop(
-    lease: HostLease, leases: Mapping[int, weakref.ref[HostLease]], *, inside: bool
+    lease: HostLease, leases: dict[int, weakref.ref[HostLease]], *, inside: bool
 ) -> None:
     """Refuse to block a loop's thread for what only a task of that loop can give back.
 
@@ -43,7 +42,8 @@ def check_loop(
         reference = leases.get(outer)
         around = None if reference is None else reference()
         outer = None if around is None else around.parent
-    for ticket, reference in list(leases.items()):
+    # Copied in one go: a list of pairs may set off a collection, whose finalisers end leases.
+    for ticket, reference in leases.copy().items():
         other = reference()
         if other is None or other is lease or other.loop is not loop or ticket in within:
             continue

@@ -180,7 +180,7 @@ class Host:
             self._mutex = threading.RLock()
             self._inside = get_ident()
             self._interrupted()
-        for number, reference in list(self._leases.items()):
+        for number, reference in self._leases.copy().items():  # as in `check_loop`
             lease = reference()
             if lease is None or lease.ended or gc.is_finalized(lease):  # some hook may keep it
                 self._leases.pop(number, None)

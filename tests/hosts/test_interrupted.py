@@ -159,6 +159,40 @@ def test_garbage_collected_inside_the_core():
     assert finalised_inside > 10
 
 
+@pytest.mark.parametrize("look", ["sweep", "a wait on a loop"])
+def test_a_collection_while_leases_are_looked_over(look):
+    """It may end some of them in the middle: nobody is told that a dictionary changed."""
+
+    class Holder:
+        def __init__(self, rm):
+            self.me, self.lease = self, core_of(rm).admit_nowait(Call("dropped"))
+
+    before = gc.get_threshold()
+    with AgentRM(lanes=800, clock=VirtualClock()) as rm:
+        kept = [core_of(rm).admit_nowait(Call("kept")) for _ in range(400)]
+        host, loop = core_of(rm).host, asyncio.new_event_loop()
+        waits = host.submit(Call("next"))
+        waits.loop = loop
+        pairs = [(n, n) for n in range(5_000)]  # else there are used ones at hand, made of nothing
+        gc.disable()
+        dropped = [Holder(rm) for _ in range(200)]
+        gc.collect(0)
+        del dropped  # garbage of the middle generation, collected when the next pairs are made
+        gc.set_threshold(50, 0, 1_000)
+        gc.enable()
+        try:
+            if look == "sweep":
+                host.sweep()
+            else:
+                host.check_wait(waits)
+        finally:
+            gc.set_threshold(*before)
+            loop.close()
+        gc.collect()
+        assert rm.statistics().running == len(kept) + 1
+        assert len(pairs) == 5_000
+
+
 @pytest.mark.timeout(600)  # thousands of short runs, on a machine that may be loaded
 def test_an_interrupt_at_any_line_of_a_call_loses_no_lane():
     """Ctrl-C may hit between any two lines of waiting, holding and leaving; the lane comes back.
