@@ -37,16 +37,17 @@ LOWEST_EXTRAS := $(addprefix --extra ,langchain langgraph openai cli testing cas
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-# $(call environment,folder,lock,options): an environment that holds exactly what the lock says.
+# $(call environment,folder,lock): an environment that holds exactly what the lock says. What is
+# never imported need not be compiled: that is most of it.
 define environment
 	@test -n '$(PYTHON)' || { \
 		echo 'No Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python'; \
 		exit 1; }
-	@echo 'Setting up $(1) from $(2) (about half a minute)'
+	@echo 'Setting up $(1) from $(2) (a minute or two)'
 	@rm -rf $(1)
 	@'$(PYTHON)' -m venv $(1) || { \
 		echo 'No virtual environment could be made: on Debian and Ubuntu, install python3-venv.'; exit 1; }
-	@$(1)/bin/python -m pip install $(PIP_FLAGS) $(3) --no-deps -r $(2)
+	@$(1)/bin/python -m pip install $(PIP_FLAGS) --no-compile --no-deps -r $(2)
 	@touch $@
 endef
 
@@ -69,7 +70,7 @@ $(PROVIDERS_VENV)/.locked: requirements/providers.txt
 	$(call environment,$(PROVIDERS_VENV),requirements/providers.txt)
 
 $(DEMO_VENV)/.locked: requirements/quickstart.txt
-	$(call environment,$(DEMO_VENV),requirements/quickstart.txt,--no-compile)
+	$(call environment,$(DEMO_VENV),requirements/quickstart.txt)
 
 $(STAMP): $(VENV)/.locked pyproject.toml
 	$(call editable,$(VENV))
