@@ -77,10 +77,9 @@ class Storm:
 
     def _more(self) -> bool:
         with self._lock:
-            if next(self._left, None) is None:
-                return False
-            self.asked += 1
-            return True
+            number = next(self._left, None)  # an interrupt may come before the next line
+            self.asked = self.calls if number is None else number + 1
+            return number is not None
 
     def _in_thread(self, number: int) -> None:
         rng = random.Random(f"{self.seed}/thread/{number}")
