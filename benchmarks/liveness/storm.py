@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from agentrm_plugins import AgentRM, Call, CallRefused, EndpointConfig
 from agentrm_plugins.config import BudgetConfig
@@ -150,12 +151,15 @@ class Storm:
         threads += [self._thread(self._in_loop, number) for number in range(LOOPS)]
         ends_s = time.monotonic() + self.deadline_s
         rain = self._thread(self._rain, threads)
-        if threading.current_thread() is threading.main_thread():
-            self._in_main(threads, ends_s)
+        in_main, before = threading.current_thread() is threading.main_thread(), None
+        if in_main:
+            before = self._in_main(threads, ends_s)
         for thread in threads:
             thread.join(max(0.0, ends_s - time.monotonic()))
         self._over.set()
         rain.join(10)
+        if in_main:  # no sooner: its last drop may still fall
+            signal.signal(signal.SIGINT, before)
         self.stuck = [thread.name for thread in threads if thread.is_alive()]
 
     def _thread(self, work: object, *args: object) -> threading.Thread:
@@ -179,7 +183,8 @@ class Storm:
 
     _main_calls = False
 
-    def _in_main(self, threads: list[threading.Thread], ends_s: float) -> None:
+    def _in_main(self, threads: list[threading.Thread], ends_s: float) -> Any:
+        """Make calls, as long as others do; gives the handler that is to be put back."""
         rng = random.Random(f"{self.seed}/main")
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self._main_calls = True
@@ -198,8 +203,7 @@ class Storm:
                 break
             except KeyboardInterrupt:
                 continue
-        time.sleep(0.05)
-        signal.signal(signal.SIGINT, before)
+        return before
 
     # -- and after it -----------------------------------------------------------------------
 
