@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
 from functools import cached_property, partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.language_models import BaseChatModel
@@ -357,3 +358,8 @@ class AgentRMChatModel(NotedCalls):
         return lambda messages, stop=None, run_manager=None, **kwargs: through(
             hook, messages, stop, run_manager, kwargs
         )
+
+
+# LangChain asks for the signature of these two at each call: it is worked out once.
+AgentRMChatModel._generate.__signature__ = signature(AgentRMChatModel._generate)  # type: ignore[attr-defined]
+AgentRMChatModel._agenerate.__signature__ = signature(AgentRMChatModel._agenerate)  # type: ignore[attr-defined]

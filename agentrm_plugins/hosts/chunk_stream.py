@@ -73,15 +73,17 @@ class ChunkStream:
     """What both kinds share."""
 
     __slots__ = (
-        *("_attempt", "_beaten_s", "_first", "_given_s", "_now", "_pinged_s", "_reading", "_said"),
-        *("_shown", "_tally", "_untold", "pulling"),
+        *("_add", "_attempt", "_beaten_s", "_first", "_given_s", "_lease", "_now", "_pinged_s"),
+        *("_reading", "_said", "_shown", "_tally", "_text", "_untold", "pulling"),
     )
 
     def __init__(self, attempt: Attempt, reading: Reading) -> None:
         self._attempt = attempt
+        self._lease = attempt.lease
         self._reading = reading
         self._now = attempt.lease.clock
         self._tally = reading.tally(attempt.lease)
+        self._add, self._text = self._tally.add, reading.text  # asked for each chunk
         self._first: list[Any] = []
         self._said: list[str] = []
         self._shown = False  # something that the consumer sees
@@ -103,30 +105,33 @@ class ChunkStream:
                 raise self._reading.empty()
             return False
         self._first.append(chunk)
-        self._tally.add(chunk)
-        text = self._reading.text(chunk)
+        self._add(chunk)
+        text = self._text(chunk)
         if text is None or self._reading.whole:
             if text is None:
                 self._ping()
             else:
+                self._untold += 1
                 self._beat(self._now(), visible=False)
             return True
         return False
 
     def _gives(self, chunk: Any, *, fetched: bool) -> None:
         """A chunk goes to the consumer."""
-        text = self._reading.text(chunk)
+        text = self._text(chunk)
         if text:
             self._said.append(text)
         if fetched:
-            self._tally.add(chunk)
-        self._given_s = self._attempt.lease.away_s = now_s = self._now()
+            self._add(chunk)
+        self._given_s = self._lease.away_s = now_s = self._now()
         if fetched or (text is not None and not self._reading.whole):
-            self._beat(now_s, visible=text is not None)
+            self._untold += 1
+            if not self._shown or now_s - self._beaten_s >= _BEAT_S:
+                self._beat(now_s, visible=text is not None)
 
     def _asks(self) -> None:
         """The consumer wants the next chunk."""
-        lease, now_s = self._attempt.lease, self._now()
+        lease, now_s = self._lease, self._now()
         if now_s - self._given_s <= PAUSE_S:
             lease.away_s = None
             if not lease.away_told:  # it is looked for who is away only where something is due
@@ -134,12 +139,11 @@ class ChunkStream:
         lease.back(now_s)
 
     def _beat(self, now_s: float, *, visible: bool) -> None:
-        """A chunk came: the core is told at once of the first that is seen, else now and then."""
-        self._untold += 1
+        """Chunks came: the core is told at once of the first that is seen, else now and then."""
         if now_s - self._beaten_s >= _BEAT_S or (visible and not self._shown):
             self._shown = self._shown or visible
             tokens, self._untold, self._beaten_s = self._untold, 0, now_s
-            self._attempt.lease.beat(tokens, visible=visible)
+            self._lease.beat(tokens, visible=visible)
 
     def _ping(self) -> None:
         """A chunk came that says nothing: the core is told, but not of each, that it came.

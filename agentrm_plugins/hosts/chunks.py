@@ -8,6 +8,7 @@ would do costs two switches of threads for each chunk. Else a worker feeds it (`
 from __future__ import annotations
 
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.hosts.chunk_stream import END, ChunkStream
@@ -15,7 +16,7 @@ from agentrm_plugins.hosts.feeder import Feeder
 from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.race import Task
 from agentrm_plugins.hosts.shutting import Shutting, first_told
-from agentrm_plugins.types.identity import ACTIVE, restore
+from agentrm_plugins.types.identity import ACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -90,7 +91,7 @@ class Chunks(ChunkStream):
         return self._context.run(self._opened)
 
     def _opened(self) -> Chunks:
-        token = ACTIVE.set(self._attempt.active)
+        ACTIVE.set(self._attempt.active)  # for good: nobody else sees this context
         try:
             self._source = iter(self._work())  # a hook may ask the provider before it gives it
             while self._keeps(next(self._source, END)):
@@ -98,8 +99,6 @@ class Chunks(ChunkStream):
         except BaseException:
             with Shutting(self._source):
                 raise
-        finally:
-            restore(ACTIVE, token)
         return self
 
     def rest(self) -> Generator[Any, None, None]:
@@ -110,7 +109,7 @@ class Chunks(ChunkStream):
         """
         lease, fetch = self._attempt.lease, self._here
         if self._worker and not (self._wakeable and lease.can_wake_reader):
-            self._feeder = Feeder(self._context, self._next, END, self._late)
+            self._feeder = Feeder(self._context, partial(next, self._source, END), END, self._late)
             lease.on_reap(self._feeder.abandon)
             fetch = self._fed
         lease.is_read(read=True)
@@ -152,18 +151,11 @@ class Chunks(ChunkStream):
         else:  # left or interrupted: nobody counts this call as a zombie
             self._broken(error)
 
-    def _next(self) -> Any:
-        token = ACTIVE.set(self._attempt.active)
-        try:
-            assert self._source is not None  # noqa: S101 - it was opened
-            return next(self._source, END)
-        finally:
-            restore(ACTIVE, token)
-
     def _here(self) -> Any:
         """The next chunk, fetched by this thread."""
+        assert self._source is not None  # noqa: S101 - it was opened
         self.pulling = True
-        chunk = self._context.run(self._next)
+        chunk = self._context.run(next, self._source, END)
         self.pulling = False
         return chunk
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.hosts.chunk_stream import END, ChunkStream
 from agentrm_plugins.hosts.guards import PullGuard
 from agentrm_plugins.hosts.shutting import Shutting
-from agentrm_plugins.types.identity import ACTIVE, restore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -69,7 +68,7 @@ class AsyncChunks(ChunkStream):
         """
         attempt, source = self._attempt, self._source
         assert source is not None  # noqa: S101 - it was opened
-        lease, active, guard = attempt.lease, attempt.active, PullGuard(attempt.lease)
+        lease, guard = attempt.lease, PullGuard(attempt.lease, attempt.active)
         lease.is_read(read=True)
         async with Shutting(source):
             try:
@@ -81,11 +80,7 @@ class AsyncChunks(ChunkStream):
                     self._asks()
                     self.pulling = True
                     with guard:
-                        token = ACTIVE.set(active)
-                        try:
-                            chunk = await anext(source, END)
-                        finally:
-                            restore(ACTIVE, token)
+                        chunk = await anext(source, END)
                     self.pulling = False
                     if chunk is END:
                         break

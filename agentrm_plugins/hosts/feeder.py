@@ -140,31 +140,36 @@ class Feeder:
 
     def unseen(self) -> list[Any]:
         """The chunks that came and were not asked for."""
-        return [chunk for chunk in list(self._ready) if not self._is_last(chunk)]
+        return [
+            chunk
+            for chunk in list(self._ready)
+            if chunk is not self._end and chunk.__class__ is not _Failed
+        ]
 
     # -- for the worker ---------------------------------------------------------------------
 
     def _serve(self) -> None:
         """Fetch as long as somebody asks, or the next chunk is there at once."""
-        chunk = self._end
+        chunk = end = self._end
+        ready, turn = self._ready, self._turn
         while not self._left:
             begun_s = perf_counter()
             chunk = self._fetched()
             at_once = perf_counter() - begun_s < _AT_ONCE_S
             if self._left:
                 break
-            over = self._is_last(chunk)
-            self._ready.append(chunk)
+            over = chunk is end or chunk.__class__ is _Failed
+            ready.append(chunk)
             if over:
                 self._gone.append(None)  # before the consumer wakes: he may leave
-            if taken(self._turn):
+            if turn and taken(turn):  # who comes to wait from here on sees the chunk
                 self._wake.release()
             if over:
                 if self._left and taken(self._gone):
                     break
                 return
-            chunk = self._end  # a worker that lingers keeps nothing alive
-            if not (at_once and len(self._ready) < _AHEAD) and not self._is_asked():
+            chunk = end  # a worker that lingers keeps nothing alive
+            if not (at_once and len(ready) < _AHEAD) and not self._is_asked():
                 return
         if chunk.__class__ is _Failed:
             self._late(self._end, chunk.error)
@@ -176,9 +181,6 @@ class Feeder:
             return self._context.run(self._fetch)
         except BaseException as error:  # noqa: BLE001 - raised again where the consumer asks
             return _Failed(error)
-
-    def _is_last(self, chunk: Any) -> bool:
-        return chunk is self._end or chunk.__class__ is _Failed
 
     def _is_asked(self) -> bool:
         """Linger. Whether to go on: somebody asks, or has left while the worker was at it."""

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import AgentRMError, CallReaped
 from agentrm_plugins.types.calls import Outcome
+from agentrm_plugins.types.identity import ACTIVE, restore
 
 if TYPE_CHECKING:
+    from contextvars import Token
     from types import TracebackType
 
     from agentrm_plugins.hosts.lease import HostLease
+    from agentrm_plugins.types.identity import Active
 
 __all__ = ["PullGuard", "ReapGuard", "outcome_of"]
 
@@ -89,17 +92,19 @@ class ReapGuard:
 class PullGuard:
     """`ReapGuard` for a stream, whose chunks different tasks may wait for, one after the other.
 
-    Enter it for each wait: if the lease is reaped meanwhile, that task is cancelled, and its
-    cancellation turned into `CallReaped` on the way out.
+    Enter it for each wait: what runs inside is inside the call; if the lease is reaped meanwhile,
+    that task is cancelled, and its cancellation turned into `CallReaped` on the way out.
 
     Args:
         lease: The lease of the call that streams.
+        active: The call, as those see it who run inside.
     """
 
-    __slots__ = ("_cancelling", "_error", "_lease", "_loop", "_ours", "_task")
+    __slots__ = ("_active", "_cancelling", "_error", "_loop", "_ours", "_task", "_token")
 
-    def __init__(self, lease: HostLease) -> None:
-        self._lease = lease
+    def __init__(self, lease: HostLease, active: Active) -> None:
+        self._active = active
+        self._token: Token[Active | None] | None = None
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = None
         self._cancelling = 0
@@ -123,9 +128,9 @@ class PullGuard:
     def __enter__(self) -> None:
         if self._error is not None:
             raise self._error
-        task = asyncio.current_task()
-        self._task = task
+        self._task = task = asyncio.current_task(self._loop)
         self._cancelling = task.cancelling() if task is not None else 0
+        self._token = ACTIVE.set(self._active)
 
     def __exit__(
         self,
@@ -134,6 +139,8 @@ class PullGuard:
         trace: TracebackType | None,
     ) -> None:
         task, self._task = self._task, None
+        if self._token is not None:
+            restore(ACTIVE, self._token)
         if not self._ours or task is None:
             return
         self._ours = False

@@ -1,12 +1,19 @@
 """What management multiplies the cost of a call by, here and in another checkout, in one run.
 
 `python benchmarks/micro/ratios.py [--against CHECKOUT]`: a fake model in this process answers at
-once; each figure is CPU time over the bare model's own, the median over rounds in turns. *Told*
-means that the limits of its endpoint are known, and too wide to bind. With `--against` the same
-script runs in turns on the two checkouts (a child process each time), three times each.
+once; what management adds is put beside the bare model's own cost. *Told* means that the limits of
+its endpoint are known, and too wide to bind. Two measures:
 
-It is a script and no module, so that a checkout is chosen by PYTHONPATH alone, and it uses only
-names that both have.
+- *CPU*: CPU time of the process, all its threads, over the bare model's in the same round. A round
+  takes a few milliseconds and lets each have a turn, another one first each time; nothing is
+  collected meanwhile. Quoted are the median over the rounds and, where there are several runs, the
+  worst run.
+- *steps*: instructions of Python's own machine, in all threads, LangChain's included. They count
+  no work that is done in C, but hardly vary: what differs by a few percent shows here only.
+
+With `--against` the same script runs in turns on the two checkouts (a child process each time),
+three times each. It is a script and no module, so that a checkout is chosen by PYTHONPATH alone,
+and it uses only names that both have.
 """
 
 from __future__ import annotations
@@ -19,9 +26,11 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import process_time
+from time import process_time, sleep
+from types import FrameType
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -32,7 +41,9 @@ from agentrm_langchain import wrap_chat_model
 from agentrm_plugins import AgentRM, Usage
 from agentrm_plugins.config import EndpointConfig
 
-ROUNDS, CALLS, SLOTS, TURNS, CHUNKS = 9, 200, 2000, 3, 20
+ROUNDS, CALLS, SLOTS, TURNS, CHUNKS = 41, 20, 200, 3, 20
+COUNTED = 5  # calls whose steps are counted
+WORKER = "agentrm-worker"
 ENDPOINT = "model.example/gpt-4o-mini"
 PROMPT = "What does a resource manager do?"
 USAGE = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100}
@@ -43,6 +54,7 @@ GOALS = {
     f"astream of {CHUNKS} chunks": (1.5, None),
 }
 Contestant = Callable[[int], object]
+Costs = dict[str, list[float]]
 
 
 class Fake(BaseChatModel):
@@ -72,20 +84,59 @@ class Fake(BaseChatModel):
             yield chunk
 
 
-def race(contestants: dict[str, Contestant], operations: int) -> dict[str, float]:
-    """Microseconds of CPU for one operation: the median over rounds, another first each time."""
+def race(contestants: dict[str, Contestant], operations: int) -> Costs:
+    """Over the first one's cost: CPU (the median over rounds, another first each time) and steps.
+
+    Its own row is what it costs: microseconds, and steps.
+    """
     taken: dict[str, list[float]] = {name: [] for name in contestants}
     names = list(contestants)
     for name in names:
-        contestants[name](operations // 10)
+        contestants[name](operations)
+    gc.collect()
+    gc.disable()
     for number in range(ROUNDS):
         shift = number % len(names)
         for name in names[shift:] + names[:shift]:
-            gc.collect()
             begun = process_time()
             contestants[name](operations)
             taken[name].append((process_time() - begun) / operations * 1e6)
-    return {name: round(statistics.median(values), 2) for name, values in taken.items()}
+        if number % 8 == 0:
+            gc.collect()
+    gc.enable()
+    steps = {name: steps_of(use) for name, use in contestants.items()}
+    first = names[0]
+    found = {first: [statistics.median(taken[first]), steps[first]]}
+    for name in names[1:]:
+        pairs = zip(taken[name], taken[first], strict=True)
+        over = statistics.median(mine / bare for mine, bare in pairs)
+        found[name] = [over, steps[name] / steps[first]]
+    return found
+
+
+def steps_of(contestant: Contestant) -> float:
+    """Instructions of Python's machine for one call, in all threads."""
+    while any(thread.name.startswith(WORKER) for thread in threading.enumerate()):
+        sleep(0.1)  # idle ones end soon: the next one begins under the count
+    count = 0
+
+    def saw(_frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        count += event == "opcode"
+        return saw
+
+    def entered(frame: FrameType, _event: str, _: object) -> Any:
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return saw
+
+    threading.settrace(entered)
+    sys.settrace(entered)
+    try:
+        contestant(COUNTED)
+    finally:
+        sys.settrace(None)
+        threading.settrace(None)  # type: ignore[arg-type] # it takes None
+    return count / COUNTED
 
 
 def repeated(use: Callable[[], object]) -> Contestant:
@@ -119,13 +170,13 @@ def slot(rm: AgentRM, endpoint: str | None) -> Contestant:
     return repeated(use)
 
 
-def measure() -> dict[str, dict[str, float]]:
-    """By way of calling: microseconds of CPU, bare and managed."""
+def measure() -> dict[str, Costs]:
+    """By way of calling: what the bare one costs, and what management multiplies that by."""
     wide = {"*": EndpointConfig(rpm=1e9, tpm=1e12)}
     with AgentRM(lanes=8) as rm, AgentRM(lanes=8, endpoints=wide) as told, asyncio.Runner() as loop:
         named = {"model_name": "gpt-4o-mini", "base_url": "http://model.example/v1"}
         models: dict[str, Any] = {
-            "bare": Fake(),
+            "bare": Fake(**named),
             "managed": wrap_chat_model(Fake(), rm),
             "told": wrap_chat_model(Fake(**named), told),
         }
@@ -145,38 +196,39 @@ def measure() -> dict[str, dict[str, float]]:
         return found
 
 
-def child(checkout: Path) -> dict[str, dict[str, float]]:
+def child(checkout: Path) -> dict[str, Costs]:
     """The same measured in a fresh process, on this checkout."""
     path = os.pathsep.join([str(checkout), str(checkout / "adapters")])
     command = [sys.executable, __file__, "--json"]
-    environment = {**os.environ, "PYTHONPATH": path}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    found: dict[str, dict[str, float]] = json.loads(done.stdout)
+    found: dict[str, Costs] = json.loads(done.stdout)
     return found
 
 
-def middle(runs: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    return {
-        way: {name: statistics.median(run[way][name] for run in runs) for name in runs[0][way]}
-        for way in runs[0]
-    }
+def cell(runs: list[dict[str, Costs]], way: str, name: str, unit: str = "x") -> str:
+    """CPU, the median of the runs and the worst of them; and steps."""
+    times = [run[way][name][0] for run in runs]
+    steps = statistics.median(run[way][name][1] for run in runs)
+    counted = f"{steps:.2f}x" if unit == "x" else f"{steps:,.0f}"
+    cpu = f"{statistics.median(times):.2f}{unit} (worst {max(times):.2f}{unit})"
+    return f"{cpu} | {counted}"
 
 
-def render(results: dict[str, dict[str, dict[str, float]]]) -> str:
-    """A table: one column for each checkout."""
-    lines = [f"| CPU time over the bare model's | {' | '.join(results)} | goal |"]
-    lines.append("|---|" + "---:|" * len(results) + "---|")
+def render(results: dict[str, list[dict[str, Costs]]]) -> str:
+    """A table: two columns for each checkout."""
+    heads = " | ".join(f"{name}, CPU | {name}, steps" for name in results)
+    lines = [f"| over the bare model | {heads} | goal |"]
+    lines.append("|---|" + "---:|" * 2 * len(results) + "---|")
+    rows: list[tuple[str, str, str, str]] = []
     for way, goals in GOALS.items():
+        rows.append((way, "bare", " us", ""))
         for name, goal in zip(("managed", "told"), goals, strict=True):
-            cells = [f"{found[way][name] / found[way]['bare']:.2f}x" for found in results.values()]
-            lines.append(f"| {way}, {name} | {' | '.join(cells)} | {f'{goal}x' if goal else ''} |")
-    for name in ("managed", "told"):
-        cells = [f"{found['slot'][name]:.1f} us" for found in results.values()]
-        lines.append(f"| a slot, {name} | {' | '.join(cells)} | |")
-    cells = [
-        f"{found['slot']['told'] / found['slot']['managed']:.2f}x" for found in results.values()
-    ]
-    lines.append(f"| a slot, told over untold | {' | '.join(cells)} | 1.5x |")
+            rows.append((way, name, "x", f"{goal}x" if goal else ""))
+    rows += [("slot", "managed", " us", ""), ("slot", "told", "x", "1.5x of managed")]
+    for way, name, unit, goal in rows:
+        cells = " | ".join(cell(runs, way, name, unit) for runs in results.values())
+        lines.append(f"| {way}, {name} | {cells} | {goal} |")
     return "\n".join(lines)
 
 
@@ -192,11 +244,11 @@ def main() -> int:
     checkouts = {"here": here}
     if options.against is not None:
         checkouts = {"before": options.against.resolve(), "after": here}
-    runs: dict[str, list[dict[str, dict[str, float]]]] = {name: [] for name in checkouts}
+    runs: dict[str, list[dict[str, Costs]]] = {name: [] for name in checkouts}
     for _turn in range(TURNS):
         for name, checkout in checkouts.items():
             runs[name].append(child(checkout))
-    print(render({name: middle(found) for name, found in runs.items()}))
+    print(render(runs))
     return 0
 
 

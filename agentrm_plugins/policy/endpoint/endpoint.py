@@ -299,8 +299,8 @@ class Endpoint:
         went_s = now_s if sent_s is None else min(sent_s, now_s)
         if self.silence.awake and self.silence.heard(report, now_s):
             begin_anew(self.meters, now_s)
-        learnt = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
-        self.news.extend(Change(resource, "learnt") for resource in learnt)
+        for resource in learn(self.meters, report, self.in_flight.values(), went_s, now_s):
+            self.news.append(Change(resource, "learnt"))
 
     def refused(self, number: int, report: LimitReport, now_s: float) -> list[str]:
         """The server refused a call for its limits (429); gives the resources that were cut.

@@ -236,7 +236,10 @@ class RateController:
             self._grow(now_s)
         else:
             self._app_limited = self._app_limited or not self._crowded
-            self._stop_probing()
+            known = self._known_per_s
+            if known is not None and before > known:  # nobody asks for what the probe offers
+                self.rate_per_s = known
+                self._step = 1.0
         self._bound = self._crowded = False
         self._begin_interval(now_s)
         return self.rate_per_s != before
@@ -354,12 +357,6 @@ class RateController:
         self._probe_s, self._probe_from = now_s, self._delivered
         unanswered = settings.proof_calls * self.mean / (_ANSWER_S * known)
         return known * (1.0 + min(settings.probe, self._step * unanswered))
-
-    def _stop_probing(self) -> None:
-        known = self._known_per_s
-        if known is not None and self.rate_per_s > known:
-            self.rate_per_s = known
-            self._step = 1.0
 
     def _return(self) -> None:
         known = self._known_per_s
