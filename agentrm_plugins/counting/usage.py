@@ -57,6 +57,7 @@ _USUAL = frozenset(
     {"input_tokens", "output_tokens", "total_tokens", "input_token_details", "output_token_details"}
 )  # fmt: skip
 _PLAIN = frozenset({dict, type(None)})
+_WHOLE = frozenset({int})
 _REASONING = ("reasoning_tokens", "reasoning")
 _THOUGHTS = ("thoughts_token_count", "thoughtsTokenCount")
 _HOLDERS = ("usage", "tokens", "billed_units")  # Cohere's two counts; a report in a report
@@ -131,9 +132,9 @@ def _usual(report: Mapping[str, Any]) -> Usage | None:
         cached, written = details.get("cache_read") or 0, details.get("cache_creation") or 0
     if more.__class__ is dict:
         reasoned = more.get("reasoning") or 0
-    for count in (read, made, total, cached, written, reasoned):
-        if count.__class__ is not int or not 0 <= count <= _MOST_TOKENS:
-            return None
+    counts = read, made, total, cached, written, reasoned
+    if {*map(type, counts)} != _WHOLE or min(counts) < 0 or max(counts) > _MOST_TOKENS:
+        return None
     plain = {details.__class__, more.__class__} <= _PLAIN and _WRITTEN_FOR.isdisjoint(details or ())
     if not plain or not (read or made) or reasoned > made:
         return None

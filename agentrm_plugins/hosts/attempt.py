@@ -20,11 +20,11 @@ from __future__ import annotations
 import asyncio
 from contextvars import copy_context
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.errors import CallReaped
 from agentrm_plugins.hosts.bell import Bell
-from agentrm_plugins.hosts.guards import outcome_of
 from agentrm_plugins.hosts.race import Race, Task, WorkerRun
 from agentrm_plugins.hosts.race_here import HereRun
 from agentrm_plugins.hosts.race_tasks import TaskRun
@@ -37,9 +37,23 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.hosts.lease import HostLease
 
-__all__ = ["Attempt"]
+__all__ = ["Attempt", "outcome_of"]
 
 T = TypeVar("T")
+_NAME = attrgetter("__name__")
+_STEERING = "GraphBubbleUp"  # LangGraph's interrupts, drains and commands to a parent graph
+
+
+def outcome_of(kind: type[BaseException] | None) -> Outcome:
+    """How code that ended with an exception of this kind, or None, has ended.
+
+    What LangGraph raises to steer a graph is no failure.
+    """
+    if kind is None or _STEERING in map(_NAME, kind.__mro__):
+        return Outcome.OK
+    if issubclass(kind, Exception):
+        return Outcome.ERROR
+    return Outcome.CANCELLED
 
 
 class Attempt:

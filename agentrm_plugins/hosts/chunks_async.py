@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.hosts.chunk_stream import END, ChunkStream
-from agentrm_plugins.hosts.guards import PullGuard
 from agentrm_plugins.hosts.shutting import Shutting
+from agentrm_plugins.types.identity import ACTIVE, restore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from contextvars import Token
+    from types import TracebackType
 
+    from agentrm_plugins.errors import CallReaped
     from agentrm_plugins.hosts.attempt import Attempt
     from agentrm_plugins.hosts.chunk_stream import Reading
+    from agentrm_plugins.hosts.lease import HostLease
+    from agentrm_plugins.types.identity import Active
 
 __all__ = ["AsyncChunks"]
 
@@ -68,7 +74,7 @@ class AsyncChunks(ChunkStream):
         """
         attempt, source = self._attempt, self._source
         assert source is not None  # noqa: S101 - it was opened
-        lease, guard = attempt.lease, PullGuard(attempt.lease, attempt.active)
+        lease, guard = attempt.lease, _PullGuard(attempt.lease, attempt.active)
         lease.is_read(read=True)
         async with Shutting(source):
             try:
@@ -93,3 +99,64 @@ class AsyncChunks(ChunkStream):
                 self._ended()
             finally:
                 lease.is_read(read=False)
+
+
+class _PullGuard:
+    """`ReapGuard` for a stream, whose chunks different tasks may wait for, one after the other.
+
+    Enter it for each wait: what runs inside is inside the call; if the lease is reaped meanwhile,
+    that task is cancelled, and its cancellation turned into `CallReaped` on the way out.
+
+    Args:
+        lease: The lease of the call that streams.
+        active: The call, as those see it who run inside.
+    """
+
+    __slots__ = ("_active", "_cancelling", "_error", "_loop", "_ours", "_task", "_token")
+
+    def __init__(self, lease: HostLease, active: Active) -> None:
+        self._active = active
+        self._token: Token[Active | None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+        self._ours = False
+        self._error: CallReaped | None = None
+        lease.on_reap(self._reaped)
+
+    def _reaped(self, error: CallReaped) -> None:
+        self._error = error
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:  # the loop is closed: there is nobody left to tell
+            self._task = None
+
+    def _cancel(self) -> None:
+        task = self._task
+        if task is not None and not task.done():
+            self._ours = True
+            task.cancel()
+
+    def __enter__(self) -> None:
+        if self._error is not None:
+            raise self._error
+        self._task = task = asyncio.current_task(self._loop)
+        self._cancelling = task.cancelling() if task is not None else 0
+        self._token = ACTIVE.set(self._active)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        task, self._task = self._task, None
+        if self._token is not None:
+            restore(ACTIVE, self._token)
+        if not self._ours or task is None:
+            return
+        self._ours = False
+        mine = task.uncancel() <= self._cancelling
+        if mine and (kind is None or kind is asyncio.CancelledError):
+            assert self._error is not None  # noqa: S101 - that is why it was cancelled
+            raise self._error from error

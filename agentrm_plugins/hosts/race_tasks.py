@@ -1,5 +1,6 @@
-"""The race in a task: the first attempt runs in the caller's own task, the next in one of its own.
+"""An attempt in a task: what that gets when its lane is lost, and the race with further attempts.
 
+The first attempt runs in the caller's own task, the next in one of its own.
 So a call that is never late costs no task. When another attempt wins, the caller's task is
 cancelled out of its wait, and that cancellation is taken back.
 """
@@ -10,7 +11,7 @@ import asyncio
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.hosts.guards import ReapGuard
+from agentrm_plugins.errors import AgentRMError, CallReaped
 from agentrm_plugins.hosts.race import Race
 from agentrm_plugins.types.calls import Outcome
 from agentrm_plugins.types.identity import ACTIVE
@@ -23,9 +24,63 @@ if TYPE_CHECKING:
 
     Fork = Callable[[Attempt], Callable[[], Awaitable[Any]]]
 
-__all__ = ["TaskRun"]
+__all__ = ["ReapGuard", "TaskRun"]
 
 _LEFT: set[asyncio.Task[Any]] = set()  # cancelled ones, until they have ended
+
+
+class ReapGuard:
+    """Turns a reaped lease into `CallReaped` in the task that holds it.
+
+    When the lease is reaped the task is cancelled; `convert` takes that cancellation back, so that
+    an ordinary error comes out. Somebody else's cancellation at the same time stays one (as in
+    `asyncio.timeout`).
+
+    Args:
+        lease: The lease of the call that this task makes.
+
+    Attributes:
+        taken_back: Whether the cancellation that came was ours alone.
+    """
+
+    __slots__ = ("_cancelled", "_cancelling", "_error", "_loop", "_over", "_task", "taken_back")
+
+    def __init__(self, lease: HostLease) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        if task is None:
+            msg = "a lease can be guarded only inside a task"
+            raise AgentRMError(msg)
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._error: CallReaped | None = None
+        self._cancelled = self.taken_back = False
+        self._over = False
+        lease.on_reap(self._reaped)
+
+    def _reaped(self, error: CallReaped) -> None:
+        self._error = error
+        try:
+            self._loop.call_soon_threadsafe(self._cancel)
+        except RuntimeError:  # the loop is closed: there is nobody left to tell
+            self._over = True
+
+    def _cancel(self) -> None:
+        if not self._over and not self._cancelled and not self._task.done():
+            self._cancelled = True
+            self._task.cancel()
+
+    def convert(self, error: BaseException | None) -> CallReaped | None:
+        """The guarded code is over, with `error` or without: what to raise instead, if anything."""
+        self._over = True
+        if self._cancelled:
+            self.taken_back = self._task.uncancel() <= self._cancelling
+            if self.taken_back and (error is None or isinstance(error, asyncio.CancelledError)):
+                return self._error
+            return None
+        if self._error is not None and error is None:
+            return self._error
+        return None
 
 
 class TaskRun(ReapGuard):

@@ -63,23 +63,21 @@ class Usage:
 
     def __post_init__(self) -> None:
         """Refuse what no provider can have counted, and keep the parts within the whole."""
+        read, made = self.input_tokens, self.output_tokens
+        cached, written = self.cached_input_tokens, self.cache_write_tokens
         if not (
-            self.input_tokens.__class__ is int
-            and self.output_tokens.__class__ is int
-            and self.cached_input_tokens.__class__ is int
-            and self.cache_write_tokens.__class__ is int
-            and 0 <= self.input_tokens <= MOST_TOKENS
-            and 0 <= self.output_tokens <= MOST_TOKENS
-            and 0 <= self.cached_input_tokens <= MOST_TOKENS
-            and 0 <= self.cache_write_tokens <= MOST_TOKENS
+            read.__class__ is made.__class__ is cached.__class__ is written.__class__ is int
+            and 0 <= read <= MOST_TOKENS
+            and 0 <= made <= MOST_TOKENS
+            and 0 <= cached <= MOST_TOKENS
+            and 0 <= written <= MOST_TOKENS
         ):
             for field in fields(self):
                 check_whole(field.name, getattr(self, field.name), 0, MOST_TOKENS, of="tokens")
-        if self.cached_input_tokens + self.cache_write_tokens > self.input_tokens:
-            cached = min(self.cached_input_tokens, self.input_tokens)
-            written = min(self.cache_write_tokens, self.input_tokens - cached)
+        if cached + written > read:
+            cached = min(cached, read)
             object.__setattr__(self, "cached_input_tokens", cached)
-            object.__setattr__(self, "cache_write_tokens", written)
+            object.__setattr__(self, "cache_write_tokens", min(written, read - cached))
 
     @property
     def total_tokens(self) -> int:
