@@ -52,6 +52,7 @@ class Agents:
             account = self._meet(call.agent, call, now_s)
         elif not account.tickets:
             self.idle.pop(account.key, None)
+            account.asks = call.estimate.output_tokens.bit_length()
         if call.parent_agent is not None and account.parent != call.parent_agent:
             self._adopt(account, call, now_s)
         account.tickets += 1
@@ -104,6 +105,8 @@ class Agents:
         self.made += 1
         hint = self._hints.get(key, call.priority)
         account = Account(name, tenant, hint, now_s, self.made)
+        if name == call.agent:
+            account.asks = call.estimate.output_tokens.bit_length()
         self.accounts[account.key] = account
         self._scheduler.enter(account)
         return account

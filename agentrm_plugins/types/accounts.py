@@ -149,6 +149,7 @@ class Account:
     """
 
     __slots__ = (
+        "asks",
         "attained_s",
         "bids",
         "calls",
@@ -162,6 +163,7 @@ class Account:
         "idle_since_s",
         "input_tokens",
         "key",
+        "learnt_asks",
         "learnt_calls",
         "learnt_s",
         "level",
@@ -212,6 +214,7 @@ class Account:
         self.ended_s = now_s
         self.rise_s = float("inf")
         self.slope = 0
+        self.asks = self.learnt_asks = 0  # octaves of output tokens; 0: not known
         self.samples = 0.0
         self.log_sum = 0.0
         self.log_squares = 0.0

@@ -13,6 +13,15 @@ taken at two thirds. Lengths of one agent that differ by chance, as latencies do
 By calls memory is of the last 32; by seconds it is of as many seconds as 32 typical calls take,
 so who wants long calls forgotten has to serve as long with short ones.
 
+M is every agent's until its calls say more; but whose calls ask for less output than newcomers
+usually do is expected to be served sooner: ``b * (x - X)`` in place of 0 where that is less, with
+the logarithm x of the output that the call estimates at most, the mean X of the last newcomers, and
+the slope b of times over x by the calls that have ended (least squares, drawn towards 1/2 as if
+four calls an octave off had shown that; from 0, where length says nothing of time, to 1, where it
+says all). So somebody who asks for a sentence need not wait behind whoever asks for pages until
+both have been served. Asking for much says little, as most answers stay far below their maximum:
+it counts for nothing, and neither does what an agent asks for that says by a hint what it is.
+
 Regime: the difference between agents counts only as far as it exceeds what chance makes of it: the
 mean square between agents is taken at its lower end, one deviation of the F distribution below. So
 at first, and among a few agents, all are held to be alike. Limits: the sums are over the agents
@@ -35,14 +44,23 @@ _MEMORY = 32.0  # calls of an agent that count; guessed
 _LEAST_S = 1e-3  # what ended sooner gave no service: it hung, or was refused
 _ALIKE = 1e4  # the most that k can be
 _BY_CHANCE = log(NO_LONGER)
+_OCTAVE = log(2.0)
+_SLOPE = 0.5  # of a time that is half latency, half output; a guess until calls have shown theirs
+_NEWCOMERS = 64.0  # of whom the mean is taken; guessed
+_SHOWN = 4.0 * _OCTAVE * _OCTAVE  # how much weighs that guess: four calls an octave from the mean
 
 
 class ExpectedService:
     """Learns from calls that ended. `mean` is M."""
 
-    __slots__ = ("_agents", "_explained", "_k", "_samples", "_squares", "_sum", "_sum_n2", "mean")
+    __slots__ = (
+        *("_agents", "_explained", "_k", "_samples", "_squares", "_sum", "_sum_n2"),
+        *("_asked", "_askers", "_sized", "_sized_sum", "_sizes", "_sizes_2", "_sizes_times"),
+        *("_slope", "mean"),
+    )
 
     def __init__(self) -> None:
+        self._asked = self._askers = 0.0
         self._clear()
 
     def _clear(self) -> None:
@@ -55,6 +73,15 @@ class ExpectedService:
         self._sum_n2 = 0.0
         self._k = 1.0
         self.mean = 0.0
+        self._sized = self._sized_sum = 0.0
+        self._sizes = self._sizes_2 = self._sizes_times = 0.0
+        self._slope = _SLOPE
+
+    def meet(self, account: Account) -> None:
+        """A newcomer, and what it asks for."""
+        if account.asks:
+            self._askers = min(self._askers + 1.0, _NEWCOMERS)
+            self._asked += (account.asks - self._asked) / self._askers
 
     def learn(self, account: Account) -> bool:
         """Calls of the agent have ended. True if that tells anything.
@@ -71,7 +98,7 @@ class ExpectedService:
         sample = log(service_s)
         n, total, squares = account.samples, account.log_sum, account.log_squares
         if n:
-            self._uncount(n, total, squares)
+            self._uncount(account)
             if n >= _MEMORY:
                 keep = 1.0 - 1.0 / _MEMORY
                 n, total, squares = n * keep, total * keep, squares * keep
@@ -84,6 +111,8 @@ class ExpectedService:
         self._squares += squares
         self._explained += total * total / n
         self._sum_n2 += n * n
+        account.learnt_asks = account.asks
+        self._count_size(account, 1.0)
         self._weigh()
         memory_s = _MEMORY * exp(self.mean)
         keep = memory_s / (memory_s + received_s)
@@ -94,7 +123,7 @@ class ExpectedService:
     def forget(self, account: Account) -> None:
         """The agent is gone."""
         if account.samples:
-            self._uncount(account.samples, account.log_sum, account.log_squares)
+            self._uncount(account)
         account.samples = account.log_sum = account.log_squares = 0.0
         account.weighed_s = account.weighed_log = 0.0
         self._weigh()
@@ -104,10 +133,10 @@ class ExpectedService:
 
         What is asked before anything is known so stays comparable with what is asked later.
         """
-        n = account.samples
+        n, prior = account.samples, self._by_asking(account)
         if not n:
-            return 0.0
-        by_calls = (account.log_sum - n * self.mean) / (n + self._k)
+            return prior
+        by_calls = (account.log_sum - n * self.mean + self._k * prior) / (n + self._k)
         by_seconds = self._by_seconds(account)
         return max(by_calls, by_seconds)
 
@@ -135,8 +164,29 @@ class ExpectedService:
         believed = account.samples / (account.samples + self._k)
         return believed * (account.weighed_log / account.weighed_s - self.mean) - _BY_CHANCE
 
-    def _uncount(self, n: float, total: float, squares: float) -> None:
+    def _by_asking(self, account: Account) -> float:
+        """The logarithm of the ratio to M that the agent's calls have for asking for little."""
+        asks = account.asks
+        if not asks or not self._askers or account.hint is not None:
+            return 0.0
+        return min(0.0, self._slope * _OCTAVE * (asks - self._asked))
+
+    def _count_size(self, account: Account, sign: float) -> None:
+        """The agent's calls count (1), or no longer (-1), in how time goes with what is asked."""
+        asks = account.learnt_asks
+        if asks:
+            n, x = sign * account.samples, _OCTAVE * asks
+            total = sign * account.log_sum
+            self._sized += n
+            self._sized_sum += total
+            self._sizes += n * x
+            self._sizes_2 += n * x * x
+            self._sizes_times += x * total
+
+    def _uncount(self, account: Account) -> None:
         """The sums of an agent count no longer."""
+        n, total, squares = account.samples, account.log_sum, account.log_squares
+        self._count_size(account, -1.0)
         self._agents -= 1
         self._samples -= n
         self._sum -= total
@@ -150,6 +200,7 @@ class ExpectedService:
             self._clear()
             return
         self.mean = self._sum / n
+        self._slope = self._by_size()
         self._k = 1.0
         free = n - agents
         if agents <= 1 or free < 1:
@@ -159,3 +210,12 @@ class ExpectedService:
         calls = (n - self._sum_n2 / n) / (agents - 1)
         surplus = between / (1.0 + sqrt(2.0 / (agents - 1))) - within
         self._k = min(within * calls / surplus, _ALIKE) if surplus > 0 else _ALIKE
+
+    def _by_size(self) -> float:
+        """How the logarithm of a time goes with that of the output asked for."""
+        if self._sized < 1.0:  # what rounding leaves of no call
+            return _SLOPE
+        mean = self._sizes / self._sized
+        spread = max(0.0, self._sizes_2 - self._sizes * mean)
+        together = self._sizes_times - mean * self._sized_sum
+        return min(1.0, max(0.0, (_SHOWN * _SLOPE + together) / (_SHOWN + spread)))

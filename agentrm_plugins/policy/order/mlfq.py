@@ -93,7 +93,10 @@ class Mlfq:
     def enter(self, account: Account) -> None:
         """An agent starts at the top, whatever its hint."""
         account.level = 0
+        self.expected.meet(account)
         account.slope = self._first[account.hint]  # none of its calls has ended
+        if account.prior:
+            account.slope = self._slope(account, self._weight(account))
 
     def leave(self, account: Account) -> None:
         """Its calls tell no longer how long others take."""
