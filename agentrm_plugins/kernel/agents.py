@@ -52,7 +52,6 @@ class Agents:
             account = self._meet(call.agent, call, now_s)
         elif not account.tickets:
             self.idle.pop(account.key, None)
-            account.asks = call.estimate.output_tokens.bit_length()
         if call.parent_agent is not None and account.parent != call.parent_agent:
             self._adopt(account, call, now_s)
         account.tickets += 1

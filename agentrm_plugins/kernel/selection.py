@@ -237,12 +237,20 @@ def _candidate(
 ) -> AgentQueue | None:
     """Who may go to the endpoint now: its head, or somebody small behind a head that waits."""
     head = head_of(choice, at, queues, now_s)
-    wait = choice.holds(at.endpoint, head.head, now_s)
-    if wait.seconds == 0:
-        return head
-    if wait.seconds == NEVER or wait.cause not in RESOURCES:
-        return None
-    return _overtaker(choice, at, queues, head, now_s)
+    while True:
+        wait = choice.holds(at.endpoint, head.head, now_s)
+        if wait.seconds == 0:
+            return head
+        if wait.seconds == NEVER or wait.cause not in RESOURCES:
+            return None
+        found = _overtaker(choice, at, queues, head, now_s)
+        first = head_of(choice, at, queues, now_s)
+        if first is head:
+            return found
+        # What was learnt since they came put somebody before it, and it is seen now: each once.
+        head = first
+        if found is not None:
+            del choice.overtaken[found]
 
 
 def _overtaker(

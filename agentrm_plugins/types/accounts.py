@@ -163,7 +163,6 @@ class Account:
         "idle_since_s",
         "input_tokens",
         "key",
-        "learnt_asks",
         "learnt_calls",
         "learnt_s",
         "level",
@@ -175,6 +174,7 @@ class Account:
         "number",
         "output_tokens",
         "parent",
+        "prior",
         "recent",
         "recent_at_s",
         "recent_s",
@@ -214,7 +214,8 @@ class Account:
         self.ended_s = now_s
         self.rise_s = float("inf")
         self.slope = 0
-        self.asks = self.learnt_asks = 0  # octaves of output tokens; 0: not known
+        self.asks = 0  # octaves of output tokens, by the first call; 0: not known
+        self.prior = 0.0
         self.samples = 0.0
         self.log_sum = 0.0
         self.log_squares = 0.0

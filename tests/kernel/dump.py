@@ -47,7 +47,7 @@ _ACCOUNT = (
     *("level", "epoch", "level_base_s", "attained_s", "running", "since_sum_s", "calls"),
     *("waited_s", "refused", "zombies", "idle_since_s", "parent", "slope", "rise_s"),
     *("recent_s", "recent_at_s", "counted_s", "ended_s", "samples", "log_sum", "log_squares"),
-    *("learnt_s", "learnt_calls", "weighed_s", "weighed_log", "asks", "learnt_asks"),
+    *("learnt_s", "learnt_calls", "weighed_s", "weighed_log", "asks", "prior"),
     *_USED,
 )
 _TICKET = (

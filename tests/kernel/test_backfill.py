@@ -68,15 +68,18 @@ def test_what_may_overtake_a_head_is_a_quarter_of_it_at_most():
     early=st.booleans(),
 )
 def test_a_big_call_is_not_starved_by_small_ones(order, need, debt, small, early):
-    """The bound that `kernel.selection` promises: 1.25 of its need after what was owed before."""
+    """The bound that `kernel.selection` promises: 1.25 of its need after what was owed before.
+
+    All are batch work: else newcomers that ask for less go before it by order.
+    """
     world = World(config(1000, order, endpoints=endpoints(reserve="usage")))
     world.settle(ask(world, "first", 1000), tokens=1000 + debt)
-    head = ask(world, "head", need)
+    head = ask(world, "head", need, priority="batch")
     done_s = (debt + 1.25 * need) / RATE
     for number, (pause_s, tokens) in enumerate(small * 30):
         if head in world.running or world.now_s > done_s + 1:
             break
-        ask(world, f"small-{number}", tokens)
+        ask(world, f"small-{number}", tokens, priority="batch")
         world.wait(pause_s * (0.01 if early else 1.0) + 0.001)
         for other in world.running:
             if other != head:
@@ -136,9 +139,13 @@ def played(seed, disturbed):
     ]
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(24))
 def test_a_closed_endpoint_adds_nothing_to_anothers_latency(seed):
-    """To the microsecond: with thirty calls of higher rank that wait for it, on three lanes."""
+    """To the microsecond: with thirty calls of higher rank that wait for it, on three lanes.
+
+    In some of these (13, 22) calls that end teach while others wait, and their order changes when
+    it is looked at: whoever is first by then, and may go, goes.
+    """
     alone = played(seed, disturbed=False)
     assert sum(waited_s > 0.1 for _, _, waited_s in alone) > 5
     assert played(seed, disturbed=True) == alone

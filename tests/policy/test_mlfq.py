@@ -413,9 +413,8 @@ def test_sums_by_size_are_of_the_agents_that_are_known(
             continue
         if name not in known:
             known[name] = newcomer(scheduler, f"a{name}", tokens)
-        known[name].asks = tokens.bit_length()
         serve(scheduler, known[name], seconds)
-    sized = [(a.learnt_asks * log(2), a.log_sum, a.samples) for a in known.values()]
+    sized = [(a.asks * log(2), a.log_sum, a.samples) for a in known.values()]
     sized = [entry for entry in sized if entry[0] and entry[2]]
     expected = scheduler.expected
     if not sized:

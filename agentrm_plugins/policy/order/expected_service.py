@@ -13,14 +13,15 @@ taken at two thirds. Lengths of one agent that differ by chance, as latencies do
 By calls memory is of the last 32; by seconds it is of as many seconds as 32 typical calls take,
 so who wants long calls forgotten has to serve as long with short ones.
 
-M is every agent's until its calls say more; but whose calls ask for less output than newcomers
-usually do is expected to be served sooner: ``b * (x - X)`` in place of 0 where that is less, with
-the logarithm x of the output that the call estimates at most, the mean X of the last newcomers, and
-the slope b of times over x by the calls that have ended (least squares, drawn towards 1/2 as if
-four calls an octave off had shown that; from 0, where length says nothing of time, to 1, where it
-says all). So somebody who asks for a sentence need not wait behind whoever asks for pages until
-both have been served. Asking for much says little, as most answers stay far below their maximum:
-it counts for nothing, and neither does what an agent asks for that says by a hint what it is.
+M is every agent's until its calls say more; but a newcomer whose first call asks for less output
+than newcomers usually do is expected to be served sooner: ``b * (x - X)`` in place of 0 where that
+is less, with the logarithm x of the output that the call estimates at most, the mean X of the last
+newcomers, and the slope b of times over x by the calls that have ended (least squares, drawn
+towards 1/2 as if four calls an octave off had shown that; from 0, where length says nothing of
+time, to 1, where it says all). So somebody who asks for a sentence need not wait behind whoever
+asks for pages until both have been served. Asking for much says little, as most answers stay far
+below their maximum: it counts for nothing, and neither does what an agent asks for that says by a
+hint what it is.
 
 Regime: the difference between agents counts only as far as it exceeds what chance makes of it: the
 mean square between agents is taken at its lower end, one deviation of the F distribution below. So
@@ -79,9 +80,13 @@ class ExpectedService:
 
     def meet(self, account: Account) -> None:
         """A newcomer, and what it asks for."""
-        if account.asks:
-            self._askers = min(self._askers + 1.0, _NEWCOMERS)
-            self._asked += (account.asks - self._asked) / self._askers
+        asks = account.asks
+        if not asks:
+            return
+        self._askers = min(self._askers + 1.0, _NEWCOMERS)
+        self._asked += (asks - self._asked) / self._askers
+        if account.hint is None:
+            account.prior = min(0.0, self._slope * _OCTAVE * (asks - self._asked))
 
     def learn(self, account: Account) -> bool:
         """Calls of the agent have ended. True if that tells anything.
@@ -111,7 +116,6 @@ class ExpectedService:
         self._squares += squares
         self._explained += total * total / n
         self._sum_n2 += n * n
-        account.learnt_asks = account.asks
         self._count_size(account, 1.0)
         self._weigh()
         memory_s = _MEMORY * exp(self.mean)
@@ -133,10 +137,10 @@ class ExpectedService:
 
         What is asked before anything is known so stays comparable with what is asked later.
         """
-        n, prior = account.samples, self._by_asking(account)
+        n = account.samples
         if not n:
-            return prior
-        by_calls = (account.log_sum - n * self.mean + self._k * prior) / (n + self._k)
+            return account.prior
+        by_calls = (account.log_sum - n * self.mean + self._k * account.prior) / (n + self._k)
         by_seconds = self._by_seconds(account)
         return max(by_calls, by_seconds)
 
@@ -164,16 +168,9 @@ class ExpectedService:
         believed = account.samples / (account.samples + self._k)
         return believed * (account.weighed_log / account.weighed_s - self.mean) - _BY_CHANCE
 
-    def _by_asking(self, account: Account) -> float:
-        """The logarithm of the ratio to M that the agent's calls have for asking for little."""
-        asks = account.asks
-        if not asks or not self._askers or account.hint is not None:
-            return 0.0
-        return min(0.0, self._slope * _OCTAVE * (asks - self._asked))
-
     def _count_size(self, account: Account, sign: float) -> None:
         """The agent's calls count (1), or no longer (-1), in how time goes with what is asked."""
-        asks = account.learnt_asks
+        asks = account.asks
         if asks:
             n, x = sign * account.samples, _OCTAVE * asks
             total = sign * account.log_sum
