@@ -96,7 +96,7 @@ class Mlfq:
         self.expected.meet(account)
         account.slope = self._first[account.hint]  # none of its calls has ended
         if account.prior:
-            account.slope = self._slope(account, self._weight(account))
+            account.slope = _slope(self._weight(account), account.prior)
 
     def leave(self, account: Account) -> None:
         """Its calls tell no longer how long others take."""
@@ -133,7 +133,9 @@ class Mlfq:
         weight = self._weight(account)
         service_s = self._recent_s(account, now_s) / weight
         level = bisect_left(self._bounds_s, service_s)
-        slope = _slope(weight, self.expected.log_ratio(account) if account.samples else 0.0)
+        slope = _slope(
+            weight, self.expected.log_ratio(account) if account.samples else account.prior
+        )
         if level:
             above = service_s / self._bounds_s[level - 1]
             wait_s = self._half_life_s * log2(above) if above > 1.0 else 0.0
