@@ -81,7 +81,6 @@ class Mlfq:
         self._weights: dict[Priority | None, float] = {hint: weights[hint] for hint in Priority}
         self._plain = self._weights[None] = weights[Priority.BATCH]
         self._least, self._most = min(weights.values()), max(weights.values())
-        self._first = {hint: _slope(weight) for hint, weight in self._weights.items()}
         self._shares = shares
         self.expected = ExpectedService()
         self.demoted: list[tuple[Account, int]] = []
@@ -94,9 +93,7 @@ class Mlfq:
         """An agent starts at the top, whatever its hint."""
         account.level = 0
         self.expected.meet(account)
-        account.slope = self._first[account.hint]  # none of its calls has ended
-        if account.prior:
-            account.slope = _slope(self._weight(account), account.prior)
+        account.slope = self._slope(account, self._weight(account))
 
     def leave(self, account: Account) -> None:
         """Its calls tell no longer how long others take."""
@@ -133,9 +130,7 @@ class Mlfq:
         weight = self._weight(account)
         service_s = self._recent_s(account, now_s) / weight
         level = bisect_left(self._bounds_s, service_s)
-        slope = _slope(
-            weight, self.expected.log_ratio(account) if account.samples else account.prior
-        )
+        slope = self._slope(account, weight)
         if level:
             above = service_s / self._bounds_s[level - 1]
             wait_s = self._half_life_s * log2(above) if above > 1.0 else 0.0
@@ -173,6 +168,11 @@ class Mlfq:
             new_s += recent_s
         return max(0.0, new_s)
 
+    def _slope(self, account: Account, weight: float) -> int:
+        """How fast the agent's claim grows, by the logarithm."""
+        expected = self.expected.log_ratio(account) / _LOG_2
+        return round(_PER_OCTAVE * (log2(weight) - 2.0 * expected))
+
     def _weight(self, account: Account) -> float:
         """The hint's weight, as far as the calls agree with it; without a hint, by the calls."""
         weight, plain = self._weights[account.hint], self._plain
@@ -193,11 +193,6 @@ class Mlfq:
             return self._plain
         learnt = self._plain * exp(-self.expected.log_ratio(account))
         return min(self._most, max(self._least, learnt))
-
-
-def _slope(weight: float, log_ratio: float = 0.0) -> int:
-    """How fast the claim of an agent of that weight and expectation grows, by the logarithm."""
-    return round(_PER_OCTAVE * (log2(weight) - 2.0 * log_ratio / _LOG_2))
 
 
 def claimed_since_s(account: Account, since_s: float, now_s: float) -> float:
