@@ -15,6 +15,7 @@ from typing import Any
 from agentrm_plugins.context.live.asked import Ask, Looked, asking_in
 from agentrm_plugins.context.live.meaning import Meaning
 from agentrm_plugins.context.live.texts import Texts, text_in
+from agentrm_plugins.context.notes.note import TOOLS
 from agentrm_plugins.context.notes.text import Passage, terms
 from agentrm_plugins.context.notes.values import DISTINCT, values_of
 from agentrm_plugins.context.plan.entry import Entry, Recalled
@@ -41,6 +42,7 @@ from agentrm_plugins.context.recall.rank import (
     ranked,
     weights_of,
 )
+from agentrm_plugins.context.recall.times import SAYING, Times
 from agentrm_plugins.context.recall.when import Stretch, stretch_of
 from agentrm_plugins.context.recall.wider import (
     again,
@@ -61,7 +63,6 @@ COARSE, READ = 200, 64
 for the block. Measured on half of LoCoMo."""
 _AT_ONCE, _MOST_AT_ONCE = 50, 500
 """Passages that are entered in one slice, and in a turn. About 1 and 10 ms."""
-_SAYING = frozenset({"user", "assistant"})
 LEAST_ASKED, ASKED_BESIDE = 0.4, 0.25
 """A message that asks only beside other things gets so much less of the room for recall. What is
 said beside a question moves the talk on; each block costs cached prefix. Guessed."""
@@ -92,6 +93,7 @@ class Recaller:
         self._fresh: dict[int, tuple[str, Sequence[Passage]]] = {}
         self._begun: set[int] = set()
         self._texts = Texts(key, store)
+        self._times = Times()
         self.failed: Exception | None = None
 
     @property
@@ -134,6 +136,7 @@ class Recaller:
             self._fresh = {at: made for at, made in self._fresh.items() if at < seq}
             self._begun = {at for at in self._begun if at < seq}
             self._texts.rewind(seq)
+            self._times.cut(seq)
             if self._index is not None:
                 self._index.cut(seq)
         if self._meaning is not None:
@@ -144,6 +147,7 @@ class Recaller:
         with self._lock:
             self._index, self._fresh, self._begun = None, {}, set()
             self._texts.renew()
+            self._times = Times()
         if self._meaning is not None:
             self._meaning.renew()
 
@@ -209,7 +213,8 @@ class Recaller:
         return self._look_up(state, Ask(query_of(text), text, room_tokens))
 
     def _before(self, state: Transcript, task: int) -> tuple[str, ...]:
-        for entry in reversed(state.entries[:task]):
+        for place in range(task - 1, -1, -1):
+            entry = state.entries[place]
             if entry.role == "user" and entry.message is not None:
                 return query_of(plain_text(entry.message)).terms[:8]
         return ()
@@ -238,7 +243,7 @@ class Recaller:
         def carries(seq: int) -> bool:
             if not 0 <= seq < end or seq in skip or seq == asking:
                 return False
-            return entries[seq].role in _SAYING and not entries[seq].calls
+            return entries[seq].role in SAYING and not entries[seq].calls
 
         asks = ask.free or ask.asks
         most = min(READ if asks else READ // 2, 8 + ask.room_tokens // LEAST_PASSAGE)
@@ -252,8 +257,8 @@ class Recaller:
         if ask.asks and found_little(wide, weights, corpus):
             hits = again(query, hits, index, most, end)
         if stretch is not None:
-            said = {e.seq: e.at_s for e in entries[:end] if e.role in _SAYING}
-            hits = dated(hits, said, stretch, index)
+            self._times.take(entries)
+            hits = dated(hits, self._times, end, stretch, index)
         hits = [hit for hit in hits if hit.candidate.seq != asking]
         best, top = units_of(hits, index, carries, skip, most)
         shown = self._shown(state, ask, corpus, index)
@@ -273,7 +278,7 @@ class Recaller:
         told = [
             Told(one.key[0], one.hit.covered, one.text)
             for one in found
-            if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in _SAYING
+            if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in SAYING
         ]
         later = Later(query, [*looked.shown, *told], state.notes.later, ask.end(state))
         fit = list(worthy(state, query, found, ask.anchor, looked.top))
@@ -327,17 +332,15 @@ class Recaller:
         """Give what messages in view tell of what is asked, but for that which asks."""
         weights = weights_of(ask.query.terms, corpus)
         whole = sum(weights.values()) or 1.0
+        holding = index.covering(weights, ask.skip)
+        for seq in index.missing(ask.skip):
+            said = _terms_in(state.entries[seq])
+            holding[seq] = sum([weight for term, weight in weights.items() if term in said])
         found = []
-        for seq in sorted(ask.skip):
+        for seq in sorted(seq for seq, held in holding.items() if held / whole >= LEAST_TELLING):
             entry = state.entries[seq]
-            if entry.message is None or entry.role in {"tool", "function"} or seq == ask.anchor:
-                continue
-            said = index.terms_of(seq) if seq in index else _terms_in(entry)
-            if weights.keys().isdisjoint(said):
-                continue
-            covered = sum([weight for term, weight in weights.items() if term in said]) / whole
-            if covered >= LEAST_TELLING:
-                found.append(Told(seq, covered, told_text(entry.message)))
+            if entry.message is not None and entry.role not in TOOLS and seq != ask.anchor:
+                found.append(Told(seq, holding[seq] / whole, told_text(entry.message)))
         return found
 
     # -- texts ------------------------------------------------------------------------------

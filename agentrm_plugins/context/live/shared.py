@@ -143,7 +143,9 @@ class Shared:
         """Let go of bodies that are archived, read, indexed and no longer sent."""
         state = self.transcript
         waiting = self.archive.waiting
-        for entry in reversed(state.entries[: state.first_hot]):
+        entries = state.entries
+        for place in range(min(state.first_hot, len(entries)) - 1, -1, -1):
+            entry = entries[place]  # no slice: that would touch each message of the talk
             if entry.message is None and entry.seq != state.pinned:
                 break
             done = entry.noted and entry.indexed and entry.seq not in waiting

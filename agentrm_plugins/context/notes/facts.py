@@ -17,7 +17,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from agentrm_plugins.context.notes.text import sentences, terms
@@ -308,7 +308,7 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
         return None
     if text == said:
         gone = len(piece) - len(said)
-        values = tuple(replace(value, start=max(0, value.start - gone)) for value in values)
+        values = tuple(value._replace(start=max(0, value.start - gone)) for value in values)
     else:
         # Notes are compared value by value: a line without an end must not hold up a turn.
         once = {value.norm: value for value in reversed(values)}

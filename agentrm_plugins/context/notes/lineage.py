@@ -3,8 +3,9 @@
 Law: behind each note stand those that may be a newer form of it. Its heir is the one that announces
 a correction, or says the same sentence, before those that only share words; of these the most like
 it; of equals the newest. What holds now is the heir's own heir, and so on to the end. So any number
-of sentences that only sound alike pushes no correction out. Cost: a note is compared with those
-behind it once, when it is first asked for; the ways are remembered, and shortened.
+of sentences that only sound alike pushes no correction out. Cost: a note is compared with the heirs
+of those before it when it comes, behind the turn (after a wake when they are first asked for); the
+ways are remembered, and shortened.
 """
 
 from __future__ import annotations
@@ -58,6 +59,11 @@ class Lineage:
             self._after.setdefault(old.id, []).append(new.id)
             if new.corrects:
                 self._announced.setdefault(old.id, []).append(new.id)
+
+    def compare(self, note: Note) -> None:
+        """Compare a new note with the heirs of those that it follows, before anybody asks."""
+        for old in filter(None, map(self.by_id.get, note.follows)):
+            self._heir(old)
 
     def leave(self, note: Note) -> None:
         """Let go of a note."""
@@ -192,14 +198,10 @@ class Lineage:
         return [self.latest(old), *kept]
 
 
-def _place(note: Note) -> tuple[int, int]:
-    return note.seq, note.id
-
-
 def likeness(new: Note, old: Note) -> tuple[bool, float, tuple[int, int]]:
     """Weigh how likely a note stands in another one's place."""
     one, other = content(new.text, new.values), content(old.text, old.values)
     both = len(one & other)
     alike = both / max(1, len(one) + len(other) - both)
     announced = new.corrects or old.superseded_by == new.id or one == other
-    return announced, round(alike, 3), _place(new)
+    return announced, round(alike, 3), (new.seq, new.id)

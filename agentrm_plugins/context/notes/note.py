@@ -107,6 +107,8 @@ class Note:
     def shown(self) -> str:
         """Its text without what was corrected."""
         text = self.text
+        if not self.struck:
+            return text
         spans = [(v.start, v.start + len(v.text)) for v in self.left]
         gone: set[tuple[int, int]] = set()
         for value in self.struck:
@@ -129,8 +131,21 @@ def named_in(note: Note, asked: str) -> bool:
     """Whether a request names all the values that a note has, one at least, as whole words."""
     if not asked or not note.values:
         return False
-    told = (re.escape(value.text.casefold()) for value in note.values)
-    return all(re.search(rf"(?<!\w){one}(?!\w)", asked) for one in told)
+    return all(_is_word_in(asked, value.text.casefold()) for value in note.values)
+
+
+def _is_word_in(text: str, word: str) -> bool:
+    at = text.find(word)
+    while at >= 0:
+        stop = at + len(word)
+        if not (_is_letter(text[at - 1 : at]) or _is_letter(text[stop : stop + 1])):
+            return True
+        at = text.find(word, at + 1)
+    return False
+
+
+def _is_letter(char: str) -> bool:
+    return char.isalnum() or char == "_"
 
 
 def puts_another(new: Note, old: Note) -> bool:

@@ -79,6 +79,7 @@ class Notes:
             self.next_id += 1
             replaced += self._settle(note)
             self._enter(note)
+            self._lineage.compare(note)
         if len(self.by_id) > MAX_NOTES:
             self._shed()
         return replaced

@@ -9,8 +9,8 @@ there are capital letters: Latin, Greek, Cyrillic.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from agentrm_plugins.context.notes.text import DATE, STOPWORDS, WIDE
 
@@ -75,8 +75,7 @@ def _norm(text: str) -> str:
     return re.sub(r"[\s,'’\"“”«»`「」]+", "", text).casefold()
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """An exact string that carries information, where it stands in its sentence, and its kind."""
 
     kind: str

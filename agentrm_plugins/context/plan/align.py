@@ -77,13 +77,23 @@ class Marks:
         self._said: list[Any] = []
         self._made: list[int] = []
 
+    def unchanged(self, sources: list[Mapping[str, Any] | Message], start: int) -> bool:
+        """Whether a list says from `start` on all that the last one said, and perhaps more."""
+        said = self._said
+        return bool(said) and said == sources[start : start + len(said)]
+
+    def more(self, fresh: Sequence[Mapping[str, Any] | Message]) -> list[int]:
+        """Give the fingerprints of what has come at the end of a list that is `unchanged`."""
+        made = [mark_of(source) for source in fresh]
+        self._said += [_copied(source) for source in fresh]
+        self._made += made
+        return made
+
     def of(self, sources: Sequence[Mapping[str, Any] | Message]) -> list[int]:
         """Give the fingerprint of each."""
         size = len(self._said)
         if size <= len(sources) and self._said == list(sources[:size]):
-            fresh = sources[size:]
-            self._said += [_copied(source) for source in fresh]
-            self._made += [mark_of(source) for source in fresh]
+            self.more(sources[size:])
             return list(self._made)
         made = [
             mark if (old is source or (type(old) is dict and old == source)) else mark_of(source)

@@ -32,8 +32,12 @@ LONG_CHARS = 200_000
 _USUAL = frozenset({dict, Message})
 
 
-def check_list(messages: Any) -> None:
+def check_list(messages: Any, known: int = 0) -> None:
     """Refuse what is no list of messages.
+
+    Args:
+        messages: What a caller hands over.
+        known: So many at its head were looked at before.
 
     Raises:
         BadMessage: The text names the place and what stands there.
@@ -41,9 +45,10 @@ def check_list(messages: Any) -> None:
     if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
         way = "give a list of messages"
         raise BadMessage(f"messages={type(messages).__name__}: {way}")
-    if set(map(type, messages)) <= _USUAL:
+    fresh = messages[known:] if known else messages
+    if set(map(type, fresh)) <= _USUAL:
         return
-    for at, source in enumerate(messages):
+    for at, source in enumerate(fresh, known):
         if type(source) is not dict and not isinstance(source, Message | Mapping):
             way = "give a dict with 'role' and 'content', or a Message"
             raise BadMessage(f"messages[{at}]={type(source).__name__}: {way}")

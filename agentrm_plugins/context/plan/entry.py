@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from agentrm_plugins.types.message import Message, ToolCall
 
-__all__ = ["Entry", "Episode", "Recalled", "Replacement"]
+__all__ = ["Entry", "Episode", "Recalled", "Replacement", "time_of"]
 
 
 @dataclass(slots=True)
@@ -82,3 +82,12 @@ class Recalled:
         if not self.short:
             return self
         return Recalled(self.anchor, self.short, self.short_tokens, self.places)
+
+
+def time_of(message: Message, now_s: float) -> float:
+    """Give when a message was said, by itself or by the clock."""
+    for key in ("timestamp", "created_at", "time"):
+        value = message.metadata.get(key)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    return now_s

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding
-from agentrm_plugins.context.notes.note import TOOLS, squeezed
+from agentrm_plugins.context.notes.note import TOOLS
 from agentrm_plugins.context.notes.notes import Notes
-from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.align import Alignment, Marks, align, beside, mark_of
 from agentrm_plugins.context.plan.asks import only_approves
 from agentrm_plugins.context.plan.bodies import (
@@ -28,7 +27,8 @@ from agentrm_plugins.context.plan.bodies import (
     role_of,
     within,
 )
-from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement
+from agentrm_plugins.context.plan.cleared import cleared
+from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement, time_of
 from agentrm_plugins.context.plan.groups import Grouping, grouped
 from agentrm_plugins.context.plan.lookups import looked_up
 from agentrm_plugins.context.plan.reading import findings_of
@@ -83,6 +83,8 @@ class Transcript:
     takes_turns: bool = False
     handed_over: bool = False
     _marks: Marks = field(default_factory=Marks)
+    _known: list[int] = field(default_factory=list)
+    _level: int | None = None  # system messages at the last list's head, if it ended as the talk
     _settled: int = 0
     _grouping: tuple[int, int, Entry | None, Grouping] | None = None
 
@@ -137,8 +139,42 @@ class Transcript:
 
         Only new messages cost work beyond a comparison. Where it raises, nothing has changed.
         """
+        fresh = self._grown(messages, now_s)
+        if fresh is None:
+            fresh = self._aligned(messages, now_s)
+        for entry in fresh:
+            self.enter(entry)
+        return fresh
+
+    def _grown(self, messages: Sequence[Source], now_s: float) -> list[Entry] | None:
+        """Give what stands behind the last list, where this one begins with all of that.
+
+        None where it does not, or where that list was not the talk as it is known, to its end.
+        """
+        head = self._level
+        if head is None or self.foreign or not isinstance(messages, list):
+            return None
+        if not self._marks.unchanged(messages, head):
+            return None
+        start = len(self.entries) - self.shift
+        check_list(messages, start)
+        check_list(messages[:head])
+        if self._take_system(messages) != head:
+            return None
+        self._level = None  # until all of this list is taken in
+        marks = self._marks.more(messages[start:])
+        fresh = [
+            self._entry(at + self.shift, messages[at], mark, now_s, at)
+            for at, mark in enumerate(marks, start)
+        ]
+        self.rewound, self._level = None, head
+        return fresh
+
+    def _aligned(self, messages: Sequence[Source], now_s: float) -> list[Entry]:
+        """Find where a list meets what is known; give the entries that are new."""
+        self._level = None
         check_list(messages)
-        start = self._take_system(messages)
+        start = leading = self._take_system(messages)
         marks = self._marks.of(messages[start:])
         if self.thawed is not None:
             self._recognise(messages[start:], marks)
@@ -149,10 +185,12 @@ class Transcript:
         else:
             self.head_marks = []
         listed = messages[start:]
-        known = [entry.mark for entry in self.entries]
-        where = align(known, marks, self.shown_from, self._is_result)
+        known = self._known_marks()
+        where = align(known, marks, self.shown_from, lambda at: self.entries[at].role in TOOLS)
         base = self.shown_from
-        if where.edited and all(self._cleared(at, listed[at - base]) for at in where.edited):
+        if where.edited and all(
+            cleared(self.entries[at], listed[at - base], at, self.counter) for at in where.edited
+        ):
             where = self._shown_anew(where, listed, marks)
         edited = self.handed_over and self.foreign <= 2 * where.keep
         if where.keep < self.foreign and not edited:
@@ -172,9 +210,14 @@ class Transcript:
         self.shown_from = where.shown_from
         if where.shown_from > self.first_hot:
             self._hide(where.shown_from)
-        for entry in fresh:
-            self.enter(entry)
+        if len(self.entries) + len(fresh) - self.shift == len(messages):
+            self._level = leading
         return fresh
+
+    def _known_marks(self) -> list[int]:
+        """Give the marks of all messages; only new ones are looked at."""
+        self._known += [entry.mark for entry in self.entries[len(self._known) :]]
+        return self._known
 
     def enter(self, entry: Entry) -> None:
         """Add a message that is taken in or read back; here it is decided what it is."""
@@ -197,33 +240,6 @@ class Transcript:
         most = min(self.first_hot - self.shown_from, tasks[-1] if tasks else 0)
         return beside(known, marks, self.shown_from, most)
 
-    def _is_result(self, place: int) -> bool:
-        return self.entries[place].role in TOOLS
-
-    def _cleared(self, place: int, source: Source) -> bool:
-        """Whether a tool result is shown cleared or shortened, or whole again: the same result.
-
-        Another role or call, or what was not there before ("pending", then the result), is new.
-        """
-        entry = self.entries[place]
-        if entry.role not in TOOLS or role_of(source) != entry.role:
-            return False
-        message = within(source) if isinstance(source, Message) else from_openai(source, place)
-        if message.tool_call_id != entry.answers:
-            return False
-        if identity_of(message) == entry.digest:
-            return True
-        known = entry.message
-        tokens, most = self.counter.message(message), entry.tokens
-        if known is None:
-            return tokens <= most
-        most = max(most, self.counter.message(known))
-        if tokens * 2 <= most:
-            return True
-        said = squeezed(plain_text(known))
-        told = values_of(plain_text(message))
-        return tokens <= most and all(value.norm in said for value in told)
-
     def _shown_anew(
         self, where: Alignment, listed: Sequence[Source], marks: list[int]
     ) -> Alignment:
@@ -234,7 +250,7 @@ class Transcript:
         base = self.shown_from
         for place in where.edited:
             entry, at = self.entries[place], place - base
-            entry.mark = marks[at]
+            entry.mark = self._known[place] = marks[at]
             if self.replaced.pop(place, None) is not None or place >= self.first_hot:
                 entry.tokens = self.counter.message(self._read(listed[at], at))
         self.generation += 1
@@ -250,7 +266,7 @@ class Transcript:
                 # It may have been shown cleared when it was counted.
                 entry.tokens = max(entry.tokens, self.counter.message(entry.message))
         self.head_marks = [entry.mark for entry in self.entries[: self.thawed]]
-        self.thawed = None
+        self.thawed, self._known = None, []
 
     def _take_system(self, messages: Sequence[Source]) -> int:
         start = 0
@@ -292,7 +308,7 @@ class Transcript:
             tokens=self.counter.message(message),
             digest=identity_of(message, body),
             mark=mark,
-            at_s=_time_of(message, now_s),
+            at_s=time_of(message, now_s),
             message=message,
             calls=tuple(call.id for call in message.tool_calls),
             answers=message.tool_call_id,
@@ -304,6 +320,7 @@ class Transcript:
         """Go back to `where.keep` messages; compacted ones before it are shown again if needed."""
         keep = where.keep
         del self.entries[keep:]
+        del self._known[keep:]
         self._settled = 0
         self.notes.drop_from(keep)
         self.generation += 1
@@ -380,11 +397,3 @@ class Transcript:
     def sends(self, seq: int) -> bool:
         """Whether a message is sent word for word."""
         return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
-
-
-def _time_of(message: Message, now_s: float) -> float:
-    for key in ("timestamp", "created_at", "time"):
-        value = message.metadata.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
-    return now_s

@@ -108,23 +108,26 @@ def composed(session: Transcript, messages: Sequence[Source]) -> tuple[list[Item
     recalled = {r.anchor: r for r in session.recalls}
     if session.pinned is not None and session.pinned < session.first_hot:
         items += _user(session, session.entries[session.pinned], messages, recalled)
-    grouping = session.grouping
+    grouping, replaced = session.grouping, session.replaced
+    shift, size = session.shift, len(messages)
     for group in grouping.groups:
         for entry in group.members:
-            if entry.role == "user":
+            at = entry.seq - shift
+            if entry.seq in replaced or entry.seq in recalled or not 0 <= at < size:
                 items += _user(session, entry, messages, recalled)
-            else:
-                items.append(_item(session, entry, messages))
-        items += [
-            Item(no_result(group.members[0], call), None, None, "repair")
-            for call in group.unanswered
-        ]
+            else:  # nearly all: no call for each
+                items.append(Item(entry.message, messages[at], at, "hot"))
+        if group.unanswered:
+            items += [
+                Item(no_result(group.members[0], call), None, None, "repair")
+                for call in group.unanswered
+            ]
     repairs = [f"message {seq}: {why}" for seq, why in grouping.left_out.items()]
-    for group in grouping.groups:
-        repairs += [
-            f"message {group.first}: call {call!r} has no result; one that says so is sent"
-            for call in group.unanswered
-        ]
+    repairs += [
+        f"message {group.first}: call {call!r} has no result; one that says so is sent"
+        for group in grouping.groups
+        for call in group.unanswered
+    ]
     return items, repairs
 
 

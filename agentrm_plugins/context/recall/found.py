@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -102,17 +101,16 @@ def _spread(
     scores: dict[int, float], carries: Callable[[int], bool], limit: int
 ) -> dict[int, float]:
     """Give messages their own score and a part of their neighbours'."""
-    carries = cache(carries)  # asked for one message by each of its neighbours
     gained: dict[int, float] = {}
+    known = gained.get
     spreading = min(_SPREADING, limit)
-    for seq, score in heapq.nlargest(spreading, scores.items(), key=itemgetter(1)):
+    for seq, score in sorted(scores.items(), key=itemgetter(1), reverse=True)[:spreading]:
         if carries(seq):
             for shift, share in _BESIDE:
-                gained[seq + shift] = gained.get(seq + shift, 0.0) + share * score
+                gained[seq + shift] = known(seq + shift, 0.0) + share * score
     total = dict(scores)
-    for seq, more in gained.items():
-        if carries(seq):
-            total[seq] = total.get(seq, 0.0) + more
+    for seq in filter(carries, gained):
+        total[seq] = scores.get(seq, 0.0) + gained[seq]
     return total
 
 

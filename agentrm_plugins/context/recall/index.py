@@ -8,7 +8,7 @@ thousand passages takes a fraction of a millisecond. Terms and places only: no t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -20,6 +20,10 @@ __all__ = ["MOST_STEPS", "Index"]
 MOST_STEPS = 20_000
 """Places of terms that one look-up visits. About 3 ms; a session of 1,500 messages has fewer for
 a question of twelve words that each stand in all of them."""
+_MANY = 256
+"""Places of a term from which on it is worth to ask whether it can still find anything (MaxScore,
+Turtle and Flood 1995): the best that it and the commoner ones give is held against what is found.
+Guessed."""
 
 
 class Index:
@@ -108,37 +112,51 @@ class Index:
         return self._best(weights_of(tuple(corpus.containing), corpus), limit, steps), corpus
 
     def _best(self, weights: dict[str, float], limit: int, steps: int) -> list[Candidate]:
-        docs, sizes, postings = self._docs, self._sizes, self._postings
-        base, slope = K1 * (1 - B), K1 * B * len(docs) / max(1, self._terms)
+        scores, order = self._found(weights, limit, steps)
+        for term in order:  # by which nobody was looked for
+            self._add(scores, term, weights[term], scores.keys() & self._postings[term].keys())
+        top = _best_of(scores, limit)
+        whole = sum(weights.values()) or 1.0
+        covered = dict.fromkeys(top, 0.0)
+        for term, weight in weights.items():
+            for at in covered.keys() & self._postings[term].keys():
+                covered[at] += weight
+        return [self._docs[at].scored(scores[at], covered[at] / whole) for at in top]
+
+    def _found(
+        self, weights: dict[str, float], limit: int, steps: int
+    ) -> tuple[dict[int, float], list[str]]:
+        """Give passages with what the rarer terms make of them, and the commoner terms."""
         scores: dict[int, float] = {}
-        known = scores.get
-        order = sorted(weights, key=lambda term: len(postings[term]))
-        while order and (len(postings[order[0]]) <= steps or not scores):
-            term = order.pop(0)
-            held, most = postings[term], weights[term] * (K1 + 1)
+        order = sorted(weights, key=lambda term: len(self._postings[term]))
+        while order:
+            held = self._postings[order[0]]
+            least = _least_of(scores, limit + len(self._out)) if len(held) > _MANY else 0.0
+            rest = (K1 + 1) * sum([weights[term] for term in order])
+            if least > rest:  # what has no rarer term cannot come among the best
+                scores = {at: score for at, score in scores.items() if score >= least - rest}
+                break
+            if len(held) > steps and scores:
+                break
             newest = held if len(held) <= steps else islice(reversed(held), steps)
-            for at in newest:
-                often = held[at]
-                scores[at] = known(at, 0.0) + most * often / (often + base + slope * sizes[at])
+            self._add(scores, order[0], weights[order[0]], newest)
             steps -= len(held)
+            del order[0]
         for at in self._out:
             scores.pop(at, None)
-        top = _best_of(scores, limit * (1 + bool(order)))
-        if order:
-            scores = {at: scores[at] + self._more(at, order, weights) for at in top}
-            top = _best_of(scores, limit)
-        whole = sum(weights.values()) or 1.0
-        holding = [(postings[term], weight) for term, weight in weights.items()]
-        return [
-            docs[at].scored(scores[at], sum([w for held, w in holding if at in held]) / whole)
-            for at in top
-        ]
+        if order and len(self._postings[order[0]]) > steps:
+            scores = {at: scores[at] for at in _best_of(scores, 2 * limit)}
+        return scores, order
 
-    def _more(self, at: int, terms: Iterable[str], weights: dict[str, float]) -> float:
-        """Score one passage for the terms that nobody was looked for by."""
-        length = K1 * (1 - B + B * self._sizes[at] * len(self._docs) / max(1, self._terms))
-        often = ((self._postings[term].get(at, 0), weights[term]) for term in terms)
-        return sum([w * (K1 + 1) * n / (n + length) for n, w in often if n])
+    def _add(
+        self, scores: dict[int, float], term: str, weight: float, places: Iterable[int]
+    ) -> None:
+        """Add what a term makes of passages that hold it."""
+        held, sizes, known, most = self._postings[term], self._sizes, scores.get, weight * (K1 + 1)
+        base, slope = K1 * (1 - B), K1 * B * len(self._docs) / max(1, self._terms)
+        for at in places:
+            often = held[at]
+            scores[at] = known(at, 0.0) + most * often / (often + base + slope * sizes[at])
 
     def terms_of(self, seq: int) -> frozenset[str]:
         """Give the terms of one message; none where it was not added."""
@@ -148,6 +166,23 @@ class Index:
             if seq in self._of:
                 self._said[seq] = said
         return said
+
+    def missing(self, seqs: Iterable[int]) -> list[int]:
+        """Give those of these places whose messages were not added."""
+        of = self._of
+        return [seq for seq in seqs if seq not in of]
+
+    def covering(self, weights: Mapping[str, float], seqs: Iterable[int]) -> dict[int, float]:
+        """Give for each of these messages the weight of those terms that it holds, if any."""
+        of = self._of
+        places = {at: seq for seq in seqs for at in of.get(seq, ())}
+        holding: dict[int, float] = {}
+        for term, weight in weights.items():
+            held = self._postings.get(term)
+            said = {places[at] for at in places.keys() & held.keys()} if held else ()
+            for seq in said:
+                holding[seq] = holding.get(seq, 0.0) + weight
+        return holding
 
     def all(self) -> Iterable[Candidate]:
         """Give all passages."""
@@ -160,5 +195,17 @@ class Index:
 
 def _best_of(scores: dict[int, float], limit: int) -> list[int]:
     """Give the best places, the newer first where scores are equal."""
-    newest_first = sorted(scores, reverse=True)
-    return sorted(newest_first, key=scores.__getitem__, reverse=True)[:limit]
+    places = list(scores)
+    if len(scores) > limit:
+        least = _least_of(scores, limit)
+        places = [at for at, score in scores.items() if score >= least]
+    places.sort(reverse=True)
+    places.sort(key=scores.__getitem__, reverse=True)
+    return places[:limit]
+
+
+def _least_of(scores: dict[int, float], limit: int) -> float:
+    """Give the least of the best scores; 0 where there are fewer."""
+    if len(scores) < limit:
+        return 0.0
+    return sorted(scores.values(), reverse=True)[limit - 1]

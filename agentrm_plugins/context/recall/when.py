@@ -129,6 +129,11 @@ class Stretch:
     stop_s: float
     said: str
 
+    @property
+    def around(self) -> tuple[float, float]:
+        """From when to when a time has any share."""
+        return self.start_s - AROUND_S, self.stop_s + AROUND_S
+
     def share(self, at_s: float) -> float:
         """Give 1 for a time in it, a half for one within `AROUND_S` of it, else 0."""
         if self.start_s <= at_s < self.stop_s:

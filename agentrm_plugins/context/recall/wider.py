@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.query import Query
 from agentrm_plugins.context.recall.rank import Candidate, Corpus, Hit, fused, idf, weights_of
+from agentrm_plugins.context.recall.times import Times
 from agentrm_plugins.context.recall.when import Stretch
 
 __all__ = [
@@ -47,19 +48,19 @@ def asked_without(query: Query, said: Iterable[str]) -> tuple[str, ...]:
     return tuple(term for term in query.terms if term not in gone)
 
 
-def dated(
-    hits: Sequence[Hit], said: Mapping[int, float], stretch: Stretch, index: Index
-) -> list[Hit]:
+def dated(hits: Sequence[Hit], said: Times, end: int, stretch: Stretch, index: Index) -> list[Hit]:
     """Raise what was said at the time asked about, and find what shares no word with the question.
 
     Args:
         hits: By words, best first.
-        said: When the messages that may be shown were said, by place.
+        said: When the messages were said.
+        end: The first place of which nothing may be shown.
         stretch: The time asked about.
         index: Gives the passages of a message.
     """
-    shares = {seq: share for seq, at_s in said.items() if (share := stretch.share(at_s))}
-    if not shares or len(shares) == len(said):
+    near = said.between(*stretch.around)
+    shares = {seq: stretch.share(at_s) for at_s, seq in near if seq < end}
+    if not shares or len(shares) == said.before(end):
         return list(hits)  # all were, or none: that tells nothing
     raised = [
         hit._replace(score=hit.score * (1 + SAID_THEN * shares.get(hit.candidate.seq, 0.0)))

@@ -1,0 +1,132 @@
+"""What a turn does by itself: its Python calls, counted, whatever the number of notes."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+import pytest
+
+from agentrm_plugins.config.context import ContextConfig
+from agentrm_plugins.context.live import ContextLifecycle
+from agentrm_plugins.context.notes.text import passages
+from agentrm_plugins.context.plan.entry import Entry
+from agentrm_plugins.context.recall.index import Index
+from agentrm_plugins.context.recall.times import Times
+
+THINGS = [
+    "gateway", "ledger", "printer", "kiosk", "tunnel", "broker", "scanner", "furnace", "turbine",
+    "beacon",
+]  # fmt: skip
+
+
+def same(n, rng):
+    return f"The port of gateway {n % 40} in hall {n % 7} is {n + 1000}."
+
+
+def mixed(n, rng):
+    one, other = rng.sample(THINGS, 2)
+    return rng.choice([
+        f"The {one} {other} listens on port {rng.randint(1000, 9999)} in hall {n % 61}.",
+        f"Correction: the {one} {other} listens on port {rng.randint(1000, 9999)}.",
+        f"We decided to use {one}-{other}-{n} for the deployment.",
+    ])  # fmt: skip
+
+
+def calls_of(work):
+    """Count the Python functions that are entered."""
+    made = [0]
+
+    def entered(frame, event, argument):
+        made[0] += event == "call"
+
+    sys.setprofile(entered)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return made[0]
+
+
+def turns(say, sizes, of=21):
+    """Give the median of a turn's calls at each number of messages with a note."""
+    rng, jobs, medians, said = random.Random(4), [], [], 0
+    with ContextLifecycle(ContextConfig(budget_tokens=8_000), submit=jobs.append) as manager:
+        session, history = manager.session("s"), []
+
+        def turn():
+            history.append({"role": "user", "content": say(said, rng)})
+            made = calls_of(lambda: session.prepare(history))
+            while jobs:
+                jobs.pop(0)()
+            history.append({"role": "assistant", "content": "Noted."})
+            return made
+
+        for size in sizes:
+            while said < size:
+                history += [
+                    {"role": "user", "content": say(said, rng)},
+                    {"role": "assistant", "content": "Noted."},
+                ]
+                said += 1
+            session.prepare(history)
+            while jobs:
+                jobs.pop(0)()
+            counted = []
+            for _ in range(of):
+                counted.append(turn())
+                said += 1
+            medians.append(sorted(counted)[of // 2])
+        jobs.clear()
+    return medians
+
+
+@pytest.mark.parametrize("say", [same, mixed])
+def test_a_turn_calls_no_more_with_ten_times_the_notes(say):
+    """From 600 notes to 3,000 the calls of a turn grow by less than a third, and stay few."""
+    few, many = turns(say, [600, 3_000])
+    assert many < 4 * few / 3
+    assert many < 5_000
+
+
+def test_common_words_are_not_looked_at_where_rarer_ones_decide():
+    """What is left out cannot be among the best: the same as with every place looked at."""
+    rng, index = random.Random(5), Index()
+    for n in range(3_000):
+        rare = rng.choice(THINGS) if n % 9 == 0 else ""
+        index.add(n, "user", passages(f"the port of {rare} hall {n % 50} is {9000 + n}"))
+    words = ["gatewa", "port", "hall"]
+    looked = []
+    add = index._add
+    index._add = lambda scores, term, weight, places: (
+        looked.append((term, len(list(places)))),
+        add(scores, term, weight, places),
+    )
+    found, _ = index.search(words, 10)
+    assert max(count for _, count in looked) < 100
+    index._add = add
+    each, _ = index.search(words, 3_000)
+    assert [one.seq for one in found] == [one.seq for one in each[:10]]
+    assert [one.score for one in found] == pytest.approx([one.score for one in each[:10]])
+    assert [one.covered for one in found] == [one.covered for one in each[:10]]
+
+
+def test_times_give_what_was_said_in_a_stretch_after_any_rewind():
+    """The same as if each message were looked at."""
+    rng, times, entries = random.Random(6), Times(), []
+    for _ in range(200):
+        keep = rng.randint(max(0, len(entries) - 3), len(entries))
+        del entries[keep:]
+        times.cut(keep)
+        for _ in range(rng.randint(0, 5)):
+            role = rng.choice(["user", "assistant", "tool"])
+            at_s = float(rng.randint(0, 40))
+            entries.append(Entry(len(entries), role, 1, "", 0, at_s, None))
+        times.take(entries)
+        said = [e for e in entries if e.role != "tool"]
+        start, stop = sorted(rng.sample(range(41), 2))
+        assert sorted(seq for _, seq in times.between(start, stop)) == [
+            e.seq for e in said if start <= e.at_s < stop
+        ]
+        end = rng.randint(0, len(entries))
+        assert times.before(end) == sum(e.seq < end for e in said)
