@@ -34,6 +34,7 @@ INPUT, MOST = 20, 200
 RPM, TPM, WINDOW_S = 60, 60 * 260, 60.0
 PEERS = ("ours", "sdk-2", "sdk-10")
 _TRIP_S = (0.003, 0.015)
+_FAR_S = (0.1, 1.0)  # a line, or a process, that is overloaded
 _SERVICE_S, _UNUSED = (0.4, 1.0), (0.1, 0.3)
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _HEARD_S = 0.5, 8.0, 120.0
 _EPOCH_S = 1_790_000_040.0  # a whole minute
@@ -52,6 +53,7 @@ class Row:
         retry_after: Whether a refusal says how long to wait.
         refunds: Whether unused ``max_tokens`` come back.
         silent: Whether a refusal is a status and nothing else: no limit, no wait, no words.
+        trip_s: How long a request is on its way, and its answer: what went first may come last.
     """
 
     quota: Quota
@@ -60,6 +62,7 @@ class Row:
     retry_after: RetryAfterStyle = "none"
     refunds: bool = True
     silent: bool = False
+    trip_s: tuple[float, float] = _TRIP_S
 
     @property
     def told(self) -> EndpointConfig:
@@ -84,6 +87,9 @@ ROWS = {
     "bucket, silent": Row(Quota(RPM), style="none", silent=True),
     "no refunds": Row(Quota(tokens=TPM, kind="clock"), refunds=False),
     "no refunds, bucket": Row(Quota(tokens=TPM), refunds=False),
+    "clock, far": Row(Quota(RPM, kind="clock"), trip_s=_FAR_S),
+    "fixed, far": Row(Quota(RPM, kind="fixed"), trip_s=_FAR_S),
+    "sliding, far": Row(Quota(RPM, kind="sliding"), trip_s=_FAR_S),
     "per second": Row(Quota(RPM, enforce_s=1.0)),
     "per second, retry-after": Row(Quota(RPM, enforce_s=1.0), retry_after="s"),
     "per second, in words": Row(Quota(RPM, enforce_s=1.0), style="none"),
@@ -154,7 +160,7 @@ class _World:
     def send(self, heard: Callable[..., None], turn: _Turn, *more: Any) -> None:
         """A request goes; `heard` is called with its answer, the turn and the rest."""
         self.coming += 1
-        self.at(self.now_s + self.rng.uniform(*_TRIP_S), self._arrive, heard, turn, *more)
+        self.at(self.now_s + self.rng.uniform(*self.row.trip_s), self._arrive, heard, turn, *more)
 
     def _arrive(self, heard: Callable[..., None], turn: _Turn, *more: Any) -> None:
         self.coming -= 1
@@ -173,7 +179,7 @@ class _World:
             self.at(self.now_s + seconds, self._refund, turn.usage.output_tokens - MOST)
         said = {name.decode(): value.decode() for name, value in headers}
         answer = _Answer(said, body)
-        self.at(self.now_s + seconds + self.rng.uniform(*_TRIP_S), heard, answer, turn, *more)
+        self.at(self.now_s + seconds + self.rng.uniform(*row.trip_s), heard, answer, turn, *more)
 
     def _refund(self, unused: int) -> None:
         self.limits.settle(self.now_s, input_tokens=0, output_tokens=unused)
@@ -239,7 +245,7 @@ class _Oracle(_Sdk):
         world = self.world
         while self.waiting:
             if world.coming and world.row.quota.enforce_s is not None:
-                world.at(world.now_s + _TRIP_S[1], self.look)
+                world.at(world.now_s + world.row.trip_s[1], self.look)
                 return
             need = world.coming + 1
             amounts = {"requests": need, "tokens": need * (INPUT + MOST)}
@@ -247,7 +253,7 @@ class _Oracle(_Sdk):
                 meter.wait_s(amounts[name], world.now_s) for name, meter in world.limits.meters()
             )
             if wait_s > 0:
-                soon_s = wait_s if wait_s < inf else _TRIP_S[1]
+                soon_s = wait_s if wait_s < inf else world.row.trip_s[1]
                 world.at(world.now_s + soon_s + 1e-6, self.look)
                 return
             world.send(self.heard, self.waiting.pop(0))

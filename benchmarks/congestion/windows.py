@@ -151,6 +151,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--peer", action="append", choices=real.PEERS, help="with --real")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder to write to")
     options = parser.parse_args(argv)
+    options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "windows.json"
     document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if options.real:

@@ -129,7 +129,7 @@ def proxy(upstream: str, folder: Path, port: int = 8791) -> Iterator[str]:
             process.wait(timeout=30)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], timeout_s: float = 90.0) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes], timeout_s: float = 300.0) -> None:
     end_s = time.monotonic() + timeout_s
     while time.monotonic() < end_s and process.poll() is None:
         try:

@@ -8,7 +8,7 @@ imported and any is understood:
 - its codes: ``code``, ``type``, ``status``, the same of ``body`` (an object, a list of one, or JSON
   text), of what it was raised with (a mapping, or an object with a code), of botocore's ``Error``;
 - headers: those of ``response``, ``raw_response`` or the exception itself, ``HTTPHeaders``, and the
-  ones that OpenRouter repeats in its body.
+  ones that OpenRouter repeats in its body; a wait in a field of the body (see `body_waits`).
 
 Regimes: an attribute that raises is not there; a number that is no HTTP status is a code like any
 other. Limits: at most `TEXT_CHARS` of a text and `JSON_CHARS` of a body are read.
@@ -22,6 +22,8 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from agentrm_plugins.policy.endpoint.body_waits import HINT, waits_of
+from agentrm_plugins.policy.endpoint.times import WAIT_HEADERS
 from agentrm_plugins.types.plain import parsed
 
 __all__ = ["TEXT_CHARS", "Evidence", "body_evidence", "evidence_of"]
@@ -93,12 +95,16 @@ def evidence_of(error: BaseException) -> Evidence:
     text = _text(error, words)
     if not codes and (shown := _SHOWN_CODE.match(text)):
         codes = (shown.group(1),)
+    headers, content = _headers(own, answer, bodies), answer.get("_content")
+    may_wait = not isinstance(content, bytes) or HINT.search(content, 0, JSON_CHARS)
+    if may_wait and WAIT_HEADERS.isdisjoint(headers):
+        headers = {**headers, **_waits(own, content)}
     return Evidence(
         names,
         _status_of(own, answer, codes),
         codes,
         text,
-        _headers(own, answer, bodies),
+        headers,
         own.get("is_retryable") is True,
         said,
     )
@@ -111,11 +117,14 @@ def body_evidence(status: int | None, headers: Mapping[str, str], body: bytes) -
     codes = _codes(holders)
     words = list(map(_message, holders))
     text = " ".join(word for word in words if word) or body[:TEXT_CHARS].decode("utf-8", "replace")
+    plain = {**_repeated(holders), **_plain(headers)}
+    if WAIT_HEADERS.isdisjoint(plain) and HINT.search(body[:JSON_CHARS]):
+        plain |= waits_of([content])
     return Evidence(
         status=_inner_status(status, codes),
         codes=codes,
         text=text[:TEXT_CHARS],
-        headers={**_repeated(holders), **_plain(headers)},
+        headers=plain,
         said=bool(holders),
     )
 
@@ -313,6 +322,15 @@ def _headers(
         if name in own and (given := _plain(_get(own[name], "headers"))):
             return {**found, **given}
     return found
+
+
+def _waits(own: Mapping[str, Any], content: Any) -> dict[str, str]:
+    """A wait that is named in a field: of the body as it came, or of what was made of it."""
+    if isinstance(content, bytes):
+        return waits_of([_parsed(content[:JSON_CHARS].decode("utf-8", "replace"))])
+    args = own.get("args")
+    bodies = [own.get(name) for name in ("body", "details", "error", "response")]
+    return waits_of([*bodies, *(args[:1] if isinstance(args, tuple) else ())])
 
 
 def _plain(headers: Any) -> dict[str, str]:

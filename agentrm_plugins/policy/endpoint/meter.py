@@ -361,7 +361,7 @@ class Meter(ResourceAccount):
         if limit.limit and limit.firm:
             watch.window_s = limit.per_s or self.window_s
             unit = self._refunds.unit(self.controller.mean)
-            watch.report(left, limit.limit, unit, sent_s, now_s, under_way.total)
+            watch.report(left, limit.limit, unit, sent_s, now_s, under_way.total, under_way.own)
         if watch.windowed:
             self._follow(now_s, under_way.total - under_way.own)
             return

@@ -22,12 +22,13 @@ Sources: the tables in `providers`; `openai._base_client._should_retry` for ``x-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from agentrm_plugins.policy.endpoint.evidence import Evidence, evidence_of
 from agentrm_plugins.policy.endpoint.providers.libraries import UNREADABLE
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables, flat
-from agentrm_plugins.policy.endpoint.times import WAIT_HEADERS, wait_in_words_s
+from agentrm_plugins.policy.endpoint.times import wait_in_words_s
 from agentrm_plugins.types.verdicts import Kind, Verdict
 
 __all__ = ["classify", "classify_status", "examine", "judge_evidence"]
@@ -37,7 +38,17 @@ _MEMBERS = 20
 _SERVER_FAULT = 500
 _TOO_MANY = 429
 _PAYMENT = 402
+_TOO_LARGE = 413
 _WORDY = frozenset({None, 400, 403})  # statuses of which the words may say more
+_REFUSED = frozenset({400, _TOO_LARGE, 422, 500})
+_OF_LENGTH = _WORDY | _REFUSED
+# What is counted by the minute is no account, and is not one prompt's length either.
+_PACE = re.compile(r"\bper (?:second|minute|min|hour)\b|/ ?(?:s|min)\b|\b[rt]p[ms]\b|rate.limit")
+_OTHER = re.compile(
+    r"\b(?:images?|files?|audio|videos?|pdfs?|strings?|arrays?|attachments?|keys?|bytes|mb"
+    r"|(?:completion|output) tokens)\b"
+)
+_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])|[\W_]+")
 _CLOSED_LOOP = ("event loop is closed", "different event loop", "different loop")
 _UNREADABLE = frozenset(UNREADABLE)
 # What langchain-openai and langchain-core raise for a 200 with nothing in it.
@@ -121,6 +132,8 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
     status, codes = evidence.status, tuple(map(flat, evidence.codes))
     text = " ".join(evidence.text.lower().split())
     code = _telling(evidence.codes, tables)
+    if code and flat(code) not in tables.codes:  # a word like any other
+        text = f"{text} {_HUMPS.sub(' ', code).lower()}"
     why = _why(evidence, codes, text, tables, speaks=Kind.LIMIT in kinds)
     if why or (Kind.PERMANENT in kinds and not _says_again(codes, tables)):
         return Verdict(Kind.PERMANENT, status, code, why)
@@ -150,15 +163,24 @@ def _why(
         return ""
     if tables.billing.found(text):
         return "billing"
-    if tables.quota.found(text) and not _names_a_wait(evidence):
+    if tables.quota.found(text) and not _PACE.search(text) and not _names_a_wait(evidence, tables):
         return "billing"
-    late = evidence.status is not None and evidence.status in {*_WORDY, 413, 422, 500}
-    return "too_long" if (late or evidence.status is None) and tables.too_long.found(text) else ""
+    if evidence.status in _OF_LENGTH and _is_too_long(evidence.status, codes, text, tables):
+        return "too_long"
+    return ""
 
 
-def _names_a_wait(evidence: Evidence) -> bool:
+def _is_too_long(status: int | None, codes: tuple[str, ...], text: str, tables: Tables) -> bool:
+    """Whether a prompt was too long: in a provider's words, or by what others mean by theirs."""
+    meant = status in _REFUSED and not _PACE.search(text) and not _OTHER.search(text)
+    meant = meant and not _says_again(codes, tables)
+    return tables.too_long.found(text, meant=meant) or (meant and status == _TOO_LARGE)
+
+
+def _names_a_wait(evidence: Evidence, tables: Tables) -> bool:
     return (
-        not WAIT_HEADERS.isdisjoint(evidence.headers) or wait_in_words_s(evidence.text) is not None
+        not evidence.headers.keys().isdisjoint(tables.waits)
+        or wait_in_words_s(evidence.text) is not None
     )
 
 

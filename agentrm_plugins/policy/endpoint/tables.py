@@ -3,7 +3,8 @@
 Law: where two tables disagree, the later one counts. Codes are compared without case and
 punctuation (``rate_limit_exceeded`` is ``RateLimitExceeded``), phrases without case and with any
 white space; "..." in a phrase stands for up to `GAP` characters, so that each is searched in
-linear time.
+linear time. A phrase with "|" offers words in the place of each other, as whole words and in the
+plural: it says what is meant rather than how somebody put it.
 """
 
 from __future__ import annotations
@@ -41,21 +42,26 @@ class Role(NamedTuple):
 class _Phrases:
     """Phrases of one kind, searched at once."""
 
-    __slots__ = ("_gapped", "_plain")
+    __slots__ = ("_gapped", "_meant", "_plain")
 
     def __init__(self, phrases: Iterable[str]) -> None:
-        lower = [" ".join(phrase.lower().split()) for phrase in dict.fromkeys(phrases)]
+        given = [" ".join(phrase.lower().split()) for phrase in dict.fromkeys(phrases)]
+        meant = [_choices(phrase) for phrase in given if "|" in phrase]
+        self._meant = re.compile("|".join(meant)) if meant else None
+        lower = [phrase for phrase in given if "|" not in phrase]
         self._plain = tuple(phrase for phrase in lower if "..." not in phrase)
         self._gapped = tuple(
             [part.strip() for part in phrase.split("...")] for phrase in lower if "..." in phrase
         )
 
-    def __bool__(self) -> bool:
-        return bool(self._plain or self._gapped)
+    def found(self, text: str, *, meant: bool = True) -> bool:
+        """Whether one of them stands in this text, which is lower-case with single blanks.
 
-    def found(self, text: str) -> bool:
-        """Whether one of them stands in this text, which is lower-case with single blanks."""
+        Without `meant` only those count that are somebody's own words.
+        """
         if any(map(text.__contains__, self._plain)):
+            return True
+        if meant and self._meant is not None and self._meant.search(text):
             return True
         for parts in self._gapped:
             if parts[0] not in text:
@@ -80,6 +86,15 @@ def _stands(parts: list[str], text: str) -> bool:
             return True
         start = text.find(first, start + 1)
     return False
+
+
+def _choices(phrase: str) -> str:
+    """The pattern of a phrase with words in the place of each other."""
+    parts = (
+        "|".join(re.escape(word.strip()) for word in part.split("|"))
+        for part in phrase.split("...")
+    )
+    return rf".{{0,{GAP}}}?".join(rf"\b(?:{part})s?\b" for part in parts)
 
 
 class Tables:

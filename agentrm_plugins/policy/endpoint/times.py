@@ -62,8 +62,8 @@ _MOMENT = re.compile(
     r"(?:\s?(?:[Zz]|UTC|GMT)|\s?([+-])(\d\d):?(\d\d))?"
 )
 _CUE = re.compile(
-    r"\b(?:retry|retrying|try|wait|reset|resets|available|replenished|allowed|cooldown"
-    r"|come back)\b",
+    r"\b(?:retry|retrying|try|wait|reset|resets|available|replenished|allowed|cooldown|pause"
+    r"|cooling down|come back|back ?off|hold off|(?:another|next|new) (?:request|call|attempt))\b",
     re.IGNORECASE,
 )
 _FILLER = re.compile(
@@ -75,6 +75,11 @@ _TIME_KEY = re.compile(
     r"(?:retry[-_ ]?(?:after|delay)|resets?[-_ ]?at|ratelimit-reset)"
     r"(?:[-_ ]?(ms|millis|milliseconds|in[-_]seconds|seconds|secs|sec|s))?"
     r"[\"']?\s{0,3}[:={]\s{0,8}(?:seconds\s?:\s?)?[\"']?(?=[\dP])",
+    re.IGNORECASE,
+)
+_REST = re.compile(
+    r"(?<![\d.])(\d{1,9}(?:\.\d{1,9})? ?[a-z]{1,12}) (?:remaining|left|until|to go"
+    r"|before (?:you|retry|retrying|trying|another|the next|your next|sending))\b",
     re.IGNORECASE,
 )
 _ENDS = re.compile(r"\s{0,8}(?:$|[.,;!\"'})\]])")
@@ -206,6 +211,10 @@ def wait_in_words_s(text: str, wall_s: float | None = None) -> float | None:
     for match in islice(_CUE.finditer(text), _CUES):
         filler = _FILLER.match(text, match.end())
         found = _said_at(text, match.end() if filler is None else filler.end(), wall_s)
+        if found is not None:
+            return min(found, LONGEST_S)
+    for match in islice(_REST.finditer(text), _CUES):
+        found = parse_duration_s(match.group(1))
         if found is not None:
             return min(found, LONGEST_S)
     return None

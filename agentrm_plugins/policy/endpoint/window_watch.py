@@ -80,6 +80,7 @@ class WindowWatch:
 
     __slots__ = (
         "_clock_s",
+        "_ended",
         "_ends_s",
         "_floor",
         "_from_s",
@@ -105,6 +106,7 @@ class WindowWatch:
         self.window_s = 60.0
         self._taken: deque[tuple[float, float]] = deque(maxlen=_MEMORY)  # when, the total then
         self._total = 0.0
+        self._ended: deque[tuple[float, float]] = deque(maxlen=_GROUP)  # when, what had by then
         self._clock_s: float | None = None  # Unix time less our clock
         self._ends_s: float | None = None  # a moment at which a window ended or will
         self._most = 0.0
@@ -192,24 +194,28 @@ class WindowWatch:
         sent_s: float,
         now_s: float,
         under_way: float = 0.0,
+        own: float = 0.0,
     ) -> None:
         """The server says what is left, to a request that went at `sent_s`.
 
         `unit` is what a call takes, for what is nearer than that cannot be told apart; `under_way`
-        what is taken by calls that have not ended, which may still be on their way to the server.
+        what is taken by calls that have not ended, which may still be on their way to the server;
+        `own` what the answered one takes at least.
         """
-        self._floor = max(self._floor, left + self.total_at(sent_s - _AHEAD_S))
+        before = self.total_at(sent_s - _AHEAD_S)
+        sure = left + self._ended_before(sent_s, self._total - under_way, own, now_s)
+        # What went before may have arrived after it: that makes no window larger than it is.
+        self._floor = max(self._floor, sure, min(left + before, limit))
         self._answered(sent_s)
         if sent_s < self._from_s:
             return
         self._unit = unit
         self._most = max(self._most, left + 1.0)
-        before = self.total_at(sent_s - _AHEAD_S)
         low = left + min(before, self._total - under_way) + 1.0
         rate_per_s = limit / self.window_s
         high = min(left + self.total_at(now_s), self._whole(limit, rate_per_s, now_s))
-        if low > self._high + _CLEAR * unit:
-            self._grown(low - self._high, left, limit, rate_per_s, sent_s, now_s)
+        if sure + 1.0 > self._high + _CLEAR * unit:
+            self._grown(sure + 1.0 - self._high, left, limit, rate_per_s, sent_s, now_s)
             high = min(left + self.total_at(now_s), self._whole(limit, rate_per_s, now_s))
         if not self.windowed and not self._sure:
             self._try_bucket(left, low, high, rate_per_s, sent_s, now_s)
@@ -244,6 +250,16 @@ class WindowWatch:
         if amount <= self._floor - self._total:
             return 0.0
         return max(0.0, self.tried_s + _TRIED_S - now_s)
+
+    def _ended_before(self, sent_s: float, ended: float, own: float, now_s: float) -> float:
+        """What had ended before that went: no more had surely arrived, for lines are of any length.
+
+        `ended` is what has by now, beside the call of `own` that is answered.
+        """
+        start = bisect_right(self._ended, sent_s, key=_at_s)
+        found = self._ended[start - 1][1] if start else 0.0
+        self._ended.append((now_s, ended + own))
+        return min(found, ended)
 
     def _answered(self, sent_s: float) -> None:
         if self.tried_s is not None and sent_s >= self.tried_s - 1e-6:

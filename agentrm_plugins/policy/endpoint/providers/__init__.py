@@ -21,6 +21,7 @@ from agentrm_plugins.policy.endpoint.providers.gateways import (
 from agentrm_plugins.policy.endpoint.providers.gemini import GEMINI
 from agentrm_plugins.policy.endpoint.providers.libraries import LIBRARIES
 from agentrm_plugins.policy.endpoint.providers.litellm import LITELLM
+from agentrm_plugins.policy.endpoint.providers.meanings import MEANINGS
 from agentrm_plugins.policy.endpoint.providers.more import (
     COHERE,
     DASHSCOPE,
@@ -48,5 +49,5 @@ PROVIDERS = (
     *(COMMON, LIBRARIES, OPENAI, AZURE, ANTHROPIC, BEDROCK, GEMINI, MISTRAL, GROQ, CEREBRAS),
     *(DEEPSEEK, OPENROUTER, XAI, OLLAMA, VLLM, LITELLM, PORTKEY, HELICONE, CLOUDFLARE),
     *(DATABRICKS, KONG, APIGEE, COHERE, TOGETHER, HUGGING_FACE, DASHSCOPE, MOONSHOT, GITHUB),
-    SERVERS,
+    *(SERVERS, MEANINGS),
 )

@@ -28,7 +28,7 @@ ANTHROPIC = Provider(
         "request_too_large": Kind.PERMANENT,
     },
     billing=("credit_balance_too_low", "credit balance is too low", "workspace api usage limits",
-             "reached your specified api usage limits"),
+             "reached your specified api usage limits", "extra usage is required"),
     too_long=("input length and `max_tokens` exceed", "prompt is too long"),
     limits=tuple(_limit(resource) for resource in RESOURCES),
 )  # fmt: skip

@@ -26,4 +26,5 @@ AZURE = Provider(
         "exceeded ... call rate limit": Kind.LIMIT,
         "out of call volume quota": Kind.LIMIT,
     },
+    waits=("x-ms-retry-after-ms",),
 )

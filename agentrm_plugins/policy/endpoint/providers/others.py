@@ -95,6 +95,7 @@ VLLM = Provider(
     too_long=(
         "longer than the maximum model length",
         "maximum model length of",
+        "model's context length is only",
         "is too large: ... maximum context length",
     ),
 )

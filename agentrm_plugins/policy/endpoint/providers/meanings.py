@@ -1,0 +1,66 @@
+"""What a refusal means, in whatever words: a noun and what is wrong with it, in either order.
+
+Providers' own sentences stand in their tables. These fit those of the many that nobody has listed:
+resellers, house gateways, servers of one's own.
+"""
+
+from __future__ import annotations
+
+from agentrm_plugins.types.provider import Provider
+from agentrm_plugins.types.verdicts import Kind
+
+__all__ = ["MEANINGS"]
+
+_MONEY = "credit|balance|fund|wallet"
+_HELD = "credit|fund|wallet|prepaid balance|account balance|remaining balance|available balance"
+_PLAN = "subscription|trial"
+_LACKING = "insufficient|not enough|not have enough|doesn't have enough|not sufficient"
+_LACKING += "|no remaining|no more|no available|run out of|ran out of"
+_GONE = "exhausted|depleted|used up|run out|ran out|overdrawn"
+_SHORT = "insufficient|not enough|not sufficient|too low|negative|zero|empty"
+_OVERDUE = "overdue|outstanding|past due|unpaid|declined|failed"
+
+_TEXT = "prompt|input|input token|prompt token|context|context window|context size|conversation"
+_TEXT += "|messages|sequence|sequence length|prompt length|input length|token count"
+_TEXT += "|total number of tokens"
+_EXCEEDS = "exceed|exceeded|cannot exceed|overflow|too long|too large|too big|over the"
+_LONGER = "longer than|larger than|greater than|more than"
+_MOST = "token limit|tokens limit|number of tokens|input length|prompt length|context length"
+_MOST += "|context window|context size|model limit|max length|maximum length|maximum size"
+_MOST += "|input token"
+
+MEANINGS = Provider(
+    name="in other words",
+    source="sentences of gateways, resellers and local servers; nouns and verbs as they were met",
+    words={
+        "server|service|model|engine|system ... busy|overloaded|overload": Kind.OVERLOADED,
+        "at capacity|out of capacity|no capacity|insufficient capacity": Kind.OVERLOADED,
+    },
+    billing=(
+        f"{_LACKING}|out of|used all ... {_HELD}",
+        f"{_MONEY} ... {_GONE}|{_SHORT}",
+        f"{_MONEY}|{_PLAN} ... expired|ended|cancelled|canceled|inactive|required",
+        f"no active|no valid|inactive|expired ... {_PLAN}|payment method",
+        "negative balance|in arrears|credit limit reached|credit limit has been reached",
+        f"invoice|payment|payment method|bill ... {_OVERDUE}",
+        f"{_OVERDUE} ... invoice|payment|bill",
+        "billing ... not enabled|disabled|not active|not set up|inactive",
+        "add|buy|purchase|upgrade|subscribe|recharge|top up ... to continue|to proceed|to resume",
+        *("средств", "solde insuffisant", "crédits insuffisants", "잔액이 부족", "额度不足"),
+        *("余额为零", "额度已用", "配额已用"),
+    ),
+    quota=(
+        f"{_LACKING}|no|zero ... quota",
+        f"quota ... {_GONE}|insufficient|not enough",
+    ),
+    too_long=(
+        f"{_TEXT} ... {_EXCEEDS}|{_LONGER}",
+        f"exceed|exceeded|over|above|{_LONGER} ... {_MOST}",
+        "model|context ... only supports|supports at most|can only|is only ... token",
+        "token count|input|prompt ... only supports|only allows|only accepts",
+        "too many ... token|input token|prompt token",
+        "shorten|reduce|truncate|trim ... prompt|messages|input|conversation|context",
+        *("must be at least 1, got -", "expected maxlength: ", "输入长度超", "上下文长度超"),
+        *("超过模型最大", "message is too long"),
+    ),
+)
