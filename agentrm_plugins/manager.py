@@ -353,11 +353,15 @@ class AgentRM(FromSettings, Closing):
         """
         if not isinstance(agents, bool):
             check_whole("agents", agents, 0)
+        return self._look(agents)
+
+    def _look(self, agents: bool | int, *, brief: bool = False) -> Statistics:
+        """As `statistics`; a brief one is what a recording keeps."""
         host = self._host
         host.tick()  # so that what is seen is how things are now
 
         def look(kernel: Any) -> Statistics:
-            found: Statistics = kernel.statistics(agents=agents)
+            found: Statistics = kernel.statistics(agents=agents, brief=brief)
             left = {agent_key(*key): times for key, times in host.abandoned.times.items()}
             return replace(found, abandoned=left)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from html import escape
+from itertools import repeat
 from typing import Self
 
 from agentrm_plugins.types.effects import Effect
@@ -55,12 +57,8 @@ class EventStream:
         """At most so many of the oldest events, without their Unix time: cheaper than `drain`."""
         events = self._events
         taken: list[Effect] = []
-        add, first = taken.append, events.popleft
-        try:
-            for _ in range(min(most, len(events))):
-                add(first())
-        except IndexError:  # another reader took the last
-            return taken
+        with suppress(IndexError):  # another reader took the last; what came before is kept
+            taken.extend(map(deque.popleft, repeat(events, min(most, len(events)))))
         return taken
 
     def __iter__(self) -> Iterator[Effect]:

@@ -226,16 +226,17 @@ class Kernel:
         """When `handle` must be called again at the latest, in seconds; infinite for never."""
         return self._deadline_s
 
-    def statistics(self, *, agents: bool | int = True) -> Statistics:
+    def statistics(self, *, agents: bool | int = True, brief: bool = False) -> Statistics:
         """The state for people, frozen, as it was when something happened last.
 
         `agents` says how many of them are told of, the busiest first: a number, all or none.
+        A brief look leaves out tenants and running calls, and all but `BRIEF_ENDPOINTS`.
         """
         known = len(self.books.accounts)
         most = (known if agents else 0) if isinstance(agents, bool) else min(agents, known)
         chosen = busiest(self.books, self.agents.idle, most)
         listed = MOST_WAITERS if agents is True else int(agents)
-        return observe(self.books, self.queue, chosen, self.agents.drained, listed)
+        return observe(self.books, self.queue, chosen, self.agents.drained, listed, brief=brief)
 
     def validate(self) -> None:
         """Check every invariant.

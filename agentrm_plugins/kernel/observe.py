@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import nlargest
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.pressure import Stall
     from agentrm_plugins.types.accounts import Account
 
-__all__ = ["observe"]
+__all__ = ["BRIEF_ENDPOINTS", "observe"]
 
+BRIEF_ENDPOINTS = 20
+"""Those of a brief look, the most used: a recording keeps no more of them once a second."""
 _PER_MIN = 60.0
 
 
@@ -44,8 +47,13 @@ def observe(
     agents: list[Account],
     drained: Collection[tuple[str, str]],
     most_waiters: int,
+    *,
+    brief: bool = False,
 ) -> Statistics:
-    """Freeze the state. Costs a look at each of `agents`, and at who runs and waits."""
+    """Freeze the state. Costs a look at each of `agents`, and at who runs and waits.
+
+    A brief one costs no look at each tenant, endpoint or running call: there may be very many.
+    """
     counters, pool, gauges = books.counters, books.pool, books.gauges
     return Statistics(
         at_s=books.now_s,
@@ -59,8 +67,8 @@ def observe(
         lanes_peak=pool.peak,
         groups=_groups(books, queue),
         agents=agents_of(books, agents, drained),
-        tenants=_tenants(books),
-        endpoints=_endpoints(books, queue),
+        tenants={} if brief else _tenants(books),
+        endpoints=_endpoints(books, queue, BRIEF_ENDPOINTS if brief else None),
         submitted=counters.submitted,
         granted=counters.granted,
         settled=counters.settled,
@@ -74,7 +82,7 @@ def observe(
         output_tokens=counters.output_tokens,
         tokens_per_s=TokenRates(*counters.token_rate.per_s(books.now_s)),
         oldest_waiting_s=oldest_s(books),
-        calls=running(books),
+        calls=() if brief else running(books),
         waits=_waits(books),
         pressure=PressureStatistics(
             _stalled(gauges.lanes, books.now_s), _stalled(gauges.rate, books.now_s)
@@ -134,7 +142,11 @@ def _tenants(books: Books) -> dict[str, TenantStatistics]:
     }
 
 
-def _endpoints(books: Books, queue: WaitQueue) -> dict[str, EndpointStatistics]:
+def _endpoints(books: Books, queue: WaitQueue, most: int | None) -> dict[str, EndpointStatistics]:
+    shown = books.endpoints
+    if most is not None and len(shown) > most:
+        names = nlargest(most, shown, key=lambda name: shown[name].sent_calls)
+        shown = {name: shown[name] for name in names}
     waiting = dict.fromkeys(books.endpoints, 0)
     for name, at in queue.at.items():
         waiting[name] += sum(lanes.waiting for lanes in at.queues)
@@ -142,8 +154,7 @@ def _endpoints(books: Books, queue: WaitQueue) -> dict[str, EndpointStatistics]:
         if ticket.endpoint is not None:
             waiting[ticket.endpoint.name] += 1
     return {
-        name: _endpoint(endpoint, waiting[name], books.now_s)
-        for name, endpoint in books.endpoints.items()
+        name: _endpoint(endpoint, waiting[name], books.now_s) for name, endpoint in shown.items()
     }
 
 

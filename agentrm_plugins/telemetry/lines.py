@@ -112,15 +112,21 @@ class Encoder:
         asked: Submitted | None = None
         for event in events:
             kind = event.__class__
-            if kind is Granted and asked is not None and _at_once(asked, event):
-                made[-1] = f'{made[-1][:-1]},"granted":{self._text(event.cause)}}}'
+            if asked is not None:
+                if kind is Granted and (both := self._went(asked, event)):
+                    add(both)
+                    asked = None
+                    continue
+                add(self._submitted(asked))
                 asked = None
-                continue
-            asked = event if together and kind is Submitted else None
-            if kind in quick:
+            if kind is Submitted and together:
+                asked = event
+            elif kind in quick:
                 add(quick[kind](event))
             else:
                 add(_general(event, wall_offset_s))
+        if asked is not None:
+            add(self._submitted(asked))
         return made
 
     def _text(self, text: str) -> str:
@@ -135,7 +141,7 @@ class Encoder:
         """When it was, up to the number of its ticket. Much happens in one moment."""
         self._at_s = at_s
         if self._recorded:
-            nanos = int(at_s * _NANOS + 0.5)
+            nanos = int(at_s * 1e9 + 0.5)
             if nanos / _NANOS == at_s:
                 self._moment = f'"unix_ns":{nanos + self._offset_ns},"ticket":'
                 return self._moment
@@ -145,7 +151,7 @@ class Encoder:
 
     def _span(self, name: str, seconds: float) -> str:
         if self._recorded and 0.0 <= seconds < _LONG_S:
-            nanos = int(seconds * _NANOS + 0.5)
+            nanos = int(seconds * 1e9 + 0.5)
             if -_ROUNDING_S < nanos / _NANOS - seconds < _ROUNDING_S:
                 return f',"{name}_ns":{nanos}'
         return f',"{name}_s":{_number(seconds)}'
@@ -164,11 +170,35 @@ class Encoder:
         self._told[told] = made
         return made
 
+    def _went(self, asked: Submitted, granted: Granted) -> str:
+        """The line of both; none if more is new in the grant than its rule."""
+        (at_s, ticket, agent, cause, priority, estimate_tokens, parent, hedge_of, parent_agent,
+         tenant, group, endpoint, _) = asked  # fmt: skip
+        g_at_s, g_ticket, g_agent, rule, g_group, waited_s, g_tenant, g_endpoint, _ = granted
+        if (g_ticket != ticket or waited_s or g_at_s != at_s or g_agent != agent
+                or g_tenant != tenant or g_group != group or g_endpoint != endpoint):  # fmt: skip
+            return ""
+        if parent is not None or hedge_of is not None or parent_agent is not None or priority:
+            return f'{self._submitted(asked)[:-1]},"granted":{self._text(rule)}}}'
+        told = cause, agent, tenant, group, endpoint
+        try:
+            shown = self._told[told]
+        except KeyError:
+            shown = self._tell(told)
+        when = self._moment if at_s == self._at_s else self._when(at_s)
+        by = self._text(rule)
+        if estimate_tokens:
+            by += f',"estimate_tokens":{estimate_tokens}'
+        return f'{{"kind":"submitted",{when}{ticket},{shown},"granted":{by}}}'
+
     def _submitted(self, event: Submitted) -> str:
         (at_s, ticket, agent, cause, priority, estimate_tokens, parent, hedge_of, parent_agent,
          tenant, group, endpoint, _) = event  # fmt: skip
         told = cause, agent, tenant, group, endpoint
-        shown = self._told[told] if told in self._told else self._tell(told)
+        try:
+            shown = self._told[told]
+        except KeyError:
+            shown = self._tell(told)
         when = self._moment if at_s == self._at_s else self._when(at_s)
         if parent is None and hedge_of is None and parent_agent is None and not priority:
             if estimate_tokens:
@@ -189,20 +219,20 @@ class Encoder:
     def _queued(self, event: Queued) -> str:
         at_s, ticket, agent, cause, level, waiting, tenant, group, endpoint, _ = event
         told = cause, agent, tenant, group, endpoint
-        shown = self._told[told] if told in self._told else self._tell(told)
+        shown = self._told.get(told) or self._tell(told)
         when = self._moment if at_s == self._at_s else self._when(at_s)
         return f'{{"kind":"queued",{when}{ticket},{shown},"level":{level},"waiting":{waiting}}}'
 
     def _granted(self, event: Granted) -> str:
         at_s, ticket, agent, cause, group, waited_s, tenant, endpoint, _ = event
         told = cause, agent, tenant, group, endpoint
-        shown = self._told[told] if told in self._told else self._tell(told)
+        shown = self._told.get(told) or self._tell(told)
         when = self._moment if at_s == self._at_s else self._when(at_s)
         return f'{{"kind":"granted",{when}{ticket},{shown}{self._span("waited", waited_s)}}}'
 
     def _beaten(self, event: Beaten) -> str:
         told = event.cause, event.agent, event.tenant, event.group, event.endpoint
-        shown = self._told[told] if told in self._told else self._tell(told)
+        shown = self._told.get(told) or self._tell(told)
         at_s = event.at_s
         when = self._moment if at_s == self._at_s else self._when(at_s)
         return f'{{"kind":"beaten",{when}{event.ticket},{shown},"tokens":{event.tokens}}}'
@@ -211,29 +241,23 @@ class Encoder:
         (at_s, ticket, agent, cause, outcome, held_s, usage, cost, status,
          tenant, group, endpoint, _) = event  # fmt: skip
         told = cause, agent, tenant, group, endpoint
-        shown = self._told[told] if told in self._told else self._tell(told)
+        try:
+            shown = self._told[told]
+        except KeyError:
+            shown = self._tell(told)
         when = self._moment if at_s == self._at_s else self._when(at_s)
         more = "" if usage is None else _usage_text(usage)
         if cost:
             more += f',"cost":{_number(cost)}'
         if status is not None:
             more += f',"status":{status}'
-        held = self._span("held", held_s)
+        nanos = int(held_s * 1e9 + 0.5) if self._recorded and 0.0 <= held_s < _LONG_S else -1
+        if nanos >= 0 and -_ROUNDING_S < nanos / _NANOS - held_s < _ROUNDING_S:
+            more = f',"held_ns":{nanos}{more}'
+        else:
+            more = f',"held_s":{_number(held_s)}{more}'
         # The outcome is added, not formatted: that asks the enum for its words, which is slow.
-        return f'{{"kind":"settled",{when}{ticket},{shown}{held}{more},"outcome":"' + outcome + '"}'
-
-
-def _at_once(asked: Submitted, granted: Granted) -> bool:
-    """Whether the grant tells of the call that asked before it, and nothing but its rule is new."""
-    return (
-        granted.ticket == asked.ticket
-        and granted.at_s == asked.at_s
-        and not granted.waited_s
-        and granted.agent == asked.agent
-        and granted.tenant == asked.tenant
-        and granted.group == asked.group
-        and granted.endpoint == asked.endpoint
-    )
+        return f'{{"kind":"settled",{when}{ticket},{shown}{more},"outcome":"' + outcome + '"}'
 
 
 def _general(event: Effect, wall_offset_s: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.telemetry.recording import Recorder, recording_of
@@ -15,17 +15,18 @@ if TYPE_CHECKING:
 __all__ = ["recorder_of", "sampled"]
 
 _LEFT_OUT = ("agents", "tenants", "calls", "abandoned")
-_MOST_ENDPOINTS = 20
 _MOST_SESSIONS = 20
 
 
 def sampled(seen: Statistics) -> dict[str, Any]:
-    """Plain data with the names of `Statistics`; twenty endpoints and sessions at most."""
-    state = {name: value for name, value in asdict(seen).items() if name not in _LEFT_OUT}
-    endpoints = sorted(seen.endpoints, key=lambda name: -seen.endpoints[name].sent)
-    state["endpoints"] = {name: state["endpoints"][name] for name in endpoints[:_MOST_ENDPOINTS]}
-    state["sessions"] = dict(list(state["sessions"].items())[-_MOST_SESSIONS:])
-    return state
+    """A brief look as plain data with the names of `Statistics`; twenty sessions at most.
+
+    What is left out is no part of a brief look, or is put aside first: to make plain data of it
+    would cost more than of all that is kept.
+    """
+    newest = dict(list(seen.sessions.items())[-_MOST_SESSIONS:])
+    kept = replace(seen, sessions=newest, abandoned={})
+    return {name: value for name, value in asdict(kept).items() if name not in _LEFT_OUT}
 
 
 def recorder_of(rm: Any, host: Host, given: object) -> Recorder:
@@ -34,6 +35,6 @@ def recorder_of(rm: Any, host: Host, given: object) -> Recorder:
 
     def sample() -> dict[str, Any]:
         core = mine()
-        return {} if core is None else sampled(core.statistics(agents=False))
+        return {} if core is None else sampled(core._look(agents=False, brief=True))  # noqa: SLF001 - of one house
 
     return Recorder(host, recording_of(given), sample)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from agentrm_plugins import AgentRM
@@ -17,6 +17,7 @@ from agentrm_plugins.events import KINDS, Beaten, Granted, Queued, Settled, Subm
 from agentrm_plugins.telemetry import Recording, read_events
 from agentrm_plugins.telemetry.lines import Encoder, events_of, nanos_of
 from agentrm_plugins.types.calls import Outcome, Usage
+from tests.effort import effort
 
 KEY = "sk-" + "proj-abcdefghijklmnopqrstuvwx"
 OFFSET_S = 1.79e9 + 0.123456
@@ -48,7 +49,8 @@ COLD = st.builds(Queued, **HEAD, **PLACES, level=COUNTS, waiting=COUNTS)
 @st.composite
 def at_once(draw) -> list[Any]:
     """A call that is asked for and granted, in one moment or not quite."""
-    asked = draw(st.builds(Submitted, **HEAD, **PLACES))
+    more = {"estimate_tokens": COUNTS, "priority": NAMES, "parent": st.none() | COUNTS}
+    asked = draw(st.builds(Submitted, **HEAD, **PLACES, **more))
     same = {"agent": asked.agent, "tenant": asked.tenant, "group": asked.group,
             "endpoint": asked.endpoint, "at_s": asked.at_s, "ticket": asked.ticket,
             "waited_s": 0.0, "cause": draw(NAMES)}  # fmt: skip
@@ -70,6 +72,7 @@ def near(seconds: Any) -> Any:
     return pytest.approx(seconds, rel=0, abs=1e-11)
 
 
+@effort(100, suppress_health_check=[HealthCheck.too_slow])  # on a machine that has other work
 @given(st.lists(st.one_of(HOT.map(lambda one: [one]), COLD.map(lambda one: [one]), at_once())))
 def test_all_of_each_event_survives_its_line(parts: list[list[Any]]) -> None:
     """In their order, whatever they are called, joined in one line or not."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,18 @@ from agentrm_plugins.errors import RecordingError
 from agentrm_plugins.events import Settled, Submitted
 from agentrm_plugins.telemetry import Recording, read_events
 from agentrm_plugins.telemetry import parts as parts_module
+
+
+def python_calls(of: Callable[[], object]) -> int:
+    """How many Python functions are called."""
+    seen: list[str] = []
+    sys.setprofile(lambda frame, kind, _: seen.append(kind))
+    try:
+        of()
+    finally:
+        sys.setprofile(None)
+    return seen.count("call")
+
 
 BUSY = """
 import sys, threading
@@ -172,6 +185,26 @@ def test_groups_and_endpoints_that_hold_secrets_are_hidden_in_header_and_samples
     text = file.read_text()
     assert key not in text
     assert "geheim123" not in text
+
+
+def test_a_sample_costs_the_same_however_many_tenants_there_are(tmp_path: Path) -> None:
+    """It keeps none of them, and none of the endpoints beyond twenty: they are not looked at."""
+    spent = []
+    with AgentRM(lanes=8, record=Recording(tmp_path / "events.jsonl", sample_s=None)) as rm:
+        for tenants in (30, 600):
+            for number in range(tenants):
+                told = {"tenant": f"t{number}", "endpoint": f"h{number % 30}/m"}
+                with rm.slot(agent="ada", **told):
+                    pass
+            rm.statistics()  # whatever is made once is made
+            rm._recorder._sample()
+            spent.append(python_calls(rm._recorder._sample))
+        sample = rm._recorder._sample()
+        assert len(rm.statistics(agents=False).tenants) == 600
+    assert spent[1] <= spent[0] + 20
+    assert not sample.keys() & {"tenants", "agents", "calls"}
+    assert len(sample["endpoints"]) == 20
+    assert sample["submitted"] == 630
 
 
 @pytest.mark.parametrize(
