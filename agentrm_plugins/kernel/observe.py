@@ -50,10 +50,7 @@ def observe(
     *,
     brief: bool = False,
 ) -> Statistics:
-    """Freeze the state. Costs a look at each of `agents`, and at who runs and waits.
-
-    A brief one costs no look at each tenant, endpoint or running call: there may be very many.
-    """
+    """Freeze the state. Costs a look at each of `agents`; a brief one none at each tenant."""
     counters, pool, gauges = books.counters, books.pool, books.gauges
     return Statistics(
         at_s=books.now_s,

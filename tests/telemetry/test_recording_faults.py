@@ -201,7 +201,7 @@ def test_a_sample_costs_the_same_however_many_tenants_there_are(tmp_path: Path) 
             spent.append(python_calls(rm._recorder._sample))
         sample = rm._recorder._sample()
         assert len(rm.statistics(agents=False).tenants) == 600
-    assert spent[1] <= spent[0] + 20
+    assert spent[1] < 1.5 * spent[0]  # 570 more: one alone costs more than ten calls
     assert not sample.keys() & {"tenants", "agents", "calls"}
     assert len(sample["endpoints"]) == 20
     assert sample["submitted"] == 630

@@ -45,6 +45,21 @@ def test_a_call_becomes_a_span_a_wait_and_a_story() -> None:
     assert not timeline.open
 
 
+def test_an_open_call_has_waited_and_held_until_now() -> None:
+    """One that waits has not waited for no time, one that runs not held for none."""
+    timeline = folded(
+        told("Submitted", 0.0, 1, "ada"),
+        told("Queued", 0.0, 1, "ada", cause="lanes", level=0, waiting=1),
+        told("Submitted", 1.0, 2, "bob"),
+        told("Queued", 1.0, 2, "bob", cause="lanes", level=0, waiting=2),
+        told("Granted", 3.0, 1, "ada", group="model", waited_s=3.0),
+        told("Beaten", 10.0, 1, "ada"),
+    )
+    rows = {row["ticket"]: row for row in snapshot(timeline)["oldest"]}
+    assert (rows[1]["waited"], rows[1]["held"], rows[1]["took"]) == (3.0, 7.0, 10.0)
+    assert (rows[2]["waited"], rows[2]["held"], rows[2]["took"]) == (9.0, 0.0, 9.0)
+
+
 def test_lanes_are_drawn_in_the_lowest_free_row() -> None:
     """Two at once take two rows; who comes after the first has ended takes the first row again."""
     timeline = folded(*call(1, "a", 0, 0, 4), *call(2, "b", 1, 1, 9), *call(3, "c", 4.5, 4.5, 6))

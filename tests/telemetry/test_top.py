@@ -194,6 +194,17 @@ async def test_the_cursor_stays_with_its_row() -> None:
         assert grid.cursor == len(grid.rows) - 1
 
 
+async def test_a_look_while_it_ends_is_no_error() -> None:
+    """Its widgets go before the timer that looks: nothing is drawn then, and all is folded."""
+    app, clock = scene()
+    async with app.run_test(size=SMALL) as pilot:
+        await pilot.pause()
+        await app.screen.query("#title, #head, #lanes, #body").remove()
+        clock.now_s = 20.0
+        app.look()
+        assert app.timeline.counts["Settled"] == 1
+
+
 async def test_filter_while_typing() -> None:
     """Only what fits is shown, in every table, until it is cleared."""
     app, clock = scene()

@@ -102,7 +102,12 @@ class Slowest:
 
 
 def as_row(call: OpenCall, now_s: float, kind: str) -> dict[str, Any]:
-    """One call with its story, as plain data."""
+    """One call with its story, as plain data; of an open one with what it waits or holds by now."""
+    waited_s, held_s = call.waited_s, call.held_s
+    if kind == "open" and call.waits:
+        waited_s += now_s - call.wait_s
+    elif kind == "open" and call.row and call.granted_s is not None:
+        held_s += now_s - call.granted_s
     return {
         "ticket": call.ticket,
         "agent": call.key,
@@ -113,8 +118,8 @@ def as_row(call: OpenCall, now_s: float, kind: str) -> dict[str, Any]:
         "begin": round(call.begun_s, 3),
         "end": round(now_s, 3),
         "took": round(now_s - call.begun_s, 3),
-        "waited": round(call.waited_s, 3),
-        "held": round(call.held_s, 3),
+        "waited": round(waited_s, 3),
+        "held": round(held_s, 3),
         "attempts": call.attempt,
         "story": call.lines(),
     }

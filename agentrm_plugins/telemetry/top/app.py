@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -12,6 +13,7 @@ from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.css.query import NoMatches
 from textual.widgets import ContentSwitcher, Footer, Input, Static
 
 from agentrm_plugins.telemetry.sources import ReplaySource, Source
@@ -143,7 +145,8 @@ class TopApp(App[None]):
         if now_s is not None:
             self.timeline.look(now_s)
         if not self.paused:
-            self.show()
+            with suppress(NoMatches):  # it ends: its widgets are gone before its timer
+                self.show()
 
     def show(self) -> None:
         """Draw everything that is seen."""
@@ -239,7 +242,8 @@ class TopApp(App[None]):
                 made.append_text(bar(rate.share, 8, style_of("late" if rate.share > 0.9 else "")))  # noqa: PLR2004
             made.append(f"{fitted(rate.words(), width - 8)}\n", "dim")
             made.append(f"{sparkline(rate.history, width)}\n", "#4f8fea")
-            made.append(f"429s {row.limit_hits}  runs {row.running}  waits {row.waiting}  ", "dim")
+            calls = f"429s {row.limit_hits}  runs {row.running}  waits {row.waiting}  breaker "
+            made.append(calls, "dim")
             made.append(f"{row.breaker}\n\n", "dim" if row.breaker == "closed" else "#e0554c")
         made.append("Lately\n", "bold")
         left = max(3, height - 5 * min(most, len(rows)) - 1)

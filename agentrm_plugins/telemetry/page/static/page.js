@@ -385,13 +385,14 @@
   const tiles = () => {
     const counts = data.counts;
     const hits = data.endpoints.reduce((sum, row) => sum + row.limit_hits, 0);
-    const [now] = data.pressure.lanes;
+    const [what, [now]] = Object.entries(data.pressure).reduce(
+      (most, one) => (one[1][0] > most[1][0] ? one : most));
     by("tiles").replaceChildren(
       tile("time seen", seconds(data.now)), tile("agents", number(data.known)),
       tile("calls asked", number(counts.Submitted || 0)),
       tile("calls ended", number(counts.Settled || 0)),
       tile("running now", number(data.running)), tile("waiting now", number(data.waiting)),
-      tile("pressure, 10 s", `${Math.round(100 * now)} %`, now > 0.5 ? "warn" : ""),
+      tile(`pressure (${what}), 10 s`, `${Math.round(100 * now)} %`, now > 0.5 ? "warn" : ""),
       tile("answers 429", number(hits), hits ? "warn" : ""),
       tile("hangs reaped", number(counts.Reaped || 0), counts.Reaped ? "bad" : ""),
       tile("refused", number(counts.Refused || 0), counts.Refused ? "bad" : ""));
