@@ -8,6 +8,7 @@ they became idle, so looking for those to forget costs a look at one that stays.
 
 from __future__ import annotations
 
+from math import log1p
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.types.accounts import Account, Tenant
@@ -105,7 +106,7 @@ class Agents:
         hint = self._hints.get(key, call.priority)
         account = Account(name, tenant, hint, now_s, self.made)
         if name == call.agent:
-            account.asks = call.estimate.output_tokens.bit_length()
+            account.asks = log1p(call.estimate.output_tokens)
         self.accounts[account.key] = account
         self._scheduler.enter(account)
         return account

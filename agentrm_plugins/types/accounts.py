@@ -214,7 +214,7 @@ class Account:
         self.ended_s = now_s
         self.rise_s = float("inf")
         self.slope = 0
-        self.asks = 0  # octaves of output tokens, by the first call; 0: not known
+        self.asks = 0.0  # logarithm of output tokens, by the first call; 0: not known
         self.prior = 0.0
         self.samples = 0.0
         self.log_sum = 0.0

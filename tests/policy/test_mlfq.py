@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, log
+from math import exp, log, log1p
 from types import SimpleNamespace
 from typing import Any
 
@@ -321,7 +321,7 @@ def newcomer(
     scheduler: Mlfq, name: str, output_tokens: int, hint: Priority | None = None
 ) -> Account:
     account = Account(name, TENANT, hint, 0.0)
-    account.asks = output_tokens.bit_length()
+    account.asks = log1p(output_tokens)
     scheduler.enter(account)
     return account
 
@@ -357,6 +357,15 @@ def test_agents_that_ask_alike_are_alike() -> None:
     agents = [newcomer(scheduler, f"a{i}", 700) for i in range(50)]
     serve(scheduler, agents[0], 3.0, 5.0)
     assert {scheduler.expected.log_ratio(account) for account in agents[1:]} == {0.0}
+
+
+def test_sizes_that_nearly_agree_make_no_difference() -> None:
+    """Estimates that flutter about a round number are one size."""
+    scheduler = mlfq()
+    agents = [newcomer(scheduler, f"a{i}", 505 + i % 15) for i in range(60)]
+    for account in agents:
+        scheduler.look(account, 0.0)
+    assert len({account.slope for account in agents}) == 1
 
 
 def test_hint_says_more_than_what_is_asked_for() -> None:
@@ -414,7 +423,7 @@ def test_sums_by_size_are_of_the_agents_that_are_known(
         if name not in known:
             known[name] = newcomer(scheduler, f"a{name}", tokens)
         serve(scheduler, known[name], seconds)
-    sized = [(a.asks * log(2), a.log_sum, a.samples) for a in known.values()]
+    sized = [(a.asks, a.log_sum, a.samples) for a in known.values()]
     sized = [entry for entry in sized if entry[0] and entry[2]]
     expected = scheduler.expected
     if not sized:

@@ -86,7 +86,7 @@ class ExpectedService:
         self._askers = min(self._askers + 1.0, _NEWCOMERS)
         self._asked += (asks - self._asked) / self._askers
         if account.hint is None:
-            account.prior = min(0.0, self._slope * _OCTAVE * (asks - self._asked))
+            account.prior = min(0.0, self._slope * (asks - self._asked))
 
     def learn(self, account: Account) -> bool:
         """Calls of the agent have ended. True if that tells anything.
@@ -172,13 +172,13 @@ class ExpectedService:
         """The agent's calls count (1), or no longer (-1), in how time goes with what is asked."""
         asks = account.asks
         if asks:
-            n, x = sign * account.samples, _OCTAVE * asks
+            n = sign * account.samples
             total = sign * account.log_sum
             self._sized += n
             self._sized_sum += total
-            self._sizes += n * x
-            self._sizes_2 += n * x * x
-            self._sizes_times += x * total
+            self._sizes += n * asks
+            self._sizes_2 += n * asks * asks
+            self._sizes_times += asks * total
 
     def _uncount(self, account: Account) -> None:
         """The sums of an agent count no longer."""
