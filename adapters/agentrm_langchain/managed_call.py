@@ -119,7 +119,7 @@ class ManagedCall:
         register.running.add(self._key)
         held = register.held.get(self._key)
         if held is not None:
-            return _in_held(held.lease, make)
+            return self._core.call_in(held.lease, make)
         if self._run.callbacks is None:
             return self._core.call(call, make, retry=self._policy)
         with traced(self._run):
@@ -131,7 +131,7 @@ class ManagedCall:
         register.running.add(self._key)
         held = register.held.get(self._key)
         if held is not None:
-            return _in_held_async(held.lease, make)
+            return self._core.call_in_async(held.lease, make)
         if self._run.callbacks is None:
             return self._core.call_async(call, make, retry=self._policy)
         return self._traced(call, make)
@@ -139,24 +139,6 @@ class ManagedCall:
     async def _traced(self, call: Call, make: Callable[[HostLease], Awaitable[Any]]) -> Any:
         with traced(self._run):
             return await self._core.call_async(call, make, retry=self._policy)
-
-
-def _in_held(lease: HostLease, make: Callable[[HostLease], Any]) -> Any:
-    try:
-        return make(lease)
-    except BaseException as error:
-        if not lease.reaped:
-            lease.fail(error)
-        raise
-
-
-async def _in_held_async(lease: HostLease, make: Callable[[HostLease], Awaitable[Any]]) -> Any:
-    try:
-        return await make(lease)
-    except BaseException as error:
-        if not lease.reaped:
-            lease.fail(error)
-        raise
 
 
 def _settle(lease: HostLease, result: Any) -> None:

@@ -36,6 +36,7 @@ __all__ = [
 
 _KEY_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")
 _SENT = "send_request_body.complete"
+_SENDING = ("send_request_headers.started", "send_request_body.started")
 _PATH_MODEL = re.compile(r"/(?:deployments|models)/([^/:?]+)")
 
 
@@ -150,6 +151,7 @@ class Exchange:
         blocking: Whether a thread waits for it, which only `abort` can wake.
         when_sent: What to call when its last byte was written. Only a pool of httpcore says so
             (`traced`); of another transport nobody knows.
+        before_sent: What to call before its head and before its body is written; may raise.
         token: Free for the observer.
         error: What it was aborted with, if it was.
     """
@@ -165,6 +167,7 @@ class Exchange:
     ) -> None:
         self.traced = traced
         self.when_sent: Callable[[], None] | None = None
+        self.before_sent: Callable[[], None] | None = None
         self._named = named  # asked only where nobody knows the endpoint already
         self._endpoint: Endpoint | None = None
         self.blocking = blocking
@@ -220,11 +223,12 @@ class Exchange:
         """The pool tells what happens on its connection."""
         if event.endswith(_SENT) and self.when_sent is not None:
             self.when_sent()
+        elif self.before_sent is not None and event.endswith(_SENDING):
+            self.before_sent()
 
     async def trace_async(self, event: str, _: Mapping[str, Any]) -> None:
         """The same of an async pool; each call has some ten of these."""
-        if event.endswith(_SENT) and self.when_sent is not None:
-            self.when_sent()
+        self.trace(event, _)
 
     @contextmanager
     def current(self) -> Iterator[None]:

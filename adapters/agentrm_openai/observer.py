@@ -45,6 +45,9 @@ class CoreObserver:
             lease.carrier = exchange
         if lease is None or lease.call.endpoint is None:
             return
+        exchange.before_sent = look = self._core.look_before(lease)
+        if look is not None:
+            look()
         if not exchange.traced:
             lease.asked = True  # for all that is known
         elif lease.asked is None:

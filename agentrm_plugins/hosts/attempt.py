@@ -28,6 +28,7 @@ from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.race import Race, Task, WorkerRun
 from agentrm_plugins.hosts.race_here import HereRun
 from agentrm_plugins.hosts.race_tasks import TaskRun
+from agentrm_plugins.hosts.unsent import is_unsent, look
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.types.calls import Outcome, Usage
 from agentrm_plugins.types.identity import ACTIVE, Active
@@ -76,7 +77,7 @@ class Attempt:
         self, core: int, lease: HostLease, settle: Callable[[HostLease, Any], None] | None = None
     ) -> None:
         self.lease = lease
-        self.active = Active(core, lease.ticket, lease.call)
+        self.active = Active(core, lease.ticket, lease.call, goes_again=True)
         self.tally: Callable[[], Usage | None] | None = None
         self._core = core
         self._settle = settle
@@ -172,6 +173,7 @@ class Attempt:
         run = TaskRun(self, partial(_same, work) if fork is None else fork)
         token = ACTIVE.set(self.active)
         try:
+            look(self.lease)
             result = await work()
         except BaseException as error:
             if run.race is not None:
@@ -253,7 +255,13 @@ class Attempt:
         return race
 
     def inside(self, work: Callable[[], T]) -> T:
-        """Run `work` inside the lease."""
+        """Run `work` inside the lease.
+
+        Raises:
+            NotSent: The lane may be another process's by now.
+            Exception: What the work raised.
+        """
+        look(self.lease)
         token = ACTIVE.set(self.active)
         try:
             return work()
@@ -322,7 +330,7 @@ class Attempt:
         Its endpoint heard of a failure when the lane was lost, and does not count this one.
         """
         if outcome is Outcome.ERROR and not isinstance(error, CallReaped):
-            self.lease.fail(error, self.counted())
+            self.lease.fail(error, Usage() if is_unsent(error, self.lease) else self.counted())
         else:
             self.lease.settle(self.spent(), outcome=outcome)
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.errors import CallRefused, ClosedError
-from agentrm_plugins.hosts.flow import admission, managed_call, run, run_async
+from agentrm_plugins.hosts.flow import admitted, in_lane_of, managed_call, run, run_async
 from agentrm_plugins.hosts.restarts import Restarts
 from agentrm_plugins.hosts.sessions import Sessions
+from agentrm_plugins.hosts.unsent import look
 from agentrm_plugins.hosts.warning import Warned
 from agentrm_plugins.types.checks import check_group
 from agentrm_plugins.types.events import Observe
@@ -97,7 +99,7 @@ class Core:
             ConfigError: There is no such lane group.
         """
         lease = self.host.submit(call, self._parent(call, parent))
-        return lease if lease.granted else run(admission(lease))
+        return _given(lease) or run(admitted(lease))
 
     async def admit_async(self, call: Call, *, parent: int | None = None) -> HostLease:
         """Wait for a lane, suspending this task. The caller settles the lease.
@@ -112,7 +114,7 @@ class Core:
             ConfigError: There is no such lane group.
         """
         lease = self.host.submit(call, self._parent(call, parent))
-        return lease if lease.granted else await run_async(admission(lease))
+        return _given(lease) or await run_async(admitted(lease))
 
     def call(
         self, call: Call, make: Callable[[HostLease], T], *, retry: RetryPolicy | None = None
@@ -151,6 +153,37 @@ class Core:
             Exception: What the last attempt raised.
         """
         return run_async(managed_call(self.host, call, self._parent(call), retry), make)
+
+    def call_in(self, lease: HostLease, make: Callable[[HostLease], T]) -> T:
+        """Make a call in a lane that somebody else took, who settles if it went well.
+
+        Raises:
+            CallReaped: The lane was lost before anything was sent.
+            Exception: What the call raised.
+        """
+        given: T = run(in_lane_of(lease), make)
+        return given
+
+    def call_in_async(
+        self, lease: HostLease, make: Callable[[HostLease], Awaitable[T]]
+    ) -> Coroutine[Any, Any, T]:
+        """The same in a task, which awaits what this gives.
+
+        Raises:
+            CallReaped: The lane was lost before anything was sent.
+            Exception: What the call raised.
+        """
+        return run_async(in_lane_of(lease), make)
+
+    def look_before(self, lease: HostLease) -> Callable[[], None] | None:
+        """For transports: what to call right before bytes of a request are written; it may raise.
+
+        None: nothing, for nobody shares the lanes, or the call cannot go back any more.
+        """
+        active = ACTIVE.get()
+        if self.host.coordinator is None or lease.asked or active is None:
+            return None
+        return partial(look, lease) if active.goes_again else None
 
     def observe(
         self,
@@ -200,7 +233,7 @@ class Core:
             lease.withdraw()
             return None
         try:
-            given: HostLease = run(admission(lease))
+            given: HostLease = run(admitted(lease))
         except CallRefused:
             return None
         return given
@@ -254,3 +287,8 @@ class Core:
             check_group("group", call.group, self.host.config.groups)
         if self.host.closed:
             raise ClosedError("this AgentRM is closed; make a new one, or keep it open for longer")
+
+
+def _given(lease: HostLease) -> HostLease | None:
+    """The lease if it has its lane at once."""
+    return lease if lease.granted and not lease.is_void else None

@@ -2,8 +2,9 @@
 
 A flow yields a lease to wait until that is decided, and `Go(lease)` to have the call made in its
 lane; what the call gives or raises comes back. A call that failed and goes again holds nothing
-meanwhile. The one who makes the call settles the lease when it went well; when it raised, the flow
-does. An error is judged once; what was found is handed to the retry policy and to the lease.
+meanwhile; one that must not be sent (`hosts.unsent`) waits again too, which is no attempt. The one
+who makes the call settles the lease when it went well; when it raised, the flow does. An error is
+judged once; what was found is handed to the retry policy and to the lease.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.parkers import park_task, park_thread
+from agentrm_plugins.hosts.unsent import is_unsent
 from agentrm_plugins.types.calls import Usage
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.retry import RetryPolicy
     from agentrm_plugins.types.calls import Call
 
-__all__ = ["Go", "admission", "managed_call", "run", "run_async"]
+__all__ = ["Go", "admitted", "in_lane_of", "managed_call", "run", "run_async"]
 
 
 class Go(NamedTuple):
@@ -38,13 +40,51 @@ def admission(lease: HostLease) -> Generator[HostLease | Go, Any, HostLease]:
         CallRefused: The core said no.
         ClosedError: The core is closed.
     """
-    if not lease.decided:
+    while True:
+        if not lease.decided:
+            try:
+                yield lease
+            except BaseException:
+                lease.withdraw()
+                raise
+        if lease.lost or not lease.result().is_void:
+            return lease
+        lease.requeue(None)
+
+
+def admitted(lease: HostLease) -> Generator[HostLease | Go, Any, HostLease]:
+    """The same, and again if it is lost: the lease that has a lane, which may be another one.
+
+    Raises:
+        CallRefused: The core said no.
+        ClosedError: The core is closed.
+    """
+    while True:
+        yield from admission(lease)
+        if lease.granted:
+            return lease
+        lease.settle(outcome="error")
+        lease = lease.anew()
+
+
+def in_lane_of(lease: HostLease) -> Generator[HostLease | Go, Any, Any]:
+    """Make a call in a lane that somebody else took, and settles if it goes well.
+
+    Raises:
+        CallReaped: It was lost before anything was sent.
+        Exception: What the call raised.
+    """
+    while True:
         try:
-            yield lease
-        except BaseException:
-            lease.withdraw()
-            raise
-    return lease if lease.lost else lease.result()
+            return (yield Go(lease))
+        except BaseException as error:
+            if lease.reaped or not is_unsent(error, lease):
+                if not lease.reaped:
+                    lease.fail(error)
+                raise
+        lease.requeue(None)
+        yield from admission(lease)
+        lease.raise_if_reaped()
 
 
 def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
@@ -62,12 +102,8 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
     begun_s, attempt = host.clock.now(), 1
     lease = host.submit(call, parent)
     while True:
-        if not lease.granted:
-            yield from admission(lease)
-            if not lease.granted:  # it is lost
-                lease.settle(outcome="error")
-                lease = lease.anew()
-                continue
+        if not lease.granted or lease.is_void:
+            lease = yield from admitted(lease)
         try:
             return (yield Go(lease))
         except BaseException as error:
@@ -75,6 +111,9 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
                 lease = lease.heir
             if not lease.reaped and lease.ended:  # whoever made the call has said how it ended
                 raise
+            if is_unsent(error, lease):
+                lease = _unsent(lease)
+                continue
             if lease.reaped and lease.reap_cause == "gave_way":
                 lease = lease.anew()  # the core asks for another try: no failure
                 continue
@@ -91,6 +130,15 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
             lease = lease.anew()
         else:
             lease.requeue(judged, wait_s)
+
+
+def _unsent(lease: HostLease) -> HostLease:
+    """It waits for a lane again, which is no attempt; if its own is lost by now, as another."""
+    if not lease.reaped:
+        lease.requeue(None)
+        return lease
+    lease.settle(Usage(), outcome="error")
+    return lease.anew()
 
 
 def _nobody(lease: HostLease) -> Any:

@@ -9,7 +9,7 @@ from agentrm_plugins.hosts.pauses import PAUSE_S, Away
 from agentrm_plugins.hosts.refusals import reaped_error, refusal, superseded_error
 from agentrm_plugins.types.calls import Outcome, Usage
 from agentrm_plugins.types.effects import Granted, Reaped, Refused
-from agentrm_plugins.types.events import Beat, Idle, Requeue, Settle, Withdraw
+from agentrm_plugins.types.events import Beat, Idle, Requeue, Settle, Unsent, Withdraw
 from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
@@ -185,22 +185,15 @@ class HostLease(Lease):
         self.ticket = ticket
         self.call = call
         self.parent = parent
-        self.granted_at_s = None
+        self.granted_at_s = self._outcome = self._reaped = self._traced = None
         self.waited_s = 0.0
-        self.granted = self.reaped = False
-        self._outcome = None
-        self._reaped = None
+        self.granted = self.reaped = self.suspected = self._ended = self.away_told = False
         self.wake: Callable[[], None] | None = None
-        self._callbacks = None
-        self._on_suspect = None
-        self._ended = False
+        self._callbacks = self._on_suspect = None
         self.asked: bool | None = None
         self.heir: HostLease | None = None
         self.loop: object = None
-        self.suspected = False
-        self._traced = None
         self.away_s: float | None = None
-        self.away_told = False
         self.carrier: Carrier | None = None
 
     def __dir__(self) -> list[str]:
@@ -228,17 +221,23 @@ class HostLease(Lease):
         """Gives the time on the core's clock, seconds."""
         return self._host.clock.now
 
-    def requeue(self, judged: Judgement, wait_s: float = 0.0) -> None:
+    @property
+    def is_void(self) -> bool:
+        """Whether its lane may be another process's by now: nothing may be sent in it then."""
+        pool = self._host.kernel.books.pool
+        now = self._host.clock.now
+        return pool.supplied and (pool.is_over(now()) or self.reap_cause == "lost")
+
+    def requeue(self, judged: Judgement | None, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
 
         Afterwards the lease is undecided: wait for it as in the beginning.
 
         Args:
-            judged: What `judge` said of the attempt's error.
+            judged: What `judge` said of the attempt's error; None: it was not sent.
             wait_s: Seconds before which it must not go; its endpoint may have it wait for longer.
         """
         if not self._ended:
-            verdict, report = judged
             self._outcome = self._on_suspect = None
             self.suspected = self.granted = False
             usage = _NOTHING if self.asked is False else None
@@ -246,7 +245,10 @@ class HostLease(Lease):
             # Whoever is second, this or `note_reaped`, sees what the first has written.
             if self._reaped is not None:
                 self._outcome = self._reaped
-            self._host.feed(Requeue(self.ticket, verdict, wait_s, report, usage))
+            if judged is None:
+                self._host.feed(Unsent(self.ticket))
+            else:
+                self._host.feed(Requeue(self.ticket, judged[0], wait_s, judged[1], usage))
 
     def on_suspect(self, callback: Callable[[], None]) -> None:
         """Call `callback` when the call is late by what was learnt, from any thread."""

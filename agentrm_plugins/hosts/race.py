@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agentrm_plugins.errors import CallReaped, CallRefused, ClosedError
 from agentrm_plugins.hosts.judgement import judge
-from agentrm_plugins.types.calls import Outcome
+from agentrm_plugins.hosts.unsent import is_unsent
+from agentrm_plugins.types.calls import Outcome, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,20 +172,24 @@ class Race:
         if error is None or len(self._alive) == 1:
             self._decide(runner)
             return
-        judged = judge(error, runner.attempt.lease.tables)
-        if not judged[0].retryable:
+        lease = runner.attempt.lease
+        judged = None if is_unsent(error, lease) else judge(error, lease.tables)
+        if judged is not None and not judged[0].retryable:
             self._decide(runner)
             return
-        lease = runner.attempt.lease
         further = runner is not self._alive[0]
         self._alive.remove(runner)
         if further:
             self._waiting = lease
             lease.wake = self._ring
             lease.requeue(judged, self._backoff_s)
-            self._backoff_s = min(2 * self._backoff_s, _BACKOFF_MAX_S)
+            if judged is not None:
+                self._backoff_s = min(2 * self._backoff_s, _BACKOFF_MAX_S)
         else:
-            lease.fail(error, runner.attempt.counted(), judged)
+            if judged is None:
+                lease.settle(Usage(), outcome=Outcome.CANCELLED)
+            else:
+                lease.fail(error, runner.attempt.counted(), judged)
             lease.heir = self._alive[0].attempt.lease
 
     def _lost(self, runner: Runner) -> None:

@@ -146,6 +146,10 @@ def _requeue(event: ev.Requeue) -> None:
         _report(event.report)
 
 
+def _unsent(event: ev.Unsent) -> None:
+    _ticket(event.ticket)
+
+
 def _observe(event: ev.Observe) -> None:
     if event.endpoint.__class__ is not str or not event.endpoint:
         raise ConfigError("endpoint", _shown(event.endpoint), "give a name that is not empty")
@@ -193,6 +197,7 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     ev.Idle: _idle,
     ev.Settle: _settle,
     ev.Requeue: _requeue,
+    ev.Unsent: _unsent,
     ev.Observe: _observe,
     ev.EndAgent: _end_agent,
     ev.Reconfigure: _reconfigure,

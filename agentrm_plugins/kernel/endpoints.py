@@ -160,6 +160,12 @@ class Endpoints:
             endpoint.reported(report, now_s, ticket.granted_s)
         self.tell(endpoint, ticket)
 
+    def unsent(self, ticket: Ticket) -> None:
+        """The call was let go and not sent."""
+        if ticket.endpoint is not None:
+            ticket.endpoint.unsent(ticket.number, self._books.now_s)
+            self.tell(ticket.endpoint, ticket)
+
     def reaped(self, ticket: Ticket, *, failed: bool) -> None:
         """The call is ended: its endpoint `failed` it, or it gave way to another attempt."""
         endpoint = ticket.endpoint

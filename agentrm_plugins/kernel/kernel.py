@@ -125,6 +125,7 @@ class Kernel:
             ev.EndAgent: calls.end_agent,
             ev.Close: calls.close,
             ev.Requeue: self.requeue.requeue,
+            ev.Unsent: self.requeue.unsent,
             ev.Observe: self._observe,
             ev.Reconfigure: changes.reconfigure,
             ev.Drain: changes.drain,
@@ -261,7 +262,7 @@ class Kernel:
     def dispatch(self) -> None:
         """Grant until nobody who waits may start, and no late call is in the way."""
         self._grant()
-        while self.late.late and self._reaper.clear():
+        while self.late.late and not self.books.pool.lapsed and self._reaper.clear():
             self._grant()
 
     def _grant(self) -> None:
@@ -284,9 +285,9 @@ class Kernel:
             ticket.seat = pool.take(ticket.group, ticket.account, within)
             self.steps.grant(ticket, choice.cause)
             books.at_work = 0
-        if self.nested.waiting:
+        if self.nested.waiting and not pool.lapsed:
             self.lending.relieve()
-        if self.late.waiting:
+        if self.late.waiting and not pool.lapsed:
             self.late.ride()
         demoted = books.scheduler.demoted
         if demoted:

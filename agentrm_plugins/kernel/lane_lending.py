@@ -94,7 +94,7 @@ class LaneLending:
 
     def settle(self) -> None:
         """Nested calls left their parents: these go on, or lend their lanes to the next."""
-        left = self._books.left
+        left, lapsed, kept = self._books.left, self._books.pool.lapsed, []
         while left:
             parent = left.pop(0)
             if parent.state is not State.RUNNING:
@@ -104,12 +104,15 @@ class LaneLending:
                     parent.deadline_s += self._books.now_s - parent.paused_s
                     self._clocks.start(parent)
                     self._clocks.arm(parent)
+            elif parent.rider is None and lapsed:
+                kept.append(parent)  # nobody may go yet
             elif parent.rider is None:
                 assert parent.kids is not None  # noqa: S101 - there are some
                 for kid in parent.kids.values():  # For one with an endpoint see `relieve`.
                     waits = kid.bid is not None and kid.endpoint is None
                     if waits and self.lend(kid, parent):
                         break
+        left += kept
 
     def relieve(self) -> None:
         """Let nested calls start that only waiting parents hold up."""

@@ -131,7 +131,7 @@ class Lifecycle:
             self._late.awaits(ticket)
             ticket.hold_s = max(ticket.hold_s, self._late.sleep_s(ticket))
         endpoint = ticket.endpoint
-        free = not ticket.hold_s and ticket.unheard is None
+        free = not ticket.hold_s and ticket.unheard is None and not books.pool.lapsed
         able = free and (endpoint is None or self._is_let_go(ticket, endpoint))
         lends = able and parent is not None and parent.rider is None
         if lends and parent is not None and self._lending.lend(ticket, parent):

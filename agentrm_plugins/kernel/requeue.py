@@ -102,12 +102,10 @@ class Requeue:
         if ticket is None or ticket.state is not State.RUNNING:
             return False
         held_s = now_s - ticket.granted_s
-        steps.vacate(ticket)
-        if ticket.late or ticket.is_hedge:
-            self._late.stopped(ticket)
-        move(ticket, State.QUEUED)
-        self._endpoints.failed(ticket, event.verdict, event.report)
-        cost = cost_of(ticket, event.usage, event.verdict)
+        self._leave(ticket)
+        verdict = event.verdict
+        self._endpoints.failed(ticket, verdict, event.report)
+        cost = cost_of(ticket, event.usage, verdict)
         steps.charge(ticket, cost)
         if books.ledgers.asked:
             books.ledgers.charge(ticket, cost, now_s)
@@ -116,17 +114,43 @@ class Requeue:
             ticket.outrun_input += cost.input_tokens
         for owner in (ticket.account, ticket.account.tenant):
             owner.requeues += 1
-            owner.limit_hits += event.verdict.kind is Kind.LIMIT
+            owner.limit_hits += verdict.kind is Kind.LIMIT
+        self._back(ticket, held_s, verdict.kind.value, event.wait_s, verdict.status)
+        return True
+
+    def unsent(self, event: ev.Unsent) -> bool:
+        """A running call was not sent yet, and must not be now. True: it waits again."""
+        ticket = self._books.tickets.get(event.ticket)
+        if ticket is None or ticket.state is not State.RUNNING:
+            return False
+        held_s = self._books.now_s - ticket.granted_s
+        self._leave(ticket)
+        ticket.attempts -= 1
+        self._endpoints.unsent(ticket)
+        self._back(ticket, held_s, "unsent", 0.0, None)
+        return True
+
+    def _leave(self, ticket: Ticket) -> None:
+        """It runs no more."""
+        self._steps.vacate(ticket)
+        if ticket.late or ticket.is_hedge:
+            self._late.stopped(ticket)
+        move(ticket, State.QUEUED)
+
+    def _back(
+        self, ticket: Ticket, held_s: float, cause: str, wait_s: float, status: int | None
+    ) -> None:
+        """It waits again, at its own place, or is told why not."""
+        books, now_s, call = self._books, self._books.now_s, ticket.call
         ticket.beats = ticket.beaten_tokens = 0
         ticket.overtaken = 0.0
         ticket.visible = False
         ticket.idle_s = NEVER
         ticket.queued_s = now_s
-        call, verdict = ticket.call, event.verdict
         books.out.append(
             fx.Requeued(
-                *(now_s, ticket.number, call.agent, verdict.kind.value, held_s),
-                *(now_s + event.wait_s, verdict.status, call.tenant, call.group, call.endpoint),
+                *(now_s, ticket.number, call.agent, cause, held_s, now_s + wait_s, status),
+                *(call.tenant, call.group, call.endpoint),
             )
         )
         if ticket.parent is not None or ticket.kids is not None:
@@ -135,10 +159,9 @@ class Requeue:
         if ticket.endpoint is not None:
             refusal = self._endpoints.impossible(ticket, ticket.endpoint)
         if books.closed:
-            steps.refuse(ticket, "closed")
+            self._steps.refuse(ticket, "closed")
         elif refusal is not None:
-            steps.refuse(ticket, *refusal)
+            self._steps.refuse(ticket, *refusal)
         else:
             self._late.awaits(ticket)
-            self._waits.again(ticket, event.wait_s)
-        return True
+            self._waits.again(ticket, wait_s)

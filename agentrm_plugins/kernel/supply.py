@@ -62,9 +62,11 @@ class Supplies:
             group.capacity += event.change.get(f"g:{name}", 0)
             if event.relief:
                 self._queue.passed[group] = books.config.scheduler.boost_interval
-        pool.lease_s, pool.slice_s = event.lease_s, event.slice_s
+        pool.lease_s, pool.slice_s, pool.lapsed = event.lease_s, event.slice_s, False
         pool.busy_elsewhere = event.busy
         self._supply_endpoints(event)
+        if event.lease_s <= books.now_s:  # this process stood still while the answer came
+            self.lapse()
         books.ledgers.members = event.members
         if event.marks is not None:
             books.ledgers.lower(event.marks)

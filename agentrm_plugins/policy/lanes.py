@@ -141,8 +141,9 @@ class LanePool:
         groups: The lane groups.
 
     Where a fleet shares its lanes it is `supplied`: what may be used changes, also below what is in
-    use. Until `lease_s` that holds, from `slice_s` on others wait for what becomes free, and
-    `busy_elsewhere` are calls at work in other processes, by group (None: nobody knows).
+    use. Until `lease_s` that holds; once it has `lapsed` nothing new may go, on no lane. From
+    `slice_s` on others wait for what becomes free, and `busy_elsewhere` are calls at work in other
+    processes, by group (None: nobody knows).
     """
 
     def __init__(self, lanes: int, groups: tuple[LaneGroup, ...]) -> None:
@@ -155,6 +156,7 @@ class LanePool:
         self.groups = {config.name: Group(config) for config in groups}
         self.supplied = False
         self.lease_s = self.slice_s = inf
+        self.lapsed = False
         self.withheld = 0
         self.busy_elsewhere: Mapping[str, int] | None = {}
 
@@ -165,11 +167,15 @@ class LanePool:
             group.capacity = groups.get(name, 0)
 
     def lapse(self) -> None:
-        """What was lent to this process is not its own any more: nothing idle may be used."""
+        """What was lent to this process is not its own any more: what is or becomes idle waits."""
         self.lanes = min(self.lanes, self.in_use)
         for group in self.groups.values():
             group.capacity = min(group.capacity, group.in_use)
-        self.lease_s = inf
+        self.lease_s, self.slice_s, self.lapsed = inf, -inf, True
+
+    def is_over(self, now_s: float) -> bool:
+        """Whether what a fleet gave may be another process's by now."""
+        return self.lapsed or self.lease_s <= now_s
 
     def withhold(self, group: Group) -> None:
         """Others wait: the lane that has just become free is not used again here."""

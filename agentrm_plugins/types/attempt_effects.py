@@ -64,6 +64,8 @@ class Hedged(NamedTuple):
 class Requeued(NamedTuple):
     """A running call failed and waits again: "limit", "overloaded", "transient". Its lane is free.
 
+    Or it is "unsent": its process stood still for so long that others may have its lane by now.
+
     `until_s` is the earliest time at which it may go, as far as the call itself is concerned.
     """
 

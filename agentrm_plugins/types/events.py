@@ -23,6 +23,7 @@ __all__ = [
     "Submit",
     "Supply",
     "Tick",
+    "Unsent",
     "Withdraw",
 ]
 
@@ -103,6 +104,12 @@ class Requeue(NamedTuple):
     usage: Usage | None = None
 
 
+class Unsent(NamedTuple):
+    """A running call was not sent yet, and its lane may be another process's: it waits anew."""
+
+    ticket: int
+
+
 class Observe(NamedTuple):
     """A response of `endpoint` was seen: what it says of the limits.
 
@@ -159,6 +166,7 @@ Event = (
     | Idle
     | Settle
     | Requeue
+    | Unsent
     | Observe
     | EndAgent
     | Reconfigure

@@ -25,11 +25,15 @@ T = TypeVar("T")
 
 
 class Active(NamedTuple):
-    """The managed call inside which the code below here runs. `core` tells cores apart."""
+    """The managed call inside which the code below here runs. `core` tells cores apart.
+
+    `goes_again`: whether what it did before anything was sent may be done a second time.
+    """
 
     core: int
     ticket: int
     call: Call
+    goes_again: bool = False
 
 
 class Identity(NamedTuple):

@@ -380,7 +380,7 @@ class FleetMember:
         at_s = self.exchanged_s + min(beat_s, self.terms.lease_s / 4)
         if self.told_s is not None and self._waiting:
             at_s = min(at_s, self.told_s)
-        if self.folds:
+        if self.folds or self.valid_until_s <= now_s:
             at_s = now_s
         return max(at_s, self.exchanged_s + self.gap_s)
 

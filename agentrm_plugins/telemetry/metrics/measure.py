@@ -165,7 +165,7 @@ def _put_sessions(values: Values, sessions: Mapping[str, SessionStatistics]) -> 
 
 _ALONE = ("agentrm.context.recalled_tokens", "agentrm.context.compacted_tokens")
 _CAUSES = {  # that are shown as 0 before the first, for a rate needs two points
-    "agentrm.calls.retried": ("limit", "overloaded", "transient"),
+    "agentrm.calls.retried": ("limit", "overloaded", "transient", "unsent"),
     "agentrm.budget.crossings": ("soft", "hard"),
     "agentrm.breaker.changes": ("closed", "half_open", "open"),
     "agentrm.context.compactions": ("turn", "background"),

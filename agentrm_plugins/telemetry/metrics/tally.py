@@ -31,7 +31,7 @@ __all__ = ["OTHER", "Listening", "Tally", "outcome_of"]
 
 OTHER = "other"
 _CAUSES = frozenset({
-    *("limit", "overloaded", "transient"),  # requeued
+    *("limit", "overloaded", "transient", "unsent"),  # requeued
     *("soft", "hard"),  # budgets
     *("closed", "open", "half_open"),  # breakers
     *("turn", "background", "task", "tool", "asked", "idle", "bound"),  # context

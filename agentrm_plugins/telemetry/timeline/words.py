@@ -110,6 +110,8 @@ def _granted(event: Fields) -> str:
 
 
 def _requeued(event: Fields) -> str:
+    if event.get("cause") == "unsent":
+        return "was not sent: the fleet may have given its lane to others; waits for it again"
     status = f" {event['status']}" if event.get("status") else ""
     again = float(event.get("until_s") or 0.0) - float(event.get("at_s") or 0.0)
     later = f", goes again in {span_of(again)}" if again > 0 else ", goes again"
