@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import AgentRMError, CallReaped
 from agentrm_plugins.hosts.race import Race
+from agentrm_plugins.hosts.unsent import look
 from agentrm_plugins.types.calls import Outcome
 from agentrm_plugins.types.identity import ACTIVE
 
@@ -212,6 +213,7 @@ class _Further:
 
     async def _run(self, work: Callable[[], Awaitable[Any]]) -> Any:
         ACTIVE.set(self.attempt.active)
+        look(self.attempt.lease)
         return await work()
 
     @property
