@@ -37,6 +37,9 @@ class CoreObserver:
 
     def on_request(self, exchange: Exchange, now_s: float) -> None:
         """Note whose it is; when the core gives that call up, a thread in its read is woken."""
+        exchange.before_sent = look = self._core.look_before()
+        if look is not None:
+            look()
         lease = self._core.lease_around()
         first_s = 0.0 if lease is None else now_s + self._every_s(lease.call)
         exchange.token = _Seen(lease, self._core.now_s, first_s)
@@ -45,9 +48,6 @@ class CoreObserver:
             lease.carrier = exchange
         if lease is None or lease.call.endpoint is None:
             return
-        exchange.before_sent = look = self._core.look_before(lease)
-        if look is not None:
-            look()
         if not exchange.traced:
             lease.asked = True  # for all that is known
         elif lease.asked is None:

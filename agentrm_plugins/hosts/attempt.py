@@ -18,6 +18,7 @@ nested), and this is how it ends:
 from __future__ import annotations
 
 import asyncio
+import weakref
 from contextvars import copy_context
 from functools import partial
 from operator import attrgetter
@@ -77,7 +78,8 @@ class Attempt:
         self, core: int, lease: HostLease, settle: Callable[[HostLease, Any], None] | None = None
     ) -> None:
         self.lease = lease
-        self.active = Active(core, lease.ticket, lease.call, goes_again=True)
+        again = lease.call.endpoint is not None  # else it may have done something already
+        self.active = Active(core, lease.ticket, lease.call, weakref.ref(lease) if again else None)
         self.tally: Callable[[], Usage | None] | None = None
         self._core = core
         self._settle = settle

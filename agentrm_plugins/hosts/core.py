@@ -14,7 +14,7 @@ from agentrm_plugins.errors import CallRefused, ClosedError
 from agentrm_plugins.hosts.flow import admitted, in_lane_of, managed_call, run, run_async
 from agentrm_plugins.hosts.restarts import Restarts
 from agentrm_plugins.hosts.sessions import Sessions
-from agentrm_plugins.hosts.unsent import look
+from agentrm_plugins.hosts.unsent import look_again
 from agentrm_plugins.hosts.warning import Warned
 from agentrm_plugins.types.checks import check_group
 from agentrm_plugins.types.events import Observe
@@ -175,15 +175,17 @@ class Core:
         """
         return run_async(in_lane_of(lease), make)
 
-    def look_before(self, lease: HostLease) -> Callable[[], None] | None:
+    def look_before(self) -> Callable[[], None] | None:
         """For transports: what to call right before bytes of a request are written; it may raise.
 
         None: nothing, for nobody shares the lanes, or the call cannot go back any more.
         """
-        active = ACTIVE.get()
-        if self.host.coordinator is None or lease.asked or active is None:
+        if self.host.coordinator is None:
             return None
-        return partial(look, lease) if active.goes_again else None
+        active = self.active_call()
+        if active is None or active.lease is None:
+            return None
+        return partial(look_again, active.lease)
 
     def observe(
         self,

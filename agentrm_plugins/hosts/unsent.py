@@ -15,9 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agentrm_plugins.hosts.lease import HostLease
 
-__all__ = ["NotSent", "is_unsent", "look"]
+__all__ = ["NotSent", "is_unsent", "look", "look_again"]
 
 _CAUSES = 8  # how far a chain of causes is followed; an SDK's has three links
 
@@ -40,8 +42,24 @@ def look(lease: HostLease) -> None:
         raise NotSent(lease.ticket)
 
 
+def look_again(found: Callable[[], HostLease | None]) -> None:
+    """The same of a call at work, whose lease may have ended, unless something was sent already.
+
+    Raises:
+        NotSent: It must not.
+    """
+    lease = found()
+    if lease is not None and not lease.asked and not lease.ended:
+        look(lease)
+
+
 def is_unsent(error: BaseException | None, lease: HostLease) -> bool:
-    """Whether `error` came of such a look, whatever an SDK has made of it."""
+    """Whether `error` came of such a look, whatever an SDK has made of it.
+
+    Or the lane was lost while its transport knew that nothing was sent yet.
+    """
+    if lease.asked is False and lease.reap_cause == "lost":
+        return True
     for _ in range(_CAUSES):
         if error is None:
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from agentrm_plugins.types.calls import Call, Priority
@@ -27,13 +27,13 @@ T = TypeVar("T")
 class Active(NamedTuple):
     """The managed call inside which the code below here runs. `core` tells cores apart.
 
-    `goes_again`: whether what it did before anything was sent may be done a second time.
+    `lease` gives its lease, while there is one. None: what it does cannot be begun a second time.
     """
 
     core: int
     ticket: int
     call: Call
-    goes_again: bool = False
+    lease: Callable[[], Any] | None = None
 
 
 class Identity(NamedTuple):

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from agentrm_plugins.testing.provider import SimulatedProvider
 from benchmarks.fleet.proxy import Proxy
 from tests.fleet.processes import Worker, most_at_once
 
@@ -81,6 +82,39 @@ def test_a_stopped_process_is_fenced(own_server, namespace, fleet):
     assert first_s >= back_s
     assert most_at_once(sleeper, other, after_s=back_s + 0.5) <= LANES
     all_lanes_are_usable(own_server, namespace, [sleeper, other])
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_request_that_was_granted_before_the_stop_waits_for_its_lane(
+    own_server, namespace, fleet, is_async
+):
+    """SIGSTOP between grant and request: on return it is not sent while another has the lane."""
+    with SimulatedProvider(seed=1, time_to_first_token_s=0.3, output_tokens=4) as provider:
+        task = {
+            "server": own_server.url,
+            "namespace": namespace,
+            "lease_s": LEASE_S,
+            "lanes": 1,
+            "url": provider.base_url,
+            "is_async": is_async,
+        }
+        sender = Worker.of("tests/fleet/sender.py", task)
+        try:
+            sender.expect("about")
+            sender.pause()
+            [other] = fleet(1, lanes=1, hold_s=0.4, threads=2)
+            time.sleep(LEASE_S)
+            sender.go_on()
+            [ended] = sender.expect("ended")
+        finally:
+            sender.close()
+        [request] = provider.log
+        began_s = provider.started_s + request.started_s
+        ended_s = provider.started_s + request.finished_s
+    other.events.append({"what": "call", "at_s": began_s, "end_s": ended_s})
+    assert most_at_once(other) == 1
+    assert sender.count("about") == 2  # asked for twice, sent once
+    assert ended["requeues"] == 0  # which is no failure
 
 
 @pytest.mark.parametrize("how", ["FLUSHALL", "restart without data"])

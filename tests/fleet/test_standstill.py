@@ -362,6 +362,54 @@ def test_a_request_on_its_way_is_not_sent_in_async_code(process, provider, ask, 
     assert len(provider.log) == 1
 
 
+def test_a_request_whose_lane_was_given_away_meanwhile_is_not_sent(process, provider):
+    """The exchange was first: the call is given up, nothing was sent, so it is no failure."""
+
+    def stopped(_):
+        if not done:
+            done.append(1)
+            process.stand_still()
+            process.supply(0, lost={"l": 1, "g:model": 1})
+
+    done = []
+    http = httpx2.Client(event_hooks={"request": [stopped]})
+    bare = OpenAI(base_url=provider.base_url, api_key="k", http_client=http)
+    with manage_client(bare, process.rm, retry=None) as client:
+        asked = Asked(lambda: chat(process, client))
+        wait_until(lambda: done and process.waiting == 1)
+        assert not provider.log
+        process.supply(1)
+        assert asked.end()
+    assert asked.error is None
+    assert len(provider.log) == 1
+
+
+def test_a_task_whose_lane_was_given_away_meanwhile_sends_nothing(process, provider):
+    """The same in async code, where the task is cancelled on its way."""
+    done = []
+
+    async def stopped(_):
+        if not done:
+            done.append(1)
+            process.stand_still()
+            process.supply(0, lost={"l": 1, "g:model": 1})
+            await asyncio.sleep(0)
+
+    async def main():
+        http = httpx2.AsyncClient(event_hooks={"request": [stopped]})
+        bare = AsyncOpenAI(base_url=provider.base_url, api_key="k", http_client=http)
+        async with manage_client(bare, process.rm, retry=None) as client:
+            return await chat_async(client)
+
+    asked = Asked(lambda: asyncio.run(main()))
+    wait_until(lambda: done and process.waiting == 1)
+    assert not provider.log
+    process.supply(1)
+    assert asked.end()
+    assert asked.error is None
+    assert len(provider.log) == 1
+
+
 def test_an_sdk_that_goes_on_to_retry_sends_nothing_either(process, provider):
     """Its own retry meets the same look; what the SDK makes of the error does not matter."""
     stopped = Stopped(process, "asked for")
@@ -454,7 +502,7 @@ def test_nobody_looks_at_the_time_without_a_fleet():
     clock._now_s += 1e6
     rm._host.clock = SimpleNamespace(now=lambda: pytest.fail("the time was asked"))
     assert not lease.is_void
-    assert core_of(rm).look_before(lease) is None
+    assert core_of(rm).look_before() is None
     lease.settle(Usage(1, 1))
     rm._host.clock = clock
     rm.close()
