@@ -137,7 +137,8 @@ def _settled(tally: Tally, effect: Any) -> None:
 
 def _requeued(tally: Tally, effect: Any) -> None:
     tally.add("agentrm.calls.retried", effect.cause)
-    tally.ended(effect.group, outcome_of(effect), effect.held_s)
+    if effect.cause != "unsent":  # that was no attempt
+        tally.ended(effect.group, outcome_of(effect), effect.held_s)
 
 
 def _compacted(tally: Tally, effect: Any) -> None:

@@ -201,6 +201,8 @@ class Recorded:
 
     def ended(self, event: Settled | Requeued | Reaped, gen_ai: bool) -> None:
         """An attempt has ended; one that was reaped is heard of once as an operation."""
+        if event.cause == "unsent":  # that was no attempt
+            return
         if not isinstance(event, Reaped):
             outcome = outcome_of(event)
             labels = {"agentrm.group": clean(event.group), "agentrm.outcome": outcome}

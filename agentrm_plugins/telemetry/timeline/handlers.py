@@ -127,8 +127,9 @@ def _requeued(state: State, event: Fields) -> None:
     call, cause = state.call(event), _text(event, "cause")
     state.end_attempt(call, "retry", cause)
     state.leave(call)
-    call.attempt += 1
-    state.agents.of(call.key).retries += 1
+    if cause != "unsent":  # that was no attempt
+        call.attempt += 1
+        state.agents.of(call.key).retries += 1
     if cause == "limit" or event.get("status") == _TOO_MANY_REQUESTS:
         state.hit(call.endpoint)
         state.agents.of(call.key).limit_hits += 1
