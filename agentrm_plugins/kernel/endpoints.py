@@ -162,9 +162,11 @@ class Endpoints:
 
     def unsent(self, ticket: Ticket) -> None:
         """The call was let go and not sent."""
-        if ticket.endpoint is not None:
-            ticket.endpoint.unsent(ticket.number, self._books.now_s)
-            self.tell(ticket.endpoint, ticket)
+        endpoint = ticket.endpoint
+        if endpoint is not None:
+            nothing = dict.fromkeys(endpoint.meters, 0.0)
+            endpoint.ended(ticket.number, nothing, self._books.now_s, failed=None)
+            self.tell(endpoint, ticket)
 
     def reaped(self, ticket: Ticket, *, failed: bool) -> None:
         """The call is ended: its endpoint `failed` it, or it gave way to another attempt."""

@@ -258,10 +258,6 @@ class Endpoint:
         """A call was cancelled, or met an error that is not the endpoint's fault."""
         self.ended(number, used_of(usage, self.config), now_s, failed=None)
 
-    def unsent(self, number: int, now_s: float) -> None:
-        """A call that was let go was not sent: nothing is used."""
-        self.ended(number, dict.fromkeys(self.meters, 0.0), now_s, failed=None)
-
     def reaped(self, number: int, now_s: float) -> None:
         """A call passed a limit that was configured: what it took counts as used."""
         self.failures += 1
