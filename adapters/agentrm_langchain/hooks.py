@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -9,6 +10,7 @@ from langchain_core.runnables import Runnable
 
 from agentrm_langchain.model_facts import host_of_model
 from agentrm_plugins import AgentRM, ConfigError
+from agentrm_plugins.integration import wire
 
 __all__ = [
     "SECONDS",
@@ -67,6 +69,9 @@ def settings(model: BaseChatModel) -> dict[str, Any]:
 # and DeepSeek ("Create chat completion"), and that of Azure from 2024-09-01-preview on.
 _REPORTING = ("api.openai.com", "api.deepseek.com", ".openai.azure.com")
 
+_REFUSING = frozenset({400, 404, 405, 422, 500, 501})
+_QUESTION = re.compile(r"stream[_ ]?options|include[_ ]?usage", re.IGNORECASE)
+
 
 def reporting_usage(model: BaseChatModel) -> BaseChatModel:
     """Ask for a stream's usage where that is known to be understood, and was left open.
@@ -85,7 +90,6 @@ def reporting_usage(model: BaseChatModel) -> BaseChatModel:
 
 def refuses_usage(error: Exception) -> bool:
     """Whether a server refused a request for the question about its usage."""
-    if getattr(error, "status_code", None) not in {400, 404, 422}:
+    if getattr(error, "status_code", None) not in _REFUSING:
         return False
-    text = str(error)
-    return "stream_options" in text or "include_usage" in text
+    return _QUESTION.search(wire.spoken(error)) is not None

@@ -59,7 +59,7 @@ def is_overflow(error: BaseException) -> bool:
 
 def wants_turns(error: BaseException) -> bool:
     """Whether a provider refused roles that do not alternate."""
-    return _TURNS.search(str(error)[:_LOOKED_AT]) is not None
+    return _TURNS.search(wire.spoken(error)[:_LOOKED_AT]) is not None
 
 
 def share_that_fits(error: BaseException) -> float | None:
@@ -67,7 +67,7 @@ def share_that_fits(error: BaseException) -> float | None:
 
     Where the answer's maximum is part of what was asked for, it is kept and the prompt gives way.
     """
-    text = str(error)[:_LOOKED_AT]
+    text = wire.spoken(error)[:_LOOKED_AT]
     share = _told(text)
     if share is None:
         numbers = [int(found.replace(",", "")) for found in _NUMBER.findall(text)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agentrm_plugins.hosts.judgement import judge, judge_response
 from agentrm_plugins.hosts.sending import client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.shutting import Shutting, first_told
+from agentrm_plugins.policy.endpoint.evidence import spoken
 from agentrm_plugins.types.endpoint_name import host_of
 from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
@@ -18,4 +19,5 @@ __all__ = [
     "is_sent_once",
     "judge",
     "judge_response",
+    "spoken",
 ]

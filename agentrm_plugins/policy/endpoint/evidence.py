@@ -26,7 +26,7 @@ from agentrm_plugins.policy.endpoint.body_waits import HINT, waits_of
 from agentrm_plugins.policy.endpoint.times import WAIT_HEADERS
 from agentrm_plugins.types.plain import parsed
 
-__all__ = ["TEXT_CHARS", "Evidence", "body_evidence", "evidence_of"]
+__all__ = ["TEXT_CHARS", "Evidence", "body_evidence", "evidence_of", "spoken"]
 
 TEXT_CHARS = 4096
 JSON_CHARS = 65_536
@@ -92,7 +92,7 @@ def evidence_of(error: BaseException) -> Evidence:
     said = False
     for look, word in zip(bodies, words, strict=True):
         said = said or (bool(word) and look.__class__ is not partial)  # of a mapping, that is
-    text = _text(error, words)
+    text = _text(error, words) if any(words) else spoken(error)
     if not codes and (shown := _SHOWN_CODE.match(text)):
         codes = (shown.group(1),)
     headers, content = _headers(own, answer, bodies), answer.get("_content")
@@ -108,6 +108,21 @@ def evidence_of(error: BaseException) -> Evidence:
         own.get("is_retryable") is True,
         said,
     )
+
+
+def spoken(error: BaseException) -> str:
+    """All that it says: its own text, and its response's body as it came.
+
+    OpenAI's SDK puts into the text what a body calls its message, and nothing of any other shape.
+    """
+    content = _get(_get(error, "response"), "_content")
+    if isinstance(content, bytes):
+        body = content[:TEXT_CHARS].decode("utf-8", "replace")
+    else:
+        told = _get(error, "body")
+        body = "" if told is None else str(told)[:TEXT_CHARS]
+    text = _text(error, [])
+    return text if body in text else f"{text} {body}"
 
 
 def body_evidence(status: int | None, headers: Mapping[str, str], body: bytes) -> Evidence:
