@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 from types import CodeType
 
-__all__ = ["names_in", "writes_globals"]
+__all__ = ["globals_in", "names_in", "writes_globals"]
 
 
 def names_in(code: CodeType) -> set[str]:
@@ -14,6 +14,16 @@ def names_in(code: CodeType) -> set[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             found |= names_in(constant)
+    return found
+
+
+def globals_in(code: CodeType) -> set[str]:
+    """The names that it looks up as globals; an attribute of the same name is something else."""
+    loads = {"LOAD_GLOBAL", "LOAD_NAME"}
+    found = {str(one.argval) for one in dis.get_instructions(code) if one.opname in loads}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= globals_in(constant)
     return found
 
 

@@ -32,8 +32,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
-from agentrm_langchain.codes import names_in, writes_globals
+from agentrm_langchain.codes import globals_in, names_in, writes_globals
 from agentrm_langchain.standin import (
+    attributes_of,
     is_users_module,
     is_users_own,
     slots_of,
@@ -54,6 +55,7 @@ _OBJECTS = 1_000
 _LIBRARIES = ("langchain", "langgraph", "langsmith", "openai", "anthropic", "pydantic", "agentrm_")
 _OURS = ("langchain.agents.middleware.types", "AgentMiddleware")
 _TASK = ("langgraph.func", "_TaskFunction")
+_CLASS_LEVEL = (Runnable, dict, list, tuple, deque)
 _HOLDERS = (dict, list, tuple, set, deque, MappingProxyType)
 
 
@@ -164,11 +166,11 @@ class Rewriter:
         if isinstance(node, BaseModel):
             return self._model(node, path, depth)
         changes: dict[str, Any] = {}
-        made = standing_in(node, changes)
+        parts = attributes_of(node, _CLASS_LEVEL, _LIBRARIES)
+        made = standing_in(node, changes, parts)
         if made is None:
             self._look(node, path)
             return node
-        parts = dict(node.__dict__)
         models = {name: part for name, part in parts.items() if isinstance(part, BaseChatModel)}
         changes.update(self._changes(models, path, depth))
         if changes:  # in a circle it is the stand-in: a graph of its own methods, held by itself
@@ -235,7 +237,7 @@ class Rewriter:
             return {}
         found: dict[str, Any] = {}
         names = frozenset(names_in(fn.__code__))
-        for name in sorted(names):
+        for name in sorted(globals_in(fn.__code__)):
             value = fn.__globals__.get(name)
             if isinstance(value, type):
                 self._class(value, f"{path}.{name}")

@@ -17,6 +17,7 @@ from typing import Any
 
 __all__ = [
     "StandInModule",
+    "attributes_of",
     "is_users_module",
     "is_users_own",
     "slots_of",
@@ -138,18 +139,28 @@ def is_users_own(node: object, libraries: tuple[str, ...]) -> bool:
     return is_users_module(str(type(node).__module__), libraries)
 
 
-def standing_in(node: Any, changes: dict[str, Any]) -> Any:
+def attributes_of(node: Any, kinds: tuple[type, ...], libraries: tuple[str, ...]) -> dict[str, Any]:
+    """The attributes of a user's object, and those of these kinds that its classes have."""
+    found: dict[str, Any] = {}
+    for kind in reversed(type(node).__mro__):
+        if is_users_module(kind.__module__, libraries):
+            own = {name: part for name, part in vars(kind).items() if isinstance(part, kinds)}
+            found.update({name: part for name, part in own.items() if not name.startswith("__")})
+    return {**found, **node.__dict__}
+
+
+def standing_in(node: Any, changes: dict[str, Any], original: dict[str, Any]) -> Any:
     """The same object with other values under these names; None where its class forbids it.
 
     Args:
         node: The object.
         changes: What each name reads as, and may be filled later; all other attributes are the
             object's own, shared.
+        original: What its attributes were, which these changes are of.
     """
     kind: Any = type(node)
     if slots_of(kind):
         return None  # they cannot be shared
-    original = dict(node.__dict__)
 
     def read(self: Any, name: str) -> Any:
         value = kind.__getattribute__(self, name)

@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import MappingProxyType, SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from langchain_core.documents import Document
@@ -76,6 +76,26 @@ class Slots:
 
     def ask(self, text: str) -> Any:
         return self.model.invoke(text)
+
+
+class Based(Holder):
+    """Its model is its class's, or a base's."""
+
+    shared = FakeListChatModel(responses=["a"])
+
+    def ask_shared(self, text: str) -> Any:
+        return self.shared.invoke(text)
+
+
+class Heir(Based):
+    """Has its model from its base."""
+
+
+class Chooser:
+    models: ClassVar[dict[str, Any]] = {"a": FakeListChatModel(responses=["a"])}
+
+    def ask(self, text: str) -> Any:
+        return self.models["a"].invoke(text)
 
 
 class Pair(NamedTuple):
@@ -221,6 +241,9 @@ KINDS: dict[str, tuple[Callable[[], Any], Any]] = {
     "partial": (lambda: RunnableLambda(functools.partial(Holder.ask, Holder(chat()))), "go"),
     "dataclass": (lambda: RunnableLambda(Holder(chat()).ask), "go"),
     "property": (lambda: RunnableLambda(Holder(chat()).ask_behind), "go"),
+    "a class's model": (lambda: RunnableLambda(Based(None).ask_shared), "go"),
+    "a base's model": (lambda: RunnableLambda(Heir(None).ask_shared), "go"),
+    "a class's models": (lambda: RunnableLambda(Chooser().ask), "go"),
     "frozen": (lambda: RunnableLambda(Frozen(chat()).ask), "go"),
     "frozen slots": (lambda: RunnableLambda(FrozenSlots(chat()).ask), "go"),
     "named tuple": (lambda: RunnableLambda(Pair(chat()).ask), "go"),
@@ -260,6 +283,24 @@ def test_the_model_in_it_is_managed(rm: AgentRM, kind: str) -> None:
         managed.invoke(given)
     assert rm.statistics().settled == 1
     list(bare.stream(given)) if kind == "generator" else bare.invoke(given)
+    assert rm.statistics().settled == 1
+
+
+elsewhere = FakeListChatModel(responses=["a"])
+
+
+def test_an_attribute_is_not_the_global_of_its_name(rm: AgentRM) -> None:
+    """A model of the module that is managed by another core, or by none, is not looked at."""
+    held = SimpleNamespace(elsewhere=chat())
+    told: list[str] = []
+    manage(RunnableLambda(lambda text: held.elsewhere.invoke(text)), rm, tell=told.append)
+    assert len(told) == 1
+    with AgentRM(lanes=1) as other:
+        globals()["elsewhere"] = manage(elsewhere, other)
+        try:
+            manage(RunnableLambda(lambda text: held.elsewhere.invoke(text)), rm).invoke("go")
+        finally:
+            globals()["elsewhere"] = chat()
     assert rm.statistics().settled == 1
 
 
