@@ -62,6 +62,24 @@ def test_each_chart_of_the_report_draws(tmp_path, agents: int, width: int, schem
         looker.check()
 
 
+def test_the_worst_pressure_is_told_with_its_name(tmp_path) -> None:
+    """Lanes are free, and a call has waited for its endpoint's rate all the time."""
+    held = {"ticket": 1, "agent": "ada", "endpoint": "api.test/m"}
+    recorded = [
+        {"event": "Submitted", "at_s": 0.0, **held, "cause": ""},
+        {"event": "Queued", "at_s": 0.0, **held, "cause": "order", "level": 0, "waiting": 1},
+        {"event": "Throttled", "at_s": 0.0, **held, "cause": "requests", "for_s": None},
+        {"event": "Boosted", "at_s": 90.0, "ticket": 0, "agent": "", "cause": "time"},
+    ]
+    with looking(tmp_path) as looker:
+        looker.open(written(tmp_path / "report.html", recorded))
+        told = looker.page.locator(".tile", has_text="pressure").inner_text()
+        assert told.split() == ["100", "%", "rate", "pressure,", "10", "s"]
+        waiting = looker.page.locator("#slowest tbody tr").inner_text()
+        assert waiting.count("90 s") == 2  # it took so long until now, all of it waiting
+        looker.check()
+
+
 def test_hovering_shows_the_call_and_clicking_its_agent(tmp_path) -> None:
     """Over a bar the call's number, agent, wait and end are shown; a click filters by its agent."""
     with looking(tmp_path) as looker:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import random
-from math import inf, nan
+from math import exp, inf, nan
 
 import pytest
 
@@ -58,6 +58,22 @@ def test_an_open_call_has_waited_and_held_until_now() -> None:
     rows = {row["ticket"]: row for row in snapshot(timeline)["oldest"]}
     assert (rows[1]["waited"], rows[1]["held"], rows[1]["took"]) == (3.0, 7.0, 10.0)
     assert (rows[2]["waited"], rows[2]["held"], rows[2]["took"]) == (9.0, 0.0, 9.0)
+
+
+def test_pressure_is_told_as_of_the_last_event() -> None:
+    """Though who waits and for what has not changed for long before it; to look changes nothing."""
+    timeline = folded(
+        told("Submitted", 0.0, 1, "ada"),
+        told("Queued", 0.0, 1, "ada", cause="lanes", level=0, waiting=1),
+        told("Boosted", 60.0),
+    )
+    first = snapshot(timeline)["pressure"]
+    assert first["lanes"] == [round(1 - exp(-60 / over_s), 4) for over_s in (10, 60, 300)]
+    assert first["rate"] == first["context"] == [0.0] * 3
+    assert snapshot(timeline)["pressure"] == first
+    timeline.fold(told("Boosted", 120.0))
+    later = snapshot(timeline)["pressure"]["lanes"]
+    assert later[2] == pytest.approx(1 - exp(-120 / 300), abs=1e-4)
 
 
 def test_lanes_are_drawn_in_the_lowest_free_row() -> None:

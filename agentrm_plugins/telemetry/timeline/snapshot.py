@@ -62,7 +62,10 @@ def snapshot(timeline: State) -> dict[str, Any]:
         "agents": [_agent(row, now_s) for row in agents[:_AGENTS]],
         "endpoints": _endpoints(timeline),
         "fleet": _fleet(timeline),
-        "pressure": {name: p.as_list() for name, p in timeline.pressure.items()},
+        "pressure": {
+            name: [round(share, 4) for share in pressure.until(now_s)]
+            for name, pressure in timeline.pressure.items()
+        },
     }
 
 

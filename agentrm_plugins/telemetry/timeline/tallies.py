@@ -195,15 +195,16 @@ class Pressure:
     def see(self, now_s: float, *, waits: bool) -> None:
         """From now on somebody waits, or nobody does."""
         if self._seen_s is not None and now_s > self._seen_s:
-            passed_s = now_s - self._seen_s
-            share = 1.0 if self._waits else 0.0
-            self.total_s += passed_s * share
-            for index, time_s in enumerate(PRESSURE_S):
-                keep = exp(-passed_s / time_s)
-                self.shares[index] = self.shares[index] * keep + share * (1.0 - keep)
+            self.total_s += (now_s - self._seen_s) * self._waits
+            self.shares = self.until(now_s)
         self._seen_s = now_s if self._seen_s is None else max(now_s, self._seen_s)
         self._waits = waits
 
-    def as_list(self) -> list[float]:
-        """The three shares, rounded."""
-        return [round(share, 4) for share in self.shares]
+    def until(self, now_s: float) -> list[float]:
+        """The three shares at this moment. It changes nothing."""
+        passed_s = 0.0 if self._seen_s is None else max(0.0, now_s - self._seen_s)
+        keeps = [exp(-passed_s / time_s) for time_s in PRESSURE_S]
+        share = 1.0 if self._waits else 0.0
+        return [
+            old * keep + share * (1.0 - keep) for old, keep in zip(self.shares, keeps, strict=True)
+        ]

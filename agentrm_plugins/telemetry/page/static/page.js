@@ -312,6 +312,7 @@
   const alarm = (kind) => (value) => value ? element("span", { className: kind }, number(value))
     : "0";
   const story = (_, row) => {
+    if (!row.story.length) { return element("span", { title: "it is older than this look" }, "-"); }
     const made = element("details", {}, element("summary", {}, `${row.story.length} events`));
     const fill = () => made.open && made.children.length < 2 && made.append(element("ol", {},
       ...row.story.map(([at, line]) => element("li", {}, element("time", {}, `${at.toFixed(2)} s`),
@@ -392,7 +393,7 @@
       tile("calls asked", number(counts.Submitted || 0)),
       tile("calls ended", number(counts.Settled || 0)),
       tile("running now", number(data.running)), tile("waiting now", number(data.waiting)),
-      tile(`pressure (${what}), 10 s`, `${Math.round(100 * now)} %`, now > 0.5 ? "warn" : ""),
+      tile(`${what} pressure, 10 s`, `${Math.round(100 * now)} %`, now > 0.5 ? "warn" : ""),
       tile("answers 429", number(hits), hits ? "warn" : ""),
       tile("hangs reaped", number(counts.Reaped || 0), counts.Reaped ? "bad" : ""),
       tile("refused", number(counts.Refused || 0), counts.Refused ? "bad" : ""));
