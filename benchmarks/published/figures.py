@@ -175,3 +175,19 @@ def windows() -> str:
         *("429s in the first window", "in any later one"),
     )
     return f"Measured on {about['when']}, {about['seeds']} seeds.\n\n{table(head, rows)}"
+
+
+def people() -> str:
+    """A person's p95 where nobody says who waits, beside true hints and plain orders."""
+    found = _load("people")
+    rows = [
+        [
+            name,
+            *(f"{seconds:.2f} s" for seconds in row["p95_s"].values()),
+            f"{row['ratio']:.2f}x ({row['worst']:.2f}x)",
+        ]
+        for name, row in found["rows"].items()
+    ]
+    ways = next(iter(found["rows"].values()))["p95_s"]
+    head = ("", *ways, "no hints over hints, median (worst)")
+    return f"Measured on {found['when']}, {found['seeds']} seeds, medians.\n\n{table(head, rows)}"

@@ -257,6 +257,7 @@ def blocks() -> dict[str, str]:
         "orders": paragraph(),
         "langgraph": figures.langgraph(),
         "windows": figures.windows(),
+        "people": figures.people(),
         "fleet-simulated": figures.fleet_simulated(),
         "fleet-share": figures.fleet_share(),
         "fleet-rate": figures.fleet_rate(),
