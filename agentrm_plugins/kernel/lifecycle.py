@@ -233,8 +233,8 @@ class Lifecycle:
         ticket.account.calls += 1
         guessed = _guessed(ticket) if usage is None and outcome is Outcome.OK else usage
         verdict = None if event is None else event.verdict
-        cost = cost_of(ticket, guessed, verdict)
-        if usage is not None and outcome is Outcome.OK:
+        cost = cost_of(ticket, verdict) if guessed is None else guessed
+        if ticket.outrun and usage is not None and outcome is Outcome.OK:
             cost = true_cost(ticket, cost)
         spent = steps.charge(ticket, cost)
         asked = bool(cost.input_tokens) or _was_asked(ticket, usage, verdict)

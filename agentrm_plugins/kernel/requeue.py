@@ -105,7 +105,7 @@ class Requeue:
         self._leave(ticket)
         verdict = event.verdict
         self._endpoints.failed(ticket, verdict, event.report)
-        cost = cost_of(ticket, event.usage, verdict)
+        cost = cost_of(ticket, verdict) if event.usage is None else event.usage
         steps.charge(ticket, cost)
         if books.ledgers.asked:
             books.ledgers.charge(ticket, cost, now_s)

@@ -29,14 +29,12 @@ __all__ = ["Steps", "cost_of"]
 _NOTHING = Usage()
 
 
-def cost_of(ticket: Ticket, usage: Usage | None, verdict: Verdict | None) -> Usage:
-    """What an attempt that was sent has cost, as far as anybody knows.
+def cost_of(ticket: Ticket, verdict: Verdict | None = None) -> Usage:
+    """What an attempt that was sent has cost where nobody has counted it.
 
     Input always, output by what was seen; nothing where the server answered with an error before it
     said anything, or where there was no connection to it.
     """
-    if usage is not None:
-        return usage
     if verdict is not None and not ticket.beats:
         refused = verdict.kind in {Kind.LIMIT, Kind.OVERLOADED} or verdict.status is not None
         if refused or verdict.why == "unconnected":

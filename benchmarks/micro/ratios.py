@@ -94,6 +94,7 @@ def race(contestants: dict[str, Contestant], operations: int) -> Costs:
     for name in names:
         contestants[name](operations)
     gc.collect()
+    gc.freeze()  # what stays is not looked at again, so that a collection costs little
     gc.disable()
     for number in range(ROUNDS):
         shift = number % len(names)
@@ -104,6 +105,7 @@ def race(contestants: dict[str, Contestant], operations: int) -> Costs:
         if number % 8 == 0:
             gc.collect()
     gc.enable()
+    gc.unfreeze()
     steps = {name: steps_of(use) for name, use in contestants.items()}
     first = names[0]
     found = {first: [statistics.median(taken[first]), steps[first]]}
@@ -129,13 +131,14 @@ def steps_of(contestant: Contestant) -> float:
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return saw
 
+    before = sys.gettrace(), threading.gettrace()  # who measures coverage goes on afterwards
     threading.settrace(entered)
     sys.settrace(entered)
     try:
         contestant(COUNTED)
     finally:
-        sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type] # it takes None
+        sys.settrace(before[0])
+        threading.settrace(before[1])  # type: ignore[arg-type] # it takes None
     return count / COUNTED
 
 
@@ -229,6 +232,8 @@ def render(results: dict[str, list[dict[str, Costs]]]) -> str:
     for way, name, unit, goal in rows:
         cells = " | ".join(cell(runs, way, name, unit) for runs in results.values())
         lines.append(f"| {way}, {name} | {cells} | {goal} |")
+    runs = len(next(iter(results.values())))
+    lines.append(f"\n{runs} runs of {ROUNDS} rounds; load average {os.getloadavg()[1]:.1f}.")
     return "\n".join(lines)
 
 
