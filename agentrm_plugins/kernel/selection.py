@@ -243,6 +243,8 @@ def _candidate(
             return head
         if wait.seconds == NEVER or wait.cause not in RESOURCES:
             return None
+        if len(queues) == 1 and queues[0].offered == 1:
+            return None  # nobody stands behind it
         found = _overtaker(choice, at, queues, head, now_s)
         first = head_of(choice, at, queues, now_s)
         if first is head:
@@ -259,8 +261,8 @@ def _overtaker(
     """Backfill: somebody behind the head whom the head's reservation has room for."""
     first: Ticket = head.head
     room = _OVERTAKEN - first.overtaken
-    if room <= 0 or (len(queues) == 1 and queues[0].offered == 1):
-        return None  # nobody stands behind it
+    if room <= 0:
+        return None
     passed, found = [head], None
     head.line.ready.remove(head)
     while found is None and len(passed) <= _LOOKED_AT:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from benchmarks.walks.ways import WAYS
 
-MOST_CALLS, MOST_FILES = 253, 49
-MOST_REFUSED = 440
+MOST_CALLS, MOST_FILES = 252, 48
+MOST_REFUSED = 435
 JUDGES = ("judgement.py:judge", "retry_class.py:examine", "evidence.py:evidence_of")
 
 
@@ -20,9 +20,13 @@ def test_an_uncontended_call_stays_short() -> None:
 
 
 def test_an_error_is_judged_once() -> None:
-    """A refusal is read, judged and searched for limits once; the call goes again in few calls."""
-    walk = WAYS["c"].walk()
-    assert 300 < len(walk.calls) <= MOST_REFUSED
-    calls = [*walk.calls, *walk.elsewhere]
-    for function in JUDGES:
-        assert sum(call.endswith(function) for call in calls) == 1
+    """A refusal is read, judged and searched for limits once; the call goes again in few calls.
+
+    Few in the shortest of three, as above; once in each.
+    """
+    walks = [WAYS["c"].walk() for _ in range(3)]
+    assert 300 < min(len(walk.calls) for walk in walks) <= MOST_REFUSED
+    for walk in walks:
+        calls = [*walk.calls, *walk.elsewhere]
+        for function in JUDGES:
+            assert sum(call.endswith(function) for call in calls) == 1
