@@ -37,6 +37,7 @@ __all__ = [
 _KEY_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")
 _SENT = "send_request_body.complete"
 _SENDING = ("send_request_headers.started", "send_request_body.started")
+_TOLD = (_SENT, *_SENDING)
 _PATH_MODEL = re.compile(r"/(?:deployments|models)/([^/:?]+)")
 
 
@@ -227,8 +228,9 @@ class Exchange:
             self.before_sent()
 
     async def trace_async(self, event: str, _: Mapping[str, Any]) -> None:
-        """The same of an async pool; each call has some ten of these."""
-        self.trace(event, _)
+        """The same of an async pool; each call has some ten of these, of which three are told."""
+        if event.endswith(_TOLD):
+            self.trace(event, _)
 
     @contextmanager
     def current(self) -> Iterator[None]:

@@ -93,8 +93,8 @@ class CoreObserver:
         """How often the core is told: several times within the shortest limit of the call."""
         leases = self.rm.config.leases
         first_s = leases.first_token_timeout_s if call.streaming else leases.response_timeout_s
-        first_s = _or(call.first_token_timeout_s, first_s)
-        silence_s = _or(call.silence_timeout_s, leases.silence_timeout_s)
+        first_s = call.first_token_timeout_s or first_s
+        silence_s = call.silence_timeout_s or leases.silence_timeout_s
         return float(min(_PING_S, first_s / _PARTS, silence_s / _PARTS))
 
     def on_error(self, exchange: Exchange, error: BaseException, now_s: float) -> None:
@@ -117,10 +117,6 @@ class _Seen:
         self.lease = lease
         self.sent_s = sent_s
         self.ping_s = ping_s
-
-
-def _or(own_s: float | None, configured_s: float) -> float:
-    return configured_s if own_s is None else own_s
 
 
 _NOBODY = _Seen(None, 0.0, 0.0)

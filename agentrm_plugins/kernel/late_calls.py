@@ -178,7 +178,8 @@ class LateCalls:
             endpoint.hedging.billed(tokens, self._books.now_s)
         if outcome is Outcome.OK and endpoint is not None and _was_alone(ticket):
             endpoint.hedging.answered()  # as nearly all are
-            self._expect(endpoint)
+            if endpoint.times.expect(endpoint.hedging.hung):
+                self._clocks.reconsider(endpoint)
             return
         winner = self._winner(ticket, outcome)
         if winner is not None:

@@ -79,10 +79,8 @@ class ExpectedService:
         self._slope = _SLOPE
 
     def meet(self, account: Account) -> None:
-        """A newcomer, and what it asks for."""
+        """A newcomer that says what it asks for."""
         asks = account.asks
-        if not asks:
-            return
         self._askers = min(self._askers + 1.0, _NEWCOMERS)
         self._asked += (asks - self._asked) / self._askers
         if account.hint is None:

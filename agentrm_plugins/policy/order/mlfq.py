@@ -92,7 +92,8 @@ class Mlfq:
     def enter(self, account: Account) -> None:
         """An agent starts at the top, whatever its hint."""
         account.level = 0
-        self.expected.meet(account)
+        if account.asks:
+            self.expected.meet(account)
         account.slope = self._slope(account, self._weight(account))
 
     def leave(self, account: Account) -> None:
