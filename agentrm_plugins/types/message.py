@@ -152,7 +152,7 @@ def read_openai(data: Any, place: int | str = "") -> Message:
         BadMessage: As `from_openai`.
     """
     where = f"messages[{place}]" if place != "" else "message"
-    if not isinstance(data, Mapping):
+    if type(data) is not dict and not isinstance(data, Mapping):
         raise BadMessage(f"{where}={type(data).__name__}: give a dict with 'role' and 'content'")
     role = data.get("role")
     if not isinstance(role, str) or role not in ROLES:
@@ -166,7 +166,7 @@ def read_openai(data: Any, place: int | str = "") -> Message:
         tool_calls=_calls(raw, where),
         tool_call_id=_answered(raw, where),
         id=_text_or_none(raw, "id", where),
-        metadata=metadata if isinstance(metadata, Mapping) else _EMPTY,
+        metadata=metadata if metadata is not None and isinstance(metadata, Mapping) else _EMPTY,
         raw=raw,
     )
 
@@ -198,8 +198,10 @@ def _content(content: Any, where: str) -> str | tuple[Mapping[str, Any], ...]:
 
 
 def _calls(raw: Mapping[str, Any], where: str) -> tuple[ToolCall, ...]:
+    listed, old = raw.get("tool_calls") or (), raw.get("function_call")
+    if not listed and old is None:  # most messages: this is asked of each that is read
+        return ()
     calls = []
-    listed = raw.get("tool_calls") or ()
     if not isinstance(listed, Sequence) or isinstance(listed, str):
         raise BadMessage(f"{where}.tool_calls={type(listed).__name__}: give a list of dicts")
     for place, call in enumerate(listed):
@@ -214,7 +216,6 @@ def _calls(raw: Mapping[str, Any], where: str) -> tuple[ToolCall, ...]:
         if not isinstance(arguments, str):
             arguments = json_text(arguments)
         calls.append(ToolCall(str(call.get("id") or ""), str(body.get("name") or ""), arguments))
-    old = raw.get("function_call")
     if isinstance(old, Mapping) and not calls:
         name = str(old.get("name") or "")
         calls.append(ToolCall(f"function:{name}", name, str(old.get("arguments") or "")))

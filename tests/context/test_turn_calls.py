@@ -13,6 +13,7 @@ from agentrm_plugins.context.notes.text import passages
 from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.times import Times
+from agentrm_plugins.context.stores.memory import MemoryStore
 
 THINGS = [
     "gateway", "ledger", "printer", "kiosk", "tunnel", "broker", "scanner", "furnace", "turbine",
@@ -79,6 +80,21 @@ def turns(say, sizes, of=21):
             medians.append(sorted(counted)[of // 2])
         jobs.clear()
     return medians
+
+
+def test_waking_costs_so_many_calls_a_message_and_no_more():
+    """A session of 300 notes, all of it still sent: 30 calls for each of its 600 messages."""
+    store, rng, history = MemoryStore(), random.Random(7), []
+    config = ContextConfig(budget_tokens=20_000)
+    for n in range(300):
+        history += [
+            {"role": "user", "content": same(n, rng)},
+            {"role": "assistant", "content": "Noted."},
+        ]
+    with ContextLifecycle(config, store=store, submit=lambda job: job()) as manager:
+        manager.session("s").prepare(history)
+    with ContextLifecycle(config, store=store, submit=lambda job: job()) as manager:
+        assert calls_of(lambda: manager.session("s")) < 30 * len(history)
 
 
 @pytest.mark.parametrize("say", [same, mixed])
