@@ -9,6 +9,7 @@ from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.arguments import suggesting_fields
 from agentrm_plugins.types.checks import (
     check_choice,
+    check_instance,
     check_name,
     check_number,
     check_share,
@@ -62,3 +63,4 @@ class Coordination:
         check_choice("on_outage", self.on_outage, ("share", "wait", "refuse"))
         check_whole("expected_processes", self.expected_processes, 1, none=True)
         check_share("outage_share", self.outage_share)
+        check_instance("wake", self.wake, bool)

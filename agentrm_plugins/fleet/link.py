@@ -33,6 +33,7 @@ _PARTS = ("s", "m", "x", "h", "n", "o", "e", "r", "g", "y")
 _SCHEMES = ("redis", "rediss", "unix", "valkey", "valkeys")
 _OLDEST = (6, 0)
 _LONGEST_S = 5.0  # guessed: a server that is silent for so long does not answer any more
+_IN_SCRIPT = "user executing the script can't"  # NOPERM's words for a command of a script
 _COMMANDS = (
     "+eval +evalsha +blpop +lpush +exists +pexpire +time +hget +hset +hmget +hdel +hlen +hexists "
     "+zadd +zrem +zrange +zrangebyscore +zcard +zrank"
@@ -65,6 +66,7 @@ class Link:
         self.prefix = f"{{arm:{coordination.namespace}}}:"
         self._keys = [self.prefix + part for part in _PARTS]
         self._client, self._waker = self._clients()
+        self._warned = False
 
     def _clients(self) -> tuple[Any, Any]:
         """A client for exchanges, and one that waits to be woken."""
@@ -136,7 +138,7 @@ class Link:
     def _explain(self, error: Exception) -> None:
         """Raise what a user has to mend."""
         names, text = _names(error), str(error)
-        if "NoPermissionError" in names or text.startswith("NOPERM") or "NOPERM" in text:
+        if "NoPermissionError" in names or "NOPERM" in text or _IN_SCRIPT in text:
             raise ConfigError(
                 "coordination",
                 self.shown,
@@ -232,7 +234,19 @@ class Link:
         try:
             return bool(self._waker.blpop([f"{self.prefix}w:{member}"], timeout=timeout_s))
         except Exception as error:  # noqa: BLE001 - of whichever client
+            if "NOPERM" in str(error) or "NoPermissionError" in _names(error):
+                self._warn_of_waking()
             raise Unreachable(str(error)) from None
+
+    def _warn_of_waking(self) -> None:
+        """The user may exchange and not wait: the fleet works, more slowly. Said once."""
+        if not self._warned:
+            self._warned = True
+            _LOG.warning(
+                "nobody can wake this process, for its user at %s may not (NOPERM): it looks at "
+                "told times instead; give the user +blpop, or say Coordination(wake=False)",
+                self.shown,
+            )
 
     def close(self) -> None:
         """Close the connection for exchanges; a client of the user's is left to the user."""

@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.fleet.record faults a.json b.json ...`` takes the files that
 ``python -m benchmarks.fleet faults --json`` wrote, which may hold some of the rows each, in any
-order; ``soak soak.json``, ``share share.json`` and ``rate rate.json`` one file. They become
+order; with ``--keep`` all rows that they do not have stay as they were recorded, and the record
+says so. ``soak soak.json``, ``share share.json`` and ``rate rate.json`` take one file. They become
 ``benchmarks/results/fleet-*``; ``python -m benchmarks.published story`` then shows them in
 ``docs/fleet.md``. The machine's load stands beside each row: times are of a machine that may have
 done much else.
@@ -28,8 +29,8 @@ _SAYS = {
 }
 
 
-def record(what: str, paths: list[Path]) -> None:
-    """Write a record.
+def record(what: str, paths: list[Path], *, keep: bool = False) -> None:
+    """Write a record; `keep`: of the fault table, rows that are in none of the files stay.
 
     Raises:
         SystemExit: A row is there twice, or is none of the fault table's.
@@ -38,14 +39,31 @@ def record(what: str, paths: list[Path]) -> None:
     for path in paths:
         rows += json.loads(path.read_text(encoding="utf-8"))
     if what == "faults":
-        rows = _in_order(rows)
-        text = f"{table(rows)}\n\n{_loads(rows)}"
+        rows = _in_order(rows + _kept(rows) if keep else rows)
+        text = f"{table(rows)}\n\n{_loads(rows)}{_earlier(rows)}"
     else:
         head = list(rows[0])
         text = report.table(head, [[row.get(key, "") for key in head] for row in rows])
     name, title = _SAYS[what]
     way = f"Written by `python -m benchmarks.fleet {what}`, for real.\n\n"
     report.write(name, title, {"rows": rows}, way + text, [])
+
+
+def _kept(fresh: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is recorded of the other rows, marked as run earlier."""
+    known = json.loads((report.RESULTS / "fleet-faults.json").read_text(encoding="utf-8"))["rows"]
+    again = {(row["fault"], row["traffic"]) for row in fresh}
+    return [
+        {**row, "earlier": True} for row in known if (row["fault"], row["traffic"]) not in again
+    ]
+
+
+def _earlier(rows: list[dict[str, Any]]) -> str:
+    """Which rows are of a later run than the others, in words."""
+    if not any(row.get("earlier") for row in rows):
+        return ""
+    later = dict.fromkeys(row["fault"] for row in rows if not row.get("earlier"))
+    return f"\n\nRun later than all other rows, with later code: {', '.join(later)}."
 
 
 def _in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -73,8 +91,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.fleet.record", description=__doc__)
     parser.add_argument("what", choices=tuple(_SAYS))
     parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("--keep", action="store_true", help="rows of faults that are not in PATHS")
     options = parser.parse_args()
-    record(options.what, options.paths)
+    record(options.what, options.paths, keep=options.keep)
 
 
 if __name__ == "__main__":

@@ -119,6 +119,7 @@ def test_what_is_no_server(server, says):
         ({"on_outage": "hope"}, "on_outage"),
         ({"expected_processes": 0}, "expected_processes"),
         ({"outage_share": 1.5}, "outage_share"),
+        ({"wake": "yes"}, "wake"),
     ],
 )
 def test_terms_that_cannot_be(settings, field):
@@ -208,6 +209,30 @@ def test_a_missing_permission_is_named(own_server):
     with pytest.raises(ConfigError, match=r"NOPERM.*ACL SETUSER.*evalsha") as caught:
         AgentRM(coordination=url)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("right", ["+eval", "+evalsha", "+hget", "+zadd", "+time", "~{arm:*"])
+def test_any_permission_that_the_start_needs_is_named(own_server, namespace, right):
+    """Also one that only a command inside the script lacks, of which the server says less."""
+    terms = ["on", f">{SECRET}", "~{arm:*", "-@all", *link._COMMANDS.split()]
+    client = own_server.client()
+    client.execute_command("ACL", "SETUSER", "poor", *(one for one in terms if one != right))
+    url = f"redis://poor:{SECRET}@127.0.0.1:{own_server.port}/0"
+    with pytest.raises(ConfigError, match=r"NOPERM.*ACL SETUSER.*~{arm:.*evalsha"):
+        AgentRM(coordination=url, namespace=namespace)
+
+
+def test_a_user_who_may_not_wait_is_told_so_once(own_server, namespace, caplog):
+    """The fleet works by told times; nothing says that it is slower but this."""
+    terms = [one for one in link._COMMANDS.split() if one != "+blpop"]
+    own_server.client().execute_command(
+        "ACL", "SETUSER", "poor", "on", f">{SECRET}", "~{arm:*", "-@all", *terms
+    )
+    url = f"redis://poor:{SECRET}@127.0.0.1:{own_server.port}/0"
+    with AgentRM(lanes=2, coordination=url, namespace=namespace) as rm:
+        wait_until(lambda: "+blpop" in caplog.text)
+        assert works(rm, lanes=2)
+    assert caplog.text.count("+blpop") == 1
 
 
 def test_another_release_in_the_namespace(server, namespace):
