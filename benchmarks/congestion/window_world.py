@@ -35,6 +35,7 @@ RPM, TPM, WINDOW_S = 60, 60 * 260, 60.0
 PEERS = ("ours", "sdk-2", "sdk-10")
 _TRIP_S = (0.003, 0.015)
 _FAR_S = (0.1, 1.0)  # a line, or a process, that is overloaded
+_HANDSHAKE_S, _COLD_S = (0.3, 0.6), 30.0
 _SERVICE_S, _UNUSED = (0.4, 1.0), (0.1, 0.3)
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _HEARD_S = 0.5, 8.0, 120.0
 _EPOCH_S = 1_790_000_040.0  # a whole minute
@@ -54,6 +55,7 @@ class Row:
         refunds: Whether unused ``max_tokens`` come back.
         silent: Whether a refusal is a status and nothing else: no limit, no wait, no words.
         trip_s: How long a request is on its way, and its answer: what went first may come last.
+        cold: Whether the first connections are slow to be made, of the requests of half a minute.
     """
 
     quota: Quota
@@ -63,6 +65,7 @@ class Row:
     refunds: bool = True
     silent: bool = False
     trip_s: tuple[float, float] = _TRIP_S
+    cold: bool = False
 
     @property
     def told(self) -> EndpointConfig:
@@ -87,6 +90,7 @@ ROWS = {
     "bucket, silent": Row(Quota(RPM), style="none", silent=True),
     "no refunds": Row(Quota(tokens=TPM, kind="clock"), refunds=False),
     "no refunds, bucket": Row(Quota(tokens=TPM), refunds=False),
+    "sliding, cold": Row(Quota(RPM, kind="sliding"), cold=True),
     "clock, far": Row(Quota(RPM, kind="clock"), trip_s=_FAR_S),
     "fixed, far": Row(Quota(RPM, kind="fixed"), trip_s=_FAR_S),
     "sliding, far": Row(Quota(RPM, kind="sliding"), trip_s=_FAR_S),
@@ -160,7 +164,9 @@ class _World:
     def send(self, heard: Callable[..., None], turn: _Turn, *more: Any) -> None:
         """A request goes; `heard` is called with its answer, the turn and the rest."""
         self.coming += 1
-        self.at(self.now_s + self.rng.uniform(*self.row.trip_s), self._arrive, heard, turn, *more)
+        cold = self.row.cold and self.now_s < _COLD_S
+        trip_s = self.rng.uniform(*(_HANDSHAKE_S if cold else self.row.trip_s))
+        self.at(self.now_s + trip_s, self._arrive, heard, turn, *more)
 
     def _arrive(self, heard: Callable[..., None], turn: _Turn, *more: Any) -> None:
         self.coming -= 1

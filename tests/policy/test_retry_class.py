@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 from http import HTTPStatus
+from http.client import ResponseNotReady
+from ssl import SSLCertVerificationError
 from types import SimpleNamespace
+from urllib.error import URLError
 
 import pytest
 
@@ -145,6 +149,29 @@ def raised(error, *causes):
 )
 def test_what_says_nothing_is_judged_by_its_cause(error, kind):
     """An adapter's own error around the SDK's; but what speaks for itself is believed."""
+    assert classify(error).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (URLError(TimeoutError()), Kind.TRANSIENT),
+        (URLError(ConnectionRefusedError()), Kind.TRANSIENT),
+        (URLError(SSLCertVerificationError()), Kind.PERMANENT),
+        (URLError("unknown url type"), Kind.PERMANENT),
+        (ValueError(ConnectionResetError()), Kind.TRANSIENT),
+        (ValueError(KeyError("x")), Kind.PERMANENT),
+        (OSError(errno.EHOSTUNREACH, "no route to host"), Kind.TRANSIENT),
+        (OSError(errno.ENETUNREACH, "network is unreachable"), Kind.TRANSIENT),
+        (OSError(errno.ENOENT, "no such file"), Kind.PERMANENT),
+        (Foreign(errno=[1]), Kind.PERMANENT),
+        (ResponseNotReady(), Kind.TRANSIENT),
+        (Foreign(retryable=True), Kind.TRANSIENT),
+        (Foreign(retryable="yes"), Kind.PERMANENT),
+    ],
+)
+def test_libraries_of_python_itself(error, kind):
+    """What an error was made with, a network that is not there, an opinion of its own."""
     assert classify(error).kind is kind
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from errno import EHOSTDOWN, EHOSTUNREACH, ENETDOWN, ENETRESET, ENETUNREACH, errorcode
 from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from agentrm_plugins.policy.endpoint.body_waits import HINT, waits_of
 from agentrm_plugins.policy.endpoint.times import WAIT_HEADERS
 from agentrm_plugins.types.plain import parsed
 
-__all__ = ["TEXT_CHARS", "Evidence", "body_evidence", "evidence_of", "spoken"]
+__all__ = ["TEXT_CHARS", "Evidence", "body_evidence", "evidence_of", "made_with", "spoken"]
 
 TEXT_CHARS = 4096
 JSON_CHARS = 65_536
@@ -40,7 +41,18 @@ _BODY_CODE_NAMES = (
 _OTHER_RESPONSES = ("raw_response", "http_resp")
 _RESPONSE = ("status_code", "status", "headers", "_content")
 _OWN = (
-    *("response", "body", "details", "error", "args", "headers", "is_retryable", *_CODE_NAMES),
+    *(
+        "response",
+        "body",
+        "details",
+        "error",
+        "args",
+        "headers",
+        "is_retryable",
+        "retryable",
+        "errno",
+        *_CODE_NAMES,
+    ),
     *("status_code", "http_status", *_OTHER_RESPONSES),
 )
 _ERROR_NAMES = ("error", "Error", "errors", "fault")
@@ -51,6 +63,8 @@ _MESSAGE_NAMES = ("message", "Message", "detail", "error", "msg", "faultstring",
 _SHOWN_CODE = re.compile(
     r"(?:ResponseError\(code='(?=[A-Za-z_]{3,64}')|(?=[a-z]{1,60}_[a-z_]{1,60}: ))([A-Za-z_]+)"
 )
+# Python has no classes for these, and libraries pass them on as they are.
+_UNREACHABLE = frozenset({ENETDOWN, ENETUNREACH, ENETRESET, EHOSTDOWN, EHOSTUNREACH})
 _NOTHING: Mapping[str, str] = {}
 _NAME = attrgetter("__name__")
 Look = Callable[[str], Any]
@@ -93,6 +107,9 @@ def evidence_of(error: BaseException) -> Evidence:
     for look, word in zip(bodies, words, strict=True):
         said = said or (bool(word) and look.__class__ is not partial)  # of a mapping, that is
     text = _text(error, words) if any(words) else spoken(error)
+    number = own.get("errno")
+    if isinstance(number, int) and number in _UNREACHABLE:
+        codes = (*codes, errorcode[number])
     if not codes and (shown := _SHOWN_CODE.match(text)):
         codes = (shown.group(1),)
     headers, content = _headers(own, answer, bodies), answer.get("_content")
@@ -105,9 +122,17 @@ def evidence_of(error: BaseException) -> Evidence:
         codes,
         text,
         headers,
-        own.get("is_retryable") is True,
+        own.get("is_retryable") is True or own.get("retryable") is True,
         said,
     )
+
+
+def made_with(error: BaseException) -> BaseException | None:
+    """The error that it was made with, as urllib's and requests' are."""
+    own = _read(error, ("reason", "args"))
+    args = own.get("args")
+    first = args[0] if isinstance(args, tuple) and args else None
+    return next((one for one in (own.get("reason"), first) if isinstance(one, BaseException)), None)
 
 
 def spoken(error: BaseException) -> str:

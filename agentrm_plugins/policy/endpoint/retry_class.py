@@ -11,9 +11,9 @@ to repeat what is not understood is how storms begin.
   the server says not to retry.
 - *neutral*: not the provider's doing: cancelled, interrupted, ended by the caller. Never a failure.
 
-Regimes: an exception that shows nothing is judged by the one that it was raised from; a group, by
-its members, of which one that cannot be cured decides. A wait that is named makes a limit of what
-is worded as a quota. A code of "429" inside a 200 or a 500 is a 429.
+Regimes: an exception that shows nothing is judged by the one that it was raised from, or was made
+with; a group, by its members, of which one that cannot be cured decides. A wait that is named makes
+a limit of what is worded as a quota. A code of "429" inside a 200 or a 500 is a 429.
 
 Limits: a daily limit without a code, a header or a wait cannot be told from an empty account.
 
@@ -25,7 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from agentrm_plugins.policy.endpoint.evidence import Evidence, evidence_of
+from agentrm_plugins.policy.endpoint.evidence import Evidence, evidence_of, made_with
 from agentrm_plugins.policy.endpoint.providers.libraries import UNREADABLE
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables, flat
 from agentrm_plugins.policy.endpoint.times import wait_in_words_s
@@ -101,13 +101,15 @@ def examine(error: BaseException, tables: Tables = BUILT_IN) -> tuple[Verdict, E
         if isinstance(error, BaseExceptionGroup):
             return _worst(error, tables)
         verdict = judge_evidence(evidence, tables)
+        cause = error.__cause__
         if verdict is not None and (named is None or verdict.kind is not Kind.NEUTRAL):
-            if not _by_its_name_alone(verdict, evidence) or error.__cause__ is None:
+            if not _by_its_name_alone(verdict, evidence) or cause is None:
                 return verdict, evidence
             named = named or (verdict, evidence)  # what it was raised from may know more
-        if error.__cause__ is None:
+        cause = cause or made_with(error)
+        if cause is None:
             break
-        error = error.__cause__
+        error = cause
         evidence = evidence_of(error)
     return named or (Verdict(Kind.PERMANENT, None, _telling(evidence.codes, tables)), first)
 

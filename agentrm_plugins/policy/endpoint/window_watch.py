@@ -79,6 +79,7 @@ class WindowWatch:
     """
 
     __slots__ = (
+        "_answered_s",
         "_clock_s",
         "_ended",
         "_ends_s",
@@ -112,6 +113,7 @@ class WindowWatch:
         self._most = 0.0
         self._sure = False  # its resets have shown that it is a bucket
         self._tested_s = 0.0
+        self._answered_s = -inf  # when the first call of this window was answered
         self._unit = 1.0
         self._floor = -inf  # what had been taken and was left, by the report that says most
         self.tried_s: float | None = None
@@ -209,6 +211,8 @@ class WindowWatch:
         self._answered(sent_s)
         if sent_s < self._from_s:
             return
+        if self._answered_s <= self._from_s:
+            self._answered_s = now_s
         self._unit = unit
         self._most = max(self._most, left + 1.0)
         low = left + min(before, self._total - under_way) + 1.0
@@ -281,7 +285,14 @@ class WindowWatch:
     def _candidate(self, now_s: float) -> float:
         """The next moment at which the window may be over, its end not being known."""
         first_s = max(self._first_s(), self._from_s)
-        moments = [first_s + number * self.window_s + _AFTER_S for number in range(1, _TRIES)]
+        # The first call came to the server when it went at the soonest, and when it was answered at
+        # the latest: the first connections of all are slow.
+        begins = (first_s, max(first_s, self._answered_s))
+        moments = [
+            at_s + number * self.window_s + _AFTER_S
+            for at_s in begins
+            for number in range(1, _TRIES)
+        ]
         if self._clock_s is not None:
             wall_s = now_s - _AFTER_S + self._clock_s
             moments.append(

@@ -26,7 +26,7 @@ _TRANSIENT = (
     *("APIConnectionError", "APITimeoutError"),
     # Python
     *("TimeoutError", "ConnectionError", "SSLError", "gaierror", "IncompleteReadError"),
-    *("IncompleteRead", "BadStatusLine"),
+    *("IncompleteRead", "BadStatusLine", "ImproperConnectionState"),
     # httpx and httpcore, anyio
     *("TransportError", "NetworkError", "TimeoutException", "RemoteProtocolError"),
     *("DecodingError", "BrokenResourceError", "ClosedResourceError", "EndOfStream"),
@@ -52,6 +52,9 @@ LIBRARIES = Provider(
     name="libraries",
     source="the exceptions of openai, anthropic, httpx, requests, urllib3, aiohttp, botocore, "
     "google.api_core, langchain_core and Python 3.11, as their packages define them",
+    codes=dict.fromkeys(
+        ("ENETDOWN", "ENETUNREACH", "ENETRESET", "EHOSTDOWN", "EHOSTUNREACH"), Kind.TRANSIENT
+    ),
     names={
         **dict.fromkeys((*_TRANSIENT, *UNREADABLE), Kind.TRANSIENT),
         **dict.fromkeys(_OVERLOADED, Kind.OVERLOADED),
