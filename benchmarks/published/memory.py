@@ -56,6 +56,19 @@ def asked() -> str:
     return f"{table(head, rows)}\nOf all prompts of all sets, {told}. {_dated('context-asked')}"
 
 
+def by_meaning() -> str:
+    """Facts asked for in other words than they were told in, by words and with a small model."""
+    found = _load("context-minilm")
+    words = {"words": "by words alone", "all-MiniLM-L6-v2": "with all-MiniLM-L6-v2"}
+    rows = [
+        [words[name], str(one["talks"]), str(one["asked"]),
+         f"{_said(one['kept'])} ({_said(one['kept_least'])})"]
+        for name, one in found.items() if name in words
+    ]  # fmt: skip
+    head = ("in other words, 4,000 tokens", "talks", "questions", "kept, % (worst talk)")
+    return f"{table(head, rows)}\nPlayed on {found['when']}."
+
+
 def _dated(name: str) -> str:
     machine = _load(name)["machine"]
     load = machine["load_average"][0]

@@ -263,6 +263,7 @@ def blocks() -> dict[str, str]:
         "fleet-rate": figures.fleet_rate(),
         "fleet-faults": figures.fleet_faults(),
         "memory": memory.asked(),
+        "meaning": memory.by_meaning(),
         "sessions": memory.generated(),
         "peers": memory.peers(),
     }
