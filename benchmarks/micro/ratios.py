@@ -118,8 +118,7 @@ def race(contestants: dict[str, Contestant], operations: int) -> Costs:
 
 def steps_of(contestant: Contestant) -> float:
     """Instructions of Python's machine for one call, in all threads."""
-    while any(thread.name.startswith(WORKER) for thread in threading.enumerate()):
-        sleep(0.1)  # idle ones end soon: the next one begins under the count
+    without_workers()  # the next one begins under the count
     count = 0
 
     def saw(_frame: FrameType, event: str, _: object) -> Any:
@@ -139,7 +138,14 @@ def steps_of(contestant: Contestant) -> float:
     finally:
         sys.settrace(before[0])
         threading.settrace(before[1])  # type: ignore[arg-type] # it takes None
+    without_workers()  # one that began under the count would count on, in whatever is timed next
     return count / COUNTED
+
+
+def without_workers() -> None:
+    """Wait until idle workers have ended, which they soon do."""
+    while any(thread.name.startswith(WORKER) for thread in threading.enumerate()):
+        sleep(0.1)
 
 
 def repeated(use: Callable[[], object]) -> Contestant:
