@@ -24,6 +24,7 @@ from agentrm_plugins.types.calls import Call, Usage, parse_priority
 from agentrm_plugins.types.checks import check_instance, check_whole
 from agentrm_plugins.types.events import Drain, EndAgent, Reconfigure
 from agentrm_plugins.types.identity import IDENTITY, restore
+from agentrm_plugins.types.looking import unopened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -141,17 +142,23 @@ class AgentRM(FromSettings, Closing):
         state = "closed" if self.closed else "open"
         return f"<AgentRM lanes={self.config.lanes} order={self.config.scheduler.order}: {state}>"
 
-    def _recording(self, given: object) -> Recorder:
+    def _recording(self, given: object) -> Recorder | None:
         """Write every event from here on to a file, until the last call has ended."""
         from agentrm_plugins.telemetry.samples import recorder_of
 
         recorder = recorder_of(self, self._host, given)
+        if recorder is None:
+            return None
         self._at_once.append(partial(self._host.on_idle, recorder.finish))
         self._at_last.append(recorder.join)
         return recorder
 
     def _watch(self) -> None:
         """Let this user look at the core from outside."""
+        noted = unopened()
+        if noted is not None:
+            noted.monitors += 1
+            return
         from agentrm_plugins.telemetry.server import MonitorServer
 
         self._at_once.append(MonitorServer(self).close)

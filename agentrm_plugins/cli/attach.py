@@ -105,12 +105,12 @@ def _replayed(path: Path, speed: float) -> tuple[Source, int]:
     try:
         events = read_events(path, strict=False)
         lanes = events.header.get("lanes")
-        first = next(iter(events), None)
+        empty = events.empty
     except (RecordingError, OSError) as error:
         typer.echo(f"Nothing to play: {error}", err=True)
         raise typer.Exit(1) from None
-    if first is None:
-        typer.echo(f"Nothing to play: {path} holds no event", err=True)
+    if empty:
+        typer.echo(f"Nothing to play: {empty}", err=True)
         raise typer.Exit(1)
     source = checked(lambda: ReplaySource(events.everything(), speed=speed, title=path.name))
     return source, lanes if isinstance(lanes, int) else 0

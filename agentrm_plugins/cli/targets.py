@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from agentrm_plugins.redaction import masked
+from agentrm_plugins.types.looking import only_looking
 
 __all__ = ["imported"]
 
@@ -20,11 +21,17 @@ _USAGE = "give module:name, such as my_app:graph; my_app:make() calls a function
 def imported(target: str, option: str = "APP") -> tuple[ModuleType, Any]:
     """The module and the object in it; the module itself if no object is named.
 
-    The current folder is looked at first, as ``python -m`` does. Importing runs the module.
+    The current folder is looked at first, as ``python -m`` does. Importing runs the module. Cores
+    that it makes record nothing and open no socket: the program may be running beside us.
 
     Raises:
         typer.BadParameter: There is no such module or object, or it fails when it is imported.
     """
+    with only_looking():
+        return _imported(target, option)
+
+
+def _imported(target: str, option: str) -> tuple[ModuleType, Any]:
     name, _, attribute = target.partition(":")
     name = name.removesuffix(".py").replace(os.sep, ".") if name.endswith(".py") else name
     if not all(part.isidentifier() for part in name.split(".")):

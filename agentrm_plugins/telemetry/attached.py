@@ -21,6 +21,7 @@ from typing import Any
 
 from agentrm_plugins.telemetry.changing import ACTIONS, about
 from agentrm_plugins.telemetry.lines import event_of
+from agentrm_plugins.telemetry.socket_folder import sweep
 from agentrm_plugins.types.plain import parsed
 
 __all__ = ["AttachError", "ProcessSource", "running"]
@@ -33,7 +34,7 @@ _FLEET_EVERY_S = 1.0
 
 
 def running(folder: Path | None = None) -> list[Path]:
-    """The sockets of this user's processes, the newest first; some may be of dead ones.
+    """The sockets of this user's processes, the newest first. Those of dead ones are removed.
 
     Args:
         folder: Where to look; None: where `AgentRM(monitor=True)` puts them.
@@ -43,6 +44,7 @@ def running(folder: Path | None = None) -> list[Path]:
         own = f"agentrm-{os.getuid()}"
         folder = Path(given, "agentrm") if given else Path(tempfile.gettempdir(), own)
     try:
+        sweep(folder)
         found = [path for path in folder.glob("*.sock") if path.is_socket()]
         return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
     except OSError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Recorded:
         path: The file that was written last.
         parts: All its files, the oldest first.
         strict: Whether a damaged line is an error; a torn last line of a part never is.
+        before: Parts of earlier runs beside them, the oldest first.
 
     Attributes:
         header: What the first part says of itself: schema, versions, lanes, groups, order.
@@ -49,19 +51,29 @@ class Recorded:
         skipped: Damaged lines, and those of kinds that this version does not know.
     """
 
-    def __init__(self, path: Path, parts: list[Path], *, strict: bool) -> None:
+    def __init__(
+        self, path: Path, parts: list[Path], *, strict: bool, before: Sequence[Path] = ()
+    ) -> None:
         self.path = path
         self.parts = parts
         self.header = _header_of(parts[0])
         self.dropped = self.skipped = 0
         self.torn = False
         self._strict = strict
+        self._before = before
         self._offset_ns = 0
 
     def __iter__(self) -> Iterator[Effect]:
         for one in self.everything():
             if not isinstance(one, Sample):
                 yield one
+
+    @property
+    def empty(self) -> str:
+        """What to say of a run without an event, and where an earlier one is; "" of any other."""
+        if next(iter(self), None) is not None:
+            return ""
+        return f"{self.path}: no call is recorded" + _earlier(self._before)
 
     def samples(self) -> Iterator[Sample]:
         """The samples of the core's state, the oldest first."""
@@ -154,11 +166,22 @@ def read_events(path: str | os.PathLike[str], *, strict: bool = True) -> Recorde
         raise RecordingError(f"{last}: {error.strerror}") from error
     if not parts:
         raise RecordingError(f"{last}: {what}")
-    run = _header_of(parts[-1]).get("run")
     own = [parts.pop()]
+    if own[0].stat().st_size == 0:
+        raise RecordingError(f"{own[0]}: the file is empty; nothing was recorded{_earlier(parts)}")
+    run = _header_of(own[0]).get("run")
     while parts and _run_of(parts[-1]) == run:
         own.insert(0, parts.pop())
-    return Recorded(last, own, strict=strict)
+    return Recorded(last, own, strict=strict, before=parts)
+
+
+def _earlier(parts: Sequence[Path]) -> str:
+    """Where the newest earlier run with an event in it ends, as the end of a sentence; or ""."""
+    for part in reversed(parts):
+        with suppress(RecordingError):
+            if next(iter(Recorded(part, [part], strict=False)), None) is not None:
+                return f"; an earlier run is in {part}"
+    return ""
 
 
 def _run_of(part: Path) -> object:

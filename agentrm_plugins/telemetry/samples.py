@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.telemetry.recording import Recorder, recording_of
+from agentrm_plugins.types.looking import unopened
 
 if TYPE_CHECKING:
     from agentrm_plugins.hosts import Host
@@ -29,12 +30,19 @@ def sampled(seen: Statistics) -> dict[str, Any]:
     return {name: value for name, value in asdict(kept).items() if name not in _LEFT_OUT}
 
 
-def recorder_of(rm: Any, host: Host, given: object) -> Recorder:
-    """Records all that happens in a core, as it was asked for, and does not keep the core alive."""
+def recorder_of(rm: Any, host: Host, given: object) -> Recorder | None:
+    """Records all that happens in a core, as it was asked for, and does not keep the core alive.
+
+    None where the program is only looked at.
+    """
+    recording, noted = recording_of(given), unopened()
+    if noted is not None:
+        noted.records.append(str(recording.path))
+        return None
     mine = weakref.ref(rm)
 
     def sample() -> dict[str, Any]:
         core = mine()
         return {} if core is None else sampled(core._look(agents=False, brief=True))  # noqa: SLF001 - of one house
 
-    return Recorder(host, recording_of(given), sample)
+    return Recorder(host, recording, sample)

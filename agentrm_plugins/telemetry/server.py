@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.errors import AgentRMError
 from agentrm_plugins.telemetry.answers import answer, hello
 from agentrm_plugins.telemetry.lines import Encoder
-from agentrm_plugins.telemetry.socket_folder import socket_path
+from agentrm_plugins.telemetry.socket_folder import runtime_folder, socket_path, sweep
 from agentrm_plugins.types.plain import parsed
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class MonitorServer:
         self._number = rm._core.number  # noqa: SLF001 - of one house
         self._host = rm._host  # noqa: SLF001
         self._pid = 0
+        sweep(runtime_folder())
         self._begin()
         rm._host.on_fork(self._begin_anew)  # noqa: SLF001
 

@@ -7,17 +7,20 @@ temporary files. One that belongs to somebody else, or that others may enter, is
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from agentrm_plugins.errors import ConfigError
 
-__all__ = ["runtime_folder", "socket_path", "sockets"]
+__all__ = ["runtime_folder", "socket_path", "sockets", "sweep"]
 
 _MODE = 0o700
 _LONGEST = 100  # bytes of a socket's path: the system allows 104 to 108
+_OPENING_S = 5.0  # one that is younger may only not listen yet; guessed
 
 
 def runtime_folder() -> Path:
@@ -49,3 +52,39 @@ def socket_path(core: int) -> Path:
 def sockets() -> list[Path]:
     """The sockets that stand there, whether anybody answers or not."""
     return sorted(runtime_folder().glob("*-*.sock"))
+
+
+def sweep(folder: Path) -> None:
+    """Remove the sockets of this user's dead processes: nobody listens there."""
+    for path in folder.glob("*-*.sock"):
+        with suppress(OSError):
+            found = path.lstat()
+            mine = stat.S_ISSOCK(found.st_mode) and found.st_uid == os.getuid()
+            if mine and not _listens(path) and not _is_opening(path, found.st_mtime):
+                path.unlink()
+
+
+def _listens(path: Path) -> bool:
+    """Whether somebody would take a connection; one whose queue is full would."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as look:
+        look.setblocking(False)
+        try:
+            look.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return True
+    return True
+
+
+def _is_opening(path: Path, made_s: float) -> bool:
+    """Whether its process lives and has made it just now."""
+    if time.time() - made_s > _OPENING_S:
+        return False
+    try:
+        os.kill(int(path.name.partition("-")[0]), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except OSError:
+        return True
+    return True

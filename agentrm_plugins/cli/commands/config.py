@@ -34,6 +34,7 @@ def config(
     """Print the effective configuration, and where each value comes from.
 
     Defaults < agentrm.toml or [tool.agentrm] < AGENTRM_... variables < code. Secrets are hidden.
+    A program that is named is imported with recording and monitor off.
     Exit code 1: something in it cannot be; the message says what, where, and the way out.
     """
     if app is not None and file is not None:

@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from agentrm_plugins.cli.advice import advice
-from agentrm_plugins.cli.doctor.configured import configured
+from agentrm_plugins.cli.doctor.configured import configured, left_closed
 from agentrm_plugins.cli.doctor.finding import NOTE, PROBLEM, Finding
 from agentrm_plugins.cli.doctor.installation import installation
 from agentrm_plugins.cli.doctor.program import program
 from agentrm_plugins.cli.targets import imported
+from agentrm_plugins.types.looking import only_looking
 
 __all__ = ["register"]
 
@@ -34,7 +35,8 @@ def doctor(
 ) -> None:
     """Check an installation and a program: versions, configuration, which models slip past.
 
-    APP is imported, which runs its module; no model is called. Each finding says what to do.
+    APP is imported, which runs its module, with recording and monitor off; no model is called by
+    doctor itself. Each finding says what to do.
     Exit code 0: all is well, or only notes. 1: something is wrong. 2: APP cannot be imported.
     """
     findings = list(installation())
@@ -43,7 +45,8 @@ def doctor(
     usable = True
     if app is not None:
         try:
-            module, target = imported(app)
+            with only_looking() as closed:
+                module, target = imported(app)
         except typer.BadParameter as error:
             if not json:
                 raise
@@ -51,7 +54,7 @@ def doctor(
             findings.append(Finding("app", PROBLEM, error.message, way))
             usable = False
         else:
-            findings += program(module, target, app, settings)
+            findings += [*left_closed(closed), *program(module, target, app, settings)]
     wrong = any(one.status == PROBLEM for one in findings)
     lines = advice(Path()) if fix else []
     if json:

@@ -22,7 +22,8 @@ _Title = Annotated[str | None, typer.Option(help="What stands above the page.")]
 def report(recording: _Recording, output: _Output = None, title: _Title = None) -> None:
     """Write a recording as one HTML page: lanes, queues, rates, waits, tiers and stories.
 
-    The page needs no network. A damaged line is left out, and counted.
+    The page needs no network. A damaged line is left out, and counted. Where nothing is recorded
+    it says so, and where an earlier run is.
     """
     need("report", "plotly")
     from agentrm_plugins.errors import RecordingError
@@ -40,6 +41,8 @@ def report(recording: _Recording, output: _Output = None, title: _Title = None) 
         raise typer.Exit(1) from None
     if events.skipped:
         typer.echo(f"{events.skipped} lines could not be read and are left out.", err=True)
+    if events.empty:
+        typer.echo(events.empty, err=True)
     typer.echo(f"The report is in {written}")
 
 

@@ -66,9 +66,10 @@ def _story(path: Path, ticket: int, *, json: bool) -> str:
     from agentrm_plugins.telemetry.reading import read_events
     from agentrm_plugins.telemetry.story import story_of
 
-    told = story_of(read_events(path, strict=False), ticket)
+    recorded = read_events(path, strict=False)
+    told = story_of(recorded, ticket)
     if not told.events:
-        typer.echo(f"{path}: nothing is recorded of call {ticket}", err=True)
+        typer.echo(recorded.empty or f"{path}: nothing is recorded of call {ticket}", err=True)
         raise typer.Exit(1)
     return told.to_json(indent=2) if json else str(told)
 
@@ -81,7 +82,8 @@ def _waits(path: Path, *, json: bool) -> str:
     from agentrm_plugins.types.effects import Granted, Refused
 
     waits: dict[int, tuple[float, str]] = {}
-    for event in read_events(path, strict=False):
+    recorded = read_events(path, strict=False)
+    for event in recorded:
         if isinstance(event, Granted | Refused):  # a call that goes again is granted again
             before_s = waits.get(event.ticket, (0.0, ""))[0]
             waits[event.ticket] = (max(before_s, event.waited_s), event.agent)
@@ -93,7 +95,7 @@ def _waits(path: Path, *, json: bool) -> str:
         ]
         return dumps(rows, indent=2)
     if not first:
-        return f"{path}: no call is recorded"
+        return recorded.empty or f"{path}: no call is recorded"
     lines = ["  call    waited  agent"]
     lines += [f"{ticket:6}{waited_s:8.2f} s  {agent}" for ticket, (waited_s, agent) in first]
     return "\n".join([*lines, "", f"Why one waited:  agentrm story {path} {first[0][0]}"])

@@ -16,8 +16,9 @@ from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.hosts.journal import plain
 from agentrm_plugins.settings import Settings, load
 from agentrm_plugins.telemetry.timeline.fleet import fleet_rows, told_of
+from agentrm_plugins.types.looking import Unopened
 
-__all__ = ["configured", "fleet", "store", "writable"]
+__all__ = ["configured", "fleet", "left_closed", "store", "writable"]
 
 _WAYS = {
     "process": "it has not exchanged for half a lease: see whether it stands still, or make "
@@ -44,6 +45,16 @@ def configured() -> tuple[list[Finding], Settings | None]:
     return findings, found
 
 
+def left_closed(closed: Unopened) -> Iterator[Finding]:
+    """What a program's cores would have opened, had it not only been looked at."""
+    for path in dict.fromkeys(closed.records):
+        found = writable(Path(path), "record")
+        text = f"{found.text}; recording was off while doctor imported the program"
+        yield replace(found, text=text) if found.status == OK else found
+    if closed.monitors:
+        yield Finding("monitor", OK, "was off while doctor imported the program: no socket")
+
+
 def writable(path: Path, check: str) -> Finding:
     """Whether a file can be written; it is not opened."""
     try:
@@ -55,6 +66,8 @@ def writable(path: Path, check: str) -> Finding:
         return Finding(check, PROBLEM, f"{path}: {error}"[:300], "give the path of another file")
     if path.is_dir():
         return Finding(check, PROBLEM, f"{path} is a folder", "give the path of a file")
+    if not folder.is_dir():
+        return Finding(check, PROBLEM, f"{folder} is no folder", "give the path of another file")
     if not os.access(target, os.W_OK):
         return Finding(check, PROBLEM, f"{path} may not be written", f"chmod u+w {target}")
     return Finding(check, OK, f"{path} can be written")
