@@ -45,7 +45,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from agentrm_plugins.redaction import HIDDEN, shown
+from agentrm_plugins.redaction import HIDDEN, kind_of, shown
 
 __all__ = [
     "AgentEnded",
@@ -90,6 +90,12 @@ class AgentRMWarning(UserWarning):
     """
 
 
+class _Kind(str):
+    """What a value is, in words, where it is not shown itself: "an int"."""
+
+    __slots__ = ()
+
+
 class ConfigError(AgentRMError, ValueError):
     """A bad value, named with its field and the way out.
 
@@ -100,11 +106,23 @@ class ConfigError(AgentRMError, ValueError):
     """
 
     def __init__(self, field: str, value: object, remedy: str) -> None:
-        text = shown(value, field)
-        super().__init__(f"{field}={text}: {remedy}")
+        kind = isinstance(value, _Kind)
+        text = f" ({value})" if kind else f"={shown(value, field)}"
+        super().__init__(f"{field}{text}: {remedy}")
         self.field = field
         self.value = HIDDEN if isinstance(value, str | bytes) and HIDDEN in text else value
         self.remedy = remedy
+
+    @classmethod
+    def of_kind(cls, field: str, value: object, remedy: str) -> ConfigError:
+        """The same for a value that may be a secret, or says nothing: only what it is is told.
+
+        Args:
+            field: The name of the field or argument.
+            value: What was given.
+            remedy: What would be accepted instead.
+        """
+        return cls(field, _Kind(kind_of(value)), remedy)
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[str, object, str]]:
         """Rebuild from the three parts, so that the error crosses process borders."""

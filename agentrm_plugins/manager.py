@@ -318,7 +318,7 @@ class AgentRM(FromSettings, Closing):
             made = updated(self.config, config, given)
             if self._fleet is not None and made != self.config:
                 way = "a fleet's lanes and limits are shared; start its processes with the new ones"
-                raise ConfigError("coordination", type(made).__name__, way)
+                raise ConfigError.of_kind("coordination", made, way)
             self._host.ask(Reconfigure(made, hints))
             self.config = self._host.config = made
             self._core.regroup()

@@ -12,7 +12,7 @@ import re
 from reprlib import Repr
 from typing import Any
 
-__all__ = ["HIDDEN", "masked", "names_a_secret", "shown", "without_login"]
+__all__ = ["HIDDEN", "kind_of", "masked", "names_a_secret", "shown", "without_login"]
 
 HIDDEN = "(hidden)"
 _MOST_CHARS = 200
@@ -111,6 +111,16 @@ def _cut(text: str) -> str:
 
 
 _SHORT = _Short()
+
+
+def kind_of(value: object) -> str:
+    """Say what a value is, and nothing of it: "an int", "the class ChatOpenAI", "a function"."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return _cut(f"the class {value.__name__}")
+    name = type(value).__name__
+    return _cut(f"{'an' if name[:1].lower() in tuple('aeiou') else 'a'} {name}")
 
 
 def shown(value: object, name: str = "") -> str:

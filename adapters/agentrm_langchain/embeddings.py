@@ -82,7 +82,7 @@ class ManagedEmbeddings(Embeddings):
         check_core(rm)
         if not callable(getattr(inner, "embed_documents", None)):
             way = "give LangChain Embeddings, such as OpenAIEmbeddings()"
-            raise ConfigError("inner", type(inner).__name__, way)
+            raise ConfigError.of_kind("inner", inner, way)
         fields = getattr(inner, "__dict__", {})
         self.inner = inner
         self.model = model_in(fields)

@@ -53,7 +53,7 @@ def check_model(model: Any) -> None:
     elif type(model).__module__.startswith("openai"):
         way += "; agentrm_openai.manage_client(client, rm) manages a client of the OpenAI SDK"
     # Only the type is shown: a client's repr may hold a key.
-    raise ConfigError("model", type(model).__name__, way)
+    raise ConfigError.of_kind("model", model, way)
 
 
 def settings(model: BaseChatModel) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from langchain_core.language_models import BaseChatModel
@@ -22,11 +23,11 @@ from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.configurable import is_configurable
 from agentrm_langchain.rewrite import Rewriter
 from agentrm_langchain.wrap import OPTIONS, managed_model
-from agentrm_plugins import ConfigError
+from agentrm_plugins import AgentRM, ConfigError
 from agentrm_plugins.integration import check_core, core_of, suggesting
 
 if TYPE_CHECKING:
-    from agentrm_plugins import AgentRM, RetryPolicy
+    from agentrm_plugins import RetryPolicy
     from agentrm_plugins.integration import Priority, PriorityName
 
 __all__ = ["manage"]
@@ -105,12 +106,10 @@ class _Management:
         """The copy in which models are managed."""
         managed = self.rewriter.visit(runnable, type(runnable).__name__)
         if not self.found:
-            way = "there is no chat model in it that could be reached; wrap_chat_model it first"
-            if type(runnable).__module__.startswith("openai"):
-                way = "agentrm_openai.manage_client(client, rm) manages a client of the OpenAI SDK"
+            way = _way_out(runnable)
             if self.missed:
                 way += ". It holds, out of reach: " + ", ".join(self.missed[:3])
-            raise ConfigError("runnable", type(runnable).__name__, way)
+            raise ConfigError.of_kind("runnable", runnable, way)
         return managed
 
     def _replaced(self, node: Any, path: str) -> Any:
@@ -171,3 +170,27 @@ class _Management:
         (self._say or _LOG.warning)(line)
         if self._say is None:
             core_of(self.rm).warned.once("unmanaged model", line, stacklevel=6)
+
+
+_UNREACHED = "there is no chat model in it that could be reached; wrap it where it is made"
+_BEGUN = "it is a call that has begun already; give the function itself, without the ()"
+_WAYS: tuple[tuple[Any, str], ...] = (
+    (str, "a name becomes a model with langchain's init_chat_model(name): manage what that gives"),
+    (NoneType, "give what holds the chat model; does the function that builds it return it?"),
+    ((CoroutineType, GeneratorType, AsyncGeneratorType), _BEGUN),
+    (AgentRM, "what is managed comes first: manage(runnable, rm)"),
+)
+
+
+def _way_out(runnable: Any) -> str:
+    """What to give in the place of something that holds no chat model."""
+    for kinds, way in _WAYS:
+        if isinstance(runnable, kinds):
+            return way
+    if isinstance(runnable, type):
+        return f"this is a class; give an object of it: {runnable.__name__}(...)"
+    if type(runnable).__module__.startswith("openai"):
+        return "agentrm_openai.manage_client(client, rm) manages a client of the OpenAI SDK"
+    if hasattr(runnable, "nodes"):
+        return f"{_UNREACHED}; manage_graph(graph, rm) manages the nodes alone"
+    return f"{_UNREACHED}: wrap_chat_model(model, rm)"

@@ -49,7 +49,7 @@ def swap(tree: Any, replace: Callable[[BaseChatModel], BaseChatModel], made_by: 
     swapped = visit(tree)
     if not found:
         way = "it holds no chat model that could be managed; bind to the inner model yourself"
-        raise ConfigError(made_by, type(tree).__name__, way)
+        raise ConfigError.of_kind(made_by, tree, way)
     return swapped
 
 

@@ -105,7 +105,7 @@ def check_manager(context: Any) -> None:
     """
     if not isinstance(context, ContextLifecycle):
         way = "give an agentrm_plugins.ContextLifecycle(...), or leave it out"
-        raise ConfigError("context", type(context).__name__, way)
+        raise ConfigError.of_kind("context", context, way)
 
 
 def conversation_of(

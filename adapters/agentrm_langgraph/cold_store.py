@@ -74,7 +74,7 @@ class LangGraphColdStore:
     ) -> None:
         if not isinstance(store, BaseStore):
             way = "give a LangGraph store (a BaseStore), such as InMemoryStore()"
-            raise ConfigError("store", type(store).__name__, way)
+            raise ConfigError.of_kind("store", store, way)
         if not namespace or not all(isinstance(n, str) and n and "." not in n for n in namespace):
             way = "give a tuple of names that are not empty and have no dot"
             raise ConfigError("namespace", namespace, way)

@@ -135,4 +135,4 @@ def _transport_kind(client: object) -> type[TransportBase]:
             return legacy.LegacyManagedTransport
         return legacy.LegacyManagedAsyncTransport
     way = "give an httpx2.Client, an httpx2.AsyncClient, or one of httpx's"
-    raise ConfigError("client", type(client).__name__, way)
+    raise ConfigError.of_kind("client", client, way)

@@ -96,7 +96,7 @@ def _check(client: Any) -> None:
         way = "give an openai.OpenAI or openai.AsyncOpenAI client"
         if hasattr(client, "invoke"):
             way += "; agentrm_langchain.manage(runnable, rm) manages what LangChain runs"
-        raise ConfigError("client", type(client).__name__, way)
+        raise ConfigError.of_kind("client", client, way)
 
 
 def _management(

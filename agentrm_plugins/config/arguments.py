@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from os import PathLike
 from typing import Any
 
 from agentrm_plugins.config.scheduling import Config, SchedulerConfig
@@ -26,9 +27,16 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _alone(config: object, settings: Mapping[str, Any]) -> Config:
+def _alone(config: object, settings: Mapping[str, Any], door: str) -> Config:
     if not isinstance(config, Config):
-        raise ConfigError("config", config, "give a Config(...), or single fields by name")
+        way = "give a Config(...), or single fields by name"
+        if isinstance(config, int) and not isinstance(config, bool):
+            way = f"lanes are given by name: {door}(lanes={config})"
+        elif isinstance(config, str | PathLike) and door == "AgentRM":
+            way += "; a file is read by AgentRM.from_config(path)"
+        elif isinstance(config, Mapping):
+            way += f": {door}(**config)"
+        raise ConfigError("config", config, way)
     if settings:
         name = next(iter(settings))
         raise ConfigError(name, settings[name], "give either a Config or single fields")
@@ -43,7 +51,7 @@ def configured(config: Config | None, given: Mapping[str, Any]) -> Config:
     """
     settings = _settings(given)
     if config is not None:
-        return _alone(config, settings)
+        return _alone(config, settings, "AgentRM")
     inner = {name: settings.pop(name) for name in _SCHEDULER if name in settings}
     if inner:
         settings["scheduler"] = replace(settings.get("scheduler", SchedulerConfig()), **inner)
@@ -58,7 +66,7 @@ def updated(old: Config, config: Config | None, given: Mapping[str, Any]) -> Con
     """
     settings = _settings(given)
     if config is not None:
-        return _alone(config, settings)
+        return _alone(config, settings, "update")
     one = [(group.name, group.capacity) for group in old.groups] == [("model", old.lanes)]
     if one and "lanes" in settings and "groups" not in settings:
         settings["groups"] = (replace(old.groups[0], capacity=_lanes(settings["lanes"])),)

@@ -112,7 +112,7 @@ class ContextConfig:
         embeds = hasattr(self.embeddings, "embed_documents") or callable(self.embeddings)
         if self.embeddings is not None and not embeds:
             way = "give LangChain Embeddings, or a function from a list of texts to vectors"
-            raise ConfigError("embeddings", type(self.embeddings).__name__, way)
+            raise ConfigError.of_kind("embeddings", self.embeddings, way)
         for name, words in (
             ("summary_role", ("user", "system")),
             ("unknown_blocks", ("keep", "error")),

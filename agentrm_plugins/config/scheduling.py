@@ -315,7 +315,7 @@ class Config:
         values = getattr(self, name)
         if isinstance(values, kind) or not isinstance(values, Iterable):
             way = f"give a list of {kind.__name__}(...) objects"
-            raise ConfigError(name, type(values).__name__, way)
+            raise ConfigError.of_kind(name, values, way)
         object.__setattr__(self, name, tuple(values))
         for value in getattr(self, name):
             check_instance(name, value, kind, f"give {kind.__name__}(...) objects")

@@ -45,8 +45,8 @@ def join(
     from agentrm_plugins.fleet.exchanger import Exchanger
 
     if clock is not None and not clock.real:
-        raise ConfigError(
-            "clock", type(clock).__name__, "a fleet's leases go by real time: leave the clock out"
+        raise ConfigError.of_kind(
+            "clock", clock, "a fleet's leases go by real time: leave the clock out"
         )
     host = Host(config, clock or SleepAwareClock(), shared=True)
     return host, Exchanger(host, coordination)

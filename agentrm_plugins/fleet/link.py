@@ -73,9 +73,9 @@ class Link:
         server = self._server
         if not isinstance(server, str):
             if not hasattr(server, "evalsha") or hasattr(server, "__aenter__"):
-                raise ConfigError(
+                raise ConfigError.of_kind(
                     "coordination",
-                    type(server).__name__,
+                    server,
                     "give a URL, or a synchronous client of redis-py or valkey-py",
                 )
             return _own(server, self._timeout_s), _own(server, self._timeout_s + 2.0)
@@ -277,11 +277,8 @@ def _library() -> Any:
         try:
             valkey = import_module("valkey")
         except ImportError:
-            raise ConfigError(
-                "coordination",
-                "a URL",
-                "install the client: pip install 'agentrm-plugins[redis]'",
-            ) from None
+            way = "a URL needs a client: pip install 'agentrm-plugins[redis]'"
+            raise ConfigError.of_kind("coordination", "", way) from None
         return valkey
     return redis
 

@@ -29,17 +29,17 @@ def no_event(event: Any) -> None:
     Raises:
         ConfigError: Always.
     """
-    raise ConfigError("event", type(event).__name__, "give one of types.events")
+    raise ConfigError.of_kind("event", event, "give one of types.events")
 
 
 def _ticket(value: object, field: str = "ticket", *, none: bool = False) -> None:
     if value.__class__ is not int and not (none and value is None):
-        raise ConfigError(field, _shown(value), "give the number of a ticket")
+        raise _refused(field, value, "give the number of a ticket")
 
 
 def _kind(field: str, value: object, kind: type, *, none: bool = True) -> None:
     if value.__class__ is not kind and not (none and value is None):
-        raise ConfigError(field, _shown(value), f"give a {kind.__name__}")
+        raise _refused(field, value, f"give a {kind.__name__}")
 
 
 def _seconds(field: str, value: object, *, none: bool = False) -> None:
@@ -47,7 +47,7 @@ def _seconds(field: str, value: object, *, none: bool = False) -> None:
         return
     number = value.__class__ in {int, float} and -_MOST_S <= value <= _MOST_S
     if not number:
-        raise ConfigError(field, _shown(value), "give seconds as a finite number")
+        raise _refused(field, value, "give seconds as a finite number")
 
 
 def _report(report: object) -> None:
@@ -67,12 +67,14 @@ def _amount(value: object) -> None:
     if value is None:
         return
     if value.__class__ not in {int, float} or not isfinite(value) or value < 0:
-        raise ConfigError("report", _shown(value), "give finite numbers, 0 or more, or None")
+        raise _refused("report", value, "give finite numbers, 0 or more, or None")
 
 
-def _shown(value: object) -> object:
-    """The value, or its class where it may be long or secret."""
-    return value if value is None or isinstance(value, bool | float) else type(value).__name__
+def _refused(field: str, value: object, way: str) -> ConfigError:
+    """The error, which names the value, or what it is where it may be long or secret."""
+    if value is None or isinstance(value, bool | float):
+        return ConfigError(field, value, way)
+    return ConfigError.of_kind(field, value, way)
 
 
 def _submit(event: ev.Submit) -> None:
@@ -97,9 +99,7 @@ def _withdraw(event: ev.Withdraw) -> None:
 def _beat(event: ev.Beat) -> None:
     _ticket(event.ticket)
     if event.tokens.__class__ is not int or not 0 <= event.tokens <= MOST_TOKENS:
-        raise ConfigError(
-            "tokens", _shown(event.tokens), "give a whole number of tokens, 0 or more"
-        )
+        raise _refused("tokens", event.tokens, "give a whole number of tokens, 0 or more")
     if event.visible.__class__ is not bool or event.ping.__class__ is not bool:
         raise ConfigError("visible, ping", "no bool", "give True or False")
 
@@ -152,7 +152,7 @@ def _unsent(event: ev.Unsent) -> None:
 
 def _observe(event: ev.Observe) -> None:
     if event.endpoint.__class__ is not str or not event.endpoint:
-        raise ConfigError("endpoint", _shown(event.endpoint), "give a name that is not empty")
+        raise _refused("endpoint", event.endpoint, "give a name that is not empty")
     _report(event.report)
     _kind("report", event.report, LimitReport, none=False)
     _kind("verdict", event.verdict, Verdict)

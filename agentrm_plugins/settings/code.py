@@ -65,7 +65,7 @@ def config_layer(config: Config) -> Layer:
         ConfigError: Never; it was checked when it was made.
     """
     if not isinstance(config, Config):
-        raise ConfigError("config", type(config).__name__, "give a Config(...)")
+        raise ConfigError.of_kind("config", config, "give a Config(...)")
     usual = Config(lanes=config.lanes)
     changed = {
         field.name: getattr(config, field.name)

@@ -49,7 +49,7 @@ class FromSettings:
         for name, value in code.items():
             if name == "config":
                 way = "its fields are layers here: give them one by one, or use AgentRM(config)"
-                raise ConfigError(name, type(value).__name__, way)
+                raise ConfigError.of_kind(name, value, way)
             if name not in known:
                 raise no_such_argument(name, value, known)
         clock = code.pop("clock", None)

@@ -63,7 +63,7 @@ def _put(layer: Layer, variable: str, text: str) -> None:
     if len(parts) == _DEPTH:
         if top not in SECTIONS and top != "record":
             way = f"give the whole of it as JSON in {PREFIX}{top.upper()}"
-            raise ConfigError(variable, type(text).__name__, way)
+            raise ConfigError.of_kind(variable, text, way)
         if parts[1] not in names_at((top,)):
             raise _unknown(variable, parts)
         plain: dict[str, Any] = {top: {parts[1]: _value(tuple(parts), text)}}

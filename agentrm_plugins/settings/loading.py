@@ -126,5 +126,5 @@ def _coordination(merged: Merged) -> Coordination | None:
         return None
     made = section_of(merged, "coordination")
     if not isinstance(made, Coordination):  # pragma: no cover - for the type checker
-        raise ConfigError("coordination", type(made).__name__, "give a Coordination(...)")
+        raise ConfigError.of_kind("coordination", made, "give a Coordination(...)")
     return made

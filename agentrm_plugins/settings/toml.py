@@ -58,7 +58,7 @@ def _inner(plain: Mapping[str, Any], name: str, *, pyproject: bool) -> Any:
     tool = plain.get("tool", {})
     inner = tool.get("agentrm", {}) if isinstance(tool, Mapping) else {}
     if not isinstance(inner, Mapping):
-        raise ConfigError("tool.agentrm", type(inner).__name__, f"give a table (from {name})")
+        raise ConfigError.of_kind("tool.agentrm", inner, f"give a table (from {name})")
     return inner
 
 

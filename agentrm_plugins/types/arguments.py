@@ -45,7 +45,7 @@ def no_such_argument(name: str, value: object, known: Iterable[str]) -> ConfigEr
     way = f"did you mean {near[0]!r}?" if near else f"it can be {', '.join(names)}"
     if name in _LIMITS and "endpoints" in names:
         way = _OF_AN_ENDPOINT % name
-    return ConfigError(name, type(value).__name__, f"there is no such argument; {way}")
+    return ConfigError.of_kind(name, value, f"there is no such argument; {way}")
 
 
 def suggesting(function: Callable[P, T]) -> Callable[P, T]:

@@ -187,9 +187,10 @@ def check_instance(field: str, value: Any, kind: type[T] | tuple[type, ...], way
     if isinstance(value, kind):
         return cast("T", value)
     name = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
-    given = value if value is None or isinstance(value, str | int | float) else type(value).__name__
-    article = "an" if name[0] in "AEIOU" else "a"
-    raise ConfigError(field, given, way or f"give {article} {name}(...)")
+    way = way or f"give {'an' if name[0] in 'AEIOU' else 'a'} {name}(...)"
+    if value is None or isinstance(value, str | int | float):
+        raise ConfigError(field, value, way)
+    raise ConfigError.of_kind(field, value, way)
 
 
 def check_known(names: Iterable[str], known: Collection[str], values: Any = None) -> None:

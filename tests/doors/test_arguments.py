@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from dataclasses import fields as fields_of
 from typing import Any, get_args
 
@@ -66,7 +67,9 @@ def test_a_typo_is_told_with_what_was_meant(door: str) -> None:
     """An argument that is not there is named with the one that is, and its value is not shown."""
     typo, meant = TYPOS.get(door, ("agnet", "agent"))
     with AgentRM(lanes=1) as rm:
-        with pytest.raises(ConfigError, match=f"{typo}='str'.*did you mean '{meant}'") as caught:
+        with pytest.raises(
+            ConfigError, match=rf"{typo} \(a str\): .*did you mean '{meant}'"
+        ) as caught:
             DOORS[door](rm, **{typo: "sk-secret"})
         assert "secret" not in str(caught.value)
         with pytest.raises(ConfigError, match="no such argument"):
@@ -81,13 +84,17 @@ def test_a_typo_is_told_with_what_was_meant(door: str) -> None:
         (lambda: BudgetConfig(limt=5), "limt.*did you mean 'limit'"),
         (lambda: LaneGroup("model", 2, size=3), "size.*no such argument"),
         (lambda: AgentRM(max_concurrency=4), "did you mean 'lanes'"),
+        (lambda: AgentRM(4), r"config=4: .*AgentRM\(lanes=4\)"),
+        (lambda: AgentRM("agentrm.toml"), r"AgentRM\.from_config\(path\)"),
+        (lambda: AgentRM({"lanes": 4}), r"AgentRM\(\*\*config\)"),
+        (lambda: AgentRM().update(4), r"update\(lanes=4\)"),
         (lambda: AgentRM(rpm=60), r"endpoints=\{.*EndpointConfig\(rpm=\.\.\.\)"),
         (
             lambda: AgentRM(budgets=BudgetConfig(5, agent="*")),
             r"budgets.*a list of BudgetConfig\(\.\.\.\)",
         ),
         (lambda: AgentRM(groups=LaneGroup("model", 2)), r"groups.*a list of LaneGroup"),
-        (lambda: AgentRM(shares=3), r"shares='int'.*a list of ShareConfig"),
+        (lambda: AgentRM(shares=3), r"shares \(an int\): .*a list of ShareConfig"),
         (lambda: AgentRM(endpoints={"x": {"rpm": 1}}), r"give an EndpointConfig\(\.\.\.\)"),
         (lambda: ContextLifecycle(500), r"config=500: give a ContextConfig\(\.\.\.\)"),
         (lambda: AgentRMMiddleware(AgentRM(), user="ada"), "did you mean 'tenant'"),
@@ -97,6 +104,18 @@ def test_what_newcomers_write_is_told_with_the_way_out(make: Any, words: str) ->
     """Names of other libraries, one object for a list, a number for a configuration."""
     with pytest.raises(ConfigError, match=words):
         make()
+
+
+def test_a_value_that_is_not_shown_is_not_told_as_one() -> None:
+    """What it is stands in words, not where a value stands, and crosses a process border so."""
+    with pytest.raises(ConfigError) as caught:
+        AgentRM(lane=4)
+    error = caught.value
+    assert str(error) == "lane (an int): there is no such argument; did you mean 'lanes'?"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    for value, words in ((None, "None"), (AgentRM, "the class AgentRM"), ("sk-x", "a str")):
+        told = ConfigError.of_kind("key", value, "leave it out")
+        assert str(told) == f"key ({words}): leave it out"
 
 
 @pytest.mark.parametrize(
@@ -113,6 +132,51 @@ def test_what_is_no_model_is_told_where_it_belongs(model: Any, words: str) -> No
     """Arguments in the wrong order, a name, a chain, a client."""
     with AgentRM(lanes=1) as rm, pytest.raises(ConfigError, match=words):
         wrap_chat_model(model(), rm)
+
+
+async def _begun() -> None:
+    """A coroutine function that somebody calls too early."""
+
+
+def _empty() -> StateGraph[Any]:
+    builder = StateGraph(MessagesState)
+    builder.add_node("a", lambda _: {})
+    return builder.add_edge("__start__", "a")
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: "openai:gpt-4o", r"runnable \(a str\): .*init_chat_model\(name\)"),
+        (lambda: None, r"runnable \(None\): .*return it\?"),
+        (
+            lambda: FakeListChatModel,
+            r"\(the class FakeListChatModel\): .*FakeListChatModel\(\.\.\.\)",
+        ),
+        (lambda: AgentRMMiddleware, r"this is a class"),
+        (lambda: _begun, r"runnable \(a function\): .*wrap_chat_model\(model, rm\)"),
+        (lambda: lambda: 1, r"runnable \(a function\): .*wrap_chat_model\(model, rm\)"),
+        (lambda: (n for n in ()), r"has begun already; give the function itself"),
+        (lambda: AgentRM(), r"comes first: manage\(runnable, rm\)"),
+        (lambda: openai.OpenAI(api_key="k"), r"manage_client\(client, rm\)"),
+        (lambda: openai.OpenAI(api_key="k").chat.completions, r"manage_client\(client, rm\)"),
+        (_empty, r"\(a StateGraph\): .*manage_graph\(graph, rm\)"),
+        (lambda: _empty().compile(), r"\(a CompiledStateGraph\): .*manage_graph\(graph, rm\)"),
+    ],
+)
+def test_what_holds_no_model_is_told_what_to_give(make: Any, words: str) -> None:
+    """A name, a class, a client, a graph without a model: each is told its own way out."""
+    with AgentRM(lanes=1) as rm, pytest.raises(ConfigError, match=words):
+        manage(make(), rm)
+
+
+def test_a_coroutine_given_to_manage_is_told_to_be_the_function() -> None:
+    """It is left as it was: whoever made it may still await it."""
+    coroutine = _begun()
+    with AgentRM(lanes=1) as rm, pytest.raises(ConfigError, match="without the \\(\\)"):
+        manage(coroutine, rm)
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+    coroutine.close()
 
 
 def test_the_facade_names_every_setting() -> None:

@@ -95,7 +95,7 @@ class ContextLifecycle:
             hasattr(summariser, "summarise") or hasattr(summariser, "asummarise")
         ):
             way = "give an object with a method summarise or asummarise"
-            raise ConfigError("summariser", type(summariser).__name__, way)
+            raise ConfigError.of_kind("summariser", summariser, way)
         self.config = check_instance(
             "config", ContextConfig() if config is None else config, ContextConfig
         )

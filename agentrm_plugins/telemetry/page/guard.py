@@ -40,7 +40,7 @@ def checked_token(token: str | None) -> str:
     if token is None:
         return secrets.token_urlsafe(24)
     if not isinstance(token, str):
-        raise ConfigError("token", type(token).__name__, "give a text")
+        raise ConfigError.of_kind("token", token, "give a text")
     if len(token) < _LEAST_TOKEN:
         way = f"give at least {_LEAST_TOKEN} characters, or leave it out for a random one"
         raise ConfigError("token", "*" * len(token), way)
