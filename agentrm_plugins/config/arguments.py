@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from os import PathLike
 from typing import Any
 
 from agentrm_plugins.config.scheduling import Config, SchedulerConfig
@@ -32,7 +31,7 @@ def _alone(config: object, settings: Mapping[str, Any], door: str) -> Config:
         way = "give a Config(...), or single fields by name"
         if isinstance(config, int) and not isinstance(config, bool):
             way = f"lanes are given by name: {door}(lanes={config})"
-        elif isinstance(config, str | PathLike) and door == "AgentRM":
+        elif (isinstance(config, str) or hasattr(config, "__fspath__")) and door == "AgentRM":
             way += "; a file is read by AgentRM.from_config(path)"
         elif isinstance(config, Mapping):
             way += f": {door}(**config)"
