@@ -40,6 +40,7 @@ class Found:
         endpoint: What it calls; None if that is not known.
         rate_limiter: Whether it has LangChain's own.
         rm: The core that manages it.
+        what: Itself; of a wrapped one what is inside.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Found:
     endpoint: str | None = None
     rate_limiter: bool = False
     rm: Any = field(default=None, repr=False)
+    what: Any = field(default=None, repr=False)
 
 
 class Survey:
@@ -80,7 +82,7 @@ class Survey:
             self._bare(node, path)
         elif is_configurable(node):
             how = "wrapped" if hasattr(node, "_agentrm_manage") else ""
-            self.found.append(Found("model", type(node).__name__, path, how))
+            self.found.append(Found("model", type(node).__name__, path, how, what=node))
         elif isinstance(node, RunnableConfigurableFields):
             self.look(node.default, f"{path}.default")
         elif isinstance(node, RunnableBinding) and (around := managing_handler(node.config)):
@@ -101,7 +103,9 @@ class Survey:
         retries = retries_of(node.inner)
         endpoint = endpoint_of(node.inner, {}, {})
         name = type(node.inner).__name__
-        self.found.append(Found("model", name, path, "wrapped", retries, endpoint, rm=node.rm))
+        self.found.append(
+            Found("model", name, path, "wrapped", retries, endpoint, rm=node.rm, what=node.inner)
+        )
         context = getattr(node, "context", None)
         if context is not None:
             self.contexts.append(context)
@@ -115,7 +119,7 @@ class Survey:
         self.found.append(
             Found(
                 *("model", type(node).__name__, path, how, retries_of(node)),
-                *(endpoint_of(node, {}, {}), limiter, rm),
+                *(endpoint_of(node, {}, {}), limiter, rm, node),
             )
         )
 
@@ -123,7 +127,8 @@ class Survey:
         managed = isinstance(node, ManagedEmbeddings)
         name = type(node.inner).__name__ if isinstance(node, ManagedEmbeddings) else ""
         how = "wrapped" if managed else ""
-        self.found.append(Found("embeddings", name or type(node).__name__, path, how))
+        inner = node.inner if isinstance(node, ManagedEmbeddings) else node
+        self.found.append(Found("embeddings", name or type(node).__name__, path, how, what=inner))
 
     def _client(self, node: Any, path: str) -> None:
         managed = hasattr(type(node), "_is_managed")
@@ -131,13 +136,15 @@ class Survey:
         retries = node.max_retries if kept or not managed else 0
         rm = node._agentrm.rm if managed else None
         how = "managed" if managed else ""
-        self.found.append(Found("client", type(node).__name__, path, how, retries, rm=rm))
+        self.found.append(
+            Found("client", type(node).__name__, path, how, retries, rm=rm, what=node)
+        )
 
     def _graph(self, node: Any, path: str) -> None:
         manager = getattr(node, "agentrm_manager", None)
         how = "" if manager is None else "managed"
         rm = getattr(manager, "rm", None)
-        self.found.append(Found("graph", type(node).__name__, path, how, rm=rm))
+        self.found.append(Found("graph", type(node).__name__, path, how, rm=rm, what=node))
         inner = Survey(self._around)
         for name, part in node.nodes.items():
             inner.look(getattr(part, "runnable", getattr(part, "bound", part)), f"{path}.{name}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import textwrap
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -87,9 +89,8 @@ def test_a_graph_with_one_managed_and_one_bare_model(program):
     assert "second" in slips[2]
     assert "slips past" in slips[2]
     assert "wrap_chat_model" in slips[3]
-    [retries] = of(found, "retries", "problem")
-    assert "6 times" in retries[2]
-    assert "max_retries=0" in retries[3]
+    assert "6 times" in slips[2]  # told with it: management would turn them off
+    assert not of(found, "retries", "problem")
     [graph] = of(found, "graph")
     assert graph[1] == "note"
     assert len(of(found, "limits", "note")) == 2
@@ -127,7 +128,6 @@ def test_an_agent_with_our_middleware_is_managed_by_it(program):
         ("app = bare.bind_tools([])", "model", "slips past"),
         ("app = openai.OpenAI(api_key=KEY)", "client", "manage_client"),
         ("app = openai.AsyncOpenAI(api_key=KEY, max_retries=0)", "client", "slips past"),
-        ("app = rm\nrm.close()", "core", "closed"),
     ],
 )
 def test_chains_lists_and_clients(program, text, check, words):
@@ -326,3 +326,119 @@ def test_a_core_is_enough():
     with AgentRM(lanes=2) as rm:
         found = list(looked.program(looked, rm, "x:rm", None))
     assert [one.status for one in found] == ["ok"]
+
+
+AGENT = """
+from langchain.agents import create_agent
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from agentrm_langchain import AgentRMMiddleware
+from agentrm_plugins import AgentRM
+@tool
+def look_up(what: str) -> str:
+    "Look something up."
+    return what
+rm = AgentRM(lanes=4)
+model = ChatOpenAI(model="gpt-4o-mini", api_key="x")
+"""
+
+
+@pytest.mark.parametrize("target", ["agent", ""])
+def test_the_readmes_agent_has_nothing_to_be_done(program, target):
+    """The middleware is the way to manage it: nothing to note of its graph."""
+    text = "agent = create_agent(model, [look_up], middleware=[AgentRMMiddleware(rm)])"
+    code, out = program(text, target, "--json", head=AGENT)
+    found = json.loads(out)["findings"]
+    [graph] = [one for one in found if one["check"] == "graph"]
+    assert (code, graph["status"]) == (0, "ok")
+    assert "every model found in it is managed" in graph["text"]
+    bare, _ = program("agent = create_agent(model, [look_up])", target, "--json", head=AGENT)
+    assert bare == 1
+
+
+def test_a_model_is_told_once_and_problems_come_first(program):
+    """However many ways lead to it; its retries are no second fault."""
+    text = "\n".join(f"app_{number} = builder.compile()" for number in range(9))
+    code, out = program(text, "")
+    assert code == 1
+    assert out.count("FAIL") == 1
+    first = out.splitlines()[0]
+    assert first.startswith("FAIL  model")
+    assert "also at" in first
+    assert "more)" in first
+    assert "(6 times)" in first
+    signs = [line[:4] for line in out.splitlines() if line[:4] in {"FAIL", "note", "ok  "}]
+    assert signs == sorted(signs, key=["FAIL", "note", "ok  "].index)
+
+
+def test_a_core_that_the_program_closed_by_itself_is_a_note(program):
+    """As the quick start's examples do, each in a `with` block."""
+    code, found = findings(
+        program,
+        """
+        with rm:
+            app = manage(builder.compile(), rm)
+        """,
+    )
+    assert code == 0
+    [note] = of(found, "core")
+    assert note[1] == "note"
+    assert "closed it while it was imported" in note[2]
+    assert "__main__" in note[3]
+    assert findings(program, "app = rm\nrm.close()")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "managed"),
+    [
+        ("bare", "wrap_chat_model(bare, rm)"),
+        ("app", "manage(app, rm)"),
+        ("", "(manage(app, rm), manage(client, rm), manage(bare, rm))"),
+        ("client", "manage_client(client, rm)"),
+    ],
+)
+def test_what_is_handed_over_where_importing_does_not_go(program, target, managed):
+    """The source is read: doctor and init say the same of it."""
+    text = f"""
+        app = builder.compile()
+        client = openai.OpenAI(api_key=KEY)
+        if __name__ == "__main__":
+            print({managed})
+        """
+    code, found = findings(program, text, target)
+    handed = [one for one in found if "is bare here; it is handed to manage" in one[2]]
+    handed += [one for one in found if "is bare here; it is handed to wrap" in one[2]]
+    assert handed
+    assert all(one[1] == "note" for one in handed)
+    assert (code == 0) is (target in {"", "client"}), found  # else the client beside it is bare
+    assert ".py:" in handed[0][2]
+
+
+def test_the_quick_starts_program_for_doctor_is_well(program, monkeypatch):
+    """The page shows how a program is laid out that doctor can look at; no model is called."""
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    page = Path(__file__).parents[2] / "docs" / "quickstart.md"
+    [block] = [
+        one
+        for one in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        if "__main__" in one
+    ]
+    for target in ("graph", "rm", ""):
+        code, out = program("", target, head=block)
+        assert code == 0, out
+        assert "closed" not in out
+    assert "is managed (wrapped)" in program("", "graph", head=block)[1]
+
+
+def test_handing_over_one_model_says_nothing_of_another(program):
+    """Known by its name in the module, else all of its class have to be handed over."""
+    text = """
+        other = ChatOpenAI(model="gpt-4o", api_key=KEY)
+        app = [other]
+        inline = {"a": ChatOpenAI(model="gpt-4o", api_key=KEY)}
+        if __name__ == "__main__":
+            manage(bare, rm)
+        """
+    assert findings(program, text)[0] == 1
+    assert findings(program, text, "inline")[0] == 1
+    assert findings(program, text, "bare")[0] == 0

@@ -10,7 +10,7 @@ import typer
 
 from agentrm_plugins.cli.advice import advice
 from agentrm_plugins.cli.doctor.configured import configured, left_closed
-from agentrm_plugins.cli.doctor.finding import NOTE, PROBLEM, Finding
+from agentrm_plugins.cli.doctor.finding import NOTE, OK, PROBLEM, Finding
 from agentrm_plugins.cli.doctor.installation import installation
 from agentrm_plugins.cli.doctor.program import program
 from agentrm_plugins.cli.targets import imported
@@ -22,7 +22,8 @@ _App = Annotated[
     str | None,
     typer.Argument(help="An object of your program, such as my_app:graph; or a module."),
 ]
-_SIGNS = {"ok": "ok  ", NOTE: "note", PROBLEM: "FAIL"}
+_SIGNS = {OK: "ok  ", NOTE: "note", PROBLEM: "FAIL"}
+_ORDER = (PROBLEM, NOTE, OK)  # what is wrong is read first
 
 
 def doctor(
@@ -55,6 +56,7 @@ def doctor(
             usable = False
         else:
             findings += [*left_closed(closed), *program(module, target, app, settings)]
+    findings.sort(key=lambda one: _ORDER.index(one.status))
     wrong = any(one.status == PROBLEM for one in findings)
     lines = advice(Path()) if fix else []
     if json:
@@ -67,13 +69,13 @@ def doctor(
 
 def _print(findings: list[Finding], lines: list[str], *, quiet: bool) -> None:
     for one in findings:
-        if quiet and one.status == "ok":
+        if quiet and one.status == OK:
             continue
         typer.echo(f"{_SIGNS[one.status]}  {one.check:12}  {one.text}")
         if one.fix:
             typer.echo(f"{'':18}-> {one.fix}")
     counts = {status: sum(one.status == status for one in findings) for status in _SIGNS}
-    typer.echo(f"\n{counts['ok']} ok, {counts[NOTE]} notes, {counts[PROBLEM]} problems")
+    typer.echo(f"\n{counts[OK]} ok, {counts[NOTE]} notes, {counts[PROBLEM]} problems")
     for line in ("", *lines) if lines else ():
         typer.echo(line)
 

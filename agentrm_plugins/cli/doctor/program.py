@@ -10,6 +10,8 @@ from typing import Any
 
 from agentrm_plugins.cli.doctor.configured import fleet, store
 from agentrm_plugins.cli.doctor.finding import NOTE, OK, PROBLEM, Finding
+from agentrm_plugins.cli.doctor.models import WRAP, told
+from agentrm_plugins.cli.doctor.source import Source
 from agentrm_plugins.kernel.endpoints import fitting
 from agentrm_plugins.manager import AgentRM
 from agentrm_plugins.settings import Settings
@@ -17,11 +19,10 @@ from agentrm_plugins.telemetry.timeline.fleet import fleet_line
 
 __all__ = ["program"]
 
-_WRAP = {
-    "model": "wrap_chat_model(model, rm) where it is made, or manage(..., rm) of what it is in",
-    "client": "client = manage_client(client, rm)",
-    "embeddings": "ManagedEmbeddings(embeddings, rm), of agentrm_langchain",
-}
+_TOP = (
+    "nothing, if it runs so; a program for doctor keeps its core and what it manages at the top "
+    'level, and calls under `if __name__ == "__main__":`'
+)
 
 
 def program(
@@ -46,8 +47,7 @@ def program(
         text = f"nothing in {path} asks a model, as far as can be seen: {type(target).__name__}"
         way = "name a graph, a chain, a model, a client, a list of them, or the module"
         yield Finding("model", NOTE, text, way)
-    for one in survey.found:
-        yield from _one(one)
+    yield from told(survey.found, Source(module))
     cores = {id(one.rm): one.rm for one in survey.found if one.rm is not None}
     cores |= {id(rm): rm for rm in vars(module).values() if isinstance(rm, AgentRM)}
     yield from _limits(survey.found, list(cores.values()), settings)
@@ -55,33 +55,6 @@ def program(
         yield from _core(rm, settings)
     for context in {id(context): context for context in survey.contexts}.values():
         yield store(context)
-
-
-def _one(one: Any) -> Iterator[Finding]:
-    where = f"{one.name} at {one.path}"
-    if one.kind == "graph":
-        if one.managed:
-            yield Finding("graph", OK, f"{where} is managed")
-        else:
-            text = f"{where} is not managed: its nodes take no lanes and its runs are no agents"
-            yield Finding("graph", NOTE, text, "graph = manage(graph, rm)")
-        return
-    if one.managed:
-        yield Finding(one.kind, OK, f"{where} is managed ({one.managed})")
-    else:
-        text = f"{where} slips past management"
-        yield Finding(one.kind, PROBLEM, text, _WRAP[one.kind])
-    if one.retries:
-        way = "management turns them off (without keep_sdk_retries); or set max_retries=0"
-        if one.managed == "callback":
-            way = "set max_retries=0: a callback cannot turn them off; or use wrap_chat_model"
-        text = f"the SDK of {where} retries by itself ({one.retries} times): it hides refusals"
-        yield Finding("retries", PROBLEM, text, way)
-    elif one.kind in {"model", "client"}:
-        yield Finding("retries", OK, f"the SDK of {where} does not retry by itself")
-    if one.rate_limiter:
-        text = f"{where} has a rate limiter of LangChain's: it holds calls back a second time"
-        yield Finding("limiter", NOTE, text, "leave it out: rates are found out, or told the core")
 
 
 def _limits(found: list[Any], cores: list[Any], settings: Settings | None) -> Iterator[Finding]:
@@ -109,7 +82,8 @@ def _limits(found: list[Any], cores: list[Any], settings: Settings | None) -> It
 
 def _core(rm: Any, settings: Settings | None = None) -> Iterator[Finding]:
     if rm.closed:
-        yield Finding("core", PROBLEM, f"{rm!r} is closed", "keep it open while it is in use")
+        text = f"{rm!r}: the program closed it while it was imported, as a `with` block does"
+        yield Finding("core", NOTE, text, _TOP)
         return
     yield Finding("core", OK, repr(rm))
     found = rm.statistics(agents=False).fleet
@@ -132,4 +106,4 @@ def _without_langchain(target: Any, path: str) -> Iterator[Finding]:
         yield Finding("client", OK, f"{type(target).__name__} at {path} is managed")
     else:
         text = f"{type(target).__name__} at {path} slips past management"
-        yield Finding("client", PROBLEM, text, _WRAP["client"])
+        yield Finding("client", PROBLEM, text, WRAP["client"])

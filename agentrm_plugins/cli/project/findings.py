@@ -33,6 +33,7 @@ class Finding:
         inside: An agent or a graph of the project uses it, and is managed with it.
         compiled: Of a graph: it is compiled, at this line.
         cell: The notebook's cell, from 1; 0 in a program.
+        by: What of AgentRM is given it, and where: "manage in app.py:17"; "" if nothing is.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Finding:
     inside: bool = False
     compiled: bool = False
     cell: int = 0
+    by: str = ""
 
     def to_dict(self, folder: Path) -> dict[str, Any]:
         """As JSON takes it, the path seen from the project's folder."""
@@ -109,7 +111,7 @@ class _Found:
                 self._sort(tree, call)
         self._compiled = self._graphs()
         self._graphs_alone: set[int] = set()
-        self._managed = self._managed_ids()
+        self._managed = self._managed_by()
         self._inside = self._inside_ids()
 
     def findings(self) -> list[Finding]:
@@ -147,23 +149,30 @@ class _Found:
                     self._links.nodes.setdefault(id(root), []).extend((tree, one) for one in given)
         return compiled
 
-    def _managed_ids(self) -> set[int]:
-        ids: set[int] = set()
+    def _managed_by(self) -> dict[int, str]:
+        """What is given to AgentRM, by the id of the call that makes it, and to what of it."""
+        ids: dict[int, str] = {}
         for tree, call, name in self._ours:
             given: list[At] = [(tree, one) for one in call.args]
             given += [(tree, one.value) for one in call.keywords]
             if name in MANAGERS:
-                ids |= {id(one) for _, one in self._links.held(*given)}
+                held = self._links.held(*given)
             elif name in GRAPH_ALONE:
-                alone = {id(one) for _, one in self._links.roots(*given)}
-                ids |= alone
-                self._graphs_alone |= alone
+                held = self._links.roots(*given)
+                self._graphs_alone |= {id(one) for _, one in held}
+            else:
+                continue
+            for _, one in held:
+                ids.setdefault(id(one), f"{name} in {_spot(tree, call)}")
         middlewares = {id(call) for _, call, name in self._ours if name == MIDDLEWARE}
         for tree, call, kind, _ in self._calls:
             if kind == "agent" and self._takes(tree, call, middlewares):
                 model = call.args[:1] + [one.value for one in call.keywords if one.arg == "model"]
-                ids.add(id(call))
-                ids |= {id(one) for _, one in self._links.held(*((tree, one) for one in model))}
+                for _, one in (
+                    *((tree, call),),
+                    *self._links.held(*((tree, one) for one in model)),
+                ):
+                    ids.setdefault(id(one), f"{MIDDLEWARE} in {_spot(tree, call)}")
         return ids
 
     def _takes(self, tree: Tree, agent: ast.Call, middlewares: set[int]) -> bool:
@@ -183,17 +192,28 @@ class _Found:
 
     def _finding(self, tree: Tree, call: ast.Call, kind: str, name: str) -> Finding:
         where, made = self._compiled.get(id(call), (tree, call))
-        line, cell = made.lineno, 0
-        if where.cells is not None:
-            cell, line = where.cells[line]
+        cell, line = _line(where, made)
+        by = self._managed.get(id(call)) or self._managed.get(id(made), "")
         return Finding(
             kind,
             where.path,
             line,
             name,
             where.target(made),
-            managed=bool({id(made), id(call)} & self._managed),
+            managed=bool(by),
             inside=id(call) in self._inside and kind not in {"client", "limiter", "retry"},
             compiled=made is not call,
             cell=cell,
+            by=by,
         )
+
+
+def _line(tree: Tree, call: ast.AST) -> tuple[int, int]:
+    """The cell of a notebook, or 0, and the line in it."""
+    line: int = getattr(call, "lineno", 0)
+    return (0, line) if tree.cells is None else tree.cells[line]
+
+
+def _spot(tree: Tree, call: ast.Call) -> str:
+    cell, line = _line(tree, call)
+    return f"{tree.path.name} cell {cell}:{line}" if cell else f"{tree.path.name}:{line}"
