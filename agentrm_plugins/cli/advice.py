@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agentrm_plugins.cli.project.findings import Finding, Project, look_at
-from agentrm_plugins.cli.project.placing import extras, module_for_core
+from agentrm_plugins.cli.project.placing import extras, installed, module_for_core
 from agentrm_plugins.cli.project.told import place, state, unread
 
 __all__ = ["advice", "told_as_data"]
@@ -21,6 +21,10 @@ _LINES = {
     "agent": (
         "from agentrm_langchain import manage",
         "{it} = manage({it}, rm)  # its model and its tools",
+    ),
+    "chain": (
+        "from agentrm_langchain import manage",
+        "{it} = manage({it}, rm)  # every model in it",
     ),
     "model": (
         "from agentrm_langchain import wrap_chat_model",
@@ -88,7 +92,9 @@ def _told(project: Project) -> list[str]:
 
 
 def _lines(todo: list[Finding], project: Project) -> list[str]:
-    lines = ["", f"Install:  pip install 'agentrm-plugins[{extras(todo)}]'", ""]
+    wanted = f"agentrm-plugins[{extras(todo)}]"
+    way = "Installed already:  {}" if installed(extras(todo)) else "Install:  pip install '{}'"
+    lines = ["", way.format(wanted), ""]
     paths = dict.fromkeys(one.path for one in todo)
     if len(paths) == 1:
         lines += ["Once, where the process starts:", "", "    from agentrm_plugins import AgentRM"]

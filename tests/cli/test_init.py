@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import textwrap
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,7 +61,7 @@ def test_each_kind_gets_its_line_with_the_name_that_it_has(tmp_path):
         "helper = manage(helper, rm)",
         "manage(builder.compile(...), rm)  # in place of builder.compile(...)",
         "client = manage_client(client, rm)",
-        "pip install 'agentrm-plugins[agents,openai]'",
+        "Installed already:  agentrm-plugins[agents,openai]",
         "app/chat.py:14: Semaphore may go",
         ".with_retry may go",
     ):
@@ -180,7 +181,7 @@ def test_a_model_of_an_agent_or_a_graph_has_no_line_of_its_own(tmp_path, use):
     head += "from langchain_openai import ChatOpenAI\nllm = ChatOpenAI()\n"
     write(tmp_path, "a.py", head + use)
     _, text = init(tmp_path)
-    assert "a.py:4  model: ChatOpenAI (with the agent or graph that uses it)" in text
+    assert "a.py:4  model: ChatOpenAI (with the agent, graph or chain that uses it)" in text
     assert "= manage(" in text
     assert "wrap_chat_model" not in text
 
@@ -256,3 +257,56 @@ def test_a_folder_that_may_not_be_entered_is_left_out():
             (folder / "closed").chmod(0o755)
             (folder / "listed").chmod(0o755)
     assert found == ["a.py"]
+
+
+CHAINS = """
+    from langchain_core.output_parsers import StrOutputParser
+    from langchain_core.prompts import ChatPromptTemplate
+    from langchain_openai import ChatOpenAI
+
+    prompt = ChatPromptTemplate.from_template("Name one {thing}.")
+    chain = (
+        prompt
+        | ChatOpenAI(model="gpt-4o-mini").bind_tools([])
+        | StrOutputParser()
+    )
+    kind = int | None
+"""
+
+
+def test_a_chain_is_managed_as_a_whole(tmp_path):
+    """As the README says; the line below its statement, and its model is no second line."""
+    text = told_of(tmp_path, CHAINS)
+    assert "    # a.py:7\n    chain = manage(chain, rm)  # every model in it" in text
+    assert "a.py:9  model: ChatOpenAI (with the agent, graph or chain that uses it)" in text
+    assert "from agentrm_langchain import manage\n" in text
+    assert "wrap_chat_model" not in text
+    assert "agentrm-plugins[langchain]" in text
+    managed = CHAINS.replace("\n", "\n    from agentrm_langchain import manage\n", 1)
+    assert "All of it is managed" in told_of(tmp_path, managed + "\n    done = manage(chain, 0)\n")
+
+
+def test_a_model_with_a_name_is_wrapped_before_its_chains(tmp_path):
+    """Others may use it too; and what a function makes when it runs is in no chain."""
+    text = told_of(
+        tmp_path,
+        """
+        from langchain_openai import ChatOpenAI
+
+        llm = ChatOpenAI()
+        chain = str | llm
+        late = str | (lambda text: ChatOpenAI().invoke(text))
+        """,
+    )
+    assert "llm = wrap_chat_model(llm, rm)" in text
+    assert "wrap_chat_model(ChatOpenAI(...), rm)  # in place of" in text
+    assert "manage(" not in text
+
+
+@pytest.mark.parametrize(("missing", "way"), [("langchain_core", True), ("openai", False)])
+def test_what_is_installed_is_not_to_be_installed(tmp_path, monkeypatch, missing, way):
+    """By what the extra brings; another package that is missing does not matter."""
+    monkeypatch.setitem(sys.modules, missing, None)
+    text = told_of(tmp_path, CHAINS)
+    assert ("pip install 'agentrm-plugins[langchain]'" in text) is way
+    assert ("Installed already:  agentrm-plugins[langchain]" in text) is not way

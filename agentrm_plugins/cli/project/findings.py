@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,13 @@ class Finding:
     """One place where something that calls models is made.
 
     Attributes:
-        kind: "model", "embeddings", "client", "agent", "graph", "retry" or "limiter".
+        kind: "model", "embeddings", "client", "agent", "graph", "chain", "retry" or "limiter".
         path: The file.
         line: Where the call begins; in a notebook, the line of its cell.
         name: Of what is called: "ChatOpenAI".
         target: What the result is assigned to; "" if it is used where it is made.
         managed: A call of AgentRM has it already.
-        inside: An agent or a graph of the project uses it, and is managed with it.
+        inside: An agent, a graph or a chain of the project uses it, and is managed with it.
         compiled: Of a graph: it is compiled, at this line.
         cell: The notebook's cell, from 1; 0 in a program.
         by: What of AgentRM is given it, and where: "manage in app.py:17"; "" if nothing is.
@@ -113,10 +114,29 @@ class _Found:
         self._graphs_alone: set[int] = set()
         self._managed = self._managed_by()
         self._inside = self._inside_ids()
+        self._chains = [one for tree in trees for one in self._piped(tree)]
 
     def findings(self) -> list[Finding]:
         """In the order of the files and their lines."""
-        return [self._finding(*one) for one in self._calls]
+        return self._chains + [self._finding(*one) for one in self._calls]
+
+    def _piped(self, tree: Tree) -> Iterator[Finding]:
+        """Chains with a name, and in each a bare model that has none of its own."""
+        bare = {
+            id(call): name
+            for where, call, kind, name in self._calls
+            if where is tree and kind == "model" and not tree.target(call)
+            if id(call) not in self._inside and id(call) not in self._managed
+        }
+        for pipe, line in tree.pipes:
+            home = tree.scope(pipe)
+            within = [one for one in ast.walk(pipe) if id(one) in bare and tree.scope(one) is home]
+            if not within or not tree.target(pipe):
+                continue
+            self._inside |= {id(one) for one in within}
+            cell, at = (0, line) if tree.cells is None else tree.cells[line]
+            name = f"... | {bare[id(within[0])]}"
+            yield Finding("chain", tree.path, at, name, tree.target(pipe), cell=cell)
 
     def _sort(self, tree: Tree, call: ast.Call) -> None:
         name, origin = self._links.origin(tree, call)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from agentrm_plugins.cli.project.findings import Finding, Project
 
-__all__ = ["extras", "module_for_core"]
+__all__ = ["extras", "installed", "module_for_core"]
 
 _NAMES = ("resources", "model_resources", "agentrm_core", "shared_core")
+_BRING = {
+    "agents": "langchain",
+    "langgraph": "langgraph",
+    "langchain": "langchain_core",
+    "openai": "openai",
+}
 
 
 def module_for_core(path: Path, paths: list[Path], project: Project) -> tuple[Path, str]:
@@ -38,5 +45,10 @@ def extras(todo: list[Finding]) -> str:
     elif kinds & {"agent", "graph"}:
         chosen = ["langgraph"]
     else:
-        chosen = ["langchain"] if kinds & {"model", "embeddings"} else []
+        chosen = ["langchain"] if kinds & {"model", "chain", "embeddings"} else []
     return ",".join([*chosen, *(["openai"] if "client" in kinds else [])])
+
+
+def installed(told: str) -> bool:
+    """Whether what these extras bring is here: "agents,openai"."""
+    return all(find_spec(_BRING[name]) is not None for name in told.split(",") if name)

@@ -23,7 +23,7 @@ def state(one: Finding) -> str:
     """What is to be said behind its name; "" where something is to be done."""
     if one.managed:
         return " (managed already)"
-    return " (with the agent or graph that uses it)" if one.inside else ""
+    return " (with the agent, graph or chain that uses it)" if one.inside else ""
 
 
 def unread(project: Project) -> list[str]:

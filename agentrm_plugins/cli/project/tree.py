@@ -62,6 +62,9 @@ class Tree:
         self.top = Scope(tree)
         self.stars: list[Imported] = []
         self.calls: list[ast.Call] = []
+        self.pipes: list[
+            tuple[ast.BinOp, int]
+        ] = []  # `a | b` with a name, and its statement's line
         self._scopes: dict[int, Scope] = {}
         self._targets: dict[int, str] = {}
         self._grow(tree)
@@ -121,6 +124,8 @@ class Tree:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 self._assign(target, node.value, scope)
+            if isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.BitOr):
+                self.pipes.append((node.value, node.lineno))
         elif isinstance(node, ast.AnnAssign | ast.NamedExpr | ast.AugAssign):
             self._assign(node.target, node.value, scope)
         elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
