@@ -6,10 +6,11 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
-from agentrm_plugins.cli.registry import summaries
+from agentrm_plugins.cli.registry import needs, summaries
 
 __all__ = ["main", "own_version"]
 
+_OWN = ("typer", "rich")
 _WAY = "pip install 'agentrm-plugins[cli]'"
 _ALL = "pip install 'agentrm-plugins[quickstart]'"
 
@@ -50,5 +51,16 @@ def _bare(arguments: list[str]) -> int:
             f"agentrm has no command {arguments[0]!r}; agentrm --help lists them", file=sys.stderr
         )
         return 2
-    print(f"agentrm {arguments[0]} needs typer and rich: {_WAY}", file=sys.stderr)
+    print(_lacking(arguments[0]), file=sys.stderr)
     return 1
+
+
+def _lacking(command: str) -> str:
+    """All that a command needs and has not, with the one line that brings it."""
+    extra, brought = needs(command)
+    missing = [name for name in brought if name not in _OWN and find_spec(name) is None]
+    words = " and ".join(_OWN) if not missing else ", ".join((*_OWN, *missing))
+    way = _WAY
+    if missing:
+        way = _ALL if extra == "quickstart" else _WAY.replace("[cli]", f"[cli,{extra}]")
+    return f"agentrm {command} needs {words}: {way}"

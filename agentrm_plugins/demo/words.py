@@ -78,6 +78,17 @@ def table(before: Side, after: Side, settings: DemoSettings) -> Table:
     return found
 
 
+def _of_late(side: Side) -> str:
+    """What became of late calls, by the figure in the table."""
+    sent = side.second_attempts
+    if not sent:
+        return "gives it up"
+    second = f"{sent} second attempts beside late calls"
+    if sent == 1:
+        second = "a second attempt beside a late call"
+    return f"sent {second}, and gives a hung one up"
+
+
 def verdict(before: Side, after: Side, settings: DemoSettings) -> str:
     """Some honest lines on what differed, and why."""
     lines = []
@@ -88,8 +99,8 @@ def verdict(before: Side, after: Side, settings: DemoSettings) -> str:
     if settings.hangs and settings.first_token_timeout_s < settings.timeout_s:
         lines.append(
             "A hung call costs the unmanaged side its timeout of "
-            f"{settings.timeout_s:g} model seconds; the managed side sends a second attempt, or "
-            f"gives it up after {settings.first_token_timeout_s:g}. "
+            f"{settings.timeout_s:g} model seconds; the managed side {_of_late(after)} after "
+            f"{settings.first_token_timeout_s:g}. "
             f"--timeout {settings.first_token_timeout_s:g} shows what is left without that."
         )
     if before.died:

@@ -27,9 +27,41 @@ from agentrm_plugins.types.effects import (
     Throttled,
 )
 
-__all__ = ["Story", "story_of"]
+__all__ = ["Story", "story_of", "waits_of"]
 
 _ENDS = (Settled, Reaped, Refused)
+
+
+class _Division:
+    """The time of one call, divided as its events come in."""
+
+    __slots__ = ("_since_s", "_state", "agent", "spent_s")
+
+    def __init__(self) -> None:
+        self.agent = ""
+        self.spent_s: dict[str, float] = {}
+        self._state, self._since_s = "", 0.0
+
+    def see(self, event: Effect) -> None:
+        """What happened next to the call."""
+        if self._state:
+            spent_s = self.spent_s.get(self._state, 0.0)
+            self.spent_s[self._state] = spent_s + event.at_s - self._since_s
+        self._since_s = event.at_s
+        self.agent = self.agent or event.agent
+        if isinstance(event, Queued | Throttled):
+            self._state = event.cause
+        elif isinstance(event, Granted):
+            self._state = "running"
+        elif isinstance(event, Requeued):
+            self._state = "retry"
+        elif isinstance(event, _ENDS):
+            self._state = ""
+
+    @property
+    def waited_s(self) -> float:
+        """All that was no running: for a lane, for a rate, between its attempts."""
+        return sum(seconds for state, seconds in self.spent_s.items() if state != "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +85,11 @@ class Story:
     @property
     def spent_s(self) -> dict[str, float]:
         """Seconds by what they were spent on: "running", or what the call waited for."""
-        spent: dict[str, float] = {}
-        state, since_s = "", 0.0
+        division = _Division()
         for event in self.events:
-            if event.ticket != self.ticket:
-                continue
-            if state:
-                spent[state] = spent.get(state, 0.0) + event.at_s - since_s
-            since_s = event.at_s
-            if isinstance(event, Queued | Throttled):
-                state = event.cause
-            elif isinstance(event, Granted):
-                state = "running"
-            elif isinstance(event, Requeued):
-                state = "retry"
-            elif isinstance(event, _ENDS):
-                state = ""
-        return {state: seconds for state, seconds in spent.items() if seconds > 0}
+            if event.ticket == self.ticket:
+                division.see(event)
+        return {state: seconds for state, seconds in division.spent_s.items() if seconds > 0}
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data."""
@@ -158,6 +178,22 @@ def story_of(events: Iterable[Effect], ticket: int) -> Story:
         elif began and not over and _concerns(event, ticket, agent, endpoint):
             told.append(event)
     return Story(ticket, tuple(told))
+
+
+def waits_of(events: Iterable[Effect]) -> dict[int, tuple[float, str]]:
+    """Of each call how many seconds it waited in all, as its story sums them, and its agent.
+
+    Args:
+        events: Of one run, the oldest first.
+    """
+    found: dict[int, _Division] = {}
+    for event in events:
+        if event.ticket:
+            division = found.get(event.ticket)
+            if division is None:
+                division = found[event.ticket] = _Division()
+            division.see(event)
+    return {number: (one.waited_s, one.agent) for number, one in found.items()}
 
 
 def _concerns(event: Effect, ticket: int, agent: str, endpoint: str | None) -> bool:

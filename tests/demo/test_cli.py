@@ -16,7 +16,8 @@ from agentrm_plugins.cli.app import app
 from agentrm_plugins.cli.registry import summaries
 from agentrm_plugins.demo import DemoSettings, run_demo
 from agentrm_plugins.demo.display import picture
-from agentrm_plugins.demo.words import introduction
+from agentrm_plugins.demo.sides import Side
+from agentrm_plugins.demo.words import introduction, verdict
 
 ROOT = Path(__file__).parent.parent.parent
 SMALL = ("--agents", "4", "--lanes", "2", "--time-scale", "0.01", "--plain")
@@ -270,6 +271,51 @@ def test_a_bare_install_answers_in_sentences(arguments, code, words):
     assert done.returncode == code, done.stderr
     assert words in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "hidden", "words"),
+    [
+        ("report", ("plotly",), "typer, rich, plotly: pip install 'agentrm-plugins[cli,report]'"),
+        ("top", ("textual",), "typer, rich, textual: pip install 'agentrm-plugins[cli,top]'"),
+        (
+            "dash",
+            ("starlette", "uvicorn", "plotly"),
+            "plotly: pip install 'agentrm-plugins[cli,dash]'",
+        ),
+        ("demo", ("h11", "langchain"), "h11, langchain: pip install 'agentrm-plugins[quickstart]'"),
+        ("story", ("plotly",), "typer and rich: pip install 'agentrm-plugins[cli]'"),
+    ],
+)
+def test_a_bare_install_names_all_that_a_command_needs_at_once(command, hidden, words):
+    """Not the command line's extra now and the command's own after that is installed."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "adapters")])
+    done = subprocess.run(
+        [sys.executable, "-c", without("typer", "rich", "click", *hidden), command],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (0, "the managed side gives it up after 15."),
+        (1, "sent a second attempt beside a late call, and gives a hung one up after 15."),
+        (4, "sent 4 second attempts beside late calls, and gives a hung one up after 15."),
+    ],
+)
+def test_the_words_below_the_table_follow_its_figures(second, words):
+    """Of second attempts is told only where some were sent."""
+    figures = (9, 9, {}, 3, {}, 30, 0, 2, 1.0, 0, 0, 2)
+    before, after = Side("Unmanaged", *figures, 0, 4.0), Side("Managed", *figures, second, 4.0)
+    settings = DemoSettings(scenario="hangs", timeout_s=60.0, first_token_timeout_s=15.0)
+    assert words in verdict(before, after, settings)
 
 
 def test_version_is_told():

@@ -12,6 +12,8 @@ from agentrm_plugins import AgentRM, Call, EndpointConfig
 from agentrm_plugins.cli.app import app
 from agentrm_plugins.hosts.clock import VirtualClock
 from agentrm_plugins.telemetry import Recording
+from agentrm_plugins.types import events as ev
+from agentrm_plugins.types.verdicts import Kind, Verdict
 
 
 def recorded(file: Path) -> AgentRM:
@@ -110,3 +112,23 @@ def test_a_number_that_no_call_has_is_bad_use(number: str) -> None:
     run = CliRunner().invoke(app, ["story", number])
     assert run.exit_code == 2
     assert "one recording and one number" in run.output
+
+
+def test_the_list_and_the_story_agree_on_a_call_that_went_again(tmp_path: Path) -> None:
+    """A call that waited before each of its attempts is listed with the sum of its story."""
+    clock, file = VirtualClock(), tmp_path / "events.jsonl"
+    with AgentRM(lanes=1, clock=clock, record=Recording(file, sample_s=None)) as rm:
+        host = rm._core.host
+        call = host.submit(Call("ada", endpoint="h/m"))
+        for wait_s in (2.0, 3.5, 1.0):
+            clock.advance(0.5)
+            host.feed(ev.Requeue(call.ticket, Verdict(Kind.TRANSIENT, 500), wait_s))
+            clock.advance(wait_s)
+        clock.advance(0.5)
+        call.settle()
+        told = rm.story(1)
+        counted_s = rm.statistics().agents["ada"].waited_s
+    run = CliRunner().invoke(app, ["story", str(file), "--json"])
+    assert json.loads(run.output) == [{"ticket": 1, "waited_s": 6.5, "agent": "ada"}]
+    assert told.spent_s == pytest.approx({"running": 2.0, "retry": 6.5})
+    assert counted_s == pytest.approx(6.5)

@@ -75,18 +75,14 @@ def _story(path: Path, ticket: int, *, json: bool) -> str:
 
 
 def _waits(path: Path, *, json: bool) -> str:
-    """The calls that waited longest, with the number to ask for."""
+    """The calls that waited longest in all their attempts, with the number to ask for."""
     from json import dumps
 
     from agentrm_plugins.telemetry.reading import read_events
-    from agentrm_plugins.types.effects import Granted, Refused
+    from agentrm_plugins.telemetry.story import waits_of
 
-    waits: dict[int, tuple[float, str]] = {}
     recorded = read_events(path, strict=False)
-    for event in recorded:
-        if isinstance(event, Granted | Refused):  # a call that goes again is granted again
-            before_s = waits.get(event.ticket, (0.0, ""))[0]
-            waits[event.ticket] = (max(before_s, event.waited_s), event.agent)
+    waits = waits_of(recorded)
     first = sorted(waits.items(), key=lambda item: (-item[1][0], item[0]))[:_SHOWN]
     if json:
         rows = [
