@@ -95,3 +95,32 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     if page.file.generated_by:
         return markdown
     return turned(markdown, f"docs/{page.file.src_uri}")
+
+
+_TABLE = re.compile(r"<table>\n<thead>.*?</table>", re.DOTALL)
+_HEADS = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+_CARDS_FROM = 4  # columns: so many do not stand beside each other on a phone
+
+
+def labelled(html: str) -> str:
+    """The page with the name of its column at each cell of a table that is wide for a phone."""
+    return _TABLE.sub(lambda found: _cards(found[0]), html)
+
+
+def _cards(table: str) -> str:
+    heads = [_TAG.sub("", head).strip().replace('"', "&quot;") for head in _HEADS.findall(table)]
+    if len(heads) < _CARDS_FROM:
+        return table
+
+    def row(found: re.Match[str]) -> str:
+        names = iter(heads)
+        return re.sub(r"<td\b", lambda _: f'<td data-of="{next(names, "")}"', found[0])
+
+    rows = re.sub(r"<tr>.*?</tr>", row, table, flags=re.DOTALL)
+    return rows.replace("<table>", "<table data-cards>", 1)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Name the columns of tables, as the style sheet shows them on phones."""
+    return labelled(html)

@@ -22,6 +22,7 @@ from typing import Any
 from agentrm_plugins.telemetry.changing import ACTIONS, about
 from agentrm_plugins.telemetry.lines import event_of
 from agentrm_plugins.telemetry.socket_folder import sweep
+from agentrm_plugins.telemetry.sources import nearness
 from agentrm_plugins.types.plain import parsed
 
 __all__ = ["AttachError", "ProcessSource", "running"]
@@ -30,7 +31,7 @@ _ANSWER_S = 10.0
 _CAPACITY = 50_000
 _LONGEST = 64_000_000  # bytes of a line: statistics of a thousand agents take a hundredth
 _BUSIEST = 500
-_FLEET_EVERY_S = 1.0
+_LOOK_EVERY_S = 1.0
 
 
 def running(folder: Path | None = None) -> list[Path]:
@@ -95,8 +96,9 @@ class ProcessSource:
         self._answers: dict[int, dict[str, Any] | None] = {}
         self._changed = threading.Condition()
         self._sending = threading.Lock()
-        self._fleet_asked: int | None = None
-        self._fleet_s = time.monotonic()
+        # What is asked for without waiting for it: the question's number, and when it was put.
+        self._asked: dict[str, int | None] = {"fleet": None, "statistics": None}
+        self._asked_s = dict.fromkeys(self._asked, time.monotonic())
         self._socket.settimeout(None)
         self._reader = threading.Thread(target=self._read, name="agentrm-attached", daemon=True)
         self._reader.start()
@@ -104,6 +106,7 @@ class ProcessSource:
         self.ask("events")  # first: an event that comes twice is left out, a lost one is not seen
         self._state: Mapping[str, Any] | None = self.ask("statistics", agents=_BUSIEST)
         self._fleet: Mapping[str, Any] | None = (self._state or {}).get("fleet")
+        self._near = nearness(self._state or {})
 
     def ask(self, what: str, **more: Any) -> dict[str, Any]:
         """Ask for something and wait for the answer.
@@ -159,15 +162,25 @@ class ProcessSource:
 
     def fleet(self) -> Mapping[str, Any] | None:
         """How the process stood in its fleet, about a second ago. What is newer is asked for."""
+        if self._fleet is not None:
+            self._ask_if_due("fleet")
+        return self._fleet
+
+    def near(self) -> Mapping[str, float]:
+        """How near its limits were, about a second ago. What is newer is asked for."""
+        self._ask_if_due("statistics", agents=0)
+        return self._near
+
+    def _ask_if_due(self, what: str, **more: Any) -> None:
+        """Ask once a second, and wait for no answer; one question of a kind at a time."""
         now_s = time.monotonic()
-        due = self._fleet_asked is None and now_s - self._fleet_s >= _FLEET_EVERY_S
-        if self._fleet is not None and due and not self._ended:
+        due = self._asked[what] is None and now_s - self._asked_s[what] >= _LOOK_EVERY_S
+        if due and not self._ended:
             number = next(self._numbers)
-            self._fleet_asked, self._fleet_s = number, now_s
-            line = json.dumps({"id": number, "do": "fleet"}) + "\n"
+            self._asked[what], self._asked_s[what] = number, now_s
+            line = json.dumps({"id": number, "do": what, **more}) + "\n"
             with suppress(OSError), self._sending:  # gone: the reader sees it as well
                 self._socket.sendall(line.encode("utf-8"))
-        return self._fleet
 
     def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
         """Do something about an agent.
@@ -215,11 +228,14 @@ class ProcessSource:
             self._changed.notify_all()
 
     def _heard(self, line: dict[str, Any]) -> None:
-        if "id" in line and line["id"] == self._fleet_asked:
-            found = line.get("result")
-            self._fleet, self._fleet_asked = found or self._fleet, None
-            return
         if "id" in line:
+            found = line.get("result")
+            if line["id"] == self._asked["fleet"]:
+                self._fleet, self._asked["fleet"] = found or self._fleet, None
+                return
+            if line["id"] == self._asked["statistics"]:
+                self._near, self._asked["statistics"] = nearness(found or {}), None
+                return
             with self._changed:
                 if line["id"] in self._answers:
                     self._answers[line["id"]] = line

@@ -16,7 +16,7 @@ from agentrm_plugins.telemetry.answers import answer
 from agentrm_plugins.telemetry.changing import ACTIONS, about
 from agentrm_plugins.telemetry.reading import Sample
 
-__all__ = ["CoreSource", "ReplaySource", "Source"]
+__all__ = ["CoreSource", "ReplaySource", "Source", "nearness"]
 
 _AT_ONCE = 20_000  # events of one look: a display stays alive while it catches up
 _FASTEST = 100_000.0
@@ -82,6 +82,10 @@ class Source(Protocol):
         """How the process stood in its fleet last: a `FleetStatistics` as plain data, or None."""
         ...
 
+    def near(self) -> Mapping[str, float]:
+        """By "endpoint|resource": the share of what may go at once that was taken last."""
+        ...
+
     def close(self) -> None:
         """Nobody looks any more."""
         ...
@@ -96,6 +100,7 @@ class CoreSource:
         self._rm = rm
         self._stream = rm.events(capacity)
         self._fleet: Any = None
+        self._endpoints: Mapping[str, Any] = {}
         self.title = "AgentRM"
 
     @property
@@ -117,7 +122,7 @@ class CoreSource:
         if self._rm.closed:
             return None
         seen = self._rm.statistics(agents=False)
-        self._fleet = seen.fleet
+        self._fleet, self._endpoints = seen.fleet, seen.endpoints
         return float(seen.at_s)
 
     def state(self) -> Mapping[str, Any] | None:
@@ -130,6 +135,14 @@ class CoreSource:
     def fleet(self) -> Mapping[str, Any] | None:
         """How it stood in its fleet when `now_s` was asked last."""
         return None if self._fleet is None else asdict(self._fleet)
+
+    def near(self) -> Mapping[str, float]:
+        """How near its limits were when `now_s` was asked last."""
+        return {
+            f"{name}|{resource}": rate.proximity
+            for name, endpoint in self._endpoints.items()
+            for resource, rate in endpoint.rates.items()
+        }
 
     def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
         """Do something about an agent.
@@ -185,6 +198,7 @@ class ReplaySource:
         self._looked_s = clock()
         self._done = False
         self._fleet: Mapping[str, Any] | None = None
+        self._near: Mapping[str, float] = {}
         self.paused = False
 
     @property
@@ -221,7 +235,7 @@ class ReplaySource:
                 break
             played = self._next.popleft()
             if isinstance(played, Sample):
-                self._fleet = played.state.get("fleet")
+                self._fleet, self._near = played.state.get("fleet"), nearness(played.state)
             else:
                 found.append(played)
         return found
@@ -252,6 +266,10 @@ class ReplaySource:
         """How it stood in its fleet, by the last sample that was played."""
         return self._fleet
 
+    def near(self) -> Mapping[str, float]:
+        """How near its limits were, by the last sample that was played."""
+        return self._near
+
     def act(self, what: str, *, agent: str, tenant: str, priority: str = "") -> None:
         """Nothing can be done about the past.
 
@@ -271,6 +289,16 @@ class ReplaySource:
 
     def close(self) -> None:
         """Nothing is to be let go of."""
+
+
+def nearness(state: Mapping[str, Any]) -> dict[str, float]:
+    """By "endpoint|resource" the proximity, of a `Statistics` as plain data."""
+    return {
+        f"{name}|{resource}": float(rate["proximity"])
+        for name, endpoint in (state.get("endpoints") or {}).items()
+        for resource, rate in endpoint["rates"].items()
+        if "proximity" in rate
+    }
 
 
 def _at(event: Any) -> float:

@@ -25,7 +25,7 @@ def only(rm):
 
 
 def test_refused_connections_open_the_breaker_of_a_server_that_answered_before():
-    """Nineteen beside the answer are enough; the next call is refused at once, without a request."""
+    """Nineteen beside the answer are enough; the next call is refused without a request."""
     provider = SimulatedProvider(ProviderConfig(time_to_first_token_s=0.001))
     with AgentRM(lanes=2, breaker=BreakerConfig(cool_down_s=3600.0)) as rm:
         with provider, openai.OpenAI(base_url=provider.base_url, api_key="k") as client:

@@ -5,11 +5,13 @@ import socket
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 import pytest
 
-from agentrm_plugins.telemetry.attached import AttachError, ProcessSource
+from agentrm_plugins import AgentRM, Call, EndpointConfig
+from agentrm_plugins.telemetry.attached import AttachError, ProcessSource, running
 from agentrm_plugins.telemetry.lines import plain_event
 from agentrm_plugins.telemetry.timeline import Timeline
 from agentrm_plugins.types.effects import Granted, Submitted
@@ -161,3 +163,23 @@ def test_who_speaks_another_language_is_refused(tmp_path: Path, hello: dict) -> 
     other.close()
     with pytest.raises(AttachError, match="none"):
         ProcessSource(tmp_path / "none")
+
+
+def test_how_near_the_limits_are_is_asked_for_while_somebody_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gauge of an endpoint that came after the beginning is the core's own proximity."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    limits = {"h/*": EndpointConfig(rpm=6, burst_s=100.0)}  # ten may go at once
+    with AgentRM(lanes=8, monitor=True, endpoints=limits) as rm:
+        source = ProcessSource(running()[0])
+        try:
+            assert source.near() == {}
+            for _ in range(5):
+                rm._core.host.submit(Call("ada", endpoint="h/m"))
+            source._asked_s["statistics"] = -inf  # a second has passed
+            source.near()
+            eventually(lambda: source.near() != {})
+            assert 0.2 < source.near()["h/m|requests"] <= 0.5  # less with each second
+        finally:
+            source.close()

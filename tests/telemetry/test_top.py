@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import Input, OptionList
 
 from agentrm_plugins import AgentRM
 from agentrm_plugins.sim.crowd import Crowd
+from agentrm_plugins.telemetry.reading import Sample
 from agentrm_plugins.telemetry.sources import CoreSource, ReplaySource
 from agentrm_plugins.telemetry.top.app import TopApp
-from agentrm_plugins.telemetry.top.dialogs import Choice, Help, Story
+from agentrm_plugins.telemetry.top.dialogs import HELP, Choice, Help, Story
 from agentrm_plugins.telemetry.top.drawing import (
     Lane,
     bar,
@@ -86,10 +89,10 @@ AGENTS = """\
  lanes ███████░░░░░░░ 2/4  waiting 1  L0 0  L1 1
  pressure lanes 6/2/0%  rate 50/11/2%  context 0/0/0%
  429s 1  zombies 0  hangs 0  refused 0
-  1▕ada                                                                  5.0s▏
-  2▕bob                                                                  9.0s▏
-  3▕·········································································▏
-  4▕·········································································▏
+ lane  1▕ada                                                             5.0s▏
+ lane  2▕bob                                                             9.0s▏
+ lane  3▕····································································▏
+ lane  4▕····································································▏
 
   1 Agents   2 Calls   3 Endpoints   4 Sessions   5 Events   6 Fleet
 agent               class  L  run  wait  calls  served  waited tokens rtry hang
@@ -114,7 +117,7 @@ async def test_the_classic_terminal_shows_it_all() -> None:
     ("key", "words"),
     [
         ("2", ["call", "bob", "waits", "requests", "runs"]),
-        ("3", ["api.test/m", "60", "requests", "closed"]),
+        ("3", ["api.test/m", "60", "requests", "0 ok"]),
         ("4", ["thread-1", "3000", "6000", "8000"]),
         ("5", ["went down to level 1", "compacted thread-1", "goes again"]),
     ],
@@ -157,6 +160,49 @@ async def test_wide_terminals_show_endpoints_and_news_beside() -> None:
     assert "of 60 requests/min" in shown
     assert re.search("[▁▂▃▄▅▆▇█]{8}", shown)
     assert "went down to level 1" in shown
+
+
+async def shown_beside(*more: Any) -> str:
+    """What stands beside the tables ten seconds into the scene, and after more has happened."""
+    clock = Clock()
+    source = ReplaySource([*SCENE, *more, told("Boosted", 60.0)], clock=clock, title="scene")
+    app = TopApp(source, capacity=4, looking=False)
+    async with app.run_test(size=WIDE) as pilot:
+        await at(pilot, clock, 10.0)
+        return "\n".join(text_of(app))
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("closed", "breaker ok"), ("open", "breaker open"),
+                         ("half_open", "breaker half open")],
+)  # fmt: skip
+async def test_a_healthy_endpoint_does_not_read_as_a_closed_one(state: str, words: str) -> None:
+    """The breaker's own word for "calls go" is "closed"; what is shown is "ok"."""
+    shown = await shown_beside(told("BreakerChanged", 9.6, 0, endpoint="api.test/m", cause=state))
+    assert words in shown
+    assert "breaker closed" not in shown
+
+
+async def test_the_gauge_of_an_endpoint_is_what_is_left_to_go() -> None:
+    """Ten calls in ten seconds are a burst at 30 a minute; the bar shows what the core knows."""
+    sent = [told("Submitted", 9.6, n, "eve", endpoint="api.test/m") for n in range(20, 60)]
+    sent += [told("Granted", 9.6, n, "eve", group="model", waited_s=0.0, endpoint="api.test/m")
+             for n in range(20, 60)]  # fmt: skip
+    state = {"endpoints": {"api.test/m": {"rates": {"requests": {"proximity": 0.5}}}}}
+    shown = await shown_beside(*sent, Sample(9.7, 1.79e9, state))
+    assert re.search(r"████░░░░ \d+ of 60 requests/min, a burst", shown)
+    shown = await shown_beside(*sent)
+    assert re.search(r"████████ \d+ of 60 requests/min, a burst", shown)
+
+
+def test_what_the_head_shows_is_explained_by_the_help_and_the_page() -> None:
+    """Words and figures that stand above the tables, without their numbers."""
+    keys = " ".join(key for key, _ in HELP)
+    page = (Path(__file__).parents[2] / "docs" / "monitor.md").read_text(encoding="utf-8")
+    words = ("lane", "L0", "pressure", "rate", "context", "429s", "zombies", "hangs", "breaker")
+    for word in words:
+        assert word in keys
+        assert word in page.partition("## agentrm top")[2]
 
 
 async def test_every_column_sorts_both_ways() -> None:

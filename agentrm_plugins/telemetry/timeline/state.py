@@ -48,6 +48,7 @@ class State:
         adopted_s: When that was, on the core's clock; what happened before is known by it.
         dropped: Events that were lost before they came here.
         fleet: How the process stands in its fleet: `FleetStatistics` as plain data; None: in none.
+        near: By "endpoint|resource": the share of what may go at once that is taken.
     """
 
     def __init__(self, *, window_s: float | None, most_spans: int, bins: int) -> None:
@@ -81,6 +82,7 @@ class State:
         self.now_s = 0.0
         self.dropped = 0
         self.fleet: Mapping[str, Any] | None = None
+        self.near: Mapping[str, float] = {}
         self.groups_busy: Counter[str] = Counter()
         self.groups_peak: Counter[str] = Counter()
 

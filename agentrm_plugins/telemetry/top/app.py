@@ -20,10 +20,10 @@ from agentrm_plugins.telemetry.sources import ReplaySource, Source
 from agentrm_plugins.telemetry.timeline import Timeline
 from agentrm_plugins.telemetry.timeline.fleet import fleet_line
 from agentrm_plugins.telemetry.timeline.words import span_of
-from agentrm_plugins.telemetry.top.dialogs import Change, Choice, Help, Story
+from agentrm_plugins.telemetry.top.dialogs import HELP, Change, Choice, Help, Story
 from agentrm_plugins.telemetry.top.drawing import bar, clean, fitted, lanes, sparkline, style_of
 from agentrm_plugins.telemetry.top.grid import Grid
-from agentrm_plugins.telemetry.top.views import TABLES, lanes_of, rate_of
+from agentrm_plugins.telemetry.top.views import TABLES, breaker_of, lanes_of, rate_of
 
 __all__ = ["TopApp"]
 
@@ -36,21 +36,6 @@ _DOES = {
     "drain": ("Drain", "let nothing new of it begin"),
     "let_in": ("Let in", "its new calls may begin again"),
 }
-_HELP = (
-    ("1 to 6", "agents, calls, endpoints, sessions, events, fleet"),
-    ("arrows", "move; Page and Home/End too"),
-    ("Enter", "the story of the call, or of the agent's calls"),
-    ("/", "filter by a part of the name; Esc clears it"),
-    ("< >", "sort by the column before or after; or click its head"),
-    ("r", "the other way round"),
-    ("Space", "pause: what happens meanwhile is shown when you go on"),
-    ("e", "end the agent: its waiting calls are withdrawn"),
-    ("d", "drain it: what runs goes on, nothing new begins; again: let it in"),
-    ("p", "give it another priority"),
-    ("u", "change lanes, limits, budgets or priorities of what runs"),
-    ("+ -", "a recording's speed"),
-    ("q", "quit"),
-)
 
 
 class TopApp(App[None]):
@@ -74,7 +59,7 @@ class TopApp(App[None]):
     #body { height: 1fr; }
     #tables { width: 1fr; height: 1fr; }
     #side {
-        display: none; width: 44; height: 1fr; padding: 0 1; text-wrap: nowrap;
+        display: none; width: 46; height: 1fr; padding: 0 1; text-wrap: nowrap;
         text-overflow: clip; border-left: vkey $primary-darken-2;
     }
     .-wide #side { display: block; }
@@ -140,7 +125,7 @@ class TopApp(App[None]):
         """Fold what has come, and show it unless that is paused."""
         self.timeline.fold(*self.source.poll())
         self.timeline.dropped = self.source.dropped
-        self.timeline.fleet = self.source.fleet()
+        self.timeline.fleet, self.timeline.near = self.source.fleet(), self.source.near()
         now_s = self.source.now_s()
         if now_s is not None:
             self.timeline.look(now_s)
@@ -244,7 +229,7 @@ class TopApp(App[None]):
             made.append(f"{sparkline(rate.history, width)}\n", "#4f8fea")
             calls = f"429s {row.limit_hits}  runs {row.running}  waits {row.waiting}  breaker "
             made.append(calls, "dim")
-            made.append(f"{row.breaker}\n\n", "dim" if row.breaker == "closed" else "#e0554c")
+            made.append_text(breaker_of(row.breaker)).append("\n\n")
         made.append("Lately\n", "bold")
         left = max(3, height - 5 * min(most, len(rows)) - 1)
         for told in list(reversed(timeline.news))[:left]:
@@ -286,7 +271,7 @@ class TopApp(App[None]):
 
     def action_help(self) -> None:
         """Tell the keys."""
-        self.push_screen(Help(_HELP))
+        self.push_screen(Help(HELP))
 
     def action_filter(self) -> None:
         """Ask for a part of a name."""

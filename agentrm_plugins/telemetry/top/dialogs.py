@@ -144,8 +144,39 @@ As in agentrm.toml. What is not named stays as it is; budgets and
 groups are given whole. No call is lost. Esc leaves all as it is."""
 
 
+HELP = (
+    ("1 to 6", "agents, calls, endpoints, sessions, events, fleet"),
+    ("arrows", "move; Page and Home/End too"),
+    ("Enter", "the story of the call, or of the agent's calls"),
+    ("/", "filter by a part of the name; Esc clears it"),
+    ("< >", "sort by the column before or after; or click its head"),
+    ("r", "the other way round"),
+    ("Space", "pause: what happens meanwhile is shown when you go on"),
+    ("e", "end the agent: its waiting calls are withdrawn"),
+    ("d", "drain it: what runs goes on, nothing new begins; again: let it in"),
+    ("p", "give it another priority"),
+    ("u", "change lanes, limits, budgets or priorities of what runs"),
+    ("+ -", "a recording's speed"),
+    ("q", "quit"),
+    ("", ""),
+    ("lane 1, #1", "a lane: who holds it, and for how long"),
+    ("L0, L1", "levels of the queue and who waits there; L0 goes first"),
+    ("pressure", "% of time with a call waiting, over 10 s / 60 s / 5 min"),
+    ("lanes", "... waiting for a lane"),
+    ("rate", "... held back by an endpoint's limit"),
+    ("context", "... whose context was made shorter first"),
+    ("429s", "answers of the provider that its limit was passed"),
+    ("zombies", "calls that hung and lost their lane, not ended yet"),
+    ("hangs", "calls that hung and lost their lane, in all"),
+    ("use, the bar", "share of what may go there at once that is taken"),
+    ("9 of 6 /min", "sent lately (10 s) of what is let through, per minute"),
+    ("a burst", "above that: what was saved up while less was sent"),
+    ("breaker", "ok: calls go; open: it fails; half open: one tests it"),
+)
+
+
 class Help(ModalScreen[None]):
-    """The keys."""
+    """The keys, and what the words and figures mean."""
 
     DEFAULT_CSS = _BOX.format(name="Help", wide=72)
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -159,7 +190,7 @@ class Help(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Key and meaning."""
         with Vertical():
-            yield Label("Keys", classes="title")
+            yield Label("Keys and words", classes="title")
             with VerticalScroll():
                 made = Text()
                 for key, meaning in self._lines:

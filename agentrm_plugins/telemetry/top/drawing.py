@@ -14,6 +14,7 @@ __all__ = ["Lane", "bar", "clean", "fitted", "lanes", "sparkline", "style_of"]
 _SPARKS = " ▁▂▃▄▅▆▇█"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _LEAST_CELL = 16
+_NAMED = 24  # cells in which a lane's bar has room for the word as well
 _COLOURS = {
     "interactive": "#4f8fea",
     "batch": "#d9932b",
@@ -100,7 +101,8 @@ def lanes(found: Sequence[Lane], width: int, rows: int) -> Text:
 
 
 def _lane(number: int, lane: Lane, width: int, longest: float) -> Text:
-    head, room = f"{number:>2}▕", width - 5
+    head = f"lane {number:>2}▕" if width >= _NAMED else f"#{number}▕".rjust(4)
+    room = width - len(head) - 2
     if not lane.agent:
         return Text(head, _DIM) + Text("·" * room, _DIM) + Text("▏ ", _DIM)
     held = f" {lane.held_s:.1f}s" if lane.held_s < 100 else f" {lane.held_s:.0f}s"  # noqa: PLR2004

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.telemetry.timeline import Timeline
     from agentrm_plugins.telemetry.timeline.calls import OpenCall
 
-__all__ = ["TABLES", "Table", "lanes_of", "rate_of"]
+__all__ = ["TABLES", "Table", "breaker_of", "lanes_of", "rate_of"]
 
 _RED, _AMBER = "#e0554c", "#d9932b"
 _SHORT = {"interactive": "inter", "batch": "batch", "background": "backg"}
@@ -154,25 +154,34 @@ _CALLS = (
 
 
 class Rate(NamedTuple):
-    """An endpoint's rates: what is used and allowed per minute, of which resource, and history."""
+    """An endpoint's rates: what is used and allowed per minute, of which resource, and history.
+
+    `near` is the share of what may go at once that is taken, or None where nobody tells.
+    """
 
     row: Any
     used: float
     allowed: float | None
     resource: str
     history: Sequence[float | None]
+    near: float | None = None
 
     @property
     def share(self) -> float:
-        """Used of allowed."""
-        return self.used / self.allowed if self.allowed else 0.0
+        """How much of what may go now is taken: as the core says, or else used of allowed."""
+        if self.allowed is None:
+            return 0.0
+        if self.near is not None:
+            return self.near
+        return min(1.0, self.used / self.allowed) if self.allowed else 0.0
 
     def words(self) -> str:
         """What is used, of how much."""
         used = f"{_count(self.used)}"
         if self.allowed is None:
             return f"{used} {self.resource}/min, no limit known"
-        return f" {used} of {_count(self.allowed)} {self.resource}/min"
+        burst = ", a burst" if self.used > self.allowed else ""
+        return f" {used} of {_count(self.allowed)} {self.resource}/min{burst}"
 
 
 def rate_of(timeline: Timeline, row: Any) -> Rate:
@@ -184,7 +193,8 @@ def rate_of(timeline: Timeline, row: Any) -> Rate:
             continue
         bins = max(1, round(_RATE_S / timeline.bins.width_s))
         used = 60.0 * series["used"].recent(bins) / (bins * timeline.bins.width_s)
-        rates.append(Rate(row, used, 60.0 * per_s, resource, series["allowed"].dense()))
+        near = timeline.near.get(f"{row.name}|{resource}")
+        rates.append(Rate(row, used, 60.0 * per_s, resource, series["allowed"].dense(), near))
     if rates:
         return max(rates, key=lambda rate: (rate.share, rate.resource == "requests"))
     series = timeline.rates.found.get(f"{row.name}|requests")
@@ -202,9 +212,11 @@ def _gauge(rate: Rate, width: int = 8) -> Text:
     return bar(rate.share, width, style_of(kind))
 
 
-def _breaker(state: str) -> Text:
-    """The state of a breaker in one word."""
-    return Text(state.partition("_")[0], "dim" if state == "closed" else _RED)
+def breaker_of(state: str) -> Text:
+    """The state of a breaker: "ok" where calls go, for "closed" would read as a shut endpoint."""
+    if state == "closed":
+        return Text("ok", "dim")
+    return Text(state.replace("_", " "), _RED)
 
 
 def _endpoints(timeline: Timeline) -> list[Rate]:
@@ -222,8 +234,8 @@ _ENDPOINTS = (
     Column("429s", 4, lambda r: r.row.limit_hits),
     Column("run", 4, lambda r: r.row.running),
     Column("wait", 4, lambda r: r.row.waiting),
-    Column("breaker", 7, lambda r: r.row.breaker,
-           lambda r: _breaker(r.row.breaker), right=False),
+    Column("breaker", 9, lambda r: r.row.breaker,
+           lambda r: breaker_of(r.row.breaker), right=False),
     Column("allowed, lately", 32, lambda r: r.allowed or 0.0,
            lambda r: Text(sparkline(r.history, 32), "#4f8fea"), right=False, wide=True),
 )  # fmt: skip

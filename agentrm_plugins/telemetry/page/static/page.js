@@ -358,7 +358,8 @@
       { key: "sent", name: "sent" },
       { key: "limit_hits", name: "429s", show: alarm("warn") },
       { key: "breaker", name: "breaker", text: true, show: (value) => element("span",
-        { className: value === "closed" ? "" : "bad" }, text(value)) },
+        { className: value === "closed" ? "" : "bad" },
+        value === "closed" ? "ok" : text(value).replace("_", " ")) },
       { key: "closed_for", name: "closed for", show: (value) => value ? seconds(value) : "-" },
     ], data.endpoints, 64);
     if (data.fleet) { fleet(data.fleet); }
