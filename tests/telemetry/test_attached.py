@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -166,10 +168,11 @@ def test_who_speaks_another_language_is_refused(tmp_path: Path, hello: dict) -> 
 
 
 def test_how_near_the_limits_are_is_asked_for_while_somebody_looks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The gauge of an endpoint that came after the beginning is the core's own proximity."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    base = tempfile.mkdtemp()  # short, as a socket's path has to be
+    monkeypatch.setenv("XDG_RUNTIME_DIR", base)
     limits = {"h/*": EndpointConfig(rpm=6, burst_s=100.0)}  # ten may go at once
     with AgentRM(lanes=8, monitor=True, endpoints=limits) as rm:
         source = ProcessSource(running()[0])
@@ -183,3 +186,4 @@ def test_how_near_the_limits_are_is_asked_for_while_somebody_looks(
             assert 0.2 < source.near()["h/m|requests"] <= 0.5  # less with each second
         finally:
             source.close()
+    shutil.rmtree(base)
