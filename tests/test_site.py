@@ -170,3 +170,23 @@ def test_every_example_is_in_the_gallery() -> None:
         picture = re.search(r"!\[[^\]]+\]\(([^)]+)\)", row)
         assert picture, name
         assert (ROOT / "examples" / picture[1]).exists()
+
+
+def test_each_cell_of_a_wide_table_names_its_column() -> None:
+    """A phone shows such a row as a card; a table of three columns stays as it is."""
+    from docs.site_hook import labelled
+
+    def table(*heads: str) -> str:
+        head = "".join(f"<th>{name}</th>\n" for name in heads)
+        row = "".join(f"<td>{number}</td>\n" for number in range(len(heads)))
+        return (
+            f"<table>\n<thead>\n<tr>\n{head}</tr>\n</thead>\n"
+            f"<tbody>\n<tr>\n{row}</tr>\n</tbody>\n</table>"
+        )
+
+    wide = labelled(table("<code>field</code>", 'a "unit"', "default", "what"))
+    assert "<table data-cards>" in wide
+    assert re.findall(r'<td data-of="([^"]*)">(\d)', wide) == [
+        ("field", "0"), ("a &quot;unit&quot;", "1"), ("default", "2"), ("what", "3"),
+    ]  # fmt: skip
+    assert labelled(table("a", "b", "c")) == table("a", "b", "c")
