@@ -28,7 +28,7 @@ _MEANT = {
 }
 """Names that other libraries have, and what is meant here, if it is taken: from trying it out."""
 _LIMITS = {"rpm", "tpm", "input_tpm", "output_tpm"}
-_OF_AN_ENDPOINT = "it is an endpoint's: endpoints={'api.openai.com': EndpointConfig(%s=...)}"
+_OF_AN_ENDPOINT = "it is an endpoint's: endpoints={'api.openai.com/*': EndpointConfig(%s=...)}"
 
 
 def no_such_argument(name: str, value: object, known: Iterable[str]) -> ConfigError:
