@@ -96,6 +96,8 @@ def verdict(before: Side, after: Side, settings: DemoSettings) -> str:
         causes = ", ".join(f"{count} of {name}" for name, count in sorted(side.died.items()))
         if causes:
             lines.append(f"{side.title.split()[0]}: agents died, {causes}.")
+        if side.held:
+            lines.append(f"{side.title.split()[0]}: {side.held} of its calls had not ended yet.")
     if settings.hangs and settings.first_token_timeout_s < settings.timeout_s:
         lines.append(
             "A hung call costs the unmanaged side its timeout of "

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.errors import CallReaped
 from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.hosts.chunk_stream import shut_stream
 from agentrm_plugins.hosts.race import Race, Task, WorkerRun
 from agentrm_plugins.hosts.race_here import HereRun
 from agentrm_plugins.hosts.race_tasks import TaskRun
@@ -119,6 +120,7 @@ class Attempt:
         else:
             if not run.came(None):
                 return self.ended(result)
+            shut_stream(result)
         other: T = self._won(run.other)
         return other
 
@@ -174,12 +176,13 @@ class Attempt:
         """
         run = TaskRun(self, partial(_same, work) if fork is None else fork)
         token = ACTIVE.set(self.active)
+        other: T
         try:
             look(self.lease)
             result = await work()
         except BaseException as error:
             if run.race is not None:
-                other: T = await run.others(error)
+                other = await run.others(error)
                 return other
             reaped = run.convert(error)
             if reaped is not None:
@@ -189,8 +192,10 @@ class Attempt:
             raise
         finally:
             ACTIVE.reset(token)
-        run.came()
-        return self.ended(result)
+        if run.came():
+            return self.ended(result)
+        other = await run.others(None, result)
+        return other
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Let a worker run `work`, and this task wait for it.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.attempt import Attempt
     from agentrm_plugins.types.calls import Usage
 
-__all__ = ["END", "ChunkStream", "Reading", "Tally"]
+__all__ = ["END", "ChunkStream", "Reading", "Tally", "shut_stream"]
 
 END: Any = object()
 """What a source gives when it is at its end."""
@@ -92,6 +92,10 @@ class ChunkStream:
         self._untold = 0
         self.pulling = False
         attempt.tally = self._tally.cut
+
+    def shut(self) -> Any:
+        """End the source early: nobody reads on. To be awaited in async code."""
+        raise NotImplementedError
 
     def closed(self) -> None:
         """The source was closed from outside, by a caller who wants no more."""
@@ -193,3 +197,10 @@ class ChunkStream:
     def _carry(self, error: BaseException) -> None:
         with suppress(AttributeError, TypeError):  # an exception with slots cannot carry it
             error.text_so_far = "".join(self._said)  # type: ignore[attr-defined]
+
+
+def shut_stream(result: Any) -> None:
+    """Shut what a sync attempt brought for nobody, if that is a stream."""
+    if isinstance(result, ChunkStream):
+        with suppress(Exception):  # nobody waits for it
+            result.shut()

@@ -143,7 +143,7 @@ class Chunks(ChunkStream):
         if feeder is None or feeder.leave():
             try:
                 with first_told(error):
-                    self._shut()
+                    self.shut()
             finally:  # the lane is given back, though the source will not be closed
                 self._broken(error)
         elif self._attempt.lease.reaped:  # the worker settles when it comes back
@@ -174,9 +174,9 @@ class Chunks(ChunkStream):
             self._tally.add(chunk)
         outcome = outcome_of(None if error is None else error.__class__)
         self._attempt.lease.settle(self._attempt.spent(), outcome=outcome)
-        self._shut()
+        self.shut()
 
-    def _shut(self) -> None:
+    def shut(self) -> None:
         """End the inner stream early."""
         self._context.run(self._close)
 

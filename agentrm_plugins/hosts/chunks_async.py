@@ -66,6 +66,11 @@ class AsyncChunks(ChunkStream):
                 raise
         return self
 
+    async def shut(self) -> None:
+        """End the source early: nobody reads on."""
+        async with Shutting(self._source):
+            pass
+
     async def rest(self) -> AsyncGenerator[Any, None]:
         """Yield all chunks, and settle.
 

@@ -7,6 +7,9 @@ backs off (0.5 s, doubling to 8 s) and is sent again, the first is over. What ca
 the call. A further attempt that gave way is sent again at once; one that passed a configured limit
 leaves the call to the other. At most two are alive.
 
+However a race ends, each attempt that has not come back is left: also one that lost its lane and
+decides the call by that. What a left one brings all the same is shut, and its error nobody's.
+
 `Race.step` sees to all that has happened; it is called by one thread or task at a time, whenever
 `ring` was called, by whomever.
 """
@@ -17,6 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agentrm_plugins.errors import CallReaped, CallRefused, ClosedError
+from agentrm_plugins.hosts.chunk_stream import shut_stream
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.unsent import is_unsent
 from agentrm_plugins.types.calls import Outcome, Usage
@@ -69,7 +73,7 @@ class Runner(Protocol):
         """The result, or the error raised."""
 
     def leave(self) -> None:
-        """Do not wait for it any longer, and cancel what can be."""
+        """Do not wait for it any longer: cancel what can be, shut what it brings or has brought."""
 
 
 class WorkerRun:
@@ -109,6 +113,8 @@ class WorkerRun:
     def leave(self) -> None:
         """The worker goes on alone."""
         self.job.abandon()
+        if not self.job.abandoned:
+            shut_stream(self.job.result)
 
 
 class Race:
@@ -158,12 +164,17 @@ class Race:
 
     def abort(self, error: BaseException) -> None:
         """The caller was interrupted by `error`: leave all, and charge what was sent."""
-        for runner in self._alive:
+        alive, self._alive = self._alive, []  # nothing is sent again
+        waiting, self._waiting = self._waiting, None
+        for runner in alive:
             runner.leave()
-            if not runner.attempt.lease.reaped:
-                runner.attempt.lease.fail(error, runner.attempt.spent())
-        if self._waiting is not None:
-            self._waiting.withdraw()
+            lease = runner.attempt.lease
+            if not lease.reaped:
+                lease.fail(error, runner.attempt.spent())
+            elif not runner.left:
+                lease.settle(runner.attempt.spent(), outcome=Outcome.ERROR)
+        if waiting is not None:
+            waiting.withdraw()
 
     # -- what may happen --------------------------------------------------------------------
 
@@ -195,12 +206,12 @@ class Race:
     def _lost(self, runner: Runner) -> None:
         lease, waiting = runner.attempt.lease, self._waiting
         gave_way = lease.reap_cause == "gave_way"
+        runner.leave()
         if len(self._alive) == 1 and not (gave_way and waiting is not None):
             self._decide(runner)
             return
         further = runner is not self._alive[0]
         self._alive.remove(runner)
-        runner.leave()
         if not runner.left:
             lease.settle(runner.attempt.spent(), outcome=Outcome.ERROR)
         if further:

@@ -8,10 +8,12 @@ cancelled out of its wait, and that cancellation is taken back.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import AgentRMError, CallReaped
+from agentrm_plugins.hosts.chunk_stream import ChunkStream
 from agentrm_plugins.hosts.race import Race
 from agentrm_plugins.hosts.unsent import look
 from agentrm_plugins.types.calls import Outcome
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReapGuard", "TaskRun"]
 
-_LEFT: set[asyncio.Task[Any]] = set()  # cancelled ones, until they have ended
+_TASKS: set[asyncio.Task[Any]] = set()  # of further attempts, until they have ended
 
 
 class ReapGuard:
@@ -151,19 +153,36 @@ class TaskRun(ReapGuard):
 
     def take(self) -> Any:
         """The error that it met."""
+        if self.error is None or isinstance(self.error, asyncio.CancelledError):
+            self.attempt.lease.raise_if_reaped()
         assert self.error is not None  # noqa: S101 - a result is returned where it came
         raise self.error
 
     # -- in the task ------------------------------------------------------------------------
 
-    def came(self) -> None:
-        """The work went well: nobody else is waited for."""
-        self._over = self.over = True
-        if self.race is not None and self.race.winner is None:
-            self.race.step()
+    def came(self) -> bool:
+        """The work went well. Whether its result is the call's.
 
-    async def others(self, error: BaseException) -> Any:
-        """The work is back with an error while the race is on: what the call comes to.
+        It is not if it came after its cancellation, which the work swallowed.
+        """
+        self._over = self.over = True
+        self.error = self._error  # an answer that came too late is none
+        race = self.race
+        if race is not None:
+            if race.winner is None:
+                race.step()
+            if race.winner is not self:
+                return False
+        if self._cancelled:  # it lost its lane, and swallowed that
+            self._task.uncancel()
+        return True
+
+    async def others(self, error: BaseException | None, result: Any = None) -> Any:
+        """The work is back while the race is on, or was lost: what the call comes to.
+
+        Args:
+            error: What the work raised; None: nothing.
+            result: What it gave, too late.
 
         Raises:
             Exception: What the last attempt met.
@@ -174,7 +193,9 @@ class TaskRun(ReapGuard):
         cancelled = isinstance(error, asyncio.CancelledError)
         by_us = self._cancelled
         reaped = self.convert(error)
-        if cancelled and not (by_us and self.taken_back):
+        _shut(self._loop, result)
+        ours = cancelled and by_us and self.taken_back
+        if error is not None and not (ours or isinstance(error, Exception)):
             race.abort(error)
             raise error
         self.error, self.over = reaped or error, True
@@ -196,9 +217,9 @@ class TaskRun(ReapGuard):
 
 
 class _Further:
-    """A further attempt, in a task of its own."""
+    """A further attempt, in a task of its own, which tells no loop of its error."""
 
-    __slots__ = ("attempt", "left", "task")
+    __slots__ = ("_dropped", "_error", "_loop", "_result", "attempt", "left", "task")
 
     def __init__(
         self,
@@ -208,13 +229,21 @@ class _Further:
         context: Any,
     ) -> None:
         self.attempt = attempt
-        self.left = False
-        self.task = loop.create_task(self._run(work), context=context)
+        self.left = self._dropped = False
+        self._loop = loop
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self.task = _task(loop, self._run(work), context)
 
-    async def _run(self, work: Callable[[], Awaitable[Any]]) -> Any:
+    async def _run(self, work: Callable[[], Awaitable[Any]]) -> None:
         ACTIVE.set(self.attempt.active)
-        look(self.attempt.lease)
-        return await work()
+        try:
+            look(self.attempt.lease)
+            self._result = await work()
+        except Exception as error:  # noqa: BLE001 - raised again where the caller waits
+            self._error = error
+        if self._dropped:  # it swallowed its cancellation
+            self._drop()
 
     @property
     def over(self) -> bool:
@@ -223,27 +252,59 @@ class _Further:
 
     @property
     def error(self) -> BaseException | None:
-        """What its task ended with."""
+        """What its work ended with."""
         if self.task.cancelled():
             return asyncio.CancelledError()
-        return self.task.exception()
+        return self.task.exception() if self._error is None else self._error
 
     def take(self) -> Any:
-        """The result, or the error raised."""
+        """The result, or the error raised; once, so that no frame keeps its own error alive."""
         if self.attempt.lease.reaped:
+            self.leave()
             self.attempt.lease.settle(self.attempt.spent(), outcome=Outcome.ERROR)
             self.attempt.lease.raise_if_reaped()
-        return self.task.result()
+        self.task.result()
+        error, self._error = self._error, None
+        if error is None:
+            return self._result
+        try:
+            raise error
+        finally:
+            del error
 
     def leave(self) -> None:
         """Cancel it; its end is nobody's business."""
-        if not self.task.done():
+        self._dropped = True
+        if self.task.done():
+            self._drop()
+        else:
             self.task.cancel()
-            _LEFT.add(self.task)
-            self.task.add_done_callback(_forget)
+
+    def _drop(self) -> None:
+        result, self._result = self._result, None
+        self._error = None
+        _shut(self._loop, result)
 
 
-def _forget(task: asyncio.Task[Any]) -> None:
-    _LEFT.discard(task)
+def _task(loop: asyncio.AbstractEventLoop, work: Any, context: Any = None) -> asyncio.Task[Any]:
+    task = loop.create_task(work, context=context)
+    _TASKS.add(task)
+    task.add_done_callback(_ended)
+    return task
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _TASKS.discard(task)
     if not task.cancelled():
-        task.exception()  # seen: nobody waits for it
+        task.exception()  # seen: the race asks for it, or nobody
+
+
+def _shut(loop: asyncio.AbstractEventLoop, result: Any) -> None:
+    """Shut what an attempt brought for nobody, if that is a stream."""
+    if isinstance(result, ChunkStream):
+        _task(loop, _shutting(result))
+
+
+async def _shutting(stream: ChunkStream) -> None:
+    with suppress(Exception):  # nobody waits for it
+        await stream.shut()
