@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from operator import attrgetter
@@ -26,7 +27,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.errors import CallReaped
 from agentrm_plugins.hosts.bell import Bell
-from agentrm_plugins.hosts.chunk_stream import shut_stream
 from agentrm_plugins.hosts.race import Race, Task, WorkerRun
 from agentrm_plugins.hosts.race_here import HereRun
 from agentrm_plugins.hosts.race_tasks import TaskRun
@@ -38,6 +38,7 @@ from agentrm_plugins.types.identity import ACTIVE, Active
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from agentrm_plugins.hosts.chunk_stream import ChunkStream
     from agentrm_plugins.hosts.lease import HostLease
 
 __all__ = ["Attempt", "outcome_of"]
@@ -71,9 +72,10 @@ class Attempt:
     Attributes:
         active: What the code inside the attempt sees of its call.
         tally: What it has cost so far, if somebody counts: asked when it is cut off.
+        stream: The stream that it gives, if it gives one and somebody holds it.
     """
 
-    __slots__ = ("_core", "_settle", "active", "lease", "tally")
+    __slots__ = ("_core", "_settle", "active", "lease", "stream", "tally")
 
     def __init__(
         self, core: int, lease: HostLease, settle: Callable[[HostLease, Any], None] | None = None
@@ -82,6 +84,7 @@ class Attempt:
         again = lease.call.endpoint is not None  # else it may have done something already
         self.active = Active(core, lease.ticket, lease.call, weakref.ref(lease) if again else None)
         self.tally: Callable[[], Usage | None] | None = None
+        self.stream: Callable[[], ChunkStream | None] = _none
         self._core = core
         self._settle = settle
 
@@ -120,7 +123,7 @@ class Attempt:
         else:
             if not run.came(None):
                 return self.ended(result)
-            shut_stream(result)
+            self.shut()
         other: T = self._won(run.other)
         return other
 
@@ -194,7 +197,7 @@ class Attempt:
             ACTIVE.reset(token)
         if run.came():
             return self.ended(result)
-        other = await run.others(None, result)
+        other = await run.others(None)
         return other
 
     async def in_thread(self, work: Callable[[], T]) -> T:
@@ -237,6 +240,13 @@ class Attempt:
     @staticmethod
     def stays_open(lease: HostLease, result: object) -> None:
         """For `settle`: what the work gave is a stream, which settles when it has been read."""
+
+    def shut(self) -> None:
+        """It brought a stream, in sync code, for nobody."""
+        stream = self.stream()
+        if stream is not None:
+            with suppress(Exception):  # nobody waits for it
+                stream.shut()
 
     def again(self, lease: HostLease) -> Attempt:
         """A further attempt of the same call."""
@@ -354,6 +364,10 @@ class Attempt:
 
 def _same(work: Callable[[], T], _: Attempt) -> Callable[[], T]:
     return work
+
+
+def _none() -> None:
+    return None
 
 
 def _abandon(run: WorkerRun, race: Race | None, error: BaseException) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from weakref import ref
 
 from agentrm_plugins.errors import CallReaped
 from agentrm_plugins.hosts.pauses import PAUSE_S
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.attempt import Attempt
     from agentrm_plugins.types.calls import Usage
 
-__all__ = ["END", "ChunkStream", "Reading", "Tally", "shut_stream"]
+__all__ = ["END", "ChunkStream", "Reading", "Tally"]
 
 END: Any = object()
 """What a source gives when it is at its end."""
@@ -74,7 +75,7 @@ class ChunkStream:
 
     __slots__ = (
         *("_add", "_attempt", "_beaten_s", "_first", "_given_s", "_lease", "_now", "_pinged_s"),
-        *("_reading", "_said", "_shown", "_tally", "_text", "_untold", "pulling"),
+        *("__weakref__", "_reading", "_said", "_shown", "_tally", "_text", "_untold", "pulling"),
     )
 
     def __init__(self, attempt: Attempt, reading: Reading) -> None:
@@ -91,7 +92,7 @@ class ChunkStream:
         self._given_s = inf
         self._untold = 0
         self.pulling = False
-        attempt.tally = self._tally.cut
+        attempt.tally, attempt.stream = self._tally.cut, ref(self)
 
     def shut(self) -> Any:
         """End the source early: nobody reads on. To be awaited in async code."""
@@ -197,10 +198,3 @@ class ChunkStream:
     def _carry(self, error: BaseException) -> None:
         with suppress(AttributeError, TypeError):  # an exception with slots cannot carry it
             error.text_so_far = "".join(self._said)  # type: ignore[attr-defined]
-
-
-def shut_stream(result: Any) -> None:
-    """Shut what a sync attempt brought for nobody, if that is a stream."""
-    if isinstance(result, ChunkStream):
-        with suppress(Exception):  # nobody waits for it
-            result.shut()

@@ -20,7 +20,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agentrm_plugins.errors import CallReaped, CallRefused, ClosedError
-from agentrm_plugins.hosts.chunk_stream import shut_stream
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.unsent import is_unsent
 from agentrm_plugins.types.calls import Outcome, Usage
@@ -114,7 +113,7 @@ class WorkerRun:
         """The worker goes on alone."""
         self.job.abandon()
         if not self.job.abandoned:
-            shut_stream(self.job.result)
+            self.attempt.shut()
 
 
 class Race:

@@ -13,7 +13,6 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import AgentRMError, CallReaped
-from agentrm_plugins.hosts.chunk_stream import ChunkStream
 from agentrm_plugins.hosts.race import Race
 from agentrm_plugins.hosts.unsent import look
 from agentrm_plugins.types.calls import Outcome
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from agentrm_plugins.hosts.attempt import Attempt
+    from agentrm_plugins.hosts.chunk_stream import ChunkStream
     from agentrm_plugins.hosts.lease import HostLease
 
     Fork = Callable[[Attempt], Callable[[], Awaitable[Any]]]
@@ -177,12 +177,11 @@ class TaskRun(ReapGuard):
             self._task.uncancel()
         return True
 
-    async def others(self, error: BaseException | None, result: Any = None) -> Any:
+    async def others(self, error: BaseException | None) -> Any:
         """The work is back while the race is on, or was lost: what the call comes to.
 
         Args:
-            error: What the work raised; None: nothing.
-            result: What it gave, too late.
+            error: What the work raised; None: it gave a result, too late.
 
         Raises:
             Exception: What the last attempt met.
@@ -193,7 +192,7 @@ class TaskRun(ReapGuard):
         cancelled = isinstance(error, asyncio.CancelledError)
         by_us = self._cancelled
         reaped = self.convert(error)
-        _shut(self._loop, result)
+        _shut(self._loop, self.attempt)
         ours = cancelled and by_us and self.taken_back
         if error is not None and not (ours or isinstance(error, Exception)):
             race.abort(error)
@@ -281,9 +280,8 @@ class _Further:
             self.task.cancel()
 
     def _drop(self) -> None:
-        result, self._result = self._result, None
-        self._error = None
-        _shut(self._loop, result)
+        _shut(self._loop, self.attempt)
+        self._result = self._error = None
 
 
 def _task(loop: asyncio.AbstractEventLoop, work: Any, context: Any = None) -> asyncio.Task[Any]:
@@ -299,10 +297,11 @@ def _ended(task: asyncio.Task[Any]) -> None:
         task.exception()  # seen: the race asks for it, or nobody
 
 
-def _shut(loop: asyncio.AbstractEventLoop, result: Any) -> None:
-    """Shut what an attempt brought for nobody, if that is a stream."""
-    if isinstance(result, ChunkStream):
-        _task(loop, _shutting(result))
+def _shut(loop: asyncio.AbstractEventLoop, attempt: Attempt) -> None:
+    """Shut the stream that an attempt brought for nobody, if it brought one."""
+    stream = attempt.stream()
+    if stream is not None:
+        _task(loop, _shutting(stream))
 
 
 async def _shutting(stream: ChunkStream) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -333,3 +334,28 @@ def test_every_command_is_a_file_of_its_own():
     for name, line in lines.items():
         assert re.search(rf"\b{name}\b", text)
         assert line.endswith("."), name
+
+
+async def test_a_call_that_the_provider_still_holds_is_told_in_a_line():
+    """Waiting for the provider's last word is our own bookkeeping: the demo goes on without it."""
+    httpx = pytest.importorskip("httpx2")
+    from agentrm_plugins.demo import sides, words
+    from agentrm_plugins.testing.provider import SimulatedProvider
+
+    settings = DemoSettings(agents=2, interactive=1)
+    board = sides.boards(settings)[0]
+    board.agents.clear()
+    with SimulatedProvider(hang_rate=1.0) as provider:
+        wait_for, board.provider = provider.wait_for, provider
+        async with httpx.AsyncClient() as client:
+            body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+            url = f"{provider.base_url}/chat/completions"
+            held = asyncio.create_task(client.post(url, json=body))
+            await asyncio.to_thread(wait_for, lambda seen: seen.in_flight == 1)
+            provider.wait_for = lambda condition: wait_for(condition, 0.01)
+            side = await sides._run(None, board, provider)
+            held.cancel()
+            await asyncio.gather(held, return_exceptions=True)
+    assert side.held == 1
+    told = words.verdict(side, side, settings).splitlines()
+    assert told[0] == "Unmanaged: 1 of its calls had not ended yet."
