@@ -78,10 +78,15 @@ def in_lane_of(lease: HostLease) -> Generator[HostLease | Go, Any, Any]:
         try:
             return (yield Go(lease))
         except BaseException as error:
-            if lease.reaped or not is_unsent(error, lease):
+            while lease.heir is not None:  # what was sent beside it stands for the call
+                lease = lease.heir
+            if not lease.reaped and lease.ended:
+                raise
+            if not is_unsent(error, lease):
                 if not lease.reaped:
                     lease.fail(error)
                 raise
+            lease.raise_if_reaped()
         lease.requeue(None)
         yield from admission(lease)
         lease.raise_if_reaped()

@@ -56,8 +56,11 @@ def look_again(found: Callable[[], HostLease | None]) -> None:
 def is_unsent(error: BaseException | None, lease: HostLease) -> bool:
     """Whether `error` came of such a look, whatever an SDK has made of it.
 
-    Or the lane was lost while its transport knew that nothing was sent yet.
+    Or the lane was lost while its transport knew that nothing was sent yet. An interrupt or a
+    cancellation is its sender's, whatever it fell into.
     """
+    if not isinstance(error, Exception):
+        return False
     if lease.asked is False and lease.reap_cause == "lost":
         return True
     for _ in range(_CAUSES):

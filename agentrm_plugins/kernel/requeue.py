@@ -124,15 +124,15 @@ class Requeue:
         if ticket is None or ticket.state is not State.RUNNING:
             return False
         held_s = self._books.now_s - ticket.granted_s
-        self._leave(ticket)
+        self._leave(ticket, until_s=ticket.granted_s)  # a standstill is no service
         ticket.attempts -= 1
         self._endpoints.unsent(ticket)
         self._back(ticket, held_s, "unsent", 0.0, None)
         return True
 
-    def _leave(self, ticket: Ticket) -> None:
-        """It runs no more."""
-        self._steps.vacate(ticket)
+    def _leave(self, ticket: Ticket, *, until_s: float = NEVER) -> None:
+        """It runs no more; only until `until_s` does it count as service."""
+        self._steps.vacate(ticket, until_s=until_s)
         if ticket.late or ticket.is_hedge:
             self._late.stopped(ticket)
         move(ticket, State.QUEUED)

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from agentrm_plugins import AgentRM, Call, Usage
+from agentrm_plugins import AgentRM, Call, CallReaped, Usage
 from agentrm_plugins.hosts import VirtualClock
+from agentrm_plugins.hosts.unsent import NotSent
 from agentrm_plugins.integration import Attempt, core_of
 from agentrm_plugins.types.events import Supply
 from tests.fleet.standing import LEASE_S, Asked, Process
@@ -102,6 +103,38 @@ def test_what_was_let_go_before_the_stop_waits_for_a_lane_again(process, door, w
     assert asked.error is None
     assert began == [1]
     assert [one.cause for one in process.requeued] == ["unsent"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError, SystemExit])
+def test_an_interrupt_is_no_call_that_was_not_sent(process, error):
+    """Though it falls where an SDK deals with such a call: it ends the call for good."""
+    made = []
+
+    def make(lease):
+        made.append(lease)
+        try:
+            raise NotSent(lease.ticket)
+        except NotSent:
+            raise error  # noqa: B904 - as it falls there
+
+    with pytest.raises(error):
+        process.core.call(Call("a", endpoint="x/m"), make)
+    assert len(made) == 1
+    assert process.waiting == 0
+    assert not process.requeued
+
+
+def test_a_borrowed_lane_that_is_lost_meanwhile_is_told_as_lost(process):
+    """Its user hears that the call was reaped, and nothing of the look."""
+    lease = process.core.admit(Call("a", endpoint="x/m"))
+
+    def make(lease):
+        process.supply(0, lost={"l": 1, "g:model": 1})
+        raise NotSent(lease.ticket)
+
+    with pytest.raises(CallReaped):
+        process.core.call_in(lease, make)
+    lease.settle(outcome="error")
 
 
 def test_who_does_not_wait_gets_nothing(process):

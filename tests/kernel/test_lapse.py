@@ -103,6 +103,23 @@ def test_what_was_not_sent_waits_at_its_own_place_and_costs_nothing():
     assert later not in running(world)
 
 
+def test_a_standstill_is_no_service():
+    """Nobody was served meanwhile: no level is lost by it, and nothing is learnt from it."""
+    world = fleet()
+    supply(world, 1)
+    call = world.submit("a")
+    world.now_s = 50.0
+    world.feed(ev.Unsent(call))
+    account = world.kernel.books.accounts["default", "a"]
+    assert (account.attained_s, account.level) == (0.0, 0)
+    supply(world, 1, void=True)
+    assert running(world) == {call}
+    world.now_s += 2.0
+    world.feed(ev.Settle(call, Usage()))
+    assert account.attained_s == 2.0
+    assert world.kernel.books.scheduler.level(account, world.now_s) == 0
+
+
 def test_a_call_that_does_not_run_any_more_is_not_sent_back():
     """It was reaped, or ended, meanwhile: there is nothing to do."""
     world = fleet()

@@ -405,6 +405,18 @@ def test_own_calls_soon_say_more_than_what_is_asked_for() -> None:
     assert scheduler.expected.log_ratio(liar) > 1.0
 
 
+def test_first_question_is_no_privilege_for_life() -> None:
+    """Agents that are alike stay so, though the first call of one was a title of a few words."""
+    scheduler = mlfq()
+    agents = [newcomer(scheduler, f"a{i}", 4096) for i in range(6)]
+    title = newcomer(scheduler, "t", 16)
+    for turn in range(20):
+        for number, account in enumerate((*agents, title)):
+            serve(scheduler, account, 1.0 + 0.1 * ((turn + number) % 5))
+    assert abs(scheduler.expected.log_ratio(title)) < 0.02
+    assert {account.slope for account in (*agents, title)} == {title.slope}
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 5), st.floats(0.002, 100.0), st.integers(0, 5000)), max_size=40

@@ -21,7 +21,7 @@ towards 1/2 as if four calls an octave off had shown that; from 0, where length 
 time, to 1, where it says all). So somebody who asks for a sentence need not wait behind whoever
 asks for pages until both have been served. Asking for much says little, as most answers stay far
 below their maximum: it counts for nothing, and neither does what an agent asks for that says by a
-hint what it is.
+hint what it is. From the first call that ends on, what was asked for counts as one call does.
 
 Regime: the difference between agents counts only as far as it exceeds what chance makes of it: the
 mean square between agents is taken at its lower end, one deviation of the F distribution below. So
@@ -47,6 +47,7 @@ _ALIKE = 1e4  # the most that k can be
 _BY_CHANCE = log(NO_LONGER)
 _OCTAVE = log(2.0)
 _SLOPE = 0.5  # of a time that is half latency, half output; a guess until calls have shown theirs
+_ASKED = 1.0  # calls of its own that outweigh what a newcomer asked for; guessed
 _NEWCOMERS = 64.0  # of whom the mean is taken; guessed
 _SHOWN = 4.0 * _OCTAVE * _OCTAVE  # how much weighs that guess: four calls an octave from the mean
 
@@ -138,7 +139,8 @@ class ExpectedService:
         n = account.samples
         if not n:
             return account.prior
-        by_calls = (account.log_sum - n * self.mean + self._k * account.prior) / (n + self._k)
+        asked = min(self._k, _ASKED) * account.prior
+        by_calls = (account.log_sum - n * self.mean + asked) / (n + self._k)
         by_seconds = self._by_seconds(account)
         return max(by_calls, by_seconds)
 
