@@ -91,7 +91,7 @@ def test_both_sides_and_the_log_fit_the_screen(size, agents):
 async def test_demo_draws_a_live_display():
     """On a terminal the display shows lanes, turns, agents and the limit, from the first second."""
     console = Console(force_terminal=True, width=80, height=24)
-    settings = DemoSettings(agents=2, interactive=1, lanes=1, time_scale=0.01, hang_rate=0.3)
+    settings = DemoSettings(agents=2, interactive=1, lanes=1, time_scale=0.01, hang_rate=0.0)
     with console.capture() as captured:
         _, after = await run_demo(settings, console=console)
     text = captured.get()
