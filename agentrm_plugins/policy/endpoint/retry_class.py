@@ -13,7 +13,8 @@ to repeat what is not understood is how storms begin.
 
 Regimes: an exception that shows nothing is judged by the one that it was raised from, or was made
 with; a group, by its members, of which one that cannot be cured decides. A wait that is named makes
-a limit of what is worded as a quota. A code of "429" inside a 200 or a 500 is a 429.
+a limit of what is worded as a quota. What only means an account or a length, in nobody's listed
+words, counts at the statuses that refuse for it, not beside a pace, a wait or a timeout. A code of "429" inside a 200 or a 500 is a 429.
 
 Limits: a daily limit without a code, a header or a wait cannot be told from an empty account.
 
@@ -40,13 +41,19 @@ _TOO_MANY = 429
 _PAYMENT = 402
 _TOO_LARGE = 413
 _WORDY = frozenset({None, 400, 403})  # statuses of which the words may say more
-_REFUSED = frozenset({400, _TOO_LARGE, 422, 500})
-_OF_LENGTH = _WORDY | _REFUSED
+_REFUSED = frozenset({400, _TOO_LARGE, 422})  # of which other words may mean a prompt's length
+_OF_LENGTH = _WORDY | _REFUSED | {_SERVER_FAULT}
+_OF_MONEY = frozenset({None, 400, _PAYMENT, 403, _TOO_MANY})  # and of these, an account
 # What is counted by the minute is no account, and is not one prompt's length either.
-_PACE = re.compile(r"\bper (?:second|minute|min|hour)\b|/ ?(?:s|min)\b|\b[rt]p[ms]\b|rate.limit")
+_PACE = re.compile(
+    r"\bper (?:second|minute|min|hour)\b|/ ?(?:s|min)\b|\b[rt]p[ms]\b|rate.limit|\bbuckets?\b"
+    r"|\bslow down\b|\bplease wait\b|\bload.balanc"
+)
 _OTHER = re.compile(
     r"\b(?:images?|files?|audio|videos?|pdfs?|strings?|arrays?|attachments?|keys?|bytes|mb"
-    r"|(?:completion|output) tokens)\b"
+    r"|integers?|stop sequences?|metadata|(?:completion|output) tokens)\b"
+    r"|\bdeadline|\btime-?outs?\b|\btimed out\b"
+    r"|\b(?:should|must) be (?:strictly )?(?:greater|larger|more|longer|less|smaller)\b"
 )
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])|[\W_]+")
 _CLOSED_LOOP = ("event loop is closed", "different event loop", "different loop")
@@ -163,9 +170,11 @@ def _why(
         return "too_long"
     if not speaks:
         return ""
-    if tables.billing.found(text):
+    paced = _PACE.search(text) is not None or _names_a_wait(evidence, tables)
+    meant = not paced and evidence.status in _OF_MONEY
+    if tables.billing.found(text, meant=meant):
         return "billing"
-    if tables.quota.found(text) and not _PACE.search(text) and not _names_a_wait(evidence, tables):
+    if not paced and tables.quota.found(text, meant=meant):
         return "billing"
     if evidence.status in _OF_LENGTH and _is_too_long(evidence.status, codes, text, tables):
         return "too_long"

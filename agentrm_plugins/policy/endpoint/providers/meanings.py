@@ -20,10 +20,14 @@ _GONE = "exhausted|depleted|used up|run out|ran out|overdrawn"
 _SHORT = "insufficient|not enough|not sufficient|too low|negative|zero|empty"
 _OVERDUE = "overdue|outstanding|past due|unpaid|declined|failed"
 
-_TEXT = "prompt|input|input token|prompt token|context|context window|context size|conversation"
-_TEXT += "|messages|sequence|sequence length|prompt length|input length|token count"
+_TEXT = "prompt|input token|prompt token|context window|context size|context length"
+_TEXT += "|sequence|sequence length|prompt length|input length|token count"
 _TEXT += "|total number of tokens"
-_EXCEEDS = "exceed|exceeded|cannot exceed|overflow|too long|too large|too big|over the"
+# What may be anything (Go's context, a field called input) needs a word of length beside it.
+_BARE = "context|input|messages|conversation"
+_SIZE = "token|length|window|size"
+_TOO_LONG = "overflow|too long|too large|too big"
+_EXCEEDS = "exceed|exceeded|cannot exceed|over the"
 _LONGER = "longer than|larger than|greater than|more than"
 _MOST = "token limit|tokens limit|number of tokens|input length|prompt length|context length"
 _MOST += "|context window|context size|model limit|max length|maximum length|maximum size"
@@ -54,13 +58,17 @@ MEANINGS = Provider(
         f"quota ... {_GONE}|insufficient|not enough",
     ),
     too_long=(
-        f"{_TEXT} ... {_EXCEEDS}|{_LONGER}",
+        f"{_TEXT} ... {_EXCEEDS}|{_TOO_LONG}|{_LONGER}",
+        f"{_BARE} ... {_TOO_LONG}",
+        f"{_BARE} ... {_EXCEEDS}|{_LONGER} ... {_SIZE}",
+        f"{_BARE} ... {_SIZE} ... {_EXCEEDS}|{_LONGER}",
         f"exceed|exceeded|over|above|{_LONGER} ... {_MOST}",
         "model|context ... only supports|supports at most|can only|is only ... token",
-        "token count|input|prompt ... only supports|only allows|only accepts",
+        "token count|input length|prompt length ... only supports|only allows|only accepts",
+        "input|prompt ... only supports|only allows|only accepts ... token",
         "too many ... token|input token|prompt token",
         "shorten|reduce|truncate|trim ... prompt|messages|input|conversation|context",
         *("must be at least 1, got -", "expected maxlength: ", "输入长度超", "上下文长度超"),
-        *("超过模型最大", "message is too long"),
+        *("超过模型最大", "message is too long", "input tokens exceeded"),
     ),
 )
