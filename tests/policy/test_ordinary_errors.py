@@ -98,6 +98,8 @@ EMPTY = [
     (503, "Insufficient balance"),
 ]
 LONG = [
+    (400, "Your conversation exceeds the limit"),
+    (400, "context limit exceeded"),
     (400, "Input exceeds the maximum of 4096 tokens"),
     (400, "The messages are more than the window of 8192"),
     (413, "Request Entity Too Large"),

@@ -14,7 +14,8 @@ to repeat what is not understood is how storms begin.
 Regimes: an exception that shows nothing is judged by the one that it was raised from, or was made
 with; a group, by its members, of which one that cannot be cured decides. A wait that is named makes
 a limit of what is worded as a quota. What only means an account or a length, in nobody's listed
-words, counts at the statuses that refuse for it, not beside a pace, a wait or a timeout. A code of "429" inside a 200 or a 500 is a 429.
+words, counts at the statuses that refuse for it, not beside a pace, a wait or a timeout. A code of
+"429" inside a 200 or a 500 is a 429.
 
 Limits: a daily limit without a code, a header or a wait cannot be told from an empty account.
 

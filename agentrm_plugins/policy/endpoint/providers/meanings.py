@@ -62,6 +62,8 @@ MEANINGS = Provider(
         f"{_BARE} ... {_TOO_LONG}",
         f"{_BARE} ... {_EXCEEDS}|{_LONGER} ... {_SIZE}",
         f"{_BARE} ... {_SIZE} ... {_EXCEEDS}|{_LONGER}",
+        "context|conversation ... exceed|cannot exceed|over the ... limit|maximum",
+        "context|conversation ... limit|maximum ... exceed|exceeded",
         f"exceed|exceeded|over|above|{_LONGER} ... {_MOST}",
         "model|context ... only supports|supports at most|can only|is only ... token",
         "token count|input length|prompt length ... only supports|only allows|only accepts",
