@@ -26,7 +26,7 @@ _AGENTS = 100
 
 def hello(rm: Any, number: int) -> dict[str, Any]:
     """What a client hears first."""
-    config, seen = rm.config, rm.statistics(agents=False)
+    config, seen = rm.config, rm._look(agents=False, brief=True)  # noqa: SLF001 - of one house
     return {
         "kind": "hello",
         "schema": SCHEMA,
@@ -59,11 +59,23 @@ def answer(rm: Any, request: dict[str, Any]) -> Any:
 
 
 def _statistics(rm: Any, request: dict[str, Any]) -> Any:
-    return rm.statistics(agents=check_whole("agents", request.get("agents", _AGENTS), 0)).to_dict()
+    agents = check_whole("agents", request.get("agents", _AGENTS), 0)
+    if not _flag(request, "brief", default=False):
+        return rm.statistics(agents=agents).to_dict()
+    seen = rm._look(agents=False, brief=True)  # noqa: SLF001 - of one house
+    shown = {name: asdict(endpoint) for name, endpoint in seen.endpoints.items()}
+    return {"at_s": seen.at_s, "endpoints": shown}
+
+
+def _flag(request: dict[str, Any], name: str, *, default: bool) -> bool:
+    value = request.get(name, default)
+    if not isinstance(value, bool):
+        raise ConfigError(name, value, "give true or false")
+    return value
 
 
 def _fleet(rm: Any, _: dict[str, Any]) -> Any:
-    found = rm.statistics(agents=False).fleet
+    found = rm._look(agents=False, brief=True).fleet  # noqa: SLF001 - of one house
     return {} if found is None else asdict(found)
 
 
@@ -91,10 +103,7 @@ def _end(rm: Any, request: dict[str, Any]) -> Any:
 
 def _drain(rm: Any, request: dict[str, Any]) -> Any:
     agent, tenant = _who(request)
-    drain = request.get("drain", True)
-    if not isinstance(drain, bool):
-        raise ConfigError("drain", drain, "give true or false")
-    rm.drain(agent, tenant=tenant, drain=drain)
+    rm.drain(agent, tenant=tenant, drain=_flag(request, "drain", default=True))
     return {}
 
 

@@ -23,6 +23,7 @@ from agentrm_plugins.telemetry.changing import ACTIONS, about
 from agentrm_plugins.telemetry.lines import event_of
 from agentrm_plugins.telemetry.socket_folder import sweep
 from agentrm_plugins.telemetry.sources import nearness
+from agentrm_plugins.telemetry.timeline.fleet import readable
 from agentrm_plugins.types.plain import parsed
 
 __all__ = ["AttachError", "ProcessSource", "running"]
@@ -102,11 +103,13 @@ class ProcessSource:
         self._socket.settimeout(None)
         self._reader = threading.Thread(target=self._read, name="agentrm-attached", daemon=True)
         self._reader.start()
-        self._at_s, self._looked_s = float(self.hello.get("at_s") or 0.0), time.monotonic()
+        at_s = self.hello.get("at_s")
+        self._at_s = float(at_s) if isinstance(at_s, int | float) else 0.0
+        self._looked_s = time.monotonic()
         self.ask("events")  # first: an event that comes twice is left out, a lost one is not seen
         self._state: Mapping[str, Any] | None = self.ask("statistics", agents=_BUSIEST)
-        self._fleet: Mapping[str, Any] | None = (self._state or {}).get("fleet")
-        self._near = nearness(self._state or {})
+        self._fleet = readable((self._state or {}).get("fleet"))
+        self._near = nearness(self._state)
 
     def ask(self, what: str, **more: Any) -> dict[str, Any]:
         """Ask for something and wait for the answer.
@@ -168,7 +171,7 @@ class ProcessSource:
 
     def near(self) -> Mapping[str, float]:
         """How near its limits were, about a second ago. What is newer is asked for."""
-        self._ask_if_due("statistics", agents=0)
+        self._ask_if_due("statistics", agents=0, brief=True)
         return self._near
 
     def _ask_if_due(self, what: str, **more: Any) -> None:
@@ -220,29 +223,22 @@ class ProcessSource:
         return found if isinstance(found, dict) else None
 
     def _read(self) -> None:
-        with suppress(OSError, ValueError):  # closed, there or here
-            while (line := self._line()) is not None:
-                self._heard(line)
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        try:
+            with suppress(OSError, ValueError):  # closed, there or here
+                while (line := self._line()) is not None:
+                    self._heard(line)
+        finally:  # whatever ends it is told: a display that hears nothing more has to know
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
 
     def _heard(self, line: dict[str, Any]) -> None:
         if "id" in line:
-            found = line.get("result")
-            if line["id"] == self._asked["fleet"]:
-                self._fleet, self._asked["fleet"] = found or self._fleet, None
-                return
-            if line["id"] == self._asked["statistics"]:
-                self._near, self._asked["statistics"] = nearness(found or {}), None
-                return
-            with self._changed:
-                if line["id"] in self._answers:
-                    self._answers[line["id"]] = line
-                    self._changed.notify_all()
+            self._answered(line["id"], line)
             return
         if line.get("kind") == "gap":
-            self._lost += int(line.get("dropped") or 0)
+            lost = line.get("dropped")
+            self._lost += lost if isinstance(lost, int) else 0
             return
         try:
             event = event_of(line)
@@ -253,3 +249,20 @@ class ProcessSource:
             if len(self._events) > _CAPACITY:
                 self._events.popleft()
                 self._lost += 1
+
+    def _answered(self, number: object, line: dict[str, Any]) -> None:
+        if not isinstance(number, int):
+            return
+        result = line.get("result")
+        for what, asked in self._asked.items():
+            if asked == number:
+                self._asked[what] = None  # before it is read: it is asked again, come what may
+                if what == "fleet":
+                    self._fleet = readable(result) or self._fleet
+                else:
+                    self._near = nearness(result)
+                return
+        with self._changed:
+            if number in self._answers:
+                self._answers[number] = line
+                self._changed.notify_all()

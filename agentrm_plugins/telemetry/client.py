@@ -14,7 +14,7 @@ from typing import Any, Self
 from agentrm_plugins.errors import AgentRMError, ConfigError
 from agentrm_plugins.telemetry.answers import SCHEMA, VERSION
 from agentrm_plugins.telemetry.lines import event_of
-from agentrm_plugins.telemetry.socket_folder import sockets
+from agentrm_plugins.telemetry.socket_folder import refused_for_good, sockets
 from agentrm_plugins.types.effects import Effect
 from agentrm_plugins.types.plain import parsed
 
@@ -50,8 +50,9 @@ def monitors() -> list[Monitor]:
             with connect(path, patience_s=1.0) as client:
                 said = client.hello
         except ConnectionRefusedError:
-            with suppress(OSError):
-                path.unlink()  # its process is gone
+            if refused_for_good(path):
+                with suppress(OSError):
+                    path.unlink()  # its process is gone
             continue
         except (OSError, AgentRMError):
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from agentrm_plugins.errors import ConfigError
 
-__all__ = ["runtime_folder", "socket_path", "sockets", "sweep"]
+__all__ = ["refused_for_good", "runtime_folder", "socket_path", "sockets", "sweep"]
 
 _MODE = 0o700
 _LONGEST = 100  # bytes of a socket's path: the system allows 104 to 108
@@ -60,7 +61,8 @@ def sweep(folder: Path) -> None:
         with suppress(OSError):
             found = path.lstat()
             mine = stat.S_ISSOCK(found.st_mode) and found.st_uid == os.getuid()
-            if mine and not _listens(path) and not _is_opening(path, found.st_mtime):
+            opening = time.time() - found.st_mtime <= _OPENING_S and _lives(path)
+            if mine and not opening and not _listens(path) and refused_for_good(path):
                 path.unlink()
 
 
@@ -77,10 +79,17 @@ def _listens(path: Path) -> bool:
     return True
 
 
-def _is_opening(path: Path, made_s: float) -> bool:
-    """Whether its process lives and has made it just now."""
-    if time.time() - made_s > _OPENING_S:
-        return False
+def refused_for_good(path: Path) -> bool:
+    """Whether nobody will listen at a socket that refused a connection.
+
+    Linux refuses where nobody listens, and there alone. Elsewhere a full queue refuses as well, so
+    the process has to be gone too.
+    """
+    return sys.platform.startswith("linux") or not _lives(path)
+
+
+def _lives(path: Path) -> bool:
+    """Whether the process lives that a socket is named for."""
     try:
         os.kill(int(path.name.partition("-")[0]), 0)
     except (ValueError, OverflowError, ProcessLookupError):

@@ -5,6 +5,7 @@ A source never waits: `poll` gives what has come since the last look, and may gi
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,11 +16,13 @@ from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.telemetry.answers import answer
 from agentrm_plugins.telemetry.changing import ACTIONS, about
 from agentrm_plugins.telemetry.reading import Sample
+from agentrm_plugins.telemetry.timeline.fleet import readable
 
 __all__ = ["CoreSource", "ReplaySource", "Source", "nearness"]
 
 _AT_ONCE = 20_000  # events of one look: a display stays alive while it catches up
 _FASTEST = 100_000.0
+_LARGEST = sys.float_info.max
 _OVER = "a recording is over; attach to a running process"
 
 
@@ -121,7 +124,7 @@ class CoreSource:
         """The time on the core's clock."""
         if self._rm.closed:
             return None
-        seen = self._rm.statistics(agents=False)
+        seen = self._rm._look(agents=False, brief=True)  # noqa: SLF001 - of one house
         self._fleet, self._endpoints = seen.fleet, seen.endpoints
         return float(seen.at_s)
 
@@ -235,7 +238,8 @@ class ReplaySource:
                 break
             played = self._next.popleft()
             if isinstance(played, Sample):
-                self._fleet, self._near = played.state.get("fleet"), nearness(played.state)
+                self._fleet = readable(played.state.get("fleet"))
+                self._near = nearness(played.state)
             else:
                 found.append(played)
         return found
@@ -291,14 +295,28 @@ class ReplaySource:
         """Nothing is to be let go of."""
 
 
-def nearness(state: Mapping[str, Any]) -> dict[str, float]:
-    """By "endpoint|resource" the proximity, of a `Statistics` as plain data."""
+def nearness(state: object) -> dict[str, float]:
+    """By "endpoint|resource" the proximity, of a `Statistics` as plain data.
+
+    It may be another release's, or damaged: what is not as it should be is left out.
+    """
     return {
-        f"{name}|{resource}": float(rate["proximity"])
-        for name, endpoint in (state.get("endpoints") or {}).items()
-        for resource, rate in endpoint["rates"].items()
-        if "proximity" in rate
+        f"{name}|{resource}": float(share)
+        for name, endpoint in _held(state, "endpoints").items()
+        for resource, rate in _held(endpoint, "rates").items()
+        if isinstance(rate, Mapping) and _is_number(share := rate.get("proximity"))
     }
+
+
+def _held(one: object, name: str) -> Mapping[str, Any]:
+    """The object that one holds under a name; an empty one where there is none."""
+    found = one.get(name) if isinstance(one, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _is_number(value: object) -> bool:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and abs(value) <= _LARGEST
 
 
 def _at(event: Any) -> float:

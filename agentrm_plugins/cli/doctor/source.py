@@ -8,6 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from agentrm_plugins.cli.project.findings import Finding, look_at
+from agentrm_plugins.cli.project.kinds import MAKES_ANY
+from agentrm_plugins.cli.project.modules import FRAMEWORKS
 
 __all__ = ["Source"]
 
@@ -34,7 +36,9 @@ class Source:
     def hands(self, kind: str, name: str, what: Any) -> str:
         """To what an object is given, and where: "manage in app.py:17"; "" if it is not.
 
-        It is known by its name in the module; else all of its class have to be given to AgentRM.
+        It is known by its name in the module; else all of its class have to be given to AgentRM. A
+        graph's class is never named in the source: if no graph there has its name, all have to be.
+        So for a class of a framework that is not named there, but may come of `init_chat_model`.
 
         Args:
             kind: "model", "client", "embeddings" or "graph".
@@ -49,7 +53,10 @@ class Source:
             for one in alike
             if one.target in names and one.path.resolve() == self._path.resolve()
         ]
-        if not chosen and kind != "graph":
+        if not chosen and kind == "graph":
+            chosen = [one for one in alike if one.target in names] or alike
+        elif not chosen:
             chosen = [one for one in alike if one.name == name]
-        chosen = chosen or alike
+            if not chosen and type(what).__module__.startswith(FRAMEWORKS):
+                chosen = [one for one in alike if one.name in MAKES_ANY]
         return chosen[0].by if chosen and all(one.by for one in chosen) else ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from agentrm_plugins.cli.project.modules import FRAMEWORKS
 
-__all__ = ["GRAPH_ALONE", "MANAGERS", "MIDDLEWARE", "kind_of"]
+__all__ = ["GRAPH_ALONE", "MAKES_ANY", "MANAGERS", "MIDDLEWARE", "kind_of"]
 
 _CLIENTS = {"OpenAI", "AsyncOpenAI", "AzureOpenAI", "AsyncAzureOpenAI"}
 _AGENTS = {"create_agent", "create_react_agent", "create_deep_agent"}
 _GRAPHS = {"StateGraph", "MessageGraph"}
 _LIMITERS = {"InMemoryRateLimiter", "AsyncLimiter", "Semaphore", "BoundedSemaphore"}
+MAKES_ANY = {"init_chat_model", "init_embeddings"}  # of whichever class a text names
 # Of ours: what manages all that it is given; the nodes of a graph alone; an agent.
 MANAGERS = {"manage", "manage_client", "wrap_chat_model", "ManagedEmbeddings"}
 GRAPH_ALONE = {"manage_graph", "managed_node"}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from agentrm_plugins.telemetry.timeline.words import span_of
 
-__all__ = ["FleetLine", "FleetRow", "fleet_line", "fleet_rows", "told_of"]
+__all__ = ["FleetLine", "FleetRow", "fleet_line", "fleet_rows", "readable", "told_of"]
 
 Plain = Mapping[str, Any]
 
@@ -52,6 +52,19 @@ class FleetLine(NamedTuple):
 
     text: str
     alarm: bool
+
+
+def readable(fleet: object) -> Plain | None:
+    """It, if a line and rows can be made of it; None of what is damaged, or of another make."""
+    if not isinstance(fleet, Mapping):
+        return None
+    try:
+        fleet_line(fleet)
+        for row in fleet_rows(fleet):
+            told_of(row)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return None
+    return fleet
 
 
 def fleet_rows(fleet: Plain | None) -> list[FleetRow]:
