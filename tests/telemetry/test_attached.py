@@ -15,6 +15,8 @@ import pytest
 from agentrm_plugins import AgentRM, Call, EndpointConfig
 from agentrm_plugins.telemetry.attached import AttachError, ProcessSource, running
 from agentrm_plugins.telemetry.lines import plain_event
+from agentrm_plugins.telemetry.reading import Sample
+from agentrm_plugins.telemetry.sources import ReplaySource
 from agentrm_plugins.telemetry.timeline import Timeline
 from agentrm_plugins.types.effects import Granted, Submitted
 
@@ -187,3 +189,82 @@ def test_how_near_the_limits_are_is_asked_for_while_somebody_looks(
         finally:
             source.close()
     shutil.rmtree(base)
+
+
+def test_only_what_is_looked_at_is_asked_for(process: Process, source: ProcessSource) -> None:
+    """Once a second the limits alone: no agents, tenants or calls are listed in the process."""
+    source._asked_s["statistics"] = -inf
+    source.near()
+    eventually(lambda: process.asked[-1].get("brief"))
+    assert {**process.asked[-1], "id": 0} == {
+        "id": 0, "do": "statistics", "agents": 0, "brief": True,
+    }  # fmt: skip
+
+
+RATES = {"requests": {"proximity": 0.5}, "tokens": {"proximity": None}, "bytes": 3}
+FOREIGN = [
+    {"endpoints": {"h/m": {"rates": {"requests": {"proximity": None}}}}},
+    {"endpoints": {"h/m": {}}},
+    {"endpoints": [1, 2]},
+    {"endpoints": {"h/m": [1]}, "fleet": [1]},
+    {"endpoints": {"h/m": {"rates": [1]}}, "fleet": "x"},
+    {"endpoints": {"h/m": {"rates": {"requests": {"proximity": 10**400}}}}, "fleet": {"a": 1}},
+    {"endpoints": {"h/m": {"rates": {"requests": {"proximity": True}}}}},
+    {"endpoints": {"h/m": {"rates": {"requests": {"proximity": "0.5"}}}}},
+]
+
+
+@pytest.mark.parametrize("result", [*FOREIGN, [1], "x", 7, None])
+@pytest.mark.parametrize("what", ["fleet", "statistics"])
+def test_an_answer_of_another_release_ends_nothing(
+    process: Process, source: ProcessSource, what: str, result: object
+) -> None:
+    """It is left out, the next is asked for, and events go on to come."""
+    source._asked[what] = 77
+    process.say({"id": 77, "ok": True, "result": result})
+    eventually(lambda: source._asked[what] is None)
+    event = Submitted(101.0, 8, "ada", "", tenant="acme")
+    process.say({"id": [1]}, {"id": None}, {"kind": "gap", "dropped": "x"}, plain_event(event))
+    eventually(lambda: len(source._events) == 1)
+    assert source.poll() == [event]
+    assert source.near() == {}
+    assert source.fleet() is None
+    assert source.dropped == 0
+    assert not source.ended
+
+
+def test_whatever_ends_the_reading_is_told(
+    process: Process, source: ProcessSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours, too: the screen never stands still without a word."""
+    faults: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda told: faults.append(told.exc_type))
+    source._asked["statistics"] = 77
+
+    def broken(_: object) -> dict[str, float]:
+        raise RuntimeError
+
+    monkeypatch.setattr("agentrm_plugins.telemetry.attached.nearness", broken)
+    process.say({"id": 77, "ok": True, "result": {}})
+    eventually(lambda: source.ended)
+    source._reader.join(30)
+    assert faults == [RuntimeError]
+
+
+@pytest.mark.parametrize("state", FOREIGN)
+def test_a_foreign_recording_plays_to_its_end(state: dict) -> None:
+    """What is no number is left out; what is beside it counts."""
+    whole = {"endpoints": {"h/m": {"rates": RATES}, "other": None}}
+    event = Submitted(2.0, 8, "ada", "", tenant="acme")
+    now = [0.0]
+    source = ReplaySource(
+        [Sample(0.0, 0.0, state), Sample(1.0, 1.0, whole), event], clock=lambda: now[0]
+    )
+    assert source.poll() == []
+    assert (source.near(), source.fleet()) == ({}, None)
+    now[0] = 1.0
+    assert source.poll() == []
+    assert source.near() == {"h/m|requests": 0.5}
+    now[0] = 2.0
+    assert source.poll() == [event]
+    assert source.ended

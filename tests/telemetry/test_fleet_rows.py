@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from agentrm_plugins.telemetry.timeline.fleet import fleet_line, fleet_rows, told_of
+from agentrm_plugins.telemetry.timeline.fleet import fleet_line, fleet_rows, readable, told_of
 from agentrm_plugins.telemetry.top.views import TABLES
 from agentrm_plugins.types.fleet_statistics import (
     FleetEndpoint,
@@ -75,3 +75,16 @@ def test_in_an_outage_leases_of_others_are_not_known():
     assert line.alarm
     assert "OUT OF REACH" in line.text
     assert "1 lane and 2 % of the rates, as one of 60 processes (gone)" in line.text
+
+
+@pytest.mark.parametrize(
+    "more", [{"members": None}, {"lanes": [1]}, {"peers": 3}, {"peers": [{}]}, {"lease_s": "x"}]
+)
+def test_what_is_damaged_is_shown_as_no_fleet(more):
+    """What a line and rows can be made of is shown; of the rest nothing, and no display ends."""
+    whole = seen(2)
+    assert readable(whole) is whole
+    damaged = {**whole, **more}
+    assert readable(damaged) is None or (fleet_line(damaged) and fleet_rows(damaged))
+    assert readable({"state": "joined"}) is None
+    assert readable([whole]) is None

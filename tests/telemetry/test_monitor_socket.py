@@ -6,15 +6,19 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from agentrm_plugins import AgentRM, Call, ConfigError
+from agentrm_plugins import AgentRM, Call, ConfigError, EndpointConfig
 from agentrm_plugins.events import kind_of
 from agentrm_plugins.telemetry import connect, monitors
+from agentrm_plugins.telemetry.answers import answer
+from agentrm_plugins.telemetry.socket_folder import runtime_folder, sweep
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="no Unix sockets here")
 
@@ -129,3 +133,62 @@ def test_a_folder_of_somebody_else_is_refused(folder: Path, tmp_path: Path) -> N
     folder.symlink_to(tmp_path)
     with pytest.raises(ConfigError, match="XDG_RUNTIME_DIR"):
         AgentRM(lanes=1, monitor=True)
+
+
+def test_a_brief_look_tells_the_limits_alone() -> None:
+    """The same figures as the full one has, of the endpoints only; it lists nothing else."""
+    limits = {"h/*": EndpointConfig(rpm=6, burst_s=1000.0)}
+    with AgentRM(lanes=4, monitor=True, endpoints=limits) as rm, connect(monitors()[0]) as client:
+        lease = rm._core.host.submit(Call("ada", "acme", endpoint="h/m"))
+        brief, full = client.ask("statistics", brief=True), client.ask("statistics")
+        assert set(brief) == {"at_s", "endpoints"}
+        assert brief["endpoints"]["h/m"]["in_flight"] == 1
+        assert brief["endpoints"].keys() == full["endpoints"].keys()
+        assert brief["endpoints"]["h/m"].keys() == full["endpoints"]["h/m"].keys()
+        with pytest.raises(ConfigError, match="brief"):
+            client.ask("statistics", brief=1)
+        lease.settle()
+
+
+def test_a_brief_look_costs_the_same_however_many_tenants_there_are() -> None:
+    """Nobody is listed for one who watches the limits: not in the process that is watched."""
+    with AgentRM(lanes=4) as rm:
+        spent = []
+        for tenants in (30, 600):
+            for number in range(tenants):
+                with rm.slot(agent="ada", tenant=f"t{number}", endpoint=f"h{number % 30}/m"):
+                    pass
+            calls = [0]
+
+            def count(_frame: object, event: str, _: object, calls: list[int] = calls) -> None:
+                calls[0] += event == "call"
+
+            answer(rm, {"do": "statistics", "brief": True})
+            sys.setprofile(count)
+            try:
+                found = answer(rm, {"do": "statistics", "agents": 0, "brief": True})
+            finally:
+                sys.setprofile(None)
+            spent.append(calls[0])
+        assert len(found["endpoints"]) == 20
+    assert spent[1] <= 1.1 * spent[0], spent
+
+
+@pytest.mark.parametrize(("platform", "stays"), [("linux", False), ("darwin", True)])
+def test_where_a_full_queue_refuses_as_well_the_process_has_to_be_gone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, platform: str, stays: bool
+) -> None:
+    """Off Linux a refusal alone is no proof: a socket of a living process stays."""
+    runtime_folder()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait(60)
+    monkeypatch.setattr(sys, "platform", platform)
+    for clear in (monitors, lambda: sweep(folder)):
+        for pid in (os.getpid(), ended.pid):
+            path = folder / f"{pid}-9.sock"
+            path.unlink(missing_ok=True)
+            with socket.socket(socket.AF_UNIX) as bound:  # bound, and nobody listens: it refuses
+                bound.bind(str(path))
+            os.utime(path, (0, 0))  # it is not just being opened
+        clear()
+        assert [one.name for one in folder.iterdir()] == [f"{os.getpid()}-9.sock"] * stays
