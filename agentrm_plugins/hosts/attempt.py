@@ -29,7 +29,7 @@ from agentrm_plugins.errors import CallReaped
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.race import Race, Task, WorkerRun
 from agentrm_plugins.hosts.race_here import HereRun
-from agentrm_plugins.hosts.race_tasks import TaskRun
+from agentrm_plugins.hosts.race_tasks import TaskRun, shut
 from agentrm_plugins.hosts.unsent import is_unsent, look
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.types.calls import Outcome, Usage
@@ -122,7 +122,7 @@ class Attempt:
                 raise
         else:
             if not run.came(None):
-                return self.ended(result)
+                return self.given(result)
             self.shut()
         other: T = self._won(run.other)
         return other
@@ -196,7 +196,11 @@ class Attempt:
         finally:
             ACTIVE.reset(token)
         if run.came():
-            return self.ended(result)
+            try:
+                return self.ended(result)
+            except CallReaped:
+                await shut(self)
+                raise
         other = await run.others(None)
         return other
 
@@ -309,8 +313,17 @@ class Attempt:
         else:
             self._settle(self.lease, result)
         if self.lease.reaped:
+            self.lease.settle(self.spent(), outcome=Outcome.ERROR)  # a stream that nobody gets
             self.lease.raise_if_reaped()
         return result
+
+    def given(self, result: T) -> T:
+        """`ended` in sync code; a stream that opened too late is shut."""
+        try:
+            return self.ended(result)
+        except CallReaped:
+            self.shut()
+            raise
 
     def failed(self, error: BaseException) -> None:
         """The work is back with an error; one that was reaped, perhaps because it was woken.
@@ -359,7 +372,7 @@ class Attempt:
             if not run.left:
                 run.attempt.failed(error)
             raise
-        return run.attempt.ended(result)
+        return run.attempt.given(result)
 
 
 def _same(work: Callable[[], T], _: Attempt) -> Callable[[], T]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Fork = Callable[[Attempt], Callable[[], Awaitable[Any]]]
 
-__all__ = ["ReapGuard", "TaskRun"]
+__all__ = ["ReapGuard", "TaskRun", "shut"]
 
 _TASKS: set[asyncio.Task[Any]] = set()  # of further attempts, until they have ended
 
@@ -192,19 +192,20 @@ class TaskRun(ReapGuard):
         cancelled = isinstance(error, asyncio.CancelledError)
         by_us = self._cancelled
         reaped = self.convert(error)
-        _shut(self._loop, self.attempt)
         ours = cancelled and by_us and self.taken_back
         if error is not None and not (ours or isinstance(error, Exception)):
             race.abort(error)
             raise error
-        self.error, self.over = reaped or error, True
-        if race.winner is None and not race.step():
-            self._end = self._loop.create_future()
-            try:
+        try:
+            if error is None:  # else its work has shut what it had begun
+                await shut(self.attempt)
+            self.error, self.over = reaped or error, True
+            if race.winner is None and not race.step():
+                self._end = self._loop.create_future()
                 await self._end
-            except BaseException as interrupt:
-                race.abort(interrupt)
-                raise
+        except BaseException as interrupt:
+            race.abort(interrupt)
+            raise
         winner = race.winner
         assert winner is not None  # noqa: S101 - that is what was waited for
         try:
@@ -212,13 +213,20 @@ class TaskRun(ReapGuard):
         except BaseException as last:
             winner.attempt.failed(last)
             raise
-        return winner.attempt.ended(result)
+        try:
+            return winner.attempt.ended(result)
+        except CallReaped:
+            winner.leave()
+            raise
 
 
 class _Further:
     """A further attempt, in a task of its own, which tells no loop of its error."""
 
-    __slots__ = ("_dropped", "_error", "_loop", "_result", "attempt", "left", "task")
+    __slots__ = (
+        *("_context", "_dropped", "_error", "_loop", "_result", "_shuts"),
+        *("attempt", "left", "task"),
+    )
 
     def __init__(
         self,
@@ -228,8 +236,9 @@ class _Further:
         context: Any,
     ) -> None:
         self.attempt = attempt
-        self.left = self._dropped = False
+        self.left = self._dropped = self._shuts = False
         self._loop = loop
+        self._context = context
         self._result: Any = None
         self._error: BaseException | None = None
         self.task = _task(loop, self._run(work), context)
@@ -242,7 +251,9 @@ class _Further:
         except Exception as error:  # noqa: BLE001 - raised again where the caller waits
             self._error = error
         if self._dropped:  # it swallowed its cancellation
-            self._drop()
+            self._shuts = True
+            await shut(self.attempt)
+            self._result = self._error = None
 
     @property
     def over(self) -> bool:
@@ -274,13 +285,13 @@ class _Further:
     def leave(self) -> None:
         """Cancel it; its end is nobody's business."""
         self._dropped = True
-        if self.task.done():
-            self._drop()
-        else:
-            self.task.cancel()
-
-    def _drop(self) -> None:
-        _shut(self._loop, self.attempt)
+        if not self.task.done():
+            if not self._shuts:
+                self.task.cancel()
+            return
+        stream = self.attempt.stream()
+        if stream is not None:
+            _task(self._loop, _shutting(stream), self._context)
         self._result = self._error = None
 
 
@@ -297,11 +308,15 @@ def _ended(task: asyncio.Task[Any]) -> None:
         task.exception()  # seen: the race asks for it, or nobody
 
 
-def _shut(loop: asyncio.AbstractEventLoop, attempt: Attempt) -> None:
-    """Shut the stream that an attempt brought for nobody, if it brought one."""
+async def shut(attempt: Attempt) -> None:
+    """Shut the stream that an attempt brought for nobody, if it brought one.
+
+    Call it in the task or in the context that opened it: what stands in a generator's `finally`
+    may take back what it had set there.
+    """
     stream = attempt.stream()
     if stream is not None:
-        _task(loop, _shutting(stream))
+        await _shutting(stream)
 
 
 async def _shutting(stream: ChunkStream) -> None:

@@ -239,7 +239,7 @@ def test_another_release_in_the_namespace(server, namespace):
     """A process that speaks another version of the exchange is told both."""
     with AgentRM(lanes=2, coordination=server.url, namespace=namespace):
         asked = {"v": 99, "m": "new", "e": 0, "n": 1, "ttl": 1000}
-        with pytest.raises(ConfigError, match="version 1 of the exchange and this one version 99"):
+        with pytest.raises(ConfigError, match="version 2 of the exchange and this one version 99"):
             link.Link(Coordination(server.url, namespace)).exchange(asked)
 
 

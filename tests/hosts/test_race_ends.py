@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+from contextvars import ContextVar
 
 import pytest
 
@@ -19,6 +20,7 @@ from agentrm_plugins.integration import AsyncChunks, Attempt, Reading, core_of, 
 pytestmark = pytest.mark.lowest
 CALL = Call("a", endpoint="host/model", estimate=Usage(100))
 FIRST, SECOND = 0, 1
+INSIDE: ContextVar[int] = ContextVar("INSIDE")
 
 
 class Refused(Exception):
@@ -64,11 +66,17 @@ class Work:
 
     async def stream(self):
         number = len(self.ends)
+        token = INSIDE.set(number)  # as tracers and frameworks do
         try:
             yield await self()
             yield "more"
-        finally:
+        except BaseException as error:
+            if isinstance(error, GeneratorExit):  # it is shut for nobody
+                INSIDE.reset(token)
+                await asyncio.sleep(0)
             self.shut.append(number)
+            raise
+        self.shut.append(number)
 
     async def begun(self, clock, count=2):
         for _ in range(400):
@@ -363,3 +371,66 @@ def test_a_stream_that_opens_in_spite_of_its_cancellation_is_shut():
             gc.enable()
 
     run(main, "goes", "swallows")
+
+
+def test_a_first_that_opens_in_spite_of_its_lost_lane_is_shut_in_its_own_task():
+    """It swallows its cancellation; the second goes on, and decides."""
+
+    async def main(world, work):
+        gc.disable()
+        try:
+            call = world.read(work)
+            await work.begun(world.clock)
+            while not work.ends[FIRST].done():
+                world.clock.advance(1)
+                await ticks()
+            work.late.set()
+            await ticks()
+            assert not call.done()
+            assert FIRST in work.shut
+            end(work, -1, "one")
+            assert await call == ["one", "more"]
+        finally:
+            gc.enable()
+
+    run(main, "swallows", "goes")
+
+
+@pytest.mark.parametrize(
+    ("raced", "when"),
+    [(False, "as it opens"), (False, "as it is handed over"), (True, "as it is handed over")],
+)
+def test_a_stream_that_opens_as_its_lane_is_lost_is_shut(raced, when):
+    """Nobody gets it: it is shut and charged before the caller is told, not by the collector."""
+
+    async def main(world, work):
+        leases = []
+
+        def settle(lease, result):
+            if when == "as it is handed over":
+                leases.append(lease)
+                world.clock.advance(60)  # past its limit
+
+        async def make(lease):
+            return await AsyncChunks(
+                Attempt(world.core.number, lease, settle), work.stream, READING
+            ).begin()
+
+        gc.disable()
+        try:
+            call = asyncio.create_task(world.core.call_async(CALL, make))
+            await work.begun(world.clock, 2 if raced else 1)
+            end(work, -1, "one")
+            if when == "as it opens":
+                world.clock.advance(60)
+            with pytest.raises(CallReaped):
+                await call
+            await ticks()
+            assert sorted(work.shut) == list(range(len(work.ends)))
+            counts = world.rm.statistics()
+            assert (counts.running, counts.zombies, counts.lanes_in_use) == (0, 0, 0)
+            assert all(lease.ended for lease in leases)
+        finally:
+            gc.enable()
+
+    run(main, "goes", "goes")

@@ -6,10 +6,12 @@ What broke them is what their caller sees, and that they could not be closed sta
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
-from agentrm_plugins import AgentRM, Call
+from agentrm_plugins import AgentRM, Call, CallReaped, LeaseConfig
+from agentrm_plugins.hosts import VirtualClock
 from agentrm_plugins.integration import (
     AsyncChunks,
     Attempt,
@@ -187,3 +189,33 @@ def test_whoever_ends_a_source_that_did_not_break_is_told():
         pass
     with pytest.raises(RuntimeError, match="not closed"), wire.Shutting(Stuck()):
         raise GeneratorExit
+
+
+@pytest.mark.parametrize("worker", [False, True])
+def test_a_sync_stream_that_opens_as_its_lane_is_lost_is_shut(worker):
+    """Nobody gets it: it is shut and charged before the caller is told."""
+    clock, shut = VirtualClock(), []
+
+    def source():
+        try:
+            yield "one"
+        finally:
+            shut.append(1)
+
+    def settle(lease, result):
+        clock.advance(60)  # past its limit, as it is handed over
+
+    gc.disable()
+    try:
+        limits = LeaseConfig(response_timeout_s=12, first_token_timeout_s=12)
+        with AgentRM(lanes=1, clock=clock, leases=limits) as rm:
+            core = core_of(rm)
+            lease = core.host.submit(Call("a", streaming=True))
+            with pytest.raises(CallReaped):
+                Chunks(Attempt(core.number, lease, settle), source, READING, worker=worker).begin()
+            assert shut == [1]
+            assert lease.ended
+            counts = rm.statistics()
+            assert (counts.lanes_in_use, counts.zombies) == (0, 0)
+    finally:
+        gc.enable()

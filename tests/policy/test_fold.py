@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+
 from agentrm_plugins.config import EndpointConfig
+from agentrm_plugins.policy.endpoint import snapshot
 from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 from agentrm_plugins.policy.endpoint.fold import fold
 from agentrm_plugins.policy.endpoint.snapshot import dump_endpoint, load_endpoint
+from agentrm_plugins.policy.fleet.allot import PROTOCOL
 from agentrm_plugins.types.verdicts import RESOURCES
 
 NAME = "api/model"
@@ -62,3 +66,14 @@ def test_what_is_said_is_kept_as_it_is_said():
     found = fold(ours, asked, 2000.0)
     assert found["told"]["said"] == wide
     assert found["told"]["cap"]["tokens"] > 2 * slow
+
+
+def test_a_state_of_another_shape_is_of_another_version():
+    """Attributes are read by their place: releases whose parts differ must not share a fleet.
+
+    Whoever comes here with another shape sets the next `PROTOCOL`, and what is expected here.
+    """
+    whole = [*sorted(dump_endpoint(endpoint())), *sorted(vars(snapshot)["_OBJECTS"])]
+    for kind, names in vars(snapshot)["_ATTRIBUTES"].items():
+        whole += [kind.__name__, *names]
+    assert (PROTOCOL, zlib.crc32(" ".join(whole).encode())) == (2, 57488988)
