@@ -7,7 +7,7 @@ exchange with the fleet says whether it has one.
 Regimes: looked at where a call leaves its wait, where its work begins, and, below a transport of
 ours, before the head and before the body of its request are written. There is no look after that:
 what is written cannot be taken back, and a process may be stopped between the last look and the
-write (some ten microseconds).
+write.
 """
 
 from __future__ import annotations
