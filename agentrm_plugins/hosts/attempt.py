@@ -1,9 +1,8 @@
 """One attempt of a call in its lane, the same for every adapter and in each of the worlds.
 
-`here` runs the work on the caller's thread, `on_worker` on a thread that can be left behind (but
-see `stays`),
-`in_task` awaits it, `in_thread` lets a task wait for a worker; `hosts.chunk_stream` has what the
-two kinds of stream share. In each of them the work runs inside its lease (what it calls counts as
+`here` runs the work on the caller's thread, `on_worker` on one that can be left behind (but see
+`stays`), `in_task` awaits it, `in_thread` lets a task wait for a worker; `hosts.chunk_stream` has
+what the two kinds of stream share. In each of them the work runs inside its lease (what it calls counts as
 nested), and this is how it ends:
 
 - well: `settle`, which the adapter gives, charges what the provider counted;
@@ -22,15 +21,15 @@ import weakref
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentrm_plugins.errors import CallReaped
 from agentrm_plugins.hosts.bell import Bell
+from agentrm_plugins.hosts.outcomes import Told, outcome_of
 from agentrm_plugins.hosts.race import Race, Task, WorkerRun
 from agentrm_plugins.hosts.race_here import HereRun
 from agentrm_plugins.hosts.race_tasks import TaskRun, shut
-from agentrm_plugins.hosts.unsent import is_unsent, look
+from agentrm_plugins.hosts.unsent import NotSent, is_unsent, look
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.types.calls import Outcome, Usage
 from agentrm_plugins.types.identity import ACTIVE, Active
@@ -41,23 +40,9 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.chunk_stream import ChunkStream
     from agentrm_plugins.hosts.lease import HostLease
 
-__all__ = ["Attempt", "outcome_of"]
+__all__ = ["Attempt"]
 
 T = TypeVar("T")
-_NAME = attrgetter("__name__")
-_STEERING = "GraphBubbleUp"  # LangGraph's interrupts, drains and commands to a parent graph
-
-
-def outcome_of(kind: type[BaseException] | None) -> Outcome:
-    """How code that ended with an exception of this kind, or None, has ended.
-
-    What LangGraph raises to steer a graph is no failure.
-    """
-    if kind is None or _STEERING in map(_NAME, kind.__mro__):
-        return Outcome.OK
-    if issubclass(kind, Exception):
-        return Outcome.ERROR
-    return Outcome.CANCELLED
 
 
 class Attempt:
@@ -71,11 +56,12 @@ class Attempt:
 
     Attributes:
         active: What the code inside the attempt sees of its call.
+        begun: Whether its work has begun: nothing is sent before.
         tally: What it has cost so far, if somebody counts: asked when it is cut off.
         stream: The stream that it gives, if it gives one and somebody holds it.
     """
 
-    __slots__ = ("_core", "_settle", "active", "lease", "stream", "tally")
+    __slots__ = ("_core", "_settle", "active", "begun", "lease", "stream", "tally")
 
     def __init__(
         self, core: int, lease: HostLease, settle: Callable[[HostLease, Any], None] | None = None
@@ -87,14 +73,15 @@ class Attempt:
         self.stream: Callable[[], ChunkStream | None] = _none
         self._core = core
         self._settle = settle
+        self.begun = False
 
     @property
     def stays(self) -> bool:
         """Whether sync work belongs on the caller's own thread, though it cannot be left there.
 
         In a thread that runs an event loop, work of this process (a node, a model without a host)
-        does as it would without us: it may look for that loop, and nothing waits for another
-        thread. What asks a known endpoint goes to a worker, for a provider may hang.
+        does as it would without us: it may look for that loop. What asks a known endpoint goes to
+        a worker, for a provider may hang.
         """
         return self.lease.loop is not None and self.lease.call.endpoint is None
 
@@ -181,7 +168,7 @@ class Attempt:
         token = ACTIVE.set(self.active)
         other: T
         try:
-            look(self.lease)
+            self.begin()
             result = await work()
         except BaseException as error:
             if run.race is not None:
@@ -195,7 +182,7 @@ class Attempt:
             raise
         finally:
             ACTIVE.reset(token)
-        if run.came():
+        if run.came(result):
             try:
                 return self.ended(result)
             except CallReaped:
@@ -205,9 +192,7 @@ class Attempt:
         return other
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Let a worker run `work`, and this task wait for it.
-
-        The loop's own executor has few threads, and one that hangs there is lost to everybody.
+        """Let a worker run `work`, and this task wait for it: the loop's own executor has few.
 
         Raises:
             CallReaped: A limit was passed; at that moment.
@@ -282,21 +267,45 @@ class Attempt:
             NotSent: The lane may be another process's by now.
             Exception: What the work raised.
         """
-        look(self.lease)
+        self.begin()
         token = ACTIVE.set(self.active)
         try:
             return work()
         finally:
             ACTIVE.reset(token)
 
+    def begin(self) -> None:
+        """Its work begins now.
+
+        Raises:
+            NotSent: The lane may be another process's by now, or nobody wants it any more.
+            CallReaped: A limit was passed meanwhile.
+        """
+        look(self.lease)
+        self.lease.raise_if_reaped()
+        if self.lease.ended:
+            raise NotSent(self.lease.ticket)
+        self.begun = True
+
     def counted(self) -> Usage | None:
         """What it has cost by what came; None if nothing did, or nobody counts.
 
-        Nothing if a transport knows that its request has never been sent.
+        Nothing if it is known that its request has never been sent.
         """
-        if self.lease.asked is False:
+        if not self.begun or self.lease.asked is False:
             return Usage()
         return None if self.tally is None else self.tally()
+
+    def used(self, result: T) -> Usage | None:
+        """What an answer that nobody waits for has cost; None if nobody counts."""
+        told = Told(self.lease.call)
+        self.brought(result, told)
+        return told.usage
+
+    def brought(self, result: T, lease: Any) -> None:
+        """Charge `lease` for what it brought, unless that is a stream."""
+        if self._settle is not None:
+            self._settle(lease, result)
 
     def spent(self) -> Usage:
         """What a call that was cut off has cost at least: its input, and what had come."""
@@ -350,8 +359,7 @@ class Attempt:
         if error is not None:
             self._too_late(error, outcome_of(error.__class__))
             return
-        if self._settle is not None:
-            self._settle(self.lease, result)
+        self.brought(result, self.lease)
         self.lease.settle()
 
     def _too_late(self, error: BaseException, outcome: Outcome) -> None:

@@ -11,9 +11,9 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from agentrm_plugins.hosts.attempt import outcome_of
 from agentrm_plugins.hosts.chunk_stream import END, ChunkStream
 from agentrm_plugins.hosts.feeder import Feeder
+from agentrm_plugins.hosts.outcomes import outcome_of
 from agentrm_plugins.hosts.race import Task
 from agentrm_plugins.hosts.shutting import Shutting, first_told
 from agentrm_plugins.types.identity import ACTIVE

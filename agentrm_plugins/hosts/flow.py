@@ -119,7 +119,7 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
             if is_unsent(error, lease):
                 lease = _unsent(lease)
                 continue
-            if lease.reaped and lease.reap_cause == "gave_way":
+            if lease.reap_cause == "gave_way" and isinstance(error, Exception):
                 lease = lease.anew()  # the core asks for another try: no failure
                 continue
             judged, wait_s = judge(error, host.tables), None

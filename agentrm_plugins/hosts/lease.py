@@ -359,7 +359,7 @@ class HostLease(Lease):
     def withdraw(self, cause: str = "cancelled") -> None:
         """Give up, whatever has become of the call meanwhile."""
         if not self._ended:
-            self._host.feed(Withdraw(self.ticket, cause))
+            self._host.feed(Withdraw(self.ticket, cause, unsent=True))
             self._ended = True
             if self._traced is not None:
                 self._traced.tell()

@@ -5,7 +5,11 @@ asked for; it waits at the call's own place. The first that answers wins. The ot
 and charged. One that fails with what may be cured leaves the call to the other: a further attempt
 backs off (0.5 s, doubling to 8 s) and is sent again, the first is over. What cannot be cured ends
 the call. A further attempt that gave way is sent again at once; one that passed a configured limit
-leaves the call to the other. At most two are alive.
+leaves the call to the other, if that was sent. From then on no further one is sent: a call whose
+attempts all hang ends. At most two are alive.
+
+Each is charged once: one that is back what it brought, one that is cut off its input and what came,
+one that was never sent nothing.
 
 However a race ends, each attempt that has not come back is left: also one that lost its lane and
 decides the call by that. What a left one brings all the same is shut, and its error nobody's.
@@ -138,12 +142,14 @@ class Race:
         self._late = True  # it is made when the first is
         self._backoff_s = _BACKOFF_S
         self._gone: Runner | None = None
+        self._limited = False
         self.winner: Runner | None = None
 
     def step(self) -> bool:
         """See to what has happened. Whether the race is decided."""
-        if self._waiting is not None and self._waiting.decided:
-            self._decided(self._waiting)
+        waiting = self._waiting
+        if waiting is not None and waiting.decided and not self._is_over():
+            self._decided(waiting)
         for runner in tuple(self._alive):
             if self.winner is not None:
                 break
@@ -166,8 +172,11 @@ class Race:
         alive, self._alive = self._alive, []  # nothing is sent again
         waiting, self._waiting = self._waiting, None
         for runner in alive:
-            runner.leave()
             lease = runner.attempt.lease
+            charged = self._charged(runner)
+            runner.leave()
+            if charged:
+                continue
             if not lease.reaped:
                 lease.fail(error, runner.attempt.spent())
             elif not runner.left:
@@ -189,22 +198,33 @@ class Race:
             return
         further = runner is not self._alive[0]
         self._alive.remove(runner)
-        if further:
+        if further and not lease.reaped:
             self._waiting = lease
             lease.wake = self._ring
             lease.requeue(judged, self._backoff_s)
             if judged is not None:
                 self._backoff_s = min(2 * self._backoff_s, _BACKOFF_MAX_S)
+            return
+        if judged is None:
+            lease.settle(Usage(), outcome=Outcome.CANCELLED)
         else:
-            if judged is None:
-                lease.settle(Usage(), outcome=Outcome.CANCELLED)
-            else:
-                lease.fail(error, runner.attempt.counted(), judged)
+            lease.fail(error, runner.attempt.counted(), judged)
+        if not further:
             lease.heir = self._alive[0].attempt.lease
+        elif lease.reap_cause == "gave_way":
+            self._further()
+
+    def _is_over(self) -> bool:
+        """The only attempt that was sent has lost its lane, and not for the next one."""
+        if len(self._alive) != 1:
+            return False
+        lease = self._alive[0].attempt.lease
+        return lease.reaped and lease.reap_cause != "gave_way" and not _answered(self._alive[0])
 
     def _lost(self, runner: Runner) -> None:
         lease, waiting = runner.attempt.lease, self._waiting
         gave_way = lease.reap_cause == "gave_way"
+        self._limited = self._limited or not gave_way
         runner.leave()
         if len(self._alive) == 1 and not (gave_way and waiting is not None):
             self._decide(runner)
@@ -239,7 +259,7 @@ class Race:
 
     def _further(self) -> None:
         """The only attempt is late: ask for another one, if that may be."""
-        if self._waiting is not None or len(self._alive) != 1:
+        if self._waiting is not None or self._limited or len(self._alive) != 1:
             return
         first = self._alive[0].attempt.lease
         if not first.call.hedge or first.ended or first.reaped:
@@ -254,12 +274,31 @@ class Race:
         self.winner = winner
         for runner in self._alive:
             if runner is not winner:
+                charged = self._charged(runner)
                 runner.leave()
-                runner.attempt.lease.supersede(runner.attempt.spent())
+                if not charged:
+                    runner.attempt.lease.supersede(runner.attempt.spent())
                 runner.attempt.lease.heir = winner.attempt.lease
         if self._waiting is not None:
             self._waiting.withdraw("superseded")
             self._waiting = None
+
+    @staticmethod
+    def _charged(runner: Runner) -> bool:
+        """One that nobody waits for is back already: whether it was charged what it brought."""
+        if not runner.over or runner.left:
+            return False
+        attempt, error = runner.attempt, runner.error
+        if error is None:
+            usage = None if attempt.stream() is not None else attempt.used(runner.take())
+            if usage is not None:
+                attempt.lease.supersede(usage)
+            return usage is not None
+        if not isinstance(error, Exception) or isinstance(error, CallReaped):
+            return False
+        unsent = is_unsent(error, attempt.lease)
+        attempt.lease.fail(error, Usage() if unsent else attempt.counted())
+        return True
 
 
 def _answered(runner: Runner) -> bool:

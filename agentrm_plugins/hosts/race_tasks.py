@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import AgentRMError, CallReaped
 from agentrm_plugins.hosts.race import Race
-from agentrm_plugins.hosts.unsent import look
 from agentrm_plugins.types.calls import Outcome
 from agentrm_plugins.types.identity import ACTIVE
 
@@ -160,7 +159,7 @@ class TaskRun(ReapGuard):
 
     # -- in the task ------------------------------------------------------------------------
 
-    def came(self) -> bool:
+    def came(self, result: Any) -> bool:
         """The work went well. Whether its result is the call's.
 
         It is not if it came after its cancellation, which the work swallowed.
@@ -170,6 +169,8 @@ class TaskRun(ReapGuard):
         race = self.race
         if race is not None:
             if race.winner is None:
+                if self.error is not None:
+                    self.attempt.brought(result, self.attempt.lease)
                 race.step()
             if race.winner is not self:
                 return False
@@ -246,7 +247,7 @@ class _Further:
     async def _run(self, work: Callable[[], Awaitable[Any]]) -> None:
         ACTIVE.set(self.attempt.active)
         try:
-            look(self.attempt.lease)
+            self.attempt.begin()
             self._result = await work()
         except Exception as error:  # noqa: BLE001 - raised again where the caller waits
             self._error = error
@@ -269,7 +270,7 @@ class _Further:
 
     def take(self) -> Any:
         """The result, or the error raised; once, so that no frame keeps its own error alive."""
-        if self.attempt.lease.reaped:
+        if self.attempt.lease.reaped and (not self.over or self.task.cancelled()):
             self.leave()
             self.attempt.lease.settle(self.attempt.spent(), outcome=Outcome.ERROR)
             self.attempt.lease.raise_if_reaped()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import AgentRMError
-from agentrm_plugins.hosts.attempt import outcome_of
+from agentrm_plugins.hosts.outcomes import outcome_of
 from agentrm_plugins.hosts.race_tasks import ReapGuard
 from agentrm_plugins.types.identity import ACTIVE, Active, restore
 

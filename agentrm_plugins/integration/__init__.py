@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.context.plan.warm import extractive_summary
 from agentrm_plugins.errors import ClosedError
-from agentrm_plugins.hosts.attempt import Attempt, outcome_of
+from agentrm_plugins.hosts.attempt import Attempt
 from agentrm_plugins.hosts.chunk_stream import Reading
 from agentrm_plugins.hosts.chunks import Chunks
 from agentrm_plugins.hosts.chunks_async import AsyncChunks
 from agentrm_plugins.hosts.core import Core
 from agentrm_plugins.hosts.lease import HostLease
+from agentrm_plugins.hosts.outcomes import outcome_of
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.integration import archive, asking, contexts, counting, wire
 from agentrm_plugins.types.arguments import no_such_argument, suggesting

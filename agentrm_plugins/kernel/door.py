@@ -94,6 +94,7 @@ def _submit(event: ev.Submit) -> None:
 def _withdraw(event: ev.Withdraw) -> None:
     _ticket(event.ticket)
     _kind("cause", event.cause, str, none=False)
+    _kind("unsent", event.unsent, bool, none=False)
 
 
 def _beat(event: ev.Beat) -> None:

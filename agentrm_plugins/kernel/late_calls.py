@@ -310,19 +310,19 @@ class LateCalls:
         return None
 
 
-def true_cost(ticket: Ticket, cost: Usage) -> Usage:
+def true_cost(ticket: Ticket, cost: Usage) -> tuple[Usage, int]:
     """What an answered attempt, and those cut off before or beside it, have cost: one charge.
 
     They were sent the same request, so their input is what the answer says of its own, and they
-    were charged what was guessed.
+    were charged what was guessed. If that was more than all of them have cost, the second number
+    says how many tokens are to be given back.
     """
-    if not ticket.outrun:
-        return cost
     missing = ticket.outrun * cost.input_tokens - ticket.outrun_input
     ticket.outrun = ticket.outrun_input = 0
     if ticket.endpoint is not None and (ticket.hedges or ticket.beside):
         ticket.endpoint.hedging.tally.lost_tokens += missing
-    return replace(cost, input_tokens=max(0, cost.input_tokens + missing))
+    left = cost.input_tokens + missing
+    return replace(cost, input_tokens=max(0, left)), max(0, -left)
 
 
 def _was_alone(ticket: Ticket) -> bool:

@@ -14,7 +14,7 @@ from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.kernel.ticket import State, Ticket, move
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
-from agentrm_plugins.types.calls import Outcome
+from agentrm_plugins.types.calls import Outcome, Usage
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.agents import Agents
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.waits import Waits
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.types import events as ev
-    from agentrm_plugins.types.calls import Usage
     from agentrm_plugins.types.verdicts import Verdict
 
 __all__ = ["Lifecycle"]
@@ -174,7 +173,7 @@ class Lifecycle:
         if ticket.state is State.QUEUED:
             self._steps.turn_away(ticket, event.cause)
             return True
-        return self._end(ticket, None, Outcome.CANCELLED, None)
+        return self._end(ticket, Usage() if event.unsent else None, Outcome.CANCELLED, None)
 
     def beat(self, event: ev.Beat) -> bool:
         """A running call made progress."""
@@ -234,9 +233,12 @@ class Lifecycle:
         guessed = _guessed(ticket) if usage is None and outcome is Outcome.OK else usage
         verdict = None if event is None else event.verdict
         cost = cost_of(ticket, verdict) if guessed is None else guessed
+        too_much = 0
         if ticket.outrun and usage is not None and outcome is Outcome.OK:
-            cost = true_cost(ticket, cost)
+            cost, too_much = true_cost(ticket, cost)
         spent = steps.charge(ticket, cost)
+        if too_much:
+            spent -= steps.give_back(ticket, too_much)
         asked = bool(cost.input_tokens) or _was_asked(ticket, usage, verdict)
         if late:
             self._requeue.charged(ticket, cost.input_tokens, asked=asked)

@@ -214,6 +214,22 @@ class Steps:
             counters.token_rate.add(tokens - ticket.beaten_tokens, now_s)
         return spent
 
+    def give_back(self, ticket: Ticket, tokens: int) -> float:
+        """So many tokens of input were charged to a call too much, by estimate: what they cost."""
+        books, account, endpoint = self._books, ticket.account, ticket.endpoint
+        usage, spent = Usage(tokens), 0.0
+        owners = (account, account.tenant, books.counters)
+        if endpoint is not None and endpoint.price is not None:
+            spent = endpoint.price.cost(usage)
+            endpoint.cost -= spent
+            for owner in owners:
+                owner.cost -= spent
+        for owner in owners:
+            owner.input_tokens -= tokens
+        if books.ledgers.asked:
+            books.ledgers.charge(ticket, usage, books.now_s, sign=-1)
+        return spent
+
     def recharge(self, ticket: Ticket) -> None:
         """The agent received service: it may have gone down a level."""
         books, account = self._books, ticket.account

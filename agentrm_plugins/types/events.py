@@ -44,10 +44,14 @@ class Submit(NamedTuple):
 
 
 class Withdraw(NamedTuple):
-    """The caller does not want the call any more, whatever has become of it meanwhile."""
+    """The caller does not want the call any more, whatever has become of it meanwhile.
+
+    `unsent` says that he still waited for its lane: should it have one by now, it costs nothing.
+    """
 
     ticket: int
     cause: str = "cancelled"
+    unsent: bool = False
 
 
 class Beat(NamedTuple):

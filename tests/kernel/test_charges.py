@@ -64,6 +64,26 @@ def test_what_the_server_refused_costs_nothing(status):
     assert spent(world) == (104, 104, 108)
 
 
+def test_who_gives_up_as_he_gets_his_lane_has_sent_nothing():
+    """He still waited: it costs nothing."""
+    world = core()
+    number = ask(world)
+    world.feed(ev.Withdraw(number, unsent=True))
+    assert spent(world) == (0, 0, 0)
+
+
+def test_an_estimate_that_was_too_high_is_given_back_to_the_last_token():
+    """Also where the attempts that were cut off were charged more too much than the answer cost."""
+    world = core(first_token_timeout_s=5.0)
+    number = ask(world)
+    for _ in range(4):
+        world.wait(5.0)
+        world.feed(ev.Settle(number, Usage(100), Outcome.CANCELLED))
+        number = ask(world, place_of=number)
+    world.feed(ev.Settle(number, Usage(10, 30)))
+    assert spent(world) == (5 * 10 + 30, 5 * 10 + 30, 5 * 10 + 60)
+
+
 def test_each_try_of_a_call_is_charged():
     """Two that broke off after they had begun, and the answer."""
     world = core()

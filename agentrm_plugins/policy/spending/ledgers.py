@@ -223,14 +223,17 @@ class Ledgers:
                 self._mark(spender, ledger, now_s)
             spender.charged = None
 
-    def charge(self, spender: Spender, usage: Usage, now_s: float) -> None:
-        """An attempt failed and the call goes again: what it has cost is spent, beside the rest."""
+    def charge(self, spender: Spender, usage: Usage, now_s: float, sign: int = 1) -> None:
+        """An attempt failed and the call goes again: what it has cost is spent, beside the rest.
+
+        With `sign` -1, it was charged too much before, and that is free again.
+        """
         if spender.reserved and usage.total_tokens:
             used = _priced(spender, usage)
             used[Resource.CALLS] = 0.0  # the call is one, however often it was sent
             for key, _ in spender.reserved:
                 ledger = self._ledger(key)
-                ledger.settle(0.0, used[ledger.resource], now_s)
+                ledger.settle(0.0, sign * used[ledger.resource], now_s)
                 self._mark(spender, ledger, now_s)
 
     def _mark(self, spender: Spender, ledger: Budget, now_s: float) -> None:
