@@ -68,7 +68,7 @@ def names_a_secret(name: str) -> bool:
 def masked(text: str) -> str:
     """Give the text with everything hidden that looks like a secret, or is called one."""
     text = _IN_QUERY.sub(rf"\g<1>{HIDDEN}", text)
-    text = _NAMED.sub(rf"\g<1>'{HIDDEN}'", text)
+    text = _NAMED.sub(rf"\g<1>\g<2>{HIDDEN}\g<2>", text)
     return _SHAPES.sub(HIDDEN, text)
 
 

@@ -14,11 +14,15 @@ __all__ = [
     "ID_FIELDS",
     "KNOWN_ID",
     "MEDIA_FIELDS",
+    "MODEL_HOLDERS",
+    "PATH",
     "QUERY",
     "REQUEST_HEADERS",
     "RESPONSE_HEADERS",
     "SCHEMA_FIELDS",
     "SEALED_FIELDS",
+    "SEALED_WORDS",
+    "TALLY_FIELDS",
 ]
 
 REQUEST_HEADERS = {
@@ -50,11 +54,29 @@ RESPONSE_HEADERS = (
 )
 """Names, each with what its value may be: a limit is an amount, a time or a date, and no text."""
 
+PATH = frozenset(
+    """
+    v1 v2 v3 v4 v1alpha v1beta v1beta1 v1beta2 api beta openai anthropic google inference compatible-mode
+    compatibility serverless paas engines deployments models model publishers locations projects
+    chat completions completion responses embeddings embed messages count_tokens complete generate
+    generateContent streamGenerateContent countTokens embedContent batchEmbedContents predict
+    converse converse-stream invoke invoke-with-response-stream rerank score classify tokenize
+    detokenize images generations edits variations audio speech transcriptions translations videos
+    moderations realtime sessions files content batches batch uploads parts cancel complete fine_tuning
+    jobs events checkpoints vector_stores file_batches search threads runs steps assistants
+    submit_tool_outputs input_items input_tokens conversations items containers tags show ps version
+    organization usage costs health ping fim agents ocr
+    """.split()
+)
+"""Words of the paths of model APIs; any other part of a path may be a key or an account."""
+MODEL_HOLDERS = frozenset({"models", "model", "engines", "deployments"})
+"""Behind these a path names a model."""
+
 QUERY = frozenset({"api-version", "alt", "beta", "limit", "order", "stream", "version"})
 
 FIELDS = frozenset(
     """
-    b64_json embedding encrypted_content signature thought_signature
+    b64_json embedding encrypted_content encrypted_index signature thought_signature thoughtSignature
     anyOf arguments args audio background bytes cache_control call_type candidates
     candidate_count candidates_token_count candidatesTokenCount choices citations code
     completion_tokens completion_tokens_details content content_block content_index contentBlock
@@ -84,7 +106,10 @@ FIELDS = frozenset(
     prompt_cache_hit_tokens prompt_cache_miss_tokens prompt_eval_count eval_count total_duration
     load_duration server_tool_use web_search_requests retryDelay details @type quotaMetric
     quotaValue violations annotations url_citation title allowed_tools mode
-    pending_safety_checks acknowledged_safety_checks
+    pending_safety_checks acknowledged_safety_checks flagged categories category_scores
+    category probability blocked severity cited_text document_index document_title
+    start_char_index end_char_index start_page_number end_page_number start_block_index
+    end_block_index page_age score logs outputs extra_content google reasoning_details
     """.split()
 )
 SCHEMA_FIELDS = frozenset(
@@ -93,7 +118,7 @@ SCHEMA_FIELDS = frozenset(
 """Below these all names are the tool's own: a JSON schema, or a call's arguments."""
 ID_FIELDS = frozenset(
     {"id", "call_id", "tool_call_id", "tool_use_id", "item_id", "previous_response_id",
-     "approval_request_id"}
+     "approval_request_id", "file_id", "container_id"}
 )  # fmt: skip
 KNOWN_ID = re.compile(
     r"(?:chatcmpl|cmpl|call|resp|msg|rs|fc|fco|ws|ig|cu|ci|mcp|mcpl|mcpr|toolu|srvtoolu|run|gen|req|"
@@ -101,5 +126,11 @@ KNOWN_ID = re.compile(
 )
 """Ids that providers make for calls and answers; any other is replaced by one that stands for it."""
 MEDIA_FIELDS = frozenset({"data", "file_data", "b64_json", "result", "embedding"})
-SEALED_FIELDS = frozenset({"signature", "thought_signature", "encrypted_content"})
+SEALED_WORDS = {"thoughtSignature": "KGhpZGRlbik="}
+"""Where the client wants base64, this is the word's."""
+SEALED_FIELDS = frozenset(
+    {"signature", "thought_signature", "thoughtSignature", "encrypted_content", "encrypted_index"}
+)
 """What only the provider can read: a client sends it back as it came, so any word will do."""
+TALLY_FIELDS = frozenset({"categories", "category_scores"})
+"""Names that the provider chose, each with a number or a yes or no."""

@@ -22,11 +22,15 @@ from agentrm_plugins.testing.cassettes.fields import (
     ID_FIELDS,
     KNOWN_ID,
     MEDIA_FIELDS,
+    MODEL_HOLDERS,
+    PATH,
     QUERY,
     REQUEST_HEADERS,
     RESPONSE_HEADERS,
     SCHEMA_FIELDS,
     SEALED_FIELDS,
+    SEALED_WORDS,
+    TALLY_FIELDS,
 )
 
 __all__ = ["Scrubber"]
@@ -38,8 +42,10 @@ _EVENT = re.compile(
     r"(?:response|message|content_block|completion|thread|image|audio|transcript|error|ping|done)"
     r"[a-z_.]{0,60}"
 )
+_MEDIA = ("audio/", "image/", "video/")
 _LEAST_SECRET = 6
 """Shorter values of a secret's name are not looked for elsewhere: they are parts of other words."""
+_CATEGORY = re.compile(r"[a-z_/-]{1,40}")
 _UNSAID = frozenset({401, 403})
 """Of such a refusal the text tells about keys and accounts, and nothing that a replay needs."""
 
@@ -69,7 +75,7 @@ class Scrubber:
                 query.append((name, self._text(value)))
             elif names_a_secret(name):
                 self._note(value)
-        path = "/".join(quote(self._text(unquote(part)), safe="@:()") for part in there.path.split("/"))
+        path = self._path(there.path)
         where = (self._origin.scheme, self._origin.netloc, path, urlencode(query), "")
         recorded.uri = urlunsplit(where)
         recorded.headers = {**_kept(recorded.headers), "host": self._origin.netloc}
@@ -77,6 +83,19 @@ class Scrubber:
         if body:
             recorded.body = self._body(body if isinstance(body, bytes | str) else b"")
         return recorded
+
+    def _path(self, path: str) -> str:
+        """Words of model APIs, their ids and the models' names; what else stands there is hidden."""
+        kept, before = [], ""
+        for given in path.split("/"):
+            part = unquote(given)
+            if part and part not in PATH:
+                word, _, action = part.rpartition(":")
+                named = before in MODEL_HOLDERS and (not word or action in PATH or action[:1].isdigit())
+                part = self._text(part) if named or KNOWN_ID.fullmatch(part) else HIDDEN
+            kept.append(quote(part, safe="@:()"))
+            before = part
+        return "/".join(kept)
 
     def _note_headers(self, headers: Mapping[str, Any]) -> None:
         for name, given in headers.items():
@@ -106,10 +125,20 @@ class Scrubber:
         body = recorded["body"].get("string") or b""
         if "event-stream" in str(content):
             scrubbed = self._events(body)
+        elif str(content).startswith(_MEDIA) and isinstance(body, bytes):
+            scrubbed = self._media(body)
         else:
             scrubbed = self._body(body, unsaid=code in _UNSAID) if body else b""
         status = {"code": code, "message": _phrase(code)}
         return {**recorded, "status": status, "headers": headers, "body": {"string": scrubbed}}
+
+    def _media(self, body: bytes) -> bytes:
+        """Sound and pictures as they are; what is a text by another name is hidden."""
+        text = body.decode("utf-8", "replace")
+        readable = "\0" not in text and "\ufffd" not in text
+        if readable or any(secret.encode() in body for secret in self._sent):
+            return HIDDEN.encode()
+        return body
 
     def _events(self, body: bytes | str) -> bytes:
         text = body if isinstance(body, str) else body.decode("utf-8", "replace")
@@ -146,31 +175,43 @@ class Scrubber:
         if isinstance(value, Mapping):
             if name in SCHEMA_FIELDS or (name == "input" and "role" not in value):
                 return self._open(value)
-            return self._fields(value)
+            return self._tally(value) if name in TALLY_FIELDS else self._fields(value)
         if isinstance(value, list):
-            return [self._value(item, name) for item in value]
+            # An item of a list is no tool's input: Responses' `input` holds the turn's items.
+            within = f"{name}[]" if name == "input" else name
+            return [self._value(item, within) for item in value]
         return self._leaf(value, name) if isinstance(value, str) else value
 
     def _fields(self, value: Mapping[str, Any]) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         for key, item in value.items():
-            if key in FIELDS or key in ID_FIELDS:
+            if isinstance(item, str) and (
+                (key == "token" and "logprob" in value)
+                or (key == "id" and value.get("object") == "model")
+            ):
+                kept[key] = self._text(item)
+            elif key in FIELDS or key in ID_FIELDS:
                 kept[key] = self._value(item, key)
             elif names_a_secret(key):
                 self._note(item.rpartition(" ")[2] if isinstance(item, str) else None)
         return kept
 
+    def _tally(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: item
+            for key, item in value.items()
+            if isinstance(item, bool | int | float) and _CATEGORY.fullmatch(key)
+        }
+
     def _leaf(self, value: str, name: str) -> str:
         if name in ID_FIELDS:
             return value if not value or KNOWN_ID.fullmatch(value) else _pseudonym(value)
         if name in SEALED_FIELDS:
-            return HIDDEN
+            return SEALED_WORDS.get(name, HIDDEN)
         if name in MEDIA_FIELDS and _BASE64.fullmatch(value):
             return value
         if name in {"url", "image_url"}:
             return value if _BASE64.fullmatch(value) else self._link(value)
-        if name == "arguments":
-            return self._arguments(value)
         return self._text(value)
 
     def _open(self, value: Any, *, secret: bool = False) -> Any:
@@ -186,20 +227,23 @@ class Scrubber:
             return value
         return HIDDEN if secret else self._text(value)
 
-    def _arguments(self, text: str) -> str:
-        try:
-            data = parsed(text)
-        except ValueError:
-            return self._text(text)
-        clean = self._open(data)
-        return text if clean == data else json.dumps(clean, ensure_ascii=False)
-
     def _link(self, link: str) -> str:
         there = urlsplit(link)
         host = there.netloc.rpartition("@")[2]
         return self._text(urlunsplit((there.scheme, host, there.path, "", "")))
 
     def _text(self, text: str) -> str:
+        """A text without secrets; JSON in a text stays JSON, and reads the same when it had none."""
+        if text.lstrip()[:1] in ("{", "["):
+            try:
+                data = parsed(text)
+            except ValueError:
+                return self._prose(text)
+            clean = self._open(data)
+            return text if clean == data else json.dumps(clean, ensure_ascii=False)
+        return self._prose(text)
+
+    def _prose(self, text: str) -> str:
         for secret in self._sent:
             text = text.replace(secret, HIDDEN)
         return _STARRED.sub(HIDDEN, masked(text))
