@@ -38,9 +38,10 @@ class Clocks:
         now_s = self._books.now_s
         since_s = min(since_s, now_s)
         ticket.started_s = since_s
-        assert ticket.seat is not None  # noqa: S101 - it runs
-        ticket.seat.begin()
-        account = ticket.account
+        seat, account = ticket.seat, ticket.account
+        assert seat is not None  # noqa: S101 - it runs
+        seat.busy += 1
+        seat.group.busy += 1
         account.running += 1
         account.since_sum_s += since_s
 
@@ -48,9 +49,10 @@ class Clocks:
         """Let the call's clocks stand still, and count the service since they ran."""
         if ticket.started_s == NEVER:
             return
-        account = ticket.account
-        assert ticket.seat is not None  # noqa: S101 - it runs
-        ticket.seat.pause()
+        seat, account = ticket.seat, ticket.account
+        assert seat is not None  # noqa: S101 - it runs
+        seat.busy -= 1  # it waits for a nested call, or leaves
+        seat.group.busy -= 1
         now_s, started_s = self._books.now_s, ticket.started_s
         seconds = (min(until_s, now_s)) - started_s
         account.running -= 1

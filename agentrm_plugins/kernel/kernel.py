@@ -268,7 +268,8 @@ class Kernel:
     def _grant(self) -> None:
         """Grant until nobody who waits may start."""
         books, queue, now_s = self.books, self.queue, self.books.now_s
-        self._prepare()
+        if books.failing or queue.at or books.left or self.late.late:
+            self._prepare()
         queue.look_s = NEVER
         pool = books.pool
         while queue.count:
@@ -281,7 +282,7 @@ class Kernel:
                 break
             books.at_work = choice.bid.head.number
             ticket = queue.take(choice, now_s)
-            within = self.lending.within(ticket)
+            within = None if ticket.parent is None else self.lending.within(ticket)
             ticket.seat = pool.take(ticket.group, ticket.account, within)
             self.steps.grant(ticket, choice.cause)
             books.at_work = 0

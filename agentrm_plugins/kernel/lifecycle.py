@@ -158,9 +158,10 @@ class Lifecycle:
         return endpoint.wait(ticket.need, self._books.now_s).seconds == 0
 
     def _has_lane(self, ticket: Ticket) -> bool:
-        group, account = ticket.group, ticket.account
+        group, account, pool = ticket.group, ticket.account, self._books.pool
         return (
-            self._books.pool.free(group)
+            pool.in_use < pool.lanes
+            and group.in_use < group.capacity
             and (group.per_agent is None or not group.agent_full(account))
             and (group.per_tenant is None or not group.tenant_full(account.tenant))
         )

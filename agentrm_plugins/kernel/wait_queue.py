@@ -18,7 +18,7 @@ from agentrm_plugins.kernel.queues import (
     share_of,
 )
 from agentrm_plugins.kernel.reasons import throttled
-from agentrm_plugins.kernel.selection import Choice, Selector, on_offer
+from agentrm_plugins.kernel.selection import Choice, Selector
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.policy.order.agent_queue import AgentQueue
 
@@ -97,7 +97,7 @@ class WaitQueue:
             held.endpoint.held_up(held.amounts, held.wait, now_s)
             if held.ticket.held_by != held.wait.cause:
                 throttled(self._books, held.ticket, held.wait)
-        self.look_s = choice.look_s(now_s)
+        self.look_s = choice.look_s(now_s) if choice.held else NEVER
         self.looked_s = now_s
         if (
             choice.held and self._scheduler.ages
@@ -256,7 +256,9 @@ class WaitQueue:
         queue: LaneQueue = bid.line
         heappush(queue.oldest, (bid.turn, bid))
         if len(queue.oldest) > 2 * queue.offered + 32:
-            queue.oldest = [entry for entry in queue.oldest if on_offer(entry)]
+            queue.oldest = [
+                entry for entry in queue.oldest if entry[1].ready and entry[1].turn == entry[0]
+            ]
             heapify(queue.oldest)
 
     def _withhold(self, bid: AgentQueue) -> bool:

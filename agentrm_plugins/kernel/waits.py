@@ -53,23 +53,27 @@ class Waits:
     def join(self, ticket: Ticket) -> None:
         """A call that came has to wait, unless too many do."""
         config = self._books.config
-        own = config.max_waiting_per_agent
-        if self._patience_s(ticket) == 0:
+        own, patience_s = config.max_waiting_per_agent, self._patience_s(ticket)
+        if patience_s == 0:
             self._steps.refuse(ticket, "wait_timeout")
         elif self._queue.count >= config.max_waiting:
             self._steps.refuse(ticket, "queue_full")
         elif own is not None and ticket.account.waiting >= own:
             self._steps.refuse(ticket, "agent_queue_full")
         else:
-            self.again(ticket, ticket.hold_s)
+            self._wait(ticket, ticket.hold_s, patience_s)
 
     def again(self, ticket: Ticket, sleep_s: float) -> None:
         """The call waits, for the first time or again; it sleeps for so many seconds before."""
-        now_s = self._books.now_s
         patience_s = self._patience_s(ticket)
         if patience_s == 0:
             self._steps.refuse(ticket, "wait_timeout")
-            return
+        else:
+            self._wait(ticket, sleep_s, patience_s)
+
+    def _wait(self, ticket: Ticket, sleep_s: float, patience_s: float) -> None:
+        """The call waits from now on, and no longer than that."""
+        now_s = self._books.now_s
         ticket.deadline_s = now_s + patience_s
         if ticket.unheard:
             sleep_s = _FAR_S
@@ -83,7 +87,8 @@ class Waits:
         begun(self._books, ticket, sleep_s, self._queue.count)
         if ticket.parent is not None and not sleep_s:
             self._nested.awaits(ticket)
-        self.set_alarm(ticket)
+        if patience_s < NEVER or sleep_s > 0:
+            self.set_alarm(ticket)
         self._books.scheduler.start_clock(now_s)
 
     def heard(self, ticket: Ticket) -> None:

@@ -122,16 +122,6 @@ class Seat:
         self.users = 1
         self.busy = 0
 
-    def begin(self) -> None:
-        """A call on this seat is at work."""
-        self.busy += 1
-        self.group.busy += 1
-
-    def pause(self) -> None:
-        """A call on this seat waits for another, or leaves."""
-        self.busy -= 1
-        self.group.busy -= 1
-
 
 class LanePool:
     """All lanes.
@@ -213,10 +203,6 @@ class LanePool:
         for place, slot in enumerate(slots):
             slot.extra = place < self.in_use - lanes
         self.extra = max(0, self.in_use - lanes)
-
-    def free(self, group: Group) -> bool:
-        """Whether a call of the group could start, ceilings aside."""
-        return group.in_use < group.capacity and self.in_use < self.lanes
 
     def take(self, group: Group, account: Account, within: Seat | None = None) -> Seat:
         """Take a lane; `within` is the seat of a waiting parent whose slot is used along."""

@@ -19,29 +19,29 @@ SCENARIO_NAMES = ("high-load", "faulty", "cascade", "greedy")
 class NoClaim(Mlfq):
     """Within a level the order of arrival."""
 
-    def _slope(self, account: Account, weight: float) -> int:
+    def _slope(self, ratio: float, weight: float) -> int:
         return 0
 
 
 class ResponseRatio(Mlfq):
     """Within a level the plain response ratio: divided by the expected service once."""
 
-    def _slope(self, account: Account, weight: float) -> int:
-        return round((super()._slope(account, weight) + 2.0 * log2(weight)) / 2.0)
+    def _slope(self, ratio: float, weight: float) -> int:
+        return round((super()._slope(ratio, weight) + 2.0 * log2(weight)) / 2.0)
 
 
 class AlwaysBelieved(Mlfq):
     """A hint is believed whatever the agent's calls show."""
 
-    def _weight(self, account: Account) -> float:
+    def _weight(self, account: Account, ratio: float) -> float:
         return self._weights[account.hint]
 
 
 class HintsAlone(Mlfq):
     """Who gives no hint weighs as batch work, whatever its calls show."""
 
-    def _weight(self, account: Account) -> float:
-        return self._plain if account.hint is None else super()._weight(account)
+    def _weight(self, account: Account, ratio: float) -> float:
+        return self._plain if account.hint is None else super()._weight(account, ratio)
 
 
 def of(kind: type[Mlfq]):

@@ -128,8 +128,8 @@ def test_hint_is_believed_while_the_calls_agree_with_it() -> None:
             serve(scheduler, account, 1.0)
         for account in (batch, silent, liar):
             serve(scheduler, account, 8.0)
-    assert [scheduler._weight(account) for account in honest] == [8.0] * 4
-    assert scheduler._weight(liar) == scheduler._weight(silent) < scheduler._weight(batch) == 2.0
+    assert [scheduler.weight(account) for account in honest] == [8.0] * 4
+    assert scheduler.weight(liar) == scheduler.weight(silent) < scheduler.weight(batch) == 2.0
     assert liar.slope == silent.slope
     assert [account.level for account in honest] == [0] * 4
     assert liar.level == silent.level == batch.level == 3
@@ -178,11 +178,11 @@ def test_who_gives_no_hint_is_weighed_by_its_calls() -> None:
     accounts = {name: agent(scheduler, name) for name in lengths}
     for name, account in accounts.items():
         serve(scheduler, account, lengths[name])
-    assert {scheduler._weight(account) for account in accounts.values()} == {2.0}
+    assert {scheduler.weight(account) for account in accounts.values()} == {2.0}
     for _ in range(30):
         for name, account in accounts.items():
             serve(scheduler, account, lengths[name])
-    weights = {name: scheduler._weight(account) for name, account in accounts.items()}
+    weights = {name: scheduler.weight(account) for name, account in accounts.items()}
     assert weights["tiny"] == 8.0
     assert weights["half"] == pytest.approx(4.0, rel=0.05)
     assert weights["usual"] == pytest.approx(2.0, rel=0.05)
@@ -191,7 +191,7 @@ def test_who_gives_no_hint_is_weighed_by_its_calls() -> None:
     for account in accounts.values():
         scheduler.leave(account)
     assert (account.weighed_s, account.weighed_log) == (0.0, 0.0)
-    assert {scheduler._weight(account) for account in accounts.values()} == {2.0}
+    assert {scheduler.weight(account) for account in accounts.values()} == {2.0}
 
 
 @pytest.mark.parametrize("hint", [None, Priority.INTERACTIVE])
@@ -207,7 +207,7 @@ def test_crowd_of_short_calls_hides_no_long_ones(hint: Priority | None, shorts: 
     for _ in range(4):
         serve(scheduler, crowd, *[20.0] * 3, *[0.2] * shorts)
     assert crowd.log_sum < crowd.samples * scheduler.expected.mean, "most of its calls are short"
-    assert max(scheduler._weight(account) for account in honest) > scheduler._weight(crowd)
+    assert max(scheduler.weight(account) for account in honest) > scheduler.weight(crowd)
     assert min(account.slope for account in honest) > crowd.slope
     for _ in range(1500):
         serve(scheduler, crowd, 0.2)
@@ -232,7 +232,7 @@ def test_weight_stays_within_those_that_a_hint_can_give(calls, weights) -> None:
         scheduler.settle(account, 0.0)
         scheduler.look(account, 0.0)
         for each in accounts:
-            assert min(weights) <= scheduler._weight(each) <= max(weights) * (1 + 1e-9)
+            assert min(weights) <= scheduler.weight(each) <= max(weights) * (1 + 1e-9)
             assert each.weighed_s >= 0.0
     for account in accounts:
         scheduler.leave(account)
@@ -301,7 +301,7 @@ def test_best_is_of_the_top_level_and_has_the_largest_claim(agents, waits) -> No
             assert queue.rank(best, now_s) <= queue.rank(offer, now_s)
             recent_s = offer.account.recent_s * 0.5 ** ((now_s - offer.account.recent_at_s) / 60.0)
             level = sum(
-                recent_s / scheduler._weight(offer.account) > bound * (1 + 1e-6)
+                recent_s / scheduler.weight(offer.account) > bound * (1 + 1e-6)
                 for bound in (1.0, 3.0, 7.0)
             )
             assert best.level <= level, "nobody is left behind whose service is forgotten"

@@ -115,7 +115,8 @@ class ExpectedService:
         self._squares += squares
         self._explained += total * total / n
         self._sum_n2 += n * n
-        self._count_size(account, 1.0)
+        if account.asks:
+            self._count_size(account, 1.0)
         self._weigh()
         memory_s = _MEMORY * exp(self.mean)
         keep = memory_s / (memory_s + received_s)
@@ -139,7 +140,9 @@ class ExpectedService:
         n = account.samples
         if not n:
             return account.prior
-        asked = min(self._k, _ASKED) * account.prior
+        asked = account.prior
+        if asked:
+            asked *= min(self._k, _ASKED)
         by_calls = (account.log_sum - n * self.mean + asked) / (n + self._k)
         by_seconds = self._by_seconds(account)
         return max(by_calls, by_seconds)
@@ -170,20 +173,18 @@ class ExpectedService:
 
     def _count_size(self, account: Account, sign: float) -> None:
         """The agent's calls count (1), or no longer (-1), in how time goes with what is asked."""
-        asks = account.asks
-        if asks:
-            n = sign * account.samples
-            total = sign * account.log_sum
-            self._sized += n
-            self._sized_sum += total
-            self._sizes += n * asks
-            self._sizes_2 += n * asks * asks
-            self._sizes_times += asks * total
+        asks, n, total = account.asks, sign * account.samples, sign * account.log_sum
+        self._sized += n
+        self._sized_sum += total
+        self._sizes += n * asks
+        self._sizes_2 += n * asks * asks
+        self._sizes_times += asks * total
 
     def _uncount(self, account: Account) -> None:
         """The sums of an agent count no longer."""
         n, total, squares = account.samples, account.log_sum, account.log_squares
-        self._count_size(account, -1.0)
+        if account.asks:
+            self._count_size(account, -1.0)
         self._agents -= 1
         self._samples -= n
         self._sum -= total

@@ -94,7 +94,8 @@ class Mlfq:
         account.level = 0
         if account.asks:
             self.expected.meet(account)
-        account.slope = self._slope(account, self._weight(account))
+        ratio = self.expected.log_ratio(account)
+        account.slope = self._slope(ratio, self._weight(account, ratio))
 
     def leave(self, account: Account) -> None:
         """Its calls tell no longer how long others take."""
@@ -102,7 +103,11 @@ class Mlfq:
 
     def level(self, account: Account, now_s: float) -> int:
         """The agent's level by now, 0 at the top."""
-        return bisect_left(self._bounds_s, self._recent_s(account, now_s) / self._weight(account))
+        return bisect_left(self._bounds_s, self._recent_s(account, now_s) / self.weight(account))
+
+    def weight(self, account: Account) -> float:
+        """What a second of the agent's service is divided by."""
+        return self._weight(account, self.expected.log_ratio(account))
 
     def charged(self, account: Account, now_s: float) -> bool:
         """A call has ended. True if that changed the agent's level or its claim.
@@ -128,10 +133,11 @@ class Mlfq:
 
         And when it comes up from there, if it receives nothing more (`rise_s`).
         """
-        weight = self._weight(account)
+        ratio = self.expected.log_ratio(account)
+        weight = self._weight(account, ratio)
         service_s = self._recent_s(account, now_s) / weight
         level = bisect_left(self._bounds_s, service_s)
-        slope = self._slope(account, weight)
+        slope = self._slope(ratio, weight)
         if level:
             above = service_s / self._bounds_s[level - 1]
             wait_s = self._half_life_s * log2(above) if above > 1.0 else 0.0
@@ -169,31 +175,29 @@ class Mlfq:
             new_s += recent_s
         return max(0.0, new_s)
 
-    def _slope(self, account: Account, weight: float) -> int:
-        """How fast the agent's claim grows, by the logarithm."""
-        expected = self.expected.log_ratio(account) / _LOG_2
-        return round(_PER_OCTAVE * (log2(weight) - 2.0 * expected))
+    def _slope(self, ratio: float, weight: float) -> int:
+        """How fast a claim grows, by the logarithm; so is the expected call's `ratio`."""
+        return round(_PER_OCTAVE * (log2(weight) - 2.0 * (ratio / _LOG_2)))
 
-    def _weight(self, account: Account) -> float:
+    def _weight(self, account: Account, ratio: float) -> float:
         """The hint's weight, as far as the calls agree with it; without a hint, by the calls."""
         weight, plain = self._weights[account.hint], self._plain
         if account.hint is None:
-            return self._by_calls(account) if account.samples >= _TELLING else plain
+            return self._by_calls(account, ratio)
         if weight <= plain:
             return weight
         excess = self.expected.excess(account)
         if excess <= 1.0:
             return weight
         belief = max(0.0, (NO_LONGER - excess) / (NO_LONGER - 1.0))
-        doubted = min(plain, self._by_calls(account))
+        doubted = min(plain, self._by_calls(account, ratio))
         return float(doubted * (weight / doubted) ** belief)
 
-    def _by_calls(self, account: Account) -> float:
+    def _by_calls(self, account: Account, ratio: float) -> float:
         """The weight that an agent has by how long its calls are."""
         if account.samples < _TELLING:
             return self._plain
-        learnt = self._plain * exp(-self.expected.log_ratio(account))
-        return min(self._most, max(self._least, learnt))
+        return min(self._most, max(self._least, self._plain * exp(-ratio)))
 
 
 def claimed_since_s(account: Account, since_s: float, now_s: float) -> float:
@@ -231,7 +235,8 @@ class _ByClaim:
         slopes = self._slopes
         if slopes[agent.slot].discard(agent):
             del slopes[agent.slot]
-        return not slopes
+            return not slopes
+        return False
 
     def best(self, now_s: float) -> AgentQueue | None:
         best, most, chosen, growth = 0.0, -1, None, self._growth
@@ -267,7 +272,11 @@ class _MlfqQueue:
         level = self._levels[agent.level]
         if level is None:
             level = self._levels[agent.level] = Level(self._shares, _ByClaim)
-        level.add(agent)
+        shelf = level.tenants.get(agent.account.tenant)
+        if shelf is None:
+            level.add(agent)
+        else:
+            shelf.add(agent)
         self._live += 1
         if agent.level:
             rises = self._rises
@@ -296,8 +305,7 @@ class _MlfqQueue:
             self._mlfq.look(account, now_s)
             if account.level == number and account.slope == agent.slot:
                 return agent
-            self.remove(agent)
-            self.add(agent, now_s)
+            self._move(agent)
             number = min(number, account.level)
         return None
 
@@ -316,6 +324,12 @@ class _MlfqQueue:
         while rises and rises[0][0] <= now_s:
             _, version, agent = heappop(rises)
             if agent.version == version:
-                self.remove(agent)
-                self.add(agent, now_s)
+                self._mlfq.look(agent.account, now_s)
+                self._move(agent)
                 rises = self._rises
+
+    def _move(self, agent: AgentQueue) -> None:
+        """Its account has been looked at and belongs elsewhere by now, or is to rise later."""
+        self.remove(agent)
+        agent.level, agent.slot = agent.account.level, agent.account.slope
+        self.restore(agent)
