@@ -31,8 +31,9 @@ def kernel_of(order: str, lanes: int) -> Kernel:
 
 
 def million(agents: int = AGENTS, calls: int = CALLS) -> dict[str, float]:
-    """Agents that ask again after each answer, all at once at first; one core, one thread."""
+    """Agents that ask the same again after each answer, all at once at first; on one thread."""
     kernel, rng = kernel_of("mlfq", LANES), random.Random(1)
+    asks = [Call(f"agent-{agent}", priority=HINTS[agent % 3]) for agent in range(agents)]
     agenda: list[tuple[float, int, bool]] = []
     who: dict[int, int] = {}
     made = done = events = peak = 0
@@ -59,8 +60,7 @@ def million(agents: int = AGENTS, calls: int = CALLS) -> dict[str, float]:
                 agent = -number_ - 1
                 made += 1
                 who[made] = agent
-                call = Call(f"agent-{agent}", priority=HINTS[agent % 3])
-                effects = kernel.handle(now_s, Submit(made, call))
+                effects = kernel.handle(now_s, Submit(made, asks[agent]))
         for effect in effects:
             if effect.__class__ is Granted:
                 length_s = MEDIANS_S[who[effect.ticket] % 3] * rng.lognormvariate(0.0, 0.6)

@@ -81,10 +81,34 @@ def _promised(name: str, rows: Any, *, hints: bool) -> list[tuple[str, float, fl
     return found
 
 
-def _missed(paper: Any) -> str:
+def scaled(scale: Any) -> list[tuple[str, float, float]]:
+    """What was promised of a million calls: the words, the figure, and its bound."""
+    whole, cost = scale["million"], scale["waiting_us"]["mlfq"]
+    return [
+        ("scale: seconds for a million calls to two minutes", whole["seconds"] / 120, 1.0),
+        ("scale: memory to 1 GiB", whole["memory_mib"] / 1024, 1.0),
+        (
+            "scale: 40,000 events a second to the simulator's",
+            40_000 / scale["simulated_events_per_s"],
+            1.0,
+        ),
+        (
+            "scale: cost with 100,000 waiting to that with 100",
+            cost["100000"] / cost["100"],
+            1.3,
+        ),
+    ]
+
+
+def promises() -> list[tuple[str, float, float]]:
+    """All of it."""
+    return targets(load("paper")) + scaled(load("scale"))
+
+
+def _missed(promised: list[tuple[str, float, float]]) -> str:
     rows = [
         f"- {words}: {ratio:.2f} (at most {bound:g} wanted)"
-        for words, ratio, bound in targets(paper)
+        for words, ratio, bound in promised
         if ratio > bound
     ]
     return "\n".join(rows)
@@ -198,7 +222,7 @@ def render() -> dict[str, str]:
     """The pages, by name."""
     paper, ablation, scale = load("paper"), load("ablation"), load("scale")
     hivemind = load("hivemind")
-    promised = targets(paper)
+    promised = promises()
     met = sum(ratio <= bound for _, ratio, bound in promised)
     parts = {
         "SEEDS": str(paper["seeds"]),
@@ -209,7 +233,7 @@ def render() -> dict[str, str]:
         "WITH_HINTS": _nine(paper, hints=True),
         "WITHOUT_HINTS": _nine(paper, hints=False),
         "PROMISED": f"{met} of {len(promised)}",
-        "MISSED": _missed(paper),
+        "MISSED": _missed(promised),
         "LIARS": _liars(paper),
         "REFUSALS": _refusals(paper["refusals"]),
         "ABLATION": _ablation(ablation),
@@ -238,7 +262,7 @@ def paragraph() -> str:
                 text = text.replace(f"{{{{{scenario}, {hints}, {order}}}}}", value)
     for field, value in paper["headline"]["ours, 4 lanes"].items():
         text = text.replace(f"{{{{{field}}}}}", f"{value[0]:+.0f}")
-    promised = targets(paper)
+    promised = promises()
     missed = sum(ratio > bound for _, ratio, bound in promised)
     for name, value in (("missed", missed), ("promised", len(promised))):
         text = text.replace(f"{{{{{name}}}}}", str(value))

@@ -127,6 +127,20 @@ def test_scale_counts_what_it_does() -> None:
     assert found["memory_mib"] > 0
 
 
+def test_scale_is_judged_by_what_was_promised() -> None:
+    """Time, memory, rate and growth of the cost each have a bound, and can miss it."""
+    whole = {"seconds": 120.0, "memory_mib": 1024}
+    cost = {"mlfq": {"100": 10.0, "100000": 13.0}}
+    kept = {"million": whole, "simulated_events_per_s": 40_000, "waiting_us": cost}
+    assert [figure <= bound for _, figure, bound in story.scaled(kept)] == [True] * 4
+    broken = {
+        "million": {"seconds": 120.1, "memory_mib": 1025},
+        "simulated_events_per_s": 39_999,
+        "waiting_us": {"mlfq": {"100": 10.0, "100000": 13.1}},
+    }
+    assert [figure > bound for _, figure, bound in story.scaled(broken)] == [True] * 4
+
+
 @pytest.mark.parametrize("way", ["direct, no retries (as the paper)", *hivemind.OURS])
 def test_an_agent_dies_of_its_first_failure_and_ours_does_not(way: str) -> None:
     """Three agents where one request of seven fails: who has no retries loses some, ours none."""
