@@ -8,7 +8,7 @@ of 50,000 passages take about 70 MB.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -114,6 +114,11 @@ class Recaller:
                 ((entry.seq, piece.start), text[piece.start : piece.stop])
                 for piece in cut.get(entry.seq, ())
             )
+
+    def release(self, entry: Entry) -> None:
+        """Keep the text of a message that leaves memory, where there are look-ups at all."""
+        if self._index is not None and entry.message is not None:
+            self._texts.keep(entry.seq, told_text(entry.message))
 
     def settle(self, pause: Callable[[], None]) -> None:
         """Enter what was remembered: in the background and in slices, so that no look-up has to."""
@@ -238,12 +243,11 @@ class Recaller:
     def _looked(self, state: Transcript, ask: Ask, stretch: Stretch | None, asking: int) -> Looked:
         """Rank what may be shown; the lock is held."""
         query, end = ask.query, ask.end(state)
-        entries, skip = state.entries, ask.skip
+        said, skip = self._times, ask.skip
+        said.take(state.entries)
 
-        def carries(seq: int) -> bool:
-            if not 0 <= seq < end or seq in skip or seq == asking:
-                return False
-            return entries[seq].role in SAYING and not entries[seq].calls
+        def carrying(places: Iterable[int]) -> set[int]:
+            return {at for at in said.talk_in(places) - skip if at < end and at != asking}
 
         asks = ask.free or ask.asks
         most = min(READ if asks else READ // 2, 8 + ask.room_tokens // LEAST_PASSAGE)
@@ -257,10 +261,9 @@ class Recaller:
         if ask.asks and found_little(wide, weights, corpus):
             hits = again(query, hits, index, most, end)
         if stretch is not None:
-            self._times.take(entries)
-            hits = dated(hits, self._times, end, stretch, index)
+            hits = dated(hits, said, end, stretch, index)
         hits = [hit for hit in hits if hit.candidate.seq != asking]
-        best, top = units_of(hits, index, carries, skip, most)
+        best, top = units_of(hits, index, carrying, skip, most)
         shown = self._shown(state, ask, corpus, index)
         return Looked(best, top, shown, weights, most_covered(wide))
 

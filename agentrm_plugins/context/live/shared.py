@@ -150,6 +150,7 @@ class Shared:
                 break
             done = entry.noted and entry.indexed and entry.seq not in waiting
             if done and entry.seq != state.pinned:
+                self.recaller.release(entry)
                 entry.message = None
 
     def holds(self, entry: Entry) -> bool:

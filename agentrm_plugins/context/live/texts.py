@@ -60,6 +60,17 @@ class Texts:
         self._known = {at: text for at, text in self._known.items() if at < seq}
         self._kept = sum(map(len, self._known.values()))
 
+    def keep(self, seq: int, text: str) -> None:
+        """Keep the text of a message that leaves memory: it is read again more often than others.
+
+        The oldest go where there are too many.
+        """
+        if seq not in self._known:
+            self._known[seq] = text
+            self._kept += len(text)
+            while self._kept > _KEPT_CHARS:
+                self._kept -= len(self._known.pop(next(iter(self._known))))
+
     def renew(self) -> None:
         """Forget all."""
         self._known, self._kept = {}, 0
@@ -83,8 +94,6 @@ class Texts:
         if missing:
             read = {seq: text_in(row) for seq, row in self._store.read(self._key, missing).items()}
             texts |= read
-            self._known |= read
-            self._kept += sum(map(len, read.values()))
-            while self._kept > _KEPT_CHARS:
-                self._kept -= len(self._known.pop(next(iter(self._known))))
+            for seq, text in read.items():
+                self.keep(seq, text)
         return texts

@@ -39,6 +39,7 @@ class Lineage:
     _announced: dict[int, list[int]] = field(default_factory=dict)
     _heirs: dict[int, tuple[int, bool, int]] = field(default_factory=dict)
     _far: dict[int, int] = field(default_factory=dict)
+    _last: dict[int, int] = field(default_factory=dict)
 
     def enter(self, note: Note) -> None:
         """Set a note behind those that it may follow; apart where it only speaks of the same."""
@@ -52,6 +53,13 @@ class Lineage:
         newer = self.by_id.get(note.superseded_by or 0)
         if newer is not None:
             self.strike(note, newer)
+
+    def supersede(self, old: Note, new: Note) -> None:
+        """Let a note stand in place of a part of an earlier one."""
+        if old.superseded_by is not None:
+            self._last.clear()  # ways over it led elsewhere
+        old.superseded_by = new.id
+        self.strike(old, new)
 
     def strike(self, old: Note, new: Note) -> None:
         """Set behind a note the one that replaces something in it."""
@@ -82,14 +90,23 @@ class Lineage:
                 else:
                     del index[before]
         self._far.clear()
+        self._last.clear()
         self._heirs.clear()
 
     # -- asking -------------------------------------------------------------------------------
 
     def latest(self, note: Note) -> Note:
-        """Follow the corrections from a note to the one that holds now."""
+        """Follow the corrections from a note to the one that holds now; shortened as `holds_now`.
+
+        A way holds until a note on it is corrected by another one (see `supersede`).
+        """
+        if note.superseded_by is None:
+            return note
+        passed, last = [], self._last
         while note.superseded_by is not None and note.superseded_by in self.by_id:
-            note = self.by_id[note.superseded_by]
+            passed.append(note.id)
+            note = self.by_id[last.get(note.id, note.superseded_by)]
+        last.update(dict.fromkeys(passed, note.id))
         return note
 
     def _heir(self, note: Note) -> tuple[int, bool]:

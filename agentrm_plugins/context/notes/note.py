@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.subject import content, told_apart
@@ -87,6 +87,7 @@ class Note:
     repeats: int | None = None
     struck: tuple[str, ...] = ()
     follows: tuple[int, ...] = ()
+    _shown: tuple[tuple[str, ...], str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def dead(self) -> bool:
@@ -101,14 +102,19 @@ class Note:
     @property
     def live(self) -> bool:
         """Whether it still tells something, and is not just said again."""
-        return not self.dead and self.repeats is None
+        return self.repeats is None and not self.dead
 
     @property
     def shown(self) -> str:
-        """Its text without what was corrected."""
-        text = self.text
+        """Its text without what was corrected; written again when more of it was."""
         if not self.struck:
-            return text
+            return self.text
+        if self._shown is None or self._shown[0] is not self.struck:
+            self._shown = self.struck, self._written()
+        return self._shown[1]
+
+    def _written(self) -> str:
+        text = self.text
         spans = [(v.start, v.start + len(v.text)) for v in self.left]
         gone: set[tuple[int, int]] = set()
         for value in self.struck:

@@ -123,8 +123,7 @@ class Notes:
         ]  # fmt: skip
         if not gone or not fresh or len(gone) > len(fresh):
             return False
-        old.superseded_by = new.id
-        self._lineage.strike(old, new)
+        self._lineage.supersede(old, new)
         old.struck = tuple(dict.fromkeys((*old.struck, *(v.text for v in gone))))
         told = squeezed(new.text)
         if all(value.norm in told for value in old.left):

@@ -19,6 +19,7 @@ from agentrm_plugins.context.recall.rank import Hit
 __all__ = ["LEAST_TELLING", "Later", "Told", "Unit", "units_of"]
 
 Follows = Callable[[int, str, bool, str], Iterable[tuple[int, str]]]
+Carrying = Callable[[Iterable[int]], set[int]]
 
 WHOLE_CHARS = 900
 """Up to this size a message is shown whole; of a longer one the passages that were found."""
@@ -54,7 +55,7 @@ class Unit(NamedTuple):
 def units_of(
     hits: Sequence[Hit],
     index: Index,
-    carries: Callable[[int], bool],
+    carrying: Carrying,
     skip: frozenset[int],
     limit: int,
 ) -> tuple[list[Unit], float]:
@@ -63,8 +64,8 @@ def units_of(
     Args:
         hits: Ranked passages.
         index: Tells how long a message is.
-        carries: Whether a message at a place takes part in that: it is there, out of view, and said
-            by somebody (a tool's output is no answer to what stands before it).
+        carrying: Gives those of some places that take part in that: a message is there, out of
+            view, said by somebody (a tool's output is no answer to what stands before it).
         skip: Messages in view: they count for the best score, and make no unit.
         limit: How many.
 
@@ -75,7 +76,7 @@ def units_of(
     for hit in hits:
         parts.setdefault(hit.candidate.seq, []).append(hit)
     scores = {seq: max([hit.score for hit in listed]) for seq, listed in parts.items()}
-    total = _spread(scores, carries, 4 * limit)
+    total = _spread(scores, carrying, 4 * limit)
     units: list[Unit] = []
     top = max(total.values(), default=0.0)
     hidden = [(score, seq) for seq, score in total.items() if seq not in skip]
@@ -97,19 +98,20 @@ def units_of(
     return units, top
 
 
-def _spread(
-    scores: dict[int, float], carries: Callable[[int], bool], limit: int
-) -> dict[int, float]:
+def _spread(scores: dict[int, float], carrying: Carrying, limit: int) -> dict[int, float]:
     """Give messages their own score and a part of their neighbours'."""
     gained: dict[int, float] = {}
     known = gained.get
     spreading = min(_SPREADING, limit)
-    for seq, score in sorted(scores.items(), key=itemgetter(1), reverse=True)[:spreading]:
-        if carries(seq):
+    best = sorted(scores.items(), key=itemgetter(1), reverse=True)[:spreading]
+    giving = carrying([seq for seq, _ in best])
+    for seq, score in best:
+        if seq in giving:
             for shift, share in _BESIDE:
-                gained[seq + shift] = known(seq + shift, 0.0) + share * score
+                at = seq + shift
+                gained[at] = known(at, 0.0) + share * score
     total = dict(scores)
-    for seq in filter(carries, gained):
+    for seq in carrying(gained):
         total[seq] = scores.get(seq, 0.0) + gained[seq]
     return total
 
@@ -120,6 +122,10 @@ class Told(NamedTuple):
     seq: int
     covered: float
     text: str
+
+
+_Said = tuple[str, tuple[Value, ...], frozenset[str | None]]
+"""A sentence, its values, and their classes."""
 
 
 class Later:
@@ -144,19 +150,17 @@ class Later:
         self._end = end
         telling = (one for one in told if one.covered >= LEAST_TELLING and one.seq < end)
         self._told = sorted(telling, reverse=True)
-        self._said: dict[Told, tuple[str, tuple[Value, ...]]] = {}
+        self._said: list[_Said | None] = [None] * len(self._told)
         self._named: dict[tuple[int, int], list[tuple[int, str]]] = {}
 
-    def _told_in(self, one: Told) -> tuple[str, tuple[Value, ...]]:
+    def _told_at(self, at: int) -> _Said:
         """Give the sentence that tells most of what is asked, and its values; none of a question.
 
         Made when it is looked at: of hundreds of messages that tell something few are.
         """
-        found = self._said.get(one)
-        if found is None:
-            said = said_of(self._query, one.text)
-            values = () if said.endswith(ENDS_ASKING) else tuple(values_of(said))
-            found = self._said[one] = (said, values)
+        said = said_of(self._query, self._told[at].text)
+        values = () if said.endswith(ENDS_ASKING) else tuple(values_of(said))
+        found = self._said[at] = (said, values, frozenset(CLASS.get(v.kind) for v in values))
         return found
 
     def __call__(self, one: Found) -> list[tuple[int, str]]:
@@ -179,15 +183,18 @@ class Later:
             said = squeezed(asked)
             open_ones = [v for v in values if not asked or (_tells(v) and v.norm not in said)]
             kinds = {CLASS.get(value.kind) for value in open_ones}
-            for told in self._told:  # the newest first
-                if told.seq <= seq or len(named) > _MOST_LATER:
+            least, most = _AS_COVERED * covered, _MOST_LATER
+            for at, (place, holds, _) in enumerate(self._told):  # the newest first
+                if place <= seq or len(named) > most:
                     break
-                if told.covered < _AS_COVERED * covered:
+                if holds < least:
                     continue
-                words, others = self._told_in(told)
+                words, others, classes = self._said[at] or self._told_at(at)
+                if kinds.isdisjoint(classes):
+                    continue
                 other = [v for v in others if v.norm not in norms and CLASS.get(v.kind) in kinds]
                 if other:
-                    named.setdefault(told.seq, _around(words, other[0]))
+                    named.setdefault(place, _around(words, other[0]))
         return sorted(named.items())
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import compress, islice, repeat
+from operator import add
 
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.recall.rank import K1, B, Candidate, Corpus, weights_of
@@ -24,6 +25,8 @@ _MANY = 256
 """Places of a term from which on it is worth to ask whether it can still find anything (MaxScore,
 Turtle and Flood 1995): the best that it and the commoner ones give is held against what is found.
 Guessed."""
+_OFTEN = 1 << 20
+"""A posting is a passage's size times this, and how often it holds the term: which is less."""
 
 
 class Index:
@@ -33,7 +36,8 @@ class Index:
         self._docs: dict[int, Candidate] = {}
         self._of: dict[int, list[int]] = {}
         self._postings: dict[str, dict[int, int]] = {}
-        self._sizes: list[int] = []
+        self._known: dict[int, int] = {}
+        self._next = 0
         self._said: dict[int, frozenset[str]] = {}
         self._terms = 0
         self._out: frozenset[int] = frozenset()
@@ -53,17 +57,21 @@ class Index:
         self._said.pop(seq, None)
         made = self._of.setdefault(seq, [])
         for piece in pieces:
-            at = len(self._sizes)
-            self._sizes.append(len(piece.terms))
+            at, self._next = self._next, self._next + 1
             made.append(at)
             self._docs[at] = Candidate(seq, piece.start, piece.stop, role, piece.terms)
             self._terms += len(piece.terms)
+            once = self._same(len(piece.terms) * _OFTEN + 1)
             for term in piece.terms:
                 held = self._postings.get(term)
                 if held is None:
-                    self._postings[term] = {at: 1}
+                    self._postings[term] = {at: once}
                 else:
-                    held[at] = held.get(at, 0) + 1
+                    held[at] = once if at not in held else self._same(held[at] + 1)
+
+    def _same(self, posting: int) -> int:
+        """Give one object for all that are equal: numbers of this size are not shared otherwise."""
+        return self._known.setdefault(posting, posting)
 
     def cut(self, seq: int) -> None:
         """Take out the messages from `seq` on."""
@@ -134,7 +142,8 @@ class Index:
             least = _least_of(scores, limit + len(self._out)) if len(held) > _MANY else 0.0
             rest = (K1 + 1) * sum([weights[term] for term in order])
             if least > rest:  # what has no rarer term cannot come among the best
-                scores = {at: score for at, score in scores.items() if score >= least - rest}
+                near = map((least - rest).__le__, scores.values())
+                scores = dict(compress(scores.items(), near))
                 break
             if len(held) > steps and scores:
                 break
@@ -151,12 +160,21 @@ class Index:
     def _add(
         self, scores: dict[int, float], term: str, weight: float, places: Iterable[int]
     ) -> None:
-        """Add what a term makes of passages that hold it."""
-        held, sizes, known, most = self._postings[term], self._sizes, scores.get, weight * (K1 + 1)
+        """Add what a term makes of passages that hold it.
+
+        Postings are alike, so few are reckoned; no step of Python's own for each passage.
+        """
+        held, most = self._postings[term], weight * (K1 + 1)
         base, slope = K1 * (1 - B), K1 * B * len(self._docs) / max(1, self._terms)
-        for at in places:
-            often = held[at]
-            scores[at] = known(at, 0.0) + most * often / (often + base + slope * sizes[at])
+        listed = list(places)
+        posted = list(map(held.__getitem__, listed))
+        gains = {}
+        for one in set(posted):
+            size, often = divmod(one, _OFTEN)
+            gains[one] = most * often / (often + base + slope * size)
+        gained = map(gains.__getitem__, posted)
+        known = map(scores.get, listed, repeat(0.0))
+        scores.update(zip(listed, map(add, known, gained), strict=True))
 
     def terms_of(self, seq: int) -> frozenset[str]:
         """Give the terms of one message; none where it was not added."""
@@ -198,7 +216,7 @@ def _best_of(scores: dict[int, float], limit: int) -> list[int]:
     places = list(scores)
     if len(scores) > limit:
         least = _least_of(scores, limit)
-        places = [at for at, score in scores.items() if score >= least]
+        places = list(compress(scores, map(least.__le__, scores.values())))
     places.sort(reverse=True)
     places.sort(key=scores.__getitem__, reverse=True)
     return places[:limit]

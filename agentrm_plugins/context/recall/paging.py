@@ -148,10 +148,13 @@ def assembled(
     for one in found:
         if block.lines and block.used + one.tokens + _LABEL_TOKENS > room_tokens:
             continue  # a line is never shorter than what it shows
+        line = _line(session, one, texts)
+        label = max(_LABEL_TOKENS, (len(line) - len(one.text)) // 3)
+        if block.lines and block.used + one.tokens + label > room_tokens:
+            continue
         entry = session.entries[one.key[0]]
         named = [(at, text, block.quoting(at, text)) for at, text in later(one)]
         told = _told_later([(at, "" if key else text) for at, text, key in named])
-        line = _line(session, one, texts)
         extra = len(line) + len(told) - len(one.text)
         tokens = one.tokens + max(_LABEL_TOKENS, extra // 3)
         day = _day(entry.at_s)
@@ -322,6 +325,8 @@ def _told_later(later: Sequence[tuple[int, str]]) -> str:
 
 def _cut(line: str, query: Query, most: int, count: Callable[[str], int]) -> str:
     """Cut a line to the words from the first that was asked for on; "" if nothing fits."""
+    if most <= 0:
+        return ""
     if count(line) <= most:
         return line
     label, _, said = line.partition(": ")
