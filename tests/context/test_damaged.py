@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 
 import pytest
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle
-from agentrm_plugins.context.stores import MemoryStore, SessionKey
+from agentrm_plugins.context.stores import MemoryStore, SessionKey, SqliteStore
 from agentrm_plugins.context.stores.checksum import opened, sealed
 from agentrm_plugins.errors import StoreLocked
 
@@ -85,6 +86,49 @@ def test_a_message_whose_text_was_changed_is_told(saved):
         view = manager.session("s").prepare(talk(3)[2:])
         assert any("message 1: its text is not what" in text for text in view.repairs)
         assert "KX-9999" not in str(view.messages)
+
+
+@pytest.fixture
+def rotten(tmp_path):
+    """An archive file of thirty items, and a way to change it behind the session's back."""
+    path = tmp_path / "a.db"
+    with SqliteStore(path) as store, manager_on(store) as manager:
+        manager.session("s").prepare(talk(30))
+
+    def changed(statement, *given):
+        other = sqlite3.connect(path)
+        other.execute(statement, given)
+        other.commit()
+        other.close()
+        return SqliteStore(path)
+
+    return changed
+
+
+def test_a_changed_message_that_is_looked_up_is_left_out_and_told(rotten):
+    """By a question, by the search and by its number; told once."""
+    how = "UPDATE messages SET body=replace(body, 'KX-1003', 'KX-9999') WHERE seq=3"
+    with rotten(how) as store, manager_on(store) as manager:
+        session = manager.session("s")
+        asked = [*talk(30), {"role": "user", "content": "What is the code of item 3?"}]
+        view = session.prepare(asked)
+        assert "KX-9999" not in str(view.messages)
+        assert sum("message 3 is damaged" in text for text in view.repairs) == 1
+        assert "KX-9999" not in session.recall("code of item 3")
+        assert "damaged" in session.read(3)
+        assert session.prepare([*asked, *talk(1)]).repairs == ()
+
+
+@pytest.mark.parametrize("column", ["messages SET body", "passages SET terms"])
+def test_one_bad_byte_costs_no_other_message(rotten, column):
+    """A byte that is no text, in a message or in its words: what else is there is found."""
+    name = column.split()[-1]
+    how = f"UPDATE {column}=CAST(replace(CAST({name} AS BLOB), X'62', X'ff') AS TEXT) WHERE seq=3"
+    with rotten(how) as store, manager_on(store) as manager:
+        session = manager.session("s")
+        asked = [*talk(30), {"role": "user", "content": "What is the code of item 5?"}]
+        assert "KX-1005" in str(session.prepare(asked).messages[:-1])
+        assert "KX-1007" in session.recall("code of item 7")
 
 
 class Refusing(MemoryStore):

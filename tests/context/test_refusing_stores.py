@@ -157,3 +157,34 @@ def test_no_forged_name_or_query_reaches_another_tenant(tmp_path, kind):
             assert forger.call_recall({"message": 0}) != secret[0]["content"]
         assert "MARZIPAN-77" in manager.session("t-1", tenant="acme").recall("vault code")
     store.close()
+
+
+class _Unindexable(MemoryStore):
+    """Takes messages, and refuses to make any more findable."""
+
+    full = False
+
+    def index(self, *given, **fence):
+        if self.full:
+            raise StoreFull("path='x': cannot index; free some room")
+        super().index(*given, **fence)
+
+
+@pytest.mark.parametrize("way", ["keep", "raise"])
+def test_a_search_needs_no_room(way):
+    """What was made findable before is found while the store refuses more."""
+    store = _Unindexable()
+    config = ContextConfig(budget_tokens=1_000, on_store_error=way)
+    with ContextLifecycle(config, store=store, submit=lambda _: None) as manager:
+        session = manager.session("s")
+        session.prepare(talk(20))
+        session.maintain()
+        store.full = True
+        session.prepare([*talk(20), {"role": "assistant", "content": "I see."}])
+        if way == "raise":
+            with pytest.raises(StoreFull):
+                session.recall("item 3")
+        else:
+            assert "KX-3" in session.recall("item 3")
+            assert isinstance(session.last_error, StoreFull)
+        store.full = False

@@ -96,6 +96,10 @@ class Recaller:
         self._times = Times()
         self.failed: Exception | None = None
 
+    def news(self) -> list[str]:
+        """Tell of damaged messages that were met since the last time."""
+        return self._texts.news()
+
     @property
     def waiting(self) -> bool:
         """Whether passages wait to be embedded."""
@@ -360,7 +364,9 @@ class Recaller:
 
     def cut(self, state: Transcript, row: Row, most: int) -> str:
         """Give a message's text, its middle left out when it is longer than `most` tokens."""
-        whole = text = text_in(row, plain_text)
+        whole = text = self._texts.text(row, plain_text)
+        if not whole and row.body and self._texts.is_damaged(row.seq):
+            return f"Message {row.seq} is damaged in the archive: it is not what was said."
         keep = len(whole)
         while keep and state.counter.text(text) > most:
             keep = keep * 4 // 5

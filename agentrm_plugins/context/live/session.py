@@ -192,7 +192,12 @@ class ContextSession:
             self._hold.catch_up(self._desk.clock())
             state = shared.transcript
             share = max(recall_room(state), state.budget // 10)
-            shared.index_hidden(everything=True)
+            try:
+                shared.index_hidden(everything=True)
+            except StoreError as error:
+                if self.config.on_store_error == "raise":
+                    raise
+                shared.last_error = error  # what is indexed is found all the same
             shared.last_error = shared.recaller.flush() or shared.last_error
             found = shared.recaller.for_query(state, query, max_tokens or share)
             if found is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from agentrm_plugins.context.plan.bodies import body_of, message_of
+from agentrm_plugins.context.plan.align import digest_of
+from agentrm_plugins.context.plan.bodies import body_of, identity_of, message_of
 from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.lookups import told_text
 from agentrm_plugins.context.plan.transcript import Transcript
@@ -14,7 +15,7 @@ from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.errors import StoreCorrupt
 from agentrm_plugins.types.message import Message
 
-__all__ = ["Texts", "row_of", "text_in"]
+__all__ = ["Texts", "message_in", "row_of", "text_in"]
 
 _KEPT_CHARS = 200_000
 """Of texts that are kept from look-up to look-up: about a thousand chat messages. Guessed."""
@@ -28,6 +29,19 @@ def row_of(entry: Entry) -> Row:
     return Row(entry.seq, entry.role, body, entry.digest, entry.tokens, entry.at_s)
 
 
+def message_in(row: Row) -> Message:
+    """Read an archived message.
+
+    Raises:
+        StoreCorrupt: It cannot be read, or is not what was archived.
+    """
+    message = message_of(row.body)
+    # The second one is the digest where a framework's own data is archived beside the message.
+    if row.digest != digest_of(row.body) and identity_of(message) != row.digest:
+        raise StoreCorrupt("its text is not what was archived")
+    return message
+
+
 def text_in(row: Row, read: Callable[[Message], str] = told_text) -> str:
     """Read an archived message's text; one that is damaged has none.
 
@@ -36,7 +50,7 @@ def text_in(row: Row, read: Callable[[Message], str] = told_text) -> str:
         read: Gives what of it: what can be found, or `plain_text` for all of it.
     """
     try:
-        return read(message_of(row.body))
+        return read(message_in(row))
     except StoreCorrupt:
         return ""
 
@@ -54,11 +68,33 @@ class Texts:
         self._store = store
         self._known: dict[int, str] = {}
         self._kept = 0
+        self._damaged: dict[int, bool] = {}
+
+    def news(self) -> list[str]:
+        """Tell of damaged messages that were met since, of each once."""
+        new = [seq for seq, told in self._damaged.items() if not told]
+        self._damaged.update(dict.fromkeys(new, True))
+        return [
+            f"archive: message {seq} is damaged, and left out of what is recalled" for seq in new
+        ]
+
+    def text(self, row: Row, read: Callable[[Message], str] = told_text) -> str:
+        """Read a message's text; "" of one that is damaged, which `news` tells of."""
+        try:
+            return read(message_in(row))
+        except StoreCorrupt:
+            self._damaged.setdefault(row.seq, False)
+            return ""
+
+    def is_damaged(self, seq: int) -> bool:
+        """Whether a message that was read is not what was archived."""
+        return seq in self._damaged
 
     def rewind(self, seq: int) -> None:
         """Forget the messages from `seq` on."""
         self._known = {at: text for at, text in self._known.items() if at < seq}
         self._kept = sum(map(len, self._known.values()))
+        self._damaged = {at: told for at, told in self._damaged.items() if at < seq}
 
     def keep(self, seq: int, text: str) -> None:
         """Keep the text of a message that leaves memory: it is read again more often than others.
@@ -92,7 +128,8 @@ class Texts:
                 texts[seq] = self._known[seq]
         missing = sorted(wanted - texts.keys())
         if missing:
-            read = {seq: text_in(row) for seq, row in self._store.read(self._key, missing).items()}
+            rows = self._store.read(self._key, missing)
+            read = {seq: self.text(row) for seq, row in rows.items()}
             texts |= read
             for seq, text in read.items():
                 self.keep(seq, text)

@@ -87,6 +87,7 @@ class Turn:
         self._fit()
         self._recall_for_task()
         self._fit()
+        self.shared.transcript.repairs += self.shared.recaller.news()
         made = self._composed()
         self.shared.release_bodies()
         return made

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.archive import version_of
-from agentrm_plugins.context.plan.align import align, digest_of
+from agentrm_plugins.context.live.texts import message_in
+from agentrm_plugins.context.plan.align import align
 from agentrm_plugins.context.plan.bodies import (
     Source,
     check_list,
     identity_in,
-    identity_of,
-    message_of,
     role_of,
 )
 from agentrm_plugins.context.plan.entry import Entry
@@ -164,15 +163,9 @@ def _whole(there: list[tuple[int, str]], told: list[str]) -> list[tuple[int, str
 def _message_in(row: Row, told: list[str], known: Entry | None = None) -> Message:
     """Read an archived message; of one whose text is damaged, what is known beside it."""
     try:
-        message = message_of(row.body)
-        # The second one is the digest where a framework's own data is archived beside the message.
-        good = row.digest == digest_of(row.body) or identity_of(message) == row.digest
-        why = "" if good else "its text is not what was archived"
+        return message_in(row)
     except StoreCorrupt as error:
-        message, why = None, str(error)
-    if message is not None and not why:
-        return message
-    told.append(f"archive: message {row.seq}: {why}; the others are as they were")
+        told.append(f"archive: message {row.seq}: {error}; the others are as they were")
     calls = tuple(ToolCall(call, "unknown", "{}") for call in (known.calls if known else ()))
     return Message(row.role, _DAMAGED, None, calls, known.answers if known else None)
 

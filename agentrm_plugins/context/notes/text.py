@@ -187,8 +187,21 @@ def _word_terms(token: str, *, drop_stopwords: bool) -> Iterator[str]:
             yield stem(folded)
 
 
+_NO_END = "".join(
+    rf"(?<!\b(?i:{short})\.)"
+    for short in ("[a-hj-z]", "mr|ms|dr|st|sr|fr|hr|lt|mt|av|ul", "mrs|sra|mme|gen|col|sgt|rev|ing",
+                  "prof|srta|mlle|capt|dipl|dott")
+)  # fmt: skip
+"""A title or an initial stands before a name: "Mrs. Holm", "St. Gallen", "Ada B. Cole"."""
+_MAY_END = "".join(
+    rf"(?<!{short}\.)"
+    for short in (r"\b(?i:co|jr|no|nr|ca|vs|pl|pp)", r"\b(?i:inc|ltd|ave|etc|tel|apt|ext|fig|vol)",
+                  r"\b(?i:corp|blvd|dept)", "(?i:str)")
+)  # fmt: skip
+"""Short forms that end a sentence only where none goes on: "Vance Inc. of Toledo", "Lindenstr. 48".
+Both lists are guessed, and decide on a stop alone: whoever is on neither is cut off there."""
 _ENDS = re.compile(
-    rf"((?<=[.!?])(?<!\d\.)\s+(?=\S)|(?<=\d\.)\s+(?=[^\W\da-z_])(?!(?i:{_MONTH})\b)"
+    rf"((?<=[.!?])(?<!\d\.){_NO_END}(?:{_MAY_END}|(?=\s+[^\W\d_])(?!\s+[a-zß-öø-ÿ]))\s+(?=\S)|(?<=\d\.)\s+(?=[^\W\da-z_])(?!(?i:{_MONTH})\b)"
     r"|(?<=[。！？])|\n+)",
 )
 

@@ -99,7 +99,7 @@ def tokens_of(session: Transcript, entry: Entry) -> int:
 def hot_tokens(session: Transcript) -> int:
     """Count what is sent as it is, with the results that are made up for unanswered calls."""
     replaced, groups = session.replaced, session.grouping.groups
-    if not replaced and not any([group.unanswered for group in groups]):  # nearly always
+    if not replaced and not any(group.unanswered for group in groups):  # nearly always
         return sum([entry.tokens for group in groups for entry in group.members])
     total = 0
     for group in groups:  # a plain loop: it runs several times in each turn

@@ -147,13 +147,13 @@ class Connections:
         with self._clear(doing):
             if self.path == _IN_MEMORY:
                 with self._lock:
-                    return work(self._write_connection())
+                    return _read(self._write_connection(), work)
             try:
                 connection = self._readers.pop()
             except IndexError:
                 connection = self._connect()
             try:
-                return work(connection)
+                return _read(connection, work)
             finally:
                 if self._closed:
                     connection.close()
@@ -186,6 +186,20 @@ class Connections:
                     if connection is not None:
                         connection.close()
             self._readers, self._writer = [], None
+
+
+def _read(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], _T]) -> _T:
+    """Read; where a byte of a text is damaged, a mark stands for it: the others are whole."""
+    try:
+        return work(connection)
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" not in str(error):
+            raise
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        try:
+            return work(connection)
+        finally:
+            connection.text_factory = str
 
 
 def _make_private(path: str) -> None:
