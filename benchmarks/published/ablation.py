@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import log2
 
 from agentrm_plugins.config import Config
+from agentrm_plugins.policy.order.expected_service import ExpectedService
 from agentrm_plugins.policy.order.mlfq import Mlfq
 from agentrm_plugins.policy.order.tenant_shares import DominantShares
 from agentrm_plugins.sim import SCENARIOS, Model
@@ -44,6 +45,37 @@ class HintsAlone(Mlfq):
         return self._plain if account.hint is None else super()._weight(account, ratio)
 
 
+class _CallsAlone(ExpectedService):
+    """Calls are averaged by their number only."""
+
+    def _by_seconds(self, account: Account) -> float:
+        return float("-inf")
+
+
+class _OwnMean(ExpectedService):
+    """An agent's own mean is believed from its first call on."""
+
+    def _weigh(self) -> None:
+        super()._weigh()
+        self._k = 0.0
+
+
+class ByCallsAlone(Mlfq):
+    """A crowd of short calls hides the long ones."""
+
+    def __init__(self, *given) -> None:
+        super().__init__(*given)
+        self.expected = _CallsAlone()
+
+
+class OwnMean(Mlfq):
+    """Nothing is learnt from others' calls but how long the typical one takes."""
+
+    def __init__(self, *given) -> None:
+        super().__init__(*given)
+        self.expected = _OwnMean()
+
+
 def of(kind: type[Mlfq]):
     """Makes that scheduler from a configuration."""
 
@@ -64,6 +96,8 @@ PARTS = {
     "without weights": Model(scheduler=EQUAL),
     "without claims": Model(make=of(NoClaim)),
     "response ratio as the claim": Model(make=of(ResponseRatio)),
+    "own mean alone": Model(make=of(OwnMean)),
+    "by calls alone": Model(make=of(ByCallsAlone)),
     "without relief": Model(scheduler={"boost_interval": 10**9}),
     "without reaper": Model(reaper_s=None),
     "without a second try": Model(retry=False),
@@ -94,31 +128,41 @@ RATES = {
 def run(seeds: int = 40) -> None:
     """Run it all and write the results."""
     span = range(1, seeds + 1)
-    text = [_INTRODUCTION.format(seeds=seeds)]
-    data: dict = {"seeds": seeds, "parts": {}, "rates": {}}
+    parts = {name: {label: part(name, label, span) for label in PARTS} for name in SCENARIO_NAMES}
+    rates = {label: rate(label, span) for label in RATES}
+    tell({"seeds": seeds, "parts": parts, "rates": rates})
+
+
+def part(name: str, label: str, span: range) -> dict[str, list[float]]:
+    """One scenario without one part."""
+    progress(f"ablation: {name}, {label}")
+    return summary(many(SCENARIOS[name].build, PARTS[label], span))
+
+
+def rate(label: str, span: range) -> dict[str, list[float]]:
+    """The cascade of refusals without one part."""
+    progress(f"ablation: refusals, {label}")
+    given = {"order": "mlfq", "managed": True, **RATES[label]}
+    found = [World(seed, **given).run().figures() for seed in span]
+    entry = {name: interval([one[name] for one in found]) for name in found[0]}
+    return {name: [float(f"{value:.4g}") for value in values] for name, values in entry.items()}
+
+
+def tell(data: dict) -> None:
+    """Write what was measured."""
+    text = [_INTRODUCTION.format(seeds=data["seeds"])]
     plots = []
-    for name in SCENARIO_NAMES:
-        rows = {}
-        for label, model in PARTS.items():
-            progress(f"ablation: {name}, {label}")
-            rows[label] = summary(many(SCENARIOS[name].build, model, span))
-        data["parts"][name] = rows
+    for name, rows in data["parts"].items():
         shown = ("slowdown", "interactive_p95_s", "worst_slowdown", "waste_s", "finished")
         cells = [[label, *(spread(row[field]) for field in shown)] for label, row in rows.items()]
         head = ("", "mean slowdown", "interactive P95 s", "largest slowdown", "waste s", "finished")
         text += [f"## {name}\n", table(head, cells)]
         bar = {label: row["slowdown"] for label, row in rows.items()}
         plots.append(bars(f"{name}: mean slowdown", bar, "response / service"))
-    rows = []
-    for label, switches in RATES.items():
-        progress(f"ablation: refusals, {label}")
-        found = [
-            World(seed, **{"order": "mlfq", "managed": True, **switches}).run().figures()
-            for seed in span
-        ]
-        entry = {name: interval([one[name] for one in found]) for name in found[0]}
-        data["rates"][label] = {k: [float(f"{v:.4g}") for v in e] for k, e in entry.items()}
-        rows.append([label, *(number(entry[name][0]) for name in entry)])
+    rows = [
+        [label, *(number(found[0]) for found in entry.values())]
+        for label, entry in data["rates"].items()
+    ]
     head = ("", "finished %", "refused", "P95 s", "interactive P95 s", "mean slowdown")
     text += ["## Rate limits: the cascade of refusals\n", table(head, rows)]
     write("ablation", "What each part of the scheduler is worth", data, "\n".join(text), plots)

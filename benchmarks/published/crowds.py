@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from random import Random
 
-from agentrm_plugins.policy.order.expected_service import ExpectedService
-from agentrm_plugins.policy.order.mlfq import Mlfq
 from agentrm_plugins.sim import Model, Turn, Workload, run_model
 from agentrm_plugins.sim.workload import Fate, lognormal
-from agentrm_plugins.types.accounts import Account
 from agentrm_plugins.types.calls import Priority
-from benchmarks.published.ablation import of
+from benchmarks.published.ablation import ByCallsAlone, of
 from benchmarks.published.report import number, progress, spread, table
 from benchmarks.published.worlds import interval
 
@@ -19,21 +16,6 @@ SEEDS = 30
 SHORTS = (0, 8, 40)  # before each three long calls
 LONGS, ROUNDS, CHAINS = 3, 4, 2
 _OK = (Fate.OK,)
-
-
-class _CallsAlone(ExpectedService):
-    """Calls are averaged by their number only."""
-
-    def _by_seconds(self, account: Account) -> float:
-        return float("-inf")
-
-
-class ByCallsAlone(Mlfq):
-    """A crowd of short calls hides the long ones."""
-
-    def __init__(self, *given) -> None:
-        super().__init__(*given)
-        self.expected = _CallsAlone()
 
 
 def _row(
