@@ -156,7 +156,9 @@ def _nothing_came() -> Exception:
     return ValueError("No generation chunks were returned")  # as langchain-core says it
 
 
-_READING = {whole: Reading(_tally, text_of, whole, _nothing_came) for whole in (False, True)}
+_READING = {
+    whole: Reading(_tally, text_of, whole, _nothing_came, Tally.counted) for whole in (False, True)
+}
 
 
 def is_sync_only(kind: type[BaseChatModel]) -> bool:

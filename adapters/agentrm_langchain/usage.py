@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.messages import AIMessageChunk
+
+from agentrm_langchain.said import text_of
 from agentrm_plugins import Usage
 from agentrm_plugins.integration import counting
 
@@ -66,14 +69,22 @@ class Tally(counting.UsageTally):
 
     __slots__ = ()
 
+    def counted(self, chunk: Any) -> str | None:
+        """One more chunk of the stream: gives its text, as `text_of` does."""
+        message = getattr(chunk, "message", None)
+        if message.__class__ is AIMessageChunk and not message.usage_metadata:
+            text: Any = message.content
+            if text.__class__ is str and text:  # as nearly all are
+                self.chunks += 1
+                self._chars += len(text)
+                return text
+        self.add(chunk)
+        return text_of(chunk)
+
     def add(self, chunk: Any, text_chars: int = 0) -> None:
         """One more chunk of the stream."""
         message = getattr(chunk, "message", None)
         content = getattr(message, "content", "")
-        if content.__class__ is str and content and not getattr(message, "usage_metadata", None):
-            self.chunks += 1  # as nearly all are
-            self._chars += text_chars + len(content)
-            return
         usage = usage_of_metadata(getattr(message, "usage_metadata", None))
         if not content and message is not None:  # what a call's arguments cost
             for part in getattr(message, "tool_call_chunks", ()):

@@ -62,20 +62,23 @@ class Reading(NamedTuple):
             what it says is no text (a call of a tool).
         whole: Whether the consumer sees nothing before all has come.
         empty: Makes the error that a stream without a single chunk is; None: it is an answer.
+        counted: Adds a chunk to a tally and gives its text, in one go; None: `text` and `add` do.
     """
 
     tally: Callable[[Any], Tally]
     text: Callable[[Any], str | None]
     whole: bool = False
     empty: Callable[[], Exception] | None = None
+    counted: Callable[[Any, Any], str | None] | None = None
 
 
 class ChunkStream:
     """What both kinds share."""
 
     __slots__ = (
-        *("_add", "_attempt", "_beaten_s", "_first", "_given_s", "_lease", "_now", "_pinged_s"),
-        *("__weakref__", "_reading", "_said", "_shown", "_tally", "_text", "_untold", "pulling"),
+        *("_attempt", "_beaten_s", "_counted", "_first", "_given_s", "_lease", "_now"),
+        *("_pinged_s", "_reading", "_said", "_shown", "_tally", "_untold", "pulling"),
+        "__weakref__",
     )
 
     def __init__(self, attempt: Attempt, reading: Reading) -> None:
@@ -84,7 +87,7 @@ class ChunkStream:
         self._reading = reading
         self._now = attempt.lease.clock
         self._tally = reading.tally(attempt.lease)
-        self._add, self._text = self._tally.add, reading.text  # asked for each chunk
+        self._counted = reading.counted or self._counts
         self._first: list[Any] = []
         self._said: list[str] = []
         self._shown = False  # something that the consumer sees
@@ -110,8 +113,7 @@ class ChunkStream:
                 raise self._reading.empty()
             return False
         self._first.append(chunk)
-        self._add(chunk)
-        text = self._text(chunk)
+        text = self._counted(self._tally, chunk)
         if text is None or self._reading.whole:
             if text is None:
                 self._ping()
@@ -121,18 +123,29 @@ class ChunkStream:
             return True
         return False
 
-    def _gives(self, chunk: Any, *, fetched: bool) -> None:
-        """A chunk goes to the consumer."""
-        text = self._text(chunk)
+    def _counts(self, tally: Tally, chunk: Any) -> str | None:
+        tally.add(chunk)
+        return self._reading.text(chunk)
+
+    def _gives(self, chunk: Any) -> None:
+        """A chunk goes to the consumer, that was fetched just now."""
+        text = self._counted(self._tally, chunk)
         if text:
             self._said.append(text)
-        if fetched:
-            self._add(chunk)
         self._given_s = self._lease.away_s = now_s = self._now()
-        if fetched or (text is not None and not self._reading.whole):
+        self._untold += 1
+        if now_s - self._beaten_s >= _BEAT_S or not self._shown:
+            self._beat(now_s, visible=text is not None)
+
+    def _gives_first(self, chunk: Any) -> None:
+        """A chunk of the opening goes to the consumer."""
+        text = self._reading.text(chunk)
+        if text:
+            self._said.append(text)
+        self._given_s = self._lease.away_s = now_s = self._now()
+        if text is not None and not self._reading.whole:
             self._untold += 1
-            if not self._shown or now_s - self._beaten_s >= _BEAT_S:
-                self._beat(now_s, visible=text is not None)
+            self._beat(now_s, visible=True)
 
     def _asks(self) -> None:
         """The consumer wants the next chunk."""
@@ -168,8 +181,11 @@ class ChunkStream:
             self._attempt.lease.beat(tokens, visible=self._shown)
 
     def _ended(self) -> None:
-        self._tell()
-        self._attempt.lease.settle(self._tally.usage() or self._tally.cut())
+        usage = self._tally.usage()
+        if usage is None:  # else that says it all
+            self._tell()
+            usage = self._tally.cut()
+        self._attempt.lease.settle(usage)
 
     def _left(self) -> None:
         """The caller wants no more; of an answer that was whole he has missed nothing."""

@@ -115,7 +115,7 @@ class Chunks(ChunkStream):
         lease.is_read(read=True)
         try:
             for chunk in self._first:
-                self._gives(chunk, fetched=False)
+                self._gives_first(chunk)
             yield from self._first
             self._first.clear()
             while True:
@@ -125,7 +125,7 @@ class Chunks(ChunkStream):
                 chunk = fetch()
                 if chunk is END:
                     break
-                self._gives(chunk, fetched=True)
+                self._gives(chunk)
                 yield chunk
         except BaseException as error:
             self._cut(error)

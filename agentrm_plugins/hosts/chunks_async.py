@@ -84,7 +84,7 @@ class AsyncChunks(ChunkStream):
         async with Shutting(source):
             try:
                 for chunk in self._first:
-                    self._gives(chunk, fetched=False)
+                    self._gives_first(chunk)
                     yield chunk
                 self._first.clear()
                 while True:
@@ -95,7 +95,7 @@ class AsyncChunks(ChunkStream):
                     self.pulling = False
                     if chunk is END:
                         break
-                    self._gives(chunk, fetched=True)
+                    self._gives(chunk)
                     yield chunk
             except BaseException as error:
                 self._broken(error)
@@ -146,7 +146,8 @@ class _PullGuard:
         if self._error is not None:
             raise self._error
         self._task = task = asyncio.current_task(self._loop)
-        self._cancelling = task.cancelling() if task is not None else 0
+        if task is not None:
+            self._cancelling = task.cancelling()
         self._token = ACTIVE.set(self._active)
 
     def __exit__(

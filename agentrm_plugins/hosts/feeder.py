@@ -148,14 +148,17 @@ class Feeder:
 
     # -- for the worker ---------------------------------------------------------------------
 
-    def _serve(self) -> None:
+    def _serve(self) -> None:  # noqa: C901 - one piece
         """Fetch as long as somebody asks, or the next chunk is there at once."""
         chunk = end = self._end
-        ready, turn = self._ready, self._turn
+        ready, turn, run, fetch = self._ready, self._turn, self._context.run, self._fetch
+        begun_s = perf_counter()
         while not self._left:
-            begun_s = perf_counter()
-            chunk = self._fetched()
-            at_once = perf_counter() - begun_s < _AT_ONCE_S
+            try:
+                chunk = run(fetch)
+            except BaseException as error:  # noqa: BLE001 - raised again where the consumer asks
+                chunk = _Failed(error)
+            now_s = perf_counter()
             if self._left:
                 break
             over = chunk is end or chunk.__class__ is _Failed
@@ -169,18 +172,16 @@ class Feeder:
                     break
                 return
             chunk = end  # a worker that lingers keeps nothing alive
-            if not (at_once and len(ready) < _AHEAD) and not self._is_asked():
+            if now_s - begun_s < _AT_ONCE_S and len(ready) < _AHEAD:
+                begun_s = now_s
+            elif self._is_asked():
+                begun_s = perf_counter()
+            else:
                 return
         if chunk.__class__ is _Failed:
             self._late(self._end, chunk.error)
         else:
             self._late(chunk, None)
-
-    def _fetched(self) -> Any:
-        try:
-            return self._context.run(self._fetch)
-        except BaseException as error:  # noqa: BLE001 - raised again where the consumer asks
-            return _Failed(error)
 
     def _is_asked(self) -> bool:
         """Linger. Whether to go on: somebody asks, or has left while the worker was at it."""

@@ -125,7 +125,9 @@ class Endpoints:
     def beat(self, ticket: Ticket, endpoint: Endpoint) -> None:
         """The call made progress."""
         endpoint.heard = True
-        self._learn(endpoint, ticket, self._books.now_s - ticket.progress_s)
+        silent_s = self._books.now_s - ticket.progress_s
+        if endpoint.times.add(ticket.call, silent_s, beats=ticket.beats):
+            self._clocks.reconsider(endpoint)  # others may be late before they would have been
 
     def ended(
         self, ticket: Ticket, endpoint: Endpoint, usage: Usage | None, event: ev.Settle | None
@@ -139,8 +141,9 @@ class Endpoints:
             endpoint.failed(number, verdict, None if event is None else event.report, now_s)
         elif verdict is None and event is not None:
             endpoint.answered(number, usage, ticket.call.agent, now_s)
-            if not ticket.beats:
-                self._learn(endpoint, ticket, now_s - ticket.granted_s)
+            silent_s = now_s - ticket.granted_s
+            if not ticket.beats and endpoint.times.add(ticket.call, silent_s, beats=0):
+                self._clocks.reconsider(endpoint)
         else:
             endpoint.heard = endpoint.heard or verdict is not None
             endpoint.given_up(number, usage, now_s)
@@ -247,11 +250,6 @@ class Endpoints:
                 return
             del self.idle[name]
             self._books.counters.hedges.join(self.known.pop(name).hedging.tally)
-
-    def _learn(self, endpoint: Endpoint, ticket: Ticket, silent_s: float) -> None:
-        """Its times are known better: others may be late before they would have been."""
-        if endpoint.times.add(ticket.call, silent_s, beats=ticket.beats):
-            self._clocks.reconsider(endpoint)
 
 
 def configured(

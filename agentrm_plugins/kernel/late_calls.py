@@ -177,8 +177,9 @@ class LateCalls:
         if endpoint is not None and tokens:
             endpoint.hedging.billed(tokens, self._books.now_s)
         if outcome is Outcome.OK and endpoint is not None and _was_alone(ticket):
-            endpoint.hedging.answered()  # as nearly all are
-            if endpoint.times.expect(endpoint.hedging.hung):
+            hedging = endpoint.hedging
+            hedging.answered()  # as nearly all are
+            if endpoint.times.expect(hedging.hung):
                 self._clocks.reconsider(endpoint)
             return
         winner = self._winner(ticket, outcome)

@@ -31,8 +31,9 @@ class Recent:
     Law: over the last w of 1, 10 and 60 seconds it is what was counted in them by w, in bins of a
     tenth of a second, so exact to one bin. As one number: each amount weighs ``2 ** (-age /
     half-life)``; over a steady use of r per second the weights sum up to ``r * half-life / ln 2``,
-    so the rate is that sum times ``ln 2 / half-life``. Of each agent a few numbers are kept, so
-    that a hundred thousand stay small.
+    so the rate is that sum times ``ln 2 / half-life``. What came within one bin counts as of one
+    age, which is a quarter of a percent at most. Of each agent a few numbers are kept, so that a
+    hundred thousand stay small.
 
     A bin is kept with all that had come up to its end, so that a window is a difference of two,
     however busy the minute was.
@@ -57,7 +58,7 @@ class Recent:
             many = len(bins)
             if many > _PRUNED and bins[many // 4 * 2] * _BIN_S < now_s - _WINDOWS_S[-1]:
                 del bins[: many // 4 * 2]  # too old for each window, and so is the next one
-        if now_s != self.at_s:
+        if now_s - self.at_s >= _BIN_S:
             self.weighed *= 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S)
             self.at_s = now_s
         self.weighed += amount

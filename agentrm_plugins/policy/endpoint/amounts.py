@@ -53,15 +53,17 @@ class OutputEstimator:
     Args:
         share: The quantile that is reserved; 0 to 1. Settling corrects what was too little.
         default: Tokens reserved where nothing is known and the call names no maximum.
+
+    `cached` are the last shares of the input that came from the provider's cache, by agent.
     """
 
-    __slots__ = ("_cached", "_default", "_outputs", "_share")
+    __slots__ = ("_default", "_outputs", "_share", "cached")
 
     def __init__(self, *, share: float = 0.75, default: int = 1024) -> None:
         self._share = share
         self._default = default
         self._outputs: OrderedDict[str, deque[int]] = OrderedDict()
-        self._cached: OrderedDict[str, deque[float]] = OrderedDict()
+        self.cached: OrderedDict[str, deque[float]] = OrderedDict()
 
     def output_tokens(self, agent: str, max_tokens: int | None, *, reserve: str = "usage") -> int:
         """Tokens to reserve for the output of a call of `agent`."""
@@ -78,7 +80,7 @@ class OutputEstimator:
 
     def cached_tokens(self, agent: str, input_tokens: int) -> int:
         """Tokens of the input that will surely be read from the provider's cache."""
-        recent = self._cached.get(agent) if self._cached else None
+        recent = self.cached.get(agent)
         return int(min(recent) * input_tokens) if recent and len(recent) >= _LEAST else 0
 
     def used(
@@ -87,8 +89,8 @@ class OutputEstimator:
         """A call of `agent` ended well and used this many tokens."""
         _remember(self._outputs, agent, output_tokens)
         _remember(self._outputs, _WHOLE_ENDPOINT, output_tokens)
-        if input_tokens and (cached_input_tokens or agent in self._cached):
-            _remember(self._cached, agent, cached_input_tokens / input_tokens, calls=_LEAST)
+        if input_tokens and (cached_input_tokens or agent in self.cached):
+            _remember(self.cached, agent, cached_input_tokens / input_tokens, calls=_LEAST)
 
 
 def _remember(
@@ -162,22 +164,34 @@ REFUSED = amounts_of(0.0, 0.0)  # a refused request counts, its tokens do not
 def need_of(call: Call, config: EndpointConfig, outputs: OutputEstimator) -> dict[str, float]:
     """What a call will probably take of each resource."""
     given, most = call.estimate, call.max_output_tokens
-    if most is None and given.output_tokens:
-        output = given.output_tokens
-    else:
+    read, output = given.input_tokens, given.output_tokens
+    if most is not None or not output:
         output = outputs.output_tokens(call.agent, most, reserve=config.reserve)
-    cached = 0
-    if not config.cached_input_counts:
-        cached = given.cached_input_tokens or outputs.cached_tokens(call.agent, given.input_tokens)
-    return amounts_of(given.input_tokens, output, cached)
+    cached = given.cached_input_tokens
+    if config.cached_input_counts:
+        cached = 0
+    elif not cached and outputs.cached:
+        cached = outputs.cached_tokens(call.agent, read)
+    return {  # as `amounts_of`
+        "requests": 1.0,
+        "tokens": read + output,
+        "input_tokens": read - cached,
+        "output_tokens": output,
+    }
 
 
 def used_of(usage: Usage | None, config: EndpointConfig) -> dict[str, float] | None:
     """What a call has taken of each resource; None if nobody knows."""
     if usage is None:
         return None
+    read, made = usage.input_tokens, usage.output_tokens
     cached = 0 if config.cached_input_counts else usage.cached_input_tokens
-    return amounts_of(usage.input_tokens, usage.output_tokens, cached)
+    return {  # as `amounts_of`
+        "requests": 1.0,
+        "tokens": read + made,
+        "input_tokens": read - cached,
+        "output_tokens": made,
+    }
 
 
 def under_way_of(resource: str, calls: Iterable[Sent], until_s: float) -> UnderWay:

@@ -80,18 +80,19 @@ class LatencySketch:
         """A time was seen; outside 0.1 ms to 1 h it counts as the nearer of the two."""
         self.add_bin(bin_of(seconds))
 
-    def add_bin(self, number: int) -> None:
-        """A time of that bin was seen."""
-        self._weight *= self._gain
-        before = self._bins.get(number)
-        if before is None:  # seldom: the bins stay in their order, so that nobody has to sort them
-            self._bins = dict(sorted([*self._bins.items(), (number, self._weight)]))
-        else:
-            self._bins[number] = before + self._weight
-        self._total += self._weight
-        self.count += 1
-        if self._weight > _RESCALE:
+    def add_bin(self, number: int) -> int:
+        """A time of that bin was seen. Gives how many have been."""
+        bins = self._bins
+        weight = self._weight = self._weight * self._gain
+        if number in bins:
+            bins[number] += weight
+        else:  # seldom: the bins stay in their order, so that nobody has to sort them
+            self._bins = dict(sorted([*bins.items(), (number, weight)]))
+        self._total += weight
+        count = self.count = self.count + 1
+        if weight > _RESCALE:
             self._rescale()
+        return count
 
     def quantile(self, share: float) -> float:
         """The time below which `share` (0 to 1) of the samples lie; 0 if there is none."""
@@ -146,11 +147,11 @@ class Lateness:
     `answers` counts them, and `slowest_s` is the time of the slowest, slowly forgotten.
     """
 
-    __slots__ = ("_late", "_looked", "_odds", "answers", "sketches", "slowest_s")
+    __slots__ = ("_late", "_look_at", "_odds", "answers", "sketches", "slowest_s")
 
     def __init__(self) -> None:
         self.sketches: dict[str, LatencySketch] = {}
-        self._looked: dict[str, int] = {}
+        self._look_at: dict[str, int] = {}  # how many samples make it worth another look
         self._late: dict[str, dict[int, float]] = {}
         self._odds = _SHARE_LEAST
         self.answers = 0
@@ -158,8 +159,8 @@ class Lateness:
 
     def expect(self, hung: float) -> bool:
         """A share `hung` of the attempts hang; 0 to 1. True if that changes what is late."""
-        odds = hung / max(1.0 - hung, 1e-6)
-        if abs(odds - self._odds) <= _MOVED * self._odds:
+        odds, before = hung / max(1.0 - hung, 1e-6), self._odds
+        if -_MOVED * before <= odds - before <= _MOVED * before:
             return False
         self._odds = odds
         self._late.clear()
@@ -171,7 +172,10 @@ class Lateness:
         Returns:
             Whether enough have been since the last look to look again.
         """
-        number = bin_of(seconds)
+        if _LEAST_S <= seconds <= _MOST_S:
+            number = ceil(log(seconds) / _LOG_GROWTH)
+        else:
+            number = bin_of(seconds)
         if beats > 1:
             return self._count(_GAP, number)
         self.answers += 1
@@ -215,11 +219,10 @@ class Lateness:
         sketch = self.sketches.get(name)
         if sketch is None:
             sketch = self.sketches[name] = LatencySketch()
-        sketch.add_bin(number)
-        looked = self._looked.get(name, 0)
-        if sketch.count < looked + min(_LOOK_EVERY, 1 + looked // 2):
+        count = sketch.add_bin(number)
+        if count < self._look_at.get(name, 1):
             return False
-        self._looked[name] = sketch.count
+        self._look_at[name] = count + min(_LOOK_EVERY, 1 + count // 2)
         self._late.pop(name, None)
         return True
 
