@@ -53,17 +53,15 @@ class OutputEstimator:
     Args:
         share: The quantile that is reserved; 0 to 1. Settling corrects what was too little.
         default: Tokens reserved where nothing is known and the call names no maximum.
-
-    `cached` are the last shares of the input that came from the provider's cache, by agent.
     """
 
-    __slots__ = ("_default", "_outputs", "_share", "cached")
+    __slots__ = ("_cached", "_default", "_outputs", "_share")
 
     def __init__(self, *, share: float = 0.75, default: int = 1024) -> None:
         self._share = share
         self._default = default
         self._outputs: OrderedDict[str, deque[int]] = OrderedDict()
-        self.cached: OrderedDict[str, deque[float]] = OrderedDict()
+        self._cached: OrderedDict[str, deque[float]] = OrderedDict()
 
     def output_tokens(self, agent: str, max_tokens: int | None, *, reserve: str = "usage") -> int:
         """Tokens to reserve for the output of a call of `agent`."""
@@ -80,7 +78,7 @@ class OutputEstimator:
 
     def cached_tokens(self, agent: str, input_tokens: int) -> int:
         """Tokens of the input that will surely be read from the provider's cache."""
-        recent = self.cached.get(agent)
+        recent = self._cached.get(agent) if self._cached else None
         return int(min(recent) * input_tokens) if recent and len(recent) >= _LEAST else 0
 
     def used(
@@ -89,8 +87,8 @@ class OutputEstimator:
         """A call of `agent` ended well and used this many tokens."""
         _remember(self._outputs, agent, output_tokens)
         _remember(self._outputs, _WHOLE_ENDPOINT, output_tokens)
-        if input_tokens and (cached_input_tokens or agent in self.cached):
-            _remember(self.cached, agent, cached_input_tokens / input_tokens, calls=_LEAST)
+        if input_tokens and (cached_input_tokens or agent in self._cached):
+            _remember(self._cached, agent, cached_input_tokens / input_tokens, calls=_LEAST)
 
 
 def _remember(
@@ -170,7 +168,7 @@ def need_of(call: Call, config: EndpointConfig, outputs: OutputEstimator) -> dic
     cached = given.cached_input_tokens
     if config.cached_input_counts:
         cached = 0
-    elif not cached and outputs.cached:
+    elif not cached:
         cached = outputs.cached_tokens(call.agent, read)
     return {  # as `amounts_of`
         "requests": 1.0,

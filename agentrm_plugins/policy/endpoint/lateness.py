@@ -147,11 +147,11 @@ class Lateness:
     `answers` counts them, and `slowest_s` is the time of the slowest, slowly forgotten.
     """
 
-    __slots__ = ("_late", "_look_at", "_odds", "answers", "sketches", "slowest_s")
+    __slots__ = ("_late", "_looked", "_odds", "answers", "sketches", "slowest_s")
 
     def __init__(self) -> None:
         self.sketches: dict[str, LatencySketch] = {}
-        self._look_at: dict[str, int] = {}  # how many samples make it worth another look
+        self._looked: dict[str, int] = {}
         self._late: dict[str, dict[int, float]] = {}
         self._odds = _SHARE_LEAST
         self.answers = 0
@@ -220,9 +220,10 @@ class Lateness:
         if sketch is None:
             sketch = self.sketches[name] = LatencySketch()
         count = sketch.add_bin(number)
-        if count < self._look_at.get(name, 1):
+        looked = self._looked.get(name, 0)
+        if count < looked + min(_LOOK_EVERY, 1 + looked // 2):
             return False
-        self._look_at[name] = count + min(_LOOK_EVERY, 1 + count // 2)
+        self._looked[name] = count
         self._late.pop(name, None)
         return True
 
