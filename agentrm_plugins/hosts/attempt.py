@@ -59,9 +59,12 @@ class Attempt:
         begun: Whether its work has begun: nothing is sent before.
         tally: What it has cost so far, if somebody counts: asked when it is cut off.
         stream: The stream that it gives, if it gives one and somebody holds it.
+        stays: Whether sync work belongs on the caller's own thread, though it cannot be left there.
+            In a thread that runs an event loop, work of this process (a node, a model without a
+            host) does as it would without us: it may look for that loop. What asks a known endpoint goes to a worker, for a provider may hang.
     """
 
-    __slots__ = ("_core", "_settle", "active", "begun", "lease", "stream", "tally")
+    __slots__ = ("_core", "_settle", "active", "begun", "lease", "stays", "stream", "tally")
 
     def __init__(
         self, core: int, lease: HostLease, settle: Callable[[HostLease, Any], None] | None = None
@@ -71,19 +74,10 @@ class Attempt:
         self.active = Active(core, lease.ticket, lease.call, weakref.ref(lease) if again else None)
         self.tally: Callable[[], Usage | None] | None = None
         self.stream: Callable[[], ChunkStream | None] = _none
+        self.stays = lease.loop is not None and not again
         self._core = core
         self._settle = settle
         self.begun = False
-
-    @property
-    def stays(self) -> bool:
-        """Whether sync work belongs on the caller's own thread, though it cannot be left there.
-
-        In a thread that runs an event loop, work of this process (a node, a model without a host)
-        does as it would without us: it may look for that loop. What asks a known endpoint goes to
-        a worker, for a provider may hang.
-        """
-        return self.lease.loop is not None and self.lease.call.endpoint is None
 
     # -- sync -------------------------------------------------------------------------------
 

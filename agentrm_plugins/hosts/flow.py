@@ -33,8 +33,13 @@ class Go(NamedTuple):
     lease: HostLease
 
 
-def admission(lease: HostLease) -> Generator[HostLease | Go, Any, HostLease]:
-    """Wait for the lane that was asked for, and leave the rest to the caller: it may be lost again.
+def admitted(lease: HostLease, *, again: bool = True) -> Generator[HostLease | Go, Any, HostLease]:
+    """Wait for the lane that was asked for: gives the lease that has one.
+
+    Args:
+        lease: Asks for it.
+        again: Whether it is asked for again if it is lost meanwhile, with another lease; else what
+            becomes of that is left to the caller.
 
     Raises:
         CallRefused: The core said no.
@@ -47,24 +52,17 @@ def admission(lease: HostLease) -> Generator[HostLease | Go, Any, HostLease]:
             except BaseException:
                 lease.withdraw()
                 raise
-        if lease.lost or not lease.result().is_void:
-            return lease
-        lease.requeue(None)
-
-
-def admitted(lease: HostLease) -> Generator[HostLease | Go, Any, HostLease]:
-    """The same, and again if it is lost: the lease that has a lane, which may be another one.
-
-    Raises:
-        CallRefused: The core said no.
-        ClosedError: The core is closed.
-    """
-    while True:
-        yield from admission(lease)
         if lease.granted:
+            if not lease.is_void:
+                return lease
+            lease.requeue(None)
+        elif not lease.lost:
+            lease.result()  # raises why not
+        elif not again:
             return lease
-        lease.settle(outcome="error")
-        lease = lease.anew()
+        else:
+            lease.settle(outcome="error")
+            lease = lease.anew()
 
 
 def in_lane_of(lease: HostLease) -> Generator[HostLease | Go, Any, Any]:
@@ -88,7 +86,7 @@ def in_lane_of(lease: HostLease) -> Generator[HostLease | Go, Any, Any]:
                 raise
             lease.raise_if_reaped()
         lease.requeue(None)
-        yield from admission(lease)
+        yield from admitted(lease, again=False)
         lease.raise_if_reaped()
 
 

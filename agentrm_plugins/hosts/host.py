@@ -204,7 +204,7 @@ class Host:
         kernel, now, readers = self.kernel, self._now, self.pauses.readers
         while inbox:
             now_s = now()  # one look: a date between two would ring for who is away
-            if readers and kernel.next_deadline() <= now_s:
+            if readers and kernel.deadline_s <= now_s:
                 for since_s, idle in self.pauses.due(self.lease):
                     self._happened(kernel.handle(since_s, idle))
             event: Any = inbox[0]  # it leaves when it is over: an interrupt may cut it
@@ -227,7 +227,7 @@ class Host:
             self._on_idle.popleft()()
         if self.coordinator is not None:
             self.coordinator.notice(kernel)
-        deadline_s = kernel.next_deadline()
+        deadline_s = kernel.deadline_s
         if kernel.queue.count:
             deadline_s = min(deadline_s, self.streams.starving(kernel.books))
         sooner, self.deadline_s = deadline_s < self.deadline_s, deadline_s

@@ -117,8 +117,12 @@ def resolve(core: int, said: Said = SILENT, own: Said = SILENT, run: RunInfo = N
     around = _around(core)
     thread = None if run.thread is None or run.thread == "" else str(run.thread)
     agent, named = said.agent or hints.agent or own.agent, True
+    if not agent and around.named:
+        agent = around.agent
     if not agent:
-        agent, named = _agent_around(around, thread, run.root)
+        agent, named = around.agent or run.root or "main", False
+        if thread is not None and (thread != around.thread or not around.agent):
+            agent = thread
     tenant = said.tenant or hints.tenant or own.tenant or around.tenant or "default"
     priority = said.priority or hints.priority or own.priority or around.priority
     parent = said.parent_agent or hints.parent_agent
@@ -149,14 +153,6 @@ def _around(core: int) -> Identity:
         outer.named if same else True,
         outer.thread,
     )
-
-
-def _agent_around(around: Identity, thread: str | None, root: str | None) -> tuple[str, bool]:
-    if around.agent and around.named:
-        return around.agent, True
-    if thread is not None and (thread != around.thread or not around.agent):
-        return thread, False
-    return around.agent or root or "main", False
 
 
 def _parent_around(around: Identity, agent: str, tenant: str) -> str | None:

@@ -73,5 +73,5 @@ def _report(evidence: Evidence, tables: Tables) -> LimitReport:
     if report.resource is None:
         for code in evidence.codes:
             if code in RESOURCES:
-                return report.blaming(code)
+                return replace(report, resource=code)
     return report

@@ -39,17 +39,13 @@ def _is_curable(state: tenacity.RetryCallState) -> bool:
     return curable
 
 
-def _too_late(state: tenacity.RetryCallState) -> bool:
-    """Whether the next attempt would come after the deadline (as `stop_before_delay` of newer)."""
-    return (state.seconds_since_start or 0.0) + (state.upcoming_sleep or 0.0) >= _TOTAL_S
+def _ends(state: tenacity.RetryCallState, total_s: float = _TOTAL_S) -> bool:
+    """Whether there were attempts enough: fewer where the provider fails, or is not there.
 
-
-def _default_stop(state: tenacity.RetryCallState) -> bool:
-    return _ends(state) or _too_late(state)
-
-
-def _ends(state: tenacity.RetryCallState) -> bool:
-    """Whether there were attempts enough: fewer where the provider fails, or is not there."""
+    Or the next one would come after the deadline (as tenacity's `stop_before_delay`).
+    """
+    if (state.seconds_since_start or 0.0) + (state.upcoming_sleep or 0.0) >= total_s:
+        return True
     verdict, most = getattr(state, "verdict", None), _ATTEMPTS
     if verdict is not None and verdict.kind is Kind.OVERLOADED:
         most = _NO_ROOM
@@ -89,7 +85,7 @@ class RetryPolicy:
         ConfigError: One of them cannot be called, or has to be awaited.
     """
 
-    stop: Any = _default_stop
+    stop: Any = _ends
     wait: Any = field(default_factory=_default_wait)
     retry: Any = _is_curable
 
@@ -126,7 +122,10 @@ class RetryPolicy:
         if not isinstance(error, Exception):
             return None
         verdict, report = judged
-        state = _state(error, attempt, begun_s, now_s)
+        state = tenacity.RetryCallState(_RETRYING, _nothing, (), {})
+        state.attempt_number, state.start_time = attempt, begun_s
+        state.set_exception((type(error), error, error.__traceback__))
+        state.outcome_timestamp = now_s
         state.verdict = verdict  # type: ignore[attr-defined] # ours, for `_is_curable`
         state.upcoming_sleep = (report.retry_after_s if report is not None else None) or 0.0
         if not self.retry(state) or self.stop(state):
@@ -161,9 +160,10 @@ def within(attempts: int | None, total_s: float, max_wait_s: float) -> RetryPoli
     """
 
     def stop(state: tenacity.RetryCallState) -> bool:
+        if attempts is None:
+            return _ends(state, total_s)
         later_s = (state.seconds_since_start or 0.0) + (state.upcoming_sleep or 0.0)
-        over = _ends(state) if attempts is None else state.attempt_number >= attempts
-        return over or later_s >= total_s
+        return state.attempt_number >= attempts or later_s >= total_s
 
     wait = tenacity.wait_random_exponential(multiplier=0.1, max=max_wait_s)
     return RetryPolicy(stop=stop, wait=wait)
@@ -181,15 +181,6 @@ _RETRYING = tenacity.Retrying()  # a state belongs to one; nobody runs it
 
 def _nothing() -> None:
     return None
-
-
-def _state(error: Exception, attempt: int, begun_s: float, now_s: float) -> tenacity.RetryCallState:
-    state = tenacity.RetryCallState(_RETRYING, _nothing, (), {})
-    state.attempt_number = attempt
-    state.start_time = begun_s
-    state.set_exception((type(error), error, error.__traceback__))
-    state.outcome_timestamp = now_s
-    return state
 
 
 _DEFAULT = RetryPolicy()

@@ -109,7 +109,7 @@ class Kernel:
         )
         registries = self.clocks, self.agents, self.endpoints, self.queue
         self._mending = Mending(books, *registries, self.nested, self.late, self.waits)
-        self._deadline_s = NEVER
+        self.deadline_s = NEVER
         self._history: deque[fx.Effect] = deque(maxlen=_HISTORY)
         self._handlers = self._handled_by(calls)
 
@@ -152,7 +152,7 @@ class Kernel:
         now_s = books.now_s = max(books.now_s, now_s)
         out = books.out = []
         error: Exception | None = None
-        if self._deadline_s <= now_s or books.pool.lease_s <= now_s:
+        if self.deadline_s <= now_s or books.pool.lease_s <= now_s:
             error = self._try(self._expire)
         for event in events:
             kind = event.__class__
@@ -169,7 +169,7 @@ class Kernel:
             deadline_s = books.alarms.next_s()
         if self.queue.count:
             deadline_s = min(deadline_s, books.scheduler.next_boost_s, self.queue.look_s)
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         if books.gauges.is_astir:
             books.gauges.look(books.pool, now_s)
         if books.ledgers.crossed:
@@ -221,11 +221,11 @@ class Kernel:
             half: The ticket whose submission was cut, to be submitted again if it is not known.
         """
         self._mending.recount(half)
-        self._deadline_s = -NEVER
+        self.deadline_s = -NEVER
 
     def next_deadline(self) -> float:
         """When `handle` must be called again at the latest, in seconds; infinite for never."""
-        return self._deadline_s
+        return self.deadline_s  # hot paths look at that
 
     def statistics(self, *, agents: bool | int = True, brief: bool = False) -> Statistics:
         """The state for people, frozen, as it was when something happened last.
@@ -245,7 +245,7 @@ class Kernel:
         Raises:
             KernelBug: One does not hold.
         """
-        check(self.books, self.queue, self.endpoints.idle, self._deadline_s)
+        check(self.books, self.queue, self.endpoints.idle, self.deadline_s)
 
     def story(self, ticket: int) -> list[fx.Effect]:
         """What has lately happened to a ticket, the oldest first."""

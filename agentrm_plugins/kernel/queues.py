@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.order.protocols import RunQueue
     from agentrm_plugins.types.accounts import Tenant
 
-__all__ = ["EndpointQueue", "Key", "LaneQueue", "is_owed", "key_of", "share_of"]
+__all__ = ["EndpointQueue", "Key", "LaneQueue", "is_owed", "share_of"]
 
 Key = tuple[str, str | None, str | None]
 _SIZES = tuple(name for name in RESOURCES if name != "requests")
@@ -61,20 +61,12 @@ class LaneQueue:
         self.waiting = 0
         self.oldest: list[tuple[int, AgentQueue]] = []
 
-    @property
-    def is_open(self) -> bool:
-        """Whether its group and its tenant may have one lane more."""
+    def is_able(self) -> bool:
+        """Whether somebody is on offer, and its group and its tenant may have one lane more."""
         group = self.group
-        if group.in_use >= group.capacity:
+        if not self.offered or group.in_use >= group.capacity:
             return False
         return self.tenant is None or not group.tenant_full(self.tenant)
-
-
-def key_of(ticket: Ticket) -> Key:
-    """The queue in which a call waits."""
-    group, endpoint = ticket.group, ticket.endpoint
-    tenant = ticket.account.tenant.name if group.per_tenant is not None else None
-    return group.name, endpoint.name if endpoint is not None else None, tenant
 
 
 def is_owed(queue: LaneQueue) -> bool:

@@ -18,14 +18,14 @@ from heapq import heappop
 from math import nextafter
 from typing import TYPE_CHECKING, NamedTuple
 
-from agentrm_plugins.kernel.queues import is_owed, share_of
+from agentrm_plugins.kernel.queues import LaneQueue, is_owed, share_of
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types.verdicts import RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from agentrm_plugins.kernel.queues import EndpointQueue, LaneQueue
+    from agentrm_plugins.kernel.queues import EndpointQueue
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.endpoint.amounts import Wait
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
@@ -128,7 +128,7 @@ class Selector:
         pool = self._pool
         if pool.in_use >= pool.lanes:
             return choice
-        able = [queue for queue in queues if queue.offered and queue.is_open]
+        able = list(filter(LaneQueue.is_able, queues))
         if len(able) == 1 and able[0].at is None and self._alone(choice, able[0], passed, now_s):
             return choice
         while not self._chosen(choice, able, passed, now_s):
@@ -224,7 +224,7 @@ def may_overtake(ticket: Ticket, at: EndpointQueue, now_s: float) -> tuple[bool,
 
     And the head that it overtakes by that, if any.
     """
-    queues = [queue for queue in at.queues if queue.offered and queue.is_open]
+    queues = list(filter(LaneQueue.is_able, at.queues))
     head = head_of(Choice(), at, queues, now_s) if queues else None
     if head is None or head is ticket.bid:
         return True, None

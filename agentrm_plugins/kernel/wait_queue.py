@@ -10,13 +10,7 @@ from __future__ import annotations
 from heapq import heapify, heappush
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.kernel.queues import (
-    EndpointQueue,
-    Key,
-    LaneQueue,
-    key_of,
-    share_of,
-)
+from agentrm_plugins.kernel.queues import EndpointQueue, Key, LaneQueue, share_of
 from agentrm_plugins.kernel.reasons import throttled
 from agentrm_plugins.kernel.selection import Choice, Selector
 from agentrm_plugins.policy.leases import NEVER
@@ -129,7 +123,7 @@ class WaitQueue:
     def anybody_before(self, endpoint: Endpoint) -> bool:
         """Whether somebody who has a lane waits for what this endpoint gives."""
         at = self.at.get(endpoint.name)
-        return at is not None and any(queue.offered and queue.is_open for queue in at.queues)
+        return at is not None and any(map(LaneQueue.is_able, at.queues))
 
     # -- who waits -------------------------------------------------------------------------------
 
@@ -222,11 +216,12 @@ class WaitQueue:
         return bid
 
     def _queue(self, ticket: Ticket) -> LaneQueue:
-        key = key_of(ticket)
+        group, endpoint = ticket.group, ticket.endpoint
+        tenant = ticket.account.tenant if group.per_tenant is not None else None
+        at_name = None if endpoint is None else endpoint.name
+        key = group.name, at_name, None if tenant is None else tenant.name
         queue = self.queues.get(key)
         if queue is None:
-            group, endpoint = ticket.group, ticket.endpoint
-            tenant = ticket.account.tenant if group.per_tenant is not None else None
             at = None
             if endpoint is not None:
                 at = self.at.get(endpoint.name)

@@ -65,7 +65,10 @@ class Bucket:
             return inf
         if self.held >= amount:  # and time only adds to it
             return 0.0
-        missing = min(amount, self.capacity) - self.level(now_s)
+        level = self.held
+        if now_s > self._at_s or self._refill_at_s <= now_s:
+            level = self.level(now_s)
+        missing = min(amount, self.capacity) - level
         if missing <= _ROUNDING * max(1.0, amount):
             return 0.0
         wait_s = missing / self.rate_per_s if self.rate_per_s else inf
@@ -90,8 +93,9 @@ class Bucket:
 
     def drain(self, now_s: float) -> float:
         """The server said no: nothing is there, whatever we believed. Gives the difference."""
-        level = self.level(now_s)
-        return self._set(min(level, 0.0), now_s) - level
+        level = self._bring(now_s)
+        self.held = min(level, 0.0)
+        return self.held - level
 
     def set_rate(self, rate_per_s: float, capacity: float, now_s: float) -> float:
         """From now on another rate and size; what has come until now came at the old rate.
@@ -102,21 +106,25 @@ class Bucket:
         Raises:
             ValueError: As at construction.
         """
-        _check(rate_per_s, capacity)
-        level = self.level(now_s)
+        if not (0 <= rate_per_s < inf and capacity > 0):
+            _check(rate_per_s, capacity)
+        level = self._bring(now_s)
         self.rate_per_s = rate_per_s
         self.capacity = capacity
-        return self._set(min(level, capacity), now_s) - level
+        self.held = min(level, capacity)
+        return self.held - level
 
     def shift(self, difference: float, now_s: float) -> float:
         """The account was wrong by `difference`; positive: there is more. Gives what fits of it."""
-        level = self.level(now_s)
-        return self._set(min(self.capacity, level + difference), now_s) - level
+        level = self._bring(now_s)
+        self.held = min(self.capacity, level + difference)
+        return self.held - level
 
     def put(self, level: float, now_s: float) -> float:
         """So much is there, whatever we believed. Gives by how much that changed the level."""
-        before = self.level(now_s)
-        return self._set(min(self.capacity, level), now_s) - before
+        before = self._bring(now_s)
+        self.held = min(self.capacity, level)
+        return self.held - before
 
     @property
     def coming(self) -> tuple[float, float] | None:
@@ -134,15 +142,19 @@ class Bucket:
         self._refill_at_s, expected_s = inf, self._refill_at_s
         before = self.level(now_s)
         self._refill_at_s = expected_s
-        rose = self.level(now_s) - before if came else 0.0
-        self._set(self.level(now_s), now_s)
-        return rose
+        level = self._bring(now_s)
+        return level - before if came else 0.0
 
-    def _set(self, level: float, now_s: float) -> float:
-        self.held = level
-        self._at_s = max(self._at_s, now_s)
+    def _bring(self, now_s: float) -> float:
+        """Bring the account up to now. Gives its level."""
+        level = self.held
+        if now_s > self._at_s:
+            level = min(self.capacity, level + self.rate_per_s * (now_s - self._at_s))
+            self._at_s = now_s
         if self._refill_at_s <= now_s:
+            level = max(level, min(self._refill_to, self.capacity))
             self._refill_at_s = inf
+        self.held = level
         return level
 
 

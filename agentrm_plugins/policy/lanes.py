@@ -109,6 +109,8 @@ class _Slot:
 class Seat:
     """One lane in use: by `users` calls, of which `busy` (0 or 1) do not wait for another.
 
+    The busy ones of its group are counted there as well, by whoever starts and stops their clocks.
+
     `extra` marks one beyond the capacity of its group.
     """
 

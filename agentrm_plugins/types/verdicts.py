@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
 
 __all__ = [
     "MINUTE_S",
@@ -132,10 +131,6 @@ class LimitReport:
     resource: str | None = None
     should_retry: bool | None = None
     wall_s: float | None = field(default=None, compare=False)
-
-    def blaming(self, resource: str) -> Self:
-        """The same report, of a refusal for this resource."""
-        return replace(self, resource=resource)
 
     def limits(self) -> dict[str, ServerLimit]:
         """The limits that were named, by resource."""

@@ -13,6 +13,7 @@ What changed and is to be told to others is put into `news`; whoever tells it em
 
 from __future__ import annotations
 
+from itertools import repeat
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -105,10 +106,7 @@ class Endpoint:
         self.news: list[Change] = []
         self.calls = 0
         self.idle_since_s = now_s
-        self.sent_calls = 0
-        self.limit_hits = 0
-        self.failures = 0
-        self.requeues = 0
+        self.sent_calls = self.limit_hits = self.failures = self.requeues = 0
         self.cost = 0.0
         self.waits = Histogram()
         self.recent = Recent()
@@ -250,9 +248,8 @@ class Endpoint:
         if self.silence.governs and self.silence.accepted(number):
             self.news += found(self.meters, self.silence, now_s)
         if usage is not None and (usage.input_tokens or usage.output_tokens):
-            self.outputs.used(
-                agent, usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
-            )
+            used = usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
+            self.outputs.used(agent, *used)
 
     def given_up(self, number: int, usage: Usage | None, now_s: float) -> None:
         """A call was cancelled, or met an error that is not the endpoint's fault."""
@@ -299,8 +296,8 @@ class Endpoint:
         went_s = now_s if sent_s is None else min(sent_s, now_s)
         if self.silence.awake and self.silence.heard(report, now_s):
             begin_anew(self.meters, now_s)
-        for resource in learn(self.meters, report, self.in_flight.values(), went_s, now_s):
-            self.news.append(Change(resource, "learnt"))
+        news = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
+        self.news.extend(map(Change, news, repeat("learnt")))
 
     def refused(self, number: int, report: LimitReport, now_s: float) -> list[str]:
         """The server refused a call for its limits (429); gives the resources that were cut.
@@ -311,8 +308,9 @@ class Endpoint:
         if sent is None:
             return []
         said = report.limits()
-        for resource in {*self.doubt.of(number), *below(said, sent.amounts)}:
-            self.doubt.refused(resource, now_s)  # It says so, and means it.
+        if said or self.doubt.under_way:
+            for resource in {*self.doubt.of(number), *below(said, sent.amounts)}:
+                self.doubt.refused(resource, now_s)  # It says so, and means it.
         explained = False
         if report.retry_after_s is None and report.resource is None:
             explained = is_silent(self.meters, said) and self.silence.refused(
@@ -320,7 +318,7 @@ class Endpoint:
             )
             self.news += found(self.meters, self.silence, now_s)
         cut = [] if explained else self.blame.lay(report, said, sent, self.meters, now_s)
-        self.news += [Change(resource, "cut") for resource in cut]
+        self.news.extend(map(Change, cut, repeat("cut")))
         if report.retry_after_s is not None:
             self._close(report.retry_after_s, now_s)
         self._ended(number, now_s, failed=False)

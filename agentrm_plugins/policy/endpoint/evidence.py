@@ -68,7 +68,7 @@ _UNREACHABLE = frozenset({ENETDOWN, ENETUNREACH, ENETRESET, EHOSTDOWN, EHOSTUNRE
 _NOTHING: Mapping[str, str] = {}
 _NAME = attrgetter("__name__")
 Look = Callable[[str], Any]
-"""How to ask a body for what is under a name."""
+"""How to ask a body for what is under a name: a mapping's items, or an object's attributes."""
 
 
 class Evidence(NamedTuple):
@@ -189,11 +189,6 @@ def _read(holder: Any, names: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _look(holder: Any) -> Look:
-    """How to ask for what is under a name: of a mapping its items, of an object its attributes."""
-    return holder.get if isinstance(holder, Mapping) else partial(_get, holder)
-
-
 # -- bodies -----------------------------------------------------------------------------------
 
 
@@ -224,7 +219,7 @@ def _inner(body: Any) -> list[Look]:
     for _ in range(3):
         if body is None or isinstance(body, str | bytes | int | float | list | tuple):
             break
-        look = _look(body)
+        look: Look = body.get if isinstance(body, Mapping) else partial(_get, body)
         inner = _wrapped(look)
         if inner is None or isinstance(inner, str):
             found.append(look)

@@ -234,9 +234,6 @@ class Lateness:
         stretch = max(1.0, _SHARE_LEAST / share) ** _TAIL if attempt else 1.0
         stretch = min(max(stretch, _SLOWEST**attempt), _FASTEST**attempt)
         share = min(max(share, _SHARE_LEAST), _SHARE_MOST)
-        return self._late_s(name, share, floor_s) * stretch
-
-    def _late_s(self, name: str, share: float, floor_s: float) -> float:
         sketch, prior_s = self.sketches.get(name, _NONE), None
         if name in _SIZE:
             prior_s = self._by_size_s(_SIZE[name], share, floor_s)
@@ -249,7 +246,7 @@ class Lateness:
             prior_s = max(PRIOR_S, _SLOWEST_TIMES * slowest_s)
         learnt_s = max(sketch.quantile(1.0 - share), floor_s)
         weight = sketch.count**_SHARPER / (sketch.count**_SHARPER + _PRIOR_WEIGHT)
-        return float(learnt_s**weight * prior_s ** (1.0 - weight))
+        return float(learnt_s**weight * prior_s ** (1.0 - weight)) * stretch
 
     def _by_size_s(self, size: int, share: float, floor_s: float) -> float | None:
         """What the calls of another size that are known best say of those of this size, or None."""

@@ -261,7 +261,7 @@ class Meter(ResourceAccount):
         if bucket is not None and limit is not None and limit.ends_s is not None:
             self._shut(amount, limit, sent_s, now_s)
             return False
-        if self._opened(amount, wait_s, sent_s, now_s):
+        if self._reopening.opening and self._opened(amount, wait_s, sent_s, now_s):
             return False
         short = wait_s is not None and wait_s * controller.rate_per_s <= _SHORT * amount
         known = controller.known[0] in SAID
@@ -298,7 +298,7 @@ class Meter(ResourceAccount):
     def _opened(self, amount: float, wait_s: float | None, sent_s: float, now_s: float) -> bool:
         """Whether a limit that the user told was met while its first window was used as a whole."""
         opening, bucket = self._reopening, self.bucket
-        if not opening.opening or bucket is None:
+        if bucket is None:
             return False
         ends_s = opening.spent_s(now_s)
         if ends_s is None or self._heard:

@@ -255,12 +255,13 @@ class RateController:
             return False
         before = self._known_per_s
         seconds = max(now_s - self._anchor_s, 1e-3)
-        most = max(self._delivered, 0.0) + amount
+        delivered = self.total - self._base
+        most = max(delivered, 0.0) + amount
         # Without an empty bucket at the anchor, or with one that ran over since, nothing is proved.
         proof = self._anchored and not self._app_limited
         bound = most / seconds if proof or self.rate_per_s == inf else inf
-        if proof and self._delivered >= _MEASURE_CALLS * amount:
-            self._known_per_s = self._delivered / seconds
+        if proof and delivered >= _MEASURE_CALLS * amount:
+            self._known_per_s = delivered / seconds
         else:
             self._known_per_s = min(self.rate_per_s, bound)
         floor = amount / self._settings.floor_s

@@ -25,7 +25,6 @@ Sources: the tables in `providers`; `openai._base_client._should_retry` for ``x-
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from agentrm_plugins.policy.endpoint.evidence import Evidence, evidence_of, made_with
 from agentrm_plugins.policy.endpoint.providers.libraries import UNREADABLE
@@ -111,7 +110,7 @@ def examine(error: BaseException, tables: Tables = BUILT_IN) -> tuple[Verdict, E
         verdict = judge_evidence(evidence, tables)
         cause = error.__cause__
         if verdict is not None and (named is None or verdict.kind is not Kind.NEUTRAL):
-            if not _by_its_name_alone(verdict, evidence) or cause is None:
+            if cause is None or not _by_its_name_alone(verdict, evidence):
                 return verdict, evidence
             named = named or (verdict, evidence)  # what it was raised from may know more
         cause = cause or made_with(error)
@@ -148,7 +147,7 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
     if why or (Kind.PERMANENT in kinds and not _says_again(codes, tables)):
         return Verdict(Kind.PERMANENT, status, code, why)
     kind = _by_code_or_status(evidence, codes, text, tables)
-    opinion = _opinion(evidence.headers)
+    opinion = _OPINIONS.get(str(evidence.headers.get("x-should-retry")).strip().lower())
     if opinion is False and (kind is not None or status is not None):
         return Verdict(Kind.PERMANENT, status, code)
     if opinion is True and kind in {None, Kind.PERMANENT} and not _known(codes, tables):
@@ -246,11 +245,6 @@ def _is_unreadable(text: str, evidence: Evidence) -> bool:
         return True
     told = not _EMPTY_NAMES.isdisjoint(evidence.names)
     return told and any(words in text for words in _EMPTY_ANSWER)
-
-
-def _opinion(headers: Mapping[str, str]) -> bool | None:
-    value = headers.get("x-should-retry")
-    return None if value is None else _OPINIONS.get(str(value).strip().lower())
 
 
 def _says_again(codes: tuple[str, ...], tables: Tables) -> bool:
