@@ -23,9 +23,9 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from agentrm_langchain.call_register import Held, Hint, register_of, watch
 from agentrm_langchain.identity import (
+    Options,
     agent_of,
     caller_of_callback,
-    declared,
     identify,
     lane_of,
     thread_of,
@@ -36,7 +36,7 @@ from agentrm_langchain.sdk import warn_of_retries, watch_clients
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
 from agentrm_langchain.usage import Tally, usage_of_generations, used_or_estimated
 from agentrm_plugins import AgentRM, Call, ConfigError, Usage
-from agentrm_plugins.integration import HostLease, check_core, core_of, outcome_of, suggesting
+from agentrm_plugins.integration import HostLease, checked, core_of, outcome_of, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,13 +96,13 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         wait_timeout_s: float | None = None,
         max_runs: int = 1000,
     ) -> None:
-        check_core(rm, group)
+        given = {"agent": agent, "tenant": tenant, "priority": priority, "group": group}
+        said = checked(rm, {**given, "wait_timeout_s": wait_timeout_s})
         assert rm is not None  # noqa: S101 - it was just checked
         if not isinstance(max_runs, int) or max_runs < 0:
             raise ConfigError("max_runs", max_runs, "give a whole number of runs, 0 or more")
-        Call(agent="check", wait_timeout_s=wait_timeout_s)
         self.rm = rm
-        self._own = declared(agent, tenant, priority, group)
+        self._own = Options(said, group)
         self._wait_timeout_s = wait_timeout_s
         self._register = register_of(rm)
         self._runs = Runs(max_runs)

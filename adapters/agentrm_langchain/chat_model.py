@@ -22,13 +22,12 @@ from pydantic import Field, PrivateAttr, SkipValidation
 
 from agentrm_langchain.call_register import CallRegister, Run, register_of
 from agentrm_langchain.hooks import (
-    SECONDS,
     Serialized,
     check_model,
     reporting_usage,
     settings,
 )
-from agentrm_langchain.identity import Options, declared, identify, lane_of
+from agentrm_langchain.identity import Options, identify, lane_of
 from agentrm_langchain.managed_call import ManagedCall, is_sync_only
 from agentrm_langchain.messages import input_tokens
 from agentrm_langchain.model_facts import CLIENT, ModelFacts, model_of
@@ -41,7 +40,7 @@ from agentrm_plugins.integration import (
     HostLease,
     Priority,
     asking,
-    check_core,
+    checked,
     core_of,
     counting,
 )
@@ -137,15 +136,10 @@ class AgentRMChatModel(NotedCalls):
 
     def __init__(self, inner: Any = None, rm: Any = None, **fields: Any) -> None:  # type: ignore[no-redef]
         check_model(inner)
-        check_core(rm, fields.get("group", "model"))
-        who = declared(fields.get("agent"), fields.get("tenant"), fields.get("priority"), "model")
-        fields["priority"] = who.said.priority
-        seconds = {name: fields[name] for name in SECONDS if name in fields}
-        Call(agent="check", **seconds)
+        fields["priority"] = checked(rm, {"group": "model", **fields}).priority
         if isinstance(inner, AgentRMChatModel) and inner.rm is rm:
             fields = {**settings(inner), **fields}
             inner = inner.inner  # managed twice is managed once
-        core_of(rm).policy(fields.get("retry", "default"))
         inner_model = reporting_usage(inner)
         super().__init__(**{"inner": inner_model, "rm": rm, **fields})
         self._asks_usage = inner_model is not inner

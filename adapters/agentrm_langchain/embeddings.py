@@ -23,10 +23,10 @@ from agentrm_plugins import Call, ConfigError, Usage
 from agentrm_plugins.integration import (
     Attempt,
     Priority,
-    check_core,
+    checked,
     core_of,
     counting,
-    parse_priority,
+    suggesting,
     wire,
 )
 
@@ -67,6 +67,7 @@ class ManagedEmbeddings(Embeddings):
         ClosedError: The core is closed.
     """
 
+    @suggesting
     def __init__(
         self,
         inner: Embeddings,
@@ -79,7 +80,8 @@ class ManagedEmbeddings(Embeddings):
         priority: str = "background",
         retry: RetryPolicy | str | None = "default",
     ) -> None:
-        check_core(rm)
+        given = {"agent": agent, "tenant": tenant, "priority": priority, "group": group}
+        said = checked(rm, {**given, "retry": retry})
         if not callable(getattr(inner, "embed_documents", None)):
             way = "give LangChain Embeddings, such as OpenAIEmbeddings()"
             raise ConfigError.of_kind("inner", inner, way)
@@ -88,7 +90,7 @@ class ManagedEmbeddings(Embeddings):
         self.model = model_in(fields)
         self._core = core_of(rm)
         self._counter = counting.counter_for(self.model or _NOBODY)
-        self._priority = parse_priority(priority, "priority")
+        self._priority = said.priority
         self._retry = core_of(rm).policy(retry)
         self._who = {
             "agent": agent,

@@ -13,7 +13,6 @@ from agentrm_plugins import AgentRM, ConfigError
 from agentrm_plugins.integration import wire
 
 __all__ = [
-    "SECONDS",
     "Serialized",
     "check_model",
     "refuses_usage",
@@ -28,9 +27,6 @@ class Serialized(dict[str, Any]):
     def __init__(self, fields: Any, core: int) -> None:
         super().__init__(fields)
         self.agentrm_core = core
-
-
-SECONDS = ("wait_timeout_s", "first_token_timeout_s", "silence_timeout_s", "total_timeout_s")
 
 
 def check_model(model: Any) -> None:

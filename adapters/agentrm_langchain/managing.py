@@ -24,7 +24,7 @@ from agentrm_langchain.configurable import is_configurable
 from agentrm_langchain.rewrite import Rewriter
 from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import check_core, core_of, suggesting
+from agentrm_plugins.integration import checked, core_of, suggesting
 
 if TYPE_CHECKING:
     from agentrm_plugins import RetryPolicy
@@ -85,7 +85,7 @@ def manage(
         ClosedError: The core is closed.
     """
     options = {name: value for name, value in locals().items() if name in OPTIONS}
-    check_core(rm, group)
+    checked(rm, options)
     return cast("R", _Management(rm, {**OPTIONS, **options}, tell).of(runnable))
 
 

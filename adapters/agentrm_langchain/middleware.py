@@ -21,7 +21,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import ensure_config
 
 from agentrm_langchain.chat_model import AgentRMChatModel
-from agentrm_langchain.identity import declared, identify
+from agentrm_langchain.identity import Options, identify
 from agentrm_langchain.recalling import recall_tool
 from agentrm_langchain.tool_models import ToolModels
 from agentrm_langchain.toolcalls import run_tool, run_tool_async
@@ -29,7 +29,7 @@ from agentrm_langchain.usage import usage_of_metadata
 from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
 from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import AgentRM, Call, ConfigError
-from agentrm_plugins.integration import asking, check_core, core_of, suggesting
+from agentrm_plugins.integration import asking, checked, core_of, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,8 +107,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         super().__init__()
         self.rm = rm
         self.context = context
-        self._own = declared(agent, tenant, priority, group)
-        check_core(rm, self._own.group)
+        self._own = Options(checked(rm, given), group)
         self._tool_lanes = _tool_lanes(rm, tools)
         if self._tool_lanes is not None:
             self.__class__ = _with_tool_calls(cast("Any", type(self)))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.configurable import is_configurable, managed_configurable
-from agentrm_plugins.integration import check_core, suggesting
+from agentrm_plugins.integration import checked, suggesting
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -91,7 +91,7 @@ def wrap_chat_model(
 def managed_model(model: Any, rm: AgentRM, options: Mapping[str, Any]) -> AgentRMChatModel:
     """Manage a model by these `OPTIONS`; those with their default value leave it as it is."""
     if is_configurable(model):
-        check_core(rm, options["group"])
+        checked(rm, options)  # the model is not there yet
         return cast(
             "AgentRMChatModel",
             managed_configurable(model, lambda made: managed_model(made, rm, options)),

@@ -18,7 +18,7 @@ from agentrm_langgraph.gate import AgentOf, Gate, Options
 from agentrm_langgraph.hoist import GATE, gate_of, passed
 from agentrm_langgraph.nodes import GatedRunnable
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import check_group, suggesting
+from agentrm_plugins.integration import checked, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,8 +65,8 @@ def managed_node(
     Raises:
         ConfigError: There is no such lane group, or `fn` is a generator function or a graph.
     """
-    check_group("lane", lane, rm.config.groups, none=True)
     options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)
+    checked(rm, {"lane": lane, **options.seconds})
     name = name_of_task(fn)
     known = gate_of(fn.func if isinstance(fn, _TaskFunction) else fn)
     if known is not None and known.rm is rm:

@@ -59,6 +59,12 @@ class Options:
     total_timeout_s: float | None = None
     abandon: bool = True
 
+    @property
+    def seconds(self) -> dict[str, float | None]:
+        """Its timeouts by name."""
+        names = "wait_timeout_s", "silence_timeout_s", "total_timeout_s"
+        return {name: getattr(self, name) for name in names}
+
 
 class Who(NamedTuple):
     """For whom a node runs.

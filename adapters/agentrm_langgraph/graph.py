@@ -23,7 +23,7 @@ from agentrm_langgraph.hoist import gate_of
 from agentrm_langgraph.nodes import ManagedNode
 from agentrm_langgraph.runs import RUN, new_run, release_contexts
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import check_core, check_group, suggesting, wire
+from agentrm_plugins.integration import check_group, checked, suggesting, wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -83,10 +83,10 @@ def manage_graph(
         ConfigError: It is no graph, it is managed by another core, a lane group or a node that
             `lane` names does not exist, or there is no such hint.
     """
-    check_core(rm)
+    options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)
+    checked(rm, options.seconds)
     if not isinstance(graph, Pregel | StateGraph):
         raise ConfigError("graph", graph, "give a StateGraph, a compiled graph or an @entrypoint")
-    options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)
     manager = _Manager(rm, lane, options, hint)
     if context is not None:
         release_contexts(rm, context)

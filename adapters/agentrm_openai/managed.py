@@ -9,7 +9,7 @@ model call is part of that one.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property, lru_cache, partial, wraps
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -21,11 +21,11 @@ from tenacity import stop_after_attempt, stop_any
 from agentrm_openai.attempts import attempt, attempt_async
 from agentrm_openai.clients import is_traced, observed_twin
 from agentrm_openai.failed_answer import FailedAnswer
-from agentrm_openai.requests import HEADERS, Terms, check, is_model_call
+from agentrm_openai.requests import HEADERS, Terms, is_model_call
 from agentrm_openai.restarts import as_helper, may_restart, restarting, restarting_async
 from agentrm_openai.retry_count import CountedRetries, Requests
 from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
-from agentrm_plugins.integration import check_core, core_of, counting, parse_priority, suggesting
+from agentrm_plugins.integration import checked, core_of, counting, parse_priority, suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -102,11 +102,8 @@ def _check(client: Any) -> None:
 def _management(
     rm: AgentRM, terms: Terms, retry: Any, keep_sdk_retries: bool, on_stall: str
 ) -> _Management:
-    check_core(rm)
-    if on_stall not in {"error", "restart"}:
-        raise ConfigError("on_stall", on_stall, 'give "error" or "restart"')
+    checked(rm, {**asdict(terms), "retry": retry, "on_stall": on_stall})
     counting.prepare("")  # of the usual encoding: which models will be asked nobody knows yet
-    check(rm, terms)
     policy = core_of(rm).policy(retry)
     return _Management(rm, terms, policy, keep_sdk_retries, on_stall == "restart")
 

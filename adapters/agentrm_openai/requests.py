@@ -12,7 +12,6 @@ from agentrm_plugins.integration import (
     Endpoint,
     Priority,
     asking,
-    check_core,
     core_of,
     counting,
     key_fingerprint,
@@ -123,20 +122,3 @@ def _most(body: Mapping[str, Any]) -> int | None:
             answers = body.get("n")
             return most * answers if isinstance(answers, int) and answers > 0 else most
     return None
-
-
-def check(rm: AgentRM, terms: Terms) -> None:
-    """Refuse at once what no call could run with.
-
-    Raises:
-        ConfigError: A name that is no string or empty, a lane group that is not there, bad seconds.
-    """
-    asking.say(terms.agent, terms.tenant)
-    check_core(rm, terms.group)
-    Call(
-        "check",
-        wait_timeout_s=terms.wait_timeout_s,
-        first_token_timeout_s=terms.first_token_timeout_s,
-        silence_timeout_s=terms.silence_timeout_s,
-        total_timeout_s=terms.total_timeout_s,
-    )

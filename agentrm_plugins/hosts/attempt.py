@@ -61,7 +61,8 @@ class Attempt:
         stream: The stream that it gives, if it gives one and somebody holds it.
         stays: Whether sync work belongs on the caller's own thread, though it cannot be left there.
             In a thread that runs an event loop, work of this process (a node, a model without a
-            host) does as it would without us: it may look for that loop. What asks a known endpoint goes to a worker, for a provider may hang.
+            host) does as it would without us: it may look for that loop. What asks a known endpoint
+            goes to a worker, for a provider may hang.
     """
 
     __slots__ = ("_core", "_settle", "active", "begun", "lease", "stays", "stream", "tally")

@@ -12,10 +12,9 @@ made), `counting` (tokens), `wire` (requests and answers), `contexts` (the conte
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agentrm_plugins.context.plan.warm import extractive_summary
-from agentrm_plugins.errors import ClosedError
 from agentrm_plugins.hosts.attempt import Attempt
 from agentrm_plugins.hosts.chunk_stream import Reading
 from agentrm_plugins.hosts.chunks import Chunks
@@ -25,9 +24,10 @@ from agentrm_plugins.hosts.lease import HostLease
 from agentrm_plugins.hosts.outcomes import outcome_of
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.integration import archive, asking, contexts, counting, wire
+from agentrm_plugins.integration.checking import checked
 from agentrm_plugins.types.arguments import no_such_argument, suggesting
 from agentrm_plugins.types.calls import Outcome, Priority, PriorityName, parse_priority
-from agentrm_plugins.types.checks import check_group, check_instance
+from agentrm_plugins.types.checks import check_group
 from agentrm_plugins.types.endpoint_name import Endpoint, key_fingerprint
 from agentrm_plugins.types.message import Message, ToolCall
 
@@ -50,8 +50,8 @@ __all__ = [
     "ToolCall",
     "archive",
     "asking",
-    "check_core",
     "check_group",
+    "checked",
     "contexts",
     "core_of",
     "counting",
@@ -69,25 +69,3 @@ __all__ = [
 def core_of(rm: AgentRM) -> Core:
     """What adapters ask of the core: lanes, calls, leases, the clock, and news for its limits."""
     return rm._core  # noqa: SLF001 - this is the door to it
-
-
-def check_core(rm: Any, group: str | None = None, field: str = "group") -> None:
-    """Refuse at construction what no call could run with.
-
-    Args:
-        rm: What was given as the core.
-        group: The lane group that its calls will ask for; None: no lane.
-        field: What `group` is called.
-
-    Raises:
-        ConfigError: `rm` is no core, or it has no such lane group.
-        ClosedError: It is closed.
-    """
-    from agentrm_plugins.manager import AgentRM
-
-    way = "give the AgentRM core that manages the calls: AgentRM(lanes=8)"
-    core = check_instance("rm", rm, AgentRM, way)
-    if core.closed:
-        raise ClosedError("rm is closed; make a new AgentRM, or keep this one open for longer")
-    if group is not None:
-        check_group(field, group, core.config.groups)

@@ -9,6 +9,8 @@ from typing import Any, get_args
 
 import openai
 import pytest
+from langchain.chat_models import init_chat_model
+from langchain_core.embeddings import DeterministicFakeEmbedding as FakeEmbeddings
 from langchain_core.language_models import FakeListChatModel
 from langgraph.graph import MessagesState, StateGraph
 
@@ -22,6 +24,7 @@ from agentrm_langchain import (
     manage,
     wrap_chat_model,
 )
+from agentrm_langchain.embeddings import ManagedEmbeddings
 from agentrm_langgraph import manage_graph, managed_node
 from agentrm_openai import manage_client
 from agentrm_plugins import (
@@ -245,3 +248,54 @@ def test_what_is_imported_late_is_offered_and_found(module: Any) -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = module.Nothing
     assert set(agentrm_plugins.__all__) <= set(dir(agentrm_plugins))
+
+
+BAD: list[tuple[str, Any]] = [
+    ("agent", ""), ("tenant", 7), ("priority", "urgent"), ("group", "x"), ("lane", "x"),
+    ("wait_timeout_s", -1), ("first_token_timeout_s", 0), ("silence_timeout_s", 0),
+    ("total_timeout_s", "soon"), ("hedge", "no"), ("adaptive", "no"), ("retry", 3),
+    ("on_stall", "again"),
+]  # fmt: skip
+NO_NAME = {"manage_graph", "managed_node"}  # there `agent` is a function
+
+
+@pytest.mark.parametrize(("field", "value"), BAD, ids=[field for field, _ in BAD])
+def test_a_bad_value_is_refused_by_each_door_in_the_same_words(field: str, value: Any) -> None:
+    """Whoever takes an argument looks at it when it is given, and not at the first call."""
+    doors = {
+        **DOORS,
+        "manage": lambda rm, **given: manage(_model() | str, rm, **given),
+        "configurable": lambda rm, **given: wrap_chat_model(_configurable(), rm, **given),
+        "embeddings": lambda rm, **given: ManagedEmbeddings(FakeEmbeddings(size=2), rm, **given),
+    }
+    for name in ("AgentRM", "slot", "identity"):  # no plugins
+        del doors[name]
+    told = {}
+    with AgentRM(lanes=1) as rm:
+        for name, door in doors.items():
+            if field == "agent" and name in NO_NAME:
+                continue
+            try:
+                door(rm, **{field: value})
+            except ConfigError as error:
+                if error.remedy.startswith("there is no such argument"):
+                    continue
+                told[name] = error.field, error.remedy
+            else:
+                told[name] = "nothing", ""
+    assert told
+    assert len(set(told.values())) == 1, told
+    assert {name for name, _ in told.values()} == {field}
+
+
+@pytest.mark.parametrize("rm", [None, "core"])
+def test_what_is_no_core_is_refused_by_each_door(rm: Any) -> None:
+    """The core is looked at first of all."""
+    for name in ("wrap_chat_model", "AgentRMChatModel", "callback", "middleware", "manage_graph",
+                 "managed_node", "manage_client"):  # fmt: skip
+        with pytest.raises(ConfigError, match=r"AgentRM\(lanes=8\)"):
+            DOORS[name](rm)
+
+
+def _configurable() -> Any:
+    return init_chat_model("openai:gpt-4o", configurable_fields=("temperature",))
