@@ -2,8 +2,8 @@
 
 `here` runs the work on the caller's thread, `on_worker` on one that can be left behind (but see
 `stays`), `in_task` awaits it, `in_thread` lets a task wait for a worker; `hosts.chunk_stream` has
-what the two kinds of stream share. In each of them the work runs inside its lease (what it calls counts as
-nested), and this is how it ends:
+what the two kinds of stream share. In each of them the work runs inside its lease (what it calls
+counts as nested), and this is how it ends:
 
 - well: `settle`, which the adapter gives, charges what the provider counted;
 - with an error: the lease is left to the flow, which may let the call go again. What LangGraph
