@@ -106,7 +106,10 @@ _WORDS: dict[type, tuple[str, Callable[[Any], Told | None]]] = {
     Granted: ("starved", _starved),
     Drained: ("drained", _drained),
 }
-_FIELDS = ("agent", "tenant", "endpoint", "ticket", "cause", "resource", "budget", "group")
+_FIELDS = [
+    (f"agentrm_{key}", key)
+    for key in ("agent", "tenant", "endpoint", "ticket", "cause", "resource", "budget", "group")
+]
 
 
 def flush_journal() -> None:
@@ -136,7 +139,10 @@ class EventJournal:
         told = tell(event)
         if told is None:
             return
-        fields = {f"agentrm_{key}": getattr(event, key) for key in _FIELDS if hasattr(event, key)}
+        fields: dict[str, Any] = {}
+        for name, key in _FIELDS:
+            if hasattr(event, key):
+                fields[name] = getattr(event, key)
         if self._tell(kind, event.at_s, told, fields) and starved:
             self._remember(event.tenant, event.agent, event.at_s)
 

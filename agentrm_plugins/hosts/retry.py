@@ -15,7 +15,7 @@ import tenacity
 
 from agentrm_plugins.errors import CallReaped, ConfigError
 from agentrm_plugins.policy.endpoint.retry_class import classify
-from agentrm_plugins.types.verdicts import Kind
+from agentrm_plugins.types.verdicts import CURABLE, Kind
 
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.judgement import Judgement
@@ -35,8 +35,7 @@ def _is_curable(state: tenacity.RetryCallState) -> bool:
     if verdict is None:
         error = state.outcome.exception() if state.outcome is not None else None
         return error is not None and classify(error).retryable
-    curable: bool = verdict.retryable
-    return curable
+    return verdict.kind in CURABLE
 
 
 def _ends(state: tenacity.RetryCallState, total_s: float = _TOTAL_S) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 __all__ = [
+    "CURABLE",
     "MINUTE_S",
     "RESOURCES",
     "Kind",
@@ -40,6 +41,10 @@ class Kind(StrEnum):
     NEUTRAL = "neutral"
 
 
+CURABLE = frozenset({Kind.LIMIT, Kind.OVERLOADED, Kind.TRANSIENT})
+"""What may be over when the call is sent again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What to think of an error.
@@ -62,7 +67,7 @@ class Verdict:
     @property
     def retryable(self) -> bool:
         """Whether sending it again may help."""
-        return self.kind in {Kind.LIMIT, Kind.OVERLOADED, Kind.TRANSIENT}
+        return self.kind in CURABLE
 
     @property
     def failed(self) -> bool | None:

@@ -183,7 +183,7 @@ class Mlfq:
         """The hint's weight, as far as the calls agree with it; without a hint, by the calls."""
         weight, plain = self._weights[account.hint], self._plain
         if account.hint is None:
-            return self._by_calls(account, ratio)
+            return plain if account.samples < _TELLING else self._by_calls(account, ratio)
         if weight <= plain:
             return weight
         excess = self.expected.excess(account)
