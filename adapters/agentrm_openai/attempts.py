@@ -7,6 +7,7 @@ begun with its first piece; until then an error goes back to the flow.
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ def _sent(one: Attempt, send: Callable[[], Any]) -> Any:
     answer = checked(send())
     stream = stream_of(answer)
     if stream is not None:
-        pieces = Watched(stream._iterator, one)
+        pieces = Watched(_own(stream), one)
         chunks = Chunks(one, lambda: pieces, _READING, worker=False)
         try:
             stream._iterator = chunks.open().rest()
@@ -91,7 +92,7 @@ async def _sent_async(one: Attempt, send: Callable[[], Awaitable[Any]]) -> Any:
     answer = checked(await send())
     stream = stream_of(answer)
     if stream is not None:
-        pieces = WatchedAsync(stream._iterator, one)
+        pieces = WatchedAsync(_own(stream), one)
         chunks = AsyncChunks(one, lambda: pieces, _READING)
         try:
             stream._iterator = (await chunks.open()).rest()
@@ -101,6 +102,22 @@ async def _sent_async(one: Attempt, send: Callable[[], Awaitable[Any]]) -> Any:
             raise
         _on_close(stream.response, chunks.closed)
     return answer
+
+
+def _own(stream: Any) -> Any:
+    """What the SDK gives, by a copy of its stream that nobody else holds.
+
+    Its generator holds its stream. If that were the caller's, which reads through ours and so
+    through that generator, one that he leaves with `break` would be a circle, and keep its lane
+    until the collector happens to run.
+    """
+    pieces, read = stream._iterator, type(stream).__stream__
+    code = getattr(pieces, "gi_code", None) or getattr(pieces, "ag_code", None)
+    if code is not getattr(read, "__code__", None):
+        return pieces  # somebody else's
+    hidden = copy(stream)
+    hidden._iterator = None
+    return hidden.__stream__()
 
 
 async def _given(pieces: Iterable[Any]) -> AsyncIterator[Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import wraps
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from openai._models import BaseModel
 
@@ -53,7 +54,7 @@ def restarting(answer: Any, again: Callable[[], Any], restarts: Any) -> Any:
     """
     stream = stream_of(answer)
     if stream is not None:
-        stream._iterator = _pieces(stream, stream._iterator, again, restarts)
+        stream._iterator = _pieces(ref(stream), stream._iterator, again, restarts)
     return answer
 
 
@@ -61,12 +62,12 @@ async def restarting_async(answer: Any, again: Callable[[], Awaitable[Any]], res
     """The same in async code."""
     stream = stream_of(answer)
     if stream is not None:
-        stream._iterator = _pieces_async(stream, stream._iterator, again, restarts)
+        stream._iterator = _pieces_async(ref(stream), stream._iterator, again, restarts)
     return answer
 
 
 def _pieces(
-    stream: Any, pieces: Iterator[Any], again: Callable[[], Any], restarts: Any
+    held: Any, pieces: Iterator[Any], again: Callable[[], Any], restarts: Any
 ) -> Iterator[Any]:
     last: Any = None
     while True:
@@ -77,15 +78,17 @@ def _pieces(
         except Exception as error:
             if not restarts.may(error):
                 raise
+            error.__traceback__ = None  # this frame is in it, and the broken exchange keeps it
         else:
             return
         fresh = stream_of(again())
-        stream.response, pieces = fresh.response, fresh._iterator
+        _follow(held(), fresh)
+        pieces = fresh._iterator
         yield _marker(last)
 
 
 async def _pieces_async(
-    stream: Any, pieces: AsyncIterator[Any], again: Callable[[], Awaitable[Any]], restarts: Any
+    held: Any, pieces: AsyncIterator[Any], again: Callable[[], Awaitable[Any]], restarts: Any
 ) -> AsyncIterator[Any]:
     last: Any = None
     while True:
@@ -97,11 +100,19 @@ async def _pieces_async(
         except Exception as error:
             if not restarts.may(error):
                 raise
+            error.__traceback__ = None  # this frame is in it, and the broken exchange keeps it
         else:
             return
         fresh = stream_of(await again())
-        stream.response, pieces = fresh.response, fresh._iterator
+        _follow(held(), fresh)
+        pieces = fresh._iterator
         yield _marker(last)
+
+
+def _follow(stream: Any, fresh: Any) -> None:
+    """The caller's stream closes the new answer from now on. Held weakly: it holds its pieces."""
+    if stream is not None:
+        stream.response = fresh.response
 
 
 def _latest(last: Any, piece: Any) -> Any:

@@ -18,6 +18,8 @@ import weakref
 from _thread import allocate_lock
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.hosts.left_streams import LeftStreams
+
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.host import Host
 
@@ -89,7 +91,7 @@ class Pump:
 
 
 def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool]) -> None:
-    kept_s, swept_s = _NEVER, -_NEVER
+    kept_s, swept_s, left = _NEVER, -_NEVER, LeftStreams()
     while not state["stopped"]:
         host = reference()
         if host is None:
@@ -103,6 +105,7 @@ def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool
         longest_s = _SWEEP_S if host.is_used else _LONGEST_S
         if now_s >= swept_s + _SWEEP_S:
             host.sweep()
+            left.look(host)
             swept_s = now_s
         del host
         if now_s < kept_s < at_s:
