@@ -14,11 +14,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from agentrm_plugins.context.notes.text import terms
-from agentrm_plugins.context.notes.values import DISTINCT, values_of
+from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.entry import Entry, Recalled
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.days import DAY_S, LAST_DAY, civil
-from agentrm_plugins.context.recall.pieces import pieces_of
+from agentrm_plugins.context.recall.pieces import Piece, pieces_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit
 from agentrm_plugins.types.message import Message
@@ -43,13 +43,7 @@ _TOLD = 0.8
 """A note that holds this share of the question's weight, and a value besides, answers it. Guessed:
 what else is found would cost cached prefix and tell little."""
 _RIVALS = 8
-_EXACT = DISTINCT - {"quoted"}
-"""Kinds of values of which a later one takes the place: ids, paths, addresses; names where the
-user has not said it. With all names and titles 2.6 % of the evidence on half of LoCoMo was lost.
-"""
 _MOSTLY = 0.3
-_SHORT = 4
-"""Letters of a word that may be short for one. Guessed: "Mrs", "Prof"."""
 
 
 class Found(NamedTuple):
@@ -235,35 +229,25 @@ def worthy(
     best = max([best, *(one.hit.score for one in found)])
     least = LEAST_COVERED if query.asks >= _MOSTLY or anchor < 0 else LEAST_COVERED_UNASKED
     shown = noted_text(session) if anchor >= 0 else ""
-    asked = frozenset(query.terms)
     for one in found:
         if one.hit.score < LEAST_OF_BEST * best or 0 < one.hit.covered < least:
             continue
         said = " ".join(one.text.split())
-        if said and said not in shown and not (shown and _noted(one, query, asked, shown)):
+        if said and said not in shown and not (shown and _all_told(one, query, shown)):
             yield one
 
 
-def _noted(one: Found, query: Query, asked: frozenset[str], shown: str) -> bool:
-    """Whether the notes tell an exact value word for word, and the rest of it is small talk.
+def _all_told(one: Found, query: Query, shown: str) -> bool:
+    """Whether all of a passage stands in the notes, or in the question: a turn of phrase.
 
     What replaced it stands in the notes as well; to show it once more would put the old one last.
+    A sentence beside a noted one may be the answer: "We found the cause. It was the clock."
     """
-    pieces = pieces_of(one.text)
-    there = [piece.text.rstrip(".。") in shown for piece in pieces]
-    if not any(there):
-        return False
-    exact = _EXACT if one.hit.candidate.role == "user" else _EXACT | {"name"}
-    told = False
-    for piece, in_notes in zip(pieces, there, strict=True):
-        if in_notes:
-            label = piece.text.partition(":")[0]
-            told = told or any(v.kind in exact and v.text != label for v in values_of(piece.text))
-        elif piece.text.casefold() in query.text:
-            continue  # the question says it too: a turn of phrase
-        elif not asked.isdisjoint(piece.terms) or values_of(piece.text):
-            return False
-    return told
+    return all(_is_told(piece, query, shown) for piece in pieces_of(one.text))
+
+
+def _is_told(piece: Piece, query: Query, shown: str) -> bool:
+    return piece.text.rstrip(".。") in shown or piece.text.casefold() in query.text
 
 
 def noted_text(session: Transcript) -> str:
@@ -274,10 +258,11 @@ def noted_text(session: Transcript) -> str:
 def told_already(
     session: Transcript, query: Query, weights: Mapping[str, float], best: Sequence[Found]
 ) -> bool:
-    """Whether a note in the prompt answers the question.
+    """Whether the notes in the prompt answer the question, and nothing is left to be shown.
 
-    It tells what the best hit tells, nearly all that is asked, and a value besides; and nothing
-    else that was found holds as much of the question and is not told ("my passport", "my wife's").
+    All of the best hit stands there, one sentence of it tells nearly all that is asked, and a value
+    besides; and nothing else that was found holds as much of the question and is not told ("my
+    passport", "my wife's").
 
     Args:
         session: For its notes.
@@ -287,36 +272,17 @@ def told_already(
     """
     if not best:
         return False
-    whole = sum(weights.values()) or 1.0
     shown = noted_text(session)
     least = _TOLD * best[0].hit.covered
-    if any(one.hit.covered >= least and _untold(one, weights, shown) for one in best[1:_RIVALS]):
+    rivals = [best[0], *(one for one in best[1:_RIVALS] if one.hit.covered >= least)]
+    if not all(_all_told(one, query, shown) for one in rivals):
         return False
-    pieces = pieces_of(best[0].text)
-    for piece in pieces:
-        said = piece.text.rstrip(".。")
-        if said not in shown:
+    whole = sum(weights.values()) or 1.0
+    for piece in pieces_of(best[0].text):
+        if piece.text.endswith(ENDS_ASKING):
             continue
         if sum(weights.get(term, 0.0) for term in piece.terms) >= _TOLD * whole:
-            new = [v.text for v in values_of(piece.text) if v.text.casefold() not in query.text]
-            # A short word at a stop may be short for one, and the answer behind it.
-            cut = piece is not pieces[-1] and all(
-                len(text) <= _SHORT and text.isalpha() and said.endswith(text) for text in new
-            )
-            return bool(new) and not cut
-    return False
-
-
-def _untold(one: Found, weights: Mapping[str, float], shown: str) -> bool:
-    """Whether a passage tells something that the notes do not: a user's sentence, or a value."""
-    by_user = one.hit.candidate.role == "user"
-    for piece in pieces_of(one.text):
-        if piece.text.endswith(ENDS_ASKING) or piece.text.rstrip(".。") in shown:
-            continue
-        if weights.keys().isdisjoint(piece.terms):
-            continue
-        if by_user or any(value.text not in shown for value in values_of(piece.text)):
-            return True
+            return any(value.text.casefold() not in query.text for value in values_of(piece.text))
     return False
 
 
