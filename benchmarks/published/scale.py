@@ -31,9 +31,8 @@ def kernel_of(order: str, lanes: int) -> Kernel:
 
 
 def million(agents: int = AGENTS, calls: int = CALLS) -> dict[str, float]:
-    """Agents that ask the same again after each answer, all at once at first; on one thread."""
+    """Agents that ask again after each answer, all at once at first; one core, one thread."""
     kernel, rng = kernel_of("mlfq", LANES), random.Random(1)
-    asks = [Call(f"agent-{agent}", priority=HINTS[agent % 3]) for agent in range(agents)]
     agenda: list[tuple[float, int, bool]] = []
     who: dict[int, int] = {}
     made = done = events = peak = 0
@@ -60,7 +59,8 @@ def million(agents: int = AGENTS, calls: int = CALLS) -> dict[str, float]:
                 agent = -number_ - 1
                 made += 1
                 who[made] = agent
-                effects = kernel.handle(now_s, Submit(made, asks[agent]))
+                call = Call(f"agent-{agent}", priority=HINTS[agent % 3])
+                effects = kernel.handle(now_s, Submit(made, call))
         for effect in effects:
             if effect.__class__ is Granted:
                 length_s = MEDIANS_S[who[effect.ticket] % 3] * rng.lognormvariate(0.0, 0.6)
