@@ -5,6 +5,8 @@ from __future__ import annotations
 from agentrm_plugins.sim import CLAIRVOYANT, SCENARIOS, Model
 from benchmarks.published.crowds import SEEDS as CROWD_SEEDS
 from benchmarks.published.crowds import crowds
+from benchmarks.published.mixes import SEEDS as MIXED_SEEDS
+from benchmarks.published.mixes import mixes
 from benchmarks.published.refusals import cascade_of_refusals
 from benchmarks.published.report import bars, lines, number, progress, spread, table, write
 from benchmarks.published.worlds import (
@@ -72,6 +74,8 @@ def run(seeds: int = 200) -> None:
     text += part
     data["sweeps"], more = _sweeps(range(1, min(seeds, SWEEP_SEEDS) + 1))
     plots += more
+    data["mixes"], part = mixes(MIXED_SEEDS[:seeds])
+    text += part
     write("paper", "The scheduler of arXiv:2603.13110, done again", data, "\n".join(text), plots)
 
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.published import figures, memory, readme
+from benchmarks.published import figures, memory, mixes, readme
 from benchmarks.published.feedback import feedback
 from benchmarks.published.report import RESULTS, number, spread, table
 from benchmarks.published.worlds import NAMES
@@ -235,6 +235,8 @@ def render() -> dict[str, str]:
         "PROMISED": f"{met} of {len(promised)}",
         "MISSED": _missed(promised),
         "LIARS": _liars(paper),
+        "MIXES": mixes.told(paper["mixes"]),
+        "MIXED_SEEDS": str(len(mixes.SEEDS)),
         "REFUSALS": _refusals(paper["refusals"]),
         "ABLATION": _ablation(ablation),
         "RATES": _refusals(ablation["rates"]),

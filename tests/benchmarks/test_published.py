@@ -14,6 +14,7 @@ from benchmarks.published import (
     ablation,
     crowds,
     hivemind,
+    mixes,
     paper,
     readme,
     refusals,
@@ -84,6 +85,7 @@ def test_experiments_run_and_write_three_files(tmp_path, monkeypatch) -> None:
         monkeypatch.setattr(paper, name, few)
     monkeypatch.setattr(paper, "_sweeps", lambda span: ({}, []))
     monkeypatch.setattr(crowds, "MODELS", {"ours": Model(hints=False)})
+    monkeypatch.setattr(mixes, "MIXES", {"light": mixes.MIXES["light"]})
     published.run("paper", 1)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"paper.json", "paper.md"} <= names <= {"paper.json", "paper.md", "paper.html"}
