@@ -251,7 +251,9 @@ class Recaller:
         said.take(state.entries)
 
         def carrying(places: Iterable[int]) -> set[int]:
-            return {at for at in said.talk_in(places) - skip if at < end and at != asking}
+            found = said.talk_in(places) - skip
+            found.discard(asking)
+            return found if max(found, default=-1) < end else {at for at in found if at < end}
 
         asks = ask.free or ask.asks
         most = min(READ if asks else READ // 2, 8 + ask.room_tokens // LEAST_PASSAGE)
@@ -340,7 +342,7 @@ class Recaller:
         weights = weights_of(ask.query.terms, corpus)
         whole = sum(weights.values()) or 1.0
         holding = index.covering(weights, ask.skip)
-        for seq in index.missing(ask.skip):
+        for seq in index.missing(ask.skip - {ask.anchor}):
             said = _terms_in(state.entries[seq])
             holding[seq] = sum([weight for term, weight in weights.items() if term in said])
         found = []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
+from itertools import repeat
+from operator import add, itemgetter, mul
 from typing import NamedTuple
 
 from agentrm_plugins.context.notes.kinds import CLASS
@@ -23,8 +23,9 @@ Carrying = Callable[[Iterable[int]], set[int]]
 
 WHOLE_CHARS = 900
 """Up to this size a message is shown whole; of a longer one the passages that were found."""
-_BESIDE = ((-3, 0.1), (-2, 0.3), (-1, 0.5), (1, 0.5), (2, 0.3), (3, 0.1))
-"""Of a message's score, what its neighbours at a distance get: an answer follows its question.
+_BESIDE = (0.1, 0.3, 0.5, 0.0, 0.5, 0.3, 0.1)
+"""Of a message's score, what the three before it and the three behind it get: an answer follows its
+question.
 Measured on half of LoCoMo with 1,200 tokens: 60 % of the evidence without, 73 % with these, 73 %
 with half as much again."""
 _SPREADING = 80
@@ -79,8 +80,9 @@ def units_of(
     total = _spread(scores, carrying, 4 * limit)
     units: list[Unit] = []
     top = max(total.values(), default=0.0)
-    hidden = [(score, seq) for seq, score in total.items() if seq not in skip]
-    for _, seq in heapq.nlargest(limit, hidden):
+    hidden = sorted(total.keys() - skip, reverse=True)  # the newer first where scores are equal
+    hidden.sort(key=total.__getitem__, reverse=True)
+    for seq in hidden[:limit]:
         pieces = index.of(seq)
         listed = parts.get(seq, [])
         if pieces and pieces[-1].stop <= WHOLE_CHARS:
@@ -107,9 +109,9 @@ def _spread(scores: dict[int, float], carrying: Carrying, limit: int) -> dict[in
     giving = carrying([seq for seq, _ in best])
     for seq, score in best:
         if seq in giving:
-            for shift, share in _BESIDE:
-                at = seq + shift
-                gained[at] = known(at, 0.0) + share * score
+            near = range(seq - 3, seq + 4)
+            more = map(mul, _BESIDE, repeat(score))
+            gained.update(zip(near, map(add, map(known, near, repeat(0.0)), more), strict=True))
     total = dict(scores)
     for seq in carrying(gained):
         total[seq] = scores.get(seq, 0.0) + gained[seq]

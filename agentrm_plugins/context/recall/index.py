@@ -127,8 +127,7 @@ class Index:
         whole = sum(weights.values()) or 1.0
         covered = dict.fromkeys(top, 0.0)
         for term, weight in weights.items():
-            for at in covered.keys() & self._postings[term].keys():
-                covered[at] += weight
+            _add_to(covered, covered.keys() & self._postings[term].keys(), weight)
         return [self._docs[at].scored(scores[at], covered[at] / whole) for at in top]
 
     def _found(
@@ -197,9 +196,8 @@ class Index:
         holding: dict[int, float] = {}
         for term, weight in weights.items():
             held = self._postings.get(term)
-            said = {places[at] for at in places.keys() & held.keys()} if held else ()
-            for seq in said:
-                holding[seq] = holding.get(seq, 0.0) + weight
+            if held:
+                _add_to(holding, set(map(places.__getitem__, places.keys() & held.keys())), weight)
         return holding
 
     def all(self) -> Iterable[Candidate]:
@@ -209,6 +207,14 @@ class Index:
     def of(self, seq: int) -> list[Candidate]:
         """Give one message's passages."""
         return [self._docs[at] for at in self._of.get(seq, ())]
+
+
+def _add_to(sums: dict[int, float], places: set[int], weight: float) -> None:
+    """Add a weight at each of some places, without a step of Python's own for each."""
+    listed = list(places)
+    sums.update(
+        zip(listed, map(add, map(sums.get, listed, repeat(0.0)), repeat(weight)), strict=False)
+    )
 
 
 def _best_of(scores: dict[int, float], limit: int) -> list[int]:

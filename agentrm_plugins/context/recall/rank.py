@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import NamedTuple
 
 from agentrm_plugins.context.notes.values import values_of
@@ -112,10 +113,9 @@ def near(weights: Mapping[str, float], terms: Sequence[str]) -> float:
     """Weigh how close together the words of a question stand in a passage."""
     gain = 0.0
     last, at_last = "", -_NEAR_TERMS - 1
-    for at, term in enumerate(terms):
-        weight = weights.get(term)
-        if weight is None:
-            continue
+    asked = map(weights.__contains__, terms)  # few of them are, and only those are looked at
+    for at, term in compress(enumerate(terms), asked):
+        weight = weights[term]
         if term != last and at - at_last <= _NEAR_TERMS:
             gain += min(weight, weights[last])
         last, at_last = term, at
