@@ -8,11 +8,14 @@ import pytest
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle
+from agentrm_plugins.context.notes.facts import find
+from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.notes.text import Passage, passages
 from agentrm_plugins.context.plan.align import Marks, mark_of
 from agentrm_plugins.context.plan.groups import grouped
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.index import Index
+from agentrm_plugins.context.recall.rank import bm25, weights_of
 from agentrm_plugins.counting.encodings import counter_for
 from agentrm_plugins.types.message import Message
 
@@ -139,3 +142,52 @@ def test_messages_told_again_after_a_rewind_are_found():
         session.prepare(history[:20])
         session.prepare([*history[:20], user("The harbour master is called Solveig.")])
         assert "Solveig" in session.recall("harbour master")
+
+
+def walked(book, note):
+    while note.superseded_by in book.by_id:
+        note = book.by_id[note.superseded_by]
+    return note
+
+
+def test_ways_that_are_remembered_are_those_that_are_walked():
+    """To what holds now, after corrections of corrections, rewinds and a wake."""
+    rng, book, seq = random.Random(8), Notes(), 0
+    for step in range(400):
+        if rng.random() < 0.05:
+            seq = rng.randint(seq // 2, seq)
+            book.drop_from(seq)
+        thing, value = rng.choice(["gateway", "ledger", "kiosk"]), rng.randint(1000, 1400)
+        said = f"Correction: the port of the {thing} is {value}."
+        book.add(seq, "user", find(said if step % 3 else said[12:].capitalize(), "user"))
+        seq += rng.randint(0, 1)
+        if rng.random() < 0.05:
+            again = Notes.load(book.next_id, book.dump())
+            for note in book.by_id.values():
+                other = again.by_id[note.id]
+                assert [one.id for one in again.with_heirs(other)] == [
+                    one.id for one in book.with_heirs(note)
+                ]
+                assert again.later(note.seq, note.text, certain=False) == book.later(
+                    note.seq, note.text, certain=False
+                )
+            book = again if rng.random() < 0.5 else book
+        for note in book.by_id.values():
+            assert book.latest(note) is walked(book, note)
+
+
+@pytest.mark.parametrize("size", [40, 900])
+def test_a_look_up_scores_as_bm25_does(size):
+    """Passages that are alike are reckoned once: the same as each by itself."""
+    rng, index, said = random.Random(9), Index(), []
+    for n in range(size):
+        words = rng.choices(["port", "hall", "gatewa", "kiosk", "beacon"], k=rng.randint(1, 9))
+        said.append(Passage(0, 9, tuple(words)))
+        index.add(n, "user", [said[-1]])
+    found, corpus = index.search(["port", "kiosk", "gatewa"], size)
+    weights = weights_of(["port", "kiosk", "gatewa"], corpus)
+    for one in found:
+        score, covered = bm25(weights, one, corpus.mean_terms)
+        assert one.score == pytest.approx(score)
+        assert one.covered == pytest.approx(covered)
+    assert len(found) == sum(not weights.keys().isdisjoint(piece.terms) for piece in said)

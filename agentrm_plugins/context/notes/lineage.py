@@ -40,6 +40,27 @@ class Lineage:
     _heirs: dict[int, tuple[int, bool, int]] = field(default_factory=dict)
     _far: dict[int, int] = field(default_factory=dict)
     _last: dict[int, int] = field(default_factory=dict)
+    _loaded: list[Note] = field(default_factory=list)
+
+    def loaded(self, notes: Sequence[Note]) -> None:
+        """Take the notes of a session that was woken: they are linked when it is asked for."""
+        self._loaded = list(notes)
+
+    def link(self) -> None:
+        """Set the loaded notes behind each other, in the order in which they were said."""
+        if not self._loaded:
+            return
+        loaded, self._loaded = self._loaded, []
+        every, self.by_id = self.by_id, (known := {})
+        replaced: dict[int, list[Note]] = {}
+        for note in loaded:
+            known[note.id] = note
+            for old in replaced.pop(note.id, ()):
+                self.strike(old, note)
+            if note.superseded_by is not None and note.superseded_by not in known:
+                replaced.setdefault(note.superseded_by, []).append(note)
+            self.enter(note)
+        self.by_id = every
 
     def enter(self, note: Note) -> None:
         """Set a note behind those that it may follow; apart where it only speaks of the same."""
@@ -141,6 +162,7 @@ class Lineage:
 
     def with_heirs(self, note: Note) -> list[Note]:
         """Give a note with its sure heir, and what holds now in that one's place."""
+        self.link()
         best, sure = self._heir(note)
         heir = self.by_id.get(best) if sure else None
         if heir is None:
@@ -158,6 +180,7 @@ class Lineage:
             asked: A request, case folded: what has no value but those that it names answers
                 nothing, so only an announced correction takes its place.
         """
+        self.link()
         sure: dict[int, dict[int, str]] = {}
         beside: dict[int, tuple[bool, str]] = {}
         told = [note for note in notes if note.struck or note.repeats or self._has_newer(note.id)]

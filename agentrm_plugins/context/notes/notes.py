@@ -306,27 +306,23 @@ class Notes:
     def load(cls, next_id: int, rows: Iterable[list[Any]]) -> Notes:
         """Rebuild from `dump`. What notes are compared by is made when one is added."""
         notes = cls(next_id=next_id)
-        replaced: dict[int, list[Note]] = {}
         for row in rows:
             identity, seq, role, text, score, corrects, states, values, *rest = row
             by, repeats, struck, follows = rest
             note = Note(
                 identity, seq, role, text, score, bool(corrects), bool(states),
-                tuple(Value(*value) for value in values), by, repeats, tuple(struck),
+                tuple([Value(*value) for value in values]), by, repeats, tuple(struck),
                 tuple(follows),
             )  # fmt: skip
             notes.by_id[identity] = note
             notes._of.setdefault(seq, []).append(identity)
-            for old in replaced.pop(identity, ()):
-                notes._lineage.strike(old, note)  # in the order in which it was said
-            if by is not None and by not in notes.by_id:
-                replaced.setdefault(by, []).append(note)
-            notes._lineage.enter(note)
             notes._waiting.append(note)
+        notes._lineage.loaded(notes._waiting)
         return notes
 
     def _catch_up(self) -> None:
         """Index what was loaded: the first message after a wake pays for it, not the wake."""
+        self._lineage.link()
         waiting, self._waiting = self._waiting, []
         for note in waiting:
             self._compare_by(note)
