@@ -1,4 +1,4 @@
-"""Whatever comes in one tick, and in whatever order, a race ends: nothing hangs, all is charged once.
+"""Whatever comes in one tick, in whatever order, a race ends: nothing hangs, all is charged once.
 
 Both answers, both limits and the caller's cancellation, in every order of up to three of them. The
 kernel is the real one, and its clock virtual; the first two attempts wait for futures.
@@ -172,7 +172,7 @@ async def test_a_call_whose_attempts_all_hang_ends_though_one_was_refused():
     race = Race("call", ("refused", "well"))
     call = await race.begun()
     race.fire("answer 1", call)
-    for second in range(600):
+    for second in range(600):  # noqa: B007 - it is looked at afterwards
         race.clock.advance(1.0)
         await ticks()
         if call.done():
