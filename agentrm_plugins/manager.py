@@ -21,7 +21,7 @@ from agentrm_plugins.settings.door import FromSettings
 from agentrm_plugins.types.agent_key import agent_key, agent_of_key
 from agentrm_plugins.types.arguments import suggesting
 from agentrm_plugins.types.calls import Call, Usage, parse_priority
-from agentrm_plugins.types.checks import check_instance, check_whole
+from agentrm_plugins.types.checks import check_instance, check_name, check_whole
 from agentrm_plugins.types.events import Drain, EndAgent, Reconfigure
 from agentrm_plugins.types.identity import IDENTITY, restore
 from agentrm_plugins.types.looking import unopened
@@ -253,6 +253,8 @@ class AgentRM(FromSettings, Closing):
             abandoned: Whether it is gone rather than done; `statistics` names it then, as it does
                 each agent whose call still waited.
         """
+        check_name("agent", agent)
+        check_name("tenant", tenant)
         self._host.feed(EndAgent(agent, tenant, abandoned))
 
     @suggesting
@@ -335,6 +337,8 @@ class AgentRM(FromSettings, Closing):
         Raises:
             ConfigError: A name that is none.
         """
+        check_name("agent", agent)
+        check_name("tenant", tenant)
         self._host.ask(Drain(agent, tenant, drain))
 
     def on_abandoned(self, tell: Callable[[str, str], None]) -> None:

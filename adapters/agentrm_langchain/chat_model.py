@@ -21,6 +21,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import Field, PrivateAttr, SkipValidation
 
 from agentrm_langchain.call_register import CallRegister, Run, register_of
+from agentrm_langchain.cores import check_free
 from agentrm_langchain.hooks import (
     Serialized,
     check_model,
@@ -89,7 +90,8 @@ class AgentRMChatModel(NotedCalls):
         fields: Any field of `BaseChatModel` or of the inner model, to change it on a copy.
 
     Raises:
-        ConfigError: `inner` is no chat model, `rm` is no core, or an argument has a bad value.
+        ConfigError: `inner` is no chat model or another open core's, `rm` is no core, or an
+            argument has a bad value.
         ClosedError: The core is closed.
     """
 
@@ -137,9 +139,10 @@ class AgentRMChatModel(NotedCalls):
     def __init__(self, inner: Any = None, rm: Any = None, **fields: Any) -> None:  # type: ignore[no-redef]
         check_model(inner)
         fields["priority"] = checked(rm, {"group": "model", **fields}).priority
-        if isinstance(inner, AgentRMChatModel) and inner.rm is rm:
+        check_free(rm, inner)
+        if isinstance(inner, AgentRMChatModel):
             fields = {**settings(inner), **fields}
-            inner = inner.inner  # managed twice is managed once
+            inner = inner.inner  # managed twice is managed once, or its core is closed
         inner_model = reporting_usage(inner)
         super().__init__(**{"inner": inner_model, "rm": rm, **fields})
         self._asks_usage = inner_model is not inner

@@ -18,6 +18,7 @@ __all__ = ["is_configurable", "managed_configurable"]
 
 _MODULE = "langchain.chat_models.base"
 _MANAGE = "_agentrm_manage"
+_RM = "_agentrm_rm"
 
 
 def is_configurable(model: object) -> bool:
@@ -26,16 +27,17 @@ def is_configurable(model: object) -> bool:
     return kind is not None and isinstance(model, kind)
 
 
-def managed_configurable(model: Any, manage: Callable[[Any], Any]) -> Any:
+def managed_configurable(model: Any, rm: Any, manage: Callable[[Any], Any]) -> Any:
     """A copy of a configurable model whose every call is managed.
 
     Args:
         model: What `is_configurable` says yes to.
+        rm: The core that manages it.
         manage: Gives the managed model for a bare one.
     """
     managed: Any = object.__new__(_managed_class(cast("Any", _origin(model))))
     managed.__dict__.update(model.__dict__)
-    managed.__dict__[_MANAGE] = manage
+    managed.__dict__.update({_MANAGE: manage, _RM: rm})
     return managed
 
 
@@ -53,14 +55,15 @@ def _managed_class(kind: Any) -> type[Any]:
         def __getattr__(self, name: str) -> Any:
             found = super().__getattr__(name)
             if getattr(found, "__qualname__", "").endswith("__getattr__.<locals>.queue"):
-                manage = self.__dict__[_MANAGE]
-                return lambda *args, **kwargs: managed_configurable(found(*args, **kwargs), manage)
+                return lambda *args, **kwargs: self._again(found(*args, **kwargs))
             return found
+
+        def _again(self, made: Any) -> Any:
+            return managed_configurable(made, self.__dict__[_RM], self.__dict__[_MANAGE])
 
         def with_config(self, config: Any = None, **kwargs: Any) -> Any:
             """The same with a config, managed as this one is."""
-            copy = super().with_config(config, **kwargs)
-            return managed_configurable(copy, self.__dict__[_MANAGE])
+            return self._again(super().with_config(config, **kwargs))
 
         def _model(self, config: Any = None) -> Any:
             bare = object.__new__(kind)

@@ -23,6 +23,7 @@ from agentrm_plugins import Call, ConfigError, Usage
 from agentrm_plugins.integration import (
     Attempt,
     Priority,
+    check_one_core,
     checked,
     core_of,
     counting,
@@ -85,8 +86,12 @@ class ManagedEmbeddings(Embeddings):
         if not callable(getattr(inner, "embed_documents", None)):
             way = "give LangChain Embeddings, such as OpenAIEmbeddings()"
             raise ConfigError.of_kind("inner", inner, way)
+        if isinstance(inner, ManagedEmbeddings):
+            check_one_core(rm, inner._rm)
+            inner = inner.inner  # managed twice is managed once, or its core is closed
         fields = getattr(inner, "__dict__", {})
-        self.inner = inner
+        self._rm: AgentRM = rm
+        self.inner: Embeddings = inner
         self.model = model_in(fields)
         self._core = core_of(rm)
         self._counter = counting.counter_for(self.model or _NOBODY)

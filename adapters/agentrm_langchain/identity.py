@@ -68,7 +68,7 @@ def declared(
 def agent_of(metadata: Mapping[str, Any]) -> str | None:
     """The agent that this metadata or the thread names, or None."""
     thread = thread_of(metadata)
-    return asking.named_in(metadata) or (None if thread is None else str(thread))
+    return asking.named_in(metadata) or (None if thread is None else asking.whole_text(str(thread)))
 
 
 def lane_of(metadata: Mapping[str, Any], own: Options) -> str:

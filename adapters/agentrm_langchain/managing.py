@@ -24,7 +24,7 @@ from agentrm_langchain.configurable import is_configurable
 from agentrm_langchain.rewrite import Rewriter
 from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import checked, core_of, suggesting
+from agentrm_plugins.integration import check_one_core, checked, core_of, suggesting
 
 if TYPE_CHECKING:
     from agentrm_plugins import RetryPolicy
@@ -114,11 +114,10 @@ class _Management:
 
     def _replaced(self, node: Any, path: str) -> Any:
         if isinstance(node, AgentRMChatModel):
-            if node.rm is not self.rm:
-                way = "it is managed by another core already; use that one for both"
-                raise ConfigError("rm", self.rm, way)
-            self._managed(path, node.inner, "already")
-            return node
+            check_one_core(self.rm, node.rm)
+            if node.rm is self.rm:
+                self._managed(path, node.inner, "already")
+                return node
         if isinstance(node, BaseChatModel) or is_configurable(node):
             self._managed(path, node, "now")
             return managed_model(node, self.rm, self.options)
@@ -133,10 +132,13 @@ class _Management:
         builder = getattr(sys.modules.get("langgraph.graph"), "StateGraph", None)
         if pregel is None or not isinstance(node, (pregel, builder) if builder else pregel):
             return None
-        from agentrm_langgraph import manage_graph
+        from agentrm_langgraph.graph import manage_graph, unmanaged
 
-        if getattr(node, "agentrm_manager", None) is not None:
-            return manage_graph(node, self.rm)  # it is managed by this core, or that is an error
+        known = getattr(node, "agentrm_manager", None)
+        if known is not None and known.rm is self.rm:
+            return node
+        if known is not None:
+            node = unmanaged(node, self.rm)
         made = copy.copy(node)
         made.nodes = {
             name: self._node(part, f"{path}.nodes[{name!r}]") for name, part in node.nodes.items()

@@ -176,7 +176,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         return request.override(**changes)
 
     def _managed(self, model: BaseChatModel) -> BaseChatModel:
-        if isinstance(model, AgentRMChatModel):
+        if isinstance(model, AgentRMChatModel) and not model.rm.closed:
             if model.rm is not self.rm:
                 way = (
                     "it is managed by another core than this middleware's; give the same core to "

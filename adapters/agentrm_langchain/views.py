@@ -127,9 +127,9 @@ def conversation_of(
     )
     tenant = who.tenant or "default"
     if named:
-        return Conversation(tenant, str(named))
+        return Conversation(tenant, asking.whole_text(str(named)))
     above = str(metadata.get("langgraph_checkpoint_ns") or "").rpartition("|")[0]
-    return Conversation(tenant, f"{thread}/{above}" if above else str(thread))
+    return Conversation(tenant, asking.whole_text(f"{thread}/{above}" if above else str(thread)))
 
 
 def pressure(rm: AgentRM) -> dict[SessionKey, Pressure]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.configurable import is_configurable, managed_configurable
+from agentrm_langchain.cores import check_free
 from agentrm_plugins.integration import checked, suggesting
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def wrap_chat_model(
         on_stall: What becomes of a stream that breaks off after its first words.
 
     Raises:
-        ConfigError: `model` is no chat model, `rm` is no core, or an option has a bad value.
+        ConfigError: `model` is no chat model, another open core manages it, `rm` is no core, or an
+            option has a bad value.
         ClosedError: The core is closed.
     """
     return managed_model(model, rm, {name: v for name, v in locals().items() if name in OPTIONS})
@@ -92,9 +94,10 @@ def managed_model(model: Any, rm: AgentRM, options: Mapping[str, Any]) -> AgentR
     """Manage a model by these `OPTIONS`; those with their default value leave it as it is."""
     if is_configurable(model):
         checked(rm, options)  # the model is not there yet
+        check_free(rm, model)
         return cast(
             "AgentRMChatModel",
-            managed_configurable(model, lambda made: managed_model(made, rm, options)),
+            managed_configurable(model, rm, lambda made: managed_model(made, rm, options)),
         )
     given = {name: value for name, value in options.items() if value != OPTIONS[name]}
     if given.get("context") is not None or hasattr(type(model), "_with_context"):

@@ -23,7 +23,7 @@ from agentrm_langgraph.hoist import gate_of
 from agentrm_langgraph.nodes import ManagedNode
 from agentrm_langgraph.runs import RUN, new_run, release_contexts
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import check_group, checked, suggesting, wire
+from agentrm_plugins.integration import check_group, check_one_core, checked, suggesting, wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins import ContextLifecycle
 
-__all__ = ["manage_graph"]
+__all__ = ["manage_graph", "unmanaged"]
 
 G = TypeVar("G")
 Lane = str | Mapping[str, str | None] | None
@@ -99,12 +99,22 @@ def _managed(graph: Any, manager: _Manager) -> Any:
     if known is not None:
         if known.rm is manager.rm:
             return graph
-        way = "the graph is managed by another core: use that one for both"
-        raise ConfigError("rm", manager.rm, way)
+        graph = unmanaged(graph, manager.rm)
     if isinstance(graph, StateGraph):
         return _managed_builder(graph, manager)
     manager.check_names(graph)
     return manager.manage(graph)
+
+
+def unmanaged(graph: Any, rm: AgentRM) -> Any:
+    """A graph that another core managed as it was before; refused while that core is open."""
+    check_one_core(rm, graph.agentrm_manager.rm)
+    plain = copy.copy(graph)
+    plain.__class__ = type(graph).__bases__[-1]
+    del plain.agentrm_manager
+    if isinstance(plain, Pregel):
+        plain.nodes = {name: ManagedNode.plain(node) for name, node in plain.nodes.items()}
+    return plain
 
 
 class _Manager:
@@ -143,11 +153,11 @@ class _Manager:
     def manage(self, graph: Pregel[Any, Any, Any, Any]) -> Pregel[Any, Any, Any, Any]:
         """A managed copy; the same for the same graph."""
         known = getattr(graph, "agentrm_manager", None)
-        if known is not None:
+        if known is not None and known.rm is self.rm:
             return graph
         if id(graph) not in self._done:
-            managed = copy.copy(graph)
-            self._done[id(graph)] = managed
+            given, graph = graph, graph if known is None else unmanaged(graph, self.rm)
+            self._done[id(given)] = managed = copy.copy(graph)
             managed.__class__ = _managed_class(graph.__class__)
             stand_back = aside(graph) if self._by_depth else {}
             managed.nodes = {
@@ -155,6 +165,7 @@ class _Manager:
                 for key, node in graph.nodes.items()
             }
             cast("_ManagedGraph", managed).agentrm_manager = self
+            return managed
         return cast("Pregel[Any, Any, Any, Any]", self._done[id(graph)])
 
     def _node(

@@ -49,6 +49,17 @@ class ManagedNode(PregelNode):
             own.subgraphs = [bound] if node.subgraphs else []  # type: ignore[list-item]
         return own
 
+    @staticmethod
+    def plain(node: PregelNode) -> PregelNode:
+        """The node without its gate."""
+        if not isinstance(node, ManagedNode):
+            return node
+        bare: Any = copy.copy(node)
+        for name in ("node", "agentrm_gate"):
+            bare.__dict__.pop(name, None)
+        bare.__class__ = PregelNode
+        return cast("PregelNode", bare)
+
     def copy(self, update: dict[str, Any]) -> PregelNode:
         """A managed copy with other attributes."""
         attributes = {**self.__dict__, **update}

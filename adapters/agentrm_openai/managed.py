@@ -25,7 +25,14 @@ from agentrm_openai.requests import HEADERS, Terms, is_model_call
 from agentrm_openai.restarts import as_helper, may_restart, restarting, restarting_async
 from agentrm_openai.retry_count import CountedRetries, Requests
 from agentrm_plugins import AgentRM, Call, ConfigError, RetryPolicy
-from agentrm_plugins.integration import checked, core_of, counting, parse_priority, suggesting
+from agentrm_plugins.integration import (
+    check_one_core,
+    checked,
+    core_of,
+    counting,
+    parse_priority,
+    suggesting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -81,22 +88,23 @@ def manage_client(
             piece with ``agentrm_restart=True``; what came before it is void. Not in SDK helpers.
 
     Raises:
-        ConfigError: `client` or `rm` is none, or an argument has a bad value.
+        ConfigError: `client` or `rm` is none, another open core manages the client, or a bad value.
         ClosedError: The core is closed.
     """
-    _check(client)
+    _check(client, rm)
     limits = wait_timeout_s, first_token_timeout_s, silence_timeout_s, total_timeout_s
     terms = Terms(agent, tenant, parse_priority(priority), group, *limits, hedge, adaptive)
     management = _management(rm, terms, retry, keep_sdk_retries, on_stall)
     return _manage(client, management.telling(client))  # type: ignore[no-any-return]
 
 
-def _check(client: Any) -> None:
+def _check(client: Any, rm: AgentRM) -> None:
     if not isinstance(client, openai.OpenAI | openai.AsyncOpenAI):
         way = "give an openai.OpenAI or openai.AsyncOpenAI client"
         if hasattr(client, "invoke"):
             way += "; agentrm_langchain.manage(runnable, rm) manages what LangChain runs"
         raise ConfigError.of_kind("client", client, way)
+    check_one_core(rm, client._agentrm.rm if isinstance(client, _Managed) else None)
 
 
 def _management(

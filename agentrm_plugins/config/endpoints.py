@@ -9,6 +9,7 @@ from agentrm_plugins.types.arguments import suggesting_fields
 from agentrm_plugins.types.calls import Usage
 from agentrm_plugins.types.checks import (
     check_choice,
+    check_name,
     check_number,
     check_seconds,
     check_share,
@@ -205,3 +206,5 @@ def _check_whose(agent: str | None, tenant: str | None) -> None:
         raise ConfigError("agent", None, way)
     if agent is not None and tenant is not None:
         raise ConfigError("agent", agent, "give either agent= or tenant=, not both")
+    check_name("agent", agent, none=True)
+    check_name("tenant", tenant, none=True)

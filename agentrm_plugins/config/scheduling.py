@@ -324,6 +324,7 @@ class Config:
         way = f"give a mapping of names to {kind.__name__}(...)"
         values: Mapping[str, object] = check_instance(name, getattr(self, name), Mapping, way)
         for key, value in values.items():
+            check_name(name, key)
             check_instance(f"{name}[{key}]", value, kind)
         object.__setattr__(self, name, MappingProxyType(dict(values)))
 

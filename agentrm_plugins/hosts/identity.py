@@ -39,7 +39,7 @@ from uuid import UUID
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.calls import parse_priority
-from agentrm_plugins.types.checks import check_name
+from agentrm_plugins.types.checks import check_name, whole_text
 from agentrm_plugins.types.identity import ACTIVE, IDENTITY, Identity
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def resolve(core: int, said: Said = SILENT, own: Said = SILENT, run: RunInfo = N
     metadata = run.metadata
     hints = SILENT if _NAMED.isdisjoint(metadata) else said_in(metadata)
     around = _around(core)
-    thread = None if run.thread is None or run.thread == "" else str(run.thread)
+    thread = None if run.thread is None or run.thread == "" else whole_text(str(run.thread))
     agent, named = said.agent or hints.agent or own.agent, True
     if not agent and around.named:
         agent = around.agent
@@ -215,7 +215,7 @@ def named_in(metadata: Mapping[str, Any], names: tuple[str, ...] = _AGENT) -> st
     for name in names:
         value = metadata.get(name)
         if value and isinstance(value, str | int | UUID) and not isinstance(value, bool):
-            return str(value)
+            return whole_text(str(value))
     return None
 
 

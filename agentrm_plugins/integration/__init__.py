@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.context.plan.warm import extractive_summary
+from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.hosts.attempt import Attempt
 from agentrm_plugins.hosts.chunk_stream import Reading
 from agentrm_plugins.hosts.chunks import Chunks
@@ -51,6 +52,7 @@ __all__ = [
     "archive",
     "asking",
     "check_group",
+    "check_one_core",
     "checked",
     "contexts",
     "core_of",
@@ -69,3 +71,18 @@ __all__ = [
 def core_of(rm: AgentRM) -> Core:
     """What adapters ask of the core: lanes, calls, leases, the clock, and news for its limits."""
     return rm._core  # noqa: SLF001 - this is the door to it
+
+
+def check_one_core(rm: AgentRM, other: AgentRM | None) -> None:
+    """Refuse to manage what another open core manages: both would hold a lane for each call.
+
+    Args:
+        rm: The core that is to manage it.
+        other: The one that does; None: none.
+
+    Raises:
+        ConfigError: They are two, and the other one is open.
+    """
+    if other is not None and other is not rm and not other.closed:
+        way = "it is managed by another core already; give that one to both, or close it first"
+        raise ConfigError("rm", rm, way)

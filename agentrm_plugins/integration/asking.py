@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
+from agentrm_plugins.types.checks import whole_text
 from agentrm_plugins.types.identity import (
     ACTIVE,
     IDENTITY,
@@ -39,6 +40,7 @@ __all__ = [
     "run_around",
     "say",
     "while_waiting",
+    "whole_text",
 ]
 
 

@@ -13,6 +13,7 @@ from agentrm_plugins.types.checks import (
     check_seconds,
     check_whole,
     listed,
+    whole_text,
 )
 
 __all__ = ["MOST_TOKENS", "Call", "Outcome", "Priority", "PriorityName", "Usage"]
@@ -143,9 +144,9 @@ class Call:
 
     def __post_init__(self) -> None:
         """Check each field once, so that nothing behind this has to."""
-        if self.agent.__class__ is not str or not self.agent:
+        if self.agent.__class__ is not str or not self.agent or not self.agent.isascii():
             check_name("agent", self.agent)
-        if self.tenant.__class__ is not str or not self.tenant:
+        if self.tenant.__class__ is not str or not self.tenant or not self.tenant.isascii():
             check_name("tenant", self.tenant)
         if self.priority.__class__ is not Priority and self.priority is not None:
             object.__setattr__(self, "priority", parse_priority(self.priority))
@@ -167,12 +168,14 @@ class Call:
             self._check_seconds()
 
     def _check_rest(self) -> None:
-        if self.endpoint is not None and (self.endpoint.__class__ is not str or not self.endpoint):
-            check_name("endpoint", self.endpoint)
+        at = self.endpoint
+        if at is not None and (at.__class__ is not str or not at or not at.isascii()):
+            check_name("endpoint", at)
         if self.group.__class__ is not str:
             check_name("group", self.group)
-        if self.parent_agent is not None and self.parent_agent.__class__ is not str:
-            check_name("parent_agent", self.parent_agent)
+        above = self.parent_agent
+        if above is not None and (above.__class__ is not str or not above.isascii()):
+            check_name("parent_agent", above)
         if not (self.streaming.__class__ is self.hedge.__class__ is bool):
             check_instance("streaming", self.streaming, bool, "give True or False")
             check_instance("hedge", self.hedge, bool, "give True or False")
@@ -181,6 +184,8 @@ class Call:
         if not (self.label.__class__ is self.timeout_source.__class__ is str):
             check_instance("label", self.label, str)
             check_instance("timeout_source", self.timeout_source, str)
+        if not self.label.isascii():
+            object.__setattr__(self, "label", whole_text(self.label))
 
     def _check_seconds(self) -> None:
         for name in ("first_token_timeout_s", "silence_timeout_s", "total_timeout_s"):

@@ -24,6 +24,7 @@ __all__ = [
     "check_share",
     "check_whole",
     "listed",
+    "whole_text",
 ]
 
 T = TypeVar("T")
@@ -143,15 +144,25 @@ def check_share(field: str, value: Any, *, zero: bool = False, of: str = "") -> 
 
 
 def check_name(field: str, value: Any, *, none: bool = False) -> Any:
-    """Accept a string that is not empty (and None, if `none`).
+    """Accept a string that is not empty and that any file can hold (and None, if `none`).
 
     Raises:
         ConfigError: Anything else.
     """
-    if (none and value is None) or (isinstance(value, str) and value):
-        return value
     way = "give a name that is a string and not empty"
+    if (none and value is None) or (isinstance(value, str) and value):
+        if value is None or value.isascii() or whole_text(value) == value:
+            return value
+        way = "give a name without half a surrogate pair, which no file, store or server can hold"
     raise ConfigError(field, value, way + (", or leave it out" if none else ""))
+
+
+def whole_text(text: str) -> str:
+    """The same text, in which half a surrogate pair is written as its escape.
+
+    For names that others gave to what runs (a thread id): they are no argument to be refused.
+    """
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def check_choice(field: str, value: Any, words: Collection[object], *, none: bool = False) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import nullcontext
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -312,3 +314,18 @@ def test_statistics_keep_agents_apart() -> None:
     assert all(one.calls == 1 for one in seen.agents.values())
     for tenant, agent in pairs:
         assert seen.agent(agent, tenant=tenant).tenant == tenant
+
+
+def test_an_id_of_the_frameworks_with_half_a_surrogate_pair_is_written_as_its_escape() -> None:
+    """A run that works bare works managed; what it is called can be written, and is one name."""
+    half, rm = "a\ud800", AgentRM(lanes=2)
+    model = wrap_chat_model(FakeChat(), rm)
+    model.invoke("go", {"configurable": {"thread_id": half}})
+    model.invoke("go", {"metadata": {"agentrm_agent": half, "agentrm_tenant": half}})
+    told = rm.statistics()
+    assert set(told.agents) == {"a\\ud800", "a\\ud800/a\\ud800"}
+    json.dumps(asdict(told), ensure_ascii=False, default=str).encode()
+    for wrong in (lambda: rm.end_agent(half), lambda: rm.drain(half), lambda: rm.slot(agent=half)):
+        with pytest.raises(ConfigError, match="half a surrogate pair"):
+            wrong()
+    rm.close()

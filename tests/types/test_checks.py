@@ -168,3 +168,32 @@ def test_what_cannot_be_printed_is_named_by_its_type():
     assert len(shown("x" * 1_000_000)) <= 205
     assert len(shown(nest)) < 100
     assert shown(b"secret") == "<6 bytes>"
+
+
+HALF = "a\ud800"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Call(HALF),
+        lambda: Call("a", tenant=HALF),
+        lambda: Call("a", endpoint=HALF),
+        lambda: Call("a", parent_agent=HALF),
+        lambda: LaneGroup(HALF, 1),
+        lambda: Config(tenants={HALF: TenantConfig()}),
+        lambda: Config(endpoints={HALF: EndpointConfig(rpm=1)}),
+        lambda: BudgetConfig(1, agent=HALF),
+        lambda: ShareConfig(0.5, tenant=HALF),
+    ],
+)
+def test_a_name_that_no_file_can_hold_is_refused_at_the_door(make):
+    """Half a surrogate pair would break JSON, stores and servers later; a whole one does not."""
+    with pytest.raises(ConfigError, match="half a surrogate pair"):
+        make()
+    assert Call("ä\U0001f600", tenant="漢").agent == "ä\U0001f600"
+
+
+def test_a_label_is_for_people_and_written_so_that_it_can_be_read():
+    """It is no name: what cannot be written becomes its escape."""
+    assert Call("a", label=HALF).label == "a\\ud800"

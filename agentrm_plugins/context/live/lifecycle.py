@@ -32,7 +32,7 @@ from agentrm_plugins.context.plan.view import Pressure, View
 from agentrm_plugins.context.stores.base import ColdStore, SessionKey
 from agentrm_plugins.context.stores.sqlite import SqliteStore
 from agentrm_plugins.errors import ClosedError, ConfigError, ContextError, SessionBusy, StoreError
-from agentrm_plugins.types.checks import check_instance, check_number, check_whole
+from agentrm_plugins.types.checks import check_instance, check_name, check_number, check_whole
 
 __all__ = ["RECALL_TOOL", "ContextLifecycle", "fit"]
 
@@ -124,8 +124,7 @@ class ContextLifecycle:
             config: Its own settings; they count when it is not live yet.
         """
         for name, value in (("session", session), ("tenant", tenant)):
-            if not value:
-                raise ConfigError(name, value, "give a name that is not empty")
+            check_name(name, str(value) if value else value)
         key = SessionKey(tenant, session)
         found = self._found(key)
         if found is None:
