@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 from types import CodeType
 
-__all__ = ["globals_in", "names_in", "writes_globals"]
+__all__ = ["globals_in", "imports_in", "names_in", "writes_globals"]
 
 
 def names_in(code: CodeType) -> set[str]:
@@ -32,3 +32,18 @@ def writes_globals(code: CodeType) -> bool:
     if any(one.opname in {"STORE_GLOBAL", "DELETE_GLOBAL"} for one in dis.get_instructions(code)):
         return True
     return any(writes_globals(one) for one in code.co_consts if isinstance(one, CodeType))
+
+
+def imports_in(code: CodeType) -> set[tuple[str, str]]:
+    """The module and the name of each ``from module import name`` that runs with it."""
+    found: set[tuple[str, str]] = set()
+    module = ""
+    for one in dis.get_instructions(code):
+        if one.opname == "IMPORT_NAME":
+            module = str(one.argval)
+        elif one.opname == "IMPORT_FROM":
+            found.add((module, str(one.argval)))
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= imports_in(constant)
+    return found

@@ -12,7 +12,6 @@ import copy
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["manage"]
 
+_NOT_RUN = {"builder", "agentrm_manager"}  # of a compiled graph
 _LOG = logging.getLogger("agentrm.langchain")
 R = TypeVar("R")
 
@@ -101,10 +101,11 @@ class _Management:
         self.missed: list[str] = []
         self.rewriter = Rewriter(self._replaced, self._unreached)
         self._say = tell
+        self._models: dict[int, tuple[Any, Any]] = {}  # bare and managed
 
     def of(self, runnable: Any) -> Any:
         """The copy in which models are managed."""
-        managed = self.rewriter.visit(runnable, type(runnable).__name__)
+        managed = self.rewriter.rewritten(runnable, type(runnable).__name__)
         if not self.found:
             way = _way_out(runnable)
             if self.missed:
@@ -113,18 +114,25 @@ class _Management:
         return managed
 
     def _replaced(self, node: Any, path: str) -> Any:
+        if isinstance(node, BaseChatModel) or is_configurable(node):
+            _, managed = self._models.get(id(node), (None, None))
+            if managed is None:
+                managed = self._model(node, path)
+                self._models[id(node)] = node, managed
+            return managed
+        if isinstance(node, RunnableConfigurableFields) and isinstance(node.default, BaseChatModel):
+            model = self.rewriter.visit(node.default, f"{path}.default")
+            return model.configurable_fields(**node.fields)
+        return self._graph(node, path)
+
+    def _model(self, node: Any, path: str) -> Any:
         if isinstance(node, AgentRMChatModel):
             check_one_core(self.rm, node.rm)
             if node.rm is self.rm:
                 self._managed(path, node.inner, "already")
                 return node
-        if isinstance(node, BaseChatModel) or is_configurable(node):
-            self._managed(path, node, "now")
-            return managed_model(node, self.rm, self.options)
-        if isinstance(node, RunnableConfigurableFields) and isinstance(node.default, BaseChatModel):
-            model = self.rewriter.visit(node.default, f"{path}.default")
-            return model.configurable_fields(**node.fields)
-        return self._graph(node, path)
+        self._managed(path, node, "now")
+        return managed_model(node, self.rm, self.options)
 
     def _graph(self, node: Any, path: str) -> Any:
         """A graph whose nodes' models and nodes are managed; None if it is no graph."""
@@ -135,25 +143,28 @@ class _Management:
         from agentrm_langgraph.graph import manage_graph, unmanaged
 
         known = getattr(node, "agentrm_manager", None)
-        if known is not None and known.rm is self.rm:
-            return node
-        if known is not None:
-            node = unmanaged(node, self.rm)
-        made = copy.copy(node)
-        made.nodes = {
-            name: self._node(part, f"{path}.nodes[{name!r}]") for name, part in node.nodes.items()
-        }
-        return manage_graph(made, self.rm)
+        if known is not None and known.rm is not self.rm:
+            node, known = unmanaged(node, self.rm), None
+        made = self._parts(node, path)
+        return made if known is not None else manage_graph(made, self.rm)
 
-    def _node(self, node: Any, path: str) -> Any:
-        if hasattr(node, "runnable"):  # of a graph that is not compiled yet
-            inner = self.rewriter.visit(node.runnable, path)
-            return node if inner is node.runnable else replace(node, runnable=inner)
-        bound = self.rewriter.visit(node.bound, path)
-        if bound is node.bound:
-            return node
-        subgraphs = [self.rewriter.visit(graph, path) for graph in node.subgraphs]
-        return node.copy({"bound": bound, "subgraphs": subgraphs})
+    def _parts(self, graph: Any, path: str) -> Any:
+        """The graph with its nodes, edges, channels and policies rewritten."""
+        made = copy.copy(graph)
+        builder = getattr(graph, "builder", graph)
+        for channel in builder.channels.values():
+            self.rewriter.looker.leave_out(getattr(channel, "operator", None))
+        for schema in getattr(builder, "schemas", ()):
+            self.rewriter.looker.look_at_class(schema, f"{path}.{schema.__name__}")
+        if isinstance(builder.__dict__.get("context_schema"), type):
+            self.rewriter.looker.look_at_class(builder.context_schema, f"{path}.context_schema")
+        same = True
+        for name, part in vars(graph).items():
+            new = part if name in _NOT_RUN else self.rewriter.visit(part, f"{path}.{name}")
+            if new is not part:
+                setattr(made, name, new)
+                same = False
+        return graph if same else made
 
     # -- what is said of it -----------------------------------------------------------------
 
@@ -163,6 +174,8 @@ class _Management:
         (self._say or _LOG.info)(line)
 
     def _unreached(self, path: str, model: object) -> None:
+        if isinstance(model, AgentRMChatModel):
+            return
         kind = model if isinstance(model, type) else type(model)
         self.missed.append(f"{kind.__name__} at {path}")
         line = (

@@ -11,20 +11,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import cached_property, partialmethod, singledispatchmethod
 from pathlib import PurePath
 from types import FunctionType, ModuleType
 from typing import Any
 
+from pydantic import BaseModel
+
 __all__ = [
     "StandInModule",
     "attributes_of",
+    "hidden_methods",
     "is_users_module",
     "is_users_own",
+    "methods_of",
+    "on_its_class",
     "slots_of",
     "stand_in_modules",
     "standing_in",
 ]
 
+_METHODS = (
+    *(FunctionType, staticmethod, classmethod, property),
+    *(partialmethod, singledispatchmethod, cached_property),
+)
+_CALLED = {"__call__", "__enter__", "__exit__", "__aenter__", "__aexit__", "__iter__", "__next__"}
 _PYTHON = sys.stdlib_module_names - {"__main__"}
 
 
@@ -109,6 +120,8 @@ def stand_in_modules(
 class _Quiet:
     """First among the bases, so that a class that registers its subclasses hears of none."""
 
+    __slots__ = ()
+
     def __init_subclass__(cls, **_: Any) -> None:
         pass
 
@@ -149,6 +162,88 @@ def attributes_of(node: Any, kinds: tuple[type, ...], libraries: tuple[str, ...]
     return {**found, **node.__dict__}
 
 
+def methods_of(kind: type, libraries: tuple[str, ...]) -> dict[str, Any]:
+    """The functions, properties and the like that a class has from classes of the user's."""
+    found: dict[str, Any] = {}
+    for one in reversed(kind.__mro__):
+        if not is_users_module(one.__module__, libraries):
+            found = {name: part for name, part in found.items() if name not in vars(one)}
+            continue
+        for name, part in list(vars(one).items()):
+            called = not name.startswith("__") or name in _CALLED
+            if isinstance(part, _METHODS) and called:
+                found[name] = part
+            else:
+                found.pop(name, None)
+    return found
+
+
+def hidden_methods(kind: type, libraries: tuple[str, ...]) -> dict[str, Any]:
+    """The functions of bases that are reached by `super()` alone, by ``Base.name``."""
+    bases = [one for one in kind.__mro__ if is_users_module(one.__module__, libraries)]
+    own = [part for one in bases for part in vars(one).values() if isinstance(part, FunctionType)]
+    if not any("super" in part.__code__.co_names for part in own):
+        return {}
+    seen: set[str] = set()
+    found: dict[str, Any] = {}
+    for base in bases:
+        parts = {n: part for n, part in vars(base).items() if isinstance(part, FunctionType)}
+        found |= {f"{base.__name__}.{n}": part for n, part in parts.items() if n in seen}
+        seen |= parts.keys()
+    return found
+
+
+def on_its_class(made: Any, methods: dict[str, Any], *, own: bool = False) -> Any:
+    """The object with other methods, of a class of its own.
+
+    Args:
+        made: A copy or a stand-in.
+        methods: What its class has in the place of the methods of these names.
+        own: Whether its class is its own already.
+    """
+    if not methods:
+        return made
+    kind: Any = type(made)
+    if not own:
+        body: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+        body |= {} if issubclass(kind, BaseModel) else {"__slots__": ()}
+        kind = type(kind)(kind.__name__, (_Quiet, kind), body | {"__doc__": kind.__doc__})
+        made = _as(kind, made)
+    for name, method in methods.items():
+        type.__setattr__(kind, name, method)
+    return made
+
+
+def _as(kind: type, made: Any) -> Any:
+    """The same object, of a subclass of its class."""
+    if isinstance(made, BaseModel):
+        object.__setattr__(made, "__class__", kind)
+        return made
+    other: Any = object.__new__(kind)  # Python would not change the class of this one
+    for name in slots_of(kind):
+        if hasattr(made, name):
+            object.__setattr__(other, name, getattr(made, name))
+    if hasattr(made, "__dict__"):
+        object.__setattr__(other, "__dict__", made.__dict__)
+    return other
+
+
+class _Live:
+    """A class's attribute that a stand-in's class has for it, read anew each time."""
+
+    def __init__(
+        self, kind: type, name: str, changes: dict[str, Any], original: dict[str, Any]
+    ) -> None:
+        self._kind, self._name = kind, name
+        self._changes, self._original = changes, original
+
+    def __get__(self, _: object, owner: type | None = None) -> Any:
+        """What it stands for, while the class has what it had."""
+        value = getattr(self._kind, self._name)
+        changed = self._name in self._changes and value is self._original[self._name]
+        return self._changes[self._name] if changed else value
+
+
 def standing_in(node: Any, changes: dict[str, Any], original: dict[str, Any]) -> Any:
     """The same object with other values under these names; None where its class forbids it.
 
@@ -166,7 +261,10 @@ def standing_in(node: Any, changes: dict[str, Any], original: dict[str, Any]) ->
         value = kind.__getattribute__(self, name)
         return changes[name] if name in changes and value is original[name] else value
 
-    body = {
+    body: dict[str, Any] = {
+        name: _Live(kind, name, changes, original) for name in original if name not in node.__dict__
+    }
+    body |= {
         "__getattribute__": read,
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,

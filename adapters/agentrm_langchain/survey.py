@@ -148,6 +148,9 @@ class Survey:
         inner = Survey(self._around)
         for name, part in node.nodes.items():
             inner.look(getattr(part, "runnable", getattr(part, "bound", part)), f"{path}.{name}")
+            inner.look(getattr(part, "writers", None), f"{path}.{name}.writers")
+        for name in ("branches", "channels"):
+            inner.look(getattr(node, name, None), f"{path}.{name}")
         self._join(inner)
 
     def _inside(self, node: Any, path: str, around: tuple[str, Any]) -> None:

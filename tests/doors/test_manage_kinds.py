@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections import defaultdict, deque
+import itertools
+import weakref
+from collections import ChainMap, UserDict, defaultdict, deque
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar, NamedTuple
 
@@ -28,6 +32,7 @@ from langchain_core.runnables import (
 from langchain_core.runnables.base import RunnableGenerator
 from langchain_core.runnables.router import RouterRunnable
 from langchain_core.tools import BaseTool, tool
+from pydantic import BaseModel, ConfigDict
 
 from agentrm_langchain import manage
 from agentrm_plugins import AgentRM, ConfigError
@@ -151,6 +156,115 @@ class ModelTool(BaseTool):
         return str(self.model.invoke(q).content)
 
 
+GLOBAL = FakeListChatModel(responses=["a"])
+
+
+class Helping:
+    """Its methods help each other; the last one takes the model from the module."""
+
+    def ask(self, text: str) -> Any:
+        return self.helped(text)
+
+    def helped(self, text: str) -> Any:
+        return GLOBAL.invoke(text)
+
+    @property
+    def model(self) -> Any:
+        return GLOBAL
+
+    def ask_property(self, text: str) -> Any:
+        return self.model.invoke(text)
+
+    @staticmethod
+    def of_nobody(text: str) -> Any:
+        return GLOBAL.invoke(text)
+
+    def ask_static(self, text: str) -> Any:
+        return self.of_nobody(text)
+
+    @functools.singledispatchmethod
+    def by_kind(self, text: Any) -> Any:
+        return GLOBAL.invoke(text)
+
+    def ask_by_kind(self, text: str) -> Any:
+        return self.by_kind(text)
+
+    bound = functools.partialmethod(helped)
+
+
+class OfItsClass:
+    models: ClassVar[dict[str, Any]] = {"a": FakeListChatModel(responses=["a"])}
+    model = FakeListChatModel(responses=["a"])
+
+    def ask_type(self, text: str) -> Any:
+        return type(self).model.invoke(text)
+
+    @classmethod
+    def of_class(cls, text: str) -> Any:
+        return cls.models["a"].invoke(text)
+
+    def ask_class(self, text: str) -> Any:
+        return self.of_class(text)
+
+
+@dataclass(frozen=True)
+class FrozenHelping:
+    size: int = 1
+
+    def ask(self, text: str) -> Any:
+        return self.helped(text)
+
+    def helped(self, text: str) -> Any:
+        return GLOBAL.invoke(text)
+
+
+class HelpingRunnable(Runnable[Any, Any]):
+    def invoke(self, input: Any, config: Any = None, **_: Any) -> Any:  # noqa: A002
+        return self.helped(input)
+
+    def helped(self, text: Any) -> Any:
+        return GLOBAL.invoke(text)
+
+
+class HelpingTool(BaseTool):
+    name: str = "asks"
+    description: str = "Asks a model."
+
+    def _run(self, q: str) -> str:
+        return self.helped(q)
+
+    def helped(self, q: str) -> str:
+        return str(GLOBAL.invoke(q).content)
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Models(list[Any]):
+    pass
+
+
+class Base:
+    def helped(self, text: str) -> Any:
+        return GLOBAL.invoke(text)
+
+
+class Above(Base):
+    def helped(self, text: str) -> Any:
+        return super().helped(text)
+
+
+def by_kind() -> Any:
+    model = chat()
+
+    @functools.singledispatch
+    def asks(text: Any) -> Any:
+        return model.invoke(text)
+
+    return RunnableLambda(lambda text: asks(text))
+
+
 def in_closure(make: Callable[[Any], Any], get: Callable[[Any], Any]) -> Any:
     held = make(chat())
     return RunnableLambda(lambda text: get(held).invoke(text))
@@ -259,6 +373,25 @@ KINDS: dict[str, tuple[Callable[[], Any], Any]] = {
     ),
     "a model's method": (lambda: RunnableLambda(chat().invoke), "go"),
     "decorated": (decorated, "go"),
+    "a helping method": (lambda: RunnableLambda(Helping().ask), "go"),
+    "a helping property": (lambda: RunnableLambda(Helping().ask_property), "go"),
+    "a helping static method": (lambda: RunnableLambda(Helping().ask_static), "go"),
+    "a method by kind": (lambda: RunnableLambda(Helping().ask_by_kind), "go"),
+    "a partial method": (lambda: RunnableLambda(Helping().bound), "go"),
+    "a frozen one's method": (lambda: RunnableLambda(FrozenHelping().ask), "go"),
+    "a runnable's method": (HelpingRunnable, "go"),
+    "a tool's method": (HelpingTool, "go"),
+    "a model of its type": (lambda: RunnableLambda(OfItsClass().ask_type), "go"),
+    "a class method": (lambda: RunnableLambda(OfItsClass().ask_class), "go"),
+    "by kind": (by_kind, "go"),
+    "an extra field": (lambda: in_closure(lambda m: Open(m=m), lambda x: x.m), "go"),
+    "a list of one's own": (lambda: in_closure(lambda m: Models([m]), lambda x: x[0]), "go"),
+    "a user's mapping": (lambda: in_closure(lambda m: UserDict(m=m), lambda x: x["m"]), "go"),
+    "mappings": (lambda: in_closure(lambda m: ChainMap({"m": m}), lambda x: x["m"]), "go"),
+    "a mapping's get": (
+        lambda: in_closure(lambda m: {"m": m}.get, lambda get: get("m")),
+        "go",
+    ),
     "cached": (cached_with_a_model, "go"),
 }
 
@@ -276,7 +409,7 @@ def test_the_model_in_it_is_managed(rm: AgentRM, kind: str) -> None:
     make, given = KINDS[kind]
     bare = make()
     managed = manage(bare, rm)
-    assert type(managed) is type(bare)
+    assert isinstance(managed, type(bare))
     if kind == "generator":
         list(managed.stream(given))
     else:
@@ -334,15 +467,62 @@ def _made() -> Any:
     return FakeListChatModel(responses=["a"])
 
 
+class Kind(Enum):
+    A = FakeListChatModel(responses=["a"])
+
+
+class Far:
+    """As of a library: its model is two steps away."""
+
+    def __init__(self) -> None:
+        self.config = SimpleNamespace(models=[chat()])
+
+    def ask(self, text: str) -> Any:
+        return self.config.models[0].invoke(text)
+
+
+Far.__module__ = "langchain_far"
+KEPT: list[Any] = []
+
+
+def by_weak_reference() -> Any:
+    KEPT.append(chat())
+    held = weakref.ref(KEPT[-1])
+    return RunnableLambda(lambda text: held().invoke(text))
+
+
+def in_a_variable() -> Any:
+    held: ContextVar[Any] = ContextVar("held")
+    held.set(chat())
+    return RunnableLambda(lambda text: held.get().invoke(text))
+
+
+def imports(text: str) -> Any:
+    from langchain_core.language_models.fake_chat_models import FakeListChatModel as Model
+
+    return Model(responses=["a"]).invoke(text)
+
+
 @pytest.mark.parametrize(
     "make",
     [
+        lambda: RunnableLambda(lambda text: Kind.A.value.invoke(text)),
+        lambda: RunnableLambda(Far().ask),
+        by_weak_reference,
+        in_a_variable,
+        lambda: in_closure(lambda m: itertools.cycle([m]), next),
+        lambda: in_closure(lambda m: (m for _ in "aaaa"), next),
+        lambda: RunnableLambda(Above().helped),
+        lambda: RunnableLambda(imports),
         lambda: RunnableLambda(Slots(chat()).ask),
         lambda: RunnableLambda(Shared.ask),
         lambda: RunnableLambda(Shared.ask_plainly),
         lambda: RunnableLambda(lambda _: cached_makes()),
     ],
-    ids=["slots", "a class's own", "a static method's", "made when it is asked for"],
+    ids=[
+        *("enum", "a library's", "weak", "variable", "cycle", "generator", "super", "imported"),
+        *("slots", "a class's own", "a static method's", "made when it is asked for"),
+    ],
 )
 def test_what_is_out_of_reach_is_named(rm: AgentRM, make: Callable[[], Any]) -> None:
     """Beside a model that is managed it is told; where there is none, the error names it."""
