@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel, SimpleChatModel
 from langchain_core.utils.uuid import uuid7
 
+from agentrm_langchain.no_answer import answered, nothing_came
 from agentrm_langchain.said import text_of
 from agentrm_langchain.sdk import reads_one_request
 from agentrm_langchain.tracing import traced
@@ -78,7 +79,10 @@ class ManagedCall:
 
         def make(lease: HostLease) -> Any:
             attempt = Attempt(number, lease, _settle)
-            return attempt.on_worker(work) if abandon else attempt.here(work)
+            return attempt.on_worker(asked) if abandon else attempt.here(asked)
+
+        def asked() -> Any:
+            return answered(work())
 
         return self.go(call, make)
 
@@ -90,7 +94,13 @@ class ManagedCall:
 
         def make(lease: HostLease) -> Coroutine[Any, Any, Any]:
             attempt = Attempt(number, lease, _settle)
-            return attempt.in_thread(work) if threaded else attempt.in_task(work)
+            return attempt.in_thread(asked) if threaded else attempt.in_task(asked_async)
+
+        def asked() -> Any:
+            return answered(work())
+
+        async def asked_async() -> Any:
+            return answered(await work())
 
         return self.go_async(call, make)
 
@@ -152,12 +162,8 @@ def _tally(lease: HostLease) -> Tally:
     return Tally(lease.call.estimate)
 
 
-def _nothing_came() -> Exception:
-    return ValueError("No generation chunks were returned")  # as langchain-core says it
-
-
 _READING = {
-    whole: Reading(_tally, text_of, whole, _nothing_came, Tally.counted) for whole in (False, True)
+    whole: Reading(_tally, text_of, whole, nothing_came, Tally.counted) for whole in (False, True)
 }
 
 

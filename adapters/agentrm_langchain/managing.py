@@ -140,11 +140,11 @@ class _Management:
         builder = getattr(sys.modules.get("langgraph.graph"), "StateGraph", None)
         if pregel is None or not isinstance(node, (pregel, builder) if builder else pregel):
             return None
-        from agentrm_langgraph.graph import manage_graph, unmanaged
+        from agentrm_langgraph import manage_graph
 
         known = getattr(node, "agentrm_manager", None)
         if known is not None and known.rm is not self.rm:
-            node, known = unmanaged(node, self.rm), None
+            node, known = known.released(node, self.rm), None
         made = self._parts(node, path)
         return made if known is not None else manage_graph(made, self.rm)
 

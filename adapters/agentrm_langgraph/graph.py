@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins import ContextLifecycle
 
-__all__ = ["manage_graph", "unmanaged"]
+__all__ = ["manage_graph"]
 
 G = TypeVar("G")
 Lane = str | Mapping[str, str | None] | None
@@ -99,22 +99,11 @@ def _managed(graph: Any, manager: _Manager) -> Any:
     if known is not None:
         if known.rm is manager.rm:
             return graph
-        graph = unmanaged(graph, manager.rm)
+        graph = known.released(graph, manager.rm)
     if isinstance(graph, StateGraph):
         return _managed_builder(graph, manager)
     manager.check_names(graph)
     return manager.manage(graph)
-
-
-def unmanaged(graph: Any, rm: AgentRM) -> Any:
-    """A graph that another core managed as it was before; refused while that core is open."""
-    check_one_core(rm, graph.agentrm_manager.rm)
-    plain = copy.copy(graph)
-    plain.__class__ = type(graph).__bases__[-1]
-    del plain.agentrm_manager
-    if isinstance(plain, Pregel):
-        plain.nodes = {name: ManagedNode.plain(node) for name, node in plain.nodes.items()}
-    return plain
 
 
 class _Manager:
@@ -139,6 +128,16 @@ class _Manager:
                 check_group("lane", lane, rm.config.groups, none=True)
         self._done: dict[int, Any] = {}
 
+    def released(self, graph: Any, rm: AgentRM) -> Any:
+        """The graph as it was before this, for another core; refused while this one is open."""
+        check_one_core(rm, self.rm)
+        plain = copy.copy(graph)
+        plain.__class__ = type(graph).__bases__[-1]
+        del plain.agentrm_manager
+        if isinstance(plain, Pregel):
+            plain.nodes = {name: ManagedNode.plain(node) for name, node in plain.nodes.items()}
+        return plain
+
     def check_names(self, graph: Pregel[Any, Any, Any, Any]) -> None:
         """Refuse a lane for a node that is not there."""
         names = set(graph.nodes)
@@ -156,7 +155,7 @@ class _Manager:
         if known is not None and known.rm is self.rm:
             return graph
         if id(graph) not in self._done:
-            given, graph = graph, graph if known is None else unmanaged(graph, self.rm)
+            given, graph = graph, graph if known is None else known.released(graph, self.rm)
             self._done[id(given)] = managed = copy.copy(graph)
             managed.__class__ = _managed_class(graph.__class__)
             stand_back = aside(graph) if self._by_depth else {}

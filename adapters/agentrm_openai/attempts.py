@@ -15,7 +15,13 @@ from openai import AsyncStream, Stream
 from openai._legacy_response import LegacyAPIResponse
 from openai._response import BaseAPIResponse
 
-from agentrm_openai.failed_answer import FailedAnswer, UnreadableAnswer, checked
+from agentrm_openai.failed_answer import (
+    FailedAnswer,
+    UnreadableAnswer,
+    checked,
+    checked_body,
+    is_document,
+)
 from agentrm_openai.pieces import Watched, WatchedAsync
 from agentrm_openai.said import text_of
 from agentrm_openai.usage import Tally, usage_of_body, used_or_estimated
@@ -76,6 +82,9 @@ def _sent(one: Attempt, send: Callable[[], Any]) -> Any:
     answer = checked(send())
     stream = stream_of(answer)
     if stream is not None:
+        if is_document(stream.response):
+            stream.response.read()
+            checked_body(answer, stream.response)
         pieces = Watched(_own(stream), one)
         chunks = Chunks(one, lambda: pieces, _READING, worker=False)
         try:
@@ -92,6 +101,9 @@ async def _sent_async(one: Attempt, send: Callable[[], Awaitable[Any]]) -> Any:
     answer = checked(await send())
     stream = stream_of(answer)
     if stream is not None:
+        if is_document(stream.response):
+            await stream.response.aread()
+            checked_body(answer, stream.response)
         pieces = WatchedAsync(_own(stream), one)
         chunks = AsyncChunks(one, lambda: pieces, _READING)
         try:
@@ -129,7 +141,17 @@ def _tally(lease: HostLease) -> Tally:
     return Tally(lease.call.estimate)
 
 
-_READING = Reading(_tally, text_of, empty=UnreadableAnswer)
+def _nothing_said(pieces: list[Any]) -> Exception | None:
+    """A stream without a piece is no answer, and one of chat without a reason for its end."""
+    if not pieces:
+        return UnreadableAnswer()
+    chat = all(getattr(piece, "object", None) == "chat.completion.chunk" for piece in pieces)
+    choices = [one for piece in pieces for one in getattr(piece, "choices", None) or ()]
+    ended = any(getattr(one, "finish_reason", None) for one in choices)
+    return UnreadableAnswer(pieces) if chat and not ended else None
+
+
+_READING = Reading(_tally, text_of, empty=_nothing_said)
 
 
 def stream_of(answer: Any) -> Any:

@@ -8,10 +8,28 @@ gives it.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-__all__ = ["FailedAnswer", "UnreadableAnswer", "checked", "error_in"]
+from openai._legacy_response import LegacyAPIResponse
 
+__all__ = [
+    "FailedAnswer",
+    "UnreadableAnswer",
+    "checked",
+    "checked_body",
+    "error_in",
+    "failed",
+    "is_document",
+]
+
+_CONTENT = ("choices", "output", "data")
+_FULL = ("choices", "data")  # which are never empty in an answer
+_WORDS = frozenset({"message", "detail", "msg", "error_message"})
+_TOLD = (*sorted(_WORDS), "code", "type", "status", "status_code")
+_LARGEST = 65_536  # an error is no longer
 _FAILED_EVENTS = frozenset({"error", "response.failed"})
 
 
@@ -36,32 +54,90 @@ class UnreadableAnswer(FailedAnswer):
         super().__init__(answer, None)
 
 
+class WordyAnswer(FailedAnswer):
+    """An answer that is an error without a code: what its words do not tell, another try may."""
+
+
 def checked(answer: Any) -> Any:
     """The answer, if it is one.
 
     Raises:
         FailedAnswer: It says that something failed, or nothing at all.
     """
-    if answer is None or isinstance(answer, str):
+    if answer is None or isinstance(answer, str | bytes):
         raise UnreadableAnswer(answer)
-    error = getattr(answer, "error", None)
-    if error is not None and (_is_failed(answer) or not _has_content(answer)):
-        raise FailedAnswer(answer, error)
-    if error is None and hasattr(answer, "choices") and answer.choices is None:
+    if isinstance(answer, LegacyAPIResponse):  # the caller parses it himself
+        return answer if answer._stream else checked_body(answer, answer.http_response)
+    error = _error_of(partial(_attribute, answer))
+    if error is not None:
+        raise failed(answer, error)
+    for name in _FULL:
+        if hasattr(answer, name) and not getattr(answer, name):
+            raise UnreadableAnswer(answer)
+    return answer
+
+
+def checked_body(answer: Any, response: Any) -> Any:
+    """The same of a response that was read, by its body.
+
+    Raises:
+        FailedAnswer: As above.
+    """
+    kind, content = str(response.headers.get("content-type", "")), response.content
+    if not any(known in kind for known in ("json", "html")) or len(content) > _LARGEST:
+        return answer
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        body = None
+    if isinstance(body, dict) and (error := _error_of(body.get)) is not None:
+        raise failed(answer, error)
+    if not isinstance(body, dict) or not any(body.get(name) for name in (*_CONTENT, "id")):
+        raise UnreadableAnswer(answer)
+    if any(name in body and not body[name] for name in _FULL):
         raise UnreadableAnswer(answer)
     return answer
 
 
+def is_document(response: Any) -> bool:
+    """Whether an answer that should be a stream is one document: an error, as a rule."""
+    return "application/json" in str(response.headers.get("content-type", ""))
+
+
+def failed(answer: Any, error: Any) -> FailedAnswer:
+    """The failure that an error object in an answer is."""
+    look = error.get if isinstance(error, dict) else partial(_attribute, error)
+    coded = any(look(name) is not None for name in ("code", "type", "status", "status_code"))
+    return FailedAnswer(answer, error) if coded else WordyAnswer(answer, error)
+
+
 def error_in(piece: Any) -> Any:
-    """The provider's error object in an event of a stream of responses; None if it is none."""
-    if getattr(piece, "type", None) not in _FAILED_EVENTS:
+    """The provider's error object in a piece of a stream; None if it is none."""
+    kind = getattr(piece, "type", None)
+    if kind in _FAILED_EVENTS:
+        return getattr(getattr(piece, "response", None), "error", None) or piece
+    if kind and getattr(piece, "object", None) != "error":
         return None
-    return getattr(getattr(piece, "response", None), "error", None) or piece
+    return _error_of(partial(_attribute, piece))
 
 
-def _is_failed(answer: Any) -> bool:
-    return getattr(answer, "status", None) == "failed"
+def _error_of(look: Callable[[str], Any]) -> Any:
+    """The provider's error object in an answer or a chunk: its own, its choice's, or itself."""
+    content = next((found for name in _CONTENT if (found := look(name))), None)
+    error = look("error")
+    if error is not None and (content is None or look("status") == "failed"):
+        return {"message": error} if isinstance(error, str) else error
+    if content is None:
+        told = {name: value for name in _TOLD if (value := look(name)) is not None}
+        plain = look("id") is None or look("object") == "error"
+        base = look("base_resp")  # MiniMax's
+        if isinstance(base, dict) and base.get("status_code"):
+            return base
+        return told if told.keys() & _WORDS and plain else None
+    first = content[0] if isinstance(content, list) else None
+    error = first.get("error") if isinstance(first, dict) else getattr(first, "error", None)
+    return {"message": error} if isinstance(error, str) else error
 
 
-def _has_content(answer: Any) -> bool:
-    return any(getattr(answer, name, None) for name in ("choices", "output", "data"))
+def _attribute(answer: Any, name: str) -> Any:
+    return getattr(answer, name, None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from agentrm_openai.failed_answer import FailedAnswer, error_in
+from agentrm_openai.failed_answer import FailedAnswer, error_in, failed
 from agentrm_openai.said import text_of
 from agentrm_openai.usage import usage_of
 
@@ -45,7 +45,7 @@ class _Watch:
                 self._silent.append(piece)
             return
         if not self._said:
-            raise FailedAnswer([*self._silent, piece], error)
+            raise failed([*self._silent, piece], error)
         spent = usage_of(piece) or self._attempt.spent()
         self._attempt.lease.fail(FailedAnswer(piece, error), spent)
 

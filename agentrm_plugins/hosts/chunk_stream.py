@@ -61,14 +61,15 @@ class Reading(NamedTuple):
         text: The text that a chunk says to the consumer; None if it says nothing at all, "" if
             what it says is no text (a call of a tool).
         whole: Whether the consumer sees nothing before all has come.
-        empty: Makes the error that a stream without a single chunk is; None: it is an answer.
+        empty: Makes the error that a stream which said nothing is, of its chunks; None if it is an
+            answer nevertheless.
         counted: Adds a chunk to a tally and gives its text, in one go; None: `text` and `add` do.
     """
 
     tally: Callable[[Any], Tally]
     text: Callable[[Any], str | None]
     whole: bool = False
-    empty: Callable[[], Exception] | None = None
+    empty: Callable[[list[Any]], Exception | None] | None = None
     counted: Callable[[Any, Any], str | None] | None = None
 
 
@@ -76,7 +77,7 @@ class ChunkStream:
     """What both kinds share."""
 
     __slots__ = (
-        *("_attempt", "_beaten_s", "_counted", "_first", "_given_s", "_lease", "_now"),
+        *("_attempt", "_beaten_s", "_counted", "_first", "_given_s", "_heard", "_lease", "_now"),
         *("_pinged_s", "_reading", "_said", "_shown", "_tally", "_untold", "pulling"),
         "__weakref__",
     )
@@ -90,6 +91,7 @@ class ChunkStream:
         self._counted = reading.counted or self._counts
         self._first: list[Any] = []
         self._said: list[str] = []
+        self._heard = False  # something was said in the opening
         self._shown = False  # something that the consumer sees
         self._beaten_s = self._pinged_s = -inf
         self._given_s = inf
@@ -109,11 +111,14 @@ class ChunkStream:
     def _keeps(self, chunk: Any) -> bool:
         """Keep a chunk of the opening. Whether that is to go on."""
         if chunk is END:
-            if not self._first and self._reading.empty is not None:
-                raise self._reading.empty()
+            if not self._heard and self._reading.empty is not None:
+                error = self._reading.empty(self._first)
+                if error is not None:
+                    raise error
             return False
         self._first.append(chunk)
         text = self._counted(self._tally, chunk)
+        self._heard = self._heard or text is not None
         if text is None or self._reading.whole:
             if text is None:
                 self._ping()

@@ -76,7 +76,8 @@ class RetryPolicy:
             architecture blog, 2015; 8 s is the OpenAI SDK's cap; 0.1 s is guessed: one 500 or
             reset among calls that are served is no reason to wait, and an endpoint that fails most
             calls is left alone by its breaker). It is not asked after a rate limit or a hang at a
-            known endpoint: there the core knows better when the call may go.
+            known endpoint: there the core knows better when the call may go. A wait that the
+            server names is the least.
         retry: tenacity's; default: what `classify` calls curable (429, 503, 529, 5xx, resets,
             timeouts, hangs; never 400, 401, insufficient quota or content policy).
 
@@ -131,7 +132,7 @@ class RetryPolicy:
             return None
         if paced and (isinstance(error, CallReaped) or verdict.kind is Kind.LIMIT):
             return 0.0
-        return max(0.0, float(self.wait(state)))
+        return max(0.0, float(self.wait(state)), state.upcoming_sleep)
 
 
 def retry_policy(retry: Any, usual: RetryPolicy | None = None) -> RetryPolicy | None:

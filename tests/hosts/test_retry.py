@@ -212,3 +212,11 @@ def test_what_is_no_policy_is_refused_at_once(name, given, words):
     with pytest.raises(ConfigError, match=words) as error:
         RetryPolicy(**{name: given})
     assert error.value.field == name
+
+
+def test_a_wait_that_the_server_names_is_the_least_after_any_failure():
+    """An SDK obeys it at 500, 502 or 409 as well; only the core waits for it at a limit."""
+    policy = RetryPolicy(wait=tenacity.wait_none())
+    for status in (500, 502, 504, 408, 409, 425):
+        assert asked(policy, Answered(status, retry_after="2"), 1, 0.0, 1.0, paced=True) == 2.0
+    assert asked(policy, Answered(500, retry_after=None), 1, 0.0, 1.0, paced=True) == 0.0

@@ -173,15 +173,16 @@ def test_a_model_that_hides_itself_is_refused(rm):
 
 
 def test_wrapped_twice_is_managed_once(rm, core):
-    """The same core wraps no model twice; another core is another matter."""
+    """The same core wraps no model twice; another one is refused while it is open."""
     other = core()
     once = wrap_chat_model(FakeChat(), rm, agent="writer")
     twice = wrap_chat_model(once, rm, tenant="gold")
     assert not isinstance(twice.inner, AgentRMChatModel)
     assert (twice.agent, twice.tenant) == ("writer", "gold")
     twice.invoke("go")
-    wrap_chat_model(once, other).invoke("go")
-    assert (rm.statistics().settled, other.statistics().settled) == (2, 1)
+    with pytest.raises(ConfigError, match="another core already"):
+        wrap_chat_model(once, other)
+    assert (rm.statistics().settled, other.statistics().settled) == (1, 0)
 
 
 def test_several_loops_one_after_the_other(managed, rm):

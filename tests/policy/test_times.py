@@ -143,3 +143,11 @@ def test_is_tolerant_of_garbage(text):
     """Nothing makes it fail, and nothing that it gives is negative or longer than a month."""
     for seconds in (time_left_s(text, WALL_S), wait_in_words_s(f"retry after {text}", WALL_S)):
         assert seconds is None or 0 <= seconds <= LONGEST_S
+
+
+def test_a_wait_that_came_twice_is_the_longer_one():
+    """A proxy adds its own header to the server's."""
+    assert time_left_s("2, 2", 0.0) == 2.0
+    assert time_left_s("2, 5s", 0.0) == 5.0
+    assert time_left_s("2, soon", 0.0) is None
+    assert time_left_s("Thu, 01 Jan 1970 00:00:07 GMT", 0.0) == 7.0

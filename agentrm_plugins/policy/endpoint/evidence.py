@@ -106,6 +106,9 @@ def evidence_of(error: BaseException) -> Evidence:
     said = False
     for look, word in zip(bodies, words, strict=True):
         said = said or (bool(word) and look.__class__ is not partial)  # of a mapping, that is
+    told = own.get("body")
+    if isinstance(told, str) and told and not words:  # an error object that is a text
+        words, said = [told[:TEXT_CHARS]], True
     text = _text(error, words) if any(words) else spoken(error)
     number = own.get("errno")
     if isinstance(number, int) and number in _UNREACHABLE:

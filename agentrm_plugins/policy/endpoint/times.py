@@ -145,7 +145,13 @@ def time_left_s(text: str, wall_s: float, *, milliseconds: bool = False) -> floa
     if plain is not None:
         return _of_number(plain, wall_s, 0.001 if milliseconds else 1.0)
     seconds = parse_duration_s(text)
-    return _until(text.strip(), wall_s) if seconds is None else min(seconds, LONGEST_S)
+    if seconds is None:
+        seconds = _until(text.strip(), wall_s)
+    if seconds is None and "," in text:  # a proxy added its own: the longest wait satisfies both
+        several = [parse_duration_s(part) for part in text.split(",")]
+        known = [one for one in several if one is not None]
+        seconds = max(known) if len(known) == len(several) else None
+    return None if seconds is None else min(seconds, LONGEST_S)
 
 
 def step_s(text: str) -> float | None:

@@ -43,7 +43,7 @@ _TRANSIENT = (
 )
 # An answer that is none: a proxy's page, half a body, nothing at all.
 UNREADABLE = (
-    *("JSONDecodeError", "APIResponseValidationError", "UnreadableAnswer"),
+    *("JSONDecodeError", "APIResponseValidationError", "UnreadableAnswer", "WordyAnswer"),
     *("ResponseValidationError", "NoResponseError", "UnknownApiResponseError"),
     *("ResponseParserError", "ContentTypeError"),
 )
