@@ -127,3 +127,54 @@ def test_a_throttle_that_counts_tokens_is_no_prompt():
 def test_a_server_without_room(status, text):
     """Said in words, behind a status that does not say it."""
     assert classify_status(status, "", text).kind is Kind.OVERLOADED
+
+
+MORE_MONEY = [
+    *("Your subscription has lapsed.", "Your plan has expired. Please renew to continue."),
+    *("0 credits left on this key", "Credits: 0. Buy more", "Your trial period is over"),
+    "We were unable to charge your card. Please update your payment method.",
+    *("Monthly allowance used up", "Balance: -0.12 USD", "Ihr Guthaben ist aufgebraucht."),
+    "You have used all of your included usage this month",
+    "This organization has been disabled for billing reasons",
+    *("Project has no billing account linked", "Hard limit of $50 reached"),
+    "Your organization's budget of $10 has been spent",
+    "Not enough tokens in your account",
+]
+MORE_LIMITS = [
+    "Free plan: 3 requests per minute. Add a payment method to increase",
+    "Concurrency limit for your subscription is 2",
+    "Too many concurrent requests for your account balance tier",
+    "Hard limit of 60 requests per minute reached",
+    "Request budget of 10 per second reached",
+    "Payment service requests are limited on this plan, slow down",
+]
+
+
+@pytest.mark.parametrize("text", MORE_MONEY)
+def test_an_account_without_money_in_yet_other_words(text):
+    """Of these, all but a few were asked again."""
+    assert classify_status(429, "", text).why == "billing"
+
+
+@pytest.mark.parametrize("text", MORE_LIMITS)
+def test_money_beside_a_pace_is_a_limit(text):
+    """Words of money do not make an empty account of what is counted by time."""
+    assert classify_status(429, "", text).kind is Kind.LIMIT
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (
+            400,
+            "AiError: input and maximum output tokens exceeded this model context window limit",
+        ),
+        (500, "context size exceeded"),
+        (400, "Token limit exceeded: 5000/4096"),
+        (400, "Not enough context left for the prompt"),
+        (400, "Die Eingabe ist zu lang für das Modell"),
+    ],
+)
+def test_a_length_in_yet_other_words(status, text):
+    """A 500 of a local server too: the same prompt would fail again."""
+    assert classify_status(status, "", text).why == "too_long"

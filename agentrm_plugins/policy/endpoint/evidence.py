@@ -38,6 +38,7 @@ _BODY_CODE_NAMES = (
     *(*_CODE_NAMES, "status_code", "statusCode", "http_status", "httpStatus"),
     *("errorCode", "errorcode"),
 )
+_PASSED_ON = ("langchain_openai.",)
 _OTHER_RESPONSES = ("raw_response", "http_resp")
 _RESPONSE = ("status_code", "status", "headers", "_content")
 _OWN = (
@@ -109,6 +110,7 @@ def evidence_of(error: BaseException) -> Evidence:
     told = own.get("body")
     if isinstance(told, str) and told and not words:  # an error object that is a text
         words, said = [told[:TEXT_CHARS]], True
+    said = said or (error.__class__ is ValueError and not words and _is_passed_on(error))
     text = _text(error, words) if any(words) else spoken(error)
     number = own.get("errno")
     if isinstance(number, int) and number in _UNREACHABLE:
@@ -136,6 +138,15 @@ def made_with(error: BaseException) -> BaseException | None:
     args = own.get("args")
     first = args[0] if isinstance(args, tuple) and args else None
     return next((one for one in (own.get("reason"), first) if isinstance(one, BaseException)), None)
+
+
+def _is_passed_on(error: BaseException) -> bool:
+    """Whether a package that makes a plain error of an error in a 200 raised it, of its text."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return module.startswith(_PASSED_ON)
 
 
 def spoken(error: BaseException) -> str:

@@ -60,7 +60,6 @@ _CLOSED_LOOP = ("event loop is closed", "different event loop", "different loop"
 _UNREADABLE = frozenset(UNREADABLE)
 # What langchain-openai and langchain-core raise for a 200 with nothing in it.
 _EMPTY_NAMES = frozenset({"ValueError", "TypeError", "AttributeError"})
-_PLAIN = frozenset({"ValueError", "Exception", "BaseException", "object"})
 _EMPTY_ANSWER = (
     "unexpected response type from openai-compatible endpoint",
     "null value for 'choices'",
@@ -157,8 +156,6 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
         return Verdict(Kind.PERMANENT, status, code)
     if opinion is True and kind in {None, Kind.PERMANENT} and not _known(codes, tables):
         kind = Kind.TRANSIENT
-    if kind is None and status is None and evidence.names == _PLAIN:
-        kind = _of_an_upstream(text, tables)
     if kind is None and status is None:
         kind = _by_name(kinds, text, evidence)
         if kind is Kind.TRANSIENT and _is_unreadable(text, evidence):
@@ -235,12 +232,6 @@ def _of_status(status: int, tables: Tables) -> Kind:
     if known is not None:
         return known
     return Kind.TRANSIENT if status >= _SERVER_FAULT else Kind.PERMANENT
-
-
-def _of_an_upstream(text: str, tables: Tables) -> Kind | None:
-    """What langchain-openai makes a `ValueError` of: the text of an error in a 200."""
-    found = (kind for kind, phrases in tables.words if phrases.found(text))
-    return next((kind for kind in found if kind in {Kind.LIMIT, Kind.OVERLOADED}), None)
 
 
 def _by_name(kinds: set[Kind | None], text: str, evidence: Evidence) -> Kind | None:

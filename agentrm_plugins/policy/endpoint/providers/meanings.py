@@ -14,6 +14,7 @@ __all__ = ["MEANINGS"]
 _MONEY = "credit|balance|fund|wallet"
 _HELD = "credit|fund|wallet|prepaid balance|account balance|remaining balance|available balance"
 _PLAN = "subscription|trial"
+_USAGE = "allowance|included usage|free usage"
 _LACKING = "insufficient|not enough|not have enough|doesn't have enough|not sufficient"
 _LACKING += "|no remaining|no more|no available|run out of|ran out of"
 _GONE = "exhausted|depleted|used up|run out|ran out|overdrawn"
@@ -44,6 +45,18 @@ MEANINGS = Provider(
         f"{_LACKING}|out of|used all ... {_HELD}",
         f"{_MONEY} ... {_GONE}|{_SHORT}",
         f"{_MONEY}|{_PLAN} ... expired|ended|cancelled|canceled|inactive|required",
+        f"plan|{_PLAN} ... expired|lapsed|is over|has ended",
+        f"{_USAGE} ... {_GONE}",
+        f"used all|used up|{_LACKING}|out of ... {_USAGE}",
+        "0 credit|zero credit|0.00 credit ... left|remaining|available",
+        "credits: 0|credits left: 0|balance: -|balance: 0|balance is -|balance is 0|balance of -",
+        "unable|could not|cannot|can't|failed ... charge|process|debit ... card|payment",
+        "update ... payment method|payment details|credit card|billing details",
+        "disabled|suspended|blocked|deactivated|paused ... billing|non-payment|nonpayment|payment",
+        "no billing account|without a billing account",
+        "billing account ... not linked|missing|required",
+        "hard limit|spend limit|spending limit|spending cap|budget ... reached|been spent|used up",
+        f"{_LACKING} ... in your account|on your account",
         f"no active|no valid|inactive|expired ... {_PLAN}|payment method",
         "negative balance|in arrears|credit limit reached|credit limit has been reached",
         f"invoice|payment|payment method|bill ... {_OVERDUE}",
@@ -51,6 +64,7 @@ MEANINGS = Provider(
         "billing ... not enabled|disabled|not active|not set up|inactive",
         "add|buy|purchase|upgrade|subscribe|recharge|top up ... to continue|to proceed|to resume",
         *("средств", "solde insuffisant", "crédits insuffisants", "잔액이 부족", "额度不足"),
+        "guthaben|kontingent ... aufgebraucht|erschöpft|verbraucht|reicht nicht|zu niedrig",
         *("余额为零", "额度已用", "配额已用"),
     ),
     quota=(
@@ -69,6 +83,11 @@ MEANINGS = Provider(
         "token count|input length|prompt length ... only supports|only allows|only accepts",
         "input|prompt ... only supports|only allows|only accepts ... token",
         "too many ... token|input token|prompt token",
+        "token limit|tokens limit ... exceeded",
+        "not enough|insufficient|no ... context ... left|remaining|available",
+        "eingabe|kontext|anfrage|prompt ... zu lang|überschreitet|zu groß",
+        *("context size exceeded", "context size has been exceeded"),
+        *("exceeded this model context window limit", "exceeds this model context window limit"),
         "shorten|reduce|truncate|trim ... prompt|messages|input|conversation|context",
         *("must be at least 1, got -", "expected maxlength: ", "输入长度超", "上下文长度超"),
         *("超过模型最大", "message is too long", "input tokens exceeded"),
