@@ -24,6 +24,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from agentrm_plugins.policy.endpoint.body_waits import HINT, waits_of
+from agentrm_plugins.policy.endpoint.passed_on import is_passed_on
 from agentrm_plugins.policy.endpoint.times import WAIT_HEADERS
 from agentrm_plugins.types.plain import parsed
 
@@ -38,7 +39,6 @@ _BODY_CODE_NAMES = (
     *(*_CODE_NAMES, "status_code", "statusCode", "http_status", "httpStatus"),
     *("errorCode", "errorcode"),
 )
-_PASSED_ON = ("langchain_openai.",)
 _OTHER_RESPONSES = ("raw_response", "http_resp")
 _RESPONSE = ("status_code", "status", "headers", "_content")
 _OWN = (
@@ -110,7 +110,7 @@ def evidence_of(error: BaseException) -> Evidence:
     told = own.get("body")
     if isinstance(told, str) and told and not words:  # an error object that is a text
         words, said = [told[:TEXT_CHARS]], True
-    said = said or (error.__class__ is ValueError and not words and _is_passed_on(error))
+    said = said or (error.__class__ is ValueError and not words and is_passed_on(error))
     text = _text(error, words) if any(words) else spoken(error)
     number = own.get("errno")
     if isinstance(number, int) and number in _UNREACHABLE:
@@ -138,15 +138,6 @@ def made_with(error: BaseException) -> BaseException | None:
     args = own.get("args")
     first = args[0] if isinstance(args, tuple) and args else None
     return next((one for one in (own.get("reason"), first) if isinstance(one, BaseException)), None)
-
-
-def _is_passed_on(error: BaseException) -> bool:
-    """Whether a package that makes a plain error of an error in a 200 raised it, of its text."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    module = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
-    return module.startswith(_PASSED_ON)
 
 
 def spoken(error: BaseException) -> str:
