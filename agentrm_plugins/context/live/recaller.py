@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from agentrm_plugins.context.live.asked import Ask, Looked, asking_in
@@ -23,7 +24,7 @@ from agentrm_plugins.context.plan.lookups import told_text
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
-from agentrm_plugins.context.recall.found import LEAST_TELLING, Later, Told, Unit, units_of
+from agentrm_plugins.context.recall.found import LEAST_TELLING, Later, Told, Unit, units_of, weighed
 from agentrm_plugins.context.recall.index import MOST_STEPS, Index
 from agentrm_plugins.context.recall.paging import (
     Found,
@@ -32,12 +33,11 @@ from agentrm_plugins.context.recall.paging import (
     visible,
     worthy,
 )
-from agentrm_plugins.context.recall.query import Query, query_of
+from agentrm_plugins.context.recall.query import query_of
 from agentrm_plugins.context.recall.rank import (
     Candidate,
     Corpus,
     Hit,
-    answers,
     fused,
     ranked,
     weights_of,
@@ -72,11 +72,13 @@ agents: 97 % of the argument values (98 with all of it), and two points more of 
 LEAST_PASSAGE = 20
 """Tokens of a short message: no more are read than could be shown. Guessed."""
 _SHORT_CHARS = 400
-_WEIGHED = 32
 BESIDE_STEPS = 2_000
 """Places of terms that are visited for a message that does not ask. About 0.3 ms."""
 LEAST_ROOM = 120
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
+TIGHT = 500
+"""Tokens of room: with fewer, what may be newer comes before what stands around the older; with
+more there is room for both. Guessed."""
 _MOST_QUEUED = 2_000
 """Passages of an old archive that are embedded after one wake. Guessed."""
 
@@ -242,7 +244,7 @@ class Recaller:
             looked = self._looked(state, ask, stretch, asking)
         texts = self._texts.read(state, looked.best)
         units = [self._found(state, unit, texts) for unit in looked.best[:READ]]
-        return self._block(state, ask, looked, _weighed(ask.query, units), texts)
+        return self._block(state, ask, looked, weighed(ask.query, units), texts)
 
     def _looked(self, state: Transcript, ask: Ask, stretch: Stretch | None, asking: int) -> Looked:
         """Rank what may be shown; the lock is held."""
@@ -291,9 +293,12 @@ class Recaller:
         ]
         later = Later(query, [*looked.shown, *told], state.notes.later, ask.end(state))
         fit = list(worthy(state, query, found, ask.anchor, looked.top))
-        made = assembled(state, query, fit, room_tokens, ask.anchor, texts, later)
+        newer = (
+            partial(later.rivals, told=found) if (ask.short_tokens or room_tokens) < TIGHT else None
+        )
+        made = assembled(state, query, fit, room_tokens, ask.anchor, texts, later, newer)
         if made is not None and ask.short_tokens and made.tokens > ask.short_tokens:
-            short = assembled(state, query, fit, ask.short_tokens, ask.anchor, texts, later)
+            short = assembled(state, query, fit, ask.short_tokens, ask.anchor, texts, later, newer)
             if short is not None:
                 made.short, made.short_tokens = short.text, short.tokens
         return made
@@ -375,17 +380,6 @@ class Recaller:
             ends = max(1, keep // 2)
             text = f"{whole[:ends]}\n[…]\n{whole[len(whole) - ends :]}"
         return text if keep or not whole else f"[{row.tokens} tokens; too long for {most}]"
-
-
-def _weighed(query: Query, found: Sequence[Found]) -> list[Found]:
-    """Order what was read by what the question asks of its answer."""
-    made = []
-    for at, one in enumerate(found):
-        if one.text:
-            score = one.hit.score * (answers(query, one.text) if at < _WEIGHED else 1.0)
-            made.append(Found(Hit(one.hit.candidate, score, one.hit.covered), one.text, one.tokens))
-    made.sort(key=lambda one: (-one.hit.score, -one.key[0], one.key[1]))
-    return made
 
 
 def _terms_in(entry: Entry) -> frozenset[str]:

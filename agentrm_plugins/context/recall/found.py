@@ -12,11 +12,11 @@ from agentrm_plugins.context.notes.note import squeezed
 from agentrm_plugins.context.notes.values import Value, values_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import Found
-from agentrm_plugins.context.recall.pieces import said_of
+from agentrm_plugins.context.recall.pieces import pieces_of, said_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
-from agentrm_plugins.context.recall.rank import Hit
+from agentrm_plugins.context.recall.rank import Hit, answers
 
-__all__ = ["LEAST_TELLING", "Later", "Told", "Unit", "units_of"]
+__all__ = ["LEAST_TELLING", "Later", "Told", "Unit", "units_of", "weighed"]
 
 Follows = Callable[[int, str, bool, str], Iterable[tuple[int, str]]]
 Carrying = Callable[[Iterable[int]], set[int]]
@@ -42,6 +42,12 @@ it. Guessed."""
 _ASKS = 0.6
 """A message that asks in at least this share of it is a question."""
 LEAST_TELLING = _AS_COVERED * _TELLS
+LEAST_RIVAL = 0.25
+"""Of the question, in what may be the newer form of a passage where there is little room. Guessed.
+"""
+
+
+_WEIGHED = 32
 
 
 class Unit(NamedTuple):
@@ -116,6 +122,17 @@ def _spread(scores: dict[int, float], carrying: Carrying, limit: int) -> dict[in
     for seq in carrying(gained):
         total[seq] = scores.get(seq, 0.0) + gained[seq]
     return total
+
+
+def weighed(query: Query, found: Sequence[Found]) -> list[Found]:
+    """Order what was read by what the question asks of its answer."""
+    made = []
+    for at, one in enumerate(found):
+        if one.text:
+            score = one.hit.score * (answers(query, one.text) if at < _WEIGHED else 1.0)
+            made.append(Found(Hit(one.hit.candidate, score, one.hit.covered), one.text, one.tokens))
+    made.sort(key=lambda one: (-one.hit.score, -one.key[0], one.key[1]))
+    return made
 
 
 class Told(NamedTuple):
@@ -198,6 +215,39 @@ class Later:
                 if other:
                     named.setdefault(place, _around(words, other[0]))
         return sorted(named.items())
+
+    def rivals(self, one: Found, told: Sequence[Found]) -> list[Found]:
+        """Give what is not named behind a passage and may still be its newer form.
+
+        It holds less of the question, another value of the same kind, and came later: "Nadia lives
+        in Ghent", "Nadia has moved to Bruges".
+
+        Args:
+            one: A passage.
+            told: What was found.
+        """
+        if one.hit.covered < LEAST_RIVAL:
+            return []
+        values, said = self._values_in(one.text), squeezed(self._query.text)
+        norms = {value.norm for value in values}
+        kinds = {CLASS.get(value.kind) for value in values if value.norm not in said}
+        named = {at for at, _ in self(one)}
+        newer = [
+            other for other in told
+            if other.key[0] > one.key[0] and other.key[0] not in named
+            and other.hit.covered >= LEAST_RIVAL
+            and any(v.norm not in norms and CLASS.get(v.kind) in kinds
+                    for v in self._values_in(other.text))
+        ]  # fmt: skip
+        newer.sort(key=lambda other: (other.hit.covered, other.key), reverse=True)
+        return newer[:_MOST_LATER]
+
+    def _values_in(self, text: str) -> list[Value]:
+        """Give the values of the sentences that hold a word of the question and do not ask."""
+        asked = frozenset(self._query.terms)
+        telling = (piece for piece in pieces_of(text) if not piece.text.endswith(ENDS_ASKING))
+        said = [piece.text for piece in telling if not asked.isdisjoint(piece.terms)]
+        return [value for text in said for value in values_of(text)]
 
 
 def _around(said: str, value: Value) -> str:

@@ -125,6 +125,7 @@ def assembled(
     anchor: int,
     texts: Mapping[int, str],
     later: Callable[[Found], Sequence[tuple[int, str]]] = lambda _: (),
+    newer: Callable[[Found], Sequence[Found]] | None = None,
 ) -> Recalled | None:
     """Write the block of passages, best first until the room is used, shown by place.
 
@@ -136,36 +137,54 @@ def assembled(
         anchor: The user message before which it will stand; below 0 for an answer to the model.
         texts: Of source turns, by place, as far as they were read.
         later: Gives what came later than a passage and may replace something in it.
+        newer: Gives later passages of which one may do so and is not named behind it: they come
+            first, before what stands around it, and it is not shown without them.
     """
-    role = session.config.summary_role
-    count = session.counter
-    block = _Block(count.message(Message(role, HEADER)) + 2, room_tokens)
-    order: list[tuple[int, int]] = []
+    frame = session.counter.message(Message(session.config.summary_role, HEADER)) + 2
+    block = _Block(frame, room_tokens)
+    writing = _Writing(session, query, texts, later, block)
     for one in found:
         if block.lines and block.used + one.tokens + _LABEL_TOKENS > room_tokens:
             continue  # a line is never shorter than what it shows
-        line = _line(session, one, texts)
-        label = max(_LABEL_TOKENS, (len(line) - len(one.text)) // 3)
-        if block.lines and block.used + one.tokens + label > room_tokens:
-            continue
-        entry = session.entries[one.key[0]]
-        named = [(at, text, block.quoting(at, text)) for at, text in later(one)]
+        rivals = newer(one) if newer is not None else ()
+        if all(writing.enter(rival) for rival in rivals):
+            writing.enter(one, frozenset(rival.key for rival in rivals))
+    return _fitted(session, block.lines, writing.order, room_tokens, anchor)
+
+
+@dataclass(slots=True)
+class _Writing:
+    """Enters passages into a block, in the order in which they are to be there."""
+
+    session: Transcript
+    query: Query
+    texts: Mapping[int, str]
+    later: Callable[[Found], Sequence[tuple[int, str]]]
+    block: _Block
+    order: list[tuple[int, int]] = field(default_factory=list)
+
+    def enter(self, one: Found, needs: frozenset[tuple[int, int]] = frozenset()) -> bool:
+        """Enter a passage, if there is room, and tell; `needs`: lines without which it must go."""
+        block, count = self.block, self.session.counter
+        if one.key in block.lines:
+            return True
+        named = [(at, text, block.quoting(at, text)) for at, text in self.later(one)]
         told = _told_later([(at, "" if key else text) for at, text, key in named])
+        line = _line(self.session, one, self.texts)
         extra = len(line) + len(told) - len(one.text)
         tokens = one.tokens + max(_LABEL_TOKENS, extra // 3)
-        day = _day(entry.at_s)
-        needs = frozenset(key for *_, key in named if key is not None)
-        whole = _Line(line + told, needs)
-        if one.key in block.lines or block.add(one.key, whole, tokens, day):
-            order.append(one.key)
-            continue
-        if not block.lines:
+        day = _day(self.session.entries[one.key[0]].at_s)
+        needs |= {key for *_, key in named if key is not None}
+        entered = block.add(one.key, _Line(line + told, needs), tokens, day)
+        if not entered and not block.lines:
             # The best one has to be there, if only the part that was asked for.
-            left = room_tokens - block.used - _DAY_TOKENS - (count.text(told) if told else 0)
-            cut = _cut(line, query, left, count.text)
-            if cut and block.add(one.key, _Line(cut + told), count.text(cut + told) + 1, day):
-                order.append(one.key)
-    return _fitted(session, block.lines, order, room_tokens, anchor)
+            left = block.room - block.used - _DAY_TOKENS - (count.text(told) if told else 0)
+            cut = _cut(line, self.query, left, count.text)
+            size = count.text(cut + told) + 1
+            entered = bool(cut) and block.add(one.key, _Line(cut + told), size, day)
+        if entered:
+            self.order.append(one.key)
+        return entered
 
 
 def _fitted(
