@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from agentrm_plugins.config.endpoints import EndpointConfig
 from agentrm_plugins.policy.endpoint.breaker import BreakerState
 from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+from agentrm_plugins.policy.endpoint.long_waits import LONG_S
+from agentrm_plugins.policy.endpoint.meters import too_long
 from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.verdicts import RESOURCES
@@ -79,11 +81,22 @@ class Endpoints:
             closed = endpoint.retry_after.too_long(patience_s, since_s, self._books.now_s)
             if closed is not None:
                 return "endpoint_closed", f"{endpoint.name} {closed}"
+        for meter in endpoint.meters.values():
+            if meter.window_s > LONG_S:
+                held = self._held(ticket, endpoint)
+                if held is not None:
+                    return "endpoint_closed", f"{endpoint.name} {held}"
+                break
         resource = endpoint.too_large(ticket.need, self._books.now_s)
         if resource is None:
             return None
         most = endpoint.meters[resource].most
         return "too_large", f"needs {ticket.need[resource]:g} {resource}, the limit is {most:g}"
+
+    def _held(self, ticket: Ticket, endpoint: Endpoint) -> str | None:
+        """Why a call does not wait for a limit in a long window; None if it does."""
+        patience_s, now_s = self._patience_s(ticket), self._books.now_s
+        return too_long(endpoint.meters, ticket.need, patience_s, ticket.queued_s, now_s)
 
     def _down(self, ticket: Ticket, endpoint: Endpoint) -> str | None:
         """Why a call does not wait for the next probe of an endpoint that fails; None if it does.
@@ -121,6 +134,10 @@ class Endpoints:
             endpoint.hedging.sent(ticket.number, ticket.expected_tokens, self._books.now_s)
         if endpoint.news:
             self.tell(endpoint, ticket)
+        for meter in endpoint.meters.values():
+            if meter.long.since_s < inf:  # others may have to wait for too long
+                self._books.failing.append(endpoint)
+                break
 
     def beat(self, ticket: Ticket, endpoint: Endpoint) -> None:
         """The call made progress."""
@@ -151,6 +168,10 @@ class Endpoints:
             endpoint.reported(event.report, now_s, ticket.granted_s)
         if endpoint.news:
             self.tell(endpoint, ticket)
+        for meter in endpoint.meters.values():
+            if meter.long.since_s < inf:  # others may have to wait for too long
+                self._books.failing.append(endpoint)
+                break
 
     def failed(self, ticket: Ticket, verdict: Verdict, report: LimitReport | None) -> None:
         """The call met an error that may be cured, and goes again."""

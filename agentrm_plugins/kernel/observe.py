@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.kernel.observe_agents import agents_of, depths, waits_of
 from agentrm_plugins.kernel.observe_calls import oldest_s, running, waiters
 from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
+from agentrm_plugins.policy.endpoint.meters import held_for
 from agentrm_plugins.types.hedge_statistics import HedgeStatistics
 from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.statistics import (
@@ -167,7 +168,9 @@ def _endpoint(endpoint: Endpoint, waiting: int, now_s: float) -> EndpointStatist
         requeues=endpoint.requeues,
         failures=endpoint.failures,
         breaker=endpoint.breaker.state.value,
-        closed_for_s=max(0.0, endpoint.retry_after.closed_until_s - now_s),
+        closed_for_s=max(
+            endpoint.retry_after.closed_until_s - now_s, held_for(endpoint.meters, now_s)
+        ),
         late_after_s=endpoint.times.usual("first" if endpoint.times.usual("first") else "response"),
         cost=endpoint.cost,
         waits=waits_of(endpoint.waits, endpoint.sent_calls, shown=True),

@@ -10,9 +10,11 @@ from __future__ import annotations
 from math import inf
 
 from agentrm_plugins.policy.bucket import Bucket
+from agentrm_plugins.policy.endpoint.long_waits import LONG_S, LongWait
 from agentrm_plugins.policy.endpoint.mirror import Mirror
 from agentrm_plugins.policy.endpoint.rate_search import RateController, Source
 from agentrm_plugins.policy.endpoint.refunds import Refunds
+from agentrm_plugins.policy.endpoint.retry_after import PROBE_S
 from agentrm_plugins.policy.endpoint.returns import Returns
 from agentrm_plugins.policy.endpoint.room import Room
 from agentrm_plugins.policy.endpoint.steps import SHARE
@@ -41,7 +43,7 @@ class ResourceAccount:
 
     __slots__ = (
         *("_heard", "_mirror", "_refunds", "_returns", "_room"),
-        *("bucket", "controller", "most", "used", "window_s"),
+        *("bucket", "controller", "long", "most", "used", "window_s"),
     )
 
     def __init__(self, controller: RateController, burst_s: float, first: float) -> None:
@@ -50,6 +52,7 @@ class ResourceAccount:
         self.bucket: Bucket | None = None
         self.most = inf
         self.used = Recent()
+        self.long = LongWait()
         self._heard = False
         self._mirror = Mirror()
         self._refunds = Refunds()
@@ -60,6 +63,49 @@ class ResourceAccount:
     def first(self) -> float:
         """Units that go at once while nothing is known."""
         return self._room.first
+
+    @property
+    def usual(self) -> float:
+        """What a call takes that is like the last ones; never more than there ever is."""
+        return min(max(1.0, self.controller.mean), self.most)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the server names it, and a long window with it."""
+        return self.window_s > LONG_S and self.controller.source is Source.SERVER
+
+    def stands_s(self, amount: float, now_s: float) -> float:
+        """Seconds for which such a call is held up by a long window, probes aside; 0: it is not.
+
+        Nor if it may go now, to find out.
+        """
+        bucket = self.bucket
+        if bucket is None or not self.is_long:
+            return 0.0
+        wait_s = bucket.time_until(min(amount, bucket.capacity), now_s)
+        return wait_s if wait_s > PROBE_S and self.long.until_s(wait_s, now_s) > 0 else 0.0
+
+    def probes(self, amount: float, now_s: float) -> bool:
+        """Whether a call that goes now is one to find out whether a long window's limit holds."""
+        bucket = self.bucket
+        if bucket is None or self.long.since_s == inf or amount <= bucket.held:
+            return False
+        probe = bucket.time_until(min(amount, bucket.capacity), now_s) > PROBE_S
+        if probe:
+            self.long.sent(now_s)
+        return probe
+
+    def _bounded(self, wait_s: float, now_s: float) -> float:
+        """So long a wait for this, but for probes."""
+        if wait_s > PROBE_S and self.is_long:
+            return self.long.until_s(wait_s, now_s)
+        return wait_s
+
+    def _look(self, now_s: float) -> None:
+        """The account has changed: is there a long wait?"""
+        if self.bucket is not None and (self.long.since_s < inf or self.is_long):
+            wait_s = self.bucket.time_until(min(self.usual, self.bucket.capacity), now_s)
+            self.long.look(wait_s if self.is_long else 0.0, now_s)
 
     @property
     def watch(self) -> WindowWatch:

@@ -27,6 +27,7 @@ from agentrm_plugins.policy.endpoint.minute_log import MinuteLog
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, RateController, Source
 from agentrm_plugins.policy.endpoint.refill import RefillEstimator
 from agentrm_plugins.policy.endpoint.reopening import Reopening
+from agentrm_plugins.policy.endpoint.retry_after import PROBE_S
 from agentrm_plugins.policy.endpoint.room import has_room
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Meter(ResourceAccount):
         wait_s = bucket.time_until(min(amount, bucket.capacity), now_s)
         if tries:
             wait_s = max(wait_s, returns.try_s(amount, now_s))
+        wait_s = wait_s if wait_s <= PROBE_S else self._bounded(wait_s, now_s)
         return wait_s if told is None else max(wait_s, told.time_until(amount, now_s))
 
     def follow(self, other: Meter, now_s: float) -> None:
@@ -130,6 +132,7 @@ class Meter(ResourceAccount):
             self._expect(now_s)
         if self._heard:
             self._mirror.note(bucket.level(now_s), amount, now_s)
+            self._look(now_s)
 
     def held_back(self, amount: float, now_s: float) -> None:
         """A call of `amount` waits for this."""
@@ -240,6 +243,7 @@ class Meter(ResourceAccount):
             if limit.firm:
                 self._believe(self.bucket, limit, under_way.own, sent_s, now_s)
             self._heard = True
+            self._look(now_s)
         return news
 
     def refused(

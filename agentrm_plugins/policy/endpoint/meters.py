@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.amounts import Sent
     from agentrm_plugins.types.verdicts import LimitReport
 
-__all__ = ["BURST_S", "give_back", "learn", "meters_of", "renewed", "tried"]
+__all__ = ["BURST_S", "give_back", "held_for", "learn", "meters_of", "renewed", "too_long", "tried"]
 
 BURST_S = 2.0  # guessed: after a pause, where the user gave no burst of his own
 _TOLD = ("rpm", "tpm", "input_tpm", "output_tpm")
@@ -99,5 +99,35 @@ def tried(
 ) -> None:
     """A call that was larger than these limits is over; if it was served, they are none."""
     for resource in resources:
-        if served:
+        if not served:
+            continue
+        if meters[resource].long.served():
+            meters[resource].found(None, now_s)  # the account was wrong; perhaps the limit is not
+        else:
             meters[resource].disprove(now_s)
+
+
+def held_for(meters: Mapping[str, Meter], now_s: float) -> float:
+    """Seconds for which no call of usual size may go, probes aside; 0: one may."""
+    waits_s = [meter.stands_s(meter.usual, now_s) for meter in meters.values()]
+    return max(waits_s, default=0.0)
+
+
+def too_long(
+    meters: Mapping[str, Meter],
+    amounts: Mapping[str, float],
+    patience_s: float,
+    waits_since_s: float,
+    now_s: float,
+) -> str | None:
+    """In words, why a call of that patience is not to wait for such a limit; None if it is."""
+    for resource, meter in meters.items():
+        left_s = meter.stands_s(amounts[resource], now_s)
+        waited_s = max(0.0, now_s - max(meter.long.since_s, waits_since_s))
+        if left_s > 0 and waited_s + left_s > patience_s:
+            limit = (meter.controller.limit_per_s or 0.0) * meter.window_s
+            return (
+                f"has no {resource} left for {left_s:.0f} s more, as its server said (limit "
+                f"{limit:.0f} in {meter.window_s:.0f} s); patience: {patience_s:g} s"
+            )
+    return None

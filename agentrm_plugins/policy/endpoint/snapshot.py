@@ -26,6 +26,7 @@ from agentrm_plugins.policy.endpoint.doubt import Doubt
 from agentrm_plugins.policy.endpoint.hedge_tally import HedgeTally
 from agentrm_plugins.policy.endpoint.hedging import Hedging
 from agentrm_plugins.policy.endpoint.lateness import LatencySketch, Lateness
+from agentrm_plugins.policy.endpoint.long_waits import LongWait
 from agentrm_plugins.policy.endpoint.meter import Meter
 from agentrm_plugins.policy.endpoint.minute_log import MinuteLog
 from agentrm_plugins.policy.endpoint.mirror import Mirror
@@ -81,6 +82,7 @@ _OBJECTS: dict[str, type[Any]] = {
             HedgeTally,
             Hedging,
             Lateness,
+            LongWait,
         ),
     )
 }
