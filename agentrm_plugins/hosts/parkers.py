@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from _thread import allocate_lock
+from _thread import LockType, allocate_lock
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.hosts.standing_still import FIRST_S, MOST_S, check_helpers
 from agentrm_plugins.hosts.tracing import GRACE_S, TracedWait, is_traced
 from agentrm_plugins.types.identity import WAITING
 
@@ -42,10 +43,18 @@ def park_thread(lease: HostLease) -> None:
             if not lock.acquire(timeout=GRACE_S):
                 with TracedWait(lease, begun_s) as wait:
                     wait.begin()
-                    lock.acquire()
+                    _block(lock, lease)
         else:
-            lock.acquire()
+            _block(lock, lease)
     lease.wake = None
+
+
+def _block(lock: LockType, lease: HostLease) -> None:
+    """Wait for it; look now and then whether that is for ever."""
+    pause_s = FIRST_S
+    while not lock.acquire(timeout=pause_s):
+        pause_s = min(2.0 * pause_s, MOST_S)
+        check_helpers(lease)
 
 
 async def park_task(lease: HostLease) -> None:

@@ -1,0 +1,131 @@
+"""Threads that wait for what only those can give back who wait for them: it is said, soon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+
+import pytest
+
+from agentrm_plugins import AgentRM, Call
+from agentrm_plugins.errors import WouldDeadlock
+from agentrm_plugins.integration import Attempt, core_of
+
+pytestmark = pytest.mark.lowest
+
+
+def hold(rm):
+    with rm.slot(agent="helper"):
+        return "held"
+
+
+def mapped(pool, rm):
+    return list(pool.map(hold, [rm, rm]))
+
+
+def first_of(pool, rm):
+    return [one.result() for one in as_completed([pool.submit(hold, rm), pool.submit(hold, rm)])]
+
+
+def all_of(pool, rm):
+    done, _ = wait([pool.submit(hold, rm), pool.submit(hold, rm)])
+    return [one.result() for one in done]
+
+
+def at_second_hand(pool, rm):
+    return pool.submit(lambda: pool.submit(hold, rm).result()).result()
+
+
+def joined(_, rm):
+    told = []
+
+    def work():
+        try:
+            told.append(hold(rm))
+        except WouldDeadlock as error:
+            told.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if isinstance(told[0], Exception):
+        raise told[0]
+    return told
+
+
+WAYS = pytest.mark.parametrize("way", [mapped, first_of, all_of, at_second_hand, joined])
+
+
+@WAYS
+async def test_a_loop_waits_for_helpers_that_wait_for_its_tasks(way):
+    """`batch`, `RunnableParallel.invoke` and the like, on the thread of a running loop."""
+    with AgentRM(lanes=1) as rm, ThreadPoolExecutor(4) as pool:
+        async with rm.slot(agent="task"):
+            with pytest.raises(WouldDeadlock, match=r"event loop's task that waits.*abatch"):
+                await _elsewhere(way, pool, rm)
+            counts = rm.statistics()
+            assert counts.running == 1
+        await _elsewhere(way, pool, rm)  # free lanes are no matter
+
+
+async def _elsewhere(way, pool, rm):
+    """In a task that is not inside the slot: a call in there would ride on its lane."""
+
+    async def run():
+        return way(pool, rm)
+
+    return await asyncio.create_task(run(), context=contextvars.Context())
+
+
+async def test_one_lane_that_a_thread_holds_is_waited_for():
+    """It goes on, and is over at some time; so the helpers get their turn."""
+    with AgentRM(lanes=2) as rm, ThreadPoolExecutor(4) as pool:
+        held, free = threading.Event(), threading.Event()
+
+        def thread():
+            with rm.slot(agent="thread"):
+                held.set()
+                free.wait(20)
+
+        other = threading.Thread(target=thread)
+        other.start()
+        held.wait(20)
+        timer = threading.Timer(0.8, free.set)
+        timer.start()
+        async with rm.slot(agent="task"):
+            assert await _elsewhere(mapped, pool, rm) == ["held", "held"]
+        other.join(20)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no alarms here")
+def test_a_call_in_a_handler_whose_own_thread_has_the_lane():
+    """What it interrupted cannot go on before the handler is over."""
+    told, over = [], threading.Event()
+    with AgentRM(lanes=1) as rm:
+        core = core_of(rm)
+
+        def work():
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            over.wait(20)
+            return "main"
+
+        def handler(*_):
+            try:
+                hold(rm)
+            except WouldDeadlock as error:
+                told.append(str(error))
+            over.set()
+
+        before = signal.signal(signal.SIGALRM, handler)
+        try:
+            call = Call("main", endpoint="host/m")
+            made = core.call(call, lambda lease: Attempt(core.number, lease).on_worker(work))
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert made == "main"
+        assert len(told) == 1
+        assert "a thread that waits for this one" in told[0]
+        assert rm.statistics().waiting == 0
