@@ -83,6 +83,8 @@ class Clocks:
                 at_s = min(at_s, self.late_s(ticket))
             # What was learnt just now may make it late since long; then it is late now.
             self._books.alarms.set(ticket, at_s)
+        elif not ticket.nested:  # in a pause only the total counts, where others wait
+            self._books.alarms.set(ticket, ticket.deadline_s)
 
     def reconsider(self, endpoint: Endpoint) -> None:
         """More is known of an endpoint: its calls may be late sooner, or later, than they were."""
@@ -128,7 +130,7 @@ class Clocks:
         if idle and ticket.idle_s == NEVER:
             told_s = now_s if since_s is None else since_s
             ticket.idle_s = min(now_s, max(told_s, ticket.progress_s))
-            self._books.alarms.clear(ticket)
+            self.rearm(ticket)
         elif not idle and ticket.idle_s < NEVER:
             idle_s, ticket.idle_s = now_s - ticket.idle_s, NEVER
             ticket.progress_s = min(now_s, ticket.progress_s + idle_s)

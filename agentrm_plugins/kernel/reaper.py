@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.kernel.ticket import State, move
+from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Outcome, Usage
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.waits import Waits
 
 __all__ = ["Reaper"]
+
+_AGAIN_S = 5.0  # guessed: so often it is looked whether somebody waits for a lane that stands idle
 
 
 class Reaper:
@@ -78,7 +81,9 @@ class Reaper:
     def _look(self, ticket: Ticket) -> None:
         """A running call's date: it has passed a limit, or it is late, or a hedge is."""
         now_s, first = self._books.now_s, ticket.first
-        if now_s >= self._clocks.ends_s(ticket):
+        if ticket.idle_s < NEVER:
+            self._look_at_pause(ticket)
+        elif now_s >= self._clocks.ends_s(ticket):
             self._reap(ticket)
         elif now_s < self._clocks.late_s(ticket):
             self._clocks.rearm(ticket)  # it was to be late, and is not any more
@@ -87,6 +92,15 @@ class Reaper:
         else:
             self._end(ticket, "gave_way", 0.0, "")
             self._late.gives_way(ticket, first)
+
+    def _look_at_pause(self, ticket: Ticket) -> None:
+        """A stream's consumer is away: the total ends it only where its lane is waited for."""
+        books, pool = self._books, self._books.pool
+        waited_for = bool(books.gauges.waiting) and pool.in_use >= pool.lanes
+        if waited_for and books.now_s >= ticket.deadline_s:
+            self._reap(ticket)
+        else:
+            books.alarms.set(ticket, max(ticket.deadline_s, books.now_s + _AGAIN_S))
 
     def clear(self) -> bool:
         """See that late calls do not fill a limit of calls in flight. True if one gave way."""
@@ -110,7 +124,10 @@ class Reaper:
             cause, limit_s, own = "silence", limits.silence_s, call.silence_timeout_s
         else:
             cause, limit_s, own = limits.first_cause, limits.first_s, call.first_token_timeout_s
-        if self._books.now_s < max(ticket.progress_s, ticket.heard_s) + limit_s:
+        if (
+            ticket.idle_s < NEVER
+            or self._books.now_s < max(ticket.progress_s, ticket.heard_s) + limit_s
+        ):
             cause, limit_s, own = "total", limits.total_s, call.total_timeout_s
         source = "the configuration" if own is None else call.timeout_source or "the call"
         self._end(ticket, cause, limit_s, source)

@@ -82,3 +82,44 @@ def test_a_call_that_waits_or_is_over_has_no_consumer():
     assert idle(world, first) == []
     assert idle(world, 99) == []
     world.settle(second)
+
+
+def test_a_pause_beyond_the_total_ends_where_somebody_waits_for_the_lane():
+    """Nobody would ever get it from a stream that is held and not read."""
+    world = World(config(1, silence_timeout_s=10.0, total_timeout_s=20.0), twin=True)
+    held = world.submit("a", streaming=True)
+    world.beat(held, 3)
+    idle(world, held)
+    other = world.submit("b")
+    world.wait(19.0)
+    assert (world.running, world.waiting) == ([held], [other])
+    world.wait(1.1)
+    assert world.running == [other]
+    assert [
+        told.cause for told in world.kernel.story(held) if told.__class__.__name__ == "Reaped"
+    ] == ["total"]
+
+
+def test_who_comes_to_wait_later_gets_it_soon():
+    """As long as nobody did, the reader took his time."""
+    world = World(config(1, silence_timeout_s=10.0, total_timeout_s=20.0), twin=True)
+    held = world.submit("a", streaming=True)
+    world.beat(held, 3)
+    idle(world, held)
+    world.wait(100.0)
+    assert world.running == [held]
+    other = world.submit("b")
+    world.wait(6.0)
+    assert world.running == [other]
+
+
+def test_a_lane_that_nobody_lacks_is_no_reason():
+    """Somebody waits for the endpoint, or for his own other call; a lane is free."""
+    world = World(config(2, silence_timeout_s=10.0, total_timeout_s=20.0), twin=True)
+    held, other = world.submit("a", streaming=True), world.submit("b")
+    world.beat(held, 3)
+    idle(world, held)
+    world.wait(15.0)
+    world.settle(other)
+    world.wait(15.0)
+    assert world.running == [held]

@@ -31,7 +31,13 @@ def test_nobody_waits_for_longer_than_his_patience(said):
     for number in [ask(world, f"a{n}") for n in range(10)]:
         cause, detail = refusal(world, number)
         assert cause == "endpoint_closed"
-        for word in (AT, resource, "as its server said", f"in {limit.per_s:.0f} s", "patience: 120"):
+        for word in (
+            AT,
+            resource,
+            "as its server said",
+            f"in {limit.per_s:.0f} s",
+            "patience: 120",
+        ):
             assert word in detail
 
 
