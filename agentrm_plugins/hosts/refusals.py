@@ -76,6 +76,8 @@ def refusal(effect: Refused, call: Call) -> CallRefused | ClosedError:
     if cause == "closed":
         return ClosedError(f"{who} was refused: the AgentRM is closed; make a new one")
     kind, why = _REFUSALS.get(cause, (CallRefused, f"was withdrawn ({cause})"))
+    if cause == "wait_timeout" and effect.detail:
+        why = _HELD
     if effect.detail:
         why = f"{why} [{effect.detail}]"
     return kind(
@@ -86,6 +88,10 @@ def refusal(effect: Refused, call: Call) -> CallRefused | ClosedError:
     )
 
 
+_HELD = (
+    "was refused: its endpoint did not let it go within its wait_timeout_s; raise it, use another "
+    "endpoint, or have this one allow more"
+)
 _REFUSALS: dict[str, tuple[type[CallRefused], str]] = {
     "queue_full": (
         QueueFull,

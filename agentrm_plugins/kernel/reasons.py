@@ -6,13 +6,17 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.endpoint.amounts import Wait
+from agentrm_plugins.policy.endpoint.rate_search import Source
 from agentrm_plugins.types import effects as fx
+from agentrm_plugins.types.verdicts import MINUTE_S, RESOURCES
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.ticket import Ticket
 
-__all__ = ["begun", "throttled"]
+__all__ = ["begun", "throttled", "what_holds"]
+
+_WHO = {Source.TOLD: "as you said", Source.SERVER: "as its server said"}
 
 
 def begun(books: Books, ticket: Ticket, sleep_s: float, waiting: int) -> None:
@@ -35,6 +39,32 @@ def begun(books: Books, ticket: Ticket, sleep_s: float, waiting: int) -> None:
         level = books.scheduler.level(account, books.now_s)
     what = cause, level, waiting, call.tenant, call.group, call.endpoint
     books.out.append(fx.Queued(books.now_s, ticket.number, call.agent, *what))
+
+
+def what_holds(ticket: Ticket, now_s: float) -> str:
+    """What of its endpoint keeps a call back, and who said so; "" if that is not what does."""
+    endpoint = ticket.endpoint
+    wait = None if endpoint is None else endpoint.wait(ticket.need, now_s)
+    if endpoint is None or wait is None or wait.seconds <= 0:
+        return ""
+    what = f"{endpoint.name}: "
+    if wait.cause in RESOURCES:
+        meter = endpoint.meters[wait.cause]
+        source, limit_per_s = meter.controller.known
+        limit = meter.controller.rate_per_s * MINUTE_S, MINUTE_S
+        if limit_per_s:
+            limit = limit_per_s * meter.window_s, meter.window_s
+        who = _WHO.get(source, "as was found out by asking")
+        what += f"its limit of {limit[0]:.0f} {wait.cause} in {limit[1]:.0f} s, {who}"
+    elif wait.cause == "closed":
+        who = "as its server said" if endpoint.retry_after.said else "for it turns everybody away"
+        what += f"it is closed, {who}"
+    elif wait.cause == "concurrency":
+        who = "as you said" if endpoint.config.concurrency else "as was found out by asking"
+        what += f"its limit of {endpoint.concurrency.limit:.0f} calls in flight, {who}"
+    else:
+        what += "it fails, and one call at a time finds out whether it does still"
+    return what if wait.seconds == inf else f"{what}; one may go in {wait.seconds:.0f} s"
 
 
 def throttled(books: Books, ticket: Ticket, wait: Wait) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.kernel.reasons import begun
+from agentrm_plugins.kernel.reasons import begun, what_holds
 from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Waits:
         config = self._books.config
         own, patience_s = config.max_waiting_per_agent, self._patience_s(ticket)
         if patience_s == 0:
-            self._steps.refuse(ticket, "wait_timeout")
+            self._steps.refuse(ticket, "wait_timeout", what_holds(ticket, self._books.now_s))
         elif self._queue.count >= config.max_waiting:
             self._steps.refuse(ticket, "queue_full")
         elif own is not None and ticket.account.waiting >= own:
@@ -67,7 +67,7 @@ class Waits:
         """The call waits, for the first time or again; it sleeps for so many seconds before."""
         patience_s = self._patience_s(ticket)
         if patience_s == 0:
-            self._steps.refuse(ticket, "wait_timeout")
+            self._steps.refuse(ticket, "wait_timeout", what_holds(ticket, self._books.now_s))
         else:
             self._wait(ticket, sleep_s, patience_s)
 
@@ -113,7 +113,8 @@ class Waits:
                 self._nested.awaits(ticket)
             self.set_alarm(ticket)
         else:
-            self._steps.turn_away(ticket, "wait_timeout")
+            why = what_holds(ticket, self._books.now_s)
+            self._steps.turn_away(ticket, "wait_timeout", why)
 
     def _patience_s(self, ticket: Ticket) -> float:
         """Seconds for which the call may wait yet."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from agentrm_plugins.config.endpoints import EndpointConfig
+from agentrm_plugins.errors import WaitTimeout
+from agentrm_plugins.hosts.refusals import refusal as refusal_error
 from agentrm_plugins.types import effects as fx
-from agentrm_plugins.types.calls import Usage
+from agentrm_plugins.types.calls import Call, Usage
 from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit
 from tests.kernel.world import World, config
 
@@ -199,3 +201,49 @@ def test_what_the_user_says_is_not_doubted():
     """His limit is below the call: that is said at once."""
     world = core(endpoints={"x/*": EndpointConfig(tpm=3.0)})
     assert refusal(world, ask(world))[0] == "too_large"
+
+
+# -- who waited in vain ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "report", "words"),
+    [
+        ({}, {"requests": ServerLimit(1.0, 0.0, 60.0)}, ("limit of 1 requests in 60 s", "server")),
+        ({"rpm": 1.0}, {}, ("limit of 1 requests in 60 s", "as you said")),
+        ({"concurrency": 1}, {}, ("limit of 1 calls in flight", "as you said")),
+    ],
+)
+def test_a_wait_in_vain_names_what_of_the_endpoint_was_in_the_way(settings, report, words):
+    """All lanes are free: which limit, and who said so; and not that lanes lack."""
+    world = core(endpoints={"x/*": EndpointConfig(**settings)})
+    first = ask(world)
+    world.observe(AT, LimitReport(**report))
+    if "concurrency" not in settings:
+        world.settle(first, tokens=50)
+    number = ask(world, "b", wait_timeout_s=6.0)
+    assert number in world.waiting
+    world.wait(6.1)
+    cause, detail = refusal(world, number)
+    assert cause == "wait_timeout"
+    for word in (AT, *words):
+        assert word in detail
+    error = refused(world, number)
+    assert isinstance(error, WaitTimeout)
+    assert detail in str(error)
+    assert "lane" not in str(error)
+
+
+def test_a_wait_for_a_lane_in_vain_says_so():
+    world = World(config(1))
+    ask(world)
+    number = ask(world, "b", wait_timeout_s=6.0)
+    world.wait(6.1)
+    assert refusal(world, number) == ("wait_timeout", "")
+    assert "add lanes" in str(refused(world, number))
+
+
+def refused(world, number):
+    """The error that the caller gets."""
+    effect = next(one for one in world.kernel.story(number) if isinstance(one, fx.Refused))
+    return refusal_error(effect, Call("b"))
