@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentrm_plugins.counting.media import block_kind, block_tokens
-from agentrm_plugins.types.message import Message
+from agentrm_plugins.types.message import FRAMEWORK, Message
 from agentrm_plugins.types.plain import json_text
 
 __all__ = ["TokenCounter", "estimate_text"]
@@ -28,6 +28,16 @@ UNKNOWN_FACTOR = 1.3
 """Guessed: Claude's and Gemini's tokenisers were reported 10 to 25 % above o200k_base on text."""
 
 _TEXTS = ("text", "refusal", "thinking", "reasoning")
+_OF_MESSAGES = frozenset({
+    "role", "content", "name", "tool_calls", "function_call", "tool_call_id", "id", "type",
+    "status", "metadata", FRAMEWORK,
+})  # fmt: skip
+_OF_CALLS = frozenset({
+    "id", "type", "index", "function", "custom", "name", "arguments", "args", "input"
+})  # fmt: skip
+_OF_TEXTS = frozenset({*_TEXTS, "type", "id", "index", "signature", "cache_control"})
+"""Keys that are counted by their rules, or that no model reads. What stands under another one is
+sent too, so it costs what its JSON costs: a server may read it (`reasoning_content`) or not."""
 _REMEMBERED_TOOLS = 256
 
 _CLASSES = re.compile(
@@ -118,7 +128,20 @@ class TokenCounter:
     def message(self, message: Message) -> int:
         """Count one message as it is sent, its share of the frame included."""
         calls = [(call.id, call.name, call.arguments) for call in message.tool_calls]
-        return self.parts(message.content, message.name, message.tool_call_id, calls)
+        told = self.parts(message.content, message.name, message.tool_call_id, calls)
+        if message.raw is None:
+            return told
+        if calls:
+            listed = message.raw.get("tool_calls") or ()
+            told += sum([self._beyond(call, _OF_CALLS) for call in listed])
+        return told + self._beyond(message.raw, _OF_MESSAGES)
+
+    def _beyond(self, given: Mapping[str, Any], known: frozenset[str]) -> int:
+        """Count what is sent under keys that have no rule; what is empty costs nothing."""
+        if given.keys() <= known:  # nearly always
+            return 0
+        rest = {key: value for key, value in given.items() if key not in known and value}
+        return block_tokens(rest, self.text, self.model) if rest else 0
 
     def parts(
         self,
@@ -161,7 +184,7 @@ class TokenCounter:
         if block_kind(block) == "text":
             for key in _TEXTS:
                 if isinstance(block.get(key), str):
-                    return self.text(block[key])
+                    return self.text(block[key]) + self._beyond(block, _OF_TEXTS)
         return block_tokens(block, self.text, self.model)
 
     def messages(self, messages: Sequence[Message], tools: Sequence[Any] = ()) -> int:
