@@ -19,6 +19,7 @@ import sys
 from _thread import get_ident
 from concurrent import futures
 from concurrent.futures import thread as pools
+from itertools import islice
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -53,24 +54,29 @@ def check_helpers(lease: HostLease) -> None:
     Raises:
         WouldDeadlock: It would be for ever; the error says what to do.
     """
+    why = _why(lease)  # the error keeps this frame, and so none of the calls that were looked at
+    if why is not None:
+        raise WouldDeadlock(why)
+
+
+def _why(lease: HostLease) -> str | None:
     host = lease._host  # noqa: SLF001 - whoever waits in it may look around in it
     pool = host.kernel.books.pool
     if pool.supplied or pool.in_use < pool.lanes:
-        return
+        return None
     known = [reference() for reference in host._leases.copy().values()]  # noqa: SLF001
     held = [one for one in known if one is not None and one.granted and not one.ended]
-    threads = _who_wait(get_ident())
-    stuck = {number for frames in threads.values() for number in _leases(frames)}
+    threads, stuck = _who_wait(get_ident())
     first: HostLease | None = None
     for other in held:
         runs_on = getattr(other.loop, "_thread_id", None)
         if other.ticket not in stuck and (other.loop is None or runs_on not in threads):
-            return  # it goes on, and may be over at any time
+            return None  # it goes on, and may be over at any time
         first = other if first is None or other.loop is not None else first
     if first is None or lease.decided:
-        return
+        return None
     what = "of an event loop's task" if first.loop is not None else "of a thread"
-    raise WouldDeadlock(
+    return (
         f"call {lease.ticket} of agent {lease.call.agent!r} would wait for ever: the lanes belong "
         f"to others such as call {first.ticket} of agent {first.call.agent!r}, {what} that waits "
         "for this one; await the async method (ainvoke, abatch), add lanes, or make the call when "
@@ -78,13 +84,34 @@ def check_helpers(lease: HostLease) -> None:
     )
 
 
+def _who_wait(ident: int) -> tuple[set[int], set[int]]:
+    """That thread and all that wait for it, over any number of hands; and the calls they stand in.
+
+    A list of frames that a frame of it holds is a circle, and keeps alive what they hold.
+    """
+    frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see what they do
+    found: set[int] = set()
+    tickets: set[int] = set()
+    fresh = {ident}
+    try:
+        while fresh:
+            found |= fresh
+            wanted: set[int] = set()
+            for one in fresh:
+                for frame in _stack(frames.pop(one)):
+                    wanted.update(map(id, _is_for(frame)))
+                    tickets.update(_tickets(frame))
+            fresh = set(_who_waits_for(wanted, frames))
+    finally:
+        frames.clear()
+        frame = None  # type: ignore[assignment]
+    return found, tickets
+
+
 def _who_waits_for(wanted: set[int], frames: dict[int, FrameType]) -> Iterator[int]:
     """The threads that wait for one of those objects (futures and threads, by their identity)."""
     for ident, top in frames.items():
-        frame: FrameType | None = top
-        for _ in range(_DEEP):
-            if frame is None:
-                break
+        for frame in islice(_stack(top), _DEEP):
             name = _AWAITED.get(frame.f_code)
             if name is not None:
                 found = frame.f_locals.get(name)
@@ -92,21 +119,6 @@ def _who_waits_for(wanted: set[int], frames: dict[int, FrameType]) -> Iterator[i
                 if not wanted.isdisjoint(map(id, awaited)):
                     yield ident
                 break
-            frame = frame.f_back
-
-
-def _who_wait(ident: int) -> dict[int, list[FrameType]]:
-    """That thread and all that wait for it, at first or second hand, each with its frames."""
-    frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see what they do
-    found: dict[int, list[FrameType]] = {}
-    fresh = {ident}
-    while fresh:
-        wanted: set[int] = set()
-        for one in fresh:
-            found[one] = list(_stack(frames.pop(one)))
-            wanted.update(map(id, _is_for(found[one])))
-        fresh = set(_who_waits_for(wanted, frames))
-    return found
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:
@@ -115,20 +127,22 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _is_for(frames: list[FrameType]) -> Iterator[Any]:
-    """What waits for such a thread may wait for: itself, or what it works on."""
-    for frame in frames:
-        if frame.f_code is _WORK:
-            yield frame.f_locals["self"].future
-        elif frame.f_code is _BOOTSTRAP:
-            yield frame.f_locals["self"]
+def _is_for(frame: FrameType) -> Iterator[Any]:
+    """What those who wait for such a thread may wait for: itself, or what it works on."""
+    if frame.f_code is _WORK:
+        yield frame.f_locals["self"].future
+    elif frame.f_code is _BOOTSTRAP:
+        yield frame.f_locals["self"]
 
 
-def _leases(frames: list[FrameType]) -> Iterator[int]:
-    """The tickets of the calls that a thread is in the middle of."""
-    for frame in frames:
-        if str(frame.f_globals.get("__name__")).startswith(_HERE):
-            told = frame.f_locals
-            for one in (told.get("lease"), getattr(told.get("self"), "lease", None)):
-                if one.__class__ is HostLease:
-                    yield one.ticket
+def _tickets(frame: FrameType) -> Iterator[int]:
+    """The calls that a thread is in the middle of there."""
+    if str(frame.f_globals.get("__name__")).startswith(_HERE) and frame.f_code not in _OURS:
+        told = frame.f_locals
+        for one in (told.get("lease"), getattr(told.get("self"), "lease", None)):
+            if one.__class__ is HostLease:
+                yield one.ticket
+
+
+_OURS = {function.__code__ for function in (check_helpers, _why, _who_wait, _tickets)}
+"""Their locals are not looked at: that would keep them."""

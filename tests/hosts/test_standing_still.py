@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import signal
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 
 import pytest
 
 from agentrm_plugins import AgentRM, Call
 from agentrm_plugins.errors import WouldDeadlock
+from agentrm_plugins.hosts import standing_still
 from agentrm_plugins.integration import Attempt, core_of
 
 pytestmark = pytest.mark.lowest
@@ -98,6 +101,24 @@ async def test_one_lane_that_a_thread_holds_is_waited_for():
         async with rm.slot(agent="task"):
             assert await _elsewhere(mapped, pool, rm) == ["held", "held"]
         other.join(20)
+
+
+def test_a_look_keeps_nothing_alive():
+    """Neither the calls that were looked at nor the frames: no circle, and nothing in the error."""
+    gc.collect()
+    gc.disable()
+    try:
+        with AgentRM(lanes=1) as rm:
+            core = core_of(rm)
+            held, waits = core.admit(Call("a")), core.host.submit(Call("b"))
+            standing_still.check_helpers(waits)  # a thread's lease, which may be over at any time
+            gone = weakref.ref(held)
+            del held
+            assert gone() is None
+            assert waits.granted
+            waits.settle()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="no alarms here")
