@@ -27,7 +27,26 @@ def test_a_short_form_ends_no_sentence(said):
 
 
 @pytest.mark.parametrize(
-    "both", ["The price is 5. We go.", "We hired Vance Inc. The price is 5.", "I said no. We go."]
+    "said",
+    ["Send it to Bldg. 14.", "Msgr. Doyle has the key.", "Hqtrs. of Vane are in Ft. Collins.",
+     "See Sec. 4.2 of the memo.", "Der Schlüssel liegt bei Fr. Dr. Vogt.", "У г. Иванова ключ."],
+)  # fmt: skip
+def test_no_list_need_know_a_short_form(said):
+    """One without a vowel stands before a name; a number or a small letter behind one goes on."""
+    assert [text for _, text in sentences(f"{said} It rained.")] == [said, "It rained."]
+
+
+@pytest.mark.parametrize(
+    "both",
+    [
+        "The price is 5. We go.",
+        "We hired Vance Inc. The price is 5.",
+        "I said no. We go.",
+        "You and I. We go.",
+        "We watched TV. It rained.",
+        "why not try. we go.",
+        "It cost money. 48 came.",
+    ],
 )
 def test_a_sentence_still_ends(both):
     """Also behind a short form, where another sentence begins."""

@@ -187,21 +187,38 @@ def _word_terms(token: str, *, drop_stopwords: bool) -> Iterator[str]:
             yield stem(folded)
 
 
-_NO_END = "".join(
-    rf"(?<!\b(?i:{short})\.)"
-    for short in ("[a-hj-z]", "mr|ms|dr|st|sr|fr|hr|lt|mt|av|ul", "mrs|sra|mme|gen|col|sgt|rev|ing",
-                  "prof|srta|mlle|capt|dipl|dott")
+_LOWER = "a-zß-öø-ÿа-яёіїє"
+_CONSONANTS = "b-df-hj-np-tv-xzßçñбвгджзйклмнпрстфхцчшщ"
+
+
+def _none_of(*shorts: str) -> str:
+    """Give a pattern that holds where none of these, with a stop, ends."""
+    return "".join(rf"(?<!{short}\.)" for short in shorts)
+
+
+_NO_END = _none_of(
+    r"\b(?![iIяЯ])[^\W\d_]",
+    *(rf"\b(?i:[{_CONSONANTS}])[{_CONSONANTS}]{{{n}}}" for n in range(1, 6)),
+    *(rf"\b(?i:{short})" for short in
+      ("av|ul", "sra|mme|gen|col|rev|ing", "prof|srta|mlle|capt|dipl|dott")),
 )  # fmt: skip
-"""A title or an initial stands before a name: "Mrs. Holm", "St. Gallen", "Ada B. Cole"."""
-_MAY_END = "".join(
-    rf"(?<!{short}\.)"
-    for short in (r"\b(?i:co|jr|no|nr|ca|vs|pl|pp)", r"\b(?i:inc|ltd|ave|etc|tel|apt|ext|fig|vol)",
-                  r"\b(?i:corp|blvd|dept)", "(?i:str)")
+"""An initial, a short form without a vowel or a title stands before a name: "Ada B. Cole", "Ft.
+Collins", "Prof. Ito"."""
+_BRIEF = _none_of(*(rf"\b[^\W\d_]{{{n}}}" for n in range(2, 5)))
+_BRIEF_NAME = _none_of(*(rf"\b[^\W\d_{_LOWER}][{_LOWER}]{{{n}}}" for n in range(1, 5)))
+_GOES_ON = rf"(?:(?!\s+\d)|{_BRIEF})(?:(?!\s+[{_LOWER}])|{_BRIEF_NAME})"
+"""No new sentence is what goes on with a number behind a short word ("Bldg. 14"), or with a small
+letter behind a short one with a capital ("Corp. of"): UAX 29, but for who writes no capitals."""
+_MAY_END = _none_of(
+    r"\b(?i:co|jr|no|nr|ca|vs|pl|pp)", r"\b(?i:inc|ltd|ave|etc|tel|apt|ext|fig|vol)",
+    r"\b(?i:corp|blvd|dept)", "(?i:str)",
 )  # fmt: skip
 """Short forms that end a sentence only where none goes on: "Vance Inc. of Toledo", "Lindenstr. 48".
-Both lists are guessed, and decide on a stop alone: whoever is on neither is cut off there."""
+The lists are guessed, and decide on a stop alone: a note whose sentence is cut there stands for no
+message, so that recall shows all of it."""
 _ENDS = re.compile(
-    rf"((?<=[.!?])(?<!\d\.){_NO_END}(?:{_MAY_END}|(?=\s+[^\W\d_])(?!\s+[a-zß-öø-ÿ]))\s+(?=\S)|(?<=\d\.)\s+(?=[^\W\da-z_])(?!(?i:{_MONTH})\b)"
+    rf"((?<=[.!?])(?<!\d\.){_NO_END}(?:{_MAY_END}|(?=\s+[^\W\d_])(?!\s+[{_LOWER}])){_GOES_ON}"
+    rf"\s+(?=\S)|(?<=\d\.)\s+(?=[^\W\da-z_])(?!(?i:{_MONTH})\b)"
     r"|(?<=[。！？])|\n+)",
 )
 
