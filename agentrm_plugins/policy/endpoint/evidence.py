@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from agentrm_plugins.policy.endpoint.body_waits import HINT, waits_of
 from agentrm_plugins.policy.endpoint.passed_on import is_passed_on
+from agentrm_plugins.policy.endpoint.reading import completed
 from agentrm_plugins.policy.endpoint.times import WAIT_HEADERS
 from agentrm_plugins.types.plain import parsed
 
@@ -42,19 +43,8 @@ _BODY_CODE_NAMES = (
 _OTHER_RESPONSES = ("raw_response", "http_resp")
 _RESPONSE = ("status_code", "status", "headers", "_content")
 _OWN = (
-    *(
-        "response",
-        "body",
-        "details",
-        "error",
-        "args",
-        "headers",
-        "is_retryable",
-        "retryable",
-        "errno",
-        *_CODE_NAMES,
-    ),
-    *("status_code", "http_status", *_OTHER_RESPONSES),
+    *("response", "body", "details", "error", "args", "headers", "is_retryable", "retryable"),
+    *("errno", *_CODE_NAMES, "status_code", "http_status", *_OTHER_RESPONSES),
 )
 _ERROR_NAMES = ("error", "Error", "errors", "fault")
 _HOLDER_NAMES = ("detail", "response", "base_resp")  # of an error, where they are objects
@@ -99,6 +89,7 @@ def evidence_of(error: BaseException) -> Evidence:
     own, names = _read(error, _OWN), frozenset(map(_NAME, error.__class__.__mro__))
     if "RpcError" in names and callable(own.get("code")):
         own["code"] = _get(_called(own["code"]), "name")
+    names = completed(error, own, names)
     response = own.get("response")
     answer = {} if response is None else _read(response, _RESPONSE)
     bodies = _bodies(own, answer)

@@ -46,6 +46,7 @@ UNREADABLE = (
     *("JSONDecodeError", "APIResponseValidationError", "UnreadableAnswer", "WordyAnswer"),
     *("ResponseValidationError", "NoResponseError", "UnknownApiResponseError"),
     *("ResponseParserError", "ContentTypeError"),
+    *("SSEError", "ChecksumMismatch", "InvalidHeadersLength", "InvalidPayloadLength"),
 )
 
 LIBRARIES = Provider(

@@ -1,0 +1,89 @@
+"""Errors of Python's own that a package raises because what it reads is no answer.
+
+An SDK gives a 200 that carries an error, or nothing, as if it were an answer; what fails is the
+framework's code that takes it apart: `KeyError: 'choices'`, `'NoneType' object is not iterable`.
+
+Law: an ordinary error that was raised while an integration of LangChain, botocore's parsers or
+Google's client read an answer is an answer that cannot be read, and what was being read is the
+provider's word, unless that holds content: then it has been paid for, and another one would be the
+same.
+
+Limits: it is told from the names of the functions in the traceback (sources: the packages named in
+`_READERS`, each held by a test with the real package). A package's own error says more, and is read
+as any other.
+"""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import Any, NamedTuple
+
+__all__ = ["completed"]
+
+_ORDINARY = frozenset({"AttributeError", "IndexError", "KeyError", "TypeError", "ValueError"})
+_READERS = {
+    "_create_chat_result": "response",  # openai, groq, mistralai, deepseek, openrouter, xai, ...
+    "_format_output": "data",  # anthropic
+    "_parse_response": "response",  # aws
+    "_response_to_result": "response",  # google_genai
+}
+"""Functions of LangChain's integrations that take an answer apart, and what they call it."""
+_CLIENTS = {
+    "botocore.parsers": frozenset({"parse"}),
+    "ollama._client": frozenset({"inner"}),
+    "google.genai._api_client": frozenset({"request_streamed", "async_request_streamed"}),
+}
+_TOLD = "no data received from ollama stream"
+_CONTENT = ("choices", "content", "output", "candidates", "message")
+_FRAMES = 200  # of a traceback; guessed: LangGraph's are some 60 deep
+_WITHIN_A_STREAM = -1
+
+
+class _Misread(NamedTuple):
+    """What could not be read: the answer, if it was kept."""
+
+    answer: Any = None
+
+
+def completed(error: BaseException, own: dict[str, Any], names: frozenset[str]) -> frozenset[str]:
+    """The names of an error's classes, and in `own` what it was raised about: see above.
+
+    Ollama's package hides the response, and gives -1 as the status of an error within a stream.
+    """
+    if "ResponseError" in names:
+        hidden = error.__context__ if error.__suppress_context__ else None
+        if own.get("status_code") == _WITHIN_A_STREAM:
+            own.setdefault("code", "server_error")
+        elif "response" not in own and (response := getattr(hidden, "response", None)) is not None:
+            own["response"] = response
+    elif not _ORDINARY.isdisjoint(names) and (misread := _misread(error)) is not None:
+        own["body"] = misread.answer
+        return names | {"UnreadableAnswer"}
+    return names
+
+
+def _misread(error: BaseException) -> _Misread | None:
+    entry = error.__traceback__
+    for _ in range(_FRAMES):
+        if entry is None:
+            break
+        found = _read_by(entry.tb_frame)
+        if found is not None:
+            return None if _has_content(found.answer) else found
+        entry = entry.tb_next
+    return _Misread() if error.__class__ is ValueError and _TOLD in str(error).lower() else None
+
+
+def _read_by(frame: FrameType) -> _Misread | None:
+    module, function = str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
+    if function in _CLIENTS.get(module, ()):
+        return _Misread()
+    name = _READERS.get(function)
+    if name is None or not module.startswith("langchain_") or module.startswith("langchain_core."):
+        return None
+    return _Misread(frame.f_locals.get(name))
+
+
+def _has_content(answer: Any) -> bool:
+    look = answer.get if isinstance(answer, dict) else lambda name: getattr(answer, name, None)
+    return any(look(name) for name in _CONTENT)
