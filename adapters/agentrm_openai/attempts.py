@@ -15,6 +15,7 @@ from openai import AsyncStream, Stream
 from openai._legacy_response import LegacyAPIResponse
 from openai._response import BaseAPIResponse
 
+from agentrm_openai.bought import charging, charging_async
 from agentrm_openai.failed_answer import (
     FailedAnswer,
     UnreadableAnswer,
@@ -53,7 +54,7 @@ def attempt(rm: AgentRM, lease: HostLease, send: Callable[[], Any], *, traced: b
     def fork(one: Attempt) -> Callable[[], Any]:
         if traced:
             one.lease.asked = False
-        return partial(_sent, one, send)
+        return partial(_sent, one, charging(one, send))
 
     one = Attempt(core_of(rm).number, lease, _settle)
     return one.here(fork(one), fork)
@@ -72,7 +73,7 @@ async def attempt_async(
     def fork(one: Attempt) -> Callable[[], Awaitable[Any]]:
         if traced:
             one.lease.asked = False
-        return partial(_sent_async, one, send)
+        return partial(_sent_async, one, charging_async(one, send))
 
     one = Attempt(core_of(rm).number, lease, _settle)
     return await one.in_task(fork(one), fork)

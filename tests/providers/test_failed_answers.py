@@ -280,3 +280,30 @@ def test_an_error_in_mid_stream_of_chat_completions(loopback, rm, way, error, ta
     assert seen.error.text_so_far == "hi"
     assert getattr(only(rm), tally) == 2
     assert len(loopback.requests) == 3
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+@pytest.mark.parametrize(
+    ("odd", "used"),
+    [({"created": "today"}, (10, 500)), ({"id": 5}, (10, 500)), ({"choices": [{}]}, (10, 500))],
+)
+def test_a_strict_clients_whole_answer_is_bought_once(loopback, rm, way, odd, used):
+    """One odd field: another would have it too. It is charged by what it says of its usage."""
+    usage = {"prompt_tokens": 10, "completion_tokens": 500, "total_tokens": 510}
+    loopback.always(200, {**json.loads(WHOLE), "usage": usage, **odd})
+    given = {"base_url": f"{loopback.url}/v1", "api_key": "k"}
+
+    async def run():
+        async with openai.AsyncOpenAI(**given, _strict_response_validation=True) as client:
+            await manage_client(client, rm).chat.completions.create(model="m", **CHAT)
+
+    with pytest.raises(openai.APIResponseValidationError):
+        if way == "async":
+            asyncio.run(run())
+        else:
+            with openai.OpenAI(**given, _strict_response_validation=True) as client:
+                manage_client(client, rm).chat.completions.create(model="m", **CHAT)
+    assert len(loopback.requests) == 1
+    statistics = rm.statistics()
+    assert (statistics.input_tokens, statistics.output_tokens) == used
+    assert statistics.running == 0

@@ -6,7 +6,7 @@ framework's code that takes it apart: `KeyError: 'choices'`, `'NoneType' object 
 Law: an ordinary error that was raised while an integration of LangChain, botocore's parsers or
 Google's client read an answer is an answer that cannot be read, and what was being read is the
 provider's word, unless that holds content: then it has been paid for, and another one would be the
-same.
+same. So is an error of an SDK about a status of 200: by a schema that it holds answers to.
 
 Limits: it is told from the names of the functions in the traceback (sources: the packages named in
 `_READERS`, each held by a test with the real package). A package's own error says more, and is read
@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from types import FrameType
 from typing import Any, NamedTuple
+
+from agentrm_plugins.types.plain import parsed
 
 __all__ = ["completed"]
 
@@ -36,7 +38,16 @@ _CLIENTS = {
 _TOLD = "no data received from ollama stream"
 _CONTENT = ("choices", "content", "output", "candidates", "message")
 _FRAMES = 200  # of a traceback; guessed: LangGraph's are some 60 deep
+_LARGEST = 1_000_000  # characters of a body that is looked at; guessed
 _WITHIN_A_STREAM = -1
+_WELL = range(200, 300)
+_STRICT = frozenset(
+    {
+        "APIResponseValidationError",
+        "ResponseValidationError",
+        "OpenRouterDefaultError",
+    }
+)
 
 
 class _Misread(NamedTuple):
@@ -56,6 +67,9 @@ def completed(error: BaseException, own: dict[str, Any], names: frozenset[str]) 
             own.setdefault("code", "server_error")
         elif "response" not in own and (response := getattr(hidden, "response", None)) is not None:
             own["response"] = response
+    elif own.get("status_code") in _WELL and not _STRICT.isdisjoint(names):
+        whole = _has_content(own.get("body"))
+        return names - _STRICT if whole else names | {"UnreadableAnswer"}
     elif not _ORDINARY.isdisjoint(names) and (misread := _misread(error)) is not None:
         own["body"] = misread.answer
         return names | {"UnreadableAnswer"}
@@ -85,5 +99,10 @@ def _read_by(frame: FrameType) -> _Misread | None:
 
 
 def _has_content(answer: Any) -> bool:
+    if isinstance(answer, str | bytes) and len(answer) <= _LARGEST:
+        try:
+            answer = parsed(answer if isinstance(answer, str) else answer.decode())
+        except ValueError:
+            return False
     look = answer.get if isinstance(answer, dict) else lambda name: getattr(answer, name, None)
     return any(look(name) for name in _CONTENT)
