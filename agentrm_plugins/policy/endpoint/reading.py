@@ -104,5 +104,6 @@ def _has_content(answer: Any) -> bool:
             answer = parsed(answer if isinstance(answer, str) else answer.decode())
         except ValueError:
             return False
-    look = answer.get if isinstance(answer, dict) else lambda name: getattr(answer, name, None)
-    return any(look(name) for name in _CONTENT)
+    if isinstance(answer, dict):
+        return any(answer.get(name) for name in _CONTENT)
+    return any(getattr(answer, name, None) for name in _CONTENT)
