@@ -333,6 +333,7 @@ class AgentRMChatModel(NotedCalls):
             total_s if self.total_timeout_s is None else self.total_timeout_s,
             max_output_tokens=facts.most_output,
             hedge=self.hedge and facts.may_hedge,
+            once=facts.acts,
             adaptive=self.adaptive,
             timeout_source=CLIENT if first_s is None and client_s else "",
         )

@@ -207,6 +207,7 @@ class Facts(NamedTuple):
         timeout_s: Seconds that the model's own client would wait; None where the user set none.
         most_output: The most tokens that it may put out; None: it names no bound.
         may_hedge: Whether a second request would do nothing at the provider but answer.
+        acts: Whether a request has something done there besides; a stored answer is nothing done.
     """
 
     name: str
@@ -214,6 +215,7 @@ class Facts(NamedTuple):
     timeout_s: float | None
     most_output: int | None
     may_hedge: bool
+    acts: bool
 
 
 class ModelFacts:
@@ -264,7 +266,7 @@ def _found(model: BaseChatModel, metadata: Mapping[str, Any], kwargs: Mapping[st
         endpoint_of(model, metadata, kwargs, name),
         _timeout_s(model, kwargs),
         max_output_of(model, kwargs),
-        _may_hedge(model, kwargs),
+        *_sending(model, kwargs),
     )
 
 
@@ -277,7 +279,8 @@ def _timeout_s(model: BaseChatModel, kwargs: Mapping[str, Any]) -> float | None:
     return wire.client_timeout_s(given)
 
 
-def _may_hedge(model: BaseChatModel, kwargs: Mapping[str, Any]) -> bool:
+def _sending(model: BaseChatModel, kwargs: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether a second request may be sent beside the first, and whether one acts."""
     fields = model.__dict__
     extra = fields.get("model_kwargs"), fields.get("extra_body"), kwargs.get("extra_body")
     body: dict[str, Any] = {}
@@ -290,4 +293,4 @@ def _may_hedge(model: BaseChatModel, kwargs: Mapping[str, Any]) -> bool:
     responses = fields.get("use_responses_api")
     if responses is None and decide is not None:
         responses = decide(dict(body))
-    return not wire.is_sent_once(body, responses=bool(responses))
+    return not wire.is_sent_once(body, responses=bool(responses)), wire.acts(body)

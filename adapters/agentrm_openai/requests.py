@@ -80,6 +80,7 @@ class Terms:
         longer = patience_s is not None and limit_s is not None and patience_s > limit_s
         total_s = patience_s if longer and self.total_timeout_s is None else self.total_timeout_s
         responses = options.url.split("?", maxsplit=1)[0].rstrip("/").endswith("/responses")
+        beside = self.hedge and not wire.is_sent_once(given, responses=responses)
         return Call(
             who.agent or "main",
             who.tenant or "default",
@@ -94,9 +95,10 @@ class Terms:
             self.silence_timeout_s,
             total_s,
             max_output_tokens=_most(given),
-            hedge=self.hedge and not wire.is_sent_once(given, responses=responses),
+            hedge=beside,
             adaptive=self.adaptive,
             timeout_source=_CLIENT if ours_s is None and patience_s else "",
+            once=wire.acts(given),
         )
 
 

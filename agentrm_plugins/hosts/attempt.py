@@ -2,16 +2,16 @@
 
 `here` runs the work on the caller's thread, `on_worker` on one that can be left behind (but see
 `stays`), `in_task` awaits it, `in_thread` lets a task wait for a worker; `hosts.chunk_stream` has
-what the two kinds of stream share. In each of them the work runs inside its lease (what it calls
-counts as nested), and this is how it ends:
+what the two kinds of stream share. The work runs inside its lease (what it calls is nested), and
+this is how it ends:
 
 - well: `settle`, which the adapter gives, charges what the provider counted;
 - with an error: the lease is left to the flow, which may let the call go again. What LangGraph
   raises to steer a graph is no failure;
-- late: the core suspects it, and a further attempt is sent beside it (`hosts.race`);
+- late: a further attempt is sent beside it (`hosts.race`);
 - past a configured limit: the caller gets `CallReaped`, at once where it can be left or cancelled,
   else when the work ends. `CancelledError` is never born inside the work;
-- left behind: a worker settles with what it brings at last.
+- left behind: a worker settles with what it brings.
 """
 
 from __future__ import annotations
@@ -51,21 +51,17 @@ class Attempt:
     Args:
         core: The number of the core.
         lease: The lane.
-        settle: Told the lease and what the work gave: settles with what that used. None: it used
-            nothing that anybody counts.
+        settle: Told the lease and what the work gave: settles with what that used. None: nothing.
 
     Attributes:
         active: What the code inside the attempt sees of its call.
+        apart: Whether it is made in a task of its own: nobody else sees that one's contextvars.
         begun: Whether its work has begun: nothing is sent before.
         tally: What it has cost so far, if somebody counts: asked when it is cut off.
         stream: The stream that it gives, if it gives one and somebody holds it.
-        stays: Whether sync work belongs on the caller's own thread, though it cannot be left there.
-            In a thread that runs an event loop, work of this process (a node, a model without a
-            host) does as it would without us: it may look for that loop. What asks a known endpoint
-            goes to a worker, for a provider may hang.
     """
 
-    __slots__ = ("_core", "_settle", "active", "begun", "lease", "stays", "stream", "tally")
+    __slots__ = ("_core", "_settle", "active", "apart", "begun", "lease", "stream", "tally")
 
     def __init__(
         self, core: int, lease: HostLease, settle: Callable[[HostLease, Any], None] | None = None
@@ -75,10 +71,19 @@ class Attempt:
         self.active = Active(core, lease.ticket, lease.call, weakref.ref(lease) if again else None)
         self.tally: Callable[[], Usage | None] | None = None
         self.stream: Callable[[], ChunkStream | None] = _none
-        self.stays = lease.loop is not None and not again
         self._core = core
         self._settle = settle
-        self.begun = False
+        self.begun = self.apart = False
+
+    @property
+    def stays(self) -> bool:
+        """Whether sync work belongs on the caller's own thread, though it cannot be left there.
+
+        In a thread that runs an event loop, work of this process (a node, a model without a host)
+        does as it would without us: it may look for that loop. What asks a known endpoint goes to
+        a worker, for a provider may hang.
+        """
+        return self.lease.loop is not None and self.lease.call.endpoint is None
 
     # -- sync -------------------------------------------------------------------------------
 

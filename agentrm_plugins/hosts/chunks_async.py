@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.hosts.chunk_stream import END, ChunkStream
 from agentrm_plugins.hosts.shutting import Shutting
+from agentrm_plugins.hosts.within import Within
 from agentrm_plugins.types.identity import ACTIVE, restore
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ class AsyncChunks(ChunkStream):
 
     async def open(self) -> AsyncChunks:
         """Fetch up to the first chunk that says something; what comes of it is this."""
-        self._source = self._work()
+        work, apart = self._work, self._attempt.apart
+        self._source = Within(copy_context(), work) if apart else work()
         try:
             while self._keeps(await anext(self._source, END)):
                 pass

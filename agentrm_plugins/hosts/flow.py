@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.parkers import park_task, park_thread
+from agentrm_plugins.hosts.sending import may_have_acted
 from agentrm_plugins.hosts.unsent import is_unsent
 from agentrm_plugins.types.calls import Usage
 
@@ -121,7 +122,8 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
                 lease = lease.anew()  # the core asks for another try: no failure
                 continue
             judged, wait_s = judge(error, host.tables), None
-            if policy is not None:
+            done = call.once and may_have_acted(error, judged[0], asked=lease.asked)
+            if policy is not None and not done:
                 times = attempt, begun_s, host.clock.now()
                 wait_s = policy.wait_s(error, judged, *times, paced=call.endpoint is not None)
             if wait_s is None:

@@ -1,9 +1,8 @@
 """The host: one thread-safe door into one kernel, for threads and any number of event loops.
 
-``feed`` appends an event to the inbox and, if nobody else is inside, empties it. It never blocks: a
-thread that finds the kernel taken leaves its event to the one inside, who looks again before
-leaving. So a finaliser that the garbage collector runs in the middle of `handle` may feed as well,
-where a plain lock would deadlock. No code of a user runs inside; callbacks run after it.
+``feed`` appends an event to the inbox and, if nobody else is inside, empties it. It never blocks:
+who finds the kernel taken leaves its event to the one inside, who looks again before leaving. So a
+finaliser in the middle of `handle` may feed as well. No code of a user runs inside.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import HostLease
 from agentrm_plugins.hosts.mending import finish, give_back, is_within
 from agentrm_plugins.hosts.pauses import Away, Pauses
+from agentrm_plugins.hosts.standstill import STILL_S, leave_out
 from agentrm_plugins.hosts.streams import Streams
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.outside import is_from_outside
@@ -108,8 +108,7 @@ class Host:
     ) -> HostLease:
         """Ask for a lane. The lease may be decided at once, or later.
 
-        `place_of` is the ticket of a reaped call that goes again, at its old place; `hedge_of` that
-        of a running one of which this is a further attempt.
+        `place_of` is the ticket of a reaped call that goes again; `hedge_of` of one that is late.
 
         Raises:
             ClosedError: The core is closed.
@@ -204,6 +203,8 @@ class Host:
         kernel, now, readers = self.kernel, self._now, self.pauses.readers
         while inbox:
             now_s = now()  # one look: a date between two would ring for who is away
+            if self.deadline_s < now_s - STILL_S and self.clock.real:
+                self.deadline_s = leave_out(kernel, self.deadline_s, now_s, self._happened)
             if readers and kernel.deadline_s <= now_s:
                 for since_s, idle in self.pauses.due(self.lease):
                     self._happened(kernel.handle(since_s, idle))
@@ -314,8 +315,7 @@ class Host:
         return request.result()  # type: ignore[no-any-return] # it is what `look` gave
 
     def _aside(self, request: Any, now_s: float) -> None:
-        """What is no event of the kernel's own."""
-        if isinstance(request, News):
+        if isinstance(request, News):  # no event of the kernel's own
             self.kernel.remember([request.effect])
             for stream in self.streams.open:
                 stream.push([request.effect])

@@ -237,6 +237,7 @@ class _Further:
         context: Any,
     ) -> None:
         self.attempt = attempt
+        attempt.apart = True
         self.left = self._dropped = self._shuts = False
         self._loop = loop
         self._context = context

@@ -2,15 +2,22 @@
 
 A call is sent once (never hedged) if it does more at the provider than answer: an answer that is
 stored or made in the background (OpenAI's Responses store unless ``store`` is False), one that goes
-into a conversation kept there, and one with tools that the provider runs.
+into a conversation kept there, and one with tools that the provider runs. After a hang or a broken
+connection one that is merely stored goes again, as the SDK has it; the others do not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["client_timeout_s", "is_sent_once"]
+from agentrm_plugins.errors import CallReaped
+from agentrm_plugins.types.verdicts import Kind
+
+if TYPE_CHECKING:
+    from agentrm_plugins.types.verdicts import Verdict
+
+__all__ = ["acts", "client_timeout_s", "is_sent_once", "may_have_acted"]
 
 _NEVER_S = 1e9
 """Seconds that stand for a client without any timeout: thirty years."""
@@ -33,19 +40,38 @@ def client_timeout_s(given: Any) -> float | None:
 
 
 def is_sent_once(body: Mapping[str, Any], *, responses: bool) -> bool:
-    """Whether a request must not be sent a second time.
+    """Whether a request must not be sent a second time beside itself.
 
     Args:
         body: Its JSON.
         responses: Whether it goes to OpenAI's Responses.
     """
     stored = body.get("store")
-    if stored or (responses and stored is not False):
-        return True
+    return bool(stored) or (responses and stored is not False) or acts(body)
+
+
+def acts(body: Mapping[str, Any]) -> bool:
+    """Whether a request, given its JSON, has something done at the provider besides an answer."""
     if any(body.get(name) for name in _EFFECTS):
         return True
     tools = body.get("tools")
     return isinstance(tools, list | tuple) and any(map(_run_by_provider, tools))
+
+
+def may_have_acted(error: BaseException, verdict: Verdict, *, asked: bool | None) -> bool:
+    """Whether the provider may have done what it was asked for, though no answer came.
+
+    Args:
+        error: What the call met.
+        verdict: What it means.
+        asked: Whether its request was sent to the last byte; None: nobody can tell.
+    """
+    if asked is False:
+        return False
+    if isinstance(error, CallReaped):
+        return True
+    refused = verdict.status is not None or verdict.code or verdict.why == "unconnected"
+    return verdict.kind is Kind.TRANSIENT and not refused
 
 
 def _run_by_provider(tool: Any) -> bool:

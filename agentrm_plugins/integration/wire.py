@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentrm_plugins.hosts.judgement import judge, judge_response
-from agentrm_plugins.hosts.sending import client_timeout_s, is_sent_once
+from agentrm_plugins.hosts.sending import acts, client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.shutting import Shutting, first_told
 from agentrm_plugins.policy.endpoint.evidence import spoken
 from agentrm_plugins.types.endpoint_name import host_of
@@ -13,6 +13,7 @@ __all__ = [
     "LimitReport",
     "Shutting",
     "Verdict",
+    "acts",
     "client_timeout_s",
     "first_told",
     "host_of",

@@ -119,6 +119,8 @@ class Call:
         adaptive: Whether what is learnt of the endpoint's times counts; None: as the endpoint's
             configuration says, and else the core's.
         timeout_source: For people: who set the call's timeouts, such as "the client's timeout".
+        once: Whether it must not be sent again once it may have been seen to: it does more at the
+            provider than answer. A refusal goes again all the same.
 
     Raises:
         ConfigError: A field has a value that it cannot have.
@@ -141,6 +143,7 @@ class Call:
     hedge: bool = True
     adaptive: bool | None = None
     timeout_source: str = ""
+    once: bool = False
 
     def __post_init__(self) -> None:
         """Check each field once, so that nothing behind this has to."""

@@ -92,3 +92,25 @@ def test_the_limits_of_a_call(client, request_s, first_s, total_s, source):
         call = terms.call(rm, ai, options, {}, streaming=False)
     limits = (call.first_token_timeout_s, call.total_timeout_s, call.timeout_source)
     assert limits == (first_s, total_s, source)
+
+
+@pytest.mark.parametrize(
+    ("body", "hedge", "once"),
+    [
+        ({}, True, False),
+        ({"store": True}, False, False),
+        ({"background": True}, False, True),
+        ({"tools": [{"type": "web_search"}]}, False, True),
+    ],
+)
+def test_a_call_says_so(body, hedge, once):
+    """What is only stored is not sent beside itself, but after a hang; what acts is not at all."""
+    from openai import NOT_GIVEN
+
+    ai = OpenAI(api_key="k", base_url="http://127.0.0.1:1")
+    terms = Terms(None, None, None, "model", None, None, None, None)
+    options = Options(NOT_GIVEN)
+    options.json_data |= body
+    with AgentRM(lanes=1) as rm:
+        call = terms.call(rm, ai, options, {}, streaming=False)
+    assert (call.hedge, call.once) == (hedge, once)
