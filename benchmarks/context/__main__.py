@@ -114,6 +114,9 @@ def main() -> None:
         label = "context-quick" if given.quick else "context"
     mine = {"AgentRM": ours(True), "AgentRM without recall": ours(False)}
     results: dict[str, dict[str, dict]] = {f"{b}/{s}": {} for b in BUDGETS for s in (*mine, *PEERS)}
+    played_before = ""
+    if given.only_ours:
+        played_before = kept(results, Path(given.out) / f"{label}.json")
     played = [(name, mine) for name in chosen]
     if not given.only_ours:
         if MISSING:
@@ -126,7 +129,22 @@ def main() -> None:
                 one = row([_played(s, make(budget), budget) for s in chosen[name]])
                 results[f"{budget}/{strategy}"][name] = one
                 print(name, budget, strategy, one, flush=True)
-        write({k: r for k, r in results.items() if r}, chosen, Path(given.out), label)
+        made = {k: r for k, r in results.items() if r}
+        write(made, chosen, Path(given.out), label, played_before)
+
+
+def kept(results: dict[str, dict[str, dict]], path: Path) -> str:
+    """Keep other ways' rows of an earlier record; give the day on which those were played.
+
+    They and the sessions are the same, and they take many times as long as ours.
+    """
+    if not path.exists():
+        return ""
+    before = json.loads(path.read_text(encoding="utf-8"))
+    for name, rows in before["results"].items():
+        if name in results and name.partition("/")[2] in PEERS:
+            results[name].update(rows)
+    return str(before["machine"].get("others_played") or before["machine"]["when"])
 
 
 def _played(one: Session, strategy: Any, budget: int) -> Tally:
@@ -153,7 +171,9 @@ def middle(rows: list[dict], key: str) -> str:
     return f"{median} ({values[0]:.4g} to {values[-1]:.4g})"
 
 
-def write(results: dict, chosen: dict[str, list[Session]], out: Path, label: str) -> None:
+def write(
+    results: dict, chosen: dict[str, list[Session]], out: Path, label: str, others: str = ""
+) -> None:
     machine = {
         "when": time.strftime("%Y-%m-%d", time.gmtime()),
         "python": platform.python_version(), "system": platform.platform(),
@@ -162,6 +182,8 @@ def write(results: dict, chosen: dict[str, list[Session]], out: Path, label: str
         "sets": {name: [{"name": s.name, "messages": len(s.messages), "facts": len(s.facts)}
                         for s in listed] for name, listed in chosen.items()},
     }  # fmt: skip
+    if others:
+        machine["others_played"] = others
     out.mkdir(parents=True, exist_ok=True)
     data = {"machine": machine, "results": results}
     (out / f"{label}.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

@@ -140,7 +140,9 @@ def peers() -> str:
     head = ("4k / 8k / 16k", "answers when asked, %", "unchanged prefix, %")
     words = ("calls over the budget", "tasks lost", "old values", "tokens of summaries, thousands")
     calls = results[f"{_BUDGETS[0]}/{_OURS}"][_SETS[0]]["calls"]
-    return f"{table((*head, *words), rows)}\nOf {calls:,} calls at each budget."
+    before = _load("context")["machine"].get("others_played")
+    day = f" The other ways were played on {before}." if before else ""
+    return f"{table((*head, *words), rows)}\nOf {calls:,} calls at each budget.{day}"
 
 
 def _each(runs: list[Any], field: str, scale: float) -> str:
