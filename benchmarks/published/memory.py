@@ -117,9 +117,19 @@ def generated() -> str:
             "2",
         ),
         _row("the same, 95th percentile, ms", _middle(_OURS, "work_720_p95", 1, ".0f"), "10"),
+        _row(
+            "processor time of a turn, all sessions, median, ms",
+            _middle(_OURS, "cpu_ms_median", 1, ".1f"),
+            "2",
+        ),
+        _row("the same, 95th percentile, ms", _middle(_OURS, "cpu_ms_p95", 1, ".1f"), "10"),
     ]
+    second = " / ".join(
+        str(_load("context")["results"][f"{b}/{_OURS}"]["fresh"]["old_offered"]) for b in _BUDGETS
+    )
     made = table(("", *(f"{int(b):,} tokens" for b in _BUDGETS), "target"), rows)
-    return f"{made}\n{_dated('context')}"
+    told = f"Old values offered in the second generator's two sessions: {second}."
+    return f"{made}\n{told} {_dated('context')}"
 
 
 def peers() -> str:
