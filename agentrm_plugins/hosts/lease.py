@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.pauses import PAUSE_S, Away
 from agentrm_plugins.hosts.refusals import reaped_error, refusal, superseded_error
-from agentrm_plugins.types.calls import Outcome, Usage
+from agentrm_plugins.types.calls import MOST_TOKENS, Outcome, Usage, check_beat, check_end
+from agentrm_plugins.types.checks import check_instance
 from agentrm_plugins.types.effects import Granted, Reaped, Refused
 from agentrm_plugins.types.events import Beat, Idle, Requeue, Settle, Unsent, Withdraw
 from agentrm_plugins.types.verdicts import Kind
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HostLease", "Lease"]
 
-_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _NOTHING = Usage()
 
 
@@ -83,12 +83,16 @@ class Lease:
             visible: Whether something was said to the consumer: the call is not sent again.
             ping: The server is there, but the answer is no further: a comment, an empty chunk.
         """
+        whole = tokens.__class__ is int and 0 <= tokens <= MOST_TOKENS
+        if not (whole and visible.__class__ is ping.__class__ is bool):
+            check_beat(tokens, visible=visible, ping=ping)
         if not self._ended:
             self._host.feed(Beat(self.ticket, tokens, visible, ping))
 
     def idle(self, *, idle: bool) -> None:
         """The consumer does not ask for more (or does again): what it leaves is no silence."""
         if not self._ended:
+            check_instance("idle", idle, bool, "give True or False")
             self._host.feed(Idle(self.ticket, idle))
 
     def fail(
@@ -98,10 +102,11 @@ class Lease:
 
         Args:
             error: What the call met.
-            usage: What it used all the same, such as the part of a stream that came; None if
-                nobody knows.
+            usage: What it used all the same, such as the part of a stream that came, if known.
             judged: What `judge` said of the error; None: it is asked here.
         """
+        check_instance("error", error, BaseException)
+        check_end(usage)
         if not self._ended:
             verdict, report = judged or judge(error, self._host.tables)
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
@@ -115,15 +120,15 @@ class Lease:
         """End the call: its lane is free and its usage charged. A second time does nothing.
 
         Args:
-            usage: What the provider counted; None if nobody knows: a call that went well is then
-                charged as estimated.
+            usage: What the provider counted; None: a call that went well is charged as estimated.
             outcome: "ok", "error" or "cancelled".
         """
+        right = usage is None or usage.__class__ is Usage
+        ended = outcome if right and isinstance(outcome, Outcome) else check_end(usage, outcome)
         if not self._ended:
-            self._host.feed(Settle(self.ticket, usage, _OUTCOMES[outcome]))
+            self._host.feed(Settle(self.ticket, usage, ended))
             self._ended = True  # after it: a Ctrl-C in between must not lose the lane
-            # Whoever would have been called holds us: that is a circle.
-            self._callbacks = self._on_suspect = None
+            self._callbacks = self._on_suspect = None  # whoever it was holds us: a circle
             if self._traced is not None:
                 self._traced.tell()
 
@@ -209,8 +214,6 @@ class HostLease(Lease):
     def traced(self, traced: Traced | None) -> None:
         self._traced = traced
 
-    # -- for the flows ----------------------------------------------------------------------
-
     @property
     def tables(self) -> Tables:
         """What providers say, built in and configured."""
@@ -225,8 +228,7 @@ class HostLease(Lease):
     def is_void(self) -> bool:
         """Whether its lane may be another process's by now: nothing may be sent in it then."""
         pool = self._host.kernel.books.pool
-        now = self._host.clock.now
-        return pool.supplied and (pool.is_over(now()) or self.reap_cause == "lost")
+        return pool.supplied and (pool.is_over(self._host.clock.now()) or self.reap_cause == "lost")
 
     def requeue(self, judged: Judgement | None, wait_s: float = 0.0) -> None:
         """Go again after an error: the lane is free, the call waits at its own place.
@@ -363,8 +365,6 @@ class HostLease(Lease):
             self._ended = True
             if self._traced is not None:
                 self._traced.tell()
-
-    # -- for the host -----------------------------------------------------------------------
 
     def decide(self, outcome: Granted | Refused | BaseException) -> None:
         """The kernel has answered: tell the caller."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.checks import (
+    check_choice,
     check_instance,
     check_name,
     check_seconds,
@@ -16,7 +17,16 @@ from agentrm_plugins.types.checks import (
     whole_text,
 )
 
-__all__ = ["MOST_TOKENS", "Call", "Outcome", "Priority", "PriorityName", "Usage"]
+__all__ = [
+    "MOST_TOKENS",
+    "Call",
+    "Outcome",
+    "Priority",
+    "PriorityName",
+    "Usage",
+    "check_beat",
+    "check_end",
+]
 
 MOST_TOKENS = 10**12
 """More than any provider can have counted for one call."""
@@ -207,3 +217,28 @@ def parse_priority(value: object, field: str = "priority") -> Priority | None:
     except (KeyError, TypeError):
         way = f"use one of {listed(Priority)}, or leave it out"
         raise ConfigError(field, value, way) from None
+
+
+def check_end(usage: object, outcome: Outcome | str = Outcome.OK) -> Outcome:
+    """Give the outcome that a caller names: "ok", "error" or "cancelled".
+
+    Raises:
+        ConfigError: It is none of these, or `usage` is neither a `Usage` nor None.
+    """
+    if usage is not None:
+        check_instance("usage", usage, Usage, "give a Usage(...), or None if nobody knows")
+    if isinstance(outcome, Outcome):
+        return outcome
+    words = Outcome.OK.value, Outcome.ERROR.value, Outcome.CANCELLED.value
+    return Outcome(check_choice("outcome", outcome, words))
+
+
+def check_beat(tokens: object, *, visible: object, ping: object) -> None:
+    """Refuse what no running call can tell of itself.
+
+    Raises:
+        ConfigError: `tokens` is no count, or one of the others no boolean.
+    """
+    check_whole("tokens", tokens, 0, MOST_TOKENS, of="tokens")
+    check_instance("visible", visible, bool, "give True or False")
+    check_instance("ping", ping, bool, "give True or False")
