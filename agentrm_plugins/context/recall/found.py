@@ -171,6 +171,7 @@ class Later:
         self._told = sorted(telling, reverse=True)
         self._said: list[_Said | None] = [None] * len(self._told)
         self._named: dict[tuple[int, int], list[tuple[int, str]]] = {}
+        self._values: dict[str, list[Value]] = {}
 
     def _told_at(self, at: int) -> _Said:
         """Give the sentence that tells most of what is asked, and its values; none of a question.
@@ -244,10 +245,13 @@ class Later:
 
     def _values_in(self, text: str) -> list[Value]:
         """Give the values of the sentences that hold a word of the question and do not ask."""
-        asked = frozenset(self._query.terms)
-        telling = (piece for piece in pieces_of(text) if not piece.text.endswith(ENDS_ASKING))
-        said = [piece.text for piece in telling if not asked.isdisjoint(piece.terms)]
-        return [value for text in said for value in values_of(text)]
+        found = self._values.get(text)
+        if found is None:  # each is held against each passage before it: read once
+            asked = frozenset(self._query.terms)
+            telling = (piece for piece in pieces_of(text) if not piece.text.endswith(ENDS_ASKING))
+            said = [piece.text for piece in telling if not asked.isdisjoint(piece.terms)]
+            found = self._values[text] = [value for one in said for value in values_of(one)]
+        return found
 
 
 def _around(said: str, value: Value) -> str:
