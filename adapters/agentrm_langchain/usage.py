@@ -54,10 +54,25 @@ def used_or_estimated(call: Call, generations: Iterable[Any], output: Any = None
     """What an answer cost: as reported, or else the input as estimated and what was said."""
     listed = list(generations)
     usage = usage_of_generations(listed, output)
-    if usage is not None:
+    if usage is not None and usage.input_tokens and usage.output_tokens:
         return usage
-    said = [getattr(item, "message", None) or getattr(item, "text", "") for item in listed]
-    return counting.estimated_usage(call, said)
+    messages = [getattr(item, "message", None) for item in listed]
+    said = [
+        [message or getattr(item, "text", ""), _thoughts(message)]
+        for item, message in zip(listed, messages, strict=True)
+    ]
+    report = next((found for each in messages if (found := _metadata(each))), None)
+    return counting.completed_usage(call, usage, report, said)
+
+
+def _metadata(message: Any) -> Any:
+    return getattr(message, "usage_metadata", None)
+
+
+def _thoughts(message: Any) -> str:
+    """The reasoning that DeepSeek's and others' packages keep beside the content."""
+    extras = getattr(message, "additional_kwargs", None) or {}
+    return str(extras.get("reasoning_content") or "")
 
 
 class Tally(counting.UsageTally):
@@ -85,7 +100,11 @@ class Tally(counting.UsageTally):
         """One more chunk of the stream."""
         message = getattr(chunk, "message", None)
         content = getattr(message, "content", "")
-        usage = usage_of_metadata(getattr(message, "usage_metadata", None))
+        report = _metadata(message)
+        usage = usage_of_metadata(report)
+        if usage is not None:
+            self.tells_input = self.tells_input or counting.tells_input(report)
+        text_chars += len(_thoughts(message))
         if not content and message is not None:  # what a call's arguments cost
             for part in getattr(message, "tool_call_chunks", ()):
                 text_chars += len(part.get("args") or "") + len(part.get("name") or "")

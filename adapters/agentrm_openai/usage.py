@@ -17,15 +17,27 @@ _LAST = frozenset({"response.completed", "response.incomplete", "response.failed
 
 def usage_of(answer: Any) -> Usage | None:
     """What the provider counted, in an answer or a stream's piece of any of its kinds."""
-    usage = counting.reported_usage(_get(answer, "usage"))
-    if usage is None:
-        usage = counting.reported_usage(_get(_get(answer, "response"), "usage"))
-    return usage
+    return counting.reported_usage(_report_in(answer))
 
 
 def used_or_estimated(call: Call, answer: Any) -> Usage:
-    """What an answer cost: as reported, or else the input as estimated and what was said."""
-    return usage_of(answer) or counting.estimated_usage(call, answer)
+    """What an answer cost: as reported, and what is not reported as estimated by what was said."""
+    report = _report_in(answer)
+    return counting.completed_usage(call, counting.reported_usage(report), report, answer)
+
+
+def _report_in(answer: Any) -> Any:
+    """The report that says something: the answer's, its response's, Groq's, or its choice's."""
+    report = _get(answer, "usage")
+    if report is not None and counting.reported_usage(report) is not None:
+        return report
+    choices = _get(answer, "choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    for holder in (_get(answer, "response"), _get(answer, "x_groq"), first):
+        report = None if holder is None else _get(holder, "usage")
+        if report is not None and counting.reported_usage(report) is not None:
+            return report
+    return None
 
 
 def usage_of_body(call: Call, response: Any) -> Usage | None:
@@ -58,7 +70,12 @@ class Tally(counting.UsageTally):
             text_chars += len(delta) if isinstance(delta, str) else 0
         if kind in _LAST:
             self.whole = True
-        super().add(usage_of(piece), text_chars)
+        report = _report_in(piece)
+        if report is None:
+            super().add(None, text_chars)
+            return
+        self.tells_input = self.tells_input or counting.tells_input(report)
+        super().add(counting.reported_usage(report), text_chars)
 
 
 def _get(holder: Any, name: str) -> Any:

@@ -17,13 +17,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import isfinite
 from typing import Any, cast
 
 from agentrm_plugins.counting.encodings import request_counter
 from agentrm_plugins.types.calls import Call, Usage
 
-__all__ = ["UsageTally", "estimated_usage", "reported_usage", "said_in"]
+__all__ = [
+    "UsageTally",
+    "completed_usage",
+    "estimated_usage",
+    "reported_usage",
+    "said_in",
+    "tells_input",
+]
 
 _MOST_TOKENS = 10**9
 """No model reads or writes that many in one call: a larger number is none."""
@@ -190,6 +198,32 @@ def estimated_usage(call: Call, answer: Any) -> Usage:
     return Usage(call.estimate.input_tokens, max(count(said), call.estimate.output_tokens))
 
 
+def completed_usage(call: Call, told: Usage | None, report: Any, answer: Any) -> Usage:
+    """What a provider told, and the estimate for the half that it left out.
+
+    Args:
+        call: As it was declared.
+        told: What `reported_usage` read of its report; None: nothing, so all is estimated.
+        report: The report.
+        answer: As for `estimated_usage`.
+    """
+    if told is None:
+        return estimated_usage(call, answer)
+    if told.input_tokens and told.output_tokens:
+        return told
+    made = told.output_tokens
+    if not made and tells_input(report) and any(said_in(answer)):
+        made = estimated_usage(call, answer).output_tokens
+    return replace(
+        told, input_tokens=told.input_tokens or call.estimate.input_tokens, output_tokens=made
+    )
+
+
+def tells_input(report: Any) -> bool:
+    """Whether a report has a count of the input, not only a total."""
+    return _count(_fields(report, _NAMES), _INPUT) > 0
+
+
 def said_in(answer: Any, depth: int = 0) -> Iterator[str]:
     """The texts that a model said in an answer: content, reasoning, arguments of its calls."""
     if isinstance(answer, str):
@@ -201,9 +235,7 @@ def said_in(answer: Any, depth: int = 0) -> Iterator[str]:
         for item in answer:
             yield from said_in(item, depth + 1)
         return
-    fields = answer if isinstance(answer, Mapping) else getattr(answer, "__dict__", None)
-    if not isinstance(fields, Mapping):
-        return
+    fields = _said_fields(answer)
     for name, value in fields.items():
         if name in _ARGUMENTS and isinstance(value, Mapping):
             yield json.dumps(value, default=str)
@@ -214,6 +246,19 @@ def said_in(answer: Any, depth: int = 0) -> Iterator[str]:
             yield from said_in(value, depth + 1)
 
 
+def _said_fields(answer: Any) -> Mapping[str, Any]:
+    """What an answer has, and what an SDK has no field for: thoughts, as a rule; each once."""
+    fields = answer if isinstance(answer, Mapping) else getattr(answer, "__dict__", None)
+    if not isinstance(fields, Mapping):
+        return _NOTHING
+    extra = getattr(answer, "model_extra", None)
+    if extra and isinstance(extra, Mapping):
+        fields = {**fields, **extra}
+    if fields.get("reasoning") and fields.get("reasoning") == fields.get("reasoning_content"):
+        fields = {name: value for name, value in fields.items() if name != "reasoning"}
+    return fields
+
+
 class UsageTally:
     """Adds up what the chunks of a stream report.
 
@@ -222,10 +267,12 @@ class UsageTally:
 
     Attributes:
         whole: Whether the last chunk that has a text was seen; for whoever feeds it.
+        tells_input: Whether a report had a count of the input, not only a total; as above.
     """
 
     __slots__ = (
-        "_chars", "_expected", "_last", "_peak", "_reports", "_rising", "_sum", "chunks", "whole",
+        "_chars", "_expected", "_last", "_peak", "_reports", "_rising", "_sum", "chunks",
+        "tells_input", "whole",
     )  # fmt: skip
 
     def __init__(self, expected: Usage) -> None:
@@ -233,7 +280,7 @@ class UsageTally:
         self._sum: Usage | None = None
         self._last = self._peak = self._reports = self._chars = self.chunks = 0
         self._rising = True
-        self.whole = False
+        self.whole = self.tells_input = False
 
     def add(self, report: Usage | None, text_chars: int = 0) -> None:
         """One more chunk.
@@ -262,6 +309,12 @@ class UsageTally:
     def usage(self) -> Usage | None:
         """What the whole stream reported; None if it reported nothing."""
         told = self._sum
+        if told is not None and not (told.input_tokens and told.output_tokens):
+            made = told.output_tokens
+            if not made and self.tells_input:
+                made = -(-self._chars // _CHARS_PER_TOKEN)
+            read = told.input_tokens or self._expected.input_tokens
+            told = replace(told, input_tokens=read, output_tokens=made)
         if told is None or not (self._rising and self._reports >= _TOTALS):
             return told
         return Usage(

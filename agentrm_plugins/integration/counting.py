@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from agentrm_plugins.counting.encodings import counter_for, prepare, request_counter
 from agentrm_plugins.counting.requests import form_of, request_tokens
-from agentrm_plugins.counting.usage import UsageTally, estimated_usage, reported_usage, said_in
+from agentrm_plugins.counting.usage import (
+    UsageTally,
+    completed_usage,
+    estimated_usage,
+    reported_usage,
+    said_in,
+    tells_input,
+)
 
 __all__ = [
     "UsageTally",
+    "completed_usage",
     "counter_for",
     "estimated_usage",
     "form_of",
@@ -16,4 +24,5 @@ __all__ = [
     "request_counter",
     "request_tokens",
     "said_in",
+    "tells_input",
 ]
