@@ -7,7 +7,6 @@ from agentrm_plugins.counting.requests import form_of, request_tokens
 from agentrm_plugins.counting.usage import (
     UsageTally,
     completed_usage,
-    estimated_usage,
     reported_usage,
     said_in,
     tells_input,
@@ -17,7 +16,6 @@ __all__ = [
     "UsageTally",
     "completed_usage",
     "counter_for",
-    "estimated_usage",
     "form_of",
     "prepare",
     "reported_usage",
