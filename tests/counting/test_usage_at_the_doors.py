@@ -116,6 +116,33 @@ def test_an_answer_without_usage_costs_the_estimate(door, usage):
     assert 38 <= came <= 44
 
 
+ABSURD = {"huge": 10**400, "nan": float("nan"), "1e15": 10**15}
+"""Counts of a prompt that are none, beside a count of the answer that is one."""
+
+
+def absurd(kind):
+    read = ABSURD[kind]
+    total = read + 5 if kind == "1e15" else 5
+    return {"prompt_tokens": read, "completion_tokens": 5, "total_tokens": total}
+
+
+@pytest.mark.parametrize("kind", ABSURD)
+@pytest.mark.parametrize("door", WHOLE)
+def test_an_input_that_is_no_count_costs_the_estimate(door, kind):
+    """Beside five tokens of output, which are charged as told: no input is free."""
+    assert charged(WHOLE[door], Canned(absurd(kind))) == (SENT, 5)
+
+
+@pytest.mark.parametrize(
+    ("door", "kind"),
+    [(door, kind) for door in STREAMS for kind in ABSURD if kind != "nan" or "client" in door],
+)
+def test_an_input_that_is_no_count_costs_the_estimate_in_a_stream(door, kind):
+    """Told once, with the last chunk. (LangChain cannot add NaN up: such a stream is its error.)"""
+    chunks = [None] * 4 + [absurd(kind)]
+    assert charged(STREAMS[door], Canned(chunks=chunks)) == (SENT, 5)
+
+
 def totals(read, chunks):
     return [
         {"prompt_tokens": read, "completion_tokens": n + 1, "total_tokens": read + n + 1}
