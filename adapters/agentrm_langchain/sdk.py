@@ -159,18 +159,19 @@ def _managed(client: Any, rm: AgentRM, keep_retries: bool) -> Any:
     if not hasattr(type(client), "with_options") or not hasattr(client, "max_retries"):
         return None
     options: dict[str, Any] = {} if keep_retries else {"max_retries": 0}
-    seen = _observed(getattr(client, "_client", None), rm)
+    told = any(kind.__module__.partition(".")[0] == "openai" for kind in type(client).__mro__)
+    seen = _observed(getattr(client, "_client", None), rm, tells_errors=told)
     if seen is not None:
         options["http_client"] = seen
     return client.with_options(**options) if options else client
 
 
-def _observed(http: Any, rm: AgentRM) -> Any:
+def _observed(http: Any, rm: AgentRM, *, tells_errors: bool = False) -> Any:
     try:
         adapter = import_module("agentrm_openai")
     except ImportError:  # neither the SDK nor its HTTP library is installed
         return None
-    return adapter.observed_twin(http, rm)
+    return adapter.observed_twin(http, rm, tells_errors=tells_errors)
 
 
 def retries_of(model: BaseChatModel) -> int:

@@ -78,12 +78,17 @@ def observe_client(
     return client
 
 
-def observed_twin(client: Any, rm: AgentRM) -> Any:
+def observed_twin(client: Any, rm: AgentRM, *, tells_errors: bool = False) -> Any:
     """A client that shows the core what passes and uses another one's connections.
 
     The other one, which may be shared with anybody, stays as it is; the twin keeps it open by
     keeping it, and closes nothing. None if it is no client of either library, or shows this core
     already what passes.
+
+    Args:
+        client: The other one.
+        rm: The core.
+        tells_errors: Whether a document of status 200 that is an error is told as one.
     """
     try:
         kind = _transport_kind(client)
@@ -97,10 +102,10 @@ def observed_twin(client: Any, rm: AgentRM) -> Any:
     twin: Any = object.__new__(plain)
     twin.__dict__.update(client.__dict__)
     twin._origin = client
-    observer = CoreObserver(rm)
-    twin._transport = _wrapped(client._transport, kind, observer, {})
+    observer, options = CoreObserver(rm), {"tells_errors": tells_errors}
+    twin._transport = _wrapped(client._transport, kind, observer, options)
     twin._mounts = {
-        pattern: None if mount is None else _wrapped(mount, kind, observer, {})
+        pattern: None if mount is None else _wrapped(mount, kind, observer, options)
         for pattern, mount in client._mounts.items()
     }
     return twin

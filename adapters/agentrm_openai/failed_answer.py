@@ -23,12 +23,14 @@ __all__ = [
     "error_in",
     "failed",
     "is_document",
+    "told_as_error",
 ]
 
 _CONTENT = ("choices", "output", "data")
 _FULL = ("choices", "data")  # which are never empty in an answer
 _WORDS = frozenset({"message", "detail", "msg", "error_message"})
 _TOLD = (*sorted(_WORDS), "code", "type", "status", "status_code")
+_ANSWERS = (b'"choices"', b'"output"', b'"data"')
 _LARGEST = 65_536  # an error is no longer
 _FAILED_EVENTS = frozenset({"error", "response.failed"})
 
@@ -104,6 +106,41 @@ def is_document(response: Any) -> bool:
     return "application/json" in str(response.headers.get("content-type", ""))
 
 
+def told_as_error(content: bytes, *, streaming: bool) -> bytes | None:
+    """A document of status 200 that is an error, told so that the SDK or its caller sees it as one.
+
+    The SDK gives nothing of a document in the place of a stream, and LangChain reads an error of a
+    whole answer under the name ``error`` only.
+
+    Args:
+        content: The document.
+        streaming: Whether a stream was asked for; then it is told as an event.
+
+    Returns:
+        The body in its place; None if it is an answer, or tells it well itself.
+    """
+    if len(content) > _LARGEST:
+        return None
+    if not streaming and b"base_resp" not in content and any(map(content.__contains__, _ANSWERS)):
+        return None
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(body, list) and len(body) == 1:  # Google's
+        body = body[0]
+    if not isinstance(body, dict) or (body.get("error") is not None and not streaming):
+        return None
+    error = _error_of(body.get)
+    if not isinstance(error, dict):
+        return None
+    said = next((error[name] for name in ("message", *sorted(_WORDS)) if error.get(name)), "")
+    error = {**error, "message": said if isinstance(said, str) else json.dumps(said)}
+    if not streaming:
+        return json.dumps({"error": error}).encode()
+    return f"data: {json.dumps({'error': error})}\n\n".encode()
+
+
 def failed(answer: Any, error: Any) -> FailedAnswer:
     """The failure that an error object in an answer is."""
     look = error.get if isinstance(error, dict) else partial(_attribute, error)
@@ -132,7 +169,7 @@ def _error_of(look: Callable[[str], Any]) -> Any:
         plain = look("id") is None or look("object") == "error"
         base = look("base_resp")  # MiniMax's
         if isinstance(base, dict) and base.get("status_code"):
-            return base
+            return {"message": str(base.get("status_msg") or ""), **base}
         return told if told.keys() & _WORDS and plain else None
     first = content[0] if isinstance(content, list) else None
     error = first.get("error") if isinstance(first, dict) else getattr(first, "error", None)

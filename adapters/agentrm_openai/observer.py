@@ -73,6 +73,7 @@ class CoreObserver:
         seen: _Seen = exchange.token
         lease, report = seen.lease, answer.report
         if lease is not None and lease.call.endpoint is not None:
+            lease.told_s = report.retry_after_s  # it may be an error all the same
             if report.requests or report.tokens or report.input_tokens or report.output_tokens:
                 self._core.observe(lease.call.endpoint, report, None, seen.sent_s)
             return

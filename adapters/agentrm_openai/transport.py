@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import time
 import weakref
 from contextlib import suppress
@@ -24,6 +25,7 @@ import httpx2
 
 from agentrm_openai.abortable import make_abortable
 from agentrm_openai.exchange import Exchange, ResponseObserver, open_exchange
+from agentrm_openai.failed_answer import is_document, told_as_error
 from agentrm_plugins.integration import wire
 
 if TYPE_CHECKING:
@@ -157,6 +159,8 @@ class TransportBase:
         sdk_retries: False tells the OpenAI SDK not to retry what the server refused, by a header
             (``x-should-retry``) that it obeys.
         clock: Seconds, for all times that the observer is told.
+        tells_errors: Whether a document of status 200 that is an error is told as one: for callers
+            that look at no such document themselves.
     """
 
     def __init__(
@@ -166,11 +170,13 @@ class TransportBase:
         *,
         sdk_retries: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        tells_errors: bool = False,
     ) -> None:
         self.observer = observer
         self.inner = inner
         self.sdk_retries = sdk_retries
         self.clock = clock
+        self.tells_errors = tells_errors
 
     @property  # type: ignore[misc]
     def __class__(self) -> type[Any]:
@@ -199,6 +205,24 @@ class TransportBase:
             stream=stream(raw),
             extensions=response.extensions,
         )
+
+    def _told(self, request: Any, response: Any, raw: bytes, stream: Any) -> Any:
+        """The response again, its body read: as an error, if it is one."""
+        kind, headers = type(response), response.headers.copy()
+        status, asked = response.status_code, request._content
+        streaming = b'"stream"' in asked and bool(json.loads(asked).get("stream"))
+        try:
+            content = kind(status, headers=headers, content=raw).content
+        except Exception:  # noqa: BLE001 - its reader is to say what is wrong with it
+            content = b""
+        told = told_as_error(content, streaming=streaming)
+        if told is not None:
+            for name in ("content-encoding", "content-length", "transfer-encoding"):
+                headers.pop(name, None)
+            if streaming:
+                headers["content-type"] = "text/event-stream"
+        body = stream(raw if told is None else told)
+        return kind(status, headers=headers, stream=body, extensions=response.extensions)
 
 
 class SyncTransport(TransportBase):
@@ -232,6 +256,10 @@ class SyncTransport(TransportBase):
                 raise
             raise cause from error
         response.stream = self.observed(response.stream, exchange)
+        if self.tells_errors and is_document(response):
+            raw = b"".join(response.stream)
+            response.stream.close()
+            return self._told(request, response, raw, self.byte_stream)
         return response
 
     def close(self) -> None:
@@ -266,6 +294,10 @@ class AsyncTransport(TransportBase):
                 raise
             raise cause from error
         response.stream = self.observed(response.stream, exchange)
+        if self.tells_errors and is_document(response):
+            raw = b"".join([piece async for piece in response.stream])
+            await response.stream.aclose()
+            return self._told(request, response, raw, self.byte_stream)
         return response
 
     async def aclose(self) -> None:

@@ -121,7 +121,7 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
             if lease.reap_cause == "gave_way" and isinstance(error, Exception):
                 lease = lease.anew()  # the core asks for another try: no failure
                 continue
-            judged, wait_s = judge(error, host.tables), None
+            judged, wait_s = judge(error, host.tables, lease.told_s), None
             done = call.once and may_have_acted(error, judged[0], asked=lease.asked)
             if policy is not None and not done:
                 times = attempt, begun_s, host.clock.now()

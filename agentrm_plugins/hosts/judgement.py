@@ -23,11 +23,30 @@ _CAUSES = 8  # how far a chain of causes is followed; an SDK's has three links
 Judgement = tuple[Verdict, LimitReport | None]
 
 
-def judge(error: BaseException, tables: Tables = BUILT_IN) -> Judgement:
+def judge(
+    error: BaseException, tables: Tables = BUILT_IN, told_s: float | None = None
+) -> Judgement:
     """The verdict on an error, and what its response said of the limits (None: nothing).
 
     It reads all headers, so it is asked once for an error and its answer handed on.
+
+    Args:
+        error: The error.
+        tables: What providers say.
+        told_s: A wait in the headers of its answer, which the error may not show: one of status 200
+            that holds an error.
     """
+    verdict, report = _judged(error, tables)
+    if told_s is None or not verdict.retryable:
+        return verdict, report
+    if report is None:
+        report = LimitReport(wall_s=time.time())
+    if report.retry_after_s is None:
+        report = replace(report, retry_after_s=told_s)
+    return verdict, report
+
+
+def _judged(error: BaseException, tables: Tables) -> Judgement:
     verdict, evidence = examine(error, tables)
     silent = verdict.status is None and not verdict.code and not verdict.why
     if silent and verdict.kind is Kind.TRANSIENT and _is_unconnected(error):

@@ -42,13 +42,14 @@ class Lease:
 
     __slots__ = (
         *("__weakref__", "_callbacks", "_ended", "_host", "_on_suspect", "_outcome"),
-        *("_reaped", "_traced", "call", "granted_at_s", "reaped", "ticket", "waited_s"),
+        *("_reaped", "_traced", "call", "granted_at_s", "reaped", "ticket", "told_s", "waited_s"),
     )
 
     ticket: int
     call: Call
     granted_at_s: float | None
     waited_s: float
+    told_s: float | None  # a wait in the headers of its answer, which may be an error all the same
     reaped: bool
     _host: Host
     _outcome: Granted | Refused | Reaped | BaseException | None
@@ -108,7 +109,7 @@ class Lease:
         check_instance("error", error, BaseException)
         check_end(usage)
         if not self._ended:
-            verdict, report = judged or judge(error, self._host.tables)
+            verdict, report = judged or judge(error, self._host.tables, self.told_s)
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
             self._ended = True
@@ -172,8 +173,7 @@ class HostLease(Lease):
         suspected: Whether the call is late, by what was learnt.
         parent: The ticket of the call inside which it was made, if any.
         heir: The lease of a further attempt that stands for the call in place of this one.
-        away_s: Since when the consumer of a stream has a chunk and does not ask for the next; None
-            while it waits for one.
+        away_s: Since when the consumer of a stream has a chunk and asks for no other; else None.
         away_told: Whether the core may have heard of that.
         carrier: Our transport's request that the call is waiting for, if it is one of ours.
         loop: The event loop whose task asked for it; None: a thread did.
@@ -190,7 +190,7 @@ class HostLease(Lease):
         self.ticket = ticket
         self.call = call
         self.parent = parent
-        self.granted_at_s = self._outcome = self._reaped = self._traced = None
+        self.granted_at_s = self._outcome = self._reaped = self._traced = self.told_s = None
         self.waited_s = 0.0
         self.granted = self.reaped = self.suspected = self._ended = self.away_told = False
         self.wake: Callable[[], None] | None = None
@@ -243,7 +243,7 @@ class HostLease(Lease):
             self._outcome = self._on_suspect = None
             self.suspected = self.granted = False
             usage = _NOTHING if self.asked is False else None
-            self.asked = None
+            self.asked = self.told_s = None
             # Whoever is second, this or `note_reaped`, sees what the first has written.
             if self._reaped is not None:
                 self._outcome = self._reaped

@@ -192,7 +192,7 @@ class Race:
             self._decide(runner)
             return
         lease = runner.attempt.lease
-        judged = None if is_unsent(error, lease) else judge(error, lease.tables)
+        judged = None if is_unsent(error, lease) else judge(error, lease.tables, lease.told_s)
         if judged is not None and not judged[0].retryable:
             self._decide(runner)
             return

@@ -143,6 +143,8 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
     if Kind.NEUTRAL in kinds:
         return Verdict(Kind.NEUTRAL)
     status, codes = evidence.status, tuple(map(flat, evidence.codes))
+    if evidence.said:  # a number in a provider's own error object (see `providers.numbered`)
+        codes += tuple(f"error{one}" for one in codes if one.isdigit())
     text = " ".join(evidence.text.lower().split())
     code = _telling(evidence.codes, tables)
     if code and flat(code) not in tables.codes:  # a word like any other

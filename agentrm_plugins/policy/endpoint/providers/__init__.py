@@ -31,6 +31,7 @@ from agentrm_plugins.policy.endpoint.providers.more import (
     SERVERS,
     TOGETHER,
 )
+from agentrm_plugins.policy.endpoint.providers.numbered import MINIMAX, ZHIPU
 from agentrm_plugins.policy.endpoint.providers.openai import OPENAI
 from agentrm_plugins.policy.endpoint.providers.others import (
     CEREBRAS,
@@ -49,5 +50,5 @@ PROVIDERS = (
     *(COMMON, LIBRARIES, OPENAI, AZURE, ANTHROPIC, BEDROCK, GEMINI, MISTRAL, GROQ, CEREBRAS),
     *(DEEPSEEK, OPENROUTER, XAI, OLLAMA, VLLM, LITELLM, PORTKEY, HELICONE, CLOUDFLARE),
     *(DATABRICKS, KONG, APIGEE, COHERE, TOGETHER, HUGGING_FACE, DASHSCOPE, MOONSHOT, GITHUB),
-    *(SERVERS, MEANINGS),
+    *(SERVERS, MINIMAX, ZHIPU, MEANINGS),
 )
