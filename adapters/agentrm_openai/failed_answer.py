@@ -132,8 +132,8 @@ def told_as_error(content: bytes, *, streaming: bool) -> bytes | None:
     if not isinstance(body, dict) or (body.get("error") is not None and not streaming):
         return None
     error = _error_of(body.get)
-    if not isinstance(error, dict):
-        return None
+    if not isinstance(error, dict) or not (body.get("error") or _is_coded(error.get)):
+        return None  # of mere words nobody knows whether another try may cure them
     said = next((error[name] for name in ("message", *sorted(_WORDS)) if error.get(name)), "")
     error = {**error, "message": said if isinstance(said, str) else json.dumps(said)}
     if not streaming:
@@ -144,8 +144,11 @@ def told_as_error(content: bytes, *, streaming: bool) -> bytes | None:
 def failed(answer: Any, error: Any) -> FailedAnswer:
     """The failure that an error object in an answer is."""
     look = error.get if isinstance(error, dict) else partial(_attribute, error)
-    coded = any(look(name) is not None for name in ("code", "type", "status", "status_code"))
-    return FailedAnswer(answer, error) if coded else WordyAnswer(answer, error)
+    return (FailedAnswer if _is_coded(look) else WordyAnswer)(answer, error)
+
+
+def _is_coded(look: Callable[[str], Any]) -> bool:
+    return any(look(name) is not None for name in ("code", "type", "status", "status_code"))
 
 
 def error_in(piece: Any) -> Any:

@@ -126,6 +126,8 @@ def test_an_answer_is_left_as_it_is(loopback, rm, way):
         (WHOLE, True),
         (json.dumps(ONCE["a key"]).encode(), False),
         (json.dumps({**json.loads(WHOLE), "base_resp": {"status_code": 0}}).encode(), False),
+        (b'{"detail": "ok"}', False),
+        (b'{"detail": "ok"}', True),
         (b"{", True),
         (b"[" * 100_000, True),
         (b"null", True),
