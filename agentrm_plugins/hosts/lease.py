@@ -42,14 +42,13 @@ class Lease:
 
     __slots__ = (
         *("__weakref__", "_callbacks", "_ended", "_host", "_on_suspect", "_outcome"),
-        *("_reaped", "_traced", "call", "granted_at_s", "reaped", "ticket", "told_s", "waited_s"),
+        *("_reaped", "_traced", "call", "granted_at_s", "reaped", "ticket", "waited_s"),
     )
 
     ticket: int
     call: Call
     granted_at_s: float | None
     waited_s: float
-    told_s: float | None  # a wait in the headers of its answer, which may be an error all the same
     reaped: bool
     _host: Host
     _outcome: Granted | Refused | Reaped | BaseException | None
@@ -109,7 +108,7 @@ class Lease:
         check_instance("error", error, BaseException)
         check_end(usage)
         if not self._ended:
-            verdict, report = judged or judge(error, self._host.tables, self.told_s)
+            verdict, report = judged or judge(error, self._host.tables)
             outcome = Outcome.CANCELLED if verdict.kind is Kind.NEUTRAL else Outcome.ERROR
             self._host.feed(Settle(self.ticket, usage, outcome, verdict, report))
             self._ended = True
@@ -182,7 +181,7 @@ class HostLease(Lease):
 
     __slots__ = (
         *("asked", "away_s", "away_told", "carrier", "granted", "heir", "loop", "parent"),
-        *("suspected", "wake"),
+        *("suspected", "told_s", "wake"),
     )
 
     def __init__(self, host: Host, ticket: int, call: Call, parent: int | None = None) -> None:
@@ -190,12 +189,13 @@ class HostLease(Lease):
         self.ticket = ticket
         self.call = call
         self.parent = parent
-        self.granted_at_s = self._outcome = self._reaped = self._traced = self.told_s = None
+        self.granted_at_s = self._outcome = self._reaped = self._traced = None
         self.waited_s = 0.0
         self.granted = self.reaped = self.suspected = self._ended = self.away_told = False
         self.wake: Callable[[], None] | None = None
         self._callbacks = self._on_suspect = None
         self.asked: bool | None = None
+        self.told_s: float | None = None  # a wait in its answer's headers: it may be an error
         self.heir: HostLease | None = None
         self.loop: object = None
         self.away_s: float | None = None
