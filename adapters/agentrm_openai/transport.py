@@ -147,6 +147,17 @@ class ObservedAsyncPieces:
             await self._inner.aclose()
 
 
+def _asks_for_a_stream(request: Any) -> bool:
+    asked = getattr(request, "_content", b"")  # a file that is sent has none
+    if b'"stream"' not in asked:
+        return False
+    try:
+        body = json.loads(asked)
+    except ValueError:
+        return False
+    return isinstance(body, dict) and bool(body.get("stream"))
+
+
 class TransportBase:
     """What the sync and the async transport of either library share.
 
@@ -209,8 +220,7 @@ class TransportBase:
     def _told(self, request: Any, response: Any, raw: bytes, stream: Any) -> Any:
         """The response again, its body read: as an error, if it is one."""
         kind, headers = type(response), response.headers.copy()
-        status, asked = response.status_code, request._content
-        streaming = b'"stream"' in asked and bool(json.loads(asked).get("stream"))
+        status, streaming = response.status_code, _asks_for_a_stream(request)
         try:
             content = kind(status, headers=headers, content=raw).content
         except Exception:  # noqa: BLE001 - its reader is to say what is wrong with it

@@ -2,8 +2,8 @@
 
 Written "error 1302", a number counts only inside a provider's own error object: elsewhere it may
 be anybody's.
-Limits: numbers that mean one thing to one of them and another to the other (1000 to 1004) are left
-to their words.
+Limits: numbers that mean one thing to one of them and another to the other (1000 to 1004), or two
+things to one (1039: tokens of a minute, or of a prompt), are left to their words.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ MINIMAX = Provider(
         "error 1026": Kind.PERMANENT,  # the content, asked or given
         "error 1027": Kind.PERMANENT,
         "error 1033": Kind.TRANSIENT,
-        "error 1039": Kind.LIMIT,  # tokens per minute
         "error 1041": Kind.LIMIT,
         "error 2013": Kind.PERMANENT,
         "error 2045": Kind.LIMIT,
