@@ -31,6 +31,8 @@ _FULL = ("choices", "data")  # which are never empty in an answer
 _WORDS = frozenset({"message", "detail", "msg", "error_message"})
 _TOLD = (*sorted(_WORDS), "code", "type", "status", "status_code")
 _ANSWERS = (b'"choices"', b'"output"', b'"data"')
+_WELL = frozenset({"0", "200", "ok", "success"})  # codes of what is none
+_EVENT = (b"data:", b"event:", b":", b"id:", b"retry:")
 _LARGEST = 65_536  # an error is no longer
 _FAILED_EVENTS = frozenset({"error", "response.failed"})
 
@@ -86,6 +88,8 @@ def checked_body(answer: Any, response: Any) -> Any:
         FailedAnswer: As above.
     """
     kind, content = str(response.headers.get("content-type", "")), response.content
+    if content.lstrip().startswith(_EVENT):
+        return answer  # a stream of events under a wrong name
     if not any(known in kind for known in ("json", "html")) or len(content) > _LARGEST:
         return answer
     try:
@@ -101,9 +105,15 @@ def checked_body(answer: Any, response: Any) -> Any:
     return answer
 
 
-def is_document(response: Any) -> bool:
-    """Whether an answer that should be a stream is one document: an error, as a rule."""
-    return "application/json" in str(response.headers.get("content-type", ""))
+def is_document(response: Any, *, streaming: bool = True) -> bool:
+    """Whether an answer is one document; where a stream was asked for, it is an error, as a rule.
+
+    One that should be a stream, and whose length nobody tells, may be a stream under a wrong name,
+    whose pieces nobody is to wait for.
+    """
+    headers = response.headers
+    known = not streaming or "content-length" in headers
+    return known and "application/json" in str(headers.get("content-type", ""))
 
 
 def told_as_error(content: bytes, *, streaming: bool) -> bytes | None:
@@ -165,7 +175,7 @@ def _error_of(look: Callable[[str], Any]) -> Any:
     """The provider's error object in an answer or a chunk: its own, its choice's, or itself."""
     content = next((found for name in _CONTENT if (found := look(name))), None)
     error = look("error")
-    if error is not None and (content is None or look("status") == "failed"):
+    if error and (content is None or look("status") == "failed"):
         return {"message": error} if isinstance(error, str) else error
     if content is None:
         told = {name: value for name in _TOLD if (value := look(name)) is not None}
@@ -173,9 +183,25 @@ def _error_of(look: Callable[[str], Any]) -> Any:
         base = look("base_resp")  # MiniMax's
         if isinstance(base, dict) and base.get("status_code"):
             return {"message": str(base.get("status_msg") or ""), **base}
-        return told if told.keys() & _WORDS and plain else None
-    first = content[0] if isinstance(content, list) else None
-    error = first.get("error") if isinstance(first, dict) else getattr(first, "error", None)
+        well = str(told.get("code")).lower() in _WELL
+        return told if told.keys() & _WORDS and plain and not well else None
+    return _error_of_choice(look("choices"))
+
+
+def _error_of_choice(choices: Any) -> Any:
+    """OpenRouter's: an error in the place of what a choice says.
+
+    Other parts have errors too, such as that of a tool which the provider ran: the model goes on.
+    """
+    first = choices[0] if isinstance(choices, list) and choices else None
+    look = first.get if isinstance(first, dict) else partial(_attribute, first)
+    error = look("error")
+    if not error:
+        return None
+    said = look("message") or look("delta")
+    spoke = said.get if isinstance(said, dict) else partial(_attribute, said)
+    if look("finish_reason") != "error" and any(map(spoke, ("content", "tool_calls", "refusal"))):
+        return None
     return {"message": error} if isinstance(error, str) else error
 
 

@@ -266,7 +266,7 @@ class SyncTransport(TransportBase):
                 raise
             raise cause from error
         response.stream = self.observed(response.stream, exchange)
-        if self.tells_errors and is_document(response):
+        if self.tells_errors and is_document(response, streaming=_asks_for_a_stream(request)):
             raw = b"".join(response.stream)
             response.stream.close()
             return self._told(request, response, raw, self.byte_stream)
@@ -304,7 +304,7 @@ class AsyncTransport(TransportBase):
                 raise
             raise cause from error
         response.stream = self.observed(response.stream, exchange)
-        if self.tells_errors and is_document(response):
+        if self.tells_errors and is_document(response, streaming=_asks_for_a_stream(request)):
             raw = b"".join([piece async for piece in response.stream])
             await response.stream.aclose()
             return self._told(request, response, raw, self.byte_stream)

@@ -33,7 +33,7 @@ AGAIN: dict[str, Any] = {
     "a limit": {"error": {"code": 429, "message": "the reason"}},
     "no room": {"error": {"code": 503, "message": "the reason"}},
     "Zhipu's": {"error": {"code": "1302", "message": "the reason"}},
-    "MiniMax's": {**ENVELOPE, "base_resp": {"status_code": 1039, "status_msg": "the reason"}},
+    "MiniMax's": {**ENVELOPE, "base_resp": {"status_code": 1041, "status_msg": "the reason"}},
 }
 WAYS = ["invoke", "stream", "astream"]
 
@@ -150,3 +150,52 @@ def test_a_number_counts_in_a_providers_own_error_only():
     for number in ("1008", "1113"):
         money = openai.APIError("no", None, body={"code": number, "message": "no"})
         assert classify(money).why == "billing"
+
+
+ITEM = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+        "content": [{"type": "output_text", "text": "fine", "annotations": []}]}  # fmt: skip
+TOOL = {"type": "mcp_call", "id": "mcp_1", "name": "n", "arguments": "{}", "server_label": "s",
+        "error": "HTTP 500 from the tool"}  # fmt: skip
+WELL = json.loads(WHOLE)
+GOOD: dict[str, Any] = {
+    "a tool that failed": {"id": "resp_1", "object": "response", "status": "completed",
+                           "output": [TOOL, ITEM], "error": None},
+    "an empty error": {**WELL, "error": {}},
+    "no error in words": {**WELL, "error": ""},
+    "an error beside what a choice says": {
+        **WELL, "choices": [{**WELL["choices"][0], "error": {"code": 502, "message": "late"}}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", GOOD)
+def test_a_whole_answer_beside_an_error_is_bought_once(loopback, rm, what):
+    """A tool of the provider failed, or a gateway names no error: the model has answered."""
+    loopback.always(200, json.dumps(GOOD[what]).encode())
+    bare = openai.OpenAI(base_url=f"{loopback.url}/v1", api_key="k")
+    client = manage_client(bare, rm, retry=QUICK)
+    if "output" in GOOD[what]:
+        said = client.responses.create(model="m", input="go", store=False).output_text
+    else:
+        said = client.chat.completions.create(model="m", **CHAT).choices[0].message.content
+    assert (said, len(loopback.requests)) == ("fine", 1)
+    assert rm.statistics().settled == 1
+
+
+@pytest.mark.parametrize("way", ["client", "stream", "astream"])
+def test_a_stream_under_a_wrong_name_is_a_stream(loopback, rm, way):
+    """A server that calls its events JSON is asked once, and what it says comes."""
+    loopback.answer = lambda *_: (200, {"content-type": "application/json"}, STREAM)
+    if way == "client":
+        bare = openai.OpenAI(base_url=f"{loopback.url}/v1", api_key="k")
+        pieces = manage_client(bare, rm, retry=QUICK).chat.completions.create(
+            model="m", stream=True, **CHAT
+        )
+        said = "".join(one.choices[0].delta.content or "" for one in pieces if one.choices)
+    else:
+        said = text(model(loopback, rm, QUICK), way)
+    assert (said, len(loopback.requests)) == ("fine", 1)
+
+
+def test_a_piece_that_says_all_is_well_is_no_error():
+    """Some gateways begin or end a stream with a code 0 and the word "success"."""
+    assert told_as_error(b'{"choices": [], "code": 0, "msg": "success"}', streaming=True) is None
