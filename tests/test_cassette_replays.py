@@ -8,7 +8,7 @@ import pytest
 
 from agentrm_plugins.redaction import HIDDEN
 from agentrm_plugins.testing.cassettes import vcr_config
-from tests.test_cassette_scrub import request, response
+from tests.test_cassette_scrub import SHAPES, request, response
 
 HOOKS = vcr_config()
 SECRET = "correct-horse-battery-staple"
@@ -116,6 +116,9 @@ def test_a_part_of_a_path_that_no_api_has_is_not_written(part, shape):
         "/model/anthropic.claude-3-5-sonnet-v2:0/converse-stream",
         "/v1/models/meta-llama%2FLlama-3.1-8b",
         "/api/chat",
+        "/v1/publishers/anthropic/models/claude-3-5-sonnet@20240620:rawPredict",
+        "/models/meta-llama/Llama-3.1-8b",
+        "/v1beta/tunedModels/mine:generateContent",
     ],
 )
 def test_the_paths_of_the_apis_stay(path):
@@ -161,3 +164,41 @@ def test_sound_is_kept_and_a_text_called_sound_is_not():
     hooks["before_record_request"](request(headers={"Authorization": f"Bearer {SECRET}"}))
     echoed = hooks["before_record_response"](response(sound + SECRET.encode(), kind="audio/mpeg"))
     assert echoed["body"]["string"] == HIDDEN.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({SHAPES["openai"]: {"owner": "x"}}),
+        json.dumps({"keys": [{SHAPES["azure"]: 1}]}),
+        '{"password": "SECRET", "password": "(hidden)"}'.replace("SECRET", SECRET),
+        f'{{"a": "{SHAPES["openai"]}", "a": 1}}',
+    ],
+)
+def test_names_in_json_and_names_that_come_twice_hide_no_secret(text):
+    """A map by key, as an admin's tool gives one; of a name that comes twice the last is read."""
+    answer = {"choices": [{"message": {"role": "assistant", "content": text}}]}
+    kept = scrubbed_response(answer)["choices"][0]["message"]["content"]
+    assert not any(one in kept for one in (SECRET, SHAPES["openai"], SHAPES["azure"]))
+    json.loads(kept)
+
+
+def test_tokens_do_not_spell_what_the_text_hides():
+    """A key in pieces: neither the tokens nor their bytes give it away."""
+    pieces = [
+        "Your",
+        " key",
+        " is",
+        " ",
+        *(SHAPES["openai"][at : at + 5] for at in range(0, 28, 5)),
+    ]
+    content = [
+        {"token": one, "logprob": -0.1, "bytes": list(one.encode()), "top_logprobs": [
+            {"token": one, "logprob": -0.1, "bytes": None}]}
+        for one in pieces
+    ]  # fmt: skip
+    kept = scrubbed_response({"choices": [{"logprobs": {"content": content}}]})
+    tokens = kept["choices"][0]["logprobs"]["content"]
+    assert len(tokens) == len(pieces)
+    assert {one["token"] for one in tokens} == {HIDDEN}
+    assert not any(one["bytes"] or one["top_logprobs"] for one in tokens)

@@ -57,10 +57,10 @@ RESPONSE_HEADERS = (
 PATH = frozenset(
     """
     v1 v2 v3 v4 v1alpha v1beta v1beta1 v1beta2 api beta openai anthropic google inference compatible-mode
-    compatibility serverless paas engines deployments models model publishers locations projects
+    compatibility serverless paas engines deployments models model tunedModels publishers locations projects
     chat completions completion responses embeddings embed messages count_tokens complete generate
     generateContent streamGenerateContent countTokens embedContent batchEmbedContents predict
-    converse converse-stream invoke invoke-with-response-stream rerank score classify tokenize
+    rawPredict streamRawPredict converse converse-stream invoke invoke-with-response-stream rerank score classify tokenize
     detokenize images generations edits variations audio speech transcriptions translations videos
     moderations realtime sessions files content batches batch uploads parts cancel complete fine_tuning
     jobs events checkpoints vector_stores file_batches search threads runs steps assistants
@@ -69,8 +69,8 @@ PATH = frozenset(
     """.split()
 )
 """Words of the paths of model APIs; any other part of a path may be a key or an account."""
-MODEL_HOLDERS = frozenset({"models", "model", "engines", "deployments"})
-"""Behind these a path names a model."""
+MODEL_HOLDERS = frozenset({"models", "model", "tunedModels", "engines", "deployments"})
+"""Behind these a path names a model; behind the first in two parts as well, of owner and name."""
 
 QUERY = frozenset({"api-version", "alt", "beta", "limit", "order", "stream", "version"})
 

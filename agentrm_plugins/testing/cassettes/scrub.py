@@ -86,15 +86,16 @@ class Scrubber:
 
     def _path(self, path: str) -> str:
         """Words of model APIs, their ids and the models' names; what else stands there is hidden."""
-        kept, before = [], ""
+        kept, before, holder = [], "", ""
         for given in path.split("/"):
             part = unquote(given)
             if part and part not in PATH:
                 word, _, action = part.rpartition(":")
-                named = before in MODEL_HOLDERS and (not word or action in PATH or action[:1].isdigit())
+                called = not word or action in PATH or action[:1].isdigit()
+                named = called and (before in MODEL_HOLDERS or holder == "models" != before)
                 part = self._text(part) if named or KNOWN_ID.fullmatch(part) else HIDDEN
             kept.append(quote(part, safe="@:()"))
-            before = part
+            holder, before = before, part
         return "/".join(kept)
 
     def _note_headers(self, headers: Mapping[str, Any]) -> None:
@@ -177,6 +178,8 @@ class Scrubber:
                 return self._open(value)
             return self._tally(value) if name in TALLY_FIELDS else self._fields(value)
         if isinstance(value, list):
+            if name == "content" and value and all(map(_is_token, value)):
+                return self._tokens(value)
             # An item of a list is no tool's input: Responses' `input` holds the turn's items.
             within = f"{name}[]" if name == "input" else name
             return [self._value(item, within) for item in value]
@@ -195,6 +198,14 @@ class Scrubber:
             elif names_a_secret(key):
                 self._note(item.rpartition(" ")[2] if isinstance(item, str) else None)
         return kept
+
+    def _tokens(self, tokens: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Log probabilities, token by token; none where a secret can be put together from them."""
+        kept = [self._fields(one) for one in tokens]
+        said = "".join(one["token"] for one in tokens)
+        if self._text(said) == said:
+            return kept
+        return [{**one, "token": HIDDEN, "bytes": None, "top_logprobs": []} for one in kept]
 
     def _tally(self, value: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -218,7 +229,9 @@ class Scrubber:
         """Below a name where all names are the tool's own: values of secret names are hidden."""
         if isinstance(value, Mapping):
             return {
-                key: self._open(item, secret=(secret or names_a_secret(key)) and key not in _SCHEMA_WORDS)
+                self._prose(key): self._open(
+                    item, secret=(secret or names_a_secret(key)) and key not in _SCHEMA_WORDS
+                )
                 for key, item in value.items()
             }
         if isinstance(value, list):
@@ -240,13 +253,20 @@ class Scrubber:
             except ValueError:
                 return self._prose(text)
             clean = self._open(data)
-            return text if clean == data else json.dumps(clean, ensure_ascii=False)
+            # The text itself may hold more than its data: of a repeated name only the last is read.
+            if clean == data and self._prose(text) == text:
+                return text
+            return json.dumps(clean, ensure_ascii=False)
         return self._prose(text)
 
     def _prose(self, text: str) -> str:
         for secret in self._sent:
             text = text.replace(secret, HIDDEN)
         return _STARRED.sub(HIDDEN, masked(text))
+
+
+def _is_token(item: Any) -> bool:
+    return isinstance(item, Mapping) and "logprob" in item and isinstance(item.get("token"), str)
 
 
 def _kept(headers: Mapping[str, Any]) -> dict[str, str]:
