@@ -114,6 +114,8 @@ def reported_usage(report: Any) -> Usage | None:
     total = _count(told, _TOTAL)
     if not read and not made:
         return Usage(total) if total else _within(told)
+    if not read and total > made:  # a proxy took the input's count away, and left the total
+        read = total - made
     return Usage(read, max(made, total - read), cached, written)
 
 
@@ -144,7 +146,7 @@ def _usual(report: Mapping[str, Any]) -> Usage | None:
     if {*map(type, counts)} != _WHOLE or min(counts) < 0 or max(counts) > _MOST_TOKENS:
         return None
     plain = {details.__class__, more.__class__} <= _PLAIN and _WRITTEN_FOR.isdisjoint(details or ())
-    if not plain or not (read or made) or reasoned > made:
+    if not plain or not read or reasoned > made:
         return None
     return Usage(read, max(made, total - read), cached, written)
 

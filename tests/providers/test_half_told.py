@@ -121,3 +121,11 @@ def test_counts_at_other_places_are_read(loopback, place):
     last = piece(finish="stop", **where)
     loopback.always(200, stream(piece({"content": WORDS}), last), **EVENTS)
     assert charged(loopback, "client stream") == (21, 7)
+
+
+@pytest.mark.parametrize("way", ["model", "model stream", "client", "client stream"])
+def test_an_input_that_only_the_total_tells_is_the_rest_of_it(loopback, way):
+    """It is charged once: not as a part of the output and by estimate besides."""
+    usage = {"completion_tokens": 20, "total_tokens": 120}
+    tell(loopback, usage, way)
+    assert charged(loopback, way) == (100, 20)
