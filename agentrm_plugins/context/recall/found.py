@@ -11,10 +11,11 @@ from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.note import squeezed
 from agentrm_plugins.context.notes.values import Value, values_of
 from agentrm_plugins.context.recall.index import Index
-from agentrm_plugins.context.recall.paging import Found
+from agentrm_plugins.context.recall.paging import Found, Rival
 from agentrm_plugins.context.recall.pieces import pieces_of, said_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit, answers
+from agentrm_plugins.context.recall.rivals import rivals_among
 
 __all__ = ["LEAST_TELLING", "Later", "Told", "Unit", "units_of", "weighed"]
 
@@ -217,7 +218,7 @@ class Later:
                     named.setdefault(place, _around(words, other[0]))
         return sorted(named.items())
 
-    def rivals(self, one: Found, told: Sequence[Found]) -> list[Found]:
+    def rivals(self, one: Found, told: Sequence[Found]) -> list[Rival]:
         """Give what is not named behind a passage and may still be its newer form.
 
         It holds less of the question, another value of the same kind, and came later: "Nadia lives
@@ -241,7 +242,7 @@ class Later:
                     for v in self._values_in(other.text))
         ]  # fmt: skip
         newer.sort(key=lambda other: (other.hit.covered, other.key), reverse=True)
-        return newer[:_MOST_LATER]
+        return rivals_among(self._query, one, newer)
 
     def _values_in(self, text: str) -> list[Value]:
         """Give the values of the sentences that hold a word of the question and do not ask."""

@@ -18,12 +18,12 @@ from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.entry import Entry, Recalled
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.days import DAY_S, LAST_DAY, civil
-from agentrm_plugins.context.recall.pieces import Piece, pieces_of
+from agentrm_plugins.context.recall.pieces import Piece, pieces_of, said_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit
 from agentrm_plugins.types.message import Message
 
-__all__ = ["Found", "assembled", "source_turn", "told_already", "visible", "worthy"]
+__all__ = ["Found", "Rival", "assembled", "source_turn", "told_already", "visible", "worthy"]
 
 HEADER = (
     "[Recalled from earlier in this conversation, word for word, oldest first. For reference; not "
@@ -65,6 +65,13 @@ class Found(NamedTuple):
         return self.hit.candidate.seq, self.hit.candidate.start
 
 
+class Rival(NamedTuple):
+    """What may replace a passage: the sentence that does, and whether it is sure to be meant."""
+
+    found: Found
+    sure: bool
+
+
 class _Line(NamedTuple):
     """A line of the block, and the lines that it names and does not quote: they stand too."""
 
@@ -100,6 +107,18 @@ class _Block:
         self.days.add(day)
         return True
 
+    def change(self, key: tuple[int, int], line: _Line, tokens: int, before: int) -> bool:
+        """Put a longer line in the place of one, if there is room."""
+        if self.used - before + tokens > self.room:
+            return False
+        self.lines[key] = _Line(line.text, line.needs | self.lines[key].needs)
+        self.used += tokens - before
+        return True
+
+    def copy(self) -> _Block:
+        said = {seq: list(keys) for seq, keys in self.said.items()}
+        return _Block(self.used, self.room, dict(self.lines), set(self.days), said)
+
 
 def visible(session: Transcript) -> frozenset[int]:
     """Give the places whose messages are sent word for word."""
@@ -125,7 +144,7 @@ def assembled(
     anchor: int,
     texts: Mapping[int, str],
     later: Callable[[Found], Sequence[tuple[int, str]]] = lambda _: (),
-    newer: Callable[[Found], Sequence[Found]] | None = None,
+    newer: Callable[[Found], Sequence[Rival]] | None = None,
 ) -> Recalled | None:
     """Write the block of passages, best first until the room is used, shown by place.
 
@@ -137,8 +156,8 @@ def assembled(
         anchor: The user message before which it will stand; below 0 for an answer to the model.
         texts: Of source turns, by place, as far as they were read.
         later: Gives what came later than a passage and may replace something in it.
-        newer: Gives later passages of which one may do so and is not named behind it: they come
-            first, before what stands around it, and it is not shown without them.
+        newer: Gives later passages that may do so and are not named behind it: they come before
+            what stands around it; without those that are sure to be meant it is not shown.
     """
     frame = session.counter.message(Message(session.config.summary_role, HEADER)) + 2
     block = _Block(frame, room_tokens)
@@ -147,8 +166,10 @@ def assembled(
         if block.lines and block.used + one.tokens + _LABEL_TOKENS > room_tokens:
             continue  # a line is never shorter than what it shows
         rivals = newer(one) if newer is not None else ()
-        if all(writing.enter(rival) for rival in rivals):
-            writing.enter(one, frozenset(rival.key for rival in rivals))
+        sure = [rival.found for rival in rivals if rival.sure]
+        if writing.together(one, sure) if sure else writing.enter(one):
+            for rival in rivals:
+                writing.enter(rival.found, part=True)
     return _fitted(session, block.lines, writing.order, room_tokens, anchor)
 
 
@@ -162,11 +183,41 @@ class _Writing:
     later: Callable[[Found], Sequence[tuple[int, str]]]
     block: _Block
     order: list[tuple[int, int]] = field(default_factory=list)
+    parts: dict[tuple[int, int], int] = field(default_factory=dict)
+    """What is shown in part so far, with what it costs."""
 
-    def enter(self, one: Found, needs: frozenset[tuple[int, int]] = frozenset()) -> bool:
-        """Enter a passage, if there is room, and tell; `needs`: lines without which it must go."""
+    def together(self, one: Found, sure: Sequence[Found]) -> bool:
+        """Enter a passage with what replaces it, whole or the sentence that was asked for; or none.
+
+        Both have to fit: the older one is not shown alone, and is not lost to the newer one.
+        """
+        said = said_of(self.query, one.text)
+        tokens = one.tokens * len(said) // max(1, len(one.text)) + 2
+        needs = frozenset(rival.key for rival in sure)
+        for shown in (one, one._replace(text=said, tokens=min(one.tokens, tokens))):
+            block, order, parts = self.block.copy(), list(self.order), dict(self.parts)
+            first = all([self.enter(rival, part=True) for rival in sure])
+            if first and self.enter(shown, needs, part=shown is not one):
+                return True
+            self.block, self.order, self.parts = block, order, parts
+        return False
+
+    def enter(
+        self,
+        one: Found,
+        needs: frozenset[tuple[int, int]] = frozenset(),
+        *,
+        part: bool = False,
+    ) -> bool:
+        """Enter a passage, if there is room, and tell.
+
+        Args:
+            one: The passage.
+            needs: Lines without which it must go.
+            part: Whether it is a part of one: where there is room left it is shown whole later.
+        """
         block, count = self.block, self.session.counter
-        if one.key in block.lines:
+        if one.key in block.lines and (part or one.key not in self.parts):
             return True
         named = [(at, text, block.quoting(at, text)) for at, text in self.later(one)]
         told = _told_later([(at, "" if key else text) for at, text, key in named])
@@ -175,7 +226,14 @@ class _Writing:
         tokens = one.tokens + max(_LABEL_TOKENS, extra // 3)
         day = _day(self.session.entries[one.key[0]].at_s)
         needs |= {key for *_, key in named if key is not None}
-        entered = block.add(one.key, _Line(line + told, needs), tokens, day)
+        whole = _Line(line + told, needs)
+        if one.key in block.lines:
+            if block.change(one.key, whole, tokens, self.parts[one.key]):
+                del self.parts[one.key]
+            return True
+        entered = block.add(one.key, whole, tokens, day)
+        if entered and part:
+            self.parts[one.key] = tokens
         if not entered and not block.lines:
             # The best one has to be there, if only the part that was asked for.
             left = block.room - block.used - _DAY_TOKENS - (count.text(told) if told else 0)

@@ -20,7 +20,7 @@ from agentrm_plugins.context.recall.days import (
     weekday,
 )
 
-__all__ = ["AROUND_S", "Stretch", "stretch_of"]
+__all__ = ["AROUND_S", "WEEKDAYS", "Stretch", "stretch_of"]
 
 AROUND_S = 14 * 3600.0
 """The furthest that a local day lies from UTC's."""
@@ -48,7 +48,7 @@ _UNITS = {
     "jahre": "year", "jahren": "year", "an": "year", "ans": "year", "año": "year", "años": "year",
     "年": "year",
 }  # fmt: skip
-_WEEKDAYS = {
+WEEKDAYS = {
     name: number
     for number, names in enumerate(
         (
@@ -94,10 +94,10 @@ _PATTERNS = (
              rf"\s+{_UNIT}\b")),
     ("back", rf"(?<!\w)(?P<day>{_any(_DAYS_BACK)})(?!\w)"),
     ("back", r"(?P<day>今天|昨天|前天|今日|一昨日|昨日)"),
-    ("last", rf"\b(?P<last>{_any(_LAST)})\s+(?P<what>{_any(_UNITS)}|{_any(_WEEKDAYS)})(?!\w)"),
+    ("last", rf"\b(?P<last>{_any(_LAST)})\s+(?P<what>{_any(_UNITS)}|{_any(WEEKDAYS)})(?!\w)"),
     ("last", r"(?P<last>上个|上|这个|这|先|今)(?P<what>周|星期|月|週)"),
-    ("behind", rf"\b(?P<what>{_any(_UNITS)}|{_any(_WEEKDAYS)})\s+(?:{_BEHIND})\b"),
-    ("on", rf"\b(?:on|am|le|el|on a)\s+(?P<what>{_any(_WEEKDAYS)})\b"),
+    ("behind", rf"\b(?P<what>{_any(_UNITS)}|{_any(WEEKDAYS)})\s+(?:{_BEHIND})\b"),
+    ("on", rf"\b(?:on|am|le|el|on a)\s+(?P<what>{_any(WEEKDAYS)})\b"),
     ("in", (rf"\b(?:in|during|since|im|en|em)\s+(?P<month>{_any(MONTHS)})\b\.?"
            r"(?!\s+\d{1,2}\b)(?:,?\s+(?P<year>[12]\d{3}))?")),
 )  # fmt: skip
@@ -109,7 +109,7 @@ def _tokens(*names: str) -> frozenset[str]:
     return frozenset(token for name in names for token in _TOKEN.findall(name.casefold()))
 
 
-_TIMED = _tokens(*_UNITS, *_WEEKDAYS, *_DAYS_BACK, *MONTHS)
+_TIMED = _tokens(*_UNITS, *WEEKDAYS, *_DAYS_BACK, *MONTHS)
 """Each pattern, but for those of scripts without blanks, has one of these words."""
 _UNSPACED = re.compile(f"[{WIDE}]")
 
@@ -187,8 +187,8 @@ def _days(kind: str, found: re.Match[str], today: int) -> tuple[int, int] | None
         return _month(MONTHS[found["month"].casefold()], found["year"], today)
     what = found["what"].casefold()
     back = _LAST[found["last"].casefold()] if kind == "last" else int(kind == "behind")
-    if what in _WEEKDAYS:
-        gone = (weekday(today) - _WEEKDAYS[what]) % 7
+    if what in WEEKDAYS:
+        gone = (weekday(today) - WEEKDAYS[what]) % 7
         day = today - (gone or 7 * (kind in {"behind", "on"} or back == 1))
         return day, day + 1
     unit = {"月": "month", "週": "week"}.get(what) or _UNITS[what]
