@@ -26,7 +26,7 @@ __all__ = ["rivals_among"]
 _MOST = 2
 _CHARS = 240
 """Of a sentence without a stop, what stands around its value. Guessed."""
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"(\w+)(['\u2019]s\b)?")
 
 
 def rivals_among(query: Query, one: Found, later: Sequence[Found]) -> list[Rival]:
@@ -64,11 +64,14 @@ def rivals_among(query: Query, one: Found, later: Sequence[Found]) -> list[Rival
 
 
 def _names(said: str, asked: frozenset[str]) -> frozenset[str]:
-    """Give the asked words of a sentence that tell its subject from others: names and numbers."""
+    """Give the asked words of a sentence that tell its subject from others: names and numbers.
+
+    A capital at its beginning says nothing, unless it is somebody's: "Miller's invoice".
+    """
     found: set[str] = set()
     for word in _WORD.finditer(said):
-        text = word.group()
-        if (word.start() and text[0].isupper()) or any(map(str.isdigit, text)):
+        text, owns = word.groups()
+        if (text[0].isupper() and (word.start() or owns)) or any(map(str.isdigit, text)):
             found.update(asked.intersection(terms(text)))
     return frozenset(found)
 
