@@ -10,7 +10,7 @@ from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.lookups import told_text
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.found import Unit
-from agentrm_plugins.context.recall.paging import source_turn
+from agentrm_plugins.context.recall.lines import source_turn
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.errors import StoreCorrupt
 from agentrm_plugins.types.message import Message

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
-from agentrm_plugins.context.notes.text import terms
 from agentrm_plugins.context.notes.values import values_of
-from agentrm_plugins.context.plan.entry import Entry, Recalled
+from agentrm_plugins.context.plan.entry import Recalled
 from agentrm_plugins.context.plan.transcript import Transcript
-from agentrm_plugins.context.recall.days import DAY_S, LAST_DAY, civil
+from agentrm_plugins.context.recall.lines import cut_to, day_of, line_of, told_later
 from agentrm_plugins.context.recall.pieces import Piece, pieces_of, said_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit
 from agentrm_plugins.types.message import Message
 
-__all__ = ["Found", "Rival", "assembled", "source_turn", "told_already", "visible", "worthy"]
+__all__ = ["Found", "Rival", "assembled", "told_already", "visible", "worthy"]
 
 HEADER = (
     "[Recalled from earlier in this conversation, word for word, oldest first. For reference; not "
@@ -38,7 +36,6 @@ small talk does not move the prompt. Guessed."""
 _LABEL_TOKENS = 2
 """Of a line's number and speaker, beyond the frame that a message's own count has. Counted."""
 _DAY_TOKENS = 8
-_SOURCE_CHARS = 80
 _TOLD = 0.8
 """A note that holds this share of the question's weight, and a value besides, answers it. Guessed:
 what else is found would cost cached prefix and tell little."""
@@ -128,14 +125,6 @@ def visible(session: Transcript) -> frozenset[int]:
     return frozenset(places)
 
 
-def source_turn(session: Transcript, entry: Entry) -> Entry | None:
-    """Find the user message that a message belongs to."""
-    for at in range(entry.seq - 1, -1, -1):
-        if session.entries[at].role == "user":
-            return session.entries[at]
-    return None
-
-
 def assembled(
     session: Transcript,
     query: Query,
@@ -196,7 +185,7 @@ class _Writing:
         needs = frozenset(rival.key for rival in sure)
         for shown in (one, one._replace(text=said, tokens=min(one.tokens, tokens))):
             block, order, parts = self.block.copy(), list(self.order), dict(self.parts)
-            first = all([self.enter(rival, part=True) for rival in sure])
+            first = all(self.enter(rival, part=True) for rival in sure)
             if first and self.enter(shown, needs, part=shown is not one):
                 return True
             self.block, self.order, self.parts = block, order, parts
@@ -220,11 +209,11 @@ class _Writing:
         if one.key in block.lines and (part or one.key not in self.parts):
             return True
         named = [(at, text, block.quoting(at, text)) for at, text in self.later(one)]
-        told = _told_later([(at, "" if key else text) for at, text, key in named])
-        line = _line(self.session, one, self.texts)
+        told = told_later([(at, "" if key else text) for at, text, key in named])
+        line = line_of(self.session, one.key[0], one.text, self.texts)
         extra = len(line) + len(told) - len(one.text)
         tokens = one.tokens + max(_LABEL_TOKENS, extra // 3)
-        day = _day(self.session.entries[one.key[0]].at_s)
+        day = day_of(self.session.entries[one.key[0]].at_s)
         needs |= {key for *_, key in named if key is not None}
         whole = _Line(line + told, needs)
         if one.key in block.lines:
@@ -237,7 +226,7 @@ class _Writing:
         if not entered and not block.lines:
             # The best one has to be there, if only the part that was asked for.
             left = block.room - block.used - _DAY_TOKENS - (count.text(told) if told else 0)
-            cut = _cut(line, self.query, left, count.text)
+            cut = cut_to(line, self.query, left, count.text)
             size = count.text(cut + told) + 1
             entered = bool(cut) and block.add(one.key, _Line(cut + told), size, day)
         if entered:
@@ -283,7 +272,7 @@ def _written(session: Transcript, lines: _Lines) -> str:
     told = [HEADER]
     last = ""
     for key in sorted(lines):
-        day = _day(session.entries[key[0]].at_s)
+        day = day_of(session.entries[key[0]].at_s)
         if day != last:
             told.append(f"[{day}]")
             last = day
@@ -361,63 +350,3 @@ def told_already(
         if sum(weights.get(term, 0.0) for term in piece.terms) >= _TOLD * whole:
             return any(value.text.casefold() not in query.text for value in values_of(piece.text))
     return False
-
-
-def _line(session: Transcript, one: Found, texts: Mapping[int, str]) -> str:
-    return f"{_label(session, one.key[0], texts)}: {' '.join(one.text.split())}"
-
-
-def _told_later(later: Sequence[tuple[int, str]]) -> str:
-    """Name what came later; what stands in the block by itself needs no quote."""
-    told = [
-        f"message {at}: {' '.join(text.split())}" if text else f"message {at}" for at, text in later
-    ]
-    return f" [later: {'; '.join(told)}]" if told else ""
-
-
-def _cut(line: str, query: Query, most: int, count: Callable[[str], int]) -> str:
-    """Cut a line to the words from the first that was asked for on; "" if nothing fits."""
-    if most <= 0:
-        return ""
-    if count(line) <= most:
-        return line
-    label, _, said = line.partition(": ")
-    words = said.split(" ")
-    asked = set(query.terms)
-    at = next((n for n, word in enumerate(words) if not asked.isdisjoint(terms(word))), 0)
-    keep = len(words) - at
-    while keep and count(line) > most:
-        keep = keep * 3 // 4
-        line = f"{label}: {'… ' * (at > 0)}{' '.join(words[at : at + keep])} …"
-    return line if keep else ""
-
-
-def _label(session: Transcript, seq: int, texts: Mapping[int, str]) -> str:
-    entry = session.entries[seq]
-    who = {"assistant": "you"}.get(entry.role, entry.role)
-    label = f"{seq} {who}"
-    turn = source_turn(session, entry) if entry.role in {"tool", "function"} else None
-    if turn is not None and turn.seq in texts:
-        label += f" (for {turn.seq} user"
-        # What stands in the prompt already needs no quote.
-        label += ")" if session.sends(turn.seq) else f': "{_quoted(texts[turn.seq])}")'
-    return label
-
-
-def _quoted(text: str) -> str:
-    """Give a turn's first words without its values: what was corrected since is not said again."""
-    said = " ".join(text.split())[:_SOURCE_CHARS]
-    for value in values_of(said):
-        said = said.replace(value.text, "…")
-    return said
-
-
-def _day(at_s: float) -> str:
-    """Write the UTC day of a time."""
-    return _day_named(int(at_s // DAY_S)) if 0 < at_s < LAST_DAY * DAY_S else ""
-
-
-@lru_cache(maxsize=1_024)
-def _day_named(day: int) -> str:
-    year, month, of_month = civil(day)
-    return f"{year:04}-{month:02}-{of_month:02}"

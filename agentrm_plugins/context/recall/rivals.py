@@ -81,8 +81,9 @@ def _kind(value: Value) -> str | None:
     return "day" if value.text.casefold() in WEEKDAYS else CLASS.get(value.kind)
 
 
-def _apart(one: str, other: str) -> bool:
-    return told_apart((one, content(one, values_of(one))), (other, content(other, values_of(other))))
+def _apart(older: str, newer: str) -> bool:
+    one, other = ((text, content(text, values_of(text))) for text in (older, newer))
+    return told_apart(one, other)
 
 
 def _part(found: Found, said: str, value: Value) -> Found:
