@@ -24,15 +24,17 @@ from agentrm_plugins.context.plan.lookups import told_text
 from agentrm_plugins.context.plan.reading import cut_up
 from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
-from agentrm_plugins.context.recall.found import LEAST_TELLING, Later, Told, Unit, units_of, weighed
-from agentrm_plugins.context.recall.index import MOST_STEPS, Index
-from agentrm_plugins.context.recall.paging import (
-    Found,
-    assembled,
-    told_already,
-    visible,
-    worthy,
+from agentrm_plugins.context.recall.found import (
+    LEAST_RIVAL,
+    LEAST_TELLING,
+    Later,
+    Told,
+    Unit,
+    units_of,
+    weighed,
 )
+from agentrm_plugins.context.recall.index import MOST_STEPS, Index
+from agentrm_plugins.context.recall.paging import Found, assembled, told_already, visible, worthy
 from agentrm_plugins.context.recall.query import query_of
 from agentrm_plugins.context.recall.rank import (
     Candidate,
@@ -78,7 +80,7 @@ LEAST_ROOM = 120
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 TIGHT = 500
 """Tokens of room: with fewer, what may be newer comes before what stands around the older; with
-more there is room for both. Guessed."""
+more there is room for both, and only what would not be shown by itself comes first. Guessed."""
 _MOST_QUEUED = 2_000
 """Passages of an old archive that are embedded after one wake. Guessed."""
 
@@ -281,21 +283,22 @@ class Recaller:
     ) -> Recalled | None:
         """Write what was found, and within its share as well where it has more."""
         query, room_tokens = ask.query, ask.room_tokens
-        seen = max([one.covered for one in looked.shown], default=0.0)
+        seen = max([o.covered for o in looked.shown if o.covered >= LEAST_TELLING], default=0.0)
         if not ask.free and not ask.asks and 0 < looked.covered <= seen:
             room_tokens //= 2  # the talk goes on about what is in view
         if not ask.free and told_already(state, query, looked.weights, found):
             return None
-        told = [
-            Told(one.key[0], one.hit.covered, one.text)
-            for one in found
-            if one.hit.covered >= LEAST_TELLING and one.hit.candidate.role in SAYING
-        ]
-        later = Later(query, [*looked.shown, *told], state.notes.later, ask.end(state))
+        said = [one for one in found if one.hit.candidate.role in SAYING]
+        told = [Told(one.key[0], one.hit.covered, one.text) for one in said]
+        view = looked.shown
+        later = Later(query, [*view, *told], state.notes.later, ask.end(state), view)
         fit = list(worthy(state, query, found, ask.anchor, looked.top))
-        newer = (
-            partial(later.rivals, told=found) if (ask.short_tokens or room_tokens) < TIGHT else None
-        )
+        rivals = found
+        if (ask.short_tokens or room_tokens) >= TIGHT:
+            # What is left out, such as what the notes tell, stands before the block or nowhere.
+            by_themselves = {one.key for one in fit}
+            rivals = [one for one in found if one.key not in by_themselves]
+        newer = partial(later.rivals, told=rivals)
         made = assembled(state, query, fit, room_tokens, ask.anchor, texts, later, newer)
         if made is not None and ask.short_tokens and made.tokens > ask.short_tokens:
             short = assembled(state, query, fit, ask.short_tokens, ask.anchor, texts, later, newer)
@@ -351,7 +354,7 @@ class Recaller:
             said = _terms_in(state.entries[seq])
             holding[seq] = sum([weight for term, weight in weights.items() if term in said])
         found = []
-        for seq in sorted(seq for seq, held in holding.items() if held / whole >= LEAST_TELLING):
+        for seq in sorted(seq for seq, held in holding.items() if held / whole >= LEAST_RIVAL):
             entry = state.entries[seq]
             if entry.message is not None and entry.role not in TOOLS and seq != ask.anchor:
                 found.append(Told(seq, holding[seq] / whole, told_text(entry.message)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
-from operator import add, itemgetter, mul
+from operator import add, attrgetter, itemgetter, mul
 from typing import NamedTuple
 
 from agentrm_plugins.context.notes.kinds import CLASS
@@ -17,7 +17,7 @@ from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit, answers
 from agentrm_plugins.context.recall.rivals import rivals_among
 
-__all__ = ["LEAST_TELLING", "Later", "Told", "Unit", "units_of", "weighed"]
+__all__ = ["LEAST_RIVAL", "LEAST_TELLING", "Later", "Told", "Unit", "units_of", "weighed"]
 
 Follows = Callable[[int, str, bool, str], Iterable[tuple[int, str]]]
 Carrying = Callable[[Iterable[int]], set[int]]
@@ -46,8 +46,9 @@ LEAST_TELLING = _AS_COVERED * _TELLS
 LEAST_RIVAL = 0.25
 """Of the question, in what may be the newer form of a passage where there is little room. Guessed.
 """
-
-
+_AS_NEW = 0.5
+"""Of what the older one holds of the question: a message in view that is named as its newer form.
+Guessed."""
 _WEIGHED = 32
 
 
@@ -162,17 +163,27 @@ class Later:
             or also those that may, by what is asked.
         end: Place of the message that asks: it stands right behind what is shown, and needs no
             naming.
+        view: The same of messages in view alone, which stand before what is shown: one may be the
+            newer form with fewer of the question's words.
     """
 
-    def __init__(self, query: Query, told: Sequence[Told], follows: Follows, end: int) -> None:
+    def __init__(
+        self,
+        query: Query,
+        told: Sequence[Told],
+        follows: Follows,
+        end: int,
+        view: Sequence[Told] = (),
+    ) -> None:
         self._query = query
         self._follows = follows
         self._end = end
         telling = (one for one in told if one.covered >= LEAST_TELLING and one.seq < end)
         self._told = sorted(telling, reverse=True)
+        self._view = sorted(view, key=attrgetter("covered", "seq"), reverse=True)
         self._said: list[_Said | None] = [None] * len(self._told)
         self._named: dict[tuple[int, int], list[tuple[int, str]]] = {}
-        self._values: dict[str, list[Value]] = {}
+        self._values: dict[str, list[tuple[str, Value]]] = {}
 
     def _told_at(self, at: int) -> _Said:
         """Give the sentence that tells most of what is asked, and its values; none of a question.
@@ -216,7 +227,21 @@ class Later:
                 other = [v for v in others if v.norm not in norms and CLASS.get(v.kind) in kinds]
                 if other:
                     named.setdefault(place, _around(words, other[0]))
+            named = self._in_view(one, kinds, norms) | named
         return sorted(named.items())
+
+    def _in_view(self, one: Found, kinds: set[str | None], norms: set[str]) -> dict[int, str]:
+        """Give the likeliest rival in view, which stands before all that is shown: words by place.
+
+        The older one would be read last, however near the newer one stands.
+        """
+        least = max(LEAST_RIVAL, _AS_NEW * one.hit.covered)
+        for place, covered, text in self._view:
+            if place > one.key[0] and covered >= least:
+                for said, value in self._values_in(text):
+                    if value.norm not in norms and CLASS.get(value.kind) in kinds:
+                        return {place: _around(said, value)}
+        return {}
 
     def rivals(self, one: Found, told: Sequence[Found]) -> list[Rival]:
         """Give what is not named behind a passage and may still be its newer form.
@@ -230,7 +255,7 @@ class Later:
         """
         if one.hit.covered < LEAST_RIVAL:
             return []
-        values, said = self._values_in(one.text), squeezed(self._query.text)
+        values, said = [v for _, v in self._values_in(one.text)], squeezed(self._query.text)
         norms = {value.norm for value in values}
         kinds = {CLASS.get(value.kind) for value in values if value.norm not in said}
         named = {at for at, _ in self(one)}
@@ -239,19 +264,19 @@ class Later:
             if other.key[0] > one.key[0] and other.key[0] not in named
             and other.hit.covered >= LEAST_RIVAL
             and any(v.norm not in norms and CLASS.get(v.kind) in kinds
-                    for v in self._values_in(other.text))
+                    for _, v in self._values_in(other.text))
         ]  # fmt: skip
         newer.sort(key=lambda other: (other.hit.covered, other.key), reverse=True)
         return rivals_among(self._query, one, newer)
 
-    def _values_in(self, text: str) -> list[Value]:
-        """Give the values of the sentences that hold a word of the question and do not ask."""
+    def _values_in(self, text: str) -> list[tuple[str, Value]]:
+        """Give sentences that hold a word of the question and do not ask, each with each value."""
         found = self._values.get(text)
         if found is None:  # each is held against each passage before it: read once
             asked = frozenset(self._query.terms)
             telling = (piece for piece in pieces_of(text) if not piece.text.endswith(ENDS_ASKING))
             said = [piece.text for piece in telling if not asked.isdisjoint(piece.terms)]
-            found = self._values[text] = [value for one in said for value in values_of(one)]
+            found = self._values[text] = [(one, value) for one in said for value in values_of(one)]
         return found
 
 
