@@ -42,6 +42,7 @@ _AWAITED: dict[CodeType, str] = {  # the local that says for what it waits
     futures.as_completed.__code__: "fs",
     Thread.join.__code__: "self",
 }
+_PLAIN = frozenset({set, frozenset, list, tuple})
 _WORK = pools._WorkItem.run.__code__  # noqa: SLF001 - what a pool's thread does says which future
 _BOOTSTRAP = Thread._bootstrap.__code__  # type: ignore[attr-defined] # noqa: SLF001 - as above
 _HERE = "agentrm_plugins.hosts."
@@ -115,7 +116,12 @@ def _who_waits_for(wanted: set[int], frames: dict[int, FrameType]) -> Iterator[i
             name = _AWAITED.get(frame.f_code)
             if name is not None:
                 found = frame.f_locals.get(name)
-                awaited = [found] if name == "self" else list(found or ())
+                if name == "self":
+                    awaited = [found]
+                elif found.__class__ in _PLAIN:  # not yet: a generator of the caller's own
+                    awaited = list(found)
+                else:
+                    break
                 if not wanted.isdisjoint(map(id, awaited)):
                     yield ident
                 break

@@ -150,3 +150,37 @@ def test_a_call_in_a_handler_whose_own_thread_has_the_lane():
         assert len(told) == 1
         assert "a thread that waits for this one" in told[0]
         assert rm.statistics().waiting == 0
+
+
+@pytest.mark.parametrize("lazily", [map, lambda work, items: (work(item) for item in items)])
+def test_what_a_caller_hands_over_bit_by_bit_is_not_touched(lazily, monkeypatch):
+    """`as_completed` of a generator that submits: it runs on the caller's thread alone."""
+    monkeypatch.setattr("agentrm_plugins.hosts.parkers.FIRST_S", 0.001)
+    looks, who, gate = threading.Semaphore(0), set(), threading.Event()
+    told = standing_still._why
+
+    def looked(lease):
+        answer = told(lease)
+        looks.release()
+        return answer
+
+    monkeypatch.setattr(standing_still, "_why", looked)
+    with AgentRM(lanes=1) as rm, ThreadPoolExecutor(4) as pool, rm.slot(agent="holder") as held:
+
+        def submit(item):
+            who.add(threading.get_ident())
+            if item == 2:
+                gate.wait(20)
+            return pool.submit(hold, rm)
+
+        def ask():
+            return [one.result() for one in as_completed(lazily(submit, range(4)))]
+
+        with ThreadPoolExecutor(1) as asker:
+            asked = asker.submit(ask)
+            for _ in range(3):  # while the caller stands in its own generator
+                assert looks.acquire(timeout=20)
+            held.settle()
+            gate.set()
+            assert asked.result(20) == ["held"] * 4
+        assert len(who) == 1
