@@ -5,9 +5,11 @@ handler that interrupted the very call that has the lane, a node that waits for 
 nothing says so beforehand. So a thread that has waited for a while looks at what the others stand
 in, now and then, and ever more seldom.
 
-Law: it is for ever if lanes are what lacks, and each call that has one belongs to a thread that
-waits for this one (in `Future.result`, `Thread.join` and the like, over any number of hands), or
-to a task of a loop which that thread runs. If one does not, it is waited for.
+Law: it is for ever if a lane is all that the call lacks, and each call that has one belongs to a
+thread that waits for this one or for others that lack a lane (in `Future.result`, `Thread.join` and
+the like, without a timeout, over any number of hands), or to a task of a loop which such a thread
+runs. If one does not, it is waited for; and so is whatever comes by itself: a rate, an endpoint
+that is closed, the end of a back-off.
 
 Limits: who waits in another way (a bare lock, a queue) is not seen, and neither is a loop that does
 not tell its thread (uvloop's). In a fleet other processes may give a lane back.
@@ -15,38 +17,30 @@ not tell its thread (uvloop's). In a fleet other processes may give a lane back.
 
 from __future__ import annotations
 
-import sys
+import logging
 from _thread import get_ident
-from concurrent import futures
-from concurrent.futures import thread as pools
-from itertools import islice
-from threading import Thread
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import WouldDeadlock
-from agentrm_plugins.hosts.lease import HostLease
+from agentrm_plugins.hosts.thread_picture import picture, recent_picture
+from agentrm_plugins.kernel.outside import is_from_outside
+from agentrm_plugins.kernel.reasons import lacks_lane
+from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import CodeType, FrameType
+    from collections.abc import Iterable
+
+    from agentrm_plugins.hosts.host import Host
+    from agentrm_plugins.hosts.lease import HostLease
+    from agentrm_plugins.kernel import Kernel
 
 __all__ = ["FIRST_S", "MOST_S", "check_helpers"]
 
 FIRST_S, MOST_S = 0.25, 30.0
 """When it is looked first, and how often at last. Guessed: nobody minds the one or the other."""
 
-_AWAITED: dict[CodeType, str] = {  # the local that says for what it waits
-    futures.Future.result.__code__: "self",
-    futures.Future.exception.__code__: "self",
-    futures.wait.__code__: "fs",
-    futures.as_completed.__code__: "fs",
-    Thread.join.__code__: "self",
-}
-_PLAIN = frozenset({set, frozenset, list, tuple})
-_WORK = pools._WorkItem.run.__code__  # noqa: SLF001 - what a pool's thread does says which future
-_BOOTSTRAP = Thread._bootstrap.__code__  # type: ignore[attr-defined] # noqa: SLF001 - as above
-_HERE = "agentrm_plugins.hosts."
-_DEEP = 6  # frames between a wait and the lock itself
+_LOG = logging.getLogger("agentrm")
 
 
 def check_helpers(lease: HostLease) -> None:
@@ -55,27 +49,68 @@ def check_helpers(lease: HostLease) -> None:
     Raises:
         WouldDeadlock: It would be for ever; the error says what to do.
     """
-    why = _why(lease)  # the error keeps this frame, and so none of the calls that were looked at
+    try:
+        why = _why(lease)  # the error keeps this frame, and so none of what was looked at
+    except Exception as error:
+        if is_from_outside(error):  # an alarm's
+            raise
+        why = None
+        _LOG.debug("a look at who waits for whom failed", exc_info=True)
     if why is not None:
         raise WouldDeadlock(why)
 
 
 def _why(lease: HostLease) -> str | None:
-    host = lease._host  # noqa: SLF001 - whoever waits in it may look around in it
-    pool = host.kernel.books.pool
-    if pool.supplied or pool.in_use < pool.lanes:
+    host, own = lease._host, lease.ticket  # noqa: SLF001 - who waits in it may look around in it
+    books, core = host.kernel.books, id(host)
+    if books.pool.supplied or books.pool.in_use < books.pool.lanes:
         return None
-    known = [reference() for reference in host._leases.copy().values()]  # noqa: SLF001
-    held = [one for one in known if one is not None and one.granted and not one.ended]
-    threads, stuck = _who_wait(get_ident())
-    first: HostLease | None = None
-    for other in held:
-        runs_on = getattr(other.loop, "_thread_id", None)
-        if other.ticket not in stuck and (other.loop is None or runs_on not in threads):
-            return None  # it goes on, and may be over at any time
-        first = other if first is None or other.loop is not None else first
-    if first is None or lease.decided:
+    # First what costs little: most wait for a call that goes on, and some for a date.
+    if _goes_on(host, list(books.gauges.running), *recent_picture().at_most(core)):
         return None
+    if own not in host.read(partial(_lacking, host, own, ())):
+        return None
+    seen = picture()
+    parked = seen.parked(core) | {get_ident(): own}
+    # They stood still before this: a call that was granted meanwhile is one that goes on.
+    lacking, running = host.read(
+        lambda kernel: (
+            _lacking(host, own, parked.values(), kernel),
+            list(kernel.books.gauges.running),
+        )
+    )
+    if own not in lacking or not running:
+        return None
+    threads = seen.stuck([one for one, ticket in parked.items() if ticket in lacking])
+    if _goes_on(host, running, threads, seen.tickets(core, threads)):
+        return None
+    return _advice(host, lease, running)
+
+
+def _lacking(host: Host, own: int, others: Iterable[int], kernel: Kernel) -> set[int]:
+    """Who of them lacks a lane, and will for as long as none is given back."""
+    pool, known, now_s = kernel.books.pool, kernel.books.tickets, host.clock.now()
+    if pool.in_use < pool.lanes:
+        return set()
+    waits = [known[one] for one in others if one in known and known[one].deadline_s == NEVER]
+    waits += [known[own]] if own in known else []
+    return {one.number for one in waits if lacks_lane(one, now_s)}
+
+
+def _goes_on(host: Host, running: list[int], threads: set[int], tickets: set[int]) -> bool:
+    """Whether one of those that run may be over though those threads, with their calls, wait."""
+    for ticket in running:
+        if ticket not in tickets:
+            lease = host.lease(ticket)
+            if lease is None or getattr(lease.loop, "_thread_id", None) not in threads:
+                return True
+    return False
+
+
+def _advice(host: Host, lease: HostLease, running: list[int]) -> str:
+    known = [other for other in map(host.lease, running) if other is not None]
+    of_tasks = [other for other in known if other.loop is not None]
+    first = (of_tasks or known or [lease])[0]
     what = "of an event loop's task" if first.loop is not None else "of a thread"
     return (
         f"call {lease.ticket} of agent {lease.call.agent!r} would wait for ever: the lanes belong "
@@ -83,72 +118,3 @@ def _why(lease: HostLease) -> str | None:
         "for this one; await the async method (ainvoke, abatch), add lanes, or make the call when "
         "the other is over (a signal's handler: leave it to a thread that nobody waits for)"
     )
-
-
-def _who_wait(ident: int) -> tuple[set[int], set[int]]:
-    """That thread and all that wait for it, over any number of hands; and the calls they stand in.
-
-    A list of frames that a frame of it holds is a circle, and keeps alive what they hold.
-    """
-    frames = sys._current_frames()  # noqa: SLF001 - there is no other way to see what they do
-    found: set[int] = set()
-    tickets: set[int] = set()
-    fresh = {ident}
-    try:
-        while fresh:
-            found |= fresh
-            wanted: set[int] = set()
-            for one in fresh:
-                for frame in _stack(frames.pop(one)):
-                    wanted.update(map(id, _is_for(frame)))
-                    tickets.update(_tickets(frame))
-            fresh = set(_who_waits_for(wanted, frames))
-    finally:
-        frames.clear()
-        frame = None  # type: ignore[assignment]
-    return found, tickets
-
-
-def _who_waits_for(wanted: set[int], frames: dict[int, FrameType]) -> Iterator[int]:
-    """The threads that wait for one of those objects (futures and threads, by their identity)."""
-    for ident, top in frames.items():
-        for frame in islice(_stack(top), _DEEP):
-            name = _AWAITED.get(frame.f_code)
-            if name is not None:
-                found = frame.f_locals.get(name)
-                if name == "self":
-                    awaited = [found]
-                elif found.__class__ in _PLAIN:  # not yet: a generator of the caller's own
-                    awaited = list(found)
-                else:
-                    break
-                if not wanted.isdisjoint(map(id, awaited)):
-                    yield ident
-                break
-
-
-def _stack(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
-
-
-def _is_for(frame: FrameType) -> Iterator[Any]:
-    """What those who wait for such a thread may wait for: itself, or what it works on."""
-    if frame.f_code is _WORK:
-        yield frame.f_locals["self"].future
-    elif frame.f_code is _BOOTSTRAP:
-        yield frame.f_locals["self"]
-
-
-def _tickets(frame: FrameType) -> Iterator[int]:
-    """The calls that a thread is in the middle of there."""
-    if str(frame.f_globals.get("__name__")).startswith(_HERE) and frame.f_code not in _OURS:
-        told = frame.f_locals
-        for one in (told.get("lease"), getattr(told.get("self"), "lease", None)):
-            if one.__class__ is HostLease:
-                yield one.ticket
-
-
-_OURS = {function.__code__ for function in (check_helpers, _why, _who_wait, _tickets)}
-"""Their locals are not looked at: that would keep them."""

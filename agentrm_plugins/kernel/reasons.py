@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.ticket import Ticket
 
-__all__ = ["begun", "throttled", "what_holds"]
+__all__ = ["begun", "lacks_lane", "throttled", "what_holds"]
 
 _WHO = {Source.TOLD: "as you said", Source.SERVER: "as its server said"}
 
@@ -65,6 +65,21 @@ def what_holds(ticket: Ticket, now_s: float) -> str:
     else:
         what += "it fails, and one call at a time finds out whether it does still"
     return what if wait.seconds == inf else f"{what}; one may go in {wait.seconds:.0f} s"
+
+
+def lacks_lane(ticket: Ticket, now_s: float) -> bool:
+    """Whether it is a lane, which another call has, that a waiting call lacks, and nothing else.
+
+    No date is to come before it may go, and no parent has a seat for it. Calls in flight at its
+    endpoint have their lanes, so that limit is none of its own.
+    """
+    if ticket.bid is None:  # it runs, is over, or sleeps
+        return False
+    parent, endpoint = ticket.parent, ticket.endpoint
+    if parent is not None and parent.rider is None:
+        return False
+    wait = None if endpoint is None else endpoint.wait(ticket.need, now_s)
+    return wait is None or wait.seconds <= 0 or wait.cause == "concurrency"
 
 
 def throttled(books: Books, ticket: Ticket, wait: Wait) -> None:
