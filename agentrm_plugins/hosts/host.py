@@ -28,7 +28,7 @@ from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import HostLease
 from agentrm_plugins.hosts.mending import finish, give_back, is_within
 from agentrm_plugins.hosts.pauses import Away, Pauses
-from agentrm_plugins.hosts.standstill import STILL_S, leave_out
+from agentrm_plugins.hosts.standstill import STILL_S, Standstills
 from agentrm_plugins.hosts.streams import Streams
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.kernel.outside import is_from_outside
@@ -91,7 +91,7 @@ class Host:
         self._inside = 0
         self._stuck: object = None
         self._leases: dict[int, weakref.ref[HostLease]] = {}
-        self.pauses = Pauses()
+        self.pauses, self._late = Pauses(), Standstills()
         self._callbacks: deque[HostLease] = deque()
         self.abandoned.begin_anew()
         self._pump: Pump | None = None
@@ -204,7 +204,9 @@ class Host:
         while inbox:
             now_s = now()  # one look: a date between two would ring for who is away
             if self.deadline_s < now_s - STILL_S and self.clock.real:
-                self.deadline_s = leave_out(kernel, self.deadline_s, now_s, self._happened)
+                self.deadline_s = self._late.leave_out(
+                    kernel, self.deadline_s, now_s, self._happened
+                )
             if readers and kernel.deadline_s <= now_s:
                 for since_s, idle in self.pauses.due(self.lease):
                     self._happened(kernel.handle(since_s, idle))

@@ -105,3 +105,40 @@ def test_a_date_that_is_a_little_late_is_kept(rm, clock):
     rm.statistics()
     assert lease.reaped
     lease.settle(outcome="error")
+
+
+@pytest.mark.parametrize("stall_s", [1.6, 2.5, 7.0])
+def test_a_process_that_is_late_again_and_again_ends_a_hung_call(rm, clock, stall_s):
+    """It is given a second once: its next date is kept, however late."""
+    lease = core_of(rm).admit(Call("a", total_timeout_s=3.0))
+    for _ in range(2 + int(4.0 / stall_s) + 1):
+        clock.jump(stall_s)
+        rm.statistics()
+    assert lease.reap_cause == "total"
+    lease.settle(outcome="error")
+
+
+def test_progress_is_worth_another_second(rm, clock):
+    """A call that goes on between two standstills is ended by neither."""
+    lease = core_of(rm).admit(Call("a", streaming=True, silence_timeout_s=3.0))
+    lease.beat(1)
+    for _ in range(5):
+        clock.jump(10.0)
+        lease.beat(1)
+    assert not lease.reaped
+    lease.settle()
+
+
+def test_others_that_are_late_are_no_excuse_for_long(rm, clock):
+    """Dates of short calls are missed all the time: what is left out for a long one is bounded."""
+    core = core_of(rm)
+    hung, left_s = core.admit(Call("a", first_token_timeout_s=20.0, streaming=True)), 0.0
+    while not hung.reaped and left_s < 500.0:
+        other = core.admit(Call("b", total_timeout_s=0.5))
+        clock.jump(4.5)
+        left_s += 4.5
+        rm.statistics()
+        other.settle(outcome="error")
+    assert hung.reap_cause == "first_token"
+    assert left_s < 60.0
+    hung.settle(outcome="error")
