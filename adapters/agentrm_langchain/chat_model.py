@@ -275,7 +275,7 @@ class AgentRMChatModel(NotedCalls):
             return managed.open(lease, work, abandon=self.abandon_hung)
 
         call = self._call(run, messages, kwargs, True)
-        return streamed(managed, call, make, self._restarts())
+        return streamed(managed, call, make, self._restarts(call))
 
     def _astream_of(
         self, hook: Any, messages: Any, stop: Any, run_manager: Any, kwargs: Any
@@ -290,7 +290,7 @@ class AgentRMChatModel(NotedCalls):
             return managed.open_async(lease, work)
 
         call = self._call(run, messages, kwargs, True)
-        return streamed_async(managed, call, make, self._restarts())
+        return streamed_async(managed, call, make, self._restarts(call))
 
     # -- what the call is -------------------------------------------------------------------
 
@@ -299,9 +299,9 @@ class AgentRMChatModel(NotedCalls):
         """What this model was given for all its calls."""
         return Options(asking.Said(self.agent, self.tenant, self.priority), self.group)
 
-    def _restarts(self) -> Any:
+    def _restarts(self, call: Call) -> Any:
         policy = self._policy if self.on_stall == "restart" else None
-        return self._core.restarts(policy)
+        return self._core.restarts(policy, call)
 
     def _call(self, run: Run, messages: Any, kwargs: Any, streaming: bool = False) -> Call:
         run_id, parent, metadata, *_ = run

@@ -135,11 +135,11 @@ class _Management:
         self.keep_sdk_retries = keep_sdk_retries
         self.restart = restart
 
-    def restarts(self, options: Any) -> Any:
+    def restarts(self, options: Any, call: Any) -> Any:
         """Whether this request's stream may begin anew; None if nobody asked for that."""
         if not self.restart or not may_restart(options.headers or None):
             return None
-        return core_of(self.rm).restarts(self.policy)
+        return core_of(self.rm).restarts(self.policy, call)
 
     def telling(self, client: Any) -> _Management:
         """The same, after it was said that the client goes on to retry by itself, if it does."""
@@ -266,7 +266,7 @@ class _ManagedSync(_Managed):
             except FailedAnswer as failed:
                 return failed.answer
 
-        restarts = management.restarts(options)
+        restarts = management.restarts(options, call)
         return ask() if restarts is None else restarting(ask(), ask, restarts)
 
 
@@ -305,5 +305,5 @@ class _ManagedAsync(_Managed):
             except FailedAnswer as failed:
                 return failed.answer
 
-        restarts = management.restarts(options)
+        restarts = management.restarts(options, call)
         return await (ask() if restarts is None else restarting_async(await ask(), ask, restarts))

@@ -259,9 +259,9 @@ class Core:
             self.retry = policy
         return policy
 
-    def restarts(self, policy: RetryPolicy | None) -> Restarts:
+    def restarts(self, policy: RetryPolicy | None, call: Call) -> Restarts:
         """Whether a stream may begin anew after it broke off, by this policy; None: never."""
-        return Restarts(self, policy)
+        return Restarts(self, None if call.once else policy)  # it was seen to: it has begun
 
     # -- helpers ----------------------------------------------------------------------------
 

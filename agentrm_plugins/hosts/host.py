@@ -74,9 +74,8 @@ class Host:
         self.tables = Tables((*PROVIDERS, *config.providers)) if config.providers else BUILT_IN
         self._numbers = itertools.count(1)
         self.closed = False
-        self.streams = Streams(clock)
+        self.streams, self.abandoned = Streams(clock), Abandoned()
         self._forked: list[Callable[[], None]] = []
-        self.abandoned = Abandoned()
         self.tracer: Tracer | None = None
         self._reset()
         clock.attach(self)
@@ -204,9 +203,8 @@ class Host:
         while inbox:
             now_s = now()  # one look: a date between two would ring for who is away
             if self.deadline_s < now_s - STILL_S and self.clock.real:
-                self.deadline_s = self._late.leave_out(
-                    kernel, self.deadline_s, now_s, self._happened
-                )
+                self._late.leave_out(kernel, self.deadline_s, now_s, self._happened)
+                self.deadline_s = now_s
             if readers and kernel.deadline_s <= now_s:
                 for since_s, idle in self.pauses.due(self.lease):
                     self._happened(kernel.handle(since_s, idle))

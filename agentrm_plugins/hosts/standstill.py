@@ -44,7 +44,7 @@ class Standstills:
 
     def leave_out(
         self, kernel: Kernel, due_s: float, now_s: float, happened: Callable[[list[Effect]], None]
-    ) -> float:
+    ) -> None:
         """Have calls at work not answer for a standstill.
 
         Args:
@@ -52,9 +52,6 @@ class Standstills:
             due_s: The date that was missed.
             now_s: The time.
             happened: Told what comes of it.
-
-        Returns:
-            The time.
         """
         calls = kernel.books.gauges.running.items()
         running = {number: ticket for number, ticket in calls if ticket.idle_s == NEVER}
@@ -76,7 +73,6 @@ class Standstills:
                 happened(kernel.handle(since_s, Idle(number, idle=True, since_s=since_s)))
         for number in (*first, *again):
             happened(kernel.handle(now_s, Idle(number, idle=False)))
-        return now_s
 
 
 def _limit_s(ticket: Ticket) -> float:

@@ -130,7 +130,7 @@ class Call:
             configuration says, and else the core's.
         timeout_source: For people: who set the call's timeouts, such as "the client's timeout".
         once: Whether it must not be sent again once it may have been seen to: it does more at the
-            provider than answer. A refusal goes again all the same.
+            provider than answer; so it is not hedged. A refusal goes again all the same.
 
     Raises:
         ConfigError: A field has a value that it cannot have.
@@ -179,6 +179,8 @@ class Call:
             is None
         ):
             self._check_seconds()
+        if self.once:
+            object.__setattr__(self, "hedge", False)
 
     def _check_rest(self) -> None:
         at = self.endpoint

@@ -43,3 +43,9 @@ async def test_a_connection_that_broke_may_have_brought_the_request_over(asked, 
     await asyncio.gather(call, return_exceptions=True)
     assert len(script.begun) == begun
     world.end(script)
+
+
+def test_what_acts_once_is_not_hedged():
+    """A second attempt beside it would act as well."""
+    assert not Call("a", once=True).hedge
+    assert Call("a").hedge

@@ -89,6 +89,23 @@ def test_a_stream_may_begin_anew(provider):
         assert "".join(chunk.text for chunk in chunks[at:]) == "well"
 
 
+def test_a_stream_that_acts_at_the_provider_does_not_begin_anew():
+    """Its first words say that it was seen to: what it did would be done twice."""
+    sent = []
+
+    class Breaks(GenericFakeChatModel):
+        def _stream(self, *_, **__):
+            sent.append(1)
+            yield ChatGenerationChunk(message=AIMessageChunk(content="hello "))
+            raise ConnectionResetError("broken")
+
+    with AgentRM(lanes=1) as rm:
+        model = wrap_chat_model(Breaks(messages=iter(())), rm, on_stall="restart")
+        with pytest.raises(ConnectionResetError):
+            list(model.stream("go", tools=[{"type": "code_interpreter"}]))
+    assert len(sent) == 1
+
+
 @pytest.mark.parametrize(
     ("message", "text"),
     [
