@@ -7,13 +7,13 @@ end what it has become this time.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from types import FunctionType
 from typing import Any
 
 from pydantic import BaseModel
 
-from agentrm_langchain.functions import Globals
+from agentrm_langchain.functions import Globals, is_cached
 from agentrm_langchain.unreached import parts_of
 
 __all__ = ["moved"]
@@ -29,8 +29,21 @@ def moved(early: Any, new: Any, node: Any) -> Any:
         new: What stands for it by this walk.
         node: What both stand for.
     """
+    try:
+        return _moved(early, new, node)
+    except Exception:  # noqa: BLE001 - a class that lets nobody set anything, a list's own `clear`
+        return new
+
+
+def _moved(early: Any, new: Any, node: Any) -> Any:
     if type(early) is not type(new) and not _same_shape(early, new):
         return new
+    if is_cached(new):
+        inner = early.__wrapped__, new.__wrapped__, node.__wrapped__
+        if inner[0] is not inner[1] and _moved(*inner) is not inner[0]:
+            return new
+        early.__dict__.update({**new.__dict__, "__wrapped__": inner[0]})
+        return early
     if isinstance(new, FunctionType):
         return early if _moved_function(early, new, node) else new
     if isinstance(new, dict | list | deque):
@@ -51,6 +64,10 @@ def _refill(early: Any, new: Any) -> None:
         early.update(new)
     else:
         early.extend(new)
+    if isinstance(new, defaultdict):
+        early.default_factory = new.default_factory
+    if hasattr(new, "__dict__"):
+        vars(early).update(vars(new))
 
 
 def _same_shape(early: Any, new: Any) -> bool:

@@ -15,13 +15,14 @@ from typing import Any
 
 from agentrm_langchain.codes import globals_in, names_in, writes_globals
 from agentrm_langchain.standin import is_users_module, stand_in_modules
+from agentrm_langchain.touchy import is_a
 from agentrm_langchain.unreached import Looker
 
-__all__ = ["Functions", "Globals"]
+__all__ = ["DESCRIPTORS", "Functions", "Globals", "is_cached"]
 
 _CACHED = type(functools.cache(len))
 _KINDS = (FunctionType, functools.partial, functools.partialmethod, MethodType)
-_DESCRIPTORS = (
+DESCRIPTORS = (
     *(staticmethod, classmethod, property),
     *(functools.cached_property, functools.singledispatchmethod),
 )
@@ -75,7 +76,7 @@ class Functions:
 
     def takes(self, node: object) -> bool:
         """Whether it is something that is dealt with here."""
-        return isinstance(node, (*_KINDS, *_DESCRIPTORS)) or _is_cached(node) or _is_bound(node)
+        return isinstance(node, (*_KINDS, *DESCRIPTORS)) or is_cached(node) or _is_bound(node)
 
     def rewritten(self, node: Any, path: str, depth: int) -> Any:
         """The function, or a copy of it."""
@@ -90,11 +91,9 @@ class Functions:
         if isinstance(node, BuiltinMethodType):
             owner = self._visit(node.__self__, path, depth)
             return node if owner is node.__self__ else getattr(owner, node.__name__)
-        if isinstance(node, _DESCRIPTORS):
+        if isinstance(node, DESCRIPTORS):
             return self._descriptor(node, path, depth)
-        function = self._visit(node.__wrapped__, path, depth)
-        anew = functools.lru_cache(**node.cache_parameters())
-        return node if function is node.__wrapped__ else anew(function)
+        return self._cached(node, path, depth)
 
     def _function(self, fn: FunctionType, path: str, depth: int) -> Any:
         if fn.__module__ in _NO_CODE:
@@ -126,7 +125,7 @@ class Functions:
             content = cell.cell_contents
         except ValueError:  # not filled yet
             return cell
-        if isinstance(content, type):
+        if is_a(content, type):
             self._looker.look_at_class(content, path)
             return cell
         new = self._visit(content, path, depth)
@@ -153,9 +152,9 @@ class Functions:
         self._looker.look_at_code(fn, path)
         for name in sorted(globals_in(fn.__code__)):
             value = fn.__globals__.get(name)
-            if isinstance(value, type):
+            if is_a(value, type):
                 self._looker.look_at_class(value, f"{path}.{name}")
-            elif isinstance(value, ModuleType):
+            elif is_a(value, ModuleType):
                 if (new := self._module(value, names, f"{path}.{name}", depth)) is not value:
                     found[name] = new
             elif self._may_hold(value):
@@ -185,6 +184,8 @@ class Functions:
         return self._modules[key]
 
     def _partial(self, node: Any, path: str, depth: int) -> Any:
+        if is_a(node.func, type):
+            self._looker.look_at_class(node.func, path)
         func = self._visit(node.func, path, depth)
         args = self._visit(node.args, path, depth)
         keywords = self._visit(node.keywords, path, depth)
@@ -204,12 +205,22 @@ class Functions:
             return node
         return MethodType(func, owner)
 
+    def _cached(self, node: Any, path: str, depth: int) -> Any:
+        function = self._visit(node.__wrapped__, path, depth)
+        own = {n: part for n, part in vars(node).items() if n != "__wrapped__"}
+        said = {n: self._visit(part, f"{path}.{n}", depth) for n, part in own.items()}
+        if function is node.__wrapped__ and all(said[n] is part for n, part in own.items()):
+            return node
+        made = functools.lru_cache(**node.cache_parameters())(function)
+        made.__dict__.update(said)
+        return made
+
     def _descriptor(self, node: Any, path: str, depth: int) -> Any:
         """A property, a static or a class method of a user's class."""
         if isinstance(node, property):
             old = node.fget, node.fset, node.fdel
             get, put, drop = (self._visit(one, path, depth) for one in old)
-            same = (get, put, drop) == old
+            same = get is old[0] and put is old[1] and drop is old[2]
             return node if same else property(get, put, drop, node.__doc__)
         if isinstance(node, functools.cached_property):
             func = self._visit(node.func, path, depth)
@@ -229,7 +240,8 @@ class Functions:
         return node if func is node.__func__ else type(node)(func)
 
 
-def _is_cached(node: object) -> bool:
+def is_cached(node: object) -> bool:
+    """Whether it is a function of Python's own cache."""
     return isinstance(node, _CACHED) and isinstance(node.__wrapped__, FunctionType)
 
 

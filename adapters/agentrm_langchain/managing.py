@@ -21,6 +21,7 @@ from langchain_core.runnables.configurable import RunnableConfigurableFields
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.configurable import is_configurable
 from agentrm_langchain.rewrite import Rewriter
+from agentrm_langchain.touchy import asked, is_a
 from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import AgentRM, ConfigError
 from agentrm_plugins.integration import check_one_core, checked, core_of, suggesting
@@ -131,8 +132,9 @@ class _Management:
             if node.rm is self.rm:
                 self._managed(path, node.inner, "already")
                 return node
+        managed = managed_model(node, self.rm, self.options)
         self._managed(path, node, "now")
-        return managed_model(node, self.rm, self.options)
+        return managed
 
     def _graph(self, node: Any, path: str) -> Any:
         """A graph whose nodes' models and nodes are managed; None if it is no graph."""
@@ -200,12 +202,12 @@ _WAYS: tuple[tuple[Any, str], ...] = (
 def _way_out(runnable: Any) -> str:
     """What to give in the place of something that holds no chat model."""
     for kinds, way in _WAYS:
-        if isinstance(runnable, kinds):
+        if is_a(runnable, kinds):
             return way
-    if isinstance(runnable, type):
+    if is_a(runnable, type):
         return f"this is a class; give an object of it: {runnable.__name__}(...)"
     if type(runnable).__module__.startswith("openai"):
         return "agentrm_openai.manage_client(client, rm) manages a client of the OpenAI SDK"
-    if hasattr(runnable, "nodes"):
+    if asked(runnable, "nodes", None) is not None:
         return f"{_UNREACHED}; manage_graph(graph, rm) manages the nodes alone"
     return f"{_UNREACHED}: wrap_chat_model(model, rm)"

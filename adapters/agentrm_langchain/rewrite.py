@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 import sys
-from collections import ChainMap, UserDict, UserList, deque
+from collections import ChainMap, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable
 from types import FunctionType, MappingProxyType, MethodType, ModuleType, SimpleNamespace
 from typing import Any, cast
@@ -25,7 +26,7 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel
 
 from agentrm_langchain.circles import moved
-from agentrm_langchain.functions import Functions
+from agentrm_langchain.functions import DESCRIPTORS, Functions
 from agentrm_langchain.standin import (
     attributes_of,
     hidden_methods,
@@ -35,9 +36,13 @@ from agentrm_langchain.standin import (
     on_its_class,
     standing_in,
 )
+from agentrm_langchain.touchy import is_a, key_text
 from agentrm_langchain.unreached import Looker, parts_of
+from agentrm_plugins import AgentRMError
 
 __all__ = ["Rewriter"]
+
+_LOG = logging.getLogger("agentrm.langchain")
 
 _DEPTH = 60
 """Steps from the whole to a part. Guessed: agents of today are some 15 deep."""
@@ -62,7 +67,7 @@ _MADE_OF_IT = frozenset({"node", "flat_writers", "input_cache_key"})  # of a nod
 _CLASS_LEVEL = (Runnable, dict, list, tuple, deque)
 _WITHIN = {UserDict: "data", UserList: "data", ChainMap: "maps"}
 _HOLDERS = (dict, list, tuple, set, frozenset, deque, MappingProxyType, *_WITHIN)
-_IMMUTABLE = (tuple, MethodType, functools.partial)  # no circle without something else in it
+_IMMUTABLE = (tuple, MethodType, functools.partial, *DESCRIPTORS)  # no circle without something else in it
 
 
 def _is_part(node: object) -> bool:
@@ -109,8 +114,23 @@ class Rewriter:
         return new
 
     def visit(self, node: Any, path: str, depth: int = 0) -> Any:
-        """What stands for one part in this walk."""
+        """What stands for one part in this walk: the part itself where it cannot be rebuilt."""
+        try:
+            return self._visited(node, path, depth)
+        except AgentRMError:
+            raise  # another core manages a model in it, ours is closed
+        except Exception:  # noqa: BLE001 - somebody's `__setattr__`, `__reduce__`, `__class__`
+            _LOG.debug("left as it is: %s", path, exc_info=True)
+            self._open.discard(id(node))
+            self._done[id(node)] = node
+            self._kept.append(node)
+            self.looker.tell_of(node, path)
+            return node
+
+    def _visited(self, node: Any, path: str, depth: int) -> Any:
         if isinstance(node, str | int | float | bytes | type(None) | type):
+            if not isinstance(node, type) and getattr(node, "__dict__", None):
+                self.looker.look(node, path)  # a value with attributes: a member of an `IntEnum`
             return node
         key = id(node)
         if key in self._done:
@@ -233,9 +253,12 @@ class Rewriter:
             return node
         for kind, name in _WITHIN.items():
             if isinstance(node, kind):
-                new = self.visit(vars(node)[name], path, depth)
-                made = node if new is vars(node)[name] else copy.copy(node)
-                vars(made)[name] = new
+                old, own = vars(node)[name], self._own_attributes(node, path, depth)
+                new = self.visit(old, path, depth)
+                if new is old and not own:
+                    return node
+                made = copy.copy(node)
+                vars(made).update({**own, name: new})
                 return made
         if isinstance(node, dict):
             return self._mapping(node, path, depth)
@@ -243,9 +266,10 @@ class Rewriter:
             mapping = dict(node)
             changed = self.visit(mapping, path, depth)
             return node if changed is mapping else MappingProxyType(changed)
+        own = self._own_attributes(node, path, depth)
         old = list(node)
         items = [self.visit(item, f"{path}[{at}]", depth) for at, item in enumerate(old)]
-        if all(one is other for one, other in zip(items, old, strict=True)):
+        if not own and all(one is other for one, other in zip(items, old, strict=True)):
             return node
         make = getattr(type(node), "_make", None)  # a named tuple's
         if make is not None:
@@ -254,6 +278,8 @@ class Rewriter:
             copied = copy.copy(node)
             copied.clear()
             copied.extend(items)
+            if own:
+                vars(copied).update(own)
             return copied
         if type(node) is tuple:
             return tuple(items)
@@ -261,14 +287,44 @@ class Rewriter:
         return node
 
     def _mapping(self, node: dict[Any, Any], path: str, depth: int) -> Any:
-        new = {k: self.visit(v, f"{path}[{k!r:.40}]", depth) for k, v in node.items()}
-        if all(new[k] is node[k] for k in node):
-            return node
+        old = list(node.items())
+        new = {k: self.visit(v, f"{path}{key_text(k)}", depth) for k, v in old}
+        same = all(new[k] is v for k, v in old)
         if type(node) is dict:
-            return new
+            return node if same else new
+        factory = self._factory(node, path, depth)
+        own = self._own_attributes(node, path, depth)
+        if same and factory is None and not own:
+            return node
         made = copy.copy(node)  # an ordered one, a default one
         made.update(new)
+        if factory is not None:
+            made.default_factory = factory
+        if own:
+            vars(made).update(own)
         return made
+
+    def _own_attributes(self, node: Any, path: str, depth: int) -> dict[str, Any]:
+        """What the attributes of a collection of a user's class stand for, beside its items."""
+        if not is_users_own(node, _LIBRARIES):
+            return {}
+        kind, own = type(node), vars(node)
+        for name, part in methods_of(kind, _LIBRARIES).items():
+            self.looker.look(part, f"{path}.{name}")
+        for name, part in attributes_of(node, _CLASS_LEVEL, _LIBRARIES).items():
+            if name not in own:
+                self.looker.tell_of(part, f"{path}.{name}")
+        return self._changes(own, path, depth)
+
+    def _factory(self, node: dict[Any, Any], path: str, depth: int) -> Any:
+        """What makes the values of a default dict from now on; None where that stays."""
+        if not isinstance(node, defaultdict):
+            return None
+        old, where = node.default_factory, f"{path}.default_factory"
+        if isinstance(old, type):
+            self.looker.look_at_class(old, where)
+        new = self.visit(old, where, depth)
+        return None if new is old else new
 
 
 def _is_frozen(node: object) -> bool:
@@ -278,9 +334,9 @@ def _is_frozen(node: object) -> bool:
 
 def _may_hold(value: object) -> bool:
     """Whether a global of a user's module is one that is looked into: no function of a library."""
-    if isinstance(value, FunctionType):
+    if is_a(value, FunctionType):
         return is_users_own(value, _LIBRARIES)
-    return not isinstance(value, type | ModuleType)
+    return not is_a(value, type | ModuleType)
 
 
 def _bound_to(value: Any) -> Any:

@@ -18,6 +18,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from agentrm_langchain.touchy import asked, is_a
+
 __all__ = [
     "StandInModule",
     "attributes_of",
@@ -95,7 +97,7 @@ def stand_in_modules(
         inner = {
             name: part
             for name, part in parts.items()
-            if isinstance(part, ModuleType) and is_users_module(part.__name__, libraries)
+            if is_a(part, ModuleType) and is_users_module(part.__name__, libraries)
         }
         reached[id(module)] = module, changes_of(parts, where), inner
         todo += [(part, f"{where}.{name}") for name, part in inner.items()]
@@ -131,7 +133,9 @@ def slots_of(kind: type) -> list[str]:
     found: list[str] = []
     for one in kind.__mro__:
         slots = one.__dict__.get("__slots__", ())
-        found += [slots] if isinstance(slots, str) else slots
+        for name in [slots] if isinstance(slots, str) else slots:
+            private = name.startswith("__") and not name.endswith("__")
+            found.append(f"_{one.__name__.lstrip('_')}{name}" if private else name)
     return [name for name in found if name not in {"__dict__", "__weakref__"}]
 
 
@@ -143,11 +147,11 @@ def is_users_module(name: str, libraries: tuple[str, ...]) -> bool:
     return not {"site-packages", "dist-packages"} & set(PurePath(file).parts)
 
 
-def is_users_own(node: object, libraries: tuple[str, ...]) -> bool:
+def is_users_own(node: Any, libraries: tuple[str, ...]) -> bool:
     """Whether it is a function of a user's module, or an instance of a class of one."""
-    if isinstance(node, FunctionType):
+    if is_a(node, FunctionType):
         return is_users_module(str(node.__module__), libraries)
-    if isinstance(node, type | ModuleType) or not isinstance(getattr(node, "__dict__", None), dict):
+    if is_a(node, type | ModuleType) or not isinstance(asked(node, "__dict__", None), dict):
         return False
     return is_users_module(str(type(node).__module__), libraries)
 
@@ -157,7 +161,7 @@ def attributes_of(node: Any, kinds: tuple[type, ...], libraries: tuple[str, ...]
     found: dict[str, Any] = {}
     for kind in reversed(type(node).__mro__):
         if is_users_module(kind.__module__, libraries):
-            own = {name: part for name, part in vars(kind).items() if isinstance(part, kinds)}
+            own = {name: part for name, part in vars(kind).items() if is_a(part, kinds)}
             found.update({name: part for name, part in own.items() if not name.startswith("__")})
     return {**found, **node.__dict__}
 
@@ -171,7 +175,7 @@ def methods_of(kind: type, libraries: tuple[str, ...]) -> dict[str, Any]:
             continue
         for name, part in list(vars(one).items()):
             called = not name.startswith("__") or name in _CALLED
-            if isinstance(part, _METHODS) and called:
+            if called and is_a(part, _METHODS):
                 found[name] = part
             else:
                 found.pop(name, None)
@@ -181,13 +185,13 @@ def methods_of(kind: type, libraries: tuple[str, ...]) -> dict[str, Any]:
 def hidden_methods(kind: type, libraries: tuple[str, ...]) -> dict[str, Any]:
     """The functions of bases that are reached by `super()` alone, by ``Base.name``."""
     bases = [one for one in kind.__mro__ if is_users_module(one.__module__, libraries)]
-    own = [part for one in bases for part in vars(one).values() if isinstance(part, FunctionType)]
+    own = [part for one in bases for part in vars(one).values() if is_a(part, FunctionType)]
     if not any("super" in part.__code__.co_names for part in own):
         return {}
     seen: set[str] = set()
     found: dict[str, Any] = {}
     for base in bases:
-        parts = {n: part for n, part in vars(base).items() if isinstance(part, FunctionType)}
+        parts = {n: part for n, part in vars(base).items() if is_a(part, FunctionType)}
         found |= {f"{base.__name__}.{n}": part for n, part in parts.items() if n in seen}
         seen |= parts.keys()
     return found

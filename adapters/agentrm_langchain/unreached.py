@@ -14,7 +14,7 @@ import re
 import sys
 import threading
 import weakref
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -32,6 +32,7 @@ from langchain_core.language_models import BaseChatModel
 
 from agentrm_langchain.codes import globals_in, imports_in
 from agentrm_langchain.standin import is_users_module, slots_of
+from agentrm_langchain.touchy import asked, is_a, is_kind, key_text
 from agentrm_plugins import AgentRM
 
 __all__ = ["Looker", "parts_of"]
@@ -41,8 +42,10 @@ _DEEP = 10
 """Steps from what is left alone to a model. Guessed: a class, its fields, one, its factory."""
 _MOST = 5_000
 """Objects that one walk looks at. Guessed; more than that is data."""
+_VALUES = (str, bytes, int, float, complex)
 _STOP = (
-    *(str, bytes, int, float, complex, type(None), ModuleType, FrameType, CodeType, AgentRM),
+    *_VALUES,
+    *(type(None), ModuleType, FrameType, CodeType, AgentRM),
     *(logging.Logger, logging.Handler, threading.Thread, asyncio.AbstractEventLoop),
     *(asyncio.Future, BaseException),
 )
@@ -70,22 +73,29 @@ class Looker:
             self._told.add(path)
             self._tell(path, model)
 
+    def tell_of(self, node: object, path: str) -> None:
+        """Tell of a chat model, or of those in another object."""
+        if is_a(node, BaseChatModel):
+            self.tell(path, node)
+        else:
+            self.look(node, path)
+
     def look(self, node: object, path: str) -> None:
         """Tell of the chat models in an object, which is not one itself."""
-        if isinstance(node, _STOP):
+        if _stops(node):
             return
-        todo = deque((part, f"{path}{name}", 1) for name, part in self._parts(node))
+        todo = deque((part, f"{path}{name}", 1) for name, part in self._seen_in(node))
         while todo and len(self._seen) < _MOST:
             one, where, depth = todo.popleft()
-            if isinstance(one, BaseChatModel):
+            if is_a(one, BaseChatModel):
                 self.tell(where, one)
-            elif id(one) not in self._seen and not isinstance(one, _STOP) and depth < _DEEP:
+            elif id(one) not in self._seen and not _stops(one) and depth < _DEEP:
                 self._seen[id(one)] = one
-                todo += [(part, f"{where}{name}", depth + 1) for name, part in self._parts(one)]
+                todo += [(part, f"{where}{name}", depth + 1) for name, part in self._seen_in(one)]
 
     def look_at_class(self, kind: type, path: str) -> None:
         """Tell of a model that a function can make, and of those that are a class's own."""
-        if issubclass(kind, BaseChatModel):
+        if is_kind(kind, BaseChatModel):
             self.tell(f"{path}()", kind)
         elif id(kind) not in self._seen:
             self._seen[id(kind)] = kind
@@ -95,7 +105,7 @@ class Looker:
         """Tell of models that a function makes of what it imports while it runs."""
         for module, name in imports_in(fn.__code__):
             made = getattr(sys.modules.get(module), name, None)
-            if isinstance(made, type) and issubclass(made, BaseChatModel):
+            if is_a(made, type) and is_kind(made, BaseChatModel):
                 self.tell(f"{path}.{name}()", made)
             elif module.startswith("langchain") and _MAKER.fullmatch(name):
                 self.tell(f"{path}.{name}()", BaseChatModel)  # it is not imported yet
@@ -103,18 +113,29 @@ class Looker:
         held = {name: next(iter(gc.get_referents(cell)), None) for name, cell in cells}
         for name in globals_in(fn.__code__) | held.keys():
             value = held.get(name, fn.__globals__.get(name))
-            if isinstance(value, FunctionType) and value.__name__ == "init_chat_model":
+            if is_a(value, FunctionType) and value.__name__ == "init_chat_model":
                 self.tell(f"{path}.{name}()", BaseChatModel)
 
     def leave_out(self, node: object) -> None:
         """Say nothing of what an object holds: something stands in for it where it is used."""
         self._seen[id(node)] = node
 
+    def _seen_in(self, node: Any) -> list[tuple[str, Any]]:
+        """Its parts; what the garbage collector knows of where the object does not tell them."""
+        try:
+            return list(self._parts(node))
+        except Exception:  # noqa: BLE001 - somebody's `__iter__`, a dead weak proxy
+            return [("", one) for one in _held_by(node)]
+
     def _parts(self, node: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(node, Mapping):
-            yield from ((f"[{key!r:.40}]", part) for key, part in _items(node))
+            yield from _items(node)
+            yield from ((f".{name}", part) for name, part in parts_of(node).items())
+            if isinstance(node, defaultdict):
+                yield ".default_factory", node.default_factory
         elif isinstance(node, list | tuple | set | frozenset | deque):
             yield from ((f"[{at}]", part) for at, part in enumerate(list(node)))
+            yield from ((f".{name}", part) for name, part in parts_of(node).items())
         elif isinstance(node, FunctionType):
             yield from self._of_function(node)
         elif isinstance(node, type):
@@ -144,12 +165,17 @@ class Looker:
                 yield f"{path}.{name}", fn.__globals__.get(name)
 
 
+def _stops(node: object) -> bool:
+    """Whether it is data, or leads anywhere; a value with attributes is looked into."""
+    return is_a(node, _STOP) and not (is_a(node, _VALUES) and asked(node, "__dict__", None))
+
+
 def parts_of(node: object) -> dict[str, Any]:
     """The attributes of an object, those in slots as well."""
-    parts = _asked(node, "__dict__", {})
+    parts = asked(node, "__dict__", {})
     found = dict(parts) if isinstance(parts, dict) else {}
     for name in slots_of(type(node)):
-        value = _asked(node, name, _NOTHING)
+        value = asked(node, name, _NOTHING)
         if value is not _NOTHING:
             found[name] = value
     return found
@@ -159,23 +185,18 @@ def _of_object(node: object) -> Iterator[tuple[str, Any]]:
     parts = parts_of(node)
     yield from ((f".{name}", part) for name, part in parts.items())
     if not parts and type(node).__flags__ & _GC:  # an iterator, a descriptor, a generator
-        plain = (one for one in gc.get_referents(node) if not isinstance(one, type))
-        yield from (("", one) for one in plain)
+        yield from (("", one) for one in _held_by(node))
+
+
+def _held_by(node: object) -> list[Any]:
+    return [one for one in gc.get_referents(node) if not is_a(one, type)]
 
 
 _GC = 1 << 14  # Py_TPFLAGS_HAVE_GC
 
 
-def _items(node: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
+def _items(node: Mapping[Any, Any]) -> list[tuple[str, Any]]:
     try:
-        return list(node.items())
+        return [(key_text(key), part) for key, part in node.items()]
     except Exception:  # noqa: BLE001 - somebody's mapping, which asks a server
-        return []
-
-
-def _asked(node: object, name: str, default: Any) -> Any:
-    """An attribute of a foreign object, which may raise anything when it is asked."""
-    try:
-        return getattr(node, name, default)
-    except Exception:  # noqa: BLE001 - a proxy outside of its request, settings that are not made
-        return default
+        return [("", one) for one in _held_by(node)]
