@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from reprlib import Repr
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["HIDDEN", "kind_of", "masked", "names_a_secret", "shown", "without_login"]
 
@@ -117,8 +117,8 @@ def kind_of(value: object) -> str:
     """Say what a value is, and nothing of it: "an int", "the class ChatOpenAI", "a function"."""
     if value is None:
         return "None"
-    if isinstance(value, type):
-        return _cut(f"the class {value.__name__}")
+    if issubclass(type(value), type):  # a dead weak proxy has a type, and no `__class__`
+        return _cut(f"the class {cast('type', value).__name__}")
     name = type(value).__name__
     return _cut(f"{'an' if name[:1].lower() in tuple('aeiou') else 'a'} {name}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -69,6 +70,46 @@ def by_an_attribute() -> Any:
     return asks
 
 
+@functools.cache
+def cached(n: Any) -> Any:
+    """A cached function of the module that calls itself, and asks at each turn."""
+    MODEL.invoke("go")
+    return cached(n - 1) if n else "done"
+
+
+def cached_within() -> Any:
+    model = chat()
+
+    @functools.lru_cache(maxsize=None)
+    def inner(n: int) -> Any:
+        (model if n else inner.model).invoke("go")  # type: ignore[attr-defined]
+        return inner(n - 1) if n else "done"
+
+    inner.model = model  # type: ignore[attr-defined]
+    return inner
+
+
+def anew(fn: Any) -> Any:
+    """Nothing is remembered when it is called."""
+    return lambda n: (fn.cache_clear(), fn(n))[1]
+
+
+class Steps:
+    """A static method and a property lead back to the object."""
+
+    @staticmethod
+    def go(n: int) -> Any:
+        MODEL.invoke("go")
+        return STEPS.once(n - 1) if n else "done"
+
+    @property
+    def once(self) -> Any:
+        return STEPS.go
+
+
+STEPS = Steps()
+
+
 class Peer:
     """Two that know each other; one has the model."""
 
@@ -116,6 +157,9 @@ CIRCLES: dict[str, Callable[[], Any]] = {
     "a function within another": within,
     "functions of a table": in_a_table,
     "a function with attributes": by_an_attribute,
+    "a cached function": lambda: anew(cached),
+    "a cached function within another": lambda: anew(cached_within()),
+    "static methods and properties": lambda: lambda n: STEPS.go(n),
     "peers, the first asks": lambda: peers(chat(), None),
     "peers, the second asks": lambda: peers(None, chat()),
     "a parent and its child": lambda: Parent().go,
