@@ -67,7 +67,13 @@ _MADE_OF_IT = frozenset({"node", "flat_writers", "input_cache_key"})  # of a nod
 _CLASS_LEVEL = (Runnable, dict, list, tuple, deque)
 _WITHIN = {UserDict: "data", UserList: "data", ChainMap: "maps"}
 _HOLDERS = (dict, list, tuple, set, frozenset, deque, MappingProxyType, *_WITHIN)
-_IMMUTABLE = (tuple, MethodType, functools.partial, *DESCRIPTORS)  # no circle without something else in it
+_STATE = ("__dict__", "__pydantic_private__", "__pydantic_fields_set__", "__pydantic_extra__")
+_IMMUTABLE = (
+    tuple,
+    MethodType,
+    functools.partial,
+    *DESCRIPTORS,
+)  # no circle without something else in it
 
 
 def _is_part(node: object) -> bool:
@@ -192,10 +198,14 @@ class Rewriter:
         if not changes and not methods and not any(hidden.values()):
             return node
         made = node.model_copy(update=changes)
+        shared = not changes and not any(hidden.values()) and not isinstance(node, Runnable)
+        if shared:
+            for name in _STATE:  # its methods alone are others: its state stays one
+                object.__setattr__(made, name, getattr(node, name))
         for name, found in hidden.items():
             if found:
                 object.__setattr__(made, name, {**getattr(node, name), **found})
-        return on_its_class(made, methods)
+        return on_its_class(made, methods, node, equal=shared)
 
     def _object(self, node: Any, path: str, depth: int) -> Any:
         parts = parts_of(node)
@@ -206,7 +216,7 @@ class Rewriter:
         methods = self._methods(node, path, depth)
         if not changes and not methods:
             return node
-        made = on_its_class(copy.copy(node), methods)
+        made = on_its_class(copy.copy(node), methods, node, equal=_is_frozen(node))
         if hasattr(type(node), "flat_writers"):
             for name in _MADE_OF_IT & vars(made).keys():
                 del vars(made)[name]
@@ -227,7 +237,7 @@ class Rewriter:
             return node
         changes.update(self._changes(parts, path, depth))
         methods = self._methods(node, path, depth)
-        return on_its_class(made, methods, own=True) if changes or methods else node
+        return on_its_class(made, methods) if changes or methods else node
 
     def _methods(self, node: Any, path: str, depth: int) -> dict[str, Any]:
         """What its class is to have in the place of methods."""
@@ -307,6 +317,8 @@ class Rewriter:
     def _own_attributes(self, node: Any, path: str, depth: int) -> dict[str, Any]:
         """What the attributes of a collection of a user's class stand for, beside its items."""
         if not is_users_own(node, _LIBRARIES):
+            for name, part in parts_of(node).items():
+                self.looker.tell_of(part, f"{path}.{name}")
             return {}
         kind, own = type(node), vars(node)
         for name, part in methods_of(kind, _LIBRARIES).items():

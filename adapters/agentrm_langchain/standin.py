@@ -9,6 +9,7 @@ the object holds that model there.
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable
 from functools import cached_property, partialmethod, singledispatchmethod
@@ -197,21 +198,66 @@ def hidden_methods(kind: type, libraries: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def on_its_class(made: Any, methods: dict[str, Any], *, own: bool = False) -> Any:
+class _Through:
+    """First among the bases of its metaclass: what is written to the class is the original's."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        """On the class that it stands for, once there is one."""
+        if _ORIGINAL in vars(cls):
+            setattr(type(vars(cls)[_ORIGINAL]), name, value)
+        else:
+            super().__setattr__(name, value)
+
+    def __delattr__(cls, name: str) -> None:
+        """From the class that it stands for."""
+        delattr(type(vars(cls)[_ORIGINAL]), name)
+
+
+_ORIGINAL = "_agentrm_original"
+_COMPARE = (operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
+_NEVER = (None, object.__ne__, object.__lt__, object.__le__, object.__gt__, object.__ge__)
+
+
+def _class_for(node: Any, body: dict[str, Any], *, equal: bool) -> Any:
+    """A subclass of its class for what stands for it, and equals what it equals if so wished."""
+    kind: Any = type(node)
+    body |= {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    body |= {"__doc__": kind.__doc__}
+    if equal:
+        own = [op for op in _COMPARE if getattr(kind, f"__{op.__name__}__", None) not in _NEVER]
+        body |= {f"__{op.__name__}__": _compared(node, op) for op in (operator.eq, *own)}
+        body |= {"__hash__": kind.__hash__ and (lambda _: hash(node))}
+    meta: Any = type(type(kind).__name__, (_Through, type(kind)), {})
+    made = meta(kind.__name__, (_Quiet, kind), body)
+    type.__setattr__(made, _ORIGINAL, node)
+    return made
+
+
+def _compared(node: Any, how: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda _, other: how(node, _original(other))
+
+
+def _original(one: Any) -> Any:
+    return vars(type(one)).get(_ORIGINAL, one)
+
+
+def on_its_class(
+    made: Any, methods: dict[str, Any], node: Any = None, *, equal: bool = False
+) -> Any:
     """The object with other methods, of a class of its own.
 
     Args:
         made: A copy or a stand-in.
         methods: What its class has in the place of the methods of these names.
-        own: Whether its class is its own already.
+        node: What it is a copy of; None where its class is its own already.
+        equal: Whether it is equal to what that is equal to, for it has the same state.
     """
     if not methods:
         return made
     kind: Any = type(made)
-    if not own:
-        body: dict[str, Any] = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-        body |= {} if issubclass(kind, BaseModel) else {"__slots__": ()}
-        kind = type(kind)(kind.__name__, (_Quiet, kind), body | {"__doc__": kind.__doc__})
+    if node is not None:
+        body: dict[str, Any] = {} if issubclass(kind, BaseModel) else {"__slots__": ()}
+        kind = _class_for(node, body, equal=equal)
         made = _as(kind, made)
     for name, method in methods.items():
         type.__setattr__(kind, name, method)
@@ -268,17 +314,11 @@ def standing_in(node: Any, changes: dict[str, Any], original: dict[str, Any]) ->
     body: dict[str, Any] = {
         name: _Live(kind, name, changes, original) for name in original if name not in node.__dict__
     }
-    body |= {
-        "__getattribute__": read,
-        "__module__": kind.__module__,
-        "__qualname__": kind.__qualname__,
-        "__doc__": kind.__doc__,
-        "__slots__": (),
-    }
+    body |= {"__getattribute__": read, "__slots__": ()}
     if hasattr(kind, "__del__"):
         body["__del__"] = lambda _: None  # what the original holds is not the stand-in's to close
     try:
-        seen: Any = type(kind)(kind.__name__, (_Quiet, kind), body)
+        seen: Any = _class_for(node, body, equal=True)
         made = object.__new__(seen)
         object.__setattr__(made, "__dict__", node.__dict__)
     except (TypeError, AttributeError, ValueError):  # a final class, a metaclass's own rules

@@ -159,9 +159,9 @@ class Once:
         return 1 if Once.asked == 1 else refuse()
 
 
-class Bound(functools.partial[Any]):
-    def __new__(cls, model: Any) -> Any:
-        return super().__new__(cls, model.invoke, "go") if type(model) is not list else refuse()
+class Marked(dict[str, Any]):
+    def __init__(self) -> None:
+        self.model = chat()
 
 
 class Holder:
@@ -212,6 +212,7 @@ TOLD: dict[str, Callable[[], Any]] = {
     "a runnable that is not copied": lambda: Copied(lambda _: MODEL.invoke("go")),
     "a key that is hashed once": lambda: {Once(): chat()},
     "a weak proxy": lambda: weakref.proxy(kept(Holder())),
+    "a weak proxy of a dict": lambda: weakref.proxy(kept(Marked())),
     "a weak proxy of a model": lambda: weakref.proxy(kept(chat())),
     "a cached partial": lambda: functools.lru_cache(functools.partial(lambda m: m, chat())),
     "a factory that is a class": lambda: defaultdict(FakeListChatModel),
@@ -284,7 +285,6 @@ FOLLOWED: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "a list's attribute": (Rows, lambda rows: rows.model),
     "a key without a text": (lambda: {Key(): chat()}, lambda d: next(iter(d.values()))),
     "an object that equals nothing": (lambda: Locked(chat()), lambda one: one.model),
-    "a weak proxy of a dict": (lambda: weakref.proxy(kept(Table())), lambda d: d.model),
 }
 
 
