@@ -151,7 +151,7 @@ class Functions:
         names = frozenset(names_in(fn.__code__))
         self._looker.look_at_code(fn, path)
         for name in sorted(globals_in(fn.__code__)):
-            value = fn.__globals__.get(name)
+            value: Any = fn.__globals__.get(name)
             if is_a(value, type):
                 self._looker.look_at_class(value, f"{path}.{name}")
             elif is_a(value, ModuleType):

@@ -261,21 +261,28 @@ class Rewriter:
         if isinstance(node, set | frozenset):
             self.looker.look(node, path)  # what stands for a model has another hash
             return node
-        for kind, name in _WITHIN.items():
-            if isinstance(node, kind):
-                old, own = vars(node)[name], self._own_attributes(node, path, depth)
-                new = self.visit(old, path, depth)
-                if new is old and not own:
-                    return node
-                made = copy.copy(node)
-                vars(made).update({**own, name: new})
-                return made
+        within = next((name for kind, name in _WITHIN.items() if isinstance(node, kind)), None)
+        if within is not None:
+            return self._around(node, within, path, depth)
         if isinstance(node, dict):
             return self._mapping(node, path, depth)
         if isinstance(node, MappingProxyType):
             mapping = dict(node)
             changed = self.visit(mapping, path, depth)
             return node if changed is mapping else MappingProxyType(changed)
+        return self._sequence(node, path, depth)
+
+    def _around(self, node: Any, name: str, path: str, depth: int) -> Any:
+        """A collection that keeps another one under this name."""
+        old, own = vars(node)[name], self._own_attributes(node, path, depth)
+        new = self.visit(old, path, depth)
+        if new is old and not own:
+            return node
+        made = copy.copy(node)
+        vars(made).update({**own, name: new})
+        return made
+
+    def _sequence(self, node: Any, path: str, depth: int) -> Any:
         own = self._own_attributes(node, path, depth)
         old = list(node)
         items = [self.visit(item, f"{path}[{at}]", depth) for at, item in enumerate(old)]
@@ -306,7 +313,7 @@ class Rewriter:
         own = self._own_attributes(node, path, depth)
         if same and factory is None and not own:
             return node
-        made = copy.copy(node)  # an ordered one, a default one
+        made: Any = copy.copy(node)  # an ordered one, a default one
         made.update(new)
         if factory is not None:
             made.default_factory = factory

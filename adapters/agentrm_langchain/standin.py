@@ -201,21 +201,21 @@ def hidden_methods(kind: type, libraries: tuple[str, ...]) -> dict[str, Any]:
 class _Through:
     """First among the bases of its metaclass: what is written to the class is the original's."""
 
-    def __setattr__(cls, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         """On the class that it stands for, once there is one."""
-        if _ORIGINAL in vars(cls):
-            setattr(type(vars(cls)[_ORIGINAL]), name, value)
+        if _ORIGINAL in vars(self):
+            setattr(type(vars(self)[_ORIGINAL]), name, value)
         else:
             super().__setattr__(name, value)
 
-    def __delattr__(cls, name: str) -> None:
+    def __delattr__(self, name: str) -> None:
         """From the class that it stands for."""
-        delattr(type(vars(cls)[_ORIGINAL]), name)
+        delattr(type(vars(self)[_ORIGINAL]), name)
 
 
 _ORIGINAL = "_agentrm_original"
 _COMPARE = (operator.ne, operator.lt, operator.le, operator.gt, operator.ge)
-_NEVER = (None, object.__ne__, object.__lt__, object.__le__, object.__gt__, object.__ge__)
+_NEVER = (None, *(getattr(object, f"__{name}__") for name in ("ne", "lt", "le", "gt", "ge")))
 
 
 def _class_for(node: Any, body: dict[str, Any], *, equal: bool) -> Any:

@@ -1,7 +1,7 @@
 """What is asked of objects that may raise anything when they are asked.
 
-A walk through somebody's objects meets dead weak proxies, settings that are not made yet and classes
-whose `__class__`, `__repr__` or `__getattr__` raise. None of that is a reason to fail.
+A walk through somebody's objects meets dead weak proxies, settings that are not made yet, and
+classes whose `__class__`, `__repr__` or `__getattr__` raise. None of that is a reason to fail.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class Looker:
     def look_at_code(self, fn: FunctionType, path: str) -> None:
         """Tell of models that a function makes of what it imports while it runs."""
         for module, name in imports_in(fn.__code__):
-            made = getattr(sys.modules.get(module), name, None)
+            made: Any = getattr(sys.modules.get(module), name, None)
             if is_a(made, type) and is_kind(made, BaseChatModel):
                 self.tell(f"{path}.{name}()", made)
             elif module.startswith("langchain") and _MAKER.fullmatch(name):
@@ -112,7 +112,7 @@ class Looker:
         cells = zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True)
         held = {name: next(iter(gc.get_referents(cell)), None) for name, cell in cells}
         for name in globals_in(fn.__code__) | held.keys():
-            value = held.get(name, fn.__globals__.get(name))
+            value: Any = held.get(name, fn.__globals__.get(name))
             if is_a(value, FunctionType) and value.__name__ == "init_chat_model":
                 self.tell(f"{path}.{name}()", BaseChatModel)
 

@@ -80,7 +80,7 @@ def cached(n: Any) -> Any:
 def cached_within() -> Any:
     model = chat()
 
-    @functools.lru_cache(maxsize=None)
+    @functools.lru_cache(maxsize=9)
     def inner(n: int) -> Any:
         (model if n else inner.model).invoke("go")  # type: ignore[attr-defined]
         return inner(n - 1) if n else "done"

@@ -1,4 +1,4 @@
-"""`manage` on objects that nobody can rebuild, or that raise when they are asked: it never fails."""
+"""`manage` on objects that nobody can rebuild, or that raise when asked: it never fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import UserDict, UserList, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
@@ -46,6 +46,8 @@ class NoSteps(list[Any]):
 
 
 class Pair(tuple[Any, ...]):
+    __slots__ = ()
+
     def __new__(cls, one: Any, other: Any) -> Any:
         return super().__new__(cls, (one, other))
 
@@ -119,10 +121,10 @@ class Silent:
     __getattribute__ = __repr__ = refuse  # type: ignore[assignment]
 
 
-class Tier(str, enum.Enum):
+class Tier(enum.StrEnum):
     model: Any
 
-    def __new__(cls, name: str) -> Tier:
+    def __new__(cls, name: str) -> Self:
         made = str.__new__(cls, name)
         made._value_, made.model = name, chat()
         return made
@@ -254,7 +256,7 @@ def test_what_is_touchy_itself_is_refused_in_our_words(rm: AgentRM, make: Any) -
 def test_a_dead_weak_proxy_harms_nobody(rm: AgentRM) -> None:
     """Neither within a function, where it is a closure's, nor alone."""
     dead = weakref.proxy(Holder())
-    assert manage(RunnableLambda(lambda _, own=chat(): (own.invoke("go"), dead)[0]), rm).invoke(1)
+    assert manage(holding(dead), rm).invoke(1)
     assert rm.statistics().settled == 1
     with pytest.raises(ConfigError, match="there is no chat model in it"):
         manage(dead, rm)
