@@ -66,6 +66,8 @@ class _Steps:
                 awaited = self._context.run(step)
             except StopIteration as stop:
                 return stop.value
+            finally:
+                del step  # an error that it throws holds this frame: a circle
             try:
                 given = yield awaited
             except BaseException as error:  # noqa: BLE001 - whatever it is, the source sees it
