@@ -19,10 +19,11 @@ PAIRS = [
     ("Bei Druckerei gilt Auftrag QO40808-24.",
      "Ich habe mich bei Druckerei vertan, der Auftrag lautet QA76950-15.",
      "Welcher Auftrag gilt bei Druckerei?", "QO40808-24", "QA76950-15"),
-    ("杭州机房的门禁代码是WE22178-91，负责人是Jorge Ruiz D.。", "杭州机房换了负责人：Bohdan Kovalenko M.。",
+    ("杭州机房的门禁代码是WE22178-91，负责人是Jorge Ruiz D.。",
+     "杭州机房换了负责人：Bohdan Kovalenko M.。",
      "杭州机房的负责人是谁？", "Jorge Ruiz D.", "Bohdan Kovalenko M."),
 ]  # fmt: skip
-WORDS = "slow harbour reading under glass keeps minor drift within the stated band".split()
+WORDS = ("slow", "harbour", "reading", "glass", "keeps", "minor", "drift", "stated", "band")
 
 
 def _talk(rng: random.Random, tokens: int) -> list[dict[str, str]]:
@@ -49,7 +50,8 @@ def test_the_newer_form_in_view_or_in_the_notes_is_read_after_the_older(
     first, then, question, old, new, behind
 ):
     """The older one is shown for a sentence that no note tells, and the newer one is not: it stands
-    in view, or a note tells all of it."""
+    in view, or a note tells all of it.
+    """
     rng = random.Random(behind)
     answered = {"role": "assistant", "content": "Done."}
     history = [{"role": "user", "content": f"I will be back soon. {first}"}, answered]
