@@ -40,6 +40,13 @@ def is_for_ever(lease):
     return False
 
 
+@pytest.fixture(autouse=True)
+def _each_look_is_fresh(monkeypatch):
+    """No picture of another test's threads answers here."""
+    monkeypatch.setattr(thread_picture, "_SHARE", 0.0)
+    monkeypatch.setattr(thread_picture, "_last", (0.0, thread_picture.Picture({})))
+
+
 @pytest.fixture
 def clock():
     return VirtualClock()
@@ -223,7 +230,7 @@ def test_those_who_wait_share_a_look(rm, monkeypatch):
         return frames()
 
     monkeypatch.setattr(thread_picture, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(thread_picture, "_last", (0.0, thread_picture.Picture({})))
+    monkeypatch.setattr(thread_picture, "_SHARE", 20.0)
     monkeypatch.setattr(sys, "_current_frames", current)
     core = core_of(rm)
     held = core.admit(Call("a"))

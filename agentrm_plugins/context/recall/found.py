@@ -184,6 +184,8 @@ class Later:
         self._said: list[_Said | None] = [None] * len(self._told)
         self._named: dict[tuple[int, int], list[tuple[int, str]]] = {}
         self._values: dict[str, list[tuple[str, Value]]] = {}
+        self._classes: dict[str, tuple[dict[str, str | None], frozenset[str | None]]] = {}
+        self._stood: tuple[Sequence[Found], list[tuple[tuple[int, int], Found]]] | None = None
 
     def _told_at(self, at: int) -> _Said:
         """Give the sentence that tells most of what is asked, and its values; none of a question.
@@ -255,19 +257,35 @@ class Later:
         """
         if one.hit.covered < LEAST_RIVAL:
             return []
-        values, said = [v for _, v in self._values_in(one.text)], squeezed(self._query.text)
-        norms = {value.norm for value in values}
-        kinds = {CLASS.get(value.kind) for value in values if value.norm not in said}
-        named = {at for at, _ in self(one)}
-        newer = [
-            other for other in told
-            if other.key[0] > one.key[0] and other.key[0] not in named
-            and other.hit.covered >= LEAST_RIVAL
-            and any(v.norm not in norms and CLASS.get(v.kind) in kinds
-                    for _, v in self._values_in(other.text))
-        ]  # fmt: skip
-        newer.sort(key=lambda other: (other.hit.covered, other.key), reverse=True)
+        said, at = squeezed(self._query.text), one.key[0]
+        norms, _ = self._classed(one.text)
+        kinds = {kind for norm, kind in norms.items() if norm not in said}
+        named = {place for place, _ in self(one)}
+        newer = []
+        for key, other in self._standing(told):  # the likeliest first
+            if key[0] > at and key[0] not in named:
+                others, classes = self._classed(other.text)
+                if not kinds.isdisjoint(classes) and any(
+                    [norm not in norms and kind in kinds for norm, kind in others.items()]
+                ):
+                    newer.append(other)
         return rivals_among(self._query, one, newer)
+
+    def _standing(self, told: Sequence[Found]) -> list[tuple[tuple[int, int], Found]]:
+        """Give what may be anybody's rival and where it stands; asked for each passage shown."""
+        if self._stood is None or self._stood[0] is not told:
+            likely = [(o.hit.covered, o.key, o) for o in told if o.hit.covered >= LEAST_RIVAL]
+            likely.sort(key=itemgetter(0, 1), reverse=True)
+            self._stood = told, [(key, other) for _, key, other in likely]
+        return self._stood[1]
+
+    def _classed(self, text: str) -> tuple[dict[str, str | None], frozenset[str | None]]:
+        """Give the values of a text by the form in which they are known, each with its class."""
+        found = self._classes.get(text)
+        if found is None:
+            norms = {value.norm: CLASS.get(value.kind) for _, value in self._values_in(text)}
+            found = self._classes[text] = norms, frozenset(norms.values())
+        return found
 
     def _values_in(self, text: str) -> list[tuple[str, Value]]:
         """Give sentences that hold a word of the question and do not ask, each with each value."""
