@@ -168,12 +168,17 @@ def request(text: str) -> None:
 def openai_body(text: str) -> None:
     """A body on the way through our transport, and an answer's that is read back."""
     from agentrm_openai.exchange import model_asked
+    from agentrm_openai.failed_answer import told_as_error
+    from agentrm_openai.transport import _asks_for_a_stream
     from agentrm_openai.usage import usage_of_body
     from agentrm_plugins import Call
 
     raw = text.encode("utf-8", "replace")
     model_asked("http://127.0.0.1/v1", raw)
     model_asked("http://127.0.0.1/" + text, b"{}")
+    told_as_error(raw, streaming=True)
+    told_as_error(raw, streaming=False)
+    _asks_for_a_stream(SimpleNamespace(_content=b'"stream"' + raw))
     usage_of_body(Call("a"), SimpleNamespace(_content=raw))
 
 
@@ -215,6 +220,9 @@ SITES = {
     "agentrm_plugins/types/endpoint_name.py": "key, address",
     "agentrm_plugins/types/plain.py": "json",
     "agentrm_plugins/policy/endpoint/evidence.py": "error",
+    "agentrm_plugins/policy/endpoint/reading.py": "error",
+    "adapters/agentrm_openai/failed_answer.py": "openai",
+    "adapters/agentrm_openai/transport.py": "openai",
     "agentrm_plugins/policy/endpoint/structured.py": "headers",
     "agentrm_plugins/policy/endpoint/times.py": "time",
     "agentrm_plugins/counting/images.py": "tokens",

@@ -105,7 +105,7 @@ def checked_body(answer: Any, response: Any) -> Any:
     return answer
 
 
-def is_document(response: Any, *, streaming: bool = True) -> bool:
+def is_document(response: Any, streaming: bool = True) -> bool:
     """Whether an answer is one document; where a stream was asked for, it is an error, as a rule.
 
     One that should be a stream, and whose length nobody tells, may be a stream under a wrong name,

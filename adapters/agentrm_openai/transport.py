@@ -217,22 +217,24 @@ class TransportBase:
             extensions=response.extensions,
         )
 
-    def _told(self, request: Any, response: Any, raw: bytes, stream: Any) -> Any:
+    def _told(self, response: Any, raw: bytes, streaming: bool) -> Any:
         """The response again, its body read: as an error, if it is one."""
-        kind, headers = type(response), response.headers.copy()
-        status, streaming = response.status_code, _asks_for_a_stream(request)
-        try:
-            content = kind(status, headers=headers, content=raw).content
-        except Exception:  # noqa: BLE001 - its reader is to say what is wrong with it
-            content = b""
-        told = told_as_error(content, streaming=streaming)
-        if told is not None:
-            for name in ("content-encoding", "content-length", "transfer-encoding"):
-                headers.pop(name, None)
-            if streaming:
-                headers["content-type"] = "text/event-stream"
-        body = stream(raw if told is None else told)
-        return kind(status, headers=headers, stream=body, extensions=response.extensions)
+        response.stream = self.byte_stream(raw)
+        headers = response.headers
+        content: bytes | None = raw
+        if "content-encoding" in headers:
+            with suppress(Exception):  # its reader is to say what is wrong with it
+                content = type(response)(200, headers=headers, content=raw).content
+        told = told_as_error(content or b"", streaming=streaming)
+        if told is None:
+            return response
+        headers = headers.copy()
+        for name in ("content-encoding", "content-length", "transfer-encoding"):
+            headers.pop(name, None)
+        if streaming:
+            headers["content-type"] = "text/event-stream"
+        body, more = self.byte_stream(told), response.extensions
+        return type(response)(response.status_code, headers=headers, stream=body, extensions=more)
 
 
 class SyncTransport(TransportBase):
@@ -266,10 +268,10 @@ class SyncTransport(TransportBase):
                 raise
             raise cause from error
         response.stream = self.observed(response.stream, exchange)
-        if self.tells_errors and is_document(response, streaming=_asks_for_a_stream(request)):
+        if self.tells_errors and is_document(response, streaming := _asks_for_a_stream(request)):
             raw = b"".join(response.stream)
             response.stream.close()
-            return self._told(request, response, raw, self.byte_stream)
+            return self._told(response, raw, streaming)
         return response
 
     def close(self) -> None:
@@ -304,10 +306,10 @@ class AsyncTransport(TransportBase):
                 raise
             raise cause from error
         response.stream = self.observed(response.stream, exchange)
-        if self.tells_errors and is_document(response, streaming=_asks_for_a_stream(request)):
+        if self.tells_errors and is_document(response, streaming := _asks_for_a_stream(request)):
             raw = b"".join([piece async for piece in response.stream])
             await response.stream.aclose()
-            return self._told(request, response, raw, self.byte_stream)
+            return self._told(response, raw, streaming)
         return response
 
     async def aclose(self) -> None:

@@ -99,7 +99,7 @@ def test_deep_and_odd_data_breaks_no_session(message):
     The second process reads them back, and the caller's own objects are what is sent.
     """
     store = SqliteStore(":memory:")
-    config = ContextConfig(budget_tokens=20_000)
+    config = ContextConfig(budget_tokens=200_000)  # what stands under unknown keys is counted
     history = [user("The code is KX-1."), message, user("and?")]
     with ContextLifecycle(config, store=store, submit=lambda job: job()) as manager:
         session = manager.session("s")

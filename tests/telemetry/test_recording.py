@@ -245,14 +245,14 @@ def test_names_that_hold_secrets_are_hidden_and_long_ones_cut(tmp_path: Path) ->
     file = tmp_path / "events.jsonl"
     key = "sk-" + "proj-abcdefghijklmnopqrstuvwx"
     with AgentRM(lanes=1, record=file) as rm:
-        for agent in (key, "x" * 5000, 'a"\n\u2028b\ud800', "日本"):
+        for agent in (key, "x" * 5000, 'a"\n\u2028b', "日本"):
             with rm.slot(agent=agent, label=f"Authorization: Bearer {key}"):
                 pass
     text = file.read_text()
     assert key not in text
     assert max(map(len, text.splitlines())) < 6000
     agents = {event.agent for event in read_events(file) if isinstance(event, Granted)}
-    assert 'a"\n\u2028b\ud800' in agents
+    assert 'a"\n\u2028b' in agents
     assert "日本" in agents
 
 

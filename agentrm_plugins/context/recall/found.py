@@ -266,7 +266,7 @@ class Later:
             if key[0] > at and key[0] not in named:
                 others, classes = self._classed(other.text)
                 if not kinds.isdisjoint(classes) and any(
-                    [norm not in norms and kind in kinds for norm, kind in others.items()]
+                    norm not in norms and kind in kinds for norm, kind in others.items()
                 ):
                     newer.append(other)
         return rivals_among(self._query, one, newer)

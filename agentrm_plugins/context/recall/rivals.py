@@ -71,8 +71,10 @@ def _names(said: str, asked: frozenset[str]) -> frozenset[str]:
     found: set[str] = set()
     for word in _WORD.finditer(said):
         text, owns = word.groups()
-        if (text[0].isupper() and (word.start() or owns)) or any(map(str.isdigit, text)):
-            found.update(asked.intersection(terms(text)))
+        held = asked.intersection(terms(text))
+        if not (text[0].isupper() and (word.start() or owns)):
+            held = frozenset(one for one in held if any(map(str.isdigit, one)))
+        found |= held
     return frozenset(found)
 
 

