@@ -78,11 +78,10 @@ def test_a_newer_form_is_shown_among_what_is_told_of_others():
     others.insert(2, f"Miller wrote that the right number is 90417. {TALK * 3}")
     manager, session = _session("The invoice of Miller is number 88213.", others)
     with manager:
-        for room in (120, 200, 300):
+        for room in (60, 90, 120, 160, 200, 300, 499):
             asked = session.recall("What is the number of Miller's invoice?", max_tokens=room)
-            assert "90417" in asked
-            if room > 120:
-                assert "88213" in asked
+            assert ("90417" in asked) == ("88213" in asked), "the old one never stands alone"
+            assert ("90417" in asked) == (room >= 160)
 
 
 @pytest.mark.parametrize("room", [None, 60, 70, 80, 90, 100, 120])

@@ -15,6 +15,7 @@ import redis
 
 from agentrm_plugins import AgentRM, ConfigError, Coordination, CoordinatorUnavailable
 from agentrm_plugins.fleet import link
+from agentrm_plugins.policy.fleet.allot import PROTOCOL
 from tests.fleet.servers import Server, free_port
 from tests.hosts.worlds import wait_until
 
@@ -239,7 +240,8 @@ def test_another_release_in_the_namespace(server, namespace):
     """A process that speaks another version of the exchange is told both."""
     with AgentRM(lanes=2, coordination=server.url, namespace=namespace):
         asked = {"v": 99, "m": "new", "e": 0, "n": 1, "ttl": 1000}
-        with pytest.raises(ConfigError, match="version 2 of the exchange and this one version 99"):
+        said = f"version {PROTOCOL} of the exchange and this one version 99"
+        with pytest.raises(ConfigError, match=said):
             link.Link(Coordination(server.url, namespace)).exchange(asked)
 
 

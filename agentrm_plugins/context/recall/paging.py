@@ -149,9 +149,9 @@ def assembled(
             what stands around it; without those that are sure to be meant it is not shown.
     """
     frame = session.counter.message(Message(session.config.summary_role, HEADER)) + 2
-    block = _Block(frame, room_tokens)
-    writing = _Writing(session, query, texts, later, block)
+    writing = _Writing(session, query, texts, later, _Block(frame, room_tokens))
     for one in found:
+        block = writing.block  # another one after what did not fit was taken back
         if block.lines and block.used + one.tokens + _LABEL_TOKENS > room_tokens:
             continue  # a line is never shorter than what it shows
         rivals = newer(one) if newer is not None else ()
@@ -159,7 +159,7 @@ def assembled(
         if writing.together(one, sure) if sure else writing.enter(one):
             for rival in rivals:
                 writing.enter(rival.found, part=True)
-    return _fitted(session, block.lines, writing.order, room_tokens, anchor)
+    return _fitted(session, writing.block.lines, writing.order, room_tokens, anchor)
 
 
 @dataclass(slots=True)
@@ -252,8 +252,8 @@ def _fitted(
         if tokens <= room_tokens:
             return Recalled(anchor, text, tokens, sorted({seq for seq, _ in lines}))
         over = tokens - room_tokens
-        while over > 0 and order:
-            over -= max(1, _dropped(lines, order.pop()) // 6)
+        while over > 0 and lines:  # each time a line goes, so it ends
+            over -= max(1, _dropped(lines, order.pop() if order else max(lines)) // 6)
     return None
 
 
