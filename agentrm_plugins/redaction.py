@@ -38,18 +38,28 @@ _SHAPES = re.compile(
 )
 _WORDS = (
     r"api[-_ ]?key|apikey|access[-_ ]?key|secret|passw(?:or)?d|passphrase|authori[sz]ation|"
-    r"credentials?|cookie|private[-_ ]?key|signature|session[-_ ]?key|token(?!s)|"
+    r"credentials?|cookie|private[-_ ]?key|pwd|signature|session[-_ ]?key|token(?!s)|"
     r"x-amz-[\w-]{1,64}+|subscription[-_ ]?key"
 )
+_RUN = r"[^\s'\"(){}\[\]<>,;&]"
 _NAMED = re.compile(
     # Only where a name begins, and with a bounded rest: else a long name is read again and again.
-    rf"""((?<![\w-])[\w-]*(?:{_WORDS})[\w-]{{0,64}}+['"]?\s{{0,8}}[:=]\s{{0,8}})(['"])(?:\\.|(?!\2).)*\2""",
-    re.IGNORECASE,
+    # Without quotes as shells, XML and headers have it; what stands behind a colon is no mere word.
+    rf"""((?<![\w-])[\w-]*(?:{_WORDS})[\w-]{{0,64}}+)(?:
+        (['"]?\s{{0,8}}[:=]\s{{0,8}})(['"])(?:\\.|(?!\3).)*\3
+      | ( [=>](?!\d{{1,6}}(?![\w-]))(?={_RUN}{{4}})
+        | :\s{{0,8}}(?={_RUN}{{6}})(?=[\w-]*[\d_-]\w) ){_RUN}+
+    )""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _IN_QUERY = re.compile(
     rf"([?&](?:[\w-]*(?:{_WORDS})[\w-]{{0,64}}+|key|sig|auth|code)=)[^&\s'\"]+", re.IGNORECASE
 )
-_NAME = re.compile(rf"(?:{_WORDS})|^key$|(?:^|[-_.])(?:auth|jwt|pat|pin)$", re.IGNORECASE)
+_NAME = re.compile(
+    rf"(?:{_WORDS})|^key$|^auth[-_](?:header|data)$"
+    r"|(?:^|[-_.])(?:auth|jwt|pat|pin|otp|pwd|pass|passcode|bearer|dsn)$",
+    re.IGNORECASE,
+)
 
 
 _LOGIN = re.compile(r"\A([^/]*//)?.*@", re.DOTALL)  # greedy: a password may hold an @ of its own
@@ -68,8 +78,13 @@ def names_a_secret(name: str) -> bool:
 def masked(text: str) -> str:
     """Give the text with everything hidden that looks like a secret, or is called one."""
     text = _IN_QUERY.sub(rf"\g<1>{HIDDEN}", text)
-    text = _NAMED.sub(rf"\g<1>\g<2>{HIDDEN}\g<2>", text)
+    text = _NAMED.sub(_hidden, text)
     return _SHAPES.sub(HIDDEN, text)
+
+
+def _hidden(found: re.Match[str]) -> str:
+    name, mark, quote, bare = found.groups()
+    return f"{name}{mark}{quote}{HIDDEN}{quote}" if quote else f"{name}{bare}{HIDDEN}"
 
 
 class _Short(Repr):

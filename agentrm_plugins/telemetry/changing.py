@@ -32,6 +32,9 @@ __all__ = ["ACTIONS", "about", "arguments", "typed"]
 
 ACTIONS = frozenset({"end", "drain", "let_in", "prioritise", "change"})
 """What can be done to a core that runs."""
+_LONGEST = 10_000
+"""Characters of a line that somebody types. Python's reader of TOML takes seconds over dotted names
+of ten times that."""
 
 _TABLES: dict[str, type[Any]] = {
     "endpoints": EndpointConfig,
@@ -64,7 +67,7 @@ def typed(text: str) -> dict[str, Any]:
     {'lanes': 8, 'endpoints': {'api.test/*': {'rpm': 60}}}
     """
     way = 'write it as in agentrm.toml: lanes = 8, endpoints."api.test/*".rpm = 60'
-    if not text.strip() or "\n" in text:
+    if not text.strip() or "\n" in text or len(text) > _LONGEST:
         raise ConfigError("change", text, way)
     try:
         found: dict[str, Any] = tomllib.loads(f"change = {{ {text} }}")["change"]

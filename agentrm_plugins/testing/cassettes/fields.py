@@ -25,15 +25,24 @@ __all__ = [
     "TALLY_FIELDS",
 ]
 
+_MEDIA = (
+    r"(?:(?:application|text)/(?:\*|json|problem\+json|x-ndjson|ndjson|event-stream|plain|html|xml|csv"
+    r"|markdown|pdf|octet-stream|x-www-form-urlencoded|javascript|vnd\.amazon\.eventstream)"
+    r"|(?:audio|image|video)/(?:\*|[a-z0-9]{1,5}|svg\+xml|x-wav)|multipart/form-data|\*/\*)"
+)
 REQUEST_HEADERS = {
-    "accept": re.compile(r"[\w.+*/-]+(?:, ?[\w.+*/-]+)*"),
-    "content-type": re.compile(r"[\w.+/-]+(?:; ?charset=[\w-]+)?"),
+    "accept": re.compile(rf"{_MEDIA}(?:, ?{_MEDIA})*"),
+    "content-type": re.compile(
+        rf"{_MEDIA}(?:; ?charset=(?:utf-?8|us-ascii|iso-8859-1|latin-?1))?", re.IGNORECASE
+    ),
     "host": re.compile(r"[\w.:-]+"),
 }
 """Each with what its value may be."""
 
+_NUMBER = r"(?:\d[\d,]{0,12}(?:\.\d{0,9})?|\.\d{1,9})"
 _AMOUNT = re.compile(
-    r"[\d.,]+(?: [\d.,]+)*|(?:\d+(?:\.\d+)?(?:ms|us|s|m|h|d))+"
+    rf"{_NUMBER}(?:,? {_NUMBER})*"
+    r"|(?:\d+(?:\.\d+)?(?:ms|us|s|m|h|d))+"
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
 )
 _DATE = re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT")
@@ -72,7 +81,18 @@ PATH = frozenset(
 MODEL_HOLDERS = frozenset({"models", "model", "tunedModels", "engines", "deployments"})
 """Behind these a path names a model; behind the first in two parts as well, of owner and name."""
 
-QUERY = frozenset({"api-version", "alt", "beta", "limit", "order", "stream", "version"})
+_VERSION = re.compile(r"v?\d[\d.]{0,9}|\d{4}-\d\d-\d\d(?:-preview)?|latest|preview")
+_SWITCH = re.compile(r"true|false|0|1", re.IGNORECASE)
+QUERY = {
+    "api-version": _VERSION,
+    "alt": re.compile("sse|json|media|proto"),
+    "beta": _SWITCH,
+    "limit": re.compile(r"\d{1,6}"),
+    "order": re.compile("asc|desc"),
+    "stream": _SWITCH,
+    "version": _VERSION,
+}
+"""Parameters of URLs, each with what its value may be."""
 
 FIELDS = frozenset(
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from http import HTTPStatus
@@ -32,6 +33,7 @@ from agentrm_plugins.testing.cassettes.fields import (
     SEALED_WORDS,
     TALLY_FIELDS,
 )
+from agentrm_plugins.testing.cassettes.pieces import hide_across, is_token
 
 __all__ = ["Scrubber"]
 
@@ -45,6 +47,7 @@ _EVENT = re.compile(
 _MEDIA = ("audio/", "image/", "video/")
 _LEAST_SECRET = 6
 """Shorter values of a secret's name are not looked for elsewhere: they are parts of other words."""
+_NO_JSON = object()
 _CATEGORY = re.compile(r"[a-z_/-]{1,40}")
 _UNSAID = frozenset({401, 403})
 """Of such a refusal the text tells about keys and accounts, and nothing that a replay needs."""
@@ -72,7 +75,8 @@ class Scrubber:
         query = []
         for name, value in parse_qsl(there.query, keep_blank_values=True):
             if name in QUERY:
-                query.append((name, self._text(value)))
+                if QUERY[name].fullmatch(value):
+                    query.append((name, value))
             elif names_a_secret(name):
                 self._note(value)
         path = self._path(there.path)
@@ -126,12 +130,14 @@ class Scrubber:
         body = recorded["body"].get("string") or b""
         if "event-stream" in str(content):
             scrubbed = self._events(body)
+        elif "ndjson" in str(content):
+            scrubbed = self._lines(body)
         elif str(content).startswith(_MEDIA) and isinstance(body, bytes):
             scrubbed = self._media(body)
         else:
             scrubbed = self._body(body, unsaid=code in _UNSAID) if body else b""
         status = {"code": code, "message": _phrase(code)}
-        return {**recorded, "status": status, "headers": headers, "body": {"string": scrubbed}}
+        return {"status": status, "headers": headers, "body": {"string": scrubbed}}
 
     def _media(self, body: bytes) -> bytes:
         """Sound and pictures as they are; what is a text by another name is hidden."""
@@ -142,19 +148,33 @@ class Scrubber:
         return body
 
     def _events(self, body: bytes | str) -> bytes:
-        text = body if isinstance(body, str) else body.decode("utf-8", "replace")
-        lines = []
-        for line in text.replace("\r\n", "\n").split("\n"):
+        lines: list[str] = []
+        said: list[tuple[int, Any]] = []
+        for line in _text_of(body).replace("\r\n", "\n").split("\n"):
             name, _, value = line.partition(":")
             value = value.removeprefix(" ")
             if not line:
                 lines.append("")
             elif name == "event" and _EVENT.fullmatch(value):
                 lines.append(f"event: {value}")
+            elif name == "data" and value == "[DONE]":
+                lines.append(line)
             elif name == "data":
-                said = value if value == "[DONE]" else self._body(value).decode()
-                lines.append(f"data: {said}")
+                said.append((len(lines), _data(value)))
+                lines.append(name)
+        for (number, _), written in zip(said, self._pieces([data for _, data in said]), strict=True):
+            lines[number] = f"data: {written}"
         return "\n".join(lines).encode()
+
+    def _lines(self, body: bytes | str) -> bytes:
+        """JSON line by line, as Ollama streams it."""
+        values = [_data(line) for line in _text_of(body).splitlines() if line.strip()]
+        return "".join(f"{written}\n" for written in self._pieces(values)).encode()
+
+    def _pieces(self, values: list[Any]) -> list[str]:
+        """What is written of the pieces of a stream: first of them all, then of each."""
+        hide_across(values, self._text)
+        return [HIDDEN if one is _NO_JSON else _json(self._value(one, "")) for one in values]
 
     # -- bodies -----------------------------------------------------------------------------
 
@@ -169,8 +189,9 @@ class Scrubber:
             if isinstance(error, dict):
                 kept |= {key: error[key] for key in ("type", "code", "param") if key in error}
             data = {"error": kept}
-        clean = self._value(data, "")
-        return json.dumps(clean, ensure_ascii=False, separators=(",", ":")).encode()
+        if isinstance(data, list):
+            hide_across(data, self._text)
+        return _json(self._value(data, "")).encode()
 
     def _value(self, value: Any, name: str) -> Any:
         if isinstance(value, Mapping):
@@ -178,11 +199,13 @@ class Scrubber:
                 return self._open(value)
             return self._tally(value) if name in TALLY_FIELDS else self._fields(value)
         if isinstance(value, list):
-            if name == "content" and value and all(map(_is_token, value)):
+            if name == "content" and value and all(map(is_token, value)):
                 return self._tokens(value)
             # An item of a list is no tool's input: Responses' `input` holds the turn's items.
             within = f"{name}[]" if name == "input" else name
             return [self._value(item, within) for item in value]
+        if not name and not (value is None or isinstance(value, bool)):
+            return HIDDEN  # it stands under no name: nobody knows what it is
         return self._leaf(value, name) if isinstance(value, str) else value
 
     def _fields(self, value: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,10 +243,21 @@ class Scrubber:
         if name in SEALED_FIELDS:
             return SEALED_WORDS.get(name, HIDDEN)
         if name in MEDIA_FIELDS and _BASE64.fullmatch(value):
-            return value
+            return self._coded(value)
         if name in {"url", "image_url"}:
-            return value if _BASE64.fullmatch(value) else self._link(value)
+            return self._coded(value) if _BASE64.fullmatch(value) else self._link(value)
         return self._text(value)
+
+    def _coded(self, value: str) -> str:
+        """Base64 as it is, unless it is that of a text in which there is a secret."""
+        head, comma, coded = value.rpartition(",")
+        try:
+            data = b64decode(coded + "===", altchars=b"-_" if set("-_") & set(coded) else None)
+            text = data.decode()
+        except ValueError:
+            return value
+        clean = self._text(text)
+        return value if clean == text else f"{head}{comma}{b64encode(clean.encode()).decode()}"
 
     def _open(self, value: Any, *, secret: bool = False) -> Any:
         """Below a name where all names are the tool's own: values of secret names are hidden."""
@@ -265,8 +299,19 @@ class Scrubber:
         return _STARRED.sub(HIDDEN, masked(text))
 
 
-def _is_token(item: Any) -> bool:
-    return isinstance(item, Mapping) and "logprob" in item and isinstance(item.get("token"), str)
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _data(text: str) -> Any:
+    try:
+        return parsed(text)
+    except ValueError:
+        return _NO_JSON
+
+
+def _text_of(body: bytes | str) -> str:
+    return body if isinstance(body, str) else body.decode("utf-8", "replace")
 
 
 def _kept(headers: Mapping[str, Any]) -> dict[str, str]:
