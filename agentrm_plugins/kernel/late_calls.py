@@ -15,7 +15,6 @@ Where no next one may go yet, the newest gives way all the same, and its lane is
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.ticket import State
@@ -107,6 +106,7 @@ class LateCalls:
         if first.first is not None or first.hedge is not None or first.visible:
             return False
         ticket.first, first.hedge = first, ticket
+        ticket.accrual = first.accrue()
         ticket.is_hedge = ticket.beside = True
         ticket.seq, ticket.turn = first.seq, first.turn
         return True
@@ -153,7 +153,6 @@ class LateCalls:
         first.given_tokens += ticket.expected_tokens
         first.hedge = None
         ticket.first, ticket.is_hedge = None, False
-        ticket.heir = first.number
 
     def gone(self, ticket: Ticket) -> None:
         """An attempt gave way; what stands beside it is the only one now."""
@@ -163,12 +162,9 @@ class LateCalls:
         hedge, ticket.hedge = ticket.hedge, None
         ticket.yielded = True
         if hedge is not None:
-            ticket.heir = hedge.number
             self._alone(hedge, ticket)
 
-    def ended(  # noqa: C901 - one piece
-        self, ticket: Ticket, outcome: Outcome, cost: Usage, *, asked: bool = True
-    ) -> None:
+    def ended(self, ticket: Ticket, outcome: Outcome, cost: Usage) -> None:
         """An attempt is over: what it says of the others, and what becomes of them."""
         if ticket.late or ticket.is_hedge:
             self.stopped(ticket)
@@ -176,15 +172,12 @@ class LateCalls:
         tokens = cost.input_tokens + cost.output_tokens
         if endpoint is not None and tokens:
             endpoint.hedging.billed(tokens, self._books.now_s)
-        if outcome is Outcome.OK and endpoint is not None and _was_alone(ticket):
+        if outcome is Outcome.OK and endpoint is not None and ticket.accrual is None:
             hedging = endpoint.hedging
             hedging.answered()  # as nearly all are
             if endpoint.times.expect(hedging.hung):
                 self._clocks.reconsider(endpoint)
             return
-        winner = self._winner(ticket, outcome)
-        if winner is not None:
-            _cut_off(ticket, winner, cost.input_tokens, asked=asked)
         if endpoint is not None:
             _count(ticket, endpoint.hedging.tally, outcome, tokens)
         if ticket.is_hedge:
@@ -193,20 +186,15 @@ class LateCalls:
             self._first_won(ticket, endpoint)
         if hedge is not None:
             ticket.hedge = None
-            if outcome is Outcome.ERROR:
-                self._alone(hedge, ticket)
-            elif hedge.state is State.QUEUED:
-                self._steps.turn_away(hedge, "superseded")
-            else:
-                hedge.first, hedge.given_way = None, 1 + ticket.given_way
+            self._first_ended(ticket, hedge, outcome)
 
-    def _winner(self, ticket: Ticket, outcome: Outcome) -> Ticket | None:
-        """Who goes on, or was answered, in place of an attempt that was cut off."""
-        if ticket.heir:
-            return self._books.tickets.get(ticket.heir)
-        if outcome is Outcome.SUPERSEDED:
-            return ticket.first if ticket.is_hedge else ticket.hedge
-        return None
+    def _first_ended(self, ticket: Ticket, hedge: Ticket, outcome: Outcome) -> None:
+        if outcome is Outcome.ERROR:
+            self._alone(hedge, ticket)
+        elif hedge.state is State.QUEUED:
+            self._steps.turn_away(hedge, "superseded")
+        else:
+            hedge.first, hedge.given_way = None, 1 + ticket.given_way
 
     def _hedge_ended(
         self, ticket: Ticket, first: Ticket | None, outcome: Outcome, tokens: int
@@ -239,7 +227,6 @@ class LateCalls:
         hedge.given_way, hedge.hedges = first.given_way, first.hedges
         if hedge.state is State.QUEUED:
             hedge.beside = False  # it goes in place of the first
-        _inherit(first, hedge)
         self.waiting.pop(hedge.number, None)
         if hedge.endpoint is not None:
             hedge.endpoint.hedging.ended(hedge.number)
@@ -311,34 +298,6 @@ class LateCalls:
         return None
 
 
-def true_cost(ticket: Ticket, cost: Usage) -> tuple[Usage, int]:
-    """What an answered attempt, and those cut off before or beside it, have cost: one charge.
-
-    They were sent the same request, so their input is what the answer says of its own, and they
-    were charged what was guessed. If that was more than all of them have cost, the second number
-    says how many tokens are to be given back.
-    """
-    missing = ticket.outrun * cost.input_tokens - ticket.outrun_input
-    ticket.outrun = ticket.outrun_input = 0
-    if ticket.endpoint is not None and (ticket.hedges or ticket.beside):
-        ticket.endpoint.hedging.tally.lost_tokens += missing
-    left = cost.input_tokens + missing
-    return replace(cost, input_tokens=max(0, left)), max(0, -left)
-
-
-def _was_alone(ticket: Ticket) -> bool:
-    """Whether there never was another attempt of the call."""
-    return not (
-        ticket.is_hedge
-        or ticket.beside
-        or ticket.hedges
-        or ticket.hedge is not None
-        or ticket.yielded
-        or ticket.heir
-        or ticket.given_way
-    )
-
-
 def _count(ticket: Ticket, tally: HedgeTally, outcome: Outcome, tokens: int) -> None:
     if ticket.yielded or outcome is Outcome.SUPERSEDED:
         tally.lost_tokens += tokens
@@ -346,16 +305,3 @@ def _count(ticket: Ticket, tally: HedgeTally, outcome: Outcome, tokens: int) -> 
         tally.hedge_won += 1
     elif outcome is Outcome.OK and ticket.hedges:
         tally.first_won += 1
-
-
-def _cut_off(ticket: Ticket, winner: Ticket, charged: int, *, asked: bool) -> None:
-    """An attempt gave up for another one, and is charged this much input if it was `asked`."""
-    winner.outrun += asked
-    winner.outrun_input += charged
-    _inherit(ticket, winner)
-
-
-def _inherit(ticket: Ticket, heir: Ticket) -> None:
-    heir.outrun += ticket.outrun
-    heir.outrun_input += ticket.outrun_input
-    ticket.outrun = ticket.outrun_input = 0

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import ConfigError, KernelBug
-from agentrm_plugins.kernel.late_calls import true_cost
 from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.kernel.ticket import State, Ticket, move
 from agentrm_plugins.policy.leases import NEVER
@@ -17,6 +16,7 @@ from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.calls import Outcome, Usage
 
 if TYPE_CHECKING:
+    from agentrm_plugins.kernel.accrual import Accrual
     from agentrm_plugins.kernel.agents import Agents
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.clocks import Clocks
@@ -235,14 +235,15 @@ class Lifecycle:
         verdict = None if event is None else event.verdict
         cost = cost_of(ticket, verdict) if guessed is None else guessed
         too_much = 0
-        if ticket.outrun and usage is not None and outcome is Outcome.OK:
-            cost, too_much = true_cost(ticket, cost)
+        if ticket.accrual is not None:
+            if outcome is not Outcome.OK:
+                asked = bool(cost.input_tokens) or _was_asked(ticket, usage, verdict)
+                cost = ticket.accrual.cut(cost, asked=asked)
+            elif usage is not None:
+                cost, too_much = _true_cost(ticket, ticket.accrual, cost)
         spent = steps.charge(ticket, cost)
         if too_much:
             spent -= steps.give_back(ticket, too_much)
-        asked = bool(cost.input_tokens) or _was_asked(ticket, usage, verdict)
-        if late:
-            self._requeue.charged(ticket, cost.input_tokens, asked=asked)
         if books.ledgers.asked:
             books.ledgers.settle(ticket, cost, books.now_s)
         failed = verdict is not None
@@ -254,7 +255,7 @@ class Lifecycle:
         status = None if verdict is None else verdict.status
         books.out.append(_settled(ticket, books.now_s, cause, outcome, usage, spent, status))
         if ticket.endpoint is not None or ticket.is_hedge or ticket.hedge is not None:
-            self._late.ended(ticket, outcome, cost, asked=asked)
+            self._late.ended(ticket, outcome, cost)
         steps.forget(ticket)
         steps.recharge(ticket)
         return bool(self._queue.count or books.scheduler.demoted)
@@ -327,6 +328,19 @@ def _settled(
         call.group,
         call.endpoint,
     )
+
+
+def _true_cost(ticket: Ticket, accrual: Accrual, cost: Usage) -> tuple[Usage, int]:
+    """What an answered attempt, and those that were charged by estimate, have cost: one charge.
+
+    If the estimates were more than all of them have cost, the second number says how many tokens
+    are to be given back.
+    """
+    missing = accrual.answered(cost.input_tokens)
+    if ticket.endpoint is not None and (ticket.hedges or ticket.beside):
+        ticket.endpoint.hedging.tally.lost_tokens += missing
+    left = cost.input_tokens + missing
+    return replace(cost, input_tokens=max(0, left)), max(0, -left)
 
 
 def _was_asked(ticket: Ticket, usage: Usage | None, verdict: Verdict | None) -> bool:

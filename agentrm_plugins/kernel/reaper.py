@@ -162,7 +162,7 @@ class Reaper:
     def _lose(self, ticket: Ticket) -> None:
         """A zombie's caller was never heard of again."""
         move(ticket, State.DONE)
-        cost = cost_of(ticket)
+        cost = ticket.accrue().cut(cost_of(ticket), asked=True)
         self._steps.charge(ticket, cost)
         if ticket.yielded:
             self._late.ended(ticket, Outcome.ERROR, cost)

@@ -16,6 +16,7 @@ from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
+    from agentrm_plugins.kernel.accrual import Accrual
     from agentrm_plugins.kernel.books import Books
     from agentrm_plugins.kernel.endpoints import Endpoints
     from agentrm_plugins.kernel.late_calls import LateCalls
@@ -35,8 +36,7 @@ class Place(NamedTuple):
 
     seq: int
     turn: int
-    attempts: int = 0
-    charged: int = 0
+    accrual: Accrual
 
 
 class Requeue:
@@ -72,7 +72,7 @@ class Requeue:
 
     def keep_place(self, ticket: Ticket) -> None:
         """The call hung: its caller may ask again for its place."""
-        self.places[ticket.number] = Place(ticket.seq, ticket.turn)
+        self.places[ticket.number] = Place(ticket.seq, ticket.turn, ticket.accrue())
         if len(self.places) > _PLACES:
             self.places.popitem(last=False)
 
@@ -80,20 +80,7 @@ class Requeue:
         """The call is another that hung, come back."""
         place = self.places.pop(place_of, None)
         if place is not None:
-            ticket.seq, ticket.turn, ticket.outrun, ticket.outrun_input = place
-        old = self._books.tickets.get(place_of)
-        if old is not None:
-            old.heir = ticket.number  # its caller has not come back yet
-
-    def charged(self, ticket: Ticket, input_tokens: int, *, asked: bool = True) -> None:
-        """A call that hung was charged this much input, if the provider was `asked` at all.
-
-        Until the answer to the call that comes for its place says what it really was.
-        """
-        place = self.places.get(ticket.number)
-        if place is not None and not ticket.heir:
-            attempts, charged = asked + ticket.outrun, input_tokens + ticket.outrun_input
-            self.places[ticket.number] = place._replace(attempts=attempts, charged=charged)
+            ticket.seq, ticket.turn, ticket.accrual = place
 
     def requeue(self, event: ev.Requeue) -> bool:
         """A running call failed and goes again. True: others may go now."""
@@ -106,12 +93,11 @@ class Requeue:
         verdict = event.verdict
         self._endpoints.failed(ticket, verdict, event.report)
         cost = cost_of(ticket, verdict) if event.usage is None else event.usage
+        if event.usage is None and cost.input_tokens:
+            cost = ticket.accrue().cut(cost, asked=True)
         steps.charge(ticket, cost)
         if books.ledgers.asked:
             books.ledgers.charge(ticket, cost, now_s)
-        if event.usage is None and cost.input_tokens:
-            ticket.outrun += 1
-            ticket.outrun_input += cost.input_tokens
         for owner in (ticket.account, ticket.account.tenant):
             owner.requeues += 1
             owner.limit_hits += verdict.kind is Kind.LIMIT

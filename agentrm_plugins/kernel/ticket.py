@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import KernelBug
+from agentrm_plugins.kernel.accrual import Accrual
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,19 +66,18 @@ class Ticket:
     `charged` what they were charged when it was reaped, `taken` what it took of shares of a rate;
     while a fleet has not heard of it (`unheard`, its reservation being the `mark`th), it sleeps.
     Of a call with several attempts the `first` knows the one beside it (`hedge`), how many were
-    sent (`hedges`), and how many of them gave way to the next and what they cost; of attempts that
-    were cut off beside it, how many (`outrun`) and the input that they were charged by estimate
-    (`outrun_input`), until its own answer says what that was. One that was sent `beside` another
-    may have given way (`yielded`), and `heir` is who goes on in its place (0: not known). Where
-    what is learnt counts (`adaptive`) it may be `late`; then its lane is `lent`, or its hedge
-    `rides` on it. Since `idle_s` the consumer has not asked for more; once something is `visible`
-    to it, no further attempt is made.
+    sent (`hedges`), and how many of them gave way to the next and what they cost. One that was sent
+    `beside` another may have given way (`yielded`). All attempts of a call share an `accrual`; a
+    call that was sent once and answered has none. Where what is learnt counts (`adaptive`) it may
+    be `late`; then its lane is `lent`, or its hedge `rides` on it. Since `idle_s` the consumer has
+    not asked for more; once something is `visible` to it, no further attempt is made.
     A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
     is lent to one of them, its `rider`.
     """
 
     __slots__ = (
         "account",
+        "accrual",
         "adaptive",
         "after",
         "alarm_s",
@@ -100,7 +100,6 @@ class Ticket:
         "heard_s",
         "hedge",
         "hedges",
-        "heir",
         "held_by",
         "hold_s",
         "idle_s",
@@ -112,8 +111,6 @@ class Ticket:
         "need",
         "nested",
         "number",
-        "outrun",
-        "outrun_input",
         "overtaken",
         "parent",
         "paused_s",
@@ -186,11 +183,9 @@ class Ticket:
         self.hedges = 0
         self.given_way = 0
         self.yielded = False
-        self.heir = 0
         self.beside = False
         self.given_tokens = 0.0
-        self.outrun = 0
-        self.outrun_input = 0
+        self.accrual: Accrual | None = None
         self.adaptive = False
         self.late = False
         self.lent = False
@@ -208,6 +203,12 @@ class Ticket:
         self.parent: Ticket | None = None
         self.rider: Ticket | None = None
         self.kids: dict[int, Ticket] | None = None
+
+    def accrue(self) -> Accrual:
+        """What its attempts were charged by estimate."""
+        if self.accrual is None:
+            self.accrual = Accrual()
+        return self.accrual
 
     @property
     def is_ridden(self) -> bool:

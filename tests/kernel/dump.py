@@ -25,8 +25,10 @@ from agentrm_plugins.policy.order.mlfq_textbook import MlfqTextbook
 from agentrm_plugins.types.accounts import Account, Tenant
 from agentrm_plugins.types.calls import Call, Priority, Usage
 from tests.kernel.dump_endpoints import (
+    dump_accruals,
     dump_congestion,
     dump_need,
+    load_accruals,
     load_congestion,
     load_first,
     load_need,
@@ -56,7 +58,7 @@ _TICKET = (
     *("attempts", "heard_s"),
     *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible", "adaptive", "late", "lent"),
     *("rides", "is_hedge", "hedges", "given_way", "given_tokens"),
-    *("outrun", "outrun_input", "heir", "yielded", "beside"),
+    *("yielded", "beside"),
 )
 _COUNTERS = (
     *("submitted", "granted", "settled", "reaped", "lost", "running", "demotions", "boosts"),
@@ -73,8 +75,10 @@ def dump(kernel: Kernel) -> dict[str, Any]:
     kernel.books.shares.generation += 1
     seats = [seat for group in kernel.books.pool.groups.values() for seat in group.seats]
     places = {seat: place for place, seat in enumerate(seats)}
+    accruals = dump_accruals(kernel)
     return {
         "format": _FORMAT,
+        "accruals": accruals,
         "now_s": kernel.books.now_s,
         "closed": kernel.books.closed,
         "seq": kernel.books.seq,
@@ -317,6 +321,7 @@ def _tie(kernel: Kernel, state: dict[str, Any]) -> None:
             ticket.hedge.first = ticket
         if entry["rider"] is not None:
             ticket.rider = tickets[entry["rider"]]
+    load_accruals(kernel, state["accruals"])
     kernel.late.late = {number: tickets[number] for number in state["late"]}
     kernel.books.hedges.update({number: tickets[number] for number in state["hedges"]})
     for ticket in tickets.values():

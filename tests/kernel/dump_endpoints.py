@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agentrm_plugins.kernel.accrual import Accrual
 from agentrm_plugins.kernel.requeue import Place
 from agentrm_plugins.policy.endpoint.snapshot import (
     dump_endpoint,
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.policy.spending.spender import Reserved
 
-__all__ = ["dump_congestion", "dump_need", "load_congestion", "load_first", "load_need"]
+__all__ = [
+    "dump_accruals",
+    "dump_congestion",
+    "dump_need",
+    "load_accruals",
+    "load_congestion",
+    "load_first",
+    "load_need",
+]
 
 _BUDGET = sorted(name for name in Budget.__slots__ if name != "resource")
 
@@ -45,7 +54,9 @@ def dump_congestion(kernel: Kernel) -> dict[str, Any]:
             for (place, owner), bucket in ledgers.shares.buckets.items()
         ],
         "made": [ledgers._made, ledgers.shares._made],
-        "places": [[number, *place] for number, place in kernel.requeue.places.items()],
+        "places": [
+            [number, place.seq, place.turn] for number, place in kernel.requeue.places.items()
+        ],
     }
 
 
@@ -65,7 +76,7 @@ def load_congestion(kernel: Kernel, state: dict[str, Any]) -> None:
         ledgers.shares.own[place, owner] = own[0], own[1]
     ledgers._made, ledgers.shares._made = state["made"]
     for number, *place in state["places"]:
-        kernel.requeue.places[number] = Place(*place)
+        kernel.requeue.places[number] = Place(*place, Accrual())
 
 
 def load_first(kernel: Kernel, state: dict[str, Any]) -> None:
@@ -105,3 +116,33 @@ def _amounts(reserved: list[Reserved] | None) -> list[list[Any]] | None:
 
 def _keys(rows: list[list[Any]] | None) -> list[Reserved] | None:
     return None if rows is None else [((place, owner), amount) for place, owner, amount in rows]
+
+
+# -- what attempts of one call share ------------------------------------------------------------
+
+
+def dump_accruals(kernel: Kernel) -> list[list[Any]]:
+    """What attempts were charged by estimate, with the tickets and the places that share it."""
+    shared: dict[int, tuple[Accrual, list[int], list[int]]] = {}
+    for number, ticket in kernel.books.tickets.items():
+        if ticket.accrual is not None:
+            found = shared.setdefault(id(ticket.accrual), (ticket.accrual, [], []))
+            found[1].append(number)
+    for number, place in kernel.requeue.places.items():
+        found = shared.setdefault(id(place.accrual), (place.accrual, [], []))
+        found[2].append(number)
+    return [
+        [one.attempts, one.input_tokens, one.read, tickets, places]
+        for one, tickets, places in shared.values()
+    ]
+
+
+def load_accruals(kernel: Kernel, rows: list[list[Any]]) -> None:
+    """Give them back to those who share them."""
+    for attempts, input_tokens, read, tickets, places in rows:
+        one = Accrual()
+        one.attempts, one.input_tokens, one.read = attempts, input_tokens, read
+        for number in tickets:
+            kernel.books.tickets[number].accrual = one
+        for number in places:
+            kernel.requeue.places[number] = kernel.requeue.places[number]._replace(accrual=one)
