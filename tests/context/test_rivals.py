@@ -11,7 +11,7 @@ from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.recall.found import Found
 from agentrm_plugins.context.recall.query import query_of
 from agentrm_plugins.context.recall.rank import Candidate, Hit
-from agentrm_plugins.context.recall.rivals import rivals_among
+from agentrm_plugins.context.recall.rivals import Rivals
 
 TALK = (
     "I have been reading about how the garden grows in spring and what people say about soil and "
@@ -123,6 +123,6 @@ def _found(seq: int, text: str) -> Found:
 ])  # fmt: skip
 def test_what_may_replace_a_passage_is_of_its_subject_and_kind(asked, older, newer, sure):
     talk = f"It rained. {newer} It rained again."
-    found = rivals_among(query_of(asked), _found(1, older), [_found(2, talk)])
+    found = Rivals(query_of(asked), [_found(2, talk)]).of(_found(1, older))
     assert [rival.sure for rival in found] == ([] if sure is None else [sure])
     assert all(rival.found.text == newer for rival in found)

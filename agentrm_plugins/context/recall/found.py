@@ -15,7 +15,7 @@ from agentrm_plugins.context.recall.paging import Found, Rival
 from agentrm_plugins.context.recall.pieces import pieces_of, said_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit, answers
-from agentrm_plugins.context.recall.rivals import rivals_among
+from agentrm_plugins.context.recall.rivals import LEAST_RIVAL, Rivals
 
 __all__ = ["LEAST_RIVAL", "LEAST_TELLING", "Later", "Told", "Unit", "units_of", "weighed"]
 
@@ -43,9 +43,6 @@ it. Guessed."""
 _ASKS = 0.6
 """A message that asks in at least this share of it is a question."""
 LEAST_TELLING = _AS_COVERED * _TELLS
-LEAST_RIVAL = 0.25
-"""Of the question, in what may be the newer form of a passage where there is little room. Guessed.
-"""
 _AS_NEW = 0.5
 """Of what the older one holds of the question: a message in view that is named as its newer form.
 Guessed."""
@@ -184,8 +181,8 @@ class Later:
         self._said: list[_Said | None] = [None] * len(self._told)
         self._named: dict[tuple[int, int], list[tuple[int, str]]] = {}
         self._values: dict[str, list[tuple[str, Value]]] = {}
-        self._classes: dict[str, tuple[dict[str, str | None], frozenset[str | None]]] = {}
-        self._stood: tuple[Sequence[Found], list[tuple[tuple[int, int], Found]]] | None = None
+        self._rivals: Rivals | None = None
+        self._newer: dict[tuple[int, int], list[Rival]] = {}
 
     def _told_at(self, at: int) -> _Said:
         """Give the sentence that tells most of what is asked, and its values; none of a question.
@@ -253,39 +250,15 @@ class Later:
 
         Args:
             one: A passage.
-            told: What was found.
+            told: What was found; the same in each call.
         """
-        if one.hit.covered < LEAST_RIVAL:
-            return []
-        said, at = squeezed(self._query.text), one.key[0]
-        norms, _ = self._classed(one.text)
-        kinds = {kind for norm, kind in norms.items() if norm not in said}
-        named = {place for place, _ in self(one)}
-        newer = []
-        for key, other in self._standing(told):  # the likeliest first
-            if key[0] > at and key[0] not in named:
-                others, classes = self._classed(other.text)
-                if not kinds.isdisjoint(classes) and any(
-                    norm not in norms and kind in kinds for norm, kind in others.items()
-                ):
-                    newer.append(other)
-        return rivals_among(self._query, one, newer)
-
-    def _standing(self, told: Sequence[Found]) -> list[tuple[tuple[int, int], Found]]:
-        """Give what may be anybody's rival and where it stands; asked for each passage shown."""
-        if self._stood is None or self._stood[0] is not told:
-            likely = [(o.hit.covered, o.key, o) for o in told if o.hit.covered >= LEAST_RIVAL]
-            likely.sort(key=itemgetter(0, 1), reverse=True)
-            self._stood = told, [(key, other) for _, key, other in likely]
-        return self._stood[1]
-
-    def _classed(self, text: str) -> tuple[dict[str, str | None], frozenset[str | None]]:
-        """Give the values of a text by the form in which they are known, each with its class."""
-        found = self._classes.get(text)
-        if found is None:
-            norms = {value.norm: CLASS.get(value.kind) for _, value in self._values_in(text)}
-            found = self._classes[text] = norms, frozenset(norms.values())
-        return found
+        if self._rivals is None:
+            self._rivals = Rivals(self._query, told)
+        newer = self._newer.get(one.key)
+        if newer is None:
+            named = [place for place, _ in self(one)]
+            newer = self._newer[one.key] = self._rivals.of(one, named)
+        return newer
 
     def _values_in(self, text: str) -> list[tuple[str, Value]]:
         """Give sentences that hold a word of the question and do not ask, each with each value."""

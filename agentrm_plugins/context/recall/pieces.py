@@ -4,22 +4,38 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from agentrm_plugins.context.notes.text import sentences, terms
-from agentrm_plugins.context.recall.query import Query
+from typing import NamedTuple
 
-__all__ = ["Piece", "pieces_of", "said_of"]
+from agentrm_plugins.context.notes.kinds import CLASS
+from agentrm_plugins.context.notes.text import sentences, terms
+from agentrm_plugins.context.notes.values import Value, values_of
+from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
+from agentrm_plugins.context.recall.when import WEEKDAYS
+
+__all__ = ["Held", "Piece", "best_of", "pieces_of", "said_of"]
 
 _READ_CHARS = 4_000
+
+
+class Held(NamedTuple):
+    """A value of a sentence: its form, its kind (a day of the week is no name), its terms."""
+
+    norm: str
+    kind: str | None
+    value: Value
+    terms: frozenset[str]
 
 
 class Piece:
     """One sentence of a passage."""
 
-    __slots__ = ("_terms", "text")
+    __slots__ = ("_held", "_terms", "asks", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.asks = text.endswith(ENDS_ASKING)
         self._terms: frozenset[str] | None = None
+        self._held: tuple[Held, ...] | None = None
 
     @property
     def terms(self) -> frozenset[str]:
@@ -28,6 +44,19 @@ class Piece:
             self._terms = frozenset(terms(self.text))
         return self._terms
 
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """Its values: read once, however many passages they are held against."""
+        if self._held is None:
+            self._held = tuple(
+                [Held(v.norm, _kind(v), v, frozenset(terms(v.text))) for v in values_of(self.text)]
+            )
+        return self._held
+
+
+def _kind(value: Value) -> str | None:
+    return "day" if value.text.casefold() in WEEKDAYS else CLASS.get(value.kind)
+
 
 @lru_cache(maxsize=1_024)
 def pieces_of(text: str) -> tuple[Piece, ...]:
@@ -35,11 +64,16 @@ def pieces_of(text: str) -> tuple[Piece, ...]:
     return tuple(Piece(piece) for _, piece in sentences(text[:_READ_CHARS]))
 
 
-def said_of(query: Query, text: str) -> str:
-    """Pick the sentence of a text that shares most with the question."""
+def best_of(query: Query, text: str) -> Piece | None:
+    """Pick the sentence of a text that shares most with the question; None without one."""
     pieces = pieces_of(text)
-    if len(pieces) == 1:
-        return pieces[0].text
+    if len(pieces) < 2:  # noqa: PLR2004 - nothing to choose
+        return pieces[0] if pieces else None
     asked = frozenset(query.terms)
-    best = max(pieces, key=lambda piece: len(asked & piece.terms), default=None)
+    return max(pieces, key=lambda piece: len(asked & piece.terms))
+
+
+def said_of(query: Query, text: str) -> str:
+    """Give the words of the sentence of a text that shares most with the question."""
+    best = best_of(query, text)
     return best.text if best is not None else ""

@@ -4,85 +4,146 @@ Law: it speaks of the same subject, so it holds each name and number of the ques
 one holds ("the invoice of Baker" is none of Miller's), and it has another value of the same kind.
 It is sure to be meant where one sentence holds at least half of the question's words that the older
 one holds, and qualifies no shared word otherwise; else it may be one, and the older one stands
-without it.
+without it. Cost: what was found is read once in a look-up, its sentences once while they are
+remembered; what qualifies a word is looked at for the likeliest alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from operator import itemgetter
+from typing import NamedTuple
 
-from agentrm_plugins.context.notes.kinds import CLASS
+from agentrm_plugins.context.notes.note import squeezed
 from agentrm_plugins.context.notes.subject import content, told_apart
 from agentrm_plugins.context.notes.text import terms
 from agentrm_plugins.context.notes.values import Value, values_of
 from agentrm_plugins.context.recall.paging import Found, Rival
-from agentrm_plugins.context.recall.pieces import pieces_of, said_of
-from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
-from agentrm_plugins.context.recall.when import WEEKDAYS
+from agentrm_plugins.context.recall.pieces import Held, best_of, pieces_of
+from agentrm_plugins.context.recall.query import Query
 
-__all__ = ["rivals_among"]
+__all__ = ["LEAST_RIVAL", "Rivals"]
 
+LEAST_RIVAL = 0.25
+"""Of the question, in what may be the newer form of a passage where there is little room. Guessed.
+"""
 _MOST = 2
 _CHARS = 240
 """Of a sentence without a stop, what stands around its value. Guessed."""
 _WORD = re.compile(r"(\w+)(['\u2019]s\b)?")
 
 
-def rivals_among(query: Query, one: Found, later: Sequence[Found]) -> list[Rival]:
-    """Give what may replace a passage, the surest first, each cut to the sentence that does.
+class _Telling(NamedTuple):
+    """What was found, and what it may tell instead: its words, and its sentences with values."""
+
+    at: int
+    key: tuple[int, int]
+    found: Found
+    terms: frozenset[str]
+    said: list[tuple[frozenset[str], str, tuple[Held, ...]]]
+    """Of each sentence: the words of the question that it holds, its text, its values."""
+
+
+_Newer = tuple[int, tuple[int, int], Found, str, Value]
+
+
+class Rivals:
+    """Gives what may replace a passage, of what was found.
 
     Args:
         query: What was asked.
-        one: The passage.
-        later: What came later and holds something of the question.
+        found: What was found, or a part of it.
     """
-    asked = frozenset(query.terms)
-    said = said_of(query, one.text)
-    held = asked & frozenset(terms(said))
-    names = _names(said, asked)
-    told = {value.norm for piece in pieces_of(one.text) for value in values_of(piece.text)}
-    kinds = {_kind(v) for v in values_of(said) if asked.isdisjoint(terms(v.text))}
-    made = []
-    for other in later:
-        if not names <= frozenset(terms(other.text)):
-            continue
-        best = None
-        for piece in pieces_of(other.text):
-            holds = len(held & piece.terms)
-            if piece.text.endswith(ENDS_ASKING) or not holds or (best and best[0] >= holds):
-                continue
-            values = values_of(piece.text)
-            new = [v for v in values if v.norm not in told and _kind(v) in kinds]
-            if new:
-                best = holds, piece.text, new[0]
-        if best is not None:
-            sure = 2 * best[0] >= len(held) and not _apart(said, best[1])
-            made.append((sure, best[0], other.key, Rival(_part(other, *best[1:]), sure)))
-    made.sort(key=lambda rated: rated[:3], reverse=True)
-    return [rival for *_, rival in made[:_MOST]]
+
+    def __init__(self, query: Query, found: Sequence[Found]) -> None:
+        self._query = query
+        self._asked = frozenset(query.terms)
+        self._squeezed = squeezed(query.text)
+        likely = [one for one in found if one.hit.covered >= LEAST_RIVAL]
+        self._told = [told for told in map(self._telling, likely) if told.said]
+
+    def _telling(self, found: Found) -> _Telling:
+        asked, pieces, key = self._asked, pieces_of(found.text), found.key
+        said = [
+            (asked & piece.terms, piece.text, piece.held)
+            for piece in pieces
+            if not (piece.asks or asked.isdisjoint(piece.terms))
+        ]
+        words = frozenset().union(*[piece.terms for piece in pieces])
+        return _Telling(key[0], key, found, words, [one for one in said if one[2]])
+
+    def of(self, one: Found, named: Collection[int] = ()) -> list[Rival]:
+        """Give what came later and may replace a passage, the surest first, at most two.
+
+        Each is cut to the sentence that does.
+
+        Args:
+            one: The passage.
+            named: Places of messages that are named behind it anyway.
+        """
+        best = best_of(self._query, one.text)
+        if best is None or one.hit.covered < LEAST_RIVAL:
+            return []
+        asked, question = self._asked, self._squeezed
+        kinds = {
+            held.kind for held in best.held
+            if asked.isdisjoint(held.terms) and held.norm not in question
+        }  # fmt: skip
+        if not kinds:
+            return []
+        told = {held.norm for piece in pieces_of(one.text) for held in piece.held}
+        held, at = asked & best.terms, one.key[0]
+        names = asked & _naming(best.text)
+        newer: list[_Newer] = []
+        for other in self._told:
+            if other.at > at and other.at not in named and names <= other.terms:
+                best_said, most = None, 0
+                for words, text, values in other.said:
+                    holds = len(held & words)
+                    if holds > most:
+                        for norm, kind, value, _ in values:
+                            if kind in kinds and norm not in told:
+                                best_said, most = (text, value), holds
+                                break
+                if best_said is not None:
+                    newer.append((most, other.key, other.found, *best_said))
+        newer.sort(key=itemgetter(0, 1), reverse=True)
+        return _surest(best.text, len(held), newer)
 
 
-def _names(said: str, asked: frozenset[str]) -> frozenset[str]:
-    """Give the asked words of a sentence that tell its subject from others: names and numbers.
+def _surest(said: str, held: int, newer: Sequence[_Newer]) -> list[Rival]:
+    """Give the likeliest, those first that are sure to be meant; `newer` is in order."""
+    sure: list[Rival] = []
+    unsure: list[Rival] = []
+    for holds, _, found, text, value in newer:
+        if 2 * holds >= held and not _apart(said, text):
+            sure.append(Rival(_part(found, text, value), sure=True))
+            if len(sure) == _MOST:
+                break
+        elif len(unsure) < _MOST:
+            unsure.append(Rival(_part(found, text, value), sure=False))
+    return [*sure, *unsure][:_MOST]
+
+
+@lru_cache(maxsize=2_048)
+def _naming(said: str) -> frozenset[str]:
+    """Give the terms of a sentence that tell its subject from others: names and numbers.
 
     A capital at its beginning says nothing, unless it is somebody's: "Miller's invoice".
     """
     found: set[str] = set()
     for word in _WORD.finditer(said):
         text, owns = word.groups()
-        held = asked.intersection(terms(text))
-        if not (text[0].isupper() and (word.start() or owns)):
-            held = frozenset(one for one in held if any(map(str.isdigit, one)))
-        found |= held
+        if text[0].isupper() and (word.start() or owns):
+            found.update(terms(text))
+        elif not text.isalpha():
+            found.update(one for one in terms(text) if any(map(str.isdigit, one)))
     return frozenset(found)
 
 
-def _kind(value: Value) -> str | None:
-    """Give the kind of a value: a day of the week is no name of a place."""
-    return "day" if value.text.casefold() in WEEKDAYS else CLASS.get(value.kind)
-
-
+@lru_cache(maxsize=4_096)
 def _apart(older: str, newer: str) -> bool:
     one, other = ((text, content(text, values_of(text))) for text in (older, newer))
     return told_apart(one, other)
