@@ -230,8 +230,10 @@ def _answered(raw: Mapping[str, Any], where: str) -> str | None:
 
 def plain_text(message: Message) -> str:
     """Give all that can be read in a message: texts of its blocks, then its calls."""
+    if not message.tool_calls:
+        return said_text(message)
     calls = [f"{call.name}({call.arguments})" for call in message.tool_calls]
-    return "\n".join(part for part in (said_text(message), *calls) if part)
+    return "\n".join([part for part in (said_text(message), *calls) if part])
 
 
 def said_text(message: Message) -> str:

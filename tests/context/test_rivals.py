@@ -103,7 +103,9 @@ def test_the_older_form_is_never_shown_without_the_newer_one(room):
 
 
 def _found(seq: int, text: str) -> Found:
-    return Found(Hit(Candidate(seq, 0, len(text), "user", ()), 1.0, 1.0), text, len(text) // 4)
+    return Found(
+        Hit(Candidate(seq, 0, len(text), "user", ()), 1.0, 1.0), text, len(text) // 4, (seq, 0)
+    )
 
 
 @pytest.mark.parametrize(("asked", "older", "newer", "sure"), [

@@ -49,14 +49,26 @@ def calls_of(work):
     return made[0]
 
 
-def turns(say, sizes, of=21):
-    """Give the median of a turn's calls at each number of messages with a note."""
+def asked(n, rng):
+    one, other = rng.sample(THINGS, 2)
+    return f"Which port does the {one} {other} listen on in hall {n % 61}?"
+
+
+def turns(say, sizes, of=21, then=None):
+    """Give the median of a turn's calls at each number of messages with a note.
+
+    Args:
+        say: Gives what is said.
+        sizes: How often it was said before turns are counted.
+        of: How many turns are counted.
+        then: Gives what is said in them, where that is something else.
+    """
     rng, jobs, medians, said = random.Random(4), [], [], 0
     with ContextLifecycle(ContextConfig(budget_tokens=8_000), submit=jobs.append) as manager:
         session, history = manager.session("s"), []
 
         def turn():
-            history.append({"role": "user", "content": say(said, rng)})
+            history.append({"role": "user", "content": (then or say)(said, rng)})
             made = calls_of(lambda: session.prepare(history))
             while jobs:
                 jobs.pop(0)()
@@ -105,7 +117,14 @@ def test_a_turn_calls_no_more_with_twice_the_notes(say):
     """
     few, many = turns(say, [3_000, 6_000], of=11)
     assert many < 4 * few / 3
-    assert many < 12_000
+    assert few < 4_200
+    assert many < 4_800
+
+
+def test_a_turn_that_asks_calls_so_much_and_no_more():
+    """With 3,000 notes and a question each turn, for which up to 64 messages are read."""
+    [made] = turns(mixed, [3_000], of=11, then=asked)
+    assert made < 12_000
 
 
 def test_common_words_are_not_looked_at_where_rarer_ones_decide():

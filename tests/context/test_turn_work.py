@@ -176,6 +176,21 @@ def test_ways_that_are_remembered_are_those_that_are_walked():
             assert book.latest(note) is walked(book, note)
 
 
+def test_heirs_are_those_that_are_found_anew_when_the_least_were_let_go(monkeypatch):
+    """An heir that is left stays one, and is held against those that come later."""
+    monkeypatch.setattr("agentrm_plugins.context.notes.notes.MAX_NOTES", 160)
+    rng, book = random.Random(3), Notes()
+    for seq in range(900):
+        thing, hall, value = rng.choice(["gateway", "kiosk"]), seq % 9, rng.randint(1000, 9999)
+        said = f"The {thing} in hall {hall} listens on port {value}."
+        book.add(seq, "user", find(said if seq % 4 else f"Correction: {said}", "user"))
+        for note in list(book.by_id.values())[-3:]:
+            book.with_heirs(note)
+    kept = {i: [n.id for n in book.with_heirs(note)] for i, note in book.by_id.items()}
+    book._lineage.mend()
+    assert kept == {i: [n.id for n in book.with_heirs(note)] for i, note in book.by_id.items()}
+
+
 @pytest.mark.parametrize("size", [40, 900])
 def test_a_look_up_scores_as_bm25_does(size):
     """Passages that are alike are reckoned once: the same as each by itself."""

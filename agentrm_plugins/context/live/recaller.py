@@ -351,13 +351,17 @@ class Recaller:
         whole = sum(weights.values()) or 1.0
         holding = index.covering(weights, ask.skip)
         for seq in index.missing(ask.skip - {ask.anchor}):
-            said = _terms_in(state.entries[seq])
-            holding[seq] = sum([weight for term, weight in weights.items() if term in said])
+            words = _terms_in(state.entries[seq])
+            holding[seq] = sum([weight for term, weight in weights.items() if term in words])
         found = []
-        for seq in sorted(seq for seq, held in holding.items() if held / whole >= LEAST_RIVAL):
+        for seq in sorted([seq for seq, held in holding.items() if held / whole >= LEAST_RIVAL]):
             entry = state.entries[seq]
-            if entry.message is not None and entry.role not in TOOLS and seq != ask.anchor:
-                found.append(Told(seq, holding[seq] / whole, told_text(entry.message)))
+            message = entry.message
+            if message is not None and entry.role not in TOOLS and seq != ask.anchor:
+                said = message.content
+                if message.tool_calls or not isinstance(said, str):  # no call for nearly all
+                    said = told_text(message)
+                found.append(Told(seq, holding[seq] / whole, said))
         return found
 
     # -- texts ------------------------------------------------------------------------------
@@ -369,8 +373,8 @@ class Recaller:
         if unit.stop < len(text) or unit.start:
             said = text[unit.start : unit.stop]
             tokens = tokens * len(said) // max(1, len(text)) + 2
-            return Found(unit.hit, said, tokens)
-        return Found(unit.hit, text, tokens)
+            return Found(unit.hit, said, tokens, (unit.seq, unit.start))
+        return Found(unit.hit, text, tokens, (unit.seq, unit.start))
 
     def cut(self, state: Transcript, row: Row, most: int) -> str:
         """Give a message's text, its middle left out when it is longer than `most` tokens."""

@@ -89,9 +89,11 @@ class Lineage:
             if new.corrects:
                 self._announced.setdefault(old.id, []).append(new.id)
 
-    def compare(self, note: Note) -> None:
-        """Compare a new note with the heirs of those that it follows, before anybody asks."""
+    def compare(self, note: Note, struck: Sequence[Note]) -> None:
+        """Compare a new note with the heirs of what it follows or strikes, before anybody asks."""
         for old in filter(None, map(self.by_id.get, note.follows)):
+            self._heir(old)
+        for old in struck:
             self._heir(old)
 
     def leave(self, note: Note) -> None:
@@ -102,7 +104,18 @@ class Lineage:
         self._far.pop(note.id, None)
 
     def mend(self) -> None:
-        """Forget the ways, and those that are gone."""
+        """Forget the ways and the heirs, and those that are gone: some may be corrected no more."""
+        self._heirs.clear()
+        self.shed()
+
+    def shed(self) -> None:
+        """Forget the ways, and those that are gone; an heir that is left stays one."""
+        for before, (best, sure, done) in list(self._heirs.items()):
+            if best in self.by_id:
+                left = map(self.by_id.__contains__, self._after[before][:done])
+                self._heirs[before] = best, sure, sum(left)
+            else:
+                del self._heirs[before]
         for index in (self._after, self._beside, self._announced):
             for before, behind in list(index.items()):
                 kept = [identity for identity in behind if identity in self.by_id]
@@ -112,7 +125,6 @@ class Lineage:
                     del index[before]
         self._far.clear()
         self._last.clear()
-        self._heirs.clear()
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -141,24 +153,33 @@ class Lineage:
         best, sure, done = self._heirs.get(note.id, (0, False, 0))
         if done < len(after):
             held = [self.by_id[i] for i in {best, *after[done:]} if i in self.by_id]
-            rank, best = max(((likeness(new, note), new.id) for new in held), default=((), 0))
+            before = best
+            rank, best = max([(likeness(new, note), new.id) for new in held], default=((), 0))
             sure = bool(rank and rank[0])
+            if best != before and note.id in self._far:
+                self._far.clear()  # ways over it led elsewhere
             self._heirs[note.id] = best, sure, len(after)
         return best, sure
 
     def holds_now(self, note: Note) -> Note:
         """Follow the sure heirs to the end; the way is remembered, shortened."""
-        passed = []
+        passed, at = [], note.id
+        by_id, after, heirs, far = self.by_id, self._after, self._heirs, self._far
         while True:
-            following = self._far.get(note.id, 0)
-            if following not in self.by_id:
-                following, sure = self._heir(note)
-                if not sure or following not in self.by_id:
+            following = far.get(at, 0)
+            if following not in by_id:
+                behind = after.get(at)
+                if not behind:
                     break
-            passed.append(note.id)
-            note = self.by_id[following]
-        self._far.update(dict.fromkeys(passed, note.id))
-        return note
+                following, sure, done = heirs.get(at, (0, False, 0))
+                if done < len(behind):
+                    following, sure = self._heir(by_id[at])
+                if not sure or following not in by_id:
+                    break
+            passed.append(at)
+            at = following
+        far.update(dict.fromkeys(passed, at))
+        return by_id[at] if passed else note
 
     def with_heirs(self, note: Note) -> list[Note]:
         """Give a note with its sure heir, and what holds now in that one's place."""
@@ -183,7 +204,11 @@ class Lineage:
         self.link()
         sure: dict[int, dict[int, str]] = {}
         beside: dict[int, tuple[bool, str]] = {}
-        told = [note for note in notes if note.struck or note.repeats or self._has_newer(note.id)]
+        after, beside_of = self._after, self._beside
+        told = [
+            note for note in notes
+            if note.struck or note.repeats or note.id in after or note.id in beside_of
+        ]  # fmt: skip
         folded = squeezed(text) if told else ""
         for note in told:
             if note.struck or note.text in text or squeezed(note.text) in folded:
@@ -193,12 +218,9 @@ class Lineage:
         rest = [(*said, place) for place, said in beside.items() if place not in sure]
         rest.sort(key=lambda one: (one[0], one[2]), reverse=True)
         # One message may hold the newer forms of several notes.
-        told_by = {at: " ".join(text for _, text in sorted(s.items())) for at, s in sure.items()}
+        told_by = {at: " ".join(map(said.__getitem__, sorted(said))) for at, said in sure.items()}
         told_by |= {place: words for _, words, place in rest[:free]}
         return dict(sorted(told_by.items()))
-
-    def _has_newer(self, identity: int) -> bool:
-        return identity in self._after or identity in self._beside
 
     def _name(
         self,
@@ -214,7 +236,8 @@ class Lineage:
             only_announced = certain or (named and not old.struck)
             for newer in self._ends(old, only_announced=only_announced):
                 if newer.seq > note.seq:
-                    sure.setdefault(newer.seq, {})[newer.id] = newer.shown
+                    told = newer.shown if newer.struck else newer.text
+                    sure.setdefault(newer.seq, {})[newer.id] = told
             if only_announced:
                 continue
             after, only = self._after.get(old.id, ())[-1:], self._beside.get(old.id, ())[-1:]
@@ -228,12 +251,12 @@ class Lineage:
         best, sure = self._heir(old)
         heir = self.by_id.get(best) if sure else None
         ends = [] if heir is None else [self.latest(heir), self.latest(self.holds_now(heir))]
-        announced = map(self.by_id.get, self._announced.get(old.id, ())[-_MOST_ENDS:])
-        ends += [
-            self.latest(self.holds_now(one))
-            for one in announced
-            if one is not None and one is not heir
-        ]
+        for identity in self._announced.get(old.id, ())[-_MOST_ENDS:]:
+            one = self.by_id.get(identity)
+            if one is not None and one is not heir:
+                if one.id in self._after:  # few are: no call for each
+                    one = self.holds_now(one)
+                ends.append(one if one.superseded_by is None else self.latest(one))
         kept = [newer for newer in ends if newer.corrects or not only_announced]
         return [self.latest(old), *kept]
 

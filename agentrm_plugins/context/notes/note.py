@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.subject import content, told_apart
@@ -137,7 +138,8 @@ def named_in(note: Note, asked: str) -> bool:
     """Whether a request names all the values that a note has, one at least, as whole words."""
     if not asked or not note.values:
         return False
-    return all(_is_word_in(asked, value.text.casefold()) for value in note.values)
+    named = [value.text.casefold() for value in note.values]
+    return all(map(_is_word_in, repeat(asked), named))
 
 
 def _is_word_in(text: str, word: str) -> bool:

@@ -77,9 +77,10 @@ class Notes:
                 found.states, found.values,
             )  # fmt: skip
             self.next_id += 1
-            replaced += self._settle(note)
+            struck = self._settle(note)
+            replaced += struck
             self._enter(note)
-            self._lineage.compare(note)
+            self._lineage.compare(note, struck)
         if len(self.by_id) > MAX_NOTES:
             self._shed()
         return replaced
@@ -289,7 +290,7 @@ class Notes:
                 self._lineage.strike(note, end)
         for note in shed:
             self._remove(note)
-        self._lineage.mend()
+        self._lineage.shed()
 
     # -- bytes --------------------------------------------------------------------------------
 

@@ -164,6 +164,11 @@ def _terms_in(text: str, drop_stopwords: bool) -> tuple[str, ...]:
             continue
         if kind == "ident" or "_" in token:
             found.append(re.sub(r"[\W_]+", "", token).casefold())
+        if token.islower() and token.isalpha():  # nearly all: no call for each
+            lowered = token.casefold()
+            if not (drop_stopwords and lowered in STOPWORDS):
+                found.append(stem(lowered))
+            continue
         found.extend(_word_terms(token, drop_stopwords=drop_stopwords))
     return tuple(found)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import islice
 
 from agentrm_plugins.context.plan.entry import Entry
-from agentrm_plugins.types.message import Message, plain_text
+from agentrm_plugins.types.message import Message, plain_text, said_text
 
 __all__ = ["RECALL_NAME", "looked_up", "told_text", "without_look_ups"]
 
@@ -46,4 +46,6 @@ def without_look_ups(message: Message) -> Message:
 
 def told_text(message: Message) -> str:
     """Give all that can be found in a message: its text, then its calls but for look-ups."""
+    if not message.tool_calls:
+        return said_text(message)
     return plain_text(without_look_ups(message))

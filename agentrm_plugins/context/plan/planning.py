@@ -15,6 +15,7 @@ log-structured file system chooses what to clean (Rosenblum and Ousterhout, 1992
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.plan.entry import Entry
@@ -99,7 +100,7 @@ def tokens_of(session: Transcript, entry: Entry) -> int:
 def hot_tokens(session: Transcript) -> int:
     """Count what is sent as it is, with the results that are made up for unanswered calls."""
     replaced, groups = session.replaced, session.grouping.groups
-    if not replaced and not any(group.unanswered for group in groups):  # nearly always
+    if not replaced and not any(map(attrgetter("unanswered"), groups)):  # nearly always
         return sum([entry.tokens for group in groups for entry in group.members])
     total = 0
     for group in groups:  # a plain loop: it runs several times in each turn

@@ -12,7 +12,7 @@ from agentrm_plugins.context.notes.note import squeezed
 from agentrm_plugins.context.notes.values import Value, values_of
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import Found, Rival
-from agentrm_plugins.context.recall.pieces import pieces_of, said_of
+from agentrm_plugins.context.recall.pieces import best_of, pieces_of, said_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit, answers
 from agentrm_plugins.context.recall.rivals import LEAST_RIVAL, Rivals
@@ -91,7 +91,7 @@ def units_of(
         pieces = index.of(seq)
         listed = parts.get(seq, [])
         if pieces and pieces[-1].stop <= WHOLE_CHARS:
-            covered = max((hit.covered for hit in listed), default=0.0)
+            covered = max([hit.covered for hit in listed], default=0.0)
             made = pieces[0].spanning(0, pieces[-1].stop)
             units.append(Unit(seq, 0, made.stop, Hit(made, total[seq], covered)))
         else:
@@ -129,9 +129,15 @@ def weighed(query: Query, found: Sequence[Found]) -> list[Found]:
     for at, one in enumerate(found):
         if one.text:
             score = one.hit.score * (answers(query, one.text) if at < _WEIGHED else 1.0)
-            made.append(Found(Hit(one.hit.candidate, score, one.hit.covered), one.text, one.tokens))
-    made.sort(key=lambda one: (-one.hit.score, -one.key[0], one.key[1]))
+            hit = Hit(one.hit.candidate, score, one.hit.covered)
+            made.append(Found(hit, one.text, one.tokens, one.key))
+    made.sort(key=_in_order)
     return made
+
+
+def _in_order(one: Found) -> tuple[float, int, int]:
+    (candidate, score, _) = one.hit
+    return -score, -candidate.seq, candidate.start
 
 
 class Told(NamedTuple):
@@ -175,7 +181,7 @@ class Later:
         self._query = query
         self._follows = follows
         self._end = end
-        telling = (one for one in told if one.covered >= LEAST_TELLING and one.seq < end)
+        telling = [one for one in told if one.covered >= LEAST_TELLING and one.seq < end]
         self._told = sorted(telling, reverse=True)
         self._view = sorted(view, key=attrgetter("covered", "seq"), reverse=True)
         self._said: list[_Said | None] = [None] * len(self._told)
@@ -196,9 +202,10 @@ class Later:
 
     def __call__(self, one: Found) -> list[tuple[int, str]]:
         """Give what came later than this passage: (place, words), at most a few, the newest."""
-        named = self._named.get(one.key)
+        key = one.key
+        named = self._named.get(key)
         if named is None:
-            named = self._named[one.key] = self._later_than(one)
+            named = self._named[key] = self._later_than(one)
         return named
 
     def _later_than(self, one: Found) -> list[tuple[int, str]]:
@@ -208,12 +215,15 @@ class Later:
         follows = self._follows(seq, one.text, covered < _TELLS / 2, asked)
         named = dict(one for one in follows if one[0] < self._end)
         if covered >= _TELLS:
-            values = values_of(said_of(self._query, one.text))
-            norms = {value.norm for value in values}
+            best = best_of(self._query, one.text)
+            values = best.held if best is not None else ()
+            norms = {held.norm for held in values}
             # What a command names itself is asked for by nobody: "cancel order KX-7".
             said = squeezed(asked)
-            open_ones = [v for v in values if not asked or (_tells(v) and v.norm not in said)]
-            kinds = {CLASS.get(value.kind) for value in open_ones}
+            kinds = {
+                CLASS.get(held.value.kind) for held in values
+                if not asked or (held.norm not in said and _tells(held.value))
+            }  # fmt: skip
             least, most = _AS_COVERED * covered, _MOST_LATER
             for at, (place, holds, _) in enumerate(self._told):  # the newest first
                 if place <= seq or len(named) > most:
@@ -254,10 +264,11 @@ class Later:
         """
         if self._rivals is None:
             self._rivals = Rivals(self._query, told)
-        newer = self._newer.get(one.key)
+        key = one.key
+        newer = self._newer.get(key)
         if newer is None:
             named = [place for place, _ in self(one)]
-            newer = self._newer[one.key] = self._rivals.of(one, named)
+            newer = self._newer[key] = self._rivals.of(one, named)
         return newer
 
     def _values_in(self, text: str) -> list[tuple[str, Value]]:
@@ -265,7 +276,7 @@ class Later:
         found = self._values.get(text)
         if found is None:  # each is held against each passage before it: read once
             asked = frozenset(self._query.terms)
-            telling = (piece for piece in pieces_of(text) if not piece.text.endswith(ENDS_ASKING))
+            telling = [piece for piece in pieces_of(text) if not piece.asks]
             said = [piece.text for piece in telling if not asked.isdisjoint(piece.terms)]
             found = self._values[text] = [(one, value) for one in said for value in values_of(one)]
         return found

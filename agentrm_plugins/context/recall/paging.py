@@ -16,7 +16,7 @@ from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.entry import Recalled
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.lines import cut_to, day_of, line_of, told_later
-from agentrm_plugins.context.recall.pieces import Piece, pieces_of, said_of
+from agentrm_plugins.context.recall.pieces import pieces_of, said_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit
 from agentrm_plugins.types.message import Message
@@ -50,16 +50,13 @@ class Found(NamedTuple):
         hit: Its score and place.
         text: Word for word.
         tokens: About how many it takes; the block is counted exactly before it is sent.
+        key: Where it stands: its message's place, and its offset there.
     """
 
     hit: Hit
     text: str
     tokens: int
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """Where it stands: its message's place, and its offset there."""
-        return self.hit.candidate.seq, self.hit.candidate.start
+    key: tuple[int, int]
 
 
 class Rival(NamedTuple):
@@ -92,7 +89,10 @@ class _Block:
     def quoting(self, seq: int, text: str) -> tuple[int, int] | None:
         """Give the line of a message in which these words of it stand, if there is one."""
         told = " ".join(text.split())
-        return next((key for key in self.said.get(seq, ()) if told in self.lines[key].text), None)
+        for key in self.said.get(seq, ()):
+            if told in self.lines[key].text:
+                return key
+        return None
 
     def add(self, key: tuple[int, int], line: _Line, tokens: int, day: str) -> bool:
         cost = tokens + (_DAY_TOKENS if day and day not in self.days else 0)
@@ -183,9 +183,15 @@ class _Writing:
         said = said_of(self.query, one.text)
         tokens = one.tokens * len(said) // max(1, len(one.text)) + 2
         needs = frozenset(rival.key for rival in sure)
+        missing = [rival for rival in sure if rival.key not in self.block.lines]
+        least = self.block.used + sum([rival.tokens + _LABEL_TOKENS for rival in missing])
         for shown in (one, one._replace(text=said, tokens=min(one.tokens, tokens))):
+            if least + shown.tokens + _LABEL_TOKENS > self.block.room:
+                continue  # a line is never shorter than what it shows
             block, order, parts = self.block.copy(), list(self.order), dict(self.parts)
-            first = all(self.enter(rival, part=True) for rival in sure)
+            first = True
+            for rival in missing:
+                first = first and self.enter(rival, part=True)
             if first and self.enter(shown, needs, part=shown is not one):
                 return True
             self.block, self.order, self.parts = block, order, parts
@@ -205,32 +211,36 @@ class _Writing:
             needs: Lines without which it must go.
             part: Whether it is a part of one: where there is room left it is shown whole later.
         """
-        block, count = self.block, self.session.counter
-        if one.key in block.lines and (part or one.key not in self.parts):
+        block, count, place = self.block, self.session.counter, one.key
+        if place in block.lines and (part or place not in self.parts):
             return True
-        named = [(at, text, block.quoting(at, text)) for at, text in self.later(one)]
+        said = block.said
+        named = [
+            (at, text, block.quoting(at, text) if at in said else None)
+            for at, text in self.later(one)
+        ]
         told = told_later([(at, "" if key else text) for at, text, key in named])
-        line = line_of(self.session, one.key[0], one.text, self.texts)
+        line = line_of(self.session, place[0], one.text, self.texts)
         extra = len(line) + len(told) - len(one.text)
         tokens = one.tokens + max(_LABEL_TOKENS, extra // 3)
-        day = day_of(self.session.entries[one.key[0]].at_s)
+        day = day_of(self.session.entries[place[0]].at_s)
         needs |= {key for *_, key in named if key is not None}
         whole = _Line(line + told, needs)
-        if one.key in block.lines:
-            if block.change(one.key, whole, tokens, self.parts[one.key]):
-                del self.parts[one.key]
+        if place in block.lines:
+            if block.change(place, whole, tokens, self.parts[place]):
+                del self.parts[place]
             return True
-        entered = block.add(one.key, whole, tokens, day)
+        entered = block.add(place, whole, tokens, day)
         if entered and part:
-            self.parts[one.key] = tokens
+            self.parts[place] = tokens
         if not entered and not block.lines:
             # The best one has to be there, if only the part that was asked for.
             left = block.room - block.used - _DAY_TOKENS - (count.text(told) if told else 0)
             cut = cut_to(line, self.query, left, count.text)
             size = count.text(cut + told) + 1
-            entered = bool(cut) and block.add(one.key, _Line(cut + told), size, day)
+            entered = bool(cut) and block.add(place, _Line(cut + told), size, day)
         if entered:
-            self.order.append(one.key)
+            self.order.append(place)
         return entered
 
 
@@ -309,11 +319,10 @@ def _all_told(one: Found, query: Query, shown: str) -> bool:
     What replaced it stands in the notes as well; to show it once more would put the old one last.
     A sentence beside a noted one may be the answer: "We found the cause. It was the clock."
     """
-    return all(_is_told(piece, query, shown) for piece in pieces_of(one.text))
-
-
-def _is_told(piece: Piece, query: Query, shown: str) -> bool:
-    return piece.text.rstrip(".。") in shown or piece.text.casefold() in query.text
+    for piece in pieces_of(one.text):
+        if piece.text.rstrip(".。") not in shown and piece.text.casefold() not in query.text:
+            return False
+    return True
 
 
 def noted_text(session: Transcript) -> str:

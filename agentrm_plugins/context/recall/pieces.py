@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-
 from typing import NamedTuple
 
 from agentrm_plugins.context.notes.kinds import CLASS
@@ -48,14 +47,17 @@ class Piece:
     def held(self) -> tuple[Held, ...]:
         """Its values: read once, however many passages they are held against."""
         if self._held is None:
-            self._held = tuple(
-                [Held(v.norm, _kind(v), v, frozenset(terms(v.text))) for v in values_of(self.text)]
-            )
+            held = []
+            for one in values_of(self.text):
+                kind = "day" if one.text.casefold() in WEEKDAYS else CLASS.get(one.kind)
+                held.append(Held(one.norm, kind, one, _terms_of(one.text)))
+            self._held = tuple(held)
         return self._held
 
 
-def _kind(value: Value) -> str | None:
-    return "day" if value.text.casefold() in WEEKDAYS else CLASS.get(value.kind)
+@lru_cache(maxsize=1_024)
+def _terms_of(value: str) -> frozenset[str]:
+    return frozenset(terms(value))
 
 
 @lru_cache(maxsize=1_024)

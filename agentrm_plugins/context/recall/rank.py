@@ -14,12 +14,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from operator import attrgetter
 from typing import NamedTuple
 
 from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 
-__all__ = ["Candidate", "Corpus", "Hit", "answers", "bm25", "fused", "idf", "ranked", "weights_of"]
+__all__ = ["Candidate", "Corpus", "Hit", "answers", "bm25", "fused", "idf", "in_order", "ranked",
+           "weights_of"]  # fmt: skip
 
 K1, B = 1.2, 0.75
 MEANING = 1.0
@@ -27,6 +29,7 @@ MEANING = 1.0
 _NEAR_TERMS = 4
 _CLOSELY = 80
 """Best passages by BM25 of which the places of words are looked at. Guessed."""
+_START, _SEQ, _SCORE = map(attrgetter, ("candidate.start", "candidate.seq", "score"))
 _NEAR_GAIN = 0.25
 """Of the weight of two words of the question that stand within `_NEAR_TERMS` of each other."""
 
@@ -138,8 +141,15 @@ def ranked(query: Query, candidates: Sequence[Candidate], corpus: Corpus) -> lis
         if query.role is not None:
             boost *= 1.25 if candidate.role == query.role else 0.9
         hits.append(Hit(candidate, score * boost, covered))
-    hits.sort(key=lambda hit: (-hit.score, -hit.candidate.seq, hit.candidate.start))
+    in_order(hits)
     return hits
+
+
+def in_order(hits: list[Hit]) -> None:
+    """Sort hits: the best first, of equals the newer, of one message the first."""
+    hits.sort(key=_START)
+    hits.sort(key=_SEQ, reverse=True)
+    hits.sort(key=_SCORE, reverse=True)
 
 
 def answers(query: Query, text: str) -> float:
@@ -176,5 +186,6 @@ def fused(
             found[key] = hit._replace(score=hit.score + MEANING * share * best)
         elif key in made:
             found[key] = made[key]._replace(score=MEANING * share * best, covered=0.0)
-    order = found.values()
-    return sorted(order, key=lambda h: (-h.score, -h.candidate.seq, h.candidate.start))
+    order = list(found.values())
+    in_order(order)
+    return order

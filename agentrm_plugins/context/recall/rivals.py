@@ -66,13 +66,16 @@ class Rivals:
 
     def _telling(self, found: Found) -> _Telling:
         asked, pieces, key = self._asked, pieces_of(found.text), found.key
-        said = [
-            (asked & piece.terms, piece.text, piece.held)
-            for piece in pieces
-            if not (piece.asks or asked.isdisjoint(piece.terms))
-        ]
-        words = frozenset().union(*[piece.terms for piece in pieces])
-        return _Telling(key[0], key, found, words, [one for one in said if one[2]])
+        said, words = [], []
+        for piece in pieces:
+            held = piece.terms
+            words.append(held)
+            if not (piece.asks or asked.isdisjoint(held)):
+                values = piece.held
+                if values:
+                    said.append((asked & held, piece.text, values))
+        every = words[0] if len(words) == 1 else frozenset[str]().union(*words)
+        return _Telling(key[0], key, found, every, said)
 
     def of(self, one: Found, named: Collection[int] = ()) -> list[Rival]:
         """Give what came later and may replace a passage, the surest first, at most two.
@@ -115,16 +118,18 @@ class Rivals:
 
 def _surest(said: str, held: int, newer: Sequence[_Newer]) -> list[Rival]:
     """Give the likeliest, those first that are sure to be meant; `newer` is in order."""
-    sure: list[Rival] = []
-    unsure: list[Rival] = []
-    for holds, _, found, text, value in newer:
-        if 2 * holds >= held and not _apart(said, text):
-            sure.append(Rival(_part(found, text, value), sure=True))
+    sure: list[_Newer] = []
+    unsure: list[_Newer] = []
+    subject = _subject(said)
+    for one in newer:
+        if 2 * one[0] >= held and not told_apart(subject, _subject(one[3])):
+            sure.append(one)
             if len(sure) == _MOST:
                 break
         elif len(unsure) < _MOST:
-            unsure.append(Rival(_part(found, text, value), sure=False))
-    return [*sure, *unsure][:_MOST]
+            unsure.append(one)
+    chosen = [*sure, *unsure][:_MOST]
+    return [Rival(_part(*one[2:]), sure=at < len(sure)) for at, one in enumerate(chosen)]
 
 
 @lru_cache(maxsize=2_048)
@@ -139,14 +144,13 @@ def _naming(said: str) -> frozenset[str]:
         if text[0].isupper() and (word.start() or owns):
             found.update(terms(text))
         elif not text.isalpha():
-            found.update(one for one in terms(text) if any(map(str.isdigit, one)))
+            found.update([one for one in terms(text) if any(map(str.isdigit, one))])
     return frozenset(found)
 
 
-@lru_cache(maxsize=4_096)
-def _apart(older: str, newer: str) -> bool:
-    one, other = ((text, content(text, values_of(text))) for text in (older, newer))
-    return told_apart(one, other)
+@lru_cache(maxsize=2_048)
+def _subject(said: str) -> tuple[str, frozenset[str]]:
+    return said, content(said, values_of(said))
 
 
 def _part(found: Found, said: str, value: Value) -> Found:

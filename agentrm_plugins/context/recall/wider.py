@@ -10,10 +10,19 @@ employs my sister's husband?" finds "my sister married Tomas", and with Tomas hi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.query import Query
-from agentrm_plugins.context.recall.rank import Candidate, Corpus, Hit, fused, idf, weights_of
+from agentrm_plugins.context.recall.rank import (
+    Candidate,
+    Corpus,
+    Hit,
+    fused,
+    idf,
+    in_order,
+    weights_of,
+)
 from agentrm_plugins.context.recall.times import Times
 from agentrm_plugins.context.recall.when import Stretch
 
@@ -74,7 +83,8 @@ def dated(hits: Sequence[Hit], said: Times, end: int, stretch: Stretch, index: I
         for seq in sorted(inside)[-_MOST_BY_TIME:]
         for piece in index.of(seq)[:1]
     ]
-    return sorted(raised, key=lambda h: (-h.score, -h.candidate.seq, h.candidate.start))
+    in_order(raised)
+    return raised
 
 
 def by_itself(query: Query, hits: Sequence[Hit], index: Index, limit: int, end: int) -> list[Hit]:
@@ -131,4 +141,4 @@ def found_little(found: Sequence[Candidate], weights: Mapping[str, float], corpu
 
 def most_covered(found: Sequence[Candidate]) -> float:
     """Give the largest share of the question that a passage holds."""
-    return max((one.covered for one in found), default=0.0)
+    return max(map(attrgetter("covered"), found), default=0.0)
