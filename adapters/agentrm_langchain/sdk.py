@@ -22,6 +22,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from agentrm_langchain.hidden_errors import told_by_botocore, told_by_google
 from agentrm_plugins import ConfigError
 from agentrm_plugins.integration import core_of
 
@@ -115,6 +116,8 @@ def _switches(model: BaseChatModel, changed: dict[str, Any]) -> dict[str, Any]:
         changes |= _rebuilt(model, client)
     elif hasattr(type(client), "_make_api_call"):
         changes["client"] = _without_botocore_retries(client)
+    elif "ChatGoogleGenerativeAI" in kinds and client is not None:
+        changes["client"] = told_by_google(client)
     return changes
 
 
@@ -140,6 +143,7 @@ def _without_botocore_retries(client: Any) -> Any:
     events = copy.copy(client._endpoint._event_emitter)
     name = client.meta.service_model.service_id.hyphenize()
     events.unregister(f"needs-retry.{name}", unique_id=f"retry-config-{name}")
+    told_by_botocore(twin, events, name)
     twin._endpoint._event_emitter = events
     return twin
 

@@ -52,7 +52,7 @@ _MESSAGE_NAMES = ("message", "Message", "detail", "error", "msg", "faultstring",
 # langchain-openai raises a failed response's error as the text of its object, and an error event's
 # as "code: message".
 _SHOWN_CODE = re.compile(
-    r"(?:ResponseError\(code='(?=[A-Za-z_]{3,64}')|(?=[a-z]{1,60}_[a-z_]{1,60}: ))([A-Za-z_]+)"
+    r"(?:ResponseError\(code='(?=\w{3,64}')|(?=[a-z]{1,60}_[a-z_]{1,60}: ))(\w+)"
 )
 # Python has no classes for these, and libraries pass them on as they are.
 _UNREACHABLE = frozenset({ENETDOWN, ENETUNREACH, ENETRESET, EHOSTDOWN, EHOSTUNREACH})
@@ -101,7 +101,7 @@ def evidence_of(error: BaseException) -> Evidence:
     told = own.get("body")
     if isinstance(told, str) and told and not words:  # an error object that is a text
         words, said = [told[:TEXT_CHARS]], True
-    said = said or (error.__class__ is ValueError and not words and is_passed_on(error))
+    said = said or (error.__class__ is ValueError and is_passed_on(error))
     text = _text(error, words) if any(words) else spoken(error)
     number = own.get("errno")
     if isinstance(number, int) and number in _UNREACHABLE:
