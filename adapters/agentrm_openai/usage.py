@@ -26,18 +26,43 @@ def used_or_estimated(call: Call, answer: Any) -> Usage:
     return counting.completed_usage(call, counting.reported_usage(report), report, answer)
 
 
-def _report_in(answer: Any) -> Any:
-    """The report that says something: the answer's, its response's, Groq's, or its choice's."""
+def _report_in(answer: Any, known: dict[int, Usage] | None = None) -> Any:
+    """The report that says something: the answer's, its response's, Groq's, or its choices'.
+
+    Args:
+        answer: A whole answer, or a piece of a stream.
+        known: What the choices' reports said in the pieces before; what is said now is noted there.
+    """
     report = _get(answer, "usage")
     if report is not None and counting.reported_usage(report) is not None:
         return report
-    choices = _get(answer, "choices")
-    first = choices[0] if isinstance(choices, list) and choices else None
-    for holder in (_get(answer, "response"), _get(answer, "x_groq"), first):
+    for holder in (_get(answer, "response"), _get(answer, "x_groq")):
         report = None if holder is None else _get(holder, "usage")
         if report is not None and counting.reported_usage(report) is not None:
             return report
-    return None
+    return _of_choices(_get(answer, "choices"), {} if known is None else known)
+
+
+def _of_choices(choices: Any, known: dict[int, Usage]) -> Any:
+    """Moonshot's: each choice tells the input that they share, and its own output."""
+    told = False
+    for place, choice in enumerate(choices if isinstance(choices, list) else ()):
+        usage = counting.reported_usage(_get(choice, "usage"))
+        if usage is not None:
+            number = _get(choice, "index")
+            known[number if isinstance(number, int) else place] = usage
+            told = True
+    if not told:
+        return None
+    one = max(known.values(), key=lambda usage: usage.input_tokens)
+    return {
+        "input_tokens": one.input_tokens,
+        "output_tokens": sum(usage.output_tokens for usage in known.values()),
+        "input_token_details": {
+            "cache_read": one.cached_input_tokens,
+            "cache_creation": one.cache_write_tokens,
+        },
+    }
 
 
 def usage_of_body(call: Call, response: Any) -> Usage | None:
@@ -55,7 +80,11 @@ def usage_of_body(call: Call, response: Any) -> Usage | None:
 class Tally(counting.UsageTally):
     """Adds up what the pieces of a stream report; where they report nothing, it counts them."""
 
-    __slots__ = ()
+    __slots__ = ("_by_choice",)
+
+    def __init__(self, expected: Usage) -> None:
+        super().__init__(expected)
+        self._by_choice: dict[int, Usage] = {}
 
     def add(self, piece: Any, text_chars: int = 0) -> None:
         """One more piece."""
@@ -70,7 +99,7 @@ class Tally(counting.UsageTally):
             text_chars += len(delta) if isinstance(delta, str) else 0
         if kind in _LAST:
             self.whole = True
-        report = _report_in(piece)
+        report = _report_in(piece, self._by_choice)
         if report is None:
             super().add(None, text_chars)
             return

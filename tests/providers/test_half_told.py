@@ -129,3 +129,23 @@ def test_an_input_that_only_the_total_tells_is_the_rest_of_it(loopback, way):
     usage = {"completion_tokens": 20, "total_tokens": 120}
     tell(loopback, usage, way)
     assert charged(loopback, way) == (100, 20)
+
+
+@pytest.mark.parametrize("way", ["client", "client stream"])
+@pytest.mark.parametrize("at_once", [True, False])
+def test_counts_of_several_choices_are_added_up(loopback, way, at_once):
+    """Each tells its own output and the input that they share (Moonshot's, n=2)."""
+    told = [{"prompt_tokens": 100, "completion_tokens": made, "total_tokens": 100 + made,
+             "prompt_tokens_details": {"cached_tokens": 30}} for made in (50, 60)]  # fmt: skip
+    ends = [{"index": number, "delta": {}, "finish_reason": "stop", "usage": usage}
+            for number, usage in enumerate(told)]  # fmt: skip
+    if way == "client":
+        choices = [{**whole(None)["choices"][0], "index": end["index"], "usage": end["usage"]}
+                   for end in ends]  # fmt: skip
+        loopback.always(200, {**CHAT, "choices": choices, "usage": None})
+    else:
+        said = piece({"content": WORDS})
+        groups = [ends] if at_once else [[end] for end in ends]
+        last = [{**said, "choices": group} for group in groups]
+        loopback.always(200, stream(said, *last), **EVENTS)
+    assert charged(loopback, way) == (100, 110)
