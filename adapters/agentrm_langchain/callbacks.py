@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 
+from agentrm_langchain.answers import Tally, usage_of_generations, used_or_estimated
 from agentrm_langchain.call_register import Held, Hint, register_of, watch
 from agentrm_langchain.identity import (
     Options,
@@ -34,7 +35,6 @@ from agentrm_langchain.model_facts import endpoint_of
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
 from agentrm_langchain.sdk import warn_of_retries, watch_clients
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming
-from agentrm_langchain.usage import Tally, usage_of_generations, used_or_estimated
 from agentrm_plugins import AgentRM, Call, ConfigError, Usage
 from agentrm_plugins.integration import HostLease, checked, core_of, outcome_of, suggesting
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, SkipValidation
 
+from agentrm_langchain.answers import Tally, usage_of_generations
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.noting import run_of
-from agentrm_langchain.usage import Tally, usage_of_generations
 from agentrm_langchain.views import (
     PREPARED,
     Conversation,

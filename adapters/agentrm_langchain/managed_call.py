@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel, SimpleChatModel
 from langchain_core.utils.uuid import uuid7
 
-from agentrm_langchain.no_answer import answered, nothing_came
-from agentrm_langchain.said import text_of
+from agentrm_langchain.answers import Tally, answered, nothing_came, text_of, used_or_estimated
 from agentrm_langchain.sdk import reads_one_request
 from agentrm_langchain.tracing import traced
-from agentrm_langchain.usage import Tally, used_or_estimated
 from agentrm_plugins.integration import AsyncChunks, Attempt, Chunks, Reading
 
 if TYPE_CHECKING:

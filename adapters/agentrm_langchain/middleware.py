@@ -20,12 +20,12 @@ from langchain.agents.middleware import AgentMiddleware
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import ensure_config
 
+from agentrm_langchain.answers import usage_of_metadata
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.identity import Options, identify
 from agentrm_langchain.recalling import recall_tool
 from agentrm_langchain.tool_models import ToolModels
 from agentrm_langchain.toolcalls import run_tool, run_tool_async
-from agentrm_langchain.usage import usage_of_metadata
 from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
 from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import AgentRM, Call, ConfigError

@@ -16,12 +16,12 @@ from openai._legacy_response import LegacyAPIResponse
 from openai._response import BaseAPIResponse
 
 from agentrm_openai.bought import charging, charging_async
+from agentrm_openai.exchange import is_document
 from agentrm_openai.failed_answer import (
     FailedAnswer,
     UnreadableAnswer,
     checked,
     checked_body,
-    is_document,
 )
 from agentrm_openai.pieces import Watched, WatchedAsync
 from agentrm_openai.said import text_of

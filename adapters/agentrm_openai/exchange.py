@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CURRENT",
+    "LEAST_ERROR",
     "Answer",
     "Endpoint",
     "Exchange",
@@ -29,15 +31,19 @@ __all__ = [
     "endpoint_named",
     "endpoint_of",
     "has_pool",
+    "is_answered",
+    "is_document",
     "key_fingerprint",
     "model_asked",
     "open_exchange",
 ]
 
+LEAST_ERROR = 400
 _KEY_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")
 _SENT = "send_request_body.complete"
 _SENDING = ("send_request_headers.started", "send_request_body.started")
 _TOLD = (_SENT, *_SENDING)
+_ANSWERS = (b'"choices"', b'"output"', b'"data"')
 _PATH_MODEL = re.compile(r"/(?:deployments|models)/([^/:?]+)")
 
 
@@ -265,7 +271,10 @@ class Exchange:
         now_s = self._clock()
         known = getattr(self._observer, "tables", None)
         tables = {} if known is None else {"tables": known}
-        verdict, report = wire.judge_response(status, headers, body, **tables)
+        if status < LEAST_ERROR:
+            verdict, report = None, wire.parse_report(headers, time.time(), **tables)
+        else:
+            verdict, report = wire.judge_response(status, headers, body, **tables)
         answer = Answer(status, report, verdict, now_s - self.sent_s)
         self._observer.on_response(self, answer, now_s)
 
@@ -309,6 +318,22 @@ class Exchange:
             ours_s = given_s
         # The HTTP libraries look into this very mapping when a phase begins.
         self._timeouts["read"] = ours_s
+
+
+def is_document(response: Any, streaming: bool = True) -> bool:
+    """Whether an answer is one document; where a stream was asked for, it is an error, as a rule.
+
+    One that should be a stream, and whose length nobody tells, may be a stream under a wrong name,
+    whose pieces nobody is to wait for.
+    """
+    headers = response.headers
+    known = not streaming or "content-length" in headers
+    return known and "application/json" in str(headers.get("content-type", ""))
+
+
+def is_answered(document: bytes) -> bool:
+    """Whether a document of status 200 is surely an answer, by what stands in it."""
+    return b"base_resp" not in document and any(map(document.__contains__, _ANSWERS))
 
 
 def has_pool(transport: Any) -> bool:

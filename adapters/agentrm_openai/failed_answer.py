@@ -15,6 +15,8 @@ from typing import Any
 
 from openai._legacy_response import LegacyAPIResponse
 
+from agentrm_openai.exchange import is_answered
+
 __all__ = [
     "FailedAnswer",
     "UnreadableAnswer",
@@ -22,7 +24,6 @@ __all__ = [
     "checked_body",
     "error_in",
     "failed",
-    "is_document",
     "told_as_error",
 ]
 
@@ -30,7 +31,6 @@ _CONTENT = ("choices", "output", "data")
 _FULL = ("choices", "data")  # which are never empty in an answer
 _WORDS = frozenset({"message", "detail", "msg", "error_message"})
 _TOLD = (*sorted(_WORDS), "code", "type", "status", "status_code")
-_ANSWERS = (b'"choices"', b'"output"', b'"data"')
 _WELL = frozenset({"0", "200", "ok", "success"})  # codes of what is none
 _EVENT = (b"data:", b"event:", b":", b"id:", b"retry:")
 _LARGEST = 65_536  # an error is no longer
@@ -105,17 +105,6 @@ def checked_body(answer: Any, response: Any) -> Any:
     return answer
 
 
-def is_document(response: Any, streaming: bool = True) -> bool:
-    """Whether an answer is one document; where a stream was asked for, it is an error, as a rule.
-
-    One that should be a stream, and whose length nobody tells, may be a stream under a wrong name,
-    whose pieces nobody is to wait for.
-    """
-    headers = response.headers
-    known = not streaming or "content-length" in headers
-    return known and "application/json" in str(headers.get("content-type", ""))
-
-
 def told_as_error(content: bytes, *, streaming: bool) -> bytes | None:
     """A document of status 200 that is an error, told so that the SDK or its caller sees it as one.
 
@@ -131,7 +120,7 @@ def told_as_error(content: bytes, *, streaming: bool) -> bytes | None:
     """
     if len(content) > _LARGEST:
         return None
-    if not streaming and b"base_resp" not in content and any(map(content.__contains__, _ANSWERS)):
+    if not streaming and is_answered(content):
         return None
     try:
         body = json.loads(content)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from agentrm_openai.exchange import LEAST_ERROR
 from agentrm_plugins.integration import core_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CoreObserver"]
 
-_LEAST_ERROR = 400
 _PING_S = 1.0  # guessed: far below any usual timeout for silence, far above a chunk's gap
 _PARTS = 4  # of a limit: a shorter one than usual is told of so many times
 
@@ -66,7 +66,7 @@ class CoreObserver:
         So an error is judged once.
         """
         lease = exchange.token.lease
-        return status < _LEAST_ERROR or lease is None or lease.call.endpoint is None
+        return status < LEAST_ERROR or lease is None or lease.call.endpoint is None
 
     def on_response(self, exchange: Exchange, answer: Answer, now_s: float) -> None:
         """Pass on what the headers say."""

@@ -24,8 +24,15 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from agentrm_openai.abortable import make_abortable
-from agentrm_openai.exchange import Exchange, ResponseObserver, open_exchange
-from agentrm_openai.failed_answer import is_document, told_as_error
+from agentrm_openai.exchange import (
+    LEAST_ERROR,
+    Exchange,
+    ResponseObserver,
+    is_answered,
+    is_document,
+    open_exchange,
+)
+from agentrm_openai.failed_answer import told_as_error
 from agentrm_plugins.integration import wire
 
 if TYPE_CHECKING:
@@ -71,7 +78,6 @@ def _fresh(inner: Any) -> Any:
     return twin
 
 
-_LEAST_ERROR = 400
 _NO_RETRY = "x-should-retry"
 
 
@@ -225,6 +231,8 @@ class TransportBase:
         if "content-encoding" in headers:
             with suppress(Exception):  # its reader is to say what is wrong with it
                 content = type(response)(200, headers=headers, content=raw).content
+        if content and not streaming and is_answered(content):
+            return response
         told = told_as_error(content or b"", streaming=streaming)
         if told is None:
             return response
@@ -255,7 +263,7 @@ class SyncTransport(TransportBase):
         try:
             with exchange.current():
                 response = self.inner.handle_request(request)
-                if response.status_code >= _LEAST_ERROR:
+                if response.status_code >= LEAST_ERROR:
                     raw = b"".join(response.stream)
                     exchange.detach()
                     with suppress(Exception):  # the answer is here, whole
@@ -293,7 +301,7 @@ class AsyncTransport(TransportBase):
             return await inner.handle_async_request(request)
         try:
             response = await inner.handle_async_request(request)
-            if response.status_code >= _LEAST_ERROR:
+            if response.status_code >= LEAST_ERROR:
                 raw = b"".join([piece async for piece in response.stream])
                 exchange.detach()
                 with suppress(Exception):  # the answer is here, whole

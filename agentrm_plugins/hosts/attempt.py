@@ -29,7 +29,7 @@ from agentrm_plugins.hosts.outcomes import Told, outcome_of
 from agentrm_plugins.hosts.race import Race, Task, WorkerRun
 from agentrm_plugins.hosts.race_here import HereRun
 from agentrm_plugins.hosts.race_tasks import TaskRun, shut
-from agentrm_plugins.hosts.unsent import NotSent, is_unsent, look
+from agentrm_plugins.hosts.unsent import NotSent, is_unsent
 from agentrm_plugins.hosts.workers import Job, hand_off
 from agentrm_plugins.types.calls import Outcome, Usage
 from agentrm_plugins.types.identity import ACTIVE, Active
@@ -281,10 +281,13 @@ class Attempt:
             NotSent: The lane may be another process's by now, or nobody wants it any more.
             CallReaped: A limit was passed meanwhile.
         """
-        look(self.lease)
-        self.lease.raise_if_reaped()
-        if self.lease.ended:
-            raise NotSent(self.lease.ticket)
+        lease = self.lease
+        if lease.is_void:
+            raise NotSent(lease.ticket)
+        if lease.reaped:
+            lease.raise_if_reaped()
+        if lease.ended:
+            raise NotSent(lease.ticket)
         self.begun = True
 
     def counted(self) -> Usage | None:

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from agentrm_plugins.policy.endpoint.evidence import Evidence, body_evidence
-from agentrm_plugins.policy.endpoint.headers import parse_report, report_of
+from agentrm_plugins.policy.endpoint.headers import report_of
 from agentrm_plugins.policy.endpoint.retry_class import examine, judge_evidence
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport, Verdict
 
 __all__ = ["Judgement", "judge", "judge_response"]
 
-_LEAST_ERROR = 400
 # Nothing listens there, or its name is nobody's. The class names of httpx, aiohttp and urllib3.
 _UNCONNECTED = {"ConnectError", "ConnectTimeout", "ConnectTimeoutError", "NewConnectionError"}
 _UNCONNECTED |= {"ClientConnectorError", "ClientConnectorDNSError", "ConnectionRefusedError"}
@@ -71,17 +70,15 @@ def _is_unconnected(error: BaseException | None) -> bool:
 
 def judge_response(
     status: int, headers: Mapping[str, str], body: bytes, tables: Tables = BUILT_IN
-) -> tuple[Verdict | None, LimitReport]:
-    """The same of a response, before anybody has made an exception of it.
+) -> tuple[Verdict, LimitReport]:
+    """The same of an error's response, before anybody has made an exception of it.
 
     Args:
-        status: Its HTTP status; below 400 there is no verdict.
+        status: Its HTTP status, 400 or more.
         headers: Its headers.
-        body: Its body, of which an error's is read.
+        body: Its body.
         tables: What providers say.
     """
-    if status < _LEAST_ERROR:
-        return None, parse_report(headers, time.time(), tables=tables)
     evidence = body_evidence(status, headers, body)
     verdict = judge_evidence(evidence, tables) or Verdict(Kind.PERMANENT, status)
     return verdict, _report(evidence, tables)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.hosts.lease import HostLease
 
-__all__ = ["NotSent", "is_unsent", "look", "look_again"]
+__all__ = ["NotSent", "is_unsent", "look_again"]
 
 _CAUSES = 8  # how far a chain of causes is followed; an SDK's has three links
 
@@ -32,25 +32,15 @@ class NotSent(Exception):
         self.ticket = ticket
 
 
-def look(lease: HostLease) -> None:
-    """Look whether the call may be sent.
-
-    Raises:
-        NotSent: It must not.
-    """
-    if lease.is_void:
-        raise NotSent(lease.ticket)
-
-
 def look_again(found: Callable[[], HostLease | None]) -> None:
-    """The same of a call at work, whose lease may have ended, unless something was sent already.
+    """Look whether a call at work may be sent: its lease may have ended, or it was sent already.
 
     Raises:
         NotSent: It must not.
     """
     lease = found()
-    if lease is not None and not lease.asked and not lease.ended:
-        look(lease)
+    if lease is not None and not lease.asked and not lease.ended and lease.is_void:
+        raise NotSent(lease.ticket)
 
 
 def is_unsent(error: BaseException | None, lease: HostLease) -> bool:

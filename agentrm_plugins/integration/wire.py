@@ -6,6 +6,7 @@ from agentrm_plugins.hosts.judgement import judge, judge_response
 from agentrm_plugins.hosts.sending import acts, client_timeout_s, is_sent_once
 from agentrm_plugins.hosts.shutting import Shutting, first_told
 from agentrm_plugins.policy.endpoint.evidence import spoken
+from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.types.endpoint_name import host_of
 from agentrm_plugins.types.verdicts import LimitReport, Verdict
 
@@ -20,5 +21,6 @@ __all__ = [
     "is_sent_once",
     "judge",
     "judge_response",
+    "parse_report",
     "spoken",
 ]

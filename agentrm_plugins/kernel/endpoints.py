@@ -173,6 +173,15 @@ class Endpoints:
                 self._books.failing.append(endpoint)
                 break
 
+    def ended_alone(self, endpoint: Endpoint, cost: Usage) -> None:
+        """A call went well, and never had another attempt beside it."""
+        hedging, tokens = endpoint.hedging, cost.input_tokens + cost.output_tokens
+        if tokens:
+            hedging.billed(tokens, self._books.now_s)
+        hedging.answered()
+        if endpoint.times.expect(hedging.hung):
+            self._clocks.reconsider(endpoint)
+
     def failed(self, ticket: Ticket, verdict: Verdict, report: LimitReport | None) -> None:
         """The call met an error that may be cured, and goes again."""
         endpoint, now_s = ticket.endpoint, self._books.now_s

@@ -165,19 +165,16 @@ class LateCalls:
             self._alone(hedge, ticket)
 
     def ended(self, ticket: Ticket, outcome: Outcome, cost: Usage) -> None:
-        """An attempt is over: what it says of the others, and what becomes of them."""
+        """An attempt is over: what it says of the others, and what becomes of them.
+
+        Of one that went well and never had another beside it, `Endpoints.ended_alone` tells.
+        """
         if ticket.late or ticket.is_hedge:
             self.stopped(ticket)
         endpoint, hedge = ticket.endpoint, ticket.hedge
         tokens = cost.input_tokens + cost.output_tokens
         if endpoint is not None and tokens:
             endpoint.hedging.billed(tokens, self._books.now_s)
-        if outcome is Outcome.OK and endpoint is not None and ticket.accrual is None:
-            hedging = endpoint.hedging
-            hedging.answered()  # as nearly all are
-            if endpoint.times.expect(hedging.hung):
-                self._clocks.reconsider(endpoint)
-            return
         if endpoint is not None:
             _count(ticket, endpoint.hedging.tally, outcome, tokens)
         if ticket.is_hedge:

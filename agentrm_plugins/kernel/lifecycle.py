@@ -254,7 +254,10 @@ class Lifecycle:
         cause = "late" if late else outcome.value
         status = None if verdict is None else verdict.status
         books.out.append(_settled(ticket, books.now_s, cause, outcome, usage, spent, status))
-        if ticket.endpoint is not None or ticket.is_hedge or ticket.hedge is not None:
+        if outcome is Outcome.OK and ticket.accrual is None and not ticket.late:  # as nearly all
+            if ticket.endpoint is not None:
+                self._endpoints.ended_alone(ticket.endpoint, cost)
+        elif ticket.endpoint is not None or ticket.is_hedge or ticket.hedge is not None:
             self._late.ended(ticket, outcome, cost)
         steps.forget(ticket)
         steps.recharge(ticket)

@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_openai import ChatOpenAI
 
 from agentrm_langchain import wrap_chat_model
-from agentrm_langchain.said import text_of
+from agentrm_langchain.answers import text_of
 from agentrm_plugins import AgentRM, CallReaped
 from agentrm_plugins.testing.provider import Hang, Reply, SimulatedProvider, Stall
 

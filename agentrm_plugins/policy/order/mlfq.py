@@ -94,7 +94,7 @@ class Mlfq:
         account.level = 0
         if account.asks:
             self.expected.meet(account)
-        ratio = self.expected.log_ratio(account)
+        ratio = account.prior  # as `log_ratio` says of who has made no call yet
         account.slope = self._slope(ratio, self._weight(account, ratio))
 
     def leave(self, account: Account) -> None:
