@@ -29,9 +29,9 @@ from agentrm_langchain.identity import (
     caller_of_callback,
     identify,
     lane_of,
-    thread_of,
 )
 from agentrm_langchain.model_facts import endpoint_of
+from agentrm_langchain.noting import thread_of
 from agentrm_langchain.runs import ChainRun, Node, Runs, as_text
 from agentrm_langchain.sdk import warn_of_retries, watch_clients
 from agentrm_langchain.starts import Batches, Start, asked_of, is_streaming

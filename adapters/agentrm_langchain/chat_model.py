@@ -28,11 +28,10 @@ from agentrm_langchain.hooks import (
     reporting_usage,
     settings,
 )
-from agentrm_langchain.identity import Options, identify, lane_of
 from agentrm_langchain.managed_call import ManagedCall, is_sync_only
 from agentrm_langchain.messages import input_tokens
 from agentrm_langchain.model_facts import CLIENT, ModelFacts, model_of
-from agentrm_langchain.noting import NotedCalls, passed, run_of
+from agentrm_langchain.noting import NotedCalls, passed, run_of, thread_of
 from agentrm_langchain.restarts import passed_on, passed_on_async, streamed, streamed_async
 from agentrm_langchain.sdk import under_management
 from agentrm_langchain.usage_question import UsageQuestion
@@ -294,11 +293,6 @@ class AgentRMChatModel(NotedCalls):
 
     # -- what the call is -------------------------------------------------------------------
 
-    @property
-    def _own(self) -> Options:
-        """What this model was given for all its calls."""
-        return Options(asking.Said(self.agent, self.tenant, self.priority), self.group)
-
     def _restarts(self, call: Call) -> Any:
         policy = self._policy if self.on_stall == "restart" else None
         return self._core.restarts(policy, call)
@@ -307,12 +301,14 @@ class AgentRMChatModel(NotedCalls):
         run_id, parent, metadata, *_ = run
         core, hints = self._core.number, self._register.hints
         hint = hints.get(run_id.int) if hints and run_id is not None else None
-        own = self._own
         if hint is None:
-            root = parent or run_id
-            who = identify(core, own, metadata, root=None if root is None else str(root))
+            first, above = parent or run_id, None
+            root = None if first is None else str(first)
         else:
-            who = identify(core, own, metadata, root=hint.root, above=hint.parent_agent)
+            root, above = hint.root, hint.parent_agent
+        own = asking.Said(self.agent, self.tenant, self.priority)
+        about = asking.RunInfo(metadata, thread_of(metadata), root, above)
+        who = asking.resolve(core, own=own, run=about)
         facts = self._facts.of(self.inner, metadata, kwargs)
         client_s, first_s, total_s = facts.timeout_s, self.first_token_timeout_s, None
         if client_s is not None:  # its client would wait for longer than the core, or for less
@@ -322,7 +318,7 @@ class AgentRMChatModel(NotedCalls):
             who.agent or "main",
             who.tenant or "default",
             who.priority,
-            lane_of(metadata, own),
+            metadata.get("agentrm_lane") or self.group,
             facts.endpoint,
             Usage(input_tokens(messages, kwargs, facts.name)),
             who.parent_agent,

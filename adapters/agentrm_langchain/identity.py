@@ -7,18 +7,16 @@ run's metadata, the thread id in ``configurable``, and the run at the root.
 from __future__ import annotations
 
 import sys
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.runnables.config import var_child_runnable_config
 
+from agentrm_langchain.noting import thread_of
 from agentrm_plugins.integration import Priority, asking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from contextvars import Token
 
 __all__ = [
     "Caller",
@@ -28,8 +26,6 @@ __all__ = [
     "declared",
     "identify",
     "lane_of",
-    "noted_thread",
-    "thread_of",
 ]
 
 
@@ -41,15 +37,6 @@ class Options:
     group: str = "model"
 
 
-class _Direct(NamedTuple):
-    """The thread id in the config of a model that is called directly, and where that was."""
-
-    thread: Any
-    around: Any
-
-
-# A model that is called directly hands its config to nobody: its thread id is noted here.
-_DIRECT: ContextVar[_Direct | None] = ContextVar("agentrm_langchain_direct", default=None)
 _NEAR = 24
 """Frames between a model's `invoke` and its handler's start event: 8 to 14 have been seen."""
 
@@ -101,39 +88,6 @@ def identify(
     if thread is None:
         thread = thread_of(metadata)
     return asking.resolve(core, own=own.said, run=asking.RunInfo(metadata, thread, root, above))
-
-
-def thread_of(metadata: Mapping[str, Any]) -> Any:
-    """The thread id of the run that runs now.
-
-    A model that is called directly has it in its own config; a chain and a graph have it in theirs,
-    which the runnables inside see. LangGraph copies it into the metadata too, where a graph inside
-    another one may still have the outer one's.
-    """
-    direct, around = _DIRECT.get(), var_child_runnable_config.get()
-    if direct is not None and direct.around is around:
-        return direct.thread
-    thread = (around.get("configurable") or {}).get("thread_id") if around else None
-    return metadata.get("thread_id") if thread is None else thread
-
-
-class noted_thread:  # noqa: N801 - it reads as a verb, and a generator costs three times as much
-    """A model is called directly with this config: its thread id is known inside the block."""
-
-    __slots__ = ("_direct", "_token")
-
-    def __init__(self, config: Any) -> None:
-        thread = (config.get("configurable") or {}).get("thread_id") if config else None
-        self._direct = None if thread is None else _Direct(thread, var_child_runnable_config.get())
-        self._token: Token[_Direct | None] | None = None
-
-    def __enter__(self) -> None:
-        if self._direct is not None:
-            self._token = _DIRECT.set(self._direct)
-
-    def __exit__(self, *exc: object) -> None:
-        if self._token is not None:
-            _DIRECT.reset(self._token)
 
 
 class Caller(NamedTuple):

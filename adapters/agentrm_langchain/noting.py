@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.callbacks import (
     AsyncCallbackHandler,
@@ -17,7 +18,7 @@ from langchain_core.callbacks import (
     BaseCallbackHandler,
     CallbackManager,
 )
-from langchain_core.runnables.config import ensure_config
+from langchain_core.runnables.config import ensure_config, var_child_runnable_config
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
 from langchain_core.tracers.base import AsyncBaseTracer, BaseTracer
 from langchain_core.utils.uuid import uuid7
@@ -25,19 +26,65 @@ from langsmith.utils import tracing_is_enabled
 
 from agentrm_langchain.call_register import RUN, Run
 from agentrm_langchain.delegate import Delegate
-from agentrm_langchain.identity import noted_thread
 from agentrm_plugins.integration import wire
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextvars import Token
+
     from langchain_core.language_models import LanguageModelInput
     from langchain_core.messages import AIMessage, AIMessageChunk
     from langchain_core.outputs import ChatResult
     from langchain_core.runnables import RunnableConfig
 
-__all__ = ["NotedCalls", "passed", "run_of"]
+__all__ = ["NotedCalls", "passed", "run_of", "thread_of"]
 
 _NOWHERE = Run(None, None, {})
 _PLAIN = (BaseCallbackHandler, AsyncCallbackHandler)
+
+
+class _Direct(NamedTuple):
+    """The thread id in the config of a model that is called directly, and where that was."""
+
+    thread: Any
+    around: Any
+
+
+# A model that is called directly hands its config to nobody: its thread id is noted here.
+_DIRECT: ContextVar[_Direct | None] = ContextVar("agentrm_langchain_direct", default=None)
+
+
+def thread_of(metadata: Mapping[str, Any]) -> Any:
+    """The thread id of the run that runs now.
+
+    A model that is called directly has it in its own config; a chain and a graph have it in theirs,
+    which the runnables inside see. LangGraph copies it into the metadata too, where a graph inside
+    another one may still have the outer one's.
+    """
+    direct, around = _DIRECT.get(), var_child_runnable_config.get()
+    if direct is not None and direct.around is around:
+        return direct.thread
+    thread = (around.get("configurable") or {}).get("thread_id") if around else None
+    return metadata.get("thread_id") if thread is None else thread
+
+
+class noted_thread:  # noqa: N801 - it reads as a verb, and a generator costs three times as much
+    """A model is called directly with this config: its thread id is known inside the block."""
+
+    __slots__ = ("_direct", "_token")
+
+    def __init__(self, config: Any) -> None:
+        thread = (config.get("configurable") or {}).get("thread_id") if config else None
+        self._direct = None if thread is None else _Direct(thread, var_child_runnable_config.get())
+        self._token: Token[_Direct | None] | None = None
+
+    def __enter__(self) -> None:
+        if self._direct is not None:
+            self._token = _DIRECT.set(self._direct)
+
+    def __exit__(self, *exc: object) -> None:
+        if self._token is not None:
+            _DIRECT.reset(self._token)
 
 
 class NotedCalls(Delegate):

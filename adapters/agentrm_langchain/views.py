@@ -21,8 +21,9 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from agentrm_langchain.identity import Options, thread_of
+from agentrm_langchain.identity import Options
 from agentrm_langchain.messages import from_message, to_message
+from agentrm_langchain.noting import thread_of
 from agentrm_langchain.overflow import is_overflow, share_that_fits, wants_turns
 from agentrm_plugins import BudgetTooSmall, ConfigError, ContextLifecycle, ContextSession, fit
 from agentrm_plugins.integration import asking, contexts, core_of

@@ -23,7 +23,7 @@ from agentrm_plugins.hosts.left_streams import LeftStreams
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.host import Host
 
-__all__ = ["Bell", "Pump"]
+__all__ = ["Bell", "Plan", "Pump"]
 
 
 class Bell:
@@ -53,50 +53,64 @@ _BUSY_S = 0.001  # somebody else is inside, and sees to what is due
 _NEVER = float("inf")
 
 
+class Plan:
+    """What a pump's thread means to do: when it `looks_s` (infinite while it is about to say so).
+
+    And whether it is `stopped`.
+    """
+
+    __slots__ = ("looks_s", "stopped")
+
+    def __init__(self) -> None:
+        self.looks_s = _NEVER
+        self.stopped = False
+
+
 class Pump:
     """Rings `host.tick()` at the host's deadline.
 
     Args:
         host: Whom to ring.
+
+    Attributes:
+        plan: When it looks at the host in any case.
     """
 
     def __init__(self, host: Host) -> None:
         self._bell = bell = Bell()
-        self._state = {"at_s": _NEVER, "stopped": False}
+        self.plan = Plan()
         reference = weakref.ref(host, lambda _: bell.ring())
         self._thread = threading.Thread(
-            target=_run, args=(reference, bell, self._state), name="agentrm-pump", daemon=True
+            target=_run, args=(reference, bell, self.plan), name="agentrm-pump", daemon=True
         )
         self._thread.start()
 
-    def ring_at(self, deadline_s: float, now_s: float) -> bool:
-        """The deadline is sooner than the thread knew. False: there is no thread any more.
+    def ring(self) -> bool:
+        """There is a deadline before it looks, or it should have looked. False: its thread is gone.
 
         An interrupt may have ended it. One that looks before the deadline shows by then whether it
         lives, so it is asked only where it does not.
         """
-        looks_s = self._state["at_s"]  # infinite while it is about to say so
-        if not now_s < looks_s <= deadline_s and not self._thread.is_alive():
+        if not self._thread.is_alive():
             return False
-        if deadline_s < looks_s:
-            self._bell.ring()
+        self._bell.ring()
         return True
 
     def stop(self) -> None:
         """End the thread; waits for it unless it is the caller."""
-        self._state["stopped"] = True
+        self.plan.stopped = True
         self._bell.ring()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout=5.0)
 
 
-def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool]) -> None:
+def _run(reference: weakref.ref[Host], bell: Bell, plan: Plan) -> None:
     kept_s, swept_s, left = _NEVER, -_NEVER, LeftStreams()
-    while not state["stopped"]:
+    while not plan.stopped:
         host = reference()
         if host is None:
             return
-        state["at_s"] = _NEVER  # whoever sets a date from here on rings the bell
+        plan.looks_s = _NEVER  # whoever sets a date from here on rings the bell
         now_s = host.clock.now()
         at_s = host.deadline_s
         if at_s <= now_s:
@@ -110,5 +124,6 @@ def _run(reference: weakref.ref[Host], bell: Bell, state: dict[str, float | bool
         del host
         if now_s < kept_s < at_s:
             at_s = kept_s
-        state["at_s"] = kept_s = at_s
-        bell.wait(min(max(at_s - now_s, _BUSY_S), longest_s))
+        kept_s, wait_s = at_s, min(max(at_s - now_s, _BUSY_S), longest_s)
+        plan.looks_s = now_s + wait_s
+        bell.wait(wait_s)

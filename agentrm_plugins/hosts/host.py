@@ -22,7 +22,7 @@ from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ClosedError, KernelBug
 from agentrm_plugins.hosts.abandoned import Abandoned
 from agentrm_plugins.hosts.asides import NOTABLE, STARVED_S, Asked, News, Read
-from agentrm_plugins.hosts.bell import Pump
+from agentrm_plugins.hosts.bell import Plan, Pump
 from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import HostLease
@@ -94,6 +94,7 @@ class Host:
         self._callbacks: deque[HostLease] = deque()
         self.abandoned.begin_anew()
         self._pump: Pump | None = None
+        self._plan = Plan()
         self._on_idle: deque[Callable[[], None]] = deque()
 
     # -- calls ------------------------------------------------------------------------------
@@ -191,7 +192,7 @@ class Host:
 
     def check_wait(self, lease: HostLease) -> None:
         """Refuse to block this thread until `lease` is decided, if that would be for ever."""
-        if (inside := self._inside == get_ident()) or lease.loop is not None:
+        if (inside := self.is_inside) or lease.loop is not None:
             check_loop(lease, self._leases, inside=inside)
 
     def tick(self) -> None:
@@ -232,8 +233,8 @@ class Host:
         if kernel.queue.count:
             deadline_s = min(deadline_s, self.streams.starving(kernel.books))
         sooner, self.deadline_s = deadline_s < self.deadline_s, deadline_s
-        if sooner and self.clock.real:
-            self._ring_at(deadline_s)
+        if sooner and not kernel.books.now_s < self._plan.looks_s <= deadline_s:
+            self._ring()
 
     def _deliver(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -274,8 +275,7 @@ class Host:
             self._callbacks.append(lease)
 
     def _suspect(self, effect: Effect) -> None:
-        lease = self.lease(effect.ticket)
-        if lease is not None and lease.note_suspected():
+        if (lease := self.lease(effect.ticket)) is not None and lease.note_suspected():
             self._callbacks.append(lease)
 
     def _report(self, event: Event | Read, error: Exception) -> None:
@@ -353,10 +353,10 @@ class Host:
 
     # -- time and end -----------------------------------------------------------------------
 
-    def _ring_at(self, deadline_s: float) -> None:
-        pump, now_s = self._pump, self.kernel.books.now_s
-        if (pump is None or not pump.ring_at(deadline_s, now_s)) and not self.closed:
+    def _ring(self) -> None:
+        if self.clock.real and (self._pump is None or not self._pump.ring()) and not self.closed:
             self._pump = Pump(self)  # it looks at once
+            self._plan = self._pump.plan
 
     def close(self) -> None:
         """Refuse whoever waits and whoever comes; running calls may still settle."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.kernel.counters import Counters
 from agentrm_plugins.kernel.gauges import Gauges
 from agentrm_plugins.kernel.orders import make_scheduler
+from agentrm_plugins.kernel.ticket import Alarms
 from agentrm_plugins.policy.lanes import LanePool
-from agentrm_plugins.policy.leases import Alarms
 from agentrm_plugins.policy.order.tenant_shares import DominantShares
 from agentrm_plugins.policy.spending.ledgers import Ledgers
 

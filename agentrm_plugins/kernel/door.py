@@ -18,7 +18,7 @@ from agentrm_plugins.types.verdicts import LimitReport, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CHECKS", "no_event"]
+__all__ = ["CHECKS", "look_at_settle", "look_at_submit", "no_event"]
 
 _MOST_S = 1e9  # thirty years
 
@@ -77,13 +77,12 @@ def _refused(field: str, value: object, way: str) -> ConfigError:
     return ConfigError.of_kind(field, value, way)
 
 
-def _submit(event: ev.Submit) -> None:
-    if (
-        event.ticket.__class__ is int
-        and event.call.__class__ is Call
-        and event.parent is event.place_of is event.hedge_of is None
-    ):
-        return  # as nearly all are
+def look_at_submit(event: ev.Submit) -> None:
+    """Refuse a submission with a value that a field cannot have.
+
+    Raises:
+        ConfigError: It has one.
+    """
     _ticket(event.ticket)
     _kind("call", event.call, Call, none=False)
     _ticket(event.parent, "parent", none=True)
@@ -111,15 +110,12 @@ def _idle(event: ev.Idle) -> None:
     _seconds("since_s", event.since_s, none=True)
 
 
-def _settle(event: ev.Settle) -> None:
-    if (
-        event.ticket.__class__ is int
-        and event.usage.__class__ is Usage
-        and event.outcome.__class__ is Outcome
-        and event.verdict is None
-        and event.report is None
-    ):
-        return  # as nearly all are
+def look_at_settle(event: ev.Settle) -> None:
+    """Refuse an end with a value that a field cannot have.
+
+    Raises:
+        ConfigError: It has one.
+    """
     _ticket(event.ticket)
     _kind("usage", event.usage, Usage)
     _kind("outcome", event.outcome, Outcome, none=False)
@@ -192,11 +188,9 @@ def _ours(_event: ev.Supply | ev.Recall) -> None:
 
 
 CHECKS: dict[type, Callable[[Any], None]] = {
-    ev.Submit: _submit,
     ev.Withdraw: _withdraw,
     ev.Beat: _beat,
     ev.Idle: _idle,
-    ev.Settle: _settle,
     ev.Requeue: _requeue,
     ev.Unsent: _unsent,
     ev.Observe: _observe,
@@ -208,4 +202,7 @@ CHECKS: dict[type, Callable[[Any], None]] = {
     ev.Supply: _ours,
     ev.Recall: _ours,
 }
-"""Looks at an event of each kind; raises `ConfigError` for a value that a field cannot have."""
+"""Looks at an event of each kind; raises `ConfigError` for a value that a field cannot have.
+
+The two that each call has are looked at where they are handled, for nearly all are as they should.
+"""

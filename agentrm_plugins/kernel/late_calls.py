@@ -173,9 +173,9 @@ class LateCalls:
             self.stopped(ticket)
         endpoint, hedge = ticket.endpoint, ticket.hedge
         tokens = cost.input_tokens + cost.output_tokens
-        if endpoint is not None and tokens:
-            endpoint.hedging.billed(tokens, self._books.now_s)
         if endpoint is not None:
+            if tokens:
+                endpoint.hedging.billed(tokens, self._books.now_s)
             _count(ticket, endpoint.hedging.tally, outcome, tokens)
         if ticket.is_hedge:
             self._hedge_ended(ticket, ticket.first, outcome, tokens)

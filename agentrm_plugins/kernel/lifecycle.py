@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.errors import ConfigError, KernelBug
+from agentrm_plugins.kernel.door import look_at_settle, look_at_submit
 from agentrm_plugins.kernel.steps import cost_of
 from agentrm_plugins.kernel.ticket import State, Ticket, move
 from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.types import effects as fx
-from agentrm_plugins.types.calls import Outcome, Usage
+from agentrm_plugins.types import events as ev
+from agentrm_plugins.types.calls import Call, Outcome, Usage
 
 if TYPE_CHECKING:
     from agentrm_plugins.kernel.accrual import Accrual
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.wait_queue import WaitQueue
     from agentrm_plugins.kernel.waits import Waits
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
-    from agentrm_plugins.types import events as ev
     from agentrm_plugins.types.verdicts import Verdict
 
-__all__ = ["Lifecycle"]
+__all__ = ["SEES_TO", "Lifecycle"]
+
+SEES_TO = frozenset({ev.Submit, ev.Settle})
+"""Events whose values are looked at here, and not before."""
 
 
 class Lifecycle:
@@ -68,6 +72,12 @@ class Lifecycle:
     def submit(self, event: ev.Submit) -> bool:
         """A caller wants a lane."""
         books, call, number = self._books, event.call, event.ticket
+        if not (
+            number.__class__ is int
+            and call.__class__ is Call
+            and event.parent is event.place_of is event.hedge_of is None
+        ):  # as nearly all are
+            look_at_submit(event)
         if number in books.tickets:
             raise KernelBug(f"ticket {number} was submitted twice")
         group = books.pool.groups.get(call.group)
@@ -213,6 +223,14 @@ class Lifecycle:
 
     def settle(self, event: ev.Settle) -> bool:
         """A running call ended, or a reaped one after all."""
+        if not (
+            event.ticket.__class__ is int
+            and event.usage.__class__ is Usage
+            and event.outcome.__class__ is Outcome
+            and event.verdict is None
+            and event.report is None
+        ):  # as nearly all are
+            look_at_settle(event)
         ticket = self._books.tickets.get(event.ticket)
         if ticket is None:
             return False
@@ -254,9 +272,9 @@ class Lifecycle:
         cause = "late" if late else outcome.value
         status = None if verdict is None else verdict.status
         books.out.append(_settled(ticket, books.now_s, cause, outcome, usage, spent, status))
-        if outcome is Outcome.OK and ticket.accrual is None and not ticket.late:  # as nearly all
-            if ticket.endpoint is not None:
-                self._endpoints.ended_alone(ticket.endpoint, cost)
+        alone = ticket.accrual is None and not ticket.late
+        if alone and outcome is Outcome.OK and ticket.endpoint is not None:  # as nearly all are
+            self._endpoints.ended_alone(ticket.endpoint, cost)
         elif ticket.endpoint is not None or ticket.is_hedge or ticket.hedge is not None:
             self._late.ended(ticket, outcome, cost)
         steps.forget(ticket)

@@ -1,13 +1,19 @@
-"""One call's life in the kernel, and its states: a table from which the docs' diagram is drawn."""
+"""One call's life in the kernel, its states, and the date at which somebody must look at it.
+
+The states are a table from which the docs' diagram is drawn. `Alarms` moves a date back in constant
+time: the heap keeps the earliest date that was ever set and looks again when that comes.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
+from heapq import heapify, heappop, heappush
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from agentrm_plugins.errors import KernelBug
 from agentrm_plugins.kernel.accrual import Accrual
+from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,9 +26,9 @@ if TYPE_CHECKING:
     from agentrm_plugins.types.accounts import Account
     from agentrm_plugins.types.calls import Call
 
-__all__ = ["TRANSITIONS", "State", "Ticket", "diagram", "move"]
+__all__ = ["TRANSITIONS", "Alarmed", "Alarms", "State", "Ticket", "diagram", "move"]
 
-_NEVER = float("inf")
+_TOLERATED = 64  # dead entries, before their share is looked at
 _NO_NEED: Mapping[str, float] = MappingProxyType({})
 
 
@@ -155,18 +161,18 @@ class Ticket:
         self.hold_s = 0.0
         self.held_by = ""
         self.waited_s = 0.0
-        self.wake_s = _NEVER
+        self.wake_s = NEVER
         self.submitted_s = now_s
         self.queued_s = now_s
         self.progress_s = now_s
         self.heard_s = now_s
-        self.granted_s = _NEVER
-        self.started_s = _NEVER
-        self.deadline_s = _NEVER
-        self.alarm_s = _NEVER
-        self.armed_s = _NEVER
+        self.granted_s = NEVER
+        self.started_s = NEVER
+        self.deadline_s = NEVER
+        self.alarm_s = NEVER
+        self.armed_s = NEVER
         self.paused_s = 0.0
-        self.idle_s = _NEVER
+        self.idle_s = NEVER
         self.visible = False
         self.beats = 0
         self.beaten_tokens = 0
@@ -242,3 +248,77 @@ def diagram() -> str:
         if not steps:
             lines.append(f"    {state.value} --> [*]")
     return "\n".join(lines)
+
+
+class Alarmed(Protocol):
+    """Something with a date (`alarm_s`, never: infinite) and the earliest one in the heap.
+
+    `number` differs for each: of two with one date the smaller goes first.
+    """
+
+    number: int
+    alarm_s: float
+    armed_s: float
+
+
+class Alarms:
+    """Dates that move."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Alarmed]] = []
+        self._cleared = 0
+
+    def forget(self) -> None:
+        """Ring for nobody; their own dates stand until they are set again."""
+        self._heap = []
+        self._cleared = 0
+
+    def set(self, item: Alarmed, at_s: float) -> None:
+        """Ring for `item` at `at_s`, instead of when it was to ring before."""
+        item.alarm_s = at_s
+        if at_s < item.armed_s:
+            item.armed_s = at_s
+            heappush(self._heap, (at_s, item.number, item))
+
+    def clear(self, item: Alarmed) -> None:
+        """Do not ring for `item`; its entry goes when it surfaces, or when too many are dead."""
+        if item.alarm_s == NEVER:
+            return
+        item.alarm_s = NEVER
+        self._cleared += 1
+        if self._cleared > _TOLERATED and 2 * self._cleared > len(self._heap):
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Drop what is dead."""
+        self._cleared = 0
+        live = {}
+        for _, number, other in self._heap:
+            alarm_s = other.armed_s = other.alarm_s
+            if alarm_s < NEVER:
+                live[number] = (alarm_s, number, other)
+        self._heap = list(live.values())
+        heapify(self._heap)
+
+    def due(self, now_s: float) -> Alarmed | None:
+        """The item with the earliest date of those that have come, its alarm cleared; or None."""
+        heap = self._heap
+        while heap and heap[0][0] <= now_s:
+            at_s, _, item = heappop(heap)
+            if at_s == item.armed_s:
+                item.armed_s = NEVER
+            if item.alarm_s <= at_s:
+                item.alarm_s = NEVER
+                return item
+            if item.alarm_s < NEVER:
+                self.set(item, item.alarm_s)
+        return None
+
+    def next_s(self) -> float:
+        """When to look next: never later than the earliest date, maybe a little before it."""
+        heap = self._heap
+        while heap and heap[0][2].alarm_s == NEVER:
+            at_s, _, item = heappop(heap)
+            if at_s == item.armed_s:
+                item.armed_s = NEVER
+        return heap[0][0] if heap else NEVER

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentrm_plugins.policy.leases import NEVER, Alarms
+from agentrm_plugins.kernel.ticket import Alarms
+from agentrm_plugins.policy.leases import NEVER
 from agentrm_plugins.policy.order.agent_queue import AgentQueue
 from agentrm_plugins.policy.order.heap import LazyHeap
 from agentrm_plugins.types.accounts import Recent
