@@ -71,8 +71,7 @@ class Attempt:
         self.active = Active(core, lease.ticket, lease.call, weakref.ref(lease) if again else None)
         self.tally: Callable[[], Usage | None] | None = None
         self.stream: Callable[[], ChunkStream | None] = _none
-        self._core = core
-        self._settle = settle
+        self._core, self._settle = core, settle
         self.begun = self.apart = False
 
     @property
@@ -281,12 +280,10 @@ class Attempt:
             NotSent: The lane may be another process's by now, or nobody wants it any more.
             CallReaped: A limit was passed meanwhile.
         """
-        lease = self.lease
-        if lease.is_void:
-            raise NotSent(lease.ticket)
-        if lease.reaped:
+        lease, void = self.lease, self.lease.is_void
+        if not void:
             lease.raise_if_reaped()
-        if lease.ended:
+        if void or lease.ended:
             raise NotSent(lease.ticket)
         self.begun = True
 
