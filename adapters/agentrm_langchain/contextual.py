@@ -16,6 +16,7 @@ from pydantic import Field, SkipValidation
 
 from agentrm_langchain.answers import Tally, usage_of_generations
 from agentrm_langchain.chat_model import AgentRMChatModel
+from agentrm_langchain.identity import Options
 from agentrm_langchain.noting import run_of
 from agentrm_langchain.views import (
     PREPARED,
@@ -26,7 +27,7 @@ from agentrm_langchain.views import (
     conversation_of,
 )
 from agentrm_plugins import ContextLifecycle, Usage
-from agentrm_plugins.integration import wire
+from agentrm_plugins.integration import asking, wire
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -71,6 +72,11 @@ class ContextChatModel(AgentRMChatModel):
     @cached_property
     def _views(self) -> Views:
         return Views(self.context, self.rm)
+
+    @property
+    def _own(self) -> Options:
+        """What this model was given for all its calls."""
+        return Options(asking.Said(self.agent, self.tenant, self.priority), self.group)
 
     def _asked(
         self, run_manager: Any, kwargs: dict[str, Any]
