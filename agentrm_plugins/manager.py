@@ -363,7 +363,7 @@ class AgentRM(FromSettings, Closing):
             ConfigError: A negative number of agents.
         """
         if not isinstance(agents, bool):
-            check_whole("agents", agents, 0)
+            agents = check_whole("agents", agents, 0)
         return self._look(agents)
 
     def _look(self, agents: bool | int, *, brief: bool = False) -> Statistics:
@@ -386,8 +386,8 @@ class AgentRM(FromSettings, Closing):
         Raises:
             ConfigError: `capacity` is below 1.
         """
-        check_whole("capacity", capacity, 1, of="events")
-        return self._host.streams.subscribe(capacity)
+        most = check_whole("capacity", capacity, 1, of="events")
+        return self._host.streams.subscribe(most)
 
     def story(self, ticket: int) -> Story:
         """What has lately happened to one call, and why it waited, the oldest first.

@@ -29,7 +29,7 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
 def _alone(config: object, settings: Mapping[str, Any], door: str) -> Config:
     if not isinstance(config, Config):
         way = "give a Config(...), or single fields by name"
-        if isinstance(config, int) and not isinstance(config, bool):
+        if hasattr(config, "__index__") and not isinstance(config, bool):
             way = f"lanes are given by name: {door}(lanes={config})"
         elif (isinstance(config, str) or hasattr(config, "__fspath__")) and door == "AgentRM":
             way += "; a file is read by AgentRM.from_config(path)"

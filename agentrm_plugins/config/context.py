@@ -13,7 +13,7 @@ from agentrm_plugins.types.checks import (
     check_known,
     check_name,
     check_number,
-    check_whole,
+    keep_whole,
 )
 
 __all__ = ["LEAST_BUDGET", "ContextConfig"]
@@ -96,7 +96,7 @@ class ContextConfig:
             ("tool_result_keep", 0),
             ("tool_result_floor_tokens", 1),
         ):
-            check_whole(name, getattr(self, name), least)
+            keep_whole(self, name, least)
         for name in (
             "soft_mark", "low_mark", "prefix_goal", "hot_share", "warm_share", "recall_share",
         ):  # fmt: skip

@@ -13,7 +13,7 @@ from agentrm_plugins.types.checks import (
     check_number,
     check_seconds,
     check_share,
-    check_whole,
+    keep_whole,
 )
 
 _CACHE_WRITE = 1.25
@@ -43,7 +43,7 @@ class BreakerConfig:
     def __post_init__(self) -> None:
         """Refuse what would never open or always be open."""
         check_share("share", self.share)
-        check_whole("least_calls", self.least_calls, 1)
+        keep_whole(self, "least_calls", 1)
         check_seconds("window_s", self.window_s, none=False)
         check_seconds("cool_down_s", self.cool_down_s, none=False)
 
@@ -90,7 +90,7 @@ class EndpointConfig:
         for name in ("rpm", "tpm", "input_tpm", "output_tpm"):
             check_number(name, getattr(self, name), above=True, none=True)
         check_seconds("burst_s", self.burst_s, none=True)
-        check_whole("concurrency", self.concurrency, 1, none=True)
+        keep_whole(self, "concurrency", 1, none=True)
         check_choice("reserve", self.reserve, ("max", "usage"))
 
 

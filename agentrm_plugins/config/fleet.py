@@ -13,7 +13,7 @@ from agentrm_plugins.types.checks import (
     check_name,
     check_number,
     check_share,
-    check_whole,
+    keep_whole,
 )
 
 __all__ = ["Coordination"]
@@ -61,6 +61,6 @@ class Coordination:
             )
         check_number("lease_s", self.lease_s, least=1.0)
         check_choice("on_outage", self.on_outage, ("share", "wait", "refuse"))
-        check_whole("expected_processes", self.expected_processes, 1, none=True)
+        keep_whole(self, "expected_processes", 1, none=True)
         check_share("outage_share", self.outage_share)
         check_instance("wake", self.wake, bool)

@@ -27,6 +27,7 @@ from agentrm_plugins.types.checks import (
     check_number,
     check_seconds,
     check_whole,
+    keep_whole,
     listed,
 )
 from agentrm_plugins.types.provider import Provider
@@ -84,10 +85,10 @@ class LaneGroup:
     def __post_init__(self) -> None:
         """Refuse what could never run a call."""
         check_name("name", self.name)
-        check_whole("capacity", self.capacity, 1)
-        check_whole("guaranteed", self.guaranteed, 0)
-        check_whole("per_agent", self.per_agent, 1, none=True)
-        check_whole("per_tenant", self.per_tenant, 1, none=True)
+        keep_whole(self, "capacity", 1)
+        keep_whole(self, "guaranteed", 0)
+        keep_whole(self, "per_agent", 1, none=True)
+        keep_whole(self, "per_tenant", 1, none=True)
         if self.guaranteed > self.capacity:
             way = f"at most the group's capacity, {self.capacity}"
             raise ConfigError("guaranteed", self.guaranteed, way)
@@ -144,8 +145,8 @@ class SchedulerConfig:
             object.__setattr__(self, "order", Order(self.order))
         except ValueError:
             raise ConfigError("order", self.order, f"use one of {listed(Order)}") from None
-        check_whole("num_queues", self.num_queues, 1)
-        check_whole("boost_interval", self.boost_interval, 1)
+        keep_whole(self, "num_queues", 1)
+        keep_whole(self, "boost_interval", 1)
         check_seconds("boost_every_s", self.boost_every_s)
         check_seconds("share_half_life_s", self.share_half_life_s, none=False)
         check_seconds(
@@ -155,8 +156,7 @@ class SchedulerConfig:
         self._check_quanta()
         self._check_weights()
         levels = {parse_priority(k, "start_levels"): v for k, v in self.start_levels.items()}
-        for name, level in levels.items():
-            check_whole(f"start_levels[{name}]", level, 0)
+        levels = {k: check_whole(f"start_levels[{k}]", v, 0) for k, v in levels.items()}
         last = self.num_queues - 1
         object.__setattr__(
             self, "start_levels", MappingProxyType({k: min(v, last) for k, v in levels.items()})
@@ -285,14 +285,14 @@ class Config:
 
     def __post_init__(self) -> None:
         """Check the whole, and the parts against each other."""
-        check_whole("lanes", self.lanes, 1)
-        check_whole("max_waiting", self.max_waiting, 0)
-        check_whole("max_waiting_per_agent", self.max_waiting_per_agent, 1, none=True)
+        keep_whole(self, "lanes", 1)
+        keep_whole(self, "max_waiting", 0)
+        keep_whole(self, "max_waiting_per_agent", 1, none=True)
         check_seconds("wait_timeout_s", self.wait_timeout_s, zero=True)
         check_seconds("endpoint_wait_timeout_s", self.endpoint_wait_timeout_s, zero=True)
         check_instance("adaptive", self.adaptive, bool, "give True or False")
         check_seconds("agent_idle_s", self.agent_idle_s, none=False)
-        check_whole("max_idle_agents", self.max_idle_agents, 0)
+        keep_whole(self, "max_idle_agents", 0)
         kinds = (
             ("scheduler", SchedulerConfig),
             ("leases", LeaseConfig),

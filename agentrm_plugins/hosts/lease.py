@@ -85,7 +85,7 @@ class Lease:
         """
         whole = tokens.__class__ is int and 0 <= tokens <= MOST_TOKENS
         if not (whole and visible.__class__ is ping.__class__ is bool):
-            check_beat(tokens, visible=visible, ping=ping)
+            tokens = check_beat(tokens, visible=visible, ping=ping)
         if not self._ended:
             self._host.feed(Beat(self.ticket, tokens, visible, ping))
 

@@ -84,5 +84,8 @@ def check_one_core(rm: AgentRM, other: AgentRM | None) -> None:
         ConfigError: They are two, and the other one is open.
     """
     if other is not None and other is not rm and not other.closed:
-        way = "it is managed by another core already; give that one to both, or close it first"
+        way = (
+            "it is managed by another core already; give that one to both, or close it first: "
+            "close() of the AgentRM that it was given, which is model.rm where nobody kept it"
+        )
         raise ConfigError("rm", rm, way)

@@ -32,7 +32,7 @@ from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, Encoder, nanos_of, shown_data
 from agentrm_plugins.telemetry.parts import Parts, own_path
-from agentrm_plugins.types.checks import check_number, check_whole
+from agentrm_plugins.types.checks import check_number, keep_whole
 from agentrm_plugins.types.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -86,10 +86,10 @@ class Recording:
             raise ConfigError("path", self.path, "give the path of a file, such as 'events.jsonl'")
         if Path(self.path).is_dir():
             raise ConfigError("path", str(self.path), "this is a folder; give the path of a file")
-        check_whole("max_bytes", self.max_bytes, 4096)
-        check_whole("parts", self.parts, 2)
+        keep_whole(self, "max_bytes", 4096)
+        keep_whole(self, "parts", 2)
         check_number("flush_s", self.flush_s)
-        check_whole("capacity", self.capacity, 1, of="events")
+        keep_whole(self, "capacity", 1, of="events")
         if self.sample_s is not None:
             check_number("sample_s", self.sample_s, above=True)
         if self.kinds is not None:

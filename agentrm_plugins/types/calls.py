@@ -13,6 +13,7 @@ from agentrm_plugins.types.checks import (
     check_name,
     check_seconds,
     check_whole,
+    keep_whole,
     listed,
     whole_text,
 )
@@ -84,7 +85,9 @@ class Usage:
             and 0 <= written <= MOST_TOKENS
         ):
             for field in fields(self):
-                check_whole(field.name, getattr(self, field.name), 0, MOST_TOKENS, of="tokens")
+                keep_whole(self, field.name, 0, MOST_TOKENS, of="tokens")
+            read, cached = self.input_tokens, self.cached_input_tokens
+            written = self.cache_write_tokens
         if cached + written > read:
             cached = min(cached, read)
             object.__setattr__(self, "cached_input_tokens", cached)
@@ -166,8 +169,7 @@ class Call:
         if self.estimate.__class__ is not Usage:
             check_instance("estimate", self.estimate, Usage)
         if self.max_output_tokens is not None:
-            most = self.max_output_tokens
-            check_whole("max_output_tokens", most, 1, MOST_TOKENS, none=True, of="tokens")
+            keep_whole(self, "max_output_tokens", 1, MOST_TOKENS, of="tokens")
         self._check_rest()
         if self.parent_agent == self.agent:
             raise ConfigError("parent_agent", self.parent_agent, "an agent is not its own parent")
@@ -235,12 +237,13 @@ def check_end(usage: object, outcome: Outcome | str = Outcome.OK) -> Outcome:
     return Outcome(check_choice("outcome", outcome, words))
 
 
-def check_beat(tokens: object, *, visible: object, ping: object) -> None:
-    """Refuse what no running call can tell of itself.
+def check_beat(tokens: object, *, visible: object, ping: object) -> int:
+    """Refuse what no running call can tell of itself; give the tokens as Python's own number.
 
     Raises:
         ConfigError: `tokens` is no count, or one of the others no boolean.
     """
-    check_whole("tokens", tokens, 0, MOST_TOKENS, of="tokens")
+    whole: int = check_whole("tokens", tokens, 0, MOST_TOKENS, of="tokens")
     check_instance("visible", visible, bool, "give True or False")
     check_instance("ping", ping, bool, "give True or False")
+    return whole

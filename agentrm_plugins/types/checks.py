@@ -2,13 +2,14 @@
 
 Each check gives the value back, or raises `ConfigError`, whose text is ``field=value: way out``.
 A boolean is no number here, an infinite or undefined number is none, and no number is too large to
-be refused politely.
+be refused politely. What Python takes for an index (an integer of numpy) is a whole number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from math import inf, isfinite
+from operator import index
 from typing import Any, TypeVar, cast
 
 from agentrm_plugins.errors import ConfigError
@@ -23,6 +24,7 @@ __all__ = [
     "check_seconds",
     "check_share",
     "check_whole",
+    "keep_whole",
     "listed",
     "whole_text",
 ]
@@ -44,6 +46,18 @@ def _is_number(value: object) -> bool:
         return False
 
 
+def _whole(value: Any) -> int | None:
+    """A whole number as Python's own; None if it is none."""
+    if value.__class__ is int:
+        return cast("int", value)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return None
+    try:
+        return int(index(value))
+    except TypeError:  # a truth of numpy, or an array
+        return None
+
+
 def _or_none(way: str, none: bool) -> str:
     return f"{way}, or None" if none else way
 
@@ -57,7 +71,7 @@ def check_whole(
     none: bool = False,
     of: str = "",
 ) -> Any:
-    """Accept a whole number from `least` to `most` (and None, if `none`).
+    """Accept a whole number from `least` to `most` (and None, if `none`), and give Python's own.
 
     Args:
         field: What it is called.
@@ -72,12 +86,32 @@ def check_whole(
     """
     if none and value is None:
         return value
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if whole and value >= least and (most is None or value <= most):
-        return value
+    whole = _whole(value)
+    if whole is not None and whole >= least and (most is None or whole <= most):
+        return whole
     kind = f"a whole number of {of}" if of else "a whole number"
     bounds = f", {least} or more" if most is None else f" from {least} to {most}"
     raise ConfigError(field, value, _or_none(f"give {kind}{bounds}", none))
+
+
+def keep_whole(
+    owner: object,
+    field: str,
+    least: int = 0,
+    most: int | None = None,
+    *,
+    none: bool = False,
+    of: str = "",
+) -> None:
+    """`check_whole` for a field of a frozen object, which keeps Python's own number.
+
+    Raises:
+        ConfigError: It has no such number.
+    """
+    value = getattr(owner, field)
+    whole = check_whole(field, value, least, most, none=none, of=of)
+    if whole is not value:
+        object.__setattr__(owner, field, whole)
 
 
 def check_number(

@@ -88,7 +88,7 @@ class ContextLifecycle:
         lease_s: float = 10.0,
         wait_s: float = 15.0,
     ) -> None:
-        check_whole("max_live", max_live, 1)
+        max_live = check_whole("max_live", max_live, 1)
         check_number("lease_s", lease_s, above=True)
         check_number("wait_s", wait_s)
         if summariser is not None and not (

@@ -39,7 +39,7 @@ class Meter:
     """
 
     def __init__(self, rm: Any, *, agents: int = 0) -> None:
-        check_whole("agents", agents, 0)
+        agents = check_whole("agents", agents, 0)
         if agents > MOST_AGENTS:
             way = f"give at most {MOST_AGENTS}: each has a series in every metric of agents"
             raise ConfigError("agents", agents, way)
