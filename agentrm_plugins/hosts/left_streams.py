@@ -15,7 +15,7 @@ from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.hosts.workers import Job, hand_off
+from agentrm_plugins.hosts.workers import Job, NoThread, hand_off
 
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.host import Host
@@ -45,7 +45,10 @@ class LeftStreams:
             del lease  # this thread must not be the one that keeps it
             if since_s is not None and now_s - since_s >= _UNREAD_S:
                 self._next_s = inf  # until it is over
-                hand_off(Job(Context(), lambda: self._collect(now_s)))
+                try:
+                    hand_off(Job(Context(), lambda: self._collect(now_s)))
+                except NoThread:
+                    self._next_s = now_s + _UNREAD_S
                 return
 
     def _collect(self, now_s: float) -> None:

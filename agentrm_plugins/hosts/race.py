@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from agentrm_plugins.errors import CallReaped, CallRefused, ClosedError
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.unsent import is_unsent
+from agentrm_plugins.hosts.workers import NoThread
 from agentrm_plugins.types.calls import Outcome, Usage
 
 if TYPE_CHECKING:
@@ -249,13 +250,24 @@ class Race:
             return
         try:
             lease.result()
-        except (CallRefused, ClosedError):  # no matter if the first goes on
-            if not self._alive and self._gone is not None:
-                self._gone.attempt.lease.heir = None  # the flow asks again, and is told why not
-                self.winner = self._gone
+        except (CallRefused, ClosedError):
+            self._no_further()
             return
-        self._alive.append(self._start(lease))
+        try:
+            runner = self._start(lease)
+        except NoThread:
+            lease.settle(Usage(), outcome=Outcome.CANCELLED)
+            self._limited = True
+            self._no_further()
+            return
+        self._alive.append(runner)
         lease.on_suspect(self.suspected)
+
+    def _no_further(self) -> None:
+        """No matter if the first goes on; else the flow asks again, and is told why not."""
+        if not self._alive and self._gone is not None:
+            self._gone.attempt.lease.heir = None
+            self.winner = self._gone
 
     def _further(self) -> None:
         """The only attempt is late: ask for another one, if that may be."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.hosts.race import Task
-from agentrm_plugins.hosts.workers import Job, hand_off
+from agentrm_plugins.hosts.workers import Job, NoThread, hand_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,9 +60,13 @@ class HereRun:
     def _suspected(self) -> None:
         """It is late; told from any thread, outside of the core."""
         if self._job is None and not self.over and self.attempt.lease.can_wake:
-            self._bell = Bell()
-            self._job = Job(self._context, self._supervise)
-            hand_off(self._job)
+            self._bell, job = Bell(), Job(self._context, self._supervise)
+            self._job = job
+            try:
+                hand_off(job)
+            except NoThread:  # the first goes on alone; its thread may wait for this one already
+                job.result = self
+                job.abandon()
 
     def _supervise(self) -> Any:
         bell, attempt = self._bell, self.attempt

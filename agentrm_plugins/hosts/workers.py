@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
-__all__ = ["Job", "hand_off", "taken"]
+__all__ = ["Job", "NoThread", "hand_off", "taken"]
 
 _IDLE_S = 2.0  # guessed: longer than the pause between two chunks, shorter than anybody minds
 _NAMES = itertools.count(1)
 _idle: deque[_Worker] = deque()
+
+
+class NoThread(RuntimeError):
+    """The system gives no further thread: who can do without goes on without."""
 
 
 def taken(entries: list[None]) -> bool:
@@ -145,7 +149,11 @@ class _Worker:
         self._go.acquire()
         self._job: Job | None = job
         name = f"agentrm-worker-{next(_NAMES)}"
-        threading.Thread(target=self._serve, name=name, daemon=True).start()
+        thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # the limit of the system, or the interpreter ends
+            raise NoThread(*error.args) from error
 
     def give(self, job: Job) -> None:
         """Do this next; only for whoever took the worker out of `_idle`."""
@@ -171,7 +179,11 @@ class _Worker:
 
 
 def hand_off(job: Job) -> None:
-    """Give the job to an idle worker, the most recently used one, or to a new one."""
+    """Give the job to an idle worker, the most recently used one, or to a new one.
+
+    Raises:
+        NoThread: There is none, and none can be made.
+    """
     try:
         worker = _idle.pop()
     except IndexError:
