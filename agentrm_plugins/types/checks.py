@@ -49,7 +49,7 @@ def _is_number(value: object) -> bool:
 def _whole(value: Any) -> int | None:
     """A whole number as Python's own; None if it is none."""
     if value.__class__ is int:
-        return cast("int", value)
+        return value
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         return None
     try:
