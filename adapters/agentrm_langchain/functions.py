@@ -175,6 +175,9 @@ class Functions:
         if key not in self._modules:
 
             def changes(parts: dict[str, Any], where: str) -> dict[str, Any]:
+                for name, part in parts.items():
+                    if is_a(part, type):
+                        self._looker.look_at_class(part, f"{where}.{name}")
                 held = {name: part for name, part in parts.items() if self._may_hold(part)}
                 new = {n: self._visit(part, f"{where}.{n}", depth) for n, part in held.items()}
                 return {name: new[name] for name in held if new[name] is not held[name]}

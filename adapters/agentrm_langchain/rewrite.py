@@ -29,11 +29,13 @@ from agentrm_langchain.circles import moved
 from agentrm_langchain.functions import DESCRIPTORS, Functions
 from agentrm_langchain.standin import (
     attributes_of,
+    descriptors_of,
     hidden_methods,
     is_users_module,
     is_users_own,
     methods_of,
     on_its_class,
+    sharing,
     standing_in,
 )
 from agentrm_langchain.touchy import is_a, key_text
@@ -197,15 +199,15 @@ class Rewriter:
         methods = self._methods(node, path, depth)
         if not changes and not methods and not any(hidden.values()):
             return node
-        made = node.model_copy(update=changes)
-        shared = not changes and not any(hidden.values()) and not isinstance(node, Runnable)
-        if shared:
-            for name in _STATE:  # its methods alone are others: its state stays one
-                object.__setattr__(made, name, getattr(node, name))
+        if not isinstance(node, Runnable):
+            for found in hidden.values():
+                changes |= found
+            return sharing(node, changes, methods, _STATE)
+        made: Any = node.model_copy(update=changes)  # type: ignore[attr-defined]
         for name, found in hidden.items():
             if found:
                 object.__setattr__(made, name, {**getattr(node, name), **found})
-        return on_its_class(made, methods, node, equal=shared)
+        return on_its_class(made, methods, node, equal=False)
 
     def _object(self, node: Any, path: str, depth: int) -> Any:
         parts = parts_of(node)
@@ -243,6 +245,9 @@ class Rewriter:
         """What its class is to have in the place of methods."""
         for name, method in hidden_methods(type(node), _LIBRARIES).items():
             self.looker.look(method, f"{path}.{name}")
+        for name, part in descriptors_of(type(node), _LIBRARIES).items():
+            self.looker.look(part, f"{path}.{name}")
+            self.looker.look_at_class(type(part), f"{path}.{name}")
         own = parts_of(node)
         methods = methods_of(type(node), _LIBRARIES)
         return self._changes({k: v for k, v in methods.items() if k not in own}, path, depth)

@@ -24,11 +24,13 @@ from agentrm_langchain.touchy import asked, is_a
 __all__ = [
     "StandInModule",
     "attributes_of",
+    "descriptors_of",
     "hidden_methods",
     "is_users_module",
     "is_users_own",
     "methods_of",
     "on_its_class",
+    "sharing",
     "slots_of",
     "stand_in_modules",
     "standing_in",
@@ -38,7 +40,11 @@ _METHODS = (
     *(FunctionType, staticmethod, classmethod, property),
     *(partialmethod, singledispatchmethod, cached_property),
 )
-_CALLED = {"__call__", "__enter__", "__exit__", "__aenter__", "__aexit__", "__iter__", "__next__"}
+_CALLED = {
+    *("__call__", "__enter__", "__exit__", "__aenter__", "__aexit__", "__iter__", "__next__"),
+    *("__getitem__", "__getattr__", "__aiter__", "__anext__", "__await__", "__or__", "__ror__"),
+}
+_WITHIN = ("fget", "__func__", "func")
 _PYTHON = sys.stdlib_module_names - {"__main__"}
 
 
@@ -183,19 +189,38 @@ def methods_of(kind: type, libraries: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
+def descriptors_of(kind: type, libraries: tuple[str, ...]) -> dict[str, Any]:
+    """What a class of the user's has that gives its attributes by code of the user's own."""
+    return {
+        name: part
+        for one in kind.__mro__
+        if is_users_module(one.__module__, libraries)
+        for name, part in vars(one).items()
+        if hasattr(type(part), "__get__") and is_users_module(type(part).__module__, libraries)
+    }
+
+
 def hidden_methods(kind: type, libraries: tuple[str, ...]) -> dict[str, Any]:
     """The functions of bases that are reached by `super()` alone, by ``Base.name``."""
     bases = [one for one in kind.__mro__ if is_users_module(one.__module__, libraries)]
-    own = [part for one in bases for part in vars(one).values() if is_a(part, FunctionType)]
-    if not any("super" in part.__code__.co_names for part in own):
+    own = [part for one in bases for part in vars(one).values() if is_a(part, _METHODS)]
+    if not any("super" in names for names in map(_names_of, own)):
         return {}
     seen: set[str] = set()
     found: dict[str, Any] = {}
     for base in bases:
-        parts = {n: part for n, part in vars(base).items() if is_a(part, FunctionType)}
+        parts = {n: part for n, part in vars(base).items() if is_a(part, _METHODS)}
         found |= {f"{base.__name__}.{n}": part for n, part in parts.items() if n in seen}
         seen |= parts.keys()
     return found
+
+
+def _names_of(method: Any) -> tuple[str, ...]:
+    """What the code of a function, a property, a static or a class method names."""
+    found = next(
+        (one for name in _WITHIN if (one := getattr(method, name, None)) is not None), method
+    )
+    return getattr(getattr(found, "__code__", None), "co_names", ())
 
 
 class _Through:
@@ -276,6 +301,32 @@ def _as(kind: type, made: Any) -> Any:
     if hasattr(made, "__dict__"):
         object.__setattr__(other, "__dict__", made.__dict__)
     return other
+
+
+def sharing(node: Any, changes: dict[str, Any], methods: dict[str, Any], state: Any) -> Any:
+    """A pydantic object that reads these names as others, and shares all its state.
+
+    Args:
+        node: The object.
+        changes: What each name reads as, while it is what it was.
+        methods: As for `on_its_class`.
+        state: The names under which pydantic keeps an object's state.
+    """
+    kind: Any = type(node)
+    original = {name: getattr(node, name) for name in changes}
+
+    def seen(name: str, value: Any) -> Any:
+        return changes[name] if name in changes and value is original[name] else value
+
+    reading = {
+        "__getattribute__": lambda self, name: seen(name, kind.__getattribute__(self, name)),
+        "__getattr__": lambda self, name: seen(name, kind.__getattr__(self, name)),  # private ones
+    }
+    read = reading if changes else {}
+    made = on_its_class(node.model_copy(), {**methods, **read}, node, equal=True)
+    for name in state:
+        object.__setattr__(made, name, getattr(node, name))
+    return made
 
 
 class _Live:

@@ -30,7 +30,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from agentrm_langchain.codes import globals_in, imports_in
+from agentrm_langchain.codes import globals_in, imports_in, names_in, texts_in
 from agentrm_langchain.standin import is_users_module, slots_of
 from agentrm_langchain.touchy import asked, is_a, is_kind, key_text
 from agentrm_plugins import AgentRM
@@ -50,6 +50,8 @@ _STOP = (
     *(asyncio.Future, BaseException),
 )
 _WORDS = {"__annotations__", "__annotate__", "__annotate_func__"}
+_NAMED_IN_TEXTS = frozenset({"globals", "eval", "exec"})
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _MAKER = re.compile(r"init_chat_model|(Azure)?Chat(?!Prompt|Message|Result|Generation)[A-Z]\w*")
 
 
@@ -102,19 +104,37 @@ class Looker:
             self.look(kind, path)
 
     def look_at_code(self, fn: FunctionType, path: str) -> None:
-        """Tell of models that a function makes of what it imports while it runs."""
-        for module, name in imports_in(fn.__code__):
-            made: Any = getattr(sys.modules.get(module), name, None)
+        """Tell of models that a function makes, or takes, of what it imports while it runs."""
+        for module, name in imports_in(fn.__code__, str(fn.__globals__.get("__package__") or "")):
+            made: Any = getattr(sys.modules.get(module), name, None) if name else None
             if is_a(made, type) and is_kind(made, BaseChatModel):
                 self.tell(f"{path}.{name}()", made)
             elif module.startswith("langchain") and _MAKER.fullmatch(name):
                 self.tell(f"{path}.{name}()", BaseChatModel)  # it is not imported yet
+            else:
+                self._look_at_import(module, name, fn, path)
         cells = zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True)
         held = {name: next(iter(gc.get_referents(cell)), None) for name, cell in cells}
         for name in globals_in(fn.__code__) | held.keys():
             value: Any = held.get(name, fn.__globals__.get(name))
             if is_a(value, FunctionType) and value.__name__ == "init_chat_model":
                 self.tell(f"{path}.{name}()", BaseChatModel)
+
+        if not _NAMED_IN_TEXTS.isdisjoint(globals_in(fn.__code__)):
+            words = {word for text in texts_in(fn.__code__) for word in _WORD.findall(text)}
+            for name in words & fn.__globals__.keys():
+                if not is_a(fn.__globals__[name], type | ModuleType):
+                    self.tell_of(fn.__globals__[name], f"{path}.{name}")
+
+    def _look_at_import(self, module: str, name: str, fn: FunctionType, path: str) -> None:
+        """What a function takes from a module of the user's that it imports while it runs."""
+        found = sys.modules.get(f"{module}.{name}" if name else module) or sys.modules.get(module)
+        if found is None or not is_users_module(found.__name__, self._libraries):
+            return
+        parts = vars(found)
+        for taken in [name] if name in parts else names_in(fn.__code__) & parts.keys():
+            if not is_a(parts[taken], ModuleType):
+                self.tell_of(parts[taken], f"{path}.{found.__name__}.{taken}")
 
     def leave_out(self, node: object) -> None:
         """Say nothing of what an object holds: something stands in for it where it is used."""
@@ -142,6 +162,7 @@ class Looker:
             if is_users_module(node.__module__, self._libraries):
                 own = [one for one in vars(node).items() if one[0] not in _WORDS]
                 yield from ((f".{name}", part) for name, part in own)
+                yield "", type(node)  # `type` itself holds nothing
         elif isinstance(node, MethodType | BuiltinMethodType):
             yield "", getattr(node, "__func__", None)
             yield "", node.__self__
