@@ -51,6 +51,8 @@ _FIELDS = {
 RETRIES = "sdk retries"
 # Packages whose streams wait for the answer of their one request, and for nothing else.
 _PLAIN_READERS = frozenset({"langchain_openai", "langchain_anthropic"})
+# SDKs that raise an error in an event of a stream, and make nothing of a document in its place.
+_TOLD_AS_EVENTS = frozenset({"openai", "groq"})
 _PLAIN = ("client", "async_client")
 _OWNED = (("root_client", "client"), ("root_async_client", "async_client"))
 
@@ -163,7 +165,9 @@ def _managed(client: Any, rm: AgentRM, keep_retries: bool) -> Any:
     if not hasattr(type(client), "with_options") or not hasattr(client, "max_retries"):
         return None
     options: dict[str, Any] = {} if keep_retries else {"max_retries": 0}
-    told = any(kind.__module__.partition(".")[0] == "openai" for kind in type(client).__mro__)
+    told = any(
+        kind.__module__.partition(".")[0] in _TOLD_AS_EVENTS for kind in type(client).__mro__
+    )
     seen = _observed(getattr(client, "_client", None), rm, tells_errors=told)
     if seen is not None:
         options["http_client"] = seen

@@ -191,3 +191,43 @@ def test_a_number_in_a_whole_response(loopback, rm, code, count, status):
     with pytest.raises(Exception, match="the reason"):
         model("openai_responses", loopback, rm).invoke("go")
     assert len(loopback.requests) == count
+
+
+@pytest.mark.parametrize("name", ["openai", "groq"])
+@pytest.mark.parametrize("way", ["stream", "astream"])
+@pytest.mark.parametrize(("code", "count"), [(401, 1), ("insufficient_quota", 1), (429, 3)])
+def test_a_document_in_the_place_of_a_stream(loopback, rm, name, way, code, count):
+    """Of which the SDK makes an empty stream."""
+    loopback.always(200, {"error": {"code": code, "message": "the reason"}})
+    with pytest.raises(Exception, match="the reason"):
+        text(model(name, loopback, rm), way)
+    assert len(loopback.requests) == count
+
+
+@pytest.mark.parametrize("name", ["openai", "openai_responses", "groq", "anthropic"])
+@pytest.mark.parametrize("coding", ["deflate", "gzip"])
+def test_an_answer_whose_coding_is_broken_goes_again(loopback, rm, name, coding):
+    """Some libraries decode it into what is no text."""
+    loopback.always(200, b"zzzz", **{"content-encoding": coding})
+    with pytest.raises(Exception):  # noqa: B017 - each package has its own
+        model(name, loopback, rm).invoke("go")
+    assert len(loopback.requests) == 3
+
+
+@pytest.mark.parametrize("body", [{}, []])
+def test_a_response_with_nothing_in_it_goes_again(loopback, rm, body):
+    """LangChain fails while it takes it apart."""
+    loopback.always(200, body)
+    with pytest.raises((TypeError, AttributeError)):
+        model("openai_responses", loopback, rm).invoke("go")
+    assert len(loopback.requests) == 3
+
+
+@pytest.mark.parametrize(("status", "told", "count"), [(400, "true", 3), (429, "false", 1)])
+@pytest.mark.parametrize("name", ["openai", "deepseek", "anthropic", "groq"])
+def test_the_servers_own_opinion_counts_more_than_a_name(loopback, rm, name, status, told, count):
+    """LangChain's class for a 400 says that it never goes again."""
+    loopback.always(status, {"error": {"message": "odd"}}, **{"x-should-retry": told})
+    with pytest.raises(Exception, match="odd"):
+        model(name, loopback, rm).invoke("go")
+    assert len(loopback.requests) == count

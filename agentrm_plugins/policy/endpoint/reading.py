@@ -24,6 +24,7 @@ __all__ = ["completed"]
 
 _ORDINARY = frozenset({"AttributeError", "IndexError", "KeyError", "TypeError", "ValueError"})
 _READERS = {
+    "_construct_lc_result_from_responses_api": "response",  # openai's responses
     "_create_chat_result": "response",  # openai, groq, mistralai, deepseek, openrouter, xai, ...
     "_format_output": "data",  # anthropic
     "_parse_response": "response",  # aws

@@ -150,10 +150,11 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
     if code and flat(code) not in tables.codes:  # a word like any other
         text = f"{text} {_HUMPS.sub(' ', code).lower()}"
     why = _why(evidence, codes, text, tables, speaks=Kind.LIMIT in kinds)
-    if why or (Kind.PERMANENT in kinds and not _says_again(codes, tables)):
+    opinion = _OPINIONS.get(str(evidence.headers.get("x-should-retry")).strip().lower())
+    again = opinion is True or _says_again(codes, tables)  # which a class's name does not outweigh
+    if why or (Kind.PERMANENT in kinds and not again):
         return Verdict(Kind.PERMANENT, status, code, why)
     kind = _by_code_or_status(evidence, codes, text, tables)
-    opinion = _OPINIONS.get(str(evidence.headers.get("x-should-retry")).strip().lower())
     if opinion is False and (kind is not None or status is not None):
         return Verdict(Kind.PERMANENT, status, code)
     if opinion is True and kind in {None, Kind.PERMANENT} and not _known(codes, tables):

@@ -43,7 +43,13 @@ _TRANSIENT = (
 )
 # An answer that is none: a proxy's page, half a body, nothing at all.
 UNREADABLE = (
-    *("JSONDecodeError", "APIResponseValidationError", "UnreadableAnswer", "WordyAnswer"),
+    *(
+        "JSONDecodeError",
+        "UnicodeDecodeError",
+        "APIResponseValidationError",
+        "UnreadableAnswer",
+        "WordyAnswer",
+    ),
     *("ResponseValidationError", "NoResponseError", "UnknownApiResponseError"),
     *("ResponseParserError", "ContentTypeError"),
     *("SSEError", "ChecksumMismatch", "InvalidHeadersLength", "InvalidPayloadLength"),
