@@ -44,7 +44,7 @@ def _asked(budget: int, history: list[dict[str, str]], question: str) -> str:
         return "\n".join(str(message["content"]) for message in view.messages[:-1])
 
 
-@pytest.mark.parametrize("behind", [200, 8_000])
+@pytest.mark.parametrize("behind", [200, 600, 1_200, 8_000])
 @pytest.mark.parametrize(("first", "then", "question", "old", "new"), PAIRS)
 def test_the_newer_form_in_view_or_in_the_notes_is_read_after_the_older(
     first, then, question, old, new, behind

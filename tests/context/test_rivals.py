@@ -78,7 +78,7 @@ def test_a_newer_form_is_shown_among_what_is_told_of_others():
     others.insert(2, f"Miller wrote that the right number is 90417. {TALK * 3}")
     manager, session = _session("The invoice of Miller is number 88213.", others)
     with manager:
-        for room in (60, 90, 120, 160, 200, 300, 499):
+        for room in (60, 90, 120, 160, 200, 300, 499, 500, 600, 800, 1_000, 1_500):
             asked = session.recall("What is the number of Miller's invoice?", max_tokens=room)
             assert ("90417" in asked) == ("88213" in asked), "the old one never stands alone"
             assert ("90417" in asked) == (room >= 160)

@@ -124,7 +124,7 @@ def test_a_turn_calls_no_more_with_twice_the_notes(say):
 def test_a_turn_that_asks_calls_so_much_and_no_more():
     """With 3,000 notes and a question each turn, for which up to 64 messages are read."""
     [made] = turns(mixed, [3_000], of=11, then=asked)
-    assert made < 12_000
+    assert made < 13_000
 
 
 def test_common_words_are_not_looked_at_where_rarer_ones_decide():

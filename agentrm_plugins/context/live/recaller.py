@@ -80,7 +80,7 @@ LEAST_ROOM = 120
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""
 TIGHT = 500
 """Tokens of room: with fewer, what may be newer comes before what stands around the older; with
-more there is room for both, and only what would not be shown by itself comes first. Guessed."""
+more only what is sure to be newer does, or would not be shown by itself. Guessed."""
 _MOST_QUEUED = 2_000
 """Passages of an old archive that are embedded after one wake. Guessed."""
 
@@ -293,12 +293,9 @@ class Recaller:
         view = looked.shown
         later = Later(query, [*view, *told], state.notes.later, ask.end(state), view)
         fit = list(worthy(state, query, found, ask.anchor, looked.top))
-        rivals = found
-        if (ask.short_tokens or room_tokens) >= TIGHT:
-            # What is left out, such as what the notes tell, stands before the block or nowhere.
-            by_themselves = {one.key for one in fit}
-            rivals = [one for one in found if one.key not in by_themselves]
-        newer = partial(later.rivals, told=rivals)
+        tight = (ask.short_tokens or room_tokens) < TIGHT
+        by_themselves = frozenset[tuple[int, int]]() if tight else {one.key for one in fit}
+        newer = partial(later.rivals, told=found, free=by_themselves)
         made = assembled(state, query, fit, room_tokens, ask.anchor, texts, later, newer)
         if made is not None and ask.short_tokens and made.tokens > ask.short_tokens:
             short = assembled(state, query, fit, ask.short_tokens, ask.anchor, texts, later, newer)

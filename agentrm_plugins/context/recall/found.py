@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import repeat
 from operator import add, attrgetter, itemgetter, mul
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from agentrm_plugins.context.recall.index import Index
 from agentrm_plugins.context.recall.paging import Found, Rival
 from agentrm_plugins.context.recall.pieces import best_of, pieces_of, said_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
-from agentrm_plugins.context.recall.rank import Hit, answers
+from agentrm_plugins.context.recall.rank import Candidate, Hit, answers
 from agentrm_plugins.context.recall.rivals import LEAST_RIVAL, Rivals
 
 __all__ = ["LEAST_RIVAL", "LEAST_TELLING", "Later", "Told", "Unit", "units_of", "weighed"]
@@ -188,6 +188,7 @@ class Later:
         self._named: dict[tuple[int, int], list[tuple[int, str]]] = {}
         self._values: dict[str, list[tuple[str, Value]]] = {}
         self._rivals: Rivals | None = None
+        self._beside: Rivals | None = None
         self._newer: dict[tuple[int, int], list[Rival]] = {}
 
     def _told_at(self, at: int) -> _Said:
@@ -250,9 +251,14 @@ class Later:
                 for said, value in self._values_in(text):
                     if value.norm not in norms and CLASS.get(value.kind) in kinds:
                         return {place: _around(said, value)}
-        return {}
+        if self._beside is None:  # a name alone may be all that the newer form has in common
+            self._beside = Rivals(self._query, [_shown(told) for told in self._view])
+        sure = [rival.found for rival in self._beside.of(one) if rival.sure]
+        return {sure[0].key[0]: sure[0].text} if sure else {}
 
-    def rivals(self, one: Found, told: Sequence[Found]) -> list[Rival]:
+    def rivals(
+        self, one: Found, told: Sequence[Found], free: Collection[tuple[int, int]]
+    ) -> list[Rival]:
         """Give what is not named behind a passage and may still be its newer form.
 
         It holds less of the question, another value of the same kind, and came later: "Nadia lives
@@ -261,6 +267,7 @@ class Later:
         Args:
             one: A passage.
             told: What was found; the same in each call.
+            free: Where what comes by itself stands: of that only what is sure to be newer.
         """
         if self._rivals is None:
             self._rivals = Rivals(self._query, told)
@@ -268,7 +275,9 @@ class Later:
         newer = self._newer.get(key)
         if newer is None:
             named = [place for place, _ in self(one)]
-            newer = self._newer[key] = self._rivals.of(one, named)
+            rivals = self._rivals.of(one, named)
+            newer = [rival for rival in rivals if rival.sure or rival.found.key not in free]
+            self._newer[key] = newer
         return newer
 
     def _values_in(self, text: str) -> list[tuple[str, Value]]:
@@ -280,6 +289,12 @@ class Later:
             said = [piece.text for piece in telling if not asked.isdisjoint(piece.terms)]
             found = self._values[text] = [(one, value) for one in said for value in values_of(one)]
         return found
+
+
+def _shown(told: Told) -> Found:
+    seq, covered, text = told
+    made = Candidate(seq, 0, len(text), "", (), text)
+    return Found(Hit(made, covered, covered), text, 0, (seq, 0))
 
 
 def _around(said: str, value: Value) -> str:
