@@ -128,3 +128,15 @@ def test_what_the_user_says_is_waited_for():
     world = core()
     answered(world, {"requests": ServerLimit(1.0, 0.0, 60.0, per_s=60.0)})
     assert ask(world) in world.waiting
+
+
+@pytest.mark.parametrize("said", [ABSURD, A_DAY])
+def test_a_request_that_is_none_of_ours_is_not_the_probe(said):
+    """Its refusal is heard late, and tells of its own time: our own probe goes all the same."""
+    world = core(agent_idle_s=1e6)
+    answered(world, said)
+    sent_s = world.now_s
+    world.wait(61.0)
+    world.observe(AT, LimitReport(**said), Kind.LIMIT, sent_s=sent_s)
+    world.wait(9.0)  # the back-off of a refusal without a time
+    assert ask(world) in world.running

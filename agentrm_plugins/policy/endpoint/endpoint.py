@@ -224,7 +224,8 @@ class Endpoint:
                 rate.total += amount
                 rate.mean += (amount - rate.mean) * (MEMORY if rate.mean else 1.0)
                 continue
-            if amount > meter.most or (meter.long.since_s < inf and meter.probes(amount, now_s)):
+            waits_long = meter.long.since_s < inf and not foreign
+            if amount > meter.most or (waits_long and meter.probes(amount, now_s)):
                 self.doubt.sent(resource, number)
             meter.sent(amount, now_s)
         self.in_flight[number] = Sent(amounts, now_s if at_s is None else min(at_s, now_s), foreign)
