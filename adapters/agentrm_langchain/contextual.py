@@ -17,6 +17,7 @@ from pydantic import Field, SkipValidation
 from agentrm_langchain.answers import Tally, usage_of_generations
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.identity import Options
+from agentrm_langchain.messages import form_in
 from agentrm_langchain.noting import run_of
 from agentrm_langchain.views import (
     PREPARED,
@@ -84,12 +85,8 @@ class ContextChatModel(AgentRMChatModel):
         """Whose call it is and what is sent along; None if its messages were fitted already."""
         if PREPARED.get() is self.context:
             return None
-        # A schema for the answer is sent and charged like a tool's.
-        tools = [*(kwargs.get("tools") or ()), *(kwargs.get("functions") or ())]
-        schema = kwargs.get("response_format")
-        if isinstance(schema, dict):
-            tools.append(schema)
-        return conversation_of(self.rm, self._own, run_of(run_manager).metadata), tools
+        place = conversation_of(self.rm, self._own, run_of(run_manager).metadata)
+        return place, form_in(kwargs)
 
     def _fitted(
         self, messages: list[BaseMessage], run_manager: Any, kwargs: dict[str, Any]

@@ -31,11 +31,20 @@ from langchain_core.messages import (
     ToolMessage,
     ToolMessageChunk,
 )
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentrm_plugins import BadMessage
 from agentrm_plugins.integration import Message, ToolCall, contexts, counting
 
-__all__ = ["from_message", "from_messages", "input_tokens", "to_message", "to_messages"]
+__all__ = [
+    "form_in",
+    "from_message",
+    "from_messages",
+    "input_tokens",
+    "sent_as",
+    "to_message",
+    "to_messages",
+]
 
 _ROLE = MappingProxyType(
     {
@@ -56,6 +65,7 @@ _CLASSES = {
 }  # fmt: skip
 _CALL_BLOCKS = frozenset({"tool_use", "tool_call", "function_call", "tool_call_chunk"})
 _DEVELOPER = "__openai_role__"
+_SCHEMA = "model_json_schema"
 
 
 def to_message(message: BaseMessage, place: int | str = "") -> Message:
@@ -76,7 +86,9 @@ def to_message(message: BaseMessage, place: int | str = "") -> Message:
     answered = getattr(message, "tool_call_id", None)
     if answered is not None:
         raw["tool_call_id"] = answered
-    if calls:
+    if calls and calls[0].is_legacy:
+        raw["function_call"] = {"name": calls[0].name, "arguments": calls[0].arguments}
+    elif calls:
         raw["tool_calls"] = [
             {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
             for c in calls
@@ -87,7 +99,7 @@ def to_message(message: BaseMessage, place: int | str = "") -> Message:
         content=_content(message, calls),
         name=message.name,
         tool_calls=calls,
-        tool_call_id=f"function:{message.name or ''}" if role == "function" else answered,
+        tool_call_id=f"{contexts.LEGACY}{message.name or ''}" if role == "function" else answered,
         id=message.id,
         metadata=message.response_metadata,
         raw=raw,
@@ -102,8 +114,33 @@ def input_tokens(messages: Sequence[BaseMessage], options: Mapping[str, Any], mo
         options: The call's other arguments: tools, functions and a response format count too.
         model: Its name, "" if that is not known.
     """
-    form = counting.form_of(options) if options else ()
+    form = form_in(options) if options else ()
     return counting.request_counter(model).request(map(_parts_of, messages), form)
+
+
+def form_in(options: Mapping[str, Any]) -> list[Any]:
+    """What tells a call's tools and the form of its answer, of all kinds that LangChain takes.
+
+    The reservation and the context's budget count what this gives.
+
+    Args:
+        options: The call's arguments: tools, functions, a response format under any name.
+    """
+    return [sent_as(given) for given in counting.form_of(options)]
+
+
+def sent_as(tool: Any) -> Any:
+    """A tool, a function or a class as its schema; what is none stays, and is counted by its name.
+
+    Args:
+        tool: A mapping stays as it is, and a pydantic class, which the count reads by itself.
+    """
+    if isinstance(tool, Mapping) or (isinstance(tool, type) and hasattr(tool, _SCHEMA)):
+        return tool
+    try:
+        return convert_to_openai_tool(tool)
+    except (TypeError, ValueError):
+        return tool
 
 
 def _parts_of(
@@ -113,10 +150,10 @@ def _parts_of(
     content: Any = message.content
     if message.type == "human":
         return content, message.name, None, ()
-    if message.type in {"function", "FunctionMessageChunk"}:
-        return content, message.name, f"function:{message.name or ''}", ()
     calls = _calls(message)
-    if calls and not isinstance(content, str):
+    if calls and calls[0][0].startswith(contexts.LEGACY):
+        calls = [("", *calls[0][1:])]
+    elif calls and not isinstance(content, str):
         content = _said(message, {call[0] for call in calls})
     return content, message.name, getattr(message, "tool_call_id", None), calls
 
@@ -176,6 +213,11 @@ def _calls(message: BaseMessage) -> list[tuple[str, str, str]]:
         (str(call.get("id") or ""), str(call.get("name") or ""), str(call["args"] or ""))
         for call in getattr(message, "invalid_tool_calls", ())
     ]
+    if not found and isinstance(message, AIMessage):
+        old = message.additional_kwargs.get("function_call")  # sent where there are no other calls
+        if isinstance(old, Mapping):
+            name = str(old.get("name") or "")
+            found = [(f"{contexts.LEGACY}{name}", name, str(old.get("arguments") or ""))]
     return found
 
 
@@ -249,6 +291,10 @@ def _made(message: Message) -> BaseMessage:
         return ToolMessage(**fields, tool_call_id=message.tool_call_id or "")
     if message.role == "function":
         return FunctionMessage(**{**fields, "name": message.name or ""})
+    if message.tool_calls and message.tool_calls[0].is_legacy:
+        old = message.tool_calls[0]
+        told = {"name": old.name, "arguments": old.arguments}
+        return AIMessage(**fields, additional_kwargs={"function_call": told})
     good, bad = [], []
     for call in message.tool_calls:
         try:

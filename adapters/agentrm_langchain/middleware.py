@@ -20,6 +20,7 @@ from langchain.agents.middleware import AgentMiddleware
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables.config import ensure_config
 
+from agentrm_langchain.agent_forms import form_of_request
 from agentrm_langchain.answers import usage_of_metadata
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.identity import Options, identify
@@ -165,7 +166,10 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         if request.system_message is not None:
             messages.insert(0, request.system_message)
         self._tool_models.look(request.tools)
-        return self._conversation(), messages, [*request.tools, *_schemas(request.response_format)]
+        if self._views is None:  # nothing is fitted
+            return None, messages, []
+        form = form_of_request(request, self._managed(request.model))
+        return self._conversation(), messages, form
 
     def _changed(self, request: ModelRequest[Any], fitted: Fitted | None) -> ModelRequest[Any]:
         changes: dict[str, Any] = {"model": self._managed(request.model)}
@@ -292,22 +296,6 @@ def _tool_lanes(rm: AgentRM, tools: str | Literal[False] | None) -> str | None:
         known = ", ".join(map(repr, sorted(names)))
         raise ConfigError("tools", tools, f"the core has the lane groups {known}; or give False")
     return tools
-
-
-def _schemas(response_format: Any) -> list[Any]:
-    """What a format of the answer adds to the request: schemas, counted like tools."""
-    if response_format is None:
-        return []
-    specs = getattr(response_format, "schema_specs", None)
-    one = getattr(response_format, "schema_spec", None)
-    if specs is None:
-        specs = [one] if one is not None else []
-    found = [
-        {"name": spec.name, "description": spec.description, "parameters": spec.json_schema}
-        for spec in specs
-    ]
-    schema = getattr(response_format, "schema", response_format)
-    return found or [schema]
 
 
 def _report(fitted: Fitted | None, response: Any) -> None:

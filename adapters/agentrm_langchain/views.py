@@ -17,12 +17,11 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, FunctionMessage, ToolMessage
 from langchain_core.runnables.config import ensure_config
-from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from agentrm_langchain.identity import Options
-from agentrm_langchain.messages import from_message, to_message
+from agentrm_langchain.messages import from_message, sent_as, to_message
 from agentrm_langchain.noting import thread_of
 from agentrm_langchain.overflow import is_overflow, share_that_fits, wants_turns
 from agentrm_plugins import BudgetTooSmall, ConfigError, ContextLifecycle, ContextSession, fit
@@ -214,7 +213,7 @@ class Views:
         view = fit(
             [to_message(message, at) for at, message in enumerate(messages)],
             budget,
-            tools=[_schema(tool) for tool in tools],
+            tools=[sent_as(tool) for tool in tools],
             config=replace(config, alternate=True) if self._turns else config,
         )
         return _result(view, messages, None)
@@ -284,7 +283,7 @@ class Views:
             now[id(message)] = found
             sources.append(found[2])
         seen.read = now
-        schemas = [_schema(tool) for tool in tools]
+        schemas = [sent_as(tool) for tool in tools]
         text = json.dumps(schemas, default=str)
         if text != seen.tools_text:
             # The session remembers its count by the objects, so equal schemas stay the same ones.
@@ -292,18 +291,14 @@ class Views:
         return sources, seen.tools
 
 
-def _schema(tool: Any) -> Any:
-    if isinstance(tool, Mapping):
-        return tool
-    return convert_to_openai_tool(tool)
-
-
-def _result_of(index: int | None, messages: Sequence[BaseMessage]) -> ToolMessage | None:
+def _result_of(
+    index: int | None, messages: Sequence[BaseMessage]
+) -> ToolMessage | FunctionMessage | None:
     """The tool result that is shortened; None when it is none, or no longer shown to us."""
     if index is None or not 0 <= index < len(messages):
         return None
     found = messages[index]
-    return found if isinstance(found, ToolMessage) else None
+    return found if isinstance(found, ToolMessage | FunctionMessage) else None
 
 
 def _result(view: View, messages: Sequence[BaseMessage], session: ContextSession | None) -> Fitted:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agentrm_plugins.counting.encodings import request_counter
+from agentrm_plugins.counting.forms import form_of
 from agentrm_plugins.counting.tokens import (
     CALL_OVERHEAD,
     MESSAGE_OVERHEAD,
@@ -22,7 +23,7 @@ from agentrm_plugins.counting.tokens import (
 from agentrm_plugins.errors import BadMessage
 from agentrm_plugins.types.message import read_openai
 
-__all__ = ["form_of", "request_tokens"]
+__all__ = ["request_tokens"]
 
 _FRAMELESS = ("embed", "moderation", "rerank")
 """What such a model is sent has no chat template around it."""
@@ -54,22 +55,6 @@ def request_tokens(body: Mapping[str, Any], model: str) -> int:
     if isinstance(items, str):
         return tokens + counter.parts(items)
     return tokens + (_items(items, counter) if isinstance(items, list | tuple) else 0)
-
-
-def form_of(options: Mapping[str, Any]) -> list[Any]:
-    """What describes tools and the form of the answer, of a call's options in any API."""
-    found: list[Any] = []
-    for name in ("tools", "functions"):
-        given = options.get(name)
-        if isinstance(given, list | tuple):
-            found += given
-    schema: Any
-    for schema in (options.get("response_format"), options.get("text")):
-        if isinstance(schema, Mapping):
-            found.append(schema)
-        elif hasattr(schema, "model_json_schema"):
-            found.append(schema.model_json_schema())
-    return found
 
 
 def _is_plain(value: Any) -> bool:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from agentrm_plugins.counting.forms import described
 from agentrm_plugins.counting.media import block_kind, block_tokens
 from agentrm_plugins.types.message import FRAMEWORK, Message
 from agentrm_plugins.types.plain import json_text
@@ -127,8 +128,12 @@ class TokenCounter:
 
     def message(self, message: Message) -> int:
         """Count one message as it is sent, its share of the frame included."""
-        calls = [(call.id, call.name, call.arguments) for call in message.tool_calls]
-        told = self.parts(message.content, message.name, message.tool_call_id, calls)
+        calls = [
+            ("" if call.is_legacy else call.id, call.name, call.arguments)
+            for call in message.tool_calls
+        ]
+        answers = None if message.role == "function" else message.tool_call_id
+        told = self.parts(message.content, message.name, answers, calls)
         if message.raw is None:
             return told
         if calls:
@@ -202,11 +207,11 @@ class TokenCounter:
         """Count what describes tools and the form of the answer: JSON schemas.
 
         Args:
-            tools: Mappings; of anything else its name counts.
+            tools: Mappings, or pydantic classes; of anything else its name counts.
         """
         if not tools:
             return 0
-        plain = [tool if isinstance(tool, Mapping) else {"name": str(tool)} for tool in tools]
+        plain = list(map(described, tools))
         text = json_text(plain)
         tokens = self._tools.get(text)
         if tokens is None:

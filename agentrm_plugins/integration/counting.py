@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from agentrm_plugins.counting.encodings import counter_for, prepare, request_counter
-from agentrm_plugins.counting.requests import form_of, request_tokens
+from agentrm_plugins.counting.forms import form_of
+from agentrm_plugins.counting.requests import request_tokens
 from agentrm_plugins.counting.usage import (
     UsageTally,
     completed_usage,

@@ -18,6 +18,7 @@ from agentrm_plugins.types.plain import json_text, plain
 __all__ = [
     "FRAMEWORK",
     "KNOWN_BLOCKS",
+    "LEGACY",
     "ROLES",
     "Message",
     "ToolCall",
@@ -56,6 +57,10 @@ FRAMEWORK = "framework"
 """Key of `Message.raw` under which an adapter keeps what its own object holds beyond what is sent:
 archived with the message, and no part of its identity."""
 
+LEGACY = "function:"
+"""What the id begins with that is made up for a call or a result of the form before `tool_calls`;
+the function's name follows. It is not sent."""
+
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -77,6 +82,14 @@ class ToolCall:
     id: str
     name: str
     arguments: str
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether it travels as a `function_call`, which has no id: ours pairs it with its result.
+
+        Its result is a message of the role "function" and of the same name.
+        """
+        return self.id.startswith(LEGACY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +128,10 @@ class Message:
         made: dict[str, Any] = {"role": self.role}
         content = self.content
         made["content"] = content if isinstance(content, str) else copied(content)
-        if self.tool_calls:
+        if self.tool_calls and self.tool_calls[0].is_legacy:
+            call = self.tool_calls[0]
+            made["function_call"] = {"name": call.name, "arguments": call.arguments}
+        elif self.tool_calls:
             made["tool_calls"] = [
                 {
                     "id": call.id,
@@ -218,13 +234,13 @@ def _calls(raw: Mapping[str, Any], where: str) -> tuple[ToolCall, ...]:
         calls.append(ToolCall(str(call.get("id") or ""), str(body.get("name") or ""), arguments))
     if isinstance(old, Mapping) and not calls:
         name = str(old.get("name") or "")
-        calls.append(ToolCall(f"function:{name}", name, str(old.get("arguments") or "")))
+        calls.append(ToolCall(f"{LEGACY}{name}", name, str(old.get("arguments") or "")))
     return tuple(calls)
 
 
 def _answered(raw: Mapping[str, Any], where: str) -> str | None:
     if raw.get("role") == "function":
-        return f"function:{raw.get('name') or ''}"
+        return f"{LEGACY}{raw.get('name') or ''}"
     return _text_or_none(raw, "tool_call_id", where)
 
 

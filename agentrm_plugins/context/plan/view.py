@@ -15,7 +15,7 @@ from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.plan.warm import refresh
-from agentrm_plugins.types.message import Message
+from agentrm_plugins.types.message import LEGACY, Message
 
 __all__ = ["Pressure", "View", "composed", "line_tokens", "no_result", "with_line"]
 
@@ -158,7 +158,7 @@ def _item(session: Transcript, entry: Entry, messages: Sequence[Source]) -> Item
 
 def no_result(asking: Entry, call: str) -> Message:
     """Say that a call has no result, in the form of one."""
-    if asking.message is not None and call.startswith("function:"):
+    if asking.message is not None and call.startswith(LEGACY):
         return Message("function", NO_RESULT, call.partition(":")[2])
     return Message("tool", NO_RESULT, None, (), call)
 
