@@ -18,10 +18,11 @@ from agentrm_langchain.answers import Tally, usage_of_generations
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.identity import Options
 from agentrm_langchain.messages import form_in
+from agentrm_langchain.model_facts import model_of
 from agentrm_langchain.noting import run_of
 from agentrm_langchain.views import (
     PREPARED,
-    Conversation,
+    Asked,
     Fitted,
     Views,
     check_manager,
@@ -80,25 +81,25 @@ class ContextChatModel(AgentRMChatModel):
         return Options(asking.Said(self.agent, self.tenant, self.priority), self.group)
 
     def _asked(
-        self, run_manager: Any, kwargs: dict[str, Any]
-    ) -> tuple[Conversation | None, list[Any]] | None:
-        """Whose call it is and what is sent along; None if its messages were fitted already."""
+        self, messages: list[BaseMessage], run_manager: Any, kwargs: dict[str, Any]
+    ) -> Asked | None:
+        """Whose call it is and what is sent; None if its messages were fitted already."""
         if PREPARED.get() is self.context:
             return None
         place = conversation_of(self.rm, self._own, run_of(run_manager).metadata)
-        return place, form_in(kwargs)
+        return Asked(place, messages, form_in(kwargs), model_of(self.inner, kwargs))
 
     def _fitted(
         self, messages: list[BaseMessage], run_manager: Any, kwargs: dict[str, Any]
     ) -> Fitted | None:
-        asked = self._asked(run_manager, kwargs)
-        return None if asked is None else self._views.fitted(asked[0], messages, asked[1])
+        asked = self._asked(messages, run_manager, kwargs)
+        return None if asked is None else self._views.fitted(*asked)
 
     async def _afitted(
         self, messages: list[BaseMessage], run_manager: Any, kwargs: dict[str, Any]
     ) -> Fitted | None:
-        asked = self._asked(run_manager, kwargs)
-        return None if asked is None else await self._views.afitted(asked[0], messages, asked[1])
+        asked = self._asked(messages, run_manager, kwargs)
+        return None if asked is None else await self._views.afitted(*asked)
 
     def _again(
         self,
@@ -107,10 +108,10 @@ class ContextChatModel(AgentRMChatModel):
         messages: list[BaseMessage],
         run_manager: Any,
         kwargs: dict[str, Any],
-    ) -> tuple[Fitted | None, Exception, Any]:
+    ) -> tuple[Fitted | None, Exception, Asked]:
         """The arguments of `Views.again`."""
-        place, tools = self._asked(run_manager, kwargs) or (None, [])
-        return refused, error, (place, messages, tools)
+        asked = self._asked(messages, run_manager, kwargs) or Asked(None, messages)
+        return refused, error, asked
 
     def _generate(
         self,

@@ -24,10 +24,11 @@ from agentrm_langchain.agent_forms import form_of_request
 from agentrm_langchain.answers import usage_of_metadata
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.identity import Options, identify
+from agentrm_langchain.model_facts import model_of
 from agentrm_langchain.recalling import recall_tool
 from agentrm_langchain.tool_models import ToolModels
 from agentrm_langchain.toolcalls import run_tool, run_tool_async
-from agentrm_langchain.views import PREPARED, Conversation, Fitted, Views, conversation_of
+from agentrm_langchain.views import PREPARED, Asked, Conversation, Fitted, Views, conversation_of
 from agentrm_langchain.wrap import OPTIONS, managed_model
 from agentrm_plugins import AgentRM, Call, ConfigError
 from agentrm_plugins.integration import asking, checked, core_of, suggesting
@@ -159,17 +160,16 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         _report(fitted, response)
         return response
 
-    def _asked(
-        self, request: ModelRequest[Any]
-    ) -> tuple[Conversation | None, list[Any], list[Any]]:
+    def _asked(self, request: ModelRequest[Any]) -> Asked:
         messages: list[Any] = list(request.messages)
         if request.system_message is not None:
             messages.insert(0, request.system_message)
         self._tool_models.look(request.tools)
         if self._views is None:  # nothing is fitted
-            return None, messages, []
-        form = form_of_request(request, self._managed(request.model))
-        return self._conversation(), messages, form
+            return Asked(None, messages)
+        managed = self._managed(request.model)
+        name = model_of(managed.inner, request.model_settings)
+        return Asked(self._conversation(), messages, form_of_request(request, managed), name)
 
     def _changed(self, request: ModelRequest[Any], fitted: Fitted | None) -> ModelRequest[Any]:
         changes: dict[str, Any] = {"model": self._managed(request.model)}
@@ -179,7 +179,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
             changes["messages"] = [*head, *fitted.messages]
         return request.override(**changes)
 
-    def _managed(self, model: BaseChatModel) -> BaseChatModel:
+    def _managed(self, model: BaseChatModel) -> AgentRMChatModel:
         if isinstance(model, AgentRMChatModel) and not model.rm.closed:
             if model.rm is not self.rm:
                 way = (

@@ -28,6 +28,7 @@ def pre_model_hook(
     prompt: str | SystemMessage | None = None,
     tools: Sequence[Any] = (),
     tenant: str | None = None,
+    model: str | None = None,
     messages_key: str = "messages",
     output_key: str = "llm_input_messages",
 ) -> Runnable[Any, dict[str, Any]]:
@@ -42,6 +43,8 @@ def pre_model_hook(
         prompt: The system prompt that the agent itself adds: it is counted, and not given back.
         tools: Those that are sent along: they are counted.
         tenant: Whose sessions they are; None: metadata, `rm.identity`, or "default".
+        model: The name of the model that is called then, for whose counts the budget holds;
+            `ContextConfig.model` comes first. None: "gpt-4o".
         messages_key: Where the state has its messages.
         output_key: Where to put what to send.
 
@@ -50,7 +53,7 @@ def pre_model_hook(
     """
     own = declared(None, tenant, None, "model")
     head = [SystemMessage(prompt)] if isinstance(prompt, str) else [prompt] if prompt else []
-    hook = _Hook(Views(context, rm), (rm, own), head, tools, (messages_key, output_key))
+    hook = _Hook(Views(context, rm), (rm, own), head, (tools, model), (messages_key, output_key))
     return RunnableLambda(hook.call, hook.acall, name="context")
 
 
@@ -62,24 +65,24 @@ class _Hook:
         views: Views,
         whose: tuple[AgentRM | None, Options],
         head: list[SystemMessage],
-        tools: Sequence[Any],
+        sent_along: tuple[Sequence[Any], str | None],
         keys: tuple[str, str],
     ) -> None:
         self._views = views
         self._whose = whose
         self._head = head
-        self._tools = tools
+        self._sent_along = sent_along
         self._from, self._to = keys
 
     def call(self, state: Any) -> dict[str, Any]:
         messages = self._messages(state)
         place = conversation_of(*self._whose)
-        return self._given(self._views.fitted(place, messages, self._tools))
+        return self._given(self._views.fitted(place, messages, *self._sent_along))
 
     async def acall(self, state: Any) -> dict[str, Any]:
         messages = self._messages(state)
         place = conversation_of(*self._whose)
-        return self._given(await self._views.afitted(place, messages, self._tools))
+        return self._given(await self._views.afitted(place, messages, *self._sent_along))
 
     def _messages(self, state: Any) -> list[BaseMessage]:
         if isinstance(state, Mapping):

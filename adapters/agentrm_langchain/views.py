@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PREPARED",
+    "Asked",
     "Conversation",
     "Fitted",
     "Views",
@@ -55,6 +56,15 @@ class Conversation(NamedTuple):
     session: str
 
 
+class Asked(NamedTuple):
+    """What is to be fitted: the arguments of `Views.fitted`."""
+
+    place: Conversation | None
+    messages: Sequence[BaseMessage]
+    tools: Sequence[Any] = ()
+    model: str | None = None
+
+
 class Fitted(NamedTuple):
     """What to send.
 
@@ -63,12 +73,14 @@ class Fitted(NamedTuple):
         messages: The rest: the caller's own objects where unchanged, new ones elsewhere.
         session: Whose they are; None where nothing is kept.
         view: What the context lifecycle says of it.
+        model: For whom it was counted.
     """
 
     head: list[BaseMessage]
     messages: list[BaseMessage]
     session: ContextSession | None
     view: View
+    model: str | None = None
 
     @property
     def all(self) -> list[BaseMessage]:
@@ -83,7 +95,7 @@ class Fitted(NamedTuple):
     def used(self, input_tokens: int) -> None:
         """Tell what the provider counted; an estimating counter learns from it."""
         if self.session is not None and input_tokens > 0:
-            self.session.report_usage(input_tokens)
+            self.session.report_usage(input_tokens, model=self.model)
 
 
 class _Seen:
@@ -164,7 +176,7 @@ class Views:
         self,
         refused: Fitted | None,
         error: Exception,
-        asked: tuple[Conversation | None, Sequence[BaseMessage], Sequence[Any]],
+        asked: Asked,
     ) -> Fitted:
         """Fit anew what a provider refused: harder if it was too long, or in turns.
 
@@ -176,7 +188,7 @@ class Views:
         """
         if refused is None:
             raise error
-        place, messages, tools = asked
+        place, messages, tools, model = asked
         if wants_turns(error):
             return self._in_turns(refused, error, asked)
         if not is_overflow(error):
@@ -184,11 +196,10 @@ class Views:
         try:
             if refused.session is not None:
                 refused.shortened(error)
-                return self.fitted(place, messages, tools)
+                return self.fitted(place, messages, tools, model)
             share = share_that_fits(error) or contexts.OVERFLOW_SHARE
-            return self._once(
-                messages, tools, max(contexts.LEAST_BUDGET, int(refused.view.tokens * share))
-            )
+            most = max(contexts.LEAST_BUDGET, int(refused.view.tokens * share))
+            return self._once(messages, tools, most, model)
         except (BudgetTooSmall, ConfigError):
             raise error from None
 
@@ -196,30 +207,41 @@ class Views:
         self,
         refused: Fitted,
         error: Exception,
-        asked: tuple[Conversation | None, Sequence[BaseMessage], Sequence[Any]],
+        asked: Asked,
     ) -> Fitted:
         """Join what was added with what follows it, from now on; raise if that changes nothing."""
-        place, messages, tools = asked
+        place, messages, tools, model = asked
         if refused.session is not None:
             refused.session.take_turns()
         self._turns = True
-        fitted = self.fitted(place, messages, tools)
+        fitted = self.fitted(place, messages, tools, model)
         if len(fitted.all) == len(refused.all):
             raise error
         return fitted
 
-    def _once(self, messages: Sequence[BaseMessage], tools: Sequence[Any], budget: int) -> Fitted:
+    def _once(
+        self,
+        messages: Sequence[BaseMessage],
+        tools: Sequence[Any],
+        budget: int,
+        model: str | None,
+    ) -> Fitted:
         config = self.manager.config
         view = fit(
             [to_message(message, at) for at, message in enumerate(messages)],
             budget,
+            model=model if config.model is None else None,
             tools=[sent_as(tool) for tool in tools],
             config=replace(config, alternate=True) if self._turns else config,
         )
-        return _result(view, messages, None)
+        return _result(view, messages, None, model)
 
     def fitted(
-        self, place: Conversation | None, messages: Sequence[BaseMessage], tools: Sequence[Any] = ()
+        self,
+        place: Conversation | None,
+        messages: Sequence[BaseMessage],
+        tools: Sequence[Any] = (),
+        model: str | None = None,
     ) -> Fitted:
         """Give what to send in place of the whole history. Nothing of the caller's is changed.
 
@@ -227,6 +249,7 @@ class Views:
             place: Whose conversation; None keeps nothing.
             messages: The whole history, leading system messages included.
             tools: Tools and schemas that are sent along, of any kind that LangChain takes.
+            model: The name of the model that is called, "" if that is not known; None: as before.
 
         Raises:
             BudgetTooSmall: System prompt, tools and newest user message do not fit.
@@ -234,30 +257,36 @@ class Views:
             StoreError: The archive refused, and the manager is to raise.
         """
         if place is None:
-            return self._once(messages, tools, self.manager.config.budget_tokens)
+            return self._once(messages, tools, self.manager.config.budget_tokens, model)
         session = self.manager.session(place.session, tenant=place.tenant)
         if self._turns:
             session.take_turns()
         sources, schemas = self._read(session, messages, tools)
-        return _result(session.prepare(sources, tools=schemas), messages, session)
+        view = session.prepare(sources, tools=schemas, model=model)
+        return _result(view, messages, session, model)
 
     async def afitted(
-        self, place: Conversation | None, messages: Sequence[BaseMessage], tools: Sequence[Any] = ()
+        self,
+        place: Conversation | None,
+        messages: Sequence[BaseMessage],
+        tools: Sequence[Any] = (),
+        model: str | None = None,
     ) -> Fitted:
         """The same without blocking the event loop."""
         if place is None:
-            return await asyncio.to_thread(self.fitted, None, messages, tools)
+            return await asyncio.to_thread(self.fitted, None, messages, tools, model)
         session = await asyncio.to_thread(self.manager.session, place.session, tenant=place.tenant)
         if self._turns:
             session.take_turns()
         sources, schemas = self._read(session, messages, tools)
-        return _result(await session.aprepare(sources, tools=schemas), messages, session)
+        view = await session.aprepare(sources, tools=schemas, model=model)
+        return _result(view, messages, session, model)
 
     async def aagain(
         self,
         refused: Fitted | None,
         error: Exception,
-        asked: tuple[Conversation | None, Sequence[BaseMessage], Sequence[Any]],
+        asked: Asked,
     ) -> Fitted:
         """Do as `again` does, without blocking the event loop."""
         return await asyncio.to_thread(self.again, refused, error, asked)
@@ -301,7 +330,9 @@ def _result_of(
     return found if isinstance(found, ToolMessage | FunctionMessage) else None
 
 
-def _result(view: View, messages: Sequence[BaseMessage], session: ContextSession | None) -> Fitted:
+def _result(
+    view: View, messages: Sequence[BaseMessage], session: ContextSession | None, model: str | None
+) -> Fitted:
     head: list[BaseMessage] = []
     rest: list[BaseMessage] = []
     for item in view.items:
@@ -316,4 +347,4 @@ def _result(view: View, messages: Sequence[BaseMessage], session: ContextSession
             if item.kind != "hot" and not isinstance(made, AIMessage):
                 made.additional_kwargs = {**made.additional_kwargs, "agentrm": item.kind}
         (head if item.kind == "system" else rest).append(made)
-    return Fitted(head, rest, session, view)
+    return Fitted(head, rest, session, view, model)

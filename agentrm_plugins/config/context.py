@@ -31,7 +31,8 @@ class ContextConfig:
         budget_tokens: The most that one request may hold: messages, system prompt and tools. The
             room for the answer is not part of it. 200 or more.
         model: Its name chooses the encoding and the rules for images. A name that tiktoken does
-            not know is counted by a conservative estimate.
+            not know is counted by a conservative estimate. None: the model that is called, turn by
+            turn; "gpt-4o" where no turn names one.
         soft_mark: Share of the budget above which compaction starts in the background. Measured
             on `benchmarks/context` at 4,000 tokens: 0.95 made a tenth more compactions.
         low_mark: Share of the budget that a compaction goes down to. The hard mark is 1. Lower is
@@ -70,7 +71,7 @@ class ContextConfig:
     """
 
     budget_tokens: int = 16_000
-    model: str = "gpt-4o"
+    model: str | None = None
     soft_mark: float = 0.98
     low_mark: float = 0.45
     prefix_goal: float = 0.9
@@ -108,7 +109,8 @@ class ContextConfig:
         if self.warm_share + self.recall_share > 0.9:  # noqa: PLR2004 - a tenth for the turn
             way = "warm_share and recall_share together at most 0.9"
             raise ConfigError("warm_share", self.warm_share, way)
-        check_name("model", self.model)
+        if self.model is not None:
+            check_name("model", self.model)
         embeds = hasattr(self.embeddings, "embed_documents") or callable(self.embeddings)
         if self.embeddings is not None and not embeds:
             way = "give LangChain Embeddings, or a function from a list of texts to vectors"

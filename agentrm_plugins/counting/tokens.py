@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from agentrm_plugins.counting.forms import described
@@ -19,7 +20,7 @@ from agentrm_plugins.counting.media import block_kind, block_tokens
 from agentrm_plugins.types.message import FRAMEWORK, Message
 from agentrm_plugins.types.plain import json_text
 
-__all__ = ["TokenCounter", "estimate_text"]
+__all__ = ["Counts", "TokenCounter", "estimate_text"]
 
 MESSAGE_OVERHEAD = 4
 """What frames a message: three tokens, and its role, which is one."""
@@ -239,3 +240,16 @@ class TokenCounter:
         share = 1.0 + weight * (reported_tokens / counted_tokens - 1.0)
         seen = min(max(UNKNOWN_FACTOR * share, 0.5), 4.0)
         self.factor = seen if seen > self.factor else self.factor + 0.1 * (seen - self.factor)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What is known of counts that were made for several models in turn.
+
+    Args:
+        stale: Whether what is sent is still counted for another model.
+        factors: What was learned of the models that were called before, by name.
+    """
+
+    stale: bool = False
+    factors: dict[str, float] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from pydantic import Field, create_model
 from typing_extensions import TypedDict
 
 from agentrm_langchain import AgentRMMiddleware, wrap_chat_model
-from agentrm_langchain.messages import form_in
+from agentrm_langchain.messages import form_in, input_tokens
 from agentrm_plugins import ContextConfig, ContextLifecycle
 from agentrm_plugins.counting.encodings import counter_for
 from agentrm_plugins.counting.requests import request_tokens
@@ -64,9 +64,9 @@ def chat(**fields):
     return ChatOpenAI(**given, **fields)
 
 
-def counted(rm, run, model="gpt-4o"):
+def counted(rm, run):
     """What is reserved for a call and what its prompt takes, whatever becomes of the call."""
-    with ContextLifecycle(ContextConfig(budget_tokens=BUDGET, model=model)) as context:
+    with ContextLifecycle(ContextConfig(budget_tokens=BUDGET)) as context:
         events = rm.events()
         with pytest.raises(Exception, match=r"(?i)connect|unexpected keyword argument 'functions'"):
             run(context)
@@ -103,8 +103,22 @@ def test_an_agent_prepares_what_it_reserves(rm, form, vendor):
         agent = create_agent(model, [look_up], response_format=form, middleware=[middleware])
         agent.invoke({"messages": TALK}, THREAD)
 
-    reserved, prepared = counted(rm, run, CLAUDE if vendor == "anthropic" else "gpt-4o")
+    reserved, prepared = counted(rm, run)
     assert reserved == prepared <= BUDGET
+
+
+@pytest.mark.parametrize("called", [{"model": "gpt-4"}, {}])
+def test_the_budget_is_counted_for_the_model_that_is_called(rm, called):
+    """Settings without a model: the wrapped one's, or the one that this call names."""
+
+    def run(context):
+        model = ChatAnthropic(model=CLAUDE, base_url=UNREACHABLE, api_key="k", max_retries=0)
+        wrapped = wrap_chat_model(model, rm, context=context, retry=None)
+        wrapped.bind(**called).invoke([HumanMessage("好的，没问题 " * 60)], THREAD)
+
+    reserved, prepared = counted(rm, run)
+    name = called.get("model", CLAUDE)
+    assert reserved == prepared == input_tokens([HumanMessage("好的，没问题 " * 60)], {}, name)
 
 
 def test_a_class_costs_about_what_the_sdk_makes_of_it():

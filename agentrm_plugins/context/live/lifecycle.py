@@ -303,7 +303,7 @@ def fit(
     Args:
         messages: OpenAI-format dicts or `Message` objects; not changed.
         budget_tokens: The most that the request may hold; 200 or more.
-        model: For the counts; that of `config` if left out.
+        model: For the counts; that of `config` if left out, or else gpt-4o.
         tools: Tool schemas that will be sent along.
         config: Other settings.
         now_s: Seconds since the epoch, for messages without a time of their own.
@@ -311,4 +311,4 @@ def fit(
     base = config or ContextConfig()
     settings = replace(base, budget_tokens=budget_tokens, model=model or base.model)
     with ContextLifecycle(settings, submit=lambda _: None, clock=lambda: now_s) as manager:
-        return manager.session("fit").prepare(messages, tools=tools)
+        return manager.session("fit").prepare(messages, tools=tools, model=model)

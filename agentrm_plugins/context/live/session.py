@@ -25,6 +25,7 @@ from agentrm_plugins.context.live.turn import Turn, pressure_of
 from agentrm_plugins.context.live.upkeep import Upkeep
 from agentrm_plugins.context.live.waking import Woken
 from agentrm_plugins.context.plan.bodies import Source
+from agentrm_plugins.context.plan.counts import reported
 from agentrm_plugins.context.plan.freeze import dumped
 from agentrm_plugins.context.plan.shares import recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
@@ -69,6 +70,7 @@ class ContextSession:
         self._hold = Hold(self._shared, wake, woken)
         self.successor: Callable[[], ContextSession] | None = None
         self._last_tokens = 0
+        self._last_model = ""
         self._learnt: deque[Callable[[Transcript], None]] = deque()
         self._pressure = pressure_of(woken.state, 0)
         self.used_at_s = desk.clock()
@@ -76,7 +78,12 @@ class ContextSession:
     # -- a turn -------------------------------------------------------------------------------
 
     def prepare(
-        self, messages: Sequence[Source], *, tools: Sequence[Any] = (), now_s: float | None = None
+        self,
+        messages: Sequence[Source],
+        *,
+        tools: Sequence[Any] = (),
+        now_s: float | None = None,
+        model: str | None = None,
     ) -> View:
         """Take the whole history and give the request to send. The caller's list is not changed.
 
@@ -84,6 +91,8 @@ class ContextSession:
             messages: All of it, OpenAI-format dicts or `Message` objects; it grows by turns.
             tools: Tool schemas that will be sent along; they are counted.
             now_s: Seconds since the epoch; the manager's clock if left out.
+            model: The name of the model that is called, for whose counts the budget holds where
+                `ContextConfig.model` names none; "": an unknown one. None: as the turn before.
 
         Raises:
             BudgetTooSmall: System prompt, tools and newest user message do not fit.
@@ -96,39 +105,48 @@ class ContextSession:
         with self._desk.notices.turn():
             while True:
                 try:
-                    view = self._turn(messages, tools, now_s)
+                    view = self._turn(messages, tools, now_s, model)
                     break
                 except SessionBusy as busy:
                     time.sleep(patience.next_s(busy))
                     self._shared.archive.waited()
         if view is None:
-            return self._next().prepare(messages, tools=tools, now_s=now_s)
+            return self._next().prepare(messages, tools=tools, now_s=now_s, model=model)
         self._shared.publish()
         self._upkeep.after_turn(self._last_tokens, here=False)
         return view
 
     async def aprepare(
-        self, messages: Sequence[Source], *, tools: Sequence[Any] = (), now_s: float | None = None
+        self,
+        messages: Sequence[Source],
+        *,
+        tools: Sequence[Any] = (),
+        now_s: float | None = None,
+        model: str | None = None,
     ) -> View:
         """Do the same as `prepare` without blocking the event loop."""
         patience = Patience(self._desk.wait_s)
         with self._desk.notices.turn():
             while True:
                 try:
-                    view = await asyncio.to_thread(self._turn, messages, tools, now_s)
+                    view = await asyncio.to_thread(self._turn, messages, tools, now_s, model)
                     break
                 except SessionBusy as busy:
                     await asyncio.sleep(patience.next_s(busy))
                     self._shared.archive.waited()
         if view is None:
             session = await asyncio.to_thread(self._next)
-            return await session.aprepare(messages, tools=tools, now_s=now_s)
+            return await session.aprepare(messages, tools=tools, now_s=now_s, model=model)
         self._shared.publish()
         self._upkeep.after_turn(self._last_tokens, here=True)
         return view
 
     def _turn(
-        self, messages: Sequence[Source], tools: Sequence[Any], now_s: float | None
+        self,
+        messages: Sequence[Source],
+        tools: Sequence[Any],
+        now_s: float | None,
+        model: str | None,
     ) -> View | None:
         """Take a turn; None where the session was hibernated and lives in another object."""
         shared, begun_s = self._shared, time.monotonic()
@@ -144,7 +162,7 @@ class ContextSession:
                 self._learn()
                 turn = Turn(shared, messages)
                 try:
-                    turn.take(tools, now)
+                    turn.take(tools, now, model)
                     break
                 except StoreFenced:
                     # Another process took the session over: what was begun here never was.
@@ -152,6 +170,7 @@ class ContextSession:
             with self._hold.telling():
                 view = turn.view()
             self._last_tokens = turn.total
+            self._last_model = shared.transcript.counter.model
             shared.prepared("turn", turn.total, turn.tools_tokens, time.monotonic() - begun_s)
             return view
 
@@ -243,13 +262,21 @@ class ContextSession:
 
     # -- state --------------------------------------------------------------------------------
 
-    def report_usage(self, input_tokens: int) -> None:
-        """Tell what the provider charged for the last view; corrects an estimating counter."""
-        tokens = self._last_tokens
+    def report_usage(self, input_tokens: int, *, model: str | None = None) -> None:
+        """Tell what the provider charged for the last view; corrects an estimating counter.
+
+        Args:
+            input_tokens: As the provider counted them.
+            model: Which was asked. A report of another than the last view was counted for is
+                dropped; None: of the last view.
+        """
+        tokens, counted = self._last_tokens, self._last_model
+        if model not in {None, counted} and self.config.model is None:
+            return
 
         def learn(state: Transcript) -> None:
             full = min(1.0, tokens / (_TELLING_SHARE * state.most))
-            state.counter.report(tokens, input_tokens, full)
+            reported(state, counted, (tokens, input_tokens), full)
 
         self._soon(learn)
 

@@ -15,6 +15,7 @@ from agentrm_plugins.context.live.shared import Shared
 from agentrm_plugins.context.plan.alternate import alternating, saved
 from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.compaction import fit_now, made_room
+from agentrm_plugins.context.plan.counts import count_for, counted_again
 from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
 from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
 from agentrm_plugins.context.plan.shares import low_tokens, recall_room
@@ -51,8 +52,8 @@ class Turn:
     tools_tokens: int = 0
     total: int = 0
 
-    def take(self, tools: Sequence[Any], now_s: float) -> None:
-        """Take in the history and archive what is new.
+    def take(self, tools: Sequence[Any], now_s: float, model: str | None = None) -> None:
+        """Take in the history and archive what is new, counted for the model that is called.
 
         Raises:
             StoreFenced: Another owner has the session: none of this turn was archived.
@@ -60,7 +61,9 @@ class Turn:
         shared = self.shared
         state = shared.transcript
         archived = len(state.entries) - len(shared.archive.waiting)
+        count_for(state, model)
         fresh = state.take(self.messages, now_s)
+        counted_again(state, self.messages)
         if state.rewound is not None:
             archived = min(archived, state.rewound + state.left)
         shared.archive.take(fresh, state.rewound, archived)
@@ -76,7 +79,7 @@ class Turn:
             note_success(shared.archive.store)
         state.repairs += shared.archive.aside
         shared.archive.aside = []
-        key = tuple(map(id, tools))
+        key = (state.counter.model, *map(id, tools))
         if shared.tools[0] != key:
             shared.tools = (key, state.counter.tools(tools))
         self.tools_tokens = state.tools_tokens = shared.tools[1]

@@ -16,6 +16,7 @@ from agentrm_plugins.context.plan.bodies import (
     identity_in,
     role_of,
 )
+from agentrm_plugins.context.plan.counts import USUAL_MODEL
 from agentrm_plugins.context.plan.entry import Entry
 from agentrm_plugins.context.plan.freeze import loaded
 from agentrm_plugins.context.plan.transcript import Transcript
@@ -60,7 +61,7 @@ class Woken:
 
 def blank(config: ContextConfig, refusal: StoreError | None = None) -> Woken:
     """A session of which nothing is known, because the store refused or there is nothing."""
-    return Woken(Transcript(config, counter_for(config.model)), refusal=refusal)
+    return Woken(Transcript(config, counter_for(config.model or USUAL_MODEL)), refusal=refusal)
 
 
 def continues(state: Transcript, messages: Sequence[Source]) -> bool:

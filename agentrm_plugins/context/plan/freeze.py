@@ -15,6 +15,7 @@ from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.plan.align import mark_of
 from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement
 from agentrm_plugins.context.plan.transcript import Transcript
+from agentrm_plugins.counting.encodings import counter_for
 from agentrm_plugins.counting.tokens import TokenCounter
 from agentrm_plugins.types.message import ToolCall, from_openai
 
@@ -48,6 +49,8 @@ def dumped(session: Transcript) -> bytes:
         "asked": session.asked,
         "compactions": session.compactions,
         "factor": session.counter.factor,
+        "model": None if session.counts.stale else session.counter.model,
+        "factors": dict(session.counts.factors),
         "ceiling": session.ceiling,
         "system": [message.to_openai() for message in session.system],
         "shapes": sorted(session.shapes.most_common(_MOST_SHAPES)),
@@ -65,9 +68,14 @@ def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Transc
     data: dict[str, Any] = json.loads(state.decode("utf-8", "surrogatepass"))
     if data.get("format") != FORMAT:
         raise ValueError(f"format={data.get('format')!r}: a session's state of format {FORMAT}")
+    counted = data.get("model")
+    if isinstance(counted, str) and config.model is None:
+        counter = counter_for(counted)  # it goes on as it was counted
     if not counter.exact:
         counter.factor = float(data["factor"])
     session = Transcript(config, counter)
+    session.counts.stale = "model" in data and counted != counter.model
+    session.counts.factors = {name: float(one) for name, one in data.get("factors", {}).items()}
     session.entries = [
         Entry(seq, role, tokens, digest, 0, at_s, None, tuple(calls), answers,
               bool(empty), bool(noted), looked_up=bool(looked_up))

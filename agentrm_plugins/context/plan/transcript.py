@@ -32,7 +32,7 @@ from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replace
 from agentrm_plugins.context.plan.groups import Grouping, grouped
 from agentrm_plugins.context.plan.lookups import looked_up
 from agentrm_plugins.context.plan.reading import findings_of
-from agentrm_plugins.counting.tokens import TokenCounter
+from agentrm_plugins.counting.tokens import Counts, TokenCounter
 from agentrm_plugins.errors import BadMessage
 from agentrm_plugins.types.message import (
     KNOWN_BLOCKS,
@@ -40,7 +40,7 @@ from agentrm_plugins.types.message import (
     Message,
     from_openai,
     plain_text,
-)
+)  # fmt: skip
 
 __all__ = ["Transcript"]
 
@@ -54,6 +54,7 @@ class Transcript:
 
     config: ContextConfig
     counter: TokenCounter
+    counts: Counts = field(default_factory=Counts)
     tools_tokens: int = 0
     entries: list[Entry] = field(default_factory=list)
     notes: Notes = field(default_factory=Notes)
