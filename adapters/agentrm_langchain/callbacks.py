@@ -119,6 +119,11 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         """Who called what, and for how long: the newest runs, ended ones first; frozen."""
         return self._runs.look()
 
+    def agentrm_root_of(self, run_id: UUID) -> str | None:
+        """The id of the root above a run that it has seen; None of any other."""
+        node = self._runs.live.get(run_id.int)
+        return None if node is None else as_text(node.root)
+
     # -- a model call begins ----------------------------------------------------------------
 
     @property
@@ -152,7 +157,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         if key in register.held:  # another handler of this core was first
             return None
         caller = caller_of_callback()
-        thread = caller.thread or thread_of(metadata)
+        thread = thread_of(metadata) if caller.thread is None else caller.thread
         root = as_text(node.root)
         who = identify(core_of(self.rm).number, self._own, metadata, root=root, thread=thread)
         node.agent = agent = who.agent or root
@@ -176,7 +181,7 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             agent,
             who.tenant or "default",
             who.priority,
-            lane_of(metadata, self._own),
+            lane_of(metadata, self._own.group, self.rm),
             endpoint,
             Usage(asked.input_tokens),
             parent_agent,

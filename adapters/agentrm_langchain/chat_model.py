@@ -28,6 +28,7 @@ from agentrm_langchain.hooks import (
     reporting_usage,
     settings,
 )
+from agentrm_langchain.identity import lane_of
 from agentrm_langchain.managed_call import ManagedCall, is_sync_only
 from agentrm_langchain.messages import input_tokens
 from agentrm_langchain.model_facts import CLIENT, ModelFacts, model_of
@@ -318,7 +319,7 @@ class AgentRMChatModel(NotedCalls):
             who.agent or "main",
             who.tenant or "default",
             who.priority,
-            metadata.get("agentrm_lane") or self.group,
+            lane_of(metadata, self.group, self.rm) if "agentrm_lane" in metadata else self.group,
             facts.endpoint,
             Usage(input_tokens(messages, kwargs, facts.name)),
             who.parent_agent,

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from langchain_core.language_models import BaseChatModel
 
 from agentrm_langchain.noting import thread_of
-from agentrm_plugins.integration import Priority, asking
+from agentrm_plugins.integration import Priority, asking, check_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from agentrm_plugins import AgentRM
 
 __all__ = [
     "Caller",
@@ -58,9 +60,16 @@ def agent_of(metadata: Mapping[str, Any]) -> str | None:
     return asking.named_in(metadata) or (None if thread is None else asking.whole_text(str(thread)))
 
 
-def lane_of(metadata: Mapping[str, Any], own: Options) -> str:
-    """The lane group of a call: metadata ``agentrm_lane``, or what the plugin was given."""
-    return metadata.get("agentrm_lane") or own.group
+def lane_of(metadata: Mapping[str, Any], group: str, rm: AgentRM) -> str:
+    """The lane group of a call: metadata ``agentrm_lane``, or what the plugin was given.
+
+    Raises:
+        ConfigError: ``agentrm_lane`` is none of the core's groups.
+    """
+    named = metadata.get("agentrm_lane")
+    if named is None or named == "":
+        return group
+    return cast("str", check_group("agentrm_lane", named, rm.config.groups))
 
 
 def identify(

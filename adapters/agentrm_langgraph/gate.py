@@ -160,13 +160,15 @@ class Gate:
         plain = (
             outer is asking.NOBODY
             and thread.__class__ is str
+            and thread != ""
             and self.options.agent is None
             and _HINTS.isdisjoint(metadata)
             and core_of(self.rm).active_call() is None
         )
         found = self._known.get(cast("str", thread)) if plain else None
         if found is None:
-            known = asking.RunInfo(metadata, thread, run.name if run is not None else None)
+            root = asking.root_above(config) if thread is None or thread == "" else None
+            known = asking.RunInfo(metadata, thread, root)
             found = self._resolve(config, known, outer)
             if plain:
                 if len(self._known) >= _REMEMBERED:

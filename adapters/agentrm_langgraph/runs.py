@@ -10,10 +10,8 @@ ever come back for them, and whoever does finds them in the archive.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
-import uuid
 import weakref
 from collections import deque
 from contextvars import ContextVar, copy_context
@@ -78,8 +76,6 @@ _LEDGERS_LOCK = threading.Lock()
 _CONTEXTS: weakref.WeakKeyDictionary[AgentRM, weakref.WeakSet[ContextLifecycle]] = (
     weakref.WeakKeyDictionary()
 )
-_NUMBERS = itertools.count(1)
-_PROCESS = uuid.uuid4().hex[:8]
 
 
 class Run:
@@ -90,11 +86,10 @@ class Run:
         ledger: The open runs of that core's agents.
     """
 
-    __slots__ = ("_agents", "_ledger", "_over", "abandoned", "name", "rm")
+    __slots__ = ("_agents", "_ledger", "_over", "abandoned", "rm")
 
     def __init__(self, rm: AgentRM, ledger: _Ledger) -> None:
         self.rm = rm
-        self.name = f"run-{_PROCESS}-{next(_NUMBERS)}"  # the agent of a run without a thread id
         self._ledger = ledger
         self._agents: dict[_Key, None] = {}
         self._over = False

@@ -69,7 +69,7 @@ class Terms:
         words = asking.Said(
             said.get(HEADERS[0]),
             said.get(HEADERS[1]),
-            parse_priority(said.get(HEADERS[2]), HEADERS[2]),
+            parse_priority(said.get(HEADERS[2]) or None, HEADERS[2]),
         )
         own = asking.Said(self.agent, self.tenant, self.priority)
         who = asking.resolve(core_of(rm).number, words, own, asking.run_around())

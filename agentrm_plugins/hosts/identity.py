@@ -27,8 +27,12 @@ row source                                              agent tenant priority pa
 === =================================================== ===== ====== ======== ======
 
 Row 4 has one more rule for the parent. The block around belongs to another agent of the same
-tenant: that agent is the parent. It belongs to the same one: its parent is this call's parent. Last
-of all comes the agent of an outer run, where a callback has seen it. Nobody is its own parent.
+tenant: that agent is the parent. It belongs to the same one: its parent is this call's parent. One
+of the same name in another tenant is somebody else, and so would its parent be. Last of all comes
+the agent of an outer run, where a callback has seen it. Nobody is its own parent.
+
+Of metadata, our own words (``agentrm_...``) must be what they are meant to be, or it is an error;
+plain ones that cannot be meant for us say nothing. None and an empty text say nothing anywhere.
 """
 
 from __future__ import annotations
@@ -55,6 +59,7 @@ __all__ = [
     "declared",
     "named_in",
     "resolve",
+    "root_above",
     "run_around",
     "said_in",
     "say",
@@ -110,7 +115,7 @@ def resolve(core: int, said: Said = SILENT, own: Said = SILENT, run: RunInfo = N
         The identity, with an agent and a tenant.
 
     Raises:
-        ConfigError: ``agentrm_priority`` is not one of the three.
+        ConfigError: One of our own words in the metadata has a value that it cannot have.
     """
     metadata = run.metadata
     hints = SILENT if _NAMED.isdisjoint(metadata) else said_in(metadata)
@@ -156,8 +161,10 @@ def _around(core: int) -> Identity:
 
 
 def _parent_around(around: Identity, agent: str, tenant: str) -> str | None:
-    if not around.agent or not agent or around.agent == agent:
+    if not around.agent or not agent:
         return around.parent_agent
+    if around.agent == agent:  # its namesake in another tenant is somebody else
+        return around.parent_agent if around.tenant in {None, tenant} else None
     return around.agent if (around.tenant or "default") == tenant else None
 
 
@@ -200,28 +207,43 @@ def said_in(metadata: Mapping[str, Any]) -> Said:
     """Row 2: what a run's metadata says.
 
     Raises:
-        ConfigError: ``agentrm_priority`` is not one of the three.
+        ConfigError: One of our own words has a value that it cannot have.
     """
     return Said(
-        named_in(metadata, _AGENT),
-        named_in(metadata, _TENANT),
+        named_in(metadata, _AGENT, strict=True),
+        named_in(metadata, _TENANT, strict=True),
         _priority(metadata),
-        named_in(metadata, _PARENT),
+        named_in(metadata, _PARENT, strict=True),
     )
 
 
-def named_in(metadata: Mapping[str, Any], names: tuple[str, ...] = _AGENT) -> str | None:
-    """The first of these keys whose value can be a name; by default the agent's."""
+def named_in(
+    metadata: Mapping[str, Any], names: tuple[str, ...] = _AGENT, *, strict: bool = False
+) -> str | None:
+    """The first of these keys whose value can be a name; by default the agent's.
+
+    Args:
+        metadata: A run's.
+        names: The keys.
+        strict: Whether one of our own keys must hold a name, or nothing.
+
+    Raises:
+        ConfigError: It does not, and `strict`.
+    """
     for name in names:
         value = metadata.get(name)
-        if value and isinstance(value, str | int | UUID) and not isinstance(value, bool):
-            return whole_text(str(value))
+        if isinstance(value, str | int | UUID) and not isinstance(value, bool):
+            if value != "":
+                return whole_text(str(value))
+        elif strict and value is not None and name.startswith("agentrm_"):
+            way = "give a name (a text, a whole number or a UUID), or leave it out"
+            raise ConfigError.of_kind(name, value, way)
     return None
 
 
 def _priority(metadata: Mapping[str, Any]) -> Priority | None:
     given = metadata.get("agentrm_priority")
-    if given is not None:
+    if given is not None and given != "":
         return parse_priority(given, "agentrm_priority")
     plain = metadata.get("priority")
     if plain is None:
@@ -244,4 +266,29 @@ def run_around() -> RunInfo:
         return NO_RUN
     metadata = config.get("metadata") or {}
     thread = (config.get("configurable") or {}).get("thread_id")
-    return RunInfo(metadata, metadata.get("thread_id") if thread is None else thread)
+    if thread is None:
+        thread = metadata.get("thread_id")
+    if thread is None or thread == "":
+        return RunInfo(metadata, None, root_above(config))
+    return RunInfo(metadata, thread)
+
+
+def root_above(config: Mapping[str, Any] | None) -> str | None:
+    """What names the root of the run whose config this is, as far as it is known.
+
+    A config knows the run right above; the tree of runs is known to a handler of ours alone, which
+    has `agentrm_root_of`.
+    """
+    callbacks = config.get("callbacks") if config else None
+    run_id = getattr(callbacks, "parent_run_id", None)
+    if run_id is None:
+        return None
+    for handler in getattr(callbacks, "handlers", ()):
+        root = getattr(type(handler), "agentrm_root_of", _unknown)(handler, run_id)
+        if root is not None:
+            return str(root)
+    return str(run_id)
+
+
+def _unknown(_handler: Any, _run_id: Any) -> None:
+    """What a handler of somebody else's knows of the tree of runs."""

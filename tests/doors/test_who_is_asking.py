@@ -164,7 +164,7 @@ TABLE: dict[str, Any] = {
             ("identity", {"tenant": "t"}),
         ],
         {},
-        "t boss alice 0",
+        "t boss None 0",  # alice of another tenant is nobody here
     ),
     "a slot in a slot in a slot": (
         plainly,
