@@ -66,9 +66,11 @@ def manage(
         runnable: A runnable, a graph (compiled or not), an agent, a tool, a model or a function.
         rm: The core.
         tell: Called with each line of what was managed and what was not, instead of the logger.
-        agent: This and the following are those of `wrap_chat_model`, for each model.
+        agent: For whom each model, node and tool call of it is; None: see
+            `agentrm_langchain.identity`.
         tenant: Who pays.
-        priority: Where the agent starts.
+        priority: Where the agent starts. This and the following are those of `wrap_chat_model`,
+            for each model.
         group: The group of lanes.
         retry: Which failures go again.
         keep_sdk_retries: Whether the provider's SDK may retry by itself.
@@ -148,7 +150,10 @@ class _Management:
         if known is not None and known.rm is not self.rm:
             node, known = known.released(node, self.rm), None
         made = self._parts(node, path)
-        return made if known is not None else manage_graph(made, self.rm)
+        if known is not None:
+            return made
+        who = {name: self.options[name] for name in ("agent", "tenant", "priority")}
+        return manage_graph(made, self.rm, **who)
 
     def _parts(self, graph: Any, path: str) -> Any:
         """The graph with its nodes, edges, channels and policies rewritten."""

@@ -18,12 +18,14 @@ from agentrm_langgraph.gate import AgentOf, Gate, Options
 from agentrm_langgraph.hoist import GATE, gate_of, passed
 from agentrm_langgraph.nodes import GatedRunnable
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import checked, suggesting
+from agentrm_plugins.integration import suggesting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from langchain_core.runnables import RunnableConfig
+
+    from agentrm_plugins.integration import Priority, PriorityName
 
 __all__ = ["gate_of", "manage_function", "managed_node"]
 
@@ -36,7 +38,9 @@ def managed_node(
     rm: AgentRM,
     *,
     lane: str | None = None,
-    agent: AgentOf | None = None,
+    agent: AgentOf | str | None = None,
+    tenant: str | None = None,
+    priority: Priority | PriorityName | None = None,
     wait_timeout_s: float | None = None,
     silence_timeout_s: float | None = None,
     total_timeout_s: float | None = None,
@@ -53,7 +57,10 @@ def managed_node(
         rm: The core.
         lane: The lane group whose lane it holds while it runs; None for no lane: then it only
             runs for its agent.
-        agent: From the run's config to the name of the agent; None: the thread id.
+        agent: The name of the agent, or a function from the run's config to it; None: the nearest
+            block or the thread id (see `agentrm_plugins.hosts.identity`).
+        tenant: Who pays; None: as the run or the nearest block says.
+        priority: "interactive", "batch" or "background": where the agent starts.
         wait_timeout_s: Seconds that it may wait for its lane; None: as the core is configured.
         silence_timeout_s: Seconds without a sign of life (a token, something written to the
             stream, a call of a task or a tool) after which it is reaped, if it holds a lane; None:
@@ -65,8 +72,9 @@ def managed_node(
     Raises:
         ConfigError: There is no such lane group, or `fn` is a generator function or a graph.
     """
-    options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)
-    checked(rm, {"lane": lane, **options.seconds})
+    seconds = wait_timeout_s, silence_timeout_s, total_timeout_s
+    who = agent, tenant, priority
+    options = Options.checked(rm, who, seconds, abandon, {"lane": lane})
     name = name_of_task(fn)
     known = gate_of(fn.func if isinstance(fn, _TaskFunction) else fn)
     if known is not None and known.rm is rm:

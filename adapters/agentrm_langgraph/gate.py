@@ -9,7 +9,7 @@ inside its gate.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
@@ -17,14 +17,21 @@ from agentrm_langgraph.guard import BEATS, Beats, Guard, idle_heartbeat
 from agentrm_langgraph.runs import RUN
 from agentrm_langgraph.slips import LOOKS, look, look_away
 from agentrm_plugins import Call
-from agentrm_plugins.integration import Attempt, Priority, asking, core_of, parse_priority
+from agentrm_plugins.integration import (
+    Attempt,
+    Priority,
+    asking,
+    checked,
+    core_of,
+    parse_priority,
+)
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from agentrm_langgraph.slips import Looking
     from agentrm_plugins import AgentRM
-    from agentrm_plugins.integration import HostLease
+    from agentrm_plugins.integration import HostLease, PriorityName
 
 __all__ = ["BRANCHES", "AgentOf", "Gate", "Options"]
 
@@ -37,6 +44,7 @@ _HINTS = frozenset(
         *("agentrm_parent_agent", "agent", "tenant", "priority"),
     )
 )
+_NOTHING = asking.Said()
 _REMEMBERED = 256  # threads for each node; guessed: enough for those that talk at one time
 
 
@@ -45,12 +53,13 @@ class Options:
     """What `manage_graph` and `managed_node` let one choose, apart from the lane.
 
     Args:
-        agent: From the run's config to the name of the agent; None: the thread id.
+        agent: From the run's config to the name of the agent; None: `said`, or the thread id.
         wait_timeout_s: Seconds that a node may wait for its lane; None: the configured.
         silence_timeout_s: Seconds of silence after which a node with a lane counts as hung;
             None: the core's `response_timeout_s`.
         total_timeout_s: Seconds for which a node may hold its lane; None: the configured.
         abandon: Whether sync nodes with a lane run on a thread that can be given up.
+        said: Whom the arguments name, for all runs.
     """
 
     agent: AgentOf | None = None
@@ -58,6 +67,36 @@ class Options:
     silence_timeout_s: float | None = None
     total_timeout_s: float | None = None
     abandon: bool = True
+    said: asking.Said = _NOTHING
+
+    @classmethod
+    def checked(
+        cls,
+        rm: AgentRM,
+        who: tuple[AgentOf | str | None, str | None, Priority | PriorityName | None],
+        seconds: tuple[float | None, float | None, float | None],
+        abandon: bool,
+        lane: Mapping[str, str | None],
+    ) -> Options:
+        """What a user declares, looked at.
+
+        Args:
+            rm: The core.
+            who: The arguments `agent`, `tenant` and `priority`.
+            seconds: The three timeouts.
+            abandon: As above.
+            lane: The argument `lane`, by its name, where it is to be looked at here.
+
+        Raises:
+            ConfigError: A value that cannot be.
+            ClosedError: The core is closed.
+        """
+        agent, tenant, priority = who
+        of_config = agent if callable(agent) else None
+        options = cls(of_config, *seconds, abandon)
+        named = {"agent": agent if of_config is None else None, "tenant": tenant}
+        said = checked(rm, {**named, "priority": priority, **lane, **options.seconds})
+        return replace(options, said=said)
 
     @property
     def seconds(self) -> dict[str, float | None]:
@@ -183,7 +222,9 @@ class Gate:
     ) -> Who:
         agent_of = self.options.agent
         named = agent_of(config or {}) if agent_of is not None else None
-        own = asking.Said(None if named is None or named == "" else str(named))
+        own = self.options.said
+        if named is not None and named != "":
+            own = own._replace(agent=str(named))
         who = asking.resolve(core_of(self.rm).number, own=own, run=run)
         agent, parent, priority = who.agent or "main", who.parent_agent, who.priority
         key = (who.tenant or "default", agent)

@@ -23,7 +23,7 @@ from agentrm_langgraph.hoist import gate_of
 from agentrm_langgraph.nodes import ManagedNode
 from agentrm_langgraph.runs import RUN, new_run, release_contexts
 from agentrm_plugins import AgentRM, ConfigError
-from agentrm_plugins.integration import check_group, check_one_core, checked, suggesting, wire
+from agentrm_plugins.integration import check_group, check_one_core, suggesting, wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from langgraph.pregel._read import PregelNode
 
     from agentrm_plugins import ContextLifecycle
+    from agentrm_plugins.integration import Priority, PriorityName
 
 __all__ = ["manage_graph"]
 
@@ -46,7 +47,9 @@ def manage_graph(
     rm: AgentRM,
     *,
     lane: Lane = _AUTO,
-    agent: AgentOf | None = None,
+    agent: AgentOf | str | None = None,
+    tenant: str | None = None,
+    priority: Priority | PriorityName | None = None,
     wait_timeout_s: float | None = None,
     silence_timeout_s: float | None = None,
     total_timeout_s: float | None = None,
@@ -68,7 +71,10 @@ def manage_graph(
             and they only run for their agent. A group's name: all take one of it. None: none does.
             A mapping from a node's name to a group or None decides for those that it names. Nodes
             that are graphs, and entrypoints, take none: what is in them does.
-        agent: From the run's config to the name of the agent; None: the thread id.
+        agent: The name of the agent, or a function from the run's config to it; None: the nearest
+            block or the thread id (see `agentrm_plugins.hosts.identity`).
+        tenant: Who pays; None: as the run or the nearest block says.
+        priority: "interactive", "batch" or "background": where the agent starts.
         wait_timeout_s: Seconds that a node may wait for its lane; None: as the core is configured.
         silence_timeout_s: Seconds without a sign of life (a token, a write to the stream, a call)
             after which a node with a lane is reaped; None: the core's `response_timeout_s`.
@@ -83,8 +89,8 @@ def manage_graph(
         ConfigError: It is no graph, it is managed by another core, a lane group or a node that
             `lane` names does not exist, or there is no such hint.
     """
-    options = Options(agent, wait_timeout_s, silence_timeout_s, total_timeout_s, abandon)
-    checked(rm, options.seconds)
+    seconds = wait_timeout_s, silence_timeout_s, total_timeout_s
+    options = Options.checked(rm, (agent, tenant, priority), seconds, abandon, {})
     if not isinstance(graph, Pregel | StateGraph):
         raise ConfigError("graph", graph, "give a StateGraph, a compiled graph or an @entrypoint")
     manager = _Manager(rm, lane, options, hint)

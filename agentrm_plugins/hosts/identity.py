@@ -14,8 +14,8 @@ row source                                              agent tenant priority pa
     ``agentrm_priority``, ``agentrm_parent_agent``,
     or plain ``agent``, ``tenant``, ``priority``
 3   the arguments of the plugin: wrapped model,         yes   yes    yes      no
-    callback, middleware, client, ``agent=`` of
-    `manage_graph` and `managed_node`
+    callback, middleware, client, `manage`,
+    `manage_graph`, `managed_node`
 4   the nearest block around it that names one:         yes   yes    yes      yes
     `AgentRM.identity` or a managed call
 5   the thread id of the run, where it is another than  yes   no     no       no

@@ -11,7 +11,12 @@ from langchain.agents import create_agent
 from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 
-from agentrm_langchain import AgentRMCallbackHandler, AgentRMMiddleware, wrap_chat_model
+from agentrm_langchain import (
+    AgentRMCallbackHandler,
+    AgentRMMiddleware,
+    manage,
+    wrap_chat_model,
+)
 from agentrm_langgraph import manage_graph, managed_node
 from agentrm_openai import manage_client
 from agentrm_plugins import AgentRM, LaneGroup
@@ -30,8 +35,18 @@ class Doors:
         is_async: Whether the async twin of each way is taken.
     """
 
-    names = ("slot", "model", "callback", "middleware", "tool_call", "graph", "task", "client")
-    take_config = ("model", "callback", "middleware", "tool_call", "graph", "task")
+    names = (
+        "slot",
+        "model",
+        "callback",
+        "middleware",
+        "tool_call",
+        "graph",
+        "task",
+        "manage",
+        "client",
+    )
+    take_config = ("model", "callback", "middleware", "tool_call", "graph", "task", "manage")
 
     def __init__(self, rm: AgentRM, url: str, *, is_async: bool) -> None:
         self.rm = rm
@@ -86,17 +101,28 @@ class Doors:
 
         self._agent([look], config, own)
 
-    def graph(self, config: Any = None, agent: str | None = None) -> None:
+    def manage(self, config: Any = None, **own: Any) -> None:
+        """`manage`: an agent's model calls, its nodes, and a tool's call in a lane."""
+
+        @tool
+        def look(text: str) -> str:
+            """Look."""
+            self.slot()
+            return text
+
+        agent = manage(create_agent(_CallsOnce(), [look]), self.rm, **own)
+        self._invoke(agent, {"messages": [("user", "go")]}, config)
+
+    def graph(self, config: Any = None, **own: Any) -> None:
         """`manage_graph`, a node with a lane, which asks for a slot again."""
         builder = StateGraph(MessagesState).add_node("node", lambda _: self.slot() or {})
-        name = None if agent is None else lambda _: agent
-        graph = manage_graph(builder.add_edge(START, "node").compile(), self.rm, agent=name)
+        graph = manage_graph(builder.add_edge(START, "node").compile(), self.rm, **own)
         self._invoke(graph, {"messages": []}, config)
 
-    def task(self, config: Any = None, agent: str | None = None) -> None:
+    def task(self, config: Any = None, agent: str | None = None, **own: Any) -> None:
         """`managed_node`, one function in a graph that is not managed."""
         name = None if agent is None else lambda _: agent
-        node = managed_node(lambda _: {}, self.rm, lane="node", agent=name)
+        node = managed_node(lambda _: {}, self.rm, lane="node", agent=name, **own)
         builder = StateGraph(MessagesState).add_node("node", node)
         self._invoke(builder.add_edge(START, "node").compile(), {"messages": []}, config)
 

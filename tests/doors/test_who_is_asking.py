@@ -194,6 +194,20 @@ TABLE: dict[str, Any] = {
         {"agent": "house"},
         "default house None 0",
     ),
+    "all that a plugin is given": (
+        in_chain,
+        THREAD,
+        [("slot", {"agent": "boss", "tenant": "acme"})],
+        {"agent": "house", "tenant": "acme", "priority": "batch"},
+        "acme house boss 1",
+    ),
+    "the plugin's own tenant": (
+        in_graph,
+        THREAD,
+        [("slot", {"agent": "boss"})],
+        {"tenant": "acme", "priority": "background"},
+        "acme boss None 2",
+    ),
 }  # fmt: skip
 
 
