@@ -38,9 +38,10 @@ _SHAPES = re.compile(
 )
 _WORDS = (
     r"api[-_ ]?key|apikey|access[-_ ]?key|secret|passw(?:or)?d|passphrase|authori[sz]ation|"
-    r"credentials?|cookie|private[-_ ]?key|pwd|signature|session[-_ ]?key|token(?!s)|"
-    r"x-amz-[\w-]{1,64}+|subscription[-_ ]?key"
+    r"credentials?|cookie|private[-_ ]?key|pwd|signature|session[-_ ]?key|"
+    r"(?<!first[-_ ])token(?!s)|x-amz-[\w-]{1,64}+|subscription[-_ ]?key"
 )
+# The time to a first token is no secret: it is a setting of ours, and of half of the field.
 _RUN = r"[^\s'\"(){}\[\]<>,;&]"
 _NAMED = re.compile(
     # Only where a name begins, and with a bounded rest: else a long name is read again and again.

@@ -66,12 +66,10 @@ def manage(
         runnable: A runnable, a graph (compiled or not), an agent, a tool, a model or a function.
         rm: The core.
         tell: Called with each line of what was managed and what was not, instead of the logger.
-        agent: For whom each model, node and tool call of it is; None: see
-            `agentrm_langchain.identity`.
+        agent: For whom each model, node and tool call of it is; None: as for `wrap_chat_model`.
         tenant: Who pays.
-        priority: Where the agent starts. This and the following are those of `wrap_chat_model`,
-            for each model.
-        group: The group of lanes.
+        priority: Where the agent starts.
+        group: The group of lanes. This and what follows is for each model.
         retry: Which failures go again.
         keep_sdk_retries: Whether the provider's SDK may retry by itself.
         abandon_hung: Whether a sync call that hangs is left behind.
@@ -98,6 +96,8 @@ class _Management:
     def __init__(
         self, rm: AgentRM, options: dict[str, Any], tell: Callable[[str], object] | None
     ) -> None:
+        if tell is not None and not callable(tell):
+            raise ConfigError("tell", tell, "give a function of one line, such as print, or None")
         self.rm = rm
         self.options = options
         self.found = 0

@@ -109,7 +109,7 @@ class AgentRMMiddleware(AgentMiddleware[Any, Any, Any]):
         super().__init__()
         self.rm = rm
         self.context = context
-        self._own = Options(checked(rm, given), group)
+        self._own = Options(checked(rm, {**given, "recall": recall}), group)
         self._tool_lanes = _tool_lanes(rm, tools)
         if self._tool_lanes is not None:
             self.__class__ = _with_tool_calls(cast("Any", type(self)))

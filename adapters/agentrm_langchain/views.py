@@ -24,11 +24,18 @@ from agentrm_langchain.identity import Options
 from agentrm_langchain.messages import from_message, sent_as, to_message
 from agentrm_langchain.noting import thread_of
 from agentrm_langchain.overflow import is_overflow, share_that_fits, wants_turns
-from agentrm_plugins import BudgetTooSmall, ConfigError, ContextLifecycle, ContextSession, fit
+from agentrm_plugins import (
+    AgentRM,
+    BudgetTooSmall,
+    ConfigError,
+    ContextLifecycle,
+    ContextSession,
+    fit,
+)
 from agentrm_plugins.integration import asking, contexts, core_of
 
 if TYPE_CHECKING:
-    from agentrm_plugins import AgentRM, Pressure, SessionKey, View
+    from agentrm_plugins import Pressure, SessionKey, View
     from agentrm_plugins.integration import Message
 
 __all__ = [
@@ -148,7 +155,12 @@ def pressure(rm: AgentRM) -> dict[SessionKey, Pressure]:
     """How full the window of each live session is, for all managers that work with this core.
 
     It stands beside `rm.statistics()`: ``pressure(rm)[key].utilisation`` is a share, 0 to 1.
+
+    Raises:
+        ConfigError: `rm` is no core.
     """
+    if not isinstance(rm, AgentRM):
+        raise ConfigError.of_kind("rm", rm, "give the AgentRM core that the managers work with")
     found: dict[SessionKey, Pressure] = {}
     for manager in list(_MANAGERS.get(rm, ())):
         found.update(manager.statistics())

@@ -99,7 +99,8 @@ def managed_model(model: Any, rm: AgentRM, options: Mapping[str, Any]) -> AgentR
             "AgentRMChatModel",
             managed_configurable(model, rm, lambda made: managed_model(made, rm, options)),
         )
-    given = {name: value for name, value in options.items() if value != OPTIONS[name]}
+    usual = {name: (type(value), value) for name, value in OPTIONS.items()}  # 1 is not True
+    given = {name: value for name, value in options.items() if (type(value), value) != usual[name]}
     if given.get("context") is not None or hasattr(type(model), "_with_context"):
         from agentrm_langchain.contextual import ContextChatModel
 

@@ -57,9 +57,8 @@ def managed_node(
         rm: The core.
         lane: The lane group whose lane it holds while it runs; None for no lane: then it only
             runs for its agent.
-        agent: The name of the agent, or a function from the run's config to it; None: the nearest
-            block or the thread id (see `agentrm_plugins.hosts.identity`).
-        tenant: Who pays; None: as the run or the nearest block says.
+        agent: The name of the agent, or a function from the run's config to it; None: the thread.
+        tenant: Who pays.
         priority: "interactive", "batch" or "background": where the agent starts.
         wait_timeout_s: Seconds that it may wait for its lane; None: as the core is configured.
         silence_timeout_s: Seconds without a sign of life (a token, something written to the

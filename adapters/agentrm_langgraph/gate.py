@@ -95,7 +95,9 @@ class Options:
         of_config = agent if callable(agent) else None
         options = cls(of_config, *seconds, abandon)
         named = {"agent": agent if of_config is None else None, "tenant": tenant}
-        said = checked(rm, {**named, "priority": priority, **lane, **options.seconds})
+        said = checked(
+            rm, {**named, "priority": priority, "abandon": abandon, **lane, **options.seconds}
+        )
         return replace(options, said=said)
 
     @property
@@ -206,9 +208,7 @@ class Gate:
         )
         found = self._known.get(cast("str", thread)) if plain else None
         if found is None:
-            root = asking.root_above(config) if thread is None or thread == "" else None
-            known = asking.RunInfo(metadata, thread, root)
-            found = self._resolve(config, known, outer)
+            found = self._resolve(config, asking.run_around(config), outer)
             if plain:
                 if len(self._known) >= _REMEMBERED:
                     self._known.clear()

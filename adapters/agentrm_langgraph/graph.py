@@ -63,31 +63,26 @@ def manage_graph(
     node, unless it is managed itself.
 
     Args:
-        graph: A `StateGraph`, compiled or not, an ``@entrypoint``, or an agent made by
-            `create_agent` and the like.
+        graph: A `StateGraph`, compiled or not, an ``@entrypoint``, or an agent.
         rm: The core.
         lane: Which lane group's lane a node holds while it runs. "auto": nodes that run tools one
-            of the group "tools", others one of "node", where the core has such groups; else none,
-            and they only run for their agent. A group's name: all take one of it. None: none does.
-            A mapping from a node's name to a group or None decides for those that it names. Nodes
-            that are graphs, and entrypoints, take none: what is in them does.
-        agent: The name of the agent, or a function from the run's config to it; None: the nearest
-            block or the thread id (see `agentrm_plugins.hosts.identity`).
-        tenant: Who pays; None: as the run or the nearest block says.
+            of the group "tools", others one of "node", where the core has such groups; else none.
+            A group's name: all take one of it. None: none does. A mapping from a node's name to a
+            group or None decides for those that it names. Nodes that are graphs, and entrypoints,
+            take none: what is in them does.
+        agent: The name of the agent, or a function from the run's config to it; None: the thread.
+        tenant: Who pays.
         priority: "interactive", "batch" or "background": where the agent starts.
         wait_timeout_s: Seconds that a node may wait for its lane; None: as the core is configured.
         silence_timeout_s: Seconds without a sign of life (a token, a write to the stream, a call)
             after which a node with a lane is reaped; None: the core's `response_timeout_s`.
         total_timeout_s: Seconds for which a node may hold its lane; None: as configured.
         abandon: Whether sync nodes with a lane run on threads that can be given up when they hang.
-            False keeps them on LangGraph's threads; they are then reaped, but waited for.
-        hint: "depth": branches that the graph's end does not wait for stand back, as far as its
-            edges tell (see `agentrm_langgraph.depth`). None: only nodes that are marked do.
+        hint: "depth": what the graph's end does not wait for stands back. None: what is marked.
         context: Where the agents' sessions are. An abandoned agent's is hibernated.
 
     Raises:
-        ConfigError: It is no graph, it is managed by another core, a lane group or a node that
-            `lane` names does not exist, or there is no such hint.
+        ConfigError: It is no graph, another core manages it, or an argument has a bad value.
     """
     seconds = wait_timeout_s, silence_timeout_s, total_timeout_s
     options = Options.checked(rm, (agent, tenant, priority), seconds, abandon, {})

@@ -110,7 +110,8 @@ def _check(client: Any, rm: AgentRM) -> None:
 def _management(
     rm: AgentRM, terms: Terms, retry: Any, keep_sdk_retries: bool, on_stall: str
 ) -> _Management:
-    checked(rm, {**asdict(terms), "retry": retry, "on_stall": on_stall})
+    own = {"retry": retry, "keep_sdk_retries": keep_sdk_retries, "on_stall": on_stall}
+    checked(rm, {**asdict(terms), **own})
     counting.prepare("")  # of the usual encoding: which models will be asked nobody knows yet
     policy = core_of(rm).policy(retry)
     return _Management(rm, terms, policy, keep_sdk_retries, on_stall == "restart")

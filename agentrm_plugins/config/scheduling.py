@@ -313,6 +313,8 @@ class Config:
 
     def _check_sequence(self, name: str, kind: type) -> None:
         values = getattr(self, name)
+        if isinstance(values, str | bytes):  # it would be taken letter by letter
+            raise ConfigError(name, values, f"give a list of {kind.__name__}(...) objects")
         if isinstance(values, kind) or not isinstance(values, Iterable):
             way = f"give a list of {kind.__name__}(...) objects"
             raise ConfigError.of_kind(name, values, way)

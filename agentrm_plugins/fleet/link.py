@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentrm_plugins.errors import ConfigError, CoordinatorUnavailable
+from agentrm_plugins.redaction import without_login
 from agentrm_plugins.types.plain import parsed
 
 if TYPE_CHECKING:
@@ -315,6 +316,8 @@ def _shown(server: Any) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return "a URL that cannot be read"
+    if not parts.netloc and parts.scheme != "unix":
+        return without_login(server)  # no URL: what was given tells what is wrong with it
     path = parts.path if parts.scheme == "unix" or parts.path.strip("/").isdigit() else ""
     return f"{parts.scheme}://{parts.hostname or ''}{port}{path}"
 

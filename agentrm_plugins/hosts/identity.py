@@ -59,7 +59,6 @@ __all__ = [
     "declared",
     "named_in",
     "resolve",
-    "root_above",
     "run_around",
     "said_in",
     "say",
@@ -254,14 +253,18 @@ def _priority(metadata: Mapping[str, Any]) -> Priority | None:
         return None
 
 
-def run_around() -> RunInfo:
+def run_around(config: Mapping[str, Any] | None = None) -> RunInfo:
     """The LangChain or LangGraph run inside which the code that runs now is.
 
     Whoever has LangChain at work has imported it; nobody else pays for it or needs it.
+
+    Args:
+        config: The run's config, where it is at hand; None: it is looked up.
     """
-    module = sys.modules.get(_LANGCHAIN)
-    variable = getattr(module, "var_child_runnable_config", None)
-    config = variable.get() if variable is not None else None
+    if config is None:
+        module = sys.modules.get(_LANGCHAIN)
+        variable = getattr(module, "var_child_runnable_config", None)
+        config = variable.get() if variable is not None else None
     if not config:
         return NO_RUN
     metadata = config.get("metadata") or {}
@@ -269,17 +272,16 @@ def run_around() -> RunInfo:
     if thread is None:
         thread = metadata.get("thread_id")
     if thread is None or thread == "":
-        return RunInfo(metadata, None, root_above(config))
+        return RunInfo(metadata, None, _root_above(config.get("callbacks")))
     return RunInfo(metadata, thread)
 
 
-def root_above(config: Mapping[str, Any] | None) -> str | None:
-    """What names the root of the run whose config this is, as far as it is known.
+def _root_above(callbacks: Any) -> str | None:
+    """What names the root of the runs, as far as it is known to the callbacks of one of them.
 
-    A config knows the run right above; the tree of runs is known to a handler of ours alone, which
-    has `agentrm_root_of`.
+    They know the run right above; the tree of runs is known to a handler of ours alone, which has
+    `agentrm_root_of`.
     """
-    callbacks = config.get("callbacks") if config else None
     run_id = getattr(callbacks, "parent_run_id", None)
     if run_id is None:
         return None

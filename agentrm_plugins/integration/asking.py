@@ -8,15 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.hosts.identity import (
-    RunInfo,
-    Said,
-    named_in,
-    resolve,
-    root_above,
-    run_around,
-    say,
-)
+from agentrm_plugins.hosts.identity import RunInfo, Said, named_in, resolve, run_around, say
 from agentrm_plugins.types.checks import whole_text
 from agentrm_plugins.types.identity import (
     ACTIVE,
@@ -45,7 +37,6 @@ __all__ = [
     "named_in",
     "resolve",
     "restore",
-    "root_above",
     "run_around",
     "say",
     "while_waiting",

@@ -19,6 +19,7 @@ _OF_A_CALL = frozenset(
      "adaptive"}
 )  # fmt: skip
 _ON_STALL = ("error", "restart")
+_YES_OR_NO = ("abandon", "abandon_hung", "keep_sdk_retries", "recall")
 
 
 def checked(rm: Any, given: Mapping[str, Any]) -> Said:
@@ -27,8 +28,8 @@ def checked(rm: Any, given: Mapping[str, Any]) -> Said:
     Args:
         rm: What was given as the core.
         given: The door's arguments by name, as far as it has them: `agent`, `tenant`, `priority`,
-            `group` or `lane` (None: no lane), the timeouts, `hedge`, `adaptive`, `retry` and
-            `on_stall`. Others are the door's own to look at.
+            `group` or `lane` (None: no lane), the timeouts, `hedge`, `adaptive`, `retry`,
+            `on_stall` and what is yes or no. Others are the door's own to look at.
 
     Returns:
         For whom the calls are made, by these arguments.
@@ -48,6 +49,9 @@ def checked(rm: Any, given: Mapping[str, Any]) -> Said:
         if field in given:
             check_group(field, given[field], core.config.groups, none=field == "lane")
     Call("check", **{name: value for name, value in given.items() if name in _OF_A_CALL})
+    for field in _YES_OR_NO:
+        if field in given:
+            check_instance(field, given[field], bool, "give True or False")
     if "retry" in given:
         core._core.policy(given["retry"])  # noqa: SLF001 - as `core_of`
     if given.get("on_stall", "error") not in _ON_STALL:

@@ -14,6 +14,7 @@ from typing import Any
 from agentrm_plugins.telemetry.lines import plain_event
 from agentrm_plugins.telemetry.timeline.words import said, span_of
 from agentrm_plugins.types.call_statistics import FOR_LANES
+from agentrm_plugins.types.checks import check_whole
 from agentrm_plugins.types.effects import (
     Demoted,
     Effect,
@@ -165,7 +166,11 @@ def story_of(events: Iterable[Effect], ticket: int) -> Story:
     Args:
         events: Of one run, the oldest first.
         ticket: The call's number.
+
+    Raises:
+        ConfigError: It is no whole number.
     """
+    check_whole("ticket", ticket)
     told: list[Effect] = []
     began, agent, endpoint, over = False, "", None, False
     for event in events:
