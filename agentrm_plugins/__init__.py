@@ -40,6 +40,7 @@ from agentrm_plugins.errors import (
     CoordinatorUnavailable,
     EndpointUnavailable,
     QueueFull,
+    RecordingError,
     SessionBusy,
     StoreCorrupt,
     StoreError,
@@ -48,6 +49,7 @@ from agentrm_plugins.errors import (
     StoreLocked,
     StoreReadOnly,
     WaitTimeout,
+    WouldDeadlock,
 )
 from agentrm_plugins.hosts.lease import Lease
 from agentrm_plugins.manager import AgentRM
@@ -55,15 +57,30 @@ from agentrm_plugins.types.calls import Call, Usage
 from agentrm_plugins.types.statistics import Statistics
 
 if TYPE_CHECKING:
-    from agentrm_plugins.context.live import ContextLifecycle, ContextSession, fit
+    from agentrm_plugins.context.live import (
+        RECALL_TOOL,
+        ContextLifecycle,
+        ContextSession,
+        LowPriority,
+        fit,
+    )
     from agentrm_plugins.context.notes.summaries import LLMSummariser
     from agentrm_plugins.context.plan.view import Pressure, View
     from agentrm_plugins.context.recall.embedding import Embeddings
-    from agentrm_plugins.context.stores import ColdStore, MemoryStore, SessionKey, SqliteStore
+    from agentrm_plugins.context.stores import (
+        ColdStore,
+        MemoryStore,
+        OwningStore,
+        SessionKey,
+        SqliteStore,
+    )
+    from agentrm_plugins.counting.encodings import counter_for
     from agentrm_plugins.hosts.retry import RetryPolicy
+    from agentrm_plugins.telemetry.recording import Recording
     from agentrm_plugins.types.provider import Provider
 
 __all__ = [
+    "RECALL_TOOL",
     "AgentEnded",
     "AgentRM",
     "AgentRMError",
@@ -94,11 +111,15 @@ __all__ = [
     "LaneGroup",
     "Lease",
     "LeaseConfig",
+    "LowPriority",
     "MemoryStore",
+    "OwningStore",
     "Pressure",
     "Price",
     "Provider",
     "QueueFull",
+    "Recording",
+    "RecordingError",
     "RetryPolicy",
     "SchedulerConfig",
     "SessionBusy",
@@ -116,6 +137,8 @@ __all__ = [
     "Usage",
     "View",
     "WaitTimeout",
+    "WouldDeadlock",
+    "counter_for",
     "fit",
 ]
 
@@ -126,13 +149,18 @@ _LATER = {
     "ContextSession": "context.live",
     "Embeddings": "context.recall.embedding",
     "LLMSummariser": "context.notes.summaries",
+    "LowPriority": "context.live",
     "MemoryStore": "context.stores",
+    "OwningStore": "context.stores",
     "Pressure": "context.plan.view",
     "Provider": "types.provider",
+    "RECALL_TOOL": "context.live",
+    "Recording": "telemetry.recording",
     "RetryPolicy": "hosts.retry",
     "SessionKey": "context.stores",
     "SqliteStore": "context.stores",
     "View": "context.plan.view",
+    "counter_for": "counting.encodings",
     "fit": "context.live",
 }
 
@@ -152,4 +180,4 @@ if not TYPE_CHECKING:  # else a name that does not exist would pass the type che
 
     def __dir__() -> list[str]:
         """What completion offers."""
-        return sorted({*globals(), *__all__})
+        return sorted(__all__)

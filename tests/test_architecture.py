@@ -67,7 +67,7 @@ MEDIAN_FILE_LINES, MOST_FUNCTIONS_LINES = 150, 20
 # An adapter's front door, and the core's: that one is larger, for it has all that the documents
 # name for users, so that nobody needs to know in which room a configuration or an error lives.
 MAX_PUBLIC_NAMES = 15
-MAX_CORE_NAMES = 54
+MAX_CORE_NAMES = 60
 # The adapter authors' door: what the three adapters here are made of, and nothing else. Its rooms
 # hold what only some of them need.
 MAX_INTEGRATION_NAMES = 35
@@ -296,12 +296,12 @@ def test_every_module_has_a_docstring() -> None:
 @pytest.mark.lowest
 @pytest.mark.parametrize("package", ["agentrm_plugins", *sorted(ADAPTER_PACKAGES)])
 def test_front_doors_are_small_sorted_and_real(package: str) -> None:
-    """`__all__` names at most 15 things, in order, each of which exists and has a docstring."""
+    """`__all__` names a few things once (ruff sorts them); each exists and has a docstring."""
     if package in ADAPTER_PACKAGES and not (ADAPTERS / package).is_dir():
         pytest.skip(f"{package} is not part of this tree")
     module = importlib.import_module(package)
     names = module.__all__
-    assert list(names) == sorted(set(names))
+    assert len(set(names)) == len(names)
     most = MAX_PUBLIC_NAMES if package in ADAPTER_PACKAGES else MAX_CORE_NAMES
     assert 0 < len(names) <= most
     undocumented = []
@@ -313,6 +313,7 @@ def test_front_doors_are_small_sorted_and_real(package: str) -> None:
             if not missing or "pip install 'agentrm-plugins[" not in str(error):
                 raise
     assert not undocumented
+    assert dir(module) == sorted(names), "a completion offers what is theirs, and all of it"
 
 
 def test_the_adapter_authors_door_is_counted_and_used() -> None:

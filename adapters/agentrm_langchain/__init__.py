@@ -81,3 +81,7 @@ if not TYPE_CHECKING:  # else a name that does not exist would pass the type che
             raise ModuleNotFoundError(msg, name=error.name) from None
         globals()[name] = found
         return found
+
+    def __dir__() -> list[str]:
+        """What completion offers."""
+        return sorted(__all__)

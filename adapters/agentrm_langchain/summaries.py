@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from agentrm_langchain.chat_model import AgentRMChatModel
 from agentrm_langchain.messages import to_messages
@@ -15,6 +15,9 @@ from agentrm_plugins.integration import contexts, counting, extractive_summary
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
+
+    from agentrm_plugins import RetryPolicy
+    from agentrm_plugins.integration import Priority, PriorityName
 
 __all__ = ["chat_summariser", "extractive_summarizer"]
 
@@ -52,6 +55,23 @@ def extractive_summarizer(
     return summarize
 
 
+class _ModelArguments(TypedDict, total=False):
+    """The arguments of `AgentRMChatModel` that are passed on, under their names there."""
+
+    priority: Priority | PriorityName | None
+    group: str
+    wait_timeout_s: float | None
+    first_token_timeout_s: float | None
+    silence_timeout_s: float | None
+    total_timeout_s: float | None
+    abandon_hung: bool
+    hedge: bool
+    adaptive: bool | None
+    on_stall: Literal["error", "restart"]
+    retry: RetryPolicy | Literal["default"] | None
+    keep_sdk_retries: bool
+
+
 def chat_summariser(
     model: BaseChatModel,
     rm: AgentRM,
@@ -60,7 +80,7 @@ def chat_summariser(
     tenant: str | None = None,
     max_input_tokens: int = 8_000,
     prompt: str = contexts.PROMPT,
-    **options: Any,
+    **options: Unpack[_ModelArguments],
 ) -> LLMSummariser:
     """Make a `summariser` for `ContextLifecycle` of any chat model, through the core's gate.
 
@@ -80,7 +100,7 @@ def chat_summariser(
         ConfigError: A value that cannot be.
         ClosedError: The core is closed.
     """
-    options = {"priority": "background", **options}
+    options.setdefault("priority", "background")
     managed = AgentRMChatModel(model, rm, agent=agent, tenant=tenant, **options)
     name = getattr(model, "model_name", None) or getattr(model, "model", None)
 

@@ -39,3 +39,7 @@ if not TYPE_CHECKING:  # else a name that does not exist would pass the type che
             return pre_model_hook
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
+
+    def __dir__() -> list[str]:
+        """What completion offers."""
+        return sorted(__all__)

@@ -45,3 +45,8 @@ __all__ = [
     "observe_client",
     "observed_twin",
 ]
+
+
+def __dir__() -> list[str]:
+    """What completion offers."""
+    return sorted(__all__)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 import httpx2
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
@@ -13,6 +14,19 @@ from agentrm_openai.forking import own_connections_after_fork
 from agentrm_openai.observer import CoreObserver
 from agentrm_openai.transport import ManagedAsyncTransport, ManagedTransport, TransportBase
 from agentrm_plugins import AgentRM, ConfigError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from httpx2._types import (
+        AuthTypes,
+        CertTypes,
+        CookieTypes,
+        HeaderTypes,
+        ProxyTypes,
+        QueryParamTypes,
+        TimeoutTypes,
+    )
 
 __all__ = [
     "is_traced",
@@ -26,8 +40,43 @@ _PLAIN = {"Client", "AsyncClient"}
 _Client = TypeVar("_Client")
 
 
+class _ClientArguments(TypedDict, total=False):
+    """What clients of either kind take, as `httpx2.Client` and `httpx2.AsyncClient` name it."""
+
+    auth: AuthTypes | None
+    params: QueryParamTypes | None
+    headers: HeaderTypes | None
+    cookies: CookieTypes | None
+    verify: ssl.SSLContext | str | bool
+    cert: CertTypes | None
+    trust_env: bool
+    http1: bool
+    http2: bool
+    proxy: ProxyTypes | None
+    timeout: TimeoutTypes
+    follow_redirects: bool
+    limits: httpx2.Limits
+    max_redirects: int
+    event_hooks: Mapping[str, list[Callable[..., Any]]] | None
+    base_url: httpx2.URL | str
+    default_encoding: str | Callable[[bytes], str | None]
+
+
+class _SyncArguments(_ClientArguments, total=False):
+    transport: httpx2.BaseTransport | None
+    mounts: Mapping[str, httpx2.BaseTransport | None] | None
+
+
+class _AsyncArguments(_ClientArguments, total=False):
+    transport: httpx2.AsyncBaseTransport | None
+    mounts: Mapping[str, httpx2.AsyncBaseTransport | None] | None
+
+
 def managed_http_client(
-    observer: AgentRM | ResponseObserver, *, sdk_retries: bool = True, **options: Any
+    observer: AgentRM | ResponseObserver,
+    *,
+    sdk_retries: bool = True,
+    **options: Unpack[_SyncArguments],
 ) -> httpx2.Client:
     """A client for `OpenAI(http_client=...)` and `ChatOpenAI(http_client=...)`.
 
@@ -41,7 +90,10 @@ def managed_http_client(
 
 
 def managed_async_http_client(
-    observer: AgentRM | ResponseObserver, *, sdk_retries: bool = True, **options: Any
+    observer: AgentRM | ResponseObserver,
+    *,
+    sdk_retries: bool = True,
+    **options: Unpack[_AsyncArguments],
 ) -> httpx2.AsyncClient:
     """A client for `AsyncOpenAI(http_client=...)` and `ChatOpenAI(http_async_client=...)`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.arguments import suggesting_fields
@@ -83,12 +83,12 @@ class ContextConfig:
     recency_weight: float = 0.3
     importance_weight: float = 0.3
     information_weight: float = 0.4
-    summary_role: str = "user"
+    summary_role: Literal["user", "system"] = "user"
     alternate: bool = False
     pressure_line: bool = False
     embeddings: Any | None = None
-    unknown_blocks: str = "keep"
-    on_store_error: str = "keep"
+    unknown_blocks: Literal["keep", "error"] = "keep"
+    on_store_error: Literal["keep", "raise"] = "keep"
 
     def __post_init__(self) -> None:
         """Check each field."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.arguments import suggesting_fields
@@ -79,7 +80,7 @@ class EndpointConfig:
     input_tpm: float | None = None
     output_tpm: float | None = None
     concurrency: int | None = None
-    reserve: str = "max"
+    reserve: Literal["max", "usage"] = "max"
     cached_input_counts: bool = False
     learn: bool = True
     burst_s: float | None = 2.0
@@ -144,7 +145,7 @@ class BudgetConfig:
     """
 
     limit: float
-    resource: str = "tokens"
+    resource: Literal["tokens", "calls", "cost"] = "tokens"
     agent: str | None = None
     tenant: str | None = None
     window_s: float | None = None
@@ -184,12 +185,12 @@ class ShareConfig:
     """
 
     share: float
-    resource: str = "tokens"
+    resource: Literal["tokens", "calls"] = "tokens"
     agent: str | None = None
     tenant: str | None = None
     endpoint: str = "*"
     burst_s: float = 2.0
-    over: str = "wait"
+    over: Literal["wait", "refuse"] = "wait"
 
     def __post_init__(self) -> None:
         """Check each field, and that it is clear whose share this is."""

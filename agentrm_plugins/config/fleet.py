@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.arguments import suggesting_fields
@@ -47,7 +47,7 @@ class Coordination:
     server: Any = field(repr=False)
     namespace: str = "default"
     lease_s: float = 5.0
-    on_outage: str = "share"
+    on_outage: Literal["share", "wait", "refuse"] = "share"
     expected_processes: int | None = None
     outage_share: float = 0.9
     wake: bool = True

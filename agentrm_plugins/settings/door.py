@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from agentrm_plugins.config import Config
 from agentrm_plugins.errors import ConfigError
@@ -12,6 +12,7 @@ from agentrm_plugins.types.arguments import no_such_argument
 
 if TYPE_CHECKING:
     from agentrm_plugins.hosts.core import Core
+    from agentrm_plugins.settings.core_arguments import CoreArguments
     from agentrm_plugins.settings.loading import Settings
 
 __all__ = ["FromSettings"]
@@ -27,7 +28,9 @@ class FromSettings:
     _settings: Settings | None = None
 
     @classmethod
-    def from_config(cls, path: str | os.PathLike[str] | None = None, **code: Any) -> Self:
+    def from_config(
+        cls, path: str | os.PathLike[str] | None = None, **code: Unpack[CoreArguments]
+    ) -> Self:
         """A core configured in layers: defaults < TOML file < environment < code.
 
         `AgentRM(...)` reads no file; this does. `agentrm config` prints what it would find, and

@@ -13,11 +13,22 @@ from agentrm_langchain import (
     AgentRMCallbackHandler,
     AgentRMChatModel,
     AgentRMMiddleware,
+    chat_summariser,
     wrap_chat_model,
 )
 from agentrm_langgraph import manage_graph, managed_node
-from agentrm_openai import manage_client
-from agentrm_plugins import AgentRM, SchedulerConfig
+from agentrm_openai import manage_client, managed_async_http_client, managed_http_client
+from agentrm_plugins import (
+    AgentRM,
+    BudgetConfig,
+    ContextConfig,
+    Coordination,
+    EndpointConfig,
+    SchedulerConfig,
+    ShareConfig,
+    SqliteStore,
+)
+from agentrm_plugins.testing.provider import SimulatedProvider
 
 if TYPE_CHECKING:
     import openai
@@ -37,6 +48,13 @@ def typos(rm: AgentRM, model: BaseChatModel, graph: StateGraph, client: openai.O
     manage_graph(graph, rm, lanes="node")  # type: ignore[call-arg]
     managed_node(typos, rm, lanes="node")  # type: ignore[call-arg]
     manage_client(client, rm, agnet="a")  # type: ignore[call-arg]
+    AgentRM.from_config(lane=4)  # type: ignore[call-arg]
+    AgentRM.from_config(config=rm.config)  # type: ignore[call-arg]
+    managed_http_client(rm, agnet="a")  # type: ignore[call-arg]
+    managed_async_http_client(rm, agnet="a")  # type: ignore[call-arg]
+    chat_summariser(model, rm, agnet="a")  # type: ignore[call-arg]
+    SimulatedProvider(rmp=2)  # type: ignore[call-arg]
+    SimulatedProvider().reconfigure(rmp=2)  # type: ignore[call-arg]
 
 
 def words(rm: AgentRM, model: BaseChatModel, graph: StateGraph, client: openai.OpenAI) -> None:  # type: ignore[type-arg]
@@ -52,6 +70,17 @@ def words(rm: AgentRM, model: BaseChatModel, graph: StateGraph, client: openai.O
     AgentRMMiddleware(rm, tools=True)  # type: ignore[arg-type]
     manage_graph(graph, rm, hint="width")  # type: ignore[arg-type]
     manage_client(client, rm, priority="urgent")  # type: ignore[arg-type]
+    AgentRM.from_config(order="filo")  # type: ignore[arg-type]
+    BudgetConfig(limit=2, resource="call")  # type: ignore[arg-type]
+    ShareConfig(share=0.5, resource="cost")  # type: ignore[arg-type]
+    ShareConfig(share=0.5, over="stop")  # type: ignore[arg-type]
+    EndpointConfig(reserve="most")  # type: ignore[arg-type]
+    Coordination("", on_outage="fail")  # type: ignore[arg-type]
+    SqliteStore("a", durability="powr")  # type: ignore[arg-type]
+    ContextConfig(unknown_blocks="eror")  # type: ignore[arg-type]
+    ContextConfig(on_store_error="rais")  # type: ignore[arg-type]
+    ContextConfig(summary_role="assistant")  # type: ignore[arg-type]
+    SimulatedProvider(window="hour")  # type: ignore[arg-type]
 
 
 def kinds(rm: AgentRM, model: BaseChatModel) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,6 +12,8 @@ from agentrm_plugins.cli.shared import checked, need
 
 if TYPE_CHECKING:
     from agentrm_plugins.testing.provider import SimulatedProvider
+    from agentrm_plugins.testing.provider.config import Charge, HeaderStyle, RetryAfterStyle
+    from agentrm_plugins.testing.provider.limits import Kind
 
 __all__ = ["register"]
 
@@ -66,13 +68,13 @@ def provider(
             time_to_first_token_s=first_token,
             rpm=rpm,
             tpm=tpm,
-            window=window,
+            window=cast("Kind", window),
             window_s=window_s,
             enforce_s=enforce_s,
-            charge=charge,
-            header_style=headers,
+            charge=cast("Charge", charge),
+            header_style=cast("HeaderStyle", headers),
             reset_headers=reset,
-            retry_after=retry_after,
+            retry_after=cast("RetryAfterStyle", retry_after),
             capacity=capacity,
         ),
         port,

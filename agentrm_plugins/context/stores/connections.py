@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from os import getpid
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from agentrm_plugins.context.stores.schema import GROWN, SCHEMA, SCHEMA_VERSION
 from agentrm_plugins.errors import (
@@ -52,7 +52,7 @@ class Connections:
         path: str | Path,
         *,
         busy_timeout_s: float,
-        durability: str,
+        durability: Literal["process", "power"],
         max_bytes: int | None,
     ) -> None:
         if durability not in {"process", "power"}:

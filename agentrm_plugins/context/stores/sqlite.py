@@ -15,7 +15,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from agentrm_plugins.context.notes.text import Passage
 from agentrm_plugins.context.recall.rank import Candidate, Corpus, bm25, weights_of
@@ -50,7 +50,7 @@ class SqliteStore:
         path: str | Path,
         *,
         busy_timeout_s: float = 5.0,
-        durability: str = "process",
+        durability: Literal["process", "power"] = "process",
         max_bytes: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from threading import Event, Thread, current_thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from agentrm_plugins.errors import ClosedError, ConfigError
 from agentrm_plugins.testing.provider.config import ProviderConfig
@@ -13,9 +13,10 @@ from agentrm_plugins.testing.provider.connection import Connection
 from agentrm_plugins.testing.provider.service import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
+    from agentrm_plugins.testing.provider.arguments import ProviderArguments
     from agentrm_plugins.testing.provider.records import ProviderStatistics, RequestRecord
 
 __all__ = ["SimulatedProvider"]
@@ -38,7 +39,11 @@ class SimulatedProvider:
     """
 
     def __init__(
-        self, config: ProviderConfig | None = None, *, port: int = 0, **changes: Any
+        self,
+        config: ProviderConfig | None = None,
+        *,
+        port: int = 0,
+        **changes: Unpack[ProviderArguments],
     ) -> None:
         if config is not None and not isinstance(config, ProviderConfig):
             raise ConfigError("config", config, "give a ProviderConfig")
@@ -164,7 +169,7 @@ class SimulatedProvider:
         """The configuration in force."""
         return self._config if self._service is None else self._service.config
 
-    def reconfigure(self, **changes: Any) -> None:
+    def reconfigure(self, **changes: Unpack[ProviderArguments]) -> None:
         """Change fields in mid-run; in force when this returns. Any thread."""
         service, loop = self._running(), self._loop
         if loop is None or self._closed:
@@ -229,7 +234,7 @@ class SimulatedProvider:
         return self._running().journal.wait_for(condition, timeout_s)
 
 
-def _merged(config: ProviderConfig | None, changes: dict[str, Any]) -> ProviderConfig:
+def _merged(config: ProviderConfig | None, changes: Mapping[str, Any]) -> ProviderConfig:
     if config is None:
         return ProviderConfig(**changes)
     merged = {name: getattr(config, name) for name in ProviderConfig.__dataclass_fields__}
