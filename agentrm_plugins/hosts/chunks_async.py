@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 from agentrm_plugins.hosts.chunk_stream import END, ChunkStream
 from agentrm_plugins.hosts.shutting import Shutting
 from agentrm_plugins.hosts.within import Within
-from agentrm_plugins.types.identity import ACTIVE, restore
+from agentrm_plugins.types.identity import ACTIVE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
-    from contextvars import Token
-    from types import TracebackType
 
     from agentrm_plugins.errors import CallReaped
     from agentrm_plugins.hosts.attempt import Attempt
@@ -93,8 +91,13 @@ class AsyncChunks(ChunkStream):
                 while True:
                     self._asks()
                     self.pulling = True
-                    with guard:
+                    guard.enter()
+                    try:
                         chunk = await anext(source, END)
+                    except BaseException as error:
+                        guard.leave(error)
+                        raise
+                    guard.leave(None)
                     self.pulling = False
                     if chunk is END:
                         break
@@ -113,7 +116,7 @@ class _PullGuard:
     """`ReapGuard` for a stream, whose chunks different tasks may wait for, one after the other.
 
     Enter it for each wait: what runs inside is inside the call; if the lease is reaped meanwhile,
-    that task is cancelled, and its cancellation turned into `CallReaped` on the way out.
+    that task is cancelled, and its cancellation turned into `CallReaped` when it is left.
 
     Args:
         lease: The lease of the call that streams.
@@ -124,7 +127,7 @@ class _PullGuard:
 
     def __init__(self, lease: HostLease, active: Active) -> None:
         self._active = active
-        self._token: Token[Active | None] | None = None
+        self._token: Any = None
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[Any] | None = None
         self._cancelling = 0
@@ -145,7 +148,12 @@ class _PullGuard:
             self._ours = True
             task.cancel()
 
-    def __enter__(self) -> None:
+    def enter(self) -> None:
+        """The wait for a chunk begins.
+
+        Raises:
+            CallReaped: A limit was passed.
+        """
         if self._error is not None:
             raise self._error
         self._task = task = asyncio.current_task(self._loop)
@@ -153,19 +161,21 @@ class _PullGuard:
             self._cancelling = task.cancelling()
         self._token = ACTIVE.set(self._active)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def leave(self, error: BaseException | None) -> None:
+        """It is over, with `error` or without.
+
+        Raises:
+            CallReaped: A limit was passed meanwhile.
+        """
         task, self._task = self._task, None
-        if self._token is not None:
-            restore(ACTIVE, self._token)
+        try:
+            ACTIVE.reset(self._token)
+        except ValueError:  # left half way, a generator ends in a context that it was not set in
+            self._token = None
         if not self._ours or task is None:
             return
         self._ours = False
         mine = task.uncancel() <= self._cancelling
-        if mine and (kind is None or kind is asyncio.CancelledError):
+        if mine and (error is None or error.__class__ is asyncio.CancelledError):
             assert self._error is not None  # noqa: S101 - that is why it was cancelled
             raise self._error from error

@@ -36,21 +36,26 @@ class Recent:
     hundred thousand stay small.
 
     A bin is kept with all that had come up to its end, so that a window is a difference of two,
-    however busy the minute was.
+    however busy the minute was. What comes before `_until_s` is in the last one.
     """
 
-    __slots__ = ("_bins", "at_s", "weighed")
+    __slots__ = ("_bins", "_until_s", "at_s", "weighed")
 
     def __init__(self) -> None:
         self._bins: array[float] | None = None  # a bin, the sum up to its end, the next
-        self.weighed = self.at_s = 0.0
+        self.weighed = self.at_s = self._until_s = 0.0
 
     def add(self, amount: float, now_s: float) -> None:
         """Count an amount now. Times never run backwards."""
-        bins, number = self._bins, now_s // _BIN_S
+        bins = self._bins
+        if now_s < self._until_s and bins is not None:
+            bins[-1] += amount
+            self.weighed += amount
+            return
+        number = now_s // _BIN_S
         if bins is None:
             self._bins = array("d", (number, amount))
-        elif bins[-2] == number:
+        elif bins[-2] == number:  # by a rounding error
             bins[-1] += amount
         else:
             bins.append(number)
@@ -58,10 +63,11 @@ class Recent:
             many = len(bins)
             if many > _PRUNED and bins[many // 4 * 2] * _BIN_S < now_s - _WINDOWS_S[-1]:
                 del bins[: many // 4 * 2]  # too old for each window, and so is the next one
-        if now_s - self.at_s >= _BIN_S:
+        if self.weighed:
             self.weighed *= 2.0 ** ((self.at_s - now_s) / _HALF_LIFE_S)
-            self.at_s = now_s
         self.weighed += amount
+        self.at_s = now_s
+        self._until_s = (number + 1.0) * _BIN_S
 
     def faded_per_s(self, now_s: float) -> float:
         """The rate at this moment, as one number."""

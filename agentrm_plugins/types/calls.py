@@ -81,8 +81,8 @@ class Usage:
             read.__class__ is made.__class__ is cached.__class__ is written.__class__ is int
             and 0 <= read <= MOST_TOKENS
             and 0 <= made <= MOST_TOKENS
-            and 0 <= cached <= MOST_TOKENS
-            and 0 <= written <= MOST_TOKENS
+            and (not cached or 0 <= cached <= MOST_TOKENS)
+            and (not written or 0 <= written <= MOST_TOKENS)
         ):
             for field in fields(self):
                 keep_whole(self, field.name, 0, MOST_TOKENS, of="tokens")
