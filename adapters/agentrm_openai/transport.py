@@ -251,8 +251,18 @@ class SyncTransport(TransportBase):
     byte_stream: Any
     observed: Callable[[Any, Exchange], Any]
 
-    def __init__(self, observer: ResponseObserver, inner: Any, **options: Any) -> None:
-        super().__init__(observer, inner, **options)
+    def __init__(
+        self,
+        observer: ResponseObserver,
+        inner: Any,
+        *,
+        sdk_retries: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        tells_errors: bool = False,
+    ) -> None:
+        super().__init__(
+            observer, inner, sdk_retries=sdk_retries, clock=clock, tells_errors=tells_errors
+        )
         make_abortable(inner)
 
     def handle_request(self, request: Any) -> Any:
