@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.walks.ways import WAYS
 
 MOST_CALLS, MOST_FILES = 245, 40
-MOST_REFUSED = 398
+MOST_REFUSED = 400
 JUDGES = ("judgement.py:judge", "retry_class.py:examine", "evidence.py:evidence_of")
 
 
