@@ -117,6 +117,17 @@ def test_idle_service_is_forgotten_from_when_it_ended() -> None:
     assert account.recent_s == 2.0
 
 
+def test_service_that_ends_while_its_agent_waits_counts_in_full() -> None:
+    """What has just ended is not forgotten as though it had ended when the agent was last seen."""
+    scheduler = mlfq(service_half_life_s=10.0)
+    account = agent(scheduler, "a")
+    account.bids["model"] = waiting(account, 0.0, 1)
+    account.attained_s, account.calls = 16.0, 1
+    assert scheduler.charged(account, 20.0)
+    assert account.recent_s == 16.0
+    assert account.level == 3
+
+
 def test_hint_is_believed_while_the_calls_agree_with_it() -> None:
     """Whoever says "interactive" and makes long calls is soon treated as though it had not."""
     scheduler = mlfq()

@@ -114,8 +114,8 @@ class Mlfq:
 
         For an agent that does not wait it is enough to know when: the rest is seen to when it does.
         """
+        account.ended_s = now_s
         if not account.bids:
-            account.ended_s = now_s
             return False
         self.settle(account, now_s)
         return self.look(account, now_s)
