@@ -174,7 +174,9 @@ def provider_url() -> Any:
 @pytest.fixture(params=["sync", "async"])
 def doors(request: pytest.FixtureRequest, provider_url: str) -> Any:
     """All doors of one core, in both colours."""
-    with AgentRM(lanes=8, groups=GROUPS, order="mlfq_textbook") as rm:  # hints choose a level
+    # Hints choose a level, and nobody leaves it: an agent's first call may import for seconds.
+    quanta = {"order": "mlfq_textbook", "time_quanta_s": (600.0,) * 4}
+    with AgentRM(lanes=8, groups=GROUPS, **quanta) as rm:
         yield Doors(rm, provider_url, is_async=request.param == "async")
         seen = rm.statistics()
         assert (seen.running, seen.waiting, seen.lanes_in_use) == (0, 0, 0)
