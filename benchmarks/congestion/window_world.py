@@ -12,6 +12,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from math import inf
 from typing import Any, NamedTuple
 
@@ -25,13 +26,13 @@ from agentrm_plugins.testing.provider.limits import LimitSet, Quota
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types import events as ev
 from agentrm_plugins.types.calls import Call, Usage
-from agentrm_plugins.types.verdicts import LimitReport, Verdict
+from agentrm_plugins.types.verdicts import MINUTE_S, LimitReport, Verdict
 
 __all__ = ["PEERS", "ROWS", "Result", "Row", "play"]
 
 AGENTS, TURNS, LANES = 20, 5, 64
 INPUT, MOST = 20, 200
-RPM, TPM, WINDOW_S = 60, 60 * 260, 60.0
+RPM, TPM = 60, 60 * 260
 PEERS = ("ours", "sdk-2", "sdk-10")
 _TRIP_S = (0.003, 0.015)
 _FAR_S = (0.1, 1.0)  # a line, or a process, that is overloaded
@@ -56,6 +57,10 @@ class Row:
         silent: Whether a refusal is a status and nothing else: no limit, no wait, no words.
         trip_s: How long a request is on its way, and its answer: what went first may come last.
         cold: Whether the first connections are slow to be made, of the requests of half a minute.
+        agents: How many begin at once.
+        served_s: How long a request is worked on.
+        after: Whether the headers say what is left when the answer goes, not when the request came.
+        unused: Of ``max_tokens``, what is put out: between these shares.
     """
 
     quota: Quota
@@ -66,11 +71,20 @@ class Row:
     silent: bool = False
     trip_s: tuple[float, float] = _TRIP_S
     cold: bool = False
+    agents: int = AGENTS
+    served_s: tuple[float, float] = _SERVICE_S
+    after: bool = False
+    unused: tuple[float, float] = _UNUSED
 
     @property
     def told(self) -> EndpointConfig:
         """What a user says who knows the limits."""
-        return EndpointConfig(rpm=self.quota.requests, tpm=self.quota.tokens)
+        minutes = self.quota.window_s / MINUTE_S
+        rpm, tpm = (
+            None if limit is None else limit / minutes
+            for limit in (self.quota.requests, self.quota.tokens)
+        )
+        return EndpointConfig(rpm=rpm, tpm=tpm)
 
 
 ROWS = {
@@ -140,26 +154,27 @@ class _World:
     phase_s: float
     rng: random.Random
     turns: int = TURNS
+    skew_s: float = 0.0
     now_s: float = 0.0
     agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = field(
         default_factory=list
     )
     order: itertools.count[int] = field(default_factory=itertools.count)
-    running: int = AGENTS
+    running: int = 0
     finished: int = 0
     refused_s: list[float] = field(default_factory=list)
     coming: int = 0
     limits: LimitSet = field(init=False)
 
     def __post_init__(self) -> None:
-        wall_s = _EPOCH_S + self.phase_s
+        wall_s, self.running = _EPOCH_S + self.phase_s, self.row.agents
         self.limits = LimitSet(self.row.quota, 0.0, wall_offset_s=wall_s)
 
     def at(self, at_s: float, what: Callable[..., None], *arguments: Any) -> None:
         heapq.heappush(self.agenda, (at_s, next(self.order), what, arguments))
 
     def turn(self, agent: int, left: int) -> _Turn:
-        return _Turn(agent, left, Usage(INPUT, int(MOST * self.rng.uniform(*_UNUSED))))
+        return _Turn(agent, left, Usage(INPUT, int(MOST * self.rng.uniform(*self.row.unused))))
 
     def send(self, heard: Callable[..., None], turn: _Turn, *more: Any) -> None:
         """A request goes; `heard` is called with its answer, the turn and the rest."""
@@ -173,29 +188,43 @@ class _World:
         verdict = self.limits.admit(
             self.now_s, input_tokens=INPUT, output_tokens=MOST, rejection_cost=0.0
         )
-        row, body, seconds = self.row, None, self.rng.uniform(*_SERVICE_S)
-        wall_s = _EPOCH_S + self.phase_s + self.now_s
-        headers = limit_headers(self.limits, row.style, self.now_s, wall_s, resets=row.resets)
+        row, said = self.row, self._headers()
+        seconds, trip_s = self.rng.uniform(*row.served_s), self.rng.uniform(*row.trip_s)
         if not verdict.admitted:
             self.refused_s.append(self.now_s)
-            headers += retry_headers(verdict.wait_s, row.retry_after)
-            body, seconds = rejection(verdict, "m", row.style), 0.0
-            body = _SILENT if row.silent else body
-        elif row.refunds:
+            wait = retry_headers(verdict.wait_s, row.retry_after)
+            said |= {name.decode(): value.decode() for name, value in wait}
+            body = rejection(verdict, "m", row.style, self.limits.window_s)
+            answer = _Answer(said, _SILENT if row.silent else body)
+            self.at(self.now_s + trip_s, heard, answer, turn, *more)
+            return
+        if row.refunds:
             self.at(self.now_s + seconds, self._refund, turn.usage.output_tokens - MOST)
-        said = {name.decode(): value.decode() for name, value in headers}
-        answer = _Answer(said, body)
-        self.at(self.now_s + seconds + self.rng.uniform(*row.trip_s), heard, answer, turn, *more)
+        if row.after:
+            self.at(self.now_s + seconds, self._answer, trip_s, heard, turn, *more)
+        else:
+            self.at(self.now_s + seconds + trip_s, heard, _Answer(said, None), turn, *more)
+
+    def _answer(self, trip_s: float, heard: Callable[..., None], turn: _Turn, *more: Any) -> None:
+        self.at(self.now_s + trip_s, heard, _Answer(self._headers(), None), turn, *more)
+
+    def _headers(self) -> dict[str, str]:
+        row, wall_s = self.row, _EPOCH_S + self.phase_s + self.now_s
+        headers = limit_headers(self.limits, row.style, self.now_s, wall_s, resets=row.resets)
+        date = formatdate(wall_s, usegmt=True)
+        return {"date": date, **{name.decode(): value.decode() for name, value in headers}}
 
     def _refund(self, unused: int) -> None:
         self.limits.settle(self.now_s, input_tokens=0, output_tokens=unused)
 
     def result(self) -> Result:
         """What has come of it."""
-        edge_s = WINDOW_S - (self.phase_s if self.row.quota.kind == "clock" else 0.0)
-        counts = [0] * (2 + int(max(0.0, self.now_s - edge_s) // WINDOW_S))
+        quota = self.row.quota
+        window_s = quota.window_s
+        edge_s = window_s - (self.phase_s % window_s if quota.kind == "clock" else 0.0)
+        counts = [0] * (2 + int(max(0.0, self.now_s - edge_s) // window_s))
         for at_s in self.refused_s:
-            counts[0 if at_s < edge_s else 1 + int((at_s - edge_s) // WINDOW_S)] += 1
+            counts[0 if at_s < edge_s else 1 + int((at_s - edge_s) // window_s)] += 1
         return Result(self.now_s, self.finished, tuple(counts))
 
 
@@ -291,7 +320,8 @@ class _Ours:
                 self.world.running -= 1
 
     def heard(self, answer: _Answer, turn: _Turn, number: int, sent_s: float) -> None:
-        world, wall_s = self.world, _EPOCH_S + self.world.phase_s + self.world.now_s
+        world = self.world
+        wall_s = _EPOCH_S + world.phase_s + world.now_s + world.skew_s
         if answer.body is not None:
             verdict, report = _judged(answer, wall_s)
             self.feed(ev.Requeue(number, verdict, 0.0, report))
@@ -325,7 +355,7 @@ def _judged(answer: _Answer, wall_s: float) -> tuple[Verdict, LimitReport]:
 
 def play(
     row: Row, peer: str, *, told: bool = False, seed: int = 1, phase_s: float = 20.0,
-    turns: int = TURNS,
+    turns: int = TURNS, skew_s: float = 0.0,
 ) -> Result:  # fmt: skip
     """Let the agents work.
 
@@ -336,14 +366,15 @@ def play(
         seed: Of chance.
         phase_s: Where in its minute the server's clock stands at the beginning.
         turns: Turns of each agent.
+        skew_s: By how much the client's clock is ahead of the server's.
     """
-    world = _World(row, phase_s, random.Random(seed), turns)
+    world = _World(row, phase_s, random.Random(seed), turns, skew_s)
     client: _Ours | _Sdk
     if peer == "ours":
         client = _Ours(world, row.told if told else None)
     else:
         client = _Oracle(world) if peer == "oracle" else _Sdk(world, int(peer.partition("-")[2]))
-    for agent in range(AGENTS):
+    for agent in range(row.agents):
         world.at(world.rng.uniform(0.0, 0.05), client.ask, agent, turns)
     client.go()
     return world.result()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.congestion.window_trials import KINDS, drawn
 from benchmarks.congestion.window_world import AGENTS, ROWS, play
 from benchmarks.congestion.windows import report, table, virtual
+
+NAMING = [name for name, kind in KINDS.items() if kind.resets and not kind.tokens]
 
 
 @pytest.mark.parametrize("told", [False, True], ids=["untold", "told"])
@@ -24,6 +27,19 @@ def test_all_are_through_as_fast_as_the_window_allows(name, told):
         assert ours.wall_s <= max(102.0 if paced else 0.0, 1.1 * best.wall_s)
         assert ours.first <= {"bucket, silent": 9}.get(name, 5 + ("second" in name))
         assert ours.later <= 1
+
+
+@pytest.mark.parametrize("name", NAMING)
+def test_a_server_that_says_when_all_is_back_refuses_hardly_any(name):
+    """Whoever's headers, however it counts, with whatever agents, lines and clocks.
+
+    Drawn: a window that is as short as its resets are rounded is not used as fast as it allows.
+    """
+    for seed in (501, 502, 503):
+        trial = drawn(name, seed).run()
+        assert trial.lost == 0
+        assert trial.first <= 5
+        assert trial.later <= 5
 
 
 def test_the_bare_sdk_loses_agents_behind_a_gateway():

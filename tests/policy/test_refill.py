@@ -28,7 +28,6 @@ def test_finds_a_bucket_smaller_than_the_window():
     known = reports(RefillEstimator(), range(12, 0, -1), limit=60.0, rate=6.0, size=12.0)
     assert known.window_s == pytest.approx(10.0, rel=0.03)
     assert known.size == pytest.approx(12.0, rel=0.1)
-    assert not known.fixed
 
 
 def test_tells_a_limit_per_day_from_one_per_minute():
@@ -39,14 +38,11 @@ def test_tells_a_limit_per_day_from_one_per_minute():
     assert minute.window_s == 60.0
 
 
-def test_a_fixed_window_shows_by_its_direction():
-    """Less remaining with a shorter reset: nothing comes back before the window is over."""
+def test_less_remaining_with_a_shorter_reset_is_no_bucket():
+    """Nothing comes back before a window is over; how that is told says `reset_shape`."""
     estimator = RefillEstimator()
     for passed_s in range(0, 50, 5):
-        known = estimator.observe(100.0, 100.0 - passed_s, 58.0 - passed_s)
-    assert known.fixed
-    assert known.window_s == 60.0
-    assert known.size == 100.0
+        assert estimator.observe(100.0, 100.0 - passed_s, 58.0 - passed_s) is None
 
 
 def test_a_new_limit_starts_afresh():
@@ -67,5 +63,5 @@ def test_is_right_whatever_the_order_of_reports(rate, size, shares, step_s):
     estimator = RefillEstimator()
     levels = [share * size for share in shares]
     known = reports(estimator, levels, limit=size, rate=rate, size=size, step_s=step_s)
-    if known is not None and not known.fixed:
+    if known is not None:
         assert known.window_s == pytest.approx(size / rate, rel=0.35)

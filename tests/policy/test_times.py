@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.policy.endpoint.times import (
     LONGEST_S,
     parse_duration_s,
+    server_clock_s,
     time_left_s,
     wait_in_words_s,
 )
@@ -151,3 +153,29 @@ def test_a_wait_that_came_twice_is_the_longer_one():
     assert time_left_s("2, 5s", 0.0) == 5.0
     assert time_left_s("2, soon", 0.0) is None
     assert time_left_s("Thu, 01 Jan 1970 00:00:07 GMT", 0.0) == 7.0
+
+
+def test_a_moment_is_one_of_the_clock_of_who_says_it():
+    """Where an answer's date shows that ours is another; the same second shows nothing."""
+    date = "Thu, 01 Jan 2026 00:00:30 GMT"
+    sent_s = 1_767_225_630.0
+    for wall_s in (sent_s, sent_s + 0.9, sent_s + 1.2):
+        assert server_clock_s(date, wall_s) == wall_s
+    for wall_s in (sent_s - 7.0, sent_s + 2.5):
+        assert server_clock_s(date, wall_s) == sent_s
+    for unreadable in (None, "", "yesterday", "x" * 1000):
+        assert server_clock_s(unreadable, sent_s + 9.0) == sent_s + 9.0
+    assert server_clock_s(date, sent_s + 86400.0) == sent_s + 86400.0  # a recording
+
+
+def test_a_reset_is_as_far_away_as_the_server_says():
+    """By its own clock, of which ours may be ahead or behind."""
+    headers = {
+        "Date": "Thu, 01 Jan 2026 00:00:30 GMT",
+        "X-RateLimit-Limit": "60",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": "1767225660",
+    }
+    for skew_s in (-7.0, 0.0, 1.0, 40.0):
+        report = parse_report(headers, 1_767_225_630.0 + skew_s)
+        assert 28.9 <= report.requests.reset_s <= 30.0

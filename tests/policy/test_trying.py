@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
+from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
 
 LIMIT = 60.0
 
@@ -52,5 +52,5 @@ def test_what_is_left_goes_at_once():
     assert watch.try_s(1.0, 1.0) == 0.0
     told = used_up()
     told.taken(1.0, 2.0)
-    told.told(fixed=False, ends_s=2.0)
+    told.told(Shape.BUCKET, 2.0)
     assert told.try_s(1.0, 2.0) == 0.0

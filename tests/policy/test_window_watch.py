@@ -13,7 +13,7 @@ def test_a_refusal_with_much_left_shows_that_a_fixed_window_ends_at_another_time
     """It is a window still, whose end is not known; a refusal with little left is none of that."""
     for calls, shape in ((1, Shape.WINDOW), (40, Shape.FIXED)):
         watch = WindowWatch()
-        watch.told(fixed=True, ends_s=60.0)
+        watch.told(Shape.FIXED, 60.0)
         watch.taken(1.0, 0.0)
         watch.report(LIMIT - 1.0, LIMIT, 1.0, 0.1, 0.2)
         for number in range(calls - 1):

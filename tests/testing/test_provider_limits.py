@@ -251,6 +251,22 @@ def test_the_structured_fields_of_the_ietf(start, post):
     assert answer.headers["ratelimit"].startswith('"requests";r=4;t=6, "tokens";r=882;t=')
 
 
+def test_the_older_fields_of_the_ietf(start, post):
+    """One dictionary of limit, remaining and reset, with the policy beside it."""
+    answer = post(start(rpm=5, header_style="ietf-07", window_s=30), max_tokens=10)
+    assert answer.headers["ratelimit-policy"] == "5;w=30"
+    assert answer.headers["ratelimit"] == "limit=5, remaining=4, reset=6"
+
+
+def test_a_limiter_says_its_limit_in_words(start, post):
+    """And its resets as moments, in whole seconds of Unix time."""
+    provider = start(rpm=1, header_style="limiter", window="fixed", window_s=30)
+    before_s = time.time()
+    reset_s = float(post(provider).headers["x-ratelimit-reset"]) - before_s
+    assert 29.0 <= reset_s <= 32.0
+    assert post(provider).json() == {"error": "Rate limit exceeded: 1 per 30 seconds"}
+
+
 def test_a_gateway_with_clock_minutes(start, post):
     """Limit and remaining, no reset, no retry-after, a code of "429"; the window ends by clock."""
     provider = start(

@@ -35,7 +35,10 @@ _Charge = Annotated[
 ]
 _Headers = Annotated[
     str,
-    typer.Option(help="openai, anthropic, azure, gateway, ietf, plain, mistral, cerebras or none."),
+    typer.Option(
+        help="openai, anthropic, azure, gateway, ietf, ietf-07, plain, mistral, cerebras, limiter "
+        "or none."
+    ),
 ]
 _Capacity = Annotated[int | None, typer.Option(help="Requests served at once; more are a 503.")]
 

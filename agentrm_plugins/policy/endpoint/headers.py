@@ -19,7 +19,8 @@ Law of several limits of one resource: the one with the shortest window counts, 
 has less left than that one's whole limit. Anthropic's ``tokens`` is the tighter of input and output
 and is left out beside them.
 
-Limits: times are made relative with the caller's `wall_s` (Unix seconds). Only numbers leave this
+Limits: times are made relative with the caller's `wall_s` (Unix seconds), or with the answer's
+``date`` where the two differ: a moment is one of the server's clock. Only numbers leave this
 file: no header's text, no body, no key.
 """
 
@@ -35,6 +36,7 @@ from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
 from agentrm_plugins.policy.endpoint.times import (
     number,
     parse_duration_s,
+    server_clock_s,
     step_s,
     time_left_s,
     wait_in_words_s,
@@ -84,11 +86,12 @@ def report_of(
     lower: Mapping[str, str], wall_s: float, text: str = "", *, tables: Tables = BUILT_IN
 ) -> LimitReport:
     """The same of headers whose names are in lower case."""
-    said = _limits(lower, wall_s, tables)
+    clock_s = server_clock_s(lower.get("date"), wall_s)
+    said = _limits(lower, clock_s, tables)
     found = {name: _tightest(limits) for name, limits in said.items()} if said else {}
     if "input_tokens" in found or "output_tokens" in found:
         found.pop("tokens", None)
-    wait_s, resource = _retry_after_s(lower, wall_s, tables), None
+    wait_s, resource = _retry_after_s(lower, clock_s, tables), None
     if text:
         text = text[:_TEXT_CHARS]
         resource = _named_in(text, found, wait_s, wall_s)

@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.policy.endpoint.account import SAID, ResourceAccount
 from agentrm_plugins.policy.endpoint.minute_log import MinuteLog
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, RateController, Source
-from agentrm_plugins.policy.endpoint.refill import RefillEstimator
 from agentrm_plugins.policy.endpoint.reopening import Reopening
 from agentrm_plugins.policy.endpoint.retry_after import PROBE_S
 from agentrm_plugins.policy.endpoint.room import has_room
+from agentrm_plugins.policy.endpoint.window_watch import Shape
 
 if TYPE_CHECKING:
     from agentrm_plugins.policy.bucket import Bucket
@@ -51,7 +51,7 @@ class Meter(ResourceAccount):
         paced: Whether a limit that the user told is paced from the first call on.
     """
 
-    __slots__ = ("_disproved", "_empty_s", "_refill", "_refusals", "_reopening", "_told")
+    __slots__ = ("_disproved", "_empty_s", "_refusals", "_reopening", "_told")
 
     def __init__(
         self, controller: RateController, burst_s: float, first: float = 1.0, *, paced: bool = True
@@ -59,7 +59,6 @@ class Meter(ResourceAccount):
         super().__init__(controller, burst_s, first)
         self._disproved = -inf
         self._empty_s = -inf
-        self._refill = RefillEstimator()
         self._refusals = 0
         self._reopening = Reopening()
         self._told: MinuteLog | None = None  # what the user told holds, whatever the server allows
@@ -82,9 +81,11 @@ class Meter(ResourceAccount):
             return 0.0
         within = told is None or told.total + amount <= told.limit
         tries = returns.watch.tried_s is not None
-        if within and not tries and amount <= bucket.held:
+        if within and not tries and amount <= bucket.held and not returns.rounds.on:
             return 0.0  # by what is known without looking at the time, which only adds
         wait_s = bucket.time_until(min(amount, bucket.capacity), now_s)
+        if returns.rounds.on:
+            wait_s = max(wait_s, returns.rounds.wait_s(now_s))
         if tries:
             wait_s = max(wait_s, returns.try_s(amount, now_s))
         wait_s = wait_s if wait_s <= PROBE_S else self._bounded(wait_s, now_s)
@@ -121,6 +122,8 @@ class Meter(ResourceAccount):
             return
         if returns.at_s <= now_s:
             self._passed(now_s)
+        if returns.rounds.on:
+            returns.rounds.sent(now_s)
         bucket.take(amount, now_s)
         if self._reopening.on:
             self._reopening.sent(amount, now_s)
@@ -224,7 +227,7 @@ class Meter(ResourceAccount):
         news = False
         if limit.limit:  # some gateways say 0 where they know of no limit
             windowed = self._returns.watch.windowed
-            self._measure(limit.limit, limit, now_s)
+            self._measure(limit, sent_s, now_s)
             self._reopening.on = self._reopening.on and not limit.firm
             news = self.controller.learn(limit.limit / self.window_s, now_s, firm=limit.firm)
             self._told = self._told if self.controller.source is Source.TOLD else None
@@ -277,6 +280,7 @@ class Meter(ResourceAccount):
         controller.taken_back(amount, sent_s)
         self._passed(now_s)
         self._returns.resets.refused()
+        self._returns.rounds.refused(sent_s, now_s)
         if self._heard:
             self._returns.watch.refused(amount, self._limit(), wait_s, sent_s, now_s)
         level = bucket.level(now_s)
@@ -325,31 +329,28 @@ class Meter(ResourceAccount):
         assert limit.limit is not None  # noqa: S101 - who calls has looked
         self.controller.taken_back(amount, sent_s)
         if self.bucket is None or not self.controller.firm:
-            self._measure(limit.limit, limit, now_s)
+            self._measure(limit, sent_s, now_s)
             self.controller.learn(limit.limit / self.window_s, now_s)
         if sent_s > self._empty_s:
             self._room.steps.refused(self.window_s, now_s)
-        self._returns.watch.told(fixed=False, ends_s=now_s)
+        self._returns.watch.told(Shape.BUCKET, now_s)
         self.apply(now_s)
         assert self.bucket is not None  # noqa: S101 - the limit is known now
         there = 0.0 if wait_s is None else amount - wait_s * self.bucket.rate_per_s
         self._move(self.bucket, min(self.bucket.level(now_s), there), now_s)
         self._empty_s = now_s
 
-    def _measure(self, most: float, limit: ServerLimit, now_s: float) -> None:
-        """Find out the window."""
+    def _measure(self, limit: ServerLimit, sent_s: float, now_s: float) -> None:
+        """Find out the window, and how it comes back."""
         if not limit.firm:
             self.window_s = limit.window_s(self.window_s)
             return
         if limit.per_s is not None:
             self._take_window(limit.per_s)
-        if limit.remaining is None or limit.reset_s is None:
-            return
-        known = self._refill.observe(most, limit.remaining, limit.reset_s, limit.step_s)
+        known = self._returns.measure(limit, sent_s, now_s)
         if known is None or self._room.steps.step_s < inf:
             return
-        self._returns.watch.told(known.fixed, now_s + limit.reset_s)
-        self._room.size = most if known.fixed else known.size
+        self._room.size = known.size
         if limit.per_s is None:
             self._take_window(known.window_s)
 
@@ -385,13 +386,12 @@ class Meter(ResourceAccount):
         self, bucket: Bucket, limit: ServerLimit, own: float, sent_s: float, now_s: float
     ) -> None:
         """When all is back by the server's word, as long as nothing better is known."""
-        resets, watch, known = self._returns.resets, self._returns.watch, self._refill.known
-        left = limit.remaining or 0.0
-        resets.tried(left, watch.total, sent_s)
+        resets, watch = self._returns.resets, self._returns.watch
+        resets.tried(left := limit.remaining or 0.0, watch.total, sent_s)
         resets.size = max(resets.size, min(left + max(1.0, own), self._limit()))
-        if watch.windowed:
+        if not self._returns.by_resets:
             return
-        if known is not None or self._room.steps.step_s < inf:
+        if self._returns.is_measured or self._room.steps.step_s < inf:
             resets.at_s = inf
         elif limit.reset_s is not None:
             self._see(bucket, resets.size, now_s)

@@ -7,9 +7,8 @@ holds for buckets smaller than a window's quota too, and tells a limit per day f
 minute, which the headers' names do not. Rounding adds a twelfth of its step squared to a
 variance; that is taken off again.
 
-Regimes: one report says nothing yet, nor do reports that are nearly alike. In a *fixed window*
-less remaining goes with a *shorter* reset: the two rise and fall together, and the bucket is
-whole again when the reset is over.
+Regimes: one report says nothing yet, nor do reports that are nearly alike. Where less remaining
+goes with a *shorter* reset it is no bucket (see `reset_shape`).
 
 Limits: a change of the limit starts afresh. A window within 15 % of a usual one (1 s, 1 min, 1 h,
 1 day) is taken for it. What the spreads must exceed is guessed: twice the step of the rounding.
@@ -35,35 +34,33 @@ class Refill(NamedTuple):
     Args:
         window_s: Seconds in which a whole limit flows in.
         size: The most that the bucket holds.
-        fixed: Whether it is refilled at once at the end of a window; `window_s` is then the longest
-            reset that was seen.
     """
 
     window_s: float
     size: float
-    fixed: bool
 
 
 class RefillEstimator:
-    """The refill of one limit."""
+    """The refill of one limit.
+
+    `step_s` is to what its resets are rounded, `known` what was found out; None: nothing yet.
+    """
 
     __slots__ = (
         "_both",
         "_count",
         "_limit",
-        "_longest_s",
         "_mean_left",
         "_mean_reset_s",
-        "_step_s",
         "_var_left",
         "_var_reset",
         "known",
+        "step_s",
     )
 
     _limit: float
     _count: int
-    _step_s: float
-    _longest_s: float
+    step_s: float
     _mean_left: float
     _mean_reset_s: float
     _var_left: float
@@ -86,8 +83,7 @@ class RefillEstimator:
             self._begin(limit)
         if step_s is None:
             step_s = _FINE_S if reset_s % _COARSE_S else _COARSE_S
-        self._step_s = min(self._step_s, step_s)
-        self._longest_s = max(self._longest_s, reset_s)
+        self.step_s = min(self.step_s, step_s)
         self._count += 1
         off_left, off_reset = remaining - self._mean_left, reset_s - self._mean_reset_s
         self._mean_left += off_left / self._count
@@ -101,8 +97,7 @@ class RefillEstimator:
     def _begin(self, limit: float) -> None:
         self._limit = limit
         self._count = 0
-        self._step_s = _COARSE_S
-        self._longest_s = 0.0
+        self.step_s = _COARSE_S
         self._mean_left = 0.0
         self._mean_reset_s = 0.0
         self._var_left = 0.0
@@ -112,12 +107,11 @@ class RefillEstimator:
 
     def _estimate(self) -> None:
         left, reset = self._var_left / self._count, self._var_reset / self._count
-        if left < _CLEAR**2 or reset < (_CLEAR * self._step_s) ** 2:
+        if left < _CLEAR**2 or reset < (_CLEAR * self.step_s) ** 2:
             return
-        if self._both > 0:
-            self.known = Refill(usual_window_s(self._longest_s), self._limit, fixed=True)
+        if self._both > 0:  # no bucket is fuller when there is longer to wait
             return
-        rate = sqrt((left - 1 / 12) / (reset - self._step_s**2 / 12))
+        rate = sqrt((left - 1 / 12) / (reset - self.step_s**2 / 12))
         # Remaining is rounded down and the reset up: the middle lies half a step off.
-        size = self._mean_left + 0.5 + rate * (self._mean_reset_s - self._step_s / 2)
-        self.known = Refill(usual_window_s(self._limit / rate), size, fixed=False)
+        size = self._mean_left + 0.5 + rate * (self._mean_reset_s - self.step_s / 2)
+        self.known = Refill(usual_window_s(self._limit / rate), size)

@@ -23,6 +23,7 @@ __all__ = ["Resets"]
 _AFTER_S = 0.01  # guessed: the clocks and the roundings of both sides
 _SHARE = 0.25  # guessed: if so much of the size is missing, it was not whole
 _TRIES = 3  # guessed
+_NEAR_S = 0.5  # guessed
 
 
 class Resets:
@@ -48,9 +49,12 @@ class Resets:
 
     def said(self, in_s: float, taken: float, now_s: float) -> None:
         """All is back in `in_s`; `taken` is all that had been taken when the server said so."""
-        if self.holds is not False:
-            self.in_s, self._taken = in_s, taken
-            self.at_s = now_s + in_s + _AFTER_S
+        if self.holds is False:
+            return
+        at_s = now_s + in_s + _AFTER_S
+        if self.at_s < inf and abs(at_s - self.at_s) <= _NEAR_S:  # the same moment, in other words
+            at_s, taken = max(at_s, self.at_s), max(taken, self._taken)
+        self.in_s, self._taken, self.at_s = in_s, taken, at_s
 
     def there(self, total: float, scout: float) -> float:
         """What is there at that moment at least, when `total` is all that was ever taken.

@@ -14,13 +14,20 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
+from agentrm_plugins.policy.endpoint.reset_shape import ResetShape
 from agentrm_plugins.policy.endpoint.resets import Resets
+from agentrm_plugins.policy.endpoint.rounds import Rounds
 from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
+from agentrm_plugins.types.verdicts import usual_window_s
 
 if TYPE_CHECKING:
     from agentrm_plugins.policy.bucket import Bucket
+    from agentrm_plugins.types.verdicts import ServerLimit
 
 __all__ = ["Returns"]
+
+_OPEN = frozenset({Shape.UNKNOWN, Shape.WINDOW})  # what resets have shown, if they name when
 
 
 class Returns:
@@ -29,17 +36,50 @@ class Returns:
     Attributes:
         watch: Whether the server counts in windows.
         resets: The server's own word.
+        rounds: How calls go when much is back.
         at_s: That moment; infinite: none is expected.
     """
 
-    __slots__ = ("_asked", "_whole", "at_s", "resets", "watch")
+    __slots__ = ("_asked", "_refill", "_told", "_whole", "at_s", "resets", "rounds", "watch")
 
     def __init__(self) -> None:
         self.watch = WindowWatch()
         self.resets = Resets()
+        self.rounds = Rounds()
         self.at_s = inf
+        self._refill = RefillEstimator()
+        self._told = ResetShape()
         self._asked = 0.0  # what a call takes that waits for this
         self._whole = False  # whether that is all
+
+    @property
+    def by_resets(self) -> bool:
+        """Whether the server's word of when all is back is what counts."""
+        return not self.watch.windowed or self._told.shape in _OPEN
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the server's figures have shown a bucket's rate and size."""
+        return self._told.shape is Shape.BUCKET and self._refill.known is not None
+
+    def measure(self, limit: ServerLimit, sent_s: float, now_s: float) -> Refill | None:
+        """The server named a limit to a request that went at `sent_s`: what its resets have shown.
+
+        That it is so much in such a window; None: not yet.
+        """
+        most, left, reset_s = limit.limit, limit.remaining, limit.reset_s
+        if not most or left is None or reset_s is None:
+            return None
+        known = self._refill.observe(most, left, reset_s, limit.step_s)
+        step_s, told = self._refill.step_s, self._told
+        shape = told.observe(most, left, reset_s, step_s, limit.per_s, sent_s, now_s)
+        if shape is Shape.UNKNOWN or (shape is Shape.BUCKET and known is None):
+            return None
+        self.watch.told(shape, told.ends_s)
+        if shape is Shape.BUCKET:
+            return known
+        self.resets.size = most
+        return Refill(limit.per_s or usual_window_s(told.longest_s), most)
 
     def asked(self, amount: float) -> bool:
         """A call of `amount` waits. Says whether that makes another plan."""
@@ -60,6 +100,8 @@ class Returns:
             self.watch.over(self.at_s)
         if self.resets.at_s == self.at_s:
             self.resets.landed()
+        if self.watch.windowed:
+            self.rounds.begin(self.watch.window_s, now_s)
         self.at_s = inf
         return bucket.land(now_s)
 
@@ -70,9 +112,14 @@ class Returns:
         """
         scout = max(1.0, mean, self._asked)
         bucket.shift(0.0, now_s)
-        if not self.watch.windowed:
-            self.at_s, self._whole = self.resets.at_s, True
-            bucket.expect_refill(self.at_s, self.resets.there(self.watch.total, scout))
+        windowed, at_s = self.watch.windowed, self.resets.at_s
+        if not windowed or (self.by_resets and at_s < inf):
+            self.at_s, self._whole = at_s, True
+            if windowed:  # rounds try the word
+                there = max(scout, self.resets.there(self.watch.total, limit))
+            else:
+                there = self.resets.there(self.watch.total, scout)
+            bucket.expect_refill(at_s, there)
             return
         self.resets.at_s = inf
         back = self.watch.next_return(limit, scout, now_s)

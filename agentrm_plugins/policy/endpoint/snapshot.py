@@ -34,10 +34,12 @@ from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSett
 from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
 from agentrm_plugins.policy.endpoint.refunds import Refunds
 from agentrm_plugins.policy.endpoint.reopening import Reopening
+from agentrm_plugins.policy.endpoint.reset_shape import ResetShape
 from agentrm_plugins.policy.endpoint.resets import Resets
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.returns import Returns
 from agentrm_plugins.policy.endpoint.room import Room
+from agentrm_plugins.policy.endpoint.rounds import Rounds
 from agentrm_plugins.policy.endpoint.silence import Silence
 from agentrm_plugins.policy.endpoint.steps import Steps
 from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
@@ -72,9 +74,11 @@ _OBJECTS: dict[str, type[Any]] = {
             Reopening,
             MinuteLog,
             Resets,
+            ResetShape,
             RetryAfter,
             Returns,
             Room,
+            Rounds,
             Silence,
             Steps,
             WindowWatch,

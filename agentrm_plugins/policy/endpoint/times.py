@@ -25,6 +25,7 @@ __all__ = [
     "WAIT_HEADERS",
     "number",
     "parse_duration_s",
+    "server_clock_s",
     "step_s",
     "time_left_s",
     "wait_in_words_s",
@@ -82,6 +83,7 @@ _REST = re.compile(
     r"|before (?:you|retry|retrying|trying|another|the next|your next|sending))\b",
     re.IGNORECASE,
 )
+_DATE_S, _HALF_WAY_S, _OLD_S = 1.0, 0.25, 3600.0  # a date's step; guessed: the others
 _ENDS = re.compile(r"\s{0,8}(?:$|[.,;!\"'})\]])")
 
 
@@ -193,6 +195,20 @@ def _moment(match: re.Match[str]) -> float | None:
     return whole_s + float(match.group(6))
 
 
+def server_clock_s(date: str | None, wall_s: float) -> float:
+    """Unix time on the clock of who sent this ``date``; ours, if it may be the same.
+
+    A moment in its headers is one of its own clock. The answer was sent in the second that it
+    names: the beginning of that is taken, for what is waited for comes no sooner. A date that is
+    hours old was recorded, or kept by a cache.
+    """
+    sent_s = _http_date(date) if date and len(date) <= LONGEST_TEXT else None
+    if sent_s is None or abs(wall_s - sent_s) > _OLD_S:
+        return wall_s
+    return wall_s if 0.0 <= wall_s - sent_s <= _DATE_S + _HALF_WAY_S else sent_s
+
+
+@lru_cache(maxsize=64)  # all answers of a second say the same
 def _http_date(text: str) -> float | None:
     try:
         date = parsedate_tz(text)

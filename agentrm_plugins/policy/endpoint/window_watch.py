@@ -176,13 +176,14 @@ class WindowWatch:
         """The server's clock shows `wall_s`."""
         self._clock_s = wall_s - now_s
 
-    def told(self, fixed: bool, ends_s: float) -> None:
-        """The server says when all is back, and that has shown how it counts."""
-        if not fixed:
-            self.shape, self._sure = Shape.BUCKET, True
-            return
-        self.shape = Shape.FIXED
-        self._ends_s = ends_s - _AFTER_S
+    def told(self, shape: Shape, ends_s: float) -> None:
+        """The server says when all is back, and that has shown how it counts.
+
+        `ends_s` is when a fixed window is over.
+        """
+        self.shape, self._sure = shape, True
+        if shape is Shape.FIXED:
+            self._ends_s, self._sharp = ends_s - _AFTER_S, True
 
     def over(self, now_s: float) -> None:
         """The window is over, as expected: what was left of it does not count any more."""
@@ -334,7 +335,7 @@ class WindowWatch:
         explained = by <= rate_per_s * (now_s - self._last_s) + 2 * _CLEAR * self._unit
         if self._shape is Shape.BUCKET or (self._shape is Shape.UNKNOWN and explained):
             self.shape = Shape.BUCKET
-        elif self._shape is Shape.SLIDING:
+        elif self._shape is Shape.SLIDING or (self._sure and self.windowed):
             pass
         elif left >= _MOST * min(limit, self._most):
             self.shape = Shape.FIXED

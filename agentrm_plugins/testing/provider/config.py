@@ -33,7 +33,17 @@ __all__ = ["Change", "ModelConfig", "ProviderConfig", "key_fingerprint"]
 
 Charge = Literal["reserve", "reserve_only", "actual"]
 HeaderStyle = Literal[
-    "openai", "anthropic", "azure", "gateway", "ietf", "plain", "mistral", "cerebras", "none"
+    "openai",
+    "anthropic",
+    "azure",
+    "gateway",
+    "ietf",
+    "ietf-07",
+    "plain",
+    "mistral",
+    "cerebras",
+    "limiter",
+    "none",
 ]
 RetryAfterStyle = Literal["ms", "s", "none"]
 LimitScope = Literal["model_and_key", "model", "key", "server"]
@@ -129,7 +139,9 @@ class ProviderConfig:
         quota_tokens: Tokens per key in all; then 429 `insufficient_quota`. None is endless.
         context_window: Tokens; a larger request is 400 `context_length_exceeded`.
         header_style: Whose rate-limit headers to send; "gateway" is limit and remaining only,
-            "ietf" `RateLimit` and `RateLimit-Policy`, "plain" one `x-ratelimit-limit: 60, 60;w=60`.
+            "ietf" `RateLimit` and `RateLimit-Policy` ("ietf-07": as `limit=60, remaining=59`),
+            "plain" one `x-ratelimit-limit: 60, 60;w=60`, "limiter" resets as moments and refusals
+            that say "60 per 60 seconds".
         reset_headers: Whether those say when the limits are whole again.
         retry_after: "ms" sends `retry-after-ms` and `retry-after`, "s" whole seconds only.
         capacity_retry_after_s: `retry-after` of a 503, seconds; None sends none.

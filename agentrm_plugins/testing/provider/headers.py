@@ -110,13 +110,15 @@ def limit_headers(
         )
         for name, meter in limits.meters()
     ]
-    if style == "none":
+    if style == "none" or (style == "limiter" and not resets):
         return []
     if style == "ietf":
         return _structured(said, limits.window_s)
+    if style == "ietf-07":
+        return _dictionary(said, limits.window_s)
     headers: Headers = []
     for limit in said:
-        names = _names(limit, style)
+        names = _names(limit, style, limits.window_s)
         if names is None:
             continue
         stem, unit = names
@@ -134,10 +136,10 @@ class _Said(NamedTuple):
     reset_s: float | None
 
 
-_RESETS = ("openai", "anthropic", "plain", "cerebras")
+_RESETS = ("openai", "anthropic", "plain", "cerebras", "limiter")
 
 
-def _names(said: _Said, style: HeaderStyle) -> tuple[str, str] | None:
+def _names(said: _Said, style: HeaderStyle, window_s: float) -> tuple[str, str] | None:
     """The form of a limit's three names, and what follows the limit; None: it is not told of."""
     dashed = said.resource.replace("_", "-")
     if style == "anthropic":
@@ -147,7 +149,10 @@ def _names(said: _Said, style: HeaderStyle) -> tuple[str, str] | None:
     match style:
         case "plain":
             told = said.resource == "requests"
-            return ("x-ratelimit-{}", f", {said.limit};w=60") if told else None
+            policy = f", {said.limit};w={max(1, round(window_s))}"
+            return ("x-ratelimit-{}", policy) if told else None
+        case "limiter":
+            return ("x-ratelimit-{}", "") if said.resource == "requests" else None
         case "mistral":
             short = "req" if said.resource == "requests" else "tokens"
             return f"x-ratelimit-{{}}-{short}-minute", ""
@@ -164,6 +169,8 @@ def _reset(seconds: float, style: HeaderStyle, wall_s: float) -> str:
             return at.strftime("%Y-%m-%dT%H:%M:%SZ")
         case "plain":
             return str(ceil(seconds))
+        case "limiter":
+            return str(ceil(wall_s + seconds))
         case "cerebras":
             return f"{seconds:.6f}"
         case _:
@@ -182,6 +189,17 @@ def _structured(said: list[_Said], window_s: float) -> Headers:
         for one in said
     ]
     return [_pair("ratelimit-policy", ", ".join(policies)), _pair("ratelimit", ", ".join(left))]
+
+
+def _dictionary(said: list[_Said], window_s: float) -> Headers:
+    """The fields of the IETF's older draft, which know of one limit alone."""
+    if not said:
+        return []
+    one = next((each for each in said if each.resource == "requests"), said[0])
+    reset = "" if one.reset_s is None else f", reset={ceil(one.reset_s)}"
+    policy = f"{one.limit};w={max(1, round(window_s))}"
+    left = f"limit={one.limit}, remaining={one.left}{reset}"
+    return [_pair("ratelimit-policy", policy), _pair("ratelimit", left)]
 
 
 def retry_headers(seconds: float, style: RetryAfterStyle) -> Headers:
@@ -203,8 +221,8 @@ def error_body(
     return dump({"error": {"message": message, "type": kind, "param": param, "code": code}})
 
 
-def rejection(verdict: Admission, model: str, style: HeaderStyle) -> bytes:
-    """The body of a 429 for this verdict."""
+def rejection(verdict: Admission, model: str, style: HeaderStyle, window_s: float = 60.0) -> bytes:
+    """The body of a 429 for this verdict of limits that count by `window_s`."""
     resource = verdict.resource or "requests"
     if style == "anthropic":
         text = f"This request would exceed your rate limit of {int(verdict.limit)} {resource}."
@@ -213,6 +231,9 @@ def rejection(verdict: Admission, model: str, style: HeaderStyle) -> bytes:
         text = f"Requests to {model} have exceeded the call rate limit of your pricing tier. "
         text += f"Please retry after {max(1, ceil(min(verdict.wait_s, 86400)))} seconds."
         return error_body(text, "requests", "429", None, style)
+    if style == "limiter":
+        per = f"{int(verdict.limit)} per {max(1, round(window_s))} seconds"
+        return dump({"error": f"Rate limit exceeded: {per}"})
     if style == "gateway":
         text = f"Rate limit exceeded for model: {model}. Limit type: {resource}. "
         text += f"Current limit: {int(verdict.limit)}, Remaining: 0."

@@ -309,7 +309,7 @@ class Service:
             return taken_in, taken_out
         headers = self._limit_headers(limits, now_s)
         headers += retry_headers(verdict.wait_s, config.retry_after)
-        body = rejection(verdict, request.model, style)
+        body = rejection(verdict, request.model, style, limits.window_s)
         raise _Turned(429, body, verdict.resource or "requests", headers)
 
     def _respond(self, request: ProviderRequest) -> Step:
