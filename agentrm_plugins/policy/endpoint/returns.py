@@ -60,7 +60,7 @@ class Returns:
     @property
     def is_measured(self) -> bool:
         """Whether the server's figures have shown a bucket's rate and size."""
-        return self._told.shape is Shape.BUCKET and self._refill.known is not None
+        return self.watch.shape is Shape.BUCKET and self._refill.known is not None
 
     def measure(self, limit: ServerLimit, sent_s: float, now_s: float) -> Refill | None:
         """The server named a limit to a request that went at `sent_s`: what its resets have shown.
@@ -73,6 +73,8 @@ class Returns:
         known = self._refill.observe(most, left, reset_s, limit.step_s)
         step_s, told = self._refill.step_s, self._told
         shape = told.observe(most, left, reset_s, step_s, limit.per_s, sent_s, now_s)
+        if shape is Shape.UNKNOWN and known is not None:
+            shape = Shape.BUCKET  # the longer the wait, the less is left: no window is so
         if shape is Shape.UNKNOWN or (shape is Shape.BUCKET and known is None):
             return None
         self.watch.told(shape, told.ends_s)
