@@ -73,4 +73,5 @@ def test_what_refutes_all_begins_anew():
     for number in range(40):
         at_s, reset_s = 32.0 + number, 10.0 + 7.0 * (number % 3)
         shape.observe(60.0, 30.0 - number % 5, reset_s, 0.001, 60.0, at_s, at_s + 0.1)
+        assert shape.ends_s <= at_s + 0.1 + 24.0  # it is waited for, whatever is believed
     assert shape.observe(90.0, 80.0, 60.0, 0.001, 60.0, 80.0, 80.1) is Shape.UNKNOWN

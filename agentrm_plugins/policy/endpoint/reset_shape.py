@@ -82,6 +82,7 @@ class ResetShape:
         possible = (self._fixed, self._sliding, self._bucket)
         if not any(possible):
             self._begin()
+            self._end(reset_s, step_s, sent_s, now_s)
             self.longest_s = reset_s
         elif sum(possible) == 1:
             self.shape = (Shape.FIXED, Shape.SLIDING, Shape.BUCKET)[possible.index(True)]
