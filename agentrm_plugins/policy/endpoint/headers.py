@@ -86,12 +86,11 @@ def report_of(
     lower: Mapping[str, str], wall_s: float, text: str = "", *, tables: Tables = BUILT_IN
 ) -> LimitReport:
     """The same of headers whose names are in lower case."""
-    clock_s = server_clock_s(lower.get("date"), wall_s)
-    said = _limits(lower, clock_s, tables)
+    said = _limits(lower, wall_s, tables)
     found = {name: _tightest(limits) for name, limits in said.items()} if said else {}
     if "input_tokens" in found or "output_tokens" in found:
         found.pop("tokens", None)
-    wait_s, resource = _retry_after_s(lower, clock_s, tables), None
+    wait_s, resource = _retry_after_s(lower, wall_s, tables), None
     if text:
         text = text[:_TEXT_CHARS]
         resource = _named_in(text, found, wait_s, wall_s)
@@ -118,8 +117,9 @@ def _limits(
         if role is not None:
             said.setdefault(role.limit, {})[role.part] = text
     found: dict[str, list[ServerLimit]] = {}
+    clock_s = server_clock_s(headers.get("date"), wall_s) if said else wall_s
     for limit, parts in said.items():
-        read = _read(parts, limit.window_s, wall_s)
+        read = _read(parts, limit.window_s, clock_s)
         if read is not None:
             found.setdefault(limit.resource, []).append(read)
     if "ratelimit" in headers or "ratelimit-policy" in headers:
@@ -169,7 +169,8 @@ def _retry_after_s(headers: Mapping[str, str], wall_s: float, tables: Tables) ->
     for name in tables.waits:
         text = headers.get(name)
         if text is not None:
-            seconds = time_left_s(text, wall_s, milliseconds=name.endswith("-ms"))
+            clock_s = server_clock_s(headers.get("date"), wall_s)
+            seconds = time_left_s(text, clock_s, milliseconds=name.endswith("-ms"))
             if seconds is not None:
                 return seconds
     return None
