@@ -7,7 +7,7 @@ from a history of the worker's own, which lacks what the others said. A message 
 
 The parent kills a worker at a random instant and starts another one. At the end each acknowledged
 message must be in the archive; it must be part of the live session, or a view must have told that
-it was set aside; and recall must find each that is live.
+it was set aside (or the archive keeps that for the next one, as its owner was killed); and recall
 
 Run it: ``python -m benchmarks.context.kills --kills 300`` (POSIX only).
 """
@@ -168,6 +168,7 @@ class _Parent:
         self.result = Result()
         self.words: dict[str, list[str]] = {session: [] for session in SESSIONS}
         self.set_aside: dict[str, int] = dict.fromkeys(SESSIONS, 0)
+        self.last_told: dict[str, tuple[str, str]] = {}
         for _ in range(workers):
             self._begin()
 
@@ -202,8 +203,9 @@ class _Parent:
             return
         self.words[said["session"]].append(said["word"])
         for text in said["repairs"]:
-            for _, count in _TOLD.findall(text):
+            for place, count in _TOLD.findall(text):
                 self.set_aside[said["session"]] += int(count)
+                self.last_told[said["session"]] = place, count
 
     def kill(self) -> None:
         """Kill one worker, hear what it had said, start another one."""
@@ -240,6 +242,9 @@ def _graded(folder: Path, parent: _Parent) -> Result:
                 result.broken.append(name)
             bodies = " ".join(row.body for row in store.read(session.key, there).values())
             words = parent.words[name]
+            place, _, count = store.owned(session.key).notice.partition(" ")
+            if count and parent.last_told.get(name) != (place, count):
+                parent.set_aside[name] += int(count)  # who did so was killed: the next turn tells
             gone = [word for word in words if f"parcel {word} is" not in bodies]
             result.acknowledged += len(words)
             result.lost += [word for word in gone if f"parcel {word} is" not in everything]

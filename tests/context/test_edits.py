@@ -93,16 +93,6 @@ def test_results_that_a_middleware_cleared_stay_findable(session):
     assert not again.repairs
 
 
-def test_another_list_that_ends_alike_is_not_an_edit(session):
-    """A summary in place of most messages: what was known stays findable."""
-    live, _ = session
-    history = [*talk(4), said("ok")]
-    live.prepare(history)
-    other = [user(f"Another start, part {n}.") for n in range(len(history) - 1)] + [said("ok")]
-    live.prepare(other)
-    assert "mill" in live.recall("where does the birch stand?")
-
-
 def test_any_edit_gives_places_for_all_that_is_shown():
     """Whatever was put in, changed or cut, each handed-over message has one place, in order."""
     rng = random.Random(3)

@@ -3,6 +3,11 @@
 The list usually grows at its end. It may also be shorter (taken back), differ from some point on
 (regenerated), differ in a few messages (edited in the middle), have one more in the middle, have
 lost its oldest messages, or have been rewritten by another middleware.
+
+The last message decides nothing by itself: who edits a message asks the same again, or says "yes".
+What stands in the place of what was known is an edit, and what was known is taken back, unless the
+caller only shortens: it keeps little of the beginning and leaves out what follows, or has a few new
+messages (a summary) stand for many.
 """
 
 from __future__ import annotations
@@ -10,12 +15,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from agentrm_plugins.types.message import Message
 from agentrm_plugins.types.plain import DEEPEST, MOST_VALUES, json_text, text_of
 
-__all__ = ["Alignment", "Marks", "align", "beside", "digest_of", "mark_of"]
+__all__ = ["Alignment", "Marks", "align", "beside", "digest_of", "left_out", "mark_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,12 @@ class Alignment:
 
 _MOST_EDITED = 3
 """One in so many messages may differ for a list to be an edited one; else it is another list."""
+_MOST_HEAD = 4
+"""Who shortens a history keeps no more of its beginning, and no more than of its end. Guessed."""
+_MOST_SUMMARY, _LEAST_SUMMED = 2, 4
+"""A summary is one message or an exchange, and each of its messages stands for so many. Guessed."""
+_MOST_PLACES = 64
+"""Of the last message, where it is said again and again, so many are looked at. Guessed."""
 _PLAIN_LEVELS, _PLAIN_ITEMS = 5, 64
 """Of a message that is copied to be compared: calls and blocks have four levels. Guessed."""
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -181,22 +193,52 @@ def align(
     edited = _edited(known[base:], incoming, same, lambda at: results(base + at))
     if edited:
         return Alignment(base + same, same, base, base, 0, tuple(base + at for at in edited))
-    at = _tail_in(known, incoming)
-    if at is None or at < same:  # gone, or only said before as well: "yes", "go on"
-        return Alignment(base + same, same, base, base)
-    tail = 0
-    while tail <= at and tail < len(known) and incoming[at - tail] == known[-1 - tail]:
-        tail += 1
-    begin = at - tail + 1
-    shift = len(known) - 1 - at
-    if begin <= same:
+    at, tail = _tail_in(known, incoming, same)
+    rewound = Alignment(base + same, same, base, base)
+    if not tail:  # gone, or only said before as well: "yes", "go on"
+        return rewound
+    begin, shift = at - tail + 1, len(known) - 1 - at
+    gone, fresh = max(0, size - same - tail), max(0, begin - same)
+    sure = results(len(known) - 1)  # a call's id is no chance
+    if same and not (sure or same <= min(tail, _MOST_HEAD)):
+        return rewound
+    if not fresh:
         return Alignment(len(known), at + 1, shift, shift + begin, begin)
-    if same and same + tail >= size:
-        # All that is known is there, with more in between: the end moves behind it.
-        return Alignment(base + same, same, base, base)
-    # Something before the known tail is new: all that is shown now counts as new, and what was
-    # known stays in the archive.
+    if not _condensed(gone, fresh, tail):
+        return rewound
+    # A summary stands for what was known: all that is shown now counts as new, and what was known
+    # stays in the archive.
     return Alignment(len(known), 0, len(known), len(known))
+
+
+def left_out(where: Alignment, shown_from: int, known: int) -> list[str]:
+    """Say what a list leaves out though nothing is taken back; a moving window says nothing.
+
+    Args:
+        where: How the list meets the `known` messages.
+        shown_from: First place that the caller showed before.
+        known: So many messages were known.
+    """
+    stays = "they stay archived, and recall finds them"
+    if 0 < where.skip < where.new_from:
+        first, last = shown_from + where.skip, where.shown_from - 1
+        return [f"archive: the history leaves out messages {first} to {last}; {stays}"]
+    if where.new_from == 0 and where.keep == known > shown_from:
+        summed = "is shortened, by a summary perhaps: its messages"
+        return [f"archive: the history {summed} {shown_from} to {known - 1} go on; {stays}"]
+    return []
+
+
+def _condensed(gone: int, fresh: int, tail: int) -> bool:
+    """Whether a few new messages stand for many that were left out, and not for an edit of them.
+
+    Args:
+        gone: So many known messages are left out.
+        fresh: So many new ones stand in their place.
+        tail: So many known ones follow, to the last.
+    """
+    few = fresh < gone and (fresh <= _MOST_SUMMARY or fresh < tail)
+    return few and (fresh * _LEAST_SUMMED <= gone or gone + fresh < tail)
 
 
 def _edited(
@@ -237,11 +279,25 @@ def beside(known: Sequence[Any], incoming: Sequence[Any], shown_from: int, most:
     return Alignment(len(known), skip, len(known) - skip, len(known), skip)
 
 
-def _tail_in(known: Sequence[Any], incoming: Sequence[Any]) -> int | None:
-    """Find the last known message in the list, or None when it is gone."""
-    if not known:
-        return None
-    for at in range(len(incoming) - 1, -1, -1):
-        if incoming[at] == known[-1]:
-            return at
-    return None
+def _tail_in(known: Sequence[Any], incoming: Sequence[Any], same: int) -> tuple[int, int]:
+    """Find the end of what is known in a list: where it stands, and how much of it.
+
+    The last known message may be said again and again: of the places where it stands the one
+    counts before which nothing is new, else the one with most of what was known before it.
+
+    Args:
+        known: All of it.
+        incoming: The list.
+        same: How many messages both begin with: what ends before is no end.
+    """
+    places = (at for at in range(len(incoming) - 1, same - 1, -1) if incoming[at] == known[-1])
+    best = (0, 0)
+    for at in islice(places if known else (), _MOST_PLACES):
+        tail = 1
+        while tail <= at and tail < len(known) and incoming[at - tail] == known[-1 - tail]:
+            tail += 1
+        if at - tail < same:
+            return at, tail
+        if tail > best[1]:
+            best = (at, tail)
+    return best

@@ -16,7 +16,7 @@ from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.note import TOOLS
 from agentrm_plugins.context.notes.notes import Notes
-from agentrm_plugins.context.plan.align import Alignment, Marks, align, beside, mark_of
+from agentrm_plugins.context.plan.align import Alignment, Marks, align, beside, left_out, mark_of
 from agentrm_plugins.context.plan.asks import only_approves
 from agentrm_plugins.context.plan.bodies import (
     Source,
@@ -193,9 +193,11 @@ class Transcript:
             cleared(self.entries[at], listed[at - base], at, self.counter) for at in where.edited
         ):
             where = self._shown_anew(where, listed, marks)
-        edited = self.handed_over and self.foreign <= 2 * where.keep
+        edited = self.handed_over and self.foreign <= 2 * where.keep  # that owner had finished
         if where.keep < self.foreign and not edited:
             where = self._beside(where, known, marks, listed)
+        else:
+            self.repairs += left_out(where, base, len(known))
         self.foreign = 0
         fresh = [
             self._entry(where.keep + at - where.new_from, listed[at], marks[at], now_s, start + at)
@@ -228,11 +230,7 @@ class Transcript:
     def _beside(
         self, where: Alignment, known: list[int], marks: list[int], listed: Sequence[Source]
     ) -> Alignment:
-        """Keep what another owner archived: this history goes on after it.
-
-        Where that owner had finished, and no more would be taken back than is kept, it is an edit.
-        What was sent word for word, and the newest user message, are taken in again.
-        """
+        """Go on after what another owner archived; hot messages and the task are taken in again."""
         self.repairs.append(
             f"archive: {self.foreign - where.keep} messages that another process archived, from "
             f"message {where.keep} on, are not in this history; they stay, and recall finds them"
