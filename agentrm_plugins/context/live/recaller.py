@@ -13,12 +13,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from agentrm_plugins.context.live.asked import Ask, Looked, asking_in
+from agentrm_plugins.context.live.asked import Ask, Looked, asking_in, beside, narrowed
 from agentrm_plugins.context.live.meaning import Meaning
 from agentrm_plugins.context.live.texts import Texts, text_in
 from agentrm_plugins.context.notes.note import TOOLS
 from agentrm_plugins.context.notes.text import Passage, terms
-from agentrm_plugins.context.notes.values import DISTINCT, values_of
 from agentrm_plugins.context.plan.entry import Entry, Recalled
 from agentrm_plugins.context.plan.lookups import told_text
 from agentrm_plugins.context.plan.reading import cut_up
@@ -54,6 +53,7 @@ from agentrm_plugins.context.recall.wider import (
     dated,
     found_little,
     most_covered,
+    rarest_of,
 )
 from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.types.message import plain_text
@@ -65,19 +65,10 @@ COARSE, READ = 200, 64
 for the block. Measured on half of LoCoMo."""
 _AT_ONCE, _MOST_AT_ONCE = 50, 500
 """Passages that are entered in one slice, and in a turn. About 1 and 10 ms."""
-LEAST_ASKED, ASKED_BESIDE = 0.4, 0.25
-"""A message that asks only beside other things gets so much less of the room for recall. What is
-said beside a question moves the talk on; each block costs cached prefix. Guessed."""
-NAMED = 0.5
-"""Of the room for recall, for a message that asks nothing and names an id. Measured on booking
-agents: 97 % of the argument values (98 with all of it), and two points more of the prefix."""
 LEAST_PASSAGE = 20
 """Tokens of a short message: no more are read than could be shown. Guessed."""
-_SHORT_CHARS = 400
 BESIDE_STEPS = 2_000
 """Places of terms that are visited for a message that does not ask. About 0.3 ms."""
-LEAST_ROOM = 120
-"""Tokens: a block has room for the best few passages, whatever is said beside the question."""
 TIGHT = 500
 """Tokens of room: with fewer, what may be newer comes before what stands around the older; with
 more only what is sure to be newer does, or would not be shown by itself. Guessed."""
@@ -215,10 +206,7 @@ class Recaller:
         if ask.asks and most > room_tokens:
             ask = replace(ask, room_tokens=most, short_tokens=room_tokens)
         elif not ask.asks:
-            # "Cancel the booking of order KX-7": what is known of it is needed, asked for or not.
-            share = NAMED if _names(text) else max(LEAST_ASKED, query.asks) * ASKED_BESIDE
-            room = max(min(LEAST_ROOM, room_tokens), int(room_tokens * share))
-            ask = replace(ask, room_tokens=room)
+            ask = beside(ask)
         return self._look_up(state, ask)
 
     def for_query(self, state: Transcript, text: str, room_tokens: int) -> Recalled | None:
@@ -275,7 +263,7 @@ class Recaller:
         hits = [hit for hit in hits if hit.candidate.seq != asking]
         best, top = units_of(hits, index, carrying, skip, most)
         shown = self._shown(state, ask, corpus, index)
-        return Looked(best, top, shown, weights, most_covered(wide))
+        return Looked(best, top, shown, weights, most_covered(wide), rarest_of(query, corpus))
 
     @staticmethod
     def _block(
@@ -293,6 +281,8 @@ class Recaller:
         view = looked.shown
         later = Later(query, [*view, *told], state.notes.later, ask.end(state), view)
         fit = list(worthy(state, query, found, ask.anchor, looked.top))
+        if (less := narrowed(ask, looked, fit)) is not ask:
+            ask, room_tokens = less, less.room_tokens
         tight = (ask.short_tokens or room_tokens) < TIGHT
         by_themselves = frozenset[tuple[int, int]]() if tight else {one.key for one in fit}
         newer = partial(later.rivals, told=found, free=by_themselves)
@@ -388,10 +378,3 @@ class Recaller:
 
 def _terms_in(entry: Entry) -> frozenset[str]:
     return frozenset(term for piece in cut_up(entry) for term in piece.terms)
-
-
-def _names(text: str) -> bool:
-    """Whether a message is short and names something exactly: an id, a path, an address."""
-    if len(text) > _SHORT_CHARS:
-        return False
-    return any(value.kind in DISTINCT for value in values_of(text))

@@ -19,6 +19,7 @@ from agentrm_plugins.context.recall.lines import cut_to, day_of, line_of, told_l
 from agentrm_plugins.context.recall.pieces import pieces_of, said_of
 from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
 from agentrm_plugins.context.recall.rank import Hit
+from agentrm_plugins.context.recall.repeats import Repeats
 from agentrm_plugins.types.message import Message
 
 __all__ = ["Found", "Rival", "assembled", "told_already", "visible", "worthy"]
@@ -150,7 +151,10 @@ def assembled(
     """
     frame = session.counter.message(Message(session.config.summary_role, HEADER)) + 2
     writing = _Writing(session, query, texts, later, _Block(frame, room_tokens))
+    repeats = Repeats(session, query)
     for one in found:
+        if repeats.told(one.key[0], one.text):
+            continue
         block = writing.block  # another one after what did not fit was taken back
         if block.lines and block.used + one.tokens + _LABEL_TOKENS > room_tokens:
             continue  # a line is never shorter than what it shows
@@ -159,6 +163,7 @@ def assembled(
         if writing.together(one, sure) if sure else writing.enter(one):
             for rival in rivals:
                 writing.enter(rival.found, part=True)
+            repeats.add(one.key[0], one.text)
     return _fitted(session, writing.block.lines, writing.order, room_tokens, anchor)
 
 
@@ -305,11 +310,14 @@ def worthy(
     best = max([best, *(one.hit.score for one in found)])
     least = LEAST_COVERED if query.asks >= _MOSTLY or anchor < 0 else LEAST_COVERED_UNASKED
     shown = noted_text(session) if anchor >= 0 else ""
+    repeats = Repeats(session, query, visible(session) - {anchor} if anchor >= 0 else ())
     for one in found:
         if one.hit.score < LEAST_OF_BEST * best or 0 < one.hit.covered < least:
             continue
         said = " ".join(one.text.split())
-        if said and said not in shown and not (shown and _all_told(one, query, shown)):
+        if not said or said in shown or (shown and _all_told(one, query, shown)):
+            continue
+        if not repeats.told(one.key[0], one.text):
             yield one
 
 

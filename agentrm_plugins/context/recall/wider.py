@@ -34,6 +34,7 @@ __all__ = [
     "dated",
     "found_little",
     "most_covered",
+    "rarest_of",
 ]
 
 SAID_THEN = 0.6
@@ -142,3 +143,9 @@ def found_little(found: Sequence[Candidate], weights: Mapping[str, float], corpu
 def most_covered(found: Sequence[Candidate]) -> float:
     """Give the largest share of the question that a passage holds."""
     return max(map(attrgetter("covered"), found), default=0.0)
+
+
+def rarest_of(query: Query, corpus: Corpus) -> float:
+    """Give the share of all passages that hold the rarest of a question's words that was said."""
+    held = [corpus.containing.get(term, 0) for term in query.terms]
+    return min([n for n in held if n], default=0) / max(1, corpus.passages)
