@@ -8,6 +8,7 @@ from a history of the worker's own, which lacks what the others said. A message 
 The parent kills a worker at a random instant and starts another one. At the end each acknowledged
 message must be in the archive; it must be part of the live session, or a view must have told that
 it was set aside (or the archive keeps that for the next one, as its owner was killed); and recall
+must find each that is live.
 
 Run it: ``python -m benchmarks.context.kills --kills 300`` (POSIX only).
 """

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agentrm_plugins.config.context import ContextConfig
@@ -242,7 +242,7 @@ class ContextSession:
             most = max_tokens or state.budget // 5
             return shared.recaller.cut(state, row, most)
 
-    def call_recall(self, arguments: str | Mapping[str, Any]) -> str:
+    def call_recall(self, arguments: Any) -> str:
         """Answer a call of the tool `RECALL_TOOL`; arguments as the model wrote them.
 
         A store that refuses is said in the answer, unless `on_store_error` is "raise".

@@ -31,13 +31,16 @@ RECALL_TOOL: dict[str, Any] = {
 }
 
 
-def asked_for(arguments: str | Mapping[str, Any]) -> tuple[str, int | None]:
-    """Read a call's arguments as the model wrote them: what to look for, or which message."""
+def asked_for(arguments: Any) -> tuple[str, int | None]:
+    """Read a call's arguments as the model wrote them: what to look for, or which message.
+
+    Not only a mapping or its text: a framework hands on whatever JSON there was, such as null.
+    """
     try:
-        given = parsed(arguments) if isinstance(arguments, str) else dict(arguments)
+        given = parsed(arguments) if isinstance(arguments, str) else arguments
     except ValueError:
         given = {"query": arguments}
-    if not isinstance(given, dict):
+    if not isinstance(given, Mapping):
         given = {"query": str(given)}
     place = given.get("message")
     whole = isinstance(place, int) and not isinstance(place, bool)
