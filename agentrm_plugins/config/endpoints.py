@@ -27,6 +27,9 @@ __all__ = ["BreakerConfig", "BudgetConfig", "EndpointConfig", "Price", "ShareCon
 class BreakerConfig:
     """When an endpoint counts as dead, so that calls to it fail fast.
 
+    Besides by what is said here it counts as dead when it had no room (503, 529) for five calls in
+    a row over 7 s or more, and served nobody meanwhile.
+
     Args:
         share: Share of failed calls at which it opens; above 0, at most 1. Calls that hang or are
             turned away while others are served do not count as failed.

@@ -1,10 +1,12 @@
 """Circuit breaker: a dead endpoint fails fast instead of eating everybody's time.
 
 Law: *closed* -> *open* when, over the last `window_s`, at least `least_calls` calls ended and at
-least `share` of them failed. *open* -> *half-open* after `cool_down_s`. In *half-open* exactly
-one probe goes: if it ends well the breaker is closed and its memory empty; if it fails it opens
-again, for twice as long, up to `most_cool_down_s`; if nothing is heard of it for `cool_down_s`,
-another may go. Of an endpoint that was never heard of (`steady`) the cool-down stays as it was.
+least `share` of them failed; or when `_FULL_CALLS` in a row over `_FULL_S` were turned away because
+there was no room, and nobody was served. *open* -> *half-open* after `cool_down_s`. In
+*half-open* exactly one probe goes: if it ends well the breaker is closed and its memory empty; if
+it fails it opens again, for twice as long, up to `most_cool_down_s`; if nothing is heard of it for
+`cool_down_s`, another may go. Of an endpoint that was never heard of (`steady`) the cool-down stays
+as it was.
 
 Regimes: each call is counted once, when it ends. A limit hit (429) is no failure: the endpoint
 lives. Neither is what the caller did wrong (400, 401). A call that the caller gave up (cancelled)
@@ -13,7 +15,12 @@ before the breaker opened say nothing about now, so they are ignored until it is
 
 Limits: the window is kept in ten slices, so its length is exact to a tenth.
 
+Why a rule of its own for no room: such an endpoint is backed off from, by up to 8 s, so that slow
+attempts never come to 20 in a window; and each call would wait for five of them.
+
 Sources: half of 20 calls are the figures of HiveMind and LiteLLM; 10 s of cool-down HiveMind's.
+Five over 7 s are the attempts of one call that is given up for no room, 0.5, 1, 2 and 4 s apart;
+7 s where the server names shorter waits are guessed: a crowd may get in after some seconds.
 """
 
 from __future__ import annotations
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Breaker", "BreakerState", "breaker_of"]
 
 _SLICES = 10
+_FULL_CALLS, _FULL_S = 5, 7.0
 
 
 class BreakerState(StrEnum):
@@ -53,6 +61,8 @@ class Breaker:
     __slots__ = (
         "_cool_down_s",
         "_first_cool_down_s",
+        "_full",
+        "_full_s",
         "_least_calls",
         "_most_cool_down_s",
         "_opened_s",
@@ -79,6 +89,7 @@ class Breaker:
         self._first_cool_down_s = self._cool_down_s = cool_down_s
         self._most_cool_down_s = max(cool_down_s, most_cool_down_s)
         self._slices: deque[list[float]] = deque(maxlen=_SLICES)
+        self._full, self._full_s = 0, inf
         self._opened_s = -inf
         self._probe: int | None = None
         self._probe_s = -inf
@@ -114,7 +125,13 @@ class Breaker:
         return True
 
     def ended(
-        self, ticket: int, *, failed: bool | None, now_s: float, steady: bool = False
+        self,
+        ticket: int,
+        *,
+        failed: bool | None,
+        now_s: float,
+        steady: bool = False,
+        full: bool = False,
     ) -> bool:
         """A call ended: well, or `failed`, or None for what says nothing of the endpoint.
 
@@ -123,6 +140,7 @@ class Breaker:
             failed: How.
             now_s: The time.
             steady: Whether the next probe comes as soon as this one did, should it have failed.
+            full: Whether it failed because there was no room, while nobody was served.
 
         Returns:
             Whether the state changed.
@@ -134,7 +152,10 @@ class Breaker:
             if not slices or slices[-1][0] != number:
                 slices.append([number, 0.0, 0.0])
             slices[-1][1] += 1
-            return failed and self._has_failed(number, now_s)  # good news opens nothing
+            if not failed:  # good news opens nothing
+                self._full = 0
+                return False
+            return self._has_failed(number, now_s, full=full)
         if ticket != self._probe:
             return False
         self._probe = None
@@ -149,19 +170,23 @@ class Breaker:
             self._cool_down_s = self._first_cool_down_s
         return True
 
-    def _has_failed(self, number: float, now_s: float) -> bool:
+    def _has_failed(self, number: float, now_s: float, *, full: bool) -> bool:
         self._slices[-1][2] += 1
+        if full:
+            self._full += 1
+            self._full_s = now_s if self._full == 1 else self._full_s
         recent = [part for part in self._slices if part[0] > number - _SLICES]
         calls = sum(part[1] for part in recent)
         failures = sum(part[2] for part in recent)
-        if calls < self._least_calls or failures < self._share * calls:
+        for_all = full and self._full >= _FULL_CALLS and now_s - self._full_s >= _FULL_S
+        if not for_all and (calls < self._least_calls or failures < self._share * calls):
             return False
         self._open(now_s)
         return True
 
     def _open(self, now_s: float) -> None:
         self.state = BreakerState.OPEN
-        self._opened_s = now_s
+        self._opened_s, self._full = now_s, 0
         self._slices.clear()
 
 

@@ -337,8 +337,8 @@ class Endpoint:
         if report.retry_after_s is not None or not accepted:
             self._close(report.retry_after_s, now_s)
         # Full is not dead: it is a failure only if nobody was served since this call was sent.
-        alive = accepted > 0 or self._answered_s > sent.at_s or sent.foreign
-        self._ended(number, now_s, failed=None if alive else True)
+        dead = not (accepted or self._answered_s > sent.at_s or sent.foreign)
+        self._ended(number, now_s, failed=dead or None, full=dead)
         return cut
 
     def ended(
@@ -389,9 +389,9 @@ class Endpoint:
             self._told_s = until_s
             self.news.append(Change("closed", "retry_after"))
 
-    def _ended(self, number: int, now_s: float, *, failed: bool | None) -> None:
-        before = self.breaker.state
-        if self.breaker.ended(number, failed=failed, now_s=now_s, steady=not self.heard):
+    def _ended(self, number: int, now_s: float, *, failed: bool | None, full: bool = False) -> None:
+        before, steady = self.breaker.state, not self.heard
+        if self.breaker.ended(number, failed=failed, now_s=now_s, steady=steady, full=full):
             self._broken(before)
 
     def _broken(self, before: BreakerState) -> None:
