@@ -13,6 +13,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.policy.endpoint.long_waits import LONG_S
 from agentrm_plugins.types.verdicts import RESOURCES
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.meter import Meter
     from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
 
-__all__ = ["Blame", "known_limit_per_s"]
+__all__ = ["Blame", "closed_for_s", "known_limit_per_s"]
 
 _NEAR = 0.8  # guessed: shares of use closer than this cannot be told apart
 _IN_USE = 0.5  # guessed: a limit of which less was used is not the one that refused
@@ -118,6 +119,23 @@ class Blame:
         if most <= 0 and self._last:
             return self._last  # nothing went through since: it is the same trouble
         return [resource for resource, share in use.items() if share >= _NEAR * most]
+
+
+def closed_for_s(
+    said: Mapping[str, ServerLimit], sent: Sent, meters: Mapping[str, Meter]
+) -> float | None:
+    """Seconds for which a refusal without a wait closes the endpoint; None: it does not.
+
+    What is left is held against a call of usual size: a large one closes it for nobody else.
+    """
+    longest_s = None
+    for resource, limit in said.items():
+        meter, left = meters[resource], limit.remaining
+        if left is None or limit.reset_s is None or limit.per_s is not None or meter.is_long:
+            continue
+        if limit.reset_s > LONG_S and left < min(sent.amounts[resource], meter.usual):
+            longest_s = max(limit.reset_s, longest_s or 0.0)
+    return longest_s
 
 
 def known_limit_per_s(meters: Mapping[str, Meter], resource: str) -> float | None:

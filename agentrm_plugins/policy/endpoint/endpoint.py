@@ -27,7 +27,7 @@ from agentrm_plugins.policy.endpoint.amounts import (
     need_of,
     used_of,
 )
-from agentrm_plugins.policy.endpoint.blame import Blame, known_limit_per_s
+from agentrm_plugins.policy.endpoint.blame import Blame, closed_for_s, known_limit_per_s
 from agentrm_plugins.policy.endpoint.breaker import BreakerState, breaker_of
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt, below
@@ -320,8 +320,9 @@ class Endpoint:
             self.news += found(self.meters, self.silence, now_s)
         cut = [] if explained else self.blame.lay(report, said, sent, self.meters, now_s)
         self.news.extend(map(Change, cut, repeat("cut")))
-        if report.retry_after_s is not None:
-            self._close(report.retry_after_s, now_s)
+        wait_s = report.retry_after_s
+        if wait_s is not None or (said and (wait_s := closed_for_s(said, sent, self.meters))):
+            self._close(wait_s, now_s)
         self._ended(number, now_s, failed=False)
         return cut
 
