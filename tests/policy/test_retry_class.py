@@ -130,6 +130,26 @@ def test_judges_exceptions_of_any_framework(error, kind):
     assert classify(error).kind is kind
 
 
+class ModelInvalidRequestError(Foreign):
+    """LangChain's class for any 400."""
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("ThrottlingException: Too many requests, please wait before trying again.", Kind.LIMIT),
+        ("The model is overloaded, please try again later", Kind.OVERLOADED),
+        ("Unknown parameter: 'temprature'", Kind.PERMANENT),
+        ("This content violates our policy", Kind.PERMANENT),
+    ],
+)
+def test_a_class_that_an_adapter_chooses_by_the_status_adds_nothing(text, kind):
+    """The same answer is judged alike with the SDK's own error and with LangChain's."""
+    for made in (Foreign, ModelInvalidRequestError):
+        assert classify(made(text, status_code=400)).kind is kind
+    assert classify(ModelInvalidRequestError(text)).kind is Kind.PERMANENT
+
+
 def raised(error, *causes):
     """The error, raised from the first of the causes, that from the next."""
     for outer, inner in itertools.pairwise((error, *causes)):

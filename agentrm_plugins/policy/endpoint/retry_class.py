@@ -40,6 +40,7 @@ _SERVER_FAULT = 500
 _TOO_MANY = 429
 _PAYMENT = 402
 _TOO_LARGE = 413
+_OF_STATUS = frozenset({"ModelInvalidRequestError"})  # LangChain's for any 400: it adds nothing
 _WORDY = frozenset({None, 400, 403})  # statuses of which the words may say more
 _REFUSED = frozenset({400, _TOO_LARGE, 422})  # of which other words may mean a prompt's length
 _OF_LENGTH = _WORDY | _REFUSED | {_SERVER_FAULT}
@@ -142,6 +143,8 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
     kinds = {*map(tables.names.get, evidence.names)}
     if Kind.NEUTRAL in kinds:
         return Verdict(Kind.NEUTRAL)
+    if evidence.status is not None and not _OF_STATUS.isdisjoint(evidence.names):
+        kinds = {*map(tables.names.get, evidence.names - _OF_STATUS)}
     status, codes = evidence.status, tuple(map(flat, evidence.codes))
     if evidence.said:  # a number in a provider's own error object (see `providers.numbered`)
         codes += tuple(f"error{one}" for one in codes if one.isdigit())
