@@ -124,6 +124,7 @@ class LimitReport:
         input_tokens: The limit of input tokens alone.
         output_tokens: The limit of output tokens alone.
         resource: Which of them refused, if the error says so.
+        worded: The limit of requests that a refusal names by nothing but its words.
         should_retry: The server's own opinion (``x-should-retry``).
         wall_s: Unix time when it came, for windows that follow the clock.
     """
@@ -134,6 +135,7 @@ class LimitReport:
     input_tokens: ServerLimit | None = None
     output_tokens: ServerLimit | None = None
     resource: str | None = None
+    worded: ServerLimit | None = None
     should_retry: bool | None = None
     wall_s: float | None = field(default=None, compare=False)
 

@@ -37,7 +37,7 @@ from agentrm_plugins.policy.endpoint.meters import give_back, learn, meters_of, 
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.silence import Silence
-from agentrm_plugins.policy.endpoint.silent import begin_anew, found, is_silent, is_word
+from agentrm_plugins.policy.endpoint.silent import begin_anew, found, is_silent, is_told, is_word
 from agentrm_plugins.types.accounts import Recent
 from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
@@ -282,10 +282,7 @@ class Endpoint:
     def foreign(
         self, verdict: Verdict, report: LimitReport, sent_s: float | None, now_s: float
     ) -> None:
-        """A request that is none of the kernel's calls met an error.
-
-        It counts against the limits, but not for the breaker.
-        """
+        """A request that is none of ours met an error: for the limits, not for the breaker."""
         number = self._foreign_calls = self._foreign_calls - 1
         self.sent(number, REFUSED, now_s, at_s=sent_s, foreign=True)
         self.failed(number, verdict, report, now_s)
@@ -314,8 +311,10 @@ class Endpoint:
                 self.doubt.refused(resource, now_s)  # It says so, and means it.
         explained = False
         if report.retry_after_s is None and report.resource is None:
-            explained = is_silent(self.meters, said) and self.silence.refused(
-                number, sent.at_s, len(self.in_flight), self.meters["requests"].watch, now_s
+            watch = self.meters["requests"].watch
+            explained = is_silent(self.meters, said) and (
+                is_told(self.silence, report, watch, sent.at_s, now_s)
+                or self.silence.refused(number, sent.at_s, len(self.in_flight), watch, now_s)
             )
             self.news += found(self.meters, self.silence, now_s)
         cut = [] if explained else self.blame.lay(report, said, sent, self.meters, now_s)

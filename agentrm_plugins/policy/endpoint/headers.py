@@ -31,6 +31,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.policy.endpoint.quota_words import quota_in
 from agentrm_plugins.policy.endpoint.structured import fields_of, listed
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
 from agentrm_plugins.policy.endpoint.times import (
@@ -90,15 +91,18 @@ def report_of(
     found = {name: _tightest(limits) for name, limits in said.items()} if said else {}
     if "input_tokens" in found or "output_tokens" in found:
         found.pop("tokens", None)
-    wait_s, resource = _retry_after_s(lower, wall_s, tables), None
+    wait_s, resource, worded = _retry_after_s(lower, wall_s, tables), None, None
     if text:
         text = text[:_TEXT_CHARS]
         resource = _named_in(text, found, wait_s, wall_s)
         wait_s = wait_in_words_s(text, wall_s) if wait_s is None else wait_s
+        if wait_s is None and not found and (worded := quota_in(text)) is not None:
+            resource = None  # what passes shows the rest
     return LimitReport(
         wall_s=wall_s,
         retry_after_s=wait_s,
         resource=resource,
+        worded=worded,
         should_retry=_OPINIONS.get(lower.get("x-should-retry", "").strip().lower()),
         requests=found.get("requests"),
         tokens=found.get("tokens"),

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from math import ceil
 
-__all__ = ["AFTER_S", "MINUTE_S", "later", "parts", "whole_minute"]
+__all__ = ["AFTER_S", "MINUTE_S", "later", "parts", "whole_window"]
 
 MINUTE_S, _PARTS_S = 60.0, (20.0, 30.0)
 AFTER_S = 0.1  # after a window's end, for clocks that differ
 
 
-def later(end_s: float, now_s: float) -> float:
-    """A window's end, or as many minutes later as have passed."""
-    passed = max(0, ceil((now_s - end_s - AFTER_S) / MINUTE_S + 1e-6))
-    return end_s + passed * MINUTE_S + AFTER_S
+def later(end_s: float, now_s: float, period_s: float = MINUTE_S) -> float:
+    """A window's end, or as many windows later as have passed."""
+    passed = max(0, ceil((now_s - end_s - AFTER_S) / period_s + 1e-6))
+    return end_s + passed * period_s + AFTER_S
 
 
-def whole_minute(clock_s: float, now_s: float) -> float:
-    """The next whole minute of a clock that shows `clock_s` more than ours."""
+def whole_window(clock_s: float, now_s: float, period_s: float = MINUTE_S) -> float:
+    """The next whole minute, or period, of a clock that shows `clock_s` more than ours."""
     wall_s = now_s - AFTER_S + clock_s
-    return ceil(wall_s / MINUTE_S + 1e-6) * MINUTE_S - clock_s + AFTER_S
+    return ceil(wall_s / period_s + 1e-6) * period_s - clock_s + AFTER_S
 
 
 def parts(first_s: float, now_s: float, *, long: bool) -> list[float]:

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 __all__ = ["plain_report", "report_of"]
 
+_LIMITS = (*RESOURCES, "worded")
+
 
 def plain_report(report: LimitReport) -> dict[str, Any]:
     """A report as JSON has it."""
     plain = {key: value for key, value in asdict(report).items() if value is not None}
-    for name in RESOURCES:
+    for name in _LIMITS:
         if name in plain:
             plain[name] = {k: v for k, v in plain[name].items() if v is not None}
     return plain
@@ -24,5 +26,5 @@ def plain_report(report: LimitReport) -> dict[str, Any]:
 
 def report_of(plain: Mapping[str, Any]) -> LimitReport:
     """The report that `plain_report` was given."""
-    limits = {name: ServerLimit(**plain[name]) for name in RESOURCES if name in plain}
+    limits = {name: ServerLimit(**plain[name]) for name in _LIMITS if name in plain}
     return LimitReport(**{**plain, **limits})

@@ -15,6 +15,9 @@ Regimes: *open*, nothing known: this only counts; *shut*: refused, or ``N`` have
 go; *open*, ``N`` known. A probe that is not refused within three times what a refusal takes has
 passed. Now and then a call goes at half time or beyond ``N``: windows may be shorter, or larger.
 
+A window that a refusal's words name is believed at once: it began with our first call in that time,
+or with the clock's.
+
 Limits: no window is believed while the calls of ours that are under way may be what fills the
 server (a probe must be refused while half of those that were served are done), nor one of fewer
 than half of the calls that went in the minute before: that is a window of tokens, of which a few
@@ -30,15 +33,15 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.policy.endpoint.moments import AFTER_S, MINUTE_S, later, parts, whole_minute
+from agentrm_plugins.policy.endpoint.moments import AFTER_S, MINUTE_S, later, parts, whole_window
 
 if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
     from agentrm_plugins.types.verdicts import LimitReport
 
-__all__ = ["Silence"]
+__all__ = ["SHORT_S", "Silence"]
 
-_SHORT_S = 10.0
+SHORT_S = 10.0
 _FIRST_S, _GROWTH, _LONGEST_S = 0.25, 4.0, 8.0
 _SURE = 1.25  # times the gap at which a bucket of N would have let one pass
 _SURE_S = 1.5  # so long is waited at once for what refutes a bucket
@@ -74,7 +77,7 @@ class Silence:
         *("_lost", "_misses", "_more", "_new", "_next_s", "_opened_s", "_probe", "_probe_s"),
         *("_quiet", "_raw_s", "_round", "_round_left", "_round_s", "_shut", "_shut_s"),
         *("_since_s", "_slid", "_span_s"),
-        *("_strikes", "_sure", "_told_per_s", "_tries", "_trust", "_whole"),
+        *("_strikes", "_stated", "_sure", "_told_per_s", "_tries", "_trust", "_whole"),
     )
 
     def __init__(self) -> None:
@@ -97,6 +100,7 @@ class Silence:
         self._quiet = self._sure = False  # what a refused probe has shown: see `_refuse`
         self._longest_s = 0.0  # that a refusal took
         self._answer_s = _ANSWER_S[0]
+        self._stated = False  # whether the window is the server's word
         self._lost = 0  # beliefs that were refuted
         self._new = True  # nothing was refused yet
         self._begin(-inf)
@@ -220,6 +224,19 @@ class Silence:
     def _is_over(self, now_s: float) -> bool:
         return now_s >= self._begun_s + self.period_s + AFTER_S
 
+    def told(self, size: int, period_s: float, first_s: float, sent_s: float, now_s: float) -> bool:
+        """A refusal named its window, which began at `first_s`. Says whether that is believed."""
+        self._longest_s = max(self._longest_s, now_s - sent_s)
+        self._answer_s = min(max(_ANSWER_S[0], _ANSWER * self._longest_s), _ANSWER_S[1])
+        if self._shut or self.size or self._lost:
+            return False
+        self.size, self.period_s, self._begun_s, self._stated = size, period_s, first_s, True
+        self._trust = self._strikes = self._misses = 0
+        self._close(now_s)
+        self._next_s = self._moment(now_s)
+        self.governs, self._new = True, False
+        return True
+
     def _fewer(self) -> None:
         """One that went was refused."""
         if self.size:
@@ -246,7 +263,9 @@ class Silence:
         self._trust += 1
         self._strikes = self._more = 0
         self._next_s = self._moment(now_s)
-        if self._trust > 1 and not self._trust & (self._trust - 1):  # ever more seldom
+        if (
+            self._trust > 1 and not self._stated and not self._trust & (self._trust - 1)
+        ):  # ever more seldom
             half_s = self._begun_s + self.period_s / 2
             if self._trust.bit_length() % 2:
                 self._more = 1
@@ -281,7 +300,7 @@ class Silence:
                 self._clocks += 1
             elif not self._half and not self._slid:
                 self._misses += 1
-                self.period_s = MINUTE_S
+                self.period_s = self.period_s if self._stated else MINUTE_S
             self._half = self._slid = False
             if self._misses >= _MOST_MISSES:
                 self._lose()
@@ -312,8 +331,8 @@ class Silence:
             self._clocks = 0 if self._at_clock else self._clocks
         elif self._is_window():
             self.size, self._trust, self._strikes = self._fit, 0, 0
-            near = self._probe_s - self._first_s <= _SHORT_S + _NEAR_S
-            self.period_s = _SHORT_S if near else MINUTE_S
+            near = self._probe_s - self._first_s <= SHORT_S + _NEAR_S
+            self.period_s = SHORT_S if near else MINUTE_S
         elif self.governs:
             self.governs = False
             self.gap_s = self._slow_s() if self._quiet else 0.0
@@ -350,7 +369,7 @@ class Silence:
     def _lose(self) -> None:
         """It was no window."""
         self.size = self._more = 0
-        self.governs = self._shut = False
+        self.governs = self._shut = self._stated = False
         self.awake = False
         self._lost += 1
 
@@ -359,17 +378,18 @@ class Silence:
     def _moment(self, now_s: float) -> float:
         """When the window may be over: the next such moment."""
         if self.size:
-            moments = [later(self._begun_s + self.period_s, now_s)]
+            moments = [later(self._begun_s + self.period_s, now_s, self.period_s)]
         else:
             moments = [later(self._first_s + MINUTE_S, now_s)]
             if self._lately > _ADJOIN * self._fit:
                 first_s = max(self._shut_s - self._span_s, self._opened_s)
                 moments += parts(first_s, now_s, long=self._long)
-            if self._first_s + _SHORT_S + AFTER_S > now_s:
-                moments.append(self._first_s + _SHORT_S + AFTER_S)
+            if self._first_s + SHORT_S + AFTER_S > now_s:
+                moments.append(self._first_s + SHORT_S + AFTER_S)
         clock_s = inf
-        if self._clock_s is not None and self._clocks < 2 and self.period_s == MINUTE_S:  # noqa: PLR2004
-            clock_s = whole_minute(self._clock_s, now_s)
+        whole = self._stated or self.period_s == MINUTE_S
+        if self._clock_s is not None and self._clocks < 2 and whole:  # noqa: PLR2004
+            clock_s = whole_window(self._clock_s, now_s, self.period_s)
             moments.append(clock_s)
         first = min(moments)
         chosen = max(at_s for at_s in moments if at_s - first <= _NEAR_S)

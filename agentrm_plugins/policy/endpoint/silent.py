@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from agentrm_plugins.policy.endpoint.account import SAID
 from agentrm_plugins.policy.endpoint.amounts import Change
 from agentrm_plugins.policy.endpoint.rate_search import Source
+from agentrm_plugins.policy.endpoint.silence import SHORT_S
 from agentrm_plugins.types.verdicts import Kind
 
 if TYPE_CHECKING:
@@ -22,14 +23,30 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.policy.endpoint.meter import Meter
     from agentrm_plugins.policy.endpoint.silence import Silence
-    from agentrm_plugins.types.verdicts import ServerLimit, Verdict
+    from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
+    from agentrm_plugins.types.verdicts import LimitReport, ServerLimit, Verdict
 
-__all__ = ["begin_anew", "found", "is_silent", "is_word"]
+__all__ = ["begin_anew", "found", "is_silent", "is_told", "is_word"]
 
 
 def is_silent(meters: Mapping[str, Meter], said: Mapping[str, ServerLimit]) -> bool:
     """Whether a refusal without a wait has `said` nothing of limits, and nobody ever named one."""
     return not said and not any(meter.controller.source in SAID for meter in meters.values())
+
+
+def is_told(
+    silence: Silence, report: LimitReport, watch: WindowWatch, sent_s: float, now_s: float
+) -> bool:
+    """Whether the words of a refusal name a window, and nothing has refuted that.
+
+    `watch` knows what went lately. A short window is found out as fast.
+    """
+    worded = report.worded
+    if worded is None or worded.limit is None or (period_s := worded.per_s or 0.0) < SHORT_S:
+        return False
+    silence.heard(report, now_s)  # its clock
+    _, first_s = watch.since(now_s - period_s)
+    return silence.told(int(worded.limit), period_s, min(first_s, now_s), sent_s, now_s)
 
 
 def begin_anew(meters: Mapping[str, Meter], now_s: float) -> None:

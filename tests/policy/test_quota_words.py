@@ -1,0 +1,98 @@
+"""Limits that a refusal names by its words alone: read, and believed as windows."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentrm_plugins.policy.endpoint.headers import parse_report
+from agentrm_plugins.policy.endpoint.quota_words import quota_in
+from agentrm_plugins.policy.endpoint.reports import plain_report, report_of
+from agentrm_plugins.testing.provider.limits import Quota
+from agentrm_plugins.types.verdicts import ServerLimit
+from benchmarks.congestion.window_world import AGENTS, Row, play
+
+XAI = "Too many requests for team t and model m. Your team's rate limit is - {}. See the console."
+WALL_S = 1_790_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "window_s"),
+    [
+        ('{"error": "Rate limit exceeded: 5 per 1 minute"}', 5.0, 60.0),
+        ("Rate limit exceeded: 60 per 60 seconds", 60.0, 60.0),
+        ("<h1>Too Many Requests</h1>\n<p>2 per 1 minute</p>", 2.0, 60.0),
+        ("AI21 error: 50 per 1 minute", 50.0, 60.0),
+        ("8 per 1 second", 8.0, 1.0),
+        ("1,200 requests per 30 secs", 1200.0, 30.0),
+        (XAI.format("Requests per Second (actual/limit): 2/2"), 2.0, 1.0),
+        (XAI.format("Requests per Minute (actual/limit): 80/60"), 60.0, 60.0),
+        (
+            XAI.format(
+                "Requests per Second (actual/limit): 1/2, Requests per Minute (actual/limit): 60/60"
+            ),
+            60.0,
+            60.0,
+        ),
+    ],
+)
+def test_reads_a_limit_and_its_window(text, limit, window_s):
+    """As the libraries and the providers word it."""
+    said = ServerLimit(limit, firm=False, per_s=window_s)
+    assert quota_in(text) == said
+    report = parse_report({}, WALL_S, text)
+    assert (report.worded, report.resource, report.limits()) == (said, None, {})
+    assert report_of(plain_report(report)) == report
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "60 requests per minute",
+        "0 per 1 minute",
+        "1 per 1 day",
+        "50 per 1 hour",
+        "5 per 5 minutes",
+        "it costs $5 per 1 minute",
+        "version 1.5 per 1 minute",
+        "40,000 tokens per 1 minute",
+        XAI.format("Tokens per Minute (actual/limit): 65605/16000"),
+        XAI.format("Requests per Minute (actual/limit): 3/60"),
+        "per 1 minute" * 1000,
+        "9" * 4000 + " per 1 minute",
+    ],
+)
+def test_reads_no_other_words(text):
+    """Rates that may be a bucket's, longer times, prices, tokens, what was not passed."""
+    assert quota_in(text) is None
+
+
+def test_headers_and_waits_count_more():
+    """Then nothing is left for words to say."""
+    text = "Rate limit exceeded: 5 per 1 minute"
+    assert parse_report({"x-ratelimit-limit": "7"}, WALL_S, text).worded is None
+    assert parse_report({"retry-after": "7"}, WALL_S, text).worded is None
+
+
+@pytest.mark.parametrize("kind", ["fixed", "clock"])
+@pytest.mark.parametrize(("requests", "window_s"), [(60, 60.0), (30, 10.0)])
+def test_a_window_that_words_name_is_believed(kind, requests, window_s):
+    """No probe is needed to find it, also one of ten seconds by the clock."""
+    row = Row(Quota(requests, window_s=window_s, kind=kind), style="limiter")
+    for seed, phase_s in ((1, 3.0), (1, 25.0), (2, 45.0)):
+        ours = play(row, "ours", seed=seed, phase_s=phase_s)
+        assert ours.finished == AGENTS
+        assert ours.first <= 3
+        assert ours.later <= 1
+        best = play(row, "oracle", seed=seed, phase_s=phase_s)
+        assert ours.wall_s <= 1.06 * best.wall_s
+
+
+@pytest.mark.parametrize("kind", ["sliding", "bucket"])
+def test_words_that_are_wrong_hold_nobody_up(kind):
+    """A server that counts otherwise refutes them."""
+    row = Row(Quota(60, kind=kind), style="limiter")
+    ours = play(row, "ours", seed=1, phase_s=25.0)
+    best = play(row, "oracle", seed=1, phase_s=25.0)
+    assert ours.finished == AGENTS
+    assert ours.later <= 3
+    assert ours.wall_s <= 1.1 * best.wall_s
