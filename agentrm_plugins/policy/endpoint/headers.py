@@ -96,7 +96,7 @@ def report_of(
         text = text[:_TEXT_CHARS]
         resource = _named_in(text, found, wait_s, wall_s)
         wait_s = wait_in_words_s(text, wall_s) if wait_s is None else wait_s
-        if wait_s is None and not found and (worded := quota_in(text)) is not None:
+        if wait_s is None and not found and " per " in text and (worded := quota_in(text)):
             resource = None  # what passes shows the rest
     return LimitReport(
         wall_s=wall_s,
