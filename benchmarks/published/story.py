@@ -107,7 +107,7 @@ def promises() -> list[tuple[str, float, float]]:
 
 def _missed(promised: list[tuple[str, float, float]]) -> str:
     rows = [
-        f"- {words}: {ratio:.2f} (at most {bound:g} wanted)"
+        f"- {words}: {ratio:.{2 if round(ratio, 2) > bound else 3}f} (at most {bound:g} wanted)"
         for words, ratio, bound in promised
         if ratio > bound
     ]
