@@ -310,7 +310,14 @@ def test_identity_is_inherited_and_overridden():
             with rm.slot() as lease:
                 call = lease.call
                 assert (call.agent, call.tenant, call.priority) == ("outer", "t", "batch")
-            with rm.identity(agent="inner", parent_agent="outer"), rm.slot(tenant="u") as lease:
+            with rm.identity(agent="inner", parent_agent="outer"):
+                with rm.slot() as lease:
+                    call = lease.call
+                    assert (call.agent, call.tenant, call.parent_agent) == ("inner", "t", "outer")
+                with rm.slot(tenant="u") as lease:  # the namesake in another tenant has no parent
+                    call = lease.call
+                    assert (call.agent, call.tenant, call.parent_agent) == ("inner", "u", None)
+            with rm.identity(agent="inner", tenant="u", parent_agent="outer"), rm.slot() as lease:
                 call = lease.call
                 assert (call.agent, call.tenant, call.parent_agent) == ("inner", "u", "outer")
             assert asking.current_identity().agent == "outer"
