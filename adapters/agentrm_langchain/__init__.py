@@ -83,5 +83,8 @@ if not TYPE_CHECKING:  # else a name that does not exist would pass the type che
         return found
 
     def __dir__() -> list[str]:
-        """What completion offers."""
-        return sorted(__all__)
+        """What completion offers: what can be had here."""
+        from importlib.util import find_spec
+
+        here = find_spec("langchain") is not None
+        return sorted(name for name in __all__ if here or name != "AgentRMMiddleware")
