@@ -49,7 +49,8 @@ class Alignment:
 _MOST_EDITED = 3
 """One in so many messages may differ for a list to be an edited one; else it is another list."""
 _MOST_HEAD = 4
-"""Who shortens a history keeps no more of its beginning, and no more than of its end. Guessed."""
+"""Who shortens a history keeps no more of its beginning, and no more than of its end, unless more
+than so many at the end are known with nothing new before them: no chance. Guessed."""
 _MOST_SUMMARY, _LEAST_SUMMED = 2, 4
 """A summary is one message or an exchange, and each of its messages stands for so many. Guessed."""
 _MOST_PLACES = 64
@@ -193,18 +194,20 @@ def align(
     edited = _edited(known[base:], incoming, same, lambda at: results(base + at))
     if edited:
         return Alignment(base + same, same, base, base, 0, tuple(base + at for at in edited))
-    at, tail = _tail_in(known, incoming, same)
+    at, tail = _tail_in(known, incoming, same, results)
     rewound = Alignment(base + same, same, base, base)
     if not tail:  # gone, or only said before as well: "yes", "go on"
         return rewound
     begin, shift = at - tail + 1, len(known) - 1 - at
     gone, fresh = max(0, size - same - tail), max(0, begin - same)
     sure = results(len(known) - 1)  # a call's id is no chance
-    if same and not (sure or same <= min(tail, _MOST_HEAD)):
+    long = tail > _MOST_HEAD  # longer than what is said again by chance
+    left = same <= min(tail, _MOST_HEAD) or (long and not fresh)
+    if same and begin and not (sure or left):
         return rewound
     if not fresh:
         return Alignment(len(known), at + 1, shift, shift + begin, begin)
-    if not _condensed(gone, fresh, tail):
+    if not (sure or (long and not same) or _condensed(gone, fresh, tail)):
         return rewound
     # A summary stands for what was known: all that is shown now counts as new, and what was known
     # stays in the archive.
@@ -279,7 +282,9 @@ def beside(known: Sequence[Any], incoming: Sequence[Any], shown_from: int, most:
     return Alignment(len(known), skip, len(known) - skip, len(known), skip)
 
 
-def _tail_in(known: Sequence[Any], incoming: Sequence[Any], same: int) -> tuple[int, int]:
+def _tail_in(
+    known: Sequence[Any], incoming: Sequence[Any], same: int, results: Callable[[int], bool]
+) -> tuple[int, int]:
     """Find the end of what is known in a list: where it stands, and how much of it.
 
     The last known message may be said again and again: of the places where it stands the one
@@ -289,13 +294,21 @@ def _tail_in(known: Sequence[Any], incoming: Sequence[Any], same: int) -> tuple[
         known: All of it.
         incoming: The list.
         same: How many messages both begin with: what ends before is no end.
+        results: Whether a tool's result stands at a place: the end goes on before one that is
+            shown otherwise, since who slides a window clears old results in the same turn.
     """
     places = (at for at in range(len(incoming) - 1, same - 1, -1) if incoming[at] == known[-1])
     best = (0, 0)
     for at in islice(places if known else (), _MOST_PLACES):
-        tail = 1
-        while tail <= at and tail < len(known) and incoming[at - tail] == known[-1 - tail]:
-            tail += 1
+        tail = far = 1
+        while far <= at and far < len(known):
+            if incoming[at - far] == known[-1 - far]:
+                tail = far + 1
+            elif not results(len(known) - 1 - far):
+                break
+            far += 1
+        if far > at and tail > 1:  # the list begins with results that are shown otherwise
+            tail = far
         if at - tail < same:
             return at, tail
         if tail > best[1]:
