@@ -128,7 +128,8 @@ class Shared:
         hidden = [
             entry for entry in state.unsettled()
             if not entry.indexed and entry.message is not None and entry.seq not in waiting
-            and (everything or entry.seq < state.first_hot or entry.seq in state.replaced)
+            and (everything or entry.otherwise
+                 or entry.seq < state.first_hot or entry.seq in state.replaced)
             and entry.tokens <= LONG_TOKENS
         ]  # fmt: skip
         if hidden:

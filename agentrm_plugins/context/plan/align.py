@@ -35,7 +35,7 @@ class Alignment:
         shown_from: First place that the caller still shows.
         skip: Messages at the head of the list that are known and lie before a gap.
         edited: Places of the messages that say something else now, where the list holds all others
-            as they were.
+            that it shows as they were.
     """
 
     keep: int
@@ -206,7 +206,9 @@ def align(
     if same and begin and not (sure or left):
         return rewound
     if not fresh:
-        return Alignment(len(known), at + 1, shift, shift + begin, begin)
+        first = shift + begin
+        anew = tuple(at for at in range(first, len(known)) if incoming[at - shift] != known[at])
+        return Alignment(len(known), at + 1, shift, first, begin, anew)
     if not (sure or (long and not same) or _condensed(gone, fresh, tail)):
         return rewound
     # A summary stands for what was known: all that is shown now counts as new, and what was known

@@ -14,7 +14,8 @@ class Entry:
     """One message: itself while it is needed, and what is known of it for good.
 
     `body` is its text for the archive, until it is there. `looked_up`: it is what the tool `recall`
-    gave, so that it is archived, and neither found nor noted once more.
+    gave, so that it is archived, and neither found nor noted once more. `otherwise`: the caller
+    shows less of it than what the tool gave, so that what it said is not in view.
     """
 
     seq: int
@@ -30,6 +31,7 @@ class Entry:
     noted: bool = False
     indexed: bool = False
     looked_up: bool = False
+    otherwise: bool = False
     body: str | None = None
 
 

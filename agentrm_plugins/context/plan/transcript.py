@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.notes.facts import Finding
@@ -188,9 +188,9 @@ class Transcript:
         listed = messages[start:]
         known = self._known_marks()
         where = align(known, marks, self.shown_from, lambda at: self.entries[at].role in TOOLS)
-        base = self.shown_from
+        base, shift = self.shown_from, where.shift
         if where.edited and all(
-            cleared(self.entries[at], listed[at - base], at, self.counter) for at in where.edited
+            cleared(self.entries[at], listed[at - shift], at, self.counter) for at in where.edited
         ):
             where = self._shown_anew(where, listed, marks)
         edited = self.handed_over and self.foreign <= 2 * where.keep  # that owner had finished
@@ -246,14 +246,15 @@ class Transcript:
 
         Another middleware has cleared or shortened them: nothing else was said.
         """
-        base = self.shown_from
+        size = len(self.entries)
         for place in where.edited:
-            entry, at = self.entries[place], place - base
+            entry, at = self.entries[place], place - where.shift
             entry.mark = self._known[place] = marks[at]
+            entry.otherwise = identity_in(listed[at], at) != entry.digest
             if self.replaced.pop(place, None) is not None or place >= self.first_hot:
                 entry.tokens = self.counter.message(self._read(listed[at], at))
         self.generation += 1
-        return Alignment(len(self.entries), len(self.entries) - base, base, base)
+        return replace(where, keep=size, new_from=size - where.shift)
 
     def _recognise(self, listed: Sequence[Source], marks: list[int]) -> None:
         """After a thaw, learn this process's marks of known messages from their digests."""
@@ -394,5 +395,6 @@ class Transcript:
                     episode.text = ""
 
     def sends(self, seq: int) -> bool:
-        """Whether a message is sent word for word."""
-        return seq not in self.replaced and (seq >= self.first_hot or seq == self.pinned)
+        """Whether a message is sent word for word: none that the caller has cleared."""
+        shown = seq not in self.replaced and not self.entries[seq].otherwise
+        return shown and (seq >= self.first_hot or seq == self.pinned)

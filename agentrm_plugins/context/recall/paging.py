@@ -119,8 +119,9 @@ class _Block:
 
 
 def visible(session: Transcript) -> frozenset[int]:
-    """Give the places whose messages are sent word for word."""
-    places = {entry.seq for entry in session.hot if entry.seq not in session.replaced}
+    """Give the places whose messages are sent word for word: none that the caller cleared."""
+    replaced = session.replaced
+    places = {one.seq for one in session.hot if one.seq not in replaced and not one.otherwise}
     if session.pinned is not None:
         places.add(session.pinned)
     return frozenset(places)
