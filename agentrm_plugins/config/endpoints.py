@@ -28,7 +28,8 @@ class BreakerConfig:
     """When an endpoint counts as dead, so that calls to it fail fast.
 
     Besides by what is said here it counts as dead when it had no room (503, 529) for five calls in
-    a row over 7 s or more, and served nobody meanwhile.
+    a row over 7 s or more, and served nobody meanwhile. Then calls that wait already are kept, and
+    the cool-down does not double.
 
     Args:
         share: Share of failed calls at which it opens; above 0, at most 1. Calls that hang or are

@@ -101,14 +101,16 @@ class Endpoints:
     def _down(self, ticket: Ticket, endpoint: Endpoint) -> str | None:
         """Why a call does not wait for the next probe of an endpoint that fails; None if it does.
 
-        One that was never heard of may be loading still: its calls wait as long as they like.
+        One that was never heard of may be loading still, and one without room soon have some: the
+        calls of the former, and those that came before it was found to be full, wait as they like.
         """
-        if endpoint.heard:
+        if endpoint.heard and not endpoint.breaker.keeps(ticket.submitted_s):
             return endpoint.name
         patience_s, now_s = self._patience_s(ticket), self._books.now_s
         if now_s - ticket.queued_s + endpoint.breaker.time_until(now_s) <= patience_s:
             return None
-        return f"{endpoint.name} has not answered yet; patience: {patience_s:g} s"
+        why = "has no room" if endpoint.heard else "has not answered yet"
+        return f"{endpoint.name} {why}; patience: {patience_s:g} s"
 
     def _patience_s(self, ticket: Ticket) -> float:
         """For how long the call would wait for an endpoint that is closed."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from agentrm_plugins.policy.endpoint.amounts import amounts_of
-from agentrm_plugins.policy.endpoint.breaker import BreakerState
+from agentrm_plugins.policy.endpoint.breaker import Breaker, BreakerState
 from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+from agentrm_plugins.policy.endpoint.shared_endpoint import SharedEndpoint, told_of
+from agentrm_plugins.types.fleet import EndpointSupply
 from agentrm_plugins.types.verdicts import Kind, LimitReport, Verdict
 
 SMALL = amounts_of(50, 50)
@@ -94,3 +96,37 @@ def test_a_crowd_behind_little_room_is_never_refused():
             endpoint.ended(number, SMALL, now_s + 0.5)
         now_s += 1.0
         assert endpoint.breaker.state is BreakerState.CLOSED
+
+
+def test_a_look_goes_every_ten_seconds():
+    """A server that was full for five minutes is found within ten seconds of its return."""
+    asked = Asked()
+    while asked.go(FULL) is not None:
+        pass
+    for _ in range(30):
+        asked.now_s += 10.0
+        assert asked.go(FULL) == 0.0
+        assert asked.go(FULL) is None
+
+
+def test_evidence_ages():
+    """Four an hour ago and one now are no five in a row."""
+    breaker = Breaker()
+    for number, now_s in enumerate((0.0, 0.5, 1.5, 3.5, 3600.0)):
+        breaker.ended(number, failed=True, now_s=now_s, full=True)
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_a_fleet_is_told_since_when_there_is_no_room():
+    """Its members keep who came before; that the server fails otherwise keeps nobody."""
+    for verdict, keeps in ((FULL, True), (Verdict(Kind.TRANSIENT, 500), False)):
+        asked = Asked()
+        while asked.go(verdict) is not None:
+            assert asked.number < 40
+        told = told_of(asked.endpoint, asked.now_s)
+        member = SharedEndpoint("e")
+        supply = EndpointSupply(told=told, version=1.0)
+        member.supply(supply, 100.0, void=False)
+        assert member.is_down(100.0)
+        assert member.breaker.keeps(99.0) is keeps
+        assert not member.breaker.keeps(101.0)

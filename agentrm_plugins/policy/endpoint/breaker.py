@@ -5,8 +5,8 @@ least `share` of them failed; or when `_FULL_CALLS` in a row over `_FULL_S` were
 there was no room, and nobody was served. *open* -> *half-open* after `cool_down_s`. In
 *half-open* exactly one probe goes: if it ends well the breaker is closed and its memory empty; if
 it fails it opens again, for twice as long, up to `most_cool_down_s`; if nothing is heard of it for
-`cool_down_s`, another may go. Of an endpoint that was never heard of (`steady`) the cool-down stays
-as it was.
+`cool_down_s`, another may go. Of an endpoint that was never heard of (`steady`), and of one that
+had no room, the cool-down stays as it was.
 
 Regimes: each call is counted once, when it ends. A limit hit (429) is no failure: the endpoint
 lives. Neither is what the caller did wrong (400, 401). A call that the caller gave up (cancelled)
@@ -16,7 +16,9 @@ before the breaker opened say nothing about now, so they are ignored until it is
 Limits: the window is kept in ten slices, so its length is exact to a tenth.
 
 Why a rule of its own for no room: such an endpoint is backed off from, by up to 8 s, so that slow
-attempts never come to 20 in a window; and each call would wait for five of them.
+attempts never come to 20 in a window; and each call would wait for five of them. A release of ten
+seconds looks the same, so it is for calls that come later: who waits already is kept (`keeps`), and
+goes soon after the room is there. A row whose last is older than the window begins anew.
 
 Sources: half of 20 calls are the figures of HiveMind and LiteLLM; 10 s of cool-down HiveMind's.
 Five over 7 s are the attempts of one call that is given up for no room, 0.5, 1, 2 and 4 s apart;
@@ -100,9 +102,27 @@ class Breaker:
         """For how long it stays open now."""
         return self._cool_down_s
 
-    def show(self, state: BreakerState, now_s: float, until_s: float, cool_down_s: float) -> None:
+    @property
+    def full_s(self) -> float | None:
+        """When it opened, if that was for no room; None: it is closed, or fails otherwise."""
+        closed = self.state is BreakerState.CLOSED or self._full < _FULL_CALLS
+        return None if closed else self._full_s
+
+    def keeps(self, came_s: float) -> bool:
+        """Whether a call that `came_s` waits for the probe: there is no room, and it was before."""
+        return self.full_s is not None and came_s < self._full_s
+
+    def show(
+        self,
+        state: BreakerState,
+        now_s: float,
+        until_s: float,
+        cool_down_s: float,
+        full_s: float | None = None,
+    ) -> None:
         """Stand as somebody else says, who counts for a whole fleet: open for `until_s` more."""
         self.state = state
+        self._full, self._full_s = (0, inf) if full_s is None else (_FULL_CALLS, full_s)
         if state is not BreakerState.CLOSED:
             self._cool_down_s = cool_down_s
             self._opened_s = self._probe_s = now_s + until_s - cool_down_s
@@ -149,6 +169,8 @@ class Breaker:
             if failed is None:
                 return False
             number, slices = now_s // self._slice_s, self._slices
+            if slices and slices[-1][0] <= number - _SLICES:
+                self._full = 0
             if not slices or slices[-1][0] != number:
                 slices.append([number, 0.0, 0.0])
             slices[-1][1] += 1
@@ -162,11 +184,11 @@ class Breaker:
         if failed is None:
             return False
         if failed:
-            if not steady:
+            if not (steady or self._full >= _FULL_CALLS):
                 self._cool_down_s = min(2.0 * self._cool_down_s, self._most_cool_down_s)
             self._open(now_s)
         else:
-            self.state = BreakerState.CLOSED
+            self.state, self._full = BreakerState.CLOSED, 0
             self._cool_down_s = self._first_cool_down_s
         return True
 
@@ -181,12 +203,12 @@ class Breaker:
         for_all = full and self._full >= _FULL_CALLS and now_s - self._full_s >= _FULL_S
         if not for_all and (calls < self._least_calls or failures < self._share * calls):
             return False
+        self._full, self._full_s = (self._full, now_s) if full else (0, inf)
         self._open(now_s)
         return True
 
     def _open(self, now_s: float) -> None:
-        self.state = BreakerState.OPEN
-        self._opened_s, self._full = now_s, 0
+        self.state, self._opened_s = BreakerState.OPEN, now_s
         self._slices.clear()
 
 

@@ -174,7 +174,8 @@ def _result(fresh: Endpoint, number: int, said: dict[str, float], now_ms: float)
     # As members say it, without what was taken for granted: or each fold would ask for the next.
     told = {**told_of(fresh, now_s), "said": said}
     if told["breaker"][0] != "closed":
-        told["breaker"][1] += now_ms
+        state, until, cool, *full = told["breaker"]
+        told["breaker"] = [state, until + now_ms, cool, *(at + now_ms for at in full)]
     level, refill = {}, {}
     for resource, meter in fresh.meters.items():
         bucket = meter.bucket

@@ -43,6 +43,7 @@ _BOTTOMLESS = 1e15
 _ROUNDING = 1e-6
 _FULL = 0.9  # guessed: a fifth of a second of a bucket that holds two
 _FEW = 10.0
+_AGAIN_S = 1.0  # a breaker that is open for so much longer has opened again meanwhile
 
 
 def told_of(endpoint: Endpoint, now_s: float) -> dict[str, Any]:
@@ -71,6 +72,8 @@ def told_of(endpoint: Endpoint, now_s: float) -> dict[str, Any]:
     if endpoint.breaker.state is not BreakerState.CLOSED:
         told["breaker"][1] = endpoint.breaker.time_until(now_s) * 1000
         told["breaker"][2] = endpoint.breaker.cool_down_s * 1000
+        if endpoint.breaker.full_s is not None:
+            told["breaker"].append((endpoint.breaker.full_s - now_s) * 1000)
     return told
 
 
@@ -205,10 +208,11 @@ class SharedEndpoint(Endpoint):
             self.places = inf
         elif self.places == inf:
             self.places = len(self.in_flight)
-        state, until, cool = told["breaker"]
-        was = self.breaker.state
-        self.breaker.show(BreakerState(state), now_s, until / 1000, cool / 1000)
-        if self.breaker.state is not was:
+        state, until, cool, *full = told["breaker"]
+        was, left_s = self.breaker.state, self.breaker.time_until(now_s)
+        full_s = now_s + full[0] / 1000 if full else None
+        self.breaker.show(BreakerState(state), now_s, until / 1000, cool / 1000, full_s)
+        if self.breaker.state is not was or until / 1000 > left_s + _AGAIN_S:
             self.news.append(Change("breaker", state))
 
     def _shut(self, seconds: float, now_s: float) -> None:

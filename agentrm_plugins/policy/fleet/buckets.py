@@ -219,7 +219,7 @@ class Buckets:
         """For how long it is closed, or its breaker open; a probe is one for the fleet."""
         if share.closed > self._now:
             return share.closed - self._now
-        state, until, _ = share.told["breaker"]
+        state, until = share.told["breaker"][:2]
         if state == "closed":
             return 0.0
         if name in self._probes:

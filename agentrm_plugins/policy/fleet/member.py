@@ -329,8 +329,9 @@ class FleetMember:
             known = told.get("told")
             if known is not None:
                 breaker = known["breaker"]
-                left = max(0.0, breaker[1] - answer["now"])
-                known = {**known, "breaker": [breaker[0], left, breaker[2]]}
+                left, full = max(0.0, breaker[1] - answer["now"]), breaker[3:]
+                ago = [at - answer["now"] for at in full]
+                known = {**known, "breaker": [breaker[0], left, breaker[2], *ago]}
             if told.get("fold"):
                 self.to_fold[name] = told["fold"]
             given[name] = EndpointSupply(
