@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from importlib import import_module
+from io import BytesIO
 from typing import Any
 
 __all__ = ["told_by_botocore", "told_by_google"]
@@ -55,6 +56,9 @@ def told_by_botocore(client: Any, events: Any, service: str) -> None:
             return
         if hasattr(body, "read") and "json" in str(headers.get("content-type")):
             body = body.read()  # a document in the place of a stream
+            if not operation_model.has_event_stream_output:  # the answer itself, yet to be read
+                again = import_module("botocore.response").StreamingBody
+                response_dict["body"] = again(BytesIO(body), len(body))
         error = _error_of(body) if isinstance(body, bytes) else None
         told = str(headers.get("x-amzn-errortype") or "").partition(":")[0]
         code = told or (None if error is None else _first(error, _CODES))
@@ -145,7 +149,11 @@ def _error_of(body: str | bytes) -> Mapping[str, Any] | None:
             return held
         if isinstance(held, str) and held and name != "Output":
             return {**data, "message": held}
-    return data
+    if "role" in data:
+        return None  # a message, however little it says
+    # A model's own answer has a type or a status of its own as well, but no words about it.
+    told = data.get("__type") or isinstance(_first(data, _WORDS), str)
+    return data if told else {}
 
 
 def _first(error: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import struct
 import zlib
@@ -32,12 +33,22 @@ def google(code: Any, status: str, *details: Any) -> dict[str, Any]:
 
 def event(name: str, message: str) -> bytes:
     """An exception in a stream, as Amazon frames it."""
-    headers = b""
     told = {"message-type": "exception", "exception-type": name, "content-type": "application/json"}
+    return _frame(told, {"message": message})
+
+
+def framed(piece: Any) -> bytes:
+    """A piece of a model's own stream, as Amazon frames it."""
+    told = {"message-type": "event", "event-type": "chunk", "content-type": "application/json"}
+    return _frame(told, {"bytes": base64.b64encode(json.dumps(piece).encode()).decode()})
+
+
+def _frame(told: dict[str, str], body: dict[str, str]) -> bytes:
+    headers = b""
     for key, value in told.items():
         headers += bytes([len(key) + 1]) + f":{key}".encode()
         headers += b"\x07" + struct.pack(">H", len(value)) + value.encode()
-    payload = json.dumps({"message": message}).encode()
+    payload = json.dumps(body).encode()
     head = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
     whole = head + struct.pack(">I", zlib.crc32(head)) + headers + payload
     return whole + struct.pack(">I", zlib.crc32(whole))
