@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import zlib
 
+import pytest
+
 from agentrm_plugins.config import EndpointConfig
 from agentrm_plugins.policy.endpoint import snapshot
 from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 from agentrm_plugins.policy.endpoint.fold import fold
+from agentrm_plugins.policy.endpoint.headers import parse_report
+from agentrm_plugins.policy.endpoint.reports import plain_report
 from agentrm_plugins.policy.endpoint.snapshot import dump_endpoint, load_endpoint
 from agentrm_plugins.policy.fleet.allot import PROTOCOL
 from agentrm_plugins.types.verdicts import RESOURCES
@@ -66,6 +70,42 @@ def test_what_is_said_is_kept_as_it_is_said():
     found = fold(ours, asked, 2000.0)
     assert found["told"]["said"] == wide
     assert found["told"]["cap"]["tokens"] > 2 * slow
+
+
+def served(words, per_s=2.0, seconds=60):
+    """A server gives so much per second whatever its words say: how many calls it took, refused."""
+    free, taken, turned_away, asks = 60.0 * per_s, 0, 0, 40.0
+    found = {"state": "", "told": {"allowed": {}, "source": {}, "limit": {}, "said": {}}}
+    amounts = {**dict.fromkeys(RESOURCES, 0.0), "requests": 1.0}
+    for second in range(1, seconds):
+        at_ms, free = 1000.0 * second, free + per_s
+        sent = min(50, int(max(0.0, asks)))
+        well = min(sent, int(free))
+        free, taken, turned_away = free - well, taken + well, turned_away + sent - well
+        report = plain_report(parse_report({}, 1.7e9 + second, words))
+        when = {"at": at_ms - 500.0, "sent": at_ms - 900.0}
+        event = {"kind": "limit", **when, "amounts": amounts, "report": report}
+        asked = {
+            **lent(found["state"], found["told"], second, at_ms),
+            "seen": {
+                "n": sent,
+                "ok": well,
+                "sent": {"requests": float(sent)},
+                "held": {"requests": 1},
+            },
+            "events": [event] * min(sent - well, 10),
+            "said": {},
+        }
+        found = fold(Endpoint(NAME, EndpointConfig(), float(second - 1), first=8), asked, at_ms)
+        rate = found["told"]["rate"].get("requests", 0.0)
+        asks = found["level"].get("requests", 0.0) + rate
+    return taken, turned_away
+
+
+@pytest.mark.parametrize("limit", ["600 per 1 minute", "8 per 1 minute"])
+def test_words_that_are_wrong_are_not_believed_in_each_fold(limit):
+    """A quota that is shared with others, or one of something else: the rate is searched for."""
+    assert served(f"Rate limit exceeded: {limit}") == served("Rate limit exceeded")
 
 
 def test_a_state_of_another_shape_is_of_another_version():

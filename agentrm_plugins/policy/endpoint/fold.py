@@ -15,6 +15,7 @@ What members are configured with may differ: "said" is the least of each field, 
 Where it is another than before, its controllers begin anew, as full as they were.
 
 Limits: what is under way at the moment of a report is known as a number of calls and a mean size.
+A window that a refusal's words alone name is not believed, but searched for.
 Times are seconds of the server's clock.
 """
 
@@ -157,6 +158,8 @@ def _happen(fresh: Endpoint, event: Mapping[str, Any], now_s: float) -> None:
         fresh.breaker.ended(_PROBE, failed=event.get("failed"), now_s=at_s)
         return
     report, sent_s = report_of(event["report"]), event["sent"] / 1000.0
+    if report.worded is not None:  # what refutes these words is not kept for the next fold
+        report = replace(report, worded=None)
     if kind == "report":
         fresh.reported(report, at_s, sent_s)
         return
