@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from agentrm_langchain.hidden_errors import _error_of
 from agentrm_plugins.context.live.tool import asked_for
 from agentrm_plugins.context.notes.facts import find
 from agentrm_plugins.context.plan.bodies import message_of
@@ -192,6 +193,7 @@ def tool_call(text: str) -> None:
 READERS: dict[str, Callable[[str], Any]] = {
     "headers": headers,
     "error": error,
+    "hidden": _error_of,
     "key": key,
     "address": host_of,
     "duration": parse_duration_s,
@@ -221,6 +223,7 @@ SITES = {
     "agentrm_plugins/types/plain.py": "json",
     "agentrm_plugins/policy/endpoint/evidence.py": "error",
     "agentrm_plugins/policy/endpoint/reading.py": "error",
+    "adapters/agentrm_langchain/hidden_errors.py": "hidden",
     "adapters/agentrm_openai/failed_answer.py": "openai",
     "adapters/agentrm_openai/transport.py": "openai",
     "agentrm_plugins/policy/endpoint/structured.py": "headers",
