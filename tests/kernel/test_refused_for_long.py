@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit
 from tests.kernel.test_closed import AT, DAY_S, ask, core, refusal
 
@@ -11,6 +12,17 @@ A_DAY = LimitReport(requests=ServerLimit(100.0, 0.0, DAY_S))
 TOKENS = LimitReport(tokens=ServerLimit(1e6, 3.0, DAY_S))
 MINUTE = LimitReport(requests=ServerLimit(100.0, 0.0, 60.0))
 UNTIL_FULL = LimitReport(tokens=ServerLimit(150_000.0, 149_984.0, 360.0))
+UNKNOWN = parse_report(
+    {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "30s",
+        "x-ratelimit-limit-tokens": "0",
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-tokens": "86400s",
+    },
+    1.7e9,
+)
 NAMED = LimitReport(requests=ServerLimit(100.0, 0.0, DAY_S, per_s=DAY_S))
 
 
@@ -47,8 +59,8 @@ def test_one_looks_now_and_then_and_opens_the_way():
 
 @pytest.mark.parametrize(
     "said",
-    [MINUTE, UNTIL_FULL, LimitReport(requests=ServerLimit(100.0, 0.0))],
-    ids=["minute", "until full", "no reset"],
+    [MINUTE, UNTIL_FULL, LimitReport(requests=ServerLimit(100.0, 0.0)), UNKNOWN],
+    ids=["minute", "until full", "no reset", "a limit of 0 that is none"],
 )
 def test_what_is_no_long_closure_is_waited_for(said):
     """A minute passes; a bucket that is nearly full refused for another reason."""

@@ -131,7 +131,9 @@ def closed_for_s(
     longest_s = None
     for resource, limit in said.items():
         meter, left = meters[resource], limit.remaining
-        if left is None or limit.reset_s is None or limit.per_s is not None or meter.is_long:
+        if not limit.limit or left is None or limit.reset_s is None:
+            continue  # gateways say 0 of 0 where they know of no limit
+        if limit.per_s is not None or meter.is_long:
             continue
         if limit.reset_s > LONG_S and left < min(sent.amounts[resource], meter.usual):
             longest_s = max(limit.reset_s, longest_s or 0.0)
