@@ -124,3 +124,31 @@ def test_the_same_words_are_shown_once_in_a_block():
     again = [line, "We had soup.", line]
     _, found = told(again, then=["Tell me about the harpsichord that Ingrid keeps."])
     assert found.count(line) == 1
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "How many times did Ingrid tune the harpsichord?",
+        "Wie oft: Ingrid tuned the harpsichord?",
+        "What happens every time that Ingrid tuned the harpsichord?",
+    ],
+)
+def test_asked_how_often_each_time_counts(asked):
+    line = "Ingrid tuned the harpsichord again."
+    _, found = told([line, "We had soup.", line], then=[asked])
+    assert found.count(line) == 2
+
+
+@pytest.mark.parametrize("asked", ["What about the harpsichord last week?", "And on Jan 6, tuned?"])
+def test_of_a_time_that_is_named_the_message_of_that_time_stands(asked):
+    """The same was said again later: the newest copy tells nothing of the day that is asked for."""
+    line, day, now_s = "Ingrid tuned the harpsichord again.", 86_400.0, 1_800_000_000.0
+    with ContextLifecycle(ContextConfig(budget_tokens=2_000), submit=lambda job: job()) as manager:
+        session, history = manager.session("s"), []
+        for at, text in enumerate([line, *(f"Soup {n}. " * 60 for n in range(12)), line]):
+            history += [user(text), said("All right.")]
+            session.prepare(history[:-1], now_s=now_s - (9 if at == 0 else 3) * day)
+        view = session.prepare([*history, user(asked)], now_s=now_s)
+        block = [item.message.content for item in view.items if item.kind == "recall"]
+        assert f"[2027-01-06]\n0 user: {line}" in block[-1]

@@ -226,7 +226,7 @@ class Recaller:
         stretch = stretch_of(ask.text, asked_at)
         if stretch is not None:
             without = asked_without(ask.query, terms(stretch.said))
-            ask = replace(ask, query=replace(ask.query, terms=without))
+            ask = replace(ask, query=replace(ask.query, terms=without, each=True))
         if not ask.query.terms and self._meaning is None and stretch is None:
             return None
         asking = asking_in(state) if ask.free else ask.anchor

@@ -28,6 +28,7 @@ class Query:
         kinds: Kinds of value that the answer may have; a hint for the order.
         role: Who is said to have said it; a hint for the order.
         history: Whether it asks for what was before.
+        each: Whether it asks how often, or of a day: each time counts that something was said.
         asks: Share of the message, 0 to 1, that looks like a question or a request to look
             something up: a chat that ends in "and you?" asks for little.
         text: Case folded.
@@ -41,6 +42,7 @@ class Query:
     asks: float = 0.0
     text: str = ""
     leans: tuple[str, ...] = ()
+    each: bool = False
 
 
 _ROLE_ASKED = (
@@ -72,6 +74,11 @@ _HISTORY = re.compile(
     r"|used to|old(?:er)? (?:value|one|version)|formerly|history|urspr[üu]nglich|fr[üu]her|avant"
     r"|auparavant|antes|anterior)\b|原来|之前|以前"
 )
+_EACH = re.compile(
+    r"\b(?:how (?:many times|often)|(?:each|every|first|last) time|first and last|last and first"
+    r"|wie oft|jedes mal|combien de fois|chaque fois|cu[áa]ntas veces|cada vez)\b"
+    r"|几次|多少次|每次|何回|何度|сколько раз|каждый раз"
+)
 _MARKS = "?\uff1f\u061f\u037e\u2047\u2048\u2049\u055e\u1367\ua60f\u2cfa\u2e2e"
 """Question marks: Latin, full-width, Arabic, Greek (its own code point), doubled, Armenian,
 Ethiopic, Vai, Coptic, reversed. Guessed to be all that are in use."""
@@ -101,9 +108,9 @@ def query_of(text: str) -> Query:
         if pattern.search(lowered):
             kinds |= asked
     role = next((role for role, pattern in _ROLE_ASKED_RE if pattern.search(lowered)), None)
-    return Query(
-        kept, frozenset(kinds), role, _HISTORY.search(lowered) is not None, asks, text.casefold()
-    )
+    history = _HISTORY.search(lowered) is not None
+    each = _EACH.search(lowered) is not None or bool(days_in(text))
+    return Query(kept, frozenset(kinds), role, history, asks, text.casefold(), each=each)
 
 
 def _looked_for(text: str) -> list[str]:

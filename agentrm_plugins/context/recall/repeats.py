@@ -2,8 +2,8 @@
 
 A talk repeats turns of phrase, requests, whole paragraphs. Who finds one of them finds all, and a
 block of them tells nothing that the prompt does not hold already. The newest copy stays, so that
-what holds now stands last; where it was asked when something was, or what was before, each copy
-counts.
+what holds now stands last; where it was asked when something was, how often, what was before or at
+a time, each copy counts.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Repeats:
 
     def __init__(self, session: Transcript, query: Query, places: Iterable[int] = ()) -> None:
         self._entries = session.entries
-        self._counts = not query.history and _TIMES.isdisjoint(query.kinds)
+        each = query.each or query.history
+        self._counts = not each and _TIMES.isdisjoint(query.kinds)
         self._places: Iterable[int] = sorted(places)
         self._last: dict[tuple[str, str], int] = {}
 
