@@ -152,3 +152,23 @@ def test_of_a_time_that_is_named_the_message_of_that_time_stands(asked):
         view = session.prepare([*history, user(asked)], now_s=now_s)
         block = [item.message.content for item in view.items if item.kind == "recall"]
         assert f"[2027-01-06]\n0 user: {line}" in block[-1]
+
+
+@pytest.mark.parametrize("budget", [700, 1_100])
+def test_in_a_short_talk_a_question_keeps_its_room(budget):
+    """Three messages of fifteen are no share of a talk that tells nothing: all of them answer."""
+    rest = "We talked with the caterer and the florist on all of that and it went well. " * 5
+    told = ["Anna decided the tent is white", "Ben decided the music is jazz"]
+    history = []
+    for text in [*(f"About the garden wedding plan: {one}. {rest}" for one in told),
+                 *(f"Tell me a tale {n}. " + f"The lorem{n} ipsum{n} dolor. " * 20
+                   for n in range(6))]:  # fmt: skip
+        history += [user(text), said("All right.")]
+    with ContextLifecycle(ContextConfig(budget_tokens=budget), submit=lambda job: job()) as manager:
+        session = manager.session("s")
+        for at in range(1, len(history), 2):
+            session.prepare(history[:at])
+        asked = user("What was decided for the garden wedding plan?")
+        view = session.prepare([*history, asked])
+    assert view.recall_tokens > 200
+    assert all(one in text_of(view.messages) for one in told)

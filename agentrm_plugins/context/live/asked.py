@@ -76,7 +76,8 @@ class Looked(NamedTuple):
         shown: What is in view.
         weights: Of the question's words.
         covered: The largest share of them that a passage holds.
-        rarest: Share of the passages that hold the rarest of its words that was ever said.
+        rarest: Share of the passages that hold the rarest of its words that was ever said; 0 where
+            they are few.
     """
 
     best: list[Unit]

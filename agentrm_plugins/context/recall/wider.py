@@ -48,6 +48,8 @@ _SEEDS, _MOST_BRIDGES = 3, 5
 _COMMON = 0.03
 """A bridge stands in at most this share of the passages, or in six. Guessed: a name or a thing."""
 _FEW, _BOTH_ENDS = 6, 2
+_RARE = 20
+"""A word in fewer passages picks something out: in a short talk no share tells. Guessed."""
 SECOND = 0.5
 """Of the best score, what the best passage of the second pass gets."""
 
@@ -146,6 +148,10 @@ def most_covered(found: Sequence[Candidate]) -> float:
 
 
 def rarest_of(query: Query, corpus: Corpus) -> float:
-    """Give the share of all passages that hold the rarest of a question's words that was said."""
+    """Give the share of all passages that hold the rarest of a question's words that was said.
+
+    0 where so few hold it that they are picked out, however short the talk is.
+    """
     held = [corpus.containing.get(term, 0) for term in query.terms]
-    return min([n for n in held if n], default=0) / max(1, corpus.passages)
+    rarest = min([n for n in held if n], default=0)
+    return 0.0 if rarest < _RARE else rarest / max(1, corpus.passages)
