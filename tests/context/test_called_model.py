@@ -110,3 +110,18 @@ def test_once_without_a_session():
 def test_a_name_is_a_text():
     with pytest.raises(ConfigError, match="model"):
         ContextConfig(model=3)
+
+
+@pytest.mark.parametrize("reported", [1, 3])
+def test_what_was_learned_of_one_model_does_not_hold_for_another_that_is_configured(reported):
+    """An exact count, or one that a provider corrected; the woken session's model is another."""
+    store, before = MemoryStore(), GPT if reported == 1 else "mistral-large"
+    with ContextLifecycle(ContextConfig(budget_tokens=900), store=store) as manager:
+        session = manager.session("s")
+        tokens = session.prepare(talk(1), model=before).tokens
+        session.report_usage(reported * tokens, model=before)
+        session.prepare(talk(1))
+    config = ContextConfig(budget_tokens=900, model=CLAUDE)
+    with ContextLifecycle(config, store=store) as manager:
+        view = manager.session("s").prepare(talk(12))
+        assert view.tokens == counted(view, CLAUDE) <= 900

@@ -16,7 +16,7 @@ from agentrm_plugins.context.plan.align import mark_of
 from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.counting.encodings import counter_for
-from agentrm_plugins.counting.tokens import TokenCounter
+from agentrm_plugins.counting.tokens import UNKNOWN_FACTOR, TokenCounter
 from agentrm_plugins.types.message import ToolCall, from_openai
 
 __all__ = ["FORMAT", "dumped", "loaded"]
@@ -71,11 +71,16 @@ def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Transc
     counted = data.get("model")
     if isinstance(counted, str) and config.model is None:
         counter = counter_for(counted)  # it goes on as it was counted
+    factors = {name: float(one) for name, one in data.get("factors", {}).items()}
+    learned = float(data["factor"])
+    if counted not in {None, counter.model}:  # learned of the other model, and kept for it
+        factors[counted] = learned
+        learned = factors.get(counter.model, UNKNOWN_FACTOR)
     if not counter.exact:
-        counter.factor = float(data["factor"])
+        counter.factor = learned
     session = Transcript(config, counter)
     session.counts.stale = "model" in data and counted != counter.model
-    session.counts.factors = {name: float(one) for name, one in data.get("factors", {}).items()}
+    session.counts.factors = factors
     session.entries = [
         Entry(seq, role, tokens, digest, 0, at_s, None, tuple(calls), answers,
               bool(empty), bool(noted), looked_up=bool(looked_up))
