@@ -112,6 +112,16 @@ def test_a_name_is_a_text():
         ContextConfig(model=3)
 
 
+@pytest.mark.parametrize("name", [5, ["a"], b"gpt-4o", {}])
+@pytest.mark.parametrize("configured", [None, GPT])
+def test_a_called_models_name_is_a_text(name, configured):
+    with ContextLifecycle(ContextConfig(budget_tokens=900, model=configured)) as manager:
+        session = manager.session("s")
+        with pytest.raises(ConfigError, match="model"):
+            session.prepare(talk(1), model=name)
+        assert session.prepare(talk(1)).tokens > 0
+
+
 @pytest.mark.parametrize("reported", [1, 3])
 def test_what_was_learned_of_one_model_does_not_hold_for_another_that_is_configured(reported):
     """An exact count, or one that a provider corrected; the woken session's model is another."""

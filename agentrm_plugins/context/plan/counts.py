@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.counting.encodings import counter_for
 from agentrm_plugins.counting.tokens import UNKNOWN_FACTOR
+from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.message import Message, read_openai
 
 if TYPE_CHECKING:
@@ -27,7 +28,13 @@ USUAL_MODEL = "gpt-4o"
 
 
 def count_for(state: Transcript, model: str | None) -> None:
-    """Go by a model's counts from now on, where the settings name none."""
+    """Go by a model's counts from now on, where the settings name none.
+
+    Raises:
+        ConfigError: The model's name is no string.
+    """
+    if model is not None and not isinstance(model, str):
+        raise ConfigError("model", model, 'give its name, "" for an unknown one, or leave it out')
     if model is None or state.config.model is not None or model == state.counter.model:
         return
     factors = state.counts.factors
