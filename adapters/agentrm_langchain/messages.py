@@ -139,7 +139,7 @@ def sent_as(tool: Any) -> Any:
         return tool
     try:
         return convert_to_openai_tool(tool)
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - a count never raises: who sends it will be told
         return tool
 
 
@@ -215,8 +215,8 @@ def _calls(message: BaseMessage) -> list[tuple[str, str, str]]:
     ]
     if not found and isinstance(message, AIMessage):
         old = message.additional_kwargs.get("function_call")  # sent where there are no other calls
-        if isinstance(old, Mapping):
-            name = str(old.get("name") or "")
+        if isinstance(old, Mapping) and old.get("name"):  # gateways send empty ones along
+            name = str(old["name"])
             found = [(f"{contexts.LEGACY}{name}", name, str(old.get("arguments") or ""))]
     return found
 

@@ -144,6 +144,22 @@ def test_a_form_counts_under_the_names_of_all_providers(options):
     assert counter_for("gpt-4o").tools(form_in(options)) > 40
 
 
+def test_a_tool_without_a_schema_counts_by_its_name():
+    """Whatever is raised while its schema is made: the call tells it, the count does not."""
+
+    class Bare:
+        pass
+
+    def refused(given: Bare):
+        """Look."""
+
+    def unknown(given: Nowhere):  # noqa: F821 - as with a name for the type checker alone
+        """Look."""
+
+    for tool in (refused, unknown):
+        assert input_tokens([HumanMessage("hi")], {"tools": [tool]}, "gpt-4o") > 0
+
+
 @pytest.mark.parametrize(
     "options", [{"format": "json"}, {"response_format": None}, {"text": "said"}, {"tools": None}]
 )

@@ -103,3 +103,13 @@ def test_a_shortened_call_in_plain_messages_keeps_its_form():
     assert asked["function_call"]["name"] == told["name"] == "look"
     assert "tool_calls" not in asked
     assert told["role"] == "function"
+
+
+@pytest.mark.parametrize("empty", [{}, {"name": "", "arguments": ""}, {"name": None}, None])
+def test_an_empty_call_is_none(rm, empty):
+    """Gateways send one along with a plain answer: nothing waits for its result."""
+    said = AIMessage("fine", additional_kwargs={"function_call": empty})
+    assert to_message(said).tool_calls == ()
+    assert [one.type for one in sent_of(rm, [HumanMessage("look"), said, NEXT])] == [
+        "human", "ai", "human",
+    ]  # fmt: skip
