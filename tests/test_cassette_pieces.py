@@ -220,3 +220,24 @@ def test_a_file_of_text_is_searched_as_a_text():
 def test_a_secret_without_quotes_is_masked(text, kept):
     """As shells, headers, connection strings and XML have it; a sentence stays one."""
     assert masked(text) == kept
+
+
+@pytest.mark.parametrize("where", TEXTS)
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("The ta", "sk-management of it"),
+        ("see https://docs.example.com", "/a/Ab1cdefghijklmnopqrstuv/x"),
+    ],
+)
+def test_what_only_a_cut_makes_look_like_a_secret_stays(where, pieces):
+    """As the same text whole does, in the request of the next turn."""
+    assert masked("".join(pieces)) == "".join(pieces)
+    kept = list(map(TEXTS[where], pieces))
+    assert streamed(kept) == kept
+
+
+def test_texts_that_are_whole_in_each_event_are_looked_at_alone():
+    """They are no pieces: put together, the key of the second would be the end of a word."""
+    events = [{"result": {"content": [{"type": "text", "text": text}]}} for text in ("end", KEY)]
+    assert KEY not in said(streamed(events))

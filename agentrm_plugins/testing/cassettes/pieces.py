@@ -20,25 +20,35 @@ _SAID = frozenset(
 )  # fmt: skip
 _NUMBERS = ("index", "output_index", "content_index", "summary_index", "item_id")
 _OTHERS = frozenset({"top_logprobs"})  # what was not said
+_PLACES = frozenset({"delta", "choices", "candidates", "message"})
+"""Below these a model's words stream; a text elsewhere may be whole in each of several events."""
 Place = tuple[Any, ...]
 Piece = tuple[Any, Any]
 """A mapping or a list, and where in it the text stands."""
 
 
-def hide_across(values: list[Any], clean: Callable[[str], str]) -> None:
+def hide_across(values: list[Any], clean: Callable[[str], str]) -> frozenset[tuple[int, str]]:
     """Hide in place what `clean` finds in the texts that the pieces of these values make.
 
     Args:
         values: The events of a stream, or the items of a list, in their order.
         clean: Gives a text without its secrets.
+
+    Returns:
+        The pieces that need no other look: by the identity of what holds them, and their name. What
+        a cut makes of one alone ("the ta", "sk-list") may look like a secret that is none.
     """
     texts: dict[Place, list[Piece]] = {}
     for value in values:
         for place, piece in _pieces(value, ()):
             texts.setdefault(place, []).append(piece)
-    for pieces in texts.values():
+    done: set[tuple[int, str]] = set()
+    for place, pieces in texts.items():
         if len(pieces) > 1:
             _hide(pieces, clean)
+            if not _PLACES.isdisjoint(name for name in place if isinstance(name, str)):
+                done.update((id(holder), name) for holder, name in pieces)
+    return frozenset(done)
 
 
 def is_token(item: Any) -> bool:

@@ -63,6 +63,7 @@ class Scrubber:
     def __init__(self, origin: str) -> None:
         self._origin = urlsplit(origin)
         self._sent: set[str] = set()
+        self._done: frozenset[tuple[int, str]] = frozenset()
 
     # -- requests ---------------------------------------------------------------------------
 
@@ -172,9 +173,12 @@ class Scrubber:
         return "".join(f"{written}\n" for written in self._pieces(values)).encode()
 
     def _pieces(self, values: list[Any]) -> list[str]:
-        """What is written of the pieces of a stream: first of them all, then of each."""
-        hide_across(values, self._text)
-        return [HIDDEN if one is _NO_JSON else _json(self._value(one, "")) for one in values]
+        """What is written of the pieces of a stream: first of them all, then of what is left."""
+        self._done = hide_across(values, self._text)
+        try:
+            return [HIDDEN if one is _NO_JSON else _json(self._value(one, "")) for one in values]
+        finally:
+            self._done = frozenset()
 
     # -- bodies -----------------------------------------------------------------------------
 
@@ -215,9 +219,10 @@ class Scrubber:
                 (key == "token" and "logprob" in value)
                 or (key == "id" and value.get("object") == "model")
             ):
-                kept[key] = self._text(item)
+                kept[key] = item if (id(value), key) in self._done else self._text(item)
             elif key in FIELDS or key in ID_FIELDS:
-                kept[key] = self._value(item, key)
+                seen = (id(value), key) in self._done
+                kept[key] = item if seen else self._value(item, key)
             elif names_a_secret(key):
                 self._note(item.rpartition(" ")[2] if isinstance(item, str) else None)
         return kept
@@ -226,7 +231,7 @@ class Scrubber:
         """Log probabilities, token by token; none where a secret can be put together from them."""
         kept = [self._fields(one) for one in tokens]
         said = "".join(one["token"] for one in tokens)
-        if self._text(said) == said:
+        if self._text(said) == said or all((id(one), "token") in self._done for one in tokens):
             return kept
         return [{**one, "token": HIDDEN, "bytes": None, "top_logprobs": []} for one in kept]
 
