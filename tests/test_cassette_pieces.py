@@ -241,3 +241,31 @@ def test_texts_that_are_whole_in_each_event_are_looked_at_alone():
     """They are no pieces: put together, the key of the second would be the end of a word."""
     events = [{"result": {"content": [{"type": "text", "text": text}]}} for text in ("end", KEY)]
     assert KEY not in said(streamed(events))
+
+
+def test_vectors_under_no_name_are_kept():
+    """As Hugging Face's servers answer; a large number may be a secret."""
+    hooks = vcr_config()
+    vectors = [[0.1, -0.25], [12, 3e-9], [None, True]]
+    kept = hooks["before_record_response"](response(vectors))["body"]["string"]
+    assert json.loads(kept) == vectors
+    hidden = hooks["before_record_response"](response([98765432109876, 98765432109876.0]))
+    assert json.loads(hidden["body"]["string"]) == ["(hidden)"] * 2
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        'application/json; charset="utf-8"',
+        "application/x-amz-json-1.1",
+        "application/vnd.api+json",
+        "application/problem+json; charset=utf-8",
+        "application/jsonl",
+        "audio/wav; codecs=1",
+        "audio/L16;codec=pcm;rate=24000",
+    ],
+)
+def test_content_types_are_kept(kind):
+    """Without one the SDK reads the body as something else."""
+    told = vcr_config()["before_record_response"](response({}, kind=kind))
+    assert [*told["headers"].values()] == [[kind]]

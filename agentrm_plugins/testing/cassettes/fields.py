@@ -26,14 +26,17 @@ __all__ = [
 ]
 
 _MEDIA = (
-    r"(?:(?:application|text)/(?:\*|json|problem\+json|x-ndjson|ndjson|event-stream|plain|html|xml|csv"
-    r"|markdown|pdf|octet-stream|x-www-form-urlencoded|javascript|vnd\.amazon\.eventstream)"
+    r"(?:(?:application|text)/(?:\*|json|[a-z.]{1,20}\+json|x-amz-json-1\.[01]|x-ndjson|ndjson|jsonl"
+    r"|event-stream|plain|html|xml|csv|markdown|pdf|octet-stream|x-www-form-urlencoded|javascript"
+    r"|vnd\.amazon\.eventstream)"
     r"|(?:audio|image|video)/(?:\*|[a-z0-9]{1,5}|svg\+xml|x-wav)|multipart/form-data|\*/\*)"
 )
+_CHARSET = r"(?:utf-?8|us-ascii|iso-8859-1|latin-?1)"
+_SOUND = r"codecs?=(?:\d|opus|vorbis|pcm)|rate=\d{4,6}|channels=\d"
 REQUEST_HEADERS = {
     "accept": re.compile(rf"{_MEDIA}(?:, ?{_MEDIA})*"),
     "content-type": re.compile(
-        rf"{_MEDIA}(?:; ?charset=(?:utf-?8|us-ascii|iso-8859-1|latin-?1))?", re.IGNORECASE
+        rf"{_MEDIA}(?:; ?(?:charset=(?:{_CHARSET}|\"{_CHARSET}\")|{_SOUND}))*", re.IGNORECASE
     ),
     "host": re.compile(r"[\w.:-]+"),
 }

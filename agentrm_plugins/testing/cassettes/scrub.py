@@ -47,6 +47,8 @@ _EVENT = re.compile(
 _MEDIA = ("audio/", "image/", "video/")
 _LEAST_SECRET = 6
 """Shorter values of a secret's name are not looked for elsewhere: they are parts of other words."""
+_MOST_UNNAMED = 1_000_000
+"""A larger number that stands under no name may be a secret; vectors and tokens' numbers are below."""
 _NO_JSON = object()
 _CATEGORY = re.compile(r"[a-z_/-]{1,40}")
 _UNSAID = frozenset({401, 403})
@@ -208,7 +210,8 @@ class Scrubber:
             # An item of a list is no tool's input: Responses' `input` holds the turn's items.
             within = f"{name}[]" if name == "input" else name
             return [self._value(item, within) for item in value]
-        if not name and not (value is None or isinstance(value, bool)):
+        small = isinstance(value, int | float) and abs(value) < _MOST_UNNAMED
+        if not name and value is not None and not small:
             return HIDDEN  # it stands under no name: nobody knows what it is
         return self._leaf(value, name) if isinstance(value, str) else value
 
