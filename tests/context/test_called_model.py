@@ -135,3 +135,20 @@ def test_what_was_learned_of_one_model_does_not_hold_for_another_that_is_configu
     with ContextLifecycle(config, store=store) as manager:
         view = manager.session("s").prepare(talk(12))
         assert view.tokens == counted(view, CLAUDE) <= 900
+
+
+def test_models_that_count_alike_take_turns_without_a_new_count():
+    """A plan that was made meanwhile holds; an image costs each model something else."""
+    picture = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    with ContextLifecycle(ContextConfig(budget_tokens=90_000)) as manager:
+        session, history = manager.session("s"), talk(2)
+        session.prepare(history, model=GPT)
+        before = session._shared.transcript.generation
+        for model in ("gpt-4o-mini", GPT, "gpt-4.1"):
+            view = session.prepare(history, model=model)
+            assert view.tokens == counted(view, model)
+        assert session._shared.transcript.generation == before
+        history = [*history[:-1], {"role": "user", "content": [picture]}]
+        for model in (GPT, "gpt-4o-mini", GPT):
+            view = session.prepare(history, model=model)
+            assert view.tokens == counted(view, model)

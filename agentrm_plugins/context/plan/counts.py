@@ -1,8 +1,8 @@
 """Which model a session is counted for: the configured one, or else the one that is called.
 
 A session may be shared by several models. A turn for another model than the one before counts
-anew what is sent, so the budget holds for the model that is called. What was learned of each
-model's own counts is kept.
+anew what is sent, unless both count it alike, so the budget holds for the model that is called.
+What was learned of each model's own counts is kept.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.counting.encodings import counter_for
+from agentrm_plugins.counting.encodings import counter_for, encoding_name
 from agentrm_plugins.counting.tokens import UNKNOWN_FACTOR
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.message import Message, read_openai
@@ -38,9 +38,24 @@ def count_for(state: Transcript, model: str | None) -> None:
     if model is None or state.config.model is not None or model == state.counter.model:
         return
     factors = state.counts.factors
-    factors[state.counter.model] = state.counter.factor
-    state.counter = _learned(model, factors)
-    state.counts.stale = True
+    before, state.counter = state.counter, _learned(model, factors)
+    factors[before.model] = before.factor
+    if not _alike(state, before):
+        state.counts.stale = True
+
+
+def _alike(state: Transcript, before: TokenCounter) -> bool:
+    """Whether both models count all that is sent alike: by one encoding, and text alone.
+
+    Images, files and recordings go by each model's own rules.
+    """
+    now = state.counter
+    if not (before.exact and now.exact):
+        return False
+    sent = (*state.system, *(entry.message for entry in state.entries))
+    if not all(one is None or isinstance(one.content, str) for one in sent):
+        return False
+    return encoding_name(before.model) == encoding_name(now.model)
 
 
 def _learned(model: str, factors: dict[str, float]) -> TokenCounter:
