@@ -12,6 +12,7 @@ from agentrm_plugins.types.verdicts import ServerLimit
 from benchmarks.congestion.window_world import AGENTS, Row, play
 
 XAI = "Too many requests for team t and model m. Your team's rate limit is - {}. See the console."
+SHARE = "per Minute (actual/limit):"
 WALL_S = 1_790_000_000.0
 
 
@@ -55,6 +56,8 @@ def test_reads_a_limit_and_its_window(text, limit, window_s):
         "it costs $5 per 1 minute",
         "version 1.5 per 1 minute",
         "40,000 tokens per 1 minute",
+        "Token rate limit exceeded: 40000 per 1 minute",
+        "Token limit exceeded: 40000 per 60 seconds",
         XAI.format("Tokens per Minute (actual/limit): 65605/16000"),
         XAI.format("Requests per Minute (actual/limit): 3/60"),
         "per 1 minute" * 1000,
@@ -64,6 +67,22 @@ def test_reads_a_limit_and_its_window(text, limit, window_s):
 def test_reads_no_other_words(text):
     """Rates that may be a bucket's, longer times, prices, tokens, what was not passed."""
     assert quota_in(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "resource"),
+    [
+        ("Token rate limit exceeded: 40000 per 1 minute", "tokens"),
+        (XAI.format("Tokens per Minute (actual/limit): 65605/16000"), "tokens"),
+        (XAI.format(f"Requests {SHARE} 3/60, Tokens {SHARE} 90000/50000"), "tokens"),
+        (XAI.format(f"Tokens {SHARE} 3/60, Requests {SHARE} 61/60"), None),  # the window says it
+    ],
+)
+def test_a_limit_of_tokens_is_one_of_tokens(text, resource):
+    """Of several shares the one that was passed names the resource."""
+    report = parse_report({}, WALL_S, text)
+    assert report.resource == resource
+    assert (report.worded is None) is (resource == "tokens")
 
 
 def test_headers_and_waits_count_more():

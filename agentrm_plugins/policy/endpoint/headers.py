@@ -31,7 +31,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.policy.endpoint.quota_words import quota_in
+from agentrm_plugins.policy.endpoint.quota_words import passed_in, quota_in
 from agentrm_plugins.policy.endpoint.structured import fields_of, listed
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
 from agentrm_plugins.policy.endpoint.times import (
@@ -184,6 +184,8 @@ def _named_in(
     text: str, found: dict[str, ServerLimit], header_s: float | None, wall_s: float
 ) -> str | None:
     """The resource that an error's text names; what it says of its limit is put to the others."""
+    if "(actual/limit)" in text and (passed := passed_in(text)) is not None:
+        return passed
     named = _TEXT_RESOURCE.search(text)
     if named is not None:
         resource = named.group(1).lower().replace(" ", "_")
