@@ -37,20 +37,27 @@ _SHAPES = re.compile(
     re.VERBOSE,
 )
 _WORDS = (
-    r"api[-_ ]?key|apikey|access[-_ ]?key|secret|passw(?:or)?d|passphrase|authori[sz]ation|"
-    r"credentials?|cookie|private[-_ ]?key|pwd|signature|session[-_ ]?key|"
-    r"(?<!first[-_ ])token(?!s)|x-amz-[\w-]{1,64}+|subscription[-_ ]?key"
+    r"api[-_ ]?key|apikey|access[-_ ]?key|secret(?!ar[iy]|ion)|passw(?:or)?d|passphrase|"
+    r"authori[sz]ation|credentials?|cookie|private[-_ ]?key|pwd|signature|session[-_ ]?key|"
+    r"(?<!first[-_ ])token(?!s|i[sz][ae])|x-amz-[\w-]{1,64}+|subscription[-_ ]?key"
 )
 # The time to a first token is no secret: it is a setting of ours, and of half of the field.
 _RUN = r"[^\s'\"(){}\[\]<>,;&]"
+_CODE = r"(?:none|null|true|false|undefined|nil)(?![\w-])|[a-z_.]{1,64}+[(\[]"
+"""What stands for a secret in a program, and is none: `token=None`, `key=os.environ["KEY"]`."""
+_DATE = r"\d{4}-\d\d-\d\d(?![\w-])"
 _NAMED = re.compile(
     # Only where a name begins, and with a bounded rest: else a long name is read again and again.
     # Without quotes as shells, XML and headers have it; what stands behind a colon is no mere word.
     rf"""((?<![\w-])[\w-]*(?:{_WORDS})[\w-]{{0,64}}+)(?:
         (['"]?\s{{0,8}}[:=]\s{{0,8}})(['"])(?:\\.|(?!\3).)*\3
-      | ( [=>](?!\d{{1,6}}(?![\w-]))(?={_RUN}{{4}})
-        | :\s{{0,8}}(?={_RUN}{{6}})(?=[\w-]*[\d_-]\w) ){_RUN}+
-    )""",
+      | ( (?:=(?![=>])|(?<!-)>(?!=))(?!\d{{1,6}}(?![\w-])|{_CODE})(?={_RUN}{{4}})
+        | (?<=(?-i:[A-Z]))[ ]=[ ](?!\w{{1,64}}+[(\[]|{_CODE})
+          (?={_RUN}{{6}})(?=[\w-]*[a-z])(?=[\w-]*\d)
+        | :\s{{0,8}}(?!{_DATE}|{_CODE})(?={_RUN}{{6}})(?=[\w-]*[\d_-]\w) )(?:{_RUN}|&(?!\w+=))+
+    )"""
+    # A header of one's own is no sentence.
+    rf"|((?<![\w-])x-[\w-]{{0,32}}(?:{_WORDS}):[ ]?)(?:{_RUN}){{6,}}",
     re.IGNORECASE | re.VERBOSE,
 )
 _IN_QUERY = re.compile(
@@ -84,7 +91,9 @@ def masked(text: str) -> str:
 
 
 def _hidden(found: re.Match[str]) -> str:
-    name, mark, quote, bare = found.groups()
+    name, mark, quote, bare, header = found.groups()
+    if header:
+        return f"{header}{HIDDEN}"
     return f"{name}{mark}{quote}{HIDDEN}{quote}" if quote else f"{name}{bare}{HIDDEN}"
 
 

@@ -197,3 +197,36 @@ def test_a_name_that_no_file_can_hold_is_refused_at_the_door(make):
 def test_a_label_is_for_people_and_written_so_that_it_can_be_read():
     """It is no name: what cannot be written becomes its escape."""
     assert Call("a", label=HALF).label == "a\\ud800"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(token=None, secret=False): return token",
+        "if token==expected_value: token = read(token)",
+        'API_KEY=os.environ["KEY"], token=read_token()',
+        "token = tokens2[0]; TOKEN = read_2nd(x)",
+        "(token=>other_1), node->token->next_1, token>=limit_1",
+        "tokenizer: cl100k_base, tokenization: byte-level, tokenizer='gpt2'",
+        "secretary: anne-marie. The signature: 2024-05-01",
+        "TOKEN_LIMIT = 8_000_000",
+    ],
+)
+def test_code_and_sentences_about_secrets_are_no_secrets(code):
+    """An agent that writes code is replayed with code that runs."""
+    assert masked(code) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("PASSWORD = hunter22", "PASSWORD = (hidden)"),
+        ("X-Api-Key: abcdefgh", "X-Api-Key: (hidden)"),
+        ("password: Tr0ub4dor&3 is it", "password: (hidden) is it"),
+        ("PASSWORD=None4you", "PASSWORD=(hidden)"),
+        ("https://x.example/?token=abcd&page=2", "https://x.example/?token=(hidden)&page=2"),
+    ],
+)
+def test_secrets_as_files_of_settings_and_headers_have_them_are_hidden(text, kept):
+    """Also with an `&` in them, and where the value begins like a word of a program."""
+    assert masked(text) == kept
