@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agentrm_plugins.config.endpoints import EndpointConfig
 from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.types.verdicts import Kind, LimitReport, ServerLimit
 from tests.kernel.test_closed import AT, DAY_S, ask, core, refusal
@@ -69,6 +70,24 @@ def test_what_is_no_long_closure_is_waited_for(said):
     assert refusal(world, number) is None
     world.wait(61.0)
     assert number in world.running
+
+
+@pytest.mark.parametrize("config", [None, EndpointConfig(rpm=600.0)])
+@pytest.mark.parametrize("served", [2, 5])
+def test_a_bucket_gives_the_next_before_it_is_full(config, served):
+    """Sixty an hour: after two answers its resets grow with what is gone, and one is there soon."""
+    world = core(agent_idle_s=1e6, **({} if config is None else {"endpoints": {"x/*": config}}))
+    for left in range(served - 1, -1, -1):
+        reset_s = 60.0 * (60 - left) - (served - 1 - left)
+        world.settle(ask(world), tokens=10)
+        world.observe(AT, LimitReport(requests=ServerLimit(60.0, float(left), reset_s)))
+        world.wait(1.0)
+    number = ask(world)
+    world.wait(30.0)
+    world.requeue(number, Kind.LIMIT, 0.0, LimitReport(requests=ServerLimit(60.0, 0.0, 3569.0)))
+    assert refusal(world, number) is None
+    (endpoint,) = world.kernel.statistics().endpoints.values()
+    assert endpoint.closed_for_s <= 61.0
 
 
 def test_a_large_call_closes_it_for_itself_alone():

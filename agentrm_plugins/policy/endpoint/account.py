@@ -74,6 +74,11 @@ class ResourceAccount:
         """Whether the server names it, and a long window with it."""
         return self.window_s > LONG_S and self.controller.source is Source.SERVER
 
+    @property
+    def flows(self) -> bool:
+        """Whether resets have shown a bucket: of that something is back before it is full."""
+        return self._returns.flows
+
     def stands_s(self, amount: float, now_s: float) -> float:
         """Seconds for which such a call is held up by a long window, probes aside; 0: it is not.
 

@@ -126,7 +126,8 @@ def closed_for_s(
 ) -> float | None:
     """Seconds for which a refusal without a wait closes the endpoint; None: it does not.
 
-    What is left is held against a call of usual size: a large one closes it for nobody else.
+    What is left is held against a call of usual size: a large one closes it for nobody else. Of a
+    bucket, which names when it is full, so much is there as soon as that has flowed in.
     """
     longest_s = None
     for resource, limit in said.items():
@@ -135,8 +136,12 @@ def closed_for_s(
             continue  # gateways say 0 of 0 where they know of no limit
         if limit.per_s is not None or meter.is_long:
             continue
-        if limit.reset_s > LONG_S and left < min(sent.amounts[resource], meter.usual):
-            longest_s = max(limit.reset_s, longest_s or 0.0)
+        need = min(sent.amounts[resource], meter.usual)
+        if limit.reset_s > LONG_S and left < need:
+            part = (
+                (need - left) / (limit.limit - left) if meter.flows and need < limit.limit else 1.0
+            )
+            longest_s = max(part * limit.reset_s, longest_s or 0.0)
     return longest_s
 
 

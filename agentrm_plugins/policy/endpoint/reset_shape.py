@@ -40,7 +40,7 @@ class ResetShape:
 
     __slots__ = (
         *("_fixed", "_full", "_least", "_limit", "_low_s", "_rate", "_since_s", "_sliding"),
-        *("ends_s", "longest_s", "shape", "_bucket"),
+        *("ends_s", "longest_s", "shape", "_bucket", "_short_s"),
     )
 
     def __init__(self) -> None:
@@ -53,6 +53,7 @@ class ResetShape:
         self._low_s = self._since_s = -inf
         self.ends_s = inf
         self.longest_s = 0.0
+        self._short_s = inf  # the least that a window may be by the shortest reset of a served call
         self._rate = inf  # the most units per second that a bucket may have
         self._full: tuple[float, float] | None = None  # of the reports: most left
         self._least: tuple[float, float] | None = None
@@ -108,7 +109,9 @@ class ResetShape:
         """Whether the newest call was one of just now."""
         self.longest_s = max(self.longest_s, reset_s)
         whole_s = self.longest_s if window_s is None else window_s
-        if left > 0 and reset_s < whole_s - took_s - 2 * step_s - _SLACK_S:
+        if left > 0:
+            self._short_s = min(self._short_s, reset_s + took_s + 2 * step_s + _SLACK_S)
+        if self._short_s < whole_s:
             self._sliding = False
 
     def _fill(self, left: float, reset_s: float, step_s: float) -> None:

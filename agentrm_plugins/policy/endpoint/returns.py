@@ -62,6 +62,11 @@ class Returns:
         """Whether the server's figures have shown a bucket's rate and size."""
         return self.watch.shape is Shape.BUCKET and self._refill.known is not None
 
+    @property
+    def flows(self) -> bool:
+        """Whether resets have shown that units come back one by one, at whatever rate."""
+        return self._told.shape is Shape.BUCKET
+
     def measure(self, limit: ServerLimit, sent_s: float, now_s: float) -> Refill | None:
         """The server named a limit to a request that went at `sent_s`: what its resets have shown.
 
