@@ -318,10 +318,16 @@ def sharing(node: Any, changes: dict[str, Any], methods: dict[str, Any], state: 
     def seen(name: str, value: Any) -> Any:
         return changes[name] if name in changes and value is original[name] else value
 
-    reading = {
+    reading: dict[str, Any] = {
         "__getattribute__": lambda self, name: seen(name, kind.__getattribute__(self, name)),
         "__getattr__": lambda self, name: seen(name, kind.__getattr__(self, name)),  # private ones
     }
+    if kind.__iter__ is BaseModel.__iter__:  # it reads the state itself
+
+        def each(self: Any) -> Any:
+            return ((name, seen(name, value)) for name, value in BaseModel.__iter__(self))
+
+        reading["__iter__"] = each
     read = reading if changes else {}
     made = on_its_class(node.model_copy(), {**methods, **read}, node, equal=True)
     for name in state:

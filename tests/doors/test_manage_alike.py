@@ -125,3 +125,22 @@ def test_an_object_is_found_in_what_knows_it(rm: AgentRM) -> None:
         return table[counts], counts in rows
 
     assert run(rm, looks) == ("found", True)
+
+
+class Walks(BaseModel):
+    model: Any
+    name: str = "x"
+
+    def go(self) -> None:
+        dict(self)["model"].invoke("go")
+        assert [name for name, _ in self] == ["model", "name"]
+        assert dict(self)["name"] == "x"
+
+
+def test_a_walk_over_a_pydantic_object_gives_the_managed_model() -> None:
+    """As its attributes do; what is written to it meanwhile is its own."""
+    with AgentRM(lanes=1) as rm:
+        held = Walks(model=FakeListChatModel(responses=["a"]))
+        manage(RunnableLambda(lambda _: held.go()), rm).invoke("x")
+        assert rm.statistics().agents
+        assert type(dict(held)["model"]) is FakeListChatModel
