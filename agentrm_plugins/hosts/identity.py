@@ -38,7 +38,8 @@ plain ones that cannot be meant for us say nothing. None and an empty text say n
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from operator import index
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex
 from uuid import UUID
 
 from agentrm_plugins.errors import ConfigError
@@ -231,9 +232,13 @@ def named_in(
     """
     for name in names:
         value = metadata.get(name)
-        if isinstance(value, str | int | UUID) and not isinstance(value, bool):
-            if value != "":
-                return whole_text(str(value))
+        if isinstance(value, str):
+            if value:
+                return whole_text(str.__str__(value))  # of an enum's member its value
+        elif isinstance(value, UUID):
+            return str(value)
+        elif isinstance(value, SupportsIndex) and not isinstance(value, bool):
+            return str(index(value))  # numpy's too
         elif strict and value is not None and name.startswith("agentrm_"):
             way = "give a name (a text, a whole number or a UUID), or leave it out"
             raise ConfigError.of_kind(name, value, way)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import pytest
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
@@ -11,6 +13,20 @@ from agentrm_plugins import ConfigError, LaneGroup
 from tests.langchain.fakes import FakeChat
 
 pytestmark = pytest.mark.lowest
+
+
+class Whole:
+    """A whole number of another library, such as numpy's."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __index__(self):
+        return self.value
+
+
+class Named(str, Enum):  # noqa: UP042 - that one has another `str`
+    TOOLS = "tools"
 
 
 def key(agent, tenant):
@@ -31,6 +47,8 @@ def config(this, **metadata):
         ({"agentrm_agent_id": "a", "thread_id": "t-1"}, "a", "default"),
         ({"thread_id": "t-1"}, "t-1", "default"),
         ({"thread_id": 7}, "7", "default"),
+        ({"agentrm_agent": Whole(7)}, "7", "default"),
+        ({"agentrm_agent": Named.TOOLS}, "tools", "default"),
     ],
 )
 def test_metadata_names_the_agent(way, metadata, agent, tenant, managed, rm):
