@@ -85,6 +85,8 @@ def source_of(field, text):
         return found[0].replace(POINT, ".").strip().rstrip(".")
     if field.default in ((), {}):
         return "empty: nothing is asked for"
+    if field.default is None and field.name == "model":
+        return "a choice; no figure"  # it bounds nothing when it is set either
     if field.default is None:
         return "not set: nothing is bounded by it"
     if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
