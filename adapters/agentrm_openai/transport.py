@@ -180,6 +180,8 @@ class TransportBase:
             that look at no such document themselves.
     """
 
+    blocks = False  # a thread that waits in a read has to be woken; a task is cancelled
+
     def __init__(
         self,
         observer: ResponseObserver,
@@ -194,6 +196,8 @@ class TransportBase:
         self.sdk_retries = sdk_retries
         self.clock = clock
         self.tells_errors = tells_errors
+        if self.blocks:
+            make_abortable(inner)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type[Any]:
@@ -250,20 +254,7 @@ class SyncTransport(TransportBase):
 
     byte_stream: Any
     observed: Callable[[Any, Exchange], Any]
-
-    def __init__(
-        self,
-        observer: ResponseObserver,
-        inner: Any,
-        *,
-        sdk_retries: bool = True,
-        clock: Callable[[], float] = time.monotonic,
-        tells_errors: bool = False,
-    ) -> None:
-        super().__init__(
-            observer, inner, sdk_retries=sdk_retries, clock=clock, tells_errors=tells_errors
-        )
-        make_abortable(inner)
+    blocks = True
 
     def handle_request(self, request: Any) -> Any:
         """Send a request, in full view of the observer."""
