@@ -21,7 +21,8 @@ from agentrm_plugins.context.notes.text import Passage, terms
 from agentrm_plugins.context.plan.entry import Entry, Recalled
 from agentrm_plugins.context.plan.lookups import told_text
 from agentrm_plugins.context.plan.reading import cut_up
-from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
+from agentrm_plugins.context.plan.recalls import allowed_tokens
+from agentrm_plugins.context.plan.shares import recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.found import (
     LEAST_RIVAL,
@@ -190,7 +191,8 @@ class Recaller:
             spare_tokens: What of the budget is free: a question may have that beyond its share.
             least: Whether its share is there in any case, by a compaction.
         """
-        room_tokens = recall_room(state)
+        allowed = allowed_tokens(state)
+        room_tokens = min(recall_room(state), allowed)
         if not least:
             room_tokens = min(room_tokens, spare_tokens)
         message = state.entries[task].message
@@ -202,7 +204,7 @@ class Recaller:
             before = tuple(t for t in self._before(state, task) if t not in query.terms)
             query = replace(query, terms=(*query.terms, *before), leans=before)
         ask = Ask(query, text, room_tokens, task, visible(state))
-        most = min(spare_tokens, int(MOST_RECALLED * free_tokens(state)))
+        most = min(spare_tokens, allowed)
         if ask.asks and most > room_tokens:
             ask = replace(ask, room_tokens=most, short_tokens=room_tokens)
         elif not ask.asks:

@@ -17,7 +17,7 @@ from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.compaction import fit_now, made_room
 from agentrm_plugins.context.plan.counts import count_for, counted_again
 from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
-from agentrm_plugins.context.plan.recalls import drop_answered, drop_past
+from agentrm_plugins.context.plan.recalls import drop_answered, drop_past, pay_back
 from agentrm_plugins.context.plan.shares import low_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.plan.view import Pressure, View, composed, line_tokens, with_line
@@ -115,6 +115,7 @@ class Turn:
         if task is None or task <= state.asked or not recall_room(state):
             return
         state.asked = task
+        pay_back(state)
         self._dropping(drop_past)
         if not (state.first_hot > 0 or state.replaced):
             return
@@ -136,6 +137,7 @@ class Turn:
             )
         if recalled is not None:
             state.recalls.append(recalled)
+            state.owed += recalled.tokens
             self.total += recalled.tokens
             shared.recalled("task", recalled.tokens)
 
@@ -169,6 +171,7 @@ class Turn:
         if state.config.alternate or state.takes_turns:
             apart, items = items, alternating(items)
             self.total += saved(apart, items, state.counter)
+        state.sent += self.total
         recalled = state.charged(sum(r.tokens for r in state.recalls))
         dicts = not self.messages or not isinstance(self.messages[0], Message)
         repairs = (*state.repairs, *mended)

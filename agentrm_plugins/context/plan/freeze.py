@@ -47,6 +47,7 @@ def dumped(session: Transcript) -> bytes:
         "head": len(session.head_marks) if session.thawed is None else session.thawed,
         "pinned": session.pinned,
         "asked": session.asked,
+        "owed": [session.owed, session.sent],
         "compactions": session.compactions,
         "factor": session.counter.factor,
         "model": None if session.counts.stale else session.counter.model,
@@ -96,6 +97,7 @@ def loaded(state: bytes, config: ContextConfig, counter: TokenCounter) -> Transc
     session.thawed = data["head"]
     session.pinned = data["pinned"]
     session.asked = data["asked"]
+    session.owed, session.sent = data.get("owed", (0, 0))
     session.compactions = data["compactions"]
     session.ceiling = data.get("ceiling")
     session.system = [from_openai(message) for message in data["system"]]

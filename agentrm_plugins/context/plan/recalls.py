@@ -1,17 +1,44 @@
-"""How long recalled passages stay in a prompt. Pure.
+"""How much recalled passages take of a prompt over time, and how long they stay in it. Pure.
 
-A block stands before the user message that it was looked up for. With the next user message it
-goes, if what stands behind it is less than it is: to send that again costs less than to carry the
-block on. Otherwise it stays until the next compaction. When the model has asked for itself with the
-tool `recall`, the tool's result takes the block's place.
+Law of the amount: a block is never part of an unchanged prefix when it comes, so over time all
+blocks together take at most half of what `prefix_goal` lets change, 0.5 * (1 - prefix_goal) of all
+that is sent (the other half is new messages and compactions), or `_LEAST_EARNED` tokens for each
+user message. What a block takes is owed, and paid back by that; room that is owed is not there for
+the next question. So the first question after some that asked little has all of it, and a talk in
+which each message asks keeps its prefix.
+
+How long: a block stands before the user message that it was looked up for. With the next user
+message it goes, if what stands behind it is less than it is: to send that again costs less than to
+carry the block on. Otherwise it stays until the next compaction. When the model has asked for
+itself with the tool `recall`, the tool's result takes the block's place.
 """
 
 from __future__ import annotations
 
-from agentrm_plugins.context.plan.shares import recall_room
+from agentrm_plugins.context.plan.shares import MOST_RECALLED, free_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
 
-__all__ = ["drop_answered", "drop_past"]
+__all__ = ["allowed_tokens", "drop_answered", "drop_past", "pay_back"]
+
+_OF_CHANGE = 0.5
+_LEAST_EARNED = 200
+"""Tokens. Measured on half of LoCoMo at 4,000 tokens, where half of what may change is some 150: of
+the evidence of three talks 70 % was kept without a bound, 69 % with this, and of the prefix 85 and
+88 %."""
+
+
+def pay_back(session: Transcript) -> None:
+    """Take from what is owed what was earned since the user message before."""
+    may_change = 1 - session.config.prefix_goal
+    earned = int(_OF_CHANGE * may_change * session.sent)
+    session.owed = max(0, session.owed - max(_LEAST_EARNED, earned))
+    session.sent = 0
+
+
+def allowed_tokens(session: Transcript) -> int:
+    """Give the most that a block may take now, if the prompt has room for it."""
+    most = int(MOST_RECALLED * free_tokens(session))
+    return max(_LEAST_EARNED, most - session.owed)
 
 
 def drop_past(session: Transcript) -> None:

@@ -18,29 +18,15 @@ from agentrm_plugins.context.notes.note import TOOLS
 from agentrm_plugins.context.notes.notes import Notes
 from agentrm_plugins.context.plan.align import Alignment, Marks, align, beside, left_out, mark_of
 from agentrm_plugins.context.plan.asks import only_approves
-from agentrm_plugins.context.plan.bodies import (
-    Source,
-    body_of,
-    check_list,
-    identity_in,
-    identity_of,
-    role_of,
-    within,
-)
+from agentrm_plugins.context.plan.bodies import Source, check_list, identity_in, role_of
 from agentrm_plugins.context.plan.cleared import cleared
-from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement, time_of
+from agentrm_plugins.context.plan.entry import Entry, Episode, Recalled, Replacement
 from agentrm_plugins.context.plan.groups import Grouping, grouped
+from agentrm_plugins.context.plan.intake import entry_of, read
 from agentrm_plugins.context.plan.lookups import looked_up
 from agentrm_plugins.context.plan.reading import findings_of
 from agentrm_plugins.counting.tokens import Counts, TokenCounter
-from agentrm_plugins.errors import BadMessage
-from agentrm_plugins.types.message import (
-    KNOWN_BLOCKS,
-    SYSTEM_ROLES,
-    Message,
-    from_openai,
-    plain_text,
-)  # fmt: skip
+from agentrm_plugins.types.message import SYSTEM_ROLES, Message, plain_text
 
 __all__ = ["Transcript"]
 
@@ -66,6 +52,8 @@ class Transcript:
     shift: int = 0
     pinned: int | None = None
     asked: int = -1
+    owed: int = 0  # by recalled blocks, and what was sent since that was reckoned: see `recalls`
+    sent: int = 0
     compactions: int = 0
     generation: int = 0
     shapes: Counter[str] = field(default_factory=Counter)
@@ -285,36 +273,11 @@ class Transcript:
         return start
 
     def _read(self, source: Source, place: int) -> Message:
-        message = within(source) if isinstance(source, Message) else from_openai(source, place)
-        if isinstance(message.content, str):
-            return message
-        for at, block in enumerate(message.content):
-            kind = str(block.get("type"))
-            if kind in KNOWN_BLOCKS:
-                continue
-            where = f"messages[{place}].content[{at}].type={kind!r}"
-            if self.config.unknown_blocks == "error":
-                way = f"use one of {', '.join(sorted(KNOWN_BLOCKS))}, or unknown_blocks='keep'"
-                raise BadMessage(f"{where}: unknown content block; {way}")
-            self.repairs.append(f"{where}: passed on as it is, counted by its JSON text")
-        return message
+        return read(source, place, self.config.unknown_blocks, self.repairs)
 
     def _entry(self, seq: int, source: Source, mark: int, now_s: float, place: int) -> Entry:
         message = self._read(source, place)
-        body = body_of(message)
-        return Entry(
-            seq=seq,
-            role=message.role,
-            tokens=self.counter.message(message),
-            digest=identity_of(message, body),
-            mark=mark,
-            at_s=time_of(message, now_s),
-            message=message,
-            calls=tuple(call.id for call in message.tool_calls),
-            answers=message.tool_call_id,
-            empty=not message.content and not message.tool_calls,
-            body=body,
-        )
+        return entry_of(message, seq, mark, self.counter.message(message), now_s)
 
     def _rewind(self, where: Alignment, listed: Sequence[Source]) -> None:
         """Go back to `where.keep` messages; compacted ones before it are shown again if needed."""
@@ -333,6 +296,8 @@ class Transcript:
                 entry.message = self._read(listed[at], at)
                 entry.tokens = self.counter.message(entry.message)
         self.replaced = {seq: r for seq, r in self.replaced.items() if seq < keep}
+        gone = sum(recalled.tokens for recalled in self.recalls if recalled.anchor >= keep)
+        self.owed = max(0, self.owed - gone)  # who asks again has the room that it had
         self.recalls = [r for r in self.recalls if r.anchor < keep]
         self.pinned = None if self.pinned is not None and self.pinned >= keep else self.pinned
         self.asked = min(self.asked, keep - 1)
