@@ -1,24 +1,29 @@
-"""Connections of which a blocked reader can be woken from another thread.
+"""Connections of which a blocked reader can be woken, and which can be closed in one direction.
 
 A sync caller that waits for a hung provider blocks in ``recv``. Closing the socket from another
 thread does not wake it (and its number may be given to somebody else meanwhile); shutting it down
 does: the read ends as if the server had closed. The stream classes of httpcore and httpcore2 are
 alike, so one wrapper serves both. It sits below the connection pool, because before the headers
 have come nothing above it knows which socket a request went out on.
+
+A task is cancelled instead. But an answer that crosses the end of its connection is paid for and
+never seen. So before either is cut, `finish` closes the connection in our direction alone: the
+server sees the end that it would see anyhow, and what it wrote before can be read.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from typing import Any
 
 from agentrm_openai.exchange import CURRENT
 
-__all__ = ["AbortableBackend", "AbortableStream", "make_abortable"]
+__all__ = ["AbortableBackend", "AbortableStream", "AsyncBackend", "AsyncStream", "make_abortable"]
 
 
-class AbortableStream:
+class _Stream:
     """A network stream that knows whose request it carries.
 
     Args:
@@ -28,7 +33,50 @@ class AbortableStream:
     def __init__(self, inner: Any) -> None:
         self._inner = inner
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._finished = False
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the stream knows of itself."""
+        if self._finished and info == "is_readable":
+            return True  # its pool must not take it for a connection that can be used again
+        return self._inner.get_extra_info(info)
+
+    def finish(self) -> bool:
+        """Close it in our direction: what comes is the last. Whether that was possible."""
+        with self._lock:
+            sock = None if self._closed or self._shared() else self._socket()
+            if sock is not None:
+                with suppress(Exception):  # gone already, or a loop's own kind of socket
+                    # Not SSLSocket.shutdown: that takes the TLS state away under the reader.
+                    socket.socket.shutdown(sock, socket.SHUT_WR)
+                    self._finished = True
+            return self._finished
+
+    def _socket(self) -> socket.socket | None:
+        sock = self._inner.get_extra_info("socket")
+        sock = getattr(sock, "_sock", sock)  # asyncio's own wrapper has the real one
+        return sock if isinstance(sock, socket.socket) else None
+
+    def _shared(self) -> bool:
+        tls = self._inner.get_extra_info("ssl_object")
+        return tls is not None and tls.selected_alpn_protocol() == "h2"
+
+    @property
+    def can_wake(self) -> bool:
+        """Whether `wake` would make a read end."""
+        return False
+
+    def wake(self) -> None:
+        """Make a read that blocks end at once, if a thread is in it."""
+
+    def _attach(self) -> None:
+        exchange = CURRENT.get()
+        if exchange is not None:
+            exchange.attach(self)
+
+
+class AbortableStream(_Stream):
+    """One that a thread reads."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read, as the exchange that is current in this thread."""
@@ -53,38 +101,48 @@ class AbortableStream:
         """The same over TLS."""
         return AbortableStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
 
-    def get_extra_info(self, info: str) -> Any:
-        """What the stream knows of itself."""
-        return self._inner.get_extra_info(info)
-
     @property
     def can_wake(self) -> bool:
         """Whether `wake` would make a read end: there is a socket, and it is this request's own."""
-        return not self._shared() and isinstance(
-            self._inner.get_extra_info("socket"), socket.socket
-        )
+        return not self._shared() and self._socket() is not None
 
     def wake(self) -> None:
         """Make a read that blocks end at once; other requests on the connection are spared."""
         with self._lock:
             if self._closed or self._shared():
                 return
-            sock = self._inner.get_extra_info("socket")
-            if isinstance(sock, socket.socket):
+            sock = self._socket()
+            if sock is not None:
                 try:
                     # Not SSLSocket.shutdown: that takes the TLS state away under the reader.
                     socket.socket.shutdown(sock, socket.SHUT_RDWR)
                 except OSError:
                     return  # it is gone already, and the reader with it
 
-    def _shared(self) -> bool:
-        tls = self._inner.get_extra_info("ssl_object")
-        return tls is not None and tls.selected_alpn_protocol() == "h2"
 
-    def _attach(self) -> None:
-        exchange = CURRENT.get()
-        if exchange is not None:
-            exchange.attach(self)
+class AsyncStream(_Stream):
+    """One that a task reads, which is cancelled and not woken."""
+
+    async def read(self, *args: Any, **options: Any) -> bytes:
+        """Read, as the exchange that is current in this task."""
+        self._attach()
+        data: bytes = await self._inner.read(*args, **options)
+        return data
+
+    async def write(self, *args: Any, **options: Any) -> None:
+        """Write, as the exchange that is current in this task."""
+        self._attach()
+        await self._inner.write(*args, **options)
+
+    async def aclose(self) -> None:
+        """Close."""
+        with self._lock:
+            self._closed = True
+        await self._inner.aclose()
+
+    async def start_tls(self, *args: Any, **options: Any) -> AsyncStream:
+        """The same over TLS."""
+        return AsyncStream(await self._inner.start_tls(*args, **options))
 
 
 class AbortableBackend:
@@ -110,12 +168,39 @@ class AbortableBackend:
         self._inner.sleep(seconds)
 
 
-def make_abortable(transport: Any) -> bool:
-    """Let the connections that `transport` will open be abortable.
+class AsyncBackend:
+    """A network backend whose streams know whose request they carry.
+
+    Args:
+        inner: The backend of httpcore or httpcore2.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> AsyncStream:
+        """Connect over TCP."""
+        return AsyncStream(await self._inner.connect_tcp(*args, **options))
+
+    async def connect_unix_socket(self, *args: Any, **options: Any) -> AsyncStream:
+        """Connect over a Unix socket."""
+        return AsyncStream(await self._inner.connect_unix_socket(*args, **options))
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait between two attempts to connect."""
+        await self._inner.sleep(seconds)
+
+
+def make_abortable(transport: Any, *, blocks: bool = True) -> bool:
+    """Let the connections that `transport` will open be known by whose request they carry.
+
+    Args:
+        transport: Of either library.
+        blocks: Whether it is a sync one.
 
     Returns:
         False if it is no transport of httpx or httpx2 with a pool of its own (a mock, a WSGI
-        app); then only read timeouts end a wait.
+        app); then only read timeouts end a thread's wait.
     """
     # httpx has no public way to hand a network backend to the pool, httpcore has: the names between
     # the two are private, and a test holds that they are there.
@@ -123,6 +208,7 @@ def make_abortable(transport: Any) -> bool:
     backend = getattr(pool, "_network_backend", None)
     if backend is None:
         return False
-    if not isinstance(backend, AbortableBackend):
-        pool._network_backend = AbortableBackend(backend)  # type: ignore[union-attr]
+    if not isinstance(backend, AbortableBackend | AsyncBackend):
+        made = AbortableBackend if blocks else AsyncBackend
+        pool._network_backend = made(backend)  # type: ignore[union-attr]
     return True

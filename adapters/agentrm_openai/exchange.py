@@ -143,6 +143,10 @@ class Stream(Protocol):
         """Make a read that blocks end at once."""
         ...
 
+    def finish(self) -> bool:
+        """Close it in our direction: what comes is the last. Whether that was possible."""
+        ...
+
 
 CURRENT: ContextVar[Exchange | None] = ContextVar("agentrm_exchange", default=None)
 
@@ -208,7 +212,16 @@ class Exchange:
     def can_wake(self) -> bool:
         """Whether `abort` ends a read: its connection is known, and carries no other request."""
         stream = self._stream
-        return stream is not None and stream.can_wake
+        return self.blocking and stream is not None and stream.can_wake
+
+    def hurry(self) -> bool:
+        """Nothing more is asked, from any thread: what was answered comes, or the end does.
+
+        Whoever waits for it goes on to. A server sees that its caller has gone, as if it were cut.
+        False on a connection shared by several requests, or where nobody knows the connection.
+        """
+        with self._lock:
+            return not self._over and self._stream is not None and self._stream.finish()
 
     def abort(self, error: BaseException) -> None:
         """Give the request up, from any thread: whoever waits for it gets `error`.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from agentrm_openai.exchange import LEAST_ERROR
 from agentrm_plugins.integration import core_of
@@ -43,9 +44,10 @@ class CoreObserver:
         lease = self._core.lease_around()
         first_s = 0.0 if lease is None else now_s + self._every_s(lease.call)
         exchange.token = _Seen(lease, self._core.now_s, first_s)
-        if lease is not None and exchange.blocking:
-            lease.on_reap(exchange.abort)
-            lease.carrier = exchange
+        if lease is not None:
+            lease.carrier = ref(exchange)  # which knows its lease
+            if exchange.blocking:
+                lease.on_reap(exchange.abort)
         if lease is None or lease.call.endpoint is None:
             return
         if not exchange.traced:
@@ -104,7 +106,7 @@ class CoreObserver:
     def on_end(self, exchange: Exchange, now_s: float) -> None:
         """It is over: keep nothing of it."""
         lease = exchange.token.lease
-        if lease is not None and lease.carrier is exchange:
+        if lease is not None and lease.carrier is not None and lease.carrier() is exchange:
             lease.carrier = None
         exchange.token = _NOBODY
 

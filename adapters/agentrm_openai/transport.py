@@ -180,7 +180,7 @@ class TransportBase:
             that look at no such document themselves.
     """
 
-    blocks = False  # a thread that waits in a read has to be woken; a task is cancelled
+    blocks = False
 
     def __init__(
         self,
@@ -196,8 +196,7 @@ class TransportBase:
         self.sdk_retries = sdk_retries
         self.clock = clock
         self.tells_errors = tells_errors
-        if self.blocks:
-            make_abortable(inner)
+        make_abortable(inner, blocks=self.blocks)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type[Any]:
@@ -301,7 +300,8 @@ class AsyncTransport(TransportBase):
         if exchange is None:
             return await inner.handle_async_request(request)
         try:
-            response = await inner.handle_async_request(request)
+            with exchange.current():
+                response = await inner.handle_async_request(request)
             if response.status_code >= LEAST_ERROR:
                 raw = b"".join([piece async for piece in response.stream])
                 exchange.detach()

@@ -107,7 +107,7 @@ class Attempt:
                 self.failed(error)
                 raise
         else:
-            if not run.came(None):
+            if not run.came(None, result):
                 return self.given(result)
             self.shut()
         other: T = self._won(run.other)
@@ -139,7 +139,7 @@ class Attempt:
                 else:
                     bell.wait()
             while race is not None and not race.step():
-                bell.wait()
+                bell.wait(race.wait_s)
         except BaseException as error:
             _abandon(run, race, error)
             raise
@@ -215,6 +215,8 @@ class Attempt:
                 if lease.suspected and lease.call.hedge and not run.job.over:
                     race = self.race(run, lambda _: Task(work), ring)
             while race is not None and not race.step():
+                if race.wait_s >= 0.0:
+                    loop.call_later(race.wait_s, event.set)
                 await event.wait()
                 event.clear()
         except BaseException as error:
@@ -312,18 +314,16 @@ class Attempt:
         return self.counted() or Usage(self.lease.call.estimate.input_tokens)
 
     def ended(self, result: T) -> T:
-        """The work went well.
+        """The work went well. If it only had to make room meanwhile, its answer is one.
 
         Raises:
             CallReaped: A limit was passed meanwhile.
         """
-        if self._settle is None:
-            self.lease.settle()
-        else:
-            self._settle(self.lease, result)
-        if self.lease.reaped:
-            self.lease.settle(self.spent(), outcome=Outcome.ERROR)  # a stream that nobody gets
-            self.lease.raise_if_reaped()
+        lease = self.lease
+        self.brought(result, lease) if self._settle is not None else lease.settle()
+        if lease.reaped and not (lease.ended and lease.reap_cause == "gave_way"):
+            lease.settle(self.spent(), outcome=Outcome.ERROR)  # a stream that nobody gets
+            lease.raise_if_reaped()
         return result
 
     def given(self, result: T) -> T:

@@ -13,3 +13,6 @@ class Carrier(Protocol):
     @property
     def can_wake(self) -> bool:
         """Whether a thread that reads the answer can be woken from that."""
+
+    def hurry(self) -> bool:
+        """Have its server say now what it has to say, an answer or an end; whether that is done."""

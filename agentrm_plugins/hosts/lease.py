@@ -174,7 +174,7 @@ class HostLease(Lease):
         heir: The lease of a further attempt that stands for the call in place of this one.
         away_s: Since when the consumer of a stream has a chunk and asks for no other; else None.
         away_told: Whether the core may have heard of that.
-        carrier: Our transport's request that the call is waiting for, if it is one of ours.
+        carrier: Gives our transport's request that the call is waiting for, while there is one.
         loop: The event loop whose task asked for it; None: a thread did.
         wake: For the parkers: what to call once it is decided.
     """
@@ -199,7 +199,7 @@ class HostLease(Lease):
         self.heir: HostLease | None = None
         self.loop: object = None
         self.away_s: float | None = None
-        self.carrier: Carrier | None = None
+        self.carrier: Callable[[], Carrier | None] | None = None
 
     def __dir__(self) -> list[str]:
         """What completion offers: what is the user's."""
@@ -286,7 +286,8 @@ class HostLease(Lease):
     @property
     def can_wake_reader(self) -> bool:
         """Whether who reads the answer is woken from that when the lane is lost."""
-        return self.carrier is not None and self.carrier.can_wake
+        carrier = None if self.carrier is None else self.carrier()
+        return carrier is not None and carrier.can_wake
 
     def is_read(self, *, read: bool) -> None:
         """A stream is read from now on, or no more: its pauses (`away_s`) are looked at."""
@@ -326,10 +327,9 @@ class HostLease(Lease):
     @property
     def refused_for(self) -> str:
         """Why it was refused, in a word; "" if it was not."""
-        outcome = self._outcome
-        if isinstance(outcome, Refused):
-            return outcome.cause
-        return type(outcome).__name__ if isinstance(outcome, BaseException) else ""
+        if isinstance(self._outcome, Refused):
+            return self._outcome.cause
+        return type(self._outcome).__name__ if isinstance(self._outcome, BaseException) else ""
 
     def result(self) -> HostLease:
         """This lease if it was granted.

@@ -13,6 +13,8 @@ one that was never sent nothing.
 
 However a race ends, each attempt that has not come back is left: also one that lost its lane and
 decides the call by that. What a left one brings all the same is shut, and its error nobody's.
+Before one is left for another, or for the next one, it has its last words (`hosts.partings`): an
+answer that comes by then is charged as what it is, and if the race is still on it has won.
 
 `Race.step` sees to all that has happened; it is called by one thread or task at a time, whenever
 `ring` was called, by whomever.
@@ -25,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from agentrm_plugins.errors import CallReaped, CallRefused, ClosedError
 from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.hosts.partings import Partings
 from agentrm_plugins.hosts.unsent import is_unsent
 from agentrm_plugins.hosts.workers import NoThread
 from agentrm_plugins.types.calls import Outcome, Usage
@@ -144,24 +147,42 @@ class Race:
         self._backoff_s = _BACKOFF_S
         self._gone: Runner | None = None
         self._limited = False
+        self._partings = Partings()
+        self._chosen: Runner | None = None
         self.winner: Runner | None = None
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds after which `step` is to be called though nobody rang; -1: never."""
+        return self._partings.wait_s
 
     def step(self) -> bool:
         """See to what has happened. Whether the race is decided."""
+        if self._chosen is None:
+            self._look()
+        for runner in self._partings.ended():
+            if self._chosen is None and _answered(runner) and runner.error is None:
+                self._decide(runner)
+            else:
+                self._leave(runner, hurried=True)
+        if self.winner is None and not self._partings.are_waited_for:
+            self.winner = self._chosen
+        return self.winner is not None
+
+    def _look(self) -> None:
         waiting = self._waiting
         if waiting is not None and waiting.decided and not self._is_over():
             self._decided(waiting)
         for runner in tuple(self._alive):
-            if self.winner is not None:
-                break
+            if self._chosen is not None:
+                return
             if runner.attempt.lease.reaped and not _answered(runner):
                 self._lost(runner)
             elif runner.over:
                 self._back(runner)
-        if self.winner is None and self._late:
+        if self._chosen is None and self._late:
             self._late = False
             self._further()
-        return self.winner is not None
 
     def suspected(self) -> None:
         """The attempt that is alive is late; from any thread."""
@@ -172,6 +193,8 @@ class Race:
         """The caller was interrupted by `error`: leave all, and charge what was sent."""
         alive, self._alive = self._alive, []  # nothing is sent again
         waiting, self._waiting = self._waiting, None
+        for runner in self._partings.ended(now=True):
+            self._leave(runner, hurried=True)
         for runner in alive:
             lease = runner.attempt.lease
             charged = self._charged(runner)
@@ -226,13 +249,16 @@ class Race:
         lease, waiting = runner.attempt.lease, self._waiting
         gave_way = lease.reap_cause == "gave_way"
         self._limited = self._limited or not gave_way
-        runner.leave()
-        if len(self._alive) == 1 and not (gave_way and waiting is not None):
+        alone = len(self._alive) == 1 and not (gave_way and waiting is not None)
+        parts = gave_way and not alone and self._partings.begin(runner)
+        if not parts:
+            runner.leave()
+        if alone:
             self._decide(runner)
             return
         further = runner is not self._alive[0]
         self._alive.remove(runner)
-        if not runner.left:
+        if not parts and not runner.left:
             lease.settle(runner.attempt.spent(), outcome=Outcome.ERROR)
         if further:
             if gave_way:
@@ -267,7 +293,7 @@ class Race:
         """No matter if the first goes on; else the flow asks again, and is told why not."""
         if not self._alive and self._gone is not None:
             self._gone.attempt.lease.heir = None
-            self.winner = self._gone
+            self._chosen = self._gone
 
     def _further(self) -> None:
         """The only attempt is late: ask for another one, if that may be."""
@@ -283,33 +309,48 @@ class Race:
                 self._decided(lease)
 
     def _decide(self, winner: Runner) -> None:
-        self.winner = winner
+        self._chosen = winner
         for runner in self._alive:
             if runner is not winner:
-                charged = self._charged(runner)
-                runner.leave()
-                if not charged:
-                    runner.attempt.lease.supersede(runner.attempt.spent())
                 runner.attempt.lease.heir = winner.attempt.lease
+                if not self._partings.begin(runner):
+                    self._leave(runner)
         if self._waiting is not None:
             self._waiting.withdraw("superseded")
             self._waiting = None
 
+    def _leave(self, runner: Runner, *, hurried: bool = False) -> None:
+        """Nobody waits for it any longer: charge it, if what it brought did not."""
+        lease, charged = runner.attempt.lease, self._charged(runner, hurried=hurried)
+        runner.leave()
+        if charged:
+            return
+        if lease.reaped and hurried:
+            lease.settle(runner.attempt.spent(), outcome=Outcome.ERROR)
+        else:
+            lease.supersede(runner.attempt.spent())
+
     @staticmethod
-    def _charged(runner: Runner) -> bool:
-        """One that nobody waits for is back already: whether it was charged what it brought."""
+    def _charged(runner: Runner, *, hurried: bool = False) -> bool:
+        """One that nobody waits for is back already: whether it was charged what it brought.
+
+        An error of one that was `hurried` is ours, unless the server said it.
+        """
         if not runner.over or runner.left:
             return False
         attempt, error = runner.attempt, runner.error
+        lease = attempt.lease
         if error is None:
             usage = None if attempt.stream() is not None else attempt.used(runner.take())
             if usage is not None:
-                attempt.lease.supersede(usage)
+                lease.supersede(usage)
             return usage is not None
         if not isinstance(error, Exception) or isinstance(error, CallReaped):
             return False
-        unsent = is_unsent(error, attempt.lease)
-        attempt.lease.fail(error, Usage() if unsent else attempt.counted())
+        if hurried and judge(error, lease.tables)[0].status is None:
+            return False
+        unsent = is_unsent(error, lease)
+        lease.fail(error, Usage() if unsent else attempt.counted())
         return True
 
 

@@ -37,6 +37,7 @@ class HereRun:
         "_fork",
         "_interrupt",
         "_job",
+        "_result",
         "attempt",
         "error",
         "left",
@@ -49,6 +50,7 @@ class HereRun:
         self.over = self.left = False
         self.error: BaseException | None = None
         self.other: Any = None
+        self._result: Any = None
         self._interrupt: BaseException | None = None
         self._fork = fork
         self._bell: Bell | None = None
@@ -78,17 +80,18 @@ class HereRun:
         race: Race = attempt.race(self, fork, bell.ring)
         attempt.lease.on_reap(lambda _: bell.ring())
         while not race.step():
-            bell.wait()
+            bell.wait(race.wait_s)
             if self._interrupt is not None:
                 race.abort(self._interrupt)
                 return self
         return race.winner
 
-    def came(self, error: BaseException | None) -> bool:
+    def came(self, error: BaseException | None, result: Any = None) -> bool:
         """The caller's thread is back. Whether another attempt stands for the call."""
-        self.error, self.over = error, True
+        self.error, self._result, self.over = error, result, True
         job, bell = self._job, self._bell
         if job is None or bell is None:
+            self._result = None  # its lease knows this run, and it its lease
             return False
         bell.ring()
         try:
@@ -97,13 +100,14 @@ class HereRun:
             self._interrupt = interrupt
             bell.ring()
             raise
-        self.other = job.take()
+        self.other, self._result = job.take(), None
         return self.other is not self
 
     def take(self) -> Any:
-        """For the race: the error that it met."""
-        assert self.error is not None  # noqa: S101 - a result is returned where it came
-        raise self.error
+        """For the race: what it gave, or the error that it met."""
+        if self.error is not None:
+            raise self.error
+        return self._result
 
     def leave(self) -> None:
         """Nothing: its lease has it woken."""

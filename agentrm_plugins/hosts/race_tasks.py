@@ -13,6 +13,8 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.errors import AgentRMError, CallReaped
+from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.hosts.partings import LAST_S, is_hurried
 from agentrm_plugins.hosts.race import Race
 from agentrm_plugins.types.calls import Outcome
 from agentrm_plugins.types.identity import ACTIVE
@@ -93,14 +95,18 @@ class TaskRun(ReapGuard):
         fork: Gives the work of a further attempt.
     """
 
-    __slots__ = ("_context", "_end", "_fork", "_token", "attempt", "error", "left", "over", "race")
+    __slots__ = (
+        *("_context", "_end", "_fork", "_parts", "_result"),
+        *("attempt", "error", "left", "over", "race"),
+    )
 
     def __init__(self, attempt: Attempt, fork: Fork) -> None:
         super().__init__(attempt.lease)
         self.attempt = attempt
         self.race: Race | None = None
-        self.over = self.left = False
+        self.over = self.left = self._parts = False
         self.error: BaseException | None = None
+        self._result: Any = None
         self._fork = fork
         self._context = copy_context()
         self._end: asyncio.Future[None] | None = None
@@ -134,10 +140,23 @@ class TaskRun(ReapGuard):
 
     def _step(self) -> None:
         race = self.race
-        if race is None or race.winner is not None or not race.step():
+        if race is None:
             return
-        if self._end is not None and not self._end.done():
+        decided, wait_s = race.step(), race.wait_s
+        if wait_s >= 0.0:
+            self._loop.call_later(wait_s, self._step)
+        if decided and self._end is not None and not self._end.done():
             self._end.set_result(None)
+
+    def _cancel(self) -> None:
+        """It lost its lane. If that was only to make room, an answer on its way is still read."""
+        lease = self.attempt.lease
+        if lease.reap_cause == "gave_way" and not self._parts and not self._over:
+            self._parts = is_hurried(lease)
+            if self._parts:
+                self._loop.call_later(LAST_S, super()._cancel)
+                return
+        super()._cancel()
 
     def _start(self, lease: HostLease) -> _Further:
         attempt = self.attempt.again(lease)
@@ -146,12 +165,22 @@ class TaskRun(ReapGuard):
         run.task.add_done_callback(lambda _: self._step())
         return run
 
+    def convert(self, error: BaseException | None) -> CallReaped | None:
+        """As of any guard; what its last words broke off with is no error of the server's."""
+        reaped = super().convert(error)
+        if reaped is None and self._parts and isinstance(error, Exception):
+            lease = self.attempt.lease
+            return self._error if judge(error, lease.tables)[0].status is None else None
+        return reaped
+
     def leave(self) -> None:
         """Cancel the caller's task out of its wait."""
-        self._cancel()
+        super()._cancel()
 
     def take(self) -> Any:
-        """The error that it met."""
+        """The error that it met, or a result that is not the call's."""
+        if self._result is not None:
+            return self._result
         if self.error is None or isinstance(self.error, asyncio.CancelledError):
             self.attempt.lease.raise_if_reaped()
         assert self.error is not None  # noqa: S101 - a result is returned where it came
@@ -165,13 +194,16 @@ class TaskRun(ReapGuard):
         It is not if it came after its cancellation, which the work swallowed.
         """
         self._over = self.over = True
-        self.error = self._error  # an answer that came too late is none
+        if self.attempt.lease.reap_cause != "gave_way":
+            self.error = self._error  # an answer that came too late is none
         race = self.race
         if race is not None:
             if race.winner is None:
+                self._result = result
                 if self.error is not None:
                     self.attempt.brought(result, self.attempt.lease)
                 race.step()
+                self._result = None
             if race.winner is not self:
                 return False
         if self._cancelled:  # it lost its lane, and swallowed that
