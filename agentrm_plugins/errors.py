@@ -209,6 +209,7 @@ class CallReaped(AgentRMError):
         cause: "first_token", "response", "silence" or "total"; "gave_way" for an attempt that made
             room for another one.
         held_s: Seconds for which the call held its lane.
+        limit_s: The configured limit that it passed, seconds; 0 if it was none.
 
     Attributes:
         text_so_far: Of a stream that broke off, what its consumer had got.
@@ -224,12 +225,14 @@ class CallReaped(AgentRMError):
         agent: str = "",
         cause: str = "",
         held_s: float = 0.0,
+        limit_s: float = 0.0,
     ) -> None:
         super().__init__(message)
         self.ticket = ticket
         self.agent = agent
         self.cause = cause
         self.held_s = held_s
+        self.limit_s = limit_s
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep the keyword parts when the error crosses process borders."""
@@ -238,6 +241,7 @@ class CallReaped(AgentRMError):
             "agent": self.agent,
             "cause": self.cause,
             "held_s": self.held_s,
+            "limit_s": self.limit_s,
         }
         return type(self), self.args, state
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentrm_plugins.hosts.judgement import judge
+from agentrm_plugins.hosts.misses import missed_limit_s
 from agentrm_plugins.hosts.parkers import park_task, park_thread
 from agentrm_plugins.hosts.sending import may_have_acted
 from agentrm_plugins.hosts.unsent import is_unsent
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
     from agentrm_plugins.hosts.host import Host
+    from agentrm_plugins.hosts.judgement import Judgement
     from agentrm_plugins.hosts.lease import HostLease
     from agentrm_plugins.hosts.retry import RetryPolicy
     from agentrm_plugins.types.calls import Call
@@ -103,7 +105,7 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
         CallRefused: The core said no.
         Exception: What the last attempt raised.
     """
-    begun_s, attempt = host.clock.now(), 1
+    begun_s, attempt, in_vain = host.clock.now(), 1, 0
     lease = host.submit(call, parent)
     while True:
         if not lease.granted or lease.is_void:
@@ -124,8 +126,9 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
             judged, wait_s = judge(error, host.tables, lease.told_s), None
             done = call.once and may_have_acted(error, judged[0], asked=lease.asked)
             if policy is not None and not done:
-                times = attempt, begun_s, host.clock.now()
-                wait_s = policy.wait_s(error, judged, *times, paced=call.endpoint is not None)
+                in_vain = _in_vain(host, call, error, judged, in_vain)
+                times, paced = (attempt, begun_s, host.clock.now()), call.endpoint is not None
+                wait_s = policy.wait_s(error, judged, *times, paced=paced, in_vain=in_vain)
             if wait_s is None:
                 if not lease.reaped:
                     lease.fail(error, Usage() if lease.asked is False else None, judged)
@@ -135,6 +138,19 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
             lease = lease.anew()
         else:
             lease.requeue(judged, wait_s)
+
+
+def _in_vain(host: Host, call: Call, error: BaseException, judged: Judgement, before: int) -> int:
+    """How often in a row the call has by now missed a limit in vain; the last error says so."""
+    limit_s = missed_limit_s(host, call, error, judged)
+    if limit_s is None or not host.misses.in_vain(host, call, limit_s):
+        return 0
+    if before:
+        error.add_note(
+            f"{before + 1} attempts in a row passed the limit of {limit_s:g} s, within which "
+            "hardly any answer of this endpoint came: raise it if the endpoint is healthy"
+        )
+    return before + 1
 
 
 def _unsent(lease: HostLease) -> HostLease:

@@ -27,6 +27,7 @@ from agentrm_plugins.hosts.coordinator import Coordinator, Forked
 from agentrm_plugins.hosts.deadlock import check_loop
 from agentrm_plugins.hosts.lease import HostLease
 from agentrm_plugins.hosts.mending import finish, give_back, is_within
+from agentrm_plugins.hosts.misses import Misses
 from agentrm_plugins.hosts.pauses import Away, Pauses
 from agentrm_plugins.hosts.standstill import STILL_S, Standstills
 from agentrm_plugins.hosts.streams import Streams
@@ -87,14 +88,13 @@ class Host:
         self.deadline_s = float("inf")
         self._inbox: deque[Inbox] = deque()
         self._mutex = threading.RLock()
-        self._inside = 0
+        self._inside, self._plan = 0, Plan()
         self._stuck: object = None
         self._leases: dict[int, weakref.ref[HostLease]] = {}
-        self.pauses, self._late = Pauses(), Standstills()
+        self.pauses, self._late, self.misses = Pauses(), Standstills(), Misses()
         self._callbacks: deque[HostLease] = deque()
         self.abandoned.begin_anew()
         self._pump: Pump | None = None
-        self._plan = Plan()
         self._on_idle: deque[Callable[[], None]] = deque()
 
     # -- calls ------------------------------------------------------------------------------

@@ -50,7 +50,12 @@ def reaped_error(effect: Reaped, call: Call) -> CallReaped:
             f"{_remedy(effect)} if the call was healthy, or try it again"
         )
     return CallReaped(
-        message, ticket=effect.ticket, agent=call.agent, cause=effect.cause, held_s=effect.held_s
+        message,
+        ticket=effect.ticket,
+        agent=call.agent,
+        cause=effect.cause,
+        held_s=effect.held_s,
+        limit_s=effect.limit_s,
     )
 
 

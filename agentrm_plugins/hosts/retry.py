@@ -25,6 +25,7 @@ __all__ = ["RetryPolicy", "retry_policy", "within"]
 _ATTEMPTS = 16
 _FAILURES = 8  # a provider that answers 500 each time: some 6 s of waits, at most 12.7
 _UNREADABLE = 4  # an answer that is none: a glitch is over by then, a proxy's page stays
+_IN_VAIN = 3  # misses of a limit that nothing keeps, as a bare SDK's two retries (`misses`)
 _NO_ROOM = 5  # one that has no room for anybody backs off 0.5, 1, 2 and 4 s between these
 _TOTAL_S = 600.0
 
@@ -44,6 +45,8 @@ def _ends(state: tenacity.RetryCallState, total_s: float = _TOTAL_S) -> bool:
     Or the next one would come after the deadline (as tenacity's `stop_before_delay`).
     """
     if (state.seconds_since_start or 0.0) + (state.upcoming_sleep or 0.0) >= total_s:
+        return True
+    if getattr(state, "in_vain", 0) >= _IN_VAIN:
         return True
     verdict, most = getattr(state, "verdict", None), _ATTEMPTS
     if verdict is not None and verdict.kind is Kind.OVERLOADED:
@@ -70,7 +73,9 @@ class RetryPolicy:
             million calls hang so often. A status of 500 or more, or such a code in a stream, ends
             it after 8, no room (503, 529) after 5, an answer that cannot be read (a proxy's page,
             half a body, nothing) after 4, a server that cannot be connected to after 8: within
-            seconds, so that a fallback can act. It sees as `upcoming_sleep` the time that the
+            seconds, so that a fallback can act. A configured limit that a call missed three times
+            in a row, while hardly any answer of its endpoint came within it, ends it too: more
+            attempts would be paid for nothing. It sees as `upcoming_sleep` the time that the
             server asked for: a limit per day is not waited for.
         wait: tenacity's; default: anything up to 0.1 s, doubling to 8 s (the "full jitter" of AWS's
             architecture blog, 2015; 8 s is the OpenAI SDK's cap; 0.1 s is guessed: one 500 or
@@ -108,6 +113,7 @@ class RetryPolicy:
         now_s: float,
         *,
         paced: bool,
+        in_vain: int = 0,
     ) -> float | None:
         """Seconds before the next attempt, or None: give up.
 
@@ -118,6 +124,7 @@ class RetryPolicy:
             begun_s: When the first attempt was asked for.
             now_s: The time.
             paced: Whether the core knows the endpoint, and so when the call may go.
+            in_vain: How often in a row it missed a limit that nothing at its endpoint keeps.
         """
         if not isinstance(error, Exception):
             return None
@@ -127,6 +134,7 @@ class RetryPolicy:
         state.set_exception((type(error), error, error.__traceback__))
         state.outcome_timestamp = now_s
         state.verdict = verdict  # type: ignore[attr-defined] # ours, for `_is_curable`
+        state.in_vain = in_vain  # type: ignore[attr-defined] # ours, for `_ends`
         state.upcoming_sleep = (report.retry_after_s if report is not None else None) or 0.0
         if not self.retry(state) or self.stop(state):
             return None
