@@ -131,6 +131,31 @@ def test_one_bad_byte_costs_no_other_message(rotten, column):
         assert "KX-1007" in session.recall("code of item 7")
 
 
+@pytest.mark.parametrize("column", ["messages SET role", "passages SET role"])
+@pytest.mark.parametrize("seq", [3, 29])
+def test_a_flipped_speaker_is_told_and_costs_nothing(rotten, column, seq):
+    """One that was compacted, and one in view: what was said is read from the message itself."""
+    with rotten(f"UPDATE {column}='usdr' WHERE seq={seq}") as store, manager_on(store) as manager:
+        session = manager.session("s")
+        asked = [*talk(30), {"role": "user", "content": f"What is the code of item {seq}?"}]
+        view = session.prepare(asked)
+        assert "usdr" not in {message["role"] for message in view.messages}
+        assert f"KX-{1000 + seq}" in str(view.messages[:-1])
+        assert f"{seq} user: The code" in session.recall(f"code of item {seq}")
+        told = [text for text in view.repairs if f"message {seq}: its speaker" in text]
+        assert len(told) == column.startswith("messages")
+
+
+def test_a_flipped_speaker_is_told_where_no_state_was_saved(rotten):
+    """After a kill the session is made of the rows: the roles are those of the messages."""
+    with rotten("UPDATE messages SET role='usdr' WHERE seq=7") as store:
+        store.save_state(KEY, b"")
+        with manager_on(store) as manager:
+            view = manager.session("s").prepare([*talk(30), talk(31)[-1]])
+            assert sum("message 7: its speaker" in text for text in view.repairs) == 1
+            assert {message["role"] for message in view.messages} == {"user"}
+
+
 class Refusing(MemoryStore):
     """Refuses to keep states while it is down."""
 

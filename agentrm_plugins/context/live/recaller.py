@@ -278,7 +278,7 @@ class Recaller:
             room_tokens //= 2  # the talk goes on about what is in view
         if not ask.free and told_already(state, query, looked.weights, found):
             return None
-        said = [one for one in found if one.hit.candidate.role in SAYING]
+        said = [one for one in found if state.entries[one.key[0]].role in SAYING]
         told = [Told(one.key[0], one.hit.covered, one.text) for one in said]
         view = looked.shown
         later = Later(query, [*view, *told], state.notes.later, ask.end(state), view)

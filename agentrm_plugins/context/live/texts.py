@@ -15,10 +15,12 @@ from agentrm_plugins.context.stores.base import ColdStore, Row, SessionKey
 from agentrm_plugins.errors import StoreCorrupt
 from agentrm_plugins.types.message import Message
 
-__all__ = ["Texts", "message_in", "row_of", "text_in"]
+__all__ = ["WRONG_ROLE", "Texts", "message_in", "row_of", "text_in"]
 
 _KEPT_CHARS = 200_000
 """Of texts that are kept from look-up to look-up: about a thousand chat messages. Guessed."""
+WRONG_ROLE = "its speaker beside it is damaged, and was read from the message itself"
+"""The role stands in the body too, which has a checksum."""
 
 
 def row_of(entry: Entry) -> Row:
@@ -69,22 +71,28 @@ class Texts:
         self._known: dict[int, str] = {}
         self._kept = 0
         self._damaged: dict[int, bool] = {}
+        self._mended: dict[int, bool] = {}
 
     def news(self) -> list[str]:
         """Tell of damaged messages that were met since, of each once."""
         new = [seq for seq, told in self._damaged.items() if not told]
         self._damaged.update(dict.fromkeys(new, True))
+        mended = [seq for seq, told in self._mended.items() if not told]
+        self._mended.update(dict.fromkeys(mended, True))
         return [
             f"archive: message {seq} is damaged, and left out of what is recalled" for seq in new
-        ]
+        ] + [f"archive: message {seq}: {WRONG_ROLE}" for seq in mended]
 
     def text(self, row: Row, read: Callable[[Message], str] = told_text) -> str:
         """Read a message's text; "" of one that is damaged, which `news` tells of."""
         try:
-            return read(message_in(row))
+            message = message_in(row)
         except StoreCorrupt:
             self._damaged.setdefault(row.seq, False)
             return ""
+        if message.role != row.role:
+            self._mended.setdefault(row.seq, False)
+        return read(message)
 
     def is_damaged(self, seq: int) -> bool:
         """Whether a message that was read is not what was archived."""
@@ -95,6 +103,7 @@ class Texts:
         self._known = {at: text for at, text in self._known.items() if at < seq}
         self._kept = sum(map(len, self._known.values()))
         self._damaged = {at: told for at, told in self._damaged.items() if at < seq}
+        self._mended = {at: told for at, told in self._mended.items() if at < seq}
 
     def keep(self, seq: int, text: str) -> None:
         """Keep the text of a message that leaves memory: it is read again more often than others.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live.archive import version_of
-from agentrm_plugins.context.live.texts import message_in
+from agentrm_plugins.context.live.texts import WRONG_ROLE, message_in
 from agentrm_plugins.context.plan.align import align
 from agentrm_plugins.context.plan.bodies import (
     Source,
@@ -35,6 +35,7 @@ _PAUSE_S = 0.0005
 _UNREADABLE = (
     ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError,
 )  # fmt: skip
+_ROLES = frozenset({"user", "assistant", "tool", "function"})
 _DAMAGED = "[the archived text of this message is damaged]"
 
 
@@ -164,16 +165,21 @@ def _whole(there: list[tuple[int, str]], told: list[str]) -> list[tuple[int, str
 def _message_in(row: Row, told: list[str], known: Entry | None = None) -> Message:
     """Read an archived message; of one whose text is damaged, what is known beside it."""
     try:
-        return message_in(row)
+        message = message_in(row)
     except StoreCorrupt as error:
         told.append(f"archive: message {row.seq}: {error}; the others are as they were")
+    else:
+        if message.role != row.role:
+            told.append(f"archive: message {row.seq}: {WRONG_ROLE}")
+        return message
+    role = known.role if known else row.role if row.role in _ROLES else "user"
     calls = tuple(ToolCall(call, "unknown", "{}") for call in (known.calls if known else ()))
-    return Message(row.role, _DAMAGED, None, calls, known.answers if known else None)
+    return Message(role, _DAMAGED, None, calls, known.answers if known else None)
 
 
 def _entry_of(state: Transcript, row: Row, message: Message, indexed: bool) -> Entry:
     return Entry(
-        row.seq, row.role, state.counter.message(message), row.digest, 0, row.at_s, message,
+        row.seq, message.role, state.counter.message(message), row.digest, 0, row.at_s, message,
         tuple(call.id for call in message.tool_calls), message.tool_call_id,
         not message.content and not message.tool_calls, indexed=indexed,
     )  # fmt: skip

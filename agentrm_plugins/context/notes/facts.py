@@ -17,11 +17,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from agentrm_plugins.context.notes.text import sentences, terms
+from agentrm_plugins.context.notes.text import ENDS_ASKING, sentences, terms
 from agentrm_plugins.context.notes.values import DISTINCT, Value, values_of
+from agentrm_plugins.context.notes.worded import in_words
 
 __all__ = ["STATES", "Finding", "find", "flattened", "skeleton"]
 
@@ -36,6 +37,9 @@ _MOST_VALUES = 32
 
 _SCAN_CHARS = 100_000
 """Beyond it a message's text is not read for notes; it stays in the archive and recall finds it."""
+
+_MOST_ROWS = 32
+"""Of a text's lines that are many of one kind, those that may be newer forms. Guessed."""
 
 _WORTH = {
     "url": 1.5, "email": 1.6, "uuid": 1.6, "code": 1.3, "path": 1.3, "quoted": 1.1, "date": 1.2,
@@ -109,13 +113,14 @@ _MOST_DEPTH, _MOST_LINES = 40, 20_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence that is worth a note."""
+    """One sentence that is worth a note; where `faint`, only as the newer form of another note."""
 
     text: str
     score: float
     values: tuple[Value, ...]
     corrects: bool
     states: bool
+    faint: bool = False
 
 
 def skeleton(line: str) -> str:
@@ -224,27 +229,43 @@ def find(text: str, role: str, seen: Counter[str] | None = None) -> list[Finding
             rows.setdefault(_row_of(piece), []).append(piece)
     own = _own_rows(rows)
     found = []
-    before = ""
+    before, looked_at = "", 0
     for _, piece in pieces:
         repeats = 0
         if bulky:
-            shape = skeleton(piece)
-            before_it = 0 if seen is None else seen[shape]
-            if before_it > _OF_A_RECORD and _is_field(piece):
-                before_it = _OF_A_RECORD
             alike = 0 if piece in own else len(rows[_row_of(piece)])
-            repeats = max(shapes[shape], alike) - 1 + before_it
+            repeats = _repeats(piece, max(shapes[skeleton(piece)], alike), seen)
             if repeats >= _NOISE_REPEATS:
-                continue
-        finding = _judge(piece, role, repeats)
-        if finding is not None and before and not bulky and _leans(finding, before):
-            finding = _judge(f"{before} {piece}", role, repeats)
+                looked_at += 1
+                if looked_at > _MOST_ROWS:
+                    continue
+        finding = _judged(piece, before, role, repeats, bulky=bulky)
         if finding is not None:
             found.append(finding)
         before = piece
     if bulky and seen is not None:
         seen.update(shapes)
     return found
+
+
+def _repeats(piece: str, alike: int, seen: Counter[str] | None) -> int:
+    """Give how many other lines are like this one, here (`alike`, with itself) and before."""
+    before = 0 if seen is None else seen[skeleton(piece)]
+    if before > _OF_A_RECORD and _is_field(piece):
+        before = _OF_A_RECORD
+    return alike - 1 + before
+
+
+def _judged(piece: str, before: str, role: str, repeats: int, *, bulky: bool) -> Finding | None:
+    """Judge a sentence, with the one before it where it leans on that."""
+    finding = _judge(piece, role, repeats)
+    if finding is None or (bulky and finding.faint):
+        return None
+    if repeats >= _NOISE_REPEATS:
+        return replace(finding, faint=True)
+    if before and not bulky and _leans(finding, before):
+        return _judge(f"{before} {piece}", role, repeats)
+    return finding
 
 
 def _leans(finding: Finding, before: str) -> bool:
@@ -286,7 +307,8 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
     states = STATES.search(head) is not None
     corrects = _corrects(head, states)
     plain = not values and not announces
-    if plain and (role not in _ROLE_WORTH or not _caseless(piece)):
+    faint = plain and not _caseless(piece)
+    if (plain and role not in _ROLE_WORTH) or (faint and not _may_tell(piece)):
         return None
     kinds: dict[str, float] = {}
     for value in values:
@@ -297,7 +319,7 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
     score = min(3.0, sum(kinds.values())) + 0.5 * min(2, announces) + 0.6 * corrects
     # Prose without capitals shows no names: each sentence is worth a little, and goes first.
     score += 0.4 * states + _ROLE_WORTH.get(role, 0.0) * (0.4 if plain else 1.0)
-    if piece.endswith(("?", "？")):
+    if piece.endswith(ENDS_ASKING):
         score -= 2.0
     score -= 0.8 * repeats
     if role in {"tool", "function"} and _CALL.search(head):
@@ -313,7 +335,13 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
         # Notes are compared value by value: a line without an end must not hold up a turn.
         once = {value.norm: value for value in reversed(values)}
         values = tuple(sorted(once.values(), key=lambda value: value.start))[:_MOST_VALUES]
-    return Finding(text, score, values, corrects, states)
+    return Finding(text, score, values, corrects, states, faint)
+
+
+def _may_tell(piece: str) -> bool:
+    """Whether a sentence without a value may tell one: short, and no question but in words."""
+    asks = piece.endswith(ENDS_ASKING)
+    return len(piece) <= NOTE_CHARS and not (asks and in_words(piece) is None)
 
 
 def _shortened(piece: str, values: tuple[Value, ...]) -> str:

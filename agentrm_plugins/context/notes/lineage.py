@@ -13,7 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agentrm_plugins.context.notes.note import Note, named_in, puts_another, squeezed
+from agentrm_plugins.context.notes.note import (
+    Note,
+    have_in_common,
+    named_in,
+    puts_another,
+    squeezed,
+)
 from agentrm_plugins.context.notes.subject import content
 
 __all__ = ["Lineage", "likeness"]
@@ -67,9 +73,10 @@ class Lineage:
         for before in note.follows:
             old = self.by_id.get(before)
             if old is not None:
-                behind = self._after if puts_another(note, old) else self._beside
+                likely = puts_another(note, old) and have_in_common(note, old)
+                behind = self._after if likely else self._beside
                 behind.setdefault(before, []).append(note.id)
-                if note.corrects:
+                if note.corrects and likely:
                     self._announced.setdefault(before, []).append(note.id)
         newer = self.by_id.get(note.superseded_by or 0)
         if newer is not None:

@@ -9,9 +9,20 @@ from itertools import repeat
 
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.subject import content, told_apart
+from agentrm_plugins.context.notes.text import ENDS_ASKING
 from agentrm_plugins.context.notes.values import Value
+from agentrm_plugins.context.notes.worded import FIGURES, fills, tells_in_words
 
-__all__ = ["TOOLS", "Note", "has_whole", "may_follow", "named_in", "puts_another", "squeezed"]
+__all__ = [
+    "TOOLS",
+    "Note",
+    "has_whole",
+    "have_in_common",
+    "may_follow",
+    "named_in",
+    "puts_another",
+    "squeezed",
+]
 
 TOOLS = frozenset({"tool", "function"})
 _BLANKS = r"[\s,'’\"“”«»`「」]"
@@ -170,25 +181,41 @@ def puts_another(new: Note, old: Note) -> bool:
     return any(v.norm not in said and CLASS.get(v.kind) in kinds for v in new.values)
 
 
-def may_follow(note: Note, old: Note, said: frozenset[str], named: bool) -> bool:
+def have_in_common(new: Note, old: Note) -> bool:
+    """Whether two notes share a word of what they are about, or a value."""
+    if not content(new.text, new.values).isdisjoint(content(old.text, old.values)):
+        return True
+    return not {value.norm for value in new.values}.isdisjoint(v.norm for v in old.values)
+
+
+def may_follow(
+    note: Note, old: Note, said: frozenset[str], named: bool, rare: frozenset[str] = frozenset()
+) -> bool:
     """Whether a note may be a newer form of an earlier one.
 
     Args:
         note: The newer one.
         old: The earlier one.
         said: The newer one's content.
-        named: Whether it announces a correction and names a value of the earlier one.
+        named: Whether it names a value of the earlier one and seems to put another for it.
+        rare: Words of the newer one that hardly another note has.
     """
     if old.seq >= note.seq or old.role in TOOLS:
         return False
     before = {v.norm for v in old.values}
     kinds = {CLASS.get(v.kind) for v in note.values if v.norm not in before}
-    if kinds.isdisjoint(CLASS.get(v.kind) for v in old.left):
-        return False
+    worded = tells_in_words(note.text, note.values)
+    if worded:
+        kinds |= FIGURES
+    left = old.left
+    if kinds.isdisjoint(CLASS.get(v.kind) for v in left):
+        return fills(note.text, old.text, left) is not None
+    if named:
+        return True
     other = content(old.text, old.values)
     both = len(said & other)
     least = min(len(said), len(other))
-    if named:
+    if (worded or note.text.endswith(ENDS_ASKING)) and not rare.isdisjoint(other):
         return True
     near = both == least > 0 or (both > 1 and both >= _OVERLAP * least)
     return near and not told_apart((note.text, said), (old.text, other))

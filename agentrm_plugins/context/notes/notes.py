@@ -12,18 +12,16 @@ it corrects is not seen.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from heapq import nlargest
-from itertools import islice
 from typing import Any
 
+from agentrm_plugins.context.notes.earlier import Earlier, Key, keys_of, told_keys
 from agentrm_plugins.context.notes.facts import Finding
-from agentrm_plugins.context.notes.kinds import CLASS
-from agentrm_plugins.context.notes.lineage import Lineage, likeness
-from agentrm_plugins.context.notes.note import TOOLS, Note, has_whole, may_follow, squeezed
-from agentrm_plugins.context.notes.subject import about, content, names_it, negated
+from agentrm_plugins.context.notes.lineage import Lineage
+from agentrm_plugins.context.notes.note import TOOLS, Note, has_whole, squeezed
+from agentrm_plugins.context.notes.subject import content, names_it, negated
+from agentrm_plugins.context.notes.text import ENDS_ASKING
 from agentrm_plugins.context.notes.values import Value
 
 __all__ = ["Note", "Notes"]
@@ -31,20 +29,7 @@ __all__ = ["Note", "Notes"]
 MAX_NOTES = 4000
 """Notes kept in memory for one session; beyond it those with the lowest score go. They are in the
 archive word for word in any case."""
-_RAREST, _NEWEST = 8, 12
-"""A note is compared over its 8 rarest words; by a value or a subject, with the 12 newest notes
-that have it. Guessed; they bound a note's work."""
-_LOOKED_AT, _COMPARED, _OF_ONE = 128, 48, 2
-"""Sentences, but for their values, that hold a word; of all of them those that share most words;
-and the newest notes of each: a thousand that differ in their number stand for one. Guessed."""
-_MOST, _MOST_ANNOUNCED = 4, 16
-"""Earlier forms that a note has, the most like it; more where it announces a correction, for it may
-be of any of them. Guessed."""
 _MOST_PASSED = 16
-
-_Key = tuple[str, str, frozenset[str] | None]
-_Said = tuple[frozenset[str], frozenset[str]]
-"""The words of a sentence without its values, and their classes."""
 
 
 @dataclass(slots=True)
@@ -54,16 +39,14 @@ class Notes:
     by_id: dict[int, Note] = field(default_factory=dict)
     next_id: int = 1
     _of: dict[int, list[int]] = field(default_factory=dict)
-    _by_key: dict[_Key, list[int]] = field(default_factory=dict)
-    _by_value: dict[str, list[int]] = field(default_factory=dict)
-    _by_term: dict[str, dict[_Said, None]] = field(default_factory=dict)
-    _by_said: dict[_Said, list[int]] = field(default_factory=dict)
     _waiting: list[Note] = field(default_factory=list)
     _lineage: Lineage = field(init=False)
+    _earlier: Earlier = field(init=False)
 
     def __post_init__(self) -> None:
-        """Let the lineage know of all notes."""
+        """Let the lineage and what notes are compared by know of all notes."""
         self._lineage = Lineage(self.by_id)
+        self._earlier = Earlier(self.by_id, self._of)
 
     # -- entering -----------------------------------------------------------------------------
 
@@ -76,8 +59,10 @@ class Notes:
                 self.next_id, seq, role, found.text, round(found.score, 3), found.corrects,
                 found.states, found.values,
             )  # fmt: skip
-            self.next_id += 1
             struck = self._settle(note)
+            if found.faint and not note.follows:
+                continue
+            self.next_id += 1
             replaced += struck
             self._enter(note)
             self._lineage.compare(note, struck)
@@ -89,11 +74,12 @@ class Notes:
         """Compare a note with those on its subject."""
         if note.role in TOOLS:
             self._mark_repeated(note)
+            if not note.repeats:
+                note.follows = tuple(self._earlier.followed(note))
             return []
         struck: list[Note] = []
-        for key in _told_keys(note):
-            for identity in self._by_key.get(key, ())[-_NEWEST:]:
-                other = self.by_id[identity]
+        for key in told_keys(note):
+            for other in self._earlier.under(key):
                 old, new = (note, other) if other.seq > note.seq else (other, note)
                 # An earlier note that comes late, from a long message, is corrected as well.
                 if old.seq != new.seq and self._replaces(new, old, key):
@@ -105,21 +91,22 @@ class Notes:
             passed = (
                 before for one in gone if one.dead and one is not note for before in one.follows
             )
-            note.follows = tuple(dict.fromkeys((*self._followed(note), *passed)))[:_MOST_PASSED]
+            followed = dict.fromkeys((*self._earlier.followed(note), *passed))
+            note.follows = tuple(followed)[:_MOST_PASSED]
         return gone
 
-    def _replaces(self, new: Note, old: Note, key: _Key) -> bool:
+    def _replaces(self, new: Note, old: Note, key: Key) -> bool:
         """Strike the values of `old` under this key that `new` puts another one for."""
         if not new.corrects and not (new.states and old.states and _states_alone(new, old)):
             return False
         past = set(negated(new.text, new.values))
         now = {v.norm for n, v in enumerate(new.values) if n not in past}
         gone = [
-            v for v, k in zip(old.values, _keys(old), strict=True)
+            v for v, k in zip(old.values, keys_of(old), strict=True)
             if k == key and v.norm not in now and v.text not in old.struck
         ]  # fmt: skip
         fresh = [
-            v for v, k in zip(new.values, _keys(new), strict=True)
+            v for v, k in zip(new.values, keys_of(new), strict=True)
             if k == key and all(v.norm != other.norm for other in old.values)
         ]  # fmt: skip
         if not gone or not fresh or len(gone) > len(fresh):
@@ -141,54 +128,18 @@ class Notes:
         if lead is None or note.corrects:
             return
         said = content(note.text, note.values)
-        for identity in self._by_value.get(lead, ())[-_NEWEST:]:
-            old = self.by_id[identity]
+        for old in self._earlier.having(lead):
             if old.seq > note.seq or not old.live or (old.role in TOOLS) != (note.role in TOOLS):
                 continue
             if solid <= {v.norm for v in old.values} and said <= content(old.text, old.values):
                 note.repeats = old.id
                 return
 
-    def _followed(self, note: Note) -> list[int]:
-        """Give the earlier notes of which this one may be a newer form, the nearest last."""
-        if note.text.endswith(("?", "？")):
-            return []
-        said, kinds = one = _said(note)
-        # Of those that were said before. By the word as well: a set has another order elsewhere.
-        known = (term for term in said if self._by_term.get(term))
-        rare = sorted(known, key=lambda term: (len(self._by_term[term]), term))[:_RAREST]
-        shared: Counter[_Said] = Counter()
-        for term in rare:
-            shared.update(islice(reversed(self._by_term[term].keys()), _LOOKED_AT))
-        named = {
-            identity for value in note.values
-            for identity in self._by_value.get(value.norm, ())[-_NEWEST:] if note.corrects
-        }  # fmt: skip
-        alike = nlargest(
-            _COMPARED, (other for other in shared if other[1] & kinds), key=shared.__getitem__
-        )
-        near = {i for o in (one, *alike) for i in self._by_said.get(o, ())[-_OF_ONE:]} | named
-        found = [i for i in near if may_follow(note, self.by_id[i], said, i in named)]
-        most = _MOST_ANNOUNCED if note.corrects else _MOST
-        return nlargest(most, found, key=lambda i: likeness(note, self.by_id[i]))[::-1]
-
     def _enter(self, note: Note) -> None:
         self.by_id[note.id] = note
         self._of.setdefault(note.seq, []).append(note.id)
         self._lineage.enter(note)
-        self._compare_by(note)
-
-    def _compare_by(self, note: Note) -> None:
-        """Index what later notes are compared by."""
-        for value in note.values:
-            self._by_value.setdefault(value.norm, []).append(note.id)
-        if note.role not in TOOLS:
-            for key in _told_keys(note):
-                self._by_key.setdefault(key, []).append(note.id)
-            one = _said(note)
-            self._by_said.setdefault(one, []).append(note.id)
-            for term in one[0]:
-                self._by_term.setdefault(term, {})[one] = None
+        self._earlier.enter(note)
 
     # -- asking -------------------------------------------------------------------------------
 
@@ -257,9 +208,8 @@ class Notes:
 
     def _strike_again(self, old: Note) -> None:
         """Strike what is corrected by notes that are still there; one may be of each value."""
-        for key in _told_keys(old) if old.role not in TOOLS else ():
-            newer = (self.by_id[identity] for identity in self._by_key.get(key, ())[-_NEWEST:])
-            for new in newer:
+        for key in told_keys(old) if old.role not in TOOLS else ():
+            for new in self._earlier.under(key):
                 if new.seq > old.seq:
                     self._replaces(new, old, key)
 
@@ -267,15 +217,7 @@ class Notes:
         del self.by_id[note.id]
         _take(self._of, note.seq, note.id)
         self._lineage.leave(note)
-        for value in note.values:
-            _take(self._by_value, value.norm, note.id)
-        if note.role not in TOOLS:
-            for key in _told_keys(note):
-                _take(self._by_key, key, note.id)
-            one = _said(note)
-            _take(self._by_said, one, note.id)
-            for term in one[0] if one not in self._by_said else ():
-                self._by_term.get(term, {}).pop(one, None)
+        self._earlier.leave(note)
 
     def _shed(self) -> None:
         by_worth = sorted(self.by_id.values(), key=lambda n: (n.live, self.worth(n), n.id))
@@ -326,26 +268,7 @@ class Notes:
         self._lineage.link()
         waiting, self._waiting = self._waiting, []
         for note in waiting:
-            self._compare_by(note)
-
-
-def _said(note: Note) -> _Said:
-    """Give what a note is compared by: its words without its values, and their classes."""
-    kinds = frozenset(CLASS.get(value.kind, value.kind) for value in note.values)
-    return content(note.text, note.values), kinds
-
-
-def _keys(note: Note) -> list[_Key]:
-    """Give for each value who said of what a value of which kind."""
-    subjects = about(note.text, note.values)
-    return [
-        (note.role, CLASS.get(value.kind, value.kind), subject)
-        for value, subject in zip(note.values, subjects, strict=True)
-    ]
-
-
-def _told_keys(note: Note) -> list[_Key]:
-    return list(dict.fromkeys(key for key in _keys(note) if key[2] is not None))
+            self._earlier.enter(note)
 
 
 def _states_alone(new: Note, old: Note) -> bool:
@@ -353,7 +276,7 @@ def _states_alone(new: Note, old: Note) -> bool:
 
     Not where it is another thing of which the same is told: "turn 5 is done", "turn 6 is done".
     """
-    if len(new.values) != 1 or len(old.values) != 1 or new.text.endswith(("?", "？")):
+    if len(new.values) != 1 or len(old.values) != 1 or new.text.endswith(ENDS_ASKING):
         return False
     return not names_it(new.text, new.values[0])
 

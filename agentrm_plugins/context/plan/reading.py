@@ -24,8 +24,9 @@ def findings_of(message: Message, shapes: Counter[str] | None) -> list[Finding]:
     found = find(said_text(message), message.role, shapes)
     for call in without_look_ups(message).tool_calls:
         for finding in find(call.arguments, "tool", shapes):
-            if any(value.kind in _ARGUMENT_KINDS for value in finding.values):
-                found.append(replace(finding, score=finding.score - 1.0))
+            exact = any(value.kind in _ARGUMENT_KINDS for value in finding.values)
+            # What else is written may be the newer form of what a tool gave.
+            found.append(replace(finding, score=finding.score - 1.0, faint=not exact))
     return found
 
 

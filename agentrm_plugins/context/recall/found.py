@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.note import squeezed
-from agentrm_plugins.context.notes.values import Value, values_of
+from agentrm_plugins.context.notes.values import Value
 from agentrm_plugins.context.recall.index import Index
-from agentrm_plugins.context.recall.paging import Found, Rival
-from agentrm_plugins.context.recall.pieces import best_of, pieces_of, said_of
-from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
+from agentrm_plugins.context.recall.paging import LEAST_RIVAL, Found, Rival
+from agentrm_plugins.context.recall.pieces import best_of, pieces_of, said_of, told_in
+from agentrm_plugins.context.recall.query import Query
 from agentrm_plugins.context.recall.rank import Candidate, Hit, answers
-from agentrm_plugins.context.recall.rivals import LEAST_RIVAL, Rivals
+from agentrm_plugins.context.recall.rivals import Rivals
 
 __all__ = ["LEAST_RIVAL", "LEAST_TELLING", "Later", "Told", "Unit", "units_of", "weighed"]
 
@@ -192,12 +192,12 @@ class Later:
         self._newer: dict[tuple[int, int], list[Rival]] = {}
 
     def _told_at(self, at: int) -> _Said:
-        """Give the sentence that tells most of what is asked, and its values; none of a question.
+        """Give the sentence that tells most of what is asked, and its values.
 
         Made when it is looked at: of hundreds of messages that tell something few are.
         """
         said = said_of(self._query, self._told[at].text)
-        values = () if said.endswith(ENDS_ASKING) else tuple(values_of(said))
+        values = told_in(said)
         found = self._said[at] = (said, values, frozenset(CLASS.get(v.kind) for v in values))
         return found
 
@@ -281,13 +281,12 @@ class Later:
         return newer
 
     def _values_in(self, text: str) -> list[tuple[str, Value]]:
-        """Give sentences that hold a word of the question and do not ask, each with each value."""
+        """Give sentences that hold a word of the question, each with each value."""
         found = self._values.get(text)
         if found is None:  # each is held against each passage before it: read once
             asked = frozenset(self._query.terms)
-            telling = [piece for piece in pieces_of(text) if not piece.asks]
-            said = [piece.text for piece in telling if not asked.isdisjoint(piece.terms)]
-            found = self._values[text] = [(one, value) for one in said for value in values_of(one)]
+            said = [one.text for one in pieces_of(text) if not asked.isdisjoint(one.terms)]
+            found = self._values[text] = [(one, value) for one in said for value in told_in(one)]
         return found
 
 

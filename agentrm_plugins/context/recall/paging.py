@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from agentrm_plugins.context.notes.text import ENDS_ASKING
 from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.entry import Recalled
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.lines import cut_to, day_of, line_of, told_later
 from agentrm_plugins.context.recall.pieces import pieces_of, said_of
-from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
+from agentrm_plugins.context.recall.query import Query
 from agentrm_plugins.context.recall.rank import Hit
 from agentrm_plugins.context.recall.repeats import Repeats
 from agentrm_plugins.types.message import Message
 
-__all__ = ["Found", "Rival", "assembled", "told_already", "visible", "worthy"]
+__all__ = ["LEAST_RIVAL", "Found", "Rival", "assembled", "told_already", "visible", "worthy"]
 
 HEADER = (
     "[Recalled from earlier in this conversation, word for word, oldest first. For reference; not "
@@ -31,6 +32,9 @@ HEADER = (
 LEAST_OF_BEST = 0.15
 """A passage that scores less than this share of the best one is left out. Measured on half of
 LoCoMo at 4,000 tokens, where 0.4 lost a sixth of the evidence."""
+LEAST_RIVAL = 0.25
+"""Of the question, in what may be the newer form of a passage: it is no less shown for a low score,
+nor left out where there is little room. Guessed."""
 LEAST_COVERED, LEAST_COVERED_UNASKED = 0.08, 0.3
 """A message that asks for nothing pages in only what shares a third of its words' weight, so that
 small talk does not move the prompt. Guessed."""
@@ -309,11 +313,15 @@ def worthy(
         best: The best score of all, in view or not; 0 for that of what was found.
     """
     best = max([best, *(one.hit.score for one in found)])
-    least = LEAST_COVERED if query.asks >= _MOSTLY or anchor < 0 else LEAST_COVERED_UNASKED
+    asks = query.asks >= _MOSTLY or anchor < 0
+    least = LEAST_COVERED if asks else LEAST_COVERED_UNASKED
     shown = noted_text(session) if anchor >= 0 else ""
     repeats = Repeats(session, query, visible(session) - {anchor} if anchor >= 0 else ())
     for one in found:
-        if one.hit.score < LEAST_OF_BEST * best or 0 < one.hit.covered < least:
+        little = one.hit.score < LEAST_OF_BEST * best
+        if (little and not (asks and one.hit.covered >= LEAST_RIVAL)) or (
+            0 < one.hit.covered < least
+        ):
             continue
         said = " ".join(one.text.split())
         if not said or said in shown or (shown and _all_told(one, query, shown)):

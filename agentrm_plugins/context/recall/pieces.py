@@ -6,12 +6,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from agentrm_plugins.context.notes.kinds import CLASS
-from agentrm_plugins.context.notes.text import sentences, terms
+from agentrm_plugins.context.notes.text import ENDS_ASKING, sentences, terms
 from agentrm_plugins.context.notes.values import Value, values_of
-from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
+from agentrm_plugins.context.notes.worded import in_words, tells_in_words
+from agentrm_plugins.context.recall.query import Query
 from agentrm_plugins.context.recall.when import WEEKDAYS
 
-__all__ = ["Held", "Piece", "best_of", "pieces_of", "said_of"]
+__all__ = ["Held", "Piece", "best_of", "pieces_of", "said_of", "told_in"]
 
 _READ_CHARS = 4_000
 
@@ -48,11 +49,19 @@ class Piece:
         """Its values: read once, however many passages they are held against."""
         if self._held is None:
             held = []
-            for one in values_of(self.text):
+            for one in told_in(self.text):
                 kind = "day" if one.text.casefold() in WEEKDAYS else CLASS.get(one.kind)
                 held.append(Held(one.norm, kind, one, _terms_of(one.text)))
             self._held = tuple(held)
         return self._held
+
+
+@lru_cache(maxsize=4_096)
+def told_in(text: str) -> tuple[Value, ...]:
+    """Give the values of a sentence; a figure in words, of no digits, is a number and a time."""
+    values = values_of(text)
+    found = in_words(text) if tells_in_words(text, values) else None
+    return values if found is None else (*values, found, found._replace(kind="time"))
 
 
 @lru_cache(maxsize=1_024)

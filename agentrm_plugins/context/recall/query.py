@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agentrm_plugins.context.notes.text import STOPWORDS, date_terms, sentences, terms
+from agentrm_plugins.context.notes.text import MARKS, STOPWORDS, date_terms, sentences, terms
 
 __all__ = ["Query", "query_of"]
 
@@ -79,12 +79,8 @@ _EACH = re.compile(
     r"|wie oft|jedes mal|combien de fois|chaque fois|cu[áa]ntas veces|cada vez)\b"
     r"|几次|多少次|每次|何回|何度|сколько раз|каждый раз"
 )
-_MARKS = "?\uff1f\u061f\u037e\u2047\u2048\u2049\u055e\u1367\ua60f\u2cfa\u2e2e"
-"""Question marks: Latin, full-width, Arabic, Greek (its own code point), doubled, Armenian,
-Ethiopic, Vai, Coptic, reversed. Guessed to be all that are in use."""
-ENDS_ASKING = tuple(_MARKS)
 _ASKS = re.compile(
-    rf"[{_MARKS}]|\b(?:what|which|who|whom|whose|when|where|why|how|remind|recall|remember|look up"
+    rf"[{MARKS}]|\b(?:what|which|who|whom|whose|when|where|why|how|remind|recall|remember|look up"
     r"|find"
     r"|tell me|give me|list|repeat|quote|according to|earlier|we (?:said|agreed|decided|discussed)"
     r"|wer|wann|wo|welche[rsn]?|wie|quel(?:le)?s?|quand|o[ùu]|combien|qui[ée]n"

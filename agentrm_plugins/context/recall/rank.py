@@ -17,8 +17,9 @@ from itertools import compress
 from operator import attrgetter
 from typing import NamedTuple
 
+from agentrm_plugins.context.notes.text import ENDS_ASKING
 from agentrm_plugins.context.notes.values import values_of
-from agentrm_plugins.context.recall.query import ENDS_ASKING, Query
+from agentrm_plugins.context.recall.query import Query
 
 __all__ = ["Candidate", "Corpus", "Hit", "answers", "bm25", "fused", "idf", "in_order", "ranked",
            "weights_of"]  # fmt: skip

@@ -20,15 +20,13 @@ from agentrm_plugins.context.notes.note import squeezed
 from agentrm_plugins.context.notes.subject import content, told_apart
 from agentrm_plugins.context.notes.text import terms
 from agentrm_plugins.context.notes.values import Value, values_of
-from agentrm_plugins.context.recall.paging import Found, Rival
+from agentrm_plugins.context.notes.worded import fills
+from agentrm_plugins.context.recall.paging import LEAST_RIVAL, Found, Rival
 from agentrm_plugins.context.recall.pieces import Held, best_of, pieces_of
 from agentrm_plugins.context.recall.query import Query
 
-__all__ = ["LEAST_RIVAL", "Rivals"]
+__all__ = ["Rivals"]
 
-LEAST_RIVAL = 0.25
-"""Of the question, in what may be the newer form of a passage where there is little room. Guessed.
-"""
 _MOST = 2
 _CHARS = 240
 """Of a sentence without a stop, what stands around its value. Guessed."""
@@ -70,10 +68,8 @@ class Rivals:
         for piece in pieces:
             held = piece.terms
             words.append(held)
-            if not (piece.asks or asked.isdisjoint(held)):
-                values = piece.held
-                if values:
-                    said.append((asked & held, piece.text, values))
+            if not asked.isdisjoint(held) and (piece.held or not piece.asks):
+                said.append((asked & held, piece.text, piece.held))
         every = words[0] if len(words) == 1 else frozenset[str]().union(*words)
         return _Telling(key[0], key, found, every, said)
 
@@ -97,6 +93,7 @@ class Rivals:
         if not kinds:
             return []
         told = {held.norm for piece in pieces_of(one.text) for held in piece.held}
+        figures = [held.value for held in best.held if held.kind in kinds]
         held, at = asked & best.terms, one.key[0]
         names = asked & _naming(best.text)
         newer: list[_Newer] = []
@@ -106,10 +103,10 @@ class Rivals:
                 for words, text, values in other.said:
                     holds = len(held & words)
                     if holds > most:
-                        for norm, kind, value, _ in values:
-                            if kind in kinds and norm not in told:
-                                best_said, most = (text, value), holds
-                                break
+                        put = next((v for n, k, v, _ in values if k in kinds and n not in told),
+                                   None) or fills(text, best.text, figures)  # fmt: skip
+                        if put is not None:
+                            best_said, most = (text, put), holds
                 if best_said is not None:
                     newer.append((most, other.key, other.found, *best_said))
         newer.sort(key=itemgetter(0, 1), reverse=True)
