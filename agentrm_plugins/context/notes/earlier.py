@@ -38,7 +38,7 @@ _MOST, _MOST_ANNOUNCED = 4, 16
 be of any of them. Guessed."""
 _PICKS_OUT, _TWO = 2, 2
 """A word or a value that so few have picks them out."""
-_MOST_UNSAID, _MOST_BEFORE = 3, 2
+_MOST_UNSAID, _MOST_BEFORE = 2, 2
 """Words of a correction that names no subject, and notes of which it may be. Guessed."""
 _LINE_CHARS, _PLACES = 160, 6
 """Of a tool's line that is compared with others, and values in it. Guessed."""
@@ -163,7 +163,7 @@ class Earlier:
         if tells_in_words(note.text, note.values):
             kinds |= FIGURES
         if not note.corrects:
-            kinds &= FIGURES if unsaid < _TWO else set()
+            kinds = set() if note.states or unsaid >= _TWO else kinds & FIGURES
         if not kinds or unsaid > _MOST_UNSAID:
             return []
         found = []

@@ -29,6 +29,9 @@ _BLANKS = r"[\s,'’\"“”«»`「」]"
 _BLANK = re.compile(f"{_BLANKS}+")
 _OVERLAP = 0.6
 """Of the words of the shorter of two sentences, that make them speak of one thing. Guessed."""
+_PART = 4
+"""Of the words of a sentence in which a rare word picks an earlier one out, but for its figure, one
+in so many at least. Guessed: else it only comes up in passing."""
 
 
 def squeezed(text: str) -> str:
@@ -215,7 +218,8 @@ def may_follow(
     other = content(old.text, old.values)
     both = len(said & other)
     least = min(len(said), len(other))
-    if (worded or note.text.endswith(ENDS_ASKING)) and not rare.isdisjoint(other):
+    mostly = _PART * both >= len(said) - 1
+    if mostly and (worded or note.text.endswith(ENDS_ASKING)) and not rare.isdisjoint(other):
         return True
     near = both == least > 0 or (both > 1 and both >= _OVERLAP * least)
     return near and not told_apart((note.text, said), (old.text, other))

@@ -19,7 +19,7 @@ from typing import Any
 from agentrm_plugins.context.notes.earlier import Earlier, Key, keys_of, told_keys
 from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.lineage import Lineage
-from agentrm_plugins.context.notes.note import TOOLS, Note, has_whole, squeezed
+from agentrm_plugins.context.notes.note import TOOLS, Note, has_whole, have_in_common, squeezed
 from agentrm_plugins.context.notes.subject import content, names_it, negated
 from agentrm_plugins.context.notes.text import ENDS_ASKING
 from agentrm_plugins.context.notes.values import Value
@@ -39,6 +39,7 @@ class Notes:
     by_id: dict[int, Note] = field(default_factory=dict)
     next_id: int = 1
     _of: dict[int, list[int]] = field(default_factory=dict)
+    _before: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict)
     _waiting: list[Note] = field(default_factory=list)
     _lineage: Lineage = field(init=False)
     _earlier: Earlier = field(init=False)
@@ -173,9 +174,21 @@ class Notes:
         """
         return list(self._lineage.later(self.at(seq), text, certain, asked).items())
 
+    def replaced_by(self, note: Note) -> tuple[int, ...]:
+        """Give the earlier notes that are not to be shown without this one.
+
+        Not those with which it has nothing in common, and only may be of them.
+        """
+        known = self._before.get(note.id)
+        if known is None or known[0] is not note.follows:
+            held = filter(None, map(self.by_id.get, note.follows))
+            same = tuple([old.id for old in held if have_in_common(note, old)])
+            known = self._before[note.id] = note.follows, same
+        return known[1]
+
     def worth(self, note: Note) -> float:
         """Give a note's score, or that of one that it may replace if that is more."""
-        before = (self.by_id.get(identity) for identity in note.follows)
+        before = (self.by_id.get(identity) for identity in self.replaced_by(note))
         return max([note.score, *(old.score for old in before if old is not None)])
 
     def latest(self, note: Note) -> Note:
@@ -215,6 +228,7 @@ class Notes:
 
     def _remove(self, note: Note) -> None:
         del self.by_id[note.id]
+        self._before.pop(note.id, None)
         _take(self._of, note.seq, note.id)
         self._lineage.leave(note)
         self._earlier.leave(note)

@@ -73,10 +73,11 @@ def chosen(
         if note.id in taken:
             continue
         if note.id in left_out:
-            left_out.update(note.follows)
+            left_out.update(book.replaced_by(note))
             continue
         per_message[note.seq] += note.role in {"tool", "function"}
         if per_message[note.seq] > MOST_OF_A_RESULT:
+            left_out.update(book.replaced_by(note))
             continue
         both = [one for one in book.with_heirs(note) if one.id in pool and one.id not in taken]
         size = sum(count(line_of(one)) + 1 for one in both)
@@ -84,7 +85,7 @@ def chosen(
             taken |= {one.id: one for one in both}
             used += size
         else:
-            left_out.update(note.follows)
+            left_out.update(book.replaced_by(note))
     return sorted(taken.values(), key=lambda n: (n.seq, n.id))
 
 
@@ -264,7 +265,9 @@ def _told_in(episode: Episode, notes: Notes) -> Iterator[int]:
 
 def _missed(note: Note, held: set[int], wanted: set[int], notes: Notes, most: float) -> bool:
     """Whether a note may not be lost: it may replace one that stays, or is worth too much."""
-    return not held.isdisjoint(note.follows) or (note.id in wanted and notes.worth(note) > most)
+    return not held.isdisjoint(notes.replaced_by(note)) or (
+        note.id in wanted and notes.worth(note) > most
+    )
 
 
 def _newest_narratives(session: Transcript, room: int, count: Callable[[str], int]) -> str:
