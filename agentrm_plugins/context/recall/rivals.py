@@ -68,8 +68,10 @@ class Rivals:
         for piece in pieces:
             held = piece.terms
             words.append(held)
-            if not asked.isdisjoint(held) and (piece.held or not piece.asks):
-                said.append((asked & held, piece.text, piece.held))
+            if not asked.isdisjoint(held):
+                values = piece.held
+                if values or not piece.asks:
+                    said.append((asked & held, piece.text, values))
         every = words[0] if len(words) == 1 else frozenset[str]().union(*words)
         return _Telling(key[0], key, found, every, said)
 
@@ -99,18 +101,35 @@ class Rivals:
         newer: list[_Newer] = []
         for other in self._told:
             if other.at > at and other.at not in named and names <= other.terms:
-                best_said, most = None, 0
-                for words, text, values in other.said:
-                    holds = len(held & words)
-                    if holds > most:
-                        put = next((v for n, k, v, _ in values if k in kinds and n not in told),
-                                   None) or fills(text, best.text, figures)  # fmt: skip
-                        if put is not None:
-                            best_said, most = (text, put), holds
-                if best_said is not None:
-                    newer.append((most, other.key, other.found, *best_said))
+                found = _best_said(other, held, kinds, told, (best.text, figures))
+                if found is not None:
+                    newer.append(found)
         newer.sort(key=itemgetter(0, 1), reverse=True)
         return _surest(best.text, len(held), newer)
+
+
+def _best_said(
+    other: _Telling,
+    held: frozenset[str],
+    kinds: Collection[str | None],
+    told: Collection[str],
+    older: tuple[str, Sequence[Value]],
+) -> _Newer | None:
+    """Give the sentence that holds most of what is asked and another value of these kinds."""
+    best, most = None, 0
+    for words, text, values in other.said:  # plain loops: they run for each pair of passages
+        holds = len(held & words)
+        if holds > most:
+            put = None
+            for norm, kind, value, _ in values:
+                if kind in kinds and norm not in told:
+                    put = value
+                    break
+            else:
+                put = fills(text, *older)
+            if put is not None:
+                best, most = (text, put), holds
+    return None if best is None else (most, other.key, other.found, *best)
 
 
 def _surest(said: str, held: int, newer: Sequence[_Newer]) -> list[Rival]:
