@@ -58,7 +58,7 @@ class Earlier:
         of: Their numbers by the place of their message, shared too.
     """
 
-    by_id: Mapping[int, Note]
+    by_id: dict[int, Note]
     of: Mapping[int, Sequence[int]]
     _by_key: dict[Key, list[int]] = field(default_factory=dict)
     _by_value: dict[str, list[int]] = field(default_factory=dict)
@@ -185,7 +185,7 @@ class Earlier:
         """Give the newest note of an earlier result with the same line but for one value."""
         for norm, line in _lines(note):
             # What is written is told under a name of the call's: "new: limit=91" of "limit=77".
-            before = self._by_line.get(line) or self._by_line.get(line.partition(": ")[2], ())
+            before = self._by_line.get(line) or self._by_line.get(line.partition(": ")[2]) or []
             for identity in reversed(before[-_NEWEST:]):
                 old = self.by_id[identity]
                 if old.seq >= note.seq or any(value.norm == norm for value in old.values):
