@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Tally",
     "answered",
+    "failure_of",
     "nothing_came",
     "text_of",
     "usage_of_generations",
@@ -109,16 +110,22 @@ def answered(result: Any) -> Any:
         ValueError: There is none: no generation, or an empty one that says that it failed.
     """
     generations = getattr(result, "generations", None)
-    if generations is None:
-        return result
+    failure = None if generations is None else failure_of(generations)
+    if failure is not None:
+        raise failure
+    return result
+
+
+def failure_of(generations: Any) -> Exception | None:
+    """The error that generations are which hold no answer; None if they hold one."""
     if not generations:
-        raise _nothing("it has no choices")
+        return _nothing("it has no choices")
     first = generations[0]
     if _reason(first) == _FAILED and text_of(first) is None:
-        raise _nothing("its finish_reason is 'error'")
+        return _nothing("its finish_reason is 'error'")
     if _are_hollow(generations):
-        raise _nothing("it says neither a word nor why it ended")
-    return result
+        return _nothing("it says neither a word nor why it ended")
+    return None
 
 
 def nothing_came(chunks: list[Any]) -> Exception | None:

@@ -10,6 +10,9 @@ import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentrm_langchain.answers import failure_of, nothing_came, text_of
+from agentrm_plugins import Usage
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
@@ -52,10 +55,12 @@ class Hint(NamedTuple):
 class Held:
     """A call that a callback holds a lane for."""
 
-    __slots__ = ("_done", "alive", "lease", "owner", "tally", "task", "watched")
+    __slots__ = ("_done", "alive", "lease", "owner", "said", "silent", "tally", "task", "watched")
 
     def __init__(self, lease: HostLease, owner: int, tally: Any, *, watched: bool = False) -> None:
         self.watched = watched
+        self.said = False  # whether anything came that says something
+        self.silent: list[Any] = []  # the chunks before that
         self.lease = lease
         self.owner = owner  # the id of the handler that took it: it alone counts the tokens
         self.tally = tally
@@ -79,6 +84,21 @@ class Held:
             task.remove_done_callback(self._done)
         self._done = None
 
+    def came(self, token: Any, chunk: Any) -> None:
+        """A token came, or a chunk that says nothing."""
+        if self.said:
+            return
+        self.said = bool(token) or text_of(chunk) is not None
+        message = getattr(chunk, "message", None)
+        if not self.said and getattr(message, "chunk_position", None) != "last":
+            self.silent.append(chunk)  # the last one is LangChain's own
+
+    def failure(self, generations: Any) -> Exception | None:
+        """The error that its answer is; None if it is one."""
+        if self.said:
+            return None
+        return nothing_came(self.silent) if self.silent else failure_of(generations)
+
     def end(self, outcome: Outcome | str) -> None:
         """Its end will not come, or not to us."""
         self.let_go()
@@ -87,10 +107,11 @@ class Held:
     def fail(self, error: BaseException) -> None:
         """It met an error, from which its endpoint learns; of a response it has heard already."""
         self.let_go()
+        used = self.tally.cut() if self.said else None
         if self.watched and getattr(error, "status_code", None) is not None:
-            self.lease.settle(self.tally.cut(), outcome="error")
+            self.lease.settle(used or Usage(), outcome="error")  # what was refused costs nothing
         else:
-            self.lease.fail(error, self.tally.cut())
+            self.lease.fail(error, used)
 
 
 class CallRegister:

@@ -227,7 +227,8 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
         if held is not None and held.owner == id(self):
             _raise_if_given_up(held.lease)
             held.tally.add(chunk)
-            held.lease.beat(1)
+            held.came(token, chunk)
+            held.lease.beat(1 if held.said else 0, ping=not held.said)
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **_: Any) -> None:
         """A sign of life of a protocol stream, which may run in a task of its own.
@@ -262,6 +263,10 @@ class AgentRMCallbackHandler(BaseCallbackHandler):
             return
         held.let_go()
         generations = response.generations[0] if response.generations else ()
+        failure = held.failure(generations)
+        if failure is not None:  # LangChain makes an empty message of it: its caller goes on
+            held.fail(failure)
+            return
         used = held.tally.usage()  # before the answer's: LangChain adds running totals up
         if used is None and held.tally.chunks:
             used = usage_of_generations(generations, response.llm_output) or held.tally.cut()

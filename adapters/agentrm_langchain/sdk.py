@@ -52,7 +52,7 @@ RETRIES = "sdk retries"
 # Packages whose streams wait for the answer of their one request, and for nothing else.
 _PLAIN_READERS = frozenset({"langchain_openai", "langchain_anthropic"})
 # SDKs that raise an error in an event of a stream, and make nothing of a document in its place.
-_TOLD_AS_EVENTS = frozenset({"openai", "groq"})
+_TOLD_AS_EVENTS = frozenset({"openai", "groq", "anthropic"})
 _PLAIN = ("client", "async_client")
 _OWNED = (("root_client", "client"), ("root_async_client", "async_client"))
 
@@ -102,7 +102,11 @@ def _clients(model: BaseChatModel, rm: AgentRM, keep_retries: bool) -> dict[str,
 def _plain_clients(model: BaseChatModel, rm: AgentRM) -> dict[str, Any]:
     """Twins of the HTTP clients that a model holds without an SDK between."""
     found = ((name, model.__dict__.get(name)) for name in _PLAIN)
-    twins = {name: _observed(one, rm) for name, one in found if hasattr(one, "_transport")}
+    twins = {
+        name: _observed(one, rm, tells_errors="statuses")
+        for name, one in found
+        if hasattr(one, "_transport")
+    }
     return {name: twin for name, twin in twins.items() if twin is not None}
 
 
@@ -168,13 +172,14 @@ def _managed(client: Any, rm: AgentRM, keep_retries: bool) -> Any:
     told = any(
         kind.__module__.partition(".")[0] in _TOLD_AS_EVENTS for kind in type(client).__mro__
     )
-    seen = _observed(getattr(client, "_client", None), rm, tells_errors=told)
+    style = "events" if told else ""
+    seen = _observed(getattr(client, "_client", None), rm, tells_errors=style)
     if seen is not None:
         options["http_client"] = seen
     return client.with_options(**options) if options else client
 
 
-def _observed(http: Any, rm: AgentRM, *, tells_errors: bool = False) -> Any:
+def _observed(http: Any, rm: AgentRM, *, tells_errors: str = "") -> Any:
     try:
         adapter = import_module("agentrm_openai")
     except ImportError:  # neither the SDK nor its HTTP library is installed
@@ -240,12 +245,13 @@ def watch_clients(model: BaseChatModel, rm: AgentRM) -> bool:
     seen = False
     for http in _http_clients(model):
         observer = getattr(getattr(http, "_transport", None), "observer", None)
-        if observer is None:
+        other = getattr(observer, "rm", None)
+        if observer is None or (other is not None and other is not rm and other.closed):
             try:
                 adapter.observe_client(http, rm)
             except ConfigError:  # of no HTTP library that we know: a mock
                 continue
-        elif getattr(observer, "rm", None) is not rm:
+        elif other is not rm:
             continue  # another core's
         seen = True
     return seen

@@ -148,8 +148,10 @@ def _nothing_said(pieces: list[Any]) -> Exception | None:
         return UnreadableAnswer()
     chat = all(getattr(piece, "object", None) == "chat.completion.chunk" for piece in pieces)
     choices = [one for piece in pieces for one in getattr(piece, "choices", None) or ()]
-    ended = any(getattr(one, "finish_reason", None) for one in choices)
-    return UnreadableAnswer(pieces) if chat and not ended else None
+    reasons = {getattr(one, "finish_reason", None) for one in choices}
+    if "error" in reasons:
+        return UnreadableAnswer(pieces)
+    return UnreadableAnswer(pieces) if chat and not any(reasons) else None
 
 
 _READING = Reading(_tally, text_of, empty=_nothing_said)

@@ -130,7 +130,7 @@ def observe_client(
     return client
 
 
-def observed_twin(client: Any, rm: AgentRM, *, tells_errors: bool = False) -> Any:
+def observed_twin(client: Any, rm: AgentRM, *, tells_errors: str = "") -> Any:
     """A client that shows the core what passes and uses another one's connections.
 
     The other one, which may be shared with anybody, stays as it is; the twin keeps it open by
@@ -140,7 +140,7 @@ def observed_twin(client: Any, rm: AgentRM, *, tells_errors: bool = False) -> An
     Args:
         client: The other one.
         rm: The core.
-        tells_errors: Whether a document of status 200 that is an error is told as one.
+        tells_errors: How errors of status 200 are told; "": as they came (see `TransportBase`).
     """
     try:
         kind = _transport_kind(client)

@@ -44,6 +44,7 @@ _SENT = "send_request_body.complete"
 _SENDING = ("send_request_headers.started", "send_request_body.started")
 _TOLD = (_SENT, *_SENDING)
 _ANSWERS = (b'"choices"', b'"output"', b'"data"')
+_ERROR = re.compile(rb'"error"(?!\s*:\s*null)')  # also as the reason why a choice ended
 _PATH_MODEL = re.compile(r"/(?:deployments|models)/([^/:?]+)")
 
 
@@ -346,7 +347,9 @@ def is_document(response: Any, streaming: bool = True) -> bool:
 
 def is_answered(document: bytes) -> bool:
     """Whether a document of status 200 is surely an answer, by what stands in it."""
-    return b"base_resp" not in document and any(map(document.__contains__, _ANSWERS))
+    if b"base_resp" in document or _ERROR.search(document):
+        return False
+    return any(map(document.__contains__, _ANSWERS))
 
 
 def has_pool(transport: Any) -> bool:

@@ -15,26 +15,40 @@ from typing import Any
 
 from openai._legacy_response import LegacyAPIResponse
 
-from agentrm_openai.exchange import is_answered
-
 __all__ = [
+    "EVENT",
+    "LARGEST",
+    "WORDS",
     "FailedAnswer",
     "UnreadableAnswer",
     "checked",
     "checked_body",
     "error_in",
+    "error_of",
     "failed",
-    "told_as_error",
+    "has_failed",
+    "is_coded",
+    "look_at",
+    "speaks",
+    "unwrapped",
 ]
 
+LARGEST = 65_536
+"""Bytes of a document that is looked at: an error is no longer."""
+EVENT = (b"data:", b"event:", b":", b"id:", b"retry:")
+"""What a stream of events begins with."""
+WORDS = frozenset({"message", "detail", "msg", "error_message"})
+"""Where those errors have their words that are no more than words."""
 _CONTENT = ("choices", "output", "data")
 _FULL = ("choices", "data")  # which are never empty in an answer
-_WORDS = frozenset({"message", "detail", "msg", "error_message"})
-_TOLD = (*sorted(_WORDS), "code", "type", "status", "status_code")
+_CODES = ("code", "type", "status", "status_code", "base_resp")
+_TOLD = (*sorted(WORDS), *_CODES[:-1])
 _WELL = frozenset({"0", "200", "ok", "success"})  # codes of what is none
-_EVENT = (b"data:", b"event:", b":", b"id:", b"retry:")
-_LARGEST = 65_536  # an error is no longer
 _FAILED_EVENTS = frozenset({"error", "response.failed"})
+_SPOKEN = (
+    *("content", "tool_calls", "function_call", "refusal"),
+    *("reasoning_content", "reasoning", "audio"),
+)
 
 
 class FailedAnswer(Exception):
@@ -68,16 +82,19 @@ def checked(answer: Any) -> Any:
     Raises:
         FailedAnswer: It says that something failed, or nothing at all.
     """
-    if answer is None or isinstance(answer, str | bytes):
-        raise UnreadableAnswer(answer)
     if isinstance(answer, LegacyAPIResponse):  # the caller parses it himself
         return answer if answer._stream else checked_body(answer, answer.http_response)
-    error = _error_of(partial(_attribute, answer))
+    told = unwrapped(answer)
+    if told is None or isinstance(told, str | bytes | list):
+        raise UnreadableAnswer(answer)
+    error = error_of(look_at(told))
     if error is not None:
         raise failed(answer, error)
     for name in _FULL:
         if hasattr(answer, name) and not getattr(answer, name):
             raise UnreadableAnswer(answer)
+    if has_failed(getattr(answer, "choices", None)):
+        raise UnreadableAnswer(answer)
     return answer
 
 
@@ -88,66 +105,31 @@ def checked_body(answer: Any, response: Any) -> Any:
         FailedAnswer: As above.
     """
     kind, content = str(response.headers.get("content-type", "")), response.content
-    if content.lstrip().startswith(_EVENT):
+    if content.lstrip().startswith(EVENT):
         return answer  # a stream of events under a wrong name
-    if not any(known in kind for known in ("json", "html")) or len(content) > _LARGEST:
+    if not any(known in kind for known in ("json", "html")) or len(content) > LARGEST:
         return answer
     try:
-        body = json.loads(content)
+        body = unwrapped(json.loads(content))
     except (ValueError, RecursionError):
         body = None
-    if isinstance(body, dict) and (error := _error_of(body.get)) is not None:
+    if isinstance(body, dict) and (error := error_of(body.get)) is not None:
         raise failed(answer, error)
     if not isinstance(body, dict) or not any(body.get(name) for name in (*_CONTENT, "id")):
         raise UnreadableAnswer(answer)
-    if any(name in body and not body[name] for name in _FULL):
+    if any(name in body and not body[name] for name in _FULL) or has_failed(body.get("choices")):
         raise UnreadableAnswer(answer)
     return answer
 
 
-def told_as_error(content: bytes, *, streaming: bool) -> bytes | None:
-    """A document of status 200 that is an error, told so that the SDK or its caller sees it as one.
-
-    The SDK gives nothing of a document in the place of a stream, and LangChain reads an error of a
-    whole answer under the name ``error`` only.
-
-    Args:
-        content: The document.
-        streaming: Whether a stream was asked for; then it is told as an event.
-
-    Returns:
-        The body in its place; None if it is an answer, or tells it well itself.
-    """
-    if len(content) > _LARGEST:
-        return None
-    if not streaming and is_answered(content):
-        return None
-    try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(body, list) and len(body) == 1:  # Google's
-        body = body[0]
-    if not isinstance(body, dict) or (body.get("error") is not None and not streaming):
-        return None
-    error = _error_of(body.get)
-    if not isinstance(error, dict) or not (body.get("error") or _is_coded(error.get)):
-        return None  # of mere words nobody knows whether another try may cure them
-    said = next((error[name] for name in ("message", *sorted(_WORDS)) if error.get(name)), "")
-    error = {**error, "message": said if isinstance(said, str) else json.dumps(said)}
-    if not streaming:
-        return json.dumps({"error": error}).encode()
-    return f"data: {json.dumps({'error': error})}\n\n".encode()
-
-
 def failed(answer: Any, error: Any) -> FailedAnswer:
     """The failure that an error object in an answer is."""
-    look = error.get if isinstance(error, dict) else partial(_attribute, error)
-    return (FailedAnswer if _is_coded(look) else WordyAnswer)(answer, error)
+    return (FailedAnswer if is_coded(look_at(error)) else WordyAnswer)(answer, error)
 
 
-def _is_coded(look: Callable[[str], Any]) -> bool:
-    return any(look(name) is not None for name in ("code", "type", "status", "status_code"))
+def is_coded(look: Callable[[str], Any]) -> bool:
+    """Whether an error object has more than words."""
+    return any(look(name) is not None for name in _CODES)
 
 
 def error_in(piece: Any) -> Any:
@@ -157,10 +139,10 @@ def error_in(piece: Any) -> Any:
         return getattr(getattr(piece, "response", None), "error", None) or piece
     if kind and getattr(piece, "object", None) != "error":
         return None
-    return _error_of(partial(_attribute, piece))
+    return error_of(look_at(piece))
 
 
-def _error_of(look: Callable[[str], Any]) -> Any:
+def error_of(look: Callable[[str], Any]) -> Any:
     """The provider's error object in an answer or a chunk: its own, its choice's, or itself."""
     content = next((found for name in _CONTENT if (found := look(name))), None)
     error = look("error")
@@ -171,9 +153,9 @@ def _error_of(look: Callable[[str], Any]) -> Any:
         plain = look("id") is None or look("object") == "error"
         base = look("base_resp")  # MiniMax's
         if isinstance(base, dict) and base.get("status_code"):
-            return {"message": str(base.get("status_msg") or ""), **base}
+            return {"message": str(base.get("status_msg") or ""), "base_resp": base}
         well = str(told.get("code")).lower() in _WELL
-        return told if told.keys() & _WORDS and plain and not well else None
+        return told if told.keys() & WORDS and plain and not well else None
     return _error_of_choice(look("choices"))
 
 
@@ -182,17 +164,37 @@ def _error_of_choice(choices: Any) -> Any:
 
     Other parts have errors too, such as that of a tool which the provider ran: the model goes on.
     """
-    first = choices[0] if isinstance(choices, list) and choices else None
-    look = first.get if isinstance(first, dict) else partial(_attribute, first)
+    look = _first_of(choices)
     error = look("error")
-    if not error:
-        return None
-    said = look("message") or look("delta")
-    spoke = said.get if isinstance(said, dict) else partial(_attribute, said)
-    if look("finish_reason") != "error" and any(map(spoke, ("content", "tool_calls", "refusal"))):
+    if not error or (look("finish_reason") != "error" and speaks(look)):
         return None
     return {"message": error} if isinstance(error, str) else error
 
 
+def has_failed(choices: Any) -> bool:
+    """Whether the first choice of an answer or a chunk ended with an error and says nothing."""
+    look = _first_of(choices)
+    return look("finish_reason") == "error" and not speaks(look)
+
+
+def speaks(look: Callable[[str], Any]) -> bool:
+    """Whether a choice says something."""
+    return any(map(look_at(look("message") or look("delta")), _SPOKEN)) or bool(look("text"))
+
+
+def _first_of(choices: Any) -> Callable[[str], Any]:
+    return look_at(choices[0] if isinstance(choices, list) and choices else None)
+
+
+def look_at(holder: Any) -> Callable[[str], Any]:
+    """How to ask an object, or a mapping, for what it has under a name."""
+    return holder.get if isinstance(holder, dict) else partial(_attribute, holder)
+
+
 def _attribute(answer: Any, name: str) -> Any:
     return getattr(answer, name, None)
+
+
+def unwrapped(document: Any) -> Any:
+    """What Google puts into a list of one, and any other document as it is."""
+    return document[0] if isinstance(document, list) and len(document) == 1 else document

@@ -32,7 +32,14 @@ from agentrm_openai.exchange import (
     is_document,
     open_exchange,
 )
-from agentrm_openai.failed_answer import told_as_error
+from agentrm_openai.retelling import (
+    AS_IT_IS,
+    AsItIs,
+    Retold,
+    plain_headers,
+    refusing,
+    retold,
+)
 from agentrm_plugins.integration import wire
 
 if TYPE_CHECKING:
@@ -88,6 +95,7 @@ class ObservedPieces:
         self._inner = inner
         self._exchange = exchange
         self._broke = False
+        self.retold: Retold | AsItIs = AS_IT_IS
 
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
@@ -105,10 +113,13 @@ class ObservedPieces:
                 if cause is error:
                     raise
                 raise cause from error
+            if piece is not None:
+                exchange.piece(len(piece))
+            told = self.retold.rest() if piece is None else self.retold.told(piece)
+            if told:
+                yield told
             if piece is None:
                 return
-            exchange.piece(len(piece))
-            yield piece
 
     def close(self) -> None:
         """The caller wants no more."""
@@ -124,6 +135,7 @@ class ObservedAsyncPieces:
         self._inner = inner
         self._exchange = exchange
         self._broke = False
+        self.retold: Retold | AsItIs = AS_IT_IS
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         exchange = self._exchange
@@ -141,10 +153,13 @@ class ObservedAsyncPieces:
                 if cause is error:
                     raise
                 raise cause from error
+            if piece is not None:
+                exchange.piece(len(piece))
+            told = self.retold.rest() if piece is None else self.retold.told(piece)
+            if told:
+                yield told
             if piece is None:
                 return
-            exchange.piece(len(piece))
-            yield piece
 
     async def aclose(self) -> None:
         """The caller wants no more."""
@@ -176,8 +191,9 @@ class TransportBase:
         sdk_retries: False tells the OpenAI SDK not to retry what the server refused, by a header
             (``x-should-retry``) that it obeys.
         clock: Seconds, for all times that the observer is told.
-        tells_errors: Whether a document of status 200 that is an error is told as one: for callers
-            that look at no such document themselves.
+        tells_errors: How errors of status 200 are told to callers that look for none themselves:
+            "events" in a stream (of a whole answer, under the name ``error``), or "statuses", for
+            packages that know no other errors; "" for as they came.
     """
 
     blocks = False
@@ -189,7 +205,7 @@ class TransportBase:
         *,
         sdk_retries: bool = True,
         clock: Callable[[], float] = time.monotonic,
-        tells_errors: bool = False,
+        tells_errors: str = "",
     ) -> None:
         self.observer = observer
         self.inner = inner
@@ -206,6 +222,15 @@ class TransportBase:
         if name == "inner":  # not set yet: it is being copied
             raise AttributeError(name)
         return getattr(self.inner, name)
+
+    def _tables(self) -> dict[str, Any]:
+        """What providers say, where the observer knows better than the usual."""
+        known = getattr(self.observer, "tables", None)
+        return {} if known is None else {"tables": known}
+
+    def _retold(self, request: Any, response: Any) -> Retold:
+        refuse = refusing(request, response) if self.tells_errors == "statuses" else None
+        return Retold(refuse, **self._tables())
 
     def _refused(self, exchange: Exchange, response: Any, raw: bytes, stream: Any) -> Any:
         """An error's response, its body read: shown to the observer and made readable again."""
@@ -236,16 +261,15 @@ class TransportBase:
                 content = type(response)(200, headers=headers, content=raw).content
         if content and not streaming and is_answered(content):
             return response
-        told = told_as_error(content or b"", streaming=streaming)
+        told = retold(content or b"", self.tells_errors, streaming, **self._tables())
         if told is None:
             return response
-        headers = headers.copy()
-        for name in ("content-encoding", "content-length", "transfer-encoding"):
-            headers.pop(name, None)
+        headers = plain_headers(headers)
         if streaming:
             headers["content-type"] = "text/event-stream"
-        body, more = self.byte_stream(told), response.extensions
-        return type(response)(response.status_code, headers=headers, stream=body, extensions=more)
+        (status, document), more = told, response.extensions
+        body = self.byte_stream(document)
+        return type(response)(status, headers=headers, stream=body, extensions=more)
 
 
 class SyncTransport(TransportBase):
@@ -275,11 +299,15 @@ class SyncTransport(TransportBase):
             if cause is error:
                 raise
             raise cause from error
-        response.stream = self.observed(response.stream, exchange)
-        if self.tells_errors and is_document(response, streaming := _asks_for_a_stream(request)):
+        response.stream = pieces = self.observed(response.stream, exchange)
+        if not self.tells_errors:
+            return response
+        if is_document(response, streaming := _asks_for_a_stream(request)):
             raw = b"".join(response.stream)
             response.stream.close()
             return self._told(response, raw, streaming)
+        if streaming and "content-encoding" not in response.headers:
+            pieces.retold = self._retold(request, response)
         return response
 
     def close(self) -> None:
@@ -314,11 +342,15 @@ class AsyncTransport(TransportBase):
             if cause is error:
                 raise
             raise cause from error
-        response.stream = self.observed(response.stream, exchange)
-        if self.tells_errors and is_document(response, streaming := _asks_for_a_stream(request)):
+        response.stream = pieces = self.observed(response.stream, exchange)
+        if not self.tells_errors:
+            return response
+        if is_document(response, streaming := _asks_for_a_stream(request)):
             raw = b"".join([piece async for piece in response.stream])
             await response.stream.aclose()
             return self._told(response, raw, streaming)
+        if streaming and "content-encoding" not in response.headers:
+            pieces.retold = self._retold(request, response)
         return response
 
     async def aclose(self) -> None:

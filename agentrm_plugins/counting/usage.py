@@ -8,7 +8,8 @@ nothing but zeros is no report.
 
 In a stream, reports are either parts (each chunk its own) or running totals (each chunk all so
 far). Totals are known by the input being told again, or by outputs that rise from chunk to chunk;
-of totals the largest counts, parts are added up. A stream without any report costs the input as
+of totals the largest counts, parts are added up. A report that is the first to tell the input after
+others told output is the whole's. A stream without any report costs the input as
 estimated and the text that came.
 """
 
@@ -303,8 +304,8 @@ class UsageTally:
         known = self._sum
         if known is None:
             self._sum = report
-        elif report.input_tokens and known.input_tokens:
-            self._sum = _combined(max, known, report)  # told again: running totals
+        elif report.input_tokens:  # told again, or at last: of all so far
+            self._sum = _combined(max, known, report)
         else:
             self._sum = _combined(_plus, known, report)
 

@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 __all__ = ["Steps", "cost_of"]
 
 _NOTHING = Usage()
+_FOR_NOTHING = frozenset({"unconnected", "billing", "too_long"})  # why nobody works on a call
 
 
 def cost_of(ticket: Ticket, verdict: Verdict | None = None) -> Usage:
     """What an attempt that was sent has cost where nobody has counted it.
 
     Input always, output by what was seen; nothing where the server answered with an error before it
-    said anything, or where there was no connection to it.
+    said anything, refused it by the account or its length, or where there was no connection to it.
     """
     if verdict is not None and not ticket.beats:
         refused = verdict.kind in {Kind.LIMIT, Kind.OVERLOADED} or verdict.status is not None
-        if refused or verdict.why == "unconnected":
+        if refused or verdict.why in _FOR_NOTHING:
             return _NOTHING
     return Usage(ticket.call.estimate.input_tokens, ticket.beaten_tokens)
 

@@ -13,7 +13,7 @@ from langchain_openai import ChatOpenAI
 
 from agentrm_langchain import wrap_chat_model
 from agentrm_openai import manage_client
-from agentrm_openai.failed_answer import told_as_error
+from agentrm_openai.retelling import told_as_error
 from agentrm_plugins import AgentRM, RetryPolicy
 from agentrm_plugins.policy.endpoint.retry_class import classify
 from tests.providers.test_errors_in_200 import STREAM

@@ -47,13 +47,17 @@ _OWN = (
     *("errno", *_CODE_NAMES, "status_code", "http_status", *_OTHER_RESPONSES),
 )
 _ERROR_NAMES = ("error", "Error", "errors", "fault")
-_HOLDER_NAMES = ("detail", "response", "base_resp")  # of an error, where they are objects
-_MESSAGE_NAMES = ("message", "Message", "detail", "error", "msg", "faultstring", "title")
+_NUMBERED = "base_resp"  # MiniMax's, whose short numbers mean something else elsewhere
+_HOLDER_NAMES = ("detail", "response", _NUMBERED)  # of an error, where they are objects
+_MESSAGE_NAMES = (
+    *("message", "Message", "detail", "error", "msg", "faultstring", "title", "status_msg"),
+)
 # langchain-openai raises a failed response's error as the text of its object, and an error event's
 # as "code: message".
 _SHOWN_CODE = re.compile(
     r"(?:ResponseError\(code='(?=\w{3,64}')|(?=[a-z]{1,60}_[a-z_]{1,60}: ))(\w+)"
 )
+_IN_A_STREAM = "APIError"  # what SDKs raise for an event that is an error; others have a status
 # Python has no classes for these, and libraries pass them on as they are.
 _UNREACHABLE = frozenset({ENETDOWN, ENETUNREACH, ENETRESET, EHOSTDOWN, EHOSTUNREACH})
 _NOTHING: Mapping[str, str] = {}
@@ -108,6 +112,8 @@ def evidence_of(error: BaseException) -> Evidence:
         codes = (*codes, errorcode[number])
     if not codes and (shown := _SHOWN_CODE.match(text)):
         codes = (shown.group(1),)
+    if not codes and "body" in own and error.__class__.__name__ == _IN_A_STREAM:
+        names |= {"WordyAnswer"}  # as a document of status 200 that says no more is one
     headers, content = _headers(own, answer, bodies), answer.get("_content")
     may_wait = not isinstance(content, bytes) or HINT.search(content, 0, JSON_CHARS)
     if may_wait and WAIT_HEADERS.isdisjoint(headers):
@@ -237,7 +243,8 @@ def _wrapped(look: Look) -> Any:
     for name in _HOLDER_NAMES:
         inner = look(name)
         if isinstance(inner, Mapping):
-            return inner
+            number = inner.get("status_code") if name == _NUMBERED else None
+            return {**inner, "code": f"{_NUMBERED} {number}"} if number else inner
     return None
 
 

@@ -32,12 +32,14 @@ _READERS = {
 }
 """Functions of LangChain's integrations that take an answer apart, and what they call it."""
 _CLIENTS = {
-    "botocore.parsers": frozenset({"parse"}),
-    "ollama._client": frozenset({"inner"}),
-    "google.genai._api_client": frozenset({"request_streamed", "async_request_streamed"}),
+    "botocore.parsers": {"parse": ""},
+    "ollama._client": {"inner": "part"},
+    "google.genai._api_client": {"request_streamed": "", "async_request_streamed": ""},
 }
+"""The same of clients; "": nothing is left of it there."""
 _TOLD = "no data received from ollama stream"
-_CONTENT = ("choices", "content", "output", "candidates", "message")
+_CONTENT = ("choices", "content", "output", "candidates")
+_OLLAMAS = "message"  # an object; a text of that name is what others say of an error
 _FRAMES = 200  # of a traceback; guessed: LangGraph's are some 60 deep
 _LARGEST = 1_000_000  # characters of a body that is looked at; guessed
 _WITHIN_A_STREAM = -1
@@ -60,21 +62,34 @@ class _Misread(NamedTuple):
 def completed(error: BaseException, own: dict[str, Any], names: frozenset[str]) -> frozenset[str]:
     """The names of an error's classes, and in `own` what it was raised about: see above.
 
-    Ollama's package hides the response, and gives -1 as the status of an error within a stream.
+    Ollama's package hides the response, and gives -1 as the status of an error within a stream,
+    which is a text. OpenRouter's tells an event that its schema does not know within an object.
     """
     if "ResponseError" in names:
         hidden = error.__context__ if error.__suppress_context__ else None
         if own.get("status_code") == _WITHIN_A_STREAM:
-            own.setdefault("code", "server_error")
-        elif "response" not in own and (response := getattr(hidden, "response", None)) is not None:
+            own["body"] = own.get("error")
+            return names | {"WordyAnswer"}
+        if "response" not in own and (response := getattr(hidden, "response", None)) is not None:
             own["response"] = response
     elif own.get("status_code") in _WELL and not _STRICT.isdisjoint(names):
-        whole = _has_content(own.get("body"))
+        own["body"] = told = _event_of(own.get("body"))
+        whole = _has_content(told)
         return names - _STRICT if whole else names | {"UnreadableAnswer"}
     elif not _ORDINARY.isdisjoint(names) and (misread := _misread(error)) is not None:
         own["body"] = misread.answer
         return names | {"UnreadableAnswer"}
     return names
+
+
+def _event_of(body: Any) -> Any:
+    if isinstance(body, str) and len(body) <= _LARGEST:
+        try:
+            event = parsed(body)
+        except ValueError:
+            return body
+        return event["data"] if isinstance(event, dict) and [*event] == ["data"] else event
+    return body
 
 
 def _misread(error: BaseException) -> _Misread | None:
@@ -91,8 +106,9 @@ def _misread(error: BaseException) -> _Misread | None:
 
 def _read_by(frame: FrameType) -> _Misread | None:
     module, function = str(frame.f_globals.get("__name__", "")), frame.f_code.co_name
-    if function in _CLIENTS.get(module, ()):
-        return _Misread()
+    client = _CLIENTS.get(module, {}).get(function)
+    if client is not None:
+        return _Misread(frame.f_locals.get(client))
     name = _READERS.get(function)
     if name is None or not module.startswith("langchain_") or module.startswith("langchain_core."):
         return None
@@ -106,5 +122,5 @@ def _has_content(answer: Any) -> bool:
         except ValueError:
             return False
     if isinstance(answer, dict):
-        return any(answer.get(name) for name in _CONTENT)
-    return any(getattr(answer, name, None) for name in _CONTENT)
+        return any(map(answer.get, _CONTENT)) or isinstance(answer.get(_OLLAMAS), dict)
+    return any(getattr(answer, name, None) for name in (*_CONTENT, _OLLAMAS))

@@ -19,6 +19,8 @@ from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from itertools import islice
 
+from agentrm_plugins.policy.endpoint.spoken_waits import wait_in_other_words_s
+
 __all__ = [
     "EPOCH_S",
     "LONGEST_S",
@@ -239,7 +241,8 @@ def wait_in_words_s(text: str, wall_s: float | None = None) -> float | None:
         found = parse_duration_s(match.group(1))
         if found is not None:
             return min(found, LONGEST_S)
-    return None
+    found = wait_in_other_words_s(text)
+    return None if found is None else min(found, LONGEST_S)
 
 
 def _said_at(text: str, at: int, wall_s: float | None, unit_s: float = 1.0) -> float | None:

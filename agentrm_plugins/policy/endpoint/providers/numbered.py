@@ -1,9 +1,10 @@
 """Providers that number their errors, and send some of them with status 200.
 
 Written "error 1302", a number counts only inside a provider's own error object: elsewhere it may
-be anybody's.
-Limits: numbers that mean one thing to one of them and another to the other (1000 to 1004), or two
-things to one (1039: tokens of a minute, or of a prompt), are left to their words.
+be anybody's. Written "base_resp 1002", it counts in an object of that name only: 1000 to 1004 mean
+one thing to MiniMax and another to Zhipu.
+Limits: a number that means two things to one of them (1039: tokens of a minute, or of a prompt) is
+left to its words, and so is 1000 to 1004 outside of such an object.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ MINIMAX = Provider(
     name="MiniMax",
     source="platform.minimax.io/docs/api-reference/errorcode",
     codes={
+        "base_resp 1000": Kind.TRANSIENT,  # unknown error: later
+        "base_resp 1001": Kind.TRANSIENT,  # a timeout: later
+        "base_resp 1002": Kind.LIMIT,
+        "base_resp 1004": Kind.PERMANENT,  # not authorized
         "error 1024": Kind.TRANSIENT,  # internal error: later
         "error 1026": Kind.PERMANENT,  # the content that was asked
         "error 1027": Kind.PERMANENT,  # the content that was given

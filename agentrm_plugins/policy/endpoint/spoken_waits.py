@@ -1,0 +1,99 @@
+"""A wait that a refusal names in another language than English: a number, a unit, a word for again.
+
+Law: a duration counts where its sentence also says to try again or to wait, in the same language;
+"60 per 60 seconds" names no wait in any. Digits of all scripts are read, and one to ten in Chinese
+and Japanese. The longest of several is taken: it satisfies them all.
+
+Limits: the languages of `_SPOKEN`; sentences of at most `_REACH` characters around a duration; who
+writes numbers as words is not understood, but for "a minute". English is read by `times`.
+
+Sources: the languages' own words, as translated gateways and house proxies write them.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import NamedTuple
+
+__all__ = ["wait_in_other_words_s"]
+
+_REACH = 80
+_MOST = 24  # durations that are looked at
+_CJK = {one: float(n) for n, one in enumerate("一二三四五六七八九十", 1)} | {"两": 2.0, "兩": 2.0}
+
+
+class _Language(NamedTuple):
+    """What a language says: stems of its units, of a single one, and of trying again or waiting."""
+
+    seconds: str
+    minutes: str
+    hours: str
+    one: str
+    again: str
+
+
+_SPOKEN = (
+    _Language("sekund", "minut", "stund", "einer?|eine",
+              "erneut|wieder|nochmal|noch einmal|später|warte"),
+    _Language("seconde", "minute", "heure", "une", "réessay|nouveau|patient|attend|ressay"),
+    _Language("segundo", "minuto", "hora", "una?|uma?",
+              "de nuevo|otra vez|reint|espere|intent|novamente|de novo|aguarde|tente"),
+    _Language("secondi|secondo", "minut[io]", r"or[ae]\b", "una?", "riprov|nuovo|attend|aspett"),
+    _Language("seconden|seconde", "minuten|minuut", "uur|uren", "een|één", "opnieuw|wacht|probeer"),
+    _Language("sekund", "minut", "timm", "en|ett|et", "igen|försök|prøv|vänta|vent"),
+    _Language("секунд|сек", "минут|мин", "час", "одну", "повтор|снова|подожд|попробу|спроб|зачек"),
+    _Language("sekund", "minut", "godzin", "jedną", "ponownie|spróbuj|poczekaj|odczekaj"),
+    _Language("saniye", "dakika", "saat", "bir", "tekrar|yeniden|bekle"),
+    _Language("giây", "phút", "giờ", "một", "thử lại|đợi|chờ"),
+    _Language("detik", "menit", "jam", "satu", "lagi|tunggu"),
+    _Language("ثاني|ثوان", "دقيق|دقائق", "ساع", "", "مرة أخرى|انتظ|المحاولة|حاول"),
+    _Language("सेकंड|सेकेंड", "मिनट", "घंट", "एक", "पुनः|फिर|दोबारा|प्रतीक्षा"),
+    _Language("秒", "分(?:钟|鐘|間)?", "小时|小時|時間", "",
+              "重试|重試|再试|再試|再次|等待|稍后|稍後|お待ち|待って|やり直"),
+    _Language("초", "분", "시간", "", "다시|재시도|기다|대기"),
+    _Language("วินาที", "นาที", "ชั่วโมง", "", "อีกครั้ง|รอ|ลองใหม่"),
+)  # fmt: skip
+_AMOUNT = r"\d{1,6}(?:[.,]\d{1,3})?"
+
+
+def _patterns(spoken: _Language) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    one = rf"|\b(?:{spoken.one})\b" if spoken.one else "|[一二两兩三四五六七八九十]"
+    units = rf"(?P<h>{spoken.hours})|(?P<m>{spoken.minutes})|(?P<s>{spoken.seconds})"
+    return (
+        re.compile(rf"(?<![\d.,/])({_AMOUNT}{one})\s{{0,2}}个?(?:{units})", re.IGNORECASE),
+        re.compile(rf"(?<![a-z])(?:{spoken.again})", re.IGNORECASE),
+    )
+
+
+_PATTERNS = tuple(map(_patterns, _SPOKEN))
+_ENDS = re.compile("[.!?。\uff01\uff1f\n]\\s|[。\uff01\uff1f\n]")
+# What is counted per unit of time is a limit.
+_PER = re.compile(
+    r"(?:/|\bper|\bpro|\bpar|\bpor|\bin je|\bje|каждые|\bв|每|毎|마다|\bmỗi|\bsetiap)\s*$",
+    re.IGNORECASE,
+)
+
+
+def wait_in_other_words_s(text: str) -> float | None:
+    """Seconds that a message of another language asks to wait; None if it asks for none."""
+    found: list[float] = []
+    for durations, again in _PATTERNS:
+        for match in islice(durations.finditer(text), _MOST):
+            before = _sentence(text[max(0, match.start() - _REACH) : match.start()], -1)
+            after = _sentence(text[match.end() : match.end() + _REACH], 0)
+            if _PER.search(before) or not (again.search(before) or again.search(after)):
+                continue
+            unit_s = 3600.0 if match["h"] else 60.0 if match["m"] else 1.0
+            found.append(_amount(match.group(1)) * unit_s)
+    return max(found, default=None)
+
+
+def _sentence(text: str, which: int) -> str:
+    return _ENDS.split(text)[which]
+
+
+def _amount(said: str) -> float:
+    if said in _CJK:
+        return _CJK[said]
+    return float(said.replace(",", ".")) if said[0].isdigit() else 1.0
