@@ -54,17 +54,37 @@ def test_a_summary_of_little_before_a_known_result_takes_nothing_back(session):
     assert "hall 30" in session.recall("In which hall is crate 0?")
 
 
-@pytest.mark.parametrize("window", [6, 8, 9, 13])
-def test_a_window_that_moves_while_old_results_are_cleared_takes_nothing_back(session, window):
-    """A loop shows its newest messages, and of its results the newest two in full."""
+@pytest.mark.parametrize("window", [5, 6, 8, 9, 13, 99])
+@pytest.mark.parametrize("full", [1, 2])
+def test_a_window_that_moves_while_old_results_are_cleared_takes_nothing_back(
+    session, window, full
+):
+    """A loop shows its newest messages, and of its results the newest one or two in full.
+
+    With one, the last message that was known is cleared each time.
+    """
     history = [TASK]
     for n in range(14):
         shown = list(history)
         results = [at for at, message in enumerate(shown) if message["role"] == "tool"]
-        for at in results[:-2]:
+        for at in results[:-full]:
             shown[at] = {**shown[at], "content": "[cleared]"}
         view = session.prepare(shown[-window:])
         assert not any(TAKEN_BACK in text for text in view.repairs)
         history += step(f"c{n}", f"The key of box{n} is PW-{n}99.")
     assert "PW-099" in session.recall("what is the key of box0?")
     assert session.pressure.messages == len(history) - 2
+
+
+@pytest.mark.parametrize("window", [6, 99])
+def test_a_result_that_comes_late_is_another_one(session, window):
+    """The last call was pending, and its result comes with the next step, as the window moves."""
+    history = [*TALK, *step("c1", "pending"), *step("c2", "pending")]
+    session.prepare(history[-window:])
+    history[-1] = {**history[-1], "content": "The key of the safe is PW-411."}
+    history += step("c3", "The gate is open.")
+    view = session.prepare(history[-window:])
+    assert [text for text in view.repairs if TAKEN_BACK in text]
+    assert view.messages[-4:] == history[-4:]
+    session.prepare([*history[-4:], said("Good."), user("Go on.")])
+    assert "PW-411" in session.recall("What is the key of the safe?")

@@ -258,7 +258,9 @@ def _edited(
         results: Whether a tool's result stands there.
     """
     size = len(known)
-    if len(incoming) < size or not known or incoming[size - 1] != known[-1]:
+    if len(incoming) < size or not known:
+        return []
+    if incoming[size - 1] != known[-1] and not results(size - 1):
         return []
     changed = [at for at in range(same, size) if incoming[at] != known[at]]
     few = _MOST_EDITED * len(changed) <= size
@@ -299,10 +301,18 @@ def _tail_in(
         results: Whether a tool's result stands at a place: the end goes on before one that is
             shown otherwise, since who slides a window clears old results in the same turn.
     """
-    places = (at for at in range(len(incoming) - 1, same - 1, -1) if incoming[at] == known[-1])
+    if not known:
+        return 0, 0
+    last = 0  # results at the end that are shown otherwise: the call before them tells where
+    while last + 1 < len(known) and results(len(known) - 1 - last):
+        last += 1
+    places = (
+        at for at in range(len(incoming) - 1, same - 1, -1)
+        if incoming[at] == known[-1] or (at >= last > 0 and incoming[at - last] == known[-1 - last])
+    )  # fmt: skip
     best = (0, 0)
-    for at in islice(places if known else (), _MOST_PLACES):
-        tail = far = 1
+    for at in islice(places, _MOST_PLACES):
+        tail = far = 0
         while far <= at and far < len(known):
             if incoming[at - far] == known[-1 - far]:
                 tail = far + 1

@@ -177,10 +177,14 @@ class Transcript:
         known = self._known_marks()
         where = align(known, marks, self.shown_from, lambda at: self.entries[at].role in TOOLS)
         base, shift = self.shown_from, where.shift
-        if where.edited and all(
-            cleared(self.entries[at], listed[at - shift], at, self.counter) for at in where.edited
-        ):
+        others = [
+            at for at in where.edited
+            if not cleared(self.entries[at], listed[at - shift], at, self.counter)
+        ]  # fmt: skip
+        if where.edited and not others:
             where = self._shown_anew(where, listed, marks)
+        while others and others.pop() == where.keep - 1:  # the newest result is another one
+            where = replace(where, keep=where.keep - 1, new_from=where.new_from - 1)
         edited = self.handed_over and self.foreign <= 2 * where.keep  # that owner had finished
         if where.keep < self.foreign and not edited:
             where = self._beside(where, known, marks, listed)
