@@ -13,6 +13,7 @@ from agentrm_plugins.types.checks import (
     check_known,
     check_name,
     check_number,
+    keep,
     keep_whole,
 )
 
@@ -103,9 +104,9 @@ class ContextConfig:
         for name in (
             "soft_mark", "low_mark", "prefix_goal", "hot_share", "warm_share", "recall_share",
         ):  # fmt: skip
-            check_number(name, getattr(self, name), 0, 0.9 if name.endswith("share") else 1)
+            keep(self, check_number, name, 0, 0.9 if name.endswith("share") else 1)
         for name in ("recency_weight", "importance_weight", "information_weight"):
-            check_number(name, getattr(self, name))
+            keep(self, check_number, name)
         if not 0 < self.low_mark < self.soft_mark:
             raise ConfigError("low_mark", self.low_mark, "above 0 and below soft_mark")
         if self.warm_share + self.recall_share > 0.9:  # noqa: PLR2004 - a tenth for the turn

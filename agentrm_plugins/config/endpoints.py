@@ -14,6 +14,7 @@ from agentrm_plugins.types.checks import (
     check_number,
     check_seconds,
     check_share,
+    keep,
     keep_whole,
 )
 
@@ -47,10 +48,10 @@ class BreakerConfig:
 
     def __post_init__(self) -> None:
         """Refuse what would never open or always be open."""
-        check_share("share", self.share)
+        keep(self, check_share, "share")
         keep_whole(self, "least_calls", 1)
-        check_seconds("window_s", self.window_s, none=False)
-        check_seconds("cool_down_s", self.cool_down_s, none=False)
+        keep(self, check_seconds, "window_s", none=False)
+        keep(self, check_seconds, "cool_down_s", none=False)
 
 
 @suggesting_fields
@@ -93,8 +94,8 @@ class EndpointConfig:
     def __post_init__(self) -> None:
         """Check each field."""
         for name in ("rpm", "tpm", "input_tpm", "output_tpm"):
-            check_number(name, getattr(self, name), above=True, none=True)
-        check_seconds("burst_s", self.burst_s, none=True)
+            keep(self, check_number, name, above=True, none=True)
+        keep(self, check_seconds, "burst_s", none=True)
         keep_whole(self, "concurrency", 1, none=True)
         check_choice("reserve", self.reserve, ("max", "usage"))
 
@@ -120,9 +121,9 @@ class Price:
     def __post_init__(self) -> None:
         """Refuse negative prices."""
         for name in ("input_per_1m", "output_per_1m"):
-            check_number(name, getattr(self, name))
+            keep(self, check_number, name)
         for name in ("cached_input_per_1m", "cache_write_per_1m"):
-            check_number(name, getattr(self, name), none=True)
+            keep(self, check_number, name, none=True)
 
     def cost(self, usage: Usage) -> float:
         """The cost of a call, in the prices' currency."""
@@ -157,11 +158,11 @@ class BudgetConfig:
 
     def __post_init__(self) -> None:
         """Check each field, and that it is clear whose budget this is."""
-        check_number("limit", self.limit, above=True)
+        keep(self, check_number, "limit", above=True)
         check_choice("resource", self.resource, ("tokens", "calls", "cost"))
         _check_whose(self.agent, self.tenant)
-        check_seconds("window_s", self.window_s)
-        check_share("soft", self.soft, of="the limit")
+        keep(self, check_seconds, "window_s")
+        keep(self, check_share, "soft", of="the limit")
 
 
 @suggesting_fields
@@ -198,10 +199,10 @@ class ShareConfig:
 
     def __post_init__(self) -> None:
         """Check each field, and that it is clear whose share this is."""
-        check_share("share", self.share, of="the limit")
+        keep(self, check_share, "share", of="the limit")
         check_choice("resource", self.resource, ("tokens", "calls"))
         _check_whose(self.agent, self.tenant)
-        check_seconds("burst_s", self.burst_s, none=False)
+        keep(self, check_seconds, "burst_s", none=False)
         check_choice("over", self.over, ("wait", "refuse"))
 
 

@@ -13,6 +13,7 @@ from agentrm_plugins.types.checks import (
     check_name,
     check_number,
     check_share,
+    keep,
     keep_whole,
 )
 
@@ -59,8 +60,8 @@ class Coordination:
             raise ConfigError(
                 "namespace", self.namespace, "give at most 200 characters without { and }"
             )
-        check_number("lease_s", self.lease_s, least=1.0)
+        keep(self, check_number, "lease_s", least=1.0)
         check_choice("on_outage", self.on_outage, ("share", "wait", "refuse"))
         keep_whole(self, "expected_processes", 1, none=True)
-        check_share("outage_share", self.outage_share)
+        keep(self, check_share, "outage_share")
         check_instance("wake", self.wake, bool)

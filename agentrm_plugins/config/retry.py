@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agentrm_plugins.types.arguments import suggesting_fields
-from agentrm_plugins.types.checks import check_seconds, keep_whole
+from agentrm_plugins.types.checks import check_seconds, keep, keep_whole
 
 __all__ = ["RetryConfig"]
 
@@ -33,5 +33,5 @@ class RetryConfig:
     def __post_init__(self) -> None:
         """Check each field."""
         keep_whole(self, "attempts", 1, 100, none=True)
-        check_seconds("total_s", self.total_s, none=False)
-        check_seconds("max_wait_s", self.max_wait_s, none=False)
+        keep(self, check_seconds, "total_s", none=False)
+        keep(self, check_seconds, "max_wait_s", none=False)

@@ -27,6 +27,7 @@ from agentrm_plugins.types.checks import (
     check_number,
     check_seconds,
     check_whole,
+    keep,
     keep_whole,
     listed,
 )
@@ -147,12 +148,10 @@ class SchedulerConfig:
             raise ConfigError("order", self.order, f"use one of {listed(Order)}") from None
         keep_whole(self, "num_queues", 1)
         keep_whole(self, "boost_interval", 1)
-        check_seconds("boost_every_s", self.boost_every_s)
-        check_seconds("share_half_life_s", self.share_half_life_s, none=False)
-        check_seconds(
-            "service_s_per_1k_tokens", self.service_s_per_1k_tokens, zero=True, none=False
-        )
-        check_seconds("service_half_life_s", self.service_half_life_s, none=False)
+        keep(self, check_seconds, "boost_every_s")
+        keep(self, check_seconds, "share_half_life_s", none=False)
+        keep(self, check_seconds, "service_s_per_1k_tokens", zero=True, none=False)
+        keep(self, check_seconds, "service_half_life_s", none=False)
         self._check_quanta()
         self._check_weights()
         levels = {parse_priority(k, "start_levels"): v for k, v in self.start_levels.items()}
@@ -210,8 +209,8 @@ class LeaseConfig:
     def __post_init__(self) -> None:
         """Refuse what would reap at once or never."""
         for name in ("first_token_timeout_s", "silence_timeout_s", "response_timeout_s"):
-            check_seconds(name, getattr(self, name), none=False)
-        check_seconds("total_timeout_s", self.total_timeout_s)
+            keep(self, check_seconds, name, none=False)
+        keep(self, check_seconds, "total_timeout_s")
 
 
 @suggesting_fields
@@ -227,7 +226,7 @@ class TenantConfig:
 
     def __post_init__(self) -> None:
         """Refuse a weight that would starve the tenant."""
-        check_number("weight", self.weight, above=True)
+        keep(self, check_number, "weight", above=True)
 
 
 @suggesting_fields
@@ -288,10 +287,10 @@ class Config:
         keep_whole(self, "lanes", 1)
         keep_whole(self, "max_waiting", 0)
         keep_whole(self, "max_waiting_per_agent", 1, none=True)
-        check_seconds("wait_timeout_s", self.wait_timeout_s, zero=True)
-        check_seconds("endpoint_wait_timeout_s", self.endpoint_wait_timeout_s, zero=True)
+        keep(self, check_seconds, "wait_timeout_s", zero=True)
+        keep(self, check_seconds, "endpoint_wait_timeout_s", zero=True)
         check_instance("adaptive", self.adaptive, bool, "give True or False")
-        check_seconds("agent_idle_s", self.agent_idle_s, none=False)
+        keep(self, check_seconds, "agent_idle_s", none=False)
         keep_whole(self, "max_idle_agents", 0)
         kinds = (
             ("scheduler", SchedulerConfig),

@@ -3,6 +3,9 @@
 A call waits once before each of its attempts; its wait timeout bounds all its waits together. While
 it sleeps (a soft budget slows it down, or it goes again after a failure) it waits as well, and its
 alarm is the earlier of the two dates.
+
+A call that cannot go within its timeout is refused at once: what a limit still lacks for it alone,
+whoever else waits, flows in later, and nothing that is on its way comes back to that limit.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.kernel.reasons import begun, what_holds
+from agentrm_plugins.policy.endpoint.meters import least_wait_s
 from agentrm_plugins.policy.leases import NEVER
 
 if TYPE_CHECKING:
@@ -54,7 +58,7 @@ class Waits:
         """A call that came has to wait, unless too many do."""
         config = self._books.config
         own, patience_s = config.max_waiting_per_agent, self._patience_s(ticket)
-        if patience_s == 0:
+        if patience_s == 0 or self._is_hopeless(ticket, patience_s):
             self._steps.refuse(ticket, "wait_timeout", what_holds(ticket, self._books.now_s))
         elif self._queue.count >= config.max_waiting:
             self._steps.refuse(ticket, "queue_full")
@@ -66,7 +70,7 @@ class Waits:
     def again(self, ticket: Ticket, sleep_s: float) -> None:
         """The call waits, for the first time or again; it sleeps for so many seconds before."""
         patience_s = self._patience_s(ticket)
-        if patience_s == 0:
+        if patience_s == 0 or self._is_hopeless(ticket, patience_s):
             self._steps.refuse(ticket, "wait_timeout", what_holds(ticket, self._books.now_s))
         else:
             self._wait(ticket, sleep_s, patience_s)
@@ -115,6 +119,14 @@ class Waits:
         else:
             why = what_holds(ticket, self._books.now_s)
             self._steps.turn_away(ticket, "wait_timeout", why)
+
+    def _is_hopeless(self, ticket: Ticket, patience_s: float) -> bool:
+        """Whether it is known that its endpoint's limits do not let it go for so long."""
+        endpoint = ticket.endpoint
+        if endpoint is None or patience_s == NEVER or ticket.is_hedge:
+            return False
+        busy, now_s = bool(endpoint.in_flight), self._books.now_s
+        return least_wait_s(endpoint.meters, ticket.need, now_s, busy=busy) > patience_s
 
     def _patience_s(self, ticket: Ticket) -> float:
         """Seconds for which the call may wait yet."""

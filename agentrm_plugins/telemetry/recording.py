@@ -32,7 +32,7 @@ from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.hosts.bell import Bell
 from agentrm_plugins.telemetry.lines import SCHEMA, VERSION, Encoder, nanos_of, shown_data
 from agentrm_plugins.telemetry.parts import Parts, own_path
-from agentrm_plugins.types.checks import check_number, keep_whole
+from agentrm_plugins.types.checks import check_number, keep, keep_whole
 from agentrm_plugins.types.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ class Recording:
             raise ConfigError("path", str(self.path), "this is a folder; give the path of a file")
         keep_whole(self, "max_bytes", 4096)
         keep_whole(self, "parts", 2)
-        check_number("flush_s", self.flush_s)
+        keep(self, check_number, "flush_s")
         keep_whole(self, "capacity", 1, of="events")
         if self.sample_s is not None:
-            check_number("sample_s", self.sample_s, above=True)
+            keep(self, check_number, "sample_s", above=True)
         if self.kinds is not None:
             for kind in self.kinds:
                 if kind not in KINDS:

@@ -13,6 +13,7 @@ from agentrm_plugins.types.checks import (
     check_name,
     check_seconds,
     check_whole,
+    keep,
     keep_whole,
     listed,
     whole_text,
@@ -206,8 +207,8 @@ class Call:
 
     def _check_seconds(self) -> None:
         for name in ("first_token_timeout_s", "silence_timeout_s", "total_timeout_s"):
-            check_seconds(name, getattr(self, name))
-        check_seconds("wait_timeout_s", self.wait_timeout_s, zero=True)
+            keep(self, check_seconds, name)
+        keep(self, check_seconds, "wait_timeout_s", zero=True)
 
 
 def parse_priority(value: object, field: str = "priority") -> Priority | None:

@@ -2,13 +2,15 @@
 
 Each check gives the value back, or raises `ConfigError`, whose text is ``field=value: way out``.
 A boolean is no number here, an infinite or undefined number is none, and no number is too large to
-be refused politely. What Python takes for an index (an integer of numpy) is a whole number.
+be refused politely. What Python takes for an index (an integer of numpy) is a whole number, and a
+real number of another library is a number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from math import inf, isfinite
+from numbers import Real
 from operator import index
 from typing import Any, TypeVar, cast
 
@@ -24,6 +26,7 @@ __all__ = [
     "check_seconds",
     "check_share",
     "check_whole",
+    "keep",
     "keep_whole",
     "listed",
     "whole_text",
@@ -37,13 +40,17 @@ def listed(words: Iterable[object]) -> str:
     return ", ".join(repr(str(word)) for word in words)
 
 
-def _is_number(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
+def _number(value: Any) -> float | None:
+    """A finite number as Python's own; None if it is none."""
+    if value.__class__ is not float and value.__class__ is not int:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return None
+        whole = _whole(value)
+        value = float(value) if whole is None else whole
     try:
-        return isfinite(value)
+        return value if isfinite(value) else None
     except OverflowError:  # a whole number beyond what a float holds
-        return False
+        return None
 
 
 def _whole(value: Any) -> int | None:
@@ -108,10 +115,26 @@ def keep_whole(
     Raises:
         ConfigError: It has no such number.
     """
+    keep(owner, check_whole, field, least, most, none=none, of=of)
+
+
+def keep(owner: object, check: Callable[..., Any], field: str, *bounds: Any, **terms: Any) -> None:
+    """Check a field of a frozen object, which keeps what the check gives: Python's own number.
+
+    Args:
+        owner: The object.
+        check: One of these checks.
+        field: Its field.
+        bounds: For the check, as `terms`.
+        terms: For the check.
+
+    Raises:
+        ConfigError: As the check.
+    """
     value = getattr(owner, field)
-    whole = check_whole(field, value, least, most, none=none, of=of)
-    if whole is not value:
-        object.__setattr__(owner, field, whole)
+    kept = check(field, value, *bounds, **terms)
+    if kept is not value:
+        object.__setattr__(owner, field, kept)
 
 
 def check_number(
@@ -138,8 +161,9 @@ def check_number(
     """
     if none and value is None:
         return value
-    if _is_number(value) and least <= value <= most and not (above and value == least):
-        return value
+    number = _number(value)
+    if number is not None and least <= number <= most and not (above and number == least):
+        return number
     if most == inf:
         way = "give a finite number" + (f" above {least:g}" if above else f", {least:g} or more")
     else:
@@ -156,8 +180,9 @@ def check_seconds(field: str, value: Any, *, zero: bool = False, none: bool = Tr
     """
     if none and value is None:
         return value
-    if _is_number(value) and (value > 0 or (zero and value == 0)):
-        return value
+    number = _number(value)
+    if number is not None and (number > 0 or (zero and number == 0)):
+        return number
     least = "0 or more" if zero else "more than 0"
     way = f"give seconds as a finite number, {least}"
     if value is None:
@@ -171,8 +196,9 @@ def check_share(field: str, value: Any, *, zero: bool = False, of: str = "") -> 
     Raises:
         ConfigError: Anything else.
     """
-    if _is_number(value) and 0 <= value <= 1 and (zero or value > 0):
-        return value
+    number = _number(value)
+    if number is not None and 0 <= number <= 1 and (zero or number > 0):
+        return number
     bounds = "from 0 to 1" if zero else "above 0 and at most 1"
     raise ConfigError(field, value, f"give a share{of and f' of {of}'}, {bounds}")
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from agentrm_plugins.errors import ConfigError
-from agentrm_plugins.types.checks import check_choice, check_name, check_seconds, listed
+from agentrm_plugins.types.checks import check_choice, check_name, check_seconds, keep, listed
 from agentrm_plugins.types.verdicts import RESOURCES, Kind
 
 __all__ = ["LimitHeaders", "Provider"]
@@ -38,7 +38,7 @@ class LimitHeaders:
     def __post_init__(self) -> None:
         """Refuse what could never be read."""
         check_choice("resource", self.resource, RESOURCES)
-        check_seconds("window_s", self.window_s)
+        keep(self, check_seconds, "window_s")
         for name in ("limit", "remaining", "reset"):
             value = getattr(self, name)
             if not isinstance(value, str):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from agentrm_plugins import AgentRM, Config, LaneGroup, Usage
+from agentrm_plugins import AgentRM, Config, LaneGroup, LeaseConfig, Usage
 from agentrm_plugins.config import BreakerConfig, EndpointConfig, RetryConfig, SchedulerConfig
 from agentrm_plugins.errors import ConfigError
 from agentrm_plugins.types.calls import Call
@@ -70,3 +70,32 @@ def test_a_call_tells_of_itself_in_numbers_of_numpy():
             lease.settle(Usage(numpy.uint8(7), numpy.int64(5)))
         seen = rm.statistics(agents=numpy.int64(1))
         assert (seen.input_tokens, seen.output_tokens, list(seen.agents)) == (7, 5, ["ada"])
+
+
+SECONDS = {
+    "patience": lambda n: Call("ada", wait_timeout_s=n).wait_timeout_s,
+    "lease": lambda n: LeaseConfig(total_timeout_s=n).total_timeout_s,
+    "core": lambda n: Config(endpoint_wait_timeout_s=n).endpoint_wait_timeout_s,
+    "rate": lambda n: EndpointConfig(rpm=n).rpm,
+    "retries": lambda n: RetryConfig(total_s=n).total_s,
+    "breaker": lambda n: BreakerConfig(share=n / 10).share,
+}
+
+
+@pytest.mark.parametrize("door", SECONDS)
+@pytest.mark.parametrize("kind", ["int16", "uint8", "float32", "float64"])
+def test_numbers_of_numpy_are_numbers_wherever_pythons_are(door, kind):
+    """Seconds, rates and shares may be whole or not; Python's own number is kept."""
+    numpy = pytest.importorskip("numpy")
+    kept = SECONDS[door](getattr(numpy, kind)(5))
+    assert type(kept) in {int, float}
+    assert kept == SECONDS[door](5)
+
+
+@pytest.mark.parametrize("given", ["nan", "inf", "-1"])
+def test_what_is_no_number_of_seconds_is_refused(given):
+    """As Python's own is; nor is a truth a number."""
+    numpy = pytest.importorskip("numpy")
+    for wrong in (numpy.float32(given), numpy.bool_(1), numpy.array([5.0])):
+        with pytest.raises(ConfigError):
+            SECONDS["lease"](wrong)

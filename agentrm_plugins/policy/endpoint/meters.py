@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.endpoint.amounts import under_way_of
 from agentrm_plugins.policy.endpoint.meter import Meter
-from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings
+from agentrm_plugins.policy.endpoint.rate_search import RateController, RateSettings, Source
 from agentrm_plugins.policy.endpoint.room import START_PER_S
 from agentrm_plugins.types.verdicts import MINUTE_S, RESOURCES
 
@@ -17,9 +17,20 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.amounts import Sent
     from agentrm_plugins.types.verdicts import LimitReport
 
-__all__ = ["BURST_S", "give_back", "held_for", "learn", "meters_of", "renewed", "too_long", "tried"]
+__all__ = [
+    "BURST_S",
+    "give_back",
+    "held_for",
+    "learn",
+    "least_wait_s",
+    "meters_of",
+    "renewed",
+    "too_long",
+    "tried",
+]
 
 BURST_S = 2.0  # guessed: after a pause, where the user gave no burst of his own
+_SAID = frozenset({Source.TOLD, Source.SERVER})
 _TOLD = ("rpm", "tpm", "input_tpm", "output_tpm")
 
 
@@ -111,6 +122,31 @@ def held_for(meters: Mapping[str, Meter], now_s: float) -> float:
     """Seconds for which no call of usual size may go, probes aside; 0: one may."""
     waits_s = [meter.stands_s(meter.usual, now_s) for meter in meters.values()]
     return max(waits_s, default=0.0)
+
+
+def least_wait_s(
+    meters: Mapping[str, Meter], amounts: Mapping[str, float], now_s: float, *, busy: bool
+) -> float:
+    """Seconds for which limits that somebody said do not let a call go, whatever happens.
+
+    What was found by asking may be wrong, and what calls under way have reserved may come back.
+
+    Args:
+        meters: Of its endpoint.
+        amounts: What the call needs of each.
+        now_s: The time.
+        busy: Whether calls are under way there; of requests nothing comes back.
+    """
+    least_s = 0.0
+    for resource, meter in meters.items():
+        source, limit_per_s = meter.controller.known
+        if meter.bucket is None or not limit_per_s or source not in _SAID:
+            continue
+        lacks = min(amounts[resource], meter.bucket.capacity) - meter.bucket.level(now_s)
+        if lacks > 0 and (resource == "requests" or not busy):
+            known_s = min(lacks / limit_per_s, meter.wait_s(amounts[resource], now_s))
+            least_s = max(least_s, known_s)
+    return least_s
 
 
 def too_long(

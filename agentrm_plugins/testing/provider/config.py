@@ -24,6 +24,7 @@ from agentrm_plugins.types.checks import (
     check_seconds,
     check_share,
     check_whole,
+    keep,
 )
 
 if TYPE_CHECKING:
@@ -227,21 +228,21 @@ class ProviderConfig:
     def _check_limits(self) -> None:
         check_whole("seed", self.seed, -(2**63), 2**63)
         for name in ("rpm", "tpm", "input_tpm", "output_tpm", "quota_tokens", "context_window"):
-            check_number(name, getattr(self, name), above=True, none=True)
+            keep(self, check_number, name, above=True, none=True)
         for name in ("limit_factor", "window_s", "time_scale"):
-            check_number(name, getattr(self, name), above=True)
+            keep(self, check_number, name, above=True)
         check_whole("capacity", self.capacity, 1, none=True)
-        check_share("burst", self.burst, of="the quota")
-        check_number("rejection_cost", self.rejection_cost)
+        keep(self, check_share, "burst", of="the quota")
+        keep(self, check_number, "rejection_cost")
         check_choice("window", self.window, get_args(Kind))
-        check_seconds("enforce_s", self.enforce_s)
+        keep(self, check_seconds, "enforce_s")
         if self.enforce_s is not None and self.enforce_s > self.window_s:
             raise ConfigError("enforce_s", self.enforce_s, f"keep it at most {self.window_s}")
         check_choice("limit_scope", self.limit_scope, get_args(LimitScope))
         check_choice("charge", self.charge, get_args(Charge))
         check_choice("header_style", self.header_style, get_args(HeaderStyle))
         check_choice("retry_after", self.retry_after, get_args(RetryAfterStyle))
-        check_seconds("capacity_retry_after_s", self.capacity_retry_after_s, zero=True)
+        keep(self, check_seconds, "capacity_retry_after_s", zero=True)
 
     def _check_replies(self) -> None:
         for name in ("time_to_first_token_s", "token_time_s", "output_tokens"):
@@ -257,12 +258,12 @@ class ProviderConfig:
 
     def _check_faults(self) -> None:
         for name in (*_RATES, "cached_share"):
-            check_share(name, getattr(self, name), zero=True)
+            keep(self, check_share, name, zero=True)
         total = sum(getattr(self, name) for name in _RATES if name != "slow_rate")
         if total > 1 + 1e-9:
             raise ConfigError("hang_rate + ... + garbage_rate", total, "keep the sum at most 1")
-        check_seconds("hang_s", self.hang_s, zero=True)
-        check_number("slow_factor", self.slow_factor, 1)
+        keep(self, check_seconds, "hang_s", zero=True)
+        keep(self, check_number, "slow_factor", 1)
         allowed = (500, 502, 503, 529)
         if not self.error_statuses or any(code not in allowed for code in self.error_statuses):
             raise ConfigError("error_statuses", self.error_statuses, f"choose from {allowed}")
