@@ -40,7 +40,7 @@ class Kind:
     Args:
         count: How it counts: "clock", "fixed", "sliding" or "bucket".
         style: Whose headers.
-        resets: Whether they name resets.
+        resets: Of what moment their resets are; None: they name none.
         retry_after: Whether refusals name a wait; None: it is drawn.
         silent: Whether a refusal is a status and nothing else.
         tokens: Whether tokens are limited, and not requests.
@@ -51,7 +51,7 @@ class Kind:
 
     count: Any
     style: Any = "gateway"
-    resets: bool = False
+    resets: Any = None
     retry_after: bool | None = None
     silent: bool = False
     tokens: bool = False
@@ -64,12 +64,22 @@ def _told() -> Iterator[tuple[str, Kind]]:
     """Whoever names limit, window and reset."""
     for count in ("clock", "fixed", "sliding", "bucket"):
         for style in ("ietf", "ietf-07", "plain", "limiter"):
-            yield f"{style}, {count}", Kind(count, style, resets=True)
-        yield f"openai, {count}", Kind(count, "openai", resets=True, minutes=True)
+            yield f"{style}, {count}", Kind(count, style, resets="whole")
+        yield f"openai, {count}", Kind(count, "openai", resets="whole", minutes=True)
+
+
+def _next() -> Iterator[tuple[str, Kind]]:
+    """Whoever names when there is more, and not when all is back."""
+    for count in ("bucket", "sliding"):
+        for style in ("ietf", "plain", "limiter"):
+            yield f"{style}, {count}, next", Kind(count, style, resets="next")
+        for style in ("openai", "cerebras"):
+            yield f"{style}, {count}, next", Kind(count, style, resets="next", minutes=True)
 
 
 KINDS = {
     **dict(_told()),
+    **dict(_next()),
     "limiter's words, clock": Kind("clock", "limiter", retry_after=False),
     "limiter's words, fixed": Kind("fixed", "limiter", retry_after=False),
     "no reset, clock": Kind("clock", minutes=True),
@@ -88,9 +98,11 @@ KINDS = {
     "per second, headers": Kind("bucket", minutes=True, enforce_s=1.0),
     "kept tokens, clock": Kind("clock", tokens=True, refunds=False, minutes=True),
     "kept tokens, bucket": Kind("bucket", tokens=True, refunds=False, minutes=True),
-    "kept tokens, openai": Kind("bucket", "openai", True, tokens=True, refunds=False, minutes=True),
-    "few tokens, openai": Kind("bucket", "openai", True, tokens=True, minutes=True),
-    "few tokens, ietf": Kind("fixed", "ietf", True, tokens=True, minutes=True),
+    "kept tokens, openai": Kind(
+        "bucket", "openai", "whole", tokens=True, refunds=False, minutes=True
+    ),
+    "few tokens, openai": Kind("bucket", "openai", "whole", tokens=True, minutes=True),
+    "few tokens, ietf": Kind("fixed", "ietf", "whole", tokens=True, minutes=True),
     "few tokens, no reset": Kind("clock", tokens=True, minutes=True),
 }
 

@@ -20,7 +20,7 @@ from agentrm_plugins.config import Config, EndpointConfig
 from agentrm_plugins.hosts.judgement import judge_response
 from agentrm_plugins.kernel import Kernel
 from agentrm_plugins.policy.endpoint.headers import parse_report
-from agentrm_plugins.testing.provider.config import HeaderStyle, RetryAfterStyle
+from agentrm_plugins.testing.provider.config import HeaderStyle, ResetMeans, RetryAfterStyle
 from agentrm_plugins.testing.provider.headers import limit_headers, rejection, retry_headers
 from agentrm_plugins.testing.provider.limits import LimitSet, Quota
 from agentrm_plugins.types import effects as fx
@@ -51,7 +51,7 @@ class Row:
     Args:
         quota: Its limits, and how they are counted.
         style: Whose headers.
-        resets: Whether these say when a limit is whole again.
+        resets: Of what moment these are: when a limit is whole again, or when there is more.
         retry_after: Whether a refusal says how long to wait.
         refunds: Whether unused ``max_tokens`` come back.
         silent: Whether a refusal is a status and nothing else: no limit, no wait, no words.
@@ -65,7 +65,7 @@ class Row:
 
     quota: Quota
     style: HeaderStyle = "gateway"
-    resets: bool = False
+    resets: ResetMeans | None = None
     retry_after: RetryAfterStyle = "none"
     refunds: bool = True
     silent: bool = False
@@ -89,7 +89,7 @@ class Row:
 
 ROWS = {
     "clock": Row(Quota(RPM, kind="clock")),
-    "clock, reset": Row(Quota(RPM, kind="clock"), style="openai", resets=True),
+    "clock, reset": Row(Quota(RPM, kind="clock"), style="openai", resets="whole"),
     "clock, retry-after": Row(Quota(RPM, kind="clock"), retry_after="s"),
     "fixed": Row(Quota(RPM, kind="fixed")),
     "sliding": Row(Quota(RPM, kind="sliding")),

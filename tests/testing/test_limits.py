@@ -168,3 +168,18 @@ def test_new_limits_keep_what_was_taken():
     assert left == {"tokens": 10, "requests": 5}
     limits.apply(Quota(tokens=1000, window_s=1.0), 0.0)
     assert dict(limits.meters())["tokens"].remaining(0.0) == 1000
+
+
+def test_there_is_more_before_all_is_back():
+    """In a bucket the next unit, in a sliding window what the oldest took; a fixed one has none."""
+    found = {}
+    for kind in ("bucket", "sliding", "fixed"):
+        limits = LimitSet(Quota(requests=60, kind=kind), 0.0)
+        [(_, meter)] = limits.meters()
+        assert meter.next_s(0.0) == (60.0 if kind == "fixed" else 0.0)
+        for at_s in (0.0, 10.0, 10.25):
+            meter.charge(5.0, at_s)
+        found[kind] = (meter.next_s(10.25), meter.reset_s(10.25))
+    assert found["bucket"] == pytest.approx((0.75, 9.75))
+    assert found["sliding"] == pytest.approx((49.75, 60.0))
+    assert found["fixed"] == pytest.approx((49.75, 49.75))

@@ -12,7 +12,12 @@ from agentrm_plugins.cli.shared import checked, need
 
 if TYPE_CHECKING:
     from agentrm_plugins.testing.provider import SimulatedProvider
-    from agentrm_plugins.testing.provider.config import Charge, HeaderStyle, RetryAfterStyle
+    from agentrm_plugins.testing.provider.config import (
+        Charge,
+        HeaderStyle,
+        ResetMeans,
+        RetryAfterStyle,
+    )
     from agentrm_plugins.testing.provider.limits import Kind
 
 __all__ = ["register"]
@@ -22,6 +27,7 @@ _OPTIONS = {
     "time_to_first_token_s": "--first-token",
     "header_style": "--headers",
     "reset_headers": "--reset",
+    "reset_means": "--reset-means",
 }
 _Port = Annotated[int, typer.Option(help="Where to listen on 127.0.0.1; 0 for any.")]
 _Window = Annotated[
@@ -56,6 +62,9 @@ def provider(
     charge: _Charge = "reserve",
     headers: _Headers = "openai",
     reset: Annotated[bool, typer.Option(help="Say when limits are whole again.")] = True,
+    reset_means: Annotated[
+        str, typer.Option(help="Of what a reset is the time: whole or next.")
+    ] = ("whole"),
     retry_after: Annotated[str, typer.Option(help="In a refusal: ms, s or none.")] = "ms",
     capacity: _Capacity = None,
 ) -> None:
@@ -77,6 +86,7 @@ def provider(
             charge=cast("Charge", charge),
             header_style=cast("HeaderStyle", headers),
             reset_headers=reset,
+            reset_means=cast("ResetMeans", reset_means),
             retry_after=cast("RetryAfterStyle", retry_after),
             capacity=capacity,
         ),

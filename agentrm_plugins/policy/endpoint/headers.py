@@ -20,8 +20,8 @@ has less left than that one's whole limit. Anthropic's ``tokens`` is the tighter
 and is left out beside them.
 
 Limits: times are made relative with the caller's `wall_s` (Unix seconds), or with the answer's
-``date`` where the two differ: a moment is one of the server's clock. Only numbers leave this
-file: no header's text, no body, no key.
+``date`` and ``age`` where the two differ: a moment is one of the server's clock. Only numbers leave
+this file: no header's text, no body, no key.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ def report_of(
         found.pop("tokens", None)
     wait_s, resource, worded = _retry_after_s(lower, wall_s, tables), None, None
     if text:
-        text = text[:_TEXT_CHARS]
-        resource = _named_in(text, found, wait_s, wall_s)
-        wait_s = wait_in_words_s(text, wall_s) if wait_s is None else wait_s
+        text, clock_s = text[:_TEXT_CHARS], _clock_s(lower, wall_s)
+        resource = _named_in(text, found, wait_s, clock_s)
+        wait_s = wait_in_words_s(text, clock_s) if wait_s is None else wait_s
         if wait_s is None and not found and " per " in text and (worded := quota_in(text)):
             resource = None  # what passes shows the rest
     return LimitReport(
@@ -121,7 +121,7 @@ def _limits(
         if role is not None:
             said.setdefault(role.limit, {})[role.part] = text
     found: dict[str, list[ServerLimit]] = {}
-    clock_s = server_clock_s(headers.get("date"), wall_s) if said else wall_s
+    clock_s = _clock_s(headers, wall_s) if said else wall_s
     for limit, parts in said.items():
         read = _read(parts, limit.window_s, clock_s)
         if read is not None:
@@ -131,6 +131,10 @@ def _limits(
         for resource, limits in fields_of(policy, left).items():
             found.setdefault(resource, []).extend(limits)
     return found
+
+
+def _clock_s(headers: Mapping[str, str], wall_s: float) -> float:
+    return server_clock_s(headers.get("date"), wall_s, headers.get("age"))
 
 
 def _read(parts: Mapping[str, str], window_s: float | None, wall_s: float) -> ServerLimit | None:
@@ -173,7 +177,7 @@ def _retry_after_s(headers: Mapping[str, str], wall_s: float, tables: Tables) ->
     for name in tables.waits:
         text = headers.get(name)
         if text is not None:
-            clock_s = server_clock_s(headers.get("date"), wall_s)
+            clock_s = _clock_s(headers, wall_s)
             seconds = time_left_s(text, clock_s, milliseconds=name.endswith("-ms"))
             if seconds is not None:
                 return seconds

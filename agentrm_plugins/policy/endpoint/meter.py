@@ -130,7 +130,7 @@ class Meter(ResourceAccount):
         if self._told is not None:
             self._told.take(amount, now_s)
         self.used.add(amount, now_s)
-        returns.watch.taken(amount, now_s)
+        returns.taken(amount, now_s)
         if returns.at_s < inf or returns.watch.windowed:
             self._expect(now_s)
         if self._heard:
@@ -161,19 +161,18 @@ class Meter(ResourceAccount):
             self._move(self.bucket, level + more, now_s)
 
     def give_back(self, amount: float, sent_s: float, now_s: float) -> None:
-        """A call that took `amount` at `sent_s` was refused.
-
-        If the bucket has been found empty since, that took back what we had believed of it.
-        """
+        """A call that took `amount` at `sent_s` was refused: a bucket found empty since knows."""
         if self._told is not None:
             self._told.settle(amount, 0.0)
         if sent_s > self._empty_s:
             self._settle(amount, 0.0, now_s)
+        self._returns.word.refused(amount, sent_s)
 
-    def turned_away(self, amount: float, now_s: float) -> None:
+    def turned_away(self, amount: float, sent_s: float, now_s: float) -> None:
         """A request was refused: our account takes it as counted, a window may not have."""
         if self.bucket is not None:
             self._returns.watch.taken(-amount, now_s)
+            self._returns.word.refused(amount, sent_s)
 
     def disprove(self, now_s: float) -> None:
         """A call was served that is larger than the server's limit: that is none."""

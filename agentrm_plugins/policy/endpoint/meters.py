@@ -102,7 +102,7 @@ def give_back(meters: Mapping[str, Meter], sent: Sent, now_s: float) -> None:
         if resource != "requests":
             meter.give_back(amount, sent.at_s, now_s)
         else:
-            meter.turned_away(amount, now_s)
+            meter.turned_away(amount, sent.at_s, now_s)
 
 
 def tried(

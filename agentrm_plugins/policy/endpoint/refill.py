@@ -26,6 +26,7 @@ __all__ = ["Refill", "RefillEstimator"]
 _FINE_S = 0.001  # OpenAI's resets are in milliseconds
 _COARSE_S = 1.0  # Anthropic's in seconds, rounded up
 _CLEAR = 2.0
+_ALIKE = 0.5  # guessed: of what differs in one, explained by the other
 
 
 class Refill(NamedTuple):
@@ -109,7 +110,8 @@ class RefillEstimator:
         left, reset = self._var_left / self._count, self._var_reset / self._count
         if left < _CLEAR**2 or reset < (_CLEAR * self.step_s) ** 2:
             return
-        if self._both > 0:  # no bucket is fuller when there is longer to wait
+        both = self._both / self._count
+        if both > 0 or both**2 < _ALIKE * left * reset:  # a bucket with longer to wait has less
             return
         rate = sqrt((left - 1 / 12) / (reset - self.step_s**2 / 12))
         # Remaining is rounded down and the reset up: the middle lies half a step off.

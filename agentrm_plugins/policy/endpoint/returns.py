@@ -2,8 +2,9 @@
 
 Law: a window that was told from a bucket says itself what it gives back and when (see
 `window_watch`); else the server's word of when all is back counts, as far as it holds (see
-`resets`). The bucket expects one such moment at a time; when it has come, what was heard of the
-time before does not count any more.
+`resets`). A word of another moment says how long a window is, and no more (see `reset_word`). The
+bucket expects one such moment at a time; when it has come, what was heard of the time before does
+not count any more.
 
 Limits: one moment ahead. The next is expected when the server speaks, when a call goes, or when
 somebody waits whose call is of another size.
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING
 
 from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
 from agentrm_plugins.policy.endpoint.reset_shape import ResetShape
+from agentrm_plugins.policy.endpoint.reset_word import Moment, ResetWord
 from agentrm_plugins.policy.endpoint.resets import Resets
 from agentrm_plugins.policy.endpoint.rounds import Rounds
 from agentrm_plugins.policy.endpoint.window_watch import Shape, WindowWatch
-from agentrm_plugins.types.verdicts import usual_window_s
+from agentrm_plugins.types.verdicts import MINUTE_S, usual_window_s
 
 if TYPE_CHECKING:
     from agentrm_plugins.policy.bucket import Bucket
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Returns"]
 
+_FASTER = 1.5  # guessed: so much more came back than a window explains
+_STEPS = 2.0  # a reset of so few shows nothing but the rounding
+_ALONE, _SURE = 0.05, 2  # guessed: of the window, until its end was seen so often
 _OPEN = frozenset({Shape.UNKNOWN, Shape.WINDOW})  # what resets have shown, if they name when
 
 
@@ -37,18 +42,24 @@ class Returns:
         watch: Whether the server counts in windows.
         resets: The server's own word.
         rounds: How calls go when much is back.
+        word: Whether the server's resets are of a moment at which all is back.
         at_s: That moment; infinite: none is expected.
     """
 
-    __slots__ = ("_asked", "_refill", "_told", "_whole", "at_s", "resets", "rounds", "watch")
+    __slots__ = (
+        *("_alone_s", "_asked", "_refill", "_told", "_whole"),
+        *("at_s", "resets", "rounds", "watch", "word"),
+    )
 
     def __init__(self) -> None:
         self.watch = WindowWatch()
         self.resets = Resets()
         self.rounds = Rounds()
+        self.word = ResetWord()
         self.at_s = inf
         self._refill = RefillEstimator()
         self._told = ResetShape()
+        self._alone_s = 0.0  # for so long the first call of a window is alone at most
         self._asked = 0.0  # what a call takes that waits for this
         self._whole = False  # whether that is all
 
@@ -75,18 +86,55 @@ class Returns:
         most, left, reset_s = limit.limit, limit.remaining, limit.reset_s
         if not most or left is None or reset_s is None:
             return None
+        self.rounds.answered(sent_s)
         known = self._refill.observe(most, left, reset_s, limit.step_s)
         step_s, told = self._refill.step_s, self._told
+        period_s = (limit.per_s or MINUTE_S) / most + step_s
+        if self.word.observe(most, left, reset_s, limit.step_s, period_s, sent_s, now_s):
+            self._found()
+            known = None
+        if self.word.moment is not Moment.WHOLE:
+            return self._more(most, limit.per_s)
         shape = told.observe(most, left, reset_s, step_s, limit.per_s, sent_s, now_s)
         if shape is Shape.UNKNOWN and known is not None:
             shape = Shape.BUCKET  # the longer the wait, the less is left: no window is so
         if shape is Shape.UNKNOWN or (shape is Shape.BUCKET and known is None):
             return None
+        sure = shape is Shape.SLIDING or self.word.kept >= _SURE
+        self._alone_s = 0.0 if sure else _ALONE * (limit.per_s or MINUTE_S)
         self.watch.told(shape, told.ends_s)
         if shape is Shape.BUCKET:
             return known
         self.resets.size = most
         return Refill(limit.per_s or usual_window_s(told.longest_s), most)
+
+    def _found(self) -> None:
+        """The resets are of another moment than was believed."""
+        self.resets = Resets()
+        self._told, moment = ResetShape(), self.word.moment
+        if moment is Moment.WHOLE:
+            self._refill = RefillEstimator()
+        self.resets.holds = None if moment is Moment.WHOLE else False
+        shape = Shape.SLIDING if moment is Moment.OLDEST else Shape.UNKNOWN
+        self.watch.told(shape, sure=False)
+
+    def _more(self, limit: float, per_s: float | None) -> Refill:
+        """The resets are of the next that is back: they show the window, where none is named."""
+        if per_s is not None:
+            return Refill(per_s, limit)
+        window_s, word = MINUTE_S, self.word
+        if word.moment is Moment.OLDEST:
+            return Refill(usual_window_s(word.longest_s), limit)
+        if word.moment is Moment.NEXT and word.longest_s > _STEPS * self._refill.step_s:
+            window_s = usual_window_s(limit * word.longest_s)
+        if word.rate_per_s * window_s > _FASTER * limit:
+            window_s = usual_window_s(limit / word.rate_per_s)
+        return Refill(window_s, limit)
+
+    def taken(self, amount: float, now_s: float) -> None:
+        """A call takes `amount`."""
+        self.watch.taken(amount, now_s)
+        self.word.taken(amount, now_s)
 
     def asked(self, amount: float) -> bool:
         """A call of `amount` waits. Says whether that makes another plan."""
@@ -107,10 +155,12 @@ class Returns:
             self.watch.over(self.at_s)
         if self.resets.at_s == self.at_s:
             self.resets.landed()
-        if self.watch.windowed:
-            self.rounds.begin(self.watch.window_s, now_s)
         self.at_s = inf
-        return bucket.land(now_s)
+        raised = bucket.land(now_s)
+        if self.watch.windowed:
+            alone_s = self._alone_s if raised > bucket.level(now_s) / 2 else 0.0
+            self.rounds.begin(self.watch.window_s, now_s, alone_s=alone_s)
+        return raised
 
     def expect(self, bucket: Bucket, limit: float, mean: float, now_s: float) -> None:
         """Have the bucket expect what is back next.

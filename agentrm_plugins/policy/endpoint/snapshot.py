@@ -35,6 +35,7 @@ from agentrm_plugins.policy.endpoint.refill import Refill, RefillEstimator
 from agentrm_plugins.policy.endpoint.refunds import Refunds
 from agentrm_plugins.policy.endpoint.reopening import Reopening
 from agentrm_plugins.policy.endpoint.reset_shape import ResetShape
+from agentrm_plugins.policy.endpoint.reset_word import Moment, Promise, ResetWord
 from agentrm_plugins.policy.endpoint.resets import Resets
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.returns import Returns
@@ -54,7 +55,7 @@ __all__ = ["dump_endpoint", "from_plain", "load_endpoint", "to_plain"]
 
 _MARK = "~"
 _NUMBERS = {"never": inf, "ever": -inf}
-_ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (BreakerState, Shape)}
+_ENUMS: dict[str, type[Enum]] = {kind.__name__: kind for kind in (BreakerState, Moment, Shape)}
 _TUPLES: dict[str, Callable[..., Any]] = {
     **{kind.__name__: kind for kind in (Sent, Refill)},
     "array": lambda *numbers: array("d", numbers),
@@ -75,6 +76,8 @@ _OBJECTS: dict[str, type[Any]] = {
             MinuteLog,
             Resets,
             ResetShape,
+            ResetWord,
+            Promise,
             RetryAfter,
             Returns,
             Room,

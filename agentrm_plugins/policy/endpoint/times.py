@@ -85,7 +85,7 @@ _REST = re.compile(
     r"|before (?:you|retry|retrying|trying|another|the next|your next|sending))\b",
     re.IGNORECASE,
 )
-_DATE_S, _HALF_WAY_S, _OLD_S = 1.0, 0.25, 3600.0  # a date's step; guessed: the others
+_DATE_S, _HALF_WAY_S = 1.0, 0.25  # a date's step; guessed: on its way
 _ENDS = re.compile(r"\s{0,8}(?:$|[.,;!\"'})\]])")
 
 
@@ -197,16 +197,17 @@ def _moment(match: re.Match[str]) -> float | None:
     return whole_s + float(match.group(6))
 
 
-def server_clock_s(date: str | None, wall_s: float) -> float:
+def server_clock_s(date: str | None, wall_s: float, age: str | None = None) -> float:
     """Unix time on the clock of who sent this ``date``; ours, if it may be the same.
 
-    A moment in its headers is one of its own clock. The answer was sent in the second that it
-    names: the beginning of that is taken, for what is waited for comes no sooner. A date that is
-    hours old was recorded, or kept by a cache.
+    A moment in its headers is one of its own clock, be that off by hours. The answer was sent in
+    the second that it names: the beginning of that is taken, for what is waited for comes no
+    sooner. What a cache has kept says its ``age``, in seconds.
     """
     sent_s = _http_date(date) if date and len(date) <= LONGEST_TEXT else None
-    if sent_s is None or abs(wall_s - sent_s) > _OLD_S:
+    if sent_s is None:
         return wall_s
+    sent_s += number(age) or 0.0
     return wall_s if 0.0 <= wall_s - sent_s <= _DATE_S + _HALF_WAY_S else sent_s
 
 

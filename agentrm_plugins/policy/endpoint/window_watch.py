@@ -79,27 +79,9 @@ class WindowWatch:
     """
 
     __slots__ = (
-        "_answered_s",
-        "_clock_s",
-        "_ended",
-        "_ends_s",
-        "_floor",
-        "_from_s",
-        "_high",
-        "_last_s",
-        "_low",
-        "_low_bucket",
-        "_most",
-        "_shape",
-        "_sharp",
-        "_sure",
-        "_taken",
-        "_tested_s",
-        "_total",
-        "_unit",
-        "tried_s",
-        "window_s",
-        "windowed",
+        *("_answered_s", "_clock_s", "_ended", "_ends_s", "_floor", "_from_s", "_high", "_last_s"),
+        *("_low", "_low_bucket", "_most", "_shape", "_sharp", "_sure", "_taken", "_tested_s"),
+        *("_total", "_unit", "tried_s", "window_s", "windowed"),
     )
 
     def __init__(self) -> None:
@@ -176,14 +158,16 @@ class WindowWatch:
         """The server's clock shows `wall_s`."""
         self._clock_s = wall_s - now_s
 
-    def told(self, shape: Shape, ends_s: float) -> None:
-        """The server says when all is back, and that has shown how it counts.
+    def told(self, shape: Shape, ends_s: float = inf, *, sure: bool = True) -> None:
+        """The server's resets have shown how it counts; `ends_s` is when a fixed window is over.
 
-        `ends_s` is when a fixed window is over.
+        Not `sure`: they are of no moment at which all is back, and so much that leaves open.
         """
-        self.shape, self._sure = shape, True
+        self.shape, self._sure = shape, sure
         if shape is Shape.FIXED:
             self._ends_s, self._sharp = ends_s - _AFTER_S, True
+        elif not sure:
+            self._ends_s = None
 
     def over(self, now_s: float) -> None:
         """The window is over, as expected: what was left of it does not count any more."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         HeaderStyle,
         LimitScope,
         ModelConfig,
+        ResetMeans,
         RetryAfterStyle,
     )
     from agentrm_plugins.testing.provider.limits import Kind
@@ -50,6 +51,7 @@ class ProviderArguments(TypedDict, total=False):
     context_window: int | None
     header_style: HeaderStyle
     reset_headers: bool
+    reset_means: ResetMeans
     retry_after: RetryAfterStyle
     capacity_retry_after_s: float | None
     hang_rate: float

@@ -47,6 +47,7 @@ HeaderStyle = Literal[
     "none",
 ]
 RetryAfterStyle = Literal["ms", "s", "none"]
+ResetMeans = Literal["whole", "next"]
 LimitScope = Literal["model_and_key", "model", "key", "server"]
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{12}")
@@ -144,6 +145,8 @@ class ProviderConfig:
             "plain" one `x-ratelimit-limit: 60, 60;w=60`, "limiter" resets as moments and refusals
             that say "60 per 60 seconds".
         reset_headers: Whether those say when the limits are whole again.
+        reset_means: What that moment is: "whole" all is back, "next" the next unit of a bucket is,
+            or the oldest of a sliding window leaves.
         retry_after: "ms" sends `retry-after-ms` and `retry-after`, "s" whole seconds only.
         capacity_retry_after_s: `retry-after` of a 503, seconds; None sends none.
         hang_rate: Share of the admitted requests that are never answered (headers withheld).
@@ -194,6 +197,7 @@ class ProviderConfig:
     context_window: int | None = None
     header_style: HeaderStyle = "openai"
     reset_headers: bool = True
+    reset_means: ResetMeans = "whole"
     retry_after: RetryAfterStyle = "ms"
     capacity_retry_after_s: float | None = None
     hang_rate: float = 0.0
@@ -241,6 +245,7 @@ class ProviderConfig:
         check_choice("limit_scope", self.limit_scope, get_args(LimitScope))
         check_choice("charge", self.charge, get_args(Charge))
         check_choice("header_style", self.header_style, get_args(HeaderStyle))
+        check_choice("reset_means", self.reset_means, get_args(ResetMeans))
         check_choice("retry_after", self.retry_after, get_args(RetryAfterStyle))
         keep(self, check_seconds, "capacity_retry_after_s", zero=True)
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from agentrm_plugins.testing.provider.wire import dump
 
 if TYPE_CHECKING:
-    from agentrm_plugins.testing.provider.config import HeaderStyle, RetryAfterStyle
+    from agentrm_plugins.testing.provider.config import HeaderStyle, ResetMeans, RetryAfterStyle
     from agentrm_plugins.testing.provider.limits import Admission, LimitSet
     from agentrm_plugins.testing.provider.replies import Status
+    from agentrm_plugins.testing.provider.windows import Meter
 
 __all__ = [
     "error_body",
@@ -90,7 +91,12 @@ def _pair(name: str, value: object) -> tuple[bytes, bytes]:
 
 
 def limit_headers(
-    limits: LimitSet, style: HeaderStyle, now_s: float, wall_s: float, *, resets: bool = True
+    limits: LimitSet,
+    style: HeaderStyle,
+    now_s: float,
+    wall_s: float,
+    *,
+    resets: ResetMeans | None = "whole",
 ) -> Headers:
     """The headers that say what is left.
 
@@ -99,14 +105,14 @@ def limit_headers(
         style: Whose headers.
         now_s: The limits' time.
         wall_s: Unix time, for timestamps.
-        resets: Whether they say when the limits are whole again.
+        resets: What a reset is the time of: all is back, or the next that is; None: none is named.
     """
     said = [
         _Said(
             name,
             int(meter.limit),
             max(0, int(meter.remaining(now_s) + 1e-9)),
-            meter.reset_s(now_s) if resets else None,
+            _reset_s(meter, now_s, resets),
         )
         for name, meter in limits.meters()
     ]
@@ -127,6 +133,12 @@ def limit_headers(
         if limit.reset_s is not None and style in _RESETS:
             headers.append(_pair(stem.format("reset"), _reset(limit.reset_s, style, wall_s)))
     return headers
+
+
+def _reset_s(meter: Meter, now_s: float, means: ResetMeans | None) -> float | None:
+    if means is None:
+        return None
+    return meter.reset_s(now_s) if means == "whole" else meter.next_s(now_s)
 
 
 class _Said(NamedTuple):

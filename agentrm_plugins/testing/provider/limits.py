@@ -10,7 +10,7 @@ The other kinds of limit are in `windows.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import floor, inf
 from typing import TYPE_CHECKING, Literal
 
 from agentrm_plugins.testing.provider.windows import Enforced, Meter, SlidingWindow, Window
@@ -80,6 +80,12 @@ class Bucket:
         """Seconds until the bucket is full."""
         self._refill(now_s)
         return (self._size - self._level) / self._rate
+
+    def next_s(self, now_s: float) -> float:
+        """Seconds until the next whole unit is there; 0 in a full bucket."""
+        self._refill(now_s)
+        next_unit = min(self._size, floor(self._level + 1e-9) + 1.0)
+        return max(0.0, (next_unit - self._level) / self._rate)
 
     def resize(self, limit: float, now_s: float) -> None:
         """Change rate and size; a level above the new size is cut to it."""

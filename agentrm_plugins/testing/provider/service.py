@@ -267,9 +267,8 @@ class Service:
     def _limit_headers(self, limits: LimitSet, now_s: float) -> Headers:
         config = self.config
         wall_s = time.time()
-        return limit_headers(
-            limits, config.header_style, now_s, wall_s, resets=config.reset_headers
-        )
+        means = config.reset_means if config.reset_headers else None
+        return limit_headers(limits, config.header_style, now_s, wall_s, resets=means)
 
     def _scripted(self, agent: str) -> Step | None:
         if not self._scripts:

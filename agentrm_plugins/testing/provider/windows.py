@@ -43,6 +43,10 @@ class Meter(Protocol):
         """Seconds until the whole quota is there again."""
         ...
 
+    def next_s(self, now_s: float) -> float:
+        """Seconds until something more is there; 0 if all is."""
+        ...
+
     def resize(self, limit: float, now_s: float) -> None:
         """Change the quota in mid-run; what was taken stays taken."""
         ...
@@ -96,6 +100,10 @@ class Window:
         """Seconds until the next window."""
         self._roll(now_s)
         return max(0.0, self._start_s + self._window_s - now_s)
+
+    def next_s(self, now_s: float) -> float:
+        """The same: nothing comes back before."""
+        return self.reset_s(now_s)
 
     def resize(self, limit: float, now_s: float) -> None:
         """Change the quota; what was used in this window stays used."""
@@ -163,6 +171,11 @@ class SlidingWindow:
         self._slide(now_s)
         return self._taken[-1][0] + self._window_s - now_s if self._taken else 0.0
 
+    def next_s(self, now_s: float) -> float:
+        """Seconds until the oldest leaves."""
+        self._slide(now_s)
+        return self._taken[0][0] + self._window_s - now_s if self._taken else 0.0
+
     def resize(self, limit: float, now_s: float) -> None:
         """Change the quota; what was taken stays taken."""
         self._slide(now_s)
@@ -207,6 +220,10 @@ class Enforced:
     def reset_s(self, now_s: float) -> float:
         """Seconds until the told window is whole."""
         return self._told.reset_s(now_s)
+
+    def next_s(self, now_s: float) -> float:
+        """Seconds until there is more of the told window."""
+        return self._told.next_s(now_s)
 
     def resize(self, limit: float, now_s: float) -> None:
         """Change the quota of both."""
