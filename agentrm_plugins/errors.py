@@ -134,7 +134,11 @@ class ClosedError(AgentRMError, RuntimeError):
 
 
 class WouldDeadlock(AgentRMError, RuntimeError):
-    """A sync wait on the thread that alone could give back what it waits for. Nothing was sent."""
+    """A wait for what only the one who waits could give back. Nothing was sent.
+
+    A sync wait on the thread that holds it; or a call of who reads a stream, where such streams are
+    all that an endpoint's configured `concurrency` lets in flight.
+    """
 
 
 class CallRefused(AgentRMError, RuntimeError):

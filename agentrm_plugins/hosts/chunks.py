@@ -7,6 +7,7 @@ would do costs two switches of threads for each chunk. Else a worker feeds it (`
 
 from __future__ import annotations
 
+from _thread import get_ident
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ class Chunks(ChunkStream):
         Raises:
             CallReaped: A limit was passed; at once while waiting for a chunk, or at the next one.
         """
-        lease, fetch = self._attempt.lease, self._here
+        lease, fetch, reader = self._attempt.lease, self._here, get_ident()
         if self._worker and not (self._wakeable and lease.can_wake_reader):
             self._feeder = Feeder(self._context, partial(next, self._source, END), END, self._late)
             lease.on_reap(self._feeder.abandon)
@@ -120,6 +121,9 @@ class Chunks(ChunkStream):
             self._first.clear()
             while True:
                 self._asks()
+                if reader != get_ident():
+                    reader = get_ident()
+                    lease.is_read(read=True)
                 if lease.reaped:
                     lease.raise_if_reaped()
                 chunk = fetch()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from agentrm_plugins.hosts.chunk_stream import END, ChunkStream
 from agentrm_plugins.hosts.shutting import Shutting
@@ -123,7 +124,10 @@ class _PullGuard:
         active: The call, as those see it who run inside.
     """
 
-    __slots__ = ("_active", "_cancelling", "_error", "_loop", "_ours", "_task", "_token")
+    __slots__ = (
+        *("_active", "_cancelling", "_error", "_lease", "_loop", "_ours", "_reader", "_task"),
+        "_token",
+    )
 
     def __init__(self, lease: HostLease, active: Active) -> None:
         self._active = active
@@ -133,6 +137,7 @@ class _PullGuard:
         self._cancelling = 0
         self._ours = False
         self._error: CallReaped | None = None
+        self._lease, self._reader = ref(lease), id(asyncio.current_task(self._loop))
         lease.on_reap(self._reaped)
 
     def _reaped(self, error: CallReaped) -> None:
@@ -159,6 +164,10 @@ class _PullGuard:
         self._task = task = asyncio.current_task(self._loop)
         if task is not None:
             self._cancelling = task.cancelling()
+            if id(task) != self._reader:
+                self._reader = id(task)
+                if (lease := self._lease()) is not None:
+                    lease.is_read(read=True)
         self._token = ACTIVE.set(self._active)
 
     def leave(self, error: BaseException | None) -> None:

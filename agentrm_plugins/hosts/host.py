@@ -67,11 +67,9 @@ class Host:
     """
 
     def __init__(self, config: Config, clock: Clock, *, shared: bool = False) -> None:
-        self.config = config
-        self._shared = shared
+        self.config, self._shared = config, shared
         self.coordinator: Coordinator | None = None
-        self.clock = clock
-        self._now = clock.now
+        self.clock, self._now = clock, clock.now
         self.tables = Tables((*PROVIDERS, *config.providers)) if config.providers else BUILT_IN
         self._numbers = itertools.count(1)
         self.closed = False
@@ -121,9 +119,11 @@ class Host:
         lease = HostLease(self, number, call, parent)
         lease.loop = _get_running_loop()
         self._leases[number] = weakref.ref(lease)
+        pauses = self.pauses
+        reads = bool(pauses.readers) and hedge_of is None and pauses.nest(lease, self.lease)
         if self.tracer is not None:
             self.tracer.submitted(lease, place_of or hedge_of)
-        self.feed(Submit(number, call, parent, place_of, hedge_of))
+        self.feed(Submit(number, call, lease.parent, place_of, hedge_of, reads))
         return lease
 
     @property

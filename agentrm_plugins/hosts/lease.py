@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.hosts.carrier import Carrier
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.judgement import Judgement
+    from agentrm_plugins.hosts.readers import Reader
     from agentrm_plugins.hosts.tracing import Traced
     from agentrm_plugins.policy.endpoint.tables import Tables
     from agentrm_plugins.types.calls import Call
@@ -174,6 +175,8 @@ class HostLease(Lease):
         heir: The lease of a further attempt that stands for the call in place of this one.
         away_s: Since when the consumer of a stream has a chunk and asks for no other; else None.
         away_told: Whether the core may have heard of that.
+        reader: Who reads it, if it is a stream that is read.
+        turns: Whether the core hears of each chunk that is asked for: its reader has other calls.
         carrier: Gives our transport's request that the call is waiting for, while there is one.
         loop: The event loop whose task asked for it; None: a thread did.
         wake: For the parkers: what to call once it is decided.
@@ -181,7 +184,7 @@ class HostLease(Lease):
 
     __slots__ = (
         *("asked", "away_s", "away_told", "carrier", "granted", "heir", "loop", "parent"),
-        *("suspected", "told_s", "wake"),
+        *("reader", "suspected", "told_s", "turns", "wake"),
     )
 
     def __init__(self, host: Host, ticket: int, call: Call, parent: int | None = None) -> None:
@@ -199,6 +202,8 @@ class HostLease(Lease):
         self.heir: HostLease | None = None
         self.loop: object = None
         self.away_s: float | None = None
+        self.reader: Reader | None = None
+        self.turns = False
         self.carrier: Callable[[], Carrier | None] | None = None
 
     def __dir__(self) -> list[str]:
@@ -290,13 +295,8 @@ class HostLease(Lease):
         return carrier is not None and carrier.can_wake
 
     def is_read(self, *, read: bool) -> None:
-        """A stream is read from now on, or no more: its pauses (`away_s`) are looked at."""
-        readers = self._host.pauses.readers
-        if read:
-            self.away_s, self.away_told = None, False
-            readers.add(self.ticket)
-        else:
-            readers.discard(self.ticket)
+        """A stream is read from now on, by whoever runs this, or no more."""
+        self._host.pauses.note(self, read=read)
 
     def back(self, now_s: float) -> None:
         """The consumer asks for the next chunk."""
@@ -306,7 +306,7 @@ class HostLease(Lease):
             self._host.feed(Away(self.ticket, away_s))
         self.away_s = None
         if self.away_told:
-            self.away_told = False
+            self.away_told = self.turns
             self.idle(idle=False)
 
     @property

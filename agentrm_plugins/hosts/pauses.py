@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agentrm_plugins.hosts.readers import asking, reader_here
 from agentrm_plugins.types.events import Idle
 
 if TYPE_CHECKING:
@@ -41,10 +42,52 @@ class Pauses:
         readers: Their tickets.
     """
 
-    __slots__ = ("readers",)
+    __slots__ = ("_by", "readers")
 
     def __init__(self) -> None:
         self.readers: set[int] = set()
+        self._by: dict[int, set[int]] = {}
+
+    def note(self, lease: HostLease, *, read: bool) -> None:
+        """A stream is read from now on, by whoever runs this, or no more."""
+        if lease.reader is not None:
+            streams = self._by.get(lease.reader.key, set())
+            streams.discard(lease.ticket)
+            if not streams:
+                self._by.pop(lease.reader.key, None)
+        if not read:
+            self.readers.discard(lease.ticket)
+            return
+        lease.away_s, lease.away_told = None, lease.turns
+        lease.reader = reader = reader_here()
+        self._by.setdefault(reader.key, set()).add(lease.ticket)
+        self.readers.add(lease.ticket)
+
+    def nest(self, lease: HostLease, lease_of: Callable[[int], HostLease | None]) -> bool:
+        """Nest a call in the stream that who asks for it reads; False: he reads none in there."""
+        stream = self.at_rest(lease_of)
+        if stream is None or stream.ticket < (lease.parent or 0):
+            return False
+        lease.parent, lease.turns = stream.ticket, True
+        stream.turns = stream.away_told = True
+        return True
+
+    def at_rest(self, lease_of: Callable[[int], HostLease | None]) -> HostLease | None:
+        """The newest stream whose reader has a chunk of it, and now asks for this call.
+
+        Args:
+            lease_of: The lease of a ticket, as long as the call runs.
+        """
+        newest: HostLease | None = None
+        for key, reader in asking():
+            for ticket in tuple(self._by.get(key, ())):  # one step, while others begin and end
+                if newest is not None and newest.ticket > ticket:
+                    continue
+                lease = lease_of(ticket)
+                known = None if lease is None or lease.away_s is None else lease.reader
+                if known is not None and known.is_same(reader):
+                    newest = lease
+        return newest
 
     def due(self, lease_of: Callable[[int], HostLease | None]) -> list[tuple[float, Idle]]:
         """A date has come: who is away, each since when, so that it rings for none of them.

@@ -15,6 +15,7 @@ from agentrm_plugins.errors import (
     EndpointUnavailable,
     QueueFull,
     WaitTimeout,
+    WouldDeadlock,
 )
 
 if TYPE_CHECKING:
@@ -74,12 +75,18 @@ def superseded_error(ticket: int, call: Call) -> CallReaped:
     return CallReaped(message, ticket=ticket, agent=call.agent, cause="superseded")
 
 
-def refusal(effect: Refused, call: Call) -> CallRefused | ClosedError:
+def refusal(effect: Refused, call: Call) -> CallRefused | ClosedError | WouldDeadlock:
     """The error for a refused call."""
     cause = effect.cause
     who = f"call {effect.ticket} of agent {call.agent!r}"
     if cause == "closed":
         return ClosedError(f"{who} was refused: the AgentRM is closed; make a new one")
+    if cause == "would_deadlock":
+        return WouldDeadlock(
+            f"{who} would wait for ever: all calls that its endpoint's concurrency of "
+            f"{effect.detail} lets in flight wait for calls of their own, such as this one, which "
+            "who reads a stream has asked for; raise it, or read the stream to its end first"
+        )
     kind, why = _REFUSALS.get(cause, (CallRefused, f"was withdrawn ({cause})"))
     if cause == "wait_timeout" and effect.detail:
         why = _HELD

@@ -7,9 +7,9 @@ in, now and then, and ever more seldom.
 
 Law: it is for ever if a lane is all that the call lacks, and each call that has one belongs to a
 thread that waits for this one or for others that lack a lane (in `Future.result`, `Thread.join` and
-the like, without a timeout, over any number of hands), or to a task of a loop which such a thread
-runs. If one does not, it is waited for; and so is whatever comes by itself: a rate, an endpoint
-that is closed, the end of a back-off.
+the like, without a timeout, over any number of hands), is a stream of which such a thread has a
+chunk, or belongs to a task of a loop which such a thread runs. If one does not, it is waited for;
+and so is whatever comes by itself: a rate, an endpoint that is closed, the end of a back-off.
 
 Limits: who waits in another way (a bare lock, a queue) is not seen, and neither is a loop that does
 not tell its thread (uvloop's). In a fleet other processes may give a lane back.
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.hosts.host import Host
     from agentrm_plugins.hosts.lease import HostLease
+    from agentrm_plugins.hosts.thread_picture import Picture
     from agentrm_plugins.kernel import Kernel
 
 __all__ = ["FIRST_S", "MOST_S", "check_helpers"]
@@ -66,7 +67,8 @@ def _why(lease: HostLease) -> str | None:
     if books.pool.supplied or books.pool.in_use < books.pool.lanes:
         return None
     # First what costs little: most wait for a call that goes on, and some for a date.
-    if _goes_on(host, list(books.gauges.running), *recent_picture().at_most(core)):
+    seen = recent_picture()
+    if _goes_on(host, list(books.gauges.running), *seen.at_most(core), seen):
         return None
     if own not in host.read(partial(_lacking, host, own, ())):
         return None
@@ -82,7 +84,7 @@ def _why(lease: HostLease) -> str | None:
     if own not in lacking or not running:
         return None
     threads = seen.stuck([one for one, ticket in parked.items() if ticket in lacking])
-    if _goes_on(host, running, threads, seen.tickets(core, threads)):
+    if _goes_on(host, running, threads, seen.tickets(core, threads), seen):
         return None
     return _advice(host, lease, running)
 
@@ -97,14 +99,30 @@ def _lacking(host: Host, own: int, others: Iterable[int], kernel: Kernel) -> set
     return {one.number for one in waits if lacks_lane(one, now_s)}
 
 
-def _goes_on(host: Host, running: list[int], threads: set[int], tickets: set[int]) -> bool:
+def _goes_on(
+    host: Host, running: list[int], threads: set[int], tickets: set[int], seen: Picture
+) -> bool:
     """Whether one of those that run may be over though those threads, with their calls, wait."""
     for ticket in running:
         if ticket not in tickets:
             lease = host.lease(ticket)
-            if lease is None or getattr(lease.loop, "_thread_id", None) not in threads:
+            if lease is None:
+                return True
+            if _reader(lease, seen) in threads:
+                continue
+            if getattr(lease.loop, "_thread_id", None) not in threads:
                 return True
     return False
+
+
+def _reader(lease: HostLease, seen: Picture) -> int | None:
+    """The thread that alone reads on in a stream that is at rest, if there is one."""
+    reader = lease.reader
+    stand = None if reader is None or lease.away_s is None else seen.stands.get(reader.key)
+    if reader is None or stand is None:
+        return None
+    job = None if reader.is_ is None else reader.is_()
+    return reader.key if reader.is_ is None or id(job) in stand.works_on else None
 
 
 def _advice(host: Host, lease: HostLease, running: list[int]) -> str:

@@ -88,6 +88,7 @@ def look_at_submit(event: ev.Submit) -> None:
     _ticket(event.parent, "parent", none=True)
     _ticket(event.place_of, "place_of", none=True)
     _ticket(event.hedge_of, "hedge_of", none=True)
+    _kind("reads", event.reads, bool, none=False)
 
 
 def _withdraw(event: ev.Withdraw) -> None:

@@ -10,7 +10,12 @@ A call that waits for a call of its own does nothing meanwhile, so
    as calls of their own;
 4. if each bound that holds up a nested call (its group's capacity, its agent's or tenant's ceiling,
    the lanes in all) is used up by calls that only wait, they wait for each other in a circle, and
-   the nested call may start beyond these bounds.
+   the nested call may start beyond these bounds. So it may beyond a limit of calls in flight that
+   was found out by asking; one that was configured is kept, and the call is refused.
+
+Who asks for a call while he reads a stream waits just so: his stream is at rest. It is nested in
+that stream, and takes its lane where no other is free. He may go on with the stream before the call
+is over (he reads two in turns); then that one waits for it, on the same lane.
 
 So of the calls on one lane at most one is at work, and only rule 4 can put more calls to work than
 there are lanes: as many as circles had to be untied (`LanePool.extra`), until those have ended.
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from agentrm_plugins.kernel.steps import Steps
     from agentrm_plugins.kernel.ticket import Ticket
     from agentrm_plugins.kernel.wait_queue import WaitQueue
+    from agentrm_plugins.policy.endpoint.endpoint import Endpoint
     from agentrm_plugins.policy.lanes import Seat
 
 __all__ = ["LaneLending"]
@@ -101,7 +107,8 @@ class LaneLending:
                 continue
             if not parent.nested:
                 if parent.started_s == NEVER:
-                    parent.deadline_s += self._books.now_s - parent.paused_s
+                    if parent.idle_s > parent.paused_s:  # else that pause is made up for itself
+                        parent.deadline_s += self._books.now_s - parent.paused_s
                     self._clocks.start(parent)
                     self._clocks.arm(parent)
             elif parent.rider is None and lapsed:
@@ -117,8 +124,13 @@ class LaneLending:
     def relieve(self) -> None:
         """Let nested calls start that only waiting parents hold up."""
         while (ticket := self._stuck()) is not None:
-            books, parent = self._books, ticket.parent
+            books, parent, endpoint = self._books, ticket.parent, ticket.endpoint
             assert parent is not None  # noqa: S101 - it is nested
+            if endpoint is not None and endpoint.config.concurrency and self._is_circle(endpoint):
+                most = f"{endpoint.config.concurrency:g}"
+                self._steps.turn_away(ticket, "would_deadlock", most)
+                self.settle()
+                continue
             if parent.rider is None and self.lend(ticket, parent):
                 continue
             self._queue.remove(ticket, books.now_s)
@@ -143,6 +155,8 @@ class LaneLending:
         if endpoint is None:
             return True
         wait = endpoint.wait(ticket.need, now_s)
+        if wait.cause == "concurrency" and self._is_circle(endpoint):
+            return True
         if wait.seconds > 0:
             held = Held(endpoint, ticket.need, wait, ticket)
             endpoint.held_up(held.amounts, wait, now_s)
@@ -155,6 +169,12 @@ class LaneLending:
         if free and head is not None:
             head.overtaken += share_of(ticket, head)
         return free
+
+    def _is_circle(self, endpoint: Endpoint) -> bool:
+        """Whether its limit of calls in flight is used up by calls that only wait."""
+        known = self._books.tickets
+        full = not endpoint.concurrency.allows(len(endpoint.in_flight))
+        return full and all(known[number].nested for number in endpoint.in_flight)
 
     def _may_pass(self, ticket: Ticket) -> bool:
         """Whether each bound that is reached is used up by calls that only wait."""

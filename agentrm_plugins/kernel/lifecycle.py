@@ -110,7 +110,7 @@ class Lifecycle:
         if ticket.first is not None:
             above = ticket.first.parent
             parent = None if above is None else above.number
-        return self._start(ticket, parent)
+        return self._start(ticket, parent, reads=event.reads)
 
     def _enter(self, ticket: Ticket, place_of: int | None) -> tuple[str, str] | None:
         """The call is known, with its place, its endpoint and its budget; or else why not."""
@@ -130,11 +130,11 @@ class Lifecycle:
                 return "budget", spent
         return None
 
-    def _start(self, ticket: Ticket, parent_number: int | None) -> bool:
+    def _start(self, ticket: Ticket, parent_number: int | None, *, reads: bool) -> bool:
         """It goes at once, on its parent's lane or on a free one, or waits."""
         books, parent = self._books, None
         if parent_number is not None:
-            parent = self._nested.attach(ticket, parent_number)
+            parent = self._nested.attach(ticket, parent_number, reads=reads)
         # Nobody who waits may start, so nobody is overtaken.
         if ticket.is_hedge:
             self._late.awaits(ticket)
@@ -143,6 +143,8 @@ class Lifecycle:
         free = not ticket.hold_s and ticket.unheard is None and not books.pool.lapsed
         able = free and (endpoint is None or self._is_let_go(ticket, endpoint))
         lends = able and parent is not None and parent.rider is None
+        if lends and ticket.reads and self._has_lane(ticket):
+            lends = False  # its parent's request is under way: better not both on one lane
         if lends and parent is not None and self._lending.lend(ticket, parent):
             return False
         if able and self._has_lane(ticket):
@@ -219,6 +221,8 @@ class Lifecycle:
         ticket = self._books.tickets.get(event.ticket)
         if ticket is not None and ticket.state is State.RUNNING:
             self._clocks.idle(ticket, idle=event.idle, since_s=event.since_s)
+            if ticket.nested and not event.idle:
+                self._nested.turn(ticket)
         return False
 
     def settle(self, event: ev.Settle) -> bool:

@@ -149,7 +149,7 @@ class Mending:
                 continue
             alive = tickets.get(parent.number) is parent and parent.state is State.RUNNING
             if not alive or ticket.state is State.ZOMBIE or parent.lent or parent.rides:
-                ticket.parent = None
+                ticket.parent, ticket.reads = None, False
                 continue
             parent.kids = parent.kids or {}
             parent.kids[ticket.number] = ticket

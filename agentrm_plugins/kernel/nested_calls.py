@@ -32,29 +32,72 @@ class NestedCalls:
         self._clocks = clocks
         self.waiting: dict[tuple[Group, Endpoint | None], dict[int, Ticket]] = {}
 
-    def attach(self, ticket: Ticket, parent_number: int) -> Ticket | None:
-        """`ticket` is asked for inside another call; gives that, if it runs."""
+    def attach(self, ticket: Ticket, parent_number: int, *, reads: bool) -> Ticket | None:
+        """`ticket` is asked for inside another call, or by its reader; gives that, if it runs."""
         books = self._books
         parent = books.tickets.get(parent_number)
         if parent is None or parent.state is not State.RUNNING:
             return None
         if parent.lent or parent.rides or parent.is_ridden:
             return None  # It has no lane of its own to lend: the call is as any other.
-        ticket.parent = parent
+        self._adopt(parent, ticket, reads=reads)
+        return parent
+
+    def _adopt(self, parent: Ticket, ticket: Ticket, *, reads: bool) -> None:
+        """`parent` waits for `ticket` from now on."""
+        ticket.parent, ticket.reads = parent, reads
         if parent.kids is None:
             parent.kids = {}
         parent.kids[ticket.number] = ticket
         parent.nested += 1
         if parent.nested == 1:
             self._clocks.stop(parent)
-            parent.paused_s = books.now_s
-        return parent
+            parent.paused_s = self._books.now_s
+
+    def turn(self, ticket: Ticket) -> None:
+        """Who reads `ticket` asks it for more: what he opened beside it is at rest meanwhile.
+
+        The two change places: what has its lane waits for it now. What has another lane goes on by
+        itself.
+        """
+        assert ticket.kids is not None  # noqa: S101 - it has nested calls
+        rider = ticket.rider
+        beside = [kid for kid in ticket.kids.values() if kid.reads]
+        if not beside:
+            return
+        for kid in beside:
+            if kid is not rider:
+                del ticket.kids[kid.number]
+                kid.parent, kid.reads = None, False
+                self.granted(kid)
+        if rider is not None and rider.reads:
+            self._change_places(ticket, rider)
+        ticket.nested = len(ticket.kids)
+        self._books.left.append(ticket)
+
+    def _change_places(self, ticket: Ticket, rider: Ticket) -> None:
+        """`rider`, which has the lane of `ticket`, stands above it, under its parent."""
+        parent, kids = ticket.parent, ticket.kids or {}
+        del kids[rider.number]
+        ticket.rider = None
+        rider.parent, rider.reads = parent, ticket.reads
+        if parent is not None:
+            assert parent.kids is not None  # noqa: S101 - ticket is one of them
+            del parent.kids[ticket.number]
+            parent.kids[rider.number] = rider
+            if parent.rider is ticket:
+                parent.rider = rider
+        last = rider
+        while last.rider is not None:
+            last = last.rider
+        self._adopt(last, ticket, reads=True)
+        last.rider = ticket
 
     def detach(self, ticket: Ticket) -> None:
         """`ticket` ended, was refused or reaped: its nested calls become its parent's."""
         self.granted(ticket)
         parent, kids, rider = self._orphaned(ticket)
-        ticket.parent = None
+        ticket.parent, ticket.reads = None, False
         if parent is not None:
             assert parent.kids is not None  # noqa: S101 - ticket was one of them
             del parent.kids[ticket.number]
@@ -81,6 +124,7 @@ class NestedCalls:
         ticket.kids, ticket.rider, ticket.nested = None, None, 0
         for kid in kids.values():
             kid.parent = parent
+            kid.reads = parent is not None and (kid.reads or ticket.reads)
             if parent is None:
                 self.granted(kid)
         return parent, kids, rider

@@ -78,7 +78,8 @@ class Ticket:
     be `late`; then its lane is `lent`, or its hedge `rides` on it. Since `idle_s` the consumer has
     not asked for more; once something is `visible` to it, no further attempt is made.
     A ticket with nested calls (`nested` > 0) waits for them: its clocks stand still, and its lane
-    is lent to one of them, its `rider`.
+    is lent to one of them, its `rider`. One that `reads` was asked for by the reader of its parent,
+    a stream, who may go on with that one before this one is over.
     """
 
     __slots__ = (
@@ -122,6 +123,7 @@ class Ticket:
         "paused_s",
         "progress_s",
         "queued_s",
+        "reads",
         "reserved",
         "rider",
         "rides",
@@ -209,6 +211,7 @@ class Ticket:
         self.parent: Ticket | None = None
         self.rider: Ticket | None = None
         self.kids: dict[int, Ticket] | None = None
+        self.reads = False
 
     def accrue(self) -> Accrual:
         """What its attempts were charged by estimate."""

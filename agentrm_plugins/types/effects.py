@@ -121,7 +121,8 @@ class Refused(NamedTuple):
 
     Also "too_large", "budget", "endpoint_unavailable" (its circuit breaker is open) and
     "endpoint_closed" (for longer than the call would wait), "superseded" for a second attempt that
-    nobody needs, and "failed" for a bug of ours; `detail` has the numbers, if any.
+    nobody needs, "would_deadlock" where only what waits for it could let it go, and "failed" for a
+    bug of ours; `detail` has the numbers, if any.
     """
 
     at_s: float

@@ -33,7 +33,9 @@ class Submit(NamedTuple):
 
     `place_of` is the ticket of a reaped call that goes again: it takes that one's place in the
     queue. `hedge_of` is a running ticket of which this is a further attempt: it waits at that one's
-    place, is charged to the same agent, and gives way to it.
+    place, is charged to the same agent, and gives way to it. `reads` says that the parent is a
+    stream which the caller reads: he asks it for nothing before he has this call's answer, or has
+    begun to read that.
     """
 
     ticket: int
@@ -41,6 +43,7 @@ class Submit(NamedTuple):
     parent: int | None = None
     place_of: int | None = None
     hedge_of: int | None = None
+    reads: bool = False
 
 
 class Withdraw(NamedTuple):

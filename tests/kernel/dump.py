@@ -57,7 +57,7 @@ _TICKET = (
     *("queued_s", "progress_s", "hold_s", "held_by", "overtaken", "beats", "beaten_tokens"),
     *("attempts", "heard_s"),
     *("waited_s", "wake_s", "armed_s", "turn", "idle_s", "visible", "adaptive", "late", "lent"),
-    *("rides", "is_hedge", "hedges", "given_way", "given_tokens"),
+    *("rides", "is_hedge", "hedges", "given_way", "given_tokens", "reads"),
     *("yielded", "beside"),
 )
 _COUNTERS = (

@@ -119,12 +119,14 @@ class World:
         agent: str = "a",
         parent: int | None = None,
         place_of: int | None = None,
+        *,
+        reads: bool = False,
         **fields: Any,
     ) -> int:
         """A call of `agent`; its number."""
         self._number += 1
         call = self.calls[self._number] = Call(agent, **fields)
-        self.feed(ev.Submit(self._number, call, parent, place_of))
+        self.feed(ev.Submit(self._number, call, parent, place_of, None, reads))
         return self._number
 
     def hedge(self, first: int) -> int:
