@@ -2,8 +2,13 @@
 
 Law: a text is masked before it is cut, so that no half of a secret remains. A secret is known by
 its shape (the prefixes that issuers document, tokens of three parts, long runs that mix letters
-and digits), or by the name that it stands under. The test of shape errs on the side of hiding: a
-hidden harmless value costs a second look, a shown secret costs the key.
+and digits), or by the name that it stands under. Both err on the side of hiding: a hidden harmless
+word costs a second look, a shown secret costs the key. So a word of four characters or more behind
+a secret's name and ``:``, ``=``, ``>``, or as ``--name word``, is hidden, whatever it looks like,
+but for code (``None``, ``str``, a call), some forty words of which no secret consists (``must``,
+``required``) and, where the name is no password's, numbers of up to six digits and dates.
+
+Limits: ``name = value`` in small letters is a program's; "my password is hunter" is a sentence.
 """
 
 from __future__ import annotations
@@ -42,23 +47,37 @@ _WORDS = (
     r"(?<!first[-_ ])token(?!s|i[sz][ae])|x-amz-[\w-]{1,64}+|subscription[-_ ]?key"
 )
 # The time to a first token is no secret: it is a setting of ours, and of half of the field.
-_RUN = r"[^\s'\"(){}\[\]<>,;&]"
-_CODE = r"(?:none|null|true|false|undefined|nil)(?![\w-])|[a-z_.]{1,64}+[(\[]"
-"""What stands for a secret in a program, and is none: `token=None`, `key=os.environ["KEY"]`."""
-_DATE = r"\d{4}-\d\d-\d\d(?![\w-])"
+_RUN = r"[^\s'\"`(){}\[\]<>,;&]"
+_BARE = rf"(?={_RUN}{{4}})(?:{_RUN}|&(?!\w+=))+"
 _NAMED = re.compile(
     # Only where a name begins, and with a bounded rest: else a long name is read again and again.
-    # Without quotes as shells, XML and headers have it; what stands behind a colon is no mere word.
-    rf"""((?<![\w-])[\w-]*(?:{_WORDS})[\w-]{{0,64}}+)(?:
-        (['"]?\s{{0,8}}[:=]\s{{0,8}})(['"])(?:\\.|(?!\3).)*\3
-      | ( (?:=(?![=>])|(?<!-)>(?!=))(?!\d{{1,6}}(?![\w-])|{_CODE})(?={_RUN}{{4}})
-        | (?<=(?-i:[A-Z]))[ ]=[ ](?!\w{{1,64}}+[(\[]|{_CODE})
-          (?={_RUN}{{6}})(?=[\w-]*[a-z])(?=[\w-]*\d)
-        | :\s{{0,8}}(?!{_DATE}|{_CODE})(?={_RUN}{{6}})(?=[\w-]*[\d_-]\w) )(?:{_RUN}|&(?!\w+=))+
-    )"""
-    # A header of one's own is no sentence.
-    rf"|((?<![\w-])x-[\w-]{{0,32}}(?:{_WORDS}):[ ]?)(?:{_RUN}){{6,}}",
+    rf"""(?P<pairs>(?<![\w-])(?:set-)?cookie:[ ]?)(?=[\w.-]{{1,64}}=)[^\n'"]+
+    | (?P<name>(?<![\w-])(?P<dash>--?)?[\w-]*(?:{_WORDS})[\w-]{{0,64}}+)(?:
+        (?P<mark>['"]?\s{{0,8}}[:=]\s{{0,8}})(?P<quote>['"])(?:\\.|(?!(?P=quote)).)*(?P=quote)
+      | (?P<bare>  # without quotes, as shells, XML, headers and people write it
+          =(?![=>]) | (?<!-)>(?!=) | :\*{{0,2}}\s{{0,8}}[*`]{{0,2}}
+          | (?<=(?-i:[A-Z]))[ ]=[ ](?={_RUN}{{6}})(?=[\w-]*[a-z])(?=[\w-]*\d)
+        )(?P<value>(?:(?:bearer|basic|token|digest|apikey)[ ]{{1,8}})?{_BARE})
+      | (?(dash)(?P<flag>[ ])(?![-:=])(?P<flagged>{_BARE})|(?!))
+    )
+""",
     re.IGNORECASE | re.VERBOSE,
+)
+_PASSWORD = re.compile(r"passw|passphrase|pwd|secret", re.IGNORECASE)
+_COUNT = re.compile(r"\d{1,6}(?![\w-])|\d{4}-\d\d-\d\d(?![\w-])|\d[\d_]*$")
+# What stands for a secret in a program, and is none: `token=None`, `api_key: str`.
+_CODE = re.compile(
+    r"(?:none|null|true|false|undefined|nil|string|bytes|bool|boolean|float|number|integer|text"
+    r"|secretstr|object)(?![\w-])",
+    re.IGNORECASE,
+)
+_CALL = re.compile(r"[a-z_][\w.]{0,80}$", re.IGNORECASE)
+# Words of which no secret consists.
+_PLAIN = re.compile(
+    r"(?:this|that|these|they|must|should|will|with|when|what|from|your|have|please|field|value"
+    r"|input|required|optional|missing|invalid|incorrect|wrong|expired|empty|unset|unknown|"
+    r"same|here|only|also|used|each|more|never)(?![\w-])",
+    re.IGNORECASE,
 )
 _IN_QUERY = re.compile(
     rf"([?&](?:[\w-]*(?:{_WORDS})[\w-]{{0,64}}+|key|sig|auth|code)=)[^&\s'\"]+", re.IGNORECASE
@@ -91,10 +110,23 @@ def masked(text: str) -> str:
 
 
 def _hidden(found: re.Match[str]) -> str:
-    name, mark, quote, bare, header = found.groups()
-    if header:
-        return f"{header}{HIDDEN}"
-    return f"{name}{mark}{quote}{HIDDEN}{quote}" if quote else f"{name}{bare}{HIDDEN}"
+    pairs, name, _, mark, quote, bare, value, flag, flagged = found.groups()
+    if pairs:
+        return f"{pairs}{HIDDEN}"
+    if quote:
+        return f"{name}{mark}{quote}{HIDDEN}{quote}"
+    if _is_none(name, value or flagged, found.string[found.end() : found.end() + 1]):
+        return found.group()
+    return f"{name}{bare or flag}{HIDDEN}"
+
+
+def _is_none(name: str, value: str, behind: str) -> bool:
+    """Whether what stands behind a secret's name, without quotes, is surely none."""
+    if _CODE.match(value) or _PLAIN.match(value):
+        return True
+    if behind and behind in "([" and _CALL.match(value):
+        return True
+    return _COUNT.match(value) is not None and _PASSWORD.search(name) is None
 
 
 class _Short(Repr):
