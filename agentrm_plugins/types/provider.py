@@ -59,7 +59,8 @@ class Provider:
         statuses: HTTP statuses from 400 to 599, and their kinds.
         codes: The error's ``code``, ``type`` or ``status``, in any case and punctuation.
         names: Names of the classes that its exceptions derive from.
-        words: Phrases of its messages; "..." stands for up to 40 characters.
+        words: Phrases of its messages, as whole words; "..." stands for up to 40 characters. One
+            with "|" offers words in the place of each other, whose rest may be "*".
         billing: Phrases or codes of an account without money: never again.
         quota: Phrases that mean the same, unless a wait is named beside them: then it is a limit.
         too_long: Phrases or codes of a prompt longer than the model's window: never again.

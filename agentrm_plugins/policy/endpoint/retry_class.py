@@ -27,6 +27,11 @@ from __future__ import annotations
 import re
 
 from agentrm_plugins.policy.endpoint.evidence import Evidence, evidence_of, made_with
+from agentrm_plugins.policy.endpoint.look_alikes import (
+    is_of_other_things,
+    is_paced,
+    without_machines,
+)
 from agentrm_plugins.policy.endpoint.providers.libraries import UNREADABLE
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables, flat
 from agentrm_plugins.policy.endpoint.times import wait_in_words_s
@@ -45,17 +50,6 @@ _WORDY = frozenset({None, 400, 403})  # statuses of which the words may say more
 _REFUSED = frozenset({400, _TOO_LARGE, 422})  # of which other words may mean a prompt's length
 _OF_LENGTH = _WORDY | _REFUSED | {_SERVER_FAULT}
 _OF_MONEY = frozenset({None, 400, _PAYMENT, 403, _TOO_MANY})  # and of these, an account
-# What is counted by the minute is no account, and is not one prompt's length either.
-_PACE = re.compile(
-    r"\bper (?:second|minute|min|hour)\b|/ ?(?:s|min)\b|\b[rt]p[ms]\b|rate.limit|\bbuckets?\b"
-    r"|\bslow down\b|\bplease wait\b|\bload.balanc"
-)
-_OTHER = re.compile(
-    r"\b(?:images?|files?|audio|videos?|pdfs?|strings?|arrays?|attachments?|keys?|bytes|mb"
-    r"|integers?|stop sequences?|metadata|(?:completion|output) tokens)\b"
-    r"|\bdeadline|\btime-?outs?\b|\btimed out\b"
-    r"|\b(?:should|must) be (?:strictly )?(?:greater|larger|more|longer|less|smaller)\b"
-)
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])|[\W_]+")
 _CLOSED_LOOP = ("event loop is closed", "different event loop", "different loop")
 _UNREADABLE = frozenset(UNREADABLE)
@@ -180,11 +174,12 @@ def _why(
         return "too_long"
     if not speaks:
         return ""
-    paced = _PACE.search(text) is not None or _names_a_wait(evidence, tables)
+    paced = is_paced(text) or _names_a_wait(evidence, tables)
     meant = not paced and evidence.status in _OF_MONEY
-    if tables.billing.found(text, meant=meant):
+    spoken = without_machines(text)
+    if tables.billing.found(spoken, meant=meant):
         return "billing"
-    if not paced and tables.quota.found(text, meant=meant):
+    if not paced and tables.quota.found(spoken, meant=meant):
         return "billing"
     if evidence.status in _OF_LENGTH and _is_too_long(evidence.status, codes, text, tables):
         return "too_long"
@@ -193,7 +188,7 @@ def _why(
 
 def _is_too_long(status: int | None, codes: tuple[str, ...], text: str, tables: Tables) -> bool:
     """Whether a prompt was too long: in a provider's words, or by what others mean by theirs."""
-    meant = status in _REFUSED and not _PACE.search(text) and not _OTHER.search(text)
+    meant = status in _REFUSED and not is_paced(text) and not is_of_other_things(text)
     meant = meant and not _says_again(codes, tables)
     return tables.too_long.found(text, meant=meant) or (meant and status == _TOO_LARGE)
 

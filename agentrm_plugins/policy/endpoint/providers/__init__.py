@@ -19,6 +19,7 @@ from agentrm_plugins.policy.endpoint.providers.gateways import (
     PORTKEY,
 )
 from agentrm_plugins.policy.endpoint.providers.gemini import GEMINI
+from agentrm_plugins.policy.endpoint.providers.languages import LANGUAGES
 from agentrm_plugins.policy.endpoint.providers.libraries import LIBRARIES
 from agentrm_plugins.policy.endpoint.providers.litellm import LITELLM
 from agentrm_plugins.policy.endpoint.providers.meanings import MEANINGS
@@ -50,5 +51,5 @@ PROVIDERS = (
     *(COMMON, LIBRARIES, OPENAI, AZURE, ANTHROPIC, BEDROCK, GEMINI, MISTRAL, GROQ, CEREBRAS),
     *(DEEPSEEK, OPENROUTER, XAI, OLLAMA, VLLM, LITELLM, PORTKEY, HELICONE, CLOUDFLARE),
     *(DATABRICKS, KONG, APIGEE, COHERE, TOGETHER, HUGGING_FACE, DASHSCOPE, MOONSHOT, GITHUB),
-    *(SERVERS, MINIMAX, ZHIPU, MEANINGS),
+    *(SERVERS, MINIMAX, ZHIPU, MEANINGS, LANGUAGES),
 )

@@ -103,10 +103,6 @@ COMMON = Provider(
         "max_budget",
         "余额不足",
         "欠费",
-        "残高が不足",
-        "crédit est épuisé",
-        "saldo insuficiente",
-        "guthaben aufgebraucht",
     ),
     quota=(
         "quota exhausted",

@@ -11,8 +11,8 @@ from agentrm_plugins.types.verdicts import Kind
 
 __all__ = ["MEANINGS"]
 
-_MONEY = "credit|balance|fund|wallet"
-_HELD = "credit|fund|wallet|prepaid balance|account balance|remaining balance|available balance"
+_MONEY = "credit|balance|fund|wallet|prepaid|deposit"
+_HELD = "credit|fund|wallet|balance|deposit"
 _PLAN = "subscription|trial"
 _USAGE = "allowance|included usage|free usage"
 _LACKING = "insufficient|not enough|not have enough|doesn't have enough|not sufficient"
@@ -20,10 +20,12 @@ _LACKING += "|no remaining|no more|no available|run out of|ran out of"
 _GONE = "exhausted|depleted|used up|run out|ran out|overdrawn"
 _SHORT = "insufficient|not enough|not sufficient|too low|negative|zero|empty"
 _OVERDUE = "overdue|outstanding|past due|unpaid|declined|failed"
+_NEEDED = "required|needed|necessary|must|need to|have to|please"
+_PAYS = "payment method|payment|billing|credit card|card|payment details|billing details"
 
 _TEXT = "prompt|input token|prompt token|context window|context size|context length"
 _TEXT += "|sequence|sequence length|prompt length|input length|token count"
-_TEXT += "|total number of tokens"
+_TEXT += "|total number of tokens|total context"
 # What may be anything (Go's context, a field called input) needs a word of length beside it.
 _BARE = "context|input|messages|conversation"
 _SIZE = "token|length|window|size"
@@ -50,7 +52,7 @@ MEANINGS = Provider(
         f"used all|used up|{_LACKING}|out of ... {_USAGE}",
         "0 credit|zero credit|0.00 credit ... left|remaining|available",
         "credits: 0|credits left: 0|balance: -|balance: 0|balance is -|balance is 0|balance of -",
-        "unable|could not|cannot|can't|failed ... charge|process|debit ... card|payment",
+        "unable|could not|couldn't|cannot|can't|failed ... charge|process|debit ... card|payment",
         "update ... payment method|payment details|credit card|billing details",
         "disabled|suspended|blocked|deactivated|paused ... billing|non-payment|nonpayment|payment",
         "no billing account|without a billing account",
@@ -59,13 +61,18 @@ MEANINGS = Provider(
         f"{_LACKING} ... in your account|on your account",
         f"no active|no valid|inactive|expired ... {_PLAN}|payment method",
         "negative balance|in arrears|credit limit reached|credit limit has been reached",
-        f"invoice|payment|payment method|bill ... {_OVERDUE}",
+        f"invoice|payment|payment method|bill|card ... {_OVERDUE}",
         f"{_OVERDUE} ... invoice|payment|bill",
+        "outstanding|overdue|past due|unpaid ... balance|amount",
+        f"{_NEEDED} ... add|buy|purchase ... credit|fund|balance",
+        "exceed|exceeded ... prepaid",
         "billing ... not enabled|disabled|not active|not set up|inactive",
         "add|buy|purchase|upgrade|subscribe|recharge|top up ... to continue|to proceed|to resume",
-        *("средств", "solde insuffisant", "crédits insuffisants", "잔액이 부족", "额度不足"),
-        "guthaben|kontingent ... aufgebraucht|erschöpft|verbraucht|reicht nicht|zu niedrig",
-        *("余额为零", "额度已用", "配额已用"),
+        f"{_NEEDED} ... add|set up|setup|provide|enter|register|attach ... {_PAYS}",
+        f"recharge|top-up|top up|payment|deposit ... {_NEEDED}",
+        "settle|pay ... bill|invoice|outstanding|balance|arrears",
+        "account|workspace|organization ... frozen|in arrears|out of money",
+        "$0.00|$0|0.00 usd|0 usd ... left|remaining|available",
     ),
     quota=(
         f"{_LACKING}|no|zero ... quota",
@@ -85,11 +92,10 @@ MEANINGS = Provider(
         "too many ... token|input token|prompt token",
         "token limit|tokens limit ... exceeded",
         "not enough|insufficient|no ... context ... left|remaining|available",
-        "eingabe|kontext|anfrage|prompt ... zu lang|überschreitet|zu groß",
         *("context size exceeded", "context size has been exceeded"),
         *("exceeded this model context window limit", "exceeds this model context window limit"),
         "shorten|reduce|truncate|trim ... prompt|messages|input|conversation|context",
-        *("must be at least 1, got -", "expected maxlength: ", "输入长度超", "上下文长度超"),
-        *("超过模型最大", "message is too long", "input tokens exceeded"),
+        *("must be at least 1, got -", "expected maxlength: ", "超过模型最大"),
+        *("message is too long", "input tokens exceeded"),
     ),
 )

@@ -66,9 +66,10 @@ OPENROUTER = Provider(
         "provider returned error": Kind.TRANSIENT,
         "no instances available": Kind.OVERLOADED,
     },
-    billing=("requires more credits", "insufficient credits", "add more using"),
+    billing=("requires more credits", "insufficient credits", "add more using",
+             "key limit exceeded ("),
     too_long=("maximum context length is", "endpoint's maximum context length"),
-)
+)  # fmt: skip
 
 XAI = Provider(
     name="xAI",
