@@ -3,6 +3,8 @@
 Such an object is no chat model. It makes one for each call, of the fields that the call's config
 names, and then applies what was asked of it before (`bind_tools`, `with_config`). Managed, it is of
 its own class still, and the model that it makes is managed before any of that is applied.
+
+Fields of a managed model that a config may change are described as those of the bare one are.
 """
 
 from __future__ import annotations
@@ -11,10 +13,16 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+from langchain_core.runnables.configurable import RunnableConfigurableFields
+from langchain_core.runnables.utils import get_unique_config_specs
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["is_configurable", "managed_configurable"]
+    from langchain_core.language_models import LanguageModelInput
+    from langchain_core.messages import AIMessage
+
+__all__ = ["is_configurable", "managed_configurable", "managed_fields"]
 
 _MODULE = "langchain.chat_models.base"
 _MANAGE = "_agentrm_manage"
@@ -77,3 +85,35 @@ def _managed_class(kind: Any) -> type[Any]:
     Managed.__name__, Managed.__qualname__ = kind.__name__, kind.__qualname__
     Managed.__module__, Managed.__doc__ = kind.__module__, kind.__doc__
     return Managed
+
+
+class _Fields(RunnableConfigurableFields):  # type: ignore[type-arg]
+    """Fields of a managed model, some of which only the inner model's class describes."""
+
+    @property
+    def config_specs(self) -> list[Any]:
+        """What a config may change, as a server asks for it at its start."""
+        managed: Any = self.default
+        specs = [*managed.config_specs]
+        for name, spec in self.fields.items():
+            model = managed if name in type(managed).model_fields else managed.inner
+            one: Any = RunnableConfigurableFields.model_construct(
+                default=model, fields={name: spec}
+            )
+            specs += RunnableConfigurableFields.config_specs.fget(one)  # type: ignore[attr-defined]
+        return list(get_unique_config_specs(specs))
+
+
+_Fields.__name__ = _Fields.__qualname__ = RunnableConfigurableFields.__name__
+
+
+def managed_fields(
+    model: Any, fields: dict[str, Any]
+) -> RunnableConfigurableFields[LanguageModelInput, AIMessage]:
+    """A managed model some of whose fields a config may change.
+
+    Args:
+        model: The managed model.
+        fields: Names and how each is configured, as LangChain's `configurable_fields` takes them.
+    """
+    return _Fields(default=model, fields=fields)

@@ -301,19 +301,8 @@ class Delegate(BaseChatModel):
         Raises:
             ValueError: Neither has such a field.
         """
-        from langchain_core.runnables.configurable import RunnableConfigurableFields
+        from agentrm_langchain.configurable import managed_fields
 
         inner_only = type(self.inner).model_fields.keys() - type(self).model_fields.keys()
         super().configurable_fields(**{k: v for k, v in kwargs.items() if k not in inner_only})
-        specs = {name: self._described(name, spec) for name, spec in kwargs.items()}
-        return RunnableConfigurableFields(default=self, fields=specs)
-
-    def _described(self, name: str, spec: Any) -> Any:
-        """LangChain looks a field's annotation up in the outer class: write the inner's down."""
-        field = type(self.inner).model_fields.get(name)
-        if field is None or name in type(self).model_fields:
-            return spec
-        described = {"description": spec.description or field.description or name}
-        if "annotation" in getattr(spec, "_fields", ()):
-            described["annotation"] = spec.annotation or field.annotation
-        return spec._replace(**described)
+        return managed_fields(self, kwargs)

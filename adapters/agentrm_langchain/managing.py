@@ -124,8 +124,12 @@ class _Management:
                 self._models[id(node)] = node, managed
             return managed
         if isinstance(node, RunnableConfigurableFields) and isinstance(node.default, BaseChatModel):
-            model = self.rewriter.visit(node.default, f"{path}.default")
-            return model.configurable_fields(**node.fields)
+            made = self.rewriter.visit(node.default, f"{path}.default").configurable_fields(
+                **node.fields
+            )
+            own = type(node).model_fields.keys() - {"default", "fields"}  # its config, its name
+            kept = {name: self.rewriter.visit(getattr(node, name), path) for name in own}
+            return made.model_copy(update=kept)
         return self._graph(node, path)
 
     def _model(self, node: Any, path: str) -> Any:

@@ -221,7 +221,8 @@ def _managed_class(origin: type[Any]) -> type[Any]:
 
     body: dict[str, Any] = {"__doc__": origin.__doc__, "__module__": origin.__module__}
     body |= {"copy": copy, "with_options": copy, "__signature__": signature(origin)}
-    return type(f"Managed{origin.__name__}", (base, origin), body)
+    # Under its own name, which it sends as its user agent.
+    return type(origin.__name__, (base, origin), body | {"__qualname__": origin.__qualname__})
 
 
 class _Managed(CountedRetries):
@@ -233,9 +234,10 @@ class _Managed(CountedRetries):
 
     @cached_property
     def responses(self) -> Any:
-        """The SDK's resource, whose helper says that it is one, as that of chat does."""
+        """The SDK's resource; its helper says that it is one where streams may begin anew."""
         resource = super().responses  # type: ignore[misc]
-        resource.stream = as_helper(resource.stream)
+        if self._agentrm.restart:
+            resource.stream = as_helper(resource.stream)
         return resource
 
 

@@ -56,3 +56,14 @@ def test_other_errors_are_not_taken_for_it():
 def test_langchain_openai_shows_a_code_in_its_text(text, kind):
     """An error event in a stream of responses becomes a ValueError of that form."""
     assert classify(ValueError(text)).kind is kind
+
+
+@pytest.mark.parametrize(("number", "kind"), [("429", Kind.LIMIT), ("503", Kind.OVERLOADED)])
+def test_a_code_that_is_a_number_counts_where_a_provider_said_it(number, kind):
+    """Raised by the package that passes such events on; anybody's own error is anybody's."""
+    package: dict[str, object] = {"__name__": "langchain_openai.chat_models.base"}
+    exec("def fail(text):\n    raise ValueError(text)", package)  # the package's frame
+    with pytest.raises(ValueError, match=number) as caught:
+        package["fail"](f"{number}: x")
+    assert classify(caught.value).kind is kind
+    assert classify(ValueError(f"{number}: x")).kind is Kind.PERMANENT

@@ -58,6 +58,7 @@ _SHOWN_CODE = re.compile(
     r"(?:ResponseError\(code='(?=\w{3,64}')|(?=[a-z]{1,60}_[a-z_]{1,60}: ))(\w+)"
 )
 _IN_A_STREAM = "APIError"  # what SDKs raise for an event that is an error; others have a status
+_SHOWN_NUMBER = re.compile(r"([45]\d\d): ")  # the same, where a provider surely said it
 # Python has no classes for these, and libraries pass them on as they are.
 _UNREACHABLE = frozenset({ENETDOWN, ENETUNREACH, ENETRESET, EHOSTDOWN, EHOSTUNREACH})
 _NOTHING: Mapping[str, str] = {}
@@ -110,7 +111,8 @@ def evidence_of(error: BaseException) -> Evidence:
     number = own.get("errno")
     if isinstance(number, int) and number in _UNREACHABLE:
         codes = (*codes, errorcode[number])
-    if not codes and (shown := _SHOWN_CODE.match(text)):
+    shown = _SHOWN_CODE.match(text) or (_SHOWN_NUMBER.match(text) if said else None)
+    if not codes and shown:
         codes = (shown.group(1),)
     if not codes and "body" in own and error.__class__.__name__ == _IN_A_STREAM:
         names |= {"WordyAnswer"}  # as a document of status 200 that says no more is one

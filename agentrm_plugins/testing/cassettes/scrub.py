@@ -34,6 +34,7 @@ from agentrm_plugins.testing.cassettes.fields import (
     TALLY_FIELDS,
 )
 from agentrm_plugins.testing.cassettes.pieces import hide_across, is_token
+from agentrm_plugins.testing.cassettes.secret_names import is_numbered_secret, may_name_a_secret
 
 __all__ = ["Scrubber"]
 
@@ -47,6 +48,8 @@ _EVENT = re.compile(
 _MEDIA = ("audio/", "image/", "video/")
 _LEAST_SECRET = 6
 """Shorter values of a secret's name are not looked for elsewhere: they are parts of other words."""
+_LEAST_NUMBER = 100
+"""Smaller numbers under the name of a PIN are counts. Guessed: a card's three digits are secret."""
 _MOST_UNNAMED = 1_000_000
 """A larger number that stands under no name may be a secret; vectors and tokens' numbers are below."""
 _NO_JSON = object()
@@ -267,20 +270,31 @@ class Scrubber:
         clean = self._text(text)
         return value if clean == text else f"{head}{comma}{b64encode(clean.encode()).decode()}"
 
-    def _open(self, value: Any, *, secret: bool = False) -> Any:
-        """Below a name where all names are the tool's own: values of secret names are hidden."""
+    def _open(self, value: Any, *, under: str = "") -> Any:
+        """Below a name where all names are the tool's own: values of secret names are hidden.
+
+        Args:
+            value: What stands there.
+            under: The secret name that it stands under; "" for none.
+        """
         if isinstance(value, Mapping):
             return {
-                self._prose(key): self._open(
-                    item, secret=(secret or names_a_secret(key)) and key not in _SCHEMA_WORDS
-                )
+                self._prose(key): self._open(item, under=self._secret(key, under))
                 for key, item in value.items()
             }
         if isinstance(value, list):
-            return [self._open(item, secret=secret) for item in value]
-        if not isinstance(value, str):
-            return value
-        return HIDDEN if secret else self._text(value)
+            return [self._open(item, under=under) for item in value]
+        if isinstance(value, str):
+            return HIDDEN if under else self._text(value)
+        number = isinstance(value, int | float) and abs(value) >= _LEAST_NUMBER
+        return 0 if number and is_numbered_secret(under) else value
+
+    @staticmethod
+    def _secret(name: str, under: str) -> str:
+        """The secret name that a value of this name stands under."""
+        if name in _SCHEMA_WORDS:
+            return ""
+        return name if may_name_a_secret(name) else under
 
     def _link(self, link: str) -> str:
         there = urlsplit(link)
