@@ -7,6 +7,7 @@ import pytest
 from agentrm_plugins.policy.endpoint.look_alikes import without_machines
 from agentrm_plugins.policy.endpoint.phrases import Phrases
 from agentrm_plugins.policy.endpoint.retry_class import classify_status
+from agentrm_plugins.policy.endpoint.times import wait_in_words_s
 from agentrm_plugins.types.verdicts import Kind
 
 NO_MONEY = [
@@ -109,3 +110,25 @@ def test_a_machine_takes_no_money_from_its_sentence():
     """What else is said there counts."""
     assert without_machines("payment gateway: insufficient funds") == "machine: insufficient funds"
     assert classify_status(429, "", "Billing service: insufficient funds").why == "billing"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("Bitte in 3 Sek. erneut versuchen", "Inténtelo de nuevo en 3 seg.", "Vent 3 sek."),
+        *("Réessayez dans 3 sec. au plus tôt", "3 sn. sonra tekrar deneyin"),
+        *("Spróbuj ponownie za 3 sek.", "Riprovare tra 3 sec.", "probeer over 3 sec. opnieuw"),
+        *("Requests throttled for another 3 seconds", "Blocked for 3s"),
+    ],
+)
+def test_a_wait_in_a_short_unit_or_after_another_verb(text):
+    """The dot of "Sek." ends no sentence."""
+    assert wait_in_words_s(text) == 3.0
+
+
+@pytest.mark.parametrize(
+    "text", ["Throttled: 60 requests in 60 seconds", "60 requests per 3 sec, blocked"]
+)
+def test_a_quota_beside_such_a_verb_is_no_wait(text):
+    """It counts requests."""
+    assert wait_in_words_s(text) is None

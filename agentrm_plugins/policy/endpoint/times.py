@@ -66,6 +66,7 @@ _MOMENT = re.compile(
 )
 _CUE = re.compile(
     r"\b(?:retry|retrying|try|wait|reset|resets|available|replenished|allowed|cooldown|pause"
+    r"|throttled|blocked|paused|suspended"
     r"|cooling down|come back|back ?off|hold off|(?:another|next|new) (?:request|call|attempt))\b",
     re.IGNORECASE,
 )
