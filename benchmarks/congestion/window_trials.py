@@ -47,6 +47,8 @@ class Kind:
         refunds: Whether unused tokens come back.
         enforce_s: Steps in which the limit is enforced beside its window.
         minutes: Whether the window is always a minute.
+        words: What a refusal says.
+        alone: Whether headers name the limit alone.
     """
 
     count: Any
@@ -58,6 +60,8 @@ class Kind:
     refunds: bool = True
     enforce_s: float | None = None
     minutes: bool = False
+    words: str = ""
+    alone: bool = False
 
 
 def _told() -> Iterator[tuple[str, Kind]]:
@@ -77,9 +81,19 @@ def _next() -> Iterator[tuple[str, Kind]]:
             yield f"{style}, {count}, next", Kind(count, style, resets="next", minutes=True)
 
 
+def _half() -> Iterator[tuple[str, Kind]]:
+    """Whoever names the limit and nothing else: in a refusal's words, or in a header."""
+    words = "Rate limit exceeded: {limit} requests per minute."
+    for count in ("clock", "fixed", "sliding", "bucket"):
+        told = Kind(count, "none", minutes=True, retry_after=False, words=words)
+        yield f"limit in words, {count}", told
+        yield f"limit alone, {count}", Kind(count, minutes=True, retry_after=False, alone=True)
+
+
 KINDS = {
     **dict(_told()),
     **dict(_next()),
+    **dict(_half()),
     "limiter's words, clock": Kind("clock", "limiter", retry_after=False),
     "limiter's words, fixed": Kind("fixed", "limiter", retry_after=False),
     "no reset, clock": Kind("clock", minutes=True),
@@ -165,6 +179,8 @@ def drawn(name: str, seed: int) -> Trial:
         served_s=served_s,
         after=rng.random() < 0.5,
         unused=rng.choice(_UNUSED),
+        words=kind.words,
+        alone=kind.alone,
     )
     windows = max(_LEAST_WINDOWS, _LEAST_S / window_s) * rng.uniform(1.0, 2.0)
     calls = min(_MOST_CALLS, windows * limit)

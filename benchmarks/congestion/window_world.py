@@ -23,6 +23,7 @@ from agentrm_plugins.policy.endpoint.headers import parse_report
 from agentrm_plugins.testing.provider.config import HeaderStyle, ResetMeans, RetryAfterStyle
 from agentrm_plugins.testing.provider.headers import limit_headers, rejection, retry_headers
 from agentrm_plugins.testing.provider.limits import LimitSet, Quota
+from agentrm_plugins.testing.provider.wire import dump
 from agentrm_plugins.types import effects as fx
 from agentrm_plugins.types import events as ev
 from agentrm_plugins.types.calls import Call, Usage
@@ -61,6 +62,8 @@ class Row:
         served_s: How long a request is worked on.
         after: Whether the headers say what is left when the answer goes, not when the request came.
         unused: Of ``max_tokens``, what is put out: between these shares.
+        words: What a refusal says in the place of its body, with "{limit}" in it.
+        alone: Whether headers name the limit, and nothing of what is left.
     """
 
     quota: Quota
@@ -75,6 +78,8 @@ class Row:
     served_s: tuple[float, float] = _SERVICE_S
     after: bool = False
     unused: tuple[float, float] = _UNUSED
+    words: str = ""
+    alone: bool = False
 
     @property
     def told(self) -> EndpointConfig:
@@ -195,6 +200,8 @@ class _World:
             wait = retry_headers(verdict.wait_s, row.retry_after)
             said |= {name.decode(): value.decode() for name, value in wait}
             body = rejection(verdict, "m", row.style, self.limits.window_s)
+            if row.words:
+                body = dump({"error": {"message": row.words.format(limit=int(verdict.limit))}})
             answer = _Answer(said, _SILENT if row.silent else body)
             self.at(self.now_s + trip_s, heard, answer, turn, *more)
             return
@@ -212,7 +219,10 @@ class _World:
         row, wall_s = self.row, _EPOCH_S + self.phase_s + self.now_s
         headers = limit_headers(self.limits, row.style, self.now_s, wall_s, resets=row.resets)
         date = formatdate(wall_s, usegmt=True)
-        return {"date": date, **{name.decode(): value.decode() for name, value in headers}}
+        told = {name.decode(): value.decode() for name, value in headers}
+        if row.alone:
+            told = {name: value for name, value in told.items() if "remaining" not in name}
+        return {"date": date, **told}
 
     def _refund(self, unused: int) -> None:
         self.limits.settle(self.now_s, input_tokens=0, output_tokens=unused)

@@ -169,7 +169,7 @@ def test_reads_openais_refusal():
         ("on requests per min: Limit ,", LimitReport(resource="requests")),
         (
             "on requests per min: Limit 5",
-            LimitReport(resource="requests", requests=ServerLimit(5.0, firm=False)),
+            LimitReport(worded=ServerLimit(5.0, firm=False)),
         ),
         (
             "on requests per min: Limit 5, Used 5",

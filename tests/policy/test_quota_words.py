@@ -48,14 +48,20 @@ def test_reads_a_limit_and_its_window(text, limit, window_s):
 @pytest.mark.parametrize(
     "text",
     [
-        "60 requests per minute",
         "0 per 1 minute",
+        "0 requests per minute",
+        "40 requests per second",
+        "40 requests per hour",
+        "40 requests per month",
+        "Too many requests per minute",
+        "in 40 minutes",
         "1 per 1 day",
         "50 per 1 hour",
         "5 per 5 minutes",
         "it costs $5 per 1 minute",
         "version 1.5 per 1 minute",
         "40,000 tokens per 1 minute",
+        "40,000 tokens per minute",
         "Token rate limit exceeded: 40000 per 1 minute",
         "Token limit exceeded: 40000 per 60 seconds",
         XAI.format("Tokens per Minute (actual/limit): 65605/16000"),
@@ -65,8 +71,56 @@ def test_reads_a_limit_and_its_window(text, limit, window_s):
     ],
 )
 def test_reads_no_other_words(text):
-    """Rates that may be a bucket's, longer times, prices, tokens, what was not passed."""
+    """Other times than minutes, prices, tokens, what was not passed."""
     assert quota_in(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rate limit exceeded: 40 requests per minute.",
+        "You have exceeded the rate limit of 40 requests per minute.",
+        "Max 40 requests per minute",
+        "Max 40 requests/min",
+        "(40 requests/min)",
+        "Limited to 40 calls per minute",
+        "Quota: 40 queries per minute",
+        "limit 40 per minute",
+        "Limit 40/min reached",
+        "40 req / min",
+        "up to 40 API requests a minute",
+        "Rate limit of 40 RPM exceeded",
+        "40rpm",
+        "RPM limit of 40 exceeded",
+        "RPM: 40",
+        "requests per minute (RPM) limit: 40",
+        "Rate limit reached for m in organization o on requests per min (RPM): Limit 40",
+        "You made 55 requests per minute, the limit is 40 requests per minute",
+        "Free plans have 3 requests per minute. Your plan's limit is 40 requests per minute",
+        "请求过于频繁，每分钟最多40次",
+        "40次/分钟",
+    ],
+)
+def test_reads_so_many_a_minute(text):
+    """However it is put; whether that is a window or a bucket's rate nobody can say."""
+    said = ServerLimit(40.0, firm=False)
+    report = parse_report({}, WALL_S, text)
+    assert (report.worded, report.resource, report.limits()) == (said, None, {})
+    assert report_of(plain_report(report)) == report
+
+
+@pytest.mark.parametrize("text", ["40 requests in 60 seconds", "Max 40 requests per 1m"])
+def test_a_window_in_other_words(text):
+    """It says of itself that it is one."""
+    assert quota_in(text) == ServerLimit(40.0, firm=False, per_s=60.0)
+
+
+def test_words_that_say_more_count_as_before():
+    """What is used and missing tells a bucket from a window."""
+    text = "on requests per min (RPM): Limit 40, Used 40, Requested 1."
+    report = parse_report({}, WALL_S, text)
+    assert (report.worded, report.resource) == (None, "requests")
+    assert report.requests == ServerLimit(40.0, 0.0, firm=False)
 
 
 @pytest.mark.parametrize(
@@ -115,3 +169,19 @@ def test_words_that_are_wrong_hold_nobody_up(kind):
     assert ours.finished == AGENTS
     assert ours.later <= 3
     assert ours.wall_s <= 1.1 * best.wall_s
+
+
+@pytest.mark.parametrize("kind", ["fixed", "clock", "sliding", "bucket"])
+@pytest.mark.parametrize("requests", [40, 120])
+def test_so_many_a_minute_is_believed_by_whatever_account(kind, requests):
+    """One call finds out whether that is a bucket; none goes slower than the words say."""
+    words = "Rate limit exceeded: {limit} requests per minute."
+    row = Row(Quota(requests, kind=kind), style="none", words=words)
+    turns = 2 * requests // AGENTS
+    for seed, phase_s in ((1, 3.0), (2, 25.0)):
+        ours = play(row, "ours", seed=seed, phase_s=phase_s, turns=turns)
+        best = play(row, "oracle", seed=seed, phase_s=phase_s, turns=turns)
+        assert ours.finished == AGENTS
+        assert ours.first <= 5
+        assert ours.later <= 1
+        assert ours.wall_s <= 1.1 * best.wall_s

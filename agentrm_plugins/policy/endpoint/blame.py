@@ -56,7 +56,10 @@ class Blame:
 
         `said` are the limits that the report names.
         """
-        named, cut = report.resource, []
+        named = report.resource
+        if report.worded is not None and report.worded.per_s is None:
+            named = "requests"
+        cut: list[str] = []
         blamed = [named] if named is not None else self.of(said, sent, meters, now_s)
         for resource, meter in meters.items():
             amount = sent.amounts[resource]

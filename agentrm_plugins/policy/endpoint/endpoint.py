@@ -18,6 +18,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from agentrm_plugins.config.endpoints import BreakerConfig, EndpointConfig
+from agentrm_plugins.policy.endpoint import silent
 from agentrm_plugins.policy.endpoint.amounts import (
     REFUSED,
     Change,
@@ -37,7 +38,6 @@ from agentrm_plugins.policy.endpoint.meters import give_back, learn, meters_of, 
 from agentrm_plugins.policy.endpoint.rate_search import MEMORY, Source
 from agentrm_plugins.policy.endpoint.retry_after import RetryAfter
 from agentrm_plugins.policy.endpoint.silence import Silence
-from agentrm_plugins.policy.endpoint.silent import begin_anew, found, is_silent, is_told, is_word
 from agentrm_plugins.types.accounts import Recent
 from agentrm_plugins.types.histogram import Histogram
 from agentrm_plugins.types.verdicts import RESOURCES, Kind, LimitReport
@@ -75,7 +75,7 @@ class Endpoint:
         *("name", "config", "price", "meters", "blame", "retry_after", "breaker", "concurrency"),
         *("outputs", "doubt", "times", "hedging", "in_flight", "news", "calls", "idle_since_s"),
         *("heard", "sent_calls", "limit_hits", "failures", "requeues", "cost", "waits", "recent"),
-        *("silence", "_answered_s", "_foreign_calls", "_told_s"),
+        *("silence", "_answered_s", "_foreign_calls", "_spoke_s", "_told_s"),
     )
 
     def __init__(
@@ -110,7 +110,7 @@ class Endpoint:
         self.cost = 0.0
         self.waits = Histogram()
         self.recent = Recent()
-        self._answered_s = -inf
+        self._answered_s, self._spoke_s = -inf, inf
         self._told_s = -inf
         self._foreign_calls = 0
         told = (name for name, meter in self.meters.items() if meter.controller.limit_per_s)
@@ -233,7 +233,7 @@ class Endpoint:
             return
         self.sent_calls += 1
         if self.silence.awake and self.silence.sent(number, now_s):
-            self.news += found(self.meters, self.silence, now_s)
+            self.news += silent.found(self.meters, self.silence, now_s)
         if self.retry_after.drips:
             meters = self.meters.items()
             gap_s = max(meter.gap_s(amounts[name], now_s) for name, meter in meters)
@@ -246,8 +246,8 @@ class Endpoint:
     def answered(self, number: int, usage: Usage | None, agent: str, now_s: float) -> None:
         """A call ended well."""
         self.ended(number, used_of(usage, self.config), now_s)
-        if self.silence.governs and self.silence.accepted(number):
-            self.news += found(self.meters, self.silence, now_s)
+        if self.silence.governs and self.silence.accepted(number, now_s):
+            self.news += silent.found(self.meters, self.silence, now_s)
         if usage is not None and (usage.input_tokens or usage.output_tokens):
             used = usage.input_tokens, usage.output_tokens, usage.cached_input_tokens
             self.outputs.used(agent, *used)
@@ -272,7 +272,7 @@ class Endpoint:
             self.refused(number, said, now_s)
             return
         self.failures += 1
-        self.heard = self.heard or is_word(verdict)
+        self.heard = self.heard or silent.is_word(verdict)
         if verdict.kind is Kind.OVERLOADED:
             self.overloaded(number, said, now_s)
         else:  # Where nobody listens yet, each call finds that out within milliseconds.
@@ -293,7 +293,7 @@ class Endpoint:
             return
         went_s = now_s if sent_s is None else min(sent_s, now_s)
         if self.silence.awake and self.silence.heard(report, now_s):
-            begin_anew(self.meters, now_s)
+            silent.begin_anew(self.meters, now_s)
         news = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
         self.news.extend(map(Change, news, repeat("learnt")))
 
@@ -309,15 +309,15 @@ class Endpoint:
         if said or self.doubt.under_way:
             for resource in {*self.doubt.of(number), *below(said, sent.amounts)}:
                 self.doubt.refused(resource, now_s)  # It says so, and means it.
-        explained = False
+        known, cut = False, []
         if report.retry_after_s is None and report.resource is None:
-            watch = self.meters["requests"].watch
-            explained = is_silent(self.meters, said) and (
-                is_told(self.silence, report, watch, sent.at_s, now_s)
-                or self.silence.refused(number, sent.at_s, len(self.in_flight), watch, now_s)
-            )
-            self.news += found(self.meters, self.silence, now_s)
-        cut = [] if explained else self.blame.lay(report, said, sent, self.meters, now_s)
+            refusal = silent.Refusal(number, sent.at_s, len(self.in_flight), self._spoke_s)
+            known = silent.explained(self.silence, self.meters, report, refusal, now_s)
+            self.news += silent.found(self.meters, self.silence, now_s)
+        if not known:
+            cut = self.blame.lay(report, said, sent, self.meters, now_s)
+        if cut:
+            silent.keep_word(self.silence, report.worded, self.meters, now_s)
         self.news.extend(map(Change, cut, repeat("cut")))
         wait_s = report.retry_after_s
         if wait_s is not None or (said and (wait_s := closed_for_s(said, sent, self.meters))):
@@ -363,6 +363,7 @@ class Endpoint:
                     meter.controller.total += took - reserved
         if failed is False:
             self._answered_s, self.heard = now_s, True
+            self._spoke_s = min(self._spoke_s, now_s)
             if self.concurrency.limit < inf:
                 self.concurrency.answered()
             if self.retry_after.ever:

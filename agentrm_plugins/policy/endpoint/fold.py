@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from agentrm_plugins.config.endpoints import EndpointConfig
     from agentrm_plugins.policy.endpoint.endpoint import Endpoint
+    from agentrm_plugins.types.verdicts import ServerLimit
 
 __all__ = ["fold"]
 
@@ -159,7 +160,7 @@ def _happen(fresh: Endpoint, event: Mapping[str, Any], now_s: float) -> None:
         return
     report, sent_s = report_of(event["report"]), event["sent"] / 1000.0
     if report.worded is not None:  # what refutes these words is not kept for the next fold
-        report = replace(report, worded=None)
+        report = replace(report, worded=None, resource=_blamed(report.worded))
     if kind == "report":
         fresh.reported(report, at_s, sent_s)
         return
@@ -170,6 +171,11 @@ def _happen(fresh: Endpoint, event: Mapping[str, Any], now_s: float) -> None:
         fresh.refused(number, report, at_s)
     else:
         fresh.overloaded(number, report, at_s)
+
+
+def _blamed(worded: ServerLimit) -> str | None:
+    """Words that name a window in full may be of something else; a rate of requests is one."""
+    return None if worded.per_s is not None else "requests"
 
 
 def _result(fresh: Endpoint, number: int, said: dict[str, float], now_ms: float) -> dict[str, Any]:

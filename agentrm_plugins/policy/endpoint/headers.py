@@ -96,8 +96,9 @@ def report_of(
         text, clock_s = text[:_TEXT_CHARS], _clock_s(lower, wall_s)
         resource = _named_in(text, found, wait_s, clock_s)
         wait_s = wait_in_words_s(text, clock_s) if wait_s is None else wait_s
-        if wait_s is None and not found and " per " in text and (worded := quota_in(text)):
-            resource = None  # what passes shows the rest
+        if wait_s is None and not said and found.keys() <= {"requests"}:
+            worded = _worded(text, found)
+            resource = resource if worded is None else None  # what passes shows the rest
     return LimitReport(
         wall_s=wall_s,
         retry_after_s=wait_s,
@@ -109,6 +110,17 @@ def report_of(
         input_tokens=found.get("input_tokens"),
         output_tokens=found.get("output_tokens"),
     )
+
+
+def _worded(text: str, found: dict[str, ServerLimit]) -> ServerLimit | None:
+    """The limit of requests that the words alone name; of what a text says in full, none is."""
+    bare = found.get("requests")
+    if bare is not None and (bare.remaining is not None or bare.per_s is not None):
+        return None
+    worded = quota_in(text)
+    if bare is not None and worded is not None:
+        del found["requests"]
+    return worded
 
 
 def _limits(

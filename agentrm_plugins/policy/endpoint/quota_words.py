@@ -2,17 +2,21 @@
 
 Forms read:
 
-- "60 per 60 seconds", "5 per 1 minute": of the `limits` library, as Flask-Limiter's pages, AI21's
-  answers and slowapi's ``{"error": "Rate limit exceeded: 5 per 1 minute"}`` say them;
-- "Requests per Minute (actual/limit): 80/60" (xAI), of which the longest that was passed counts.
+- "60 per 60 seconds", "5 per 1 minute", "40 requests in 60 seconds", "40 per 1m": of the `limits`
+  library, as Flask-Limiter's pages, AI21's answers and slowapi's ``{"error": "Rate limit exceeded:
+  5 per 1 minute"}`` say them;
+- "Requests per Minute (actual/limit): 80/60" (xAI), of which the longest that was passed counts;
+- "40 requests per minute", "40 calls/min", "40 per minute", "40 RPM", "RPM limit of 40", "requests
+  per minute: 40", and the same in Chinese.
 
 A text that speaks of tokens otherwise than xAI's names no limit of requests, whatever it counts.
 
-Law: both count in windows. A bare "60 requests per minute" may be a bucket's rate, and is none of
-these.
+Law: the first two count in windows, and say so (`per_s`). The others may be a bucket's rate as
+well: so many a minute, by whatever account. Of several of them that are called a limit, or of all,
+the least counts.
 
-Limits: what is counted by more than a minute is a closure, not a rate; nothing says when the window
-began.
+Limits: what is counted by more than a minute is a closure, not a rate, and a bare rate per second
+is searched for; nothing says when the window began.
 """
 
 from __future__ import annotations
@@ -25,21 +29,41 @@ from agentrm_plugins.types.verdicts import MINUTE_S, ServerLimit
 __all__ = ["passed_in", "quota_in"]
 
 _COUNT = r"(\d[\d,]{0,17})"
-_UNIT = r"(sec|min)(?:ond|ute)?s?\b"
+_NOUN = r"(?:(?:api )?(?:request|req|call|quer(?:y|ie)|message|prompt)s? ?)"
+_UNIT = r"(s|m|sec(?:ond)?s?|min(?:ute)?s?)\b"
+_MINUTE = r"min(?:ute)?\b"
 _QUOTA = re.compile(
-    rf"(?<![\w.,$]){_COUNT} (?:(?:request|call)s )?per (\d{{1,2}}) {_UNIT}", re.IGNORECASE
+    rf"(?<![\w.,$]){_COUNT} (?:{_NOUN}?per|{_NOUN}(?:in|within|every|each)) (\d{{1,2}}) ?{_UNIT}",
+    re.IGNORECASE,
 )
 _SHARE = re.compile(
-    rf"\b(token|request)s per {_UNIT} \(actual/limit\): {_COUNT}/{_COUNT}", re.IGNORECASE
+    r"\b(token|request)s per (sec|min)(?:ond|ute)?s? \(actual/limit\): " + f"{_COUNT}/{_COUNT}",
+    re.IGNORECASE,
 )
+_IS = r"(?: ?(?:limit|quota|max(?:imum)?))?(?: of| is|:| =|=)? ?(?:limit:? )?"
+_RATES = tuple(
+    re.compile(form, re.IGNORECASE)
+    for form in (
+        rf"(?<![\w.,$]){_COUNT} ?(?:[rq]pm\b|{_NOUN}?(?:/|per|a|each|every) ?{_MINUTE})",
+        rf"\b(?:[rq]pm|{_NOUN}per {_MINUTE})(?: \(?[rq]pm\)?)?{_IS}{_COUNT}",
+        rf"每分钟\D{{0,8}}{_COUNT} ?(?:次|个?请求)",
+        rf"(?<![\d.,]){_COUNT} ?(?:次|个?请求)(?:/| ?每)分钟?",
+    )
+)
+_CALLED = re.compile(r"\b(?:limit|max|quota|up to|at most|allow|exceed)", re.IGNORECASE)
+_BEFORE = 32  # characters in which a rate is called a limit
 _MOST = 8  # that are looked at
 
 
 def quota_in(text: str) -> ServerLimit | None:
     """The limit of requests that was passed, with its window; None: the words name none.
 
+    One without a window is so many a minute, by whatever account.
+
     >>> quota_in("Rate limit exceeded: 8 per 10 seconds").per_s
     10.0
+    >>> quota_in("Max 40 requests per minute").limit
+    40.0
     """
     found = []
     for match in islice(_SHARE.finditer(text), _MOST):
@@ -51,10 +75,24 @@ def quota_in(text: str) -> ServerLimit | None:
     for match in () if found else islice(_QUOTA.finditer(text), _MOST):
         limit, times, unit = match.groups()
         found.append((float(times) * _unit_s(unit), True, _number(limit)))
+    if not found and "(actual/limit)" not in text:
+        return _rate_in(text)
     window_s, of_requests, most = max(found, default=(0.0, False, 0.0))
     if not of_requests or most <= 0 or not 0.0 < window_s <= MINUTE_S:
         return None
     return ServerLimit(most, firm=False, per_s=window_s)
+
+
+def _rate_in(text: str) -> ServerLimit | None:
+    """So many a minute."""
+    found, called = [], []
+    for match in (each for form in _RATES for each in islice(form.finditer(text), _MOST)):
+        at, most = match.start(1), _number(match.group(1))
+        if most > 0:
+            found.append(most)
+            if _CALLED.search(text, max(0, at - _BEFORE), at):
+                called.append(most)
+    return ServerLimit(min(called or found), firm=False) if found else None
 
 
 def passed_in(text: str) -> str | None:
@@ -75,4 +113,4 @@ def _number(digits: str) -> float:
 
 
 def _unit_s(unit: str) -> float:
-    return MINUTE_S if unit.lower() == "min" else 1.0
+    return MINUTE_S if unit[0] in "mM" else 1.0

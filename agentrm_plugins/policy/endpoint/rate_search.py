@@ -50,7 +50,7 @@ _MAX_STEP = 16.0
 _ALMOST = 0.9  # of a sum of floats and whole calls
 _ANSWER_S = 0.25  # guessed: a refusal is back by then
 _RARER = 1.5  # guessed, as are the next two
-_RAREST = 8.0
+_RAREST, _SELDOM = 8.0, 64.0
 _FELL = 0.8  # a limit measured below this share of the one before has fallen
 
 
@@ -267,7 +267,7 @@ class RateController:
         floor = amount / self._settings.floor_s
         self._known_per_s = max(floor, min(self._known_per_s, self._ceiling_per_s))
         if before is not None and self.rate_per_s > before:
-            self._patience = min(_RARER * self._patience, _RAREST)
+            self._patience = max(self._patience, min(_RARER * self._patience, _RAREST))
         else:
             self._patience = 1.0  # what was allowed is refused: it has fallen, and may come back
         self.rate_per_s = max(floor, self._settings.beta * min(self.rate_per_s, bound))
@@ -282,16 +282,18 @@ class RateController:
         self.interval_end_s = now_s + pause_s
         return True
 
-    def learn(self, limit_per_s: float, now_s: float, *, firm: bool = True) -> bool:
+    def learn(
+        self, limit_per_s: float, now_s: float, *, firm: bool = True, rarely: bool = False
+    ) -> bool:
         """The server says what its limit is. A new value counts at once, up as well as down.
 
         `firm` is False for what only refusals say: when the limit rises there is none, so the rate
-        goes on growing beyond it.
+        goes on growing beyond it, `rarely` where each of them names it.
 
         Returns:
             Whether that is news.
         """
-        if limit_per_s == (self._server_per_s if firm else self._known_per_s):
+        if limit_per_s == self._server_per_s and (firm or limit_per_s == self._known_per_s):
             return firm and self._restore()
         told = inf if self._told_per_s is None else self._told_per_s
         before = self.limit_per_s
@@ -301,6 +303,8 @@ class RateController:
         self.rate_per_s = min(limit_per_s, told)
         if before is None or limit_per_s < _FELL * before:
             self._patience = 1.0
+        if rarely:
+            self._patience, self._base = max(self._patience, _SELDOM), self.total
         self._recovering = self._bound = False
         self._step = 1.0
         self._begin_interval(now_s)

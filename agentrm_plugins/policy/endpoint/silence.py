@@ -16,7 +16,11 @@ go; *open*, ``N`` known. A probe that is not refused within three times what a r
 passed. Now and then a call goes at half time or beyond ``N``: windows may be shorter, or larger.
 
 A window that a refusal's words name is believed at once: it began with our first call in that time,
-or with the clock's.
+or with the clock's. Words that may mean a bucket's rate ("40 a minute") are tried with one call as
+soon as such a bucket lets one pass; if it passes, that is the rate.
+
+A window begins when its first call comes to the server, which is known no better than between its
+going and its answer. Where these are a second apart, both moments are tried a window later.
 
 Limits: no window is believed while the calls of ours that are under way may be what fills the
 server (a probe must be refused while half of those that were served are done), nor one of fewer
@@ -30,10 +34,10 @@ once a minute. Guessed: the gaps, the shares and the counts.
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.policy.endpoint.moments import AFTER_S, MINUTE_S, later, parts, whole_window
+from agentrm_plugins.policy.endpoint.moments import MINUTE_S
+from agentrm_plugins.policy.endpoint.silent_window import SHORT_S, SilentWindow
 
 if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
@@ -41,7 +45,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SHORT_S", "Silence"]
 
-SHORT_S = 10.0
 _FIRST_S, _GROWTH, _LONGEST_S = 0.25, 4.0, 8.0
 _SURE = 1.25  # times the gap at which a bucket of N would have let one pass
 _SURE_S = 1.5  # so long is waited at once for what refutes a bucket
@@ -53,69 +56,11 @@ _ANSWER = 3.0
 _MOST_MISSES, _MOST_STRIKES = 3, 2
 _WHOLE, _HALF, _FEW = 0.9, 0.5, 0.25
 _SOON_S = 2.0
-_ADJOIN = 2.0  # windows that a stretch as long as one of them may touch
 _FEWEST = 2  # calls of which one may say how many go in a minute
 
 
-class Silence:
-    """What may go at an endpoint that refuses without a word.
-
-    Attributes:
-        governs: Whether this says when calls go; else the searched rate does.
-        size: Calls that a window holds; 0: no window is believed.
-        period_s: Its length, seconds.
-        rate_per_s: Calls per second of the window that was believed last.
-        awake: Whether it is to be told of calls that go: a refusal said nothing.
-        gap_s: Seconds from a refusal until a call passed, where no window came of it; 0: nothing
-            is known of that; None: that is no news.
-    """
-
-    __slots__ = (
-        *("awake", "gap_s", "governs", "period_s", "rate_per_s", "size"),
-        *("_answer_s", "_at_clock", "_back_s", "_begun_s", "_busy", "_clock_s", "_clocks"),
-        *("_count", "_first_s", "_fit", "_gap_s", "_half", "_lately", "_long", "_longest_s"),
-        *("_lost", "_misses", "_more", "_new", "_next_s", "_opened_s", "_probe", "_probe_s"),
-        *("_quiet", "_raw_s", "_round", "_round_left", "_round_s", "_shut", "_shut_s"),
-        *("_since_s", "_slid", "_span_s"),
-        *("_strikes", "_stated", "_sure", "_told_per_s", "_tries", "_trust", "_whole"),
-    )
-
-    def __init__(self) -> None:
-        self.governs = False
-        self.awake = False
-        self.gap_s: float | None = None
-        self.size = 0
-        self.rate_per_s = self._told_per_s = 0.0
-        self.period_s = MINUTE_S
-        self._since_s = -inf  # what went before is of no window that is looked for
-        self._fit, self._first_s = 0, -inf  # calls that went before a refusal, and the first of it
-        self._lately = 0.0  # that went in the minute before it, of whatever window
-        self._span_s = 0.0  # since the first of these
-        self._raw_s = 0.0  # after which a call passed, where more were believed to go
-        self._opened_s = -inf  # when a call passed that showed a window over
-        self._long = False  # whether what went came back no sooner than after half a minute
-        self._clock_s: float | None = None  # Unix time less our clock
-        self._clocks = 0  # probes refused at a whole minute
-        self._at_clock = self._half = self._slid = self._whole = False
-        self._quiet = self._sure = False  # what a refused probe has shown: see `_refuse`
-        self._longest_s = 0.0  # that a refusal took
-        self._answer_s = _ANSWER_S[0]
-        self._stated = False  # whether the window is the server's word
-        self._lost = 0  # beliefs that were refuted
-        self._new = True  # nothing was refused yet
-        self._begin(-inf)
-        self._back_s = -inf  # when the window before began
-        self._shut = False
-        self._shut_s = self._next_s = -inf
-        self._probe: int | None = None
-        self._probe_s = -inf
-        self._gap_s = _FIRST_S
-        self._busy = self._tries = self._misses = self._strikes = self._trust = self._more = 0
-
-    def _begin(self, now_s: float) -> None:
-        """A window begins with the call that goes now."""
-        self._begun_s, self._count = now_s, 0
-        self._round, self._round_left, self._round_s = 1, 1, now_s
+class Silence(SilentWindow):
+    """What may go at an endpoint that refuses without a word."""
 
     # -- what happens ----------------------------------------------------------------------------
 
@@ -132,15 +77,6 @@ class Silence:
         self.governs = self.awake = self._shut = False
         self.size, self._told_per_s = 0, 0.0
         return believed
-
-    def changed(self) -> bool:
-        """Whether another window is believed than when this was asked last, or none any more."""
-        rate_per_s = self.size / self.period_s
-        if rate_per_s == self._told_per_s:
-            return False
-        self._told_per_s = rate_per_s
-        self.rate_per_s = rate_per_s or self.rate_per_s
-        return True
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until a call may go, if this governs."""
@@ -160,7 +96,7 @@ class Silence:
                 return False
             if now_s < self._probe_s + self._answer_s:
                 return False
-            self._pass()
+            self._pass(now_s)
         if not self.size:
             return True
         if self._is_over(now_s):
@@ -174,11 +110,11 @@ class Silence:
             self._used_up(now_s)
         return True
 
-    def accepted(self, number: int) -> bool:
+    def accepted(self, number: int, now_s: float) -> bool:
         """A call was answered. Says whether there may be news."""
         if not self._shut or number != self._probe:
             return False
-        self._pass()
+        self._pass(now_s)
         return True
 
     def refused(
@@ -221,19 +157,33 @@ class Silence:
 
     # -- steps -----------------------------------------------------------------------------------
 
-    def _is_over(self, now_s: float) -> bool:
-        return now_s >= self._begun_s + self.period_s + AFTER_S
+    def told(
+        self,
+        size: int,
+        period_s: float,
+        begun_s: tuple[float, float],
+        sent_s: float,
+        now_s: float,
+        *,
+        surely: bool = True,
+    ) -> bool:
+        """A refusal named its window, which began between these. Says whether that is believed.
 
-    def told(self, size: int, period_s: float, first_s: float, sent_s: float, now_s: float) -> bool:
-        """A refusal named its window, which began at `first_s`. Says whether that is believed."""
+        Not `surely` a window, it may be a bucket's rate.
+        """
         self._longest_s = max(self._longest_s, now_s - sent_s)
         self._answer_s = min(max(_ANSWER_S[0], _ANSWER * self._longest_s), _ANSWER_S[1])
         if self._shut or self.size or self._lost:
             return False
-        self.size, self.period_s, self._begun_s, self._stated = size, period_s, first_s, True
+        self.size, self.period_s, self.stated = size, period_s, True
+        self._begun_s, self._arrived_s = begun_s
         self._trust = self._strikes = self._misses = 0
         self._close(now_s)
         self._next_s = self._moment(now_s)
+        unit_s = now_s + max(_FIRST_S, _SURE * period_s / size)
+        self._early = not surely and unit_s < self._next_s
+        if self._early:
+            self._next_s, self._at_clock = unit_s, False
         self.governs, self._new = True, False
         return True
 
@@ -264,7 +214,7 @@ class Silence:
         self._strikes = self._more = 0
         self._next_s = self._moment(now_s)
         if (
-            self._trust > 1 and not self._stated and not self._trust & (self._trust - 1)
+            self._trust > 1 and not self.stated and not self._trust & (self._trust - 1)
         ):  # ever more seldom
             half_s = self._begun_s + self.period_s / 2
             if self._trust.bit_length() % 2:
@@ -298,10 +248,10 @@ class Silence:
         if self.size:
             if self._at_clock:
                 self._clocks += 1
-            elif not self._half and not self._slid:
+            elif not (self._half or self._slid or self._early) and self._is_late(sent_s):
                 self._misses += 1
-                self.period_s = self.period_s if self._stated else MINUTE_S
-            self._half = self._slid = False
+                self.period_s = self.period_s if self.stated else MINUTE_S
+            self._half = self._slid = self._early = False
             if self._misses >= _MOST_MISSES:
                 self._lose()
             else:
@@ -322,11 +272,13 @@ class Silence:
             self._next_s = min(self._next_s, now_s + self._gap_s)
         return False
 
-    def _pass(self) -> None:
+    def _pass(self, now_s: float) -> None:
         """A probe passed."""
         self._shut, self._probe, self._misses = False, None, 0
-        if self._slid:
+        if self._slid or self._early:
+            stated = self.stated
             self._lose()
+            self.stated = stated  # so many may go, by another account
         elif self.size:
             self._clocks = 0 if self._at_clock else self._clocks
         elif self._is_window():
@@ -340,58 +292,12 @@ class Silence:
         self.awake = self.size > 0
         self._back_s = self._begun_s
         self._begin(self._probe_s)
+        self._arrived_s = now_s
         self._count, self._round_left = 1, 0
-
-    @property
-    def _full(self) -> float:
-        """Calls that a bucket of a minute's worth holds at least, for so many to have gone."""
-        return max(1.0, self._fit, self._lately * MINUTE_S / (MINUTE_S + self._span_s))
-
-    def _is_window(self) -> bool:
-        """Whether what went before the refusals was a window of calls, full."""
-        if not self._quiet or self._tries < 2 - self._sure + self._lost:
-            return False
-        return self._fit > 1 and self._lately <= _ADJOIN * self._fit
-
-    def _slow_s(self) -> float:
-        """Seconds for each call of a slow bucket; 0 if nothing is known of that.
-
-        No fewer go than such a bucket must let pass for so many to have gone before it refused.
-        """
-        gap_s, self._opened_s = self._probe_s - self._shut_s, self._probe_s
-        if self._lately < _FEWEST:
-            return gap_s if gap_s <= MINUTE_S and not self._sure else 0.0
-        least_s = (MINUTE_S + self._span_s) / self._lately
-        self._raw_s = gap_s if gap_s > least_s else 0.0
-        self._long = gap_s + self._span_s > MINUTE_S / 2 + _NEAR_S
-        return min(gap_s, least_s)
 
     def _lose(self) -> None:
         """It was no window."""
         self.size = self._more = 0
-        self.governs = self._shut = self._stated = False
+        self.governs = self._shut = self.stated = self._early = False
         self.awake = False
         self._lost += 1
-
-    # -- moments ---------------------------------------------------------------------------------
-
-    def _moment(self, now_s: float) -> float:
-        """When the window may be over: the next such moment."""
-        if self.size:
-            moments = [later(self._begun_s + self.period_s, now_s, self.period_s)]
-        else:
-            moments = [later(self._first_s + MINUTE_S, now_s)]
-            if self._lately > _ADJOIN * self._fit:
-                first_s = max(self._shut_s - self._span_s, self._opened_s)
-                moments += parts(first_s, now_s, long=self._long)
-            if self._first_s + SHORT_S + AFTER_S > now_s:
-                moments.append(self._first_s + SHORT_S + AFTER_S)
-        clock_s = inf
-        whole = self._stated or self.period_s == MINUTE_S
-        if self._clock_s is not None and self._clocks < 2 and whole:  # noqa: PLR2004
-            clock_s = whole_window(self._clock_s, now_s, self.period_s)
-            moments.append(clock_s)
-        first = min(moments)
-        chosen = max(at_s for at_s in moments if at_s - first <= _NEAR_S)
-        self._at_clock = chosen == clock_s
-        return chosen

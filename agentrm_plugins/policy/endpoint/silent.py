@@ -10,7 +10,7 @@ rule at once, and what passes is read from the beginning.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agentrm_plugins.policy.endpoint.account import SAID
 from agentrm_plugins.policy.endpoint.amounts import Change
@@ -26,27 +26,75 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
     from agentrm_plugins.types.verdicts import LimitReport, ServerLimit, Verdict
 
-__all__ = ["begin_anew", "found", "is_silent", "is_told", "is_word"]
+__all__ = ["Refusal", "begin_anew", "explained", "found", "is_word", "keep_word"]
 
 
-def is_silent(meters: Mapping[str, Meter], said: Mapping[str, ServerLimit]) -> bool:
-    """Whether a refusal without a wait has `said` nothing of limits, and nobody ever named one."""
-    return not said and not any(meter.controller.source in SAID for meter in meters.values())
+class Refusal(NamedTuple):
+    """A refusal without a wait.
+
+    Args:
+        number: Of the call.
+        sent_s: When it went.
+        busy: Calls that were under way besides.
+        spoke_s: When the endpoint's first answer of all came; infinite: none has.
+    """
+
+    number: int
+    sent_s: float
+    busy: int
+    spoke_s: float
 
 
-def is_told(
-    silence: Silence, report: LimitReport, watch: WindowWatch, sent_s: float, now_s: float
+def explained(
+    silence: Silence,
+    meters: Mapping[str, Meter],
+    report: LimitReport,
+    refusal: Refusal,
+    now_s: float,
+) -> bool:
+    """Whether what passes explains a refusal that says nothing, so that no rate is searched for.
+
+    That is so as long as nobody ever named a limit, or nobody but words that name a window, and
+    that is believed.
+    """
+    named = silence.size == 0 and any(one.controller.source in SAID for one in meters.values())
+    if named or report.limits():
+        return False
+    watch = meters["requests"].watch
+    if _is_told(silence, report, watch, refusal, now_s):
+        return True
+    return silence.refused(refusal.number, refusal.sent_s, refusal.busy, watch, now_s)
+
+
+def _is_told(
+    silence: Silence, report: LimitReport, watch: WindowWatch, refusal: Refusal, now_s: float
 ) -> bool:
     """Whether the words of a refusal name a window, and nothing has refuted that.
 
     `watch` knows what went lately. A short window is found out as fast.
     """
     worded = report.worded
-    if worded is None or worded.limit is None or (period_s := worded.per_s or 0.0) < SHORT_S:
+    if worded is None or worded.limit is None or (period_s := worded.window_s()) < SHORT_S:
         return False
     silence.heard(report, now_s)  # its clock
     _, first_s = watch.since(now_s - period_s)
-    return silence.told(int(worded.limit), period_s, min(first_s, now_s), sent_s, now_s)
+    begun_s = min(first_s, now_s), min(max(first_s, refusal.spoke_s), now_s)
+    surely, size = worded.per_s is not None, int(worded.limit)
+    return silence.told(size, period_s, begun_s, refusal.sent_s, now_s, surely=surely)
+
+
+def keep_word(
+    silence: Silence, worded: ServerLimit | None, meters: Mapping[str, Meter], now_s: float
+) -> None:
+    """A refusal that names a rate has cut it: no call goes slower than that for long."""
+    if silence.stated and worded is not None and worded.limit:
+        _state(meters["requests"], worded.limit / worded.window_s(), now_s)
+
+
+def _state(meter: Meter, rate_per_s: float, now_s: float) -> None:
+    """It is the server's word, of which only refusals tell."""
+    meter.controller.learn(rate_per_s, now_s, firm=False, rarely=True)
+    meter.apply(now_s)
 
 
 def begin_anew(meters: Mapping[str, Meter], now_s: float) -> None:
@@ -60,6 +108,8 @@ def found(meters: Mapping[str, Meter], silence: Silence, now_s: float) -> list[C
     if silence.changed():
         for resource, meter in meters.items():
             meter.found(silence.rate_per_s if resource == "requests" else None, now_s)
+        if silence.stated:
+            _state(meters["requests"], silence.rate_per_s, now_s)
         return [Change("requests", "learnt")]
     if silence.gap_s is None:
         return []
