@@ -117,14 +117,18 @@ def test_a_turn_calls_no_more_with_twice_the_notes(say):
     """
     few, many = turns(say, [3_000, 6_000], of=11)
     assert many < 4 * few / 3
-    assert few < 4_200
-    assert many < 4_800
+    assert few < 3_600
+    assert many < 4_200
 
 
 def test_a_turn_that_asks_calls_so_much_and_no_more():
-    """With 3,000 notes and a question each turn, for which up to 64 messages are read."""
+    """With 3,000 notes and a question each turn, for which up to 64 messages are read.
+
+    The questions before took their room, so each has what was earned since; of passages that do not
+    fit with what may be newer few are tried. It was 11,716.
+    """
     [made] = turns(mixed, [3_000], of=11, then=asked)
-    assert made < 13_000
+    assert made < 4_000
 
 
 def test_common_words_are_not_looked_at_where_rarer_ones_decide():

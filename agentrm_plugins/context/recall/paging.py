@@ -45,6 +45,8 @@ _TOLD = 0.8
 """A note that holds this share of the question's weight, and a value besides, answers it. Guessed:
 what else is found would cost cached prefix and tell little."""
 _RIVALS = 8
+_MOST_FAILED = 6
+"""Passages in a row that do not fit with what may be newer: no more are tried. Guessed."""
 _MOSTLY = 0.3
 
 
@@ -156,7 +158,7 @@ def assembled(
     """
     frame = session.counter.message(Message(session.config.summary_role, HEADER)) + 2
     writing = _Writing(session, query, texts, later, _Block(frame, room_tokens))
-    repeats = Repeats(session, query)
+    repeats, failed = Repeats(session, query), 0
     for one in found:
         if repeats.told(one.key[0], one.text):
             continue
@@ -169,6 +171,11 @@ def assembled(
             for rival in rivals:
                 writing.enter(rival.found, part=True)
             repeats.add(one.key[0], one.text)
+            failed = 0
+        else:
+            failed += 1
+            if failed == _MOST_FAILED:
+                break
     return _fitted(session, writing.block.lines, writing.order, room_tokens, anchor)
 
 
