@@ -45,12 +45,14 @@ class Turn:
         messages: The caller's whole history.
         tools_tokens: Of the tools sent along.
         total: Tokens of the request as it would be sent now.
+        new: Whether the history holds messages that were not known.
     """
 
     shared: Shared
     messages: Sequence[Source]
     tools_tokens: int = 0
     total: int = 0
+    new: bool = False
 
     def take(self, tools: Sequence[Any], now_s: float, model: str | None = None) -> None:
         """Take in the history and archive what is new, counted for the model that is called.
@@ -63,6 +65,7 @@ class Turn:
         archived = len(state.entries) - len(shared.archive.waiting)
         count_for(state, model)
         fresh = state.take(self.messages, now_s)
+        self.new = bool(fresh)
         counted_again(state, self.messages)
         if state.rewound is not None:
             archived = min(archived, state.rewound + state.left)
@@ -171,7 +174,7 @@ class Turn:
         if state.config.alternate or state.takes_turns:
             apart, items = items, alternating(items)
             self.total += saved(apart, items, state.counter)
-        state.sent += self.total
+        state.sent += self.total if self.new else 0  # the same list again moves nothing
         recalled = state.charged(sum(r.tokens for r in state.recalls))
         dicts = not self.messages or not isinstance(self.messages[0], Message)
         repairs = (*state.repairs, *mended)
