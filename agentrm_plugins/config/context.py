@@ -40,15 +40,16 @@ class ContextConfig:
             rarer: 0.45 made a fifth fewer compactions than 0.5 with the soft mark at 0.95.
         prefix_goal: Share of the tokens sent that is to be an unchanged prefix of the request
             before, as far as can be predicted. Where a compaction to `low_mark` would miss it, more
-            leaves and is told at more length. Over time, recalled passages are half of what may
-            change, 1 - `prefix_goal`, or 200 tokens for each user message if that is more.
+            leaves and is told at more length. What recalled passages took beyond their share
+            is paid back by half of what may change, 1 - `prefix_goal`, or by 200 tokens for each
+            user message.
         hot_share: Share of the free room (the budget less system prompt and tools) that the newest
             messages keep, word for word, before notes get any. Guessed: the last few steps.
         warm_share: Most of the free room that the notes of compacted episodes may take; less where
             `hot_share`, `recall_share` and a fifth for what is to come leave less.
-        recall_share: Of the free room, what recalled passages may take for a question, by a
-            compaction if need be; up to half of it while nothing else needs it, and less where
-            the questions before had much (see `prefix_goal`). 0 switches recall off.
+        recall_share: Of the free room, what recalled passages may take in any case; a question may
+            have up to half of it while nothing else needs it, and the questions before had no more
+            than their share (see `prefix_goal`). 0 switches recall off.
         tool_result_keep: Newest groups of tool calls whose results are never shortened, as long as
             the budget can be met with them. 2 was guessed: the last step and the one before it.
         tool_result_floor_tokens: Results smaller than this are not worth a stub. Guessed: a stub

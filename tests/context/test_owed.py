@@ -9,11 +9,13 @@ import pytest
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle
 from agentrm_plugins.context.plan.recalls import allowed_tokens, pay_back
+from agentrm_plugins.context.plan.shares import recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.stores.memory import MemoryStore
 from agentrm_plugins.counting.encodings import counter_for
 from tests.context.test_said_again import PHRASES, said, unchanged, user
 
+ASKED = "Why do the gulls follow the ferry even in winter?"
 WORDS = sorted({word for phrase in PHRASES for word in phrase.split() if len(word) > 4})
 
 
@@ -52,10 +54,13 @@ def loops(rng, turns):
         yield new, said(varied(rng) + ".")
 
 
-@pytest.mark.parametrize("talk", [chat, tutor, loops])
-def test_a_talk_of_which_no_two_messages_are_alike_keeps_its_prefix(talk):
-    """At 8,000 tokens, each user message a new look-up; it was 83, 76 and 85 % of 180 turns."""
-    assert unchanged(talk(random.Random(5), 130), 8_000) > 0.9
+@pytest.mark.parametrize(("talk", "least"), [(chat, 0.95), (loops, 0.89), (tutor, 0.85)])
+def test_a_talk_of_which_no_two_messages_are_alike_keeps_its_prefix(talk, least):
+    """At 8,000 tokens, each user message a new look-up; it was 83, 85 and 76 % of 180 turns.
+
+    A plain question has its share in any case, so a talk of nothing else keeps the least.
+    """
+    assert unchanged(talk(random.Random(5), 130), 8_000) > least
 
 
 @pytest.fixture
@@ -73,7 +78,7 @@ def play():
         with ContextLifecycle(config, store=store, submit=lambda job: job()) as manager:
             session = manager.session("s")
             session.prepare(history[:-1])
-            for one in [*more, user("Why do the gulls follow the ferry even in winter?")]:
+            for one in [*more, user(ASKED)]:
                 history.append(one)
                 recalled.append(session.prepare(history).recall_tokens)
                 history.append(said("All right."))
@@ -91,18 +96,13 @@ def test_a_question_after_none_has_all_of_the_room(play):
     assert first > 2_000
 
 
-def test_after_many_questions_one_has_what_was_earned(play):
-    *_, last = play(12)
-    assert 0 < last < 600
-
-
-def test_what_is_owed_is_paid_back_by_messages_that_ask_nothing(play):
-    *_, last = play(12, quiet=16)
-    assert last > 2_000
+def test_after_many_questions_one_has_its_share_and_no_more(play):
+    first, *_, last = play(12)
+    assert 1_500 < last <= 2_000 < first
 
 
 def test_what_is_owed_is_known_after_a_sleep(play):
-    assert play(6, asleep=True)[-1] < 1_000
+    assert 1_500 < play(6, asleep=True)[-1] <= 2_000
 
 
 def test_who_asks_once_more_has_the_room_that_it_had():
@@ -125,11 +125,11 @@ def test_the_law_of_what_is_owed():
     session = Transcript(ContextConfig(budget_tokens=8_000), counter_for("gpt-4o"))
     most = allowed_tokens(session)
     assert most == (8_000 - 3) // 2
-    session.owed, session.sent = 3_000, 20_010
+    session.owed, session.sent = 2_200, 20_010
     pay_back(session)
-    assert (session.owed, session.sent) == (2_000, 0)
-    assert allowed_tokens(session) == most - 2_000
+    assert (session.owed, session.sent) == (1_200, 0)
+    assert allowed_tokens(session) == most - 1_200
     pay_back(session)
-    assert session.owed == 1_800
+    assert session.owed == 1_000
     session.owed = 10_000
-    assert allowed_tokens(session) == 200
+    assert allowed_tokens(session) == recall_room(session) == 1_999

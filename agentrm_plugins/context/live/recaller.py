@@ -191,10 +191,7 @@ class Recaller:
             spare_tokens: What of the budget is free: a question may have that beyond its share.
             least: Whether its share is there in any case, by a compaction.
         """
-        allowed = allowed_tokens(state)
-        room_tokens = min(recall_room(state), allowed)
-        if not least:
-            room_tokens = min(room_tokens, spare_tokens)
+        room_tokens, allowed = recall_room(state), allowed_tokens(state)
         message = state.entries[task].message
         if message is None:
             return None
@@ -203,8 +200,10 @@ class Recaller:
         if len(query.terms) < 2:  # noqa: PLR2004 - "and its port?" leans on what was said before
             before = tuple(t for t in self._before(state, task) if t not in query.terms)
             query = replace(query, terms=(*query.terms, *before), leans=before)
-        ask = Ask(query, text, room_tokens, task, visible(state))
         most = min(spare_tokens, allowed)
+        if not least:
+            room_tokens = min(room_tokens, spare_tokens)
+        ask = Ask(query, text, room_tokens, task, visible(state))
         if ask.asks and most > room_tokens:
             ask = replace(ask, room_tokens=most, short_tokens=room_tokens)
         elif not ask.asks:

@@ -18,11 +18,12 @@ from heapq import nlargest
 from itertools import islice
 from typing import Any
 
+from agentrm_plugins.context.notes.asking import ends_asking
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.lineage import likeness
 from agentrm_plugins.context.notes.note import TOOLS, Note, may_follow
 from agentrm_plugins.context.notes.subject import about, content
-from agentrm_plugins.context.notes.text import ENDS_ASKING, terms
+from agentrm_plugins.context.notes.text import terms
 from agentrm_plugins.context.notes.worded import FIGURES, tells_in_words
 
 __all__ = ["Earlier", "Key", "keys_of", "told_keys"]
@@ -113,7 +114,7 @@ class Earlier:
     # -- what was said ------------------------------------------------------------------------
 
     def _followed_by_words(self, note: Note) -> list[int]:
-        asks, worded = note.text.endswith(ENDS_ASKING), tells_in_words(note.text, note.values)
+        asks, worded = ends_asking(note.text), tells_in_words(note.text, note.values)
         if asks and not note.values and not worded:
             return []
         said, kinds = one = _said(note)

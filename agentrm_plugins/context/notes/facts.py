@@ -20,7 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agentrm_plugins.context.notes.text import ENDS_ASKING, sentences, terms
+from agentrm_plugins.context.notes.asking import ends_asking
+from agentrm_plugins.context.notes.text import sentences, terms
 from agentrm_plugins.context.notes.values import DISTINCT, Value, values_of
 from agentrm_plugins.context.notes.worded import in_words
 
@@ -319,7 +320,7 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
     score = min(3.0, sum(kinds.values())) + 0.5 * min(2, announces) + 0.6 * corrects
     # Prose without capitals shows no names: each sentence is worth a little, and goes first.
     score += 0.4 * states + _ROLE_WORTH.get(role, 0.0) * (0.4 if plain else 1.0)
-    if piece.endswith(ENDS_ASKING):
+    if ends_asking(piece):
         score -= 2.0
     score -= 0.8 * repeats
     if role in {"tool", "function"} and _CALL.search(head):
@@ -340,7 +341,7 @@ def _judge(piece: str, role: str, repeats: int) -> Finding | None:
 
 def _may_tell(piece: str) -> bool:
     """Whether a sentence without a value may tell one: short, and no question but in words."""
-    asks = piece.endswith(ENDS_ASKING)
+    asks = ends_asking(piece)
     return len(piece) <= NOTE_CHARS and not (asks and in_words(piece) is None)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import repeat
 
+from agentrm_plugins.context.notes.asking import ends_asking
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.subject import content, told_apart
-from agentrm_plugins.context.notes.text import ENDS_ASKING
 from agentrm_plugins.context.notes.values import Value
 from agentrm_plugins.context.notes.worded import FIGURES, fills, tells_in_words
 
@@ -219,7 +219,7 @@ def may_follow(
     both = len(said & other)
     least = min(len(said), len(other))
     mostly = _PART * both >= len(said) - 1
-    if mostly and (worded or note.text.endswith(ENDS_ASKING)) and not rare.isdisjoint(other):
+    if mostly and (worded or ends_asking(note.text)) and not rare.isdisjoint(other):
         return True
     near = both == least > 0 or (both > 1 and both >= _OVERLAP * least)
     return near and not told_apart((note.text, said), (old.text, other))

@@ -16,12 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentrm_plugins.context.notes.asking import ends_asking
 from agentrm_plugins.context.notes.earlier import Earlier, Key, keys_of, told_keys
 from agentrm_plugins.context.notes.facts import Finding
 from agentrm_plugins.context.notes.lineage import Lineage
 from agentrm_plugins.context.notes.note import TOOLS, Note, has_whole, have_in_common, squeezed
 from agentrm_plugins.context.notes.subject import content, names_it, negated
-from agentrm_plugins.context.notes.text import ENDS_ASKING
 from agentrm_plugins.context.notes.values import Value
 
 __all__ = ["Note", "Notes"]
@@ -290,7 +290,7 @@ def _states_alone(new: Note, old: Note) -> bool:
 
     Not where it is another thing of which the same is told: "turn 5 is done", "turn 6 is done".
     """
-    if len(new.values) != 1 or len(old.values) != 1 or new.text.endswith(ENDS_ASKING):
+    if len(new.values) != 1 or len(old.values) != 1 or ends_asking(new.text):
         return False
     return not names_it(new.text, new.values[0])
 

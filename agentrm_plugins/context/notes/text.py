@@ -16,8 +16,6 @@ from functools import lru_cache
 
 __all__ = [
     "DATE",
-    "ENDS_ASKING",
-    "MARKS",
     "MONTHS",
     "STOPWORDS",
     "WIDE",
@@ -71,10 +69,6 @@ STOPWORDS = frozenset(
     """.split()
 )
 
-MARKS = "?\uff1f\u061f\u037e\u2047\u2048\u2049\u055e\u1367\ua60f\u2cfa\u2e2e"
-"""Question marks: Latin, full-width, Arabic, Greek (its own code point), doubled, Armenian,
-Ethiopic, Vai, Coptic, reversed. Guessed to be all that are in use."""
-ENDS_ASKING = tuple(MARKS)
 MONTHS = {
     name: number
     for number, names in enumerate(

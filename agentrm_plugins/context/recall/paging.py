@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from agentrm_plugins.context.notes.text import ENDS_ASKING
+from agentrm_plugins.context.notes.asking import ends_asking
 from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.plan.entry import Recalled
 from agentrm_plugins.context.plan.transcript import Transcript
@@ -378,7 +378,7 @@ def told_already(
         return False
     whole = sum(weights.values()) or 1.0
     for piece in pieces_of(best[0].text):
-        if piece.text.endswith(ENDS_ASKING):
+        if ends_asking(piece.text):
             continue
         if sum(weights.get(term, 0.0) for term in piece.terms) >= _TOLD * whole:
             return any(value.text.casefold() not in query.text for value in values_of(piece.text))

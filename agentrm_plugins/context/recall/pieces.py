@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from agentrm_plugins.context.notes.asking import ends_asking
 from agentrm_plugins.context.notes.kinds import CLASS
-from agentrm_plugins.context.notes.text import ENDS_ASKING, sentences, terms
+from agentrm_plugins.context.notes.text import sentences, terms
 from agentrm_plugins.context.notes.values import Value, values_of
 from agentrm_plugins.context.notes.worded import in_words, tells_in_words
 from agentrm_plugins.context.recall.query import Query
@@ -33,7 +34,7 @@ class Piece:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.asks = text.endswith(ENDS_ASKING)
+        self.asks = ends_asking(text)
         self._terms: frozenset[str] | None = None
         self._held: tuple[Held, ...] | None = None
 

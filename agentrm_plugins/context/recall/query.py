@@ -1,8 +1,8 @@
 """A message read as a question: what it names, whom and when it asks about, how much it asks.
 
 No list of words decides alone: each message is looked up by the words that it holds, in any
-language; a question mark of any script, or a word known to ask, says only that the answer may take
-more room.
+language; a question mark of any script, or a word known to ask where a question has it, says only
+that the answer may take more room.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from agentrm_plugins.context.notes.text import MARKS, STOPWORDS, date_terms, sentences, terms
+from agentrm_plugins.context.notes.asking import asked_share
+from agentrm_plugins.context.notes.text import STOPWORDS, date_terms, sentences, terms
 
 __all__ = ["Query", "query_of"]
 
@@ -79,20 +80,13 @@ _EACH = re.compile(
     r"|wie oft|jedes mal|combien de fois|chaque fois|cu[áa]ntas veces|cada vez)\b"
     r"|几次|多少次|每次|何回|何度|сколько раз|каждый раз"
 )
-_ASKS = re.compile(
-    rf"[{MARKS}]|\b(?:what|which|who|whom|whose|when|where|why|how|remind|recall|remember|look up"
-    r"|find"
-    r"|tell me|give me|list|repeat|quote|according to|earlier|we (?:said|agreed|decided|discussed)"
-    r"|wer|wann|wo|welche[rsn]?|wie|quel(?:le)?s?|quand|o[ùu]|combien|qui[ée]n"
-    r"|cu[áa]l|cu[áa]ndo|d[óo]nde|cu[áa]nto)\b|什么|哪|谁|多少|何|誰|いつ|どこ|ですか|ますか|吗|呢"
-    r"|кто|что|когда|где|какой|ما ه|متى|أين|كم |من هو|무엇|언제|어디|누구|क्या|कौन|कब|कहाँ"
-)
 
 
 def query_of(text: str) -> Query:
     """Read a message as a question. In a long one, the sentences that ask count, then the rest."""
-    asking = [piece for _, piece in sentences(text[:20_000]) if _ASKS.search(piece.lower())]
-    asks = sum(map(len, asking)) / max(1, len(text.strip()))
+    shares = [(piece, asked_share(piece.lower())) for _, piece in sentences(text[:20_000])]
+    asking = [piece for piece, share in shares if share]
+    asks = sum(len(piece) * share for piece, share in shares) / max(1, len(text.strip()))
     if len(text) > _LONG_CHARS:
         text = " ".join([*(piece[:300] for piece in asking[-6:]), text[:200], text[-200:]])[:1600]
     first = " ".join(piece[:300] for piece in asking) if asking else ""

@@ -17,7 +17,7 @@ from itertools import compress
 from operator import attrgetter
 from typing import NamedTuple
 
-from agentrm_plugins.context.notes.text import ENDS_ASKING
+from agentrm_plugins.context.notes.asking import ends_asking
 from agentrm_plugins.context.notes.values import values_of
 from agentrm_plugins.context.recall.query import Query
 
@@ -164,7 +164,7 @@ def answers(query: Query, text: str) -> float:
         boost *= 1.15
     if query.kinds and new & query.kinds:
         boost *= 1.25
-    if text.rstrip().endswith(ENDS_ASKING):
+    if ends_asking(text):
         boost *= 0.6
     return boost
 
