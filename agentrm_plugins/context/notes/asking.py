@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["asked_share", "ends_asking"]
+__all__ = ["MAY_END_ASKING", "asked_share", "ends_asking"]
 
 _MARKS = "?\uff1f\u061f\u037e\u2047\u2048\u2049\u055e\u1367\ua60f\u2cfa\u2e2e"
 """Question marks: Latin, full-width, Arabic, Greek (its own code point), doubled, Armenian,
@@ -31,14 +31,20 @@ _REQUESTED = re.compile(rf"^\W*(?:\w+\W+){{0,2}}(?:{_REQUESTS})\b|(?:{_ENDING})\
 _BEGINS = re.compile(rf"^\W*(?:\w+\W+)?(?:{_WORDS})\b|{_WIDE}")
 _NOBODY = re.compile(r"(?:誰|何|どこ|いつ)も|(?:什么|谁|哪\w?)(?:都|也)")
 _STATES = re.compile(r"[.。．।!！…][\"'”’)»」』]*$")
+_ENDS, _UNSURE = frozenset(_MARKS), frozenset("; \t\r\n\u00a0\u3000")
+MAY_END_ASKING = _ENDS | _UNSURE
+"""The last character of a text that may end in a question mark."""
 _HALF = 0.5
 """What a sentence counts that may ask: by itself it is no question."""
 
 
 def ends_asking(text: str) -> bool:
     """Say whether a text ends with a question mark of any script."""
-    end = text.rstrip()[-3:]
-    return end.endswith(tuple(_MARKS)) or (end.endswith(";") and bool(_MARKED.search(end)))
+    last = text[-1:]
+    if last in _UNSURE:
+        end = text.rstrip()[-3:]
+        return end[-1:] in _ENDS or (end[-1:] == ";" and _MARKED.search(end) is not None)
+    return last in _ENDS
 
 
 def asked_share(sentence: str) -> float:

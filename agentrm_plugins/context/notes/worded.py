@@ -66,9 +66,9 @@ _BARE = (
     r"|(?:한|두|세|네)\s?시|정오|자정"
     r"|สอง|สาม|สี่|ห้า|หก|เจ็ด|แปด|เก้า|สิบ|ร้อย|พัน|ครึ่ง"
 )
-_IN_WORDS = re.compile(
-    rf"\b(?:{_LATIN}|{_CYRILLIC}|{_ABJADS})\b|(?<!\w)(?:{_INDIC})(?!\w)|{_BARE}", re.IGNORECASE
-)
+_WORD = re.compile(r"(?:[^\W\d_]|[\u0900-\u097f])+")  # vowel signs of Hindi are no letters
+_FIGURE = re.compile(rf"{_LATIN}|{_CYRILLIC}|{_ABJADS}|{_INDIC}", re.IGNORECASE)
+_NO_BLANKS = re.compile(_BARE)
 _READ_CHARS = 1_000
 _BEFORE, _LEAST_WIDE = 40, 3
 _ENDS = re.compile(r"[.!?。！？;；,，、]\s*")
@@ -78,8 +78,21 @@ _CHAR = re.compile(rf"[{WIDE}]")
 @lru_cache(maxsize=4_096)
 def in_words(text: str) -> Value | None:
     """Give the first figure that a sentence tells in words, None without one."""
-    found = _IN_WORDS.search(text, 0, _READ_CHARS)
+    found = None
+    for word in _WORD.finditer(text, 0, _READ_CHARS):
+        if _is_figure(word.group()):
+            found = word
+            break
+    other = _NO_BLANKS.search(text, 0, _READ_CHARS)
+    if other is not None and (found is None or other.start() < found.start()):
+        found = other
     return None if found is None else Value("number", found.group(), found.start())
+
+
+@lru_cache(maxsize=16_384)
+def _is_figure(word: str) -> bool:
+    """Whether a word is one for a number: a talk says the same words again and again."""
+    return _FIGURE.fullmatch(word) is not None
 
 
 def fills(text: str, older: str, values: Iterable[Value]) -> Value | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from agentrm_plugins.context.notes.asking import ends_asking
+from agentrm_plugins.context.notes.asking import MAY_END_ASKING, ends_asking
 from agentrm_plugins.context.notes.kinds import CLASS
 from agentrm_plugins.context.notes.text import sentences, terms
 from agentrm_plugins.context.notes.values import Value, values_of
@@ -34,7 +34,7 @@ class Piece:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.asks = ends_asking(text)
+        self.asks = text[-1:] in MAY_END_ASKING and ends_asking(text)
         self._terms: frozenset[str] | None = None
         self._held: tuple[Held, ...] | None = None
 
