@@ -292,8 +292,10 @@ class Endpoint:
         if not self.config.learn:
             return
         went_s = now_s if sent_s is None else min(sent_s, now_s)
-        if self.silence.awake and self.silence.heard(report, now_s):
-            silent.begin_anew(self.meters, now_s)
+        if report.requests is not None:
+            report = silent.in_words(report, self.meters)
+        if self.silence.awake or report.worded is not None:
+            self.news += silent.spoken(self.silence, self.meters, report, self._spoke_s, now_s)
         news = learn(self.meters, report, self.in_flight.values(), went_s, now_s)
         self.news.extend(map(Change, news, repeat("learnt")))
 
@@ -305,18 +307,16 @@ class Endpoint:
         sent = self._back(number, now_s)
         if sent is None:
             return []
+        report = silent.in_words(report, self.meters)
         said = report.limits()
         if said or self.doubt.under_way:
             for resource in {*self.doubt.of(number), *below(said, sent.amounts)}:
                 self.doubt.refused(resource, now_s)  # It says so, and means it.
-        known, cut = False, []
-        if report.retry_after_s is None and report.resource is None:
-            refusal = silent.Refusal(number, sent.at_s, len(self.in_flight), self._spoke_s)
-            known = silent.explained(self.silence, self.meters, report, refusal, now_s)
-            self.news += silent.found(self.meters, self.silence, now_s)
-        if not known:
-            cut = self.blame.lay(report, said, sent, self.meters, now_s)
-        if cut:
+        refusal = silent.Refusal(number, sent.at_s, len(self.in_flight), self._spoke_s)
+        known, news = silent.explained(self.silence, self.meters, report, refusal, now_s)
+        self.news += news
+        cut = [] if known else self.blame.lay(report, said, sent, self.meters, now_s)
+        if cut and report.worded is not None:
             silent.keep_word(self.silence, report.worded, self.meters, now_s)
         self.news.extend(map(Change, cut, repeat("cut")))
         wait_s = report.retry_after_s

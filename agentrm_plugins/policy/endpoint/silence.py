@@ -43,7 +43,10 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
     from agentrm_plugins.types.verdicts import LimitReport
 
-__all__ = ["SHORT_S", "Silence"]
+__all__ = ["REQUESTS", "SHORT_S", "Silence"]
+
+REQUESTS = frozenset({None, "requests"})
+"""What a refusal may say of whose limit it is, if it says nothing else."""
 
 _FIRST_S, _GROWTH, _LONGEST_S = 0.25, 4.0, 8.0
 _SURE = 1.25  # times the gap at which a bucket of N would have let one pass
@@ -52,7 +55,7 @@ _LEAST_S = 1.0
 _NEAR_S = 1.0  # of two moments that are nearer only the later one is tried
 _ROUND = 4
 _ANSWER_S = (0.25, 5.0)  # a refusal is back by then, at least and at most
-_ANSWER = 3.0
+_ANSWER, _ANSWER_OF_SERVED = 3.0, 2.0
 _MOST_MISSES, _MOST_STRIKES = 3, 2
 _WHOLE, _HALF, _FEW = 0.9, 0.5, 0.25
 _SOON_S = 2.0
@@ -71,7 +74,8 @@ class Silence(SilentWindow):
         """
         if report.wall_s is not None:
             self._clock_s = report.wall_s - now_s
-        if not report.limits() and report.retry_after_s is None and report.resource is None:
+        silent = report.retry_after_s is None and report.resource in REQUESTS
+        if silent and not report.limits():
             return False
         believed = self.size > 0
         self.governs = self.awake = self._shut = False
@@ -180,12 +184,37 @@ class Silence(SilentWindow):
         self._trust = self._strikes = self._misses = 0
         self._close(now_s)
         self._next_s = self._moment(now_s)
-        unit_s = now_s + max(_FIRST_S, _SURE * period_s / size)
-        self._early = not surely and unit_s < self._next_s
-        if self._early:
-            self._next_s, self._at_clock = unit_s, False
+        if not surely:
+            self._try_bucket(now_s)
         self.governs, self._new = True, False
         return True
+
+    def _try_bucket(self, now_s: float) -> None:
+        """One call goes as soon as a bucket of that rate lets one pass."""
+        unit_s = now_s + max(_FIRST_S, _SURE * self.period_s / self.size)
+        self._early = unit_s < self._next_s
+        if self._early:
+            self._next_s, self._at_clock = unit_s, False
+
+    def named(self, size: int, count: int, begun_s: tuple[float, float], now_s: float) -> None:
+        """A good answer named how many go in a minute, of which `count` have gone.
+
+        The minute began between the moments of `begun_s`. So many may go at once; then one tries
+        whether it is a bucket's rate.
+        """
+        if self.size or self._shut or self._lost:
+            return
+        self.size, self.period_s, self.stated = size, MINUTE_S, True
+        self._trust = self._strikes = self._misses = 0
+        self._begin(now_s)
+        self._begun_s, self._arrived_s = begun_s
+        self._count, self._round, self._round_left = count, size, size
+        self.governs = self.awake = True
+        self._new, self._untried, self._header = False, True, True
+        took_s = _ANSWER_OF_SERVED * (begun_s[1] - begun_s[0])  # no refusal was met yet
+        self._answer_s = max(self._answer_s, min(took_s, _ANSWER_S[1]))
+        if count >= size:
+            self._used_up(now_s)
 
     def _fewer(self) -> None:
         """One that went was refused."""
@@ -213,6 +242,9 @@ class Silence(SilentWindow):
         self._trust += 1
         self._strikes = self._more = 0
         self._next_s = self._moment(now_s)
+        if self._untried:
+            self._untried = False
+            self._try_bucket(now_s)
         if (
             self._trust > 1 and not self.stated and not self._trust & (self._trust - 1)
         ):  # ever more seldom
@@ -251,9 +283,12 @@ class Silence(SilentWindow):
             elif not (self._half or self._slid or self._early) and self._is_late(sent_s):
                 self._misses += 1
                 self.period_s = self.period_s if self.stated else MINUTE_S
+            again = self._header and self._at_clock and self._clocks == 1
             self._half = self._slid = self._early = False
             if self._misses >= _MOST_MISSES:
                 self._lose()
+            elif again:  # our clock may be ahead by a little
+                self._next_s = max(now_s, sent_s + _NEAR_S)
             else:
                 self._next_s = self._moment(now_s)
             return False
@@ -275,6 +310,8 @@ class Silence(SilentWindow):
     def _pass(self, now_s: float) -> None:
         """A probe passed."""
         self._shut, self._probe, self._misses = False, None, 0
+        if self._early and self._is_crossed():
+            self._early, self._untried = False, True
         if self._slid or self._early:
             stated = self.stated
             self._lose()

@@ -10,13 +10,14 @@ rule at once, and what passes is read from the beginning.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from agentrm_plugins.policy.endpoint.account import SAID
 from agentrm_plugins.policy.endpoint.amounts import Change
 from agentrm_plugins.policy.endpoint.rate_search import Source
-from agentrm_plugins.policy.endpoint.silence import SHORT_S
-from agentrm_plugins.types.verdicts import Kind
+from agentrm_plugins.policy.endpoint.silence import REQUESTS, SHORT_S
+from agentrm_plugins.types.verdicts import MINUTE_S, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
     from agentrm_plugins.types.verdicts import LimitReport, ServerLimit, Verdict
 
-__all__ = ["Refusal", "begin_anew", "explained", "found", "is_word", "keep_word"]
+__all__ = ["Refusal", "explained", "found", "in_words", "is_word", "keep_word", "spoken"]
+
+
+_MINUTES = {None, MINUTE_S}
 
 
 class Refusal(NamedTuple):
@@ -51,19 +55,56 @@ def explained(
     report: LimitReport,
     refusal: Refusal,
     now_s: float,
-) -> bool:
+) -> tuple[bool, list[Change]]:
     """Whether what passes explains a refusal that says nothing, so that no rate is searched for.
 
     That is so as long as nobody ever named a limit, or nobody but words that name a window, and
-    that is believed.
+    that is believed. Gives what is news besides.
     """
+    if report.retry_after_s is not None or report.resource not in REQUESTS:
+        return False, []
     named = silence.size == 0 and any(one.controller.source in SAID for one in meters.values())
-    if named or report.limits():
-        return False
-    watch = meters["requests"].watch
-    if _is_told(silence, report, watch, refusal, now_s):
-        return True
-    return silence.refused(refusal.number, refusal.sent_s, refusal.busy, watch, now_s)
+    known, watch = False, meters["requests"].watch
+    if not named and not report.limits():
+        known = _is_told(silence, report, watch, refusal, now_s) or silence.refused(
+            refusal.number, refusal.sent_s, refusal.busy, watch, now_s
+        )
+    return known, found(meters, silence, now_s)
+
+
+def in_words(report: LimitReport, meters: Mapping[str, Meter]) -> LimitReport:
+    """A header that names a limit by nothing but its number says no more than words do.
+
+    Unless the user or the server said more: then it is one more limit.
+    """
+    alone = report.requests
+    if alone is None or alone.remaining is not None or alone.reset_s is not None:
+        return report
+    if not alone.firm or alone.per_s not in _MINUTES or len(report.limits()) > 1:
+        return report
+    firm = any(meter.controller.firm for meter in meters.values() if meter.bucket)
+    if firm or any(meter.controller.source is Source.TOLD for meter in meters.values()):
+        return report
+    return replace(report, requests=None, worded=replace(alone, per_s=None))
+
+
+def spoken(
+    silence: Silence,
+    meters: Mapping[str, Meter],
+    report: LimitReport,
+    spoke_s: float,
+    now_s: float,
+) -> list[Change]:
+    """The server answered, and may have named a limit: gives what is news."""
+    if silence.heard(report, now_s):
+        begin_anew(meters, now_s)
+    worded = report.worded
+    if worded is None or not worded.firm or not worded.limit:
+        return []
+    taken, first_s = meters["requests"].watch.since(now_s - MINUTE_S)
+    begun_s = min(first_s, now_s), min(max(first_s, spoke_s), now_s)
+    silence.named(int(worded.limit), int(taken), begun_s, now_s)
+    return found(meters, silence, now_s)
 
 
 def _is_told(
@@ -84,10 +125,10 @@ def _is_told(
 
 
 def keep_word(
-    silence: Silence, worded: ServerLimit | None, meters: Mapping[str, Meter], now_s: float
+    silence: Silence, worded: ServerLimit, meters: Mapping[str, Meter], now_s: float
 ) -> None:
     """A refusal that names a rate has cut it: no call goes slower than that for long."""
-    if silence.stated and worded is not None and worded.limit:
+    if silence.stated and worded.limit:
         _state(meters["requests"], worded.limit / worded.window_s(), now_s)
 
 

@@ -36,12 +36,12 @@ class SilentWindow:
     __slots__ = (
         *("awake", "gap_s", "governs", "period_s", "rate_per_s", "size", "stated"),
         *("_answer_s", "_arrived_s", "_at_clock", "_back_s", "_begun_s", "_busy", "_clock_s"),
-        *("_clocks", "_count", "_early", "_first_s", "_fit", "_gap_s", "_half", "_lately"),
-        *("_long", "_longest_s"),
+        *("_clocks", "_count", "_early", "_first_s", "_fit", "_gap_s", "_half"),
+        *("_header", "_lately", "_long", "_longest_s"),
         *("_lost", "_misses", "_more", "_new", "_next_s", "_opened_s", "_probe", "_probe_s"),
         *("_quiet", "_raw_s", "_round", "_round_left", "_round_s", "_shut", "_shut_s"),
         *("_since_s", "_slid", "_span_s"),
-        *("_strikes", "_sure", "_told_per_s", "_tries", "_trust", "_whole"),
+        *("_strikes", "_sure", "_told_per_s", "_tries", "_trust", "_untried", "_whole"),
     )
 
     def __init__(self) -> None:
@@ -65,6 +65,8 @@ class SilentWindow:
         self._longest_s = 0.0  # that a refusal took
         self._answer_s = _ANSWER_S[0]
         self.stated = False
+        self._header = False  # whether good answers name it
+        self._untried = False  # whether it may be a bucket's rate
         self._early = False  # whether the next probe tries a bucket of that rate
         self._lost = 0  # beliefs that were refuted
         self._new = True  # nothing was refused yet
@@ -118,6 +120,12 @@ class SilentWindow:
         self._raw_s = gap_s if gap_s > least_s else 0.0
         self._long = gap_s + self._span_s > MINUTE_S / 2 + _NEAR_S
         return min(gap_s, least_s)
+
+    def _is_crossed(self) -> bool:
+        """Whether the clock's minute ended meanwhile: then a pass shows no bucket."""
+        since_s = self._begun_s if self._whole else self._shut_s
+        clock_s = self._clock_s
+        return clock_s is not None and whole_window(clock_s, since_s) <= self._probe_s + AFTER_S
 
     def _is_late(self, sent_s: float) -> bool:
         """Whether a call that went then came when the window was over, whenever it began."""
