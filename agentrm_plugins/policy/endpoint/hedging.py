@@ -7,9 +7,11 @@ call's first second attempt may go while ``wasted + l * (expected of those under
 a lost second attempt cost is wasted. Those that follow one that gave way never wait for the cap.
 
 Regimes: nothing hangs: ``h`` falls to its floor, so few calls are late. All is slow: second
-attempts lose, so few more go, and never a third for one call: no storm. Yet a third goes once
-the call is four minutes old and twice as old as any answer that came, and each further one at twice
-that age: a call whose attempts all hang does not wait for its limit.
+attempts lose, so few more go, and no other follows them: no storm. While they win as often as they
+lose, or calls were seen to hang, two of them go for one call; where both is so, as many as it
+takes. Yet a further one goes once the call is four minutes old and twice as old as any answer that
+came, and each one after that at twice that age: a call whose attempts all hang does not wait for
+its limit.
 
 Limits: the number of second attempts is not capped while they win, for where they hang too they
 would fill the cap and nothing would move any more.
@@ -85,7 +87,9 @@ class Hedging:
 
     def may_follow(self, hedges: int) -> bool:
         """Whether one more may be sent after so many of the same call, as soon as that is late."""
-        return hedges < _HOPELESS or (self.hopeful and self.hung >= _HANGS)
+        if hedges < _HOPELESS:
+            return hedges < 1 or self.hopeful or self.hung > _HUNG_FIRST
+        return self.hopeful and self.hung >= _HANGS
 
     def follows_after_s(self, hedges: int, slowest_s: float) -> float:
         """Else: the age in seconds at which the call may be sent once more; infinite for never.
@@ -96,7 +100,7 @@ class Hedging:
         """
         if not slowest_s:
             return inf
-        return max(_AGE_S, _AGE_TIMES * slowest_s) * 2.0 ** (hedges - _HOPELESS)
+        return max(_AGE_S, _AGE_TIMES * slowest_s) * 2.0 ** max(0, hedges - _HOPELESS)
 
     # -- may one go? -------------------------------------------------------------------------
 
