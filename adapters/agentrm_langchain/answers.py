@@ -250,8 +250,8 @@ class Tally(counting.UsageTally):
         self.add(chunk)
         return text_of(chunk)
 
-    def add(self, chunk: Any, text_chars: int = 0) -> None:
-        """One more chunk of the stream."""
+    def add(self, chunk: Any, text_chars: int = 0, *, says: bool = True) -> None:
+        """One more chunk of the stream; one that says nothing costs nothing."""
         message = getattr(chunk, "message", None)
         content = getattr(message, "content", "")
         report = _metadata(message)
@@ -262,4 +262,5 @@ class Tally(counting.UsageTally):
         if not content and message is not None:  # what a call's arguments cost
             for part in getattr(message, "tool_call_chunks", ()):
                 text_chars += len(part.get("args") or "") + len(part.get("name") or "")
-        super().add(usage, text_chars + (len(content) if isinstance(content, str) else 0))
+        text_chars += len(content) if isinstance(content, str) else 0
+        super().add(usage, text_chars, says=says and text_of(chunk) is not None)

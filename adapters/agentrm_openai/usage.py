@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from agentrm_openai.said import text_of
 from agentrm_plugins.integration import counting
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ class Tally(counting.UsageTally):
         super().__init__(expected)
         self._by_choice: dict[int, Usage] = {}
 
-    def add(self, piece: Any, text_chars: int = 0) -> None:
-        """One more piece."""
+    def add(self, piece: Any, text_chars: int = 0, *, says: bool = True) -> None:
+        """One more piece; one that says nothing, or that a part has ended, costs nothing."""
         kind = str(getattr(piece, "type", ""))
         choices = getattr(piece, "choices", None)
         if choices:
@@ -99,12 +100,13 @@ class Tally(counting.UsageTally):
             text_chars += len(delta) if isinstance(delta, str) else 0
         if kind in _LAST:
             self.whole = True
+        says = says and (kind.endswith(".delta") if kind else text_of(piece) is not None)
         report = _report_in(piece, self._by_choice)
         if report is None:
-            super().add(None, text_chars)
+            super().add(None, text_chars, says=says)
             return
         self.tells_input = self.tells_input or counting.tells_input(report)
-        super().add(counting.reported_usage(report), text_chars)
+        super().add(counting.reported_usage(report), text_chars, says=says)
 
 
 def _get(holder: Any, name: str) -> Any:

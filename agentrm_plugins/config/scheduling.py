@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from agentrm_plugins.config.endpoints import (
     BreakerConfig,
@@ -154,16 +154,21 @@ class SchedulerConfig:
         keep(self, check_seconds, "service_half_life_s", none=False)
         self._check_quanta()
         self._check_weights()
-        levels = {parse_priority(k, "start_levels"): v for k, v in self.start_levels.items()}
+        levels = self._by_priority("start_levels")
         levels = {k: check_whole(f"start_levels[{k}]", v, 0) for k, v in levels.items()}
         last = self.num_queues - 1
         object.__setattr__(
             self, "start_levels", MappingProxyType({k: min(v, last) for k, v in levels.items()})
         )
 
+    def _by_priority(self, name: str) -> dict[Priority, Any]:
+        way = "give a mapping of priorities to numbers"
+        given: Mapping[Any, Any] = check_instance(name, getattr(self, name), Mapping, way)
+        return {parse_priority(hint, name): value for hint, value in given.items()}
+
     def _check_weights(self) -> None:
         """A hint that is left out weighs 1."""
-        given = {parse_priority(k, "hint_weights"): v for k, v in self.hint_weights.items()}
+        given = self._by_priority("hint_weights")
         for name, weight in given.items():
             check_number(f"hint_weights[{name}]", weight, above=True)
         weights = {hint: float(given.get(hint, 1.0)) for hint in Priority}

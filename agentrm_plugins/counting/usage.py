@@ -274,7 +274,7 @@ class UsageTally:
     """
 
     __slots__ = (
-        "_chars", "_expected", "_last", "_peak", "_reports", "_rising", "_sum", "chunks",
+        "_began", "_chars", "_expected", "_last", "_peak", "_reports", "_rising", "_sum", "chunks",
         "tells_input", "whole",
     )  # fmt: skip
 
@@ -283,16 +283,19 @@ class UsageTally:
         self._sum: Usage | None = None
         self._last = self._peak = self._reports = self._chars = self.chunks = 0
         self._rising = True
-        self.whole = self.tells_input = False
+        self.whole = self.tells_input = self._began = False
 
-    def add(self, report: Usage | None, text_chars: int = 0) -> None:
+    def add(self, report: Usage | None, text_chars: int = 0, *, says: bool = True) -> None:
         """One more chunk.
 
         Args:
             report: What it says of usage, or None.
             text_chars: Characters of text that came with it.
+            says: Whether it is a part of the answer: a role, a start, a ping or a count is none,
+                and costs nothing.
         """
-        self.chunks += 1
+        self._began = True
+        self.chunks += says
         self._chars += text_chars
         if report is None:
             return
@@ -325,8 +328,11 @@ class UsageTally:
         )
 
     def cut(self) -> Usage | None:
-        """What has come so far cost at least: a token a chunk, or one for four characters."""
-        if not self.chunks:
+        """What has come so far cost at least: a token a chunk, or one for four characters.
+
+        None if nothing came at all.
+        """
+        if not (self._began or self.chunks):
             return None
         told = self.usage() or Usage()
         came = max(self.chunks, -(-self._chars // _CHARS_PER_TOKEN))

@@ -138,7 +138,7 @@ class ChunkStream:
         if text:
             self._said.append(text)
         self._given_s = self._lease.away_s = now_s = self._now()
-        self._untold += 1
+        self._untold += text is not None
         if now_s - self._beaten_s >= _BEAT_S or not self._shown:
             self._beat(now_s, visible=text is not None)
 

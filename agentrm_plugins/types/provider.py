@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any
@@ -92,7 +92,7 @@ class Provider:
             object.__setattr__(self, name, self._kinds(name))
         for name in ("billing", "quota", "too_long", "waits"):
             object.__setattr__(self, name, self._phrases(name))
-        limits = tuple(_headers(limit) for limit in self.limits)
+        limits = tuple(_headers(limit) for limit in self._listed("limits"))
         object.__setattr__(self, "limits", limits)
 
     def _kinds(self, name: str) -> Mapping[Any, Kind]:
@@ -112,12 +112,16 @@ class Provider:
         return MappingProxyType(found)
 
     def _phrases(self, name: str) -> tuple[str, ...]:
-        given = getattr(self, name)
-        phrases = () if isinstance(given, str) else tuple(given)
-        wrong = [each for each in phrases if not isinstance(each, str) or not each.strip()]
-        if isinstance(given, str) or wrong:
-            raise ConfigError(name, given, "give a tuple of words")
+        phrases = self._listed(name)
+        if [each for each in phrases if not isinstance(each, str) or not each.strip()]:
+            raise ConfigError(name, phrases, "give a tuple of words")
         return phrases
+
+    def _listed(self, name: str) -> tuple[Any, ...]:
+        given = getattr(self, name)
+        if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+            raise ConfigError.of_kind(name, given, "give a tuple")
+        return tuple(given)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Mapping proxies cannot be pickled; plain copies can."""

@@ -1,8 +1,9 @@
 """When a server wants to be asked again: durations, moments and words, read as seconds.
 
 Forms read: "12ms", "8.64s", "6m0s", "1h2m3.5s", "1 minute and 30 seconds", "a minute", plain
-seconds, "00:01:30", ISO 8601 ("PT1M30S"), Unix times in seconds, milliseconds, microseconds or
-nanoseconds, HTTP dates, RFC 3339 and "2026-09-21 13:33:20 UTC".
+seconds, "7,200", "1e9", "00:01:30", "tomorrow at 00:00 UTC", ISO 8601 ("PT1M30S"), Unix times in
+seconds, milliseconds, microseconds or nanoseconds, HTTP dates, RFC 3339 and "2026-09-21 13:33:20
+UTC".
 
 Law: a number beyond `EPOCH_S` is a moment, not a duration (no limit is 31 years long), and what is
 left is at most `LONGEST_S`: nobody limits for longer than a month, so more is a clock that is off,
@@ -41,6 +42,15 @@ _TEXT_CHARS = 4096
 _CUES = 24
 
 _NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,9})?")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3}){1,5}")
+_BEYOND = re.compile(
+    r"\d{25,64}(?:\.\d{1,9})?|\d{1,9}(?:\.\d{1,9})?e\+?\d{1,3}|inf(?:inity)?", re.IGNORECASE
+)
+_DAYTIME = re.compile(
+    r"(?:(today|tomorrow),?\s)?(?:at\s)?"
+    r"(?:(\d{1,2})(?::(\d\d)(?::(\d\d))?)?\s?([ap]m)?|midnight)\s?\(?(?:UTC|GMT)\b",
+    re.IGNORECASE,
+)
 _UNITS = {
     **dict.fromkeys(("ms", "msec", "msecs", "milli", "millis"), 0.001),
     **dict.fromkeys(("millisecond", "milliseconds"), 0.001),
@@ -87,6 +97,7 @@ _REST = re.compile(
     re.IGNORECASE,
 )
 _DATE_S, _HALF_WAY_S = 1.0, 0.25  # a date's step; guessed: on its way
+_DAY_S, _JUST_S = 86400.0, 300.0  # what is over for so long may be on another's clock; guessed
 _ENDS = re.compile(r"\s{0,8}(?:$|[.,;!\"'})\]])")
 
 
@@ -146,7 +157,7 @@ def time_left_s(text: str, wall_s: float, *, milliseconds: bool = False) -> floa
     """
     if len(text) > LONGEST_TEXT:
         return None
-    plain = number(text)
+    plain = _plain(text.strip())
     if plain is not None:
         return _of_number(plain, wall_s, 0.001 if milliseconds else 1.0)
     seconds = parse_duration_s(text)
@@ -157,6 +168,16 @@ def time_left_s(text: str, wall_s: float, *, milliseconds: bool = False) -> floa
         known = [one for one in several if one is not None]
         seconds = max(known) if len(known) == len(several) else None
     return None if seconds is None else min(seconds, LONGEST_S)
+
+
+def _plain(text: str) -> float | None:
+    """A plain number, also one with separators, or one so large that it only means "long"."""
+    plain = number(text)
+    if plain is None and _THOUSANDS.fullmatch(text) and len(set(text.split(","))) > 1:
+        return float(text.replace(",", ""))  # a proxy that says one number twice is no separator
+    if plain is None and _BEYOND.fullmatch(text):
+        return min(float(text), EPOCH_S)
+    return plain
 
 
 def step_s(text: str) -> float | None:
@@ -196,6 +217,21 @@ def _moment(match: re.Match[str]) -> float | None:
     except (ValueError, OverflowError):
         return None
     return whole_s + float(match.group(6))
+
+
+def _until_daytime(match: re.Match[str], wall_s: float) -> float | None:
+    """Seconds until a time of day, in UTC: the next one, or tomorrow's."""
+    day, hour, minute, second, half = match.groups()
+    hours = int(hour or 0)
+    if half is not None:
+        hours = hours % 12 + (12 if half.lower() == "pm" else 0)
+    at_s = hours * 3600.0 + int(minute or 0) * 60 + int(second or 0)
+    if at_s > _DAY_S:
+        return None
+    left_s = at_s - wall_s % _DAY_S
+    if (day or "").lower() == "tomorrow" or (day is None and left_s < -_JUST_S):
+        return left_s + _DAY_S
+    return max(0.0, left_s)
 
 
 def server_clock_s(date: str | None, wall_s: float, age: str | None = None) -> float:
@@ -251,6 +287,8 @@ def _said_at(text: str, at: int, wall_s: float | None, unit_s: float = 1.0) -> f
     """What is said at this place: a moment, a duration, or a number with nothing behind it."""
     if match := _MOMENT.match(text, at):
         return None if wall_s is None else _until(match.group(), wall_s)
+    if match := _DAYTIME.match(text, at):
+        return None if wall_s is None else _until_daytime(match, wall_s)
     if match := _CLOCK.match(text, at):
         return _duration_s(match.group())
     parts = _parts_s(text, at)
