@@ -119,7 +119,9 @@ class Provider:
 
     def _listed(self, name: str) -> tuple[Any, ...]:
         given = getattr(self, name)
-        if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        if isinstance(given, str):
+            raise ConfigError(name, given, "give a tuple of words")
+        if isinstance(given, bytes | Mapping) or not isinstance(given, Iterable):
             raise ConfigError.of_kind(name, given, "give a tuple")
         return tuple(given)
 
