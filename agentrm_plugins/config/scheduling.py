@@ -161,7 +161,7 @@ class SchedulerConfig:
             self, "start_levels", MappingProxyType({k: min(v, last) for k, v in levels.items()})
         )
 
-    def _by_priority(self, name: str) -> dict[Priority, Any]:
+    def _by_priority(self, name: str) -> dict[Any, Any]:
         way = "give a mapping of priorities to numbers"
         given: Mapping[Any, Any] = check_instance(name, getattr(self, name), Mapping, way)
         return {parse_priority(hint, name): value for hint, value in given.items()}
