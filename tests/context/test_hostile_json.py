@@ -162,3 +162,50 @@ def test_deep_data_keeps_every_word():
     assert "deep KX-77" in json_text(nested(5_000, dict))
     assert json.loads(json_text(plain(nested(5_000)))) is not None
     assert text_of({"a": [1, None, True, "x"], 2: {}}) == '{"a": [1, null, true, "x"], "2": {}}'
+
+
+@pytest.mark.parametrize("key", ["timestamp", "created_at"])
+@pytest.mark.parametrize(
+    "time",
+    [float("nan"), float("inf"), float("-inf"), 10**400, -(10**400), True, "now", [1], None],
+    ids=lambda time: str(time)[:9],
+)
+def test_a_time_that_is_none_stops_no_archive(time, key):
+    """It counts as none: the message has the clock's, and all that comes later is archived."""
+    store = SqliteStore(":memory:")
+    history = [user("The code is KX-1."), {**user("hello"), "metadata": {key: time}}, user("and?")]
+    with ContextLifecycle(
+        CONFIG, store=store, submit=lambda job: job(), clock=lambda: 5.0
+    ) as manager:
+        session = manager.session("s")
+        for end in (1, 2, 3):
+            assert session.prepare(history[:end]).repairs == ()
+            assert session.durable == end
+        assert [row.at_s for row in store.read(session.key, range(3)).values()] == [5.0] * 3
+        manager.hibernate("s")
+        session = manager.session("s")
+        assert session.prepare([*history, user("What was it yesterday?")]).repairs == ()
+        assert session.durable == 4
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**400, 2**64, -0.0, True],
+                         ids=lambda number: str(number)[:9])  # fmt: skip
+def test_odd_numbers_anywhere_in_a_message_stop_no_archive(number):
+    """In sizes, places, counts and arguments: archived, counted, and read again."""
+    parts = [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}, "width": number},
+        {"type": "input_audio", "input_audio": {"data": "AA", "format": "wav", "s": number}},
+        {"type": "text", "text": "KX-1", "index": number, "start": number},
+    ]
+    history = [
+        {"role": "user", "content": parts, "tokens": number, "index": number},
+        {**calling({"a": number}), "usage": {"input_tokens": number, "total_tokens": number}},
+        user("and?"),
+    ]
+    with ContextLifecycle(CONFIG, store=SqliteStore(":memory:"), submit=lambda job: job()) as made:
+        made.session("s").prepare(history)
+        made.hibernate("s")
+        session = made.session("s")
+        assert not any("archive" in text for text in session.prepare(history).repairs)
+        assert session.durable == 3
+        assert "KX-1" in session.recall("KX-1")

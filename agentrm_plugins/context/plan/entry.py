@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 
 from agentrm_plugins.types.message import Message, ToolCall
 
@@ -87,9 +88,18 @@ class Recalled:
 
 
 def time_of(message: Message, now_s: float) -> float:
-    """Give when a message was said, by itself or by the clock."""
+    """Give when a message was said, by itself or by the clock.
+
+    A time that is no finite number counts as none: it has no place in any order, and a database
+    keeps none that is not a number.
+    """
     for key in ("timestamp", "created_at", "time"):
         value = message.metadata.get(key)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return float(value)
+            try:
+                told_s = float(value)
+            except OverflowError:  # an integer beyond all floats
+                continue
+            if isfinite(told_s):
+                return told_s
     return now_s
