@@ -176,6 +176,8 @@ def openai_body(text: str) -> None:
 
     raw = text.encode("utf-8", "replace")
     model_asked("http://127.0.0.1/v1", raw)
+    model_asked("http://127.0.0.1/v1", b'{"model": ' + raw)
+    model_asked("http://127.0.0.1/v1", b"{" + raw + b', "model": ' + raw[:60_000])
     model_asked("http://127.0.0.1/" + text, b"{}")
     told_as_error(raw, streaming=True)
     told_as_error(raw, streaming=False)
@@ -241,6 +243,7 @@ SITES = {
     "agentrm_plugins/testing/cassettes/mismatch.py": "cassette",
     "agentrm_plugins/testing/provider/requests.py": "request",
     "adapters/agentrm_openai/exchange.py": "openai",
+    "adapters/agentrm_openai/large_requests.py": "openai",
     "adapters/agentrm_openai/usage.py": "openai",
     "adapters/agentrm_langchain/messages.py": "tool call",
 }
