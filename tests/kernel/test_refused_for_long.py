@@ -58,6 +58,36 @@ def test_one_looks_now_and_then_and_opens_the_way():
     assert ask(world, "c") in world.running
 
 
+@pytest.mark.parametrize(("left", "limit", "look_s"), [(0.0, 600.0, 6), (0.0, 60.0, 60)])
+def test_one_looks_when_a_bucket_would_have_the_next(left, limit, look_s):
+    """Six hundred an hour: it may be a window, or one is there in six seconds. It is said so."""
+    world = core(agent_idle_s=1e6)
+    said = LimitReport(requests=ServerLimit(limit, left, 3600.0))
+    number = refused(world, said)
+    cause, detail = refusal(world, number)
+    assert cause == "endpoint_closed"
+    assert f"3600 s more, as its server said; one call looks in {look_s} s;" in detail
+    world.wait(look_s + 0.1)
+    probe = ask(world, "b")
+    assert probe in world.running
+    assert refusal(world, ask(world, "c"))[0] == "endpoint_closed"
+    world.settle(probe, tokens=10)
+    assert ask(world, "d") in world.running
+
+
+def test_a_look_that_is_refused_is_followed_by_a_rarer_one():
+    """It was a window: the next is after a minute, whatever its limit is."""
+    world = core(agent_idle_s=1e6)
+    said = LimitReport(requests=ServerLimit(600.0, 0.0, 3600.0))
+    refused(world, said)
+    world.wait(6.1)
+    refused(world, said, "b")
+    world.wait(50.0)
+    assert refusal(world, ask(world, "c"))[0] == "endpoint_closed"
+    world.wait(10.0)
+    assert ask(world, "d") in world.running
+
+
 @pytest.mark.parametrize(
     "said",
     [MINUTE, UNTIL_FULL, LimitReport(requests=ServerLimit(100.0, 0.0)), UNKNOWN],

@@ -11,9 +11,10 @@ Limits: shares of use that are close to each other cannot be told apart, so both
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agentrm_plugins.policy.endpoint.long_waits import LONG_S
+from agentrm_plugins.policy.endpoint.retry_after import PROBE_S
 from agentrm_plugins.types.verdicts import RESOURCES
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from agentrm_plugins.policy.endpoint.meter import Meter
     from agentrm_plugins.types.verdicts import LimitReport, ServerLimit
 
-__all__ = ["Blame", "closed_for_s", "known_limit_per_s"]
+__all__ = ["Blame", "Closure", "closure_of", "known_limit_per_s"]
 
 _NEAR = 0.8  # guessed: shares of use closer than this cannot be told apart
+_LEAST_LOOK_S = 1.0  # guessed
 _IN_USE = 0.5  # guessed: a limit of which less was used is not the one that refused
 
 
@@ -124,15 +126,25 @@ class Blame:
         return [resource for resource, share in use.items() if share >= _NEAR * most]
 
 
-def closed_for_s(
-    said: Mapping[str, ServerLimit], sent: Sent, meters: Mapping[str, Meter]
-) -> float | None:
-    """Seconds for which a refusal without a wait closes the endpoint; None: it does not.
+class Closure(NamedTuple):
+    """Seconds for which an endpoint closes (None: for a back-off), and until one call looks."""
 
-    What is left is held against a call of usual size: a large one closes it for nobody else. Of a
-    bucket, which names when it is full, so much is there as soon as that has flowed in.
+    seconds: float | None
+    look_s: float = PROBE_S
+
+
+def closure_of(
+    report: LimitReport, said: Mapping[str, ServerLimit], sent: Sent, meters: Mapping[str, Meter]
+) -> Closure | None:
+    """For how long a refusal closes the endpoint by its word; None: it does not.
+
+    Without a wait, what is left is held against a call of usual size: a large one closes it for
+    nobody else. Of a bucket, which names when it is full, so much is there as soon as that has
+    flowed in; where nothing has shown one, a call looks by then whether it is.
     """
-    longest_s = None
+    if report.retry_after_s is not None:
+        return Closure(report.retry_after_s)
+    longest_s, look_s = 0.0, PROBE_S
     for resource, limit in said.items():
         meter, left = meters[resource], limit.remaining
         if not limit.limit or left is None or limit.reset_s is None:
@@ -141,11 +153,12 @@ def closed_for_s(
             continue
         need = min(sent.amounts[resource], meter.usual)
         if limit.reset_s > LONG_S and left < need:
-            part = (
-                (need - left) / (limit.limit - left) if meter.flows and need < limit.limit else 1.0
-            )
-            longest_s = max(part * limit.reset_s, longest_s or 0.0)
-    return longest_s
+            part = (need - left) / (limit.limit - left) if need < limit.limit else 1.0
+            soon_s = part * limit.reset_s
+            seconds = soon_s if meter.flows else limit.reset_s
+            if seconds > longest_s:
+                longest_s, look_s = seconds, min(PROBE_S, max(_LEAST_LOOK_S, soon_s))
+    return Closure(longest_s, look_s) if longest_s else None
 
 
 def known_limit_per_s(meters: Mapping[str, Meter], resource: str) -> float | None:

@@ -28,7 +28,7 @@ from agentrm_plugins.policy.endpoint.amounts import (
     need_of,
     used_of,
 )
-from agentrm_plugins.policy.endpoint.blame import Blame, closed_for_s, known_limit_per_s
+from agentrm_plugins.policy.endpoint.blame import Blame, Closure, closure_of, known_limit_per_s
 from agentrm_plugins.policy.endpoint.breaker import BreakerState, breaker_of
 from agentrm_plugins.policy.endpoint.concurrency import ConcurrencyController
 from agentrm_plugins.policy.endpoint.doubt import Doubt, below
@@ -319,9 +319,8 @@ class Endpoint:
         if cut and report.worded is not None:
             silent.keep_word(self.silence, report.worded, self.meters, now_s)
         self.news.extend(map(Change, cut, repeat("cut")))
-        wait_s = report.retry_after_s
-        if wait_s is not None or (said and (wait_s := closed_for_s(said, sent, self.meters))):
-            self._close(wait_s, now_s)
+        if closure := closure_of(report, said, sent, self.meters):
+            self._close(closure, now_s)
         self._ended(number, now_s, failed=False)
         return cut
 
@@ -335,7 +334,7 @@ class Endpoint:
         accepted = len(self.in_flight)
         cut = self.concurrency.refused(accepted, sent.at_s, now_s)
         if report.retry_after_s is not None or not accepted:
-            self._close(report.retry_after_s, now_s)
+            self._close(Closure(report.retry_after_s), now_s)
         # Full is not dead: it is a failure only if nobody was served since this call was sent.
         dead = not (accepted or self._answered_s > sent.at_s or sent.foreign)
         self._ended(number, now_s, failed=dead or None, full=dead)
@@ -382,8 +381,8 @@ class Endpoint:
             give_back(self.meters, sent, now_s)
         return sent
 
-    def _close(self, seconds: float | None, now_s: float) -> None:
-        self.retry_after.close(seconds, now_s)
+    def _close(self, closure: Closure, now_s: float) -> None:
+        self.retry_after.close(closure.seconds, now_s, look_s=closure.look_s)
         until_s = self.retry_after.closed_until_s
         # Each refusal of one storm has its own time: only one that is really later is news.
         if until_s > now_s and until_s > self._told_s + _LATER_S:

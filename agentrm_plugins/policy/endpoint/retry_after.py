@@ -89,10 +89,12 @@ class RetryAfter:
         if waited_s + left_s <= patience_s:
             return None
         who = "as its server said" if self.said else "for it turns everybody away"
-        return f"is closed for {left_s:.0f} s more, {who}; patience: {patience_s:g} s"
+        look_s = self._probe_s - now_s
+        looks = f"; one call looks in {look_s:.0f} s" if 0 < look_s < left_s else ""
+        return f"is closed for {left_s:.0f} s more, {who}{looks}; patience: {patience_s:g} s"
 
-    def close(self, retry_after_s: float | None, now_s: float) -> bool:
-        """The server refused; it may have said for how long.
+    def close(self, retry_after_s: float | None, now_s: float, *, look_s: float = PROBE_S) -> bool:
+        """The server refused; it may have said for how long. The first probe is after `look_s`.
 
         Returns:
             Whether it is closed for longer than it was before.
@@ -105,8 +107,10 @@ class RetryAfter:
         if longer:
             self.said = retry_after_s is not None
         if self.since_s == inf:
-            self.since_s, self._probe_every_s = now_s, PROBE_S
-            self._probe_s = now_s + PROBE_S
+            # A look that comes early is only the first: the next is after PROBE_S.
+            self.since_s = now_s
+            self._probe_every_s = PROBE_S if look_s == PROBE_S else PROBE_S / 2
+            self._probe_s = now_s + look_s
         self.closed_until_s = max(self.closed_until_s, until_s)
         self._closed_s = now_s
         return longer

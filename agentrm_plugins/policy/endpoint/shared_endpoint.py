@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentrm_plugins.policy.bucket import Bucket
 from agentrm_plugins.policy.endpoint.amounts import Change, Sent, Wait
+from agentrm_plugins.policy.endpoint.blame import Closure
 from agentrm_plugins.policy.endpoint.breaker import BreakerState
 from agentrm_plugins.policy.endpoint.endpoint import Endpoint
 from agentrm_plugins.policy.endpoint.rate_search import Source
@@ -217,7 +218,7 @@ class SharedEndpoint(Endpoint):
 
     def _shut(self, seconds: float, now_s: float) -> None:
         if now_s + seconds > self.retry_after.closed_until_s + 1e-3:
-            self._close(seconds, now_s)
+            self._close(Closure(seconds), now_s)
             self.retry_after.drips = 0
 
     # -- whether a call may go --------------------------------------------------------------------
