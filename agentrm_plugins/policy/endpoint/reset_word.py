@@ -29,6 +29,7 @@ _AHEAD_S = 0.05
 _CLOCKS_S = 0.5  # by which they may differ unseen
 _SOON, _LEAST_SOON_S = 0.5, 5.0  # of the time that was named: later, others may have used it
 _MORE = 1.5  # times as much gone makes a better promise
+_TRUSTED = 2  # kept promises, after which others are blamed first
 _AGAIN = 3  # kept promises in a row that restore a word
 _MEMORY = 256
 _UNITS = 2.0
@@ -105,7 +106,7 @@ class Promise:
         """So much is missing. Says whether that shows anything."""
         if least > _BROKEN * self._gone:
             self._broken, self._in_a_row = self._broken + 1, 0
-            nothing = least > _NOTHING * self._gone
+            nothing = least > _NOTHING * self._gone and self.kept < _TRUSTED
             self.refuted = self.refuted or nothing or self._broken > 1 or not self.kept
         elif most <= _KEPT * self._gone:
             self.kept, self._in_a_row = self.kept + 1, self._in_a_row + 1
@@ -186,10 +187,11 @@ class ResetWord:
         `step_s` is to what a moment is rounded (None: a duration), `period_s` one unit's share of a
         window and to what resets are rounded.
         """
-        if limit != self._limit:
+        before = self.moment
+        # One that is much longer than all before shows that those were the end of a window.
+        if limit != self._limit or reset_s > _UNITS * self.longest_s + period_s:
             self._begin(limit)
         slack_s = 0.0 if step_s is None else step_s + _CLOCKS_S
-        before = self.moment
         self.longest_s = max(self.longest_s, reset_s)
         self._most = max(self._most, left)
         whole = min(limit, self._most + self._unit)  # a bucket may be smaller than its limit

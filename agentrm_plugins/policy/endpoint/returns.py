@@ -90,10 +90,13 @@ class Returns:
         known = self._refill.observe(most, left, reset_s, limit.step_s)
         step_s, told = self._refill.step_s, self._told
         period_s = (limit.per_s or MINUTE_S) / most + step_s
-        if self.word.observe(most, left, reset_s, limit.step_s, period_s, sent_s, now_s):
+        # A bucket whose resets grow with what is gone has shown of what they are.
+        if known is None and self.word.observe(
+            most, left, reset_s, limit.step_s, period_s, sent_s, now_s
+        ):
             self._found()
             known = None
-        if self.word.moment is not Moment.WHOLE:
+        if known is None and self.word.moment is not Moment.WHOLE:
             return self._more(most, limit.per_s)
         shape = told.observe(most, left, reset_s, step_s, limit.per_s, sent_s, now_s)
         if shape is Shape.UNKNOWN and known is not None:
@@ -115,7 +118,7 @@ class Returns:
         if moment is Moment.WHOLE:
             self._refill = RefillEstimator()
         self.resets.holds = None if moment is Moment.WHOLE else False
-        shape = Shape.SLIDING if moment is Moment.OLDEST else Shape.UNKNOWN
+        shape = Shape.WINDOW if moment is Moment.OLDEST else Shape.UNKNOWN
         self.watch.told(shape, sure=False)
 
     def _more(self, limit: float, per_s: float | None) -> Refill:
