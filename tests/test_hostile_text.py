@@ -169,7 +169,7 @@ def request(text: str) -> None:
 def openai_body(text: str) -> None:
     """A body on the way through our transport, and an answer's that is read back."""
     from agentrm_openai.exchange import model_asked
-    from agentrm_openai.failed_answer import told_as_error
+    from agentrm_openai.retelling import told_as_error
     from agentrm_openai.transport import _asks_for_a_stream
     from agentrm_openai.usage import usage_of_body
     from agentrm_plugins import Call
@@ -244,6 +244,7 @@ SITES = {
     "agentrm_plugins/testing/provider/requests.py": "request",
     "adapters/agentrm_openai/exchange.py": "openai",
     "adapters/agentrm_openai/large_requests.py": "openai",
+    "adapters/agentrm_openai/retelling.py": "openai",
     "adapters/agentrm_openai/usage.py": "openai",
     "adapters/agentrm_langchain/messages.py": "tool call",
 }
