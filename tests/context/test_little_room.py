@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
 from agentrm_plugins.config.context import ContextConfig
-from agentrm_plugins.context.live import ContextLifecycle
+from agentrm_plugins.context.live import ContextLifecycle, counter_for
 
 PAIRS = [
     ("Nadia lives in Ghent.", "Nadia has moved to Bruges.", "Where does Nadia live?", "Ghent",
@@ -51,3 +52,34 @@ def test_the_newer_form_comes_before_what_stands_around_the_older(budget, room):
             else:
                 told = session.recall(question, max_tokens=room)
             assert new in told, question
+
+
+@pytest.mark.parametrize("room", [300, 600, 1_200])
+def test_a_block_fills_its_room(room):
+    """Lines are taken for as long as they are: what was found and fits is shown."""
+    words = [
+        "quiet",
+        "brass",
+        "lantern",
+        "over",
+        "seven",
+        "narrow",
+        "bridges",
+        "near",
+        "our",
+        "old",
+        "harbour",
+        "wall",
+    ]
+    rng, count = random.Random(3), counter_for("gpt-4o")
+    said = [f"The lantern of Ida: {' '.join(rng.sample(words, 9))}." for _ in range(120)]
+    history = [
+        {"role": role, "content": text}
+        for content in said
+        for role, text in (("user", content), ("assistant", "I see."))
+    ]
+    with ContextLifecycle(ContextConfig(budget_tokens=8_000), submit=lambda job: job()) as manager:
+        session = manager.session("s")
+        session.prepare(history)
+        found = session.recall("Which lantern has Ida, near which harbour?", max_tokens=room)
+        assert 0.93 * room <= count.text(found) <= room
