@@ -17,12 +17,13 @@ __all__ = ["Ask", "Looked", "asking_in", "beside", "narrowed"]
 
 MOSTLY = 0.6
 """A message that asks in less than this share of it asks beside other things. Guessed."""
-_LEAST_ASKED, _ASKED_BESIDE = 0.4, 0.25
+_LEAST_ASKED, _ASKED_BESIDE = 0.4, 0.22
 """A message that asks only beside other things gets so much less of the room for recall. What is
 said beside a question moves the talk on; each block costs cached prefix. Guessed."""
-_NAMED = 0.5
+_NAMED = 0.45
 """Of the room for recall, for a message that asks nothing and names an id. Measured on booking
-agents: 97 % of the argument values (98 with all of it), and two points more of the prefix."""
+agents: all of the argument values on both sets, and two points more of the prefix than with all of
+it."""
 _SHORT_CHARS = 400
 _LEAST_ROOM = 120
 """Tokens: a block has room for the best few passages, whatever is said beside the question."""

@@ -1,12 +1,12 @@
 """Which earlier notes a new one may be a newer form of: compared with few, whatever the number.
 
-Laws. What was *said* follows what shares its rarest words and has a value of the same kind, in
-digits or in words; or goes on otherwise where the earlier one has its value; or names an earlier
-value and puts another one; or announces a correction and names no subject at all, and then it may
-be of what was said just before. What a *tool* gave follows the same line of an earlier result with
-another value in one place, where the line tells of what (a row's key), or both results name one
-thing, or no other result had such a line. Regime: bounded by the constants, in a session of any
-length.
+Laws. What was *said* follows what shares its words and has a value of the same kind, in digits or
+in words (where it asks, or tells in words, a rare word is enough); or goes on otherwise where the
+earlier one has its value; or names an earlier value and puts another one; or announces a correction
+and names no subject at all, and then it may be of what was said just before. What a *tool* gave
+follows the same line of an earlier result with another value in one place, where the line tells of
+what (a row's key), or both results name one thing, or no other result had such a line. Regime:
+bounded by the constants, in a session of any length.
 """
 
 from __future__ import annotations
