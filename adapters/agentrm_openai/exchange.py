@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from agentrm_openai.large_requests import LARGE, model_behind
+from agentrm_openai.large_requests import LARGE, at_the_ends
 from agentrm_plugins.integration import Endpoint, key_fingerprint, wire
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def endpoint_of(url: str, headers: Mapping[str, str], body: bytes) -> Endpoint |
 def model_asked(url: object, body: bytes) -> str | None:
     """The model that a request asks, by its body or else its path; None if it asks none."""
     if body.lstrip()[:1] == b"{":
-        model = model_behind(body) if len(body) > LARGE else None
+        model = at_the_ends(body, "model") if len(body) > LARGE else None
         try:
             model = model or json.loads(body).get("model")
         except (ValueError, RecursionError):

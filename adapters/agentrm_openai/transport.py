@@ -32,6 +32,7 @@ from agentrm_openai.exchange import (
     is_document,
     open_exchange,
 )
+from agentrm_openai.large_requests import LARGE, at_the_ends
 from agentrm_openai.retelling import (
     AS_IT_IS,
     AsItIs,
@@ -172,6 +173,8 @@ def _asks_for_a_stream(request: Any) -> bool:
     asked = getattr(request, "_content", b"")  # a file that is sent has none
     if b'"stream"' not in asked:
         return False
+    if len(asked) > LARGE and (told := at_the_ends(asked, "stream")) is not None:
+        return bool(told)
     try:
         body = json.loads(asked)
     except ValueError:
