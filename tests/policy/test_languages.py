@@ -46,6 +46,19 @@ LOOK_ALIKES = [
     *("Accounting service is down: insufficient replicas", "Fundamental model out of slots"),
     *("账户限速，充值后可提升速率", "当前分组上游负载已饱和，请稍后再试", "并发额度已用完"),
     "Tiempo de espera agotado al consultar el saldo",
+    *("利用可能なエンドポイントがありません", "엔드포인트 용량이 부족합니다", "浮点数资源不足"),
+    "Ihr Konto hat zu viele Anfragen gesendet. Bitte laden Sie die Seite neu.",
+    *(
+        "Trop de requêtes pour votre compte. Rechargez la page.",
+        "当前额度 100，已用 100，请稍后再试",
+    ),
+    *("Demasiadas solicitudes desde su cuenta. Recargue la página.", "GPU配额不足，请稍后重试"),
+    "Demasiadas solicitudes. Tenga en cuenta el límite y agregue una pausa.",
+    "Muitas solicitações da sua conta. Recarregue a página.",
+    "Te veel verzoeken. Houd rekening met de limiet en voeg een pauze toe.",
+    "För många förfrågningar. Vänta en kort stund och ladda om sidan.",
+    "Troppe richieste: tenere conto del limite e aggiungere una pausa",
+    "Запросов слишком много за счет одного ключа, ресурсы исчерпаны",
 ]
 TOO_LONG = [
     *("Prompt 超长", "对话内容过长", "La entrada supera la longitud máxima de contexto"),
@@ -132,3 +145,40 @@ def test_a_wait_in_a_short_unit_or_after_another_verb(text):
 def test_a_quota_beside_such_a_verb_is_no_wait(text):
     """It counts requests."""
     assert wait_in_words_s(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("系统十分繁忙，请稍后重试", "十分に時間を置いて再試行してください"),
+        *("已使用三分之二，请稍后重试", "您在24小时内的请求次数超过限制，请稍后重试"),
+        *(
+            "Ha superado los 3 intentos en 10 minutos",
+            "60 solicitudes cada 10 minutos, intente luego",
+        ),
+        "Maximal 100 Anfragen alle 60 Minuten, bitte später erneut versuchen",
+        "Maximal 100 Anfragen in 60 Minuten, bitte erneut versuchen",
+        "100 requêtes toutes les 10 minutes, réessayez plus tard",
+        "100 richieste ogni 60 minuti, riprova più tardi",
+        "Обработаны 3 части запроса, попробуйте снова",
+        "Превышен лимит 100 запросов за 24 часа, попробуйте снова позже",
+        *("Key suspended 30 days ago", "Request throttled (1 hour limit: 5000)"),
+        "Request blocked: 3 minutes of audio are too long",
+    ],
+)
+def test_a_time_of_something_else_is_no_wait(text):
+    """In which so much is counted, that is over, or that is no time at all."""
+    assert wait_in_words_s(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wait_s"),
+    [
+        *(("请三十秒后重试", 30.0), ("请二十五秒后重试", 25.0), ("请十分钟后重试", 600.0)),
+        *(("一分後に再試行", 60.0), ("5分钟之后重试", 300.0), ("10분 동안 기다려 주세요", 600.0)),
+        *(("Bitte in 5 Sekunden erneut", 5.0), ("Fehler 429 erneut in 5 Sekunden", 5.0)),
+    ],
+)
+def test_a_number_of_several_signs(text, wait_s):
+    """And times that look like those which are no waits."""
+    assert wait_in_words_s(text) == wait_s

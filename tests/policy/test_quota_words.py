@@ -54,6 +54,15 @@ def test_reads_a_limit_and_its_window(text, limit, window_s):
         "40 requests per hour",
         "40 requests per month",
         "Too many requests per minute",
+        "429 Requests per minute limit exceeded.",
+        "You have exceeded the gpt-4 requests per minute limit",
+        "Tier 1 RPM limit reached for gpt-5",
+        "Quota for project 12345 requests per minute exceeded",
+        "Current requests per minute: 12, limit: 60",
+        "You sent 100 requests per minute, which exceeds the limit of 60",
+        "You have 2 requests per minute left",
+        *("RPM 3/60", "RPM: 3 used of 60", "TPM limit of 40000 reached (RPM: 3)"),
+        "Limit on requests per minute (RPM) 2024-06-01",
         "in 40 minutes",
         "1 per 1 day",
         "50 per 1 hour",
@@ -71,7 +80,7 @@ def test_reads_a_limit_and_its_window(text, limit, window_s):
     ],
 )
 def test_reads_no_other_words(text):
-    """Other times than minutes, prices, tokens, what was not passed."""
+    """Other times than minutes, prices, tokens, names, what was not passed, used or left."""
     assert quota_in(text) is None
 
 

@@ -1,7 +1,9 @@
 """What looks like an account without money, or a prompt that is too long, and is neither.
 
 Law: what is counted by time is a limit, whatever it counts ("credits per second"); a part of a
-machine that is named after money is no money ("load balancer", "billing service", "retry budget").
+machine that is named after money is no money ("load balancer", "billing service", "retry budget"),
+nor is a point that ends, a page that is to be loaded again, or a word of account in an idiom. Who
+says in another language to come back later speaks of a rate.
 """
 
 from __future__ import annotations
@@ -19,6 +21,12 @@ _PACE = re.compile(
     r"|\bв (?:секунду|минуту)|\b(?:saniyede|dakikada)\b|\bsaniye başına|\bdakika başına"
     r"|\bper (?:detik|menit)\b|\bmỗi (?:giây|phút)"
     r"|每秒|每分|毎秒|毎分|秒あたり|分あたり|초당|분당|速率|频率|頻率|限速|限流|并发|併發"
+    r"|\b(?:diese[nr]?|cette|est[ae]|quest[ao]|deze)"
+    r" (?:sekunde|minute|seconde|segundo|minuto|minuut)\b"
+    r"|\bspäter (?:erneut|noch ?mal|wieder)|\bplus tard\b|\bmás tarde\b|\bmais tarde\b"
+    r"|\bpiù tardi\b"
+    r"|\bpóźniej\b|\bdaha sonra\b|\bпозже\b|\bпізніше\b|\b(?:senare|senere|seinere)\b"
+    r"|\bprobeer (?:het )?later\b|稍[后後]再?[试試重]|しばらく|잠시 후"
 )
 _OTHER = re.compile(
     r"\b(?:images?|files?|audio|videos?|pdfs?|strings?|arrays?|attachments?|keys?|bytes|mb"
@@ -47,6 +55,14 @@ _MACHINES = re.compile(
     r"|\b(?:retry|retries|error|time|latency|thinking|reasoning|context|memory) budget"
     r"|\b(?:cpu|burst|i/?o|flow.?control) credits?|\bcredit.based\b"
     r"|балансиров\w*"
+    r"|(?:エンド|チェック|アクセス)ポイント|(?:엔드|체크|액세스)포인트|浮[点點]数"
+    r"|\bladen sie (?:bitte )?(?:die|diese|ihre) (?:seite|web\w*|anwendung|app)\b"
+    r"|\bre(?:charge[rz]?|cargue|cargar|carregue|carregar) (?:la|cette|a|esta) p[aá]gi?n?[ea]\b"
+    r"|\bricaric\w* la pagina\b|\bladda om\b|\bsayfa\w* (?:yeniden )?yükle\w*"
+    r"|\b(?:ten\w*|tom[ae]r?) en cuenta\b|\b(?:ten|tien)\w* conto\b|\blev(?:e|ar) em conta\b"
+    r"|\bcompte tenu\b|\bten(?:ir|ez) compte\b|\bhoud\w* (?:er )?rekening\b"
+    r"|\brekening (?:te )?houd\w*"
+    r"|\bkort (?:stund|tid|tag)\b|\bза сч[её]т\b"
     r"|tiempo (?:de espera |límite )?agotado|tempo (?:limite |de espera )?esgotado|tempo scaduto"
 )
 

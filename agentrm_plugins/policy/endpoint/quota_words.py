@@ -9,7 +9,9 @@ Forms read:
 - "40 requests per minute", "40 calls/min", "40 per minute", "40 RPM", "RPM limit of 40", "requests
   per minute: 40", and the same in Chinese.
 
-A text that speaks of tokens otherwise than xAI's names no limit of requests, whatever it counts.
+A text that speaks of tokens otherwise than xAI's names no limit of requests, whatever it counts;
+nor does the number of a name ("gpt-4 requests per minute", "tier 1 RPM"), of a status, or of what
+was used or is left.
 
 Law: the first two count in windows, and say so (`per_s`). The others may be a bucket's rate as
 well: so many a minute, by whatever account. Of several of them that are called a limit, or of all,
@@ -51,6 +53,15 @@ _RATES = tuple(
     )
 )
 _CALLED = re.compile(r"\b(?:limit|max|quota|up to|at most|allow|exceed)", re.IGNORECASE)
+_NO_COUNT = re.compile(
+    r"(?:[a-z]-|\b(?:current(?:ly)?|used|sent|made|left|remaining|rate is|tier|level|version|v"
+    r"|project|error|code|status|http|region|model|plan|group|key|user)[ :#=]{1,3})$",
+    re.IGNORECASE,
+)
+_USED = re.compile(
+    r" ?(?:/|of|out of) ?\d|-\d| (?:\w{1,12} )?(?:used|left|remaining|sent)\b", re.IGNORECASE
+)
+_TOO_MANY = 429.0  # the status, unless it is called a limit
 _BEFORE = 32  # characters in which a rate is called a limit
 _MOST = 8  # that are looked at
 
@@ -70,7 +81,7 @@ def quota_in(text: str) -> ServerLimit | None:
         kind, unit, used, limit = match.groups()
         if _number(used) >= _number(limit):
             found.append((_unit_s(unit), kind.lower() == "request", _number(limit)))
-    if not found and "token" in text.lower():
+    if not found and any(one in text.lower() for one in ("token", "tpm")):
         return None
     for match in () if found else islice(_QUOTA.finditer(text), _MOST):
         limit, times, unit = match.groups()
@@ -88,11 +99,18 @@ def _rate_in(text: str) -> ServerLimit | None:
     found, called = [], []
     for match in (each for form in _RATES for each in islice(form.finditer(text), _MOST)):
         at, most = match.start(1), _number(match.group(1))
-        if most > 0:
+        is_called = _CALLED.search(text, max(0, at - _BEFORE), at)
+        if most > 0 and not _is_no_count(text, match) and (is_called or most != _TOO_MANY):
             found.append(most)
-            if _CALLED.search(text, max(0, at - _BEFORE), at):
+            if is_called:
                 called.append(most)
     return ServerLimit(min(called or found), firm=False) if found else None
+
+
+def _is_no_count(text: str, match: re.Match[str]) -> bool:
+    """Whether its number is part of a name, or says what was used or is left."""
+    before = (text[max(0, at - _BEFORE) : at] for at in {match.start(), match.start(1)})
+    return any(map(_NO_COUNT.search, before)) or _USED.match(text, match.end()) is not None
 
 
 def passed_in(text: str) -> str | None:

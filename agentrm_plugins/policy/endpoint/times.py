@@ -98,6 +98,7 @@ _REST = re.compile(
 )
 _DATE_S, _HALF_WAY_S = 1.0, 0.25  # a date's step; guessed: on its way
 _DAY_S, _JUST_S = 86400.0, 300.0  # what is over for so long may be on another's clock; guessed
+_NO_WAIT = re.compile(r"[ -]?(?:ago|old|of|windows?|limit|quota)\b", re.IGNORECASE)
 _ENDS = re.compile(r"\s{0,8}(?:$|[.,;!\"'})\]])")
 
 
@@ -293,7 +294,7 @@ def _said_at(text: str, at: int, wall_s: float | None, unit_s: float = 1.0) -> f
         return _duration_s(match.group())
     parts = _parts_s(text, at)
     if parts is not None:
-        return parts[0]
+        return None if _NO_WAIT.match(text, parts[1]) else parts[0]
     match = _NUMBER.match(text, at)
     if match is None or not _ENDS.match(text, match.end()):
         return None
