@@ -54,7 +54,7 @@ def _judged(error: BaseException, tables: Tables) -> Judgement:
         return verdict, None
     if not evidence.headers and verdict.kind not in {Kind.LIMIT, Kind.OVERLOADED}:
         return verdict, None
-    return verdict, _report(evidence, tables)
+    return verdict, _report(verdict, evidence, tables)
 
 
 def _is_unconnected(error: BaseException | None) -> bool:
@@ -81,11 +81,13 @@ def judge_response(
     """
     evidence = body_evidence(status, headers, body)
     verdict = judge_evidence(evidence, tables) or Verdict(Kind.PERMANENT, status)
-    return verdict, _report(evidence, tables)
+    return verdict, _report(verdict, evidence, tables)
 
 
-def _report(evidence: Evidence, tables: Tables) -> LimitReport:
-    report = report_of(evidence.headers, time.time(), evidence.text, tables=tables)
+def _report(verdict: Verdict, evidence: Evidence, tables: Tables) -> LimitReport:
+    refused = verdict.kind is Kind.LIMIT
+    told, text = evidence.headers, evidence.text
+    report = report_of(told, time.time(), text, tables=tables, refused=refused)
     if report.resource is None:
         for code in evidence.codes:
             if code in RESOURCES:

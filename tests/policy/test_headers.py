@@ -10,6 +10,7 @@ from agentrm_plugins.policy.endpoint.headers import (
     parse_duration_s,
     parse_report,
 )
+from agentrm_plugins.policy.endpoint.times import LONGEST_S
 
 WALL_S = 1_790_000_000.0  # 2026-09-21T13:33:20Z
 
@@ -114,8 +115,8 @@ def test_reads_azures_and_gateways_forms():
         ({"retry-after": "3600"}, 3600.0),
         ({"retry-after": "-5"}, None),
         ({"retry-after": "nan"}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "1e9"}, None),
+        ({"retry-after": "inf"}, LONGEST_S),
+        ({"retry-after": "1e9"}, LONGEST_S),
         ({"retry-after": "9" * 400}, None),
         ({"retry-after": ""}, None),
         ({"retry-after-ms": "-1", "retry-after": "-1"}, None),

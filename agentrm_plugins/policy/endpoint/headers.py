@@ -19,6 +19,9 @@ Law of several limits of one resource: the one with the shortest window counts, 
 has less left than that one's whole limit. Anthropic's ``tokens`` is the tighter of input and output
 and is left out beside them.
 
+Law of a refusal without a wait: it is over at the reset of what it says is empty, where it names no
+limit that our account could be held against; else at the soonest reset of what is left unsaid.
+
 Limits: times are made relative with the caller's `wall_s` (Unix seconds), or with the answer's
 ``date`` and ``age`` where the two differ: a moment is one of the server's clock. Only numbers leave
 this file: no header's text, no body, no key.
@@ -28,6 +31,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -35,6 +39,7 @@ from agentrm_plugins.policy.endpoint.quota_words import passed_in, quota_in
 from agentrm_plugins.policy.endpoint.structured import fields_of, listed
 from agentrm_plugins.policy.endpoint.tables import BUILT_IN, Tables
 from agentrm_plugins.policy.endpoint.times import (
+    EPOCH_S,
     number,
     parse_duration_s,
     server_clock_s,
@@ -65,6 +70,7 @@ _LONGEST_NUMBER = 18
 _MINUTE_S = 60.0
 # Guessed: how far a bucket's wait may be off "per minute" before it is none, or is another rate.
 _LONG, _SHORT, _FEW, _ROUNDED_S = 1.5, 0.25, 3.0, 1.0
+_RESETS = ("after", "after_ms", "reset")  # a time from now needs nobody's clock
 _OPINIONS = {"true": True, "false": False}
 
 
@@ -84,10 +90,24 @@ def parse_report(
 
 
 def report_of(
-    lower: Mapping[str, str], wall_s: float, text: str = "", *, tables: Tables = BUILT_IN
+    lower: Mapping[str, str],
+    wall_s: float,
+    text: str = "",
+    *,
+    tables: Tables = BUILT_IN,
+    refused: bool = False,
 ) -> LimitReport:
-    """The same of headers whose names are in lower case."""
-    said = _limits(lower, wall_s, tables)
+    """The same of headers whose names are in lower case.
+
+    Args:
+        lower: The headers.
+        wall_s: Unix time.
+        text: The message of the error, or its body.
+        tables: What providers say.
+        refused: Whether a limit was met: then resets may say when that is over.
+    """
+    every = _limits(lower, wall_s, tables)
+    said = {name: figures for name, limits in every.items() if (figures := _figures(limits))}
     found = {name: _tightest(limits) for name, limits in said.items()} if said else {}
     if "input_tokens" in found or "output_tokens" in found:
         found.pop("tokens", None)
@@ -99,6 +119,8 @@ def report_of(
         if wait_s is None and not said and found.keys() <= {"requests"}:
             worded = _worded(text, found)
             resource = resource if worded is None else None  # what passes shows the rest
+    if refused and every and wait_s is None and worded is None:
+        wait_s = _over_s([limit for limits in every.values() for limit in limits])
     return LimitReport(
         wall_s=wall_s,
         retry_after_s=wait_s,
@@ -126,23 +148,47 @@ def _worded(text: str, found: dict[str, ServerLimit]) -> ServerLimit | None:
 def _limits(
     headers: Mapping[str, str], wall_s: float, tables: Tables
 ) -> dict[str, list[ServerLimit]]:
-    """All the limits that are named, by resource."""
+    """All the limits that are named, by resource, if only by when one is whole again."""
     said: dict[LimitHeaders, dict[str, str]] = {}
     for name, text in headers.items():
         role = tables.roles.get(name)
         if role is not None:
             said.setdefault(role.limit, {})[role.part] = text
     found: dict[str, list[ServerLimit]] = {}
-    clock_s = _clock_s(headers, wall_s) if said else wall_s
+    fields = "ratelimit" in headers or "ratelimit-policy" in headers
+    clock_s = _clock_s(headers, wall_s) if said or fields else wall_s
     for limit, parts in said.items():
         read = _read(parts, limit.window_s, clock_s)
         if read is not None:
             found.setdefault(limit.resource, []).append(read)
-    if "ratelimit" in headers or "ratelimit-policy" in headers:
+    if fields:
         policy, left = headers.get("ratelimit-policy", ""), headers.get("ratelimit", "")
         for resource, limits in fields_of(policy, left).items():
-            found.setdefault(resource, []).extend(limits)
+            found.setdefault(resource, []).extend(_from_now(limit, clock_s) for limit in limits)
     return found
+
+
+def _from_now(limit: ServerLimit, clock_s: float) -> ServerLimit:
+    """The same, where a field has the moment in the place of the time until then."""
+    if limit.reset_s is None or limit.reset_s <= EPOCH_S:
+        return limit
+    reset_s = time_left_s(f"{limit.reset_s:.0f}", clock_s)
+    return replace(limit, reset_s=reset_s, step_s=1.0)
+
+
+def _figures(limits: list[ServerLimit]) -> list[ServerLimit]:
+    """Those that name more than a time."""
+    return [each for each in limits if each.limit is not None or each.remaining is not None]
+
+
+def _over_s(limits: list[ServerLimit]) -> float | None:
+    """Seconds until a refusal with these limits is over, where no account can tell."""
+    empty = [each for each in limits if each.remaining is not None and each.remaining < 1]
+    if any(each.limit for each in empty):
+        return None
+    ends_s = [each.reset_s for each in empty if each.reset_s]
+    unsaid_s = [each.reset_s for each in limits if each.remaining is None and each.reset_s]
+    return max(ends_s) if ends_s else min(unsaid_s, default=None)
 
 
 def _clock_s(headers: Mapping[str, str], wall_s: float) -> float:
@@ -152,12 +198,24 @@ def _clock_s(headers: Mapping[str, str], wall_s: float) -> float:
 def _read(parts: Mapping[str, str], window_s: float | None, wall_s: float) -> ServerLimit | None:
     left, index = _count(parts.get("remaining"))
     most, _, told_s = *_count(parts.get("limit"), index), _window(parts.get("limit"))
-    if left is None and most is None:
+    reset_s, step = (None, None) if most == 0 else _reset(parts, wall_s)  # 0 of 0: of no limit
+    if left is None and most is None and reset_s is None:
         return None
-    reset, _, _ = parts.get("reset", "").partition(",")
-    reset_s = time_left_s(reset, wall_s) if reset else None
-    step = None if reset_s is None else step_s(reset)
     return ServerLimit(most or None, left, reset_s, per_s=window_s or told_s, step_s=step)
+
+
+def _reset(parts: Mapping[str, str], wall_s: float) -> tuple[float | None, float | None]:
+    """Seconds until the reset, and to how many that is rounded."""
+    for part in _RESETS:
+        text = parts.get(part)
+        if not text:
+            continue
+        first, _, more = text.partition(",")  # of a list the first, but a date has a comma too
+        for each in (first, text) if more else (first,):
+            seconds = time_left_s(each, wall_s, milliseconds=part == "after_ms")
+            if seconds is not None:
+                return seconds, step_s(each) if part != "after_ms" else None
+    return None, None
 
 
 def _count(text: str | None, index: int | None = None) -> tuple[float | None, int | None]:
@@ -175,7 +233,7 @@ def _window(text: str | None) -> float | None:
 
 def _tightest(limits: list[ServerLimit]) -> ServerLimit:
     """The limit of which this resource is short, among several."""
-    ordered = sorted(limits, key=lambda each: (each.per_s or _MINUTE_S, each.limit or inf))
+    ordered = sorted(limits, key=_order)
     shortest = ordered[0]
     if shortest.limit is None:
         return shortest
@@ -183,6 +241,11 @@ def _tightest(limits: list[ServerLimit]) -> ServerLimit:
         if longer.remaining is not None and longer.remaining < shortest.limit:
             return longer if longer.per_s != shortest.per_s else shortest
     return shortest
+
+
+def _order(limit: ServerLimit) -> tuple[float, float, float]:
+    left = limit.remaining if limit.limit is None else None
+    return limit.per_s or _MINUTE_S, limit.limit or inf, inf if left is None else left
 
 
 def _retry_after_s(headers: Mapping[str, str], wall_s: float, tables: Tables) -> float | None:

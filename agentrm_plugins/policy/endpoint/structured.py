@@ -25,6 +25,7 @@ __all__ = ["LONGEST", "Listed", "fields_of", "listed"]
 
 LONGEST = 1024
 _DEFAULT = "requests"
+_OLDER = ("limit", "remaining", "reset")
 
 
 class Listed(NamedTuple):
@@ -67,11 +68,12 @@ def listed(text: str, index: int | None = None) -> Listed | None:
 
 def fields_of(policy: str, left: str) -> dict[str, list[ServerLimit]]:
     """What ``RateLimit-Policy`` and ``RateLimit`` say, by resource."""
-    if "=" in left and "limit" in left.lower() and ";" not in left:
-        return _older(policy, left)
+    if "=" in left and (older := _older(left)):
+        window = listed(policy)
+        return _of_older(older, None if window is None else window.window_s)
     policies = dict(_named(policy, "q"))
     found: dict[str, list[ServerLimit]] = {}
-    for name, params in _named(left, "r"):
+    for name, params in _named(left, "r", "t"):
         told = policies.pop(name, None)
         if told is None and len(policies) == 1 and name == "default":
             told = policies.popitem()[1]
@@ -91,7 +93,7 @@ def _add(
     limit, window_s = _positive(policy.get("q")), _positive(policy.get("w"))
     remaining = left.get("r") if _is_number(left.get("r")) else None
     reset_s = left.get("t") if _is_number(left.get("t")) else None
-    if resource is None or (limit is None and remaining is None):
+    if resource is None or (limit is None and remaining is None and reset_s is None):
         return
     said = ServerLimit(
         limit,
@@ -102,29 +104,29 @@ def _add(
     found.setdefault(resource, []).append(said)
 
 
-def _older(policy: str, left: str) -> dict[str, list[ServerLimit]]:
+def _older(left: str) -> dict[str, Any]:
+    """The numbers of a field of draft 07, by name; none: it is of another."""
     fields = _parse(left, "dictionary")
     if not isinstance(fields, Mapping):
         return {}
     told = {name: item[0] for name, item in fields.items() if isinstance(item, tuple)}
-    window = listed(policy)
-    limit = _positive(told.get("limit"))
+    return {name: told[name] for name in _OLDER if _is_number(told.get(name))}
+
+
+def _of_older(told: Mapping[str, Any], window_s: float | None) -> dict[str, list[ServerLimit]]:
     found: dict[str, list[ServerLimit]] = {}
-    params = {"q": limit, "w": None if window is None else window.window_s}
-    _add(found, _DEFAULT, params, {"r": told.get("remaining"), "t": told.get("reset")})
+    left = {"r": told.get("remaining"), "t": told.get("reset")}
+    _add(found, _DEFAULT, {"q": told.get("limit"), "w": window_s}, left)
     return found
 
 
-def _named(text: str, wanted: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """The items of a list that are names with parameters, of which one is wanted."""
+def _named(text: str, *wanted: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The items of a list that are names with parameters, of which any is wanted."""
     items = _parse(text, "list")
     if not isinstance(items, list):
         return []
-    return [
-        (str(item[0]), item[1])
-        for item in items
-        if isinstance(item, tuple) and not _is_number(item[0]) and wanted in item[1]
-    ]
+    named = [item for item in items if isinstance(item, tuple) and not _is_number(item[0])]
+    return [(str(name), told) for name, told in named if any(each in told for each in wanted)]
 
 
 def _resource(name: str, unit: Any) -> str | None:

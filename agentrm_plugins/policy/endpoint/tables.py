@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BUILT_IN", "Role", "Tables", "flat"]
 
+# Discord's and others' forms of a reset: a time from now, whatever the plain name has.
+_RESETS = {"-after": "after", "-in": "after", "-after-ms": "after_ms", "-ms": "after_ms"}
 _PUNCTUATION = re.compile(r"[\W_]+")
 
 
@@ -30,7 +32,7 @@ def flat(code: str) -> str:
 
 
 class Role(NamedTuple):
-    """What one header is: part of which limit, and which part."""
+    """What one header is: part of which limit, and which part; of a reset, in which form."""
 
     limit: LimitHeaders
     part: str
@@ -83,6 +85,10 @@ class Tables:
             for part in ("limit", "remaining", "reset"):
                 if name := getattr(limit, part):
                     self.roles[name] = Role(limit, part)
+        for name, (limit, part) in list(self.roles.items()):
+            if part == "reset":
+                for ending, kind in _RESETS.items():
+                    self.roles.setdefault(name + ending, Role(limit, kind))
         found = (name.lower() for table in tables for name in table.waits)
         self.waits = tuple(dict.fromkeys(found))
 
