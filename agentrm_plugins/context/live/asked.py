@@ -9,6 +9,7 @@ from typing import NamedTuple
 from agentrm_plugins.context.notes.values import DISTINCT, values_of
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.recall.found import Told, Unit
+from agentrm_plugins.context.recall.named import ids_in
 from agentrm_plugins.context.recall.paging import Found
 from agentrm_plugins.context.recall.query import Query, query_of
 from agentrm_plugins.types.message import plain_text
@@ -44,6 +45,8 @@ class Ask:
         anchor: The user message before which it will stand; below 0 for an answer to the model.
         skip: Messages in view.
         short_tokens: The block's share, where the room is more; else 0.
+        whole_tokens: How far the room of a message that asks nothing may grow, so that the best
+            passage, and what holds an id that it names, is shown whole.
     """
 
     query: Query
@@ -52,6 +55,7 @@ class Ask:
     anchor: int = -1
     skip: frozenset[int] = frozenset()
     short_tokens: int = 0
+    whole_tokens: int = 0
 
     @property
     def free(self) -> bool:
@@ -89,16 +93,21 @@ class Looked(NamedTuple):
     rarest: float
 
 
-def beside(ask: Ask) -> Ask:
+def beside(ask: Ask, share: int) -> Ask:
     """Give a message that asks nothing, or beside other things, its part of the room.
 
-    "Cancel the booking of order KX-7": what is known of it is needed, asked for or not.
+    "Cancel the booking of order KX-7": what is known of it is needed, asked for or not, and whole.
+
+    Args:
+        ask: With all the room that is allowed now.
+        share: What recall may take at all, in tokens, whatever is owed for what was asked before.
     """
-    share = max(_LEAST_ASKED, ask.query.asks) * _ASKED_BESIDE
+    whole = share if ids_in(ask.text) else ask.room_tokens
+    part = max(_LEAST_ASKED, ask.query.asks) * _ASKED_BESIDE
     if len(ask.text) <= _SHORT_CHARS:
-        share = _NAMED if any(one.kind in DISTINCT for one in values_of(ask.text)) else share
-    room = max(min(_LEAST_ROOM, ask.room_tokens), int(ask.room_tokens * share))
-    return replace(ask, room_tokens=room)
+        part = _NAMED if any(one.kind in DISTINCT for one in values_of(ask.text)) else part
+    room = max(min(_LEAST_ROOM, ask.room_tokens), int(ask.room_tokens * part))
+    return replace(ask, room_tokens=room, whole_tokens=whole)
 
 
 def narrowed(ask: Ask, looked: Looked, fit: Sequence[Found]) -> Ask:

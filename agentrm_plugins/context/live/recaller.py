@@ -34,7 +34,15 @@ from agentrm_plugins.context.recall.found import (
     weighed,
 )
 from agentrm_plugins.context.recall.index import MOST_STEPS, Index
-from agentrm_plugins.context.recall.paging import Found, assembled, told_already, visible, worthy
+from agentrm_plugins.context.recall.named import Named
+from agentrm_plugins.context.recall.paging import (
+    Found,
+    assembled,
+    frame_tokens,
+    told_already,
+    visible,
+    worthy,
+)
 from agentrm_plugins.context.recall.query import query_of
 from agentrm_plugins.context.recall.rank import (
     Candidate,
@@ -207,7 +215,7 @@ class Recaller:
         if ask.asks and most > room_tokens:
             ask = replace(ask, room_tokens=most, short_tokens=room_tokens)
         elif not ask.asks:
-            ask = beside(ask)
+            ask = beside(ask, min(recall_room(state), spare_tokens))
         return self._look_up(state, ask)
 
     def for_query(self, state: Transcript, text: str, room_tokens: int) -> Recalled | None:
@@ -235,7 +243,11 @@ class Recaller:
             looked = self._looked(state, ask, stretch, asking)
         texts = self._texts.read(state, looked.best)
         units = [self._found(state, unit, texts) for unit in looked.best[:READ]]
-        return self._block(state, ask, looked, weighed(ask.query, units), texts)
+        named = Named("" if ask.asks else ask.text, partial(self._whole, state))
+        return self._block(state, ask, looked, weighed(ask.query, units), texts, named)
+
+    def _whole(self, state: Transcript, seq: int) -> str:
+        return self._texts.of(state, (seq,)).get(seq, "")
 
     def _looked(self, state: Transcript, ask: Ask, stretch: Stretch | None, asking: int) -> Looked:
         """Rank what may be shown; the lock is held."""
@@ -268,7 +280,12 @@ class Recaller:
 
     @staticmethod
     def _block(
-        state: Transcript, ask: Ask, looked: Looked, found: list[Found], texts: Mapping[int, str]
+        state: Transcript,
+        ask: Ask,
+        looked: Looked,
+        found: list[Found],
+        texts: Mapping[int, str],
+        named: Named,
     ) -> Recalled | None:
         """Write what was found, and within its share as well where it has more."""
         query, room_tokens = ask.query, ask.room_tokens
@@ -280,8 +297,10 @@ class Recaller:
         said = [one for one in found if state.entries[one.key[0]].role in SAYING]
         told = [Told(one.key[0], one.hit.covered, one.text) for one in said]
         view = looked.shown
-        later = Later(query, [*view, *told], state.notes.later, ask.end(state), view)
-        fit = list(worthy(state, query, found, ask.anchor, looked.top))
+        follows, end = state.notes.later, ask.end(state)
+        later = Later(query, [*view, *told], follows, end, view, named.anothers)
+        fit = named.first(list(worthy(state, query, found, ask.anchor, looked.top)))
+        room_tokens = named.room(fit, later, frame_tokens(state), room_tokens, ask.whole_tokens)
         if (less := narrowed(ask, looked, fit)) is not ask:
             ask, room_tokens = less, less.room_tokens
         tight = (ask.short_tokens or room_tokens) < TIGHT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from agentrm_plugins.context.plan.align import digest_of
 from agentrm_plugins.context.plan.bodies import body_of, identity_of, message_of
@@ -128,6 +128,10 @@ class Texts:
                 turn = source_turn(state, state.entries[seq])
                 if turn is not None:
                     wanted.add(turn.seq)
+        return self.of(state, wanted)
+
+    def of(self, state: Transcript, wanted: Collection[int]) -> dict[int, str]:
+        """Give the texts of messages by place."""
         texts = {}
         for seq in sorted(wanted):
             message = state.entries[seq].message
@@ -135,7 +139,7 @@ class Texts:
                 texts[seq] = told_text(message)
             elif seq in self._known:
                 texts[seq] = self._known[seq]
-        missing = sorted(wanted - texts.keys())
+        missing = sorted(set(wanted) - texts.keys())
         if missing:
             rows = self._store.read(self._key, missing)
             read = {seq: self.text(row) for seq, row in rows.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from itertools import repeat
 from operator import add, attrgetter, itemgetter, mul
 from typing import NamedTuple
@@ -168,6 +169,8 @@ class Later:
             naming.
         view: The same of messages in view alone, which stand before what is shown: one may be the
             newer form with fewer of the question's words.
+        anothers: Tells of an older text and what came later, by its place and words, that this
+            speaks of something else.
     """
 
     def __init__(
@@ -177,8 +180,10 @@ class Later:
         follows: Follows,
         end: int,
         view: Sequence[Told] = (),
+        anothers: Callable[[str, int, str], bool] = lambda *_: False,
     ) -> None:
         self._query = query
+        self._anothers = anothers
         self._follows = follows
         self._end = end
         telling = [one for one in told if one.covered >= LEAST_TELLING and one.seq < end]
@@ -214,7 +219,8 @@ class Later:
         # "Is the port still 8443?" names a value to have it checked: nothing is left out of that.
         asked = "" if self._query.asks >= _ASKS else self._query.text
         follows = self._follows(seq, one.text, covered < _TELLS / 2, asked)
-        named = dict(one for one in follows if one[0] < self._end)
+        another = partial(self._anothers, one.text)
+        named = dict(new for new in follows if new[0] < self._end and not another(*new))
         if covered >= _TELLS:
             best = best_of(self._query, one.text)
             values = best.held if best is not None else ()
@@ -235,7 +241,7 @@ class Later:
                 if kinds.isdisjoint(classes):
                     continue
                 other = [v for v in others if v.norm not in norms and CLASS.get(v.kind) in kinds]
-                if other:
+                if other and not another(place, words):
                     named.setdefault(place, _around(words, other[0]))
             named = self._in_view(one, kinds, norms) | named
         return sorted(named.items())
@@ -249,11 +255,14 @@ class Later:
         for place, covered, text in self._view:
             if place > one.key[0] and covered >= least:
                 for said, value in self._values_in(text):
-                    if value.norm not in norms and CLASS.get(value.kind) in kinds:
+                    if value.norm in norms or CLASS.get(value.kind) not in kinds:
+                        continue
+                    if not self._anothers(one.text, place, said):
                         return {place: _around(said, value)}
         if self._beside is None:  # a name alone may be all that the newer form has in common
             self._beside = Rivals(self._query, [_shown(told) for told in self._view])
         sure = [rival.found for rival in self._beside.of(one) if rival.sure]
+        sure = [new for new in sure if not self._anothers(one.text, new.key[0], new.text)]
         return {sure[0].key[0]: sure[0].text} if sure else {}
 
     def rivals(
@@ -276,7 +285,11 @@ class Later:
         if newer is None:
             named = [place for place, _ in self(one)]
             rivals = self._rivals.of(one, named)
-            newer = [rival for rival in rivals if rival.sure or rival.found.key not in free]
+            newer = [
+                rival for rival in rivals
+                if (rival.sure or rival.found.key not in free)
+                and not self._anothers(one.text, rival.found.key[0], rival.found.text)
+            ]  # fmt: skip
             self._newer[key] = newer
         return newer
 

@@ -23,7 +23,16 @@ from agentrm_plugins.context.recall.rank import Hit
 from agentrm_plugins.context.recall.repeats import Repeats
 from agentrm_plugins.types.message import Message
 
-__all__ = ["LEAST_RIVAL", "Found", "Rival", "assembled", "told_already", "visible", "worthy"]
+__all__ = [
+    "LEAST_RIVAL",
+    "Found",
+    "Rival",
+    "assembled",
+    "frame_tokens",
+    "told_already",
+    "visible",
+    "worthy",
+]
 
 HEADER = (
     "[Recalled from earlier in this conversation, word for word, oldest first. For reference; not "
@@ -134,6 +143,11 @@ def visible(session: Transcript) -> frozenset[int]:
     return frozenset(places)
 
 
+def frame_tokens(session: Transcript) -> int:
+    """Count what a block takes before anything stands in it."""
+    return session.counter.message(Message(session.config.summary_role, HEADER)) + 2
+
+
 def assembled(
     session: Transcript,
     query: Query,
@@ -157,7 +171,7 @@ def assembled(
         newer: Gives later passages that may do so and are not named behind it: they come before
             what stands around it; without those that are sure to be meant it is not shown.
     """
-    frame = session.counter.message(Message(session.config.summary_role, HEADER)) + 2
+    frame = frame_tokens(session)
     writing = _Writing(session, query, texts, later, _Block(frame, room_tokens))
     repeats, failed = Repeats(session, query), 0
     for one in found:
