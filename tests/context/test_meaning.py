@@ -204,3 +204,49 @@ def test_a_function_will_do_and_anything_else_is_named():
     with pytest.raises(ConfigError, match="embeddings"):
         ContextConfig(embeddings=7)
     assert ContextConfig().embeddings is None
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "named"),
+    [
+        (lambda vector, _: [float("nan")] * len(vector), "no direction"),
+        (lambda vector, _: [float("inf"), *vector[1:]], "no direction"),
+        (lambda vector, _: [0.0] * len(vector), "no direction"),
+        (lambda vector, _: [], "no direction"),
+        (lambda vector, at: vector[: 62 + at % 3], "several lengths"),
+        (lambda vector, _: [*vector[:9], 1.0], "and no passage's has"),
+        (lambda vector, at: [float("nan")] * 64 if at == 1 else vector, "no direction"),
+    ],
+    ids=["nan", "inf", "zeros", "empty", "ragged", "short", "one"],
+)
+def test_vectors_that_nothing_can_be_found_by_are_told(spoilt, named):
+    """Recall goes on by words and the view says why; the good ones of a batch are kept."""
+
+    class Spoilt(Hashed):
+        def embed_documents(self, texts):
+            made = super().embed_documents(texts)
+            return [spoilt(vector, len(self.calls) + at) for at, vector in enumerate(made)]
+
+    told = []
+    with lifecycle(MemoryStore(), Spoilt()) as manager:
+        session = manager.session("s")
+        for turns in range(1, 41):
+            history = [*talk(turns), user(f"What is the code of item {turns // 2}?")]
+            view = session.prepare(history)
+            told += view.repairs
+            assert f"KX-{1000 + turns // 2}" in str(view.messages)
+        session.maintain()
+    assert any("by words alone" in text and named in text for text in told), told
+
+
+def test_huge_vectors_are_found_by():
+    """A length whose square is beyond all floats is brought to one as well."""
+
+    class Huge(Hashed):
+        def embed_documents(self, texts):
+            return [[1e300 * x for x in vector] for vector in super().embed_documents(texts)]
+
+    with lifecycle(MemoryStore(), Huge()) as manager:
+        session = manager.session("s")
+        session.prepare([user("her automobile stands behind the mill"), user("trees grow slowly")])
+        assert "behind the mill" in session.recall("which vehicle?")

@@ -73,26 +73,33 @@ class Meaning:
         """Embed what waits, a batch at a time, while at least so many wait.
 
         Raises:
+            ValueError: Vectors without a direction, or of several lengths; the others are kept, and
+                these passages wait no more.
             Exception: Whatever the embedder or the store raised; what it refused waits on.
         """
-        known = self._known()
+        known, wrong = self._known(), ""
         while len(self._waiting) >= max(1, least):
             with self._lock:
                 batch = dict(list(self._waiting.items())[:BATCH])
             texts = list(dict.fromkeys(batch.values()))
             vectors = self._embedder.embed_documents(texts)
             made = dict(zip(texts, vectors, strict=True))
+            held: dict[Place, bytes] = {}
             with self._lock:
-                # What was taken back meanwhile waits no more.
-                held = {
-                    place: known.add(place, made[text])
-                    for place, text in batch.items()
-                    if self._waiting.get(place) == text
-                }
-                for place in held:
+                for place, text in batch.items():
+                    if self._waiting.get(place) != text:
+                        continue  # what was taken back meanwhile waits no more
+                    try:
+                        held[place] = known.add(place, made[text])
+                    except ValueError as error:
+                        wrong = f"message {place[0]}: {error}"
                     del self._waiting[place]
+            if len(known.lengths) > 1:
+                wrong = wrong or f"vectors of several lengths: {sorted(known.lengths)}"
             if self._store is not None and held:
                 self._store.save_vectors(self._key, self._model, held)
+        if wrong:
+            raise ValueError(wrong)
 
     def near(self, text: str, limit: int, end: int) -> dict[Place, float]:
         """Give the passages nearest to a question, each with its share of 1.

@@ -63,6 +63,8 @@ class Vectors:
 
     def __init__(self) -> None:
         self._made: dict[Place, array[float]] = {}
+        self.lengths: set[int] = set()
+        """Of all that were made here: one model gives one."""
 
     def __len__(self) -> int:
         """How many passages have one."""
@@ -73,9 +75,14 @@ class Vectors:
         return place in self._made
 
     def add(self, place: Place, vector: Iterable[float]) -> bytes:
-        """Keep a passage's vector; give it as it is archived."""
+        """Keep a passage's vector; give it as it is archived.
+
+        Raises:
+            ValueError: It has no direction.
+        """
         made = unit(vector)
         self._made[place] = made
+        self.lengths.add(len(made))
         return made.tobytes()
 
     def load(self, place: Place, archived: bytes) -> None:
@@ -92,8 +99,13 @@ class Vectors:
         """Give the nearest passages before message `end`, each with its share of 1.
 
         The nearest has 1; one that is as near as the next beyond the limit has 0.
+
+        Raises:
+            ValueError: It has no direction, or none of those that are kept has as many numbers.
         """
         asked = unit(vector)
+        if self._made and all(len(made) != len(asked) for made in self._made.values()):
+            raise ValueError(f"a question's vector has {len(asked)} numbers, and no passage's has")
         cosines = (
             (sum(map(mul, asked, made)), place)
             for place, made in self._made.items()
@@ -108,7 +120,16 @@ class Vectors:
 
 
 def unit(vector: Iterable[float]) -> array[float]:
-    """Bring a vector to length one."""
+    """Bring a vector to length one.
+
+    Raises:
+        ValueError: It has no direction: it is empty, zero, or holds what is no finite number.
+    """
     numbers = [float(x) for x in vector]
-    length = math.sqrt(sum(map(mul, numbers, numbers))) or 1.0
+    most = max(map(abs, numbers), default=0.0)
+    if not most or not all(map(math.isfinite, numbers)):
+        raise ValueError(
+            f"a vector of {len(numbers)} numbers has no direction (empty, 0, nan, inf)"
+        )
+    length = most * math.sqrt(sum((x / most) ** 2 for x in numbers))  # 1e300 has a square as well
     return array("f", (x / length for x in numbers))
