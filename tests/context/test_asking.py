@@ -15,6 +15,12 @@ ASKS = [
     "保険の番号は何ですか", "鍵はどこですか。",
     "Ποιος είναι ο αριθμός για τον Νίκο;", "Πού μένει η Ελένη;", "ما هو الرقم", "코드가 무엇",
     "I wonder where it is, could you look it up?",
+    "Do you remember the code of Ida's locker", "Can you still remember her code.",
+    "I'd like to know what the code is.", "I want to know which one it was.",
+    "Which code has Ida's locker.", "What was the code of the locker.", "Where is the key.",
+    "Before we go on, the code of Ida's locker, what was it.",
+    "Ich brauche den Code von Idas Schrank, welcher war das.", "Wo ist der Schlüssel.",
+    "鍵の番号は何でしたか。", "どこへ行きましたか。", "誰が鍵を持っているのか。",
 ]  # fmt: skip
 MAY_ASK = [
     "We saw how the train went, and where the film was.", "The man who owns the boat sold it.",
@@ -22,6 +28,9 @@ MAY_ASK = [
     "When the garden broke, we left.", "Der Zug kam, und wir sahen, wie und wo er hielt.",
     "Мы видели, как они шли, когда он пришел.", "Se rompió cuando llovía, donde siempre.",
     "我知道他在哪里。", "We agreed on the price earlier.",
+    "My brother, who is a doctor, lives in Ghent.", "It rained, which was nice.",
+    "She left, when the film was over.", "Which was what we wanted.",
+    "I asked him, which has cost me a friend.", "We know what was said.",
 ]  # fmt: skip
 SAYS = [
     "All right.", "My locker is 208.", "誰も気にしません。", "什么都没有变", "何も変わりません",
