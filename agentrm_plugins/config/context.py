@@ -41,7 +41,7 @@ class ContextConfig:
         prefix_goal: Share of the tokens sent that is to be an unchanged prefix of the request
             before, as far as can be predicted. Where a compaction to `low_mark` would miss it, more
             leaves and is told at more length. What recalled passages took beyond their share
-            is paid back by half of what may change, 1 - `prefix_goal`, or by 200 tokens for each
+            is paid back by half of what may change, 1 - `prefix_goal`, or by 400 tokens for each
             user message.
         hot_share: Share of the free room (the budget less system prompt and tools) that the newest
             messages keep, word for word, before notes get any. Guessed: the last few steps.

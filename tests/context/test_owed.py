@@ -121,7 +121,7 @@ def test_who_asks_once_more_has_the_room_that_it_had():
 
 
 def test_the_law_of_what_is_owed():
-    """Half of what may change of all that was sent, or 200 tokens a message, is paid back."""
+    """Half of what may change of all that was sent, or 400 tokens a message, is paid back."""
     session = Transcript(ContextConfig(budget_tokens=8_000), counter_for("gpt-4o"))
     most = allowed_tokens(session)
     assert most == (8_000 - 3) // 2
@@ -130,6 +130,6 @@ def test_the_law_of_what_is_owed():
     assert (session.owed, session.sent) == (1_200, 0)
     assert allowed_tokens(session) == most - 1_200
     pay_back(session)
-    assert session.owed == 1_000
+    assert session.owed == 800
     session.owed = 10_000
     assert allowed_tokens(session) == recall_room(session) == 1_999

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -42,10 +43,16 @@ def begin():
     return host, clock, Held(lease)
 
 
+def asked_elsewhere(host):
+    """Another thread's call: the reader's own would go on the stream's lane."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(host.submit, Call(agent="b")).result()
+
+
 def test_a_stream_that_nobody_can_read_any_more_is_collected():
     host, clock, held = begin()
     left, given = LeftStreams(), threading.Event()
-    waiting = host.submit(Call(agent="b"))
+    waiting = asked_elsewhere(host)
     waiting.wake = given.set
     del held
     left.look(host)
@@ -65,7 +72,7 @@ def test_one_that_is_held_goes_on_and_the_collector_is_not_run_all_the_time():
             runs.append(clock.now())
             ran.set()
 
-    _waiting = host.submit(Call(agent="b"))
+    _waiting = asked_elsewhere(host)
     clock.advance(1.5)
     gc.callbacks.append(note)
     try:
