@@ -3,8 +3,9 @@
 Law: a call that passed a limit goes again, for the next attempt may not hang. Each is paid for. So
 it is counted how often in a row a call missed its limit *in vain*: while of the answers that are
 remembered of its endpoint not one in twenty came within that limit. The retry policy ends the call
-after three of these (`retry`). Eight misses at the endpoint in a row, with no answer between them,
-are in vain whatever was quick before: it has become slow.
+after three of these (`retry`). Eight misses at the endpoint one after another, with no answer
+between them, are in vain whatever was quick before: it has become slow. Calls that missed it side
+by side are one: a pause of the server met them all.
 
 Regimes: some calls hang: the others answer within the limit, and a call goes on. A limit that is
 too short: no answer ever comes, and three attempts are made, as a bare SDK makes them. An endpoint
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Misses", "missed_limit_s"]
 
 _RUN, _SHARE = 8, 0.05
+_AFTER = 0.9  # of the limit: an attempt that was sent after the last miss, by clocks that differ
 _LIMITS = frozenset({"response", "first_token", "total"})
 _TIMEOUTS = frozenset({"APITimeoutError", "ReadTimeout", "ReadTimeoutError", "TimeoutError"})
 
@@ -58,7 +60,7 @@ class Misses:
     __slots__ = ("_runs",)
 
     def __init__(self) -> None:
-        self._runs: dict[str, tuple[int, int]] = {}  # answers until then, misses since
+        self._runs: dict[str, tuple[int, int, float]] = {}  # answers until then, misses since, when
 
     def in_vain(self, host: Host, call: Call, limit_s: float) -> bool:
         """A call missed a limit. Whether there is no sign that another attempt would keep it."""
@@ -66,9 +68,12 @@ class Misses:
         if name is None:
             return False
         answers, quick_s = host.read(lambda kernel: _known(kernel, call))
-        before, run = self._runs.get(name, (answers, 0))
-        run = run + 1 if before == answers else 1
-        self._runs[name] = answers, run
+        now_s = host.clock.now()
+        before, run, last_s = self._runs.get(name, (answers, 0, 0.0))
+        if before != answers or not run:
+            self._runs[name] = answers, (run := 1), now_s
+        elif now_s - last_s >= _AFTER * limit_s:
+            self._runs[name] = answers, (run := run + 1), now_s
         return run >= _RUN or quick_s is None or quick_s > limit_s
 
 

@@ -8,9 +8,10 @@ a date of the core comes due, and when the consumer is back after a while.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from agentrm_plugins.hosts.readers import asking, reader_here
+from agentrm_plugins.hosts.readers import asking, is_begun_early, reader_here
 from agentrm_plugins.types.events import Idle
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ __all__ = ["PAUSE_S", "Away", "Pauses"]
 PAUSE_S = 0.25
 """Who is back after longer than that is told of. Guessed: far below any silence that counts, and
 far above the gap between two chunks."""
+_LOOKS_S = (0.0005, 0.001, 0.002)
+"""How long a pool's job lets its event loop come to await it. Guessed: a step of a loop, and what
+other threads take in between; nobody minds it before a call."""
 
 
 class Away:
@@ -66,6 +70,11 @@ class Pauses:
     def nest(self, lease: HostLease, lease_of: Callable[[int], HostLease | None]) -> bool:
         """Nest a call in the stream that who asks for it reads; False: he reads none in there."""
         stream = self.at_rest(lease_of)
+        for look_s in _LOOKS_S:
+            if stream is not None or not is_begun_early():
+                break
+            time.sleep(look_s)
+            stream = self.at_rest(lease_of)
         if stream is None or stream.ticket < (lease.parent or 0):
             return False
         lease.parent, lease.turns = stream.ticket, True

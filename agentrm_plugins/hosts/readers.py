@@ -8,6 +8,8 @@ await it (over any number of hands: `gather`, `wait_for`, groups).
 Identities are numbers and weak references, so nothing is kept alive. Whoever runs one job after
 another (a pool's thread) is another reader in each, for others go on with what the last one read.
 
+A pool's job may begin before its event loop awaits it, a step later: `is_begun_early` says so.
+
 Limits: who waits in another way (an event, a queue) is not seen, and neither is a thread that waits
 for another one; those are told (`standing_still`).
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 from asyncio import Task, _get_running_loop, current_task, isfuture
-from concurrent.futures import thread
+from concurrent.futures import Future, thread
 from contextvars import ContextVar
 from functools import partial
 from threading import Thread
@@ -27,7 +29,7 @@ from weakref import ref
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Reader", "asking", "reader_here"]
+__all__ = ["Reader", "asking", "is_begun_early", "reader_here"]
 
 _MOST = 64  # guessed: hands between a call and who awaits it
 _WORK = thread._WorkItem.run.__code__  # noqa: SLF001 - which job a pool's thread does
@@ -70,6 +72,12 @@ def asking() -> Iterator[tuple[int, object]]:
     yield get_ident() if task is None else id(task), first
     for other in _awaiting(first):
         yield id(other), other
+
+
+def is_begun_early() -> bool:
+    """Whether this is a pool's job which no task awaits: perhaps it only does not yet."""
+    job: Any = None if _task() is not None else _job()
+    return isinstance(job, Future) and next(_awaiting(job), None) is None
 
 
 def _task() -> Task[Any] | None:

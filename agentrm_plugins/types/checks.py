@@ -46,10 +46,11 @@ def _number(value: Any) -> float | None:
         if isinstance(value, bool) or not isinstance(value, Real):
             return None
         whole = _whole(value)
-        value = float(value) if whole is None else whole
+        value = value if whole is None else whole
     try:
+        value = value if value.__class__ is int else float(value)
         return value if isfinite(value) else None
-    except OverflowError:  # a whole number beyond what a float holds
+    except OverflowError:  # a number beyond what a float holds
         return None
 
 

@@ -207,6 +207,22 @@ def test_async_clients(provider, rm):
     assert told == [WORDS] * len(told) != []
 
 
+def test_a_pools_job_that_begins_before_its_task_awaits_it(provider, rm):
+    """A thread that is new has the interpreter first, and asks before the loop goes on."""
+    model = model_of(provider, rm)
+
+    async def main():
+        loop, told = asyncio.get_running_loop(), []
+        async for chunk in model.astream("go"):
+            if chunk.text:
+                with ThreadPoolExecutor(1) as pool:
+                    told.append(await loop.run_in_executor(pool, model.invoke, "and"))
+        return [answer.text for answer in told]
+
+    told = asyncio.run(main())
+    assert told == [WORDS] * len(told) != []
+
+
 def test_who_waits_for_a_thread_that_waits_for_his_stream_is_told(provider):
     """A thread that another waits for is not seen as it asks, so it is told soon."""
     with AgentRM(lanes=1) as rm, ThreadPoolExecutor(1) as pool:

@@ -114,6 +114,29 @@ async def test_an_endpoint_that_has_become_slow_is_found_out(world):
     assert world.sent == 10
 
 
+async def test_calls_that_meet_one_pause_side_by_side_live_through_it(world):
+    """Each misses the limit five times, as a lone call would; they are no evidence for each other.
+
+    Six: fewer failures than the breaker opens at.
+    """
+    world.answers(0.2, 40)
+    paused_s = world.clock.now() + 4.5
+
+    async def work(number):
+        return "well" if world.clock.now() > paused_s else await hangs(number)
+
+    async def made(lease):
+        return await Attempt(world.core.number, lease).in_task(lambda: work(0))
+
+    retry = RetryPolicy(wait=lambda _: 0.0)
+    calls = [asyncio.create_task(world.core.call_async(ASK, made, retry=retry)) for _ in range(6)]
+    for _ in range(40):
+        for _ in range(8):
+            await asyncio.sleep(0)
+        world.clock.advance(0.25)
+    assert [call.exception() or call.result() for call in calls] == ["well"] * 6
+
+
 async def test_a_policy_of_ones_own_says_by_itself_when_to_stop(world):
     """What tenacity's objects say is done."""
     retry = RetryPolicy(stop=lambda state: state.attempt_number >= 6, wait=lambda _: 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import pytest
 
@@ -90,6 +91,14 @@ def test_numbers_of_numpy_are_numbers_wherever_pythons_are(door, kind):
     kept = SECONDS[door](getattr(numpy, kind)(5))
     assert type(kept) in {int, float}
     assert kept == SECONDS[door](5)
+
+
+@pytest.mark.parametrize("door", SECONDS)
+def test_a_fraction_beyond_all_floats_is_refused_politely(door):
+    """As a whole number of that size is; another fraction is kept as Python's own number."""
+    assert type(SECONDS[door](Fraction(10, 3))) is float
+    with pytest.raises(ConfigError):
+        SECONDS[door](Fraction(10**400, 3))
 
 
 @pytest.mark.parametrize("given", ["nan", "inf", "-1"])
