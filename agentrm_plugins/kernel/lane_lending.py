@@ -170,11 +170,27 @@ class LaneLending:
             head.overtaken += share_of(ticket, head)
         return free
 
-    def _is_circle(self, endpoint: Endpoint) -> bool:
-        """Whether its limit of calls in flight is used up by calls that only wait."""
-        known = self._books.tickets
-        full = not endpoint.concurrency.allows(len(endpoint.in_flight))
-        return full and all(known[number].nested for number in endpoint.in_flight)
+    def _is_circle(self, endpoint: Endpoint, *above: Endpoint) -> bool:
+        """Whether its limit of calls in flight is used up by calls that wait for it for ever.
+
+        Each has a nested call that waits for it, or for another one of which the same holds
+        (`above`: those that are looked at already).
+        """
+        if endpoint.concurrency.allows(len(endpoint.in_flight)):
+            return False
+        known, looked = self._books.tickets, (*above, endpoint)
+        return all(self._waits_for(known[number], looked) for number in endpoint.in_flight)
+
+    def _waits_for(self, parent: Ticket, looked: tuple[Endpoint, ...]) -> bool:
+        for kid in (parent.kids or {}).values():
+            at = kid.endpoint
+            if kid.bid is None:
+                stuck = self._waits_for(kid, looked)
+            else:
+                stuck = at is not None and (at in looked or self._is_circle(at, *looked))
+            if stuck:
+                return True
+        return False
 
     def _may_pass(self, ticket: Ticket) -> bool:
         """Whether each bound that is reached is used up by calls that only wait."""

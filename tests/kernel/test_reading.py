@@ -161,7 +161,8 @@ def test_a_step_that_was_cut_while_they_changed_places_leaves_whole_books():
 
 
 def at_limit(**endpoint):
-    return World(config(8, endpoints={"x/*": EndpointConfig(**endpoint)}), twin=True)
+    told = EndpointConfig(**endpoint)
+    return World(config(8, endpoints={"x/*": told, "z/*": told}), twin=True)
 
 
 def test_a_limit_of_calls_in_flight_that_readers_use_up_themselves_is_said_at_once():
@@ -178,6 +179,32 @@ def test_a_limit_of_calls_in_flight_that_readers_use_up_themselves_is_said_at_on
     pull(world, streams[0])
     world.settle(streams[0])
     assert world.running == [streams[1], second]
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("other", [None, "y/m#k"])
+def test_who_waits_at_such_a_limit_for_a_call_that_goes_on_is_not_refused(reads, other):
+    """The one stream's call works elsewhere: then that stream goes on, ends and makes room."""
+    world = at_limit(concurrency=2)
+    first, second = (reading(world, agent, endpoint="x/m#k") for agent in ("a", "b"))
+    works = world.submit("a", first, endpoint=other, reads=reads)
+    call = world.submit("b", second, endpoint="x/m#k", reads=reads)
+    assert world.waiting == [call]
+    world.settle(works)
+    pull(world, first)
+    world.settle(first)
+    assert world.running == [second, call]
+
+
+def test_limits_of_two_endpoints_that_wait_for_each_other_are_told():
+    """Each is used up by a stream whose reader asks the other one."""
+    world = at_limit(concurrency=1)
+    first, second = reading(world, "a", endpoint="x/m#k"), reading(world, "b", endpoint="z/m#k")
+    there = ask(world, first, "a", endpoint="z/m#k")
+    assert world.waiting == [there]
+    ask(world, second, "b", endpoint="x/m#k")
+    refused = [effect for effect in world.kernel.history() if isinstance(effect, Refused)]
+    assert [one.cause for one in refused] == ["would_deadlock"]
 
 
 def test_a_limit_of_calls_in_flight_that_was_found_out_does_not_stop_them_for_ever():
