@@ -64,7 +64,9 @@ _NAMED = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PASSWORD = re.compile(r"passw|passphrase|pwd|secret", re.IGNORECASE)
-_COUNT = re.compile(r"\d{1,6}(?![\w-])|\d{4}-\d\d-\d\d(?![\w-])|\d[\d_]*$")
+_COUNT = re.compile(
+    r"(?:\d{1,6}(?:[./]\d{1,6})?%?|\d{1,3}(?:_\d{3}){1,2}|\d{4}-\d\d-\d\d)\W{0,8}$"
+)  # the whole of it: more digits, or what begins with a number, may be a key
 # What stands for a secret in a program, and is none: `token=None`, `api_key: str`.
 _CODE = re.compile(
     r"(?:none|null|true|false|undefined|nil|string|bytes|bool|boolean|float|number|integer|text"

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from agentrm_plugins.testing.cassettes import vcr_config
-from agentrm_plugins.testing.cassettes.secret_names import may_name_a_secret
+from agentrm_plugins.testing.cassettes.secret_names import is_numbered_secret, may_name_a_secret
 
 SECRET = "hunter2-Sommer"
 NAMES = [
@@ -78,3 +78,17 @@ def test_a_number_under_the_name_of_a_pin_is_hidden():
     arguments = kept["messages"][0]["tool_calls"][0]["function"]["arguments"]
     assert json.loads(arguments) == {"pin": 0, "cvv": 0, "count": 4711, "pin_tries": 3}
     assert kept["tools"][0]["function"]["parameters"] == schema
+
+
+@pytest.mark.parametrize("name", ["pin", "cardPin", "pin_code", "pin2", "db_pass", "otpValue"])
+def test_a_number_of_a_secret_ends_its_name(name):
+    """Or stands before what it is."""
+    assert is_numbered_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["pass_count", "high_pass_hz", "total_pass", "tan_degrees", "city"]
+)
+def test_other_numbers_are_replayed(name):
+    """A tool that is called again gets what it was called with."""
+    assert not is_numbered_secret(name)

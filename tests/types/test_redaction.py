@@ -27,6 +27,11 @@ HIDDEN = {
     "cookies: chocolate-chip": "cookies: (hidden)",
     "Signature: John": "Signature: (hidden)",
     "api_key: strange1": "api_key: (hidden)",
+    "token: 12345678": "token: (hidden)",
+    "api_key=123456789012345678": "api_key=(hidden)",
+    "--token 98765432109876": "--token (hidden)",
+    "api_key: 1234.correcthorse": "api_key: (hidden)",
+    "token: 123456:correcthorse": "token: (hidden)",
 }
 SHOWN = [
     "api_key: str | None = None",
@@ -41,6 +46,7 @@ SHOWN = [
     "my password is hunter",
     "tokens: hello",
     "token: 512",
+    *("token: 1234.", "token: 1024/4096", "token limit: 99.5%", "token=1_000_000"),
     "first_token: 12",
     "--max-tokens 4096",
     "--token-limit 4096",

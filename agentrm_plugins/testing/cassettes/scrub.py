@@ -286,7 +286,7 @@ class Scrubber:
             return [self._open(item, under=under) for item in value]
         if isinstance(value, str):
             return HIDDEN if under else self._text(value)
-        number = isinstance(value, int | float) and abs(value) >= _LEAST_NUMBER
+        number = isinstance(value, int) and abs(value) >= _LEAST_NUMBER
         return 0 if number and is_numbered_secret(under) else value
 
     @staticmethod

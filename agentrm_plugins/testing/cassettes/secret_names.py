@@ -38,6 +38,10 @@ _WORDS = frozenset(
     " пароль ключ секрет токен пин парол таина".split()
 )
 _NUMBERED = frozenset("pin puk cvv cvc csc otp totp tan ssn sin passcode pw pass password".split())
+_BEHIND = frozenset({"code", "number", "no", "nr", "value"})  # that of a PIN
+_PASSES = frozenset(  # that are no words to sign in
+    "all band first high last low mean multi num per second single third total".split()
+)
 _PAIRS = (
     ({"connection", "conn", "database", "db", "redis", "mongo", "mongodb", "postgres", "amqp",
       "broker"}, {"string", "str", "url", "uri"}),
@@ -77,8 +81,17 @@ def may_name_a_secret(name: str) -> bool:
 
 
 def is_numbered_secret(name: str) -> bool:
-    """Whether a number under this name is a secret, such as a PIN."""
-    return not _NUMBERED.isdisjoint(_words(name))
+    """Whether a whole number under this name is a secret, such as a PIN.
+
+    >>> [is_numbered_secret(one) for one in ("card_pin", "pinCode", "pass_count", "high_pass")]
+    [True, True, False, False]
+    """
+    words = _words(name)
+    while len(words) > 1 and (words[-1] in _BEHIND or words[-1].isdigit()):
+        del words[-1]
+    if words[-1:] == ["pass"] and not _PASSES.isdisjoint(words):
+        return False
+    return not _NUMBERED.isdisjoint(words[-1:])
 
 
 def _words(name: str) -> list[str]:
