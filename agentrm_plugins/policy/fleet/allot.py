@@ -27,7 +27,7 @@ from agentrm_plugins.policy.fleet.tallies import forget, write_off
 
 __all__ = ["PROTOCOL", "allot", "drop"]
 
-PROTOCOL = 4  # another one for each change of what is asked, answered or lent with a baton
+PROTOCOL = 5  # another one for each change of what is asked, answered or lent with a baton
 GAP = 2000.0  # guessed: heartbeats are at most a second apart
 LEARN = 0.4  # guessed: leases for which there are only claims; heartbeats are far shorter
 LOST = 60_000.0  # the usual window: what was sent before a loss of data is forgotten by then
