@@ -8,7 +8,7 @@ import pytest
 
 from agentrm_plugins.config.context import ContextConfig
 from agentrm_plugins.context.live import ContextLifecycle
-from agentrm_plugins.context.plan.recalls import allowed_tokens, pay_back
+from agentrm_plugins.context.plan.recalls import allowed_tokens, owe, pay_back
 from agentrm_plugins.context.plan.shares import recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.stores.memory import MemoryStore
@@ -133,3 +133,16 @@ def test_the_law_of_what_is_owed():
     assert session.owed == 800
     session.owed = 10_000
     assert allowed_tokens(session) == recall_room(session) == 1_999
+
+
+def test_what_a_hundred_questions_owe_is_paid_back_by_some_messages():
+    """It was owed without an end: 78 messages later a question had no more than its share."""
+    state = Transcript(ContextConfig(budget_tokens=4_000), counter_for("gpt-4o"))
+    full = allowed_tokens(state)
+    for _ in range(100):
+        pay_back(state)
+        owe(state, recall_room(state))
+    assert allowed_tokens(state) == recall_room(state) < full
+    for _ in range(12):
+        pay_back(state)
+    assert allowed_tokens(state) == full

@@ -17,7 +17,7 @@ from agentrm_plugins.context.plan.bodies import Source
 from agentrm_plugins.context.plan.compaction import fit_now, made_room
 from agentrm_plugins.context.plan.counts import count_for, counted_again
 from agentrm_plugins.context.plan.planning import spare_tokens, total_tokens
-from agentrm_plugins.context.plan.recalls import drop_answered, drop_past, pay_back
+from agentrm_plugins.context.plan.recalls import drop_answered, drop_past, owe, pay_back
 from agentrm_plugins.context.plan.shares import low_tokens, recall_room
 from agentrm_plugins.context.plan.transcript import Transcript
 from agentrm_plugins.context.plan.view import Pressure, View, composed, line_tokens, with_line
@@ -140,7 +140,7 @@ class Turn:
             )
         if recalled is not None:
             state.recalls.append(recalled)
-            state.owed += recalled.tokens
+            owe(state, recalled.tokens)
             self.total += recalled.tokens
             shared.recalled("task", recalled.tokens)
 
