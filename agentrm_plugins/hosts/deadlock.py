@@ -10,18 +10,24 @@ if TYPE_CHECKING:
     import weakref
 
     from agentrm_plugins.hosts.lease import HostLease
+    from agentrm_plugins.kernel import Kernel
 
 __all__ = ["check_loop"]
 
 
 def check_loop(
-    lease: HostLease, leases: dict[int, weakref.ref[HostLease]], *, inside: bool
+    lease: HostLease,
+    leases: dict[int, weakref.ref[HostLease]],
+    kernel: Kernel,
+    *,
+    inside: bool,
 ) -> None:
     """Refuse to block a loop's thread for what only a task of that loop can give back.
 
     Args:
         lease: What would be waited for.
         leases: All that wait or run, by ticket.
+        kernel: Whose they are.
         inside: Whether this thread is in the core itself.
 
     Raises:
@@ -33,7 +39,7 @@ def check_loop(
             "lane; use admit_nowait, or let a thread or a task make the call"
         )
     loop = lease.loop
-    if loop is None:
+    if loop is None or _goes_on_its_parents_lane(lease, kernel):
         return
     within, call = set(), lease.call
     outer = lease.parent
@@ -57,3 +63,18 @@ def check_loop(
                 "what it needs; await the async method (ainvoke, astream, AsyncOpenAI, "
                 "async with), or make the call in a thread (asyncio.to_thread)"
             )
+
+
+def _goes_on_its_parents_lane(lease: HostLease, kernel: Kernel) -> bool:
+    """Whether a nested call waits for time alone, such as its endpoint's rate.
+
+    The lane of the call that it is nested in is free for it, and its endpoint's places are not used
+    up. Looked at without the kernel's mutex: a look that comes a step late says what was true then.
+    """
+    ticket = kernel.books.tickets.get(lease.ticket)
+    parent = None if ticket is None else ticket.parent
+    if ticket is None or parent is None or parent.seat is None or parent.rider is not None:
+        return False
+    endpoint = ticket.endpoint
+    room = endpoint is None or endpoint.concurrency.allows(len(endpoint.in_flight))
+    return parent.group is ticket.group and room

@@ -193,7 +193,7 @@ class Host:
     def check_wait(self, lease: HostLease) -> None:
         """Refuse to block this thread until `lease` is decided, if that would be for ever."""
         if (inside := self.is_inside) or lease.loop is not None:
-            check_loop(lease, self._leases, inside=inside)
+            check_loop(lease, self._leases, self.kernel, inside=inside)
 
     def tick(self) -> None:
         """A date has come."""
