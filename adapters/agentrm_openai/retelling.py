@@ -200,11 +200,14 @@ class Retold:
         """
         if self._over:
             return piece
-        self._held += piece
+        at, seen = 0, max(0, len(self._held) - 3)  # an end may have begun there
+        held = self._held = self._held + piece
         passed: list[bytes] = []
-        while not self._over and (end := _END.search(self._held)) is not None:
-            event, self._held = self._held[: end.end()], self._held[end.end() :]
+        while not self._over and (end := _END.search(held, seen)) is not None:
+            event, at = held[at : end.end()], end.end()
+            seen = at
             passed.append(self._look(event))
+        self._held = held[at:]
         if self._over or len(self._held) > LARGEST:
             self._over = True
             passed.append(self.rest())
