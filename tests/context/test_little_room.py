@@ -83,3 +83,18 @@ def test_a_block_fills_its_room(room):
         session.prepare(history)
         found = session.recall("Which lantern has Ida, near which harbour?", max_tokens=room)
         assert 0.93 * room <= count.text(found) <= room
+
+
+@pytest.mark.parametrize("room", range(150, 700, 50))
+def test_what_does_not_fit_with_what_is_newer_hides_no_other_passage(room):
+    """The best six are too long with what may be newer than they are; there are others that fit."""
+    rng = random.Random(3)
+    words = ["शांत", "पीतल", "ऊपर", "संकरे", "पुल", "पास", "हमारे", "पुराने", "बंदरगाह", "दीवार"]
+    history = []
+    for n in range(160):
+        text = f"इदा की लालटेन {' '.join(rng.sample(words, 9))} {n}."
+        history += [{"role": "user", "content": text}, {"role": "assistant", "content": "I see."}]
+    with ContextLifecycle(ContextConfig(budget_tokens=8_000), submit=lambda job: job()) as manager:
+        session = manager.session("s")
+        session.prepare(history)
+        assert "user: इदा की लालटेन" in session.recall("इदा की लालटेन कहाँ है?", max_tokens=room)

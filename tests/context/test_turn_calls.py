@@ -124,11 +124,12 @@ def test_a_turn_calls_no_more_with_twice_the_notes(say):
 def test_a_turn_that_asks_calls_so_much_and_no_more():
     """With 3,000 notes and a question each turn, for which up to 64 messages are read.
 
-    The questions before took their room, so each has what was earned since; of passages that do not
-    fit with what may be newer few are tried. It was 11,716.
+    The questions before took their room, so each has its share (7,372 calls; 3,374 where it had but
+    what was earned since, and kept less); of passages that do not fit with what may be newer few
+    are tried. It was 11,716.
     """
     [made] = turns(mixed, [3_000], of=11, then=asked)
-    assert made < 4_000
+    assert made < 8_000
 
 
 def test_common_words_are_not_looked_at_where_rarer_ones_decide():

@@ -56,7 +56,7 @@ _TOLD = 0.8
 what else is found would cost cached prefix and tell little."""
 _RIVALS = 8
 _MOST_FAILED = 6
-"""Passages in a row that do not fit with what may be newer: no more are tried. Guessed."""
+"""Passages in a row that do not fit with what may be newer: none is tried behind one. Guessed."""
 _MOSTLY = 0.3
 
 
@@ -189,7 +189,7 @@ def assembled(
             failed = 0
         else:
             failed += 1
-            if failed == _MOST_FAILED:
+            if failed >= _MOST_FAILED and (writing.block.lines or anchor >= 0):
                 break
     return _fitted(session, writing.block.lines, writing.order, room_tokens, anchor)
 
