@@ -8,7 +8,8 @@ have come nothing above it knows which socket a request went out on.
 
 A task is cancelled instead. But an answer that crosses the end of its connection is paid for and
 never seen. So before either is cut, `finish` closes the connection in our direction alone: the
-server sees the end that it would see anyhow, and what it wrote before can be read.
+server sees the end that it would see anyhow, and what it wrote before can be read. A task's
+connection is found for that in its pool (`finish_in`), and costs its call nothing before.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from typing import Any
 
 from agentrm_openai.exchange import CURRENT
 
-__all__ = ["AbortableBackend", "AbortableStream", "AsyncBackend", "AsyncStream", "make_abortable"]
+__all__ = ["AbortableBackend", "AbortableStream", "finish_in", "make_abortable"]
 
 
 class _Stream:
-    """A network stream that knows whose request it carries.
+    """A network stream that can be closed in our direction.
 
     Args:
         inner: The stream of httpcore or httpcore2.
@@ -61,22 +62,14 @@ class _Stream:
         tls = self._inner.get_extra_info("ssl_object")
         return tls is not None and tls.selected_alpn_protocol() == "h2"
 
-    @property
-    def can_wake(self) -> bool:
-        """Whether `wake` would make a read end."""
-        return False
 
-    def wake(self) -> None:
-        """Make a read that blocks end at once, if a thread is in it."""
+class AbortableStream(_Stream):
+    """One that a thread reads; it knows whose request it carries."""
 
     def _attach(self) -> None:
         exchange = CURRENT.get()
         if exchange is not None:
             exchange.attach(self)
-
-
-class AbortableStream(_Stream):
-    """One that a thread reads."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read, as the exchange that is current in this thread."""
@@ -120,29 +113,36 @@ class AbortableStream(_Stream):
                     return  # it is gone already, and the reader with it
 
 
-class AsyncStream(_Stream):
-    """One that a task reads, which is cancelled and not woken."""
+class _Finished(_Stream):
+    """One that a task reads, whose connection may be closed in our direction."""
 
-    async def read(self, *args: Any, **options: Any) -> bytes:
-        """Read, as the exchange that is current in this task."""
-        self._attach()
-        data: bytes = await self._inner.read(*args, **options)
-        return data
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
-    async def write(self, *args: Any, **options: Any) -> None:
-        """Write, as the exchange that is current in this task."""
-        self._attach()
-        await self._inner.write(*args, **options)
 
-    async def aclose(self) -> None:
-        """Close."""
-        with self._lock:
-            self._closed = True
-        await self._inner.aclose()
+def finish_in(transport: Any, extensions: Any) -> bool:
+    """Close the connection that carries the request of these extensions in our direction.
 
-    async def start_tls(self, *args: Any, **options: Any) -> AsyncStream:
-        """The same over TLS."""
-        return AsyncStream(await self._inner.start_tls(*args, **options))
+    For tasks: their streams are not wrapped, but looked up in the pool when one is to be cut.
+
+    Args:
+        transport: It was sent by this one, of either library.
+        extensions: The request's own, the very object.
+
+    Returns:
+        Whether that was possible.
+    """
+    for one in list(getattr(getattr(transport, "_pool", None), "_requests", ())):
+        if one.request.extensions is extensions:
+            holder = one.connection
+            while holder is not None and not hasattr(holder, "_network_stream"):
+                holder = getattr(holder, "_connection", None)  # of a proxy, or not connected yet
+            stream = None if holder is None else _Finished(holder._network_stream)
+            if stream is None or not stream.finish():
+                return False
+            holder._network_stream = stream
+            return True
+    return False
 
 
 class AbortableBackend:
@@ -168,35 +168,11 @@ class AbortableBackend:
         self._inner.sleep(seconds)
 
 
-class AsyncBackend:
-    """A network backend whose streams know whose request they carry.
+def make_abortable(transport: Any) -> bool:
+    """Let a thread that reads a connection which `transport` will open be woken.
 
     Args:
-        inner: The backend of httpcore or httpcore2.
-    """
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    async def connect_tcp(self, *args: Any, **options: Any) -> AsyncStream:
-        """Connect over TCP."""
-        return AsyncStream(await self._inner.connect_tcp(*args, **options))
-
-    async def connect_unix_socket(self, *args: Any, **options: Any) -> AsyncStream:
-        """Connect over a Unix socket."""
-        return AsyncStream(await self._inner.connect_unix_socket(*args, **options))
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait between two attempts to connect."""
-        await self._inner.sleep(seconds)
-
-
-def make_abortable(transport: Any, *, blocks: bool = True) -> bool:
-    """Let the connections that `transport` will open be known by whose request they carry.
-
-    Args:
-        transport: Of either library.
-        blocks: Whether it is a sync one.
+        transport: A sync one, of either library.
 
     Returns:
         False if it is no transport of httpx or httpx2 with a pool of its own (a mock, a WSGI
@@ -208,7 +184,6 @@ def make_abortable(transport: Any, *, blocks: bool = True) -> bool:
     backend = getattr(pool, "_network_backend", None)
     if backend is None:
         return False
-    if not isinstance(backend, AbortableBackend | AsyncBackend):
-        made = AbortableBackend if blocks else AsyncBackend
-        pool._network_backend = made(backend)  # type: ignore[union-attr]
+    if not isinstance(backend, AbortableBackend):
+        pool._network_backend = AbortableBackend(backend)  # type: ignore[union-attr]
     return True

@@ -166,6 +166,7 @@ class Exchange:
         when_sent: What to call when its last byte was written. Only a pool of httpcore says so
             (`traced`); of another transport nobody knows.
         before_sent: What to call before its head and before its body is written; may raise.
+        finish: Closes its connection in our direction, where a task reads that.
         token: Free for the observer.
         error: What it was aborted with, if it was.
     """
@@ -182,6 +183,7 @@ class Exchange:
         self.traced = traced
         self.when_sent: Callable[[], None] | None = None
         self.before_sent: Callable[[], None] | None = None
+        self.finish: Callable[[], bool] | None = None
         self._named = named  # asked only where nobody knows the endpoint already
         self._endpoint: Endpoint | None = None
         self.blocking = blocking
@@ -224,7 +226,8 @@ class Exchange:
         False on a connection shared by several requests, or where nobody knows the connection.
         """
         with self._lock:
-            return not self._over and self._stream is not None and self._stream.finish()
+            finish = self.finish if self._stream is None else self._stream.finish
+            return not self._over and finish is not None and finish()
 
     def abort(self, error: BaseException) -> None:
         """Give the request up, from any thread: whoever waits for it gets `error`.
@@ -304,7 +307,7 @@ class Exchange:
     def detach(self) -> None:
         """All has been read: its connection belongs to somebody else from now on."""
         with self._lock:
-            self._stream = None
+            self._stream = self.finish = None
 
     def raise_aborted(self) -> None:
         """Raise what it was aborted with."""

@@ -28,8 +28,6 @@ from agentrm_openai.failed_answer import (
 from agentrm_plugins.integration import wire
 
 __all__ = [
-    "AS_IT_IS",
-    "AsItIs",
     "Retold",
     "plain_headers",
     "refusing",
@@ -154,23 +152,6 @@ def _means(content: bytes, tables: dict[str, Any]) -> bool:
 def _event(error: Any) -> bytes:
     told = json.dumps({"type": "error", "error": error})
     return f"event: error\ndata: {told}\n\n".encode()
-
-
-class AsItIs:
-    """A body of which nothing is told otherwise."""
-
-    @staticmethod
-    def told(piece: bytes) -> bytes:
-        """The piece."""
-        return piece
-
-    @staticmethod
-    def rest() -> bytes:
-        """Nothing is left."""
-        return b""
-
-
-AS_IT_IS = AsItIs()
 
 
 class Retold:

@@ -19,11 +19,12 @@ import json
 import time
 import weakref
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from agentrm_openai.abortable import make_abortable
+from agentrm_openai.abortable import finish_in, make_abortable
 from agentrm_openai.exchange import (
     LEAST_ERROR,
     Exchange,
@@ -33,14 +34,7 @@ from agentrm_openai.exchange import (
     open_exchange,
 )
 from agentrm_openai.large_requests import LARGE, at_the_ends
-from agentrm_openai.retelling import (
-    AS_IT_IS,
-    AsItIs,
-    Retold,
-    plain_headers,
-    refusing,
-    retold,
-)
+from agentrm_openai.retelling import Retold, plain_headers, refusing, retold
 from agentrm_plugins.integration import wire
 
 if TYPE_CHECKING:
@@ -96,7 +90,7 @@ class ObservedPieces:
         self._inner = inner
         self._exchange = exchange
         self._broke = False
-        self.retold: Retold | AsItIs = AS_IT_IS
+        self.retold: Retold | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
@@ -116,7 +110,9 @@ class ObservedPieces:
                 raise cause from error
             if piece is not None:
                 exchange.piece(len(piece))
-            told = self.retold.rest() if piece is None else self.retold.told(piece)
+            told, events = piece, self.retold
+            if events is not None:
+                told = events.rest() if piece is None else events.told(piece)
             if told:
                 yield told
             if piece is None:
@@ -136,7 +132,7 @@ class ObservedAsyncPieces:
         self._inner = inner
         self._exchange = exchange
         self._broke = False
-        self.retold: Retold | AsItIs = AS_IT_IS
+        self.retold: Retold | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         exchange = self._exchange
@@ -156,7 +152,9 @@ class ObservedAsyncPieces:
                 raise cause from error
             if piece is not None:
                 exchange.piece(len(piece))
-            told = self.retold.rest() if piece is None else self.retold.told(piece)
+            told, events = piece, self.retold
+            if events is not None:
+                told = events.rest() if piece is None else events.told(piece)
             if told:
                 yield told
             if piece is None:
@@ -215,7 +213,8 @@ class TransportBase:
         self.sdk_retries = sdk_retries
         self.clock = clock
         self.tells_errors = tells_errors
-        make_abortable(inner, blocks=self.blocks)
+        if self.blocks:
+            make_abortable(inner)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type[Any]:
@@ -330,9 +329,9 @@ class AsyncTransport(TransportBase):
         exchange = open_exchange(self.observer, request, self.clock, inner)
         if exchange is None:
             return await inner.handle_async_request(request)
+        exchange.finish = partial(finish_in, inner, request.extensions)
         try:
-            with exchange.current():
-                response = await inner.handle_async_request(request)
+            response = await inner.handle_async_request(request)
             if response.status_code >= LEAST_ERROR:
                 raw = b"".join([piece async for piece in response.stream])
                 exchange.detach()

@@ -135,7 +135,9 @@ def _remembering(encoding: str) -> tuple[Callable[[str], int], dict[int, int]]:
                 return _sampled(estimate_text, text, _AT_ONCE_CHARS)
             if len(known) >= _REMEMBERED:
                 known.clear()
-            tokens = known[key] = _sampled(exact, text, _AT_ONCE_CHARS)
+            short = len(text) <= _AT_ONCE_CHARS
+            tokens = exact(text) if short else _sampled(exact, text, _AT_ONCE_CHARS)
+            known[key] = tokens
         return tokens
 
     return count, known

@@ -320,7 +320,7 @@ class Attempt:
             CallReaped: A limit was passed meanwhile.
         """
         lease = self.lease
-        self.brought(result, lease) if self._settle is not None else lease.settle()
+        lease.settle() if self._settle is None else self._settle(lease, result)
         if lease.reaped and not (lease.ended and lease.reap_cause == "gave_way"):
             lease.settle(self.spent(), outcome=Outcome.ERROR)  # a stream that nobody gets
             lease.raise_if_reaped()

@@ -194,7 +194,7 @@ class TaskRun(ReapGuard):
         It is not if it came after its cancellation, which the work swallowed.
         """
         self._over = self.over = True
-        if self.attempt.lease.reap_cause != "gave_way":
+        if self._error is not None and self.attempt.lease.reap_cause != "gave_way":
             self.error = self._error  # an answer that came too late is none
         race = self.race
         if race is not None:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import socket
 import threading
+from types import SimpleNamespace
 
 import httpcore2
 import pytest
 
-from agentrm_openai.abortable import AbortableBackend, AbortableStream
+from agentrm_openai.abortable import AbortableBackend, AbortableStream, finish_in
 
 
 class Inner:
@@ -80,3 +81,39 @@ def test_unix_sockets_and_pauses_are_passed_on(tmp_path):
         with connection:
             assert connection.recv(1) == b"x"
         stream.close()
+
+
+def carrying(stream, extensions):
+    """A transport whose pool has one request, two layers above its stream, as behind a proxy."""
+    connection = SimpleNamespace(_connection=SimpleNamespace(_network_stream=stream))
+    request = SimpleNamespace(extensions=extensions)
+    waiting = SimpleNamespace(request=SimpleNamespace(extensions={}), connection=None)
+    one = SimpleNamespace(request=request, connection=connection)
+    return SimpleNamespace(_pool=SimpleNamespace(_requests=[waiting, one])), connection._connection
+
+
+def test_a_task_s_connection_is_found_in_its_pool_and_closed_in_our_direction(pair):
+    """Its server reads the end, what it wrote can be read, and the pool uses it no more."""
+    ours, theirs = pair
+    extensions = {"timeout": {}}
+    transport, connection = carrying(Inner(ours), extensions)
+    assert not finish_in(transport, {"timeout": {}})  # nobody's request
+    assert connection._network_stream.get_extra_info("is_readable") is None
+    assert finish_in(transport, extensions)
+    assert theirs.recv(1) == b""
+    theirs.send(b"x")
+    assert ours.recv(1) == b"x"
+    assert connection._network_stream.get_extra_info("is_readable")
+    connection._network_stream.close()  # as ever
+
+
+def test_what_is_shared_or_has_no_pool_is_not_closed(pair):
+    """HTTP/2, a request that waits for a connection, and a transport of the user's own."""
+    ours, theirs = pair
+    extensions = {"timeout": {}}
+    assert not finish_in(carrying(Inner(ours, "h2"), extensions)[0], extensions)
+    assert not finish_in(object(), extensions)
+    transport, _ = carrying(Inner(ours), extensions)
+    assert not finish_in(transport, transport._pool._requests[0].request.extensions)
+    theirs.send(b"x")
+    assert ours.recv(1) == b"x"

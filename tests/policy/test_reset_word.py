@@ -8,6 +8,7 @@ from math import ceil
 import pytest
 
 from agentrm_plugins.policy.endpoint.reset_word import Moment, ResetWord
+from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
 from agentrm_plugins.testing.provider.limits import LimitSet, Quota
 
 COUNTS = ("fixed", "clock", "sliding", "bucket")
@@ -15,13 +16,13 @@ COUNTS = ("fixed", "clock", "sliding", "bucket")
 
 def heard(count, means, seed, *, step_s=0.001, limit=60, seconds=150.0, burst=1.0, others=0.0):
     """The word of a server that is asked as often as it can stand, and a little more."""
-    rng, word = random.Random(seed), ResetWord()
+    rng, word, watch = random.Random(seed), ResetWord(), WindowWatch()
     quota = Quota(requests=limit, kind=count, burst=burst)
     limits = LimitSet(quota, 0.0, wall_offset_s=rng.uniform(0.0, 60.0))
     now_s, answers = 0.0, []
     while now_s < seconds:
         now_s += rng.expovariate(1.3 * limit / 60.0)
-        word.taken(1.0, now_s)
+        watch.taken(1.0, now_s)
         sent_s, came_s = now_s, now_s + rng.uniform(0.002, 0.02)
         verdict = limits.admit(came_s, input_tokens=0, output_tokens=0, rejection_cost=0.0)
         [(_, meter)] = limits.meters()
@@ -36,7 +37,8 @@ def heard(count, means, seed, *, step_s=0.001, limit=60, seconds=150.0, burst=1.
         while answers and min(answers)[0] <= now_s:
             back_s, left, reset_s, sent_s = min(answers)
             answers.remove((back_s, left, reset_s, sent_s))
-            word.observe(float(limit), left, reset_s, None, 60.0 / limit, sent_s, back_s)
+            heard_of = (float(limit), left, reset_s, None, 60.0 / limit, sent_s, back_s)
+            word.observe(*heard_of, watch)
     return word
 
 
@@ -72,7 +74,7 @@ def test_a_limit_that_changes_begins_anew():
     """What was promised of sixty says nothing of six hundred."""
     word = heard("bucket", "next", 1)
     assert word.moment is Moment.NEXT
-    assert word.observe(600.0, 570.0, 0.1, None, 0.1, 200.0, 200.1)
+    assert word.observe(600.0, 570.0, 0.1, None, 0.1, 200.0, 200.1, WindowWatch())
     assert word.moment is Moment.WHOLE
 
 

@@ -57,8 +57,7 @@ class Meter(ResourceAccount):
         self, controller: RateController, burst_s: float, first: float = 1.0, *, paced: bool = True
     ) -> None:
         super().__init__(controller, burst_s, first)
-        self._disproved = -inf
-        self._empty_s = -inf
+        self._disproved = self._empty_s = -inf
         self._refusals = 0
         self._reopening = Reopening()
         self._told: MinuteLog | None = None  # what the user told holds, whatever the server allows
@@ -130,7 +129,7 @@ class Meter(ResourceAccount):
         if self._told is not None:
             self._told.take(amount, now_s)
         self.used.add(amount, now_s)
-        returns.taken(amount, now_s)
+        returns.watch.taken(amount, now_s)
         if returns.at_s < inf or returns.watch.windowed:
             self._expect(now_s)
         if self._heard:
@@ -166,12 +165,14 @@ class Meter(ResourceAccount):
             self._told.settle(amount, 0.0)
         if sent_s > self._empty_s:
             self._settle(amount, 0.0, now_s)
-        self._returns.word.refused(amount, sent_s)
+        if self._heard:
+            self._returns.word.refused(amount, sent_s)
 
     def turned_away(self, amount: float, sent_s: float, now_s: float) -> None:
         """A request was refused: our account takes it as counted, a window may not have."""
         if self.bucket is not None:
             self._returns.watch.taken(-amount, now_s)
+        if self._heard:
             self._returns.word.refused(amount, sent_s)
 
     def disprove(self, now_s: float) -> None:

@@ -16,10 +16,12 @@ at the same moment looks like a broken promise if it is most of the limit. Guess
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import deque
 from enum import StrEnum
 from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentrm_plugins.policy.endpoint.window_watch import WindowWatch
 
 __all__ = ["Moment", "Promise", "ResetWord"]
 
@@ -31,7 +33,6 @@ _SOON, _LEAST_SOON_S = 0.5, 5.0  # of the time that was named: later, others may
 _MORE = 1.5  # times as much gone makes a better promise
 _TRUSTED = 2  # kept promises, after which others are blamed first
 _AGAIN = 3  # kept promises in a row that restore a word
-_MEMORY = 256
 _UNITS = 2.0
 
 
@@ -128,7 +129,7 @@ class ResetWord:
     """
 
     __slots__ = (
-        *("_all", "_gross", "_history", "_limit", "_most", "_oldest", "_unit"),
+        *("_all", "_limit", "_most", "_oldest"),
         *("longest_s", "moment"),
     )
 
@@ -140,9 +141,6 @@ class ResetWord:
 
     def __init__(self) -> None:
         self.moment = Moment.WHOLE
-        self._gross = 0.0
-        self._unit = 1.0  # what one call takes: what is less cannot be told apart
-        self._history: deque[tuple[float, float]] = deque(maxlen=_MEMORY)  # when, all gone by then
         self._begin(0.0)
 
     def _begin(self, limit: float) -> None:
@@ -161,12 +159,6 @@ class ResetWord:
         """How often all was back when it was to be."""
         return self._all.kept
 
-    def taken(self, amount: float, now_s: float) -> None:
-        """A call takes `amount`; what of it is not used does not count."""
-        self._gross += amount
-        self._unit = max(self._unit, amount)
-        self._history.append((now_s, self._gross))
-
     def refused(self, amount: float, sent_s: float) -> None:
         """A call of `sent_s` took nothing."""
         self._all.refused(amount, sent_s)
@@ -181,28 +173,28 @@ class ResetWord:
         period_s: float,
         sent_s: float,
         now_s: float,
+        watch: WindowWatch,
     ) -> bool:
         """A report came to a request that went at `sent_s`. Says whether that shows another moment.
 
         `step_s` is to what a moment is rounded (None: a duration), `period_s` one unit's share of a
-        window and to what resets are rounded.
+        window and to what resets are rounded; `watch` knows what went, used or not.
         """
-        before = self.moment
+        total, unit, before = watch.gross, watch.largest, self.moment
         # One that is much longer than all before shows that those were the end of a window.
         if limit != self._limit or reset_s > _UNITS * self.longest_s + period_s:
             self._begin(limit)
         slack_s = 0.0 if step_s is None else step_s + _CLOCKS_S
         self.longest_s = max(self.longest_s, reset_s)
         self._most = max(self._most, left)
-        whole = min(limit, self._most + self._unit)  # a bucket may be smaller than its limit
-        known = bisect_right(self._history, sent_s - _AHEAD_S, key=_at_s)
-        sure = self._history[known - 1][1] if known else 0.0
-        much = reset_s > 0 and whole - left >= max(_FEW * self._unit, _AWAY * limit)
+        whole = min(limit, self._most + unit)  # a bucket may be smaller than its limit
+        sure = watch.gross_at(sent_s - _AHEAD_S)
+        much = reset_s > 0 and whole - left >= max(_FEW * unit, _AWAY * limit)
         for promise, in_s in ((self._all, reset_s), (self._oldest, self.longest_s)):
-            promise.look(left, sure, self._gross, in_s, sent_s, now_s)
+            promise.look(left, sure, total, in_s, sent_s, now_s)
             if much:
                 due_s = now_s + in_s + slack_s
-                promise.make(left, whole, sure, self._gross, sent_s, due_s)
+                promise.make(left, whole, sure, total, sent_s, due_s)
         if not self._all.refuted:
             self.moment = Moment.WHOLE
         elif self._oldest.refuted:
@@ -212,7 +204,3 @@ class ResetWord:
         else:
             self.moment = Moment.MORE
         return self.moment is not before
-
-
-def _at_s(entry: tuple[float, float]) -> float:
-    return entry[0]

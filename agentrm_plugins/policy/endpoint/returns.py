@@ -91,9 +91,8 @@ class Returns:
         step_s, told = self._refill.step_s, self._told
         period_s = (limit.per_s or MINUTE_S) / most + step_s
         # A bucket whose resets grow with what is gone has shown of what they are.
-        if known is None and self.word.observe(
-            most, left, reset_s, limit.step_s, period_s, sent_s, now_s
-        ):
+        said = (most, left, reset_s, limit.step_s, period_s, sent_s, now_s)
+        if known is None and self.word.observe(*said, self.watch):
             self._found()
             known = None
         if known is None and self.word.moment is not Moment.WHOLE:
@@ -133,11 +132,6 @@ class Returns:
         if word.rate_per_s * window_s > _FASTER * limit:
             window_s = usual_window_s(limit / word.rate_per_s)
         return Refill(window_s, limit)
-
-    def taken(self, amount: float, now_s: float) -> None:
-        """A call takes `amount`."""
-        self.watch.taken(amount, now_s)
-        self.word.taken(amount, now_s)
 
     def asked(self, amount: float) -> bool:
         """A call of `amount` waits. Says whether that makes another plan."""

@@ -76,19 +76,23 @@ class WindowWatch:
         windowed: Whether nothing comes back but at certain moments.
         window_s: Seconds of the window.
         tried_s: When a call went that tries what is not known to be back; None: none has.
+        gross: All that ever went, whether it was used or not.
+        largest: What the largest call took; 1 at least.
     """
 
     __slots__ = (
         *("_answered_s", "_clock_s", "_ended", "_ends_s", "_floor", "_from_s", "_high", "_last_s"),
         *("_low", "_low_bucket", "_most", "_shape", "_sharp", "_sure", "_taken", "_tested_s"),
-        *("_total", "_unit", "tried_s", "window_s", "windowed"),
+        *("_total", "_unit", "gross", "largest", "tried_s", "window_s", "windowed"),
     )
 
     def __init__(self) -> None:
         self.shape = Shape.UNKNOWN
         self.window_s = 60.0
-        self._taken: deque[tuple[float, float]] = deque(maxlen=_MEMORY)  # when, the total then
-        self._total = 0.0
+        # When, the total then, and all that had gone.
+        self._taken: deque[tuple[float, float, float]] = deque(maxlen=_MEMORY)
+        self._total = self.gross = 0.0
+        self.largest = 1.0  # what is less cannot be told apart
         self._ended: deque[tuple[float, float]] = deque(maxlen=_GROUP)  # when, what had by then
         self._clock_s: float | None = None  # Unix time less our clock
         self._ends_s: float | None = None  # a moment at which a window ended or will
@@ -136,7 +140,10 @@ class WindowWatch:
         if self._shape is Shape.UNKNOWN and amount > self._floor - self._total > -inf:
             self.tried_s = now_s
         self._total += amount
-        self._taken.append((now_s, self._total))
+        if amount > 0.0:
+            self.gross += amount
+            self.largest = max(self.largest, amount)
+        self._taken.append((now_s, self._total, self.gross))
 
     def left(self) -> float:
         """What a window has left at most, by all reports of it; infinite before the first."""
@@ -144,12 +151,17 @@ class WindowWatch:
 
     def total_at(self, at_s: float) -> float:
         """What had been taken until then."""
-        end = bisect_right(self._taken, at_s, key=_at_s)
+        end = bisect_right(self._taken, (at_s, inf))
         return self._taken[end - 1][1] if end else 0.0
+
+    def gross_at(self, at_s: float) -> float:
+        """What had gone until then, used or not."""
+        end = bisect_right(self._taken, (at_s, inf))
+        return self._taken[end - 1][2] if end else 0.0
 
     def since(self, from_s: float) -> tuple[float, float]:
         """What was taken from then on, and when the first of it went (infinite: nothing did)."""
-        start = bisect_left(self._taken, from_s, key=_at_s)
+        start = bisect_left(self._taken, (from_s,))
         before = self._taken[start - 1][1] if start else 0.0
         first_s = self._taken[start][0] if start < len(self._taken) else inf
         return self._total - before, first_s
@@ -245,7 +257,7 @@ class WindowWatch:
 
         `ended` is what has by now, beside the call of `own` that is answered.
         """
-        start = bisect_right(self._ended, sent_s, key=_at_s)
+        start = bisect_right(self._ended, (sent_s, inf))
         found = self._ended[start - 1][1] if start else 0.0
         self._ended.append((now_s, ended + own))
         return min(found, ended)
@@ -290,11 +302,11 @@ class WindowWatch:
         """The amounts that went a window ago come back as they went."""
         # What is back at this very moment must not come back a second time for a float's rounding.
         since_s = now_s - self.window_s - _AFTER_S + _ROUNDING_S
-        start = bisect_right(self._taken, since_s, key=_at_s)
+        start = bisect_right(self._taken, (since_s, inf))
         before = self._taken[start - 1][1] if start else 0.0
         first_s, last_s, total = inf, inf, before
         for number in range(start, min(start + _GROUP, len(self._taken))):
-            at_s, then = self._taken[number]
+            at_s, then, _ = self._taken[number]
             if at_s > first_s + _TOGETHER_S:
                 if total > before:
                     break
@@ -375,9 +387,5 @@ class WindowWatch:
         return self._taken[0][0] if self._taken else 0.0
 
     def _first_s(self) -> float:
-        start = bisect_right(self._taken, self._from_s, key=_at_s)
+        start = bisect_right(self._taken, (self._from_s, inf))
         return self._taken[min(start, len(self._taken) - 1)][0] if self._taken else 0.0
-
-
-def _at_s(entry: tuple[float, float]) -> float:
-    return entry[0]
