@@ -124,7 +124,7 @@ class Attempt:
             CallReaped: A limit was passed; at that moment.
             Exception: What the work raised.
         """
-        if self.stays:
+        if self.lease.loop is not None and self.stays:
             return self.here(work)
         bell, lease = Bell(), self.lease
         task = Task(work) if fork is None else fork(self)

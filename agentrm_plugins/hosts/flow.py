@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentrm_plugins.errors import CallReaped
 from agentrm_plugins.hosts.judgement import judge
 from agentrm_plugins.hosts.misses import missed_limit_s
 from agentrm_plugins.hosts.parkers import park_task, park_thread
@@ -120,13 +121,15 @@ def managed_call(  # noqa: C901 - one flow, read from the top to the bottom
             if is_unsent(error, lease):
                 lease = _unsent(lease)
                 continue
-            if lease.reap_cause == "gave_way" and isinstance(error, Exception):
+            gave_way = lease.reaped and lease.reap_cause == "gave_way"
+            if gave_way and isinstance(error, Exception):
                 lease = lease.anew()  # the core asks for another try: no failure
                 continue
             judged, wait_s = judge(error, host.tables, lease.told_s), None
             done = call.once and may_have_acted(error, judged[0], asked=lease.asked)
             if policy is not None and not done:
-                in_vain = _in_vain(host, call, error, judged, in_vain)
+                timed = judged[0].status is None or isinstance(error, CallReaped)
+                in_vain = _in_vain(host, call, error, judged, in_vain) if timed else 0
                 times, paced = (attempt, begun_s, host.clock.now()), call.endpoint is not None
                 wait_s = policy.wait_s(error, judged, *times, paced=paced, in_vain=in_vain)
             if wait_s is None:

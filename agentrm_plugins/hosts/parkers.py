@@ -38,7 +38,7 @@ def park_thread(lease: HostLease) -> None:
     lease.wake = lock.release
     if not lease.decided:
         lease.check_wait()
-        if is_traced():
+        if is_traced(lease):
             begun_s = monotonic()
             if not lock.acquire(timeout=GRACE_S):
                 with TracedWait(lease, begun_s) as wait:
@@ -59,7 +59,7 @@ def _block(lock: LockType, lease: HostLease) -> None:
 
 async def park_task(lease: HostLease) -> None:
     """Suspend this task until then; whoever watches it hears meanwhile that it is not idle."""
-    if not is_traced():
+    if not is_traced(lease):
         await _watched(lease)
         return
     with TracedWait(lease, monotonic()) as wait:

@@ -94,9 +94,15 @@ class TracedWait:
                 end(monotonic() - self._begun_s, why)
 
 
-def is_traced() -> bool:
+def is_traced(lease: HostLease) -> bool:
     """Whether anybody would be told of a wait."""
-    return QUEUED.get() is not None or "opentelemetry.trace" in sys.modules
+    if QUEUED.get() is not None or lease.traced is not None:
+        return True
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is not None:
+        with suppress(Exception):
+            return bool(trace.get_current_span().is_recording())
+    return False
 
 
 def _otel_span(told: dict[str, str]) -> QueueEnd | None:

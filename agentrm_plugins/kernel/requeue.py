@@ -149,5 +149,6 @@ class Requeue:
         elif refusal is not None:
             self._steps.refuse(ticket, *refusal)
         else:
-            self._late.awaits(ticket)
+            if ticket.first is not None:
+                self._late.awaits(ticket)
             self._waits.again(ticket, wait_s)

@@ -58,7 +58,7 @@ class Waits:
         """A call that came has to wait, unless too many do."""
         config = self._books.config
         own, patience_s = config.max_waiting_per_agent, self._patience_s(ticket)
-        if patience_s == 0 or self._is_hopeless(ticket, patience_s):
+        if patience_s < NEVER and self._is_hopeless(ticket, patience_s):
             self._steps.refuse(ticket, "wait_timeout", what_holds(ticket, self._books.now_s))
         elif self._queue.count >= config.max_waiting:
             self._steps.refuse(ticket, "queue_full")
@@ -70,7 +70,7 @@ class Waits:
     def again(self, ticket: Ticket, sleep_s: float) -> None:
         """The call waits, for the first time or again; it sleeps for so many seconds before."""
         patience_s = self._patience_s(ticket)
-        if patience_s == 0 or self._is_hopeless(ticket, patience_s):
+        if patience_s < NEVER and self._is_hopeless(ticket, patience_s):
             self._steps.refuse(ticket, "wait_timeout", what_holds(ticket, self._books.now_s))
         else:
             self._wait(ticket, sleep_s, patience_s)
@@ -121,9 +121,11 @@ class Waits:
             self._steps.turn_away(ticket, "wait_timeout", why)
 
     def _is_hopeless(self, ticket: Ticket, patience_s: float) -> bool:
-        """Whether it is known that its endpoint's limits do not let it go for so long."""
+        """Whether it may not wait, or its endpoint is known not to let it go for so long."""
         endpoint = ticket.endpoint
-        if endpoint is None or patience_s == NEVER or ticket.is_hedge:
+        if patience_s == 0:
+            return True
+        if endpoint is None or ticket.is_hedge:
             return False
         busy, now_s = bool(endpoint.in_flight), self._books.now_s
         return least_wait_s(endpoint.meters, ticket.need, now_s, busy=busy) > patience_s

@@ -93,7 +93,9 @@ class Bucket:
 
     def drain(self, now_s: float) -> float:
         """The server said no: nothing is there, whatever we believed. Gives the difference."""
-        level = self._bring(now_s)
+        level = self.held
+        if now_s > self._at_s or self._refill_at_s <= now_s:  # else it was just looked at
+            level = self._bring(now_s)
         self.held = min(level, 0.0)
         return self.held - level
 

@@ -80,11 +80,11 @@ def test_a_limit_that_changes_begins_anew():
 
 def test_the_end_of_a_clock_window_in_which_one_begins_is_no_next_unit():
     """Others take most of what is back; the resets of the window after it are much longer."""
-    word = ResetWord()
+    word, watch = ResetWord(), WindowWatch()
     for number in range(40):
-        word.taken(1.0, 0.01 * number)
+        watch.taken(1.0, 0.01 * number)
     for left, sent_s in ((59.0, 0.0), (20.0, 0.5)):
-        word.observe(60.0, left, 1.0, None, 1.0, sent_s, sent_s + 0.1)
-    word.observe(60.0, 10.0, 59.0, None, 1.0, 2.0, 2.1)
-    word.observe(60.0, 5.0, 58.0, None, 1.0, 3.0, 3.1)
+        word.observe(60.0, left, 1.0, None, 1.0, sent_s, sent_s + 0.1, watch)
+    word.observe(60.0, 10.0, 59.0, None, 1.0, 2.0, 2.1, watch)
+    word.observe(60.0, 5.0, 58.0, None, 1.0, 3.0, 3.1, watch)
     assert word.moment is Moment.WHOLE

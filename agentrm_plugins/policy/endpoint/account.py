@@ -42,7 +42,7 @@ class ResourceAccount:
     """
 
     __slots__ = (
-        *("_heard", "_mirror", "_refunds", "_returns", "_room"),
+        *("_empty_s", "_heard", "_mirror", "_refunds", "_returns", "_room"),
         *("bucket", "controller", "long", "most", "used", "window_s"),
     )
 
@@ -54,6 +54,7 @@ class ResourceAccount:
         self.used = Recent()
         self.long = LongWait()
         self._heard = False
+        self._empty_s = -inf
         self._mirror = Mirror()
         self._refunds = Refunds()
         self._returns = Returns()
@@ -132,7 +133,22 @@ class ResourceAccount:
         if self.bucket is None:
             self.bucket = Bucket(rate, capacity, now_s=now_s)
         else:
-            self._mirror.moved(self.bucket.set_rate(rate, capacity, now_s))
+            moved = self.bucket.set_rate(rate, capacity, now_s)
+            if self._heard:  # else it has nothing to compare
+                self._mirror.moved(moved)
+
+    def empty(self, now_s: float) -> None:
+        """The server says that nothing is left, and the controller has cut the rate."""
+        self.apply(now_s)
+        self.drain(now_s)
+
+    def drain(self, now_s: float) -> None:
+        """Nothing is left, at whatever rate."""
+        assert self.bucket is not None  # noqa: S101 - a rate that was cut is finite
+        drained = self.bucket.drain(now_s)
+        if self._heard:
+            self._mirror.moved(drained)
+        self._empty_s = now_s
 
     def _settle(self, reserved: float, used: float, now_s: float) -> None:
         if self.bucket is not None and reserved != used:

@@ -66,7 +66,9 @@ class Blame:
         for resource, meter in meters.items():
             amount = sent.amounts[resource]
             if resource not in blamed:
-                meter.controller.taken_back(amount, sent.at_s)
+                rate = meter.controller  # as its `taken_back`, without a call
+                if sent.at_s > rate.cut_s:
+                    rate.base += amount
             elif meter.refused(amount, said.get(resource), report.retry_after_s, sent.at_s, now_s):
                 cut.append(resource)
         if cut:

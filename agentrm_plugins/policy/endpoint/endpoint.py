@@ -194,7 +194,7 @@ class Endpoint:
             self.concurrency.held_back()
         elif wait.cause == "closed" or self.silence.governs:
             for meter in self.meters.values():
-                meter.controller.stopped()
+                meter.controller.crowded = True  # as its `stopped`, without a call
         elif wait.cause in self.meters:
             for resource, meter in self.meters.items():
                 binds = resource == wait.cause and amounts[resource] <= meter.most  # as was found
@@ -307,19 +307,20 @@ class Endpoint:
         sent = self._back(number, now_s)
         if sent is None:
             return []
-        report = silent.in_words(report, self.meters)
+        report = report if report.requests is None else silent.in_words(report, self.meters)
         said = report.limits()
         if said or self.doubt.under_way:
             for resource in {*self.doubt.of(number), *below(said, sent.amounts)}:
                 self.doubt.refused(resource, now_s)  # It says so, and means it.
         refusal = silent.Refusal(number, sent.at_s, len(self.in_flight), self._spoke_s)
-        known, news = silent.explained(self.silence, self.meters, report, refusal, now_s)
+        known, news = silent.explained(self.silence, self.meters, report, said, refusal, now_s)
         self.news += news
         cut = [] if known else self.blame.lay(report, said, sent, self.meters, now_s)
         if cut and report.worded is not None:
             silent.keep_word(self.silence, report.worded, self.meters, now_s)
         self.news.extend(map(Change, cut, repeat("cut")))
-        if closure := closure_of(report, said, sent, self.meters):
+        told = said or report.retry_after_s is not None
+        if told and (closure := closure_of(report, said, sent, self.meters)):
             self._close(closure, now_s)
         self._ended(number, now_s, failed=False)
         return cut

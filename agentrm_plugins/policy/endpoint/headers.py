@@ -107,17 +107,20 @@ def report_of(
         refused: Whether a limit was met: then resets may say when that is over.
     """
     every = _limits(lower, wall_s, tables)
-    said = {name: figures for name, limits in every.items() if (figures := _figures(limits))}
-    found = {name: _tightest(limits) for name, limits in said.items()} if said else {}
+    said, found = every, dict[str, ServerLimit]()
+    if every:
+        said = {name: figures for name, limits in every.items() if (figures := _figures(limits))}
+        found = {name: _tightest(limits) for name, limits in said.items()}
     if "input_tokens" in found or "output_tokens" in found:
         found.pop("tokens", None)
     wait_s, resource, worded = _retry_after_s(lower, wall_s, tables), None, None
     if text:
-        text, clock_s = text[:_TEXT_CHARS], _clock_s(lower, wall_s)
+        text = text[:_TEXT_CHARS]
+        clock_s = server_clock_s(lower.get("date"), wall_s, lower.get("age"))
         resource = _named_in(text, found, wait_s, clock_s)
         wait_s = wait_in_words_s(text, clock_s) if wait_s is None else wait_s
         if wait_s is None and not said and found.keys() <= {"requests"}:
-            worded = _worded(text, found)
+            worded = _worded(text, found) if found else quota_in(text)
             resource = resource if worded is None else None  # what passes shows the rest
     if refused and every and wait_s is None and worded is None:
         wait_s = _over_s([limit for limits in every.values() for limit in limits])

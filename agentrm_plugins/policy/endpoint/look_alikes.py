@@ -9,9 +9,11 @@ says in another language to come back later speaks of a rate.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = ["is_of_other_things", "is_paced", "without_machines"]
 
+_TEXTS = 16  # those of a storm are alike
 _PACE = re.compile(
     r"\bper (?:second|sec|minute|min|hour)\b|/ ?(?:s|sec|second|min|minute)\b|\b[rt]p[ms]\b|\bqps\b"
     r"|rate.limit|\bbuckets?\b|\bslow down\b|\bplease wait\b|\bload.balanc"
@@ -67,6 +69,7 @@ _MACHINES = re.compile(
 )
 
 
+@lru_cache(maxsize=_TEXTS)
 def is_paced(text: str) -> bool:
     """Whether a refusal, in lower case, speaks of a rate."""
     return _PACE.search(text) is not None
@@ -77,6 +80,7 @@ def is_of_other_things(text: str) -> bool:
     return _OTHER.search(text) is not None
 
 
+@lru_cache(maxsize=_TEXTS)
 def without_machines(text: str) -> str:
     """The text without what is named after money and is none.
 

@@ -51,13 +51,13 @@ class Meter(ResourceAccount):
         paced: Whether a limit that the user told is paced from the first call on.
     """
 
-    __slots__ = ("_disproved", "_empty_s", "_refusals", "_reopening", "_told")
+    __slots__ = ("_disproved", "_refusals", "_reopening", "_told")
 
     def __init__(
         self, controller: RateController, burst_s: float, first: float = 1.0, *, paced: bool = True
     ) -> None:
         super().__init__(controller, burst_s, first)
-        self._disproved = self._empty_s = -inf
+        self._disproved = -inf
         self._refusals = 0
         self._reopening = Reopening()
         self._told: MinuteLog | None = None  # what the user told holds, whatever the server allows
@@ -104,13 +104,6 @@ class Meter(ResourceAccount):
             self._reopening.on = self._reopening.opening = False
             self._room.seen = 0.0
             self._told = None
-
-    def empty(self, now_s: float) -> None:
-        """The server says that nothing is left, and the controller has cut the rate."""
-        self.apply(now_s)
-        assert self.bucket is not None  # noqa: S101 - a rate that was cut is finite
-        self._mirror.moved(self.bucket.drain(now_s))
-        self._empty_s = now_s
 
     def sent(self, amount: float, now_s: float) -> None:
         """A call goes that takes `amount`; without a bucket it is only counted."""

@@ -82,8 +82,10 @@ def learn(
     now_s: float,
 ) -> list[str]:
     """The server said its limits, answering a request of `sent_s`; gives those that are news."""
+    if report.requests is report.tokens is report.input_tokens is report.output_tokens is None:
+        return []  # as most do
     said, news = report.limits(), []
-    under_way = list(in_flight) if said else []
+    under_way = list(in_flight)
     for resource, limit in said.items():
         meter = meters[resource]
         if report.wall_s is not None:

@@ -45,11 +45,25 @@ class Phrases:
 
         Without `meant` only those count that are somebody's own words.
         """
-        return any(one.stands_in(text) for one in self._all if meant or not one.is_meant)
+        holds = text.__contains__
+        for one in self._all:
+            if meant or not one.is_meant:
+                for stems in one.stems:
+                    if not any(map(holds, stems)):
+                        break  # as nearly always: without a call, for there are hundreds
+                else:
+                    if one.pattern.search(text) is not None:
+                        return True
+        return False
 
 
 class _Phrase:
-    """One phrase, whose pattern is made when all of its words stand somewhere in a text."""
+    """One phrase, whose pattern is made when all of its words stand somewhere in a text.
+
+    Attributes:
+        is_meant: Whether it says what is meant, in words of ours.
+        stems: Of each of its parts, words of which one stands in a text that has it.
+    """
 
     def __init__(self, phrase: str) -> None:
         self.is_meant = "|" in phrase
@@ -59,16 +73,10 @@ class _Phrase:
             for part in parts
         ]
         stems = [[word.rstrip("*") for word in part] for part in self._parts]
-        self._stems = stems if self.is_meant else self._parts
-
-    def stands_in(self, text: str) -> bool:
-        for stems in self._stems:
-            if not any(map(text.__contains__, stems)):
-                return False
-        return self._pattern.search(text) is not None
+        self.stems = stems if self.is_meant else self._parts
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str]:
+    def pattern(self) -> re.Pattern[str]:
         parts = ("|".join(map(self._whole, part)) for part in self._parts)
         return re.compile(rf".{{0,{GAP}}}?".join(f"(?:{part})" for part in parts))
 

@@ -24,6 +24,7 @@ is searched for; nothing says when the window began.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice
 
 from agentrm_plugins.types.verdicts import MINUTE_S, ServerLimit
@@ -66,6 +67,7 @@ _BEFORE = 32  # characters in which a rate is called a limit
 _MOST = 8  # that are looked at
 
 
+@lru_cache(maxsize=16)  # the texts of a storm are alike
 def quota_in(text: str) -> ServerLimit | None:
     """The limit of requests that was passed, with its window; None: the words name none.
 
@@ -97,13 +99,14 @@ def quota_in(text: str) -> ServerLimit | None:
 def _rate_in(text: str) -> ServerLimit | None:
     """So many a minute."""
     found, called = [], []
-    for match in (each for form in _RATES for each in islice(form.finditer(text), _MOST)):
-        at, most = match.start(1), _number(match.group(1))
-        is_called = _CALLED.search(text, max(0, at - _BEFORE), at)
-        if most > 0 and not _is_no_count(text, match) and (is_called or most != _TOO_MANY):
-            found.append(most)
-            if is_called:
-                called.append(most)
+    for form in _RATES:
+        for match in islice(form.finditer(text), _MOST):
+            at, most = match.start(1), _number(match.group(1))
+            is_called = _CALLED.search(text, max(0, at - _BEFORE), at)
+            if most > 0 and not _is_no_count(text, match) and (is_called or most != _TOO_MANY):
+                found.append(most)
+                if is_called:
+                    called.append(most)
     return ServerLimit(min(called or found), firm=False) if found else None
 
 

@@ -102,18 +102,16 @@ class RateController:
 
     `total` is all that ever went, refused or not, at its real size as far as that is known; `mean`
     what a call takes lately, 0 before the first. Before `interval_end_s` to `advance` changes
-    nothing.
+    nothing. The last cut was at `cut_s`, and `base` is what had gone by then or was refused since;
+    `crowded` says that somebody waits for something else than this rate.
     """
 
     __slots__ = (
         "_anchor_s",
         "_anchored",
         "_app_limited",
-        "_base",
         "_bound",
         "_ceiling_per_s",
-        "_crowded",
-        "_cut_s",
         "_known_per_s",
         "_patience",
         "_probe_from",
@@ -123,6 +121,9 @@ class RateController:
         "_settings",
         "_step",
         "_told_per_s",
+        "base",
+        "crowded",
+        "cut_s",
         "cuts",
         "interval_end_s",
         "mean",
@@ -148,13 +149,13 @@ class RateController:
         self.cuts = 0
         self.mean = 0.0
         self.total = 0.0
-        self._base = 0.0
+        self.base = 0.0
         self._anchor_s = now_s
         self._anchored = False
         self._app_limited = False
         self._bound = False
-        self._crowded = False
-        self._cut_s = -inf
+        self.crowded = False
+        self.cut_s = -inf
         self._recovering = False
         self._step = 1.0
         self._patience = 1.0
@@ -188,7 +189,7 @@ class RateController:
     @property
     def _delivered(self) -> float:
         """What has gone since the last cut, and was not refused."""
-        return self.total - self._base
+        return self.total - self.base
 
     @property
     def firm(self) -> bool:
@@ -213,8 +214,8 @@ class RateController:
 
     def taken_back(self, amount: float, sent_s: float) -> None:
         """A call of `amount`, sent at `sent_s`, was refused, for whatever reason."""
-        if sent_s > self._cut_s:  # else it is forgotten already
-            self._base += amount
+        if sent_s > self.cut_s:  # else it is forgotten already
+            self.base += amount
 
     def held_back(self) -> None:
         """This rate makes somebody wait: it is the one that binds."""
@@ -222,7 +223,7 @@ class RateController:
 
     def stopped(self) -> None:
         """Somebody waits, but for something else than this rate: the crowd is not too small."""
-        self._crowded = True
+        self.crowded = True
 
     def advance(self, now_s: float) -> bool:
         """Let time pass: grow if the interval earned it. Says whether the rate changed."""
@@ -235,12 +236,12 @@ class RateController:
         elif self._bound:
             self._grow(now_s)
         else:
-            self._app_limited = self._app_limited or not self._crowded
+            self._app_limited = self._app_limited or not self.crowded
             known = self._known_per_s
             if known is not None and before > known:  # nobody asks for what the probe offers
                 self.rate_per_s = known
                 self._step = 1.0
-        self._bound = self._crowded = False
+        self._bound = self.crowded = False
         self._begin_interval(now_s)
         return self.rate_per_s != before
 
@@ -249,13 +250,15 @@ class RateController:
 
         A call of unknown size (0) counts as one of mean size; if none is known, nothing is proved.
         """
-        self.taken_back(amount, sent_s)
+        if sent_s <= self.cut_s:
+            return False
+        self.base += amount
         amount = amount or self.mean
-        if sent_s <= self._cut_s or not amount:
+        if not amount:
             return False
         before = self._known_per_s
         seconds = max(now_s - self._anchor_s, 1e-3)
-        delivered = self.total - self._base
+        delivered = self.total - self.base
         most = max(delivered, 0.0) + amount
         # Without an empty bucket at the anchor, or with one that ran over since, nothing is proved.
         proof = self._anchored and not self._app_limited
@@ -272,9 +275,9 @@ class RateController:
             self._patience = 1.0  # what was allowed is refused: it has fallen, and may come back
         self.rate_per_s = max(floor, self._settings.beta * min(self.rate_per_s, bound))
         self.cuts += 1
-        self._cut_s = self._anchor_s = now_s
+        self.cut_s = self._anchor_s = now_s
         self._anchored = True
-        self._base = self.total
+        self.base = self.total
         self._app_limited = self._bound = False
         self._step = 1.0
         self._recovering = True
@@ -304,7 +307,7 @@ class RateController:
         if before is None or limit_per_s < _FELL * before:
             self._patience = 1.0
         if rarely:
-            self._patience, self._base = max(self._patience, _SELDOM), self.total
+            self._patience, self.base = max(self._patience, _SELDOM), self.total
         self._recovering = self._bound = False
         self._step = 1.0
         self._begin_interval(now_s)

@@ -68,6 +68,7 @@ _EMPTY_ANSWER = (
     "'nonetype' object has no attribute 'data'",
 )
 _OPINIONS = {"true": True, "false": False}
+_AGAIN = frozenset({Kind.LIMIT, Kind.OVERLOADED})
 
 
 def classify_status(
@@ -109,7 +110,8 @@ def examine(error: BaseException, tables: Tables = BUILT_IN) -> tuple[Verdict, E
         verdict = judge_evidence(evidence, tables)
         cause = error.__cause__
         if verdict is not None and (named is None or verdict.kind is not Kind.NEUTRAL):
-            if cause is None or not _by_its_name_alone(verdict, evidence):
+            told = cause is None or evidence.status is not None
+            if told or not _by_its_name_alone(verdict, evidence):
                 return verdict, evidence
             named = named or (verdict, evidence)  # what it was raised from may know more
         cause = cause or made_with(error)
@@ -122,8 +124,7 @@ def examine(error: BaseException, tables: Tables = BUILT_IN) -> tuple[Verdict, E
 
 def _by_its_name_alone(verdict: Verdict, evidence: Evidence) -> bool:
     """Whether only its class says that it may go again, as LangChain's own errors do."""
-    silent = evidence.status is None and not evidence.codes and not evidence.said
-    return silent and verdict.retryable
+    return not evidence.codes and not evidence.said and verdict.retryable
 
 
 def _worst(group: BaseExceptionGroup[BaseException], tables: Tables) -> tuple[Verdict, Evidence]:
@@ -141,15 +142,15 @@ def judge_evidence(evidence: Evidence, tables: Tables = BUILT_IN) -> Verdict | N
         kinds = {*map(tables.names.get, evidence.names - _OF_STATUS)}
     status, codes = evidence.status, tuple(map(flat, evidence.codes))
     if evidence.said:  # a number in a provider's own error object (see `providers.numbered`)
-        codes += tuple(f"error{one}" for one in codes if one.isdigit())
+        codes += tuple(map("error{}".format, filter(str.isdigit, codes)))
     text = " ".join(evidence.text.lower().split())
     code = _telling(evidence.codes, tables)
     if code and flat(code) not in tables.codes:  # a word like any other
         text = f"{text} {_HUMPS.sub(' ', code).lower()}"
     why = _why(evidence, codes, text, tables, speaks=Kind.LIMIT in kinds)
     opinion = _OPINIONS.get(str(evidence.headers.get("x-should-retry")).strip().lower())
-    again = opinion is True or _says_again(codes, tables)  # which a class's name does not outweigh
-    if why or (Kind.PERMANENT in kinds and not again):
+    never = Kind.PERMANENT in kinds and opinion is not True
+    if why or (never and not _says_again(codes, tables)):  # that, no class's name outweighs
         return Verdict(Kind.PERMANENT, status, code, why)
     kind = _by_code_or_status(evidence, codes, text, tables)
     if opinion is False and (kind is not None or status is not None):
@@ -254,7 +255,7 @@ def _is_unreadable(text: str, evidence: Evidence) -> bool:
 
 def _says_again(codes: tuple[str, ...], tables: Tables) -> bool:
     """Whether a code says more than the class, which an SDK chooses by the status alone."""
-    return any(tables.codes.get(code) in {Kind.LIMIT, Kind.OVERLOADED} for code in codes)
+    return not _AGAIN.isdisjoint(map(tables.codes.get, codes))
 
 
 def _known(codes: tuple[str, ...], tables: Tables) -> bool:

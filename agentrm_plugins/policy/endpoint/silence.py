@@ -75,7 +75,8 @@ class Silence(SilentWindow):
         if report.wall_s is not None:
             self._clock_s = report.wall_s - now_s
         silent = report.retry_after_s is None and report.resource in REQUESTS
-        if silent and not report.limits():
+        named = report.requests or report.tokens or report.input_tokens or report.output_tokens
+        if silent and named is None:
             return False
         believed = self.size > 0
         self.governs = self.awake = self._shut = False
@@ -147,7 +148,9 @@ class Silence(SilentWindow):
             return True
         self._lately, since_s = watch.since(now_s - MINUTE_S)
         self._span_s = max(0.0, now_s - since_s)
-        taken, first_s = watch.since(max(self._since_s, now_s - MINUTE_S))
+        taken, first_s = self._lately, since_s
+        if self._since_s > now_s - MINUTE_S:
+            taken, first_s = watch.since(self._since_s)
         self._fit, self._first_s = int(taken), min(first_s, now_s)
         self._close(now_s)
         self._gap_s, self._busy, self._quiet, self._sure = _FIRST_S, busy, False, False
@@ -318,7 +321,7 @@ class Silence(SilentWindow):
             self.stated = stated  # so many may go, by another account
         elif self.size:
             self._clocks = 0 if self._at_clock else self._clocks
-        elif self._is_window():
+        elif self._quiet and self._is_window():
             self.size, self._trust, self._strikes = self._fit, 0, 0
             near = self._probe_s - self._first_s <= SHORT_S + _NEAR_S
             self.period_s = SHORT_S if near else MINUTE_S

@@ -53,23 +53,27 @@ def explained(
     silence: Silence,
     meters: Mapping[str, Meter],
     report: LimitReport,
+    said: Mapping[str, ServerLimit],
     refusal: Refusal,
     now_s: float,
 ) -> tuple[bool, list[Change]]:
     """Whether what passes explains a refusal that says nothing, so that no rate is searched for.
 
     That is so as long as nobody ever named a limit, or nobody but words that name a window, and
-    that is believed. Gives what is news besides.
+    that is believed; `said` are those that the report names. Gives what is news besides.
     """
     if report.retry_after_s is not None or report.resource not in REQUESTS:
         return False, []
-    named = silence.size == 0 and any(one.controller.source in SAID for one in meters.values())
+    named = False
+    for one in meters.values() if silence.size == 0 else ():
+        # Who knows a rate has a bucket.
+        named = named or (one.bucket is not None and one.controller.known[0] in SAID)
     known, watch = False, meters["requests"].watch
-    if not named and not report.limits():
-        known = _is_told(silence, report, watch, refusal, now_s) or silence.refused(
-            refusal.number, refusal.sent_s, refusal.busy, watch, now_s
-        )
-    return known, found(meters, silence, now_s)
+    if not named and not said:
+        known = report.worded is not None and _is_told(silence, report, watch, refusal, now_s)
+        known = known or silence.refused(refusal.number, refusal.sent_s, refusal.busy, watch, now_s)
+    news = known or silence.gap_s is not None  # else no belief has changed
+    return known, found(meters, silence, now_s) if news else []
 
 
 def in_words(report: LimitReport, meters: Mapping[str, Meter]) -> LimitReport:
@@ -155,12 +159,13 @@ def found(meters: Mapping[str, Meter], silence: Silence, now_s: float) -> list[C
     if silence.gap_s is None:
         return []
     gap_s, silence.gap_s = silence.gap_s, None
-    searched = [meter for meter in meters.values() if meter.controller.source is Source.PROBED]
-    for meter in searched:  # What came in by these meanwhile did not.
+    for meter in meters.values():  # What came in meanwhile by those that are searched for did not.
+        if meter.bucket is None or meter.controller.known[0] is not Source.PROBED:
+            continue
         if gap_s:
             meter.found(meter.controller.mean / gap_s, now_s)
         else:
-            meter.empty(now_s)
+            meter.drain(now_s)
     return [Change("requests", "learnt")] if gap_s else []
 
 

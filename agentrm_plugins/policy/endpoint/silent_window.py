@@ -103,8 +103,8 @@ class SilentWindow:
         return max(1.0, self._fit, self._lately * MINUTE_S / (MINUTE_S + self._span_s))
 
     def _is_window(self) -> bool:
-        """Whether what went before the refusals was a window of calls, full."""
-        if not self._quiet or self._tries < 2 - self._sure + self._lost:
+        """Whether what went before a calm probe that was refused was a full window of calls."""
+        if self._tries < 2 - self._sure + self._lost:
             return False
         return self._fit > 1 and self._lately <= _ADJOIN * self._fit
 

@@ -14,6 +14,7 @@ Sources: the languages' own words, as translated gateways and house proxies writ
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -92,6 +93,7 @@ _TRIES = re.compile("(?:re)?intentos?", re.IGNORECASE)  # are counted, and look 
 _WITHIN = re.compile(r"\s?(?:[之以]?[内內]|이?내(?:에|\b))")
 
 
+@lru_cache(maxsize=16)  # the texts of a storm are alike
 def wait_in_other_words_s(text: str) -> float | None:
     """Seconds that a message of another language asks to wait; None if it asks for none."""
     found: list[float] = []
