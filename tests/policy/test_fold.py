@@ -117,4 +117,4 @@ def test_a_state_of_another_shape_is_of_another_version():
     whole += sorted(vars(snapshot)["_TUPLES"])
     for kind, names in vars(snapshot)["_ATTRIBUTES"].items():
         whole += [kind.__name__, *names]
-    assert (PROTOCOL, zlib.crc32(" ".join(whole).encode())) == (4, 4149639354)
+    assert (PROTOCOL, zlib.crc32(" ".join(whole).encode())) == (5, 4149639354)
