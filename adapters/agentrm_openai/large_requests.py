@@ -10,7 +10,7 @@ __all__ = ["LARGE", "at_the_ends"]
 
 LARGE = 64_000  # bytes; guessed: less is read within a millisecond
 _MOST_PLACES = 8
-_MARK = re.compile(r"[ \t\r\n]*([{},:]?)[ \t\r\n]*")
+_BLANKS = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
 
@@ -25,20 +25,31 @@ def at_the_ends(body: bytes, name: str) -> Any:
 
 def _begin(head: str, name: str) -> Any:
     """Read key by key, up to the first value that does not end in this piece."""
-    mark = _MARK.match(head)
-    while mark is not None and mark[1] in {"{", ","}:
+    mark, at = _mark(head, 0)
+    while mark in {"{", ","}:
         try:
-            key, at = _DECODER.raw_decode(head, mark.end())
-            colon = _MARK.match(head, at)
-            if colon is None or colon[1] != ":":
+            key, at = _DECODER.raw_decode(head, at)
+            colon, at = _mark(head, at)
+            if colon != ":":
                 return None
-            value, at = _DECODER.raw_decode(head, colon.end())
+            value, at = _DECODER.raw_decode(head, at)
         except (ValueError, RecursionError):
             return None
-        mark = _MARK.match(head, at)
-        if key == name and mark is not None and mark[1]:
+        mark, at = _mark(head, at)
+        if key == name and mark:
             return value
     return None
+
+
+def _mark(head: str, at: int) -> tuple[str, int]:
+    """Give the sign behind blanks, and the place behind that and its blanks; "" at the end."""
+    at = _blanks(head, at)
+    return head[at : at + 1], _blanks(head, at + 1)
+
+
+def _blanks(head: str, at: int) -> int:
+    found = _BLANKS.match(head, at)
+    return at if found is None else found.end()
 
 
 def _end(body: bytes, name: str) -> Any:

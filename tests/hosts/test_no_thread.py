@@ -9,11 +9,10 @@ from functools import partial
 
 import pytest
 
-from agentrm_plugins import Call
 from agentrm_plugins.hosts import workers
 from agentrm_plugins.hosts.left_streams import LeftStreams
 from tests.hosts.test_late_calls import Script, World
-from tests.hosts.test_left_streams import begin
+from tests.hosts.test_left_streams import asked_elsewhere, begin
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_a_look_for_streams_that_were_left_is_made_later(no_threads):
     """The collector needs a thread: the look that finds none does not end its own."""
     host, clock, _held = begin()
     left = LeftStreams()
-    _waiting = host.submit(Call(agent="b"))
+    _waiting = asked_elsewhere(host)
     clock.advance(1.5)
     no_threads()
     left.look(host)

@@ -21,7 +21,8 @@ __all__ = ["Named", "ids_in"]
 _LEAST_DIGITS, _LEAST_CAPITALS = 4, 4
 """Of a number and of a word in capitals, to be an id: neither a count nor an abbreviation. Guessed.
 """
-_BEFORE = re.compile(r"(?:(\w+)[\s\"'`:=#(\[]+)?(\w+)[\s\"'`:=#(\[]*$")
+_WORD = re.compile(r"\w+")
+_BETWEEN = frozenset("\"'`:=#([")
 _READ_CHARS, _LABEL_CHARS = 4_000, 60
 _CAPITALS = re.compile(rf"(?<!\w)[A-Z]{{{_LEAST_CAPITALS},}}(?!\w)")
 _PART = re.compile(r"[^\W\d_]{3,}")
@@ -140,10 +141,14 @@ def _form(text: str) -> str:
 
 
 def _label_before(text: str, start: int) -> Label:
-    before = _BEFORE.search(text[max(0, start - _LABEL_CHARS) : start])
-    if before is None:
-        return frozenset()
-    parts = _PART.findall(" ".join(filter(None, before.groups())).replace("_", " ").casefold())
+    before = text[max(0, start - _LABEL_CHARS) : start]
+    words: list[str] = []
+    for word in reversed([*_WORD.finditer(before)][-2:]):
+        if not all(sign in _BETWEEN or sign.isspace() for sign in before[word.end() :]):
+            break
+        before = before[: word.start()]
+        words.append(word.group())
+    parts = _PART.findall(" ".join(words).replace("_", " ").casefold())
     return frozenset([part for part in parts if part not in STOPWORDS])
 
 
