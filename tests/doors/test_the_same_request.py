@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import os
 import threading
+import warnings
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -91,6 +94,15 @@ class Server:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _clients_that_are_dropped() -> Iterator[None]:
+    """Bare clients and their copies are dropped unclosed here: not another test's business."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
