@@ -44,8 +44,8 @@ _CUES = 24
 _NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,9})?")
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3}){1,5}")
 _BEYOND = re.compile(
-    r"\d{25,64}(?:\.\d{1,9})?|\d{1,9}(?:\.\d{1,9})?e\+?\d{1,2}", re.IGNORECASE
-)  # "1e400" and "inf" are no number of seconds: a refusal without a time
+    r"\d{25,64}(?:\.\d{1,9})?|\d{1,9}(?:\.\d{1,9})?e\+?\d", re.IGNORECASE
+)  # "1e99" and "inf" are no number of seconds: a refusal without a time
 _DAYTIME = re.compile(
     r"(?:(today|tomorrow),?\s)?(?:at\s)?"
     r"(?:(\d{1,2})(?::(\d\d)(?::(\d\d))?)?\s?([ap]m)?|midnight)\s?\(?(?:UTC|GMT)\b",
